@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""napari plugin of napari-vfss: what a clinician sees."""

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exception tree.
+
+    VfssError
+    ├── ClipError             a recording cannot be opened, found or decoded
+    ├── SchemaError           a list of structures is malformed, or two do not fit together
+    ├── MaskError             planes of a wrong shape, dtype or count
+    ├── ProjectError          a project folder cannot be read or written
+    │   └── ConflictError     someone else changed the same frame and structure meanwhile
+    ├── StudentError          a student file is missing, foreign, damaged or does not fit
+    ├── DatasetError          an export or import cannot be done
+    └── TrainingError         a training run cannot start or go on
+
+Every message says what went wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class VfssError(Exception):
+    """An error that a person can act on: what, where and the remedy."""
+
+    def __init__(
+        self, what: str, *, remedy: str = "", path: str | Path | None = None, frame: int | None = None
+    ) -> None:
+        """Compose the message from its parts.
+
+        Args:
+            what: What went wrong and what was found, without a full stop.
+            remedy: What the person can do about it.
+            path: File or folder concerned.
+            frame: Zero-based frame index concerned.
+        """
+        self.what = what
+        self.remedy = remedy
+        self.path = None if path is None else Path(path)
+        self.frame = frame
+        where = "" if self.path is None else f"{self.path}: "
+        at = "" if frame is None else f"frame {frame}: "
+        super().__init__(f"{where}{at}{what}." + (f" {remedy}" if remedy else ""))
+
+
+class ClipError(VfssError):
+    """A recording cannot be opened, found or decoded."""
+
+
+class SchemaError(VfssError):
+    """A list of structures is malformed, or two of them do not fit together."""
+
+
+class MaskError(VfssError):
+    """Mask planes of a wrong shape, dtype or count."""
+
+
+class ProjectError(VfssError):
+    """A project folder cannot be read or written."""
+
+
+class ConflictError(ProjectError):
+    """Someone else changed the same frame and structure meanwhile; nothing was overwritten."""
+
+
+class StudentError(VfssError):
+    """A student file is missing, foreign, damaged, or does not fit the schema."""
+
+
+class DatasetError(VfssError):
+    """An export or import cannot be done."""
+
+
+class TrainingError(VfssError):
+    """A training run cannot start or go on."""

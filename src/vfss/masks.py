@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks of one frame: a binary plane per structure, each with a state; packing for storage."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.errors import MaskError
+
+BoolArray = npt.NDArray[np.bool_]
+ByteArray = npt.NDArray[np.uint8]
+
+_HEADER = struct.Struct("<6I")  # height, width, then the bounding box: top, left, bottom, right (end-exclusive)
+
+
+class MaskState(IntEnum):
+    """What is known of one structure on one frame, and from whom."""
+
+    UNSEEN = 0
+    PROPOSED = 1
+    EDITED = 2
+    ACCEPTED = 3
+    EMPTY = 4
+    NOT_VISIBLE = 5
+
+    @property
+    def label(self) -> str:
+        """Words for a person."""
+        return self.name.lower().replace("_", " ")
+
+    @property
+    def by_person(self) -> bool:
+        """True where a person has spoken: the machine never writes over it."""
+        return self not in (MaskState.UNSEEN, MaskState.PROPOSED)
+
+    @property
+    def is_truth(self) -> bool:
+        """True where a person has confirmed the plane: it counts as annotation in exports and training.
+
+        NOT_VISIBLE is a finished statement too, but says nothing of pixels, so it is no truth about them.
+        """
+        return self in (MaskState.ACCEPTED, MaskState.EMPTY)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """Planes and states of one frame.
+
+    Attributes:
+        planes: bool (S, H, W), plane i belongs to schema.structures[i]; planes may overlap.
+        state: uint8 (S,), values of MaskState.
+    """
+
+    planes: BoolArray
+    state: ByteArray
+
+    def __post_init__(self) -> None:
+        planes, state = self.planes, self.state
+        if planes.ndim != 3 or planes.dtype != np.bool_:
+            raise MaskError(f"planes must be bool (S, H, W), got {planes.dtype} {planes.shape}")
+        if state.shape != planes.shape[:1] or state.dtype != np.uint8:
+            raise MaskError(f"state must be uint8 ({planes.shape[0]},), got {state.dtype} {state.shape}")
+
+    @classmethod
+    def unseen(cls, n_structures: int, height: int, width: int) -> Masks:
+        """Masks of which nothing is known."""
+        return cls(np.zeros((n_structures, height, width), np.bool_), np.zeros(n_structures, np.uint8))
+
+
+def pack_mask(mask: BoolArray) -> bytes:
+    """Compress one plane, bool (H, W), losslessly: bounding box, eight pixels a byte, zlib."""
+    if mask.ndim != 2 or mask.dtype != np.bool_:
+        raise MaskError(f"a mask must be bool (H, W), got {mask.dtype} {mask.shape}")
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    top, bottom = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)
+    left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
+    bits = np.packbits(mask[top:bottom, left:right], axis=None)
+    return _HEADER.pack(*mask.shape, top, left, bottom, right) + zlib.compress(bits.tobytes(), 1)
+
+
+def unpack_mask(packed: bytes) -> BoolArray:
+    """Plane, bool (H, W), from pack_mask's bytes.
+
+    Raises:
+        MaskError: The bytes are not a packed mask, or damaged.
+    """
+    try:
+        height, width, top, left, bottom, right = _HEADER.unpack_from(packed)
+        bits = np.frombuffer(zlib.decompress(packed[_HEADER.size :]), np.uint8)
+        box = np.unpackbits(bits, count=(bottom - top) * (right - left)).reshape(bottom - top, right - left)
+        mask = np.zeros((height, width), np.bool_)
+        mask[top:bottom, left:right] = box
+    except (struct.error, zlib.error, ValueError, MemoryError) as error:
+        raise MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.") from error
+    return mask
