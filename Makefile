@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+.PHONY: run test wheel clean
+
+run:            ## Set up everything and open the application with a sample clip (without a display: scripted tour into out/).
+	@bash scripts/run.sh
+
+test:           ## Set up everything and run ruff, mypy --strict, import contracts and pytest.
+	@bash scripts/test.sh
+
+wheel:          ## Build the wheel into dist/.
+	@bash scripts/setup.sh && .venv/bin/python -m build --wheel --outdir dist .
+
+clean:          ## Remove what the other targets made.
+	rm -rf .venv build dist out *.egg-info

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The twelve structures, and schemas of a project's own."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from pydicom.sr.codedict import codes
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from vfss import Schema, VfssError
+from vfss.errors import SchemaError
+
+# Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB.
+COLOUR_BLINDNESS = {
+    "none": np.eye(3),
+    "protanopia": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deuteranopia": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+    ),
+    "tritanopia": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+    ),
+}
+# Pairs that share a border on film.
+NEIGHBOURS = [
+    *itertools.pairwise(["c1", "c2", "c3", "c4", "c5", "c6", "c7"]),
+    ("bolus", "pharynx"),
+    ("bolus", "airway"),
+    ("bolus", "epiglottis"),
+    ("pharynx", "epiglottis"),
+    ("pharynx", "airway"),
+    ("epiglottis", "airway"),
+    ("epiglottis", "mandible"),
+]
+
+
+def seen(schema: Schema, key: str, blindness: str) -> np.ndarray:
+    rgb = np.array(schema[key].rgb) / 255
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = np.clip(COLOUR_BLINDNESS[blindness] @ linear, 0, 1)
+    return rgb2lab(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+
+
+def test_vfss12_has_the_twelve_structures_in_order_with_their_keys() -> None:
+    schema = Schema.load("vfss12")
+    assert schema.keys == tuple(
+        ["bolus", "pharynx", "epiglottis", "mandible", "airway", "c1", "c2", "c3", "c4", "c5", "c6", "c7"]
+    )
+    assert [s.shortcut for s in schema.structures] == list("1234567890-=")
+    assert [s.index for s in schema.structures] == list(range(12))
+    assert schema["bolus"].nests_in == "pharynx"
+
+
+def test_codes_are_those_of_the_dicom_dictionary_where_it_has_them() -> None:
+    known = {
+        code.value for name in dir(codes.SCT) for code in [getattr(codes.SCT, name, None)] if hasattr(code, "value")
+    }
+    values = {s.key: s.code.value for s in Schema.load().structures if s.code}
+    assert set(values) == set(Schema.load().keys)
+    # pydicom's dictionary has no epiglottis; its code comes from the published list of codes for these structures.
+    assert {key for key, value in values.items() if value not in known} == {"epiglottis"}
+
+
+@pytest.mark.parametrize("blindness", COLOUR_BLINDNESS)
+def test_neighbours_are_told_apart_also_by_the_colour_blind(blindness: str) -> None:
+    schema = Schema.load()
+    for a, b in NEIGHBOURS:
+        difference = float(deltaE_ciede2000(seen(schema, a, blindness), seen(schema, b, blindness)))
+        assert difference > 20, f"{a} and {b} look alike ({difference:.1f}) with {blindness}"
+
+
+def test_colours_stand_out_from_grey_film() -> None:
+    schema = Schema.load()
+    for structure in schema.structures:
+        lab = seen(schema, structure.key, "none")
+        assert np.hypot(lab[1], lab[2]) > 20, f"{structure.key} is nearly grey"
+
+
+def test_round_trip_and_a_schema_of_the_users_own(tmp_path: Path) -> None:
+    own = {
+        "id": "mine",
+        "version": "2",
+        "structures": [
+            {"key": "hyoid", "name": "Hyoid", "colour": "#00FF00"},
+            {"key": "tongue", "name": "Tongue", "colour": "#FF0000"},
+        ],
+    }
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(own))
+    schema = Schema.load(path)
+    assert len(schema) == 2 and schema["tongue"].index == 1
+    assert Schema.from_dict(schema.to_dict()) == schema
+    assert Schema.from_dict(Schema.load().to_dict()) == Schema.load()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"key": "c 1"}, "malformed"),
+        ({"colour": "red"}, "#RRGGBB"),
+        ({"nests_in": "nowhere"}, "does not exist"),
+        ({"key": "b"}, "twice"),
+        ({"shortcut": "b"}, "two structures"),
+    ],
+)
+def test_malformed_schemas_say_what_is_wrong(change: dict[str, str], says: str) -> None:
+    rows = [
+        {"key": "a", "name": "A", "colour": "#112233"} | change,
+        {"key": "b", "name": "B", "colour": "#112233", "shortcut": "b"},
+    ]
+    with pytest.raises(SchemaError, match=says):
+        Schema.from_dict({"id": "x", "version": "1", "structures": rows})
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "id: x", "{", "id: x\nversion: 1\nstructures: 3", "\x00\x01"])
+def test_files_that_are_no_schema(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(SchemaError):
+        Schema.load(path)
+    with pytest.raises(VfssError, match="no such schema"):
+        Schema.load(tmp_path / "absent.yaml")
+    with pytest.raises(SchemaError, match="It has: bolus"):
+        Schema.load()["hyoid"]
