@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from vfss.errors import MaskError
+from vfss.metrics import dice, hd95
+
+SMALL = st.tuples(st.integers(1, 9), st.integers(1, 9))
+PAIRS = SMALL.flatmap(lambda shape: st.tuples(hnp.arrays(np.bool_, shape), hnp.arrays(np.bool_, shape)))
+
+
+def square(top: int, left: int, side: int, shape: tuple[int, int] = (64, 48)) -> np.ndarray:
+    mask = np.zeros(shape, np.bool_)
+    mask[top : top + side, left : left + side] = True
+    return mask
+
+
+def contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Corner points between pixels that the contour passes, and its length there, by looking at every 2x2 window."""
+    padded = np.pad(mask, 1)
+    points, lengths = [], []
+    for y in range(padded.shape[0] - 1):
+        for x in range(padded.shape[1] - 1):
+            window = padded[y : y + 2, x : x + 2]
+            inside = int(window.sum())
+            if inside in (1, 3):
+                length = math.sqrt(0.5)
+            elif inside == 2:
+                length = math.sqrt(2.0) if window[0, 0] == window[1, 1] else 1.0
+            else:
+                continue
+            points.append((y, x))
+            lengths.append(length)
+    return np.array(points), np.array(lengths)
+
+
+def directed(a: np.ndarray, b: np.ndarray) -> float:
+    (points, lengths), (others, _) = contour(a), contour(b)
+    nearest = [math.sqrt(min((y - v) ** 2 + (x - u) ** 2 for v, u in others)) for y, x in points]
+    order = sorted(zip(nearest, lengths, strict=True))
+    covered = np.cumsum([length for _, length in order]) / sum(length for _, length in order)
+    return next((d for (d, _), share in zip(order, covered, strict=True) if share >= 0.95), order[-1][0])
+
+
+@given(PAIRS)
+def test_dice_is_twice_the_overlap_over_both_areas(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    pixels_a, pixels_b = {*zip(*np.nonzero(a), strict=True)}, {*zip(*np.nonzero(b), strict=True)}
+    if not pixels_a and not pixels_b:
+        assert math.isnan(dice(a, b))
+    else:
+        assert dice(a, b) == pytest.approx(2 * len(pixels_a & pixels_b) / (len(pixels_a) + len(pixels_b)))
+
+
+@settings(deadline=None)
+@given(PAIRS)
+def test_hd95_agrees_with_brute_force_over_all_contour_points(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    found = hd95(a, b)
+    if a.any() and b.any():
+        assert found == pytest.approx(max(directed(a, b), directed(b, a)), abs=1e-9)
+        assert found == hd95(b, a)
+    elif a.any() or b.any():
+        assert found == math.inf
+    else:
+        assert math.isnan(found)
+
+
+def test_a_mask_against_itself() -> None:
+    mask = square(5, 6, 20)
+    assert dice(mask, mask) == 1.0
+    assert hd95(mask, mask) == 0.0
+
+
+def test_one_pixel_far_away_does_not_move_the_95th_percentile() -> None:
+    mask = square(4, 4, 30)
+    speck = mask.copy()
+    speck[60, 45] = True
+    assert hd95(mask, speck) == 0.0
+
+
+def test_distance_is_in_the_unit_of_the_spacing() -> None:
+    a, b = square(0, 0, 8), square(20, 0, 8)
+    assert hd95(a, b) == 20.0
+    assert hd95(a, b, spacing=(0.5, 1.0)) == 10.0
+
+
+def test_masks_that_fill_the_frame() -> None:
+    full = np.ones((16, 24), np.bool_)
+    assert dice(full, full) == 1.0
+    assert hd95(full, full) == 0.0
+    assert hd95(full, full[::-1]) == 0.0
+
+
+@pytest.mark.parametrize("measure", [dice, hd95])
+def test_masks_that_cannot_be_compared(measure) -> None:
+    mask = square(0, 0, 4)
+    with pytest.raises(MaskError, match="cannot be compared"):
+        measure(mask, mask[:-1])
+    with pytest.raises(MaskError, match="bool"):
+        measure(mask.astype(np.uint8), mask)
