@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dataset on disk, read back image by image."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, overload
+
+import imageio.v3 as iio
+import numpy as np
+
+from vfss.clips import Frame
+from vfss.errors import DatasetError
+from vfss.masks import BoolArray, Masks, MaskState
+from vfss.schema import Schema
+
+Fields = Mapping[str, Any]
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+"""What reading foreign JSON as ours can raise."""
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetImage:
+    """One image of a dataset.
+
+    Attributes:
+        path: The picture, PNG.
+        clip: Content id of the clip it was taken from.
+        frame: Zero-based frame index in that clip.
+        time_s: Presentation time in seconds from the clip's first frame.
+        patient: Pseudonym.
+        split: "train", "validation" or "test".
+        masks: Planes and states; a plane counts only where its state was written (see `Dataset.written_states`).
+        provenance: Author, time, origin and student by structure key.
+    """
+
+    path: Path
+    clip: str
+    frame: int
+    time_s: float
+    patient: str
+    split: str
+    masks: Masks
+    provenance: Mapping[str, Mapping[str, Any]]
+
+    def pixels(self) -> Frame:
+        """Grey values, uint8 or uint16 (H, W), as the clip has them.
+
+        Raises:
+            DatasetError: The picture is missing or damaged.
+        """
+        try:
+            pixels: Frame = iio.imread(self.path, extension=".png")
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+            raise DatasetError(f"picture cannot be read ({error})", path=self.path) from error
+        return pixels
+
+
+class Dataset(Sequence[DatasetImage]):
+    """Images of a dataset, in the order of the export; planes are unpacked when an image is asked for.
+
+    Attributes:
+        folder: Where it lies.
+        manifest: What the dataset says of itself.
+        schema: Structures; plane i belongs to schema.structures[i].
+        written_states: States whose planes were written.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Fields, images: Sequence[Fields], planes: Callable[[Fields], BoolArray]
+    ) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._images = images
+        self._planes = planes
+        try:
+            self.schema = Schema.from_dict(manifest["schema"], source=folder)
+            self.written_states = frozenset(_state(label) for label in manifest["written_states"])
+        except MALFORMED as error:
+            raise malformed(folder, error) from error
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[DatasetImage]:
+        return (self[i] for i in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> DatasetImage: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[DatasetImage]: ...
+    def __getitem__(self, index: int | slice) -> DatasetImage | list[DatasetImage]:
+        """Image at a place.
+
+        Raises:
+            DatasetError: Its entry is malformed.
+        """
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        fields = self._images[index]
+        try:
+            state = np.array([_state(fields["states"][key]) for key in self.schema.keys], np.uint8)
+            return DatasetImage(
+                path=self.folder / fields["file_name"],
+                clip=str(fields["clip"]),
+                frame=int(fields["frame"]),
+                time_s=float(fields["time_s"]),
+                patient=str(fields["patient"]),
+                split=str(fields["split"]),
+                masks=Masks(self._planes(fields), state),
+                provenance=fields["provenance"],
+            )
+        except MALFORMED as error:
+            raise malformed(self.folder, error) from error
+
+
+def read_json(path: Path) -> Fields:
+    """Plain data of a JSON file that holds an object.
+
+    Raises:
+        DatasetError: Missing, or no JSON object.
+    """
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError("no such file", path=path, remedy="Name the folder that an export wrote.") from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
+    if not isinstance(data, dict):
+        raise DatasetError("not a dataset: no JSON object", path=path)
+    return data
+
+
+def malformed(folder: Path, error: Exception) -> DatasetError:
+    """The error for an entry that lacks something or has something else in its place."""
+    return DatasetError(
+        f"malformed dataset ({error!r})", path=folder, remedy="Only datasets that this tool exported can be read."
+    )
+
+
+def _state(label: str) -> MaskState:
+    return MaskState[label.upper().replace(" ", "_")]

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PNG planes: masks/<structure>/<frame>.png (0 and 255), images/<frame>.png and dataset.json.
+
+A plane that a person called empty is written too, all 0; of planes that are not visible or not annotated there is no
+file, and dataset.json says which of the two it is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+
+from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.export import Export, write_json
+from vfss.datasets.report import ExportReport, Progress
+from vfss.datasets.selection import AnnotatedFrame
+from vfss.errors import DatasetError
+from vfss.masks import BoolArray
+from vfss.project import Project
+from vfss.schema import Schema
+
+_FILE = "dataset.json"
+
+
+class Png:
+    """The format of one PNG per plane."""
+
+    title = "PNG planes and dataset.json"
+
+    def export(
+        self, project: Project, folder: Path, *, progress: Progress | None = None, include_edited: bool = False
+    ) -> ExportReport:
+        """See Format.export."""
+        export = Export(project, "png", include_edited=include_edited)
+        return export.run(Path(folder), lambda path: _PngWriter(path, project.schema), progress)
+
+
+class _PngWriter:
+    def __init__(self, folder: Path, schema: Schema) -> None:
+        self._folder = folder
+        self._schema = schema
+        self._images: list[dict[str, Any]] = []
+        for key in schema.keys:
+            (folder / "masks" / key).mkdir(parents=True)
+
+    def add(self, frame: AnnotatedFrame, fields: dict[str, Any]) -> None:
+        name = PurePosixPath(fields["file_name"]).name
+        files = {s.key: f"masks/{s.key}/{name}" for s in self._schema.structures if frame.written[s.index]}
+        for key, file in files.items():
+            plane = frame.masks.planes[self._schema[key].index]
+            iio.imwrite(self._folder / file, plane.astype(np.uint8) * np.uint8(255), extension=".png")
+        self._images.append({**fields, "planes": files})
+
+    def finish(self, manifest: dict[str, Any]) -> None:
+        write_json(self._folder / _FILE, {**manifest, "images": self._images})
+
+
+def read_png(folder: str | Path) -> Dataset:
+    """A dataset that `Png` exported: images with planes bool (S, H, W) and their states.
+
+    Raises:
+        DatasetError: No such dataset, or malformed.
+    """
+    folder = Path(folder)
+    data = read_json(folder / _FILE)
+    try:
+        schema = Schema.from_dict(data["schema"], source=folder)
+        images = list(data["images"])
+    except MALFORMED as error:
+        raise malformed(folder, error) from error
+
+    def load(fields: Fields) -> BoolArray:
+        stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
+        for key, file in fields["planes"].items():
+            stack[schema[key].index] = _read_plane(folder / file, stack.shape[1:])
+        return stack
+
+    return Dataset(folder, data, images, load)
+
+
+def _read_plane(path: Path, shape: tuple[int, ...]) -> BoolArray:
+    try:
+        plane = iio.imread(path, extension=".png")
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+        raise DatasetError(f"plane cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
+    if plane.shape != shape:
+        raise DatasetError(f"plane is {plane.shape}, its frame {shape}", path=path, remedy="Export the dataset again.")
+    return plane > 127

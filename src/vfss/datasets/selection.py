@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an export takes from a project, frame by frame, and what it leaves out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.clips import Clip, Frame
+from vfss.errors import MaskError
+from vfss.masks import BoolArray, ByteArray, Masks, MaskState
+from vfss.project import ClipRecord, Project, Revision
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedFrame:
+    """One frame to write.
+
+    Attributes:
+        record: The clip it belongs to.
+        frame: Zero-based frame index.
+        time_s: Presentation time in seconds from the first frame.
+        pixels: uint8 or uint16 (H, W), the stored grey values.
+        masks: Planes and states; planes that are not written are all False.
+        written: bool (S,), which planes count as annotation.
+        revisions: Newest revision by structure key, where there is one.
+    """
+
+    record: ClipRecord
+    frame: int
+    time_s: float
+    pixels: Frame
+    masks: Masks
+    written: BoolArray
+    revisions: dict[str, Revision]
+
+
+class Selection:
+    """The frames of a project that have at least one plane worth exporting.
+
+    Attributes:
+        frames: Clip and its frames, ascending, in the order in which clips joined the project.
+        left_out: Reason to count of what is not taken.
+    """
+
+    def __init__(self, project: Project, *, include_edited: bool) -> None:
+        self._project = project
+        self._written_states = _written_states(include_edited)
+        self.frames: list[tuple[ClipRecord, list[int]]] = []
+        self.left_out: Counter[str] = Counter()
+        for record in project.clips():
+            states = project.states(record.id)
+            taken: BoolArray = np.asarray(np.isin(states, self._written_states).any(axis=1))
+            self.left_out.update(_reasons(states, taken, self._written_states))
+            if taken.any():
+                self.frames.append((record, [int(t) for t in np.flatnonzero(taken)]))
+
+    def __len__(self) -> int:
+        return sum(len(frames) for _, frames in self.frames)
+
+    def read(self, record: ClipRecord, clip: Clip, frame: int) -> AnnotatedFrame:
+        """Grey values and planes of one frame.
+
+        Raises:
+            ClipError: The frame cannot be decoded.
+            MaskError: A stored plane is damaged, or of another size than the clip.
+        """
+        revisions = self._project.newest(record.id, frame)
+        masks = Masks.unseen(len(self._project.schema), record.height, record.width)
+        written = np.zeros(len(self._project.schema), np.bool_)
+        for structure in self._project.schema.structures:
+            revision = revisions.get(structure.key)
+            if revision is None:
+                continue
+            masks.state[structure.index] = revision.state
+            written[structure.index] = revision.state in self._written_states
+            if written[structure.index]:
+                masks.planes[structure.index] = _plane(revision, record)
+        return AnnotatedFrame(record, frame, float(clip.times_s[frame]), clip[frame], masks, written, revisions)
+
+
+def _written_states(include_edited: bool) -> ByteArray:
+    states = [s for s in MaskState if s.is_truth or (include_edited and s is MaskState.EDITED)]
+    return np.array(states, np.uint8)
+
+
+def _plane(revision: Revision, record: ClipRecord) -> BoolArray:
+    plane = revision.mask
+    if plane is None:
+        return np.zeros((record.height, record.width), np.bool_)
+    if plane.shape != (record.height, record.width):
+        raise MaskError(
+            f"mask of {revision.structure} is {plane.shape[0]}x{plane.shape[1]}, "
+            f"the clip {record.height}x{record.width}",
+            frame=revision.frame,
+            remedy="Draw the structure again on this frame, or restore the project from a backup.",
+        )
+    return plane
+
+
+def _reasons(states: ByteArray, taken: npt.NDArray[np.bool_], written: ByteArray) -> dict[str, int]:
+    """Counts of frames and planes that stay behind; states is uint8 (T, S), taken bool (T,)."""
+    edited, proposed = (states == MaskState.EDITED).any(axis=1), (states == MaskState.PROPOSED).any(axis=1)
+    hidden = (states == MaskState.NOT_VISIBLE).any(axis=1)
+    inside = states[taken]
+    counts = {
+        "frames with corrections that nobody accepted": ~taken & edited,
+        "frames with proposals that nobody accepted": ~taken & ~edited & proposed,
+        "frames of which only 'not visible' was said": ~taken & ~edited & ~proposed & hidden,
+        "proposed planes on exported frames": inside == MaskState.PROPOSED,
+        "corrected but not accepted planes on exported frames": (inside == MaskState.EDITED)
+        & ~np.isin(inside, written),
+    }
+    return {reason: int(np.count_nonzero(where)) for reason, where in counts.items() if where.any()}
