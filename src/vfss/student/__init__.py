@@ -1,2 +1,77 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student: the small network that proposes masks."""
+"""The student: the small network that proposes masks. Importing this imports neither torch nor OpenVINO."""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib
+import sys
+from importlib import resources
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from vfss.errors import StudentError
+from vfss.student.checkpoint import Checkpoint, load_checkpoint
+from vfss.student.propose import Proposal, Runtime, Student
+
+__all__ = ["DEVICES", "Checkpoint", "Proposal", "Student", "load_checkpoint", "load_student"]
+
+DEVICES = ("auto", "cpu", "cuda", "cpu-torch")
+_QT = ("PyQt5.QtWidgets", "PyQt6.QtWidgets", "PySide2.QtWidgets", "PySide6.QtWidgets")
+
+
+def load_student(name_or_path: str | Path = "default", device: str = "auto") -> Student:
+    """A student ready to propose.
+
+    Args:
+        name_or_path: "default", the student that ships with the program, or a .safetensors file.
+        device: "cpu": OpenVINO, never imports torch. "cuda": torch in bf16. "auto": cuda where there is a GPU and torch
+            can be used safely, else cpu. "cpu-torch": torch in f32, to compare with.
+
+    Raises:
+        StudentError: No such file or device, or the file is damaged, foreign or of another version.
+    """
+    if device not in DEVICES:
+        raise StudentError(f"no device {device!r}", remedy=f"Use one of {', '.join(DEVICES)}.")
+    checkpoint = load_checkpoint(_path(name_or_path))
+    return Student(checkpoint, _runtime(checkpoint, device))
+
+
+def _path(name_or_path: str | Path) -> Path:
+    if str(name_or_path) == "default":
+        return Path(str(resources.files("vfss.student") / "default.safetensors"))
+    return Path(name_or_path)
+
+
+def _runtime(checkpoint: Checkpoint, device: str) -> Runtime:
+    chosen = device
+    if device == "auto":
+        chosen = "cuda" if _cuda_is_safe_and_there() else "cpu"
+    if chosen == "cpu":
+        from vfss.student.openvino import OpenVinoRuntime
+
+        return OpenVinoRuntime(checkpoint, cache=user_cache_path("napari-vfss") / "openvino")
+    from vfss.student.torch import TorchRuntime
+
+    return TorchRuntime(checkpoint, chosen)
+
+
+def _cuda_is_safe_and_there() -> bool:
+    """Whether torch may be used here and sees a GPU.
+
+    Importing torch after a software OpenGL context exists kills the process, so where Qt is loaded only a torch that
+    came first is used; elsewhere torch is imported only if the driver is there, as that import takes seconds.
+    """
+    if "torch" not in sys.modules:
+        has_window = any(name in sys.modules for name in _QT)
+        if has_window or not _nvidia_driver():
+            return False
+    torch = importlib.import_module("torch")
+    return bool(torch.cuda.is_available())
+
+
+def _nvidia_driver() -> bool:
+    if sys.platform == "win32":
+        return ctypes.util.find_library("nvcuda") is not None
+    return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()

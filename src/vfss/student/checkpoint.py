@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoint: a student as one .safetensors file, read without executing anything in it.
+
+Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes. That
+graph holds no weights of its own: its initialisers are the tensors of the same names, so that nothing is stored twice.
+Header: JSON strings under format, config, schema, provenance, scores, precision and digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from vfss.errors import SchemaError, StudentError
+from vfss.schema import Schema
+from vfss.student.config import StudentConfig
+
+FORMAT = "vfss-student/1"
+GRAPH = "graph.propose"
+_FIELDS = ("format", "config", "schema", "provenance", "scores", "precision", "digest")
+_REMEDY = "Copy or download the file again, or choose another student."
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A student at rest.
+
+    Attributes:
+        config: Architecture and preprocessing.
+        schema: Structures, in the order of output planes.
+        tensors: Weights by the network's names: float16 matrices and kernels, float32 vectors, int64 counters.
+        graph: ONNX graph of the CPU path, initialisers without data; empty where none was exported.
+        provenance: Command, recipe, seed, data, parent, versions: what is needed to make the file again.
+        scores: Scores it was saved with, in the form vfss.evaluate gives.
+        precision: Share of pixels, 0..1, on which a reduced precision agrees with f32, e.g. {"bf16": 0.9995}.
+        id: Hash of all of the above.
+        path: File it was read from or written to.
+    """
+
+    config: StudentConfig
+    schema: Schema
+    tensors: Mapping[str, Array]
+    graph: bytes
+    provenance: Mapping[str, Any]
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    precision: Mapping[str, float] = field(default_factory=dict)
+    id: str = ""
+    path: Path | None = None
+
+    def save(self, path: str | Path) -> Checkpoint:
+        """Write the file, whole or not at all, and return the checkpoint as it now lies there.
+
+        Raises:
+            StudentError: The folder cannot be written to.
+        """
+        header = {
+            "format": FORMAT,
+            "config": self.config.to_json(),
+            "schema": json.dumps(self.schema.to_dict(), sort_keys=True),
+            "provenance": json.dumps(dict(self.provenance), sort_keys=True),
+            "scores": json.dumps(dict(self.scores), sort_keys=True),
+            "precision": json.dumps(dict(self.precision), sort_keys=True),
+        }
+        tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
+        tensors[GRAPH] = np.frombuffer(self.graph, np.uint8)
+        header["digest"] = _digest(header, tensors)
+        write_whole(path, save(tensors, metadata=header))
+        return load_checkpoint(path)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Checkpoint of a student file, verified.
+
+    Raises:
+        StudentError: No such file, not a student, of another version, cut short or damaged.
+    """
+    header, tensors = _read(Path(path))
+    missing = [name for name in _FIELDS if name not in header]
+    if missing or GRAPH not in tensors:
+        raise StudentError(
+            "not a student file", path=path, remedy="Choose a file that vfss-train or napari-vfss wrote."
+        )
+    if header["format"] != FORMAT:
+        raise StudentError(
+            f"its format is {header['format']!r}, this version reads {FORMAT!r}",
+            path=path,
+            remedy="Update napari-vfss.",
+        )
+    digest = header.pop("digest")
+    if digest != _digest(header, tensors):
+        raise StudentError("the file is damaged: its content does not match its checksum", path=path, remedy=_REMEDY)
+    try:
+        schema = Schema.from_dict(json.loads(header["schema"]), source=path)
+        config = StudentConfig.from_json(header["config"])
+        provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
+    except (ValueError, SchemaError, StudentError) as error:
+        raise StudentError(f"its header is malformed ({error})", path=path, remedy=_REMEDY) from error
+    graph = tensors.pop(GRAPH).tobytes()
+    return Checkpoint(config, schema, tensors, graph, provenance, scores, precision, f"st-{digest[:24]}", Path(path))
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
+    """Header and tensors of a safetensors file."""
+    if not path.is_file():
+        raise StudentError("no such student file", path=path, remedy="Name a .safetensors file, or 'default'.")
+    try:
+        with safe_open(path, framework="numpy") as opened:
+            header = dict(opened.metadata() or {})
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no iterator there)
+    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+        raise StudentError(f"not readable as safetensors ({error})", path=path, remedy=_REMEDY) from error
+    return header, tensors
+
+
+def _digest(header: Mapping[str, str], tensors: Mapping[str, Array]) -> str:
+    """Hash of everything in the file, independent of the order in which it lies there."""
+    blake = hashlib.blake2b(digest_size=20)
+    for name in sorted(header):
+        blake.update(f"{name}\0{header[name]}\0".encode())
+    for name in sorted(tensors):
+        blake.update(f"{name}\0{tensors[name].dtype.str}\0{tensors[name].shape}\0".encode())
+        blake.update(tensors[name].tobytes())
+    return blake.hexdigest()
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file so that it is there whole or not at all, whenever the process dies.
+
+    Raises:
+        StudentError: The folder cannot be written to.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            part.chmod(0o644)
+            part.replace(target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise StudentError(
+            f"cannot write ({error})", path=target, remedy="Choose a folder you may write to, with space left."
+        ) from error

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""StudentConfig: what the network is built from, and how frames are prepared for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from vfss.errors import StudentError
+
+STRIDE = 16
+"""Input pixels per cell of the embedding e_L; the input size is a multiple of it."""
+LOGIT_STRIDE = 4
+"""Input pixels per logit."""
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """Architecture and preprocessing of one student: everything but the weights and the schema.
+
+    Attributes:
+        backbone: Name of a timm model that gives features at strides 4, 8, 16 and 32.
+        input_size: Side of the square the network sees, px, a multiple of 32.
+        width: Channels of the embedding e_L and of the decoder's tokens, a multiple of 8.
+        heads: Attention heads of the decoder.
+        depth: Two-way attention blocks of the decoder.
+        mlp_width: Hidden channels of the decoder's feed-forward parts.
+        low_percentile: Grey value mapped to -1, as a percentile of the frame.
+        high_percentile: Grey value mapped to +1, as a percentile of the frame.
+    """
+
+    backbone: str = "efficientnet_lite0"
+    input_size: int = 320
+    width: int = 128
+    heads: int = 8
+    depth: int = 2
+    mlp_width: int = 256
+    low_percentile: float = 1.0
+    high_percentile: float = 99.0
+
+    def __post_init__(self) -> None:
+        if self.input_size < 32 or self.input_size % 32:
+            raise StudentError(f"input size {self.input_size} is not a multiple of 32")
+        if self.width < 8 or self.width % 8 or self.width % (2 * self.heads):
+            raise StudentError(f"width {self.width} is not a multiple of 8 and of twice the {self.heads} heads")
+        if not 0.0 <= self.low_percentile < self.high_percentile <= 100.0:
+            raise StudentError(f"percentiles {self.low_percentile} and {self.high_percentile} are not in order")
+
+    def to_json(self) -> str:
+        """JSON object with one entry per field."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> StudentConfig:
+        """Config from to_json's text.
+
+        Raises:
+            StudentError: Not an object of exactly these fields, each of the right type.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise StudentError(f"the student's config is not JSON ({error})") from error
+        if not isinstance(data, Mapping):
+            raise StudentError("the student's config is not a JSON object")
+        return cls(**_checked(data))
+
+
+def _checked(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a config, each of the type of its default."""
+    expected = {field.name: type(field.default) for field in fields(StudentConfig)}
+    if set(data) != set(expected):
+        odd = ", ".join(sorted(set(data) ^ set(expected)))
+        raise StudentError(f"the student's config differs in: {odd}", remedy="It needs another version of napari-vfss.")
+    for name, kind in expected.items():
+        accepted = (int, float) if kind is float else (kind,)
+        if not isinstance(data[name], accepted) or isinstance(data[name], bool):
+            raise StudentError(f"{name} of the student's config is {data[name]!r}, not {kind.__name__}")
+    return {name: float(data[name]) if kind is float else data[name] for name, kind in expected.items()}

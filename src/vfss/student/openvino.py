@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The student on a CPU: OpenVINO over the graph in its file. No torch here (it may not meet a running Qt)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import openvino
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
+from onnx import numpy_helper
+
+from vfss.errors import StudentError
+from vfss.student.checkpoint import Checkpoint
+
+AGREEMENT = 0.999
+"""Share of pixels that must stay as they are in f32 for a faster precision to be used."""
+
+
+class OpenVinoRuntime:
+    """The network compiled for this processor.
+
+    Attributes:
+        device: "cpu (f32)" or "cpu (bf16)".
+        batch: 1: the graph takes one frame, the latency of one is what a person waits for.
+    """
+
+    batch = 1
+
+    def __init__(self, checkpoint: Checkpoint, *, precision: str | None = None, cache: Path | None = None) -> None:
+        """Compile, or take the compiled network from the cache.
+
+        Args:
+            checkpoint: The student.
+            precision: "f32" or "bf16"; None: bf16 where the processor has it and the student agrees with itself in it.
+            cache: Folder for compiled networks; None: keep none.
+
+        Raises:
+            StudentError: The file has no graph, or one that OpenVINO cannot run.
+        """
+        core = openvino.Core()
+        chosen = precision if precision is not None else _precision(core, checkpoint)
+        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": chosen}
+        if cache is not None and _writable(cache):
+            options["CACHE_DIR"] = str(cache)
+        try:
+            compiled = core.compile_model(core.read_model(_whole_graph(checkpoint)), "CPU", options)
+        except (RuntimeError, ValueError) as error:
+            raise StudentError(
+                f"OpenVINO cannot run its graph ({error})", path=checkpoint.path, remedy="Choose another student."
+            ) from error
+        self._request = compiled.create_infer_request()
+        self.device = f"cpu ({chosen})"
+
+    def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
+        logits, quality = [], []
+        for one in inputs:
+            result = self._request.infer([one[None]], share_inputs=True)
+            logits.append(result["logits"][0])
+            quality.append(result["quality"][0])
+        return np.stack(logits), np.stack(quality)
+
+
+def _precision(core: openvino.Core, checkpoint: Checkpoint) -> str:
+    able = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bf16" if able and checkpoint.precision.get("bf16", 0.0) >= AGREEMENT else "f32"
+
+
+def _writable(folder: Path) -> bool:
+    """Whether compiled networks can be kept there: a nicety, so failing is no error."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
+
+
+def _whole_graph(checkpoint: Checkpoint) -> bytes:
+    """The ONNX graph with the weights put back into its initialisers."""
+    if not checkpoint.graph:
+        raise StudentError(
+            "the student has no graph for the CPU path", path=checkpoint.path, remedy="Export it with vfss-train."
+        )
+    try:
+        model = onnx.load_model_from_string(checkpoint.graph)
+    except DecodeError as error:
+        raise StudentError(f"its graph is damaged ({error})", path=checkpoint.path) from error
+    for initializer in model.graph.initializer:
+        tensor = checkpoint.tensors.get(initializer.name)
+        if tensor is None:
+            raise StudentError(f"its graph asks for weights {initializer.name!r}, which it lacks", path=checkpoint.path)
+        wanted = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
+        initializer.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(wanted), initializer.name))
+    whole: bytes = model.SerializeToString()
+    return whole

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames to network input and logits back to planes: the same code in training and in use, on numpy alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from vfss.student.config import LOGIT_STRIDE, StudentConfig
+
+FloatArray = npt.NDArray[np.float32]
+FrameArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
+
+PADDING = -1.0
+"""Value of input pixels beside the frame: that of the darkest grey value, like a collimator."""
+_SMALLEST_RANGE = 8.0
+_OVERSHOOT = 0.1
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where a frame lies in the network's square input: scaled with its aspect kept, centred.
+
+    Attributes:
+        height: Rows of the frame, px.
+        width: Columns of the frame, px.
+        size: Side of the input, px.
+        top: First input row of the frame.
+        left: First input column of the frame.
+        rows: Input rows of the frame.
+        columns: Input columns of the frame.
+    """
+
+    height: int
+    width: int
+    size: int
+    top: int
+    left: int
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(cls, height: int, width: int, size: int) -> Placement:
+        """Placement of frames of (height, width) px in a square of size px."""
+        scale = size / max(height, width)
+        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+        return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns)
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the input that the frame covers."""
+        return slice(self.top, self.top + self.rows), slice(self.left, self.left + self.columns)
+
+    @cached_property
+    def vertical(self) -> Taps:
+        """Which rows of logits make each row of the frame."""
+        return Taps.of(self.height, self.rows, self.top, self.size // LOGIT_STRIDE)
+
+    @cached_property
+    def horizontal(self) -> Taps:
+        """Which columns of logits make each column of the frame."""
+        return Taps.of(self.width, self.columns, self.left, self.size // LOGIT_STRIDE)
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Linear interpolation along one axis: two neighbouring logits for each pixel of the frame.
+
+    Attributes:
+        first: int64 (pixels,), index of the lower neighbour, never falling.
+        weights: float32 (pixels, logits), rows sum to 1 and have at most two entries.
+    """
+
+    first: npt.NDArray[np.int64]
+    weights: FloatArray
+
+    @classmethod
+    def of(cls, pixels: int, covered: int, offset: int, logits: int) -> Taps:
+        """Taps of an axis of that many pixels, which cover input pixels offset..offset+covered."""
+        centre = (np.arange(pixels) + 0.5) * (covered / pixels) + offset
+        position = np.clip(centre / LOGIT_STRIDE - 0.5, 0.0, logits - 1.0)
+        first = np.minimum(position.astype(np.int64), max(logits - 2, 0))
+        upper = (position - first).astype(np.float32)
+        weights = np.zeros((pixels, logits), np.float32)
+        weights[np.arange(pixels), first] = 1.0 - upper
+        weights[np.arange(pixels), np.minimum(first + 1, logits - 1)] += upper
+        return cls(first, weights)
+
+    def around(self, low: int, high: int) -> tuple[slice, slice]:
+        """Pixels touched by logits low..high (inclusive), and the logits that these pixels need."""
+        start = int(np.searchsorted(self.first, low - 1, "left"))
+        stop = int(np.searchsorted(self.first, high, "right"))
+        return slice(start, stop), slice(max(low - 1, 0), min(high + 2, self.weights.shape[1]))
+
+
+def fit(frame: FrameArray, placement: Placement) -> FrameArray:
+    """Square uint8 (size, size) with the frame, uint8 (H, W), in its window and 0 beside it; antialiased."""
+    square = np.zeros((placement.size, placement.size), np.uint8)
+    if frame.shape == (placement.rows, placement.columns):
+        square[placement.window] = frame
+    else:
+        image = Image.fromarray(np.ascontiguousarray(frame))
+        scaled = image.resize((placement.columns, placement.rows), Image.Resampling.BILINEAR)
+        square[placement.window] = np.asarray(scaled)
+    return square
+
+
+def normalise(square: FrameArray, window: tuple[slice, slice], config: StudentConfig) -> FloatArray:
+    """Network input of one frame: its percentiles become -1 and +1, whatever exposure and bit depth were.
+
+    Args:
+        square: uint8 (size, size), as from fit.
+        window: Rows and columns with the frame; everything else becomes PADDING.
+        config: Which percentiles.
+
+    Returns:
+        float32 (1, size, size), about -1.2..1.2.
+    """
+    counts = np.cumsum(np.bincount(square[window].ravel(), minlength=256))
+    low, high = np.searchsorted(counts, np.array([config.low_percentile, config.high_percentile]) * counts[-1] / 100.0)
+    scaled = (np.arange(256, dtype=np.float32) - low) / max(float(high) - float(low), _SMALLEST_RANGE)
+    table = (np.clip(scaled, -_OVERSHOOT, 1.0 + _OVERSHOOT) * 2.0 - 1.0).astype(np.float32)
+    values = np.full((1, *square.shape), PADDING, np.float32)
+    values[(0, *window)] = table[square[window]]
+    return values
+
+
+def prepare(frame: FrameArray, placement: Placement, config: StudentConfig) -> FloatArray:
+    """Network input, float32 (1, size, size), of one frame, uint8 (H, W)."""
+    return normalise(fit(frame, placement), placement.window, config)
+
+
+def restore(logits: FloatArray, placement: Placement) -> BoolArray:
+    """Planes at the frame's own size: logits interpolated linearly, positive is inside.
+
+    Only the box around a structure's positive logits is interpolated, as all else is negative anyway.
+
+    Args:
+        logits: float32 (S, size/4, size/4).
+        placement: Where the frame lay in the input.
+
+    Returns:
+        bool (S, H, W).
+    """
+    planes = np.zeros((logits.shape[0], placement.height, placement.width), np.bool_)
+    positive = logits > 0
+    for plane, logit, inside in zip(planes, logits, positive, strict=True):
+        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+        if rows.size == 0:
+            continue
+        y, from_y = placement.vertical.around(int(rows[0]), int(rows[-1]))
+        x, from_x = placement.horizontal.around(int(columns[0]), int(columns[-1]))
+        block = placement.vertical.weights[y, from_y] @ logit[from_y, from_x]
+        np.greater(block @ placement.horizontal.weights[x, from_x].T, 0.0, out=plane[y, x])
+    return planes

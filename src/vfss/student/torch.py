@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The student in torch: bf16 on CUDA. Import it only where no Qt window is open yet, or in a process of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from vfss.errors import StudentError
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.network import StudentNetwork
+
+
+def build_network(checkpoint: Checkpoint) -> StudentNetwork:
+    """The network with the checkpoint's weights in float32, in evaluation mode, on the CPU.
+
+    Raises:
+        StudentError: Names or shapes of the weights differ from what config and schema ask for.
+    """
+    network = StudentNetwork(checkpoint.config, len(checkpoint.schema))
+    weights: dict[str, Tensor] = {}
+    for name, tensor in checkpoint.tensors.items():
+        loaded = torch.from_numpy(np.array(tensor))
+        weights[name] = loaded.float() if loaded.is_floating_point() else loaded
+    try:
+        network.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise StudentError(
+            f"its weights do not fit its config ({error})", path=checkpoint.path, remedy="Choose another student."
+        ) from error
+    return network.eval()
+
+
+class TorchRuntime:
+    """The network in torch.
+
+    Attributes:
+        device: "cuda (bf16)" or "cpu-torch (f32)".
+        batch: Frames at once.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, device: str) -> None:
+        """Move the network to "cuda", or to "cpu-torch" for comparing.
+
+        Raises:
+            StudentError: There is no such device.
+        """
+        if device == "cuda" and not torch.cuda.is_available():
+            raise StudentError(
+                "torch finds no CUDA device", remedy="Use device='cpu', or install a driver for your GPU."
+            )
+        self._device = torch.device("cuda" if device == "cuda" else "cpu")
+        self._network = build_network(checkpoint).to(self._device).to(memory_format=torch.channels_last)
+        self.device = "cuda (bf16)" if device == "cuda" else "cpu-torch (f32)"
+        self.batch = 16 if device == "cuda" else 4
+
+    def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
+        on_device = torch.from_numpy(inputs).to(self._device)
+        half = self._device.type == "cuda"
+        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=half):
+            logits, quality = self._network(on_device)
+        return logits.float().cpu().numpy(), quality.float().cpu().numpy()
