@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clips of a project: what they are, where they lie, what a person said of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from vfss.clips import Clip, Swallow
+from vfss.errors import ClipError, ProjectError
+from vfss.project.database import Database
+from vfss.project.locate import find_recording, is_recording, size_of
+from vfss.project.records import ClipRecord
+from vfss.project.tables import clips
+
+
+class Catalogue:
+    """The clips of one project, known by their content; the recordings themselves stay where they are."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        """Keep the clips in that database; paths in or beside the folder are kept relative to it."""
+        self._database = database
+        self._folder = folder
+
+    def add(self, path: Path, patient: str | None) -> ClipRecord:
+        """Add a recording, or refresh the path of one that is known already."""
+        from vfss.clips import open_clip
+
+        values = {} if patient is None else {"patient": _named(patient)}
+        with open_clip(path) as clip:
+            values |= self._place(path)
+            row = {"patient": f"patient-{clip.id.removeprefix('b2-')[:12]}"} | values | _facts(clip)
+        with self._database.writing() as connection:
+            if connection.execute(select(clips.c.id).where(clips.c.id == clip.id)).first() is None:
+                connection.execute(insert(clips), [row | {"added": datetime.now(UTC)}])
+            else:
+                connection.execute(update(clips).where(clips.c.id == clip.id).values(values))
+        return self.get(clip.id)
+
+    def all(self) -> list[ClipRecord]:
+        """All clips in the order in which they came."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(clips).order_by(clips.c.added, clips.c.id)).all()
+        return [self._record(row) for row in rows]
+
+    def get(self, clip_id: str) -> ClipRecord:
+        """One clip.
+
+        Raises:
+            ProjectError: The project has no such clip.
+        """
+        return self._record(self._row(clip_id))
+
+    def update(self, clip_id: str, values: dict[str, Any]) -> ClipRecord:
+        """Set columns of a clip."""
+        if "patient" in values:
+            values = values | {"patient": _named(values["patient"])}
+        self._row(clip_id)
+        if values:
+            with self._database.writing() as connection:
+                connection.execute(update(clips).where(clips.c.id == clip_id).values(values))
+        return self.get(clip_id)
+
+    def locate(self, clip_id: str, search: Iterable[Path]) -> Path:
+        """Where the recording lies now; a new place is remembered.
+
+        Raises:
+            ClipError: It is in none of the known folders.
+        """
+        row = self._row(clip_id)
+        recorded = self._recorded(row)
+        for path in recorded:
+            if is_recording(path, clip_id, row.size):
+                return path
+        folders = [*map(Path, search), *self._known_folders(recorded)]
+        found = find_recording(clip_id, row.size, is_folder=row.is_folder, folders=folders)
+        if found is None:
+            raise ClipError(
+                "the recording is not there any more, nor in any folder that the project knows",
+                path=recorded[0],
+                remedy="Put it back, or say in which folder it is now; its name does not matter, its content does.",
+            )
+        if self._database.access == "write":
+            self.update(clip_id, self._place(found))
+        return found
+
+    def open(self, clip_id: str) -> Clip:
+        """Open the recording, wherever it lies, with the flags that a person set."""
+        from vfss.clips import open_clip
+
+        record = self.get(clip_id)
+        clip = open_clip(self.locate(clip_id, ()))
+        clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
+        return clip
+
+    def _row(self, clip_id: str) -> Row[Any]:
+        with self._database.reading() as connection:
+            row = connection.execute(select(clips).where(clips.c.id == clip_id)).first()
+        if row is None:
+            raise ProjectError(
+                f"the project has no clip {clip_id}",
+                path=self._folder,
+                remedy="Add the recording to the project first.",
+            )
+        return row
+
+    def _record(self, row: Row[Any]) -> ClipRecord:
+        places = self._recorded(row)
+        return ClipRecord(
+            id=row.id,
+            path=next((path for path in places if path.exists()), places[0]),
+            n_frames=row.n_frames,
+            height=row.height,
+            width=row.width,
+            bits=row.bits,
+            facing=row.facing,
+            inverted=row.inverted,
+            patient=row.patient,
+            added=row.added,
+            swallows=tuple(Swallow(**swallow) for swallow in row.swallows),
+        )
+
+    def _place(self, path: Path) -> dict[str, Any]:
+        """Columns that say where a recording lies: both ways, so that it and the project may move together or not."""
+        absolute = path.resolve()
+        beside = absolute.is_relative_to(self._folder.parent)
+        relative = Path(os.path.relpath(absolute, self._folder)) if beside else absolute
+        place = {"path": relative.as_posix(), "absolute": absolute.as_posix()}
+        return place | {"is_folder": absolute.is_dir(), "size": size_of(absolute)}
+
+    def _recorded(self, row: Row[Any]) -> list[Path]:
+        """Places where the recording should be, the likeliest first."""
+        beside = Path(os.path.normpath(self._folder / row.path))
+        return list(dict.fromkeys((beside, Path(row.absolute))))
+
+    def _known_folders(self, recorded: Iterable[Path]) -> list[Path]:
+        """Folders worth a search, the likeliest first: around the old place, of other clips, of the project."""
+        others = [record.path.parent for record in self.all()]
+        around = [path.parent for path in recorded]
+        beside = [folder for folder in self._folder.parent.iterdir() if folder.is_dir()]
+        return [*around, *others, self._folder, *beside, *(folder.parent for folder in around)]
+
+
+def _facts(clip: Clip) -> dict[str, Any]:
+    return {
+        "id": clip.id,
+        "n_frames": clip.n_frames,
+        "height": clip.height,
+        "width": clip.width,
+        "bits": clip.bits,
+        "facing": clip.facing,
+        "inverted": clip.inverted,
+        "swallows": [asdict(swallow) for swallow in clip.swallows],
+    }
+
+
+def _named(patient: str) -> str:
+    if not patient.strip():
+        raise ProjectError("a patient needs a name", remedy="Give a pseudonym, never the real name.")
+    return patient

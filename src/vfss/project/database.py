@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database of a project: connections, transactions, and its troubles in words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from vfss.errors import ProjectError
+
+Access = Literal["write", "read", "frozen"]
+"""write: all; read: no changes, but sees those of others; frozen: a file that nobody changes, on a read-only disk."""
+
+_URI = {"write": "mode=rw", "read": "mode=ro", "frozen": "mode=ro&immutable=1"}
+_BACKUP = "Restore it from a backup, or ask for help before anything is written to the folder; it was left as it is."
+_FULL_BELOW = 1 << 16  # bytes: with less than that free, any trouble on writing is a full disk
+
+
+class Database:
+    """One SQLite file: a connection per thread in need of one, one transaction per `writing` block.
+
+    Safe to use from several threads and from several processes at once; a process that forked gets connections of
+    its own.
+    """
+
+    def __init__(self, path: Path, access: Access = "write", *, patience_s: float = 10.0) -> None:
+        """Prepare connections to the file, which must exist.
+
+        Args:
+            path: The SQLite file.
+            access: What is allowed.
+            patience_s: How long to wait for another process to finish its writing, in seconds.
+        """
+        self.path = path
+        self.access = access
+        self._patience_s = patience_s
+        self._engine = self._new_engine()
+        self._process = os.getpid()
+        self._left_to_parent: list[Pool] = []
+        self._closed = False
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one moment of the project; never waits for writers.
+
+        Raises:
+            ProjectError: The database cannot be read.
+        """
+        with self._transaction("DEFERRED") as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """The only writer until the block ends: all of it is kept, or on any error nothing.
+
+        Raises:
+            ProjectError: The database cannot be written.
+        """
+        if self.access != "write":
+            raise self.read_only()
+        with self._transaction("IMMEDIATE") as connection:
+            # SQLite would go on writing into a deleted file, and all of it would be lost.
+            if not self.path.exists():
+                raise ProjectError(
+                    "the project folder was moved or deleted while it was open, nothing was written",
+                    path=self.path,
+                    remedy="Bring the folder back, or open it in its new place, then repeat the last change.",
+                )
+            yield connection
+
+    def pragma(self, statement: str) -> list[Any]:
+        """Values of a PRAGMA run outside any transaction; statement is trusted text such as "journal_mode".
+
+        Raises:
+            ProjectError: The database cannot be read.
+        """
+        with self._plain_words(), self._checked_engine().connect() as connection:
+            driver = connection.connection.driver_connection
+            if driver is None:
+                raise ProjectError("no connection", path=self.path)
+            try:
+                return [row[0] for row in driver.execute(f"PRAGMA {statement}")]
+            except sqlite3.Error as error:
+                raise self._in_words(error) from error
+
+    def back_up(self, target: Path) -> None:
+        """Copy the database as it is at this moment, others' writing notwithstanding."""
+        with self._plain_words(), self._checked_engine().connect() as connection:
+            driver = connection.connection.driver_connection
+            if driver is None:
+                raise ProjectError("no connection", path=self.path)
+            copy = sqlite3.connect(target)
+            try:
+                driver.backup(copy)
+            except sqlite3.Error as error:
+                raise self._in_words(error) from error
+            finally:
+                copy.close()
+
+    def close(self) -> None:
+        """Close all connections; later use raises ProjectError."""
+        self._closed = True
+        self._engine.dispose()
+
+    @contextmanager
+    def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[Connection]:
+        engine = self._checked_engine().execution_options(begin=f"BEGIN {kind}")
+        with self._plain_words(), engine.begin() as connection:
+            yield connection
+
+    def _checked_engine(self) -> Engine:
+        if self._closed:
+            raise ProjectError("the project is closed", path=self.path.parent, remedy="Open it again.")
+        if os.getpid() != self._process:
+            # Connections must not cross a fork, not even to be closed: that would drop the parent's locks.
+            self._left_to_parent.append(self._engine.pool)
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
+        return self._engine
+
+    def _new_engine(self) -> Engine:
+        name = self.path.resolve().as_posix()
+        uri = f"file://{'' if name.startswith('/') else '/'}{quote(name)}?{_URI[self.access]}"
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(
+                uri, uri=True, timeout=self._patience_s, isolation_level=None, check_same_thread=False
+            )
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
+            connection.execute("PRAGMA journal_size_limit = 67108864")
+            return connection
+
+        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=60)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    @contextmanager
+    def _plain_words(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._in_words(error.orig) from error
+
+    def _in_words(self, error: BaseException | None) -> ProjectError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            return ProjectError(f"the database is damaged ({error})", path=self.path, remedy=_BACKUP)
+        if code == sqlite3.SQLITE_FULL or (code != sqlite3.SQLITE_CONSTRAINT and self._disk_is_full()):
+            return ProjectError(
+                "the disk is full, the last change was not written",
+                path=self.path,
+                remedy="Everything before it is safe. Make room on the disk, then repeat the change.",
+            )
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return ProjectError(
+                f"another program kept the project locked for {self._patience_s:g} s",
+                path=self.path,
+                remedy="Wait until it has finished, or close it, then repeat the change.",
+            )
+        if code == sqlite3.SQLITE_READONLY:
+            return self.read_only()
+        if code == sqlite3.SQLITE_CONSTRAINT:
+            return ProjectError(f"the project refuses the change ({error})", path=self.path)
+        return ProjectError(
+            f"the database cannot be used ({error})",
+            path=self.path,
+            remedy="Check that the folder is there, that you may write in it and that its disk or share is connected.",
+        )
+
+    def _disk_is_full(self) -> bool:
+        try:
+            return shutil.disk_usage(self.path.parent).free < _FULL_BELOW
+        except OSError:
+            return False
+
+    def read_only(self) -> ProjectError:
+        """What to raise where the project cannot be changed."""
+        return ProjectError(
+            "the project can only be read, not changed",
+            path=self.path,
+            remedy="Get permission to write in its folder, or copy the folder to a disk where you have it.",
+        )
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options()["begin"])

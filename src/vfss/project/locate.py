@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finding a recording again after it has moved: by its content, never by its name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from vfss.clips.content import content_id
+from vfss.clips.folder import picture_files
+from vfss.errors import ClipError
+
+_DEPTH = 4  # folders below a starting folder: an archive sorted by year, patient and visit
+_MOST = 100_000  # entries looked at per starting folder; a search must end, also in the root of a network share
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a recording: of the file, or of all pictures in the folder."""
+    return sum(file.stat().st_size for file in picture_files(path)) if path.is_dir() else path.stat().st_size
+
+
+def is_recording(path: Path, clip_id: str, size: int) -> bool:
+    """True where the path holds that very recording; it is hashed only where the size is right."""
+    try:
+        return path.exists() and size_of(path) == size and content_id(path) == clip_id
+    except (OSError, ClipError):  # what cannot be read is not what we look for
+        return False
+
+
+def find_recording(clip_id: str, size: int, *, is_folder: bool, folders: Iterable[Path]) -> Path | None:
+    """First place in or below the folders that holds the recording, None where there is none."""
+    seen: set[Path] = set()
+    for folder in folders:
+        root = folder.resolve()
+        if root in seen:
+            continue
+        seen.add(root)
+        for candidate in islice(_walk(root, is_folder), _MOST):
+            if is_recording(candidate, clip_id, size):
+                return candidate
+    return None
+
+
+def _walk(root: Path, folders: bool) -> Iterator[Path]:
+    """Files (or folders) below root, the nearest first; hidden ones and links to folders are left out."""
+    if root.is_file():
+        yield root
+        return
+    level = [root]
+    for _ in range(_DEPTH + 1):
+        below: list[Path] = []
+        for folder in level:
+            if folders:
+                yield folder
+            inner, files = _entries(folder)
+            below += inner
+            if not folders:
+                yield from files
+        level = below
+
+
+def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        shown = [entry for entry in entries if not entry.name.startswith(".")]
+        inner = [Path(entry.path) for entry in shown if entry.is_dir(follow_symlinks=False)]
+        return inner, [Path(entry.path) for entry in shown if entry.is_file()]
+    except OSError:  # a folder one may not read holds nothing for us
+        return [], []

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The students of a project: files copied into its folder, with their scores and their descent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from vfss.errors import ProjectError, StudentError
+from vfss.project.database import Database
+from vfss.project.opening import synchronise_folder
+from vfss.project.records import StudentRecord
+from vfss.project.tables import students
+from vfss.student.checkpoint import load_checkpoint
+
+
+class StudentShelf:
+    """The students of one project; a file that has gone missing shows only when it is loaded."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        """Keep files in that folder and their records in that database."""
+        self._database = database
+        self._folder = folder
+
+    def add(self, path: Path, scores: Mapping[str, Any], parent: str | None) -> StudentRecord:
+        """Copy a student file into the project; the same student again only renews its scores and parent."""
+        if self._database.access != "write":
+            raise self._database.read_only()
+        student_id = self._copy(path)
+        values: dict[str, Any] = {"scores": dict(scores), "parent": parent}
+        with self._database.writing() as connection:
+            if connection.execute(select(students.c.id).where(students.c.id == student_id)).first() is None:
+                row = values | {"id": student_id, "added": datetime.now(UTC), "chosen": False}
+                connection.execute(insert(students), [row])
+            else:
+                connection.execute(update(students).where(students.c.id == student_id).values(values))
+        return self.get(student_id)
+
+    def all(self) -> list[StudentRecord]:
+        """All students in the order in which they came."""
+        with self._database.reading() as connection:
+            rows = connection.execute(select(students).order_by(students.c.added, students.c.id)).all()
+        return [self._record(row) for row in rows]
+
+    def get(self, student_id: str) -> StudentRecord:
+        """One student.
+
+        Raises:
+            StudentError: The project has no such student.
+        """
+        found = {record.id: record for record in self.all()}
+        if student_id not in found:
+            known = ", ".join(found) or "none"
+            raise StudentError(f"the project has no student {student_id!r}", remedy=f"It has: {known}.")
+        return found[student_id]
+
+    def choose(self, student_id: str | None) -> None:
+        """Make a student the current one, or with None go back to the one that ships with the program."""
+        if student_id is not None:
+            self.get(student_id)
+        with self._database.writing() as connection:
+            connection.execute(update(students).values(chosen=students.c.id == student_id))
+
+    def current(self) -> StudentRecord | None:
+        """The chosen student, None where none is."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(students).where(students.c.chosen)).first()
+        return None if row is None else self._record(row)
+
+    def _record(self, row: Row[Any]) -> StudentRecord:
+        return StudentRecord(row.id, self._path(row.id), row.scores, row.parent, row.added)
+
+    def _path(self, student_id: str) -> Path:
+        return self._folder / f"{student_id}.safetensors"
+
+    def _copy(self, path: Path) -> str:
+        """Bring a file in, whole or not at all; what was checked is what stays."""
+        if not path.is_file():
+            raise StudentError("there is no such student file", path=path, remedy="Check the path.")
+        temporary = self._folder / f".{uuid.uuid4().hex}.safetensors"
+        try:
+            self._folder.mkdir(exist_ok=True)
+            with path.open("rb") as source, temporary.open("wb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+            student_id = _id_of(temporary, path)
+            temporary.replace(self._path(student_id))
+            synchronise_folder(self._folder)
+        except OSError as error:
+            raise ProjectError(
+                f"the student cannot be copied into the project ({error.strerror or error})",
+                path=self._folder,
+                remedy="Make room on the disk and check that you may write there, then add it again.",
+            ) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return student_id
+
+
+def _id_of(copy: Path, path: Path) -> str:
+    try:
+        return load_checkpoint(copy).id
+    except StudentError as error:
+        raise StudentError(error.what, path=path, remedy=error.remedy) from error

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables of a project, and the rules that the database itself keeps.
+
+Two rules hold whatever program writes: revisions are append-only, and a machine's proposal never follows a person's
+word. `present` names the newest revision of every structure on every frame; a trigger keeps it in the transaction of
+the revision itself, so that reading the present never scans the past.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    event,
+)
+
+from vfss.masks import MaskState
+
+LAYOUT = 1
+"""Version of these tables; a project of a newer one is refused."""
+
+APPLICATION_ID = 0x56465353
+"""Marks the SQLite file as ours ("VFSS") to the tool `file` and to us."""
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """Aware times in UTC on databases that keep naive ones."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Naive UTC for the database."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware UTC for the caller."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+layout = Table("layout", metadata, Column("version", Integer, nullable=False))
+
+project = Table(
+    "project",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("schema", JSON, nullable=False),
+    Column("created", UtcTime, nullable=False),
+)
+
+structures = Table(
+    "structures",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("plane", Integer, nullable=False, unique=True),
+)
+
+clips = Table(
+    "clips",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("path", Text, nullable=False),  # from the project folder where it lies in or beside it, "/" between parts
+    Column("absolute", Text, nullable=False),  # finds it still after the project folder alone has moved
+    Column("is_folder", Boolean, nullable=False),  # a recording can be a folder of pictures
+    Column("size", Integer, nullable=False),  # bytes: a candidate of another size need not be hashed
+    Column("n_frames", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("bits", Integer, nullable=False),
+    Column("facing", String, nullable=False),
+    Column("inverted", Boolean, nullable=False),
+    Column("patient", String, nullable=False, index=True),
+    Column("swallows", JSON, nullable=False),
+    Column("added", UtcTime, nullable=False),
+)
+
+revisions = Table(
+    "revisions",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("clip", String, ForeignKey("clips.id"), nullable=False),
+    Column("frame", Integer, CheckConstraint("frame >= 0"), nullable=False),
+    Column("structure", String, ForeignKey("structures.key"), nullable=False),
+    Column("state", Integer, CheckConstraint(f"state BETWEEN 0 AND {max(MaskState)}"), nullable=False),
+    Column("author", String, CheckConstraint("author <> ''"), nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("student", String),
+    Column("confidence", Float),
+    Column("mask", LargeBinary),  # last, so that reading the columns before it leaves its pages alone
+    CheckConstraint(f"origin <> 'proposal' OR state = {MaskState.PROPOSED:d}", name="a_machine_only_proposes"),
+    Index("revisions_of_a_plane", "clip", "frame", "structure", "id"),
+    sqlite_autoincrement=True,
+)
+
+present = Table(
+    "present",
+    metadata,
+    Column("clip", String, ForeignKey("clips.id"), primary_key=True),
+    Column("frame", Integer, primary_key=True),
+    Column("plane", Integer, primary_key=True),
+    Column("revision", Integer, ForeignKey("revisions.id"), nullable=False),
+    Column("state", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+patients = Table(
+    "patients",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("split", String, CheckConstraint("split IN ('train', 'validation', 'test')"), nullable=False),
+    Column("assigned", UtcTime, nullable=False),
+)
+
+students = Table(
+    "students",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("scores", JSON, nullable=False),
+    Column("parent", String),
+    Column("added", UtcTime, nullable=False),
+    Column("chosen", Boolean, nullable=False, default=False),
+)
+
+recollections = Table(
+    "recollections",
+    metadata,
+    Column("author", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("value", JSON),
+)
+
+_PLANE = "(SELECT plane FROM structures WHERE key = NEW.structure)"
+_PERSON = ", ".join(str(int(state)) for state in MaskState if state.by_person)
+
+_SQLITE_RULES = (
+    "CREATE TRIGGER revisions_stay BEFORE UPDATE ON revisions "
+    "BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
+    "CREATE TRIGGER revisions_remain BEFORE DELETE ON revisions "
+    "BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
+    # INSERT OR REPLACE deletes without firing the trigger above.
+    "CREATE TRIGGER revisions_are_new BEFORE INSERT ON revisions "
+    "WHEN EXISTS (SELECT 1 FROM revisions WHERE id = NEW.id) "
+    "BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
+    "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
+    f"AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame AND plane = {_PLANE} "
+    f"AND state IN ({_PERSON})) "
+    "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END",
+    "CREATE TRIGGER revisions_are_present AFTER INSERT ON revisions "
+    "BEGIN INSERT INTO present (clip, frame, plane, revision, state) "
+    f"VALUES (NEW.clip, NEW.frame, {_PLANE}, NEW.id, NEW.state) "
+    "ON CONFLICT (clip, frame, plane) DO UPDATE SET revision = excluded.revision, state = excluded.state; END",
+)
+
+for _rule in _SQLITE_RULES:
+    event.listen(metadata, "after_create", DDL(_rule).execute_if(dialect="sqlite"))
