@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A phantom clip: a person, a swallow, a view and an apparatus, drawn by seed, with exact masks of every frame."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.errors import VfssError
+from vfss.masks import BoolArray, ByteArray
+from vfss.phantom.anatomy import Patient
+from vfss.phantom.geometry import View, coverage, plane
+from vfss.phantom.matter import Scene
+from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
+from vfss.phantom.population import sample_person
+from vfss.phantom.style import Style, sample_apparatus, style_named
+from vfss.phantom.xray import Screen
+from vfss.schema import Schema
+
+_HIDDEN_BY_SHOULDER = 0.62  # share of a vertebra under dense shoulder from which nobody would paint it
+_DENSE = 1.15  # nepers of shoulder that drown a vertebra
+_HIDDEN_BY_BOLUS = 0.55  # share of the epiglottis behind contrast from which it is lost
+_TOO_LITTLE = 0.12  # share of an outline left inside the field below which it is not recognised
+
+
+class Phantom:
+    """A clip in memory whose frames and masks are computed when asked for.
+
+    The same arguments give the same clip; frame(t) and planes(t) depend on nothing else, in any order.
+
+    Attributes:
+        seed: Seed of everything.
+        schema: The structures; planes come in its order.
+        n_frames: Number of frames.
+        height: Rows.
+        width: Columns.
+        fps: Frames a second.
+        times_s: float64 (n_frames,), the first is 0.
+        facing: Where the patient looks in the picture.
+        inverted: True where dense matter is bright.
+        variant: What the swallow is like.
+        style: Name of the style.
+        patient: The anatomy and its motion.
+        screen: View and image formation.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        n_frames: int = 60,
+        height: int = 512,
+        width: int = 512,
+        fps: float = 30.0,
+        variant: str | None = None,
+        style: str = "standard",
+        facing: Literal["left", "right"] | None = None,
+    ) -> None:
+        """Draw a clip.
+
+        Raises:
+            VfssError: No such variant or style, or a size that cannot be.
+        """
+        if n_frames < 1 or height < 16 or width < 16 or fps <= 0:
+            raise VfssError(
+                f"a phantom of {n_frames} frames, {height}x{width} pixels, {fps} per second cannot be made",
+                remedy="Ask for at least 1 frame of 16x16 pixels.",
+            )
+        chosen = _variant(variant)
+        settings = style_named(style)
+        self.seed, self.n_frames, self.height, self.width, self.fps = seed, n_frames, height, width, fps
+        self.style = style
+        self.schema = Schema.load("vfss12")
+        self.times_s: npt.NDArray[np.float64] = np.arange(n_frames) / fps
+        people, swallows, views, machines = (
+            np.random.default_rng(s) for s in np.random.SeedSequence([seed, len(style)]).spawn(4)
+        )
+        person = sample_person(people, settings.population)
+        course = sample_course(swallows, max(n_frames / fps, 0.3), chosen)
+        self.variant = course.variant
+        self.patient = Patient(person, course)
+        view = _sample_view(views, settings, self.patient, height, width, facing)
+        self.screen = Screen(view, sample_apparatus(machines, settings))
+        self.facing: Literal["left", "right"] = "right" if view.mirrored else "left"
+        self.inverted = self.screen.apparatus.inverted
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    def frame(self, t: int) -> ByteArray:
+        """Picture of frame t, uint8 (height, width)."""
+        return self.screen.grey(self._scene(t), np.random.default_rng((self.seed, 7, t)))
+
+    def planes(self, t: int) -> BoolArray:
+        """Masks of frame t, bool (S, height, width); empty for what is not visible."""
+        return self._truth(self._scene(t))[0]
+
+    def visible(self, t: int) -> BoolArray:
+        """Whether each structure is to be seen on frame t, bool (S,): False where it is outside or hidden.
+
+        Contrast that is not there is no hidden contrast: its plane is empty, and visible.
+        """
+        return self._truth(self._scene(t))[1]
+
+    def sample(self, t: int) -> tuple[ByteArray, BoolArray, BoolArray]:
+        """frame(t), planes(t) and visible(t) at the cost of one scene."""
+        scene = self._scene(t)
+        planes, visible = self._truth(scene)
+        return self.screen.grey(scene, np.random.default_rng((self.seed, 7, t))), planes, visible
+
+    def _scene(self, t: int) -> Scene:
+        if not 0 <= t < self.n_frames:
+            raise IndexError(f"frame {t} of a phantom of {self.n_frames} frames")
+        return self.patient.scene(float(self.times_s[t]))
+
+    def _truth(self, scene: Scene) -> tuple[BoolArray, BoolArray]:
+        height, width = self.height, self.width
+        planes = np.zeros((len(self.schema), height, width), np.bool_)
+        visible = np.ones(len(self.schema), np.bool_)
+        shadow = self._shadow(scene)
+        for structure in self.schema.structures:
+            i = structure.index
+            outlines = [self.screen.pixels(o) for o in scene.truth.get(structure.key, ()) if len(o) >= 3]
+            whole = plane(outlines, height, width)
+            planes[i] = whole & self.screen.field
+            seen = int(planes[i].sum())
+            if structure.key == "bolus":
+                continue
+            visible[i] = seen > 0 and seen >= _TOO_LITTLE * _area(outlines, height, width)
+            if visible[i] and shadow is not None and structure.key in _UNDER_SHOULDER:
+                visible[i] = int((planes[i] & shadow).sum()) <= _HIDDEN_BY_SHOULDER * seen
+        self._nest(planes, visible)
+        planes[~visible] = False
+        return planes, visible
+
+    def _nest(self, planes: BoolArray, visible: BoolArray) -> None:
+        """Contrast hides the epiglottis."""
+        keys = self.schema.keys
+        bolus, epiglottis = keys.index("bolus"), keys.index("epiglottis")
+        area = int(planes[epiglottis].sum())
+        if area and int((planes[bolus] & planes[epiglottis]).sum()) > _HIDDEN_BY_BOLUS * area:
+            visible[epiglottis] = False
+
+    def _shadow(self, scene: Scene) -> BoolArray | None:
+        """Where shoulders are too dense to see bone through, bool (height, width); None where nowhere."""
+        density = np.zeros((self.height, self.width), np.float32)
+        for outline, nepers in scene.trunk:
+            found = coverage(self.screen.pixels(outline), self.height, self.width, fine=1)
+            if found is not None:
+                density[found[0]] += found[1] * np.float32(nepers / 255)
+        dense = density > _DENSE
+        return dense if dense.any() else None
+
+
+_UNDER_SHOULDER = frozenset(("c4", "c5", "c6", "c7"))
+
+
+def _variant(name: str | None) -> Variant | None:
+    if name is None:
+        return None
+    for variant in VARIANTS:
+        if variant == name:
+            return variant
+    raise VfssError(f"no phantom variant {name!r}", remedy=f"Choose one of: {', '.join(VARIANTS)}.")
+
+
+def _area(outlines: list[npt.NDArray[np.float64]], height: int, width: int) -> float:
+    """Area of the largest outline in pixels, in or out of the picture (shoelace)."""
+    areas = [0.5 * abs(float(np.sum(o[:, 0] * np.roll(o[:, 1], 1) - o[:, 1] * np.roll(o[:, 0], 1)))) for o in outlines]
+    return min(max(areas, default=0.0), float(height * width))
+
+
+def _sample_view(
+    rng: np.random.Generator,
+    style: Style,
+    patient: Patient,
+    height: int,
+    width: int,
+    facing: Literal["left", "right"] | None,
+) -> View:
+    short = min(height, width)
+    scale = short / float(rng.uniform(*style.field_mm))
+    focus = patient.spine.front(float(rng.normal(3.6, 0.5)), float(rng.normal(12, 8)))
+    jitter = rng.normal(0, 0.045, 2)
+    mirrored = bool(rng.random() < 0.5) if facing is None else facing == "right"
+    return View(
+        height=height,
+        width=width,
+        scale=scale,
+        degrees=float(np.clip(rng.normal(0, style.degrees), -25, 25)),
+        focus=(float(focus[0]), float(focus[1])),
+        centre=(float(width / 2 + jitter[0] * short), float(height / 2 + jitter[1] * short)),
+        mirrored=mirrored,
+    )
+
+
+def random_frame(seed: int, size: int, style: str = "standard") -> tuple[ByteArray, BoolArray]:
+    """One frame of a random clip with its masks: uint8 (size, size) and bool (S, size, size).
+
+    Random time, person, swallow, facing, polarity, size, contrast and field; deterministic by seed.
+    """
+    rng = np.random.default_rng((seed, 11))
+    n_frames = int(SWALLOW_S * 30) + 3
+    phantom = Phantom(seed, n_frames=n_frames, height=size, width=size, style=style)
+    frame, planes, _ = phantom.sample(int(rng.integers(n_frames)))
+    return frame, planes

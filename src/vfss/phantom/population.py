@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One person's anatomy as numbers, and the population they are drawn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = 10  # C1 to C7 and three thoracic vertebrae, that carry the neck on below the picture
+
+
+@dataclass(frozen=True)
+class Person:
+    """Sizes in millimetres, angles in degrees, densities as factors; facing left, y down, the atlas at the origin.
+
+    Attributes:
+        seed: Seed of what has no name: roughness of outlines, air cells of the skull base.
+        neck: Size of spine and throat, 1 is usual.
+        skull: Size of the head.
+        pitch: Distance between vertebral bodies.
+        tilts: Direction of the spine below each vertebra from the vertical, C1 downwards, (LEVELS,).
+        head_pitch: Turn of the head, positive is chin down.
+        atlas_pitch: Turn of the atlas.
+        body_depth: Factor on the vertebral bodies along front to back.
+        body_height: Factor on their height (discs take the rest).
+        spinous: Factor on the length of each spinous process, (LEVELS,).
+        droop: Degrees by which each spinous process hangs lower, (LEVELS,).
+        spurs: Size of osteophytes, 0 is none.
+        prevertebral: Thickness of soft tissue before the spine, factor.
+        lumen: Width of the pharynx at rest, factor.
+        airway: Width of larynx and trachea, factor.
+        airway_gap: Distance of the airway from the spine, factor.
+        epiglottis: Length and thickness of the epiglottis, factors.
+        floor: How far the floor of the mouth bulges below the jaw, 0..1.
+        double: Offset of the far half of the jaw and of the far teeth (x, y).
+        jaw_length: Factor on the body of the mandible.
+        teeth: Share of teeth present, and share of them filled with metal.
+        mouth_gap: Air between tongue and palate at rest.
+        skin: Soft tissue before, below and behind: throat, submental, nape.
+        shoulder: Level of the spine at which the shoulder covers it, and its slope in degrees.
+        shoulder_density: Attenuation of the shoulder, nepers.
+        bone: Density of bone.
+        calcified: Calcification of the larynx, 0..1.
+        soft: Attenuation of the thickest soft tissue, nepers.
+    """
+
+    seed: int
+    neck: float
+    skull: float
+    pitch: float
+    tilts: tuple[float, ...]
+    head_pitch: float
+    atlas_pitch: float
+    body_depth: float
+    body_height: float
+    spinous: tuple[float, ...]
+    droop: tuple[float, ...]
+    spurs: float
+    prevertebral: float
+    lumen: float
+    airway: float
+    airway_gap: float
+    epiglottis: tuple[float, float]
+    floor: float
+    double: tuple[float, float]
+    jaw_length: float
+    teeth: tuple[float, float]
+    mouth_gap: float
+    skin: tuple[float, float, float]
+    shoulder: tuple[float, float]
+    shoulder_density: float
+    bone: float
+    calcified: float
+    soft: float
+
+
+@dataclass(frozen=True)
+class Population:
+    """Where persons come from: means and spreads that differ between styles.
+
+    Attributes:
+        flexion: Mean and spread of the tilt of the spine.
+        lordosis: Mean and spread of its change per level.
+        head_pitch: Mean and spread, relative to the neck.
+        size: Spread of all proportions.
+        shoulder: Mean and spread of the level the shoulder reaches.
+        bone: Lowest and highest density.
+        soft: Lowest and highest attenuation of soft tissue.
+    """
+
+    flexion: tuple[float, float] = (20.0, 8.0)
+    lordosis: tuple[float, float] = (2.2, 1.8)
+    head_pitch: tuple[float, float] = (8.0, 7.0)
+    size: float = 0.06
+    shoulder: tuple[float, float] = (7.2, 0.8)
+    bone: tuple[float, float] = (0.7, 1.35)
+    soft: tuple[float, float] = (1.7, 2.6)
+
+
+def sample_person(rng: np.random.Generator, population: Population) -> Person:
+    """A person from the population."""
+    size = population.size
+
+    def factor(spread: float = 1.0) -> float:
+        return float(np.clip(rng.normal(1.0, size * spread), 1 - 3.5 * size * spread, 1 + 3.5 * size * spread))
+
+    def between(low: float, high: float) -> float:
+        return float(rng.uniform(low, high))
+
+    flexion = float(np.clip(rng.normal(*population.flexion), -12, 45))
+    lordosis = float(rng.normal(*population.lordosis))
+    tilts = tuple(flexion + lordosis * (i - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
+    head = 0.45 * flexion + float(rng.normal(*population.head_pitch)) - 4.0
+    return Person(
+        seed=int(rng.integers(2**31)),
+        neck=factor(),
+        skull=factor(),
+        pitch=17.2 * factor(0.7),
+        tilts=tilts,
+        head_pitch=head,
+        atlas_pitch=0.6 * head + 0.3 * tilts[0] + float(rng.normal(2, 3)),
+        body_depth=factor(1.3),
+        body_height=factor(1.0),
+        spinous=tuple(factor(1.6) for _ in range(LEVELS)),
+        droop=tuple(float(rng.normal(0, 5)) for _ in range(LEVELS)),
+        spurs=between(0, 3.0) if rng.random() < 0.45 else 0.0,
+        prevertebral=between(0.75, 1.4),
+        lumen=between(0.7, 1.3),
+        airway=factor(1.8),
+        airway_gap=factor(1.8),
+        epiglottis=(factor(1.5), between(0.75, 1.15)),
+        floor=between(0.35, 1.05),
+        double=(between(-4, 5), between(-7, 2)),
+        jaw_length=factor(),
+        teeth=(between(0.0, 0.4) if rng.random() < 0.2 else between(0.7, 1.0), float(rng.beta(1, 2))),
+        mouth_gap=between(0.3, 5.0),
+        skin=(between(0.85, 1.3), between(0.7, 1.5), between(0.8, 1.6)),
+        shoulder=(float(np.clip(rng.normal(*population.shoulder), 5.3, 9.5)), between(-5, 28)),
+        shoulder_density=between(0.9, 2.8),
+        bone=between(*population.bone),
+        calcified=between(0, 1),
+        soft=between(*population.soft),
+    )
