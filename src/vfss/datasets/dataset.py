@@ -13,12 +13,12 @@ import imageio.v3 as iio
 import numpy as np
 
 from vfss.clips import Frame
-from vfss.errors import DatasetError
+from vfss.errors import DatasetError, MaskError, SchemaError
 from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
 
 Fields = Mapping[str, Any]
-MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, SchemaError, MaskError)
 """What reading foreign JSON as ours can raise."""
 
 
