@@ -12,12 +12,14 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
-from vfss.clips import Clip, Swallow
+from vfss.clips import Clip, Swallow, open_clip
 from vfss.errors import ClipError, ProjectError
 from vfss.project.database import Database
 from vfss.project.locate import find_recording, is_recording, size_of
 from vfss.project.records import ClipRecord
 from vfss.project.tables import clips
+
+_NAMED_DEPTH = 6  # levels of folders below one that a person named: an archive by year, patient and visit
 
 
 class Catalogue:
@@ -30,8 +32,6 @@ class Catalogue:
 
     def add(self, path: Path, patient: str | None) -> ClipRecord:
         """Add a recording, or refresh the path of one that is known already."""
-        from vfss.clips import open_clip
-
         values = {} if patient is None else {"patient": _named(patient)}
         with open_clip(path) as clip:
             values |= self._place(path)
@@ -78,7 +78,7 @@ class Catalogue:
         for path in recorded:
             if is_recording(path, clip_id, row.size):
                 return path
-        folders = [*map(Path, search), *self._known_folders(recorded)]
+        folders = [*((Path(folder), _NAMED_DEPTH) for folder in search), *self._known_folders(recorded)]
         found = find_recording(clip_id, row.size, is_folder=row.is_folder, folders=folders)
         if found is None:
             raise ClipError(
@@ -92,8 +92,6 @@ class Catalogue:
 
     def open(self, clip_id: str) -> Clip:
         """Open the recording, wherever it lies, with the flags that a person set."""
-        from vfss.clips import open_clip
-
         record = self.get(clip_id)
         clip = open_clip(self.locate(clip_id, ()))
         clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
@@ -139,12 +137,13 @@ class Catalogue:
         beside = Path(os.path.normpath(self._folder / row.path))
         return list(dict.fromkeys((beside, Path(row.absolute))))
 
-    def _known_folders(self, recorded: Iterable[Path]) -> list[Path]:
-        """Folders worth a search, the likeliest first: around the old place, of other clips, of the project."""
-        others = [record.path.parent for record in self.all()]
+    def _known_folders(self, recorded: Iterable[Path]) -> list[tuple[Path, int]]:
+        """Folders worth a search and how deep: around the old place, of other clips, around the project."""
         around = [path.parent for path in recorded]
-        beside = [folder for folder in self._folder.parent.iterdir() if folder.is_dir()]
-        return [*around, *others, self._folder, *beside, *(folder.parent for folder in around)]
+        others = [record.path.parent for record in self.all()]
+        near = [(folder, 2) for folder in (*around, *others, self._folder)]
+        above = [(folder.parent, 2) for folder in (*around, *others)]
+        return [*near, (self._folder.parent, 3), *above]
 
 
 def _facts(clip: Clip) -> dict[str, Any]:

@@ -7,15 +7,16 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from vfss.errors import ProjectError
+from vfss.project.network import on_network
 
 Access = Literal["write", "read", "frozen"]
 """write: all; read: no changes, but sees those of others; frozen: a file that nobody changes, on a read-only disk."""
@@ -47,6 +48,8 @@ class Database:
         self._process = os.getpid()
         self._left_to_parent: list[Pool] = []
         self._closed = False
+        # A share may renumber its files; a local disk does not.
+        self._identity = None if on_network(path) else _identity(path)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -69,11 +72,12 @@ class Database:
             raise self.read_only()
         with self._transaction("IMMEDIATE") as connection:
             # SQLite would go on writing into a deleted file, and all of it would be lost.
-            if not self.path.exists():
+            found = _identity(self.path)
+            if found is None or self._identity not in (None, found):
                 raise ProjectError(
-                    "the project folder was moved or deleted while it was open, nothing was written",
+                    "the project was moved, deleted or replaced while it was open, nothing was written",
                     path=self.path,
-                    remedy="Bring the folder back, or open it in its new place, then repeat the last change.",
+                    remedy="Open the project again in the place where it is now, then repeat the last change.",
                 )
             yield connection
 
@@ -83,28 +87,17 @@ class Database:
         Raises:
             ProjectError: The database cannot be read.
         """
-        with self._plain_words(), self._checked_engine().connect() as connection:
-            driver = connection.connection.driver_connection
-            if driver is None:
-                raise ProjectError("no connection", path=self.path)
-            try:
-                return [row[0] for row in driver.execute(f"PRAGMA {statement}")]
-            except sqlite3.Error as error:
-                raise self._in_words(error) from error
+        with self._driver() as driver:
+            return [row[0] for row in driver.execute(f"PRAGMA {statement}")]
 
     def back_up(self, target: Path) -> None:
-        """Copy the database as it is at this moment, others' writing notwithstanding."""
-        with self._plain_words(), self._checked_engine().connect() as connection:
-            driver = connection.connection.driver_connection
-            if driver is None:
-                raise ProjectError("no connection", path=self.path)
-            copy = sqlite3.connect(target)
-            try:
-                driver.backup(copy)
-            except sqlite3.Error as error:
-                raise self._in_words(error) from error
-            finally:
-                copy.close()
+        """Copy the database as it is at this moment, others' writing notwithstanding.
+
+        Raises:
+            ProjectError: The database cannot be read, or the copy not be written.
+        """
+        with self._driver() as driver, closing(sqlite3.connect(target)) as copy:
+            driver.backup(copy)
 
     def close(self) -> None:
         """Close all connections; later use raises ProjectError."""
@@ -116,6 +109,11 @@ class Database:
         engine = self._checked_engine().execution_options(begin=f"BEGIN {kind}")
         with self._plain_words(), engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def _driver(self) -> Iterator[sqlite3.Connection]:
+        with self._plain_words(), self._checked_engine().connect() as connection:
+            yield cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
     def _checked_engine(self) -> Engine:
         if self._closed:
@@ -151,22 +149,24 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._in_words(error.orig) from error
+        except sqlite3.Error as error:
+            raise self._in_words(error) from error
 
     def _in_words(self, error: BaseException | None) -> ProjectError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return ProjectError(f"the database is damaged ({error})", path=self.path, remedy=_BACKUP)
-        if code == sqlite3.SQLITE_FULL or (code != sqlite3.SQLITE_CONSTRAINT and self._disk_is_full()):
-            return ProjectError(
-                "the disk is full, the last change was not written",
-                path=self.path,
-                remedy="Everything before it is safe. Make room on the disk, then repeat the change.",
-            )
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             return ProjectError(
                 f"another program kept the project locked for {self._patience_s:g} s",
                 path=self.path,
                 remedy="Wait until it has finished, or close it, then repeat the change.",
+            )
+        if code == sqlite3.SQLITE_FULL or (code != sqlite3.SQLITE_CONSTRAINT and self._disk_is_full()):
+            return ProjectError(
+                "the disk is full, the last change was not written",
+                path=self.path,
+                remedy="Everything before it is safe. Make room on the disk, then repeat the change.",
             )
         if code == sqlite3.SQLITE_READONLY:
             return self.read_only()
@@ -191,6 +191,14 @@ class Database:
             path=self.path,
             remedy="Get permission to write in its folder, or copy the folder to a disk where you have it.",
         )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin(connection: Connection) -> None:

@@ -12,7 +12,6 @@ from vfss.clips.content import content_id
 from vfss.clips.folder import picture_files
 from vfss.errors import ClipError
 
-_DEPTH = 4  # folders below a starting folder: an archive sorted by year, patient and visit
 _MOST = 100_000  # entries looked at per starting folder; a search must end, also in the root of a network share
 
 
@@ -29,27 +28,29 @@ def is_recording(path: Path, clip_id: str, size: int) -> bool:
         return False
 
 
-def find_recording(clip_id: str, size: int, *, is_folder: bool, folders: Iterable[Path]) -> Path | None:
-    """First place in or below the folders that holds the recording, None where there is none."""
-    seen: set[Path] = set()
-    for folder in folders:
-        root = folder.resolve()
-        if root in seen:
-            continue
-        seen.add(root)
-        for candidate in islice(_walk(root, is_folder), _MOST):
+def find_recording(clip_id: str, size: int, *, is_folder: bool, folders: Iterable[tuple[Path, int]]) -> Path | None:
+    """First place in or below the folders that holds the recording, None where there is none.
+
+    Args:
+        clip_id: Content id of the recording.
+        size: Its bytes.
+        is_folder: True for a folder of pictures.
+        folders: Where to look, and how many levels of folders below; a file is looked at itself.
+    """
+    for folder, depth in dict.fromkeys((folder.resolve(), depth) for folder, depth in folders):
+        for candidate in islice(_walk(folder, is_folder, depth), _MOST):
             if is_recording(candidate, clip_id, size):
                 return candidate
     return None
 
 
-def _walk(root: Path, folders: bool) -> Iterator[Path]:
+def _walk(root: Path, folders: bool, depth: int) -> Iterator[Path]:
     """Files (or folders) below root, the nearest first; hidden ones and links to folders are left out."""
     if root.is_file():
         yield root
         return
     level = [root]
-    for _ in range(_DEPTH + 1):
+    for _ in range(depth + 1):
         below: list[Path] = []
         for folder in level:
             if folders:

@@ -23,6 +23,9 @@ from vfss.schema import Schema
 
 FILE = "vfss.sqlite"
 
+_CHECKED_BELOW = 256 << 20
+"""Bytes up to which a database is checked as a whole at every opening, at about a gigabyte per second."""
+
 _LOG = logging.getLogger(__name__)
 _LEFT = "Restore the folder from a backup. The file was left as it is."
 
@@ -118,6 +121,8 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
             database.close()
             database = Database(path, "frozen", patience_s=patience_s)
             identity, schema = _inspect(database)
+        if path.stat().st_size < _CHECKED_BELOW:
+            expect_whole(database)
         if writable:
             database.close()
             database = Database(path, "write", patience_s=patience_s)
@@ -139,6 +144,17 @@ def _expect_file(path: Path) -> None:
         )
     if path.stat().st_size == 0:
         raise ProjectError("the database is damaged (the file is empty)", path=path, remedy=_LEFT)
+
+
+def expect_whole(database: Database) -> None:
+    """Read all of the database and compare it with itself.
+
+    Raises:
+        ProjectError: It is damaged.
+    """
+    found = database.pragma("quick_check(3)")
+    if found != ["ok"]:
+        raise ProjectError(f"the database is damaged ({'; '.join(found)})", path=database.path, remedy=_LEFT)
 
 
 def _work_waits(path: Path) -> bool:

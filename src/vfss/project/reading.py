@@ -120,7 +120,7 @@ class RevisionReader:
     def last(self) -> int:
         """Id of the newest revision of the project, 0 where there is none."""
         with self._database.reading() as connection:
-            return connection.execute(select(func.coalesce(func.max(revisions.c.id), 0))).scalar_one()
+            return int(connection.execute(select(func.coalesce(func.max(revisions.c.id), 0))).scalar_one())
 
     def extent(self, clip_id: str) -> tuple[int, int, int]:
         """Frames, rows and columns of a clip.
@@ -141,7 +141,10 @@ class RevisionReader:
 
     def _packed(self, revision_id: int) -> bytes | None:
         with self._database.reading() as connection:
-            return connection.execute(select(revisions.c.mask).where(revisions.c.id == revision_id)).scalar_one()
+            packed: bytes | None = connection.execute(
+                select(revisions.c.mask).where(revisions.c.id == revision_id)
+            ).scalar_one()
+        return packed
 
 
 WITH_PIXELS = frozenset({MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED})

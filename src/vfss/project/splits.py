@@ -81,7 +81,8 @@ class Splits:
         splits = dict(found)
         for name in names:
             if name not in splits:
-                splits[name] = self._choose(name, set(splits.values()))
+                # Only patients with a clip count: one renamed away leaves nobody to learn from.
+                splits[name] = self._choose(name, {splits[other] for other in names if other in splits})
         return splits
 
     def _choose(self, patient: str, taken: set[Split]) -> Split:

@@ -15,7 +15,7 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.catalogue import Catalogue
-from vfss.project.opening import FILE, create_database, open_database
+from vfss.project.opening import FILE, create_database, expect_whole, open_database
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
 from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
@@ -110,6 +110,20 @@ class Project:
     def close(self) -> None:
         """Let go of the files; a second time does nothing."""
         self._database.close()
+
+    def check(self) -> None:
+        """Read all of the database and compare it with itself; ProjectError where it is damaged."""
+        expect_whole(self._database)
+
+    def back_up(self, path: str | Path) -> None:
+        """Copy all but the student files into a new SQLite file, as it is at this moment, while others go on working.
+
+        Raises:
+            ProjectError: There is such a file already, or it cannot be written.
+        """
+        if Path(path).exists():
+            raise ProjectError("there is such a file already", path=path, remedy="Name a new one.")
+        self._database.back_up(Path(path))
 
     def __enter__(self) -> Self:
         return self

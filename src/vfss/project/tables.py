@@ -172,4 +172,4 @@ _SQLITE_RULES = (
 )
 
 for _rule in _SQLITE_RULES:
-    event.listen(metadata, "after_create", DDL(_rule).execute_if(dialect="sqlite"))
+    event.listen(metadata, "after_create", DDL(_rule).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
