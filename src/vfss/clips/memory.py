@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames in memory: the byte-bounded cache of a clip that reads lazily, and a clip that is all in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+import threading
+from abc import abstractmethod
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.clips.clip import Clip, Facing, Frame, Swallow
+from vfss.errors import ClipError
+
+CACHE_BYTES = 96 * 2**20
+"""Memory for decoded frames of one clip: a second or three at usual sizes, far under what a whole recording needs."""
+
+
+class FrameCache:
+    """The frames read last, up to a number of bytes; not thread-safe by itself, its clip holds a lock."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.bytes = 0
+        self._frames: OrderedDict[int, Frame] = OrderedDict()
+
+    def get(self, t: int) -> Frame | None:
+        """Frame t, or None when it is not held."""
+        frame = self._frames.get(t)
+        if frame is not None:
+            self._frames.move_to_end(t)
+        return frame
+
+    def put(self, t: int, frame: Frame) -> None:
+        """Hold frame t as the one read last; the oldest go when the bytes run out, the newest never does."""
+        old = self._frames.pop(t, None)
+        self.bytes += frame.nbytes - (0 if old is None else old.nbytes)
+        self._frames[t] = frame
+        while self.bytes > self.max_bytes and len(self._frames) > 1:
+            self.bytes -= self._frames.popitem(last=False)[1].nbytes
+
+    def clear(self) -> None:
+        """Hold nothing."""
+        self._frames.clear()
+        self.bytes = 0
+
+
+class LazyClip(Clip):
+    """A clip that reads one frame at a time from its source, and keeps the last ones in a bounded cache."""
+
+    def __init__(self, *, cache_bytes: int = CACHE_BYTES, **about: Any) -> None:
+        """Set up lock and cache.
+
+        Args:
+            cache_bytes: Upper bound of the memory for decoded frames.
+            about: What Clip takes.
+        """
+        super().__init__(**about)
+        self._cache = FrameCache(cache_bytes)
+        self._lock = threading.RLock()
+        self._closed = False
+
+    def __getitem__(self, t: int) -> Frame:
+        index = self._index(t)
+        with self._lock:
+            if self._closed:
+                raise ClipError("the recording was closed", path=self.source, frame=index, remedy="Open it again.")
+            frame = self._cache.get(index)
+            if frame is None:
+                frame = self._read(index)
+                self._keep(index, frame)
+            return frame
+
+    def close(self) -> None:
+        """Release file handles and memory; reading afterwards raises ClipError."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._cache.clear()
+                self._release()
+
+    @abstractmethod
+    def _read(self, t: int) -> Frame:
+        """Read frame t (0 <= t < n_frames) from the source; called under the lock."""
+
+    @abstractmethod
+    def _release(self) -> None:
+        """Close what is open; called once, under the lock."""
+
+    def _index(self, t: int) -> int:
+        return frame_index(t, self.n_frames)
+
+    def _keep(self, t: int, frame: Frame) -> None:
+        frame.flags.writeable = False
+        self._cache.put(t, frame)
+
+
+def frame_index(t: int, n_frames: int) -> int:
+    """Index 0..n_frames-1 of frame t; a negative t counts from the end.
+
+    Raises:
+        IndexError: There is no such frame.
+    """
+    index = operator.index(t)
+    if not -n_frames <= index < n_frames:
+        raise IndexError(f"frame {index} of a recording of {n_frames}")
+    return index + n_frames if index < 0 else index
+
+
+class ArrayClip(Clip):
+    """A clip whose frames are all in memory: phantoms, tests, arrays of other programs."""
+
+    def __init__(
+        self,
+        frames: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+        *,
+        times_s: npt.ArrayLike | None = None,
+        fps: float = 30.0,
+        clip_id: str | None = None,
+        source: Path | None = None,
+        bits: int | None = None,
+        facing: Facing = "unknown",
+        inverted: bool = False,
+        swallows: tuple[Swallow, ...] = (),
+        window: tuple[int, int] | None = None,
+    ) -> None:
+        """Wrap frames; they are neither copied nor changed.
+
+        Args:
+            frames: uint8 or uint16 (T, H, W), T >= 1.
+            times_s: (T,) seconds; by default evenly spaced at `fps`.
+            fps: Frames per second where no times are given.
+            clip_id: By default the hash of shape, type and content.
+            source: File the frames stand for, if any.
+            bits: Significant bits; by default 8 or 16 after the type.
+            facing: Where the patient looks.
+            inverted: Whether dense matter is stored bright.
+            swallows: Swallows a person marked.
+            window: Darkest and brightest grey value worth showing.
+
+        Raises:
+            ClipError: The array is not (T, H, W) uint8 or uint16 with at least one pixel.
+        """
+        if frames.ndim != 3 or frames.dtype not in (np.uint8, np.uint16) or frames.size == 0:
+            raise ClipError(
+                f"frames must be a uint8 or uint16 array (T, H, W), found {frames.dtype} {frames.shape}", path=source
+            )
+        n_frames, height, width = frames.shape
+        times = np.arange(n_frames) / fps if times_s is None else np.asarray(times_s)
+        super().__init__(
+            clip_id=clip_id if clip_id is not None else array_id(frames),
+            source=source,
+            n_frames=n_frames,
+            height=height,
+            width=width,
+            bits=bits if bits is not None else 8 * frames.itemsize,
+            times_s=times.astype(np.float64),
+            facing=facing,
+            inverted=inverted,
+            swallows=swallows,
+            window=window,
+        )
+        self._frames: npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | None = frames.view()
+        self._frames.flags.writeable = False
+
+    def __getitem__(self, t: int) -> Frame:
+        if self._frames is None:
+            raise ClipError("the recording was closed", path=self.source, remedy="Open it again.")
+        return self._frames[frame_index(t, self.n_frames)]
+
+    def reopen(self) -> ArrayClip:
+        """The same frames in a clip of their own; memory is shared."""
+        if self._frames is None:
+            raise ClipError("the recording was closed", path=self.source, remedy="Open it again.")
+        return ArrayClip(
+            self._frames,
+            times_s=self.times_s,
+            clip_id=self.id,
+            source=self.source,
+            bits=self.bits,
+            facing=self.facing,
+            inverted=self.inverted,
+            swallows=self.swallows,
+            window=self.window,
+        )
+
+    def close(self) -> None:
+        """Let go of the frames; reading afterwards raises ClipError."""
+        self._frames = None
+
+
+def array_id(frames: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
+    """Content id of frames in memory, uint8 or uint16 (T, H, W)."""
+    digest = hashlib.blake2b(f"{frames.dtype.itemsize} {frames.shape}\0".encode(), digest_size=20)
+    for frame in frames:
+        digest.update(np.ascontiguousarray(frame).astype(frame.dtype.newbyteorder("<"), copy=False).tobytes())
+    return f"b2-{digest.hexdigest()}"

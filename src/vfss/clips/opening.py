@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""open_clip: one door for every format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vfss.clips.clip import Clip
+from vfss.clips.content import content_id
+from vfss.clips.folder import is_picture
+from vfss.clips.foreign import reason
+from vfss.clips.memory import CACHE_BYTES
+from vfss.errors import ClipError
+
+VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".asf"})
+STACK_SUFFIXES = frozenset({".tif", ".tiff"})
+DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
+SUFFIXES = VIDEO_SUFFIXES | STACK_SUFFIXES | DICOM_SUFFIXES
+"""Lower-case suffixes of files that hold a recording; a DICOM file without suffix is recognised by its content."""
+
+_DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"
+_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_KINDS = "a video (AVI, MP4, MOV, MKV, MPG, WMV), DICOM, a TIFF stack or a folder of PNG or JPEG pictures"
+
+
+def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
+    """Open a recording: video, DICOM, TIFF stack, or a folder of PNG or JPEG pictures.
+
+    Args:
+        path: File or folder.
+        cache_bytes: Upper bound of the memory for decoded frames.
+
+    Raises:
+        ClipError: It is missing, unreadable, damaged, truncated, or no recording; the message says what to do.
+    """
+    path = Path(path).expanduser()
+    head = _head(path)
+    if head is None:
+        from vfss.clips.pictures import open_folder
+
+        return open_folder(path, content_id(path), cache_bytes=cache_bytes)
+    if not head:
+        raise ClipError("the file is empty", path=path, remedy="Copy it again from its source.")
+    suffix = path.suffix.lower()
+    if head[_DICOM_MAGIC_AT:] == _DICOM_MAGIC or suffix in DICOM_SUFFIXES:
+        from vfss.clips.dicom import open_dicom
+
+        return open_dicom(path, content_id(path), cache_bytes=cache_bytes)
+    if head[:4] in _TIFF_MAGIC or suffix in STACK_SUFFIXES:
+        from vfss.clips.stack import open_stack
+
+        return open_stack(path, content_id(path), cache_bytes=cache_bytes)
+    if suffix not in VIDEO_SUFFIXES:
+        remedy = "Open the folder it lies in." if is_picture(path.name) else "Choose another file, or convert it."
+        raise ClipError(f"is not {_KINDS}", path=path, remedy=remedy)
+    from vfss.clips.video import open_video
+
+    return open_video(path, content_id(path), cache_bytes=cache_bytes)
+
+
+def can_open(path: str | Path) -> bool:
+    """Whether something looks like a recording, by name and first bytes alone; quick, and never raises."""
+    try:
+        path = Path(path).expanduser()
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                return any(is_picture(entry.name) and entry.is_file() for entry in entries)
+        if not path.is_file():
+            return False
+        if path.suffix.lower() in SUFFIXES:
+            return True
+        with path.open("rb") as stream:
+            stream.seek(_DICOM_MAGIC_AT)
+            return stream.read(len(_DICOM_MAGIC)) == _DICOM_MAGIC
+    except (OSError, ValueError, RuntimeError, TypeError):
+        return False
+
+
+def _head(path: Path) -> bytes | None:
+    """First bytes of a file, None for a folder."""
+    try:
+        if path.is_dir():
+            return None
+        if path.exists() and not path.is_file():
+            raise ClipError("is neither a file nor a folder", path=path, remedy=f"Open {_KINDS}.")
+        with path.open("rb") as stream:
+            return stream.read(_DICOM_MAGIC_AT + len(_DICOM_MAGIC))
+    except FileNotFoundError as error:
+        raise ClipError(
+            "there is no such file or folder", path=path, remedy="Check the name, or whether its drive is connected."
+        ) from error
+    except PermissionError as error:
+        raise ClipError("you may not read it", path=path, remedy="Ask for the right to read it, or copy it.") from error
+    except (OSError, ValueError) as error:
+        raise ClipError(f"cannot be read ({reason(error)})", path=path, remedy="Copy it to a local drive.") from error

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clips kept as a folder of PNG or JPEG pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from vfss.clips.clip import Frame
+from vfss.clips.folder import picture_files
+from vfss.clips.foreign import DECODING_ERRORS, reason
+from vfss.clips.grey import collapse, measured_window
+from vfss.clips.memory import CACHE_BYTES, LazyClip
+from vfss.errors import ClipError
+
+_UNKNOWN_RATE = 30.0
+_SIZES_CHECKED = 2000
+"""Pictures whose size is looked at on opening; of a longer folder evenly spaced ones, so that opening stays quick."""
+_ONE_RECORDING = "Keep only pictures of one recording in a folder: same size, same depth."
+
+
+class FolderClip(LazyClip):
+    """A clip whose frames are the pictures of a folder."""
+
+    def __init__(self, folder: Path, files: Sequence[Path], first: Frame, clip_id: str, cache_bytes: int) -> None:
+        """Take size and depth from the first picture, uint8 or uint16 (H, W)."""
+        bits = 8 * first.itemsize
+        super().__init__(
+            clip_id=clip_id,
+            source=folder,
+            n_frames=len(files),
+            height=first.shape[0],
+            width=first.shape[1],
+            bits=bits,
+            times_s=np.arange(len(files)) / _UNKNOWN_RATE,
+            window=measured_window([first], bits) if bits > 8 else None,
+            cache_bytes=cache_bytes,
+        )
+        self._folder = folder
+        self._files = files
+        self._first = first
+
+    def reopen(self) -> FolderClip:
+        """The same recording with a cache of its own."""
+        return FolderClip(self._folder, self._files, self._first, self.id, self._cache.max_bytes)
+
+    def _release(self) -> None:
+        """Nothing stays open between frames."""
+
+    def _read(self, t: int) -> Frame:
+        frame = read_picture(self._files[t], self._folder, t)
+        if frame.shape != (self.height, self.width) or frame.dtype != self.dtype:
+            raise ClipError(
+                f"{self._files[t].name} is {frame.dtype} {frame.shape}, the first {self.dtype} {self._first.shape}",
+                path=self.source,
+                frame=t,
+                remedy=_ONE_RECORDING,
+            )
+        return frame
+
+
+def read_picture(file: Path, folder: Path, t: int) -> Frame:
+    """Grey values of one PNG or JPEG file, uint8 or uint16 (H, W).
+
+    Args:
+        file: The picture.
+        folder: Folder named in the error.
+        t: Frame named in the error.
+
+    Raises:
+        ClipError: It is missing, unreadable or damaged.
+    """
+    try:
+        with Image.open(file) as picture:
+            return _grey(picture)
+    except (*DECODING_ERRORS, Image.DecompressionBombError) as error:
+        raise ClipError(
+            f"{file.name} cannot be read ({reason(error)})",
+            path=folder,
+            frame=t,
+            remedy="Copy it again from its source, or remove it.",
+        ) from error
+
+
+def _grey(picture: Image.Image) -> Frame:
+    if picture.mode == "L":
+        return np.array(picture)
+    if picture.mode.startswith("I"):
+        return np.array(picture).astype(np.uint16)
+    if picture.mode == "1":
+        return np.array(picture.convert("L"))
+    return collapse(np.array(picture.convert("RGB")))
+
+
+def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> FolderClip:
+    """Open a folder of PNG or JPEG pictures, in the order of the numbers in their names.
+
+    Raises:
+        ClipError: It holds none, or pictures that cannot be read or differ in size.
+    """
+    files = picture_files(folder)
+    if not files:
+        raise ClipError(
+            "the folder holds no PNG or JPEG pictures", path=folder, remedy="Open the recording file itself."
+        )
+    first = read_picture(files[0], folder, 0)
+    step = -(-len(files) // _SIZES_CHECKED)
+    for t in range(0, len(files), step):
+        _check_size(files[t], folder, t, (first.shape[0], first.shape[1]))
+    return FolderClip(folder, files, first, clip_id, cache_bytes)
+
+
+def _check_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> None:
+    try:
+        with Image.open(file) as picture:
+            found = (picture.height, picture.width)
+    except (*DECODING_ERRORS, Image.DecompressionBombError) as error:
+        raise ClipError(
+            f"{file.name} is no picture ({reason(error)})",
+            path=folder,
+            frame=t,
+            remedy="Copy it again from its source, or remove it.",
+        ) from error
+    if found != size:
+        raise ClipError(
+            f"{file.name} has {found[0]} rows and {found[1]} columns, the first {size[0]} and {size[1]}",
+            path=folder,
+            frame=t,
+            remedy=_ONE_RECORDING,
+        )
