@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vfss.clips import Clip, content_id, open_clip
-from vfss.errors import ClipError, MaskError, StudentError, VfssError
+from vfss.errors import ClipError, MaskError, ProjectError, StudentError, VfssError
 from vfss.masks import MaskState
 from vfss.project import ClipRecord, Project, Revision
 from vfss.student import load_student
@@ -49,12 +49,12 @@ def check_clip(path: Path, progress: Progress | None = None) -> list[Finding]:
 
 
 def check_project(folder: Path, progress: Progress | None = None) -> list[Finding]:
-    """Look at a project's database, at every clip and every present mask of it, and at its students.
-
-    Raises:
-        ProjectError: There is no project that can be opened.
-    """
-    with Project.open(folder) as project:
+    """Look at a project's database, at every clip and every present mask of it, and at its students."""
+    try:
+        opened = Project.open(folder)
+    except ProjectError as error:
+        return [Finding(str(folder), str(error), True)]
+    with opened as project:
         findings = [_database(folder / "vfss.sqlite")]
         records = project.clips()
         for done, record in enumerate(records):

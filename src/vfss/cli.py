@@ -5,19 +5,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from vfss.console import Commands, bar, complain, say, warn
+from vfss.console import Commands, bar, complain, plain_table, say, warn
 from vfss.errors import DatasetError, ProjectError, VfssError
 from vfss.version import __version__
 
 # Everything else of the engine is imported where it is needed: `vfss --help` must not wait for it.
 if TYPE_CHECKING:
     from vfss.check import Finding
+    from vfss.clips import Clip
     from vfss.project import Project
     from vfss.student import Student
 
@@ -59,23 +60,30 @@ def info(
     """Say what recordings are: size, frames, times, bits, flags."""
     from vfss.clips import open_clip
 
-    table = Table("clip", "frames", "height", "width", "seconds", "per second", "bits", "facing", "dense is", "id")
     failed = False
     for path in clips:
         try:
             with open_clip(path) as clip:
-                seconds = float(clip.times_s[-1])
-                rate = f"{(len(clip) - 1) / seconds:.2f}" if seconds > 0 else "-"
-                numbers = (len(clip), clip.height, clip.width, f"{seconds:.3f}", rate, clip.bits)
-                dense = "bright" if clip.inverted else "dark"
-                table.add_row(Text(path.name), *(str(n) for n in numbers), clip.facing, dense, clip.id)
-        except VfssError as error:
+                say(_facts_table(path.name, clip))
+        except VfssError as error:  # the others may be whole
             failed = True
             complain(str(error))
-    if table.row_count:
-        say(table)
     if failed:
         raise typer.Exit(1)
+
+
+def _facts_table(name: str, clip: Clip) -> Table:
+    seconds = float(clip.times_s[-1])
+    rate = f", {(len(clip) - 1) / seconds:.2f} a second" if seconds > 0 else ""
+    table = Table(title=Text(name), show_header=False, title_justify="left")
+    table.add_row("size", f"{clip.height} x {clip.width} pixels (height x width)")
+    table.add_row("frames", f"{len(clip)}{rate}")
+    table.add_row("time", f"0 to {seconds:.3f} s")
+    table.add_row("bits", f"{clip.bits}, shown from {clip.window[0]} to {clip.window[1]}")
+    table.add_row("facing", clip.facing)
+    table.add_row("polarity", "dense matter is bright" if clip.inverted else "dense matter is dark")
+    table.add_row("id", clip.id)
+    return table
 
 
 @app.command()
@@ -167,7 +175,7 @@ def check(
         with bar(f"Checking {target.name}") as show:
             is_project = (target / "vfss.sqlite").exists()
             findings += check_project(target, show) if is_project else check_clip(target, show)
-    table = Table("what", "", "found")
+    table = plain_table("what", "", "found")
     for finding in findings:
         sign = Text("wrong", "bold red") if finding.wrong else Text("ok", "green")
         table.add_row(Text(finding.subject), sign, Text(finding.found))
@@ -206,10 +214,12 @@ def evaluate(
 ) -> None:
     """Compare a student's proposals with the accepted masks."""
     from vfss.evaluate import evaluate as measure
-    from vfss.project import Project
+    from vfss.project import Project, Split
 
+    if unknown := set(split or ()) - set(get_args(Split)):
+        raise typer.BadParameter(f"no split {', '.join(sorted(unknown))}; there are {', '.join(get_args(Split))}")
     with Project.open(project) as opened, bar("Evaluating") as show:
-        figures = measure(opened, _student(opened, student, device), splits=split, progress=show)
+        figures = measure(opened, _student(opened, student, device), splits=split or None, progress=show)
     if not figures["frames"]:
         raise ProjectError(
             "no frame has an accepted structure to compare with", path=project, remedy="Accept some first."
@@ -228,7 +238,7 @@ def _write_json(path: Path, figures: dict[str, Any]) -> None:
 
 def _figures_table(figures: dict[str, Any]) -> Table:
     title = f"Student {figures['student']} on {figures['frames']} frames: mean Dice {_number(figures['mean_dice'], 3)}"
-    table = Table("structure", "Dice", "HD95 (px)", "planes", "one empty", title=title)
+    table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty", title=title)
     for key, row in figures["structures"].items():
         table.add_row(key, _number(row["dice"], 3), _number(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
     return table
@@ -250,7 +260,7 @@ def students(
         if choose is not None:
             opened.choose_student(choose)
         current = opened.current_student()
-        table = Table("", "student", "mean Dice", "trained on from", "added")
+        table = plain_table("", "student", "mean Dice", "trained on from", "added")
         for student in opened.students():
             mark = "*" if current is not None and current.id == student.id else ""
             score = _number(student.scores.get("mean_dice"), 3)

@@ -10,11 +10,13 @@ from typing import Any
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column, Table
 from rich.text import Text
 from typer.core import TyperGroup
 
 from vfss.errors import VfssError
 
+_PIPE_WIDTH = 200
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 
@@ -41,7 +43,7 @@ class Commands(TyperGroup):
 def complain(message: str) -> None:
     """One red message on stderr."""
     # Text, not markup: messages hold brackets, e.g. of paths. soft_wrap keeps a message on one line for grep.
-    errors().print(Text(message, style="bold red"), soft_wrap=True)
+    errors().print(Text(" ".join(message.split()), style="bold red"), soft_wrap=True)
 
 
 def warn(message: str) -> None:
@@ -51,7 +53,15 @@ def warn(message: str) -> None:
 
 def say(what: object) -> None:
     """A table or a sentence on stdout."""
-    Console().print(what, soft_wrap=isinstance(what, Text))
+    console = Console()
+    if not console.is_terminal:  # in a pipe no line need be broken
+        console.width = max(console.width, _PIPE_WIDTH)
+    console.print(what, soft_wrap=isinstance(what, Text))
+
+
+def plain_table(*headers: str, title: str | None = None) -> Table:
+    """A table whose cells are folded, never cut: ids stay whole in a narrow window or a pipe."""
+    return Table(*(Column(header, overflow="fold") for header in headers), title=title)
 
 
 def errors() -> Console:
