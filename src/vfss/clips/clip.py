@@ -114,4 +114,5 @@ class Clip(ABC):
             return frame.astype(np.uint8, copy=False)
         low, high = self.window
         scaled = (np.clip(frame, low, high).astype(np.float32) - low) * np.float32(255.0 / max(1, high - low))
-        return np.rint(scaled).astype(np.uint8)
+        mapped: npt.NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
+        return mapped

@@ -52,7 +52,8 @@ def native_samples(header: DicomHeader, data: bytes) -> Samples:
     if header.swapped:
         data = np.frombuffer(data, "<u2").byteswap().tobytes()
     kind = "u1" if header.allocated == 8 else "<u2" if header.syntax.is_little_endian else ">u2"
-    flat: Samples = np.frombuffer(data, kind).astype(np.uint8 if header.allocated == 8 else np.uint16)
+    stored = np.frombuffer(data, kind)
+    flat: Samples = stored.astype(np.uint8) if header.allocated == 8 else stored.astype(np.uint16)
     if header.samples == 1:
         return flat[: shape[0] * shape[1]].reshape(shape)
     if header.planar:
@@ -129,7 +130,7 @@ def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shif
         return collapse((colour >> 8 if colour.dtype == np.uint16 else colour).astype(np.uint8))
     grey: Samples = samples
     if samples.ndim == 3:
-        grey = np.ascontiguousarray(samples[..., 0]) if photometric.startswith("YBR_FULL") else collapse(samples)
+        grey = samples[..., 0].copy() if photometric.startswith("YBR_FULL") else collapse(samples)
     low = header.high + 1 - header.stored if shifted else 0
     mask = (1 << header.stored) - 1
     words: npt.NDArray[np.uint16] = (grey.astype(np.uint16) >> np.uint16(low)) & np.uint16(mask)

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-import numpy.typing as npt
 
 from vfss.clips.clip import Frame
 
@@ -14,7 +13,7 @@ from vfss.clips.clip import Frame
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def collapse(colour: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> Frame:
+def collapse(colour: Frame) -> Frame:
     """Grey of a colour frame: the common value where red, green and blue agree, else luma.
 
     Args:
@@ -23,11 +22,11 @@ def collapse(colour: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> Frame:
     Returns:
         (H, W) of the same type.
     """
-    red: Frame = colour[..., 0]
+    red: Frame = colour[..., 0].copy()
     if colour.shape[-1] < 3:
-        return np.ascontiguousarray(red)
+        return red
     if np.array_equal(red, colour[..., 1]) and np.array_equal(red, colour[..., 2]):
-        return np.ascontiguousarray(red)
+        return red
     luma: Frame = np.rint(colour[..., :3].astype(np.float32) @ _LUMA).astype(colour.dtype)
     return luma
 

@@ -171,7 +171,8 @@ class ArrayClip(Clip):
     def __getitem__(self, t: int) -> Frame:
         if self._frames is None:
             raise ClipError("the recording was closed", path=self.source, remedy="Open it again.")
-        return self._frames[frame_index(t, self.n_frames)]
+        frame: Frame = self._frames[frame_index(t, self.n_frames)]
+        return frame
 
     def reopen(self) -> ArrayClip:
         """The same frames in a clip of their own; memory is shared."""

@@ -21,6 +21,8 @@ _SIZES_CHECKED = 2000
 """Pictures whose size is looked at on opening; of a longer folder evenly spaced ones, so that opening stays quick."""
 _ONE_RECORDING = "Keep only pictures of one recording in a folder: same size, same depth."
 
+_PICTURE_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.DecompressionBombError)
+
 
 class FolderClip(LazyClip):
     """A clip whose frames are the pictures of a folder."""
@@ -76,7 +78,7 @@ def read_picture(file: Path, folder: Path, t: int) -> Frame:
     try:
         with Image.open(file) as picture:
             return _grey(picture)
-    except (*DECODING_ERRORS, Image.DecompressionBombError) as error:
+    except _PICTURE_ERRORS as error:
         raise ClipError(
             f"{file.name} cannot be read ({reason(error)})",
             path=folder,
@@ -117,7 +119,7 @@ def _check_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> None
     try:
         with Image.open(file) as picture:
             found = (picture.height, picture.width)
-    except (*DECODING_ERRORS, Image.DecompressionBombError) as error:
+    except _PICTURE_ERRORS as error:
         raise ClipError(
             f"{file.name} is no picture ({reason(error)})",
             path=folder,

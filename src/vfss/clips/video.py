@@ -143,7 +143,8 @@ class GreyConverter:
         """Grey values of an av.VideoFrame."""
         if frame.format.is_rgb or frame.format.has_palette:
             return collapse(frame.to_ndarray(format="rgb24" if self._bits <= 8 else "rgb48le"))
-        grey: Frame = self._reformatter.reformat(frame, format=self._format).to_ndarray()
+        reformatted: Any = self._reformatter.reformat(frame, format=self._format)
+        grey: Frame = reformatted.to_ndarray()
         return grey
 
 
