@@ -29,7 +29,7 @@ class Patient:
         self.spine = stand(person)
         self._bones: dict[str, list[Points]] = {}
         self._matter: list[Matter] = []
-        for level in range(1, 10):
+        for level in range(1, 11):
             outlines, matter = vertebra(person, self.spine, level)
             if level <= 7:
                 self._bones[f"c{level}"] = outlines
@@ -60,7 +60,7 @@ def _skin(person: Person, spine: Spine, head: Place, jaw: Place, now: Moment) ->
     neck = spine.front((4.6, 5.6, 6.6, 7.6), np.array((50.0, 47, 45, 47)) * n * throat_front)
     neck[0] += now.hyoid[0] * np.array((-0.4, 0.1))
     chest = spine.front(np.array((8.6, 9.8)), np.array((62.0, 92.0)) * n)
-    below = np.array((chest[-1] + (-60, 90), chest[-1] + (60, 320), spine.centres[-1] + (260, 260)))
+    below = np.array((chest[-1] + (-60, 90), chest[-1] + (60, 320), spine.centres[-1] + (230, 240)))
     back = spine.front((9.6, 8.4, 7.2, 5.6, 4.0, 2.6), -np.array((118.0, 98, 84, 70, 62, 62)) * n)
     middle = spine.centres[3]
     back = middle + (back - middle) * (0.9 + 0.12 * nape)
@@ -78,7 +78,7 @@ def _trunk(person: Person, spine: Spine) -> list[tuple[Points, float]]:
     for side in range(2):
         pivot = spine.front(level + side * rng.uniform(0.1, 0.9), 0.0)
         edge = np.array(
-            ((170.0, 10), (110, -2), (60, -3), (25, 0), (0, 4), (-22, 18), (-45, 40), (-75, 80), (-120, 160))
+            ((330.0, 30), (200, 6), (110, -2), (60, -3), (25, 0), (0, 4), (-22, 18), (-45, 40), (-75, 80), (-120, 160))
         )
         edge[:, 1] += rng.normal(0, 2.5, len(edge))
         edge = turn(edge, slope) + pivot

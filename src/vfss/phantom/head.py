@@ -66,7 +66,7 @@ def skull(person: Person, head: Place) -> list[Matter]:
     rng = np.random.default_rng((person.seed, 100))
     b = person.bone
     parts = [
-        Matter(head(smooth(_VAULT)), 0.45 * b, rim=0.5 * b, rim_mm=4.5),
+        Matter(head(smooth(_VAULT)), person.cranium, rim=0.5 * b, rim_mm=4.5),
         Matter(head(smooth(np.array(_PETROUS) + rng.normal(0, 2, (7, 2)))), 0.5 * b, rim=0.2 * b, rim_mm=2.5, blur=1),
         Matter(head(smooth(((12, 14), (26, 6), (30, 18), (22, 33), (14, 30)))), 0.18 * b, rim=0.1 * b, blur=1),
         Matter(head(ellipse((0, 0), (4.5, 5.5))), -0.3, rim=0.2 * b, rim_mm=1.4),
@@ -81,7 +81,7 @@ def skull(person: Person, head: Place) -> list[Matter]:
         Matter(head(ribbon(smooth_open(((-58, -12), (-64, 4), (-54, 18))), 3.4)), 0.28 * b, blur=1),
         Matter(head(ribbon(smooth_open(((-64, 6), (-40, 4), (-16, 0))), 2.2)), 0.16 * b, blur=1),
         Matter(head(ellipse((-86, -14), (16, 15))), -0.1, rim=0.12 * b, rim_mm=1.5, blur=1),
-        Matter(head(ellipse((-64, 55), (30, 22))), 0.14, blur=2),
+        Matter(head(ellipse((-60, 58), (36, 27), 20)), 0.6 * person.cheek, blur=2),
     ]
     parts += _roughness(person, head, rng)
     return parts + _teeth(person, head, 45.0, 1.0, rng)
@@ -152,7 +152,7 @@ def mandible(person: Person, jaw: Place) -> tuple[list[Points], list[Matter]]:
         matter.append(Matter(jaw(ribbon(canal, 1.3)), -0.05 * b, blur=1))
     bulge = jaw(smooth(floor))
     outlines.append(bulge)
-    matter.append(Matter(bulge, 0.14, blur=1))
+    matter.append(Matter(bulge, 0.06 + 0.3 * person.cheek, blur=1))
     chin = jaw(ellipse((-79, 96), (5.5, 7.5), 20))
     matter.append(Matter(chin, 0.2 * b, rim=0.2 * b, blur=1))
     return outlines, matter + _teeth(person, jaw, 63.0, -1.0, rng)

@@ -126,7 +126,7 @@ def sample_course(
         lift=float(np.clip(rng.normal(19, 4), 8, 28)),
         inversion=float(rng.uniform(0.85, 1.0) if chosen == "normal" else rng.uniform(0.35, 1.0)),
         squeeze=float(rng.uniform(0.85, 1.0) if chosen == "normal" else rng.uniform(0.5, 0.95)),
-        volume=float(rng.uniform(180, 620)),
+        volume=float(rng.uniform(230, 850)),
         spread=float(rng.uniform(0.8, 1.3)),
         residue_vallecula=float(rng.uniform(0.4, 0.95) if residue else rng.uniform(0, 0.3) * (rng.random() < 0.35)),
         residue_piriform=float(rng.uniform(0.3, 0.95) if residue else rng.uniform(0, 0.3) * (rng.random() < 0.35)),

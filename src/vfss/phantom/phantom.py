@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Literal
 
 import numpy as np
@@ -75,7 +76,7 @@ class Phantom:
         self.schema = Schema.load("vfss12")
         self.times_s: npt.NDArray[np.float64] = np.arange(n_frames) / fps
         people, swallows, views, machines = (
-            np.random.default_rng(s) for s in np.random.SeedSequence([seed, len(style)]).spawn(4)
+            np.random.default_rng(s) for s in np.random.SeedSequence([seed, zlib.crc32(style.encode())]).spawn(4)
         )
         person = sample_person(people, settings.population)
         course = sample_course(swallows, max(n_frames / fps, 0.3), chosen)
@@ -126,7 +127,7 @@ class Phantom:
             whole = plane(outlines, height, width)
             planes[i] = whole & self.screen.field
             seen = int(planes[i].sum())
-            if structure.key == "bolus":
+            if structure.key == "bolus" and not outlines:
                 continue
             visible[i] = seen > 0 and seen >= _TOO_LITTLE * _area(outlines, height, width)
             if visible[i] and shadow is not None and structure.key in _UNDER_SHOULDER:

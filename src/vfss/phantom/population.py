@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-LEVELS = 10  # C1 to C7 and three thoracic vertebrae, that carry the neck on below the picture
+LEVELS = 14  # C1 to C7 and seven thoracic vertebrae, that carry the neck on below the picture
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,9 @@ class Person:
         jaw_length: Factor on the body of the mandible.
         teeth: Share of teeth present, and share of them filled with metal.
         mouth_gap: Air between tongue and palate at rest.
+        cheek: Attenuation of cheeks and tongue over that of the neck, nepers.
+        cranium: The same of the brain case.
+        trachea: Factor on the air of larynx and trachea.
         skin: Soft tissue before, below and behind: throat, submental, nape.
         shoulder: Level of the spine at which the shoulder covers it, and its slope in degrees.
         shoulder_density: Attenuation of the shoulder, nepers.
@@ -67,6 +70,9 @@ class Person:
     jaw_length: float
     teeth: tuple[float, float]
     mouth_gap: float
+    cheek: float
+    cranium: float
+    trachea: float
     skin: tuple[float, float, float]
     shoulder: tuple[float, float]
     shoulder_density: float
@@ -110,7 +116,7 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
 
     flexion = float(np.clip(rng.normal(*population.flexion), -12, 45))
     lordosis = float(rng.normal(*population.lordosis))
-    tilts = tuple(flexion + lordosis * (i - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
+    tilts = tuple(flexion + lordosis * (min(i, 8) - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
     head = 0.45 * flexion + float(rng.normal(*population.head_pitch)) - 4.0
     return Person(
         seed=int(rng.integers(2**31)),
@@ -135,6 +141,9 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
         jaw_length=factor(),
         teeth=(between(0.0, 0.4) if rng.random() < 0.2 else between(0.7, 1.0), float(rng.beta(1, 2))),
         mouth_gap=between(0.3, 5.0),
+        cheek=between(0.1, 0.6),
+        cranium=between(0.25, 0.9),
+        trachea=between(0.55, 1.0),
         skin=(between(0.85, 1.3), between(0.7, 1.5), between(0.8, 1.6)),
         shoulder=(float(np.clip(rng.normal(*population.shoulder), 5.3, 9.5)), between(-5, 28)),
         shoulder_density=between(0.9, 2.8),

@@ -45,7 +45,7 @@ class Style:
     noise: Span = (0.004, 0.045)
     grain: Span = (0.5, 1.3)
     gamma: Span = (0.35, 1.0)
-    white: Span = (78.0, 97.0)
+    white: Span = (93.0, 99.9)
     black: Span = (0.2, 3.0)
     inverted: float = 0.3
     shutter: tuple[float, float] = (0.35, 0.35)
@@ -54,22 +54,29 @@ class Style:
 
 STYLES: dict[str, Style] = {
     "standard": Style(),
-    # Kept out of training: low contrast through strong scatter, a coarse noisy detector, an extended neck seen from afar.
+    # Kept out of training: low contrast through scatter, a coarse noisy detector, necks bent back and seen from afar, dense matter bright.
     "harsh": Style(
-        population=Population(flexion=(-2.0, 5.0), lordosis=(5.0, 1.5), head_pitch=(-12.0, 5.0), size=0.09),
-        field_mm=(235.0, 320.0),
+        population=Population(
+            flexion=(-3.0, 5.0),
+            lordosis=(5.0, 1.2),
+            head_pitch=(-14.0, 5.0),
+            size=0.09,
+            bone=(0.8, 1.2),
+            soft=(1.5, 2.2),
+        ),
+        field_mm=(225.0, 300.0),
         degrees=10.0,
-        barium=(0.5, 1.0),
-        air=(0.2, 0.4),
-        scatter=(0.65, 0.8),
-        blur_mm=(0.9, 1.5),
-        noise=(0.04, 0.07),
-        grain=(1.6, 2.4),
-        gamma=(1.3, 2.0),
-        white=(60.0, 75.0),
-        black=(4.0, 8.0),
-        inverted=0.85,
-        blocks=3.0,
+        barium=(0.6, 1.2),
+        air=(0.3, 0.55),
+        scatter=(0.35, 0.5),
+        blur_mm=(0.7, 1.1),
+        noise=(0.012, 0.03),
+        grain=(1.4, 2.2),
+        gamma=(0.5, 0.85),
+        white=(88.0, 95.0),
+        black=(4.0, 10.0),
+        inverted=0.9,
+        blocks=2.5,
     ),
 }
 
@@ -104,7 +111,8 @@ class Apparatus:
         circle: Centre (x, y) and radius as shares of the shorter side; None without.
         outside: Brightness outside the field, 0..1.
         blocks: Side of the detector's pixels in 512ths of the picture.
-        texture: Strength of unevenness in soft tissue, nepers.
+        texture: Strength of unevenness in soft tissue, a share.
+        bone_texture: The same of bone.
         seed: Of texture, markers and text.
         objects: Number of markers, coins, clips and wires.
         text: True where text is burned in.
@@ -125,6 +133,7 @@ class Apparatus:
     outside: float
     blocks: float
     texture: float
+    bone_texture: float
     seed: int
     objects: int
     text: bool
@@ -154,7 +163,8 @@ def sample_apparatus(rng: np.random.Generator, style: Style) -> Apparatus:
         circle=circle,
         outside=float(rng.uniform(0, 0.06)),
         blocks=style.blocks,
-        texture=float(rng.uniform(0.03, 0.14)),
+        texture=float(rng.uniform(0.01, 0.06)),
+        bone_texture=float(rng.uniform(0.05, 0.4)),
         seed=int(rng.integers(2**31)),
         objects=int(rng.choice((0, 1, 2, 3, 4), p=(0.3, 0.25, 0.2, 0.15, 0.1))),
         text=bool(rng.random() < 0.25),

@@ -23,12 +23,25 @@ _PALATE = ((-92.0, 48.0), (-87, 38), (-75, 31.5), (-60, 29.5), (-46, 31))
 _VELUM_DOWN = ((-36.0, 37.0), (-28.0, 48.0))
 _VELUM_UP = ((-34.0, 31.5), (-23.0, 37.0))
 # Soft tissue before the spine by level, millimetres.
-_WALL = np.array(((1, 4.5), (2, 4.3), (3, 4.4), (4, 5.0), (4.8, 7.5), (6, 10.5), (7, 11.5), (8, 12), (10, 13)))
-# Width of the lumen at rest, by way.
-_REST = np.array(((1.0, 2.0), (1.12, 9.5), (1.25, 13), (1.42, 14.5), (1.55, 12), (1.68, 9), (1.8, 7), (1.92, 4), (2.0, 0.0)))  # fmt: skip
-_ROOM = np.array(((0, 6.0), (0.3, 13), (0.7, 13), (1, 8), (1.3, 15), (1.7, 14), (2, 8), (2.3, 9), (3.3, 9)))
+_WALL = np.array(((1, 4.5), (2, 4.3), (3, 4.4), (4, 5.0), (4.8, 7.5), (6, 10.5), (7, 11.5), (8, 12), (14, 13)))
+# Width of the lumen at rest, from behind the soft palate (0) to the upper sphincter (1).
+_REST = np.array(
+    (
+        (0, 4.0),
+        (0.12, 8.5),
+        (0.24, 11),
+        (0.36, 13.5),
+        (0.48, 14.5),
+        (0.6, 13),
+        (0.72, 10.5),
+        (0.84, 8),
+        (0.94, 4),
+        (1, 0.5),
+    )
+)
+_ROOM = np.array(((0, 6.0), (0.3, 13), (0.7, 13), (1, 10), (1.3, 15), (1.7, 14), (2, 8), (2.3, 9), (3.3, 9)))
 # Airway: level, distance of its back from the wall of the pharynx, and its width.
-_AIRWAY = np.array(((3.95, 9.6, 1.0), (4.3, 8.6, 5.8), (4.65, 7.4, 10.5), (5.2, 4.8, 14.6), (5.8, 3.4, 16.2), (6.5, 2.6, 16.8), (7.3, 2.6, 17), (8.5, 3, 17), (10.5, 5, 17)))  # fmt: skip
+_AIRWAY = np.array(((3.95, 9.6, 1.0), (4.3, 8.6, 5.8), (4.65, 7.4, 10.5), (5.2, 4.8, 14.6), (5.8, 3.4, 16.2), (6.5, 2.6, 16.8), (7.3, 2.6, 17), (8.5, 3, 17), (14, 6, 17)))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,23 +87,26 @@ def throat(
     way, line = _way(frame, head)
     inward = -normals(line)
     thick = _bolus_thickness(frame, course, way, line)
-    gap = np.maximum(_rest_gap(frame, way), np.where(thick > 0, thick + 1.0, 0.0))
-    air: list[tuple[Points, float]] = []
-    mouth = (way > 0.04) & (way < 1.12)
-    air.append((_between(line, inward, mouth, np.zeros_like(gap), gap), 0.75))
-    pharynx = [_between(line, inward, (way >= 1.06) & (way <= 2.02), np.zeros_like(gap), gap), *_upper(frame, now)]
+    oral = way < 1.17
+    gap = np.maximum(_mouth_gap(frame, way), np.where(thick > 0, thick + 1.0, 0.0))
+    mouth = _between(line, inward, oral & (way > 0.04), np.zeros_like(gap), gap)
+    levels, wall, width, load = _lumen(frame, way, thick)
+    above = levels <= frame.sphincter
+    pharynx = [_strip(frame, levels[above], wall[above], (wall + width)[above])]
     vallecula = _vallecula(frame)
-    pharynx.append(vallecula)
-    air += [(outline, 0.62) for outline in pharynx]
+    if now.inversion < 0.8:
+        pharynx.append(vallecula)
+    air: list[tuple[Points, float]] = [(mouth, 0.75), *((outline, 0.62) for outline in pharynx)]
     airway = _airway(frame)
-    air.append((airway, 0.68))
+    air.append((airway, 0.68 * person.trachea))
     epiglottis, matter = _larynx(frame)
     folds = frame.larynx((5.25, 5.25, 5.5, 5.5), (8, 30, 30, 8)) if now.closure > 0.4 else None
     if folds is not None:
         air.append((folds, 0.3))
     air.append((epiglottis, 0.18))
     air.append((_velum(head, now), 0.0))
-    barium = _barium(frame, course, way, line, inward, thick, gap, vallecula)
+    barium = [] if thick[oral].max() <= 0 else [(_in_mouth(line, inward, way, oral, thick, gap), 1.0)]
+    barium += _swallowed(frame, course, levels, wall, width, load, vallecula)
     matter += _tongue(frame, head, line, inward, way, gap)
     truth = {"pharynx": pharynx, "airway": [airway], "epiglottis": [epiglottis], "bolus": [b for b, _ in barium]}
     return Throat(truth, matter, air, barium)
@@ -111,14 +127,36 @@ def _way(frame: _Frame, head: Callable[[npt.ArrayLike], Points]) -> tuple[Floats
     return way, line
 
 
-def _rest_gap(frame: _Frame, way: Floats) -> Floats:
+def _mouth_gap(frame: _Frame, way: Floats) -> Floats:
+    """Distance of the tongue from the palate along the way, millimetres."""
+    now = frame.now
+    open_mouth = frame.person.mouth_gap * (1 - 0.7 * now.squeeze) + now.jaw * 0.9
+    return np.asarray(np.interp(way, (0, 0.1, 0.3, 0.75, 0.95, 1.05), (0.6, 0.8, 1.0, 0.8, 0.25, 0.1)) * open_mouth)
+
+
+def _lumen(frame: _Frame, way: Floats, thick: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Levels from the soft palate to the oesophagus with depth of the wall, width of the lumen and of the bolus."""
     person, now = frame.person, frame.now
-    lumen = np.interp(way, _REST[:, 0], _REST[:, 1]) * person.lumen * person.neck
-    passed = 1 / (1 + np.exp(-np.clip((now.tail - 0.12 - way) / 0.07, -30, 30)))
-    lumen = lumen * (1 - now.squeeze * passed)
-    open_mouth = person.mouth_gap * (1 - 0.7 * now.squeeze) + now.jaw * 0.9
-    oral = np.interp(way, (0, 0.1, 0.3, 0.75, 0.95, 1.05), (0.6, 0.8, 1.0, 0.8, 0.25, 0.0)) * open_mouth
-    return np.asarray(np.where(way < 1.0, oral, np.maximum(lumen, oral)))
+    top, sphincter = 1.35 + 0.45 * now.velum, frame.sphincter
+    levels = np.concatenate([np.linspace(top, sphincter, 40), np.linspace(sphincter, 9.5, 25)[1:]])
+    share = (levels - top) / (sphincter - top)
+    width = np.interp(share, _REST[:, 0], _REST[:, 1], right=0.0) * person.lumen * person.neck
+    width *= 1 - 0.55 * now.velum * np.clip(1 - share / 0.2, 0, 1)
+    on_way = np.where(
+        levels <= sphincter,
+        2 - 0.85 * (sphincter - levels) / (sphincter - 2.55),
+        2 + (_WAY_END - 2) * (levels - sphincter) / (9.0 - sphincter),
+    )
+    passed = 1 / (1 + np.exp(-np.clip((now.tail - 0.12 - on_way) / 0.07, -30, 30)))
+    width *= 1 - now.squeeze * passed
+    load = np.where(on_way > 1.1, np.interp(on_way, way, thick), 0.0)
+    width = np.where(load > 0, np.maximum(width, load + 1.0), width)
+    return levels, frame.wall(levels), width, load
+
+
+def _strip(frame: _Frame, levels: Floats, near: Floats, far: Floats) -> Points:
+    """Outline between two depths before the spine."""
+    return np.concatenate([frame.spine.front(levels, near), frame.spine.front(levels[::-1], far[::-1])])
 
 
 def _bolus_thickness(frame: _Frame, course: Course, way: Floats, line: Points) -> Floats:
@@ -128,11 +166,11 @@ def _bolus_thickness(frame: _Frame, course: Course, way: Floats, line: Points) -
         return np.zeros_like(way)
     along = np.clip((way - tail) / max(head - tail, 0.05), 0, 1)
     room = np.interp(way, _ROOM[:, 0], _ROOM[:, 1])
-    shape = np.sqrt(along * (1 - along)) ** 0.7 * room
+    shape = np.sqrt(along * (1 - along)) * room
     steps = np.hypot(*np.gradient(line, axis=0).T)
     area = course.volume * now.bolus * min(1.0, (head - tail) / max(now.head - tail, 0.05))
     thick = shape * (area / max(float((shape * steps).sum()), 1e-6))
-    thick = np.minimum(thick, room * 1.1) * frame.person.neck
+    thick = room * (1 - np.exp(-thick / room)) * 1.2 * frame.person.neck
     return np.asarray(np.where(thick > 0.7, thick, 0.0))
 
 
@@ -141,17 +179,6 @@ def _between(line: Points, inward: Points, where: npt.NDArray[np.bool_], near: F
     first = line[where] + inward[where] * near[where][:, None]
     second = line[where] + inward[where] * far[where][:, None]
     return np.concatenate([first, second[::-1]])
-
-
-def _upper(frame: _Frame, now: Moment) -> list[Points]:
-    """Pharynx behind the soft palate, down to where the tongue begins."""
-    top = 1.35 + 0.45 * now.velum
-    levels = np.array((top, 1.9, 2.3, 2.75))
-    depth = np.array((4.5, 8.5 - 4.5 * now.velum, 10.5 - 3.0 * now.velum, 10.5 - 4.0 * now.squeeze))
-    depth *= frame.person.lumen * frame.person.neck
-    wall = frame.wall(levels)
-    outline = np.concatenate([frame.spine.front(levels, wall), frame.spine.front(levels[::-1], (wall + depth)[::-1])])
-    return [smooth(outline, 3)]
 
 
 def _vallecula(frame: _Frame) -> Points:
@@ -228,33 +255,33 @@ def _tongue(
     surface = (line + inward * gap[:, None])[(way > 0.12) & (way < 1.55)]
     root = frame.spine.front((4.0, 4.2), (30.0, 44.0))
     outline = np.concatenate([surface, root, head(((-66.0, 92.0), (-76, 76)))])
-    return [Matter(outline, 0.12, blur=1)]
+    return [Matter(outline, 0.08 + 0.35 * frame.person.cheek, blur=1)]
 
 
-def _barium(
-    frame: _Frame,
-    course: Course,
-    way: Floats,
-    line: Points,
-    inward: Points,
-    thick: Floats,
-    gap: Floats,
-    vallecula: Points,
+def _in_mouth(
+    line: Points, inward: Points, way: Floats, oral: npt.NDArray[np.bool_], thick: Floats, gap: Floats
+) -> Points:
+    """Contrast between tongue and palate; it lies on the tongue."""
+    near = (gap - thick) * np.interp(way, (0.8, 1.1), (0.85, 0.5))
+    return _between(line, inward, oral & (thick > 0), near, near + thick)
+
+
+def _swallowed(
+    frame: _Frame, course: Course, levels: Floats, wall: Floats, width: Floats, load: Floats, vallecula: Points
 ) -> list[tuple[Points, float]]:
+    """Contrast in pharynx, oesophagus and airway, with its share of the densest."""
     now = frame.now
     found: list[tuple[Points, float]] = []
-    where = thick > 0
-    if where.sum() >= 4:
-        spare = gap - thick
-        near = spare * np.interp(way, (0.8, 1.1), (0.85, 0.5))
-        found.append((_between(line, inward, where, near, near + thick), 1.0))
-    if now.vallecula > 0.08:
-        pool = _lower_part(vallecula, now.vallecula)
-        found.append((pool, 0.7))
+    full = load > 0
+    if full.sum() >= 3:
+        near = wall[full] + 0.5 * (width - load)[full]
+        found.append((_strip(frame, levels[full], near, near + load[full]), 1.0))
+    if now.vallecula > 0.08 and now.inversion < 0.8:
+        found.append((_lower_part(vallecula, now.vallecula), 0.7))
     if now.piriform > 0.08:
-        lows = (way > 1.97 - 0.42 * now.piriform) & (way < 2.0)
-        if lows.sum() >= 3:
-            found.append((_between(line, inward, lows, np.full_like(gap, 0.3), np.maximum(gap - 0.5, 1.2)), 0.7))
+        low = (levels > frame.sphincter - 1.3 * now.piriform) & (levels <= frame.sphincter)
+        near, broad = wall[low] + 0.3, np.maximum(width[low] - 0.6, 0.2)
+        found.append((_strip(frame, levels[low], near, near + broad), 0.7))
     if now.depth > 0.1:
         found.append((_stream(frame, course, now.depth), 0.8))
     return found

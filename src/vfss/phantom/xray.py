@@ -32,8 +32,10 @@ class Screen:
         self._light = _field(view, apparatus)
         self.field: npt.NDArray[np.bool_] = self._light > 0.5
         rng = np.random.default_rng((apparatus.seed, 1))
-        self._static = _texture(view, apparatus, rng)
-        draw_objects(self._static, view, apparatus, rng)
+        self._texture = _unevenness(view, rng, ((4, 1.0), (9, 0.6), (20, 0.45), (48, 0.25)), apparatus.texture)
+        self._grain = np.maximum(_unevenness(view, rng, ((14, 0.7), (40, 0.6), (110, 0.6)), apparatus.bone_texture), 0)
+        self._objects = np.zeros((view.height, view.width), np.float32)
+        draw_objects(self._objects, view, apparatus, rng)
 
     def pixels(self, points: Points) -> Points:
         """Millimetres to pixels."""
@@ -41,31 +43,33 @@ class Screen:
 
     def grey(self, scene: Scene, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
         """Picture of a scene, uint8 (height, width); rng makes the noise of this frame."""
-        attenuation = self._attenuation(scene)
-        signal = np.exp(-attenuation)
+        soft = self._soft(scene)
+        signal = np.exp(-self._attenuation(scene, soft))
         signal = self._expose(signal, rng)
-        shown = self._lookup(signal)
+        shown = self._lookup(signal, soft > 0.3 * scene.soft)
         picture = np.rint(shown * np.float32(255)).astype(np.uint8)
         if self.apparatus.text:
             picture = burn_text(picture, np.random.default_rng((self.apparatus.seed, 2)))
         return picture
 
-    def _attenuation(self, scene: Scene) -> Floats:
+    def _attenuation(self, scene: Scene, soft: Floats) -> Floats:
         height, width = self.view.height, self.view.width
-        total = self._static.copy()
+        coarse = _resized(soft, height, width)
+        total = np.zeros((height, width), np.float32)
         shade = np.zeros((-(-height // 2), -(-width // 2)), np.float32)
         for matter in scene.matter:
             if matter.blur == 0:
                 self._add(total, matter, 1.0)
             else:
                 self._add(shade, matter, 0.5)
+        total *= self._grain
+        total += self._objects
+        total += coarse * self._texture
         shade = ndimage.gaussian_filter(shade, 0.5 * 0.8 * self.view.scale, truncate=2.5)
-        coarse = self._soft(scene)
         total += _resized(shade, height, width)
-        total += _resized(coarse, height, width)
         air = self._painted(scene.air)
         if scene.barium:
-            barium = self._painted(scene.barium)
+            barium = ndimage.gaussian_filter(self._painted(scene.barium), 0.45 * self.view.scale, truncate=2.5)
             total += np.float32(self.apparatus.barium) * barium
             air = air * (1 - np.minimum(barium * 2, 1))
         total -= np.float32(self.apparatus.air) * air
@@ -95,10 +99,9 @@ class Screen:
         pad = int(_SKIN_MM * scale) + 2
         image = Image.new("L", (width + 2 * pad, height + 2 * pad))
         ImageDraw.Draw(image).polygon((self.pixels(scene.skin) / 4 + pad).ravel().tolist(), fill=255)
-        inside = np.asarray(image.reduce(2)) > 127
-        distance = ndimage.distance_transform_edt(inside).astype(np.float32)
-        deep = np.clip(1 - distance / np.float32(_SKIN_MM * scale / 2), 0, 1)
-        thick = _resized(np.sqrt(1 - deep * deep), height + 2 * pad + (height & 1), width + 2 * pad + (width & 1))
+        distance = ndimage.distance_transform_edt(np.asarray(image) > 127).astype(np.float32)
+        deep = np.clip(1 - distance / np.float32(_SKIN_MM * scale), 0, 1)
+        thick = np.sqrt(1 - deep * deep)
         out += np.float32(scene.soft) * thick[pad : pad + height, pad : pad + width]
         for outline, nepers in scene.trunk:
             found = coverage(self.pixels(outline) / 4, height, width, fine=2)
@@ -141,10 +144,10 @@ class Screen:
         signal = signal + noise * np.sqrt(np.maximum(signal, 0) * level) * np.float32(settings.noise)
         return signal if signal.shape == (height, width) else _resized(np.asarray(signal, np.float32), height, width)
 
-    def _lookup(self, signal: Floats) -> Floats:
+    def _lookup(self, signal: Floats, tissue: npt.NDArray[np.bool_]) -> Floats:
         """Grey values 0..1: exposure control on the field, lookup table, polarity, saturation."""
         settings = self.apparatus
-        probe = signal[::4, ::4][self.field[::4, ::4]]
+        probe = signal[::4, ::4][self.field[::4, ::4] & tissue]
         white, black = np.percentile(probe, (settings.white, settings.black)) if probe.size else (1.0, 0.0)
         white = max(float(white), 1e-5)
         low = np.float32(max(float(black), 1e-6) / white) ** np.float32(settings.gamma)
@@ -178,12 +181,13 @@ def _field(view: View, settings: Apparatus) -> Floats:
     return np.asarray(ndimage.gaussian_filter(light, 1.2 * min(height, width) / 512, truncate=2.5, mode="nearest"))
 
 
-def _texture(view: View, settings: Apparatus, rng: np.random.Generator) -> Floats:
-    """Unevenness of tissue, skin folds and clothing: smooth random fields of several sizes, nepers."""
-    height, width = view.height, view.width
-    out = np.zeros((height, width), np.float32)
-    for cells, weight in ((4, 1.0), (9, 0.6), (20, 0.45), (48, 0.25)):
-        coarse = rng.standard_normal((cells, cells), dtype=np.float32)
-        image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-        out += np.asarray(image) * np.float32(weight * settings.texture)
+def _unevenness(
+    view: View, rng: np.random.Generator, octaves: tuple[tuple[int, float], ...], strength: float
+) -> Floats:
+    """A factor around 1 for tissue or bone: smooth random fields of several sizes, float32 (height, width)."""
+    out = np.ones((view.height, view.width), np.float32)
+    for cells, weight in octaves:
+        coarse = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
+        smooth = coarse.resize((view.width, view.height), Image.Resampling.BICUBIC)
+        out += np.asarray(smooth) * np.float32(weight * strength)
     return out
