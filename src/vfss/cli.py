@@ -226,6 +226,8 @@ def evaluate(
         )
     if json_file is not None:
         _write_json(json_file, figures)
+    dice = _number(figures["mean_dice"], 3)
+    say(Text(f"Student {figures['student']} on {figures['frames']} frames: mean Dice {dice}"))
     say(_figures_table(figures))
 
 
@@ -237,8 +239,7 @@ def _write_json(path: Path, figures: dict[str, Any]) -> None:
 
 
 def _figures_table(figures: dict[str, Any]) -> Table:
-    title = f"Student {figures['student']} on {figures['frames']} frames: mean Dice {_number(figures['mean_dice'], 3)}"
-    table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty", title=title)
+    table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty")
     for key, row in figures["structures"].items():
         table.add_row(key, _number(row["dice"], 3), _number(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
     return table

@@ -59,9 +59,9 @@ def say(what: object) -> None:
     console.print(what, soft_wrap=isinstance(what, Text))
 
 
-def plain_table(*headers: str, title: str | None = None) -> Table:
+def plain_table(*headers: str) -> Table:
     """A table whose cells are folded, never cut: ids stay whole in a narrow window or a pipe."""
-    return Table(*(Column(header, overflow="fold") for header in headers), title=title)
+    return Table(*(Column(header, overflow="fold") for header in headers))
 
 
 def errors() -> Console:
