@@ -88,7 +88,7 @@ def test_a_killed_process_loses_nothing_that_it_had_committed(project: Project) 
     project.close()  # so that the killed ones are alone, and leave their log behind for the next to recover
     chance = random.Random(0)
     told: dict[int, int] = {}
-    for round_ in range(5):
+    for round_ in range(4):
         with start("write_forever", str(project.folder), str(round_ * 100_000)) as process:
             lines = [output(process).readline() for _ in range(3 * chance.randint(1, 40))]
             process.send_signal(signal.SIGKILL)
@@ -108,7 +108,7 @@ def test_a_killed_process_loses_nothing_that_it_had_committed(project: Project) 
 
 
 def test_two_processes_lose_no_update_of_each_other(project: Project) -> None:
-    each = 60
+    each = 40
     with (
         start("count_up", str(project.folder), str(each), "ann") as one,
         start("count_up", str(project.folder), str(each), "bob") as two,

@@ -22,6 +22,12 @@ Access = Literal["write", "read", "frozen"]
 """write: all; read: no changes, but sees those of others; frozen: a file that nobody changes, on a read-only disk."""
 
 _URI = {"write": "mode=rw", "read": "mode=ro", "frozen": "mode=ro&immutable=1"}
+_SETTINGS = (
+    "foreign_keys = ON",
+    "synchronous = FULL",
+    "fullfsync = ON",  # macOS: fsync alone does not reach the disk
+    "journal_size_limit = 67108864",
+)
 _BACKUP = "Restore it from a backup, or ask for help before anything is written to the folder; it was left as it is."
 _FULL_BELOW = 1 << 16  # bytes: with less than that free, any trouble on writing is a full disk
 
@@ -133,10 +139,12 @@ class Database:
             connection = sqlite3.connect(
                 uri, uri=True, timeout=self._patience_s, isolation_level=None, check_same_thread=False
             )
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone does not reach the disk
-            connection.execute("PRAGMA journal_size_limit = 67108864")
+            try:
+                for setting in _SETTINGS:
+                    connection.execute(f"PRAGMA {setting}")
+            except sqlite3.Error:
+                connection.close()
+                raise
             return connection
 
         engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=4, max_overflow=60)

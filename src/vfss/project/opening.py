@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sqlite3
+import tempfile
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -109,15 +111,16 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
         ProjectError: There is none, or it is damaged, foreign, or of a newer version.
     """
     _expect_file(path)
-    writable = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    writable = _may_write(path)
     database = Database(path, "read", patience_s=patience_s)
     try:
         try:
             identity, schema = _inspect(database)
         except ProjectError:
             # WAL needs a file beside the database; where none can be made and no work waits in one, go without.
-            if writable or _work_waits(path):
+            if writable:
                 raise
+            _expect_no_waiting_work(path)
             database.close()
             database = Database(path, "frozen", patience_s=patience_s)
             identity, schema = _inspect(database)
@@ -157,9 +160,25 @@ def expect_whole(database: Database) -> None:
         raise ProjectError(f"the database is damaged ({'; '.join(found)})", path=database.path, remedy=_LEFT)
 
 
-def _work_waits(path: Path) -> bool:
+def _may_write(path: Path) -> bool:
+    """Whether the file may be changed and files made beside it; found by trying, as flags may not tell."""
+    if not os.access(path, os.W_OK):
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return True
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _expect_no_waiting_work(path: Path) -> None:
     log = path.with_name(path.name + "-wal")
-    return log.exists() and log.stat().st_size > 0
+    if log.exists() and log.stat().st_size > 0:
+        raise ProjectError(
+            "the last session did not end properly, and what it left cannot be taken in on a read-only disk",
+            path=log,
+            remedy="Nothing is lost: copy the whole folder to a disk where you may write and open it there.",
+        )
 
 
 def _inspect(database: Database) -> tuple[str, Schema]:
@@ -185,14 +204,17 @@ def _inspect(database: Database) -> tuple[str, Schema]:
 
 def _choose_journal(database: Database) -> None:
     """Write-ahead log where it is safe; else the older journal, in which readers may wait for a writer."""
-    wanted = "delete" if on_network(database.path) else "wal"
-    found = database.pragma(f"journal_mode = {wanted}")
-    if found == ["wal"] and wanted == "delete":
+    shared = on_network(database.path)
+    try:
+        database.pragma(f"journal_mode = {'delete' if shared else 'wal'}")
+    except ProjectError as error:
+        _LOG.info("%s", error)  # another program is at work on it: then its journal is ours
+    found = database.pragma("journal_mode")
+    if shared and found == ["wal"]:
         raise ProjectError(
-            "the project lies on a network share and another program has it open in a mode unsafe there",
+            "the project lies on a network share and another program has it open in a way that is unsafe there",
             path=database.path,
             remedy="Close it everywhere, then open it again.",
         )
     if found != ["wal"]:
         _LOG.warning("%s: no write-ahead log on this disk or share; readers may wait for writers", database.path)
-        database.pragma("journal_mode = delete")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +16,7 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.catalogue import Catalogue
+from vfss.project.database import Database
 from vfss.project.opening import FILE, create_database, expect_whole, open_database
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
@@ -37,6 +39,7 @@ class Project:
         id: Name of the project that no other has.
         schema: Structures, in the order of planes.
         read_only: True where changes are not possible, because the folder or disk is read-only.
+        journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -52,6 +55,7 @@ class Project:
         self.folder = Path(folder).absolute()
         self._database, self.id, self.schema = open_database(self.folder / FILE, patience_s=patience_s)
         self.read_only = self._database.access != "write"
+        self.journal: str = self._database.pragma("journal_mode")[0]
         self._reader = RevisionReader(self._database, self.schema)
         self._writer = RevisionWriter(self._database, self.schema)
         self._catalogue = Catalogue(self._database, self.folder)
@@ -113,7 +117,10 @@ class Project:
 
     def check(self) -> None:
         """Read all of the database and compare it with itself; ProjectError where it is damaged."""
-        expect_whole(self._database)
+        with closing(
+            Database(self._database.path, "frozen" if self._database.access == "frozen" else "read")
+        ) as fresh:  # has nothing in its memory yet
+            expect_whole(fresh)
 
     def back_up(self, path: str | Path) -> None:
         """Copy all but the student files into a new SQLite file, as it is at this moment, while others go on working.
