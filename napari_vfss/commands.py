@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands of napari's menus and command palette: they act on the panel, which opens where it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import napari
+
+from napari_vfss.panel import AnnotationPanel
+
+PLUGIN, WIDGET = "napari-vfss", "VFSS annotation"
+
+
+def panel_of(viewer: Any) -> AnnotationPanel:
+    """The viewer's panel; docked where there is none yet."""
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
+    return panel  # type: ignore[no-any-return]
+
+
+def open_project(viewer: napari.viewer.Viewer) -> None:
+    """Open a project, or make one."""
+    panel_of(viewer).clip.ask_for_project()
+
+
+def export(viewer: napari.viewer.Viewer) -> None:
+    """Write the project's annotations as a dataset."""
+    panel_of(viewer).export.ask_and_export()
+
+
+def retrain(viewer: napari.viewer.Viewer) -> None:
+    """Train a new student from the project's accepted annotations."""
+    panel_of(viewer).desk.retrain()

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A clip in the clothes of an array, so that napari reads one frame at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from vfss.clips import Clip
+from vfss.errors import ClipError
+
+
+class ClipFrames:
+    """Read-only array (T, H, W) over a clip; only frames that are asked for are decoded.
+
+    A frame that cannot be decoded shows as black, and `problem` says why: an exception inside napari's slicing
+    would leave the viewer on another frame than its slider.
+    """
+
+    problem = Signal(ClipError)
+    ndim = 3
+
+    def __init__(self, clip: Clip) -> None:
+        self._clip = clip
+        self.shape = (clip.n_frames, clip.height, clip.width)
+        self.dtype: np.dtype[Any] = clip.dtype
+        self.size = int(np.prod(self.shape))
+
+    @property
+    def source(self) -> Path | None:
+        """File or folder of the clip."""
+        return self._clip.source
+
+    def close(self) -> None:
+        """Let go of the clip's file."""
+        self._clip.close()
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> npt.NDArray[Any]:
+        """Frames, rows and columns by numpy's basic indexing."""
+        parts = key if isinstance(key, tuple) else (key,)
+        if any(part is Ellipsis for part in parts):
+            at = next(i for i, part in enumerate(parts) if part is Ellipsis)
+            fill = (slice(None),) * (self.ndim - len(parts) + 1)
+            parts = parts[:at] + fill + parts[at + 1 :]
+        first, rest = parts[0], parts[1:]
+        if isinstance(first, slice):
+            chosen = [self._frame(t)[rest] for t in range(*first.indices(len(self)))]
+            return np.stack(chosen) if chosen else np.zeros((0, *self.shape[1:]), self.dtype)[:, *rest]
+        if isinstance(first, (int, np.integer)):
+            return self._frame(int(first))[rest]
+        return np.stack([self._frame(int(t))[rest] for t in np.asarray(first).ravel()])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """The whole clip in memory; asked for only when a person saves or converts the layer."""
+        whole = self[:]
+        return whole if dtype is None else whole.astype(dtype)
+
+    def _frame(self, t: int) -> npt.NDArray[Any]:
+        try:
+            return self._clip[t]
+        except ClipError as error:
+            self.problem.emit(error)
+            return np.zeros(self.shape[1:], self.dtype)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys of the picture: bound in code while a clip is open, because napari ignores those of a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from app_model.types import KeyBinding, KeyCode, KeyMod
+
+from vfss.masks import MaskState
+
+if TYPE_CHECKING:
+    from napari_vfss.desk import Desk
+
+CTRL, SHIFT = KeyMod.CtrlCmd, KeyMod.Shift
+
+HELP: tuple[tuple[str, str], ...] = (
+    ("1 ... 9, 0, -, =", "choose the structure to correct (as listed in the panel)"),
+    ("Left, Right", "previous, next frame"),
+    ("Q, Shift+Q", "propose this frame, the whole clip"),
+    ("P, E, G, F", "paint, erase, polygon, fill"),
+    ("Z, or hold Space", "move the picture"),
+    ("[ , ]", "smaller, larger brush"),
+    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo: this structure on this frame"),
+    ("R", "back to the proposal"),
+    ("S", "accept the structure"),
+    ("A", "accept the frame"),
+    ("N", "not visible on this frame"),
+    ("X", "empty on this frame: visible place, no pixels"),
+    ("H", "hide all masks, show them again"),
+    ("Escape", "give up the polygon under way"),
+)
+
+
+class KeyBindings:
+    """Binds keys to the desk on the viewer and on the clip's layers, and unbinds them on close."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._actions = self._table()
+        self._bound: list[Any] = []
+        self.bind()
+
+    def bind(self) -> None:
+        """Bind on the viewer and on every layer of the clip; again after a layer was put back."""
+        layers = self._desk.layers
+        if layers is None:
+            return
+        for target in (self._desk.viewer, layers.image, layers.overlay, layers.editor):
+            if any(target is bound for bound in self._bound):
+                continue
+            for key, action in self._actions.items():
+                target.bind_key(key, action, overwrite=True)
+            self._bound.append(target)
+
+    def close(self) -> None:
+        """Unbind everything."""
+        for target in self._bound:
+            for key in self._actions:
+                target.bind_key(key, None)
+        self._bound.clear()
+
+    def _table(self) -> dict[KeyBinding, Callable[[Any], None]]:
+        desk, session, layers = self._desk, self._desk.session, self._desk.layers
+        if session is None or layers is None:
+            return {}
+        last = session.clip.n_frames - 1
+        plain: dict[Any, Callable[[], object]] = {
+            KeyCode.KeyQ: lambda: desk.propose(session.frame, session.frame),
+            SHIFT | KeyCode.KeyQ: lambda: desk.propose(0, last),
+            KeyCode.KeyP: lambda: layers.set_tool("paint"),
+            KeyCode.KeyE: lambda: layers.set_tool("erase"),
+            KeyCode.KeyG: lambda: layers.set_tool("polygon"),
+            KeyCode.KeyF: lambda: layers.set_tool("fill"),
+            KeyCode.KeyZ: lambda: layers.set_tool("pan_zoom"),
+            KeyCode.KeyR: session.restore_proposal,
+            KeyCode.KeyS: session.accept_structure,
+            KeyCode.KeyA: session.accept_frame,
+            KeyCode.KeyN: lambda: session.mark(MaskState.NOT_VISIBLE),
+            KeyCode.KeyX: lambda: session.mark(MaskState.EMPTY),
+            KeyCode.KeyH: layers.toggle_masks,
+            CTRL | KeyCode.KeyZ: session.undo,
+            CTRL | SHIFT | KeyCode.KeyZ: session.redo,
+            CTRL | KeyCode.KeyY: session.redo,
+        }
+        for structure in session.schema.structures:
+            if structure.shortcut is not None:
+                code = KeyCode.from_string(structure.shortcut)
+                plain[code] = _choosing(session, structure.key)
+        return {KeyBinding.from_int(int(code)): self._wrapped(action) for code, action in plain.items()}
+
+    def _wrapped(self, action: Callable[[], object]) -> Callable[[Any], None]:
+        def run(_target: Any) -> None:
+            with self._desk.telling():
+                if self._desk.layers is not None:
+                    self._desk.layers.flush()
+                action()
+
+        return run
+
+
+def _choosing(session: Any, key: str) -> Callable[[], object]:
+    return lambda: session.choose(key)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a path to a session: which project a clip belongs to, and which clip of a project to show."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import platformdirs
+
+from napari_vfss.session import Session
+from vfss.clips import Clip, open_clip
+from vfss.errors import ProjectError
+from vfss.project import Project
+
+PROJECT_FOLDER = "vfss_project"
+DATABASE = "vfss.sqlite"
+
+
+def is_project(path: Path) -> bool:
+    """True for a folder that holds a project."""
+    return (path / DATABASE).is_file()
+
+
+def project_folder_for(clip_path: Path) -> Path:
+    """Folder of the project that a clip opened by itself joins.
+
+    All clips of one folder share the project `vfss_project` beside them. Where that folder may not be written
+    (a read-only archive, a disc), the project lies in the user's own data folder and the archive stays as it is.
+    """
+    parent = clip_path.absolute().parent
+    beside = parent / PROJECT_FOLDER
+    if os.access(beside if beside.is_dir() else parent, os.W_OK):
+        return beside
+    tag = hashlib.blake2b(str(parent).encode(), digest_size=4).hexdigest()
+    return platformdirs.user_data_path("napari-vfss") / "projects" / f"{parent.name}-{tag}"
+
+
+def open_session(path: Path, author: str, *, project_folder: Path | None = None, frames_kept: int = 6) -> Session:
+    """Session on a clip, or on the clip of a project that this author had open last.
+
+    Args:
+        path: A recording, or a project folder.
+        author: Who annotates.
+        project_folder: Project that the recording joins; None for the one of its folder.
+        frames_kept: Number of frames whose masks stay in memory.
+
+    Raises:
+        VfssError: The clip or the project cannot be opened.
+    """
+    if is_project(path):
+        return open_project_session(path, author, frames_kept=frames_kept)
+    clip = open_clip(path)
+    try:
+        project = Project.open_or_create(project_folder or project_folder_for(path))
+    except ProjectError:
+        clip.close()
+        raise
+    try:
+        project.add_clip(path)
+    except ProjectError:
+        clip.close()
+        project.close()
+        raise
+    return _session(project, clip, author, frames_kept)
+
+
+def open_project_session(folder: Path, author: str, *, clip_id: str | None = None, frames_kept: int = 6) -> Session:
+    """Session on one clip of a project: the named one, else the one that this author had open last, else the first.
+
+    Raises:
+        VfssError: No such project, an empty one, or its clip is not found.
+    """
+    project = Project.open(folder)
+    try:
+        known = [record.id for record in project.clips()]
+        if not known:
+            raise ProjectError("the project has no clips", path=folder, remedy="Open a recording to add it.")
+        last = project.recall(author, "last_clip")
+        chosen = clip_id or (last if last in known else known[0])
+        clip = project.open_clip(str(chosen))
+    except Exception:
+        project.close()
+        raise
+    return _session(project, clip, author, frames_kept)
+
+
+def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Session:
+    record = project.clip(clip.id)
+    clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
+    session = Session(project, clip, record, author, frames_kept=frames_kept)
+    session.recall_view()
+    return session

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel: the steps of the work from top to bottom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_vfss.about import SHORT_WORDING, WORDING
+from napari_vfss.clip_section import ClipSection
+from napari_vfss.connections import Connections
+from napari_vfss.desk import Desk
+from napari_vfss.result_sections import ExportSection, StudentSection
+from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
+
+if TYPE_CHECKING:
+    import napari
+
+WIDTH = 348
+
+
+class AnnotationPanel(QWidget):  # type: ignore[misc]
+    """The dock widget "VFSS annotation"."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("vfss_annotation_panel")
+        self.viewer = napari_viewer
+        self.desk = Desk(napari_viewer, self)
+        self.clip = ClipSection(self.desk)
+        self.structures = StructureSection(self.desk)
+        self.propose = ProposeSection(self.desk)
+        self.correct = CorrectSection(self.desk)
+        self.accept = AcceptSection(self.desk)
+        self.export = ExportSection(self.desk)
+        self.student = StudentSection(self.desk)
+        self.message = QLabel()
+        self._connections = Connections()
+        self._lay_out()
+        self._connections.add(self.desk.told, self._on_told)
+        self._connections.add(self.desk.session_changed, self._clear_message)
+        self._closed = False
+        # napari hides docks when its window closes and deletes them without a closeEvent of ours.
+        self.destroyed.connect(self._connections.undo)
+        self._adopt_what_is_open()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Wide enough for the list of structures, no wider."""
+        return QSize(WIDTH, 640)
+
+    def close_desk(self) -> None:
+        """Save the view, end the work beside the window, let go of the viewer."""
+        if self._closed:
+            return
+        self._closed = True
+        self.desk.close()
+        for section in self._sections:
+            section.close_connections()
+        self._connections.undo()
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
+        """The dock is closed for good."""
+        self.close_desk()
+        super().closeEvent(event)
+
+    @property
+    def _sections(
+        self,
+    ) -> tuple[
+        ClipSection
+        | StructureSection
+        | ProposeSection
+        | CorrectSection
+        | AcceptSection
+        | ExportSection
+        | StudentSection,
+        ...,
+    ]:
+        return (self.clip, self.structures, self.propose, self.correct, self.accept, self.export, self.student)
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(2, 2, 4, 2)
+        column.setSpacing(3)
+        for section in self._sections:
+            column.addWidget(section)
+        column.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.message.setWordWrap(True)
+        self.message.setVisible(False)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        footer = QLabel(SHORT_WORDING)
+        footer.setToolTip(WORDING)
+        footer.setWordWrap(True)
+        footer.setStyleSheet("font-size: 10px; color: #9aa0a8;")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 2, 2, 2)
+        outer.setSpacing(2)
+        outer.addWidget(self.message)
+        outer.addWidget(scroll, 1)
+        outer.addWidget(footer)
+        self.setMinimumWidth(WIDTH)
+
+    def _on_told(self, message: str, problem: bool) -> None:
+        self.message.setStyleSheet(
+            f"padding: 4px; border-radius: 3px; color: white; background: {'#8c3b3b' if problem else '#33557a'};"
+        )
+        self.message.setText(message)
+        self.message.setVisible(True)
+        if problem:
+            show_warning(message)
+
+    def _clear_message(self) -> None:
+        self.message.setVisible(False)
+
+    def _adopt_what_is_open(self) -> None:
+        for layer in list(self.viewer.layers):
+            if "vfss_frames" in layer.metadata and not layer.metadata.get("vfss_session"):
+                self.desk.adopt(layer)
+                return

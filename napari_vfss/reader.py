@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""napari's way in: files and folders that are recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari_vfss.frames import ClipFrames
+from vfss.clips import can_open, open_clip
+
+LayerData = tuple[Any, dict[str, Any], str]
+PathOrPaths = str | Path | Sequence[str | Path]
+
+
+def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
+    """A reader for recordings, None for everything else; never raises."""
+    return read if _single(path) is not None else None
+
+
+def read(path: PathOrPaths) -> list[LayerData]:
+    """One lazy Image layer of a recording.
+
+    Raises:
+        ClipError: It cannot be opened.
+    """
+    single = _single(path)
+    return [] if single is None else clip_layers(single)
+
+
+def clip_layers(path: Path) -> list[LayerData]:
+    """Layer data of a recording: frames read when they are looked at; the panel opens a session on it."""
+    from napari_vfss.layers import clip_layer_settings
+
+    clip = open_clip(path)
+    frames = ClipFrames(clip)
+    return [(frames, clip_layer_settings(frames, name=path.stem, inverted=clip.inverted, window=clip.window), "image")]
+
+
+def _single(path: PathOrPaths) -> Path | None:
+    if isinstance(path, (str, Path)):
+        candidate = Path(path)
+    elif len(path) == 1:
+        candidate = Path(path[0])
+    else:
+        return None
+    return candidate if can_open(candidate) else None

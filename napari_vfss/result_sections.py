@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 6 and 7: out as a dataset, and back in as a better student."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyqtgraph
+from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QProgressBar
+
+from napari_vfss.desk import Desk
+from napari_vfss.section import button
+from napari_vfss.work_sections import DeskSection
+from vfss.datasets import FORMATS
+
+FORMAT_NAMES = {"coco": "COCO (masks as RLE)", "png": "PNG planes + JSON"}
+
+
+class ExportSection(DeskSection):
+    """Writes the project's annotations as a dataset."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "6  Export")
+        self.format = QComboBox()
+        self.format.setToolTip("Form of the dataset")
+        for name in FORMATS:
+            self.format.addItem(FORMAT_NAMES.get(name, name), name)
+        self.export_button = button("Export...", "Write all accepted annotations of this project", self.ask_and_export)
+        self.add_row(self.format, self.export_button)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.cancel_button = button("Cancel", "Stop writing", desk.exporting.cancel)
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.connections.add(desk.exporting.progressed, self._on_progress)
+        self.connections.add(desk.exporting.ended, self._on_ended)
+        self._set_running(False)
+        self._on_session()
+
+    def ask_and_export(self) -> None:
+        """Let a person choose a folder, and write there."""
+        name = QFileDialog.getExistingDirectory(self, "Folder for the dataset")
+        if name:
+            self.export(Path(name))
+
+    def export(self, folder: Path) -> None:
+        """Write the dataset in the chosen form."""
+        if self.desk.session is None:
+            return
+        self.bar.setRange(0, 0)
+        self._set_running(True)
+        with self.desk.telling():
+            self.desk.export(str(self.format.currentData()), folder)
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _on_ended(self, message: str, folder: object) -> None:
+        self._set_running(False)
+        self.desk.tell(message, problem=folder is None and "cancelled" not in message)
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        self.export_button.setEnabled(not running)
+
+
+class StudentSection(DeskSection):
+    """Which student proposes, and training the next one."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "7  Student")
+        self.students = QComboBox()
+        self.students.setToolTip("The student that proposes in this project")
+        self.students.setMinimumContentsLength(10)
+        self.connections.add(self.students.activated, self._on_chosen)
+        self.retrain_button = button(
+            "Retrain", "Train a new student from this project's accepted annotations, beside this window", self._retrain
+        )
+        self.add_row(self.students, self.retrain_button, stretch=0)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.cancel_button = button("Cancel", "Stop training; the student stays as it is", desk.retraining.cancel)
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.curve = LossCurve()
+        self.body.addWidget(self.curve)
+        self.offer = QLabel()
+        self.offer.setWordWrap(True)
+        self.use_button = button("Use the new student", "Propose with it from now on", self._use_offered)
+        self.keep_button = button("Keep the old one", "The new student stays in the list", self._hide_offer)
+        self.body.addWidget(self.offer)
+        self.add_row(self.use_button, self.keep_button)
+        self._offered = ""
+        self.connections.add(desk.retraining.started, self._on_started)
+        self.connections.add(desk.retraining.told, self._on_told)
+        self.connections.add(desk.retraining.ended, self._on_ended)
+        self.curve.setVisible(False)
+        self._set_running(False)
+        self._hide_offer()
+        self._on_session()
+
+    def show_session(self) -> None:
+        """List the project's students."""
+        self._list_students()
+        if self.desk.session is not None:
+            self.session_connections.add(self.desk.session.student_changed, self._list_students)
+
+    def _list_students(self) -> None:
+        session = self.desk.session
+        self.students.clear()
+        if session is None:
+            return
+        with self.desk.telling():
+            current = session.project.current_student()
+            self.students.addItem("as shipped", None)
+            for record in session.project.students():
+                score = record.scores.get("mean_dice")
+                said = "" if score is None else f"  Dice {score:.3f}"
+                self.students.addItem(f"{record.added.astimezone():%d %b %H:%M}{said}", record.id)
+            self.students.setCurrentIndex(0 if current is None else self.students.findData(current.id))
+
+    def _on_chosen(self, row: int) -> None:
+        session = self.desk.session
+        if session is not None:
+            with self.desk.telling():
+                session.choose_student(self.students.itemData(row))
+
+    def _retrain(self) -> None:
+        self._hide_offer()
+        with self.desk.telling():
+            self.desk.retrain()
+
+    def _on_started(self) -> None:
+        self.unfold()
+        self.curve.clear_points()
+        self.curve.setVisible(True)
+        self.bar.setRange(0, 0)
+        self.bar.setFormat("starting the trainer...")
+        self._set_running(True)
+
+    def _on_told(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "start":
+            self.bar.setRange(0, max(1, int(event.get("total_steps", 1))))
+            estimate = event.get("estimate_s")
+            self.bar.setFormat("step %v of %m" + (f", about {_minutes(float(estimate))}" if estimate else ""))
+        elif kind == "step":
+            self.bar.setValue(int(event.get("step", 0)))
+            self.curve.add_loss(float(event.get("step", 0)), float(event.get("loss", 0.0)))
+        elif kind == "validation":
+            self.curve.add_dice(float(event.get("step", 0)), float(event.get("mean_dice", 0.0)))
+        elif kind == "done":
+            self._offer(event)
+
+    def _offer(self, event: dict[str, Any]) -> None:
+        self._offered = str(event.get("student", ""))
+        new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
+        self.offer.setText(f"A new student is ready. Dice on held-out patients: <b>{new}</b> (the old one: {old}).")
+        for widget in (self.offer, self.use_button, self.keep_button):
+            widget.setVisible(True)
+
+    def _use_offered(self) -> None:
+        session = self.desk.session
+        if session is not None and self._offered:
+            with self.desk.telling():
+                session.choose_student(self._offered)
+                self.desk.tell("The new student proposes from now on.")
+        self._hide_offer()
+
+    def _hide_offer(self) -> None:
+        self._offered = ""
+        for widget in (self.offer, self.use_button, self.keep_button):
+            widget.setVisible(False)
+
+    def _on_ended(self, message: str) -> None:
+        self._set_running(False)
+        self._list_students()
+        if message:
+            self.desk.tell(message, problem="cancelled" not in message)
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        self.retrain_button.setEnabled(not running)
+
+
+class LossCurve(pyqtgraph.PlotWidget):  # type: ignore[misc]
+    """Loss over steps, with the Dice of each validation."""
+
+    def __init__(self) -> None:
+        super().__init__(background=None)
+        self.setFixedHeight(110)
+        self.setMouseEnabled(False, False)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.setLabel("bottom", "step")
+        self.addLegend(offset=(-2, 2), labelTextSize="8pt")
+        self.setToolTip("Loss while training (less is better) and Dice on held-out frames (more is better)")
+        self._loss_line = self.plot(pen=pyqtgraph.mkPen("#7fb4ff", width=2), name="loss")
+        self._dice_line = self.plot(
+            pen=pyqtgraph.mkPen("#5fd38d", width=1), symbol="o", symbolSize=6, symbolBrush="#5fd38d", name="Dice"
+        )
+        self.clear_points()
+
+    def clear_points(self) -> None:
+        """Begin a new curve."""
+        self._loss: list[tuple[float, float]] = []
+        self._dice: list[tuple[float, float]] = []
+        self._loss_line.setData([], [])
+        self._dice_line.setData([], [])
+
+    def add_loss(self, step: float, loss: float) -> None:
+        """Add a point of the loss."""
+        self._loss.append((step, loss))
+        self._loss_line.setData(*zip(*self._loss, strict=True))
+
+    def add_dice(self, step: float, dice: float) -> None:
+        """Add the Dice of a validation."""
+        self._dice.append((step, dice))
+        self._dice_line.setData(*zip(*self._dice, strict=True))
+
+
+def _dice(scores: Any) -> str:
+    value = scores.get("mean_dice") if isinstance(scores, dict) else None
+    return "unknown" if value is None else f"{float(value):.3f}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

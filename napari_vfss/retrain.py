@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Retraining as a process of its own: its progress comes as JSON lines, cancelling ends the process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, QProcess, Signal
+
+LOG_LINES = 12
+
+
+class Retraining(QObject):  # type: ignore[misc]
+    """Runs `vfss-train fit PROJECT` and tells what it says."""
+
+    started = Signal()
+    told = Signal(dict)  # one event of the trainer, as it came
+    ended = Signal(str)  # "" after success, else what to tell a person
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._process: QProcess | None = None
+        self._partial = b""
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._cancelled = False
+        self._done = False
+        self._error = ""
+
+    @property
+    def running(self) -> bool:
+        """True while the trainer runs."""
+        return self._process is not None
+
+    def start(self, project: Path, arguments: tuple[str, ...] = (), command: list[str] | None = None) -> None:
+        """Start the trainer on a project; nothing happens while one runs.
+
+        Args:
+            project: Folder of the project.
+            arguments: Further options of `vfss-train fit`.
+            command: Another program to run in its place, as a list of words.
+        """
+        if self.running:
+            return
+        words = command or [sys.executable, "-m", "vfss_training.cli", "fit", str(project), "--events", "-", *arguments]
+        self._partial, self._cancelled, self._done, self._error = b"", False, False, ""
+        self._log.clear()
+        process = QProcess(self)
+        process.readyReadStandardOutput.connect(self._on_output)
+        process.readyReadStandardError.connect(self._on_log)
+        process.finished.connect(self._on_finished)
+        process.errorOccurred.connect(self._on_process_error)
+        self._process = process
+        process.start(words[0], words[1:])
+        self.started.emit()
+
+    def cancel(self) -> None:
+        """Ask the trainer to stop; it leaves nothing half-written."""
+        if self._process is not None:
+            self._cancelled = True
+            self._process.terminate()
+
+    def close(self) -> None:
+        """Stop the trainer because the window closes, and wait until it is gone."""
+        process = self._process
+        if process is None:
+            return
+        self.cancel()
+        if not process.waitForFinished(5000):
+            process.kill()
+            process.waitForFinished(2000)
+
+    def _on_output(self) -> None:
+        if self._process is None:
+            return
+        *lines, self._partial = (self._partial + bytes(self._process.readAllStandardOutput())).split(b"\n")
+        for line in lines:
+            self._take(line.decode("utf-8", "replace").strip())
+
+    def _take(self, line: str) -> None:
+        event = _event(line)
+        if event is None:
+            if line:
+                self._log.append(line)
+            return
+        self._done = self._done or event["event"] == "done"
+        if event["event"] == "error":
+            self._error = str(event.get("message", ""))
+        self.told.emit(event)
+
+    def _on_log(self) -> None:
+        if self._process is not None:
+            text = bytes(self._process.readAllStandardError()).decode("utf-8", "replace")
+            self._log.extend(line for line in text.splitlines() if line.strip())
+
+    def _on_process_error(self, error: QProcess.ProcessError) -> None:
+        if error == QProcess.ProcessError.FailedToStart and self._process is not None:
+            self._error = f"The trainer did not start: {self._process.errorString()}"
+            self._on_finished(-1)
+
+    def _on_finished(self, code: int, *_: Any) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.deleteLater()
+        self.ended.emit(self._outcome(code))
+
+    def _outcome(self, code: int) -> str:
+        if self._cancelled:
+            return "Retraining was cancelled; the student is unchanged."
+        if self._done and code == 0:
+            return ""
+        tail = "\n".join(list(self._log)[-LOG_LINES:])
+        reason = self._error or f"The trainer stopped with code {code}"
+        return f"Retraining failed. {reason}" + (f"\n{tail}" if tail and not self._error else "")
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) and "event" in event else None

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts that the panel's sections share: a heading that folds, buttons that show their key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+
+class Section(QWidget):  # type: ignore[misc]
+    """One step of the work: a heading that folds its body away, with a word on how things stand."""
+
+    def __init__(self, title: str, *, folded: bool = False) -> None:
+        super().__init__()
+        self._heading = QToolButton()
+        self._heading.setText(title)
+        self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._heading.setCheckable(True)
+        self._heading.setAutoRaise(True)
+        self._heading.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._heading.setToolTip("Show or fold this step")
+        self._heading.setStyleSheet(
+            "QToolButton { font-weight: bold; border: none; background: transparent; padding: 1px; }"
+        )
+        self._heading.setIconSize(QSize(10, 10))
+        self.summary = QLabel()
+        self.summary.setStyleSheet("color: palette(mid);")
+        self.summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        head = QHBoxLayout()
+        head.setContentsMargins(0, 0, 0, 0)
+        head.addWidget(self._heading)
+        head.addWidget(self.summary, 1)
+        self._contents = QWidget()
+        self.body = QVBoxLayout(self._contents)
+        self.body.setContentsMargins(6, 0, 2, 2)
+        self.body.setSpacing(3)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.setSpacing(1)
+        outer.addLayout(head)
+        outer.addWidget(self._contents)
+        self._heading.toggled.connect(self._on_toggled)
+        self._heading.setChecked(not folded)
+        self._on_toggled(not folded)
+
+    def unfold(self) -> None:
+        """Show the body."""
+        self._heading.setChecked(True)
+
+    def add_row(self, *widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
+        """Add widgets side by side; `stretch` is the index of the one that takes the room."""
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        for i, widget in enumerate(widgets):
+            row.addWidget(widget, 1 if stretch is None or i == stretch else 0)
+        self.body.addLayout(row)
+        return row
+
+    def _on_toggled(self, shown: bool) -> None:
+        self._heading.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        self._contents.setVisible(shown)
+
+
+def button(text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False) -> QPushButton:
+    """A push button that shows its key, leaves the keyboard to the picture, and explains itself.
+
+    Args:
+        text: What it does, in a word or two.
+        tip: One sentence more.
+        do: Called without arguments when pressed.
+        key: Key that does the same in the picture.
+        checkable: True for a button that stays down.
+    """
+    made = QPushButton(f"{text}  {key}" if key else text)
+    made.setToolTip(f"{tip} (key: {key})" if key else tip)
+    made.setCheckable(checkable)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    made.setStyleSheet("QPushButton { padding: 3px 4px; }")
+    made.clicked.connect(lambda _checked=False: do())
+    return made

@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Session: one annotator at work on one clip of a project. No widgets, no viewer."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from psygnal import Signal
+
+from napari_vfss.history import History, Snapshot
+from vfss.clips import Clip, Facing
+from vfss.errors import ConflictError
+from vfss.masks import BoolArray, ByteArray, Masks, MaskState
+from vfss.project import ClipRecord, Edit, Origin, Project
+from vfss.schema import Schema, Structure
+
+if TYPE_CHECKING:
+    from vfss.student import Student
+
+FRAMES_KEPT = 6
+WITH_PIXELS = (MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED)
+
+Change = tuple[BoolArray | None, MaskState]
+
+
+@dataclass
+class FrameWork:
+    """What is known of one frame: planes bool (S, H, W), state uint8 (S,), confidence float32 (S,), and whose word."""
+
+    planes: BoolArray
+    state: ByteArray
+    confidence: npt.NDArray[np.float32]
+    seen: dict[str, int]
+    students: dict[str, str | None]
+
+    @property
+    def masks(self) -> Masks:
+        """The planes and states as a value."""
+        return Masks(self.planes, self.state)
+
+
+class Session:
+    """One annotator at work on one clip: what is shown, what was changed, and the way back.
+
+    Every change is written to the project at once, against the newest revision this session has seen.
+    """
+
+    frame_changed = Signal(int)
+    structure_changed = Signal(str)
+    masks_changed = Signal(int)
+    flags_changed = Signal()
+    student_changed = Signal()
+    problem = Signal(str)
+
+    def __init__(
+        self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = FRAMES_KEPT
+    ) -> None:
+        self._frames_kept = frames_kept
+        self.project = project
+        self.clip = clip
+        self.record = record
+        self.author = author
+        self.frame = 0
+        self.structure = project.schema.structures[0].key
+        self.student: Student | None = None
+        self.history = History()
+        self.states: ByteArray = project.states(clip.id)
+        self._kept: OrderedDict[int, FrameWork] = OrderedDict()
+        self._last_revision = project.last_revision()
+
+    @property
+    def schema(self) -> Schema:
+        """Structures of the project."""
+        return self.project.schema
+
+    @property
+    def active(self) -> Structure:
+        """The structure that is being corrected."""
+        return self.schema[self.structure]
+
+    @property
+    def work(self) -> FrameWork:
+        """What is known of the current frame."""
+        return self.work_at(self.frame)
+
+    def work_at(self, frame: int) -> FrameWork:
+        """What is known of a frame, read from the project where it is not in memory.
+
+        Raises:
+            ProjectError: It cannot be read.
+        """
+        if frame in self._kept:
+            self._kept.move_to_end(frame)
+            return self._kept[frame]
+        newest = self.project.newest(self.clip.id, frame)
+        masks = self.project.masks(self.clip.id, frame)
+        confidence = self.project.confidence(self.clip.id, frame)
+        work = FrameWork(
+            masks.planes.copy(),
+            masks.state.copy(),
+            confidence,
+            {key: revision.id for key, revision in newest.items()},
+            {key: revision.student for key, revision in newest.items()},
+        )
+        self._kept[frame] = work
+        while len(self._kept) > self._frames_kept:
+            self._kept.popitem(last=False)
+        return work
+
+    def awaits_machine(self, frame: int) -> bool:
+        """True where a person has not yet spoken on every structure of a frame."""
+        return bool(np.isin(self.states[frame], (MaskState.UNSEEN, MaskState.PROPOSED)).any())
+
+    def go_to(self, frame: int) -> None:
+        """Make a frame the current one."""
+        frame = min(max(0, frame), self.clip.n_frames - 1)
+        if frame != self.frame:
+            self.frame = frame
+            self.frame_changed.emit(frame)
+
+    def choose(self, structure: str) -> None:
+        """Make a structure the one that is being corrected.
+
+        Raises:
+            SchemaError: The project has no such structure.
+        """
+        if self.schema[structure].key != self.structure:
+            self.structure = structure
+            self.structure_changed.emit(structure)
+
+    def stroke(self, mask: BoolArray, *, frame: int | None = None, structure: str | None = None) -> bool:
+        """Write what a person painted: bool (H, W), the whole plane as it is now.
+
+        Returns:
+            False where nothing changed, or someone else changed the place meanwhile.
+        """
+        frame = self.frame if frame is None else frame
+        structure = structure or self.structure
+        work = self.work_at(frame)
+        if np.array_equal(work.planes[self.schema[structure].index], mask):
+            return False
+        return self._change(frame, {structure: (mask.copy(), MaskState.EDITED)})
+
+    def accept_structure(self) -> bool:
+        """Confirm the active structure on the current frame; a plane without pixels is confirmed as empty."""
+        state = MaskState(self.work.state[self.active.index])
+        if state not in WITH_PIXELS:
+            if state == MaskState.UNSEEN:
+                self.problem.emit(
+                    f"{self.active.name} has no mask on this frame: paint or propose first, or press Empty."
+                )
+            return False
+        return self._change(self.frame, {self.structure: self._accepted(self.active.index)})
+
+    def accept_frame(self) -> bool:
+        """Confirm every structure of the current frame that has a mask or was proposed; the others stay unseen."""
+        waiting = (MaskState.PROPOSED, MaskState.EDITED)
+        changes = {
+            s.key: self._accepted(s.index) for s in self.schema.structures if self.work.state[s.index] in waiting
+        }
+        if not changes:
+            self.problem.emit("Nothing on this frame waits for acceptance: propose or paint first.")
+            return False
+        return self._change(self.frame, changes)
+
+    def mark(self, state: MaskState) -> bool:
+        """Say that the active structure is empty or not visible on the current frame."""
+        return self._change(self.frame, {self.structure: (None, state)})
+
+    def restore_proposal(self) -> bool:
+        """Bring back the newest proposal of the active structure on the current frame."""
+        for revision in reversed(self.project.history(self.clip.id, self.frame, self.structure)):
+            if revision.origin == "proposal":
+                return self._change(self.frame, {self.structure: (revision.mask, MaskState.PROPOSED)})
+        self.problem.emit(f"{self.active.name} was never proposed on this frame.")
+        return False
+
+    def undo(self) -> bool:
+        """Take back the last change of the active structure on the current frame."""
+        return self._go(redo=False)
+
+    def redo(self) -> bool:
+        """Bring back what undo took away from the active structure on the current frame."""
+        return self._go(redo=True)
+
+    @property
+    def can_undo(self) -> bool:
+        """True where undo would change something."""
+        return self.history.can_undo((self.frame, self.structure))
+
+    @property
+    def can_redo(self) -> bool:
+        """True where redo would change something."""
+        return self.history.can_redo((self.frame, self.structure))
+
+    def reload(self, frames: Iterable[int]) -> None:
+        """Forget what is in memory of some frames: someone else wrote them."""
+        changed = set(frames)
+        if not changed:
+            return
+        self.states = self.project.states(self.clip.id)
+        for frame in changed:
+            self._kept.pop(frame, None)
+        shown = self.frame if self.frame in changed else min(changed)
+        self.masks_changed.emit(shown)
+
+    def poll(self) -> int:
+        """Take in what others wrote since the last look; returns how many frames of this clip they changed."""
+        last = self.project.last_revision()
+        if last == self._last_revision:
+            return 0
+        foreign = self.project.changes_since(self._last_revision, self.clip.id)
+        self._last_revision = last
+        frames = {
+            r.frame for r in foreign if r.frame not in self._kept or self._kept[r.frame].seen.get(r.structure, 0) < r.id
+        }
+        self.reload(frames)
+        return len(frames)
+
+    def set_flags(
+        self, *, facing: Facing | None = None, inverted: bool | None = None, patient: str | None = None
+    ) -> None:
+        """Correct what the project says of the clip."""
+        self.record = self.project.update_clip(self.clip.id, facing=facing, inverted=inverted, patient=patient)
+        self.clip.facing, self.clip.inverted = self.record.facing, self.record.inverted
+        self.flags_changed.emit()
+
+    def student_source(self) -> str:
+        """Path of the project's chosen student, or the name of the one that ships."""
+        record = self.project.current_student()
+        return "default" if record is None else str(record.path)
+
+    def choose_student(self, student_id: str | None) -> None:
+        """Propose with another student of the project from now on; None: the one that ships."""
+        self.project.choose_student(student_id)
+        self.student = None
+        self.student_changed.emit()
+
+    def take_student(self, student: Student) -> None:
+        """Keep a student that was loaded, for the next order."""
+        self.student = student
+        self.student_changed.emit()
+
+    def remember_view(self, **view: Any) -> None:
+        """Keep frame, structure and what the viewer adds (camera) for the next time this clip is opened."""
+        view = {"frame": self.frame, "structure": self.structure, **view}
+        self.project.remember(self.author, f"view/{self.clip.id}", view)
+        self.project.remember(self.author, "last_clip", self.clip.id)
+
+    def recall_view(self) -> dict[str, Any]:
+        """What remember_view kept; empty where this clip is new to this annotator."""
+        view = self.project.recall(self.author, f"view/{self.clip.id}")
+        if not isinstance(view, dict):
+            return {}
+        self.frame = min(max(0, int(view.get("frame", 0))), self.clip.n_frames - 1)
+        if view.get("structure") in self.schema.keys:
+            self.structure = str(view["structure"])
+        return view
+
+    def close(self) -> None:
+        """Let go of file and project."""
+        self.clip.close()
+        self.project.close()
+
+    def _accepted(self, index: int) -> Change:
+        plane = self.work.planes[index]
+        return (plane.copy(), MaskState.ACCEPTED) if plane.any() else (None, MaskState.EMPTY)
+
+    def _snapshot(self, frame: int, structure: str) -> Snapshot:
+        work, index = self.work_at(frame), self.schema[structure].index
+        state = MaskState(work.state[index])
+        return Snapshot.of(work.planes[index] if state in WITH_PIXELS else None, state)
+
+    def _go(self, *, redo: bool) -> bool:
+        place = (self.frame, self.structure)
+        target = self.history.peek(place, redo=redo)
+        if target is None:
+            return False
+        current = self._snapshot(*place)
+        if not self._write(self.frame, {self.structure: (target.mask, target.state)}, "redo" if redo else "undo"):
+            return False
+        self.history.step(place, current, redo=redo)
+        self.masks_changed.emit(self.frame)
+        return True
+
+    def _change(self, frame: int, changes: Mapping[str, Change]) -> bool:
+        before = {key: self._snapshot(frame, key) for key in changes}
+        if not self._write(frame, changes, "hand"):
+            for key, (mask, state) in changes.items():
+                self.history.offer_again((frame, key), Snapshot.of(mask, state))
+            return False
+        for key, snapshot in before.items():
+            self.history.note((frame, key), snapshot)
+        self.masks_changed.emit(frame)
+        return True
+
+    def _write(self, frame: int, changes: Mapping[str, Change], origin: Origin) -> bool:
+        work = self.work_at(frame)
+        students = {work.students.get(key) for key in changes}
+        try:
+            written = self.project.write(
+                [Edit(self.clip.id, frame, key, mask, state) for key, (mask, state) in changes.items()],
+                author=self.author,
+                origin=origin,
+                student=students.pop() if len(students) == 1 else None,
+                base={(frame, key): work.seen.get(key) for key in changes},
+            )
+        except ConflictError as error:
+            self.reload([frame])
+            self.problem.emit(f"{error} The other version is shown now; redo (Ctrl+Shift+Z) puts yours in its place.")
+            return False
+        for revision, (mask, state) in zip(written, changes.values(), strict=True):
+            index = self.schema[revision.structure].index
+            work.planes[index] = False if mask is None else mask
+            work.state[index] = state
+            work.seen[revision.structure] = revision.id
+            self.states[frame, index] = state
+        return True

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The editable layer: one structure on one frame, with undo and redo that belong to the session."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
+from psygnal import Signal
+
+from vfss.masks import BoolArray
+from vfss.schema import Structure
+
+
+class StructureLayer(Labels):  # type: ignore[misc]
+    """A Labels layer (H, W) whose undo and redo ask the session.
+
+    napari's own history survives a change of frame and would then edit pixels of another frame or structure.
+    """
+
+    undo_asked = Signal()
+    redo_asked = Signal()
+
+    def __init__(self, height: int, width: int, **settings: Any) -> None:
+        super().__init__(np.zeros((height, width), np.uint8), **settings)
+
+    def undo(self) -> None:
+        """Ask for the structure's state before the last change."""
+        self.undo_asked.emit()
+
+    def redo(self) -> None:
+        """Ask for what undo took away."""
+        self.redo_asked.emit()
+
+    @property
+    def mask(self) -> BoolArray:
+        """Painted pixels, bool (H, W)."""
+        painted: BoolArray = np.asarray(self.data) > 0
+        return painted
+
+    def show(self, mask: BoolArray) -> None:
+        """Show another plane, bool (H, W)."""
+        self.data[...] = mask
+        self.refresh(extent=False, highlight=False, thumbnail=False)
+
+    def dress(self, structure: Structure) -> None:
+        """Take a structure's name and colour."""
+        rgb = np.asarray(structure.rgb, np.float32) / 255.0
+        clear = np.zeros(4, np.float32)
+        # Whatever label a person picks in napari's own controls, it paints this structure.
+        self.colormap = DirectLabelColormap(color_dict={None: np.array([*rgb, 1.0], np.float32), 0: clear})
+        self.name = f"{structure.name} (correct here)"
+
+    @property
+    def _type_string(self) -> str:
+        return "labels"  # else writers and icons would look for a layer type named after this class

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of structures: colour, key, what is known on this frame, confidence, and an eye."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRect, Qt, Signal
+from qtpy.QtGui import QColor, QPainter
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from napari_vfss.session import Session
+from vfss.masks import MaskState
+
+EYE, NAME, KEY, STATE, CONFIDENCE = range(5)
+HEADINGS = ("", "Structure", "Key", "On this frame", "Sure")
+TIPS = (
+    "Click to show or hide",
+    "Click to correct this structure",
+    "Key that chooses it",
+    "Who has spoken: nobody, the student, or a person",
+    "The student's own estimate of how well its mask fits",
+)
+ROW_HEIGHT = 21
+STATES = {
+    MaskState.UNSEEN: ("·", "unseen", "#8a8f98"),
+    MaskState.PROPOSED: ("◌", "proposed", "#7fb4ff"),
+    MaskState.EDITED: ("✎", "edited", "#ffb454"),
+    MaskState.ACCEPTED: ("✓", "accepted", "#5fd38d"),
+    MaskState.EMPTY: ("∅", "empty", "#5fd38d"),
+    MaskState.NOT_VISIBLE: ("⊘", "not visible", "#c4a7ff"),
+}
+
+
+class StructureModel(QAbstractTableModel):  # type: ignore[misc]
+    """Rows of the current frame of a session."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session: Session | None = None
+        self.hidden: set[str] = set()
+
+    def show(self, session: Session | None, hidden: set[str]) -> None:
+        """Take another session."""
+        self.beginResetModel()
+        self.session, self.hidden = session, hidden
+        self.endResetModel()
+
+    def refresh(self) -> None:
+        """Say that anything may have changed."""
+        if self.rowCount():
+            self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(HEADINGS) - 1))
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        """Number of structures."""
+        return 0 if self.session is None else len(self.session.schema)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        """Number of columns."""
+        return len(HEADINGS)
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        """Heading of a column, and what it means."""
+        if orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return HEADINGS[section]
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return TIPS[section]
+        return None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Text, colour, tooltip, or (user role) confidence or colour for the delegate."""
+        if self.session is None:
+            return None
+        structure = self.session.schema.structures[index.row()]
+        work, column = self.session.work, index.column()
+        sign, word, colour = STATES[MaskState(work.state[structure.index])]
+        eye = "○" if structure.key in self.hidden else "●"
+        texts = (eye, structure.name, structure.shortcut or "", f"{sign}  {word}", None)
+        return {
+            Qt.ItemDataRole.DisplayRole: texts[column],
+            Qt.ItemDataRole.ForegroundRole: {EYE: QColor(structure.colour), STATE: QColor(colour)}.get(column),
+            Qt.ItemDataRole.ToolTipRole: f"{structure.name}: {word}. {TIPS[column]}.",
+            Qt.ItemDataRole.TextAlignmentRole: Qt.AlignmentFlag.AlignCenter if column in (EYE, KEY) else None,
+            Qt.ItemDataRole.UserRole: float(work.confidence[structure.index]) if column == CONFIDENCE else None,
+        }.get(role)
+
+
+class ConfidenceBar(QStyledItemDelegate):  # type: ignore[misc]
+    """Draws a confidence of 0..1 as a bar with a percentage."""
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw one cell."""
+        super().paint(painter, option, index)
+        value = index.data(Qt.ItemDataRole.UserRole)
+        if painter is None or value is None or np.isnan(value):
+            return
+        box: QRect = option.rect.adjusted(3, 4, -3, -4)
+        painter.save()
+        painter.fillRect(box, QColor(128, 128, 128, 60))
+        filled = QRect(box)
+        filled.setWidth(round(box.width() * min(1.0, max(0.0, value))))
+        painter.fillRect(filled, QColor("#3b7dd8" if value >= 0.8 else "#b07d2b" if value >= 0.6 else "#b04a4a"))
+        painter.setPen(QColor("white"))
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), f"{100 * value:.0f}%")
+        painter.restore()
+
+
+class StructureTable(QTableView):  # type: ignore[misc]
+    """The list itself: a click chooses a structure, a click on the eye hides it."""
+
+    chosen = Signal(str)
+    eye_clicked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = StructureModel(self)
+        self.setModel(self.rows)
+        self.setItemDelegateForColumn(CONFIDENCE, ConfidenceBar(self))
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setShowGrid(False)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setStyleSheet("QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }")
+        self._shape_columns()
+        self.clicked.connect(self._on_clicked)
+
+    def refresh(self) -> None:
+        """Show the current frame and structure of the session."""
+        self.rows.refresh()
+        session = self.rows.session
+        if session is not None:
+            self.selectRow(session.active.index)
+
+    def show_session(self, session: Session | None, hidden: set[str]) -> None:
+        """Show another session."""
+        self.rows.show(session, hidden)
+        height = self.rows.rowCount() * ROW_HEIGHT + 24
+        self.setFixedHeight(height)
+        self.refresh()
+
+    def _shape_columns(self) -> None:
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        rows.setVisible(False)
+        rows.setMinimumSectionSize(ROW_HEIGHT)
+        rows.setDefaultSectionSize(ROW_HEIGHT)
+        columns.setMinimumSectionSize(20)
+        columns.setFixedHeight(22)
+        columns.setHighlightSections(False)
+        columns.setSectionsClickable(False)
+        for column, width in ((EYE, 24), (KEY, 34), (STATE, 96), (CONFIDENCE, 58)):
+            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+            self.setColumnWidth(column, width)
+        columns.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        if self.rows.session is None:
+            return
+        key = self.rows.session.schema.structures[index.row()].key
+        (self.eye_clicked if index.column() == EYE else self.chosen).emit(key)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Long work beside the window: proposing and exporting. Workers touch no widgets; Qt carries their signals over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from napari.qt.threading import create_worker
+from qtpy.QtCore import QObject, Signal
+
+from vfss.clips import Clip
+from vfss.datasets import FORMATS
+from vfss.errors import VfssError
+from vfss.project import Project
+from vfss.student import Student, load_student
+
+BATCH = 4
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ProposalOrder:
+    """What to propose: frames of a clip in the order wanted, by which student, into which project."""
+
+    project: Path
+    clip: Clip
+    frames: tuple[int, ...]
+    source: str
+    device: str
+    student: Student | None = None
+
+
+def outward(current: int, first: int, last: int) -> list[int]:
+    """Frames first..last (inclusive), the current one first, then its neighbours on both sides by distance."""
+    return sorted(range(first, last + 1), key=lambda t: (abs(t - current), t < current))
+
+
+def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], None, None]:
+    """Propose frame after frame, write each batch, and say which frames are done.
+
+    The first batch is one frame, so that a person sees something at once.
+    """
+    student = order.student or load_student(order.source, order.device)
+    frames = list(order.frames)
+    clip = order.clip.reopen()
+    with Project.open(order.project) as project, clip:
+        while frames:
+            size = 1 if len(frames) == len(order.frames) else BATCH
+            batch, frames = frames[:size], frames[size:]
+            proposals = student.propose(_stack(clip, batch))
+            known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
+            project.write_proposals(clip.id, known)
+            yield student, tuple(batch)
+
+
+def _stack(clip: Clip, frames: Sequence[int]) -> Any:
+    import numpy as np
+
+    return np.stack([clip.as_uint8(t) for t in frames])
+
+
+def explain(error: BaseException) -> str:
+    """What to tell a person about an error of a worker."""
+    if isinstance(error, VfssError):
+        return str(error)
+    logger.error("worker failed", exc_info=error)
+    return f"Unexpected error ({type(error).__name__}: {error}). Details are in the log."
+
+
+class Proposing(QObject):  # type: ignore[misc]
+    """Runs one proposal order at a time."""
+
+    started = Signal(int)
+    proposed = Signal(object, object)  # Student, frames done in this batch
+    progressed = Signal(int, int)
+    ended = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worker: Any = None
+        self._done = 0
+        self._total = 0
+        self._outcome = ""
+
+    @property
+    def running(self) -> bool:
+        """True while an order is worked on."""
+        return self._worker is not None
+
+    def start(self, order: ProposalOrder) -> None:
+        """Begin an order; nothing happens while another one runs."""
+        if self.running or not order.frames:
+            return
+        self._done, self._total, self._outcome = 0, len(order.frames), ""
+        self._worker = create_worker(propose, order, _start_thread=False, _ignore_errors=True)
+        self._worker.yielded.connect(self._on_batch)
+        self._worker.errored.connect(self._on_error)
+        self._worker.finished.connect(self._on_finished)
+        self.started.emit(self._total)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop after the batch under way; what is proposed stays."""
+        if self._worker is not None:
+            self._outcome = "Cancelled"
+            self._worker.quit()
+
+    def _on_batch(self, result: tuple[Student, tuple[int, ...]]) -> None:
+        student, frames = result
+        self._done += len(frames)
+        self.proposed.emit(student, frames)
+        self.progressed.emit(self._done, self._total)
+
+    def _on_error(self, error: Exception) -> None:
+        self._outcome = explain(error)
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        self.ended.emit(self._outcome)
+
+
+class Exporting(QObject):  # type: ignore[misc]
+    """Writes one dataset at a time."""
+
+    progressed = Signal(int, int)
+    ended = Signal(str, object)  # message, folder or None where nothing was written
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worker: Any = None
+        self._cancelled = False
+
+    @property
+    def running(self) -> bool:
+        """True while a dataset is being written."""
+        return self._worker is not None
+
+    def start(self, project: Path, dataset_format: str, folder: Path) -> None:
+        """Begin to write the project's annotations as a dataset into a folder."""
+        if self.running:
+            return
+        self._cancelled = False
+        self._worker = create_worker(
+            self._export, project, dataset_format, folder, _start_thread=False, _ignore_errors=True
+        )
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_error)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop at the next frame."""
+        self._cancelled = True
+
+    def _export(self, folder: Path, dataset_format: str, target: Path) -> Path:
+        with Project.open(folder) as project:
+            FORMATS[dataset_format].export(project, target, progress=self._on_progress)
+        return target
+
+    def _on_progress(self, done: int, total: int) -> bool:
+        self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
+        return not self._cancelled
+
+    def _on_returned(self, folder: Path) -> None:
+        self._worker = None
+        if self._cancelled:
+            self.ended.emit("Export cancelled.", None)
+        else:
+            self.ended.emit(f"Exported to {folder}", folder)
+
+    def _on_error(self, error: Exception) -> None:
+        self._worker = None
+        self.ended.emit(explain(error), None)

@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""napari's way out: File > Save on the editable layer writes the project's annotations as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from vfss.datasets import FORMATS
+from vfss.errors import DatasetError
+from vfss.project import Project
+
+
+def write_annotations(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Write all accepted annotations of the project that a layer belongs to, in COCO form.
+
+    Args:
+        path: NAME.json; the dataset goes into the folder NAME beside it.
+        data: Labels of the layer, not used: the masks are in the project.
+        meta: The layer's state; its metadata names the project.
+
+    Returns:
+        The files written.
+
+    Raises:
+        VfssError: The layer is none of ours, or the dataset cannot be written.
+    """
+    project_folder = meta.get("metadata", {}).get("vfss_project")
+    if project_folder is None:
+        raise DatasetError("this Labels layer belongs to no VFSS project", remedy="Open the clip in VFSS annotation.")
+    folder = Path(path).with_suffix("")
+    with Project.open(project_folder) as project:
+        FORMATS["coco"].export(project, folder)
+    return [str(file) for file in sorted(folder.rglob("*")) if file.is_file()]
