@@ -1,10 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engine of napari-vfss: clips, masks, student, project. No Qt here; torch only below vfss.student."""
 
-from vfss.clips import Clip
+from vfss.clips import Clip, open_clip
 from vfss.errors import VfssError
 from vfss.masks import Masks, MaskState
+from vfss.project import Project
 from vfss.schema import Schema, Structure
+from vfss.student import Proposal, Student, load_student
 from vfss.version import __version__
 
-__all__ = ["Clip", "MaskState", "Masks", "Schema", "Structure", "VfssError", "__version__"]
+__all__ = [
+    "Clip",
+    "MaskState",
+    "Masks",
+    "Project",
+    "Proposal",
+    "Schema",
+    "Structure",
+    "Student",
+    "VfssError",
+    "__version__",
+    "load_student",
+    "open_clip",
+]
