@@ -3,5 +3,6 @@
 
 from vfss.phantom.phantom import Phantom, random_frame
 from vfss.phantom.style import STYLES
+from vfss.phantom.write import write_dicom, write_phantom, write_video
 
-__all__ = ["STYLES", "Phantom", "random_frame"]
+__all__ = ["STYLES", "Phantom", "random_frame", "write_dicom", "write_phantom", "write_video"]

@@ -94,6 +94,10 @@ class Phantom:
         """Picture of frame t, uint8 (height, width)."""
         return self.screen.grey(self._scene(t), np.random.default_rng((self.seed, 7, t)))
 
+    def truth(self, t: int) -> tuple[BoolArray, BoolArray]:
+        """planes(t) and visible(t) at the cost of one scene."""
+        return self._truth(self._scene(t))
+
     def planes(self, t: int) -> BoolArray:
         """Masks of frame t, bool (S, height, width); empty for what is not visible."""
         return self._truth(self._scene(t))[0]
@@ -110,6 +114,13 @@ class Phantom:
         scene = self._scene(t)
         planes, visible = self._truth(scene)
         return self.screen.grey(scene, np.random.default_rng((self.seed, 7, t))), planes, visible
+
+    @property
+    def swallow(self) -> tuple[int, int]:
+        """First and last frame of the swallow, from the bolus leaving the oral hold to everything at rest again."""
+        course = self.patient.course
+        first, last = (round((course.onset + u * course.pace) * self.fps) for u in (-0.35, 1.15))
+        return min(max(first, 0), self.n_frames - 1), min(max(last, 0), self.n_frames - 1)
 
     def _scene(self, t: int) -> Scene:
         if not 0 <= t < self.n_frames:
