@@ -143,7 +143,7 @@ class Catalogue:
         others = [record.path.parent for record in self.all()]
         near = [(folder, 2) for folder in (*around, *others, self._folder)]
         above = [(folder.parent, 2) for folder in (*around, *others)]
-        return [*near, (self._folder.parent, 3), *above]
+        return [*near, (self._folder.parent, 3), *above, (self._folder.parent.parent, 2)]
 
 
 def _facts(clip: Clip) -> dict[str, Any]:

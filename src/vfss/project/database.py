@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, StatementError
 
 from vfss.errors import ProjectError
 from vfss.project.network import on_network
@@ -105,6 +105,10 @@ class Database:
         with self._driver() as driver, closing(sqlite3.connect(target)) as copy:
             driver.backup(copy)
 
+    def fresh(self) -> Database:
+        """The same file opened anew for reading: with nothing in memory, so that it tells what is on the disk."""
+        return Database(self.path, "frozen" if self.access == "frozen" else "read", patience_s=self._patience_s)
+
     def close(self) -> None:
         """Close all connections; later use raises ProjectError."""
         self._closed = True
@@ -157,6 +161,10 @@ class Database:
             yield
         except DBAPIError as error:
             raise self._in_words(error.orig) from error
+        except StatementError as error:
+            raise ProjectError(
+                f"a value cannot be kept ({error.orig})", path=self.path, remedy="Give only what JSON can say."
+            ) from error
         except sqlite3.Error as error:
             raise self._in_words(error) from error
 

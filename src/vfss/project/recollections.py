@@ -6,9 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import StatementError
 
-from vfss.errors import ProjectError
 from vfss.project.database import Database
 from vfss.project.tables import recollections
 
@@ -23,14 +21,9 @@ class Recollections:
     def remember(self, author: str, key: str, value: Any) -> None:
         """Keep a value that JSON can say."""
         here = (recollections.c.author == author, recollections.c.key == key)
-        try:
-            with self._database.writing() as connection:
-                connection.execute(delete(recollections).where(*here))
-                connection.execute(insert(recollections), [{"author": author, "key": key, "value": value}])
-        except StatementError as error:
-            raise ProjectError(
-                f"{key!r} cannot be kept ({error.orig})", remedy="Keep only what JSON can say."
-            ) from error
+        with self._database.writing() as connection:
+            connection.execute(delete(recollections).where(*here))
+            connection.execute(insert(recollections), [{"author": author, "key": key, "value": value}])
 
     def recall(self, author: str, key: str) -> Any:
         """The value kept, None where there is none."""

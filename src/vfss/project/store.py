@@ -16,7 +16,6 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.catalogue import Catalogue
-from vfss.project.database import Database
 from vfss.project.opening import FILE, create_database, expect_whole, open_database
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
@@ -117,17 +116,11 @@ class Project:
 
     def check(self) -> None:
         """Read all of the database and compare it with itself; ProjectError where it is damaged."""
-        with closing(
-            Database(self._database.path, "frozen" if self._database.access == "frozen" else "read")
-        ) as fresh:  # has nothing in its memory yet
+        with closing(self._database.fresh()) as fresh:
             expect_whole(fresh)
 
     def back_up(self, path: str | Path) -> None:
-        """Copy all but the student files into a new SQLite file, as it is at this moment, while others go on working.
-
-        Raises:
-            ProjectError: There is such a file already, or it cannot be written.
-        """
+        """Copy all but the student files into a new SQLite file, as it is now, while others go on working."""
         if Path(path).exists():
             raise ProjectError("there is such a file already", path=path, remedy="Name a new one.")
         self._database.back_up(Path(path))
