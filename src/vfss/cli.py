@@ -193,12 +193,15 @@ def phantom(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first clip.")] = 0,
     size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 512,
     style: Annotated[str, typer.Option(help="How the pictures are formed.")] = "standard",
+    both: Annotated[bool, typer.Option("--both", help="Each as video and as DICOM, instead of in turn.")] = False,
 ) -> None:
     """Make synthetic swallows, and a project whose accepted masks are their exact truth."""
     from vfss.phantom import write_phantom
 
     with bar("Drawing") as show:
-        made = write_phantom(out, clips=clips, frames=frames, seed=seed, size=size, style=style, progress=show)
+        made = write_phantom(
+            out, clips=clips, frames=frames, seed=seed, size=size, style=style, both=both, progress=show
+        )
     say(Text(f"Wrote {clips} clips with {frames} frames each to {made}"))
 
 
