@@ -16,6 +16,7 @@ from vfss.clips.clip import Frame
 from vfss.clips.foreign import DECODING_ERRORS, reason
 from vfss.clips.grey import collapse
 from vfss.clips.memory import CACHE_BYTES, LazyClip
+from vfss.clips.video_end import refuse_truncated
 from vfss.clips.video_index import (
     DisagreementError,
     VideoIndex,
@@ -48,7 +49,7 @@ class VideoClip(LazyClip):
         self._table = table
         self._video_index = index
         self._grey = GreyConverter(self.bits)
-        self._run: Iterator[tuple[int, Any]] | None = None
+        self._run: Iterator[tuple[int, Any, str]] | None = None
         self._next = 0
         self._lost: dict[int, str] = {}
 
@@ -88,15 +89,15 @@ class VideoClip(LazyClip):
         if self._run is None or not max(self._next, 0) <= t or int(index.entry_frames[entry]) > self._next:
             self._run = presented(self._reader, self._table, index, entry)
         held = max(1, self._cache.max_bytes // (self.height * self.width * self.dtype.itemsize))
-        for position, frame in self._run:
+        for position, frame, complaint in self._run:
             self._next = position + 1
-            if position > t - held:
+            if complaint:
+                self._lost[position] = complaint
+            elif position > t - held:
                 self._verify(position, frame)
-                if frame.is_corrupt:
-                    self._lost[position] = "the decoder had to guess parts of it"
-                elif position == t:
+                if position == t:
                     return self._convert(t, frame)
-                elif (frame.height, frame.width) == (self.height, self.width):
+                if (frame.height, frame.width) == (self.height, self.width):
                     self._keep(position, self._convert(position, frame))
             if position >= t:
                 break
@@ -172,7 +173,7 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
     reader = PacketReader(path, read)
     try:
         table = reader.list_packets()
-        _refuse_truncated(reader, table)
+        refuse_truncated(reader, table)
         index = agreed_index(reader, table)
         first = next((frame for _, frame in reader.decode_from(table, 0)), None)
         if first is None or index.n_frames == 0:
@@ -204,21 +205,3 @@ def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.N
         times: npt.NDArray[np.float64] = (pts - pts[0]) * float(reader.time_base)
         return times
     return np.arange(index.n_frames, dtype=np.float64) / float(reader.frame_rate)
-
-
-def _refuse_truncated(reader: PacketReader, table: PacketTable) -> None:
-    found, declared = int(table.shown.sum()), reader.declared_frames
-    what = ""
-    if declared and len(table) < declared:
-        what = f"the file ends after {found} of {declared} frames"
-    elif reader.declared_end_s is not None and table.timed.any():
-        ends = float(table.pts[table.timed].max()) * float(reader.time_base)
-        if ends + max(1.0, 0.05 * reader.declared_end_s) < reader.declared_end_s:
-            what = f"the pictures end at {ends:.2f} s of {reader.declared_end_s:.2f} s"
-    if what:
-        raise ClipError(
-            what,
-            path=reader.path,
-            frame=found,
-            remedy="Copy it again from its source, or keep what is there with: ffmpeg -i FILE -c copy NEW.mkv",
-        )

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vfss.clips.video_damage import DamageWatch
 from vfss.clips.video_entry import Entry
 from vfss.clips.video_packets import PacketReader, PacketTable
 
@@ -104,13 +105,30 @@ def _by_entry(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
     return VideoIndex(len(table), None, entries, entries)
 
 
-def presented(reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int) -> Iterator[tuple[int, Any]]:
-    """Frames from an entry on: pairs of frame index and av.VideoFrame; damaged frames are left out.
+def presented(
+    reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int
+) -> Iterator[tuple[int, Any, str]]:
+    """Frames from an entry on: frame index, av.VideoFrame, and why it cannot be trusted, empty where it can.
+
+    Frames that the decoder does not give at all are left out.
 
     Raises:
         DisagreementError: Decoding contradicts the index.
         ClipError: The container cannot be read.
     """
+    first, packet = int(index.entry_frames[entry]), int(index.entries[entry])
+    if index.ranks is None:
+        expected = iter(range(packet, len(table)))
+    else:
+        expected = iter((np.flatnonzero(index.ranks[packet:] >= first) + packet).tolist())
+    watch = DamageWatch(reader.damaged, index.entries, index.entry_frames, expected)
+    for t, number, frame in _ranked(reader, table, index, entry):
+        yield from watch.judge(t, number, frame)
+    yield from watch.flush()
+
+
+def _ranked(reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int) -> Iterator[tuple[int, int, Any]]:
+    """Frame index, packet number and frame from an entry on, as long as decoding agrees with the index."""
     first = int(index.entry_frames[entry])
     position = first - 1
     entry_at = dict(zip(index.entries.tolist(), index.entry_frames.tolist(), strict=True))
@@ -128,7 +146,7 @@ def presented(reader: PacketReader, table: PacketTable, index: VideoIndex, entry
             if t <= position or (t > position + 1 and not reader.damaged and index.checks is None):
                 raise DisagreementError
         position = t
-        yield t, frame
+        yield t, number, frame
     if position != index.n_frames - 1 and index.checks is None and (index.ranks is None or not reader.damaged):
         raise DisagreementError
 

@@ -21,7 +21,9 @@ from vfss.errors import ClipError
 # Scripts, playlists and pipes that libav also reads could reach other files or the network: recordings only.
 _FORMATS = "mov,mp4,avi,matroska,webm,mpeg,mpegts,mpegvideo,asf,h264,hevc,m4v,ogg,flv,dv"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file,crypto,data"}
-_REMEDY = "Copy it again from its source, or convert it with: ffmpeg -i FILE -c:v libx264 -crf 0 NEW.mp4"
+_REMEDY = (
+    "It may be cut off: copy it again from its source, or convert it with: ffmpeg -i FILE -c:v libx264 -crf 0 NEW.mp4"
+)
 
 Opener = Callable[[], "str | io.RawIOBase"]
 """Gives libav what to read: a path, or a new file object where the video lies inside another file."""
@@ -104,7 +106,10 @@ class PacketReader:
     @property
     def frame_rate(self) -> Fraction:
         """Frames per second as the container says or libav guesses, 30 where neither does."""
-        for rate in (self._stream.average_rate, self._stream.guessed_rate, self._stream.base_rate):
+        stream = self._stream
+        # Of a raw stream libav only guesses the rate, while the stream itself may say it.
+        own = stream.codec_context.framerate if self.format in ("h264", "hevc") else None
+        for rate in (own, stream.average_rate, stream.guessed_rate, stream.base_rate):
             if rate and 0 < rate <= 1000:
                 return Fraction(rate)
         return Fraction(30)
@@ -113,13 +118,6 @@ class PacketReader:
     def declared_frames(self) -> int:
         """Number of frames that the container declares, 0 where it does not."""
         return int(self._stream.frames or 0)
-
-    @property
-    def declared_end_s(self) -> float | None:
-        """End of the recording in seconds after its first frame as the container declares, None where it does not."""
-        if self._container.duration and self.format.startswith(("matroska", "asf")):
-            return float(self._container.duration) / 1e6
-        return None
 
     def list_packets(self) -> PacketTable:
         """Walk through all packets without decoding.
