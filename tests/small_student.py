@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A student small enough to build in a test: random weights, a tenth of the default's size."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from vfss.schema import Schema
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.config import StudentConfig
+from vfss.student.network import StudentNetwork
+from vfss_training.export import pack
+
+CONFIG = StudentConfig(backbone="mobilenetv3_small_050", input_size=64, width=32, heads=2, depth=1, mlp_width=32)
+
+
+def small_checkpoint(*, schema: Schema | None = None, seed: int = 0, frames: np.ndarray | None = None) -> Checkpoint:
+    """Checkpoint of random weights whose masks are neither empty nor full."""
+    torch.manual_seed(seed)
+    wanted = schema if schema is not None else Schema.load()
+    network = StudentNetwork(CONFIG, len(wanted)).eval()
+    with torch.no_grad():
+        for mlp in network.decoder.output_hypernetworks_mlps:
+            mlp.layers[-1].weight.mul_(20.0)
+    return pack(network, CONFIG, wanted, provenance={"command": "test"}, frames=frames)
+
+
+def disc_frame(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Grey picture with a disc and some grain, uint8 (height, width)."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    centre = random.uniform(0.3, 0.7, 2) * (height, width)
+    inside = np.hypot(y - centre[0], x - centre[1]) < 0.25 * min(height, width)
+    values = 60 + 120 * inside + 30 * x / width + random.normal(0, 6, (height, width))
+    return np.clip(values, 0, 255).astype(np.uint8)

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer: its parts, a run from end to end, cancelling and taking up again."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_student import CONFIG, disc_frame, small_checkpoint
+
+import vfss_training.loop
+from vfss.errors import TrainingError
+from vfss.phantom import random_frame
+from vfss.schema import Schema
+from vfss.student import load_student
+from vfss.student.network import StudentNetwork
+from vfss_training.augment import Augmentation
+from vfss_training.data import ListedSamples, PhantomSamples, Sample
+from vfss_training.events import Cancel, Events, TrainingCancelledError
+from vfss_training.fit import Run, fit_phantom
+from vfss_training.loop import Loop, Task, schedule
+from vfss_training.losses import MaskLoss, hard_dice
+from vfss_training.recipe import Recipe, Stage, load_recipe
+from vfss_training.start import freeze, from_scratch, from_student
+from vfss_training.views import Order, view
+
+RECIPE = Recipe(name="test", student=CONFIG, phantom_frames=4, validation_frames=2, steps=2, batch=2)
+
+
+def disc_sample(seed: int, size: int = 64, *, known: tuple[bool, ...] = (True,) * 12) -> Sample:
+    """A picture with a disc that is plane 0, and an off-centre square that is plane 1."""
+    frame = disc_frame(size, size, seed)
+    planes = np.zeros((12, size, size), np.bool_)
+    planes[0] = frame > 120
+    planes[1, size // 8 : size // 4, size // 2 : size - 6] = True
+    return Sample(frame, np.packbits(planes, axis=0), np.array(known), (0, 0, size, size))
+
+
+def planes_of(sample: Sample) -> np.ndarray:
+    return np.unpackbits(sample.bits, axis=0, count=12).astype(bool)
+
+
+def run_in(folder: Path, stream: io.StringIO | None = None, **changes: object) -> Run:
+    events = Events(stream if stream is not None else io.StringIO())
+    return replace(Run(events, Cancel(), "vfss-train test", folder / "cache", workers=0, threads=1), **changes)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+# Data
+
+
+def test_phantom_frames_are_rendered_once_and_come_back_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = Schema.load()
+    samples = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, style="standard")
+    frame, planes = random_frame(9, 64)
+    np.testing.assert_array_equal(samples[2].frame, frame)
+    np.testing.assert_array_equal(planes_of(samples[2]), planes)
+    monkeypatch.setattr("vfss.phantom.random_frame", lambda *a, **k: pytest.fail("rendered twice"))
+    again = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, style="standard")
+    np.testing.assert_array_equal(again[2].bits, samples[2].bits)
+
+
+def test_more_phantom_frames_keep_those_that_are_there(tmp_path: Path) -> None:
+    few = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=1, size=64, style="standard")[0]
+    many = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, style="standard")
+    np.testing.assert_array_equal(many[0].frame, few.frame)
+    np.testing.assert_array_equal(many[2].frame, random_frame(2, 64)[0])
+
+
+def test_a_schema_of_ones_own_gets_the_planes_it_shares(tmp_path: Path) -> None:
+    data = Schema.load().to_dict()
+    c2 = next(row for row in data["structures"] if row["key"] == "c2")
+    own = Schema.from_dict({**data, "structures": [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}, c2]})
+    sample = PhantomSamples(tmp_path, own, first_seed=3, n=1, size=64, style="standard")[0]
+    planes = np.unpackbits(sample.bits, axis=0, count=2).astype(bool)
+    np.testing.assert_array_equal(planes[1], random_frame(3, 64)[1][Schema.load()["c2"].index])
+    assert not planes[0].any()
+    assert sample.known.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_augmentation_moves_picture_and_planes_together(seed: int) -> None:
+    only_shape = Augmentation(invert=0, grey=0, field=0, blur=0, noise=0, warp=1, flip=0.5, crop=0.5)
+    seen = only_shape(disc_sample(seed), np.random.default_rng(seed))
+    bright, disc = seen.frame > 120, planes_of(seen)[0]
+    overlap = 2 * (bright & disc).sum() / (bright.sum() + disc.sum())
+    assert overlap > 0.93
+
+
+def test_augmentation_repeats_itself_by_seed_only() -> None:
+    augment = Augmentation()
+    first, again, other = (augment(disc_sample(0), np.random.default_rng(s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.frame, again.frame)
+    assert not np.array_equal(first.frame, other.frame)
+    assert first.frame.dtype == np.uint8
+
+
+def test_a_view_holds_the_covered_share_at_any_size() -> None:
+    sample = disc_sample(0)
+    for size, stride in ((64, 4), (64, 2), (32, 4)):
+        frame, target, known = view(sample, CONFIG, size, stride)
+        assert frame.shape == (1, size, size)
+        assert target.shape == (12, size // stride, size // stride)
+        np.testing.assert_allclose(target.mean((1, 2)).numpy(), planes_of(sample).mean((1, 2)), atol=0.01)
+        assert known.all()
+
+
+def test_every_sample_comes_once_a_round_and_batches_are_half_replay() -> None:
+    order = Order(replace(RECIPE, batch=4, steps=6, replay=0.5), (4, 6))
+    draws = [draw for step in order.steps(0) for draw in step]
+    learnt = [draw.item for draw in draws if draw.source == 0]
+    replayed = [draw.item for draw in draws if draw.source == 1]
+    assert [sorted(learnt[i : i + 4]) for i in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
+    assert [sorted(replayed[i : i + 6]) for i in (0, 6)] == [list(range(6))] * 2
+    assert len({draw.number for draw in draws}) == len(draws)
+    assert list(order.steps(3)) == list(order.steps(0))[3:]
+
+
+# Losses
+
+
+def perfect(target: torch.Tensor) -> torch.Tensor:
+    return (target * 2 - 1) * 20
+
+
+def test_the_loss_falls_with_the_masks_and_with_honest_quality() -> None:
+    target = torch.zeros(2, 3, 8, 8)
+    target[:, :2, 2:6, 2:6] = 1
+    known = torch.ones(2, 3, dtype=torch.bool)
+    loss, one = MaskLoss(), torch.ones(2, 3)
+    right = loss(perfect(target), one, target, known)
+    assert right < 1e-3
+    wrong = perfect(target.flip(3).roll(2, 2))
+    assert loss(wrong, hard_dice(wrong, target), target, known) > 0.5
+    assert loss(perfect(target), one * 0.2, target, known) > right + 0.1
+
+
+def test_unknown_planes_say_nothing() -> None:
+    target = torch.zeros(1, 2, 8, 8)
+    logits = torch.randn(1, 2, 8, 8, requires_grad=True)
+    known = torch.tensor([[True, False]])
+    MaskLoss()(logits, torch.rand(1, 2), target, known).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0].abs().sum() > 0
+    assert logits.grad[0, 1].abs().sum() == 0
+    assert MaskLoss()(logits, torch.rand(1, 2), target, torch.zeros(1, 2, dtype=torch.bool)) == 0
+
+
+def test_quality_teaches_nothing_to_the_masks() -> None:
+    logits = torch.randn(1, 1, 8, 8, requires_grad=True)
+    quality = torch.rand(1, 1, requires_grad=True)
+    only_quality = MaskLoss(cross_entropy=0.0, dice=0.0)
+    only_quality(logits, quality, torch.ones(1, 1, 8, 8), torch.ones(1, 1, dtype=torch.bool)).backward()
+    assert quality.grad is not None
+    assert quality.grad.abs().sum() > 0
+    assert logits.grad is None or logits.grad.abs().sum() == 0
+
+
+def test_dice_of_nothing_found_where_nothing_is_counts_as_right() -> None:
+    empty = torch.zeros(1, 1, 4, 4)
+    assert hard_dice(empty - 1, empty) == 1
+    assert hard_dice(empty + 1, empty) == 0
+
+
+# Start
+
+
+def test_another_schema_keeps_what_it_shares() -> None:
+    data = Schema.load().to_dict()
+    rows = {row["key"]: row for row in data["structures"]}
+    hyoid = {"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}
+    own = Schema.from_dict({**data, "structures": [hyoid, rows["c3"], rows["bolus"] | {"nests_in": None}]})
+    checkpoint = small_checkpoint()
+    old = from_student(checkpoint, checkpoint.schema, 0).eval()
+    new = from_student(checkpoint, own, 0).eval()
+    frames = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        features = old.encoder(frames).embedding, new.encoder(frames).embedding
+    torch.testing.assert_close(*features)
+    before, after = old.decoder, new.decoder
+    keys = checkpoint.schema.keys
+    for to, key in ((1, "c3"), (2, "bolus")):
+        source = keys.index(key)
+        torch.testing.assert_close(after.mask_tokens.weight[to], before.mask_tokens.weight[source])
+        for a, b in zip(
+            after.output_hypernetworks_mlps[to].parameters(),
+            before.output_hypernetworks_mlps[source].parameters(),
+            strict=True,
+        ):
+            torch.testing.assert_close(a, b)
+
+
+def test_frozen_parts_do_not_move() -> None:
+    network = StudentNetwork(CONFIG, 12)
+    fixed = freeze(network, replace(RECIPE, frozen_blocks=1, frozen_depthwise=5, frozen_norm=True))
+    still = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert "encoder.backbone.conv_stem.weight" in still
+    assert any("blocks.3" in name and "conv_dw" in name for name in still)
+    assert not any(name.startswith("decoder") for name in still)
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in fixed) > 10
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.zeros(3)}, path)
+    with pytest.raises(TrainingError, match="mobilenetv3_small_050"):
+        from_scratch(CONFIG, Schema.load(), 0, path)
+
+
+# Recipes
+
+
+def test_a_recipe_is_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: a\nsteps: 7\nstudent: {input_size: 96}\nstages: [{until: 0.5, size: 64}, {until: 1, size: 96}]\n"
+    )
+    recipe = load_recipe(path)
+    assert recipe.steps == 7
+    assert recipe.stages == (Stage(0.5, 64), Stage(1.0, 96))
+    assert [recipe.size_at(step) for step in (0, 2, 5, 6)] == [64, 64, 96, 96]
+    for text in (
+        "[]",
+        "stepz: 3",
+        "steps: many",
+        "steps: 0",
+        "stages: [{until: 0.5, size: 64}]",
+        "student: {sizes: 3}",
+        "a: [",
+        "stages: [{until: 1, size: 65}]",
+    ):
+        path.write_text(text)
+        with pytest.raises(TrainingError):
+            load_recipe(path)
+    with pytest.raises(TrainingError):
+        load_recipe(tmp_path / "none.yaml")
+
+
+def test_the_shipped_recipe_is_valid() -> None:
+    recipe = load_recipe(Path(__file__).parent.parent / "training" / "recipes" / "default.yaml")
+    last = max(recipe.first_seed + recipe.phantom_frames, recipe.validation_first_seed + recipe.validation_frames)
+    assert last <= 100_000, "seeds from 100000 on are for examining"
+    assert recipe.first_seed + recipe.phantom_frames <= recipe.validation_first_seed
+    assert recipe.style == "standard"
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [schedule(i / 100, 0.1) for i in range(101)]
+    assert rates.index(max(rates)) == 10
+    assert rates[0] < 0.05
+    assert rates[-1] == pytest.approx(0.01)
+
+
+# The loop
+
+
+def task(folder: Path | None = None, **changes: object) -> Task:
+    network = from_scratch(CONFIG, Schema.load(), 0, None)
+    samples = ListedSamples([disc_sample(seed) for seed in range(6)])
+    values = {"run": folder, "workers": 0, "recipe": replace(RECIPE, steps=4, batch=3)} | changes
+    return replace(Task(network, CONFIG, Schema.load(), RECIPE, (samples,), ListedSamples(())), **values)
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
+
+
+def test_a_short_run_learns() -> None:
+    stream = io.StringIO()
+    recipe = replace(RECIPE, steps=30, batch=4, learning_rate=3e-3, average=0.8)
+    held_out = ListedSamples([disc_sample(seed) for seed in range(20, 24)])
+    Loop(task(recipe=recipe, validation=held_out), Events(stream), Cancel()).run()
+    told = lines(stream)
+    assert [entry["event"] for entry in told[:2]] == ["start", "step"]
+    losses = [entry["loss"] for entry in told if entry["event"] == "step"]
+    assert losses[-1] < 0.7 * losses[0]
+    assert told[-1]["event"] == "validation"
+    assert set(told[-1]["structures"]) == set(Schema.load().keys)
+
+
+class StopAfter(Cancel):
+    """Asks to stop after so many questions."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    @property
+    def asked(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    events = Events(io.StringIO())
+    whole = weights(Loop(task(), events, Cancel()).run())
+    with pytest.raises(TrainingCancelledError):
+        Loop(task(tmp_path), events, StopAfter(1)).run()
+    stream = io.StringIO()
+    resumed = weights(Loop(task(tmp_path), Events(stream), Cancel()).run())
+    assert lines(stream)[0] == {"event": "resume", "step": 2}
+    torch.testing.assert_close(resumed, whole, atol=1e-5, rtol=1e-4)
+
+
+def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
+    Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
+    with pytest.raises(TrainingError, match="another recipe"):
+        Loop(task(tmp_path, recipe=replace(RECIPE, steps=9)), Events(io.StringIO()), Cancel())
+
+
+def test_time_ends_a_schedule_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(float(i) for i in range(10_000))
+    monkeypatch.setattr(vfss_training.loop.time, "monotonic", lambda: next(ticks))
+    stream = io.StringIO()
+    Loop(task(minutes=0.1, recipe=replace(RECIPE, steps=5000)), Events(stream), Cancel()).run()
+    assert max(entry["step"] for entry in lines(stream) if entry["event"] == "step") < 10
+
+
+def test_nothing_to_learn_from_is_said() -> None:
+    with pytest.raises(TrainingError, match="nothing to learn"):
+        Loop(task(sources=(ListedSamples(()),)), Events(io.StringIO()), Cancel())
+
+
+# From end to end
+
+
+def test_fit_on_phantoms_writes_a_student_that_works(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    saved = fit_phantom(RECIPE, tmp_path / "out.safetensors", run_in(tmp_path, stream), backbone=None, student=None)
+    student = load_student(tmp_path / "out.safetensors", "cpu")
+    assert student.id == saved.id
+    assert student.provenance["recipe"]["name"] == "test"
+    assert student.provenance["command"] == "vfss-train test"
+    assert set(student.scores["structures"]) == set(student.schema.keys)
+    assert lines(stream)[-1]["event"] == "done"
+    more = fit_phantom(
+        RECIPE,
+        tmp_path / "more.safetensors",
+        run_in(tmp_path),
+        backbone=None,
+        student=str(tmp_path / "out.safetensors"),
+    )
+    assert more.provenance["parent"] == student.id

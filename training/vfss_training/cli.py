@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vfss-train: trains students."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from vfss.errors import VfssError
+
+application = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Train the student that proposes masks.",
+    pretty_exceptions_enable=False,
+)
+_CANCELLED = 130
+
+
+@application.callback()
+def _commands() -> None:
+    """Train the student that proposes masks."""
+
+
+@application.command()
+def fit(  # noqa: PLR0917  (typer calls it by name)
+    project: Annotated[Path | None, typer.Argument(help="Project whose accepted annotations to learn from.")] = None,
+    phantom: Annotated[bool, typer.Option(help="Learn from phantom frames alone.")] = False,
+    recipe: Annotated[Path | None, typer.Option(help="Recipe, a YAML file. Default: quick, or default.")] = None,
+    student: Annotated[str | None, typer.Option(help="Student to go on from: a file, an id, or 'default'.")] = None,
+    from_scratch: Annotated[bool, typer.Option(help="Begin with random weights.")] = False,
+    backbone_weights: Annotated[Path | None, typer.Option(help="ImageNet weights for the backbone.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Student file to write (with --phantom).")] = None,
+    run: Annotated[Path | None, typer.Option(help="Folder for the run's state; the same again goes on.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="End the schedule after this time at the latest.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, instead of the recipe's.")] = None,
+    events: Annotated[str, typer.Option(help="Where progress goes as JSON lines: a file, or -.")] = "-",
+    cache: Annotated[Path | None, typer.Option(help="Folder for rendered phantom frames.")] = None,
+    workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads of torch; 0: all processors.")] = 0,
+) -> None:
+    """Train on a PROJECT, going on from its current student, or with --phantom on phantom frames."""
+    # These take seconds to import, which --help need not wait for.
+    from vfss_training import fit as fitting
+    from vfss_training.events import Cancel, Events, TrainingCancelledError
+    from vfss_training.recipe import QUICK, Recipe, load_recipe
+
+    with Events.opened(events) as told, Cancel().listening() as cancel:
+        try:
+            if phantom == (project is not None):
+                raise typer.BadParameter("name a PROJECT, or give --phantom with --out, one of the two")
+            if phantom and out is None:
+                raise typer.BadParameter("--phantom needs --out FILE")
+            chosen = load_recipe(recipe) if recipe is not None else (Recipe() if phantom else QUICK)
+            chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
+            place = cache if cache is not None else fitting.default_cache()
+            command = shlex.join(["vfss-train", *sys.argv[1:]])
+            circumstances = fitting.Run(told, cancel, command, place, run, minutes, workers, threads)
+            if project is None and out is not None:
+                fitting.fit_phantom(chosen, out, circumstances, backbone=backbone_weights, student=student)
+            elif project is not None:
+                scratch = backbone_weights if from_scratch and backbone_weights is not None else from_scratch
+                fitting.fit_project(project, chosen, circumstances, student=student, from_zero=scratch)
+        except TrainingCancelledError as error:
+            told.tell("cancelled", message=str(error))
+            raise typer.Exit(_CANCELLED) from error
+        except VfssError as error:
+            told.tell("error", message=str(error))
+            Console(stderr=True).print(str(error), style="red", markup=False)
+            raise typer.Exit(1) from error
+
+
+def main() -> None:
+    """Run the command line."""
+    application()

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fit: what `vfss-train fit` does, from scratch on phantoms or on from a student with a project."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from platformdirs import user_cache_path
+
+from vfss import evaluate as evaluation
+from vfss.errors import TrainingError
+from vfss.project import Project, Split
+from vfss.schema import Schema
+from vfss.student import Student, load_checkpoint, load_student
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.config import StudentConfig
+from vfss.student.network import StudentNetwork
+from vfss.student.openvino import OpenVinoRuntime
+from vfss_training.data import ListedSamples, PhantomSamples, Samples, phantom_source, project_samples
+from vfss_training.events import Cancel, Events
+from vfss_training.export import pack
+from vfss_training.loop import Loop, Task
+from vfss_training.recipe import Recipe
+from vfss_training.score import score_on_phantoms
+from vfss_training.start import from_scratch, from_student, sha256
+from vfss_training.views import view
+
+HELD_OUT: tuple[Split, ...] = ("validation", "test")
+_TRAINED: tuple[Split, ...] = ("train",)
+_COMPARED_FRAMES = 24
+_VERSIONS = ("napari-vfss", "torch", "timm", "segment-anything", "lightning", "openvino", "onnx", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and under what circumstances a training runs.
+
+    Attributes:
+        events: Where it tells.
+        cancel: How it is stopped.
+        command: Command line, for provenance.
+        cache: Folder for rendered phantom frames.
+        folder: Folder for the state, to be taken up again; None: none.
+        minutes: Time limit of the schedule; None: by steps alone.
+        workers: Processes that make batches.
+        threads: Threads of torch; 0: as many as there are processors.
+    """
+
+    events: Events
+    cancel: Cancel
+    command: str
+    cache: Path
+    folder: Path | None = None
+    minutes: float | None = None
+    workers: int = 1
+    threads: int = 0
+
+
+def default_cache() -> Path:
+    """The user's cache folder for rendered frames."""
+    return user_cache_path("napari-vfss") / "phantom"
+
+
+def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, student: str | None) -> Checkpoint:
+    """Train on phantom frames alone and write the student to `out`.
+
+    Args:
+        recipe: How.
+        out: File to write, replaced only at the end.
+        run: Circumstances.
+        backbone: ImageNet weights for the backbone.
+        student: Student to go on from instead of from scratch.
+    """
+    schema = Schema.load()
+    parent = None if student is None else load_checkpoint(_student_path(student))
+    config = recipe.student if parent is None else parent.config
+    network = (
+        from_scratch(config, schema, recipe.seed, backbone)
+        if parent is None
+        else from_student(parent, schema, recipe.seed)
+    )
+    sources = (_phantoms(recipe, schema, config, run.cache),)
+    validation = _validation(recipe, schema, config, run.cache)
+    trained = _train(Task(network, config, schema, recipe, sources, validation), run)
+    provenance = _provenance(recipe, run, parent) | {
+        "phantom": {"source": phantom_source(), "frames": len(sources[0])},
+        "backbone_weights": None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)},
+    }
+    checkpoint = pack(trained, config, schema, provenance=provenance, frames=_inputs(validation, config))
+    scores = score_on_phantoms(Student(checkpoint, OpenVinoRuntime(checkpoint)), recipe)
+    saved = replace(checkpoint, scores=scores).save(out)
+    run.events.tell("done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None)
+    return saved
+
+
+def fit_project(folder: Path, recipe: Recipe, run: Run, *, student: str | None, from_zero: Path | bool | None) -> str:
+    """Train on a project's accepted annotations, score on held-out patients, register the new student.
+
+    Args:
+        folder: The project.
+        recipe: How.
+        run: Circumstances.
+        student: Student to go on from; None: the project's current one, else the default.
+        from_zero: True or a file of ImageNet weights: start from scratch instead.
+
+    Returns:
+        Id of the new student.
+    """
+    with Project.open(folder) as project:
+        previous = load_checkpoint(_previous(project, student))
+        parent = None if from_zero else previous
+        config = previous.config if parent is not None else recipe.student
+        network = (
+            from_student(parent, project.schema, recipe.seed)
+            if parent is not None
+            else from_scratch(config, project.schema, recipe.seed, from_zero if isinstance(from_zero, Path) else None)
+        )
+        learnt, held_out = _project_sources(project, config, run)
+        replayed = _phantoms(recipe, project.schema, config, run.cache)
+        sources: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
+        trained = _train(Task(network, config, project.schema, recipe, sources, held_out), run)
+        provenance = _provenance(recipe, run, parent) | {
+            "project": {"id": project.id, "frames": len(learnt), "last_revision": project.last_revision()},
+            "phantom": {"source": phantom_source(), "frames": len(replayed)},
+        }
+        compared = held_out if len(held_out) else learnt
+        frames = _inputs(compared, config)
+        checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
+        return _register(project, checkpoint, previous, parent, run)
+
+
+def _register(
+    project: Project, checkpoint: Checkpoint, previous: Checkpoint, parent: Checkpoint | None, run: Run
+) -> str:
+    """Score old and new on the same frames, and give the new one to the project in one last step."""
+    before = _held_out_scores(project, previous, run)
+    after = _held_out_scores(project, checkpoint, run)
+    work = Path(tempfile.mkdtemp(prefix="vfss-train-"))
+    try:
+        saved = replace(checkpoint, scores=after).save(work / "student.safetensors")
+        run.cancel.check()
+        record = project.add_student(
+            work / "student.safetensors", scores=after, parent=None if parent is None else parent.id
+        )
+    finally:
+        shutil.rmtree(work)
+    run.events.tell(
+        "done", student=saved.id, path=str(record.path), scores=after, previous=previous.id, previous_scores=before
+    )
+    return saved.id
+
+
+def _held_out_scores(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
+    """Scores on the held-out patients at the frames' own size; without the id, which depends on the scores."""
+
+    def progress(done: int, total: int) -> bool:
+        run.cancel.check()
+        return True
+
+    student = Student(checkpoint, OpenVinoRuntime(checkpoint))
+    scores = evaluation.evaluate(project, student, splits=HELD_OUT, progress=progress)
+    return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(HELD_OUT)}
+
+
+def _train(task: Task, run: Run) -> StudentNetwork:
+    torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
+    torch.manual_seed(task.recipe.seed)
+    whole = replace(task, run=run.folder, minutes=run.minutes, workers=run.workers)
+    return Loop(whole, run.events, run.cancel).run()
+
+
+def _phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> PhantomSamples:
+    return PhantomSamples(
+        cache,
+        schema,
+        first_seed=recipe.first_seed,
+        n=recipe.phantom_frames,
+        size=config.input_size,
+        style=recipe.style,
+    )
+
+
+def _validation(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> Samples:
+    if recipe.validation_frames == 0:
+        return ListedSamples(())
+    return PhantomSamples(
+        cache,
+        schema,
+        first_seed=recipe.validation_first_seed,
+        n=recipe.validation_frames,
+        size=config.input_size,
+        style=recipe.style,
+    )
+
+
+def _project_sources(project: Project, config: StudentConfig, run: Run) -> tuple[ListedSamples, ListedSamples]:
+    """Samples to learn from, and of the held-out patients."""
+
+    def tick(done: int, total: int) -> None:
+        run.cancel.check()
+        run.events.tell("prepare", done=done, total=total)
+
+    learnt = project_samples(project, _TRAINED, config.input_size, tick=tick)
+    if len(learnt) == 0:
+        raise TrainingError(
+            "no accepted annotation of a training patient",
+            path=project.folder,
+            remedy="Accept some frames of a clip whose patient is in the split 'train'.",
+        )
+    return learnt, project_samples(project, HELD_OUT, config.input_size, tick=tick)
+
+
+def _inputs(samples: Samples, config: StudentConfig) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """Prepared frames to compare precisions on, float32 (N, 1, size, size); None without any."""
+    n = min(len(samples), _COMPARED_FRAMES)
+    if n == 0:
+        return None
+    return np.stack([view(samples[i], config, config.input_size, 4)[0].numpy() for i in range(n)])
+
+
+def _previous(project: Project, student: str | None) -> Path:
+    """File of the student to go on from."""
+    if student is not None:
+        known = {record.id: record.path for record in project.students()}
+        return known[student] if student in known else _student_path(student)
+    current = project.current_student()
+    return _student_path("default") if current is None else current.path
+
+
+def _student_path(name_or_path: str) -> Path:
+    if name_or_path == "default":
+        path = load_student("default", "cpu").path
+        if path is not None:
+            return path
+    return Path(name_or_path)
+
+
+def _provenance(recipe: Recipe, run: Run, parent: Checkpoint | None) -> dict[str, Any]:
+    return {
+        "command": run.command,
+        "recipe": recipe.to_dict(),
+        "seed": recipe.seed,
+        "parent": None if parent is None else parent.id,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: metadata.version(name) for name in _VERSIONS},
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Losses: masks per structure, and the network's own estimate of their Dice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+_SMOOTH = 1.0
+
+
+@dataclass(frozen=True)
+class MaskLoss:
+    """Cross-entropy and soft Dice of known planes, and the squared error of the quality.
+
+    Attributes:
+        cross_entropy: Weight of the pixels' cross-entropy.
+        dice: Weight of one minus the soft Dice.
+        quality: Weight of the quality's squared error.
+    """
+
+    cross_entropy: float = 4.0
+    dice: float = 1.0
+    quality: float = 0.5
+
+    def __call__(self, logits: Tensor, quality: Tensor, target: Tensor, known: Tensor) -> Tensor:
+        """Scalar loss, the mean over known planes; 0 where none is known.
+
+        Args:
+            logits: float (N, S, h, w).
+            quality: float (N, S), 0..1.
+            target: float (N, S, k h, k w) with k of 1 or 2, share of each pixel that is covered, 0..1.
+            known: bool (N, S).
+        """
+        if target.shape[-2:] != logits.shape[-2:]:
+            logits = functional.interpolate(logits, size=target.shape[-2:], mode="bilinear")
+        entropy = functional.binary_cross_entropy_with_logits(logits, target, reduction="none").mean((2, 3))
+        inside = logits.sigmoid()
+        overlap = (inside * target).sum((2, 3))
+        size = inside.sum((2, 3)) + target.sum((2, 3))
+        soft = (2.0 * overlap + _SMOOTH) / (size + _SMOOTH)
+        error = (quality - hard_dice(logits.detach(), target)).square()
+        each = self.cross_entropy * entropy + self.dice * (1.0 - soft) + self.quality * error
+        weight = known.to(each.dtype)
+        return (each * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
+    """Dice of thresholded planes, float (N, S); 1 where both are empty: nothing there, and nothing claimed."""
+    inside, true = logits > 0, target > 0.5
+    overlap = (inside & true).sum((2, 3)).float()
+    size = (inside.sum((2, 3)) + true.sum((2, 3))).float()
+    return torch.where(size > 0, 2.0 * overlap / size.clamp(min=1.0), torch.ones_like(size))
