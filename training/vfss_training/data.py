@@ -57,6 +57,9 @@ class PhantomSamples:
 
     Several processes may fill one folder: a frame is marked as there after it was written, and rendering it twice gives
     the same bytes. The folder is named after what the frames depend on, the phantom's own source included.
+
+    Attributes:
+        source: Hash of the phantom's source.
     """
 
     def __init__(self, folder: Path, schema: Schema, *, first_seed: int, n: int, size: int, style: str) -> None:
@@ -76,7 +79,8 @@ class PhantomSamples:
         self._known = np.array([plane >= 0 for plane in self._planes], np.bool_)
         self._depth = -(-len(drawn) // 8)
         self._n_drawn = len(drawn)
-        key = json.dumps([phantom_source(), first_seed, size, style])
+        self.source = phantom_source()
+        key = json.dumps([self.source, first_seed, size, style])
         self._folder = folder / hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._grow()

@@ -26,7 +26,7 @@ from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
 from vfss.student.openvino import OpenVinoRuntime
-from vfss_training.data import ListedSamples, PhantomSamples, Samples, phantom_source, project_samples
+from vfss_training.data import ListedSamples, PhantomSamples, Samples, project_samples
 from vfss_training.events import Cancel, Events
 from vfss_training.export import pack
 from vfss_training.loop import Loop, Task
@@ -89,11 +89,11 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
         if parent is None
         else from_student(parent, schema, recipe.seed)
     )
-    sources = (_phantoms(recipe, schema, config, run.cache),)
+    drawn = _phantoms(recipe, schema, config, run.cache)
     validation = _validation(recipe, schema, config, run.cache)
-    trained = _train(Task(network, config, schema, recipe, sources, validation), run)
+    trained = _train(Task(network, config, schema, recipe, (drawn,), validation), run)
     provenance = _provenance(recipe, run, parent) | {
-        "phantom": {"source": phantom_source(), "frames": len(sources[0])},
+        "phantom": {"source": drawn.source, "frames": len(drawn)},
         "backbone_weights": None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)},
     }
     checkpoint = pack(trained, config, schema, provenance=provenance, frames=_inputs(validation, config))
@@ -131,7 +131,7 @@ def fit_project(folder: Path, recipe: Recipe, run: Run, *, student: str | None, 
         trained = _train(Task(network, config, project.schema, recipe, sources, held_out), run)
         provenance = _provenance(recipe, run, parent) | {
             "project": {"id": project.id, "frames": len(learnt), "last_revision": project.last_revision()},
-            "phantom": {"source": phantom_source(), "frames": len(replayed)},
+            "phantom": {"source": replayed.source, "frames": len(replayed)},
         }
         compared = held_out if len(held_out) else learnt
         frames = _inputs(compared, config)

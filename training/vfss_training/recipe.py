@@ -12,6 +12,7 @@ import yaml
 
 from vfss.errors import TrainingError
 from vfss.student.config import StudentConfig
+from vfss_training.augment import Augmentation
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Recipe:
         clip_norm: Bound of the gradient's norm.
         average: Decay of the moving average of weights, which is what is kept.
         loss_stride: Input pixels per pixel of the loss, 4 (as logits come) or 2.
+        augmentation: How far samples are changed.
         frozen_blocks: First blocks of the backbone that keep their weights (and stem, where more than 0).
         frozen_depthwise: Depthwise kernels of at least this size keep their weights: on a CPU their gradient costs more
             than all the rest; 0: none.
@@ -74,6 +76,7 @@ class Recipe:
     clip_norm: float = 1.0
     average: float = 0.998
     loss_stride: int = 4
+    augmentation: Augmentation = field(default_factory=Augmentation)
     frozen_blocks: int = 0
     frozen_depthwise: int = 0
     frozen_norm: bool = False
@@ -139,6 +142,8 @@ def load_recipe(path: str | Path) -> Recipe:
     try:
         if "student" in values:
             values["student"] = StudentConfig(**values["student"])
+        if "augmentation" in values:
+            values["augmentation"] = Augmentation(**values["augmentation"])
         if "stages" in values:
             values["stages"] = tuple(Stage(float(row["until"]), int(row["size"])) for row in values["stages"])
     except (TypeError, KeyError, ValueError) as error:

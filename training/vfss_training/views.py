@@ -18,7 +18,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from vfss.student.config import StudentConfig
 from vfss.student.preprocess import normalise
-from vfss_training.augment import Augmentation
 from vfss_training.data import Sample, Samples
 from vfss_training.recipe import Recipe
 
@@ -90,12 +89,11 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._sources = sources
         self._recipe = recipe
         self._config = config
-        self._augmentation = Augmentation()
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Input, target and known planes of one draw."""
         sample = self._sources[draw.source][draw.item]
-        sample = self._augmentation(sample, np.random.default_rng((self._recipe.seed, 1, draw.number)))
+        sample = self._recipe.augmentation(sample, np.random.default_rng((self._recipe.seed, 1, draw.number)))
         return view(sample, self._config, draw.size, self._recipe.loss_stride)
 
     def loader(self, order: Order, first: int, workers: int) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
