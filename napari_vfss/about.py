@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 from napari_vfss.keys import HELP
 from vfss.version import __version__
 
-SHORT_WORDING = "Research software. Not a medical device; not for diagnosis or treatment decisions."
+SHORT_WORDING = "Research software, not a medical device, not for diagnosis or treatment."
 
 WORDING = (
     "Research software for annotating recordings and preparing research datasets. Not a medical device; not cleared, "
@@ -34,7 +34,7 @@ def help_text() -> str:
     )
 
 
-class AboutPanel(QScrollArea):  # type: ignore[misc]
+class AboutPanel(QScrollArea):
     """Keys and wording in a dock of their own."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import napari
 
 from napari_vfss.panel import AnnotationPanel
 
-PLUGIN, WIDGET = "napari-vfss", "VFSS annotation"
+PLUGIN, WIDGET, HELP_WIDGET = "napari-vfss", "VFSS annotation", "Keyboard and wording"
 
 
 def panel_of(viewer: Any) -> AnnotationPanel:
@@ -31,3 +31,8 @@ def export(viewer: napari.viewer.Viewer) -> None:
 def retrain(viewer: napari.viewer.Viewer) -> None:
     """Train a new student from the project's accepted annotations."""
     panel_of(viewer).desk.retrain()
+
+
+def show_help(viewer: napari.viewer.Viewer) -> None:
+    """Show keys and wording."""
+    viewer.window.add_plugin_dock_widget(PLUGIN, HELP_WIDGET)

@@ -26,7 +26,7 @@ POLL_MS = 2000
 REMEMBER_MS = 1500
 
 
-class Desk(QObject):  # type: ignore[misc]
+class Desk(QObject):
     """Opens and closes clips in a viewer, and starts proposing, exporting and retraining."""
 
     session_changed = Signal()
@@ -93,9 +93,7 @@ class Desk(QObject):  # type: ignore[misc]
         self.proposing.cancel()
         self._poll.stop()
         self._remember.stop()
-        with self.telling():
-            layers.flush()
-            self.remember()
+        self.save()
         self.session = self.layers = self.keys = None
         self._session_connections.undo()
         keys.close()
@@ -136,6 +134,13 @@ class Desk(QObject):  # type: ignore[misc]
         if self.session is not None and self.layers is not None:
             self.layers.flush()
             self.retraining.start(self.session.project.folder)
+
+    def save(self) -> None:
+        """Write what is under the pen, and the view."""
+        if self.layers is not None:
+            with self.telling():
+                self.layers.flush()
+                self.remember()
 
     def remember(self) -> None:
         """Keep frame, structure and view for the next time."""

@@ -6,24 +6,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QSize, Qt
-from qtpy.QtGui import QCloseEvent
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_vfss.about import SHORT_WORDING, WORDING
 from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
+from napari_vfss.menu import register_menu
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
 
 if TYPE_CHECKING:
     import napari
 
-WIDTH = 348
+WIDTH = 340
+MESSAGE_MS = 20_000
 
 
-class AnnotationPanel(QWidget):  # type: ignore[misc]
+class AnnotationPanel(QWidget):
     """The dock widget "VFSS annotation"."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
@@ -39,13 +41,19 @@ class AnnotationPanel(QWidget):  # type: ignore[misc]
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
         self.message = QLabel()
+        self._message_time = QTimer(self)
+        self._message_time.setSingleShot(True)
+        self._message_time.setInterval(MESSAGE_MS)
         self._connections = Connections()
         self._lay_out()
         self._connections.add(self.desk.told, self._on_told)
+        self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
         self._closed = False
-        # napari hides docks when its window closes and deletes them without a closeEvent of ours.
-        self.destroyed.connect(self._connections.undo)
+        self._docked = False
+        self._window_closes = False
+        self._window: QWidget | None = None
+        self._forget_menu = register_menu()
         self._adopt_what_is_open()
 
     def sizeHint(self) -> QSize:  # noqa: N802
@@ -61,11 +69,38 @@ class AnnotationPanel(QWidget):  # type: ignore[misc]
         for section in self._sections:
             section.close_connections()
         self._connections.undo()
+        self._forget_menu()
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None
 
-    def closeEvent(self, event: QCloseEvent | None) -> None:  # noqa: N802
-        """The dock is closed for good."""
-        self.close_desk()
-        super().closeEvent(event)
+    def event(self, event: QEvent | None) -> bool:
+        """Close the desk when napari takes the panel out of its dock, which sends no close event."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self._docked and self.parent() is None:
+                self.close_desk()
+            self._docked = self.parent() is not None
+        return bool(super().event(event))
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Watch the window that the panel is in."""
+        super().showEvent(event)
+        window = self.window()
+        if window is not self and window is not self._window:
+            if self._window is not None:
+                self._window.removeEventFilter(self)
+            self._window = window
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Save when the window is asked to close; close the desk when it really goes (a person may still say no)."""
+        if watched is self._window and event is not None and not self._closed:
+            if event.type() == QEvent.Type.Close:
+                self._window_closes = True
+                self.desk.save()
+            elif event.type() == QEvent.Type.Hide and self._window_closes and not event.spontaneous():
+                self.close_desk()
+        return bool(super().eventFilter(watched, event))
 
     @property
     def _sections(
@@ -101,14 +136,16 @@ class AnnotationPanel(QWidget):  # type: ignore[misc]
         footer = QLabel(SHORT_WORDING)
         footer.setToolTip(WORDING)
         footer.setWordWrap(True)
-        footer.setStyleSheet("font-size: 10px; color: #9aa0a8;")
+        footer.setStyleSheet("font-size: 9px; color: #9aa0a8;")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 2, 2, 2)
         outer.setSpacing(2)
-        outer.addWidget(self.message)
         outer.addWidget(scroll, 1)
+        outer.addWidget(self.message)
         outer.addWidget(footer)
-        self.setMinimumWidth(WIDTH)
+        bar = scroll.verticalScrollBar()
+        taken = 0 if bar is None else bar.sizeHint().width()
+        self.setMinimumWidth(max(WIDTH, inside.minimumSizeHint().width() + taken + 8))
 
     def _on_told(self, message: str, problem: bool) -> None:
         self.message.setStyleSheet(
@@ -117,7 +154,10 @@ class AnnotationPanel(QWidget):  # type: ignore[misc]
         self.message.setText(message)
         self.message.setVisible(True)
         if problem:
+            self._message_time.stop()
             show_warning(message)
+        else:
+            self._message_time.start()
 
     def _clear_message(self) -> None:
         self.message.setVisible(False)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,6 @@ from napari_vfss.section import button
 from napari_vfss.work_sections import DeskSection
 from vfss.datasets import FORMATS
 
-FORMAT_NAMES = {"coco": "COCO (masks as RLE)", "png": "PNG planes + JSON"}
-
 
 class ExportSection(DeskSection):
     """Writes the project's annotations as a dataset."""
@@ -24,8 +23,8 @@ class ExportSection(DeskSection):
         super().__init__(desk, "6  Export")
         self.format = QComboBox()
         self.format.setToolTip("Form of the dataset")
-        for name in FORMATS:
-            self.format.addItem(FORMAT_NAMES.get(name, name), name)
+        for name, dataset_format in FORMATS.items():
+            self.format.addItem(dataset_format.title, name)
         self.export_button = button("Export...", "Write all accepted annotations of this project", self.ask_and_export)
         self.add_row(self.format, self.export_button)
         self.bar = QProgressBar()
@@ -38,10 +37,10 @@ class ExportSection(DeskSection):
         self._on_session()
 
     def ask_and_export(self) -> None:
-        """Let a person choose a folder, and write there."""
+        """Let a person choose a folder; the dataset goes into it where it is empty, else into a new one inside."""
         name = QFileDialog.getExistingDirectory(self, "Folder for the dataset")
         if name:
-            self.export(Path(name))
+            self.export(dataset_folder(Path(name), str(self.format.currentData())))
 
     def export(self, folder: Path) -> None:
         """Write the dataset in the chosen form."""
@@ -58,7 +57,7 @@ class ExportSection(DeskSection):
 
     def _on_ended(self, message: str, folder: object) -> None:
         self._set_running(False)
-        self.desk.tell(message, problem=folder is None and "cancelled" not in message)
+        self.desk.tell(message, problem=folder is None and "ancelled" not in message)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
@@ -185,7 +184,7 @@ class StudentSection(DeskSection):
         self.retrain_button.setEnabled(not running)
 
 
-class LossCurve(pyqtgraph.PlotWidget):  # type: ignore[misc]
+class LossCurve(pyqtgraph.PlotWidget):
     """Loss over steps, with the Dice of each validation."""
 
     def __init__(self) -> None:
@@ -219,6 +218,13 @@ class LossCurve(pyqtgraph.PlotWidget):  # type: ignore[misc]
         """Add the Dice of a validation."""
         self._dice.append((step, dice))
         self._dice_line.setData(*zip(*self._dice, strict=True))
+
+
+def dataset_folder(chosen: Path, dataset_format: str) -> Path:
+    """The chosen folder where it is empty or not there, else one inside that is named after format and time."""
+    if not chosen.exists() or not any(chosen.iterdir()):
+        return chosen
+    return chosen / f"vfss_{dataset_format}_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
 
 
 def _dice(scores: Any) -> str:

@@ -14,7 +14,7 @@ from qtpy.QtCore import QObject, QProcess, Signal
 LOG_LINES = 12
 
 
-class Retraining(QObject):  # type: ignore[misc]
+class Retraining(QObject):
     """Runs `vfss-train fit PROJECT` and tells what it says."""
 
     started = Signal()

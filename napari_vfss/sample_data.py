@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import platformdirs
 
 SAMPLES = {"normal": "Phantom swallow (normal)", "aspiration": "Phantom swallow (aspiration)"}
 _SEEDS = {"normal": 21, "aspiration": 34}
-_FRAMES, _SIZE, _FPS = 60, 512, 30
+_FRAMES, _SIZE = 60, 512
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -42,17 +41,7 @@ def _layers(key: str) -> list[LayerData]:
 
 
 def _write(key: str, path: Path) -> None:
-    import av
-
     from vfss.phantom import Phantom
+    from vfss.phantom.write import write_video
 
-    phantom = Phantom(_SEEDS[key], n_frames=_FRAMES, height=_SIZE, width=_SIZE, fps=_FPS, variant=key)
-    unfinished = path.with_suffix(".part.mp4")
-    with av.open(str(unfinished), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(_FPS), options={"crf": "14", "preset": "veryfast"})
-        stream.width = stream.height = _SIZE
-        stream.pix_fmt = "yuv420p"
-        for t in range(_FRAMES):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(phantom.frame(t), format="gray")))
-        container.mux(stream.encode())
-    unfinished.replace(path)
+    write_video(Phantom(_SEEDS[key], n_frames=_FRAMES, height=_SIZE, width=_SIZE, variant=key), path)

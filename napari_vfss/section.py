@@ -9,7 +9,7 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 
-class Section(QWidget):  # type: ignore[misc]
+class Section(QWidget):
     """One step of the work: a heading that folds its body away, with a word on how things stand."""
 
     def __init__(self, title: str, *, folded: bool = False) -> None:
@@ -55,7 +55,10 @@ class Section(QWidget):  # type: ignore[misc]
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         for i, widget in enumerate(widgets):
-            row.addWidget(widget, 1 if stretch is None or i == stretch else 0)
+            shares = stretch is None or i == stretch
+            if isinstance(widget, QPushButton) and not shares:
+                widget.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
+            row.addWidget(widget, 1 if shares else 0)
         self.body.addLayout(row)
         return row
 
@@ -78,7 +81,9 @@ def button(text: str, tip: str, do: Callable[[], object], *, key: str = "", chec
     made.setToolTip(f"{tip} (key: {key})" if key else tip)
     made.setCheckable(checkable)
     made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    made.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    # Ignored: a row shares the panel's width, however narrow, instead of pushing it wider than its dock.
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    made.setMinimumWidth(44)
     made.setStyleSheet("QPushButton { padding: 3px 4px; }")
     made.clicked.connect(lambda _checked=False: do())
     return made

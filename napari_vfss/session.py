@@ -3,45 +3,26 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 from psygnal import Signal
 
+from napari_vfss.frame_memory import FrameMemory, FrameWork
 from napari_vfss.history import History, Snapshot
 from vfss.clips import Clip, Facing
 from vfss.errors import ConflictError
-from vfss.masks import BoolArray, ByteArray, Masks, MaskState
+from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import ClipRecord, Edit, Origin, Project
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
     from vfss.student import Student
 
-FRAMES_KEPT = 6
 WITH_PIXELS = (MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED)
 
 Change = tuple[BoolArray | None, MaskState]
-
-
-@dataclass
-class FrameWork:
-    """What is known of one frame: planes bool (S, H, W), state uint8 (S,), confidence float32 (S,), and whose word."""
-
-    planes: BoolArray
-    state: ByteArray
-    confidence: npt.NDArray[np.float32]
-    seen: dict[str, int]
-    students: dict[str, str | None]
-
-    @property
-    def masks(self) -> Masks:
-        """The planes and states as a value."""
-        return Masks(self.planes, self.state)
 
 
 class Session:
@@ -57,10 +38,8 @@ class Session:
     student_changed = Signal()
     problem = Signal(str)
 
-    def __init__(
-        self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = FRAMES_KEPT
-    ) -> None:
-        self._frames_kept = frames_kept
+    def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
+        self._memory = FrameMemory(project, clip.id, frames_kept)
         self.project = project
         self.clip = clip
         self.record = record
@@ -70,7 +49,6 @@ class Session:
         self.student: Student | None = None
         self.history = History()
         self.states: ByteArray = project.states(clip.id)
-        self._kept: OrderedDict[int, FrameWork] = OrderedDict()
         self._last_revision = project.last_revision()
 
     @property
@@ -94,23 +72,7 @@ class Session:
         Raises:
             ProjectError: It cannot be read.
         """
-        if frame in self._kept:
-            self._kept.move_to_end(frame)
-            return self._kept[frame]
-        newest = self.project.newest(self.clip.id, frame)
-        masks = self.project.masks(self.clip.id, frame)
-        confidence = self.project.confidence(self.clip.id, frame)
-        work = FrameWork(
-            masks.planes.copy(),
-            masks.state.copy(),
-            confidence,
-            {key: revision.id for key, revision in newest.items()},
-            {key: revision.student for key, revision in newest.items()},
-        )
-        self._kept[frame] = work
-        while len(self._kept) > self._frames_kept:
-            self._kept.popitem(last=False)
-        return work
+        return self._memory.get(frame)
 
     def awaits_machine(self, frame: int) -> bool:
         """True where a person has not yet spoken on every structure of a frame."""
@@ -204,8 +166,7 @@ class Session:
         if not changed:
             return
         self.states = self.project.states(self.clip.id)
-        for frame in changed:
-            self._kept.pop(frame, None)
+        self._memory.forget(changed)
         shown = self.frame if self.frame in changed else min(changed)
         self.masks_changed.emit(shown)
 
@@ -216,9 +177,7 @@ class Session:
             return 0
         foreign = self.project.changes_since(self._last_revision, self.clip.id)
         self._last_revision = last
-        frames = {
-            r.frame for r in foreign if r.frame not in self._kept or self._kept[r.frame].seen.get(r.structure, 0) < r.id
-        }
+        frames = {revision.frame for revision in foreign if not self._memory.knows(revision)}
         self.reload(frames)
         return len(frames)
 

@@ -14,7 +14,7 @@ from vfss.masks import BoolArray
 from vfss.schema import Structure
 
 
-class StructureLayer(Labels):  # type: ignore[misc]
+class StructureLayer(Labels):
     """A Labels layer (H, W) whose undo and redo ask the session.
 
     napari's own history survives a change of frame and would then edit pixels of another frame or structure.

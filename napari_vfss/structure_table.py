@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRect, Qt, Signal
-from qtpy.QtGui import QColor, QPainter
+from qtpy.QtGui import QColor, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -29,7 +29,7 @@ TIPS = (
     "Who has spoken: nobody, the student, or a person",
     "The student's own estimate of how well its mask fits",
 )
-ROW_HEIGHT = 21
+ROW_HEIGHT = 19
 STATES = {
     MaskState.UNSEEN: ("·", "unseen", "#8a8f98"),
     MaskState.PROPOSED: ("◌", "proposed", "#7fb4ff"),
@@ -40,7 +40,7 @@ STATES = {
 }
 
 
-class StructureModel(QAbstractTableModel):  # type: ignore[misc]
+class StructureModel(QAbstractTableModel):
     """Rows of the current frame of a session."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -85,18 +85,33 @@ class StructureModel(QAbstractTableModel):  # type: ignore[misc]
         structure = self.session.schema.structures[index.row()]
         work, column = self.session.work, index.column()
         sign, word, colour = STATES[MaskState(work.state[structure.index])]
-        eye = "○" if structure.key in self.hidden else "●"
-        texts = (eye, structure.name, structure.shortcut or "", f"{sign}  {word}", None)
+        active = structure.key == self.session.structure
+        texts = (None, structure.name, structure.shortcut or "", f"{sign}  {word}", None)
         return {
             Qt.ItemDataRole.DisplayRole: texts[column],
-            Qt.ItemDataRole.ForegroundRole: {EYE: QColor(structure.colour), STATE: QColor(colour)}.get(column),
+            Qt.ItemDataRole.ForegroundRole: QColor(colour) if column == STATE else None,
+            Qt.ItemDataRole.BackgroundRole: QColor(255, 255, 255, 42) if active else None,
             Qt.ItemDataRole.ToolTipRole: f"{structure.name}: {word}. {TIPS[column]}.",
-            Qt.ItemDataRole.TextAlignmentRole: Qt.AlignmentFlag.AlignCenter if column in (EYE, KEY) else None,
+            Qt.ItemDataRole.TextAlignmentRole: Qt.AlignmentFlag.AlignCenter if column == KEY else None,
+            Qt.ItemDataRole.DecorationRole: (
+                swatch(structure.colour, filled=structure.key not in self.hidden) if column == EYE else None
+            ),
             Qt.ItemDataRole.UserRole: float(work.confidence[structure.index]) if column == CONFIDENCE else None,
         }.get(role)
 
 
-class ConfidenceBar(QStyledItemDelegate):  # type: ignore[misc]
+def swatch(colour: str, *, filled: bool) -> QPixmap:
+    """A little square of a colour, hollow where the structure is hidden."""
+    made = QPixmap(12, 12)
+    made.fill(QColor(colour))
+    if not filled:
+        painter = QPainter(made)
+        painter.fillRect(2, 2, 8, 8, QColor(38, 41, 48))
+        painter.end()
+    return made
+
+
+class ConfidenceBar(QStyledItemDelegate):
     """Draws a confidence of 0..1 as a bar with a percentage."""
 
     def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
@@ -116,7 +131,7 @@ class ConfidenceBar(QStyledItemDelegate):  # type: ignore[misc]
         painter.restore()
 
 
-class StructureTable(QTableView):  # type: ignore[misc]
+class StructureTable(QTableView):
     """The list itself: a click chooses a structure, a click on the eye hides it."""
 
     chosen = Signal(str)
@@ -128,8 +143,8 @@ class StructureTable(QTableView):  # type: ignore[misc]
         self.setModel(self.rows)
         self.setItemDelegateForColumn(CONFIDENCE, ConfidenceBar(self))
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        # The active row is drawn by its background: a selection would drown the colours of the states.
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setShowGrid(False)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -140,14 +155,11 @@ class StructureTable(QTableView):  # type: ignore[misc]
     def refresh(self) -> None:
         """Show the current frame and structure of the session."""
         self.rows.refresh()
-        session = self.rows.session
-        if session is not None:
-            self.selectRow(session.active.index)
 
     def show_session(self, session: Session | None, hidden: set[str]) -> None:
         """Show another session."""
         self.rows.show(session, hidden)
-        height = self.rows.rowCount() * ROW_HEIGHT + 24
+        height = self.rows.rowCount() * ROW_HEIGHT + 22
         self.setFixedHeight(height)
         self.refresh()
 
@@ -157,10 +169,10 @@ class StructureTable(QTableView):  # type: ignore[misc]
         rows.setMinimumSectionSize(ROW_HEIGHT)
         rows.setDefaultSectionSize(ROW_HEIGHT)
         columns.setMinimumSectionSize(20)
-        columns.setFixedHeight(22)
+        columns.setFixedHeight(20)
         columns.setHighlightSections(False)
         columns.setSectionsClickable(False)
-        for column, width in ((EYE, 24), (KEY, 34), (STATE, 96), (CONFIDENCE, 58)):
+        for column, width in ((EYE, 22), (KEY, 30), (STATE, 92), (CONFIDENCE, 54)):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
             self.setColumnWidth(column, width)
         columns.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)

@@ -32,7 +32,7 @@ def frame_colours(states: ByteArray) -> ByteArray:
     return colours
 
 
-class Timeline(QWidget):  # type: ignore[misc]
+class Timeline(QWidget):
     """Draws one coloured column per frame and a mark at the current one."""
 
     clicked = Signal(int)

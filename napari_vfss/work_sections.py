@@ -17,7 +17,7 @@ from vfss.masks import MaskState
 TOOLS = (
     ("paint", "Paint", "P", "Add pixels with the brush"),
     ("erase", "Erase", "E", "Take pixels away with the brush"),
-    ("polygon", "Polygon", "G", "Click around an area; a double click closes and fills it"),
+    ("polygon", "Area", "G", "Click around an area; a double click closes and fills it"),
     ("fill", "Fill", "F", "Fill a closed outline"),
     ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
 )
@@ -179,8 +179,7 @@ class CorrectSection(DeskSection):
         self.tools = {
             mode: button(text, tip, self._taking(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
         }
-        self.add_row(*(self.tools[mode] for mode in ("paint", "erase", "pan_zoom")))
-        self.add_row(*(self.tools[mode] for mode in ("polygon", "fill")))
+        self.add_row(*self.tools.values())
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(1, 80)
         self.size.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -13,7 +13,7 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from vfss.clips import Clip
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, ExportReport
 from vfss.errors import VfssError
 from vfss.project import Project
 from vfss.student import Student, load_student
@@ -72,7 +72,7 @@ def explain(error: BaseException) -> str:
     return f"Unexpected error ({type(error).__name__}: {error}). Details are in the log."
 
 
-class Proposing(QObject):  # type: ignore[misc]
+class Proposing(QObject):
     """Runs one proposal order at a time."""
 
     started = Signal(int)
@@ -124,7 +124,7 @@ class Proposing(QObject):  # type: ignore[misc]
         self.ended.emit(self._outcome)
 
 
-class Exporting(QObject):  # type: ignore[misc]
+class Exporting(QObject):
     """Writes one dataset at a time."""
 
     progressed = Signal(int, int)
@@ -156,21 +156,17 @@ class Exporting(QObject):  # type: ignore[misc]
         """Stop at the next frame."""
         self._cancelled = True
 
-    def _export(self, folder: Path, dataset_format: str, target: Path) -> Path:
+    def _export(self, folder: Path, dataset_format: str, target: Path) -> ExportReport:
         with Project.open(folder) as project:
-            FORMATS[dataset_format].export(project, target, progress=self._on_progress)
-        return target
+            return FORMATS[dataset_format].export(project, target, progress=self._on_progress)
 
     def _on_progress(self, done: int, total: int) -> bool:
         self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
         return not self._cancelled
 
-    def _on_returned(self, folder: Path) -> None:
+    def _on_returned(self, report: ExportReport) -> None:
         self._worker = None
-        if self._cancelled:
-            self.ended.emit("Export cancelled.", None)
-        else:
-            self.ended.emit(f"Exported to {folder}", folder)
+        self.ended.emit("\n".join(report.lines()), report.folder)
 
     def _on_error(self, error: Exception) -> None:
         self._worker = None

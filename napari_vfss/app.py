@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The application: napari with the panel docked and a clip open."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vfss.clips import can_open
+from vfss.errors import VfssError
+from vfss.version import __version__
+
+TITLE = "VFSS annotation (research software, not a medical device)"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Open the window, or run the scripted tour; the exit status of the program."""
+    chosen = _parser().parse_args(arguments)
+    wrong = [path for path in chosen.paths if not _openable(path)]
+    if wrong:
+        return _complain(f"{wrong[0]}: {'is no recording and no project' if wrong[0].exists() else 'not found'}.")
+    if len(chosen.paths) > 1 and chosen.project is None and any(_is_project(path) for path in chosen.paths):
+        return _complain("Give one project, or recordings.")
+    try:
+        if chosen.tour is not None:
+            from napari_vfss.tour import run_tour
+
+            return run_tour(chosen.tour)
+        return _run(chosen)
+    except VfssError as error:
+        return _complain(str(error))
+
+
+def open_window(project: Path | None = None) -> tuple[Any, Any]:
+    """A napari viewer with the panel docked: (viewer, panel)."""
+    import napari
+
+    from napari_vfss.commands import panel_of
+
+    viewer = napari.Viewer(title=TITLE)
+    panel = panel_of(viewer)
+    panel.desk.project_folder = project
+    return viewer, panel
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    import napari
+
+    _, panel = open_window(chosen.project)
+    if chosen.sample:
+        panel.clip.open_sample(chosen.sample)
+    for path in chosen.paths:
+        panel.desk.open(path)
+    if chosen.project is not None and not chosen.paths and not chosen.sample:
+        panel.desk.choose_project(chosen.project)
+    napari.run()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="napari-vfss", description="Annotate videofluoroscopic swallowing studies in napari."
+    )
+    parser.add_argument("paths", nargs="*", type=Path, metavar="CLIP_OR_PROJECT", help="recordings, or one project")
+    parser.add_argument("--project", type=Path, metavar="DIR", help="project that the recordings join")
+    parser.add_argument(
+        "--sample",
+        nargs="?",
+        const="normal",
+        choices=("normal", "aspiration"),
+        help="open a phantom swallow, made by the program",
+    )
+    parser.add_argument(
+        "--tour", type=Path, metavar="DIR", help="run a scripted tour; screenshots and a dataset go to DIR"
+    )
+    parser.add_argument("--version", action="version", version=f"napari-vfss {__version__}")
+    return parser
+
+
+def _is_project(path: Path) -> bool:
+    from napari_vfss.opening import is_project
+
+    return is_project(path)
+
+
+def _openable(path: Path) -> bool:
+    return _is_project(path) or can_open(path)
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"napari-vfss: {message}\n")
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few frames whose masks stay unpacked in memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.masks import BoolArray, ByteArray
+from vfss.project import Project, Revision
+
+
+@dataclass
+class FrameWork:
+    """What is known of one frame, kept up to date with what this session writes.
+
+    Attributes:
+        planes: bool (S, H, W).
+        state: uint8 (S,), values of MaskState.
+        confidence: float32 (S,), 0..1, NaN where unknown.
+        seen: Id of the newest revision that was read or written here, by structure key.
+        students: Student that had a part in it, by structure key.
+    """
+
+    planes: BoolArray
+    state: ByteArray
+    confidence: npt.NDArray[np.float32]
+    seen: dict[str, int]
+    students: dict[str, str | None]
+
+
+class FrameMemory:
+    """Reads frames of one clip from the project and keeps those used last."""
+
+    def __init__(self, project: Project, clip_id: str, frames: int) -> None:
+        self._project = project
+        self._clip_id = clip_id
+        self._limit = frames
+        self._kept: OrderedDict[int, FrameWork] = OrderedDict()
+
+    def get(self, frame: int) -> FrameWork:
+        """What is known of a frame.
+
+        Raises:
+            ProjectError: It cannot be read.
+        """
+        if frame in self._kept:
+            self._kept.move_to_end(frame)
+            return self._kept[frame]
+        # Ids before pixels: whatever another program writes in between makes the ids too old, never too new.
+        newest = self._project.newest(self._clip_id, frame)
+        masks = self._project.masks(self._clip_id, frame)
+        work = FrameWork(
+            masks.planes,
+            masks.state,
+            self._project.confidence(self._clip_id, frame),
+            {key: revision.id for key, revision in newest.items()},
+            {key: revision.student for key, revision in newest.items()},
+        )
+        self._kept[frame] = work
+        while len(self._kept) > self._limit:
+            self._kept.popitem(last=False)
+        return work
+
+    def forget(self, frames: Iterable[int]) -> None:
+        """Read these frames anew when they are needed."""
+        for frame in frames:
+            self._kept.pop(frame, None)
+
+    def knows(self, revision: Revision) -> bool:
+        """True where a revision is in memory already."""
+        work = self._kept.get(revision.frame)
+        return work is not None and work.seen.get(revision.structure, 0) >= revision.id

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands in the Plugins menu: napari takes only widgets there from a manifest, so these are registered in code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from app_model import Application
+from app_model.types import Action, MenuRule
+
+MENU = "napari/plugins/napari-vfss"
+COMMANDS = (
+    ("open_project", "Open project..."),
+    ("export", "Export dataset..."),
+    ("retrain", "Retrain the student"),
+    ("show_help", "Keyboard help"),
+)
+
+
+def register_menu() -> Callable[[], None]:
+    """Put our commands into Plugins > VFSS; returns what takes them out again."""
+    application = Application.get_app("napari")
+    if application is None or f"napari-vfss.menu.{COMMANDS[0][0]}" in application.commands:
+        return _nothing  # no napari application, or another window of this process has done it
+    actions: list[Action[Any, Any]] = [
+        Action(
+            id=f"napari-vfss.menu.{name}",
+            title=title,
+            callback=f"napari_vfss.commands:{name}",
+            menus=[MenuRule(id=MENU, group="4_vfss", order=order)],
+        )
+        for order, (name, title) in enumerate(COMMANDS)
+    ]
+    return application.register_actions(actions)
+
+
+def _nothing() -> None:
+    """There was nothing to register."""

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mouse events on napari's canvas at places given in pixels of the recording: a hand for the tour."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import QApplication, QWidget
+
+MOVE_S = 0.012  # vispy drops moves that come faster than a hundred a second
+
+
+class CanvasMouse:
+    """Presses, moves and releases the left button over the picture."""
+
+    def __init__(self, viewer: Any, window: QWidget) -> None:
+        self._viewer = viewer
+        self._canvas = window.findChild(QOpenGLWidget)
+
+    def stroke(self, points: Sequence[tuple[float, float]]) -> None:
+        """One stroke through points (y, x) in pixels of the recording."""
+        first, last = points[0], points[-1]
+        self._send(QEvent.Type.MouseMove, first, pressed=False)
+        self._send(QEvent.Type.MouseButtonPress, first, pressed=True)
+        for point in points[1:]:
+            time.sleep(MOVE_S)
+            self._send(QEvent.Type.MouseMove, point, pressed=True)
+        self._send(QEvent.Type.MouseButtonRelease, last, pressed=False)
+
+    def click(self, point: tuple[float, float]) -> None:
+        """One click at (y, x)."""
+        self.stroke([point])
+
+    def _send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool) -> None:
+        moving = kind == QEvent.Type.MouseMove
+        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+        place = self._on_canvas(point)
+        event = QMouseEvent(
+            kind,
+            place,
+            QPointF(self._canvas.mapToGlobal(place.toPoint())),
+            none if moving else left,
+            left if pressed else none,
+            Qt.KeyboardModifier.NoModifier,
+        )
+        QApplication.sendEvent(self._canvas, event)
+        QApplication.processEvents()
+
+    def _on_canvas(self, point: tuple[float, float]) -> QPointF:
+        camera = self._viewer.scene.camera
+        y, x = (
+            side / 2 + (value - centre) * camera.zoom
+            for side, value, centre in zip(
+                (self._canvas.height(), self._canvas.width()), point, camera.center[-2:], strict=True
+            )
+        )
+        return QPointF(x, y)
