@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -36,9 +36,10 @@ RECORDINGS: dict[str, Callable[[Path, np.ndarray], Path]] = {
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> Iterator[Project]:
     (tmp_path / "study").mkdir()
-    return Project.create(tmp_path / "study" / "project", THREE)
+    with Project.create(tmp_path / "study" / "project", THREE) as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

@@ -67,8 +67,10 @@ def random_bytes(content: bytes) -> bytes:
 
 
 def random_page(content: bytes) -> bytes:
+    """One page in the middle, among the revisions, which opening as such would not read."""
     page = int.from_bytes(content[16:18], "big")
-    return content[: 2 * page] + np.random.default_rng(0).bytes(page) + content[3 * page :]
+    start = len(content) // page // 2 * page
+    return content[:start] + np.random.default_rng(0).bytes(page) + content[start + page :]
 
 
 def another_database(content: bytes) -> bytes:
@@ -201,6 +203,13 @@ def test_on_a_read_only_disk_a_project_can_be_read_and_says_so(folder: Path, dis
                 change()
     with pytest.raises(ProjectError, match="no project can be made here"):
         Project.create(disk / "another")
+
+
+def test_every_connection_waits_until_the_disk_has_it_all(folder: Path) -> None:
+    database = Database(folder / "vfss.sqlite")
+    assert database.pragma("synchronous") == [2]
+    assert database.pragma("foreign_keys") == [1]
+    database.close()
 
 
 def test_a_database_opened_for_reading_refuses_changes(folder: Path) -> None:

@@ -51,6 +51,9 @@ def count_up(folder: str, times: str, author: str) -> None:
     left, conflicts = int(times), 0
     with Project.open(folder) as project:
         clip = project.clips()[0].id
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        sys.stdin.readline()  # the signal to start, so that both are at it at the same time
         while left:
             frame = left % 2
             seen = project.newest(clip, frame).get("bolus")
@@ -68,7 +71,9 @@ def count_up(folder: str, times: str, author: str) -> None:
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, __file__, *arguments], stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, __file__, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
 
 
 def output(process: subprocess.Popen[str]) -> IO[str]:
@@ -88,7 +93,7 @@ def test_a_killed_process_loses_nothing_that_it_had_committed(project: Project) 
     project.close()  # so that the killed ones are alone, and leave their log behind for the next to recover
     chance = random.Random(0)
     told: dict[int, int] = {}
-    for round_ in range(4):
+    for round_ in range(3):
         with start("write_forever", str(project.folder), str(round_ * 100_000)) as process:
             lines = [output(process).readline() for _ in range(3 * chance.randint(1, 40))]
             process.send_signal(signal.SIGKILL)
@@ -108,11 +113,16 @@ def test_a_killed_process_loses_nothing_that_it_had_committed(project: Project) 
 
 
 def test_two_processes_lose_no_update_of_each_other(project: Project) -> None:
-    each = 40
+    each = 60
     with (
         start("count_up", str(project.folder), str(each), "ann") as one,
         start("count_up", str(project.folder), str(each), "bob") as two,
     ):
+        assert [output(process).readline() for process in (one, two)] == ["ready\n"] * 2
+        for process in (one, two):
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
         said = [output(process).read() for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0)
     assert all(line.strip().isdigit() for line in said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,8 +23,9 @@ from vfss.project.tables import clips
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project.create(tmp_path / "project", THREE)
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.create(tmp_path / "project", THREE) as made:
+        yield made
 
 
 def add(project: Project, patient: str) -> str:

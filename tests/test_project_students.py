@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,9 @@ def student_file(path: Path, seed: int = 0) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project.create(tmp_path / "project", THREE)
+def project(tmp_path: Path) -> Iterator[Project]:
+    with Project.create(tmp_path / "project", THREE) as made:
+        yield made
 
 
 def test_a_student_is_copied_in_and_listed_with_scores_and_parent(project: Project, tmp_path: Path) -> None:
