@@ -41,7 +41,7 @@ class Patient:
         now = moment(self.course, seconds)
         head = head_place(self.person, now)
         jaw = jaw_place(self.person, now, head)
-        gullet = throat(self.person, self.spine, self.course, now, head)
+        gullet = throat(self.person, self.spine, self.course, now, head=head)
         jaw_outlines, jaw_matter = mandible(self.person, jaw)
         return Scene(
             truth={**self._bones, **gullet.truth, "mandible": jaw_outlines},

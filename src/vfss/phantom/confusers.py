@@ -19,7 +19,7 @@ def draw_objects(layer: Floats, view: View, apparatus: Apparatus, rng: np.random
 
 
 def _add(layer: Floats, outline: Points, nepers: float, rim: float = 0.0) -> None:
-    found = coverage(outline, *layer.shape, fine=2, rim=rim, filled=rim == 0)
+    found = coverage(outline, layer.shape[0], layer.shape[1], fine=2, rim=rim, inside=0 if rim else 255)
     if found is not None:
         layer[found[0]] += found[1] * np.float32(nepers / 255)
 
@@ -89,6 +89,6 @@ def burn_text(picture: npt.NDArray[np.uint8], rng: np.random.Generator) -> npt.N
     for _ in range(int(rng.integers(1, 4))):
         digits = rng.integers(0, 10, 6)
         line = str(rng.choice(("PHANTOM", "kV {}{}", "{}{}:{}{}:{}{}", "FR {}{}{}", "LAT {}"))).format(*digits)
-        draw.text(tuple(at), line, fill=int(rng.choice((255, 220, 0))), font=_font(size))
+        draw.text((at[0], at[1]), line, fill=int(rng.choice((255, 220, 0))), font=_font(size))
         at[1] += size + 2
     return np.array(image, np.uint8)

@@ -18,14 +18,15 @@ Window = tuple[slice, slice]
 @lru_cache(maxsize=16)
 def _basis(per: int) -> npt.NDArray[np.float64]:
     u = np.arange(per) / per
-    return 0.5 * np.stack([-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2], axis=1)
+    rows = (-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2)
+    return np.asarray(0.5 * np.stack(rows, axis=1))
 
 
 def smooth(points: npt.ArrayLike, per: int = 5) -> Points:
     """Closed Catmull-Rom curve through control points, float64 (N * per, 2)."""
     p = np.asarray(points, np.float64)
     four = np.stack([np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)], axis=1)
-    return np.einsum("uk,nkd->nud", _basis(per), four).reshape(-1, 2)
+    return np.asarray(np.einsum("uk,nkd->nud", _basis(per), four)).reshape(-1, 2)
 
 
 def smooth_open(points: npt.ArrayLike, per: int = 5) -> Points:
@@ -33,26 +34,29 @@ def smooth_open(points: npt.ArrayLike, per: int = 5) -> Points:
     p = np.asarray(points, np.float64)
     p = np.concatenate([p[:1] * 2 - p[1:2], p, p[-1:] * 2 - p[-2:-1]])
     four = np.stack([p[:-3], p[1:-2], p[2:-1], p[3:]], axis=1)
-    return np.concatenate([np.einsum("uk,nkd->nud", _basis(per), four).reshape(-1, 2), p[-2:-1]])
+    curve = np.asarray(np.einsum("uk,nkd->nud", _basis(per), four))
+    return np.concatenate([curve.reshape(-1, 2), p[-2:-1]])
 
 
 def normals(line: Points) -> Points:
     """Unit normals of an open line, to the left of its direction when y points down, float64 (N, 2)."""
     d = np.gradient(line, axis=0)
-    d /= np.maximum(np.hypot(d[:, :1], d[:, 1:]), 1e-9)
-    return np.stack([d[:, 1], -d[:, 0]], axis=1)
+    unit = d / np.maximum(np.hypot(d[:, :1], d[:, 1:]), 1e-9)
+    return np.stack([unit[:, 1], -unit[:, 0]], axis=1)
 
 
 def ribbon(line: Points, half: npt.ArrayLike) -> Points:
     """Closed outline of a line with half widths, float64 (2 N, 2)."""
-    off = normals(line) * np.broadcast_to(np.asarray(half, np.float64), (len(line),))[:, None]
+    widths: npt.NDArray[np.float64] = np.asarray(half, np.float64)
+    off = normals(line) * np.broadcast_to(widths, (len(line),))[:, None]
     return np.concatenate([line + off, (line - off)[::-1]])
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0, n: int = 28) -> Points:
     """Outline of an ellipse turned by degrees, float64 (n, 2)."""
     a = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    return turn(np.stack([radii[0] * np.cos(a), radii[1] * np.sin(a)], axis=1), degrees) + np.asarray(centre)
+    level = np.stack([radii[0] * np.cos(a), radii[1] * np.sin(a)], axis=1)
+    return np.asarray(turn(level, degrees) + np.asarray(centre))
 
 
 def turn(points: npt.ArrayLike, degrees: float, about: npt.ArrayLike = (0.0, 0.0)) -> Points:
@@ -60,7 +64,7 @@ def turn(points: npt.ArrayLike, degrees: float, about: npt.ArrayLike = (0.0, 0.0
     a = np.deg2rad(degrees)
     c, s = np.cos(a), np.sin(a)
     centre = np.asarray(about, np.float64)
-    return (np.asarray(points, np.float64) - centre) @ np.array([[c, -s], [s, c]]) + centre
+    return np.asarray((np.asarray(points, np.float64) - centre) @ np.array([[c, -s], [s, c]]) + centre)
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,9 @@ class View:
 
     def pixels(self, points: Points) -> Points:
         """Millimetres (N, 2) to pixel edges coordinates (N, 2): pixel (0, 0) spans 0..1."""
-        out = (turn(points, self.degrees, self.focus) - np.asarray(self.focus)) * self.scale + np.asarray(self.centre)
+        out: Points = (turn(points, self.degrees, self.focus) - np.asarray(self.focus)) * self.scale + np.asarray(
+            self.centre
+        )
         if self.mirrored:
             out[:, 0] = self.width - out[:, 0]
         return out
@@ -101,11 +107,11 @@ class View:
 
 def to_pixels(matrix: npt.NDArray[np.float64], points: Points) -> Points:
     """Millimetres (N, 2) to pixels (N, 2) by an affine map (2, 3)."""
-    return points @ matrix[:, :2].T + matrix[:, 2]
+    return np.asarray(points @ matrix[:, :2].T + matrix[:, 2])
 
 
 def coverage(
-    outline: Points, height: int, width: int, *, fine: int = 4, rim: float = 0.0, filled: bool = True, margin: int = 2
+    outline: Points, height: int, width: int, *, fine: int = 4, rim: float = 0.0, inside: int = 255, margin: int = 2
 ) -> tuple[Window, npt.NDArray[np.uint8]] | None:
     """Share of every pixel inside an outline, 0..255, on the smallest window; None where it misses the picture.
 
@@ -114,8 +120,8 @@ def coverage(
         height: Rows of the picture.
         width: Columns of the picture.
         fine: Sub-pixels per pixel and axis.
-        rim: Width in pixels of a line along the outline, drawn at full coverage.
-        filled: False draws the rim only.
+        rim: Width in pixels of a line along the outline, drawn at 255 over the filling.
+        inside: Value of the filling.
         margin: Pixels around the outline that the window keeps.
     """
     low, high = outline.min(0), outline.max(0)
@@ -128,8 +134,8 @@ def coverage(
     draw = ImageDraw.Draw(image)
     # Pillow takes integer coordinates as pixel centres, ours are pixel edges.
     flat = ((outline - (x0, y0)) * fine - 0.5).ravel().tolist()
-    if filled:
-        draw.polygon(flat, fill=255)
+    if inside:
+        draw.polygon(flat, fill=inside)
     if rim > 0:
         draw.line([*flat, flat[0], flat[1]], fill=255, width=max(1, round(rim * fine)))
     if fine > 1:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,7 @@ from vfss.schema import Schema
 _HIDDEN_BY_SHOULDER = 0.62  # share of a vertebra under dense shoulder from which nobody would paint it
 _DENSE = 1.15  # nepers of shoulder that drown a vertebra
 _HIDDEN_BY_BOLUS = 0.55  # share of the epiglottis behind contrast from which it is lost
+_UNDER_SHOULDER = frozenset(("c4", "c5", "c6", "c7"))
 _TOO_LITTLE = 0.12  # share of an outline left inside the field below which it is not recognised
 
 
@@ -73,7 +75,7 @@ class Phantom:
         settings = style_named(style)
         self.seed, self.n_frames, self.height, self.width, self.fps = seed, n_frames, height, width, fps
         self.style = style
-        self.schema = Schema.load("vfss12")
+        self.schema = _schema()
         self.times_s: npt.NDArray[np.float64] = np.arange(n_frames) / fps
         people, swallows, views, machines = (
             np.random.default_rng(s) for s in np.random.SeedSequence([seed, zlib.crc32(style.encode())]).spawn(4)
@@ -82,7 +84,7 @@ class Phantom:
         course = sample_course(swallows, max(n_frames / fps, 0.3), chosen)
         self.variant = course.variant
         self.patient = Patient(person, course)
-        view = _sample_view(views, settings, self.patient, height, width, facing)
+        view = _sample_view(views, settings, self.patient, height=height, width=width, facing=facing)
         self.screen = Screen(view, sample_apparatus(machines, settings))
         self.facing: Literal["left", "right"] = "right" if view.mirrored else "left"
         self.inverted = self.screen.apparatus.inverted
@@ -166,7 +168,10 @@ class Phantom:
         return dense if dense.any() else None
 
 
-_UNDER_SHOULDER = frozenset(("c4", "c5", "c6", "c7"))
+@cache
+def _schema() -> Schema:
+    """The schema of all phantoms; reading it takes longer than drawing a frame."""
+    return Schema.load("vfss12")
 
 
 def _variant(name: str | None) -> Variant | None:
@@ -188,6 +193,7 @@ def _sample_view(
     rng: np.random.Generator,
     style: Style,
     patient: Patient,
+    *,
     height: int,
     width: int,
     facing: Literal["left", "right"] | None,

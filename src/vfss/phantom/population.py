@@ -97,7 +97,7 @@ class Population:
 
     flexion: tuple[float, float] = (20.0, 8.0)
     lordosis: tuple[float, float] = (2.2, 1.8)
-    head_pitch: tuple[float, float] = (8.0, 7.0)
+    head_pitch: tuple[float, float] = (-3.0, 7.0)
     size: float = 0.06
     shoulder: tuple[float, float] = (7.2, 0.8)
     bone: tuple[float, float] = (0.7, 1.35)
@@ -117,7 +117,7 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
     flexion = float(np.clip(rng.normal(*population.flexion), -12, 45))
     lordosis = float(rng.normal(*population.lordosis))
     tilts = tuple(flexion + lordosis * (min(i, 8) - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
-    head = 0.45 * flexion + float(rng.normal(*population.head_pitch)) - 4.0
+    head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
     return Person(
         seed=int(rng.integers(2**31)),
         neck=factor(),
@@ -132,7 +132,7 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
         droop=tuple(float(rng.normal(0, 5)) for _ in range(LEVELS)),
         spurs=between(0, 3.0) if rng.random() < 0.45 else 0.0,
         prevertebral=between(0.75, 1.4),
-        lumen=between(0.7, 1.3),
+        lumen=between(0.75, 1.45),
         airway=factor(1.8),
         airway_gap=factor(1.8),
         epiglottis=(factor(1.5), between(0.75, 1.15)),

@@ -30,7 +30,9 @@ def header(phantom: Phantom) -> Dataset:
 
 def _uid(phantom: Phantom, kind: str) -> str:
     size = f"{phantom.n_frames} {phantom.height} {phantom.width} {phantom.fps}"
-    return generate_uid(entropy_srcs=["vfss phantom", kind, str(phantom.seed), phantom.style, phantom.variant, size])
+    return str(
+        generate_uid(entropy_srcs=["vfss phantom", kind, str(phantom.seed), phantom.style, phantom.variant, size])
+    )
 
 
 def _patient_and_study(dataset: Dataset, phantom: Phantom) -> None:

@@ -54,12 +54,13 @@ class Style:
 
 STYLES: dict[str, Style] = {
     "standard": Style(),
-    # Kept out of training: low contrast through scatter, a coarse noisy detector, necks bent back and seen from afar, dense matter bright.
+    # Kept out of training: low contrast by scatter, a coarse noisy detector, dense matter bright,
+    # necks bent back and seen from afar.
     "harsh": Style(
         population=Population(
             flexion=(-3.0, 5.0),
             lordosis=(5.0, 1.2),
-            head_pitch=(-14.0, 5.0),
+            head_pitch=(-16.0, 5.0),
             size=0.09,
             bone=(0.8, 1.2),
             soft=(1.5, 2.2),
@@ -164,7 +165,7 @@ def sample_apparatus(rng: np.random.Generator, style: Style) -> Apparatus:
         outside=float(rng.uniform(0, 0.06)),
         blocks=style.blocks,
         texture=float(rng.uniform(0.01, 0.06)),
-        bone_texture=float(rng.uniform(0.05, 0.4)),
+        bone_texture=float(rng.uniform(0.04, 0.25)),
         seed=int(rng.integers(2**31)),
         objects=int(rng.choice((0, 1, 2, 3, 4), p=(0.3, 0.25, 0.2, 0.15, 0.1))),
         text=bool(rng.random() < 0.25),

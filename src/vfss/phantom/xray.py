@@ -47,7 +47,7 @@ class Screen:
         signal = np.exp(-self._attenuation(scene, soft))
         signal = self._expose(signal, rng)
         shown = self._lookup(signal, soft > 0.3 * scene.soft)
-        picture = np.rint(shown * np.float32(255)).astype(np.uint8)
+        picture: npt.NDArray[np.uint8] = np.rint(shown * np.float32(255)).astype(np.uint8)
         if self.apparatus.text:
             picture = burn_text(picture, np.random.default_rng((self.apparatus.seed, 2)))
         return picture
@@ -67,7 +67,7 @@ class Screen:
         total += coarse * self._texture
         shade = ndimage.gaussian_filter(shade, 0.5 * 0.8 * self.view.scale, truncate=2.5)
         total += _resized(shade, height, width)
-        air = self._painted(scene.air)
+        air = ndimage.gaussian_filter(self._painted(scene.air), 0.4 * self.view.scale, truncate=2.0)
         if scene.barium:
             barium = ndimage.gaussian_filter(self._painted(scene.barium), 0.45 * self.view.scale, truncate=2.5)
             total += np.float32(self.apparatus.barium) * barium
@@ -76,19 +76,24 @@ class Screen:
         return np.asarray(np.maximum(total, 0, out=total))
 
     def _add(self, layer: Floats, matter: Matter, zoom: float) -> None:
-        outline = self.pixels(matter.outline) * zoom
         height, width = layer.shape
-        scale = self.view.scale * zoom
-        fine = 1 if zoom < 1 else 2
-        found = coverage(outline, height, width, fine=fine)
+        rim = max(0.7, matter.rim_mm * self.view.scale * zoom) if matter.rim > 0 else 0.0
+        # Filling and rim share one drawing; the rim lies half inside, where it stands on the filling.
+        edge = matter.rim + 0.5 * matter.nepers
+        together = rim > 0 and 0 <= matter.nepers <= edge
+        top = edge if together else matter.nepers
+        inside = round(255 * matter.nepers / edge) if together else 255
+        outline = self.pixels(matter.outline) * zoom
+        fine = 2 if zoom == 1 else 1
+        found = coverage(outline, height, width, fine=fine, rim=rim if together else 0.0, inside=inside)
         if found is None:
             return
         window, share = found
-        layer[window] += share * np.float32(matter.nepers / 255)
-        if matter.rim > 0:
-            edge = coverage(outline, height, width, fine=fine, rim=max(0.7, matter.rim_mm * scale), filled=False)
-            if edge is not None:
-                layer[edge[0]] += edge[1] * np.float32(matter.rim / 255)
+        layer[window] += share * np.float32(top / 255)
+        if rim > 0 and not together:
+            found = coverage(outline, height, width, fine=fine, rim=rim, inside=0)
+            if found is not None:
+                layer[found[0]] += found[1] * np.float32(matter.rim / 255)
 
     def _soft(self, scene: Scene) -> Floats:
         """Soft tissue, thicker away from the skin, and shoulders, at a quarter of the resolution."""
