@@ -71,9 +71,7 @@ class DicomClip(LazyClip):
 
     def reopen(self) -> DicomClip:
         """The same recording through a file handle and cache of its own."""
-        clip = DicomClip(self._header, self._spans, self.id, self._cache.max_bytes)
-        clip.window = self.window
-        return clip
+        return self._flag_alike(DicomClip(self._header, self._spans, self.id, self._cache.max_bytes))
 
     def _release(self) -> None:
         self._file.close()

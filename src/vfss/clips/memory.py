@@ -9,7 +9,7 @@ import threading
 from abc import abstractmethod
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from vfss.clips.clip import Clip, Facing, Frame, Swallow
 from vfss.errors import ClipError
 
-CACHE_BYTES = 96 * 2**20
+CACHE_BYTES = 64 * 2**20
 """Memory for decoded frames of one clip: a second or three at usual sizes, far under what a whole recording needs."""
 
 
@@ -50,6 +50,9 @@ class FrameCache:
         self.bytes = 0
 
 
+_Lazy = TypeVar("_Lazy", bound="LazyClip")
+
+
 class LazyClip(Clip):
     """A clip that reads one frame at a time from its source, and keeps the last ones in a bounded cache."""
 
@@ -66,7 +69,7 @@ class LazyClip(Clip):
         self._closed = False
 
     def __getitem__(self, t: int) -> Frame:
-        index = self._index(t)
+        index = frame_index(t, self.n_frames)
         with self._lock:
             if self._closed:
                 raise ClipError("the recording was closed", path=self.source, frame=index, remedy="Open it again.")
@@ -92,8 +95,11 @@ class LazyClip(Clip):
     def _release(self) -> None:
         """Close what is open; called once, under the lock."""
 
-    def _index(self, t: int) -> int:
-        return frame_index(t, self.n_frames)
+    def _flag_alike(self, clip: _Lazy) -> _Lazy:
+        """Give another reader of the recording the flags of this one, which a person may have set."""
+        clip.times_s, clip.window = self.times_s, self.window
+        clip.facing, clip.inverted, clip.swallows = self.facing, self.inverted, self.swallows
+        return clip
 
     def _keep(self, t: int, frame: Frame) -> None:
         frame.flags.writeable = False

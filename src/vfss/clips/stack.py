@@ -167,9 +167,8 @@ class StackClip(LazyClip):
 
     def reopen(self) -> StackClip:
         """The same recording through a file handle and cache of its own."""
-        clip = StackClip(_StackFile(self._stack.path), self._first, self.id, self._cache.max_bytes)
-        clip.window = self.window
-        return clip
+        stack = _StackFile(self._stack.path)
+        return self._flag_alike(StackClip(stack, self._first, self.id, self._cache.max_bytes))
 
     def _release(self) -> None:
         self._stack.close()

@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 
 from vfss.clips.clip import Frame
 from vfss.clips.foreign import DECODING_ERRORS, reason
-from vfss.clips.grey import collapse
+from vfss.clips.grey import collapse, measured_window
 from vfss.clips.memory import CACHE_BYTES, LazyClip
 from vfss.clips.video_end import refuse_truncated
 from vfss.clips.video_index import (
@@ -55,13 +55,25 @@ class VideoClip(LazyClip):
 
     def reopen(self) -> VideoClip:
         """The same recording through a file handle and cache of its own."""
-        return VideoClip(
+        clip = VideoClip(
             opener=self._opener,
             reader=PacketReader(self._reader.path, self._opener),
             table=self._table,
             index=self._video_index,
             **self._about,
         )
+        return self._flag_alike(clip)
+
+    def measure_window(self) -> None:
+        """Set `window` for frames deeper than 8 bits, after a few frames at which decoding can begin.
+
+        Raises:
+            ClipError: One of them cannot be decoded.
+        """
+        if self.bits > 8:
+            starts = self._video_index.entry_frames
+            looked_at = sorted({int(starts[0]), int(starts[len(starts) // 2]), int(starts[-1])})
+            self.window = measured_window((self[t] for t in looked_at), self.bits)
 
     def _release(self) -> None:
         self._run = None
@@ -179,7 +191,7 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
         if first is None or index.n_frames == 0:
             why = next(iter(reader.damaged.values()), "the decoder gives nothing")
             raise ClipError(f"holds no frame that can be decoded ({why})", path=path, frame=0, remedy=_DAMAGED)
-        return VideoClip(
+        clip = VideoClip(
             opener=read,
             reader=reader,
             table=table,
@@ -193,6 +205,8 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
             times_s=_times(reader, table, index),
             cache_bytes=cache_bytes,
         )
+        clip.measure_window()
+        return clip
     except ClipError:
         reader.close()
         raise
