@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import pickle
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -247,60 +246,6 @@ def test_the_database_keeps_its_rules_whatever_program_writes(
     assert (revision.author, revision.state) == ("ann", MaskState.ACCEPTED)
 
 
-def test_all_is_there_after_reopening(project: Project, clip: ClipRecord) -> None:
-    project.write([Edit(clip.id, 0, "bolus", DISC, MaskState.ACCEPTED)], author="ann", origin="hand")
-    project.remember("ann", "view", {"clip": clip.id, "frame": 3, "zoom": 1.5})
-    project.remember("ann", "view", {"clip": clip.id, "frame": 4, "zoom": 2.5})
-    project.close()
-    project.close()
-    with pytest.raises(ProjectError, match="the project is closed"):
-        project.clips()
-    with Project.open(project.folder) as again:
-        assert (again.id, again.schema) == (project.id, THREE)
-        assert again.clips() == [clip]
-        np.testing.assert_array_equal(again.masks(clip.id, 0).planes[0], DISC)
-        assert again.recall("ann", "view") == {"clip": clip.id, "frame": 4, "zoom": 2.5}
-        assert again.recall("bob", "view") is None
-
-
-def test_only_what_json_can_say_is_remembered(project: Project) -> None:
-    project.remember("ann", "view", 1)
-    with pytest.raises(ProjectError, match="cannot be kept"):
-        project.remember("ann", "view", {1, 2})
-    assert project.recall("ann", "view") == 1
-
-
-def test_create_open_and_open_or_create(tmp_path: Path) -> None:
-    folder = tmp_path / "with spaces, ä and #%?"
-    with pytest.raises(ProjectError, match="no such folder"):
-        Project.open(folder)
-    with Project.open_or_create(folder) as made:
-        assert len(made.schema) == 12
-    with Project.open_or_create(folder) as opened:
-        assert opened.id == made.id
-    with pytest.raises(ProjectError, match="there is a project already"):
-        Project.create(folder)
-    with pytest.raises(ProjectError, match=r"structures of vfss12 1\.0\.0, not of three 2\.1\.0"):
-        Project.open_or_create(folder, THREE)
-    with pytest.raises(ProjectError, match="not a project"):
-        Project.open(tmp_path)
-    assert sorted(path.name for path in folder.iterdir()) == ["students", "vfss.sqlite"]
-
-
-def test_a_schema_of_more_structures_than_fit_one_number(tmp_path: Path) -> None:
-    rows = [{"key": f"s{i}", "name": f"S{i}", "colour": "#FFFFFF"} for i in range(47)]
-    schema = type(THREE).from_dict({"id": "many", "version": "1", "structures": rows})
-    write_video(tmp_path / "c.mkv", grey_frames(3, HEIGHT, WIDTH))
-    with Project.create(tmp_path / "p", schema) as project:
-        clip = project.add_clip(tmp_path / "c.mkv")
-        expected = np.zeros((3, 47), np.uint8)
-        for i in range(0, 47, 2):
-            expected[i % 3, i] = MaskState.NOT_VISIBLE if i % 4 else MaskState.EMPTY
-            edit = Edit(clip.id, i % 3, f"s{i}", None, MaskState(expected[i % 3, i]))
-            project.write([edit], author="ann", origin="hand")
-        np.testing.assert_array_equal(project.states(clip.id), expected)
-
-
 def test_threads_share_a_project(project: Project, clip: ClipRecord) -> None:
     def work(number: int) -> None:
         frame = number % FRAMES
@@ -314,19 +259,3 @@ def test_threads_share_a_project(project: Project, clip: ClipRecord) -> None:
     assert sum(revision.origin == "hand" for revision in changes) == 40
     assert sum(revision.origin == "proposal" for revision in changes) == 80
     assert [revision.id for revision in changes] == list(range(1, 121))
-
-
-def test_a_project_pickles_as_its_folder(project: Project) -> None:
-    with pickle.loads(pickle.dumps(project)) as other:
-        assert other.id == project.id
-
-
-def test_a_backup_is_a_project_of_that_moment(project: Project, clip: ClipRecord, tmp_path: Path) -> None:
-    project.write([Edit(clip.id, 0, "bolus", DISC, MaskState.ACCEPTED)], author="ann", origin="hand")
-    (tmp_path / "backup").mkdir()
-    project.back_up(tmp_path / "backup" / "vfss.sqlite")
-    project.write([Edit(clip.id, 0, "bolus", OTHER, MaskState.ACCEPTED)], author="ann", origin="hand")
-    with pytest.raises(ProjectError, match="already"):
-        project.back_up(tmp_path / "backup" / "vfss.sqlite")
-    with Project.open(tmp_path / "backup") as copy:
-        np.testing.assert_array_equal(copy.masks(clip.id, 0).planes[0], DISC)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -106,7 +107,8 @@ def test_a_damaged_database_is_named_and_left_as_it_is(folder: Path, damage: Cal
     assert file.read_bytes() == before
 
 
-def test_a_damaged_database_with_work_of_a_killed_session_beside_it_is_left_as_it_is(folder: Path) -> None:
+def killed_session(folder: Path) -> Path:
+    """Log that a session left which was killed after it had remembered something."""
     script = (
         "import os, signal, sys; from vfss.project import Project; p = Project.open(sys.argv[1]);"
         "p.remember('ann', 'view', 'x' * 9000); os.kill(os.getpid(), signal.SIGKILL)"
@@ -114,6 +116,11 @@ def test_a_damaged_database_with_work_of_a_killed_session_beside_it_is_left_as_i
     assert subprocess.run([sys.executable, "-c", script, str(folder)], check=False).returncode == -signal.SIGKILL
     log = folder / "vfss.sqlite-wal"
     assert log.stat().st_size > 9000
+    return log
+
+
+def test_a_damaged_database_with_work_of_a_killed_session_beside_it_is_left_as_it_is(folder: Path) -> None:
+    log = killed_session(folder)
     file = folder / "vfss.sqlite"
     good, work = file.read_bytes(), log.read_bytes()
     file.write_bytes(random_page(good))
@@ -203,6 +210,30 @@ def test_on_a_read_only_disk_a_project_can_be_read_and_says_so(folder: Path, dis
                 change()
     with pytest.raises(ProjectError, match="no project can be made here"):
         Project.create(disk / "another")
+
+
+def test_work_of_a_killed_session_on_a_read_only_disk_is_pointed_out(folder: Path, disk: Path) -> None:
+    killed_session(folder)
+    shutil.copytree(folder, disk / "project", ignore=shutil.ignore_patterns("*-shm"))
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(ProjectError, match=r"did not end properly.*copy the whole folder"):
+        Project.open(disk / "project")
+    shutil.copytree(disk / "project", folder.with_name("copy"))
+    with Project.open(folder.with_name("copy")) as project:
+        assert project.recall("ann", "view") == "x" * 9000
+
+
+def test_a_disk_without_hard_links_takes_a_project_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    Project.create(tmp_path / "project", THREE).close()
+    with pytest.raises(ProjectError, match="there is a project already"):
+        Project.create(tmp_path / "project", THREE)
+    with Project.open(tmp_path / "project") as project:
+        assert project.schema == THREE
+    assert sorted(path.name for path in (tmp_path / "project").iterdir()) == ["students", "vfss.sqlite"]
 
 
 def test_every_connection_waits_until_the_disk_has_it_all(folder: Path) -> None:
