@@ -171,6 +171,8 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement | None) -> DicomHead
 
 
 def _check(header: DicomHeader, kind: str) -> None:
+    if header.syntax in pydicom.uid.MPEGTransferSyntaxes:
+        return  # the stream itself says how its pictures are stored
     what = ""
     if header.n_frames < 1:
         what = f"says it holds {header.n_frames} frames"
@@ -181,7 +183,7 @@ def _check(header: DicomHeader, kind: str) -> None:
     elif header.samples not in (1, 3) or header.photometric not in _PHOTOMETRIC:
         what = f"stores pixels as {header.photometric} with {header.samples} samples, which is not read"
     if what:
-        raise ClipError(f"{what} ({kind})", path=header.path, remedy="Export it again, or " + _OTHER.lower())
+        raise ClipError(f"{what} ({kind})", path=header.path, remedy=f"Export it again. {_OTHER}")
 
 
 def _kind(dataset: Any) -> str:
