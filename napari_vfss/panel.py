@@ -85,6 +85,7 @@ class AnnotationPanel(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Watch the window that the panel is in."""
         super().showEvent(event)
+        self._fit_width()
         window = self.window()
         if window is not self and window is not self._window:
             if self._window is not None:
@@ -118,14 +119,14 @@ class AnnotationPanel(QWidget):
         return (self.clip, self.structures, self.propose, self.correct, self.accept, self.export, self.student)
 
     def _lay_out(self) -> None:
-        inside = QWidget()
+        inside = self._inside = QWidget()
         column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 4, 2)
         column.setSpacing(3)
         for section in self._sections:
             column.addWidget(section)
         column.addStretch(1)
-        scroll = QScrollArea()
+        scroll = self._scroll = QScrollArea()
         scroll.setWidget(inside)
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
@@ -143,9 +144,12 @@ class AnnotationPanel(QWidget):
         outer.addWidget(scroll, 1)
         outer.addWidget(self.message)
         outer.addWidget(footer)
-        bar = scroll.verticalScrollBar()
+
+    def _fit_width(self) -> None:
+        # Known only once napari's style is applied: no row may reach under the scroll bar.
+        bar = self._scroll.verticalScrollBar()
         taken = 0 if bar is None else bar.sizeHint().width()
-        self.setMinimumWidth(max(WIDTH, inside.minimumSizeHint().width() + taken + 8))
+        self.setMinimumWidth(max(WIDTH, self._inside.minimumSizeHint().width() + taken + 6))
 
     def _on_told(self, message: str, problem: bool) -> None:
         self.message.setStyleSheet(

@@ -23,6 +23,8 @@ class ExportSection(DeskSection):
         super().__init__(desk, "6  Export")
         self.format = QComboBox()
         self.format.setToolTip("Form of the dataset")
+        self.format.setMinimumContentsLength(10)
+        self.format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for name, dataset_format in FORMATS.items():
             self.format.addItem(dataset_format.title, name)
         self.export_button = button("Export...", "Write all accepted annotations of this project", self.ask_and_export)
@@ -73,6 +75,7 @@ class StudentSection(DeskSection):
         self.students = QComboBox()
         self.students.setToolTip("The student that proposes in this project")
         self.students.setMinimumContentsLength(10)
+        self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.connections.add(self.students.activated, self._on_chosen)
         self.retrain_button = button(
             "Retrain", "Train a new student from this project's accepted annotations, beside this window", self._retrain

@@ -187,9 +187,7 @@ class CorrectSection(DeskSection):
         self.size_label = QLabel()
         self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
         self.connections.add(self.size.valueChanged, self._on_size)
-        self.undo = button(
-            "Undo", "Take back your last change of this structure on this frame", self._undo, key="Ctrl+Z"
-        )
+        self.undo = button("Undo", "Take back your last change of this structure on this frame (Ctrl+Z)", self._undo)
         self.redo = button("Redo", "Bring it back (Ctrl+Shift+Z)", self._redo)
         self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
         self.add_row(self.undo, self.redo, self.proposal)

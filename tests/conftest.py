@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures: a place of their own for settings and caches, a small phantom clip, sessions and windows."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from napari_vfss.panel import AnnotationPanel
+    from napari_vfss.session import Session
+
+# Before napari is imported: tests neither read nor write the settings of whoever runs them.
+_SETTINGS = tempfile.TemporaryDirectory(prefix="napari_vfss_test_")
+os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
+
+FRAMES, SIZE = 24, 160
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip windows where there is no display; bring torch in before the first window."""
+    windows = [item for item in items if "qapp" in getattr(item, "fixturenames", ())]
+    display = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not display:
+        for item in windows:
+            item.add_marker(pytest.mark.skip(reason="no display: run under xvfb-run"))
+    elif windows and len(windows) < len(items):
+        # Importing torch after a software OpenGL context exists kills the process; other tests may import it late.
+        pytest.importorskip("torch")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Caches and data of the user go to a folder of the test run."""
+    base = tmp_path_factory.getbasetemp()
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(base / name.lower()))
+
+
+@pytest.fixture(scope="session")
+def phantom_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A phantom swallow as MP4, 24 frames of 160x160."""
+    from vfss.phantom import Phantom
+    from vfss.phantom.write import write_video
+
+    path = tmp_path_factory.mktemp("phantom") / "swallow.mp4"
+    write_video(Phantom(3, n_frames=FRAMES, height=SIZE, width=SIZE, variant="normal"), path)
+    return path
+
+
+@pytest.fixture
+def clip_file(phantom_file: Path, tmp_path: Path) -> Path:
+    """A copy of the phantom swallow in a folder of its own."""
+    path = tmp_path / "clips" / "swallow.mp4"
+    path.parent.mkdir()
+    path.write_bytes(phantom_file.read_bytes())
+    return path
+
+
+@pytest.fixture
+def make_session(clip_file: Path) -> Iterator[Callable[..., Session]]:
+    """Sessions on the clip, all in one project; they are closed at the end."""
+    from napari_vfss.opening import open_session
+
+    made: list[Session] = []
+
+    def make(author: str = "Ada") -> Session:
+        made.append(open_session(clip_file, author))
+        return made[-1]
+
+    yield make
+    for session in made:
+        session.close()
+
+
+@pytest.fixture
+def session(make_session: Callable[..., Session]) -> Session:
+    """One annotator's session on the clip."""
+    return make_session()
+
+
+@pytest.fixture
+def make_window(qapp: Any) -> Iterator[Callable[[], AnnotationPanel]]:
+    """Real napari windows with the panel docked; whatever they leave behind is closed at the end."""
+    from napari_vfss.app import open_window
+
+    made: list[tuple[Any, AnnotationPanel]] = []
+
+    def make() -> AnnotationPanel:
+        viewer, panel = open_window()
+        panel.window().resize(1200, 800)
+        made.append((viewer, panel))
+        qapp.processEvents()
+        return panel
+
+    yield make
+    for viewer, panel in made:
+        panel.close_desk()
+        viewer.close()
+    qapp.processEvents()
+
+
+@pytest.fixture
+def window(make_window: Callable[[], AnnotationPanel], clip_file: Path) -> AnnotationPanel:
+    """A window with the phantom swallow open."""
+    panel = make_window()
+    if not panel.desk.open(clip_file):
+        pytest.fail(panel.message.text())
+    return panel
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real recordings, which are no part of the repository."""
+    folder = Path(os.environ.get("VFSS_SHARED", Path(__file__).resolve().parents[1].parent / "shared"))
+    if not (folder / "data" / "clips").is_dir():
+        pytest.skip(f"no real recordings in {folder} (set VFSS_SHARED)")
+    return folder

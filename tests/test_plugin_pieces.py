@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parts of the plugin that need no window."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from psygnal import Signal
+
+from napari_vfss import app, opening
+from napari_vfss.connections import Connections
+from napari_vfss.frames import ClipFrames
+from napari_vfss.overlay import Overlay, bounding_box, palette
+from napari_vfss.timeline import COLOURS, frame_colours
+from napari_vfss.workers import outward
+from vfss.clips import ArrayClip
+from vfss.errors import ClipError, ProjectError, SchemaError
+from vfss.masks import MaskState
+from vfss.project import Project
+from vfss.schema import Schema
+
+SCHEMA = Schema.load("vfss12")
+N = len(SCHEMA)
+PLANES = hnp.arrays(np.bool_, (N, 17, 23), elements=st.booleans())
+
+
+def painted(planes, without=()):
+    out = np.full(planes.shape[1:], 99, np.uint8)
+    Overlay(SCHEMA, *planes.shape[1:]).paint(planes, out, without=without)
+    return out
+
+
+@settings(max_examples=25, deadline=None)
+@given(planes=PLANES, without=st.sets(st.integers(0, N - 1)))
+def test_every_painted_pixel_belongs_to_a_structure_that_is_there(planes, without):
+    out = painted(planes, without)
+    shown = [i for i in range(N) if i not in without]
+    assert np.array_equal(out > 0, planes[shown].any(axis=0))
+    structure = (out.astype(int) - 1) % N
+    ys, xs = np.nonzero(out)
+    assert planes[structure[ys, xs], ys, xs].all()
+    assert not np.isin(structure[ys, xs], list(without)).any()
+
+
+def test_overlap_without_nesting_shows_both_and_nesting_shows_the_inner():
+    planes = np.zeros((N, 40, 40), np.bool_)
+    bolus, pharynx, airway = (SCHEMA[key].index for key in ("bolus", "pharynx", "airway"))
+    planes[bolus, 10:30, 10:30] = True
+    planes[airway, 5:35, 5:35] = True
+    inside = painted(planes)[12:28, 12:28]
+    assert set(np.unique(inside)) == {1 + bolus, 1 + airway}
+    planes[airway] = False
+    planes[pharynx, 5:35, 5:35] = True
+    assert set(np.unique(painted(planes)[12:28, 12:28])) == {1 + bolus}
+
+
+def test_palette_is_clear_outside_and_holds_every_colour():
+    colours = palette(SCHEMA)
+    assert colours[0, 3] == 0
+    for structure in SCHEMA.structures:
+        assert np.allclose(colours[1 + structure.index, :3] * 255, structure.rgb)
+    many = {
+        "id": "many",
+        "version": "1",
+        "structures": [{"key": f"s{i}", "name": "x", "colour": "#FFFFFF"} for i in range(128)],
+    }
+    with pytest.raises(SchemaError, match="128"):
+        palette(Schema.from_dict(many))
+
+
+@given(mask=hnp.arrays(np.bool_, (9, 11)))
+def test_bounding_box_holds_all_and_nothing_more(mask):
+    box = bounding_box(mask)
+    assert (box is None) == (not mask.any())
+    if box is not None:
+        inside = mask[box]
+        assert inside.sum() == mask.sum()
+        assert all(edge.any() for edge in (inside[0], inside[-1], inside[:, 0], inside[:, -1]))
+
+
+FRAMES = np.random.default_rng(0).integers(0, 255, (7, 12, 9), np.uint8)
+KEYS = hnp.basic_indices(FRAMES.shape, allow_newaxis=False, allow_ellipsis=True)
+
+
+@settings(deadline=None)
+@given(key=KEYS)
+def test_a_clip_indexes_like_an_array(key):
+    assert np.array_equal(ClipFrames(ArrayClip(FRAMES))[key], FRAMES[key])
+
+
+def test_a_frame_that_cannot_be_read_is_black_and_says_why():
+    class Broken(ArrayClip):
+        def __getitem__(self, t):
+            raise ClipError("cannot be decoded", frame=t)
+
+    frames, said = ClipFrames(Broken(FRAMES)), []
+    frames.problem.connect(said.append)
+    assert not frames[2].any()
+    assert "frame 2" in str(said[0])
+
+
+class Bell:
+    rung = Signal(int)
+
+
+def test_connections_are_undone_and_outlive_their_sender():
+    heard, bell, made = [], Bell(), Connections()
+    made.add(bell.rung, heard.append)
+    other = Bell()
+    made.add(other.rung, heard.append)
+    made.forget(other.rung)
+    other.rung.emit(5)
+    bell.rung.emit(1)
+    made.undo()
+    bell.rung.emit(2)
+    assert heard == [1]
+    assert len(made) == 0
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
+def test_outward_goes_by_distance_and_leaves_nothing_out(current, a, b):
+    first, last = min(a, b), max(a, b)
+    order = outward(current, first, last)
+    assert sorted(order) == list(range(first, last + 1))
+    distances = [abs(t - current) for t in order]
+    assert distances == sorted(distances)
+
+
+def test_timeline_shows_the_least_finished_word():
+    states = np.zeros((5, 3), np.uint8)
+    states[1] = MaskState.PROPOSED
+    states[2] = (MaskState.ACCEPTED, MaskState.UNSEEN, MaskState.UNSEEN)
+    states[3] = (MaskState.ACCEPTED, MaskState.EDITED, MaskState.EMPTY)
+    states[4] = (MaskState.ACCEPTED, MaskState.EMPTY, MaskState.NOT_VISIBLE)
+    names = ("nothing", "proposed", "some accepted", "edited", "finished")
+    assert [tuple(int(c) for c in row) for row in frame_colours(states)] == [COLOURS[name] for name in names]
+
+
+def test_clips_of_one_folder_share_a_project_beside_them(clip_file):
+    assert opening.project_folder_for(clip_file) == clip_file.parent / "vfss_project"
+
+
+def test_a_read_only_folder_stays_as_it_is(clip_file, monkeypatch, tmp_path):
+    before = sorted(path.name for path in clip_file.parent.iterdir())
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    folder = opening.project_folder_for(clip_file)
+    assert clip_file.parent not in folder.parents
+    monkeypatch.undo()
+    monkeypatch.setattr(opening, "project_folder_for", lambda path: tmp_path / "elsewhere")
+    opening.open_session(clip_file, "Ada").close()
+    assert sorted(path.name for path in clip_file.parent.iterdir()) == before
+
+
+def test_an_empty_project_says_what_to_do(tmp_path):
+    Project.create(tmp_path / "empty").close()
+    with pytest.raises(ProjectError, match="Open a recording"):
+        opening.open_session(tmp_path / "empty", "Ada")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["/nowhere/clip.mp4"], "not found"), ([__file__], "no recording and no project")],
+)
+def test_wrong_arguments_give_a_line_and_no_traceback(arguments, said, capsys):
+    assert app.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    assert error.count("\n") == 1
+
+
+def test_a_tour_does_not_clear_a_folder_that_is_not_its_own(tmp_path, capsys):
+    (tmp_path / "dataset").mkdir()
+    keep = tmp_path / "dataset" / "mine.txt"
+    keep.write_text("mine")
+    assert app.main(["--tour", str(tmp_path)]) == 2
+    assert keep.is_file()
+    assert "not made by a tour" in capsys.readouterr().err
+
+
+def test_nothing_of_the_plugin_brings_torch_into_the_process():
+    import subprocess
+    import sys
+
+    code = (
+        "import napari_vfss.panel, napari_vfss.tour, napari_vfss.reader, napari_vfss.writer, sys; "
+        "sys.exit('torch' in sys.modules)"
+    )
+    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
+    assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=Path.cwd(), check=False).returncode == 0

@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from napari_vfss.opening import open_session
+from vfss.errors import SchemaError
+from vfss.masks import Masks, MaskState
+from vfss.student import Proposal
+
+
+def disc(session, y, x, radius=12):
+    rows, columns = np.ogrid[: session.clip.height, : session.clip.width]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def propose(session, frame, *, mask=None, confidence=0.9):
+    planes = np.zeros((len(session.schema), session.clip.height, session.clip.width), np.bool_)
+    planes[:, 40:60, 40:70] = True
+    if mask is not None:
+        planes[0] = mask
+    state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
+    words = np.full(len(planes), confidence, np.float32)
+    proposal = Proposal(Masks(planes, state), words, "student-a", session.clip.id, frame)
+    return session.project.write_proposals(session.clip.id, [proposal])
+
+
+def stored(session, frame=None):
+    return session.project.masks(session.clip.id, session.frame if frame is None else frame)
+
+
+def test_a_stroke_is_in_the_project_at_once(session):
+    session.go_to(7)
+    mask = disc(session, 50, 60)
+    assert session.stroke(mask)
+    masks = stored(session)
+    assert np.array_equal(masks.planes[0], mask)
+    assert masks.state[0] == MaskState.EDITED
+    revision = session.project.newest(session.clip.id, 7)["bolus"]
+    assert (revision.author, revision.origin) == ("Ada", "hand")
+
+
+def test_the_same_plane_again_writes_nothing(session):
+    session.stroke(disc(session, 50, 60))
+    before = session.project.last_revision()
+    assert not session.stroke(disc(session, 50, 60))
+    assert session.project.last_revision() == before
+
+
+def test_undo_and_redo_are_revisions_too(session):
+    first, second = disc(session, 50, 60), disc(session, 50, 60, 20)
+    session.stroke(first)
+    session.stroke(second)
+    assert session.undo()
+    assert np.array_equal(stored(session).planes[0], first)
+    assert session.undo()
+    assert not stored(session).planes[0].any()
+    assert stored(session).state[0] == MaskState.UNSEEN
+    assert not session.undo()
+    assert session.redo()
+    assert session.redo()
+    assert np.array_equal(stored(session).planes[0], second)
+    origins = [r.origin for r in session.project.history(session.clip.id, 0, "bolus")]
+    assert origins == ["hand", "hand", "undo", "undo", "redo", "redo"]
+
+
+def test_undo_on_one_frame_never_touches_another(session):
+    session.go_to(10)
+    session.stroke(disc(session, 30, 30))
+    session.go_to(20)
+    assert not session.can_undo
+    assert not session.undo()
+    assert stored(session, 10).planes[0].any()
+    session.stroke(disc(session, 90, 90))
+    session.undo()
+    assert stored(session, 10).planes[0].any()
+    assert not stored(session, 20).planes[0].any()
+
+
+def test_undo_belongs_to_one_structure(session):
+    session.stroke(disc(session, 30, 30))
+    session.choose("mandible")
+    assert not session.can_undo
+    session.stroke(disc(session, 80, 80))
+    session.undo()
+    assert stored(session).planes[session.schema["bolus"].index].any()
+    assert not stored(session).planes[session.schema["mandible"].index].any()
+
+
+def test_accepting_a_frame_leaves_unseen_structures_unseen(session):
+    session.stroke(disc(session, 50, 60))
+    assert session.accept_frame()
+    state = stored(session).state
+    assert state[0] == MaskState.ACCEPTED
+    assert (state[1:] == MaskState.UNSEEN).all()
+    assert session.project.annotated_frames(session.clip.id) == [0]
+
+
+def test_accepting_a_proposed_plane_without_pixels_says_empty(session):
+    propose(session, 0, mask=np.zeros((session.clip.height, session.clip.width), np.bool_))
+    session.reload([0])
+    session.accept_frame()
+    state = stored(session).state
+    assert state[0] == MaskState.EMPTY
+    assert (state[1:] == MaskState.ACCEPTED).all()
+
+
+def test_accepting_what_is_not_there_explains_itself(session):
+    said = []
+    session.problem.connect(said.append)
+    assert not session.accept_structure()
+    assert not session.accept_frame()
+    assert len(said) == 2
+    assert "Bolus" in said[0]
+
+
+@pytest.mark.parametrize("state", [MaskState.EMPTY, MaskState.NOT_VISIBLE])
+def test_empty_and_not_visible_are_words_of_a_person_and_can_be_taken_back(session, state):
+    propose(session, 0)
+    session.reload([0])
+    before = stored(session).planes[0].copy()
+    session.mark(state)
+    assert stored(session).state[0] == state
+    assert not stored(session).planes[0].any()
+    assert propose(session, 0) == len(session.schema) - 1
+    session.undo()
+    assert stored(session).state[0] == MaskState.PROPOSED
+    assert np.array_equal(stored(session).planes[0], before)
+
+
+def test_a_machine_never_writes_over_a_person(session):
+    mask = disc(session, 50, 60)
+    session.stroke(mask)
+    propose(session, 0)
+    session.reload([0])
+    assert np.array_equal(session.work.planes[0], mask)
+    assert session.work.state[0] == MaskState.EDITED
+    assert session.work.state[1] == MaskState.PROPOSED
+
+
+def test_a_stroke_goes_over_a_proposal_that_came_while_the_pen_was_down(session):
+    session.work_at(0)
+    propose(session, 0)
+    assert session.stroke(disc(session, 20, 20))
+    assert stored(session).state[0] == MaskState.EDITED
+
+
+def test_back_to_the_proposal(session):
+    propose(session, 0)
+    session.reload([0])
+    proposed = session.work.planes[0].copy()
+    session.stroke(disc(session, 20, 20))
+    assert session.restore_proposal()
+    assert np.array_equal(stored(session).planes[0], proposed)
+    assert stored(session).state[0] == MaskState.PROPOSED
+    session.undo()
+    assert np.array_equal(stored(session).planes[0], disc(session, 20, 20))
+
+
+def test_two_annotators_on_one_frame_lose_nothing(make_session):
+    ada, bob = make_session("Ada"), make_session("Bob")
+    ada.work_at(0), bob.work_at(0)
+    said = []
+    bob.problem.connect(said.append)
+    theirs, mine = disc(ada, 40, 40), disc(bob, 90, 90)
+    assert ada.stroke(theirs)
+    assert not bob.stroke(mine)
+    assert "Ada" in said[0]
+    assert np.array_equal(bob.work.planes[0], theirs)
+    assert bob.redo()
+    assert np.array_equal(stored(ada).planes[0], mine)
+    assert bob.undo()
+    assert np.array_equal(stored(ada).planes[0], theirs)
+
+
+def test_the_work_of_others_shows_up(make_session):
+    ada, bob = make_session("Ada"), make_session("Bob")
+    seen = []
+    bob.masks_changed.connect(seen.append)
+    bob.work_at(0)
+    assert bob.poll() == 0
+    ada.stroke(disc(ada, 40, 40))
+    ada.go_to(5)
+    ada.stroke(disc(ada, 40, 40))
+    assert bob.poll() == 2
+    assert bob.work.planes[0].any()
+    assert bob.states[5, 0] == MaskState.EDITED
+    assert seen == [0]
+    assert ada.poll() == 0
+
+
+def test_view_and_masks_come_back(clip_file, make_session):
+    session = make_session()
+    session.go_to(13)
+    session.choose("c4")
+    session.stroke(disc(session, 70, 70))
+    session.remember_view(center=[10.0, 20.0], zoom=3.5)
+    masks = stored(session)
+    again = make_session()
+    assert (again.frame, again.structure) == (13, "c4")
+    assert again.recall_view()["zoom"] == 3.5
+    assert np.array_equal(again.work.planes, masks.planes)
+    by_project = open_session(session.project.folder, "Ada")
+    assert by_project.clip.id == session.clip.id
+    assert by_project.frame == 13
+    by_project.close()
+    other_person = make_session("Bob")
+    assert other_person.frame == 0
+
+
+def test_a_view_of_another_world_is_ignored(session):
+    session.project.remember("Ada", f"view/{session.clip.id}", {"frame": 10_000, "structure": "hyoid"})
+    session.recall_view()
+    assert session.frame == session.clip.n_frames - 1
+    assert session.structure == "bolus"
+    with pytest.raises(SchemaError):
+        session.choose("hyoid")
+
+
+def test_flags_are_kept_in_the_project(session, make_session):
+    changed = []
+    session.flags_changed.connect(lambda: changed.append(True))
+    session.set_flags(facing="left", inverted=True, patient="case 7")
+    again = make_session()
+    assert (again.clip.facing, again.clip.inverted, again.record.patient) == ("left", True, "case 7")
+    assert changed == [True]
+
+
+def test_few_frames_stay_in_memory(session):
+    for frame in range(session.clip.n_frames):
+        session.work_at(frame)
+    assert len(session._memory._kept) <= 6
+
+
+@dataclasses.dataclass
+class Model:
+    """What undo and redo should do, said in the plainest way."""
+
+    past: list
+    future: list
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["stroke", "undo", "redo"]), st.integers(0, 2), st.sampled_from(["bolus", "c1"])),
+    max_size=14,
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS)
+def test_any_walk_of_strokes_and_undos_equals_the_plain_model(phantom_file, tmp_path_factory, steps):
+    session = open_session(phantom_file, "Ada", project_folder=tmp_path_factory.mktemp("walk"))
+    blank = np.zeros((session.clip.height, session.clip.width), np.bool_)
+    models = {(t, key): Model([blank], []) for t in range(3) for key in ("bolus", "c1")}
+    for number, (step, frame, key) in enumerate(steps):
+        session.go_to(frame)
+        session.choose(key)
+        model = models[frame, key]
+        if step == "stroke":
+            mask = disc(session, 20 + 7 * number, 30, 4)
+            session.stroke(mask)
+            model.past.append(mask)
+            model.future.clear()
+        elif step == "undo":
+            assert session.undo() == (len(model.past) > 1)
+            if len(model.past) > 1:
+                model.future.append(model.past.pop())
+        else:
+            assert session.redo() == bool(model.future)
+            if model.future:
+                model.past.append(model.future.pop())
+        for (t, name), expected in models.items():
+            plane = session.project.masks(session.clip.id, t).planes[session.schema[name].index]
+            assert np.array_equal(plane, expected.past[-1])
+    session.close()
