@@ -317,6 +317,15 @@ def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
         Loop(task(tmp_path, recipe=replace(RECIPE, steps=9)), Events(io.StringIO()), Cancel())
 
 
+def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> None:
+    Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
+    longer = replace(RECIPE, steps=6, batch=2)
+    loop = Loop(task(tmp_path, recipe=longer, change=True, source={"phantom": "x"}), Events(io.StringIO()), Cancel())
+    loop.run()
+    assert [(entry["from_step"], entry["recipe"]["steps"]) for entry in loop.history] == [(0, 4), (4, 6)]
+    assert loop.history[1]["source"] == {"phantom": "x"}
+
+
 def test_time_ends_a_schedule_early(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(float(i) for i in range(10_000))
     monkeypatch.setattr(vfss_training.loop.time, "monotonic", lambda: next(ticks))

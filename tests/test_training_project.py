@@ -73,7 +73,7 @@ def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, mo
     new = load_student(record.path, "cpu")
     assert new.id == record.id
     assert new.provenance["parent"] == record.parent
-    assert new.provenance["project"]["frames"] == 3
+    assert new.provenance["history"][0]["source"]["frames"] == 3
 
 
 def test_only_what_people_confirmed_is_learnt(annotated: Path) -> None:

@@ -37,6 +37,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     backbone_weights: Annotated[Path | None, typer.Option(help="ImageNet weights for the backbone.")] = None,
     out: Annotated[Path | None, typer.Option(help="Student file to write (with --phantom).")] = None,
     run: Annotated[Path | None, typer.Option(help="Folder for the run's state; the same again goes on.")] = None,
+    change_recipe: Annotated[bool, typer.Option(help="Let that run go on under another recipe.")] = False,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End the schedule after this time at the latest.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of the recipe's.")] = None,
@@ -61,7 +62,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
             chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
             place = cache if cache is not None else fitting.default_cache()
             command = shlex.join(["vfss-train", *sys.argv[1:]])
-            circumstances = fitting.Run(told, cancel, command, place, run, minutes, workers, threads)
+            circumstances = fitting.Run(told, cancel, command, place, run, minutes, change_recipe, workers, threads)
             if project is None and out is not None:
                 fitting.fit_phantom(chosen, out, circumstances, backbone=backbone_weights, student=student)
             elif project is not None:

@@ -52,6 +52,7 @@ class Run:
         cache: Folder for rendered phantom frames.
         folder: Folder for the state, to be taken up again; None: none.
         minutes: Time limit of the schedule; None: by steps alone.
+        change: The folder's run may go on under another recipe.
         workers: Processes that make batches.
         threads: Threads of torch; 0: as many as there are processors.
     """
@@ -62,6 +63,7 @@ class Run:
     cache: Path
     folder: Path | None = None
     minutes: float | None = None
+    change: bool = False
     workers: int = 1
     threads: int = 0
 
@@ -91,9 +93,10 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
     )
     drawn = _phantoms(recipe, schema, config, run.cache)
     validation = _validation(recipe, schema, config, run.cache)
-    trained = _train(Task(network, config, schema, recipe, (drawn,), validation), run)
+    source = {"phantom": drawn.source, "frames": len(drawn)}
+    trained, history = _train(Task(network, config, schema, recipe, (drawn,), validation, source), run)
     provenance = _provenance(recipe, run, parent) | {
-        "phantom": {"source": drawn.source, "frames": len(drawn)},
+        "history": history,
         "backbone_weights": None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)},
     }
     checkpoint = pack(trained, config, schema, provenance=provenance, frames=_inputs(validation, config))
@@ -128,11 +131,10 @@ def fit_project(folder: Path, recipe: Recipe, run: Run, *, student: str | None, 
         learnt, held_out = _project_sources(project, config, run)
         replayed = _phantoms(recipe, project.schema, config, run.cache)
         sources: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
-        trained = _train(Task(network, config, project.schema, recipe, sources, held_out), run)
-        provenance = _provenance(recipe, run, parent) | {
-            "project": {"id": project.id, "frames": len(learnt), "last_revision": project.last_revision()},
-            "phantom": {"source": replayed.source, "frames": len(replayed)},
-        }
+        source = {"project": project.id, "frames": len(learnt), "last_revision": project.last_revision()}
+        source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
+        trained, history = _train(Task(network, config, project.schema, recipe, sources, held_out, source), run)
+        provenance = _provenance(recipe, run, parent) | {"history": history}
         compared = held_out if len(held_out) else learnt
         frames = _inputs(compared, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
@@ -172,11 +174,13 @@ def _held_out_scores(project: Project, checkpoint: Checkpoint, run: Run) -> dict
     return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(HELD_OUT)}
 
 
-def _train(task: Task, run: Run) -> StudentNetwork:
+def _train(task: Task, run: Run) -> tuple[StudentNetwork, list[dict[str, Any]]]:
+    """The trained network and the history of its run."""
     torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
     torch.manual_seed(task.recipe.seed)
-    whole = replace(task, run=run.folder, minutes=run.minutes, workers=run.workers)
-    return Loop(whole, run.events, run.cancel).run()
+    whole = replace(task, run=run.folder, change=run.change, minutes=run.minutes, workers=run.workers)
+    loop = Loop(whole, run.events, run.cancel)
+    return loop.run(), loop.history
 
 
 def _phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> PhantomSamples:

@@ -7,8 +7,8 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ class Task:
         recipe: How.
         sources: What is learnt, and optionally what is replayed.
         validation: What to validate on; may be empty.
+        source: Where the samples come from, for the run's history.
         run: Folder for the state of the run; None: it cannot be taken up again.
+        change: A run in that folder may go on under another recipe, which its history then says.
         minutes: Time after which the schedule ends early; None: all steps are done.
         workers: Processes that make batches.
         validate_s: Seconds between validations, and between saved states.
@@ -56,14 +58,20 @@ class Task:
     recipe: Recipe
     sources: tuple[Samples, ...]
     validation: Samples
+    source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None
+    change: bool = False
     minutes: float | None = None
     workers: int = 1
     validate_s: float = 240.0
 
 
 class Loop:
-    """One training run."""
+    """One training run.
+
+    Attributes:
+        history: Under which recipe and from which source it went on from which step.
+    """
 
     def __init__(self, task: Task, events: Events, cancel: Cancel) -> None:
         """Set up device, precision, optimiser and average.
@@ -84,7 +92,9 @@ class Loop:
         self._average = AveragedModel(network, avg_fn=_averaging(recipe.average), use_buffers=True)
         self._loss = MaskLoss()
         self._step, self._seconds = 0, 0.0
+        self.history: list[dict[str, Any]] = []
         self._resume()
+        self._remember()
 
     def run(self) -> StudentNetwork:
         """Train to the end of the schedule; returns the network with the averaged weights, in evaluation mode.
@@ -178,7 +188,7 @@ class Loop:
             return
         buffer = io.BytesIO()
         state: dict[str, Any] = {
-            "recipe": json.dumps(self._task.recipe.to_dict(), sort_keys=True),
+            "history": json.dumps(self.history),
             "step": self._step,
             "seconds": self._seconds,
             "network": self._task.network.state_dict(),
@@ -193,13 +203,29 @@ class Loop:
         if path is None or not path.is_file():
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if state["recipe"] != json.dumps(self._task.recipe.to_dict(), sort_keys=True):
-            raise TrainingError("the folder holds a run of another recipe", path=path, remedy="Choose another --run.")
+        self.history = json.loads(state["history"])
+        if not self._task.change and self.history[-1]["recipe"] != self._plain_recipe():
+            raise TrainingError(
+                "the folder holds a run of another recipe",
+                path=path,
+                remedy="Choose another --run, or --change-recipe.",
+            )
         self._task.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._step, self._seconds = int(state["step"]), float(state["seconds"])
         self._events.tell("resume", step=self._step)
+
+    def _remember(self) -> None:
+        """Note what this process goes on with, where that is new."""
+        now = {"recipe": self._plain_recipe(), "source": dict(self._task.source)}
+        if not self.history or {name: self.history[-1][name] for name in now} != now:
+            self.history.append({"from_step": self._step, **now})
+
+    def _plain_recipe(self) -> dict[str, Any]:
+        """The recipe as it looks after a turn through JSON, where tuples become lists."""
+        plain: dict[str, Any] = json.loads(json.dumps(self._task.recipe.to_dict()))
+        return plain
 
 
 def schedule(progress: float, warm_up: float) -> float:
