@@ -14,6 +14,9 @@ Points = npt.NDArray[np.float64]  # (N, 2), x then y: millimetres in the patient
 Floats = npt.NDArray[np.float32]
 Window = tuple[slice, slice]
 
+# Pillow fills every sub-pixel that an outline touches, about half a sub-pixel too much along the border.
+_HALF = 156
+
 
 @lru_cache(maxsize=16)
 def _basis(per: int) -> npt.NDArray[np.float64]:
@@ -132,8 +135,7 @@ def coverage(
         return None
     image = Image.new("L", ((x1 - x0) * fine, (y1 - y0) * fine))
     draw = ImageDraw.Draw(image)
-    # Pillow takes integer coordinates as pixel centres, ours are pixel edges.
-    flat = ((outline - (x0, y0)) * fine - 0.5).ravel().tolist()
+    flat = ((outline - (x0, y0)) * fine).ravel().tolist()
     if inside:
         draw.polygon(flat, fill=inside)
     if rim > 0:
@@ -150,5 +152,5 @@ def plane(outlines: list[Points], height: int, width: int) -> npt.NDArray[np.boo
         found = coverage(outline, height, width)
         if found is not None:
             window, share = found
-            out[window] |= share >= 128
+            out[window] |= share >= _HALF
     return out

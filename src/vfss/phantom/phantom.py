@@ -22,7 +22,7 @@ from vfss.phantom.xray import Screen
 from vfss.schema import Schema
 
 _HIDDEN_BY_SHOULDER = 0.62  # share of a vertebra under dense shoulder from which nobody would paint it
-_DENSE = 1.15  # nepers of shoulder that drown a vertebra
+_DENSE = 1.05  # nepers of shoulder that drown a vertebra
 _HIDDEN_BY_BOLUS = 0.55  # share of the epiglottis behind contrast from which it is lost
 _UNDER_SHOULDER = frozenset(("c4", "c5", "c6", "c7"))
 _TOO_LITTLE = 0.12  # share of an outline left inside the field below which it is not recognised

@@ -99,7 +99,7 @@ class Population:
     lordosis: tuple[float, float] = (2.2, 1.8)
     head_pitch: tuple[float, float] = (-3.0, 7.0)
     size: float = 0.06
-    shoulder: tuple[float, float] = (7.2, 0.8)
+    shoulder: tuple[float, float] = (7.0, 0.9)
     bone: tuple[float, float] = (0.7, 1.35)
     soft: tuple[float, float] = (1.7, 2.6)
 

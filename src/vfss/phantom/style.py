@@ -36,7 +36,7 @@ class Style:
     """
 
     population: Population = field(default_factory=Population)
-    field_mm: Span = (150.0, 265.0)
+    field_mm: Span = (138.0, 275.0)
     degrees: float = 6.0
     barium: Span = (0.9, 2.6)
     air: Span = (0.35, 0.8)

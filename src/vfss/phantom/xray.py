@@ -121,7 +121,7 @@ class Screen:
         draw = ImageDraw.Draw(image)
         for outline, share in parts:
             if len(outline) >= 3:
-                draw.polygon((self.pixels(outline) * fine - 0.5).ravel().tolist(), fill=round(255 * share))
+                draw.polygon((self.pixels(outline) * fine).ravel().tolist(), fill=round(255 * share))
         return np.asarray(image.reduce(fine), np.float32) * np.float32(1 / 255)
 
     def _expose(self, signal: Floats, rng: np.random.Generator) -> Floats:
