@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does correcting 20 frames and retraining help on film the student has never seen the like of?
 
-Phantom clips of the style "harsh", which the shipped student was not trained on, become a project without any annotation.
-A simulated person corrects 20 frames of five patients (accepts the truth there); `vfss-train fit PROJECT` runs as a process
-of its own, as the Retrain button starts it; then the default and the retrained student are examined on other patients of that
-style, and on patients of the standard style to show what is forgotten. Writes benchmarks/results/adapt_style.json and .png.
+Phantom clips of the style "harsh", which the shipped student was not trained on, become a project without annotations.
+A simulated person corrects 20 frames of five patients (accepts the truth there); `vfss-train fit PROJECT` runs as a
+process of its own, as the Retrain button starts it; then the default and the retrained student are examined on other
+patients of that style, and on patients of the standard style to show what is forgotten.
+Writes benchmarks/results/adapt_style.json and .png; needs matplotlib for the latter.
 Run: python benchmarks/adapt_style.py
 """
 
@@ -36,8 +37,8 @@ def correct_frames(truth: Project, folder: Path) -> int:
     corrected = 0
     with Project.create(folder) as project:
         for record in truth.clips():
-            project.add_clip(record.path, patient=record.patient)
             project.assign_split(record.patient, "train")
+            project.add_clip(record.path, patient=record.patient)
             for place in range(CORRECTED_PER_CLIP):
                 t = round((place + 0.5) * record.n_frames / CORRECTED_PER_CLIP)
                 edits = [

@@ -3,14 +3,16 @@
 # ruff: noqa: PLC0415
 """How long the default student takes for a frame, beside the encoder of SAM ViT-B on the same processor.
 
-Each is measured in a process of its own, one after the other: whole `propose` (preparing, network, masks of all structures
-at the frame's own size) on phantom frames of 512 x 512 and 1024 x 1024, frame by frame; and the encoder alone of SAM ViT-B
-with random weights at its 1024 x 1024. Writes benchmarks/results/propose.json. Run: python benchmarks/propose.py
+Each is measured in a process of its own, one after the other: whole `propose` (preparing, network, masks of all
+structures at the frame's own size) on phantom frames of 512 x 512 and 1024 x 1024, frame by frame; and the encoder
+alone of SAM ViT-B with random weights at its 1024 x 1024. Writes benchmarks/results/propose.json.
+Run: python benchmarks/propose.py
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
@@ -67,10 +69,8 @@ def measure_student(name: str, device: str, precision: str | None, repeats: int)
     found: dict[str, Any] = {"student": student.id, "device": student.device, "load_s": round(loaded_s, 2)}
     for size in SIZES:
         frames = phantom_frames(size, 4)
-        turn = iter(range(10**9))
-        found[f"{size}x{size}"] = summary(
-            timed(lambda f=frames, t=turn: student.propose(f[next(t) % 4][None]), repeats)
-        )
+        turn = itertools.cycle(frames[:, None])
+        found[f"{size}x{size}"] = summary(timed(lambda turn=turn: student.propose(next(turn)), repeats))
     return found
 
 
