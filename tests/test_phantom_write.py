@@ -135,6 +135,9 @@ def test_a_project_is_never_written_over(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     with pytest.raises(VfssError, match="even"):
         write_phantom(tmp_path, clips=1, frames=1, seed=0, size=65)
+    with pytest.raises(VfssError, match="style"):
+        write_phantom(tmp_path, clips=1, frames=1, seed=0, size=64, style="gentle")
+    assert list(tmp_path.iterdir()) == []
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(VfssError, match="folder"):
         write_phantom(tmp_path / "file", clips=1, frames=1, seed=0, size=64)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -106,18 +107,8 @@ class Population:
 
 def sample_person(rng: np.random.Generator, population: Population) -> Person:
     """A person from the population."""
-    size = population.size
-
-    def factor(spread: float = 1.0) -> float:
-        return float(np.clip(rng.normal(1.0, size * spread), 1 - 3.5 * size * spread, 1 + 3.5 * size * spread))
-
-    def between(low: float, high: float) -> float:
-        return float(rng.uniform(low, high))
-
-    flexion = float(np.clip(rng.normal(*population.flexion), -12, 45))
-    lordosis = float(rng.normal(*population.lordosis))
-    tilts = tuple(flexion + lordosis * (min(i, 8) - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
-    head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
+    factor, between = partial(_factor, rng, population.size), partial(_between, rng)
+    tilts, head = _posture(rng, population)
     return Person(
         seed=int(rng.integers(2**31)),
         neck=factor(),
@@ -151,3 +142,21 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
         calcified=between(0, 1),
         soft=between(*population.soft),
     )
+
+
+def _factor(rng: np.random.Generator, size: float, spread: float = 1.0) -> float:
+    """A factor around 1, no more than 3.5 standard deviations away."""
+    return float(np.clip(rng.normal(1.0, size * spread), 1 - 3.5 * size * spread, 1 + 3.5 * size * spread))
+
+
+def _between(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(rng.uniform(low, high))
+
+
+def _posture(rng: np.random.Generator, population: Population) -> tuple[tuple[float, ...], float]:
+    """Direction of the spine below each vertebra and turn of the head, degrees."""
+    flexion = float(np.clip(rng.normal(*population.flexion), -12, 45))
+    lordosis = float(rng.normal(*population.lordosis))
+    tilts = tuple(flexion + lordosis * (min(i, 8) - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
+    head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
+    return tilts, head

@@ -48,7 +48,6 @@ def _patient_and_study(dataset: Dataset, phantom: Phantom) -> None:
     dataset.Modality = "RF"
     dataset.SeriesNumber = 1
     dataset.InstanceNumber = 1
-    dataset.Laterality = ""
     dataset.Manufacturer = "napari-vfss"
     dataset.ManufacturerModelName = "vfss.phantom"
     dataset.SoftwareVersions = __version__

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Phantoms as files: H.264 video, DICOM, and a project whose accepted annotations are the truth."""
+"""Phantoms as files: H.264 video, DICOM, and a project whose accepted annotations are the truth.
+
+Masks come from the anatomy, not from the pictures: compression of the video leaves them exact.
+"""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from vfss.clips import Swallow
@@ -30,10 +34,9 @@ def write_phantom(
     both: bool = False,
     progress: Progress | None = None,
 ) -> Path:
-    """Write clips and the project that holds their truth; every clip is a patient of its own.
+    """Write clips, each a patient of its own, and the project that holds their truth; returns the project folder.
 
-    Clip i is Phantom(seed + i): OUT/clips/phantom_<seed + i>.mp4 or .dcm in turn, annotations in OUT/project by the
-    author "phantom". Masks come from the anatomy: compression of the video leaves them exact.
+    Clip i is Phantom(seed + i): OUT/clips/phantom_<seed + i>.mp4 or .dcm in turn; OUT/project holds its annotations.
 
     Args:
         out: Folder, made where it is missing.
@@ -45,28 +48,30 @@ def write_phantom(
         both: Write each clip as video and as DICOM, both of the same patient.
         progress: Told how many of all frames are done; False stops, and leaves the clips done so far.
 
-    Returns:
-        The project folder.
-
     Raises:
         VfssError: There is a project already, the folder cannot be written, or the size cannot be encoded.
     """
     if size % 2:
         raise VfssError(f"video of {size}x{size} pixels cannot be encoded", remedy="Choose an even size.")
-    first = Phantom(seed, n_frames=frames, height=size, width=size, style=style)
-    out = Path(out)
-    folder = out / "clips"
+    make = partial(Phantom, n_frames=frames, height=size, width=size, style=style)
+    make(seed)  # what cannot be made is said before anything is written
+    folder = _made(Path(out) / "clips")
+    with Project.create(Path(out) / "project") as project:
+        for i in range(clips):
+            suffixes = (".mp4", ".dcm") if both else ((".mp4", ".dcm")[i % 2],)
+            if not _write_clip(
+                project, folder, make(seed + i), suffixes, _counter(progress, i * frames, clips * frames)
+            ):
+                break
+    return Path(out) / "project"
+
+
+def _made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise VfssError(f"cannot be made ({error})", path=folder, remedy="Choose a folder you may write to.") from error
-    with Project.create(out / "project", first.schema) as project:
-        for i in range(clips):
-            phantom = first if i == 0 else Phantom(seed + i, n_frames=frames, height=size, width=size, style=style)
-            suffixes = (".mp4", ".dcm") if both else ((".mp4", ".dcm")[i % 2],)
-            if not _write_clip(project, folder, phantom, suffixes, _counter(progress, i * frames, clips * frames)):
-                break
-    return out / "project"
+    return folder
 
 
 def write_video(phantom: Phantom, path: str | Path, tick: Callable[[int], bool] | None = None) -> bool:
