@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,16 @@ def test_frames_do_not_influence_each_other(path: Path) -> None:
     together = student.propose(frames)
     for frame, proposal in zip(frames, together, strict=True):
         np.testing.assert_array_equal(student.propose(frame[None])[0].masks.planes, proposal.masks.planes)
+
+
+def test_threads_take_turns(path: Path) -> None:
+    student = load_student(path, "cpu")
+    frames = [disc_frame(64 + seed, 80, seed)[None] for seed in range(8)]
+    alone = [student.propose(frame)[0].masks.planes for frame in frames]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(student.propose, frames))
+    for planes, (proposal,) in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(proposal.masks.planes, planes)
 
 
 def test_clips_of_different_sizes_can_alternate(path: Path) -> None:

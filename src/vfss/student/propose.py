@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ class Runtime(Protocol):
 class Student:
     """The network at work: proposes masks of all structures of a schema.
 
-    Not thread-safe: give every thread a student of its own, or a lock.
+    Several threads may use one student; they take turns.
 
     Attributes:
         id: Hash of the file's content.
@@ -77,6 +78,7 @@ class Student:
         self._config = checkpoint.config
         self._runtime = runtime
         self._placement: Placement | None = None
+        self._turn = threading.Lock()
 
     def propose(self, frames: npt.NDArray[np.uint8]) -> list[Proposal]:
         """Masks and confidence of every structure on each frame.
@@ -100,7 +102,8 @@ class Student:
         for start in range(0, len(frames), self._runtime.batch):
             part = frames[start : start + self._runtime.batch]
             inputs = np.stack([prepare(frame, placement, self._config) for frame in part])
-            logits, quality = self._runtime.run(inputs)
+            with self._turn:
+                logits, quality = self._runtime.run(inputs)
             proposals += [self._proposal(*pair, placement) for pair in zip(logits, quality, strict=True)]
         return proposals
 
