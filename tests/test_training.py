@@ -15,12 +15,11 @@ from small_student import CONFIG, disc_frame, small_checkpoint
 
 import vfss_training.loop
 from vfss.errors import TrainingError
-from vfss.phantom import random_frame
 from vfss.schema import Schema
 from vfss.student import load_student
 from vfss.student.network import StudentNetwork
 from vfss_training.augment import Augmentation
-from vfss_training.data import ListedSamples, PhantomSamples, Sample
+from vfss_training.data import HIDDEN, ListedSamples, PhantomSamples, Sample, draw_phantom
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.fit import Run, fit_phantom
 from vfss_training.loop import Loop, Task, schedule
@@ -32,13 +31,13 @@ from vfss_training.views import Order, view
 RECIPE = Recipe(name="test", student=CONFIG, phantom_frames=4, validation_frames=2, steps=2, batch=2)
 
 
-def disc_sample(seed: int, size: int = 64, *, known: tuple[bool, ...] = (True,) * 12) -> Sample:
+def disc_sample(seed: int, size: int = 64, *, known: tuple[float, ...] = (1.0,) * 12) -> Sample:
     """A picture with a disc that is plane 0, and an off-centre square that is plane 1."""
     frame = disc_frame(size, size, seed)
     planes = np.zeros((12, size, size), np.bool_)
     planes[0] = frame > 120
     planes[1, size // 8 : size // 4, size // 2 : size - 6] = True
-    return Sample(frame, np.packbits(planes, axis=0), np.array(known), (0, 0, size, size))
+    return Sample(frame, np.packbits(planes, axis=0), np.array(known, np.float32), (0, 0, size, size))
 
 
 def planes_of(sample: Sample) -> np.ndarray:
@@ -62,10 +61,11 @@ def test_phantom_frames_are_rendered_once_and_come_back_the_same(
 ) -> None:
     schema = Schema.load()
     samples = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, style="standard")
-    frame, planes = random_frame(9, 64)
+    frame, planes, visible = draw_phantom(9, 64, "standard")
     np.testing.assert_array_equal(samples[2].frame, frame)
     np.testing.assert_array_equal(planes_of(samples[2]), planes)
-    monkeypatch.setattr("vfss.phantom.random_frame", lambda *a, **k: pytest.fail("rendered twice"))
+    np.testing.assert_array_equal(samples[2].known == 1.0, visible)
+    monkeypatch.setattr("vfss.phantom.Phantom", lambda *a, **k: pytest.fail("rendered twice"))
     again = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, style="standard")
     np.testing.assert_array_equal(again[2].bits, samples[2].bits)
 
@@ -74,7 +74,15 @@ def test_more_phantom_frames_keep_those_that_are_there(tmp_path: Path) -> None:
     few = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=1, size=64, style="standard")[0]
     many = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, style="standard")
     np.testing.assert_array_equal(many[0].frame, few.frame)
-    np.testing.assert_array_equal(many[2].frame, random_frame(2, 64)[0])
+    np.testing.assert_array_equal(many[2].frame, draw_phantom(2, 64, "standard")[0])
+
+
+def test_what_is_hidden_counts_little(tmp_path: Path) -> None:
+    samples = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=40, size=64, style="standard")
+    weights = np.stack([samples[i].known for i in range(len(samples))])
+    assert set(np.unique(weights)) == {np.float32(HIDDEN), np.float32(1.0)}
+    for sample in (samples[i] for i in range(len(samples))):
+        assert not planes_of(sample)[sample.known < 1].any()
 
 
 def test_a_schema_of_ones_own_gets_the_planes_it_shares(tmp_path: Path) -> None:
@@ -83,9 +91,9 @@ def test_a_schema_of_ones_own_gets_the_planes_it_shares(tmp_path: Path) -> None:
     own = Schema.from_dict({**data, "structures": [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}, c2]})
     sample = PhantomSamples(tmp_path, own, first_seed=3, n=1, size=64, style="standard")[0]
     planes = np.unpackbits(sample.bits, axis=0, count=2).astype(bool)
-    np.testing.assert_array_equal(planes[1], random_frame(3, 64)[1][Schema.load()["c2"].index])
+    np.testing.assert_array_equal(planes[1], draw_phantom(3, 64, "standard")[1][Schema.load()["c2"].index])
     assert not planes[0].any()
-    assert sample.known.tolist() == [False, True]
+    assert sample.known.tolist() == [0.0, 1.0]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -112,7 +120,7 @@ def test_a_view_holds_the_covered_share_at_any_size() -> None:
         assert frame.shape == (1, size, size)
         assert target.shape == (12, size // stride, size // stride)
         np.testing.assert_allclose(target.mean((1, 2)).numpy(), planes_of(sample).mean((1, 2)), atol=0.01)
-        assert known.all()
+        assert (known == 1).all()
 
 
 def test_every_sample_comes_once_a_round_and_batches_are_half_replay() -> None:

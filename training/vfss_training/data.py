@@ -23,6 +23,9 @@ from vfss.student.preprocess import Placement, fit
 FrameArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 PHANTOM_SCHEMA = "vfss12"
+HIDDEN = 0.2
+"""Weight of phantom planes that are empty because the structure is hidden or outside the picture."""
+_CLIP_FRAMES = 60
 
 
 @dataclass(frozen=True)
@@ -32,13 +35,14 @@ class Sample:
     Attributes:
         frame: uint8 (size, size).
         bits: uint8 (ceil(S/8), size, size), planes packed along the structures (numpy.packbits).
-        known: bool (S,), False: nobody has confirmed the plane, so it says nothing.
+        known: float32 (S,), how much each plane counts: 1 for truth, 0 where nobody has confirmed it, little where it
+            is truly hidden, so that guessing behind a shoulder costs little and inventing a structure does not pay.
         window: Top, left, rows and columns of the frame in the square.
     """
 
     frame: FrameArray
     bits: npt.NDArray[np.uint8]
-    known: BoolArray
+    known: npt.NDArray[np.float32]
     window: tuple[int, int, int, int]
 
 
@@ -76,23 +80,20 @@ class PhantomSamples:
         drawn = Schema.load(PHANTOM_SCHEMA)
         self._first_seed, self._n, self._size, self._style = first_seed, n, size, style
         self._planes = [drawn[key].index if key in drawn.keys else -1 for key in schema.keys]
-        self._known = np.array([plane >= 0 for plane in self._planes], np.bool_)
         self._depth = -(-len(drawn) // 8)
         self._n_drawn = len(drawn)
         self.source = phantom_source()
-        key = json.dumps([self.source, first_seed, size, style])
+        key = json.dumps([self.source, _CLIP_FRAMES, first_seed, size, style])
         self._folder = folder / hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         self._folder.mkdir(parents=True, exist_ok=True)
         self._grow()
 
     def _grow(self) -> None:
-        """Make the files long enough; holes cost nothing until they are filled."""
-        for name, item in (("frames", 1), ("planes", self._depth), ("ready", 0)):
-            path = self._folder / name
-            needed = self._n * (item * self._size * self._size or 1)
-            with path.open("ab") as file:
-                if file.tell() < needed:
-                    file.truncate(needed)
+        """Make the files long enough."""
+        for name, item in (("frames", 1), ("planes", self._depth)):
+            _lengthen(self._folder / name, self._n * item * self._size**2)
+        _lengthen(self._folder / "ready", self._n)
+        _lengthen(self._folder / "visible", self._n * self._n_drawn)
 
     def _map(self, name: str, *shape: int) -> npt.NDArray[np.uint8]:
         """File as uint8 (n, *shape); mapped anew at each use, so that worker processes share nothing but the file."""
@@ -106,13 +107,14 @@ class PhantomSamples:
         """Frame i with all planes."""
         size = self._size
         frames, planes = self._map("frames", size, size), self._map("planes", self._depth, size, size)
-        ready = self._map("ready")
+        ready, visible = self._map("ready"), self._map("visible", self._n_drawn)
         if not ready[i]:
-            frame, drawn = vfss.phantom.random_frame(self._first_seed + i, size, style=self._style)
-            frames[i] = frame
+            frames[i], drawn, visible[i] = draw_phantom(self._first_seed + i, size, self._style)
             planes[i] = np.packbits(drawn, axis=0)
             ready[i] = 1
-        return Sample(np.array(frames[i]), self._ordered(np.array(planes[i])), self._known, (0, 0, size, size))
+        known = [0.0 if plane < 0 else (1.0 if visible[i, plane] else HIDDEN) for plane in self._planes]
+        bits = self._ordered(np.array(planes[i]))
+        return Sample(np.array(frames[i]), bits, np.array(known, np.float32), (0, 0, size, size))
 
     def _ordered(self, packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Planes in the order of the wanted schema, packed again where that differs."""
@@ -121,6 +123,19 @@ class PhantomSamples:
         drawn = np.unpackbits(packed, axis=0, count=self._n_drawn)
         blank = np.zeros(packed.shape[1:], np.uint8)
         return np.packbits(np.stack([drawn[plane] if plane >= 0 else blank for plane in self._planes]), axis=0)
+
+
+def draw_phantom(seed: int, size: int, style: str) -> tuple[FrameArray, BoolArray, BoolArray]:
+    """A frame of a random clip at a random time: uint8 (size, size), planes bool (S, size, size), visible bool (S,)."""
+    phantom = vfss.phantom.Phantom(seed, n_frames=_CLIP_FRAMES, height=size, width=size, style=style)
+    return phantom.sample(int(np.random.default_rng((seed, 1)).integers(_CLIP_FRAMES)))
+
+
+def _lengthen(path: Path, size: int) -> None:
+    """Make a file at least that long; holes cost nothing until they are filled."""
+    with path.open("ab") as file:
+        if file.tell() < size:
+            file.truncate(size)
 
 
 def phantom_source() -> str:
@@ -172,14 +187,14 @@ def project_samples(
                 if record.id != clip_id:
                     continue
                 masks = project.masks(clip_id, t)
-                known = np.array([MaskState(int(state)).is_truth for state in masks.state], np.bool_)
+                known = np.array([MaskState(int(state)).is_truth for state in masks.state], np.float32)
                 samples.append(_placed(clip.as_uint8(t), masks.planes, known, placement))
                 if tick is not None:
                     tick(len(samples), len(places))
     return ListedSamples(samples)
 
 
-def _placed(frame: FrameArray, planes: BoolArray, known: BoolArray, placement: Placement) -> Sample:
+def _placed(frame: FrameArray, planes: BoolArray, known: npt.NDArray[np.float32], placement: Placement) -> Sample:
     """Sample of a frame and its planes at their own size."""
     square = np.zeros((len(planes), placement.size, placement.size), np.bool_)
     for target, plane in zip(square, planes, strict=True):

@@ -245,7 +245,7 @@ def dice_by_structure(
         for frame, target, known in samples:
             logits, _ = network(fabric.to_device(frame[None]))
             logits = logits.float().cpu()
-            counted = known & ((logits[0] > 0).any(2).any(1) | (target > 0.5).any(2).any(1))
+            counted = (known == 1.0) & ((logits[0] > 0).any(2).any(1) | (target > 0.5).any(2).any(1))
             total += torch.where(counted, hard_dice(logits, target[None])[0], 0.0)
             count += counted
     pairs = zip(schema.keys, total.tolist(), count.tolist(), strict=True)

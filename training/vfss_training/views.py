@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     Attributes:
         frames: float32 (N, 1, size, size), network input.
         target: float32 (N, S, size/stride, size/stride), covered share of each pixel, 0..1.
-        known: bool (N, S).
+        known: float32 (N, S), weight of each plane.
     """
 
     frames: Tensor
@@ -128,7 +128,7 @@ def _quiet(worker: int) -> None:
 
 
 def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Input float32 (1, size, size), target float32 (S, size/stride, size/stride) and known bool (S,) of a sample."""
+    """Input float32 (1, size, size), target float32 (S, size/stride, size/stride), known float32 (S,) of a sample."""
     sample = _scaled(sample, size)
     top, left, rows, columns = sample.window
     window = (slice(top, top + rows), slice(left, left + columns))
