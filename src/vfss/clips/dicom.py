@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from vfss.clips.clip import Clip, Frame
 from vfss.clips.dicom_frames import FragmentStream, Span, encapsulated_frames, fragments, native_frames
-from vfss.clips.dicom_header import DicomHeader, read_header
+from vfss.clips.dicom_header import DICOM_ERRORS, DicomHeader, read_header
 from vfss.clips.dicom_pixels import NATIVE, PICTURES, VIDEO, native_samples, picture_samples, stored_grey
-from vfss.clips.foreign import DECODING_ERRORS, reason
+from vfss.clips.foreign import reason
 from vfss.clips.grey import measured_window, sane_window
 from vfss.clips.memory import CACHE_BYTES, LazyClip
 from vfss.errors import ClipError
@@ -85,7 +85,7 @@ class DicomClip(LazyClip):
                 samples, photometric = picture_samples(self._header, data)
             words = self._header.syntax in NATIVE or self._header.syntax.name.startswith("RLE")
             frame = stored_grey(self._header, samples, photometric, shifted=words)
-        except DECODING_ERRORS as error:
+        except DICOM_ERRORS as error:
             raise ClipError(
                 f"cannot be decoded ({reason(error)})",
                 path=self.source,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pydicom
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from vfss.clips.clip import Facing
 from vfss.clips.dicom_times import facing_of, times_ms
@@ -19,6 +19,8 @@ _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _COPY = "Copy it again from its source."
 _OTHER = "Choose the recording itself: an XA, XRF, Enhanced XA or XRF, or secondary capture object."
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
+
+DICOM_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, BytesLengthException, InvalidDicomError)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ def read_header(path: Path) -> DicomHeader:
         return _header(path, dataset, pixels)
     except InvalidDicomError as error:
         raise ClipError("is not a DICOM file", path=path, remedy="Choose another file, or export it again.") from error
-    except DECODING_ERRORS as error:
+    except DICOM_ERRORS as error:
         raise ClipError(f"is damaged: its header cannot be read ({reason(error)})", path=path, remedy=_COPY) from error
 
 

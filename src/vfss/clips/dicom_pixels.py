@@ -15,6 +15,7 @@ from pydicom.pixels import apply_color_lut, get_decoder
 from vfss.clips.clip import Frame
 from vfss.clips.dicom_header import DicomHeader
 from vfss.clips.grey import collapse
+from vfss.clips.picture_head import check_head
 
 NATIVE = frozenset(
     {
@@ -37,6 +38,8 @@ PICTURES = frozenset(
         uid.JPEG2000,
     }
 )
+_BY_PILLOW = frozenset({uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit})
+"""Of these Pillow survives any damage; GDCM takes the rest, and 12 bits."""
 VIDEO = frozenset(uid.MPEGTransferSyntaxes)
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -71,12 +74,15 @@ def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
         RuntimeError: No decoder could decode it.
         ValueError: The decoded bytes do not make a frame.
     """
+    if header.syntax != uid.RLELossless:
+        check_head(data, header.rows, header.columns, header.samples, header.stored)
     if header.syntax == uid.JPEGExtended12Bit and header.stored > 8:
         return _extended_samples(header, data), header.photometric
     array, about = get_decoder(header.syntax).as_array(
         encapsulate([data]),
         index=0,
         raw=True,
+        decoding_plugin="pillow" if header.syntax in _BY_PILLOW else "",
         number_of_frames=1,
         rows=header.rows,
         columns=header.columns,

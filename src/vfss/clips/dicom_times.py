@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -61,13 +62,12 @@ def _acquisition_times(dataset: Any, n_frames: int) -> tuple[float, ...] | None:
 
 
 def _moment(value: Any) -> float | None:
-    """Seconds of a DICOM date and time YYYYMMDDHHMMSS.FFFFFF; whole days count, time zones cancel out."""
-    from datetime import datetime
-
-    digits, _, fraction = str(value or "").split("+")[0].split("-")[0].partition(".")
+    """Seconds of a DICOM date and time YYYYMMDDHHMMSS.FFFFFF since 2000; the time zone is left out."""
+    text = str(value or "").split("+")[0].split("-")[0]
     try:
-        moment = datetime.strptime(digits[:14], "%Y%m%d%H%M%S")
-        return (moment - datetime(2000, 1, 1)).total_seconds() + (float("0." + fraction) if fraction else 0.0)
+        # Counted from near, so that a double still tells microseconds.
+        day = (date(int(text[0:4]), int(text[4:6]), int(text[6:8])) - date(2000, 1, 1)).days
+        return 86400.0 * day + 3600.0 * int(text[8:10]) + 60.0 * int(text[10:12]) + float(text[12:])
     except ValueError:
         return None
 

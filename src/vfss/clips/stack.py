@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,9 @@ class _StackFile:
             raise
 
     def _lay_out(self) -> None:
+        if _breaks_off(self._tiff):
+            known = len(self._tiff.pages)
+            raise ClipError(f"the file is cut off after {known} pages", path=self.path, frame=known, remedy=_COPY)
         series = self._tiff.series
         head = series[0]
         self.key = head.keyframe
@@ -133,6 +137,17 @@ class _StackFile:
     def close(self) -> None:
         """Close the file."""
         self._tiff.close()
+
+
+def _breaks_off(tiff: Any) -> bool:
+    """Whether the last page that can be reached names a next one, which then lies outside the file."""
+    form, handle = tiff.tiff, tiff.filehandle
+    at = tiff.pages[len(tiff.pages) - 1].offset
+    handle.seek(at)
+    (tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+    handle.seek(at + form.tagnosize + tags * form.tagsize)
+    (following,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
+    return bool(following)
 
 
 def _step_s(tiff: Any) -> float:

@@ -88,9 +88,11 @@ class VideoClip(LazyClip):
                 self._run = None
                 self._cache.clear()
                 self._video_index = other_index(self._reader, self._table, self._video_index)
-            except ClipError:
+            except ClipError as error:
                 self._run = None
-                raise
+                if error.frame is not None:
+                    raise
+                raise ClipError(error.what, remedy=_DAMAGED, path=error.path, frame=t) from error
         raise ClipError("decodes differently each time", path=self.source, frame=t, remedy=_DAMAGED)
 
     def _decode(self, t: int) -> Frame:

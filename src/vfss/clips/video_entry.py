@@ -10,6 +10,7 @@ from typing import Any
 _H264_SLICE, _H264_IDR, _H264_SEI = 1, 5, 6
 _HEVC_IRAP, _HEVC_IDR = range(16, 24), (19, 20)
 _RECOVERY_POINT = 6
+_MPEG4_PICTURE, _NOT_CODED_BYTES = b"\0\0\1\xb6", 16
 _HEAD_BYTES = 4096
 """Parameter sets and supplemental information come before the slices; only this much of a packet is looked at."""
 
@@ -51,6 +52,21 @@ def packet_entry(codec: str, extradata: bytes | None, packet: Any) -> Entry:
         elif kind == _H264_SLICE:
             return Entry.NONE
     return Entry.NONE
+
+
+def is_shown(codec: str, packet: Any) -> bool:
+    """Whether the packet's frame is meant to be seen; VP8 has packets that only serve as reference."""
+    return codec != "vp8" or bool(memoryview(packet)[0] & 0x10)
+
+
+def may_show_nothing(codec: str, packet: Any, previous: Any) -> bool:
+    """Whether an MPEG-4 packet may give no frame: a picture "not coded" that says to go on showing the last one.
+
+    The same bytes also stand behind a packet that holds two pictures; there the second one takes its place.
+    """
+    if codec != "mpeg4" or packet.size > _NOT_CODED_BYTES:
+        return False
+    return previous is None or bytes(previous).count(_MPEG4_PICTURE) < 2
 
 
 def _units(codec: str, data: bytes, extradata: bytes) -> Iterator[bytes]:

@@ -54,6 +54,8 @@ def agreed_index(reader: PacketReader, table: PacketTable) -> VideoIndex:
     Raises:
         ClipError: The container cannot be read.
     """
+    if table.doubtful:
+        return survey(reader, table)
     for index in (_by_time(reader, table), _by_entry(reader, table)):
         if index is not None and _agrees(reader, table, index):
             return index

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.clips.foreign import DECODING_ERRORS, reason
-from vfss.clips.video_entry import Entry, packet_entry
+from vfss.clips.video_entry import Entry, is_shown, may_show_nothing, packet_entry
 from vfss.errors import ClipError
 
 # Scripts, playlists and pipes that libav also reads could reach other files or the network: recordings only.
@@ -38,6 +38,7 @@ class PacketTable:
         timed: bool (P,) whether the packet carries a presentation time stamp.
         shown: bool (P,) False where the container says to decode but not to show.
         entries: uint8 (P,) Entry: whether decoding may begin here.
+        doubtful: Whether some packets may give no frame, which only decoding tells.
         names: (pts, position, size) of a packet to its number; -1 where several share it.
     """
 
@@ -45,6 +46,7 @@ class PacketTable:
     timed: npt.NDArray[np.bool_]
     shown: npt.NDArray[np.bool_]
     entries: npt.NDArray[np.uint8]
+    doubtful: bool
     names: dict[tuple[int | None, int | None, int], int]
 
     def __len__(self) -> int:
@@ -130,12 +132,15 @@ class PacketReader:
         shown: list[bool] = []
         entries: list[int] = []
         names: dict[tuple[int | None, int | None, int], int] = {}
+        doubtful, previous = False, None
         codec, extradata = self.codec, self._stream.codec_context.extradata
         try:
             for number, packet in enumerate(self._packets()):
                 pts.append(packet.pts or 0)
                 timed.append(packet.pts is not None)
-                shown.append(not packet.is_discard)
+                shown.append(is_shown(codec, packet) and not packet.is_discard)
+                doubtful = doubtful or may_show_nothing(codec, packet, previous)
+                previous = packet
                 entry = packet_entry(codec, extradata, packet) if packet.is_keyframe else Entry.NONE
                 entries.append(entry)
                 name = _name(packet)
@@ -145,7 +150,7 @@ class PacketReader:
         if not pts:
             raise ClipError("holds no frames", path=self.path, remedy=_REMEDY)
         return PacketTable(
-            np.array(pts, np.int64), np.array(timed), np.array(shown), np.array(entries, np.uint8), names
+            np.array(pts, np.int64), np.array(timed), np.array(shown), np.array(entries, np.uint8), doubtful, names
         )
 
     def decode_from(self, table: PacketTable, first: int) -> Iterator[tuple[int, Any]]:
