@@ -52,7 +52,7 @@ def correct_frames(truth: Project, folder: Path) -> int:
 
 def retrain(project: Path, student: str, minutes: float) -> dict[str, Any]:
     """Run the trainer as its own process; its last event, with the losses and the time it took."""
-    command = [sys.executable, "-c", "from vfss_training.cli import main; main()", "fit", str(project)]
+    command = [sys.executable, "-m", "vfss_training.cli", "fit", str(project)]
     began = time.monotonic()
     done = subprocess.run(
         [*command, "--student", student, "--minutes", str(minutes)], stdout=subprocess.PIPE, text=True, check=True

@@ -120,7 +120,7 @@ def test_a_command_that_cannot_be_meant_is_refused(arguments: list[str]) -> None
 def test_cancelling_the_process_leaves_everything_as_it_was(annotated: Path, student: Path, tmp_path: Path) -> None:
     with Project.open(annotated) as project:
         before = [record.id for record in project.students()]
-    command = [sys.executable, "-c", "from vfss_training.cli import main; main()", "fit", str(annotated)]
+    command = [sys.executable, "-m", "vfss_training.cli", "fit", str(annotated)]
     options = ["--student", str(student), "--steps", "100000", "--workers", "0", "--threads", "1"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(

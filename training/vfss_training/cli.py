@@ -80,3 +80,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
 def main() -> None:
     """Run the command line."""
     application()
+
+
+if __name__ == "__main__":
+    main()

@@ -175,7 +175,9 @@ class Loop:
         batches = (view(samples[i], self._task.config, size, 4) for i in range(len(samples)))
         scores = dice_by_structure(network, batches, self._fabric, self._task.schema)
         known = [score for score in scores.values() if score is not None]
-        mean = round(sum(known) / len(known), 4) if known else None
+        if not known:
+            return
+        mean = round(sum(known) / len(known), 4)
         self._events.tell("validation", step=self._step, size=size, mean_dice=mean, structures=scores)
 
     def _state_path(self) -> Path | None:
