@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from clip_material import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian, RLELossless
 
@@ -61,6 +63,31 @@ def test_lossy_jpeg_comes_close(tmp_path: Path, syntax: int, bits: int) -> None:
         assert (clip.bits, clip.n_frames) == (bits, 3)
         for t in (2, 0, 1):
             assert np.abs(clip[t].astype(int) - frames[t]).max() <= 4 * 2 ** (bits - 8)
+
+
+@pytest.mark.parametrize("syntax", LOSSLESS)
+def test_colour_and_signed_values_in_lossless_syntaxes(tmp_path: Path, syntax: str) -> None:
+    frames = pictures(3)
+    native = write_dicom(tmp_path / "colour.dcm", np.stack([frames] * 3, axis=-1))
+    with open_clip(recode(native, tmp_path / "coded.dcm", LOSSLESS[syntax])) as clip:
+        assert np.array_equal(clip[2], frames[2])
+    signed = np.arange(-2048, -2048 + 48 * 64, dtype=np.int16).reshape(1, 48, 64)
+    native = write_dicom(tmp_path / "signed.dcm", signed, stored=12)
+    with open_clip(recode(native, tmp_path / "signed_coded.dcm", LOSSLESS[syntax])) as clip:
+        assert np.array_equal(clip[0], (signed[0] + 2048).astype(np.uint16))
+
+
+@pytest.mark.parametrize("photometric", ["YBR_FULL_422", "RGB"])
+def test_colour_jpeg_gives_its_grey(tmp_path: Path, photometric: str) -> None:
+    smooth = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
+    colour = np.stack([smooth] * 3, axis=-1)
+    data = io.BytesIO()
+    Image.fromarray(colour).save(data, "jpeg", quality=95, keep_rgb=photometric == "RGB")
+    item = data.getvalue() + b"\0" * (data.tell() % 2)
+    made = dataset(colour[None], PhotometricInterpretation=photometric)
+    path = write_encapsulated(tmp_path / "c.dcm", made, "1.2.840.10008.1.2.4.50", [item], table=True)
+    with open_clip(path) as clip:
+        assert np.abs(clip[0].astype(int) - smooth).max() <= 2
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian])
