@@ -52,6 +52,7 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fit(*arguments: str) -> tuple[int, list[dict[str, object]], str]:
     """Exit code, events and standard error of vfss-train fit, in this process."""
     result = CliRunner().invoke(application, ["fit", *arguments, "--workers", "0", "--threads", "1"])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     told = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
     return result.exit_code, told, result.stderr
 
@@ -110,7 +111,16 @@ def test_a_project_with_nothing_accepted_is_told_what_to_do(tmp_path: Path, stud
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("arguments", [[], ["--phantom"], ["PROJECT", "--phantom", "--out", "x"], ["/nowhere/at/all"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["--phantom"],
+        ["PROJECT", "--phantom", "--out", "x"],
+        ["/nowhere/at/all"],
+        ["/nowhere", "--events", "/dev/null/x"],
+    ],
+)
 def test_a_command_that_cannot_be_meant_is_refused(arguments: list[str]) -> None:
     code, _, error = fit(*arguments)
     assert code in (1, 2)

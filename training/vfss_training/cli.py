@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from vfss.errors import VfssError
+
+if TYPE_CHECKING:
+    from vfss_training.events import Events
 
 application = typer.Typer(
     add_completion=False,
@@ -49,32 +54,54 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     """Train on a PROJECT, going on from its current student, or with --phantom on phantom frames."""
     # These take seconds to import, which --help need not wait for.
     from vfss_training import fit as fitting
-    from vfss_training.events import Cancel, Events, TrainingCancelledError
+    from vfss_training.events import Cancel, Events
     from vfss_training.recipe import QUICK, Recipe, load_recipe
 
-    with Events.opened(events) as told, Cancel().listening() as cancel:
-        try:
-            if phantom == (project is not None):
-                raise typer.BadParameter("name a PROJECT, or give --phantom with --out, one of the two")
-            if phantom and out is None:
-                raise typer.BadParameter("--phantom needs --out FILE")
-            chosen = load_recipe(recipe) if recipe is not None else (Recipe() if phantom else QUICK)
-            chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
-            place = cache if cache is not None else fitting.default_cache()
-            command = shlex.join(["vfss-train", *sys.argv[1:]])
-            circumstances = fitting.Run(told, cancel, command, place, run, minutes, change_recipe, workers, threads)
-            if project is None and out is not None:
-                fitting.fit_phantom(chosen, out, circumstances, backbone=backbone_weights, student=student)
-            elif project is not None:
-                scratch = backbone_weights if from_scratch and backbone_weights is not None else from_scratch
-                fitting.fit_project(project, chosen, circumstances, student=student, from_zero=scratch)
-        except TrainingCancelledError as error:
-            told.tell("cancelled", message=str(error))
-            raise typer.Exit(_CANCELLED) from error
-        except VfssError as error:
-            told.tell("error", message=str(error))
-            Console(stderr=True).print(str(error), style="red", markup=False)
-            raise typer.Exit(1) from error
+    if phantom in (project is not None, out is None):
+        raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
+    with _complaining(), Events.opened(events) as told, Cancel().listening() as cancel, _telling(told):
+        chosen = load_recipe(recipe) if recipe is not None else (Recipe() if phantom or from_scratch else QUICK)
+        chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
+        place = cache if cache is not None else fitting.default_cache()
+        told_how = _command(project)
+        circumstances = fitting.Run(told, cancel, told_how, place, run, minutes, change_recipe, workers, threads)
+        if project is not None:
+            fitting.fit_project(
+                project, chosen, circumstances, student=student, scratch=from_scratch, backbone=backbone_weights
+            )
+        elif out is not None:
+            fitting.fit_phantom(chosen, out, circumstances, backbone=backbone_weights, student=student)
+
+
+def _command(project: Path | None) -> str:
+    """The command line without folders, which may name patients or people: it goes into the student's file."""
+    words = ["PROJECT" if project is not None and Path(word) == project else Path(word).name for word in sys.argv[1:]]
+    return shlex.join(["vfss-train", *words])
+
+
+@contextmanager
+def _telling(told: Events) -> Iterator[None]:
+    """Tell how it ended, where that is not well."""
+    from vfss_training.events import TrainingCancelledError
+
+    try:
+        yield
+    except TrainingCancelledError as error:
+        told.tell("cancelled", message=str(error))
+        raise typer.Exit(_CANCELLED) from error
+    except VfssError as error:
+        told.tell("error", message=str(error))
+        raise
+
+
+@contextmanager
+def _complaining() -> Iterator[None]:
+    """An error that a person can act on: one red line, no traceback."""
+    try:
+        yield
+    except VfssError as error:
+        Console(stderr=True).print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from error
 
 
 def main() -> None:

@@ -88,11 +88,7 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
     schema = Schema.load()
     parent = None if student is None else load_checkpoint(_student_path(student))
     config = recipe.student if parent is None else parent.config
-    network = (
-        from_scratch(config, schema, recipe.seed, backbone)
-        if parent is None
-        else from_student(parent, schema, recipe.seed)
-    )
+    network = _network(parent, config, schema, recipe, backbone)
     drawn = _phantoms(recipe, schema, config, run.cache)
     validation = _validation(recipe, schema, config, run.cache)
     source = {"phantom": drawn.source, "frames": len(drawn)}
@@ -108,7 +104,9 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
     return saved
 
 
-def fit_project(folder: Path, recipe: Recipe, run: Run, *, student: str | None, from_zero: Path | bool | None) -> str:
+def fit_project(
+    folder: Path, recipe: Recipe, run: Run, *, student: str | None, scratch: bool = False, backbone: Path | None = None
+) -> str:
     """Train on a project's accepted annotations, score on held-out patients, register the new student.
 
     Args:
@@ -116,20 +114,17 @@ def fit_project(folder: Path, recipe: Recipe, run: Run, *, student: str | None, 
         recipe: How.
         run: Circumstances.
         student: Student to go on from; None: the project's current one, else the default.
-        from_zero: True or a file of ImageNet weights: start from scratch instead.
+        scratch: Start from random weights instead.
+        backbone: ImageNet weights for the backbone, where it starts from scratch.
 
     Returns:
         Id of the new student.
     """
     with Project.open(folder) as project:
         previous = load_checkpoint(_previous(project, student))
-        parent = None if from_zero else previous
+        parent = None if scratch else previous
         config = previous.config if parent is not None else recipe.student
-        network = (
-            from_student(parent, project.schema, recipe.seed)
-            if parent is not None
-            else from_scratch(config, project.schema, recipe.seed, from_zero if isinstance(from_zero, Path) else None)
-        )
+        network = _network(parent, config, project.schema, recipe, backbone)
         learnt, held_out = _project_sources(project, config, run)
         replayed = _phantoms(recipe, project.schema, config, run.cache)
         sources: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
@@ -144,11 +139,20 @@ def fit_project(folder: Path, recipe: Recipe, run: Run, *, student: str | None, 
         return _register(project, checkpoint, previous, parent, run)
 
 
+def _network(
+    parent: Checkpoint | None, config: StudentConfig, schema: Schema, recipe: Recipe, backbone: Path | None
+) -> StudentNetwork:
+    if parent is not None:
+        return from_student(parent, schema, recipe.seed)
+    return from_scratch(config, schema, recipe.seed, backbone)
+
+
 def _register(
     project: Project, checkpoint: Checkpoint, previous: Checkpoint, parent: Checkpoint | None, run: Run
 ) -> str:
     """Score old and new on the same frames, and give the new one to the project in one last step."""
-    before = _held_out_scores(project, previous, run)
+    shares_structures = not set(previous.schema.keys).isdisjoint(project.schema.keys)
+    before = _held_out_scores(project, previous, run) if shares_structures else None
     after = _held_out_scores(project, checkpoint, run)
     work = Path(tempfile.mkdtemp(prefix="vfss-train-"))
     try:
