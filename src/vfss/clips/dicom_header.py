@@ -87,7 +87,7 @@ def read_header(path: Path) -> DicomHeader:
         with path.open("rb") as stream:
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=_looks_bare(path))
             pixels = _pixel_element(stream, dataset)
-        return _header(path, dataset, pixels)
+        return _header(path, dataset, _of_a_recording(path, dataset, pixels))
     except InvalidDicomError as error:
         raise ClipError("is not a DICOM file", path=path, remedy="Choose another file, or export it again.") from error
     except DICOM_ERRORS as error:
@@ -126,12 +126,12 @@ def _syntax(dataset: Any) -> Any:
     return dataset.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)
 
 
-def _header(path: Path, dataset: Any, pixels: _PixelElement | None) -> DicomHeader:
-    syntax = _syntax(dataset)
+def _of_a_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -> _PixelElement:
+    """The pixels, where they are those of a recording and can be read one by one."""
     kind = _kind(dataset)
     if str(dataset.get("SOPClassUID", "")) in _SEGMENTATION:
         raise ClipError(f"is a {kind} object, not a recording", path=path, remedy=_OTHER)
-    if syntax.is_deflated:
+    if _syntax(dataset).is_deflated:
         raise ClipError(
             "is stored deflated as a whole, so frames cannot be read one by one",
             path=path,
@@ -141,6 +141,10 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement | None) -> DicomHead
     if pixels is None or missing:
         what = "no pixel data" if pixels is None else f"no {missing[0]}"
         raise ClipError(f"holds {what} ({kind})", path=path, remedy=_OTHER)
+    return pixels
+
+
+def _header(path: Path, dataset: Any, pixels: _PixelElement) -> DicomHeader:
     stored = int(dataset.get("BitsStored") or dataset.BitsAllocated)
     samples = int(dataset.get("SamplesPerPixel") or 1)
     photometric = str(dataset.get("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2"))
@@ -148,7 +152,7 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement | None) -> DicomHead
     offsets = dataset.get("ExtendedOffsetTable") or b""
     header = DicomHeader(
         path=path,
-        syntax=syntax,
+        syntax=_syntax(dataset),
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         n_frames=n_frames,
@@ -168,7 +172,7 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement | None) -> DicomHead
         facing=facing_of(dataset),
         window=_window(dataset),
     )
-    _check(header, kind)
+    _check(header, _kind(dataset))
     return header
 
 

@@ -189,10 +189,7 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
         table = reader.list_packets()
         refuse_truncated(reader, table)
         index = agreed_index(reader, table)
-        first = next((frame for _, frame in reader.decode_from(table, 0)), None)
-        if first is None or index.n_frames == 0:
-            why = next(iter(reader.damaged.values()), "the decoder gives nothing")
-            raise ClipError(f"holds no frame that can be decoded ({why})", path=path, frame=0, remedy=_DAMAGED)
+        first = _first_frame(reader, table)
         clip = VideoClip(
             opener=read,
             reader=reader,
@@ -212,6 +209,13 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
     except ClipError:
         reader.close()
         raise
+
+
+def _first_frame(reader: PacketReader, table: PacketTable) -> Any:
+    for _, frame in reader.decode_from(table, 0):
+        return frame
+    why = next(iter(reader.damaged.values()), "the decoder gives nothing")
+    raise ClipError(f"holds no frame that can be decoded ({why})", path=reader.path, frame=0, remedy=_DAMAGED)
 
 
 def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.NDArray[np.float64]:
