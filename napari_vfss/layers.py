@@ -56,6 +56,7 @@ class ClipLayers:
         self.overlay = self._add_overlay()
         self.editor = self._add_editor()
         self._connections = Connections()
+        _calm_brush(viewer)
         self._connect()
         self._step_viewer()
         self.show_frame()
@@ -126,7 +127,7 @@ class ClipLayers:
         record, clip = self.session.record, self.session.clip
         settings = clip_layer_settings(self._frames, name=record.patient, inverted=clip.inverted, window=clip.window)
         settings["metadata"]["vfss_session"] = True
-        return self.viewer.add_layer(Image(self._frames, **settings))
+        return self._added(Image(self._frames, **settings))
 
     def _add_overlay(self) -> Layer:
         clip = self.session.clip
@@ -142,7 +143,7 @@ class ClipLayers:
             rgb=False,
             multiscale=False,
         )
-        return self.viewer.add_layer(layer)
+        return self._added(layer)
 
     def _add_editor(self) -> StructureLayer:
         clip, project = self.session.clip, self.session.project
@@ -150,8 +151,13 @@ class ClipLayers:
         layer = StructureLayer(clip.height, clip.width, metadata=metadata, opacity=0.55)
         layer.brush_size = max(4, clip.height // 48)
         layer.dress(self.session.active)
-        self.viewer.add_layer(layer)
+        self._added(layer)
         self.viewer.layers.selection.active = layer
+        return layer
+
+    def _added(self, layer: Layer) -> Layer:
+        # The viewer that napari hands to plugins answers with a stand-in, which is never the layer of its events.
+        self.viewer.add_layer(layer)
         return layer
 
     def _connect(self) -> None:
@@ -266,3 +272,11 @@ class ClipLayers:
         self._shown = None
         self.show_frame()
         self.message.emit("The layer was put back: it shows the project, where every mask is kept.")
+
+
+def _calm_brush(viewer: Any) -> None:
+    # napari 0.9 draws a box behind the brush's circle and never hides it again. Drawn in a viewer without layers,
+    # that box alone makes Mesa's software OpenGL (remote desktops, Xvfb) follow a null pointer and kill the process.
+    overlay = viewer.canvas.overlays.get("_brush_circle")
+    if overlay is not None:
+        overlay.box = False

@@ -34,6 +34,18 @@ class StructureLayer(Labels):
         """Ask for what undo took away."""
         self.redo_asked.emit()
 
+    # Outside a block, napari tells of a change before it has made it: whoever listens would read the old pixels.
+
+    def fill(self, *args: Any, **settings: Any) -> None:
+        """Fill an area, and then tell."""
+        with self.block_history():
+            super().fill(*args, **settings)
+
+    def paint_polygon(self, *args: Any, **settings: Any) -> None:
+        """Fill a polygon, and then tell."""
+        with self.block_history():
+            super().paint_polygon(*args, **settings)
+
     @property
     def mask(self) -> BoolArray:
         """Painted pixels, bool (H, W)."""

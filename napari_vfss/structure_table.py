@@ -149,6 +149,7 @@ class StructureTable(QTableView):
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setStyleSheet("QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }")
+        self.setToolTip("Structures of this frame: click one to correct it, its colour to hide it")
         self._shape_columns()
         self.clicked.connect(self._on_clicked)
 
@@ -171,6 +172,7 @@ class StructureTable(QTableView):
         columns.setMinimumSectionSize(20)
         columns.setFixedHeight(20)
         columns.setHighlightSections(False)
+        columns.setToolTip("Point at a heading to learn what it means")
         columns.setSectionsClickable(False)
         for column, width in ((EYE, 22), (KEY, 30), (STATE, 92), (CONFIDENCE, 54)):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)

@@ -106,13 +106,29 @@ def make_window(qapp: Any) -> Iterator[Callable[[], AnnotationPanel]]:
     qapp.processEvents()
 
 
+@pytest.fixture(scope="session")
+def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
+    """One window for many tests: building one takes seconds on a small machine."""
+    from napari_vfss.app import open_window
+
+    viewer, panel = open_window()
+    panel.window().resize(1200, 800)
+    yield panel
+    panel.close_desk()
+    viewer.close()
+
+
 @pytest.fixture
-def window(make_window: Callable[[], AnnotationPanel], clip_file: Path) -> AnnotationPanel:
+def window(kept_window: AnnotationPanel, clip_file: Path) -> Iterator[AnnotationPanel]:
     """A window with the phantom swallow open."""
-    panel = make_window()
-    if not panel.desk.open(clip_file):
-        pytest.fail(panel.message.text())
-    return panel
+    desk = kept_window.desk
+    desk.project_folder = None
+    if not desk.open(clip_file):
+        pytest.fail(kept_window.message.text())
+    yield kept_window
+    desk.close_session()
+    kept_window.viewer.layers.clear()
+    kept_window.message.clear()
 
 
 @pytest.fixture(scope="session")

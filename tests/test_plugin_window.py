@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real napari windows: painting with the mouse, keys, layers, closing and reopening."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QWidget
+
+from napari_vfss.mouse import CanvasMouse
+from napari_vfss.opening import open_session
+from vfss.masks import Masks, MaskState
+from vfss.student import Proposal
+
+
+@pytest.fixture
+def mouse(window):
+    window.desk.layers.set_tool("paint")
+    return CanvasMouse(window.viewer, window.window())
+
+
+@pytest.fixture
+def press(window, qtbot):
+    """Press a key with the mouse over the picture."""
+    canvas = CanvasMouse(window.viewer, window.window())._canvas
+
+    def key(code, modifier=Qt.KeyboardModifier.NoModifier):
+        qtbot.keyClick(canvas, code, modifier)
+
+    return key
+
+
+def stored(session, frame=None):
+    return session.project.masks(session.clip.id, session.frame if frame is None else frame)
+
+
+def stroke(mouse, y=60):
+    mouse.stroke([(y, 50), (y, 60), (y, 70)])
+
+
+def propose(session, frame):
+    planes = np.zeros((len(session.schema), session.clip.height, session.clip.width), np.bool_)
+    planes[:, 100:120, 100:130] = True
+    state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
+    words = np.full(len(planes), 0.8, np.float32)
+    proposal = Proposal(Masks(planes, state), words, "student-a", session.clip.id, frame)
+    session.project.write_proposals(session.clip.id, [proposal])
+
+
+def test_a_stroke_of_the_mouse_is_saved_and_shown(window, mouse):
+    session, layers = window.desk.session, window.desk.layers
+    stroke(mouse)
+    plane = stored(session).planes[0]
+    assert plane[60, 60]
+    assert np.array_equal(plane, layers.editor.mask)
+    assert stored(session).state[0] == MaskState.EDITED
+    session.choose("pharynx")
+    assert (layers.overlay.data[plane] > 0).all()
+    assert not layers.editor.mask.any()
+    session.choose("bolus")
+    assert np.array_equal(layers.editor.mask, plane)
+    assert not layers.overlay.data.any()
+
+
+def test_ctrl_z_on_one_frame_leaves_the_others(window, mouse, press):
+    session = window.desk.session
+    session.go_to(10)
+    stroke(mouse)
+    on_ten = stored(session, 10).planes.copy()
+    session.go_to(20)
+    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert np.array_equal(stored(session, 10).planes, on_ten)
+    assert not stored(session, 20).planes.any()
+    stroke(mouse, 90)
+    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not stored(session, 20).planes.any()
+    assert not window.desk.layers.editor.mask.any()
+    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
+    assert stored(session, 20).planes[0, 90, 60]
+    session.go_to(10)
+    assert np.array_equal(window.desk.layers.editor.mask, on_ten[0])
+    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not stored(session, 10).planes.any()
+    assert stored(session, 20).planes[0, 90, 60]
+
+
+def test_keys_choose_structures_and_speak_for_the_person(window, mouse, press):
+    session = window.desk.session
+    for code, key in (
+        (Qt.Key.Key_4, "mandible"),
+        (Qt.Key.Key_0, "c5"),
+        (Qt.Key.Key_Minus, "c6"),
+        (Qt.Key.Key_Equal, "c7"),
+    ):
+        press(code)
+        assert session.structure == key
+    press(Qt.Key.Key_1)
+    stroke(mouse)
+    press(Qt.Key.Key_S)
+    assert stored(session).state[0] == MaskState.ACCEPTED
+    press(Qt.Key.Key_2)
+    press(Qt.Key.Key_N)
+    press(Qt.Key.Key_3)
+    press(Qt.Key.Key_X)
+    assert list(stored(session).state[:3]) == [MaskState.ACCEPTED, MaskState.NOT_VISIBLE, MaskState.EMPTY]
+    press(Qt.Key.Key_E)
+    assert str(window.desk.layers.editor.mode) == "erase"
+    press(Qt.Key.Key_Right)
+    assert session.frame == 1
+
+
+def test_keys_work_with_the_recording_selected_too_and_end_with_the_clip(window, press):
+    layers, session = window.desk.layers, window.desk.session
+    window.viewer.layers.selection.active = layers.image
+    press(Qt.Key.Key_5)
+    assert session.structure == "airway"
+    window.desk.close_session()
+    assert not [key for key in window.viewer.keymap]
+
+
+def test_the_slider_and_the_session_go_together(window):
+    session = window.desk.session
+    window.viewer.dims.set_current_step(0, 9)
+    assert session.frame == 9
+    session.go_to(4)
+    assert window.viewer.dims.current_step[0] == 4
+    assert "Frame 5 of 24" in window.clip.place.text()
+    assert f"{session.clip.times_s[4]:.3f} s" in window.clip.place.text()
+
+
+def test_switching_structure_or_frame_in_the_middle_of_a_stroke_keeps_it(window):
+    session, layers = window.desk.session, window.desk.layers
+    layers.editor.data[10:20, 10:20] = 1  # under the pen: no paint event yet
+    session.choose("mandible")
+    layers.editor.data[30:40, 30:40] = 1
+    window.viewer.dims.set_current_step(0, 3)
+    planes = stored(session, 0).planes
+    assert planes[session.schema["bolus"].index].sum() == 100
+    assert planes[session.schema["mandible"].index].sum() == 100
+    assert not stored(session, 3).planes.any()
+
+
+def test_a_proposal_that_comes_while_the_pen_is_down_leaves_the_stroke(window):
+    session, layers = window.desk.session, window.desk.layers
+    layers.editor.data[10:20, 10:20] = 1
+    propose(session, 0)
+    session.reload([0])
+    assert layers.editor.mask.sum() == 100
+    assert layers.overlay.data.any()
+    layers.flush()
+    masks = stored(session)
+    assert masks.planes[0].sum() == 100
+    assert masks.state[0] == MaskState.EDITED
+    assert masks.state[1] == MaskState.PROPOSED
+
+
+def test_whatever_label_is_picked_it_paints_the_structure(window, mouse):
+    window.desk.layers.editor.selected_label = 7
+    stroke(mouse)
+    assert stored(window.desk.session).planes[0, 60, 60]
+
+
+def test_polygon_and_fill_are_saved(window):
+    session, layers = window.desk.session, window.desk.layers
+    layers.editor.paint_polygon([[20, 20], [20, 60], [60, 60], [60, 20]], 1)
+    assert stored(session).planes[0, 40, 40]
+    layers.editor.fill((0, 0), 1)
+    assert stored(session).planes[0].all()
+
+
+def test_deleted_layers_come_back_with_everything(window, mouse, qtbot):
+    session, viewer = window.desk.session, window.viewer
+    stroke(mouse)
+    plane = stored(session).planes[0]
+    viewer.layers.remove(window.desk.layers.editor)
+    qtbot.waitUntil(lambda: window.desk.layers.editor in viewer.layers)
+    assert np.array_equal(window.desk.layers.editor.mask, plane)
+    viewer.layers.remove(window.desk.layers.overlay)
+    qtbot.waitUntil(lambda: window.desk.layers.overlay in viewer.layers)
+    assert [viewer.layers.index(layer) for layer in (window.desk.layers.image, window.desk.layers.overlay)] == [0, 1]
+    assert "put back" in window.message.text()
+    window.desk.layers.set_tool("paint")
+    stroke(mouse, 100)
+    window.desk.layers.editor.undo()
+    assert np.array_equal(stored(session).planes[0], plane)
+
+
+def test_deleting_the_recording_closes_the_clip(window, qtbot):
+    window.viewer.layers.remove(window.desk.layers.image)
+    qtbot.waitUntil(lambda: window.desk.session is None)
+    assert len(window.viewer.layers) == 0
+    assert not window.structures._contents.isEnabled()
+
+
+def test_three_dimensions_and_rolled_axes_are_refused(window):
+    dims = window.viewer.dims
+    dims.ndisplay = 3
+    assert dims.ndisplay == 2
+    dims.order = (1, 0, 2)
+    assert tuple(dims.order) == (0, 1, 2)
+    window.desk.layers.editor.n_edit_dimensions = 3
+    assert window.desk.layers.editor.n_edit_dimensions == 2
+
+
+def test_closing_and_reopening_brings_everything_back(make_window, clip_file, qtbot):
+    first = make_window()
+    first.desk.open(clip_file)
+    session = first.desk.session
+    session.go_to(11)
+    session.choose("c3")
+    first.desk.layers.set_tool("paint")
+    stroke(CanvasMouse(first.viewer, first.window()))
+    first.viewer.scene.camera.zoom = 6.5
+    first.viewer.scene.camera.center = (0, 70, 90)
+    masks, folder = stored(session), session.project.folder
+    first.viewer.close()
+    qtbot.waitUntil(lambda: first.desk.session is None)
+    second = make_window()
+    assert second.desk.open(folder)
+    again = second.desk.session
+    assert (again.frame, again.structure) == (11, "c3")
+    assert second.viewer.dims.current_step[0] == 11
+    assert second.viewer.scene.camera.zoom == pytest.approx(6.5)
+    assert tuple(second.viewer.scene.camera.center[-2:]) == pytest.approx((70, 90))
+    assert np.array_equal(again.work.planes, masks.planes)
+    assert np.array_equal(second.desk.layers.editor.mask, masks.planes[again.active.index])
+
+
+def test_taking_the_panel_out_of_the_window_saves_and_lets_go(make_window, clip_file):
+    window = make_window()
+    window.desk.open(clip_file)
+    session = window.desk.session
+    window.desk.layers.editor.data[10:20, 10:20] = 1
+    folder, clip_id = session.project.folder, session.clip.id
+    window.viewer.window.remove_dock_widget(window)
+    assert window.desk.session is None
+    assert len(window.viewer.layers) == 0
+    again = open_session(folder, "Ada")
+    assert again.project.masks(clip_id, 0).planes[0].sum() == 100
+    again.close()
+
+
+def connections_of(viewer):
+    emitters = (
+        viewer.dims.events.current_step,
+        viewer.dims.events.ndisplay,
+        viewer.layers.events.removed,
+        viewer.layers.events.inserted,
+        viewer.scene.camera.events.zoom,
+    )
+    return [len(emitter.callbacks) if hasattr(emitter, "callbacks") else len(emitter) for emitter in emitters]
+
+
+def test_no_connection_is_left_behind(make_window, clip_file):
+    panel = make_window()
+    bare = connections_of(panel.viewer)
+    panel.desk.open(clip_file)
+    opened = connections_of(panel.viewer)
+    session, layers = panel.desk.session, panel.desk.layers
+    panel.desk.close_session()
+    assert connections_of(panel.viewer) == bare != opened
+    signals = (session.frame_changed, session.masks_changed, session.structure_changed, layers.message)
+    assert [len(signal) for signal in signals] == [0, 0, 0, 0]
+    for _ in range(3):
+        panel.desk.open(clip_file)
+    assert connections_of(panel.viewer) == opened
+    panel.close_desk()
+    assert connections_of(panel.viewer)[3] == bare[3] - 1
+
+
+def test_a_clip_opened_through_napari_becomes_a_session(window, clip_file, qtbot):
+    panel = window
+    panel.desk.close_session()
+    panel.viewer.open(str(clip_file), plugin="napari-vfss")
+    qtbot.waitUntil(lambda: panel.desk.session is not None)
+    assert [layer.name for layer in panel.viewer.layers][1:] == ["All structures", "Bolus (correct here)"]
+
+
+def test_what_cannot_be_opened_is_told_and_nothing_is_lost(window, tmp_path):
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(b"no video at all")
+    session = window.desk.session
+    assert not window.desk.open(broken)
+    assert "broken.mp4" in window.message.text()
+    assert window.desk.session is session
+    assert window.message.isVisibleTo(window)
+
+
+def test_the_list_shows_states_and_hides_structures(window, mouse):
+    table, session = window.structures.table, window.desk.session
+    propose(session, 0)
+    session.reload([0])
+    model = table.model()
+    texts = [model.index(row, 3).data() for row in range(model.rowCount())]
+    assert all("proposed" in text for text in texts)
+    assert model.index(0, 4).data(Qt.ItemDataRole.UserRole) == pytest.approx(0.8)
+    assert window.desk.layers.overlay.data.any()
+    for structure in session.schema.structures:
+        table.eye_clicked.emit(structure.key)
+    assert not window.desk.layers.overlay.data.any()
+    assert not window.desk.layers.editor.visible
+    table.chosen.emit("c7")
+    assert session.structure == "c7"
+
+
+def test_flags_and_the_clip_list(window, qtbot):
+    session = window.desk.session
+    window.clip.inverted.click()
+    assert session.project.clip(session.clip.id).inverted
+    assert window.desk.layers.image.colormap.name == "gray_r"
+    window.clip.case.setText("case 12")
+    window.clip.case.editingFinished.emit()
+    assert session.project.clip(session.clip.id).patient == "case 12"
+    window.clip.facing.setCurrentIndex(2)
+    window.clip.facing.activated.emit(2)
+    assert session.project.clip(session.clip.id).facing == "right"
+    assert window.clip.clips.currentData() == session.clip.id
+
+
+def test_every_control_explains_itself(window):
+    bare = [
+        type(widget).__name__
+        for widget in window.findChildren(QWidget)
+        if hasattr(widget, "clicked") or hasattr(widget, "activated") or hasattr(widget, "editingFinished")
+        if widget.isVisibleTo(window) and not widget.toolTip() and not widget.objectName().startswith("qt_")
+        if not isinstance(widget.parent(), (type(window.propose.first), type(window.clip.clips)))
+    ]
+    assert bare == []
+
+
+def test_the_panel_fits_a_small_screen(window):
+    window.window().resize(1366, 768)
+    window._fit_width()
+    assert window.minimumWidth() <= 380
+    assert window.window().width() <= 1366
+    assert window._inside.minimumSizeHint().width() <= window.minimumWidth()
+
+
+def test_commands_are_in_the_plugins_menu(window):
+    menu = window.viewer.window.plugins_menu
+    titles = []
+
+    def walk(actions):
+        for action in actions:
+            titles.append(action.text().replace("&", ""))
+            if action.menu() is not None:
+                walk(action.menu().actions())
+
+    walk(menu.actions())
+    for wanted in ("Export dataset...", "Retrain the student", "Open project...", "Keyboard help"):
+        assert any(wanted in title for title in titles), titles
+
+
+def test_two_windows_on_one_project_tell_of_a_conflict(window, make_window, clip_file):
+    ada, bob = window, make_window()
+    assert bob.desk.open(clip_file)
+    bob.desk.session.author = "Bob"
+    ada.desk.layers.editor.data[10:20, 10:20] = 1
+    ada.desk.layers.flush()
+    bob.desk.layers.editor.data[50:60, 50:60] = 1
+    bob.desk.layers.flush()
+    assert "your change was not written" in bob.message.text()
+    assert bob.desk.layers.editor.mask[15, 15]
+    assert not bob.desk.layers.editor.mask[55, 55]
+    ada.desk.session.go_to(2)
+    ada.desk.layers.editor.data[10:20, 10:20] = 1
+    ada.desk.layers.flush()
+    bob.desk.look_for_others()
+    assert bob.desk.session.states[2, 0] == MaskState.EDITED
