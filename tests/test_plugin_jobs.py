@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work beside the window: proposing, exporting, retraining."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+
+from napari_vfss import result_sections
+from napari_vfss.result_sections import dataset_folder
+from napari_vfss.retrain import Retraining
+from napari_vfss.workers import ProposalOrder, Proposing
+from vfss.datasets import read_coco
+from vfss.masks import MaskState
+
+WAIT_MS = 60_000
+
+
+def wait_until_idle(qtbot, window):
+    qtbot.waitUntil(lambda: not window.desk.proposing.running, timeout=WAIT_MS)
+
+
+def test_the_current_frame_comes_first_and_all_is_written_by_the_machine(window, qtbot):
+    session, order = window.desk.session, []
+    session.go_to(5)
+    window.desk.proposing.proposed.connect(lambda student, frames: order.extend(frames))
+    window.propose.first.setValue(4)
+    window.propose.last.setValue(9)
+    window.propose.range_button.click()
+    assert window.propose.cancel_button.isVisibleTo(window)
+    wait_until_idle(qtbot, window)
+    assert order[0] == 5
+    assert sorted(order) == list(range(3, 9))
+    states = session.project.states(session.clip.id)
+    assert (states[3:9] == MaskState.PROPOSED).all()
+    assert (states[:3] == MaskState.UNSEEN).all()
+    assert np.array_equal(states, session.states)
+    revision = session.project.newest(session.clip.id, 5)["pharynx"]
+    assert revision.origin == "proposal"
+    assert revision.author == session.student.id
+    assert window.desk.layers.overlay.data.any()
+    assert session.student.device in window.propose.summary.text()
+    assert not window.propose.cancel_button.isVisibleTo(window)
+
+
+def test_proposing_again_never_touches_a_persons_word(window, qtbot):
+    session, layers = window.desk.session, window.desk.layers
+    layers.editor.data[20:40, 20:40] = 1
+    layers.flush()
+    session.choose("c1")
+    session.mark(MaskState.NOT_VISIBLE)
+    before = session.project.newest(session.clip.id, 0)
+    window.propose.frame_button.click()
+    wait_until_idle(qtbot, window)
+    after = session.project.newest(session.clip.id, 0)
+    for key in ("bolus", "c1"):
+        assert after[key].id == before[key].id
+    assert session.work.planes[0].sum() == 400
+    assert after["pharynx"].state == MaskState.PROPOSED
+
+
+def test_frames_that_a_person_finished_are_left_out(window, qtbot):
+    session = window.desk.session
+    for structure in session.schema.structures:
+        session.choose(structure.key)
+        session.mark(MaskState.NOT_VISIBLE)
+    window.desk.propose(0, 0)
+    assert not window.desk.proposing.running
+    assert "nothing is left to propose" in window.message.text()
+
+
+def test_cancelling_keeps_what_is_there(window, qtbot):
+    session = window.desk.session
+    with qtbot.waitSignal(window.desk.proposing.proposed, timeout=WAIT_MS):
+        window.propose.clip_button.click()
+    window.propose.cancel_button.click()
+    wait_until_idle(qtbot, window)
+    proposed = (session.project.states(session.clip.id) == MaskState.PROPOSED).all(axis=1).sum()
+    assert 1 <= proposed < session.clip.n_frames
+    assert "Cancelled" in window.message.text()
+
+
+def test_a_student_that_is_not_there_is_told(session, qtbot, tmp_path):
+    jobs, said = Proposing(), []
+    jobs.ended.connect(said.append)
+    jobs.start(ProposalOrder(session.project.folder, session.clip, (0,), str(tmp_path / "none.safetensors"), "cpu"))
+    qtbot.waitUntil(lambda: not jobs.running, timeout=WAIT_MS)
+    assert "none.safetensors" in said[0]
+    assert "Traceback" not in said[0]
+
+
+def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp_path):
+    session, layers = window.desk.session, window.desk.layers
+    layers.editor.data[20:40, 20:40] = 1
+    layers.flush()
+    session.accept_frame()
+    session.go_to(3)
+    session.choose("mandible")
+    layers.editor.data[60:90, 60:90] = 1  # still under the pen when the export begins
+    folder = tmp_path / "set"
+    window.export.format.setCurrentIndex(window.export.format.findData("coco"))
+    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+        window.export.export(folder)
+    dataset = read_coco(folder)
+    assert [image.frame for image in dataset] == [0]
+    assert np.array_equal(dataset[0].masks.planes, session.project.masks(session.clip.id, 0).planes)
+    assert str(folder) in window.message.text()
+    assert session.project.masks(session.clip.id, 3).planes[session.active.index].sum() == 900
+
+
+def test_an_export_of_nothing_says_what_to_do(window, qtbot, tmp_path):
+    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS) as caught:
+        window.export.export(tmp_path / "set")
+    assert "Accept frames" in caught.args[0]
+    assert window.export.export_button.isEnabled()
+
+
+def test_a_taken_folder_gets_a_new_one_inside(tmp_path):
+    assert dataset_folder(tmp_path / "new", "coco") == tmp_path / "new"
+    assert dataset_folder(tmp_path, "coco") == tmp_path
+    (tmp_path / "mine.txt").write_text("mine")
+    assert dataset_folder(tmp_path, "png").parent == tmp_path
+    assert "png" in dataset_folder(tmp_path, "png").name
+
+
+TRAINER = """
+import json, sys, time
+def tell(**event): print(json.dumps(event), flush=True)
+tell(event="start", total_steps=3, estimate_s=200)
+print("a line that is no event", flush=True)
+for i in range(3): tell(event="step", step=i + 1, loss=1.0 / (i + 1))
+tell(event="validation", step=3, mean_dice=0.8, structures={})
+"""
+DONE = """
+tell(event="done", student={student!r}, path="x", scores={{"mean_dice": 0.912}}, previous_scores={{"mean_dice": 0.7}})
+"""
+
+
+def run(window, qtbot, code):
+    with qtbot.waitSignal(window.desk.retraining.ended, timeout=WAIT_MS) as caught:
+        window.desk.retraining.start(window.desk.session.project.folder, command=[sys.executable, "-c", code])
+    return caught.args[0]
+
+
+def test_a_new_student_is_offered_with_old_and_new_scores_and_taken(window, qtbot):
+    session = window.desk.session
+    from importlib import resources
+
+    shipped = resources.files("vfss.student") / "default.safetensors"
+    record = session.project.add_student(str(shipped), scores={"mean_dice": 0.912}, parent=None)
+    assert run(window, qtbot, TRAINER + DONE.format(student=record.id)) == ""
+    section = window.student
+    assert section.bar.maximum() == 3
+    assert section.curve._loss == [(1.0, 1.0), (2.0, 0.5), (3.0, 1 / 3)]
+    assert section.curve._dice == [(3.0, 0.8)]
+    assert "0.912" in section.offer.text()
+    assert "0.700" in section.offer.text()
+    assert session.project.current_student() is None
+    section.use_button.click()
+    assert session.project.current_student().id == record.id
+    assert section.students.currentData() == record.id
+    assert not section.offer.isVisibleTo(window)
+    section.students.activated.emit(0)
+    assert session.project.current_student() is None
+
+
+def test_a_trainer_that_fails_is_told_with_the_end_of_its_log(window, qtbot):
+    message = run(window, qtbot, TRAINER + "sys.stderr.write('no space left\\n'); sys.exit(3)")
+    assert "code 3" in message
+    assert "no space left" in message
+    assert "a line that is no event" in message
+    assert window.student.retrain_button.isEnabled()
+    told = run(window, qtbot, TRAINER + "tell(event='error', message='Accept frames first.'); sys.exit(1)")
+    assert told == "Retraining failed. Accept frames first."
+
+
+def test_cancelling_a_trainer_ends_its_process(window, qtbot):
+    job = window.desk.retraining
+    with qtbot.waitSignal(job.told, timeout=WAIT_MS):
+        job.start(window.desk.session.project.folder, command=[sys.executable, "-c", TRAINER + "time.sleep(600)"])
+    process = job._process
+    with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
+        window.student.cancel_button.click()
+    assert process.state() == process.ProcessState.NotRunning
+    assert "cancelled" in caught.args[0]
+    assert not job.running
+
+
+def test_a_program_that_is_not_there_is_told(qtbot, tmp_path):
+    job = Retraining()
+    with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
+        job.start(tmp_path, command=[str(tmp_path / "no_such_program")])
+    assert "did not start" in caught.args[0]
+    assert not job.running
+
+
+def test_the_real_trainer_takes_the_options_that_the_panel_gives(qtbot, tmp_path):
+    job = Retraining()
+    with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
+        job.start(tmp_path, ("--help",))
+    assert "code 0" in caught.args[0]
+    assert "No such option" not in caught.args[0]
+
+
+def test_loss_curve_axis_words():
+    assert result_sections._minutes(30) == "30 s"
+    assert result_sections._minutes(600) == "10 min"
+    assert result_sections._dice(None) == "unknown"
+    assert json.dumps(result_sections._dice({"mean_dice": 0.5})) == '"0.500"'
