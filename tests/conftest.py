@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -113,6 +114,7 @@ def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
 
     viewer, panel = open_window()
     panel.window().resize(1200, 800)
+    gc.freeze()  # napari collects garbage at every layer it removes, through all that the test run has imported
     yield panel
     panel.close_desk()
     viewer.close()

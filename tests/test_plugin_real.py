@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real recordings, where they are at hand: the whole way in a real window, and the dataset read back by pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+
+import numpy as np
+import pytest
+
+from napari_vfss.mouse import CanvasMouse
+from vfss.masks import MaskState
+
+RECORDINGS = (
+    "clips/lateral_facing_right.mp4",
+    "clips/lateral_facing_right.avi",
+    "clips/lateral_facing_left_with_overlays.mp4",
+    "dicom/KarstenHilbertRF.dcm",
+    "dicom/XA1_J2KR.dcm",
+    "dicom/XA1_JLSL.dcm",
+    "dicom/XA1_JPLL.dcm",
+    "dicom/XA1_JPLY.dcm",
+    "dicom/XA1_RLE.dcm",
+)
+WAIT_MS = 120_000
+
+
+def read_with_pycocotools(folder):
+    """Planes by category name of each image, as any program would read them."""
+    from pycocotools.coco import COCO
+
+    (file,) = [path for path in folder.rglob("*.json") if "annotations" in path.read_text("utf-8")[:200_000]]
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco = COCO(str(file))
+    names = {category["id"]: category["name"] for category in coco.loadCats(coco.getCatIds())}
+    return [
+        {names[a["category_id"]]: coco.annToMask(a).astype(bool) for a in coco.loadAnns(coco.getAnnIds(imgIds=image))}
+        for image in coco.getImgIds()
+    ]
+
+
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_open_propose_correct_accept_close_reopen_export_read(kept_window, shared, tmp_path, qtbot, name):
+    source = shared / "data" / name
+    if not source.is_file():
+        pytest.skip(f"{source} is not there")
+    file = tmp_path / "recordings" / source.name
+    file.parent.mkdir()
+    shutil.copyfile(source, file)
+    window, desk = kept_window, kept_window.desk
+    desk.project_folder = None
+    assert desk.open(file), window.message.text()
+    session = desk.session
+    frame = session.clip.n_frames // 2
+    session.go_to(frame)
+    desk.propose(frame, frame)
+    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    assert (session.work.state == MaskState.PROPOSED).all()
+    proposed = session.work.planes.copy()
+
+    session.choose("epiglottis")
+    desk.layers.set_tool("paint")
+    y, x = session.clip.height / 2, session.clip.width / 2
+    CanvasMouse(window.viewer, window.window()).stroke([(y + 2 * i, x + 4 * i) for i in range(8)])
+    corrected = session.work.planes.copy()
+    index = session.active.index
+    assert (corrected[index] != proposed[index]).any()
+    assert np.array_equal(np.delete(corrected, index, 0), np.delete(proposed, index, 0))
+    window.accept.frame_button.click()
+    folder = session.project.folder
+    assert folder.parent == file.parent
+
+    desk.close_session()
+    assert desk.open(folder)
+    session = desk.session
+    assert (session.frame, session.structure) == (frame, "epiglottis")
+    assert np.array_equal(session.work.planes, corrected)
+    assert session.work.state[index] == MaskState.ACCEPTED
+    assert np.array_equal(desk.layers.editor.mask, corrected[index])
+
+    with qtbot.waitSignal(desk.exporting.ended, timeout=WAIT_MS):
+        window.export.export(tmp_path / "dataset")
+    (planes,) = read_with_pycocotools(tmp_path / "dataset")
+    for structure in session.schema.structures:
+        expected = corrected[structure.index]
+        found = planes.get(structure.key, np.zeros_like(expected))
+        assert np.array_equal(found, expected), structure.key
+    desk.close_session()
