@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QLineEdit,
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
 from napari_vfss.sample_data import SAMPLES, sample_path
-from napari_vfss.section import Section, button
+from napari_vfss.section import Later, Section, button
 from napari_vfss.timeline import Timeline
 from vfss.clips import SUFFIXES
 from vfss.masks import MaskState
@@ -28,6 +28,7 @@ class ClipSection(Section):
         self._desk = desk
         self._connections = Connections()
         self._session_connections = Connections()
+        self._later = Later(self, self._show_place)
         self._build_sources()
         self._build_flags()
         self.place = QLabel("Open a recording, or try a sample.")
@@ -120,7 +121,7 @@ class ClipSection(Section):
             self.clips.addItem(record.path.name, record.id)
         self.clips.setCurrentIndex(self.clips.findData(session.clip.id))
         for signal in (session.frame_changed, session.masks_changed):
-            self._session_connections.add(signal, self._show_place)
+            self._session_connections.add(signal, self._later.ask)
         self._session_connections.add(session.flags_changed, self._show_flags)
         self._show_flags()
         self._show_place()

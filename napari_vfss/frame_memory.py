@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray
 from vfss.project import Project, Revision
 
@@ -36,9 +37,10 @@ class FrameWork:
 class FrameMemory:
     """Reads frames of one clip from the project and keeps those used last."""
 
-    def __init__(self, project: Project, clip_id: str, frames: int) -> None:
+    def __init__(self, project: Project, clip: Clip, frames: int) -> None:
         self._project = project
-        self._clip_id = clip_id
+        self._clip_id = clip.id
+        self._height, self._width = clip.height, clip.width
         self._limit = frames
         self._kept: OrderedDict[int, FrameWork] = OrderedDict()
 
@@ -51,16 +53,24 @@ class FrameMemory:
         if frame in self._kept:
             self._kept.move_to_end(frame)
             return self._kept[frame]
-        # Ids before pixels: whatever another program writes in between makes the ids too old, never too new.
         newest = self._project.newest(self._clip_id, frame)
-        masks = self._project.masks(self._clip_id, frame)
+        n, structures = len(self._project.schema), self._project.schema
         work = FrameWork(
-            masks.planes,
-            masks.state,
-            self._project.confidence(self._clip_id, frame),
+            np.zeros((n, self._height, self._width), np.bool_),
+            np.zeros(n, np.uint8),
+            np.full(n, np.nan, np.float32),
             {key: revision.id for key, revision in newest.items()},
             {key: revision.student for key, revision in newest.items()},
         )
+        for key, revision in newest.items():
+            index, mask = structures[key].index, revision.mask
+            work.state[index] = revision.state
+            if mask is not None:
+                work.planes[index] = mask
+            if revision.confidence is not None:
+                work.confidence[index] = revision.confidence
+        if any(revision.origin != "proposal" for revision in newest.values()):
+            work.confidence[:] = self._project.confidence(self._clip_id, frame)
         self._kept[frame] = work
         while len(self._kept) > self._limit:
             self._kept.popitem(last=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QSize, Qt
+from qtpy.QtCore import QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 
@@ -65,6 +65,22 @@ class Section(QWidget):
     def _on_toggled(self, shown: bool) -> None:
         self._heading.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
         self._contents.setVisible(shown)
+
+
+class Later(QObject):
+    """Calls something soon, once, however often it is asked: a quick walk through frames waits for no label."""
+
+    def __init__(self, parent: QObject, do: Callable[[], object], milliseconds: int = 40) -> None:
+        super().__init__(parent)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(milliseconds)
+        self._timer.timeout.connect(do)
+
+    def ask(self, *_: object) -> None:
+        """Ask for the call; takes and ignores what a signal brings."""
+        if not self._timer.isActive():
+            self._timer.start()
 
 
 def button(text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False) -> QPushButton:

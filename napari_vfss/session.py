@@ -39,7 +39,7 @@ class Session:
     problem = Signal(str)
 
     def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
-        self._memory = FrameMemory(project, clip.id, frames_kept)
+        self._memory = FrameMemory(project, clip, frames_kept)
         self.project = project
         self.clip = clip
         self.record = record

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.session import Session
 from vfss.masks import MaskState
+from vfss.schema import Structure
 
 EYE, NAME, KEY, STATE, CONFIDENCE = range(5)
 HEADINGS = ("", "Structure", "Key", "On this frame", "Sure")
@@ -38,6 +41,18 @@ STATES = {
     MaskState.EMPTY: ("∅", "empty", "#5fd38d"),
     MaskState.NOT_VISIBLE: ("⊘", "not visible", "#c4a7ff"),
 }
+
+
+@cache
+def swatch(colour: str, filled: bool) -> QPixmap:
+    """A little square of a colour, hollow where the structure is hidden."""
+    made = QPixmap(12, 12)
+    made.fill(QColor(colour))
+    if not filled:
+        painter = QPainter(made)
+        painter.fillRect(2, 2, 8, 8, QColor(38, 41, 48))
+        painter.end()
+    return made
 
 
 class StructureModel(QAbstractTableModel):
@@ -80,35 +95,41 @@ class StructureModel(QAbstractTableModel):
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Text, colour, tooltip, or (user role) confidence or colour for the delegate."""
-        if self.session is None:
+        cell = CELLS.get((index.column(), role)) or CELLS.get((ANY, role))
+        if self.session is None or cell is None:
             return None
-        structure = self.session.schema.structures[index.row()]
-        work, column = self.session.work, index.column()
-        sign, word, colour = STATES[MaskState(work.state[structure.index])]
-        active = structure.key == self.session.structure
-        texts = (None, structure.name, structure.shortcut or "", f"{sign}  {word}", None)
-        return {
-            Qt.ItemDataRole.DisplayRole: texts[column],
-            Qt.ItemDataRole.ForegroundRole: QColor(colour) if column == STATE else None,
-            Qt.ItemDataRole.BackgroundRole: QColor(255, 255, 255, 42) if active else None,
-            Qt.ItemDataRole.ToolTipRole: f"{structure.name}: {word}. {TIPS[column]}.",
-            Qt.ItemDataRole.TextAlignmentRole: Qt.AlignmentFlag.AlignCenter if column == KEY else None,
-            Qt.ItemDataRole.DecorationRole: (
-                swatch(structure.colour, filled=structure.key not in self.hidden) if column == EYE else None
-            ),
-            Qt.ItemDataRole.UserRole: float(work.confidence[structure.index]) if column == CONFIDENCE else None,
-        }.get(role)
+        return cell(self, self.session.schema.structures[index.row()])
+
+    def state_of(self, structure: Structure) -> MaskState:
+        """State on the current frame."""
+        return MaskState.UNSEEN if self.session is None else MaskState(self.session.work.state[structure.index])
+
+    def confidence_of(self, structure: Structure) -> float:
+        """Confidence on the current frame, NaN where unknown."""
+        return float("nan") if self.session is None else float(self.session.work.confidence[structure.index])
+
+    def background_of(self, structure: Structure) -> QColor | None:
+        """Colour behind the row of the active structure."""
+        return ACTIVE if self.session is not None and structure.key == self.session.structure else None
 
 
-def swatch(colour: str, *, filled: bool) -> QPixmap:
-    """A little square of a colour, hollow where the structure is hidden."""
-    made = QPixmap(12, 12)
-    made.fill(QColor(colour))
-    if not filled:
-        painter = QPainter(made)
-        painter.fillRect(2, 2, 8, 8, QColor(38, 41, 48))
-        painter.end()
-    return made
+Role = Qt.ItemDataRole
+ANY = -1
+ACTIVE = QColor(255, 255, 255, 42)
+STATE_TEXTS = {state: f"{sign}  {word}" for state, (sign, word, _) in STATES.items()}
+STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items()}
+# What a cell shows, by column and role; Qt asks for some thirty of them at every change of frame.
+CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
+    (EYE, Role.DecorationRole): lambda model, s: swatch(s.colour, s.key not in model.hidden),
+    (NAME, Role.DisplayRole): lambda model, s: s.name,
+    (KEY, Role.DisplayRole): lambda model, s: s.shortcut or "",
+    (KEY, Role.TextAlignmentRole): lambda model, s: Qt.AlignmentFlag.AlignCenter,
+    (STATE, Role.DisplayRole): lambda model, s: STATE_TEXTS[model.state_of(s)],
+    (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],
+    (CONFIDENCE, Role.UserRole): lambda model, s: model.confidence_of(s),
+    (ANY, Role.BackgroundRole): lambda model, s: model.background_of(s),
+    (ANY, Role.ToolTipRole): lambda model, s: f"{s.name}: {model.state_of(s).label}",
+}
 
 
 class ConfidenceBar(QStyledItemDelegate):

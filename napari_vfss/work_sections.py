@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
-from napari_vfss.section import Section, button
+from napari_vfss.section import Later, Section, button
 from napari_vfss.structure_table import StructureTable
 from vfss.masks import MaskState
 
@@ -31,6 +31,7 @@ class DeskSection(Section):
         self.desk = desk
         self.connections = Connections()
         self.session_connections = Connections()
+        self.later = Later(self, self.refresh)
         self.connections.add(desk.session_changed, self._on_session)
 
     def close_connections(self) -> None:
@@ -75,7 +76,7 @@ class StructureSection(DeskSection):
         self.table.show_session(session, set() if layers is None else layers.hidden)
         if session is not None:
             for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
-                self.session_connections.add(signal, self.refresh)
+                self.session_connections.add(signal, self.later.ask)
 
     def refresh(self, *_: object) -> None:
         """Show states, confidence and the active structure."""
@@ -117,6 +118,8 @@ class ProposeSection(DeskSection):
         self.connections.add(desk.proposing.started, self._on_started)
         self.connections.add(desk.proposing.progressed, self._on_progress)
         self.connections.add(desk.proposing.ended, self._on_ended)
+        self._done = 0
+        self._show_progress = Later(self, self._draw_progress, 150)
         self._set_running(False)
         self._on_session()
 
@@ -156,8 +159,13 @@ class ProposeSection(DeskSection):
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
+        self._done = done
+        self._show_progress.ask()
+
+    def _draw_progress(self) -> None:
+        # QProgressBar repaints the window at once: not in the same breath as the picture that came with the batch.
         self.bar.setFormat("%v of %m frames")
-        self.bar.setValue(done)
+        self.bar.setValue(self._done)
 
     def _on_ended(self, message: str) -> None:
         self._set_running(False)
@@ -199,7 +207,7 @@ class CorrectSection(DeskSection):
         if session is None or layers is None:
             return
         for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
-            self.session_connections.add(signal, self.refresh)
+            self.session_connections.add(signal, self.later.ask)
         self.session_connections.add(layers.editor_changed, self._follow_editor)
         self._follow_editor()
 

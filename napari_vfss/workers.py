@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+import vfss.student.openvino  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
 from vfss.clips import Clip
 from vfss.datasets import FORMATS, ExportReport
 from vfss.errors import VfssError
@@ -19,6 +21,7 @@ from vfss.project import Project
 from vfss.student import Student, load_student
 
 BATCH = 4
+BREATH_S = 0.03  # after each batch the processor belongs to the window, which draws what has come
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
             known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
             project.write_proposals(clip.id, known)
             yield student, tuple(batch)
+            time.sleep(BREATH_S)
 
 
 def _stack(clip: Clip, frames: Sequence[int]) -> Any:
