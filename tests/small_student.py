@@ -15,15 +15,17 @@ from vfss_training.export import pack
 CONFIG = StudentConfig(backbone="mobilenetv3_small_050", input_size=64, width=32, heads=2, depth=1, mlp_width=32)
 
 
-def small_checkpoint(*, schema: Schema | None = None, seed: int = 0, frames: np.ndarray | None = None) -> Checkpoint:
+def small_checkpoint(
+    *, schema: Schema | None = None, seed: int = 0, config: StudentConfig = CONFIG, frames: np.ndarray | None = None
+) -> Checkpoint:
     """Checkpoint of random weights whose masks are neither empty nor full."""
     torch.manual_seed(seed)
     wanted = schema if schema is not None else Schema.load()
-    network = StudentNetwork(CONFIG, len(wanted)).eval()
+    network = StudentNetwork(config, len(wanted)).eval()
     with torch.no_grad():
         for mlp in network.decoder.output_hypernetworks_mlps:
             mlp.layers[-1].weight.mul_(20.0)
-    return pack(network, CONFIG, wanted, provenance={"command": "test"}, frames=frames)
+    return pack(network, config, wanted, provenance={"command": "test"}, frames=frames)
 
 
 def disc_frame(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -7,11 +7,12 @@ import subprocess
 import sys
 import types
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from small_student import disc_frame, small_checkpoint
+from small_student import CONFIG, disc_frame, small_checkpoint
 
 import vfss.student
 from vfss.errors import StudentError
@@ -54,6 +55,17 @@ def test_the_exported_graph_and_torch_agree(path: Path) -> None:
     for one, other in zip(exported.propose(frames), original.propose(frames), strict=True):
         assert np.mean(one.masks.planes == other.masks.planes) >= 0.999
         np.testing.assert_allclose(one.confidence, other.confidence, atol=1e-3)
+
+
+def test_a_mirrored_student_sees_both_facings_alike(tmp_path: Path) -> None:
+    small_checkpoint(config=replace(CONFIG, mirrored=True)).save(tmp_path / "mirrored.safetensors")
+    frames = np.stack([disc_frame(64, 64, seed) for seed in range(3)])
+    exported, original = (load_student(tmp_path / "mirrored.safetensors", device) for device in ("cpu", "cpu-torch"))
+    there = exported.propose(frames)
+    back = exported.propose(np.ascontiguousarray(frames[:, :, ::-1]))
+    for one, other, third in zip(there, back, original.propose(frames), strict=True):
+        assert np.mean(one.masks.planes == other.masks.planes[:, :, ::-1]) >= 0.999
+        assert np.mean(one.masks.planes == third.masks.planes) >= 0.999
 
 
 def test_frames_do_not_influence_each_other(path: Path) -> None:

@@ -129,7 +129,7 @@ def rewritten(path: Path, name: str, value: str) -> Path:
     ("name", "value"),
     [
         ("format", "vfss-student/99"),
-        ("config", "{}"),
+        ("config", '{"bones": 3}'),
         ("schema", json.dumps({"id": "x"})),
         ("schema", "nonsense"),
         ("scores", "{"),

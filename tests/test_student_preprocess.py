@@ -93,7 +93,8 @@ def test_a_frame_of_the_right_size_is_not_resampled() -> None:
 
 def test_a_config_survives_json_and_refuses_what_it_does_not_know() -> None:
     assert StudentConfig.from_json(CONFIG.to_json()) == CONFIG
-    for text in ("[]", "{", '{"backbone": "x"}', CONFIG.to_json().replace("64", '"64"')):
+    assert StudentConfig.from_json('{"input_size": 96}') == StudentConfig(input_size=96)
+    for text in ("[]", "{", '{"bones": 3}', '{"mirrored": 1}', '{"heads": true}', '{"input_size": "64"}'):
         with pytest.raises(StudentError):
             StudentConfig.from_json(text)
 

@@ -27,6 +27,7 @@ class StudentConfig:
         heads: Attention heads of the decoder.
         depth: Two-way attention blocks of the decoder.
         mlp_width: Hidden channels of the decoder's feed-forward parts.
+        mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
         high_percentile: Grey value mapped to +1, as a percentile of the frame.
     """
@@ -37,6 +38,7 @@ class StudentConfig:
     heads: int = 8
     depth: int = 2
     mlp_width: int = 256
+    mirrored: bool = False
     low_percentile: float = 1.0
     high_percentile: float = 99.0
 
@@ -57,7 +59,7 @@ class StudentConfig:
         """Config from to_json's text.
 
         Raises:
-            StudentError: Not an object of exactly these fields, each of the right type.
+            StudentError: Not an object, or a field is unknown or of a wrong type; missing ones take their defaults.
         """
         try:
             data = json.loads(text)
@@ -69,13 +71,14 @@ class StudentConfig:
 
 
 def _checked(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a config, each of the type of its default."""
+    """The fields that are given, each of the type of its default."""
     expected = {field.name: type(field.default) for field in fields(StudentConfig)}
-    if set(data) != set(expected):
-        odd = ", ".join(sorted(set(data) ^ set(expected)))
-        raise StudentError(f"the student's config differs in: {odd}", remedy="It needs another version of napari-vfss.")
-    for name, kind in expected.items():
+    if not set(data) <= set(expected):
+        odd = ", ".join(sorted(set(data) - set(expected)))
+        raise StudentError(f"the student's config has unknown fields: {odd}", remedy="Update napari-vfss.")
+    for name, value in data.items():
+        kind = expected[name]
         accepted = (int, float) if kind is float else (kind,)
-        if not isinstance(data[name], accepted) or isinstance(data[name], bool):
-            raise StudentError(f"{name} of the student's config is {data[name]!r}, not {kind.__name__}")
-    return {name: float(data[name]) if kind is float else data[name] for name, kind in expected.items()}
+        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+            raise StudentError(f"{name} of the student's config is {value!r}, not {kind.__name__}")
+    return {name: float(value) if expected[name] is float else value for name, value in data.items()}

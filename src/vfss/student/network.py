@@ -132,6 +132,7 @@ class StudentNetwork(nn.Module):
         """Build with random weights."""
         super().__init__()
         cells = config.input_size // STRIDE
+        self._mirrored = config.mirrored
         self.encoder = Encoder(config)
         self.prompt_encoder = PromptEncoder(
             embed_dim=config.width,
@@ -147,6 +148,13 @@ class StudentNetwork(nn.Module):
         Args:
             frames: float (N, 1, size, size) as from preprocess.prepare.
         """
+        if self.training or not self._mirrored:
+            return self._pass(frames)
+        logits, quality = self._pass(torch.cat([frames, frames.flip(3)]))
+        n = frames.shape[0]
+        return (logits[:n] + logits[n:].flip(3)) / 2, (quality[:n] + quality[n:]) / 2
+
+    def _pass(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         features = self.encoder(frames)
         logits, quality = self.decoder.decode(features, *self._no_prompt(features))
         return logits, quality.sigmoid()
