@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(f"{wrong[0]}: {'is no recording and no project' if wrong[0].exists() else 'not found'}.")
     if len(chosen.paths) > 1 and chosen.project is None and any(_is_project(path) for path in chosen.paths):
         return _complain("Give one project, or recordings.")
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return _complain("There is no display. Without one: xvfb-run -a napari-vfss --tour DIR")
     try:
         if chosen.tour is not None:
             from napari_vfss.tour import run_tour

@@ -130,6 +130,7 @@ class ClipSection(Section):
         session = self._desk.session
         if session is not None:
             self.case.setText(session.record.patient)
+            self.case.setCursorPosition(0)
             self.facing.setCurrentIndex(self.facing.findData(session.clip.facing))
             self.inverted.setChecked(session.clip.inverted)
 

@@ -35,4 +35,4 @@ def retrain(viewer: napari.viewer.Viewer) -> None:
 
 def show_help(viewer: napari.viewer.Viewer) -> None:
     """Show keys and wording."""
-    viewer.window.add_plugin_dock_widget(PLUGIN, HELP_WIDGET)
+    viewer.window.add_plugin_dock_widget(PLUGIN, HELP_WIDGET, tabify=True)

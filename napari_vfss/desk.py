@@ -56,10 +56,10 @@ class Desk(QObject):
 
     @contextlib.contextmanager
     def telling(self) -> Generator[None, None, None]:
-        """Tell a VfssError of the body to the person instead of raising it."""
+        """Tell what a person can act on, a VfssError or an error of the disk, instead of raising it."""
         try:
             yield
-        except VfssError as error:
+        except (VfssError, OSError) as error:
             self.tell(str(error), problem=True)
 
     def tell(self, message: str, *, problem: bool = False) -> None:
@@ -112,6 +112,9 @@ class Desk(QObject):
         """Propose frames first..last, the current one first, then outward; frames a person finished are left out."""
         session = self.session
         if session is None:
+            return
+        if self.proposing.running:
+            self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.awaits_machine(t))
         if not frames:
@@ -200,8 +203,9 @@ class Desk(QObject):
             self.open(frames.source)
 
     def _on_proposed(self, student: Student, frames: tuple[int, ...]) -> None:
-        session = self.session
-        if session is not None:
+        session, order = self.session, self.proposing.order
+        # The last batch of a clip that was closed meanwhile is in its project, and none of this session's business.
+        if session is not None and order is not None and order.clip is session.clip:
             with self.telling():
                 if session.student is not student:
                     session.take_student(student)

@@ -97,14 +97,14 @@ class ClipLayers:
     def set_hidden(self, structure: str, hidden: bool) -> None:
         """Hide or show one structure in the picture of all."""
         (self.hidden.add if hidden else self.hidden.discard)(structure)
-        self.editor.visible = self.session.structure not in self.hidden
+        self._show_editor(self.overlay.visible)
         self._paint_overlay()
 
     def toggle_masks(self) -> None:
         """Hide all structures, or show them again, to see the recording underneath."""
         visible = not self.overlay.visible
         self.overlay.visible = visible
-        self.editor.visible = visible and self.session.structure not in self.hidden
+        self._show_editor(visible)
 
     def set_tool(self, mode: str) -> None:
         """Take a tool of napari's Labels layer: paint, erase, polygon, fill or pan_zoom."""
@@ -206,7 +206,7 @@ class ClipLayers:
     def _on_structure(self, structure: str) -> None:
         self.flush()
         self.editor.dress(self.session.active)
-        self.editor.visible = self.overlay.visible and structure not in self.hidden
+        self._show_editor(self.overlay.visible)
         self.show_frame()
 
     def _on_masks(self, frame: int) -> None:
@@ -228,6 +228,12 @@ class ClipLayers:
         without = {session.schema[key].index for key in self.hidden} | {session.active.index}
         self._painter.paint(session.work.planes, self.overlay.data, without=without)
         self.overlay.refresh(extent=False, highlight=False, thumbnail=False)
+
+    def _show_editor(self, masks_shown: bool) -> None:
+        visible = masks_shown and self.session.structure not in self.hidden
+        # Saying it again is not the same to napari: it would bring back the tool of some earlier time.
+        if self.editor.visible != visible:
+            self.editor.visible = visible
 
     def _keep_two_dimensions(self, event: Any = None) -> None:
         if self.editor.n_edit_dimensions != 2:

@@ -42,7 +42,8 @@ class ExportSection(DeskSection):
         """Let a person choose a folder; the dataset goes into it where it is empty, else into a new one inside."""
         name = QFileDialog.getExistingDirectory(self, "Folder for the dataset")
         if name:
-            self.export(dataset_folder(Path(name), str(self.format.currentData())))
+            with self.desk.telling():
+                self.export(dataset_folder(Path(name), str(self.format.currentData())))
 
     def export(self, folder: Path) -> None:
         """Write the dataset in the chosen form."""
@@ -156,6 +157,10 @@ class StudentSection(DeskSection):
             self._offer(event)
 
     def _offer(self, event: dict[str, Any]) -> None:
+        session, project = self.desk.session, self.desk.retraining.project
+        if session is None or session.project.folder != project:
+            self.desk.tell(f"A new student is ready in {project}: open that project to use it.")
+            return
         self._offered = str(event.get("student", ""))
         new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
         self.offer.setText(f"A new student is ready. Dice on held-out patients: <b>{new}</b> (the old one: {old}).")
@@ -196,9 +201,8 @@ class LossCurve(pyqtgraph.PlotWidget):
         self.setMouseEnabled(False, False)
         self.setMenuEnabled(False)
         self.hideButtons()
-        self.setLabel("bottom", "step")
         self.addLegend(offset=(-2, 2), labelTextSize="8pt")
-        self.setToolTip("Loss while training (less is better) and Dice on held-out frames (more is better)")
+        self.setToolTip("Over training steps: loss (less is better) and Dice on held-out frames (more is better)")
         self._loss_line = self.plot(pen=pyqtgraph.mkPen("#7fb4ff", width=2), name="loss")
         self._dice_line = self.plot(
             pen=pyqtgraph.mkPen("#5fd38d", width=1), symbol="o", symbolSize=6, symbolBrush="#5fd38d", name="Dice"

@@ -23,6 +23,7 @@ class Retraining(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.project: Path | None = None
         self._process: QProcess | None = None
         self._partial = b""
         self._log: deque[str] = deque(maxlen=LOG_LINES)
@@ -48,6 +49,7 @@ class Retraining(QObject):
         words = command or [sys.executable, "-m", "vfss_training.cli", "fit", str(project), "--events", "-", *arguments]
         self._partial, self._cancelled, self._done, self._error = b"", False, False, ""
         self._log.clear()
+        self.project = project
         process = QProcess(self)
         process.readyReadStandardOutput.connect(self._on_output)
         process.readyReadStandardError.connect(self._on_log)

@@ -267,7 +267,7 @@ class AcceptSection(DeskSection):
         super().__init__(desk, "5  Accept")
         self.frame_button = button("Accept frame", "Confirm every structure that has a mask", self._frame, key="A")
         self.frame_button.setStyleSheet(
-            "QPushButton { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
+            "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
         )
         self.structure_button = button("Structure", "Confirm the structure in work", self._structure, key="S")
         self.hidden_button = button(

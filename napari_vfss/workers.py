@@ -86,6 +86,7 @@ class Proposing(QObject):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self.order: ProposalOrder | None = None
         self._worker: Any = None
         self._done = 0
         self._total = 0
@@ -100,6 +101,7 @@ class Proposing(QObject):
         """Begin an order; nothing happens while another one runs."""
         if self.running or not order.frames:
             return
+        self.order = order
         self._done, self._total, self._outcome = 0, len(order.frames), ""
         self._worker = create_worker(propose, order, _start_thread=False, _ignore_errors=True)
         self._worker.yielded.connect(self._on_batch)

@@ -166,6 +166,13 @@ def test_a_new_student_is_offered_with_old_and_new_scores_and_taken(window, qtbo
     assert session.project.current_student() is None
 
 
+def test_a_student_of_another_project_is_not_offered_here(window, qtbot, tmp_path):
+    with qtbot.waitSignal(window.desk.retraining.ended, timeout=WAIT_MS):
+        window.desk.retraining.start(tmp_path, command=[sys.executable, "-c", TRAINER + DONE.format(student="s")])
+    assert not window.student.offer.isVisibleTo(window)
+    assert str(tmp_path) in window.message.text()
+
+
 def test_a_trainer_that_fails_is_told_with_the_end_of_its_log(window, qtbot):
     message = run(window, qtbot, TRAINER + "sys.stderr.write('no space left\\n'); sys.exit(3)")
     assert "code 3" in message

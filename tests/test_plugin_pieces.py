@@ -175,7 +175,16 @@ def test_wrong_arguments_give_a_line_and_no_traceback(arguments, said, capsys):
     assert error.count("\n") == 1
 
 
-def test_a_tour_does_not_clear_a_folder_that_is_not_its_own(tmp_path, capsys):
+def test_no_display_gives_a_line_and_no_crash(monkeypatch, capsys):
+    monkeypatch.setattr(app.sys, "platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert app.main(["--sample"]) == 2
+    assert "no display" in capsys.readouterr().err
+
+
+def test_a_tour_does_not_clear_a_folder_that_is_not_its_own(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":77")
     (tmp_path / "dataset").mkdir()
     keep = tmp_path / "dataset" / "mine.txt"
     keep.write_text("mine")

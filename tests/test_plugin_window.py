@@ -119,13 +119,13 @@ def test_keys_work_with_the_recording_selected_too_and_end_with_the_clip(window,
     assert not [key for key in window.viewer.keymap]
 
 
-def test_the_slider_and_the_session_go_together(window):
+def test_the_slider_and_the_session_go_together(window, qtbot):
     session = window.desk.session
     window.viewer.dims.set_current_step(0, 9)
     assert session.frame == 9
     session.go_to(4)
     assert window.viewer.dims.current_step[0] == 4
-    assert "Frame 5 of 24" in window.clip.place.text()
+    qtbot.waitUntil(lambda: "Frame 5 of 24" in window.clip.place.text())
     assert f"{session.clip.times_s[4]:.3f} s" in window.clip.place.text()
 
 
@@ -153,6 +153,21 @@ def test_a_proposal_that_comes_while_the_pen_is_down_leaves_the_stroke(window):
     assert masks.planes[0].sum() == 100
     assert masks.state[0] == MaskState.EDITED
     assert masks.state[1] == MaskState.PROPOSED
+
+
+def test_the_tool_stays_in_the_hand(window):
+    layers, session = window.desk.layers, window.desk.session
+    for tool in ("erase", "paint"):
+        layers.set_tool(tool)
+        session.choose("c1")
+        session.go_to(session.frame + 1)
+        session.choose("bolus")
+        session.mark(MaskState.EMPTY)
+        assert str(layers.editor.mode) == tool
+    layers.toggle_masks()
+    assert not layers.editor.visible
+    layers.toggle_masks()
+    assert str(layers.editor.mode) == "paint"
 
 
 def test_whatever_label_is_picked_it_paints_the_structure(window, mouse):
