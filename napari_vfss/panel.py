@@ -49,6 +49,8 @@ class AnnotationPanel(QWidget):
         self._connections.add(self.desk.told, self._on_told)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
+        self._connections.add(self.desk.retraining.started, self._show_student)
+        self._connections.add(self.desk.retraining.ended, self._show_student)
         self._closed = False
         self._docked = False
         self._window_closes = False
@@ -162,6 +164,10 @@ class AnnotationPanel(QWidget):
             show_warning(message)
         else:
             self._message_time.start()
+
+    def _show_student(self, *_: object) -> None:
+        # When the section has grown by what it has to say.
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.student))
 
     def _clear_message(self) -> None:
         self.message.setVisible(False)

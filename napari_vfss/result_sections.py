@@ -15,6 +15,8 @@ from napari_vfss.section import button
 from napari_vfss.work_sections import DeskSection
 from vfss.datasets import FORMATS
 
+UNKNOWN = "unknown"
+
 
 class ExportSection(DeskSection):
     """Writes the project's annotations as a dataset."""
@@ -151,8 +153,12 @@ class StudentSection(DeskSection):
         elif kind == "step":
             self.bar.setValue(int(event.get("step", 0)))
             self.curve.add_loss(float(event.get("step", 0)), float(event.get("loss", 0.0)))
-        elif kind == "validation":
-            self.curve.add_dice(float(event.get("step", 0)), float(event.get("mean_dice", 0.0)))
+        elif kind == "prepare":
+            self.bar.setRange(0, max(1, int(event.get("total", 1))))
+            self.bar.setValue(int(event.get("done", 0)))
+            self.bar.setFormat("reading frames, %v of %m")
+        elif kind == "validation" and event.get("mean_dice") is not None:
+            self.curve.add_dice(float(event.get("step", 0)), float(event["mean_dice"]))
         elif kind == "done":
             self._offer(event)
 
@@ -162,8 +168,7 @@ class StudentSection(DeskSection):
             self.desk.tell(f"A new student is ready in {project}: open that project to use it.")
             return
         self._offered = str(event.get("student", ""))
-        new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
-        self.offer.setText(f"A new student is ready. Dice on held-out patients: <b>{new}</b> (the old one: {old}).")
+        self.offer.setText(offer_text(event))
         for widget in (self.offer, self.use_button, self.keep_button):
             widget.setVisible(True)
 
@@ -234,9 +239,20 @@ def dataset_folder(chosen: Path, dataset_format: str) -> Path:
     return chosen / f"vfss_{dataset_format}_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
 
 
+def offer_text(event: dict[str, Any]) -> str:
+    """What to say of a new student, from the trainer's last event."""
+    new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
+    if new == UNKNOWN:
+        return (
+            "A new student is ready. It could not be examined: every accepted frame is of a patient it learned from. "
+            "Accept frames of more patients to see scores."
+        )
+    return f"A new student is ready. Dice on held-out patients: <b>{new}</b> (the old one: {old})."
+
+
 def _dice(scores: Any) -> str:
     value = scores.get("mean_dice") if isinstance(scores, dict) else None
-    return "unknown" if value is None else f"{float(value):.3f}"
+    return UNKNOWN if value is None else f"{float(value):.3f}"
 
 
 def _minutes(seconds: float) -> str:

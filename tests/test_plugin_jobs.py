@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import numpy as np
@@ -128,6 +127,8 @@ def test_a_taken_folder_gets_a_new_one_inside(tmp_path):
 TRAINER = """
 import json, sys, time
 def tell(**event): print(json.dumps(event), flush=True)
+tell(event="prepare", done=1, total=2)
+tell(event="validation", step=0, mean_dice=None, structures={})
 tell(event="start", total_steps=3, estimate_s=200)
 print("a line that is no event", flush=True)
 for i in range(3): tell(event="step", step=i + 1, loss=1.0 / (i + 1))
@@ -211,8 +212,9 @@ def test_the_real_trainer_takes_the_options_that_the_panel_gives(qtbot, tmp_path
     assert "No such option" not in caught.args[0]
 
 
-def test_loss_curve_axis_words():
-    assert result_sections._minutes(30) == "30 s"
-    assert result_sections._minutes(600) == "10 min"
-    assert result_sections._dice(None) == "unknown"
-    assert json.dumps(result_sections._dice({"mean_dice": 0.5})) == '"0.500"'
+def test_scores_are_said_only_where_there_are_some():
+    event = {"scores": {"mean_dice": 0.5}, "previous_scores": {"mean_dice": None}}
+    assert "0.500" in result_sections.offer_text(event)
+    assert "unknown" in result_sections.offer_text(event)
+    assert "could not be examined" in result_sections.offer_text({"scores": {"mean_dice": None}})
+    assert (result_sections._minutes(30), result_sections._minutes(600)) == ("30 s", "10 min")
