@@ -50,12 +50,15 @@ def correct_frames(truth: Project, folder: Path) -> int:
     return corrected
 
 
-def retrain(project: Path, student: str, minutes: float) -> dict[str, Any]:
+def retrain(project: Path, student: str, minutes: float, threads: int) -> dict[str, Any]:
     """Run the trainer as its own process; its last event, with the losses and the time it took."""
     command = [sys.executable, "-m", "vfss_training.cli", "fit", str(project)]
     began = time.monotonic()
     done = subprocess.run(
-        [*command, "--student", student, "--minutes", str(minutes)], stdout=subprocess.PIPE, text=True, check=True
+        [*command, "--student", student, "--minutes", str(minutes), "--threads", str(threads)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     losses = [[event["step"], event["loss"]] for event in events if event["event"] == "step"]
@@ -112,6 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", default="default")
     parser.add_argument("--minutes", type=float, default=8.0, help="Limit of the training's schedule.")
+    parser.add_argument("--threads", type=int, default=0, help="Threads of the training; 0: all processors.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="adapt-style-") as name:
         work = Path(name)
@@ -123,7 +127,7 @@ def main() -> None:
         }
         with Project.open(learn) as truth:
             corrected = correct_frames(truth, work / "project")
-        training = retrain(work / "project", arguments.student, arguments.minutes)
+        training = retrain(work / "project", arguments.student, arguments.minutes, arguments.threads)
         result = {
             "corrected_frames": corrected,
             "training_patients": LEARN_CLIPS,
