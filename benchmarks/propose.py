@@ -44,6 +44,7 @@ def timed(call: Callable[[], object], repeats: int) -> list[float]:
 def summary(taken: list[float]) -> dict[str, float]:
     return {
         "median_ms": round(statistics.median(taken), 2),
+        "min_ms": round(min(taken), 2),
         "p90_ms": round(float(np.percentile(taken, 90)), 2),
         "fps": round(1000.0 / statistics.median(taken), 1),
         "repeats": len(taken),
