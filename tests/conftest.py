@@ -117,6 +117,7 @@ def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
     panel.window().resize(1200, 800)
     gc.freeze()  # napari collects garbage at every layer it removes, through all that the test run has imported
     yield panel
+    gc.unfreeze()
     panel.close_desk()
     viewer.close()
 
