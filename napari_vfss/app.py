@@ -12,6 +12,7 @@ from typing import Any
 
 from vfss.clips import can_open
 from vfss.errors import VfssError
+from vfss.student import bring_in_gpu
 from vfss.version import __version__
 
 TITLE = "VFSS annotation (research software, not a medical device)"
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return _complain("There is no display. Without one: xvfb-run -a napari-vfss --tour DIR")
     try:
+        bring_in_gpu()
         if chosen.tour is not None:
             from napari_vfss.tour import run_tour
 

@@ -15,7 +15,7 @@ from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
 from vfss.student.propose import Proposal, Runtime, Student
 
-__all__ = ["DEVICES", "Checkpoint", "Proposal", "Student", "load_checkpoint", "load_student"]
+__all__ = ["DEVICES", "Checkpoint", "Proposal", "Student", "bring_in_gpu", "load_checkpoint", "load_student"]
 
 DEVICES = ("auto", "cpu", "cuda", "cpu-torch")
 _QT = ("PyQt5.QtWidgets", "PyQt6.QtWidgets", "PySide2.QtWidgets", "PySide6.QtWidgets")
@@ -36,6 +36,15 @@ def load_student(name_or_path: str | Path = "default", device: str = "auto") -> 
         raise StudentError(f"no device {device!r}", remedy=f"Use one of {', '.join(DEVICES)}.")
     checkpoint = load_checkpoint(_path(name_or_path))
     return Student(checkpoint, _runtime(checkpoint, device))
+
+
+def bring_in_gpu() -> bool:
+    """Make a GPU usable to a program that is about to open a window; returns whether there is one.
+
+    A window must not be open yet: torch, which computes on it, cannot be imported safely afterwards. Where there is no
+    NVIDIA driver nothing is imported and nothing is lost.
+    """
+    return _cuda_is_safe_and_there()
 
 
 def _path(name_or_path: str | Path) -> Path:
