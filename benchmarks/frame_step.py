@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Median time of a frame step in a real window with all structures shown, 1024x1024.
 
+"handled" is the step itself: decoding, reading twelve masks from the project, composing and handing them to napari; the
+target is set on it. "drawn" adds the window's drawing, which under Xvfb is software OpenGL: compare it with the last
+line, napari with one image in memory and no plugin.
 Run under a display or Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/frame_step.py
 Writes benchmarks/results/frame_step.json.
 """
@@ -111,7 +114,7 @@ def main() -> None:
         "first_walk": medians(first),
         "second_walk": medians(again),
         "napari_with_an_image_alone": medians(bare),
-        "target_ms": 33,
+        "target_handled_ms": 33,
     }
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
