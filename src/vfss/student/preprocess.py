@@ -73,29 +73,36 @@ class Taps:
 
     Attributes:
         first: int64 (pixels,), index of the lower neighbour, never falling.
-        weights: float32 (pixels, logits), rows sum to 1 and have at most two entries.
+        upper: float32 (pixels,), weight of the next one, 0..1.
     """
 
     first: npt.NDArray[np.int64]
-    weights: FloatArray
+    upper: FloatArray
 
     @classmethod
     def of(cls, pixels: int, covered: int, offset: int, logits: int) -> Taps:
         """Taps of an axis of that many pixels, which cover input pixels offset..offset+covered."""
         centre = (np.arange(pixels) + 0.5) * (covered / pixels) + offset
         position = np.clip(centre / LOGIT_STRIDE - 0.5, 0.0, logits - 1.0)
-        first = np.minimum(position.astype(np.int64), max(logits - 2, 0))
-        upper = (position - first).astype(np.float32)
-        weights = np.zeros((pixels, logits), np.float32)
-        weights[np.arange(pixels), first] = 1.0 - upper
-        weights[np.arange(pixels), np.minimum(first + 1, logits - 1)] += upper
-        return cls(first, weights)
+        first = np.minimum(position.astype(np.int64), logits - 2)
+        return cls(first, (position - first).astype(np.float32))
 
-    def around(self, low: int, high: int) -> tuple[slice, slice]:
-        """Pixels touched by logits low..high (inclusive), and the logits that these pixels need."""
+    def touched(self, low: int, high: int) -> slice:
+        """Pixels made from any of the logits low..high (inclusive)."""
         start = int(np.searchsorted(self.first, low - 1, "left"))
-        stop = int(np.searchsorted(self.first, high, "right"))
-        return slice(start, stop), slice(max(low - 1, 0), min(high + 2, self.weights.shape[1]))
+        return slice(start, int(np.searchsorted(self.first, high, "right")))
+
+    def rows(self, values: FloatArray, pixels: slice) -> FloatArray:
+        """Values float32 (logits, N) interpolated along the first axis, float32 (pixels, N).
+
+        Not by a matrix product: the threads that a BLAS library starts for it get in the way of those of the network.
+        """
+        first = self.first[pixels]
+        found = values[first]
+        step = np.diff(values, axis=0)[first]
+        step *= self.upper[pixels, None]
+        found += step
+        return found
 
 
 def fit(frame: FrameArray, placement: Placement) -> FrameArray:
@@ -153,8 +160,8 @@ def restore(logits: FloatArray, placement: Placement) -> BoolArray:
         rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
         if rows.size == 0:
             continue
-        y, from_y = placement.vertical.around(int(rows[0]), int(rows[-1]))
-        x, from_x = placement.horizontal.around(int(columns[0]), int(columns[-1]))
-        block = placement.vertical.weights[y, from_y] @ logit[from_y, from_x]
-        np.greater(block @ placement.horizontal.weights[x, from_x].T, 0.0, out=plane[y, x])
+        y = placement.vertical.touched(int(rows[0]), int(rows[-1]))
+        x = placement.horizontal.touched(int(columns[0]), int(columns[-1]))
+        across = np.ascontiguousarray(placement.horizontal.rows(logit.T, x).T)
+        np.greater(placement.vertical.rows(across, y), 0.0, out=plane[y, x])
     return planes
