@@ -6,7 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from vfss.phantom.geometry import Points, smooth, turn
-from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place, jaw_place, mandible, skull
+from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place, skull
+from vfss.phantom.mandible import jaw_place, mandible
 from vfss.phantom.matter import Matter, Scene
 from vfss.phantom.motion import Course, Moment, moment
 from vfss.phantom.population import Person
