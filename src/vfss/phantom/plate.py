@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rigid parts of the patient drawn once per clip, and laid into every frame where they are then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy import ndimage
+
+from vfss.phantom.geometry import Floats, Points, coverage
+from vfss.phantom.matter import Matter
+
+STEP_MM = 0.55  # finer than what focus and detector leave of an edge
+_SLANT_MM, _SHADE_MM = 0.8, 3.5  # spread of edges that slant through the beam, and of shading
+_STILL = np.array(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Bone full of air cells: a honeycomb of walls.
+
+    Attributes:
+        outline: Millimetres (N, 2).
+        air: Attenuation that the air of a cell takes away, nepers, positive.
+        walls: Attenuation of the walls between them, nepers.
+        cell_mm: Size of a cell.
+        seed: Of their pattern.
+    """
+
+    outline: Points
+    air: float
+    walls: float
+    cell_mm: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plate:
+    """A raster of attenuation that moves as a whole.
+
+    Attributes:
+        values: Nepers, float32 (rows, columns).
+        corner: Millimetres (x, y) of the raster's first corner, before it moves.
+        step: Millimetres per raster pixel.
+        place: Affine map (2, 3) from there to where the part is now, millimetres.
+    """
+
+    values: Floats
+    corner: tuple[float, float]
+    step: float
+    place: npt.NDArray[np.float64]
+
+    @cached_property
+    def _image(self) -> Image.Image:
+        return Image.fromarray(self.values)
+
+    def moved(self, before: Points, after: Points) -> Plate:
+        """The same part after a motion that took three points, float64 (3, 2), to three others."""
+        homogeneous = np.concatenate([before, np.ones((3, 1))], axis=1)
+        moved = replace(self, place=np.linalg.solve(homogeneous, after).T)
+        moved.__dict__["_image"] = self._image
+        return moved
+
+    def onto(self, matrix: npt.NDArray[np.float64], height: int, width: int) -> Floats:
+        """Its attenuation in a picture that `matrix` (2, 3) maps the patient to, float32 (height, width)."""
+        raster = np.array(((self.step, 0, self.corner[0]), (0, self.step, self.corner[1]), (0, 0, 1.0)))
+        whole = _square(matrix) @ _square(self.place) @ raster
+        image, coarse = self._image, int(1 / np.sqrt(abs(np.linalg.det(whole))) + 0.3)
+        if coarse > 1:
+            image = image.reduce(coarse)
+            whole = whole @ np.diag((coarse, coarse, 1.0))
+        back = np.linalg.inv(whole)[:2].ravel().tolist()
+        laid = image.transform((width, height), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
+        return np.asarray(laid, np.float32)
+
+
+def _square(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return np.concatenate([matrix, [[0.0, 0.0, 1.0]]])
+
+
+def plate(parts: Sequence[Matter | Cells], seed: int, mottle: float = 0.12, step: float = STEP_MM) -> Plate:
+    """Draw parts (millimetres, in the patient) into a plate.
+
+    Args:
+        parts: What it is made of; everything adds up.
+        seed: Of the mottling.
+        mottle: Unevenness of bone, a share of its attenuation.
+        step: Millimetres per raster pixel.
+    """
+    points = np.concatenate([part.outline for part in parts])
+    low, high = points.min(0) - 8, points.max(0) + 8
+    columns, rows = (int(n) for n in np.ceil((high - low) / step))
+    layers = [np.zeros((rows, columns), np.float32) for _ in range(2)]
+    shade = np.zeros((-(-rows // 4), -(-columns // 4)), np.float32)
+    for part in parts:
+        outline = (part.outline - low) / step
+        if isinstance(part, Cells):
+            _add_cells(layers[0], outline, part, step)
+        elif part.blur < 2:
+            _add(layers[part.blur], outline, part, step)
+        else:
+            _add(shade, outline / 4, part, step * 4)
+    total = layers[0] + ndimage.gaussian_filter(layers[1], _SLANT_MM / step, truncate=2.0)
+    total *= _mottling(rows, columns, np.random.default_rng((seed, 900)), mottle, step)
+    shade = ndimage.gaussian_filter(shade, _SHADE_MM / step / 4, truncate=2.5)
+    total += np.asarray(Image.fromarray(shade).resize((columns, rows), Image.Resampling.BILINEAR))
+    return Plate(total, (float(low[0]), float(low[1])), step, _STILL)
+
+
+def _add(layer: Floats, outline: Points, part: Matter, step: float) -> None:
+    if part.nepers:
+        found = coverage(outline, *layer.shape, fine=2)
+        if found is not None:
+            layer[found[0]] += found[1] * np.float32(part.nepers / 255)
+    if part.rim:
+        found = coverage(outline, *layer.shape, fine=2, rim=max(0.6, part.rim_mm / step), inside=0)
+        if found is not None:
+            layer[found[0]] += found[1] * np.float32(part.rim / 255)
+
+
+def _add_cells(layer: Floats, outline: Points, part: Cells, step: float) -> None:
+    found = coverage(outline, *layer.shape, fine=1, margin=3)
+    if found is None:
+        return
+    window, share = found
+    rng = np.random.default_rng((part.seed, 901))
+    field = ndimage.gaussian_filter(rng.standard_normal(share.shape, dtype=np.float32), 0.5 * part.cell_mm / step)
+    field *= np.float32(1 / max(float(field.std()), 1e-6))
+    # Where a smooth random field crosses zero its level line closes around cells of one size.
+    wall = np.exp(-((field / np.float32(0.45)) ** 2))
+    inside = ndimage.gaussian_filter(share.astype(np.float32) / 255, 1.0, truncate=2.0)
+    layer[window] += inside * (wall * np.float32(part.walls + part.air) - np.float32(part.air))
+
+
+def _mottling(rows: int, columns: int, rng: np.random.Generator, strength: float, step: float) -> Floats:
+    """A factor around 1 that varies over one to six millimetres, float32 (rows, columns)."""
+    out = np.ones((rows, columns), np.float32)
+    for size, weight in ((1.2, 0.7), (2.5, 0.8), (6.0, 0.8)):
+        shape = (max(2, round(rows * step / size)), max(2, round(columns * step / size)))
+        coarse = Image.fromarray(rng.standard_normal(shape, dtype=np.float32))
+        out += np.asarray(coarse.resize((columns, rows), Image.Resampling.BILINEAR)) * np.float32(weight * strength)
+    return np.maximum(out, 0)
