@@ -11,13 +11,6 @@ from vfss.phantom.geometry import Points, ellipse, ribbon, smooth, smooth_open, 
 from vfss.phantom.matter import Matter
 from vfss.phantom.passage import Doubles, Site
 
-# Airway: level, distance of its back from the wall of the pharynx, and its width, millimetres.
-_AIRWAY_LEVEL = (3.95, 4.3, 4.65, 5.2, 5.8, 6.5, 7.3, 8.5, 14)
-_AIRWAY_BACK = (9.6, 8.6, 7.4, 4.8, 3.4, 2.6, 2.6, 3, 6)
-_AIRWAY_WIDTH = (1.0, 5.8, 10.5, 14.6, 16.2, 16.8, 17, 17, 17)
-# Segments of the epiglottis from its root: length, direction upright and turned over (0 front, 90 up, 180 back).
-_EPIGLOTTIS = np.array(((9.5, 138.0, 168.0), (9.5, 143.0, 215.0), (10.5, 130.0, 236.0)))
-
 
 @dataclass(frozen=True)
 class Larynx:
@@ -40,9 +33,9 @@ class Larynx:
 
 def larynx(site: Site, stream_mm: float) -> Larynx:
     """The larynx of a person at one time; contrast that gets into it is so thick."""
-    epiglottis = _epiglottis(site)
+    epiglottis = epiglottis_outline(site)
     return Larynx(
-        airway=_airway(site),
+        airway=airway_outline(site),
         epiglottis=epiglottis,
         folds=_folds(site) if site.now.closure > 0.4 else None,
         stream=_stream(site, stream_mm) if site.now.depth > 0.1 else None,
@@ -52,29 +45,35 @@ def larynx(site: Site, stream_mm: float) -> Larynx:
 
 def _walls(site: Site, levels: Doubles) -> tuple[Doubles, Doubles]:
     """Depth of the back and of the front of the airway before the spine, at rest."""
-    back = (np.interp(levels, _AIRWAY_LEVEL, _AIRWAY_BACK) + site.wall(levels)) * site.person.airway_gap
-    width = np.interp(levels, _AIRWAY_LEVEL, _AIRWAY_WIDTH) * site.person.airway
-    width *= 1 - 0.25 * site.now.closure * np.exp(-(((levels - 5.0) / 0.6) ** 2))
+    voice = site.person.voice
+    stations = (voice.top, voice.top + 1.1, 7.0, 10.0)
+    gaps = (voice.gap_top, voice.gap_glottis, voice.gap_trachea, voice.gap_chest)
+    back = np.interp(levels, stations, gaps) + site.wall(levels) * (1 - 1 / site.person.prevertebral)
+    across = (voice.tip, voice.vestibule, voice.glottis, voice.trachea)
+    width = np.interp(levels, (voice.top, voice.top + voice.taper, voice.top + 2.1, 7.2), across)
+    width *= 1 - 0.25 * site.now.closure * np.exp(-(((levels - voice.top - 1.0) / 0.6) ** 2))
     return back, back + width
 
 
-def _airway(site: Site) -> Points:
-    top = 3.95 + 0.95 * site.now.closure
-    below = np.array(_AIRWAY_LEVEL)
+def airway_outline(site: Site) -> Points:
+    """Air column from the entrance of the larynx downwards, closed curve, float64 (N, 2)."""
+    voice = site.person.voice
+    top = voice.top + 0.95 * site.now.closure
+    below = voice.top + np.array((0.35, 0.7, 1.25, 1.85, 2.5, 3.3, 4.5, 6.5, 10.0))
     levels = np.concatenate([[top, top + 0.12], below[below > top + 0.2]])
     back, front = _walls(site, levels)
     return np.concatenate([smooth_open(site.larynx(levels, back)), smooth_open(site.larynx(levels, front))[::-1]])
 
 
 def _folds(site: Site) -> Points:
-    levels = np.array((5.25, 5.36, 5.47))
+    levels = site.person.voice.top + np.array((1.30, 1.41, 1.52))
     back, front = _walls(site, levels)
     return np.concatenate([site.larynx(levels, back), site.larynx(levels, front)[::-1]])
 
 
 def _stream(site: Site, thickness: float) -> Points:
     """Contrast along the front wall of the airway, from its entrance downwards."""
-    top = 4.55 + 0.4 * site.now.closure
+    top = site.person.voice.top + 0.6 + 0.4 * site.now.closure
     levels = np.linspace(top, top + site.now.depth, 14)
     back, front = _walls(site, levels)
     front = back + 0.97 * (front - back)
@@ -83,17 +82,20 @@ def _stream(site: Site, thickness: float) -> Points:
     return np.concatenate([site.larynx(levels, front), site.larynx(levels, front - broad)[::-1]])
 
 
-def _epiglottis(site: Site) -> Points:
+def epiglottis_outline(site: Site) -> Points:
     """It swings backwards and down from its root when the larynx closes."""
-    length, width = site.person.epiglottis
-    neck, over = site.person.neck, site.now.inversion
-    angle = np.deg2rad(_EPIGLOTTIS[:, 1] * (1 - over) + _EPIGLOTTIS[:, 2] * over)
-    steps = np.stack([-np.cos(angle), -np.sin(angle)], axis=1) * (_EPIGLOTTIS[:, :1] * length * neck)
-    tilt = float(np.interp(4.5, np.arange(1, len(site.spine.tilts) + 1), site.spine.tilts))
+    voice, over = site.person.voice, site.now.inversion
+    rest = voice.upright + voice.curl * np.array((-0.2, 0.3, 1.0))
+    turned = np.array((168.0, 215.0, 236.0)) + 0.3 * voice.curl
+    angle = np.deg2rad(rest * (1 - over) + turned * over)
+    steps = np.stack([-np.cos(angle), -np.sin(angle)], axis=1) * np.array(((0.32,), (0.33,), (0.35,))) * voice.length
     joints = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
-    line = smooth_open(turn(joints, tilt) + site.larynx(4.5, 30.5), 6)
-    half = np.interp(np.linspace(0, 1, len(line)), (0, 0.1, 0.35, 0.6, 0.9, 1), (3.6, 4.9, 3.6, 2.0, 1.7, 0.8))
-    return ribbon(line, half * width * neck)
+    joints[1:3, 0] -= voice.omega * (1 - over)
+    tilt = float(np.interp(voice.root_level, np.arange(1, len(site.spine.tilts) + 1), site.spine.tilts))
+    line = smooth_open(turn(joints * site.person.neck, tilt) + site.larynx(voice.root_level, voice.root_depth), 6)
+    thick = (0.7 * voice.base, voice.base, 0.5 * (voice.base + voice.blade), voice.blade, voice.edge, 0.5 * voice.edge)
+    half = 0.5 * np.interp(np.linspace(0, 1, len(line)), (0, 0.1, 0.33, 0.55, 0.9, 1), thick)
+    return ribbon(line, half * site.person.neck)
 
 
 def _cartilage(site: Site) -> list[Matter]:

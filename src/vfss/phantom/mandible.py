@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,76 +13,127 @@ from vfss.phantom.head import Place, teeth
 from vfss.phantom.matter import Matter
 from vfss.phantom.motion import Moment
 from vfss.phantom.population import Person
+from vfss.phantom.proportions import Jaw
 
 _CONDYLE = (-10.0, 2.0)
-_JAW = (
-    (-88, 67),
-    (-85, 80),
-    (-85, 93),
-    (-82, 102),
-    (-75, 105),
-    (-62, 99),
-    (-40, 86),
-    (-21, 75),
-    (-11, 67),
-    (-11, 57),
-    (-19, 50),
-    (-29, 44),
-    (-35, 46),
-    (-39, 56),
-    (-52, 63),
-    (-68, 68),
-)
-_FLOOR = ((-80, 100), (-73, 106), (-61, 107.5), (-37, 99), (-19, 83), (-9, 70), (-22, 66), (-50, 80))
-_RAMUS = (
-    (-15, 0),
-    (-6, 1),
-    (-7, 22),
-    (-11, 46),
-    (-11, 62),
-    (-20, 70),
-    (-38, 62),
-    (-37, 45),
-    (-36, 20),
-    (-43, 6),
-    (-37, 2),
-    (-26, 17),
-)
+# The usual jaw, to which teeth and skin are drawn: angle, lower border at the chin, incisors.
+_USUAL_MARKS = np.array(((-14.0, 64.0), (-77.0, 104.0), (-88.0, 67.0)))
 
 
 def jaw_place(person: Person, now: Moment, head: Place) -> Place:
-    """Map from the closed jaw into the patient."""
+    """Map from the usual closed jaw (and teeth and skin around it) to that of the patient."""
+    matrix = _affine(_USUAL_MARKS, _marks(person.jaw))
 
     def place(points: npt.ArrayLike) -> Points:
-        scaled = np.array(points, np.float64)
-        front = np.clip(-20.0 - scaled[:, 0], 0, None)
-        scaled[:, 0] -= front * (person.jaw_length - 1.0)
-        return head(turn(scaled, now.jaw, _CONDYLE))
+        own = np.asarray(points, np.float64) @ matrix[:2] + matrix[2]
+        return head(turn(own, now.jaw, _CONDYLE))
 
     return place
 
 
-def mandible(person: Person, jaw: Place) -> tuple[list[Points], list[Matter]]:
-    """Outlines (painted: body, lower ramus and floor of the mouth, near and far) and matter of the jaw."""
+def jaw_outline(shape: Jaw) -> Points:
+    """The painted half of a jaw, closed curve around the ear canal, float64 (N, 2)."""
+    angle, chin, incisor = _marks(shape)
+    along = (chin - angle) / np.hypot(*(chin - angle))
+    down = np.array((along[1], -along[0]))
+    back = np.deg2rad(shape.ramus_turn)
+    up, forward = np.array((np.sin(back), -np.cos(back))), np.array((-np.cos(back), -np.sin(back)))
+    rear = angle + shape.ramus * up
+    front = rear + shape.ramus_width * forward + shape.stub * up
+    cheek = angle + 0.36 * shape.length * along - shape.molar * down
+    inner = 0.5 * (cheek + incisor) + 0.06 * shape.length * down
+    points = (
+        incisor,
+        incisor + np.array((0.25 * shape.prominence + 0.8 * shape.spur, 0.28 * shape.chin)),
+        chin - np.array((0.8 * shape.prominence + 1.0, 0.3 * shape.chin)),
+        chin - 2.0 * along - np.array((0.0, 1.5)),
+        chin - 7.0 * along + 0.25 * shape.curve * down,
+        0.6 * chin + 0.4 * angle + shape.curve * down,
+        0.2 * chin + 0.8 * angle + 0.55 * shape.curve * down,
+        angle + shape.corner * (along - 0.1 * down),
+        angle + shape.corner * up,
+        0.4 * angle + 0.6 * rear,
+        rear - 0.12 * shape.ramus * up,
+        0.75 * rear + 0.25 * front,
+        front,
+        0.45 * front + 0.55 * cheek + 1.5 * down,
+        0.7 * cheek + 0.3 * inner,
+        inner,
+        0.35 * inner + 0.65 * incisor + (0.5 * shape.spur) * down,
+    )
+    return smooth(np.array(points))
+
+
+def jaw_outlines(person: Person, jaw: Place) -> list[Points]:
+    """What is painted: body and lower ramus of the near and of the far half, in the patient."""
     rng = np.random.default_rng((person.seed, 200))
-    b = person.bone
-    shape = np.array(_JAW, np.float64) + rng.normal(0, 0.7, (len(_JAW), 2))
-    floor = np.array(_FLOOR, np.float64)
-    floor[:6, 1] -= (1 - person.floor) * np.array((2, 6, 9, 12, 8, 1))
-    outlines, matter = [], []
+    shape = jaw_outline(person.jaw)
+    shape = shape + person.rough * np.repeat(rng.normal(0, 0.5, (len(shape) // 5, 2)), 5, axis=0)
+    put = _own(person.jaw, jaw)
+    return [put(shape + np.array(person.double) * side) for side in (0.0, 1.0)]
+
+
+def mandible(person: Person, jaw: Place) -> tuple[list[Points], list[Matter]]:
+    """Outlines (painted: body and lower ramus, near and far) and matter of the jaw."""
+    b, put = person.bone, _own(person.jaw, jaw)
+    outlines = jaw_outlines(person, jaw)
+    border = jaw_outline(person.jaw)[10:41:5] + np.array((0.0, -1.2))
+    angle, chin, incisor = _marks(person.jaw)
+    nerve = np.array((0.75 * angle + 0.25 * chin, 0.5 * (angle + chin), chin)) - np.array(((0, 22), (0, 16), (0, 14)))
+    matter = []
     for side in (0.0, 1.0):
         shift = np.array(person.double) * side
-        body = jaw(smooth(shape + shift))
-        outlines.append(body)
-        matter.append(Matter(body, 0.2 * b, rim=0.0))
-        lower = smooth_open(shape[[1, 2, 3, 4, 5, 6, 7, 8]] + shift + (0.0, -1.2))
-        matter.append(Matter(jaw(ribbon(lower, 1.7)), 0.3 * b))
-        matter.append(Matter(jaw(smooth(np.array(_RAMUS) + shift)), 0.14 * b, rim=0.14 * b, rim_mm=1.6))
-        canal = smooth_open(np.array(((-30, 55), (-38, 74), (-60, 84), (-76, 84))) + shift)
-        matter.append(Matter(jaw(ribbon(canal, 1.3)), -0.05 * b, blur=1))
-    bulge = jaw(smooth(floor))
-    outlines.append(bulge)
-    matter.append(Matter(bulge, 0.06 + 0.3 * person.cheek, blur=1))
-    chin = jaw(ellipse((-79, 96), (5.5, 7.5), 20))
-    matter.append(Matter(chin, 0.2 * b, rim=0.2 * b, blur=1))
-    return outlines, matter + teeth(person, jaw, 63.0, -1.0, rng)
+        matter.append(Matter(outlines[int(side)], 0.2 * b))
+        matter.append(Matter(put(ribbon(smooth_open(border + shift), 1.7)), 0.3 * b))
+        matter.append(Matter(put(_ramus(person.jaw) + shift), 0.14 * b, rim=0.14 * b, rim_mm=1.6))
+        matter.append(Matter(put(ribbon(smooth_open(nerve + shift), 1.3)), -0.05 * b, blur=1))
+    floor = 0.5 * (angle + chin) + np.array((4.0, -6.0))
+    matter.append(Matter(put(ellipse((floor[0], floor[1]), (34.0, 11.0), -30)), 0.06 + 0.3 * person.cheek, blur=1))
+    symphysis = 0.75 * chin + 0.25 * incisor
+    matter.append(Matter(put(ellipse((symphysis[0] + 3, symphysis[1]), (5.5, 7.5), 20)), 0.2 * b, rim=0.2 * b, blur=1))
+    return outlines, matter + teeth(person, jaw, 63.0, -1.0, np.random.default_rng((person.seed, 201)))
+
+
+def _own(shape: Jaw, jaw: Place) -> Callable[[Points], Points]:
+    """Map from millimetres around the ear canal into the patient, the stretch from the usual jaw taken back."""
+    stretch = np.column_stack([_affine(_USUAL_MARKS, _marks(shape)), (0.0, 0.0, 1.0)])
+    back = np.linalg.inv(stretch)
+    return lambda points: jaw(points @ back[:2, :2] + back[2, :2])
+
+
+def _marks(shape: Jaw) -> Points:
+    """Angle, lower border at the chin, and incisors, float64 (3, 2)."""
+    slope = np.deg2rad(shape.slope)
+    angle = np.array((shape.corner_x, shape.corner_y))
+    chin = angle + shape.length * np.array((-np.cos(slope), np.sin(slope)))
+    incisor = chin + np.array((shape.prominence - 4.0 - shape.spur, -shape.chin))
+    return np.stack([angle, chin, incisor])
+
+
+def _ramus(shape: Jaw) -> Points:
+    """The rest of the ramus up to condyle and coronoid process, which is not painted."""
+    x, y = shape.corner_x, shape.corner_y
+    width = shape.ramus_width
+    return smooth(
+        np.array(
+            (
+                (-15, 0),
+                (-6, 1),
+                (0.5 * x, 0.35 * y),
+                (x + 1, y - 16),
+                (x, y - 2),
+                (x - 9, y + 6),
+                (x - width, y),
+                (x - width, y - 18),
+                (-36, 20),
+                (-43, 6),
+                (-37, 2),
+                (-26, 17),
+            )
+        )
+    )
+
+
+def _affine(source: Points, target: Points) -> npt.NDArray[np.float64]:
+    """The affine map that takes three points to three others, float64 (3, 2), for rows (x, y, 1)."""
+    return np.asarray(np.linalg.solve(np.column_stack([source, np.ones(3)]), target))

@@ -8,7 +8,13 @@ from functools import partial
 
 import numpy as np
 
+from vfss.phantom.proportions import Atlas, Jaw, Vertebra, Voice, draw, values
+from vfss.phantom.vertebrae import USUAL_ATLAS, usual
+
 LEVELS = 14  # C1 to C7 and seven thoracic vertebrae, that carry the neck on below the picture
+USUAL_SPACING = (1.26, 1.08, *(1.0,) * (LEVELS - 3))
+USUAL_JAW, USUAL_VOICE = Jaw(), Voice()
+_KINSHIP = 0.75  # share of a deviation that all vertebrae of one person have in common
 
 
 @dataclass(frozen=True)
@@ -23,19 +29,16 @@ class Person:
         tilts: Direction of the spine below each vertebra from the vertical, C1 downwards, (LEVELS,).
         head_pitch: Turn of the head, positive is chin down.
         atlas_pitch: Turn of the atlas.
-        body_depth: Factor on the vertebral bodies along front to back.
-        body_height: Factor on their height (discs take the rest).
-        spinous: Factor on the length of each spinous process, (LEVELS,).
-        droop: Degrees by which each spinous process hangs lower, (LEVELS,).
+        spacing: Steps from each vertebra to the next as shares of the pitch, C1 to C2 first, (LEVELS - 1,).
+        atlas: Proportions of C1.
+        vertebrae: Proportions of the others, C2 first, (LEVELS - 1,).
         spurs: Size of osteophytes, 0 is none.
+        rough: Roughness of painted outlines, 1 is usual.
         prevertebral: Thickness of soft tissue before the spine, factor.
         lumen: Width of the pharynx at rest, factor.
-        airway: Width of larynx and trachea, factor.
-        airway_gap: Distance of the airway from the spine, factor.
-        epiglottis: Length and thickness of the epiglottis, factors.
-        floor: How far the floor of the mouth bulges below the jaw, 0..1.
+        voice: Proportions of airway and epiglottis.
+        jaw: Proportions of the painted jaw.
         double: Offset of the far half of the jaw and of the far teeth (x, y).
-        jaw_length: Factor on the body of the mandible.
         teeth: Share of teeth present, and share of them filled with metal.
         mouth_gap: Air between tongue and palate at rest.
         cheek: Attenuation of cheeks and tongue over that of the neck, nepers.
@@ -56,19 +59,16 @@ class Person:
     tilts: tuple[float, ...]
     head_pitch: float
     atlas_pitch: float
-    body_depth: float
-    body_height: float
-    spinous: tuple[float, ...]
-    droop: tuple[float, ...]
+    spacing: tuple[float, ...]
+    atlas: Atlas
+    vertebrae: tuple[Vertebra, ...]
     spurs: float
+    rough: float
     prevertebral: float
     lumen: float
-    airway: float
-    airway_gap: float
-    epiglottis: tuple[float, float]
-    floor: float
+    voice: Voice
+    jaw: Jaw
     double: tuple[float, float]
-    jaw_length: float
     teeth: tuple[float, float]
     mouth_gap: float
     cheek: float
@@ -117,19 +117,16 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
         tilts=tilts,
         head_pitch=head,
         atlas_pitch=0.6 * head + 0.3 * tilts[0] + float(rng.normal(2, 3)),
-        body_depth=factor(1.3),
-        body_height=factor(1.0),
-        spinous=tuple(factor(1.6) for _ in range(LEVELS)),
-        droop=tuple(float(rng.normal(0, 5)) for _ in range(LEVELS)),
+        spacing=tuple(share * factor(0.5) for share in USUAL_SPACING),
+        atlas=draw(USUAL_ATLAS, rng.normal(0, 1, len(values(USUAL_ATLAS)))),
+        vertebrae=_vertebrae(rng),
+        rough=between(0.3, 1.3),
         spurs=between(0, 3.0) if rng.random() < 0.45 else 0.0,
         prevertebral=between(0.75, 1.4),
         lumen=between(0.75, 1.45),
-        airway=factor(1.8),
-        airway_gap=factor(1.8),
-        epiglottis=(factor(1.5), between(0.75, 1.15)),
-        floor=between(0.35, 1.05),
+        voice=draw(USUAL_VOICE, rng.normal(0, 1, len(values(USUAL_VOICE)))),
+        jaw=draw(USUAL_JAW, rng.normal(0, 1, len(values(USUAL_JAW)))),
         double=(between(-4, 5), between(-7, 2)),
-        jaw_length=factor(),
         teeth=(between(0.0, 0.4) if rng.random() < 0.2 else between(0.7, 1.0), float(rng.beta(1, 2))),
         mouth_gap=between(0.3, 5.0),
         cheek=between(0.1, 0.6),
@@ -160,3 +157,13 @@ def _posture(rng: np.random.Generator, population: Population) -> tuple[tuple[fl
     tilts = tuple(flexion + lordosis * (min(i, 8) - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
     head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
     return tilts, head
+
+
+def _vertebrae(rng: np.random.Generator) -> tuple[Vertebra, ...]:
+    """C2 downwards: those of one person resemble each other."""
+    count = len(values(usual(2)))
+    common = rng.normal(0, 1, count)
+    own = np.sqrt(1 - _KINSHIP**2)
+    return tuple(
+        draw(usual(level), _KINSHIP * common + own * rng.normal(0, 1, count)) for level in range(2, LEVELS + 1)
+    )

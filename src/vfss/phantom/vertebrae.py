@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Outlines of the vertebrae from their proportions, upright, around the middle of the body; millimetres."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from vfss.phantom.geometry import Points, ellipse, normals, ribbon, smooth, smooth_open
+from vfss.phantom.proportions import Atlas, Vertebra
+
+_C3 = Vertebra()
+_C2 = Vertebra(
+    depth=17.0,
+    front=17.0,
+    back=13.5,
+    slant=-2.5,
+    dome=2.5,
+    lip=3.5,
+    beak=2.0,
+    waist=2.0,
+    root=0.5,
+    length=31.0,
+    droop=6.0,
+    bend=1.0,
+    thick_root=10.0,
+    thick_middle=14.0,
+    thick_tip=15.0,
+    facet_x=18.0,
+    facet_y=15.0,
+)
+USUAL_ATLAS = Atlas()
+# Usual proportions from C2 down; the lowest stands for all thoracic vertebrae.
+USUAL = (
+    _C2,
+    _C3,
+    replace(_C3, depth=16.2, droop=22.0),
+    replace(_C3, depth=16.5, length=27.0),
+    replace(_C3, depth=17.0, length=31.0, droop=20.0, thick_tip=7.0),
+    replace(_C3, depth=17.5, length=34.0, droop=24.0, thick_tip=8.0),
+    replace(_C3, depth=18.5, front=15.5, back=16.5, slant=1.5, lip=1.5, length=38.0, droop=42.0),
+)
+
+
+def usual(level: int) -> Vertebra:
+    """Usual proportions of a vertebra, 2 is C2 and 8 the first thoracic one."""
+    return USUAL[min(level - 2, len(USUAL) - 1)]
+
+
+def body(shape: Vertebra) -> Points:
+    """Control points of the vertebral body, float64 (11, 2)."""
+    d = shape.depth / 2
+    top, low = -0.4 * shape.front, 0.6 * shape.front
+    rear = top - shape.slant
+    return np.array(
+        (
+            (-d + 0.9, top),
+            (-0.25 * d, top - 0.2 * shape.slant - shape.dome),
+            (0.4 * d, top - 0.65 * shape.slant - 0.8 * shape.dome),
+            (0.92 * d, rear),
+            (d + 0.2, rear + 0.5 * shape.back),
+            (d - 0.2, rear + shape.back),
+            (0.25 * d, 0.6 * (rear + shape.back) + 0.4 * low),
+            (-0.43 * d, low + 0.1 * shape.lip),
+            (-d + 0.35, low + shape.lip),
+            (-d - shape.beak, low + 0.25 * shape.lip - 0.6),
+            (-d + shape.waist, 0.5 * (top + low)),
+        )
+    )
+
+
+def arch_line(shape: Vertebra, share: tuple[float, ...]) -> Points:
+    """Points on the middle of arch and spinous process, 0 at the back of the body, 1 at the tip, float64 (N, 2)."""
+    s = np.asarray(share, np.float64)
+    angle = np.deg2rad(shape.droop)
+    along = np.stack([s * np.cos(angle), s * np.sin(angle)], axis=1) * shape.length
+    across = 4 * s * (1 - s) * shape.bend
+    start = (0.5 * shape.depth + 2.0, shape.root)
+    return np.asarray(along + across[:, None] * np.array((-np.sin(angle), np.cos(angle))) + start)
+
+
+def arch(shape: Vertebra) -> Points:
+    """Control points of pillar, lamina and spinous process, float64 (15, 2)."""
+    share = (0.0, 0.2, 0.5, 0.8, 1.0)
+    line = arch_line(shape, share)
+    half = 0.5 * np.interp(share, (0, 0.2, 0.5, 0.9, 1), _thickness(shape))
+    off = normals(line) * half[:, None]
+    upper, lower = line + off, line - off
+    d = 0.5 * shape.depth
+    facet = np.array((shape.facet_x, shape.facet_y))
+    start = np.array(((0.6 * d, -0.4 * shape.front - 0.85 * shape.slant),))
+    tip = line[-1:] + 0.35 * shape.thick_tip * (line[-1:] - line[-2:-1]) / np.hypot(*(line[-1] - line[-2]))
+    under = np.array(
+        (
+            facet + np.array((2.2, -1.2)),
+            facet,
+            facet - np.array((3.6, 3.0)),
+            (d + 1.2, 0.35 * shape.facet_y + 1.5 - 0.4 * shape.notch),
+            (0.6 * d, 2.5),
+        )
+    )
+    return np.concatenate([start, upper[1:], tip, lower[:1:-1], lower[2:3] * 0.5 + facet * 0.5 + (1.6, -2.0), under])
+
+
+def _thickness(shape: Vertebra) -> tuple[float, ...]:
+    root, middle, tip = shape.thick_root, shape.thick_middle, shape.thick_tip
+    return (root, root, middle, tip, 0.75 * tip)
+
+
+def atlas(shape: Atlas) -> list[Points]:
+    """Outlines of the atlas: mass, bridge and tubercle."""
+    front, rear = shape.front, shape.rear
+    mass = np.array(
+        (
+            (-front, -0.15 * shape.above),
+            (-0.72 * front, -0.82 * shape.above),
+            (-0.25 * front, -shape.above),
+            (0.35 * rear, -shape.crest),
+            (0.85 * rear, -0.55 * shape.crest),
+            (rear, 0.15 * shape.keel + 0.5 * shape.sag),
+            (0.65 * rear, 0.75 * shape.keel),
+            (0.2 * rear, shape.keel),
+            (-0.4 * front, shape.below),
+            (-0.85 * front, 0.8 * shape.below + shape.nose),
+        )
+    )
+    line = smooth_open(
+        np.array(((0.4 * rear, 0.5 * shape.sag), (0.5 * (rear + shape.length), shape.sag), (shape.length, shape.sag)))
+    )
+    knob = ellipse((shape.length, shape.sag - shape.rise), (shape.knob_width, shape.knob), 20)
+    return [smooth(mass), ribbon(line, 0.5 * shape.bridge), knob]
