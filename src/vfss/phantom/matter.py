@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vfss.phantom.geometry import Points
+
+if TYPE_CHECKING:
+    from vfss.phantom.plate import Plate
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Scene:
         skin: Outline of head, neck and trunk.
         trunk: Shoulders, near and far, with their attenuation in nepers.
         soft: Attenuation of the thickest soft tissue, nepers.
+        plates: Rigid parts drawn once per clip, adding up with the matter.
     """
 
     truth: dict[str, list[Points]]
@@ -48,3 +53,4 @@ class Scene:
     skin: Points
     trunk: list[tuple[Points, float]]
     soft: float
+    plates: list[Plate] = field(default_factory=list)

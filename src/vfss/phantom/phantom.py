@@ -13,11 +13,13 @@ import numpy.typing as npt
 from vfss.errors import VfssError
 from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
+from vfss.phantom.capture import shown_frame
 from vfss.phantom.geometry import View, coverage, plane
 from vfss.phantom.matter import Scene
 from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
 from vfss.phantom.population import sample_person
-from vfss.phantom.style import Style, sample_apparatus, style_named
+from vfss.phantom.framing import FramingRange
+from vfss.phantom.style import Apparatus, sample_apparatus, style_named
 from vfss.phantom.xray import Screen
 from vfss.schema import Schema
 
@@ -84,38 +86,42 @@ class Phantom:
         course = sample_course(swallows, max(n_frames / fps, 0.3), chosen)
         self.variant = course.variant
         self.patient = Patient(person, course)
-        view = _sample_view(views, settings, self.patient, height=height, width=width, facing=facing)
-        self.screen = Screen(view, sample_apparatus(machines, settings))
+        apparatus = sample_apparatus(machines, settings)
+        view = _sample_view(
+            views, settings.framing, apparatus, self.patient, height=height, width=width, facing=facing
+        )
+        self.screen = Screen(view, apparatus)
         self.facing: Literal["left", "right"] = "right" if view.mirrored else "left"
-        self.inverted = self.screen.apparatus.inverted
+        self.inverted = apparatus.display.inverted
 
     def __len__(self) -> int:
         return self.n_frames
 
     def frame(self, t: int) -> ByteArray:
         """Picture of frame t, uint8 (height, width)."""
-        return self.screen.grey(self._scene(t), np.random.default_rng((self.seed, 7, t)))
+        return self._grey(self._shown(t), {}, t)
 
     def truth(self, t: int) -> tuple[BoolArray, BoolArray]:
         """planes(t) and visible(t) at the cost of one scene."""
-        return self._truth(self._scene(t))
+        return self._truth(self._scene(self._shown(t)))
 
     def planes(self, t: int) -> BoolArray:
         """Masks of frame t, bool (S, height, width); empty for what is not visible."""
-        return self._truth(self._scene(t))[0]
+        return self._truth(self._scene(self._shown(t)))[0]
 
     def visible(self, t: int) -> BoolArray:
         """Whether each structure is to be seen on frame t, bool (S,): False where it is outside or hidden.
 
         Contrast that is not there is no hidden contrast: its plane is empty, and visible.
         """
-        return self._truth(self._scene(t))[1]
+        return self._truth(self._scene(self._shown(t)))[1]
 
     def sample(self, t: int) -> tuple[ByteArray, BoolArray, BoolArray]:
         """frame(t), planes(t) and visible(t) at the cost of one scene."""
-        scene = self._scene(t)
+        shown = self._shown(t)
+        scene = self._scene(shown)
         planes, visible = self._truth(scene)
-        return self.screen.grey(scene, np.random.default_rng((self.seed, 7, t))), planes, visible
+        return self._grey(shown, {shown: scene}, t), planes, visible
 
     @property
     def swallow(self) -> tuple[int, int]:
@@ -124,9 +130,16 @@ class Phantom:
         first, last = (round((course.onset + u * course.pace) * self.fps) for u in (-0.35, 1.15))
         return min(max(first, 0), self.n_frames - 1), min(max(last, 0), self.n_frames - 1)
 
-    def _scene(self, t: int) -> Scene:
+    def _shown(self, t: int) -> int:
+        """The frame of which frame t shows the picture: recorders repeat frames."""
         if not 0 <= t < self.n_frames:
             raise IndexError(f"frame {t} of a phantom of {self.n_frames} frames")
+        return shown_frame(self.screen.apparatus.capture, t, self.seed)
+
+    def _grey(self, shown: int, scenes: dict[int, Scene], t: int) -> ByteArray:
+        return self.screen.grey(lambda at: scenes.get(at) or self._scene(at), shown, t, seed=self.seed, fps=self.fps)
+
+    def _scene(self, t: int) -> Scene:
         return self.patient.scene(float(self.times_s[t]))
 
     def _truth(self, scene: Scene) -> tuple[BoolArray, BoolArray]:
@@ -191,25 +204,28 @@ def _area(outlines: list[npt.NDArray[np.float64]], height: int, width: int) -> f
 
 def _sample_view(
     rng: np.random.Generator,
-    style: Style,
+    ranges: FramingRange,
+    apparatus: Apparatus,
     patient: Patient,
     *,
     height: int,
     width: int,
     facing: Literal["left", "right"] | None,
 ) -> View:
-    short = min(height, width)
-    scale = short / float(rng.uniform(*style.field_mm))
+    left, top, right, bottom = apparatus.framing.box(height, width)
+    short = min(right - left, bottom - top)
+    scale = short / float(rng.uniform(*ranges.field_mm))
     focus = patient.spine.front(float(rng.normal(3.6, 0.5)), float(rng.normal(12, 8)))
-    jitter = rng.normal(0, 0.045, 2)
+    jitter = rng.normal(0, 0.045, 2) * short
     mirrored = bool(rng.random() < 0.5) if facing is None else facing == "right"
+    middle = (left + right) / 2
     return View(
         height=height,
         width=width,
         scale=scale,
-        degrees=float(np.clip(rng.normal(0, style.degrees), -25, 25)),
+        degrees=float(np.clip(rng.normal(0, ranges.degrees), -25, 25)),
         focus=(float(focus[0]), float(focus[1])),
-        centre=(float(width / 2 + jitter[0] * short), float(height / 2 + jitter[1] * short)),
+        centre=(float((width - middle if mirrored else middle) + jitter[0]), float((top + bottom) / 2 + jitter[1])),
         mirrored=mirrored,
     )
 

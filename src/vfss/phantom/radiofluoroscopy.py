@@ -65,7 +65,7 @@ def _acquisition(dataset: Dataset, phantom: Phantom) -> None:
     dataset.ExposureTime = None
     dataset.XRayTubeCurrent = None
     dataset.Exposure = None
-    dataset.BurnedInAnnotation = "YES" if phantom.screen.apparatus.text else "NO"
+    dataset.BurnedInAnnotation = "YES" if phantom.screen.apparatus.overlays.kinds else "NO"
     # Lookup table and exposure control are in the values: they are made for display.
     dataset.PixelIntensityRelationship = "DISP"
 

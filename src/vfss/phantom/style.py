@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Styles: a population of patients and a way of forming pictures; and one draw of the latter."""
+"""Styles: a population of patients and a way of forming pictures, as data; and one draw of the latter.
+
+Students learn from "standard" alone. The others are kept out of training, so that it can stop, choose and report by them:
+each forms pictures in a way that no clip of the standard style is formed.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from vfss.errors import VfssError
+from vfss.phantom.beam import BeamRange, BeamSettings, sample_beam
+from vfss.phantom.capture import CaptureRange, CaptureSettings, sample_capture
+from vfss.phantom.chance import Chance
+from vfss.phantom.detector import DetectorRange, DetectorSettings, sample_detector
+from vfss.phantom.display import DisplayRange, DisplaySettings, sample_display
+from vfss.phantom.framing import Framing, FramingRange, sample_framing
+from vfss.phantom.overlays import OverlayRange, Overlays, sample_overlays
 from vfss.phantom.population import Population
-
-Span = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -19,43 +28,28 @@ class Style:
 
     Attributes:
         population: Of the patients.
-        field_mm: Shorter side of the picture, millimetres in the patient.
-        degrees: Spread of the turn of the patient in the picture.
-        barium: Attenuation of the thickest contrast, nepers.
-        air: Attenuation that a full lumen takes away, nepers.
-        scatter: Share of the signal that is scatter.
-        blur_mm: Blur of focus and detector.
-        noise: Relative noise in bright parts.
-        grain: Correlation of the noise, in 512ths of the picture.
-        gamma: Exponent of the lookup table.
-        white: Percentile of the picture shown white.
-        black: Percentile shown black.
-        inverted: Share of clips with dense matter bright.
-        shutter: Share of clips with rectangular shutters; and with a circular field.
-        blocks: Side of the detector's pixels, in 512ths of the picture; 1 is fine.
+        framing: Where the picture lies and what is exposed.
+        beam: Attenuation and scatter.
+        detector: Blur, lag and noise.
+        display: From signal to grey.
+        capture: From the screen to the file.
+        overlays: What is painted on.
+        objects: Shares of clips with 0, 1, 2, ... things in the beam that are no anatomy.
     """
 
     population: Population = field(default_factory=Population)
-    field_mm: Span = (138.0, 275.0)
-    degrees: float = 6.0
-    barium: Span = (0.9, 2.6)
-    air: Span = (0.35, 0.8)
-    scatter: Span = (0.1, 0.5)
-    blur_mm: Span = (0.25, 0.8)
-    noise: Span = (0.004, 0.045)
-    grain: Span = (0.5, 1.3)
-    gamma: Span = (0.35, 1.0)
-    white: Span = (93.0, 99.9)
-    black: Span = (0.2, 3.0)
-    inverted: float = 0.3
-    shutter: tuple[float, float] = (0.35, 0.35)
-    blocks: float = 1.0
+    framing: FramingRange = field(default_factory=FramingRange)
+    beam: BeamRange = field(default_factory=BeamRange)
+    detector: DetectorRange = field(default_factory=DetectorRange)
+    display: DisplayRange = field(default_factory=DisplayRange)
+    capture: CaptureRange = field(default_factory=CaptureRange)
+    overlays: OverlayRange = field(default_factory=OverlayRange)
+    objects: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
 
 
 STYLES: dict[str, Style] = {
     "standard": Style(),
-    # Kept out of training: low contrast by scatter, a coarse noisy detector, dense matter bright,
-    # necks bent back and seen from afar.
+    # Low contrast by scatter, a coarse noisy detector, dense matter bright, necks bent back and seen from afar.
     "harsh": Style(
         population=Population(
             flexion=(-3.0, 5.0),
@@ -65,21 +59,58 @@ STYLES: dict[str, Style] = {
             bone=(0.8, 1.2),
             soft=(1.5, 2.2),
         ),
-        field_mm=(225.0, 300.0),
-        degrees=10.0,
-        barium=(0.6, 1.2),
-        air=(0.3, 0.55),
-        scatter=(0.35, 0.5),
-        blur_mm=(0.7, 1.1),
-        noise=(0.012, 0.03),
-        grain=(1.4, 2.2),
-        gamma=(0.5, 0.85),
-        white=(88.0, 95.0),
-        black=(4.0, 10.0),
-        inverted=0.9,
-        blocks=2.5,
+        framing=FramingRange(field_mm=(225.0, 300.0), degrees=10.0, small=Chance()),
+        beam=BeamRange(barium=(0.6, 1.2), air=(0.3, 0.55), scatter=(0.35, 0.5)),
+        detector=DetectorRange(
+            focus_mm=(0.1, 0.3), blur_mm=(0.7, 1.1), noise=(0.012, 0.03), grain=(1.4, 2.2), blocks=(2.5, 2.5)
+        ),
+        display=DisplayRange(
+            gamma=(0.5, 0.85), white=(88.0, 95.0), black=(4.0, 10.0), inverted=0.9, logarithm=0.0, sharpen=Chance()
+        ),
+        capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
     ),
-}
+    # A maker's processing of every picture: local contrast made alike everywhere, thick halos along every edge.
+    "sharpened": Style(
+        beam=BeamRange(scatter=(0.2, 0.4)),
+        detector=DetectorRange(noise=(0.004, 0.02)),
+        display=DisplayRange(
+            gamma=(0.5, 0.8),
+            logarithm=1.0,
+            equal=Chance(1.0, (0.5, 0.95)),
+            sharpen=Chance(1.0, (1.8, 3.5)),
+            reach=(3.0, 8.0),
+            harmony=Chance(1.0, (0.3, 0.6)),
+        ),
+        capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
+    ),
+    # A tape or frame grabber behind a cable: interlaced, ringing and echoing along the rows, a small picture recompressed.
+    "capture": Style(
+        framing=FramingRange(small=Chance(0.8, (0.5, 0.85))),
+        detector=DetectorRange(noise=(0.004, 0.02)),
+        capture=CaptureRange(
+            double=0.0,
+            comb=0.8,
+            analogue=Chance(1.0, (0.5, 1.4)),
+            zoom=Chance(0.8, (0.4, 0.7)),
+            jpeg=Chance(0.7, (12.0, 35.0)),
+            video=Chance(0.5, (2.0, 25.0)),
+        ),
+        overlays=OverlayRange(text=0.9, ruler=0.2, dots=0.3, cursor=0.3, lines=0.3, player=0.2),
+    ),
+    # An old image intensifier: distorted towards the corners, bright in the middle, glaring, lagging, with a round field.
+    "intensifier": Style(
+        framing=FramingRange(
+            small=Chance(0.2, (0.6, 0.95)),
+            circle=Chance(1.0, (0.44, 0.5)),
+            vignette=Chance(1.0, (0.45, 0.8)),
+            pincushion=Chance(1.0, (0.06, 0.16)),
+        ),
+        detector=DetectorRange(
+            glare=Chance(1.0, (0.25, 0.45)), lag=Chance(1.0, (0.3, 0.6)), noise=(0.02, 0.06), recursion=Chance(), blur_mm=(0.6, 1.0)
+        ),
+        capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
+    ),
+}  # fmt: skip
 
 
 def style_named(name: str) -> Style:
@@ -95,78 +126,39 @@ def style_named(name: str) -> Style:
 
 @dataclass(frozen=True)
 class Apparatus:
-    """One apparatus and how it was set: a draw from a style; meanings as there.
+    """One apparatus and how it was set: a draw from a style.
 
     Attributes:
-        barium: Nepers.
-        air: Nepers.
-        scatter: Share.
-        blur_mm: Millimetres.
-        noise: Relative.
-        grain: 512ths of the picture.
-        gamma: Exponent.
-        white: Percentile.
-        black: Percentile.
-        inverted: True where dense matter is bright.
-        shutters: Edges (left, top, right, bottom) as shares of the picture; None without.
-        circle: Centre (x, y) and radius as shares of the shorter side; None without.
-        outside: Brightness outside the field, 0..1.
-        blocks: Side of the detector's pixels in 512ths of the picture.
-        texture: Strength of unevenness in soft tissue, a share.
-        bone_texture: The same of bone.
-        seed: Of texture, markers and text.
-        objects: Number of markers, coins, clips and wires.
-        text: True where text is burned in.
+        framing: Where the picture lies and what is exposed.
+        beam: Attenuation and scatter.
+        detector: Blur, lag and noise.
+        display: From signal to grey.
+        capture: From the screen to the file.
+        overlays: What is painted on.
+        objects: Number of things in the beam that are no anatomy.
+        seed: Of texture and objects.
     """
 
-    barium: float
-    air: float
-    scatter: float
-    blur_mm: float
-    noise: float
-    grain: float
-    gamma: float
-    white: float
-    black: float
-    inverted: bool
-    shutters: tuple[float, float, float, float] | None
-    circle: tuple[float, float, float] | None
-    outside: float
-    blocks: float
-    texture: float
-    bone_texture: float
-    seed: int
+    framing: Framing
+    beam: BeamSettings
+    detector: DetectorSettings
+    display: DisplaySettings
+    capture: CaptureSettings
+    overlays: Overlays
     objects: int
-    text: bool
+    seed: int
 
 
 def sample_apparatus(rng: np.random.Generator, style: Style) -> Apparatus:
     """An apparatus from a style."""
-    shutters = circle = None
-    if rng.random() < style.shutter[0]:
-        left, top, right, bottom = rng.uniform(0.0, 0.13, 4)
-        shutters = (float(left), float(top), float(1 - right), float(1 - bottom))
-    if rng.random() < style.shutter[1]:
-        x, y = rng.uniform(0.46, 0.54, 2)
-        circle = (float(x), float(y), float(rng.uniform(0.47, 0.6)))
+    framing, beam, detector, display, capture, overlays = rng.spawn(6)
     return Apparatus(
-        barium=float(rng.uniform(*style.barium)),
-        air=float(rng.uniform(*style.air)),
-        scatter=float(rng.uniform(*style.scatter)),
-        blur_mm=float(rng.uniform(*style.blur_mm)),
-        noise=float(np.exp(rng.uniform(*np.log(style.noise)))),
-        grain=float(rng.uniform(*style.grain)),
-        gamma=float(rng.uniform(*style.gamma)),
-        white=float(rng.uniform(*style.white)),
-        black=float(rng.uniform(*style.black)),
-        inverted=bool(rng.random() < style.inverted),
-        shutters=shutters,
-        circle=circle,
-        outside=float(rng.uniform(0, 0.06)),
-        blocks=style.blocks,
-        texture=float(rng.uniform(0.01, 0.06)),
-        bone_texture=float(rng.uniform(0.04, 0.25)),
+        framing=sample_framing(framing, style.framing),
+        beam=sample_beam(beam, style.beam),
+        detector=sample_detector(detector, style.detector),
+        display=sample_display(display, style.display),
+        capture=sample_capture(capture, style.capture),
+        overlays=sample_overlays(overlays, style.overlays),
+        objects=int(rng.choice(len(style.objects), p=style.objects)),
         seed=int(rng.integers(2**31)),
-        objects=int(rng.choice((0, 1, 2, 3, 4), p=(0.3, 0.25, 0.2, 0.15, 0.1))),
-        text=bool(rng.random() < 0.25),
     )

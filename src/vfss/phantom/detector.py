@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From light to signal: focal spot, glare, detector's blur and pixels, lag, drift, quantum and electronic noise, bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from vfss.phantom.beam import resized, smoothed
+from vfss.phantom.chance import Chance, Span, around, within
+from vfss.phantom.framing import Lens
+from vfss.phantom.geometry import Floats
+
+
+@dataclass(frozen=True)
+class DetectorRange:
+    """Ranges of a detector.
+
+    Attributes:
+        focus_mm: Blur of the focal spot and of movement, millimetres; longer one way than the other.
+        blur_mm: Blur of the detector.
+        glare: Light scattered in the intensifier or the optics, a share; it also fills what shutters keep dark.
+        noise: Relative quantum noise in bright parts.
+        grain: Correlation of the noise, in 512ths of the picture.
+        tail: Share of the noise that is correlated over a few times that distance.
+        electronic: Noise that does not depend on the signal, as a share of white.
+        pattern: Unequal columns or rows of the detector, relative.
+        lag: Share of the previous frame left in this one.
+        recursion: Share of the previous frame's noise that a recursive filter keeps.
+        drift: Change of the exposure over seconds, relative; and its settling at the start.
+        flicker: Change from frame to frame, relative.
+        bits: Fewest and most bits before the lookup table.
+        blocks: Side of the detector's pixels, in 512ths of the picture; 1 is fine.
+    """
+
+    focus_mm: Span = (0.05, 0.5)
+    blur_mm: Span = (0.2, 0.75)
+    glare: Chance = Chance(0.6, (0.02, 0.22))
+    noise: Span = (0.002, 0.045)
+    grain: Span = (0.4, 1.4)
+    tail: Chance = Chance(0.5, (0.1, 0.6))
+    electronic: Chance = Chance(0.4, (0.001, 0.008))
+    pattern: Chance = Chance(0.15, (0.003, 0.02))
+    lag: Chance = Chance(0.35, (0.05, 0.4))
+    recursion: Chance = Chance(0.4, (0.2, 0.75))
+    drift: Chance = Chance(0.5, (0.01, 0.12))
+    flicker: Chance = Chance(0.4, (0.002, 0.02))
+    bits: tuple[int, int] = (8, 12)
+    blocks: Span = (1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """One detector; see DetectorRange.
+
+    Attributes:
+        focus_mm: Along two directions across each other.
+        blur_mm: Millimetres.
+        glare: Share.
+        noise: Relative.
+        grain: 512ths of the picture.
+        tail: Share.
+        electronic: Share of white.
+        pattern: Relative.
+        rows: True where rows differ, not columns.
+        lag: Share.
+        recursion: Share.
+        drift: Relative.
+        pace: Turns of the drift a second, and where it starts.
+        flicker: Relative.
+        bits: Number.
+        blocks: 512ths of the picture.
+    """
+
+    focus_mm: tuple[float, float]
+    blur_mm: float
+    glare: float
+    noise: float
+    grain: float
+    tail: float
+    electronic: float
+    pattern: float
+    rows: bool
+    lag: float
+    recursion: float
+    drift: float
+    pace: tuple[float, float]
+    flicker: float
+    bits: int
+    blocks: float
+
+
+def sample_detector(rng: np.random.Generator, ranges: DetectorRange) -> DetectorSettings:
+    """A detector from its ranges."""
+    return DetectorSettings(
+        focus_mm=(within(rng, ranges.focus_mm), within(rng, ranges.focus_mm)),
+        blur_mm=within(rng, ranges.blur_mm),
+        glare=ranges.glare.draw(rng),
+        noise=around(rng, ranges.noise),
+        grain=within(rng, ranges.grain),
+        tail=ranges.tail.draw(rng),
+        electronic=ranges.electronic.draw(rng),
+        pattern=ranges.pattern.draw(rng),
+        rows=bool(rng.random() < 0.3),
+        lag=ranges.lag.draw(rng),
+        recursion=ranges.recursion.draw(rng),
+        drift=ranges.drift.draw(rng),
+        pace=(within(rng, (0.05, 0.6)), within(rng, (0, 6.28))),
+        flicker=ranges.flicker.draw(rng),
+        bits=int(rng.integers(ranges.bits[0], ranges.bits[1] + 1)),
+        blocks=within(rng, ranges.blocks),
+    )
+
+
+class Detector:
+    """A detector behind one field; what stays from frame to frame is made once.
+
+    Attributes:
+        memory: How many frames before this one are left in its signal.
+    """
+
+    def __init__(self, lens: Lens, settings: DetectorSettings, rng: np.random.Generator) -> None:
+        self._settings = settings
+        self._shape = (lens.inner.height, lens.inner.width)
+        self._scale, self._unit = lens.inner.scale, min(self._shape) / 512
+        lag = settings.lag
+        self.memory = 0 if lag == 0 else (1 if lag < 0.25 else 2)
+        lines = self._shape[0] if settings.rows else self._shape[1]
+        uneven = 1 + settings.pattern * rng.standard_normal(lines)
+        self._pattern = (uneven[:, None] if settings.rows else uneven[None, :]).astype(np.float32)
+
+    def settled(self, light: Floats) -> Floats:
+        """Signal without noise of light that stays: blurred by focal spot, optics and pixels; float32 (rows, columns)."""
+        settings = self._settings
+        height, width = self._shape
+        # Two Gaussians after each other are one.
+        blur = [max(0.35, np.hypot(f, 0.5 * settings.blur_mm) * self._scale) for f in np.multiply(settings.focus_mm, 0.5)]
+        signal = ndimage.gaussian_filter(light, blur, truncate=3.0)
+        if settings.glare:
+            share = np.float32(settings.glare)
+            near = smoothed(signal, 0.035)
+            signal = (1 - share) * signal + share * (0.4 * near + 0.6 * smoothed(near, 0.22))
+        coarse = settings.blocks * self._unit
+        if coarse > 1.01:
+            size = (max(8, round(width / coarse)), max(8, round(height / coarse)))
+            signal = np.asarray(Image.fromarray(np.asarray(signal, np.float32)).resize(size, Image.Resampling.BOX))
+        return np.asarray(signal, np.float32)
+
+    def lagging(self, signals: list[Floats]) -> Floats:
+        """This frame's signal with what is left of those before it; newest first, 1 + memory of them."""
+        weights = self._settings.lag ** np.arange(len(signals))
+        weights /= weights.sum()
+        out = np.float32(weights[0]) * signals[0]
+        for weight, signal in zip(weights[1:], signals[1:], strict=True):
+            out += np.float32(weight) * signal
+        return np.asarray(out)
+
+    def read(self, signal: Floats, seconds: float, seed: tuple[int, ...]) -> Floats:
+        """Signal as digitised, float32 (height, width), 1 in free air.
+
+        Args:
+            signal: Without noise.
+            seconds: Into the clip: the exposure drifts.
+            seed: Of this frame; its last number is the frame's, from which the noise of those before it follows.
+        """
+        settings = self._settings
+        exposure, rng = self._exposure(seconds, seed), np.random.default_rng(seed)
+        level = np.float32(max(1e-4, float(signal.mean())))
+        noise = self._noise(signal.shape, seed, rng)
+        deviation = np.sqrt(np.maximum(signal, 0) * level) * np.float32(settings.noise / np.sqrt(exposure))
+        signal = signal + noise * (deviation + np.float32(settings.electronic))
+        if signal.shape != self._shape:
+            signal = resized(np.asarray(signal, np.float32), *self._shape)
+        if settings.pattern:
+            signal = signal * self._pattern
+        steps = np.float32(2**settings.bits - 1)
+        return np.asarray(np.rint(np.clip(signal * np.float32(exposure / 1.3), 0, 1) * steps) * (1 / steps), np.float32)
+
+    def _exposure(self, seconds: float, seed: tuple[int, ...]) -> float:
+        settings = self._settings
+        turns, start = settings.pace
+        slow = 0.6 * np.sin(start + 6.28 * turns * seconds) + 0.4 * np.sin(2 * start + 6.28 * 1.7 * turns * seconds)
+        settling = np.exp(-seconds / 0.4) * np.cos(start)
+        fast = np.random.default_rng((*seed, 1)).standard_normal()
+        return float(np.exp(settings.drift * (slow + settling) + settings.flicker * fast))
+
+    def _noise(self, shape: tuple[int, ...], seed: tuple[int, ...], rng: np.random.Generator) -> Floats:
+        """Correlated in space, and in time where a recursive filter is at work; deviation 1."""
+        settings = self._settings
+        noise = rng.standard_normal(shape, dtype=np.float32)
+        if settings.recursion:
+            weights = settings.recursion ** np.arange(3)
+            weights /= np.sqrt((weights**2).sum())
+            noise *= np.float32(weights[0])
+            for back in (1, 2):
+                before = np.random.default_rng((*seed[:-1], max(0, seed[-1] - back)))
+                noise += np.float32(weights[back]) * before.standard_normal(shape, dtype=np.float32)
+        grain = max(0.0, settings.grain * self._unit / max(1.0, settings.blocks * self._unit))
+        out = noise
+        if grain > 0.3:
+            out = ndimage.gaussian_filter(noise, grain, truncate=2.0)
+            out *= np.float32(np.sqrt(1 + 4 * np.pi * grain * grain) * 0.9)
+        if settings.tail:
+            wide = ndimage.uniform_filter(noise, max(3, round(2 * grain + 2)))
+            wide *= np.float32(max(3, round(2 * grain + 2)))
+            out = out * np.float32(1 - settings.tail) + wide * np.float32(settings.tail)
+        return np.asarray(out, np.float32)
