@@ -3,16 +3,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import cached_property
+
 import numpy as np
 
-from vfss.phantom.geometry import Points, smooth, turn
-from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place, skull
+from vfss.phantom.face import face
+from vfss.phantom.geometry import Points, smooth
+from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place
+from vfss.phantom.headgear import NOSE_TO_PHARYNX, feeding_tube, hair
 from vfss.phantom.mandible import jaw_place, mandible
 from vfss.phantom.matter import Matter, Scene
 from vfss.phantom.motion import Course, Moment, moment
+from vfss.phantom.pillars import pillars
+from vfss.phantom.plate import Cells, Plate, plate
 from vfss.phantom.population import Person
+from vfss.phantom.skull import base, braincase
 from vfss.phantom.spine import Spine, stand, vertebra
+from vfss.phantom.surroundings import sample_surroundings
+from vfss.phantom.teeth import row
 from vfss.phantom.throat import throat
+from vfss.phantom.trunk import furniture, nape, prevertebral, shoulders
+
+# Three points by which a rigid part is followed, millimetres of the skull.
+_ANCHORS = np.array(((0.0, 0.0), (-90.0, 0.0), (0.0, 90.0)))
+_REACH = (np.array((-170.0, -80.0)), np.array((190.0, 270.0)))  # around the atlas, what a field of view can show
+_COARSE_MM = 0.75
 
 
 class Patient:
@@ -20,12 +36,14 @@ class Patient:
 
     Attributes:
         person: The anatomy.
+        around: What surrounds the structures.
         course: The swallow.
         spine: Where the vertebrae stand.
     """
 
     def __init__(self, person: Person, course: Course) -> None:
         self.person = person
+        self.around = sample_surroundings(person)
         self.course = course
         self.spine = stand(person)
         self._bones: dict[str, list[Points]] = {}
@@ -35,7 +53,7 @@ class Patient:
             if level <= 7:
                 self._bones[f"c{level}"] = outlines
             self._matter += matter
-        self._trunk = _trunk(person, self.spine)
+        self._trunk, self._trunk_bones = shoulders(person, self.around, self.spine)
 
     def scene(self, seconds: float) -> Scene:
         """The patient so many seconds into the clip."""
@@ -44,45 +62,82 @@ class Patient:
         jaw = jaw_place(self.person, now, head)
         gullet = throat(self.person, self.spine, self.course, now, head=head)
         jaw_outlines, jaw_matter = mandible(self.person, jaw)
+        skull, lower_teeth, still = self._plates
         return Scene(
             truth={**self._bones, **gullet.truth, "mandible": jaw_outlines},
-            matter=[*self._matter, *skull(self.person, head), *jaw_matter, *gullet.matter],
+            matter=[*self._matter, *jaw_matter, *gullet.matter],
             air=gullet.air,
             barium=gullet.barium,
             skin=_skin(self.person, self.spine, head, jaw, now),
             trunk=self._trunk,
             soft=self.person.soft,
+            plates=[
+                skull.moved(self._head(_ANCHORS), head(_ANCHORS)),
+                lower_teeth.moved(self._jaw(_ANCHORS), jaw(_ANCHORS)),
+                still,
+            ],
+        )
+
+    @cached_property
+    def _rest(self) -> Moment:
+        """Head and jaw as the rigid parts are drawn."""
+        return replace(moment(self.course, 0.0), tilt=0.0, jaw=0.0)
+
+    @cached_property
+    def _head(self) -> Place:
+        return head_place(self.person, self._rest)
+
+    @cached_property
+    def _jaw(self) -> Place:
+        return jaw_place(self.person, self._rest, self._head)
+
+    @cached_property
+    def _plates(self) -> tuple[Plate, Plate, Plate]:
+        """Skull with face and upper teeth; lower teeth; all that stands still."""
+        person, around, bone, seed = self.person, self.around, self.person.bone, self.person.seed
+        skull = [
+            *braincase(around, person.cranium, bone),
+            *base(around, bone),
+            *face(around, bone, person.cheek),
+            *row(around, bone, upper=True, seed=405),
+            *hair(around),
+        ]
+        lower = row(around, bone, upper=False, seed=406)
+        back = _back(person, self.spine)
+        still = [
+            *self._trunk_bones,
+            *pillars(person, around, self.spine),
+            *prevertebral(person, self.spine),
+            *nape(person, around, self.spine, back),
+            *furniture(person, around, self.spine),
+            *feeding_tube(person, around, self.spine, self._head(NOSE_TO_PHARYNX)),
+        ]
+        return (
+            plate([_placed(part, self._head) for part in skull], seed),
+            plate([_placed(part, self._jaw) for part in lower], seed + 1),
+            plate(still, seed + 2, step=_COARSE_MM, within=_REACH),
         )
 
 
+def _placed(part: Matter | Cells, place: Place) -> Matter | Cells:
+    return replace(part, outline=place(part.outline))
+
+
+def _back(person: Person, spine: Spine) -> Points:
+    """Skin of back and nape, upwards, float64 (6, 2)."""
+    nape_fat = person.skin[2]
+    back = spine.front((9.6, 8.4, 7.2, 5.6, 4.0, 2.6), -np.array((118.0, 98, 84, 70, 62, 62)) * person.neck)
+    middle = spine.centres[3]
+    return np.asarray(middle + (back - middle) * (0.9 + 0.12 * nape_fat))
+
+
 def _skin(person: Person, spine: Spine, head: Place, jaw: Place, now: Moment) -> Points:
-    throat_front, under_chin, nape = person.skin
+    throat_front, under_chin, _ = person.skin
     n = person.neck
     neck = spine.front((4.6, 5.6, 6.6, 7.6), np.array((50.0, 47, 45, 47)) * n * throat_front)
     neck[0] += now.hyoid[0] * np.array((-0.4, 0.1))
     chest = spine.front(np.array((8.6, 9.8)), np.array((62.0, 92.0)) * n)
     below = np.array((chest[-1] + (-60, 90), chest[-1] + (60, 320), spine.centres[-1] + (230, 240)))
-    back = spine.front((9.6, 8.4, 7.2, 5.6, 4.0, 2.6), -np.array((118.0, 98, 84, 70, 62, 62)) * n)
-    middle = spine.centres[3]
-    back = middle + (back - middle) * (0.9 + 0.12 * nape)
     submental = jaw(((-60.0, 108.0 + 6 * under_chin), (-40, 100 + 12 * under_chin)))
-    return smooth(
-        np.concatenate([head(PROFILE), jaw(LOWER_PROFILE), submental, neck, chest, below, back, head(REAR_PROFILE)]),
-        4,
-    )
-
-
-def _trunk(person: Person, spine: Spine) -> list[tuple[Points, float]]:
-    rng = np.random.default_rng((person.seed, 300))
-    level, slope = person.shoulder
-    out = []
-    for side in range(2):
-        pivot = spine.front(level + side * rng.uniform(0.1, 0.9), 0.0)
-        edge = np.array(
-            ((330.0, 30), (200, 6), (110, -2), (60, -3), (25, 0), (0, 4), (-22, 18), (-45, 40), (-75, 80), (-120, 160))
-        )
-        edge[:, 1] += rng.normal(0, 2.5, len(edge))
-        edge = turn(edge, slope) + pivot
-        outline = np.concatenate([edge, [edge[-1] + (0, 300), edge[0] + (60, 400)]])
-        out.append((smooth(outline, 4), person.shoulder_density * (0.65 if side == 0 else 0.5)))
-    return out
+    front = [head(PROFILE), jaw(LOWER_PROFILE), submental, neck, chest, below]
+    return smooth(np.concatenate([*front, _back(person, spine), head(REAR_PROFILE)]), 4)

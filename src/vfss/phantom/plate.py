@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,11 +12,12 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from vfss.phantom.geometry import Floats, Points, coverage
+from vfss.phantom.geometry import Floats, Points, coverage, to_pixels
 from vfss.phantom.matter import Matter
 
 STEP_MM = 0.55  # finer than what focus and detector leave of an edge
 _SLANT_MM, _SHADE_MM = 0.8, 3.5  # spread of edges that slant through the beam, and of shading
+_MESH = 10  # rectangles a side in which a distorted picture is taken as straight
 _STILL = np.array(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
 
 
@@ -66,24 +67,64 @@ class Plate:
         moved.__dict__["_image"] = self._image
         return moved
 
-    def onto(self, matrix: npt.NDArray[np.float64], height: int, width: int) -> Floats:
-        """Its attenuation in a picture that `matrix` (2, 3) maps the patient to, float32 (height, width)."""
+    def onto(
+        self,
+        matrix: npt.NDArray[np.float64],
+        height: int,
+        width: int,
+        straighten: Callable[[Points], Points] | None = None,
+    ) -> Floats:
+        """Its attenuation in a picture, float32 (height, width).
+
+        Args:
+            matrix: Affine map (2, 3) from the patient's millimetres to pixels.
+            height: Rows of the picture.
+            width: Columns.
+            straighten: From pixels (N, 2) of a distorted picture to those that `matrix` gives; None without distortion.
+        """
         raster = np.array(((self.step, 0, self.corner[0]), (0, self.step, self.corner[1]), (0, 0, 1.0)))
         whole = _square(matrix) @ _square(self.place) @ raster
         image, coarse = self._image, int(1 / np.sqrt(abs(np.linalg.det(whole))) + 0.3)
         if coarse > 1:
             image = image.reduce(coarse)
             whole = whole @ np.diag((coarse, coarse, 1.0))
-        back = np.linalg.inv(whole)[:2].ravel().tolist()
-        laid = image.transform((width, height), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
+        back = np.linalg.inv(whole)[:2]
+        size, smooth = (width, height), Image.Resampling.BILINEAR
+        if straighten is None:
+            laid = image.transform(size, Image.Transform.AFFINE, back.ravel().tolist(), smooth)
+        else:
+            laid = image.transform(size, Image.Transform.MESH, _mesh(back, size, straighten), smooth)
         return np.asarray(laid, np.float32)
+
+
+def _mesh(
+    back: npt.NDArray[np.float64], size: tuple[int, int], straighten: Callable[[Points], Points]
+) -> list[tuple[tuple[int, int, int, int], tuple[float, ...]]]:
+    """Rectangles of the picture with the corners of what they show of the raster, as Pillow asks."""
+    x, y = (np.linspace(0, side, _MESH + 1).astype(int) for side in size)
+    grid = np.stack(np.meshgrid(x, y), axis=-1)
+    source = to_pixels(back, straighten(grid.reshape(-1, 2).astype(np.float64))).reshape(grid.shape)
+    out = []
+    for i in range(_MESH):
+        for j in range(_MESH):
+            corners = source[[i, i + 1, i + 1, i], [j, j, j + 1, j + 1]]
+            box = (int(x[j]), int(y[i]), int(x[j + 1]), int(y[i + 1]))
+            out.append((box, tuple(corners.ravel().tolist())))
+    return out
 
 
 def _square(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.concatenate([matrix, [[0.0, 0.0, 1.0]]])
 
 
-def plate(parts: Sequence[Matter | Cells], seed: int, mottle: float = 0.12, step: float = STEP_MM) -> Plate:
+def plate(
+    parts: Sequence[Matter | Cells],
+    seed: int,
+    *,
+    mottle: float = 0.07,
+    step: float = STEP_MM,
+    within: tuple[Points, Points] | None = None,
+) -> Plate:
     """Draw parts (millimetres, in the patient) into a plate.
 
     Args:
@@ -91,9 +132,14 @@ def plate(parts: Sequence[Matter | Cells], seed: int, mottle: float = 0.12, step
         seed: Of the mottling.
         mottle: Unevenness of bone, a share of its attenuation.
         step: Millimetres per raster pixel.
+        within: Lowest and highest (x, y) that are of interest; None without bounds.
     """
+    if not parts:
+        return Plate(np.zeros((2, 2), np.float32), (0.0, 0.0), step, _STILL)
     points = np.concatenate([part.outline for part in parts])
     low, high = points.min(0) - 8, points.max(0) + 8
+    if within is not None:
+        low, high = np.maximum(low, within[0]), np.minimum(high, within[1])
     columns, rows = (int(n) for n in np.ceil((high - low) / step))
     layers = [np.zeros((rows, columns), np.float32) for _ in range(2)]
     shade = np.zeros((-(-rows // 4), -(-columns // 4)), np.float32)
