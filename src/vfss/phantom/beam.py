@@ -162,7 +162,8 @@ class Beam:
     def _rounded(self, share: npt.NDArray[np.uint8], reach_mm: float) -> npt.NDArray[np.uint8]:
         """Thinner towards the border, over a reach: uint8 of the same shape."""
         reach = round(reach_mm * self._view.scale)
-        if reach < 2 or self._settings.rounding < 0.05:
+        # What is narrow is a line, and needs no rounding.
+        if reach < 2 or self._settings.rounding < 0.05 or min(share.shape) < 5 * reach:
             return share
         depth = np.asarray(Image.fromarray(share).filter(ImageFilter.BoxBlur(reach)))
         keep = np.float32(1 - self._settings.rounding)

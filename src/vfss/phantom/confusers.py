@@ -114,7 +114,9 @@ def _coil(layer: Floats, view: View, rng: np.random.Generator) -> None:
     u = np.linspace(-1, 1, 90)
     wave = np.stack([u * reach, 0.25 * reach * np.sin(u * rng.uniform(8, 30))], axis=1)
     c, s = np.cos(turn), np.sin(turn)
-    _add(layer, ribbon(wave @ np.array(((c, s), (-s, c))) + at, max(0.4, 0.4 * view.scale)), float(rng.uniform(0.5, 1.5)))
+    _add(
+        layer, ribbon(wave @ np.array(((c, s), (-s, c))) + at, max(0.4, 0.4 * view.scale)), float(rng.uniform(0.5, 1.5))
+    )
 
 
 def _letter(layer: Floats, view: View, rng: np.random.Generator) -> None:

@@ -137,7 +137,9 @@ class Detector:
         settings = self._settings
         height, width = self._shape
         # Two Gaussians after each other are one.
-        blur = [max(0.35, np.hypot(f, 0.5 * settings.blur_mm) * self._scale) for f in np.multiply(settings.focus_mm, 0.5)]
+        blur = [
+            max(0.35, np.hypot(f, 0.5 * settings.blur_mm) * self._scale) for f in np.multiply(settings.focus_mm, 0.5)
+        ]
         signal = ndimage.gaussian_filter(light, blur, truncate=3.0)
         if settings.glare:
             share = np.float32(settings.glare)
@@ -177,7 +179,9 @@ class Detector:
         if settings.pattern:
             signal = signal * self._pattern
         steps = np.float32(2**settings.bits - 1)
-        return np.asarray(np.rint(np.clip(signal * np.float32(exposure / 1.3), 0, 1) * steps) * (1 / steps), np.float32)
+        # Converters of few bits work on the root of the signal, or the dark would have no greys left.
+        root = np.sqrt(np.clip(signal * np.float32(exposure / 1.4), 0, 1))
+        return np.asarray((np.rint(root * steps) * (1 / steps)) ** 2, np.float32)
 
     def _exposure(self, seconds: float, seed: tuple[int, ...]) -> float:
         settings = self._settings

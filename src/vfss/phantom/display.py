@@ -37,10 +37,10 @@ class DisplayRange:
         inverted: Share of clips with dense matter bright.
     """
 
-    gamma: Span = (0.35, 1.1)
-    white: Span = (86.0, 99.9)
-    black: Span = (0.2, 4.0)
-    gain: Chance = Chance(0.4, (0.55, 1.35))
+    gamma: Span = (0.45, 1.25)
+    white: Span = (88.0, 99.9)
+    black: Span = (0.2, 8.0)
+    gain: Chance = Chance(0.4, (0.6, 1.25))
     curve: Chance = Chance(0.4, (1.5, 6.0))
     bend: Chance = Chance(0.3, (0.03, 0.12))
     logarithm: float = 0.25
@@ -48,7 +48,7 @@ class DisplayRange:
     equal: Chance = Chance()
     sharpen: Chance = Chance(0.45, (0.2, 1.6))
     reach: Span = (1.0, 5.0)
-    washed: Chance = Chance(0.25, (0.1, 0.45))
+    washed: Chance = Chance(0.25, (0.1, 0.35))
     inverted: float = 0.3
 
 

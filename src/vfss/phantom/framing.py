@@ -32,7 +32,7 @@ class FramingRange:
 
     field_mm: Span = (138.0, 275.0)
     degrees: float = 6.0
-    small: Chance = Chance(0.2, (0.4, 0.9))
+    small: Chance = Chance(0.2, (0.45, 0.95))
     shutter: Chance = Chance(0.4, (0.03, 0.16))
     circle: Chance = Chance(0.4, (0.46, 0.6))
     leak: Chance = Chance(0.5, (0.005, 0.05))
@@ -74,7 +74,7 @@ def sample_framing(rng: np.random.Generator, ranges: FramingRange) -> Framing:
     """A framing from its ranges."""
     window = (0.0, 0.0, 1.0, 1.0)
     side = ranges.small.draw(rng)
-    wide, place = rng.uniform(0.75, 1.15), rng.random(2)
+    wide, place = rng.uniform(0.7, 1.15), rng.random(2)
     if side:
         size = np.minimum((side * min(wide, 1.0), side / max(wide, 1.0)), 1.0)
         # Rather in the middle than in a corner.

@@ -87,9 +87,7 @@ class Phantom:
         self.variant = course.variant
         self.patient = Patient(person, course)
         apparatus = sample_apparatus(machines, settings)
-        view = _sample_view(
-            views, settings.framing, apparatus, self.patient, height=height, width=width, facing=facing
-        )
+        view = _sample_view(views, settings.framing, apparatus, self.patient, height=height, width=width, facing=facing)
         self.screen = Screen(view, apparatus)
         self.facing: Literal["left", "right"] = "right" if view.mirrored else "left"
         self.inverted = apparatus.display.inverted

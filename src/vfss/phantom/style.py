@@ -62,22 +62,38 @@ STYLES: dict[str, Style] = {
         framing=FramingRange(field_mm=(225.0, 300.0), degrees=10.0, small=Chance()),
         beam=BeamRange(barium=(0.6, 1.2), air=(0.3, 0.55), scatter=(0.35, 0.5)),
         detector=DetectorRange(
-            focus_mm=(0.1, 0.3), blur_mm=(0.7, 1.1), noise=(0.012, 0.03), grain=(1.4, 2.2), blocks=(2.5, 2.5)
+            focus_mm=(0.1, 0.3),
+            blur_mm=(0.7, 1.1),
+            glare=Chance(),
+            noise=(0.012, 0.03),
+            grain=(1.4, 2.2),
+            tail=Chance(),
+            blocks=(2.5, 2.5),
         ),
         display=DisplayRange(
-            gamma=(0.5, 0.85), white=(88.0, 95.0), black=(4.0, 10.0), inverted=0.9, logarithm=0.0, sharpen=Chance()
+            gamma=(0.5, 0.85),
+            white=(88.0, 95.0),
+            black=(4.0, 10.0),
+            gain=Chance(),
+            curve=Chance(),
+            bend=Chance(),
+            logarithm=0.0,
+            harmony=Chance(),
+            sharpen=Chance(),
+            washed=Chance(),
+            inverted=0.9,
         ),
         capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
     ),
     # A maker's processing of every picture: local contrast made alike everywhere, thick halos along every edge.
     "sharpened": Style(
         beam=BeamRange(scatter=(0.2, 0.4)),
-        detector=DetectorRange(noise=(0.004, 0.02)),
+        detector=DetectorRange(noise=(0.002, 0.006), grain=(0.8, 1.6), electronic=Chance(), pattern=Chance()),
         display=DisplayRange(
             gamma=(0.5, 0.8),
             logarithm=1.0,
-            equal=Chance(1.0, (0.5, 0.95)),
-            sharpen=Chance(1.0, (1.8, 3.5)),
+            equal=Chance(1.0, (0.5, 0.85)),
+            sharpen=Chance(1.0, (1.8, 3.0)),
             reach=(3.0, 8.0),
             harmony=Chance(1.0, (0.3, 0.6)),
         ),
@@ -106,11 +122,15 @@ STYLES: dict[str, Style] = {
             pincushion=Chance(1.0, (0.06, 0.16)),
         ),
         detector=DetectorRange(
-            glare=Chance(1.0, (0.25, 0.45)), lag=Chance(1.0, (0.3, 0.6)), noise=(0.02, 0.06), recursion=Chance(), blur_mm=(0.6, 1.0)
+            glare=Chance(1.0, (0.25, 0.45)),
+            lag=Chance(1.0, (0.3, 0.6)),
+            noise=(0.02, 0.06),
+            recursion=Chance(),
+            blur_mm=(0.6, 1.0),
         ),
         capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
     ),
-}  # fmt: skip
+}
 
 
 def style_named(name: str) -> Style:
