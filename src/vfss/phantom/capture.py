@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 from scipy import ndimage
 
-from vfss.phantom.chance import Chance, Span, within
+from vfss.phantom.chance import NEVER, Chance, drawn, within
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -34,14 +34,14 @@ class CaptureRange:
     """
 
     double: float = 0.3
-    drop: Chance = Chance(0.2, (0.03, 0.25))
-    blend: Chance = Chance(0.1, (0.1, 0.5))
+    drop: Chance = (0.2, 0.03, 0.25)
+    blend: Chance = (0.1, 0.1, 0.5)
     comb: float = 0.0
-    analogue: Chance = Chance()
-    zoom: Chance = Chance(0.3, (0.35, 0.95))
+    analogue: Chance = NEVER
+    zoom: Chance = (0.3, 0.35, 0.95)
     median: float = 0.12
-    jpeg: Chance = Chance(0.3, (15.0, 85.0))
-    video: Chance = Chance(0.15, (5.0, 70.0))
+    jpeg: Chance = (0.3, 15.0, 85.0)
+    video: Chance = (0.15, 5.0, 70.0)
     studio: float = 0.08
 
 
@@ -87,16 +87,16 @@ def sample_capture(rng: np.random.Generator, ranges: CaptureRange) -> CaptureSet
     """A way to the file from its ranges."""
     return CaptureSettings(
         pulses=2 if rng.random() < ranges.double else 1,
-        drop=ranges.drop.draw(rng),
-        blend=ranges.blend.draw(rng),
+        drop=drawn(rng, ranges.drop),
+        blend=drawn(rng, ranges.blend),
         comb=bool(rng.random() < ranges.comb),
-        analogue=ranges.analogue.draw(rng),
+        analogue=drawn(rng, ranges.analogue),
         echo=(int(rng.integers(4, 24)), within(rng, (-0.12, 0.12))),
-        zoom=ranges.zoom.draw(rng),
+        zoom=drawn(rng, ranges.zoom),
         lanczos=bool(rng.random() < 0.5),
         median=bool(rng.random() < ranges.median),
-        jpeg=ranges.jpeg.draw(rng),
-        video=ranges.video.draw(rng),
+        jpeg=drawn(rng, ranges.jpeg),
+        video=drawn(rng, ranges.video),
         studio=bool(rng.random() < ranges.studio),
     )
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 Span = tuple[float, float]
+Chance = tuple[float, float, float]  # share of clips that have a thing, and the span of its strength there
+NEVER: Chance = (0.0, 1.0, 1.0)
 
 
 def within(rng: np.random.Generator, span: Span) -> float:
@@ -20,19 +20,8 @@ def around(rng: np.random.Generator, span: Span) -> float:
     return float(np.exp(rng.uniform(*np.log(span))))
 
 
-@dataclass(frozen=True)
-class Chance:
-    """A share of clips that have a thing, and how strong it is there.
-
-    Attributes:
-        share: 0 for none, 1 for all.
-        span: Strength where it is there.
-    """
-
-    share: float = 0.0
-    span: Span = (1.0, 1.0)
-
-    def draw(self, rng: np.random.Generator) -> float:
-        """Strength for one clip, 0 where it is not there; takes as many random numbers either way."""
-        there, strength = rng.random() < self.share, within(rng, self.span)
-        return strength if there else 0.0
+def drawn(rng: np.random.Generator, chance: Chance) -> float:
+    """Strength for one clip, 0 where the thing is not there; takes as many random numbers either way."""
+    share, low, high = chance
+    there, strength = rng.random() < share, float(rng.uniform(low, high))
+    return strength if there else 0.0

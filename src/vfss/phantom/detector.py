@@ -10,7 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from vfss.phantom.beam import resized, smoothed
-from vfss.phantom.chance import Chance, Span, around, within
+from vfss.phantom.chance import Chance, Span, around, drawn, within
 from vfss.phantom.framing import Lens
 from vfss.phantom.geometry import Floats
 
@@ -38,16 +38,16 @@ class DetectorRange:
 
     focus_mm: Span = (0.05, 0.5)
     blur_mm: Span = (0.2, 0.75)
-    glare: Chance = Chance(0.6, (0.02, 0.22))
+    glare: Chance = (0.6, 0.02, 0.22)
     noise: Span = (0.002, 0.045)
     grain: Span = (0.4, 1.4)
-    tail: Chance = Chance(0.5, (0.1, 0.6))
-    electronic: Chance = Chance(0.4, (0.001, 0.008))
-    pattern: Chance = Chance(0.15, (0.003, 0.02))
-    lag: Chance = Chance(0.35, (0.05, 0.4))
-    recursion: Chance = Chance(0.4, (0.2, 0.75))
-    drift: Chance = Chance(0.5, (0.01, 0.12))
-    flicker: Chance = Chance(0.4, (0.002, 0.02))
+    tail: Chance = (0.5, 0.1, 0.6)
+    electronic: Chance = (0.4, 0.001, 0.008)
+    pattern: Chance = (0.15, 0.003, 0.02)
+    lag: Chance = (0.35, 0.05, 0.4)
+    recursion: Chance = (0.4, 0.2, 0.75)
+    drift: Chance = (0.5, 0.01, 0.12)
+    flicker: Chance = (0.4, 0.002, 0.02)
     bits: tuple[int, int] = (8, 12)
     blocks: Span = (1.0, 1.0)
 
@@ -98,18 +98,18 @@ def sample_detector(rng: np.random.Generator, ranges: DetectorRange) -> Detector
     return DetectorSettings(
         focus_mm=(within(rng, ranges.focus_mm), within(rng, ranges.focus_mm)),
         blur_mm=within(rng, ranges.blur_mm),
-        glare=ranges.glare.draw(rng),
+        glare=drawn(rng, ranges.glare),
         noise=around(rng, ranges.noise),
         grain=within(rng, ranges.grain),
-        tail=ranges.tail.draw(rng),
-        electronic=ranges.electronic.draw(rng),
-        pattern=ranges.pattern.draw(rng),
+        tail=drawn(rng, ranges.tail),
+        electronic=drawn(rng, ranges.electronic),
+        pattern=drawn(rng, ranges.pattern),
         rows=bool(rng.random() < 0.3),
-        lag=ranges.lag.draw(rng),
-        recursion=ranges.recursion.draw(rng),
-        drift=ranges.drift.draw(rng),
+        lag=drawn(rng, ranges.lag),
+        recursion=drawn(rng, ranges.recursion),
+        drift=drawn(rng, ranges.drift),
         pace=(within(rng, (0.05, 0.6)), within(rng, (0, 6.28))),
-        flicker=ranges.flicker.draw(rng),
+        flicker=drawn(rng, ranges.flicker),
         bits=int(rng.integers(ranges.bits[0], ranges.bits[1] + 1)),
         blocks=within(rng, ranges.blocks),
     )

@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.interpolate import PchipInterpolator
 
 from vfss.phantom.beam import smoothed
-from vfss.phantom.chance import Chance, Span, within
+from vfss.phantom.chance import NEVER, Chance, Span, drawn, within
 from vfss.phantom.geometry import Floats
 
 _STEPS = 1024
@@ -40,15 +40,15 @@ class DisplayRange:
     gamma: Span = (0.45, 1.25)
     white: Span = (88.0, 99.9)
     black: Span = (0.2, 8.0)
-    gain: Chance = Chance(0.4, (0.6, 1.25))
-    curve: Chance = Chance(0.4, (1.5, 6.0))
-    bend: Chance = Chance(0.3, (0.03, 0.12))
+    gain: Chance = (0.4, 0.6, 1.25)
+    curve: Chance = (0.4, 1.5, 6.0)
+    bend: Chance = (0.3, 0.03, 0.12)
     logarithm: float = 0.25
-    harmony: Chance = Chance(0.35, (0.15, 0.6))
-    equal: Chance = Chance()
-    sharpen: Chance = Chance(0.45, (0.2, 1.6))
+    harmony: Chance = (0.35, 0.15, 0.6)
+    equal: Chance = NEVER
+    sharpen: Chance = (0.45, 0.2, 1.6)
     reach: Span = (1.0, 5.0)
-    washed: Chance = Chance(0.25, (0.1, 0.35))
+    washed: Chance = (0.25, 0.1, 0.35)
     inverted: float = 0.3
 
 
@@ -91,18 +91,18 @@ class DisplaySettings:
 
 def sample_display(rng: np.random.Generator, ranges: DisplayRange) -> DisplaySettings:
     """A display from its ranges."""
-    washed, split = ranges.washed.draw(rng), float(rng.random())
+    washed, split = drawn(rng, ranges.washed), float(rng.random())
     return DisplaySettings(
         gamma=within(rng, ranges.gamma),
         white=within(rng, ranges.white),
         black=within(rng, ranges.black),
-        gain=ranges.gain.draw(rng) or 1.0,
-        curve=ranges.curve.draw(rng),
-        bends=tuple((ranges.bend.draw(rng) * rng.normal(0, 1, 6)).tolist()),
+        gain=drawn(rng, ranges.gain) or 1.0,
+        curve=drawn(rng, ranges.curve),
+        bends=tuple((drawn(rng, ranges.bend) * rng.normal(0, 1, 6)).tolist()),
         logarithm=bool(rng.random() < ranges.logarithm),
-        harmony=ranges.harmony.draw(rng),
-        equal=ranges.equal.draw(rng),
-        sharpen=ranges.sharpen.draw(rng),
+        harmony=drawn(rng, ranges.harmony),
+        equal=drawn(rng, ranges.equal),
+        sharpen=drawn(rng, ranges.sharpen),
         reach=within(rng, ranges.reach),
         floor=washed * split,
         ceiling=1 - washed * (1 - split),

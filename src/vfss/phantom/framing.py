@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from vfss.phantom.chance import Chance, Span, within
+from vfss.phantom.chance import NEVER, Chance, Span, drawn, within
 from vfss.phantom.geometry import Floats, Points, View, to_pixels
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
@@ -32,12 +32,12 @@ class FramingRange:
 
     field_mm: Span = (138.0, 275.0)
     degrees: float = 6.0
-    small: Chance = Chance(0.2, (0.45, 0.95))
-    shutter: Chance = Chance(0.4, (0.03, 0.16))
-    circle: Chance = Chance(0.4, (0.46, 0.6))
-    leak: Chance = Chance(0.5, (0.005, 0.05))
-    vignette: Chance = Chance(0.4, (0.05, 0.25))
-    pincushion: Chance = Chance()
+    small: Chance = (0.2, 0.45, 0.95)
+    shutter: Chance = (0.4, 0.03, 0.16)
+    circle: Chance = (0.4, 0.46, 0.6)
+    leak: Chance = (0.5, 0.005, 0.05)
+    vignette: Chance = (0.4, 0.05, 0.25)
+    pincushion: Chance = NEVER
 
 
 @dataclass(frozen=True)
@@ -73,24 +73,24 @@ class Framing:
 def sample_framing(rng: np.random.Generator, ranges: FramingRange) -> Framing:
     """A framing from its ranges."""
     window = (0.0, 0.0, 1.0, 1.0)
-    side = ranges.small.draw(rng)
+    side = drawn(rng, ranges.small)
     wide, place = rng.uniform(0.7, 1.15), rng.random(2)
     if side:
         size = np.minimum((side * min(wide, 1.0), side / max(wide, 1.0)), 1.0)
         # Rather in the middle than in a corner.
         left, top = (1 - size) * (0.5 + (place - 0.5) * np.abs(place - 0.5) * 2)
         window = (float(left), float(top), float(left + size[0]), float(top + size[1]))
-    depth = ranges.shutter.draw(rng)
+    depth = drawn(rng, ranges.shutter)
     reach = rng.uniform(0, 1, 4) * (rng.random(4) < 0.65) * depth
-    radius = ranges.circle.draw(rng)
+    radius = drawn(rng, ranges.circle)
     x, y = rng.uniform(0.46, 0.54, 2)
     return Framing(
         window=window,
         shutters=(float(reach[0]), float(reach[1]), float(1 - reach[2]), float(1 - reach[3])) if depth else None,
         circle=(float(x), float(y), radius) if radius else None,
-        leak=ranges.leak.draw(rng),
-        vignette=ranges.vignette.draw(rng),
-        pincushion=ranges.pincushion.draw(rng),
+        leak=drawn(rng, ranges.leak),
+        vignette=drawn(rng, ranges.vignette),
+        pincushion=drawn(rng, ranges.pincushion),
         outside=within(rng, (0, 0.07)) if rng.random() < 0.6 else 0.0,
         around=float(rng.choice((0.0, 0.0, 0.03, 0.12, 0.9), p=(0.5, 0.2, 0.15, 0.1, 0.05))),
     )

@@ -14,11 +14,11 @@ from vfss.errors import VfssError
 from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
+from vfss.phantom.framing import FramingRange
 from vfss.phantom.geometry import View, coverage, plane
 from vfss.phantom.matter import Scene
 from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
 from vfss.phantom.population import sample_person
-from vfss.phantom.framing import FramingRange
 from vfss.phantom.style import Apparatus, sample_apparatus, style_named
 from vfss.phantom.xray import Screen
 from vfss.schema import Schema

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Styles: a population of patients and a way of forming pictures, as data; and one draw of the latter.
 
-Students learn from "standard" alone. The others are kept out of training, so that it can stop, choose and report by them:
-each forms pictures in a way that no clip of the standard style is formed.
+Students learn from "standard" alone. The others are kept out of training, so that it can stop, choose and report by
+them: each forms pictures in a way that no clip of the standard style is formed.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from vfss.errors import VfssError
 from vfss.phantom.beam import BeamRange, BeamSettings, sample_beam
 from vfss.phantom.capture import CaptureRange, CaptureSettings, sample_capture
-from vfss.phantom.chance import Chance
+from vfss.phantom.chance import NEVER
 from vfss.phantom.detector import DetectorRange, DetectorSettings, sample_detector
 from vfss.phantom.display import DisplayRange, DisplaySettings, sample_display
 from vfss.phantom.framing import Framing, FramingRange, sample_framing
@@ -59,76 +59,76 @@ STYLES: dict[str, Style] = {
             bone=(0.8, 1.2),
             soft=(1.5, 2.2),
         ),
-        framing=FramingRange(field_mm=(225.0, 300.0), degrees=10.0, small=Chance()),
+        framing=FramingRange(field_mm=(225.0, 300.0), degrees=10.0, small=NEVER),
         beam=BeamRange(barium=(0.6, 1.2), air=(0.3, 0.55), scatter=(0.35, 0.5)),
         detector=DetectorRange(
             focus_mm=(0.1, 0.3),
             blur_mm=(0.7, 1.1),
-            glare=Chance(),
+            glare=NEVER,
             noise=(0.012, 0.03),
             grain=(1.4, 2.2),
-            tail=Chance(),
+            tail=NEVER,
             blocks=(2.5, 2.5),
         ),
         display=DisplayRange(
             gamma=(0.5, 0.85),
             white=(88.0, 95.0),
             black=(4.0, 10.0),
-            gain=Chance(),
-            curve=Chance(),
-            bend=Chance(),
+            gain=NEVER,
+            curve=NEVER,
+            bend=NEVER,
             logarithm=0.0,
-            harmony=Chance(),
-            sharpen=Chance(),
-            washed=Chance(),
+            harmony=NEVER,
+            sharpen=NEVER,
+            washed=NEVER,
             inverted=0.9,
         ),
-        capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
+        capture=CaptureRange(zoom=NEVER, jpeg=NEVER, video=NEVER, median=0.0),
     ),
     # A maker's processing of every picture: local contrast made alike everywhere, thick halos along every edge.
     "sharpened": Style(
         beam=BeamRange(scatter=(0.2, 0.4)),
-        detector=DetectorRange(noise=(0.002, 0.006), grain=(0.8, 1.6), electronic=Chance(), pattern=Chance()),
+        detector=DetectorRange(noise=(0.002, 0.006), grain=(0.8, 1.6), electronic=NEVER, pattern=NEVER),
         display=DisplayRange(
             gamma=(0.5, 0.8),
             logarithm=1.0,
-            equal=Chance(1.0, (0.5, 0.85)),
-            sharpen=Chance(1.0, (1.8, 3.0)),
+            equal=(1.0, 0.5, 0.85),
+            sharpen=(1.0, 1.8, 3.0),
             reach=(3.0, 8.0),
-            harmony=Chance(1.0, (0.3, 0.6)),
+            harmony=(1.0, 0.3, 0.6),
         ),
-        capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
+        capture=CaptureRange(zoom=NEVER, jpeg=NEVER, video=NEVER, median=0.0),
     ),
-    # A tape or frame grabber behind a cable: interlaced, ringing and echoing along the rows, a small picture recompressed.
+    # A tape behind a cable: interlaced, ringing and echoing along the rows, a small picture recompressed.
     "capture": Style(
-        framing=FramingRange(small=Chance(0.8, (0.5, 0.85))),
+        framing=FramingRange(small=(0.8, 0.5, 0.85)),
         detector=DetectorRange(noise=(0.004, 0.02)),
         capture=CaptureRange(
             double=0.0,
             comb=0.8,
-            analogue=Chance(1.0, (0.5, 1.4)),
-            zoom=Chance(0.8, (0.4, 0.7)),
-            jpeg=Chance(0.7, (12.0, 35.0)),
-            video=Chance(0.5, (2.0, 25.0)),
+            analogue=(1.0, 0.5, 1.4),
+            zoom=(0.8, 0.4, 0.7),
+            jpeg=(0.7, 12.0, 35.0),
+            video=(0.5, 2.0, 25.0),
         ),
         overlays=OverlayRange(text=0.9, ruler=0.2, dots=0.3, cursor=0.3, lines=0.3, player=0.2),
     ),
-    # An old image intensifier: distorted towards the corners, bright in the middle, glaring, lagging, with a round field.
+    # An old image intensifier: distorted to the corners, bright in the middle, glaring, lagging, with a round field.
     "intensifier": Style(
         framing=FramingRange(
-            small=Chance(0.2, (0.6, 0.95)),
-            circle=Chance(1.0, (0.44, 0.5)),
-            vignette=Chance(1.0, (0.45, 0.8)),
-            pincushion=Chance(1.0, (0.06, 0.16)),
+            small=(0.2, 0.6, 0.95),
+            circle=(1.0, 0.44, 0.5),
+            vignette=(1.0, 0.45, 0.8),
+            pincushion=(1.0, 0.06, 0.16),
         ),
         detector=DetectorRange(
-            glare=Chance(1.0, (0.25, 0.45)),
-            lag=Chance(1.0, (0.3, 0.6)),
+            glare=(1.0, 0.25, 0.45),
+            lag=(1.0, 0.3, 0.6),
             noise=(0.02, 0.06),
-            recursion=Chance(),
+            recursion=NEVER,
             blur_mm=(0.6, 1.0),
         ),
-        capture=CaptureRange(zoom=Chance(), jpeg=Chance(), video=Chance(), median=0.0),
+        capture=CaptureRange(zoom=NEVER, jpeg=NEVER, video=NEVER, median=0.0),
     ),
 }
 
@@ -172,11 +172,14 @@ class Apparatus:
 def sample_apparatus(rng: np.random.Generator, style: Style) -> Apparatus:
     """An apparatus from a style."""
     framing, beam, detector, display, capture, overlays = rng.spawn(6)
+    receives, shows = sample_detector(detector, style.detector), sample_display(display, style.display)
+    # No maker sharpens noise until nothing else is to be seen.
+    receives = replace(receives, noise=receives.noise / (1 + shows.sharpen))
     return Apparatus(
         framing=sample_framing(framing, style.framing),
         beam=sample_beam(beam, style.beam),
-        detector=sample_detector(detector, style.detector),
-        display=sample_display(display, style.display),
+        detector=receives,
+        display=shows,
         capture=sample_capture(capture, style.capture),
         overlays=sample_overlays(overlays, style.overlays),
         objects=int(rng.choice(len(style.objects), p=style.objects)),
