@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vfss.phantom.geometry import Points, ellipse, ribbon, smooth, smooth_open, turn
+from vfss.phantom.cartilage import cartilage
+from vfss.phantom.geometry import Points, ribbon, smooth_open, turn
 from vfss.phantom.matter import Matter
 from vfss.phantom.passage import Doubles, Site
 
@@ -39,7 +40,7 @@ def larynx(site: Site, stream_mm: float) -> Larynx:
         epiglottis=epiglottis,
         folds=_folds(site) if site.now.closure > 0.4 else None,
         stream=_stream(site, stream_mm) if site.now.depth > 0.1 else None,
-        matter=[*_cartilage(site), Matter(epiglottis, 0.05, rim=0.03, rim_mm=0.8)],
+        matter=[*cartilage(site), Matter(epiglottis, 0.05, rim=0.03, rim_mm=0.8)],
     )
 
 
@@ -51,18 +52,21 @@ def _walls(site: Site, levels: Doubles) -> tuple[Doubles, Doubles]:
     back = np.interp(levels, stations, gaps) + site.wall(levels) * (1 - 1 / site.person.prevertebral)
     across = (voice.tip, voice.vestibule, voice.glottis, voice.trachea)
     width = np.interp(levels, (voice.top, voice.top + voice.taper, voice.top + 2.1, 7.2), across)
-    width *= 1 - 0.25 * site.now.closure * np.exp(-(((levels - voice.top - 1.0) / 0.6) ** 2))
+    width *= 1 - 0.12 * site.now.closure * np.exp(-(((levels - voice.top - 1.0) / 0.6) ** 2))
     return back, back + width
 
 
 def airway_outline(site: Site) -> Points:
     """Air column from the entrance of the larynx downwards, closed curve, float64 (N, 2)."""
     voice = site.person.voice
-    top = voice.top + 0.95 * site.now.closure
+    top = voice.top + 1.1 * site.now.closure
     below = voice.top + np.array((0.35, 0.7, 1.25, 1.85, 2.5, 3.3, 4.5, 6.5, 10.0))
     levels = np.concatenate([[top, top + 0.12], below[below > top + 0.2]])
     back, front = _walls(site, levels)
-    return np.concatenate([smooth_open(site.larynx(levels, back)), smooth_open(site.larynx(levels, front))[::-1]])
+    rear, front = smooth_open(site.larynx(levels, back)), smooth_open(site.larynx(levels, front))
+    across = rear[0] - front[0]
+    crown = np.array([[0.3, 0.12], [0.7, 0.12]]) @ np.stack([across, np.array((across[1], -across[0]))]) + front[0]
+    return np.concatenate([rear, front[::-1], crown])
 
 
 def _folds(site: Site) -> Points:
@@ -85,32 +89,19 @@ def _stream(site: Site, thickness: float) -> Points:
 def epiglottis_outline(site: Site) -> Points:
     """It swings backwards and down from its root when the larynx closes."""
     voice, over = site.person.voice, site.now.inversion
-    rest = voice.upright + voice.curl * np.array((-0.2, 0.3, 1.0))
-    turned = np.array((168.0, 215.0, 236.0)) + 0.3 * voice.curl
+    rest = voice.upright + voice.curl * np.array((-0.3, -0.1, 0.3, 1.6))
+    turned = np.array((165.0, 200.0, 225.0, 238.0)) + 0.3 * voice.curl
     angle = np.deg2rad(rest * (1 - over) + turned * over)
-    steps = np.stack([-np.cos(angle), -np.sin(angle)], axis=1) * np.array(((0.32,), (0.33,), (0.35,))) * voice.length
+    steps = (
+        np.stack([-np.cos(angle), -np.sin(angle)], axis=1)
+        * np.array(((0.28,), (0.26,), (0.26,), (0.2,)))
+        * voice.length
+    )
     joints = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
-    joints[1:3, 0] -= voice.omega * (1 - over)
+    joints[2:4, 0] -= voice.omega * (1 - over)
     tilt = float(np.interp(voice.root_level, np.arange(1, len(site.spine.tilts) + 1), site.spine.tilts))
     line = smooth_open(turn(joints * site.person.neck, tilt) + site.larynx(voice.root_level, voice.root_depth), 6)
-    thick = (0.7 * voice.base, voice.base, 0.5 * (voice.base + voice.blade), voice.blade, voice.edge, 0.5 * voice.edge)
-    half = 0.5 * np.interp(np.linspace(0, 1, len(line)), (0, 0.1, 0.33, 0.55, 0.9, 1), thick)
+    base, blade, edge = voice.base, voice.blade, voice.edge
+    thick = (0.35 * base, 0.8 * base, base, 0.75 * base + 0.25 * blade, blade, edge, 0.4 * edge)
+    half = 0.5 * np.interp(np.linspace(0, 1, len(line)), (0, 0.05, 0.15, 0.35, 0.6, 0.9, 1), thick)
     return ribbon(line, half * site.person.neck)
-
-
-def _cartilage(site: Site) -> list[Matter]:
-    person, neck, bone = site.person, site.person.neck, site.person.bone
-    forward, up = site.now.hyoid
-    lift = up / site.spine.pitch
-    horn = site.spine.front(np.array((4.1, 3.95, 3.8)) - lift, np.array((36.0, 27, 19)) * neck + forward)
-    chalk = person.calcified * bone
-    plate = site.larynx((4.45, 4.9, 5.5, 5.7, 5.2, 4.7), (34, 34, 31.5, 28.5, 30, 31))
-    cricoid = site.larynx((5.45, 5.5, 5.95, 6.0), (9.5, 13, 13.5, 9.5))
-    arytenoid = site.larynx((4.75, 4.8, 5.3, 5.3), (10.5, 14.5, 15.5, 11))
-    return [
-        Matter(ellipse((horn[0, 0], horn[0, 1]), (4.4 * neck, 3.3 * neck), 35), 0.26 * bone, rim=0.22 * bone),
-        Matter(ribbon(smooth_open(horn), np.linspace(1.7, 1.0, 11) * neck), 0.16 * bone, blur=1),
-        Matter(smooth(plate), 0.10 * chalk, rim=0.14 * chalk, rim_mm=1.2, blur=1),
-        Matter(smooth(cricoid), 0.14 * chalk + 0.05, rim=0.1 * chalk, blur=1),
-        Matter(smooth(arytenoid), 0.08, blur=1),
-    ]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.phantom.geometry import Points, ellipse, ribbon, smooth, smooth_open, turn
-from vfss.phantom.head import Place, teeth
+from vfss.phantom.head import Place
 from vfss.phantom.matter import Matter
 from vfss.phantom.motion import Moment
 from vfss.phantom.population import Person
@@ -75,23 +75,27 @@ def jaw_outlines(person: Person, jaw: Place) -> list[Points]:
 
 def mandible(person: Person, jaw: Place) -> tuple[list[Points], list[Matter]]:
     """Outlines (painted: body and lower ramus, near and far) and matter of the jaw."""
-    b, put = person.bone, _own(person.jaw, jaw)
+    put = _own(person.jaw, jaw)
     outlines = jaw_outlines(person, jaw)
+    rng = np.random.default_rng((person.seed, 201))
     border = jaw_outline(person.jaw)[10:41:5] + np.array((0.0, -1.2))
     angle, chin, incisor = _marks(person.jaw)
     nerve = np.array((0.75 * angle + 0.25 * chin, 0.5 * (angle + chin), chin)) - np.array(((0, 22), (0, 16), (0, 14)))
     matter = []
     for side in (0.0, 1.0):
         shift = np.array(person.double) * side
-        matter.append(Matter(outlines[int(side)], 0.2 * b))
-        matter.append(Matter(put(ribbon(smooth_open(border + shift), 1.7)), 0.3 * b))
-        matter.append(Matter(put(_ramus(person.jaw) + shift), 0.14 * b, rim=0.14 * b, rim_mm=1.6))
-        matter.append(Matter(put(ribbon(smooth_open(nerve + shift), 1.3)), -0.05 * b, blur=1))
+        # Of the slab little shows: the lower border and the front are what is seen.
+        slab, edge, ramus, canal = person.bone * rng.uniform((0.02, 0.12, 0.03, 0.0), (0.17, 0.42, 0.15, 0.08))
+        matter.append(Matter(outlines[int(side)], slab))
+        matter.append(Matter(put(ribbon(smooth_open(border + shift), rng.uniform(1.0, 2.0))), edge))
+        matter.append(Matter(put(_ramus(person.jaw) + shift), ramus, rim=ramus, rim_mm=1.6))
+        matter.append(Matter(put(ribbon(smooth_open(nerve + shift), 1.3)), -canal, blur=1))
     floor = 0.5 * (angle + chin) + np.array((4.0, -6.0))
     matter.append(Matter(put(ellipse((floor[0], floor[1]), (34.0, 11.0), -30)), 0.06 + 0.3 * person.cheek, blur=1))
-    symphysis = 0.75 * chin + 0.25 * incisor
-    matter.append(Matter(put(ellipse((symphysis[0] + 3, symphysis[1]), (5.5, 7.5), 20)), 0.2 * b, rim=0.2 * b, blur=1))
-    return outlines, matter + teeth(person, jaw, 63.0, -1.0, np.random.default_rng((person.seed, 201)))
+    middle = 0.75 * chin + 0.25 * incisor
+    bone = person.bone * float(rng.uniform(0.08, 0.28))
+    matter.append(Matter(put(ellipse((middle[0] + 3, middle[1]), (5.5, 7.5), 20)), bone, rim=1.2 * bone, blur=1))
+    return outlines, matter
 
 
 def _own(shape: Jaw, jaw: Place) -> Callable[[Points], Points]:

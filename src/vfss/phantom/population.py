@@ -3,16 +3,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
-from vfss.phantom.proportions import Atlas, Jaw, Vertebra, Voice, draw, values
+from vfss.phantom.proportions import Atlas, Doubles, Jaw, Vertebra, Voice, draw, values
 from vfss.phantom.vertebrae import USUAL_ATLAS, usual
 
 LEVELS = 14  # C1 to C7 and seven thoracic vertebrae, that carry the neck on below the picture
 USUAL_SPACING = (1.26, 1.08, *(1.0,) * (LEVELS - 3))
+USUAL_TILTS = tuple(20.0 + 2.2 * (min(i, 8) - 3.5) for i in range(LEVELS))
+USUAL_VERTEBRAE = tuple(usual(level) for level in range(2, LEVELS + 1))
 USUAL_JAW, USUAL_VOICE = Jaw(), Voice()
 _KINSHIP = 0.75  # share of a deviation that all vertebrae of one person have in common
 
@@ -21,7 +23,10 @@ _KINSHIP = 0.75  # share of a deviation that all vertebrae of one person have in
 class Person:
     """Sizes in millimetres, angles in degrees, densities as factors; facing left, y down, the atlas at the origin.
 
+    Without arguments it is the usual person.
+
     Attributes:
+        age: Years.
         seed: Seed of what has no name: roughness of outlines, air cells of the skull base.
         neck: Size of spine and throat, 1 is usual.
         skull: Size of the head.
@@ -32,10 +37,12 @@ class Person:
         spacing: Steps from each vertebra to the next as shares of the pitch, C1 to C2 first, (LEVELS - 1,).
         atlas: Proportions of C1.
         vertebrae: Proportions of the others, C2 first, (LEVELS - 1,).
+        shown: Share of the spinous process of C7 that is painted; its tip is often lost in the nape.
         spurs: Size of osteophytes, 0 is none.
         rough: Roughness of painted outlines, 1 is usual.
         prevertebral: Thickness of soft tissue before the spine, factor.
         lumen: Width of the pharynx at rest, factor.
+        descent: Levels by which larynx, hyoid and upper sphincter stand lower than usual.
         voice: Proportions of airway and epiglottis.
         jaw: Proportions of the painted jaw.
         double: Offset of the far half of the jaw and of the far teeth (x, y).
@@ -52,34 +59,37 @@ class Person:
         soft: Attenuation of the thickest soft tissue, nepers.
     """
 
-    seed: int
-    neck: float
-    skull: float
-    pitch: float
-    tilts: tuple[float, ...]
-    head_pitch: float
-    atlas_pitch: float
-    spacing: tuple[float, ...]
-    atlas: Atlas
-    vertebrae: tuple[Vertebra, ...]
-    spurs: float
-    rough: float
-    prevertebral: float
-    lumen: float
-    voice: Voice
-    jaw: Jaw
-    double: tuple[float, float]
-    teeth: tuple[float, float]
-    mouth_gap: float
-    cheek: float
-    cranium: float
-    trachea: float
-    skin: tuple[float, float, float]
-    shoulder: tuple[float, float]
-    shoulder_density: float
-    bone: float
-    calcified: float
-    soft: float
+    age: float = 50.0
+    seed: int = 0
+    neck: float = 1.0
+    skull: float = 1.0
+    pitch: float = 17.2
+    tilts: tuple[float, ...] = USUAL_TILTS
+    head_pitch: float = 5.0
+    atlas_pitch: float = 8.0
+    spacing: tuple[float, ...] = USUAL_SPACING
+    atlas: Atlas = USUAL_ATLAS
+    vertebrae: tuple[Vertebra, ...] = USUAL_VERTEBRAE
+    shown: float = 1.0
+    spurs: float = 0.0
+    rough: float = 0.0
+    prevertebral: float = 1.0
+    lumen: float = 1.1
+    descent: float = 0.0
+    voice: Voice = USUAL_VOICE
+    jaw: Jaw = USUAL_JAW
+    double: tuple[float, float] = (0.0, 0.0)
+    teeth: tuple[float, float] = (1.0, 0.3)
+    mouth_gap: float = 2.0
+    cheek: float = 0.35
+    cranium: float = 0.55
+    trachea: float = 0.8
+    skin: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    shoulder: tuple[float, float] = (7.0, 12.0)
+    shoulder_density: float = 1.8
+    bone: float = 1.0
+    calcified: float = 0.5
+    soft: float = 2.1
 
 
 @dataclass(frozen=True)
@@ -87,19 +97,27 @@ class Population:
     """Where persons come from: means and spreads that differ between styles.
 
     Attributes:
+        age: Youngest and oldest, years.
         flexion: Mean and spread of the tilt of the spine.
-        lordosis: Mean and spread of its change per level.
+        lordosis: Mean and spread of its change per level, degrees.
+        wave: Spread of an S in that curve, degrees.
         head_pitch: Mean and spread, relative to the neck.
-        size: Spread of all proportions.
+        size: Spread of all sizes.
+        vary: Factor on how far all proportions spread around the usual ones.
+        descent: Mean and spread of the height of the larynx, levels.
         shoulder: Mean and spread of the level the shoulder reaches.
         bone: Lowest and highest density.
         soft: Lowest and highest attenuation of soft tissue.
     """
 
-    flexion: tuple[float, float] = (20.0, 8.0)
-    lordosis: tuple[float, float] = (2.2, 1.8)
-    head_pitch: tuple[float, float] = (-3.0, 7.0)
+    age: tuple[float, float] = (18.0, 88.0)
+    flexion: tuple[float, float] = (20.0, 9.0)
+    lordosis: tuple[float, float] = (2.0, 2.3)
+    wave: float = 1.6
+    head_pitch: tuple[float, float] = (-3.0, 8.0)
     size: float = 0.06
+    vary: float = 1.0
+    descent: tuple[float, float] = (0.0, 0.3)
     shoulder: tuple[float, float] = (7.0, 0.9)
     bone: tuple[float, float] = (0.7, 1.35)
     soft: tuple[float, float] = (1.7, 2.6)
@@ -107,27 +125,53 @@ class Population:
 
 def sample_person(rng: np.random.Generator, population: Population) -> Person:
     """A person from the population."""
+    age = float(rng.uniform(*population.age))
+    worn = float(np.clip((age - 35) / 50, 0, 1) * rng.uniform(0.3, 1.0))
     factor, between = partial(_factor, rng, population.size), partial(_between, rng)
-    tilts, head = _posture(rng, population)
-    return Person(
+    pitch = 17.2 * factor(0.7)
+    bones = Person(
+        age=age,
         seed=int(rng.integers(2**31)),
         neck=factor(),
         skull=factor(),
-        pitch=17.2 * factor(0.7),
-        tilts=tilts,
-        head_pitch=head,
-        atlas_pitch=0.6 * head + 0.3 * tilts[0] + float(rng.normal(2, 3)),
-        spacing=tuple(share * factor(0.5) for share in USUAL_SPACING),
-        atlas=draw(USUAL_ATLAS, rng.normal(0, 1, len(values(USUAL_ATLAS)))),
-        vertebrae=_vertebrae(rng),
+        pitch=pitch,
+        spacing=_spacing(rng, worn),
+        atlas=draw(USUAL_ATLAS, _deviations(rng, USUAL_ATLAS, population)),
+        vertebrae=_vertebrae(rng, population, pitch / 17.2),
+        shown=between(0.5, 1.0) if rng.random() < 0.4 else 1.0,
+        spurs=3.0 * worn * between(0.2, 1.0) if rng.random() < 0.25 + 0.7 * worn else 0.0,
         rough=between(0.3, 1.3),
-        spurs=between(0, 3.0) if rng.random() < 0.45 else 0.0,
-        prevertebral=between(0.75, 1.4),
-        lumen=between(0.75, 1.45),
-        voice=draw(USUAL_VOICE, rng.normal(0, 1, len(values(USUAL_VOICE)))),
-        jaw=draw(USUAL_JAW, rng.normal(0, 1, len(values(USUAL_JAW)))),
+        jaw=draw(USUAL_JAW, _deviations(rng, USUAL_JAW, population)),
         double=(between(-4, 5), between(-7, 2)),
-        teeth=(between(0.0, 0.4) if rng.random() < 0.2 else between(0.7, 1.0), float(rng.beta(1, 2))),
+        bone=between(*population.bone),
+        soft=between(*population.soft),
+    )
+    return _with_flesh(rng, population, _with_posture(rng, population, bones, worn), worn)
+
+
+def _with_posture(rng: np.random.Generator, population: Population, person: Person, worn: float) -> Person:
+    """Direction of the spine below each vertebra, and turn of head and atlas, degrees."""
+    flexion = float(np.clip(rng.normal(*population.flexion) + 8 * worn * rng.random(), -15, 48))
+    lordosis = float(np.clip(rng.normal(*population.lordosis), -3.5, 6.5))
+    wave, phase = float(rng.normal(0, population.wave)), float(rng.uniform(0, 2 * np.pi))
+    steps = np.minimum(np.arange(LEVELS), 8)
+    tilts = flexion + lordosis * (steps - 3.5) + wave * np.sin(steps + phase) + rng.normal(0, 1.2, LEVELS)
+    head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
+    atlas = 0.6 * head + 0.3 * float(tilts[0]) + float(rng.normal(2, 3.5))
+    return replace(person, tilts=tuple(tilts.tolist()), head_pitch=head, atlas_pitch=atlas)
+
+
+def _with_flesh(rng: np.random.Generator, population: Population, person: Person, worn: float) -> Person:
+    """Pharynx, larynx, skin and shoulders, and how dense everything is."""
+    between = partial(_between, rng)
+    descent = float(rng.normal(*population.descent)) + 0.5 * worn * float(rng.random())
+    return replace(
+        person,
+        prevertebral=between(0.7, 1.45),
+        lumen=between(0.7, 1.5),
+        descent=float(np.clip(descent, -0.8, 1.2)),
+        voice=draw(USUAL_VOICE, _deviations(rng, USUAL_VOICE, population)),
+        teeth=(between(0.0, 0.4) if rng.random() < 0.1 + 0.3 * worn else between(0.7, 1.0), float(rng.beta(1, 2))),
         mouth_gap=between(0.3, 5.0),
         cheek=between(0.1, 0.6),
         cranium=between(0.25, 0.9),
@@ -135,9 +179,7 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
         skin=(between(0.85, 1.3), between(0.7, 1.5), between(0.8, 1.6)),
         shoulder=(float(np.clip(rng.normal(*population.shoulder), 5.3, 9.5)), between(-5, 28)),
         shoulder_density=between(0.9, 2.8),
-        bone=between(*population.bone),
-        calcified=between(0, 1),
-        soft=between(*population.soft),
+        calcified=float(np.clip(0.8 * worn + between(-0.2, 0.5), 0, 1)),
     )
 
 
@@ -150,20 +192,24 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
     return float(rng.uniform(low, high))
 
 
-def _posture(rng: np.random.Generator, population: Population) -> tuple[tuple[float, ...], float]:
-    """Direction of the spine below each vertebra and turn of the head, degrees."""
-    flexion = float(np.clip(rng.normal(*population.flexion), -12, 45))
-    lordosis = float(rng.normal(*population.lordosis))
-    tilts = tuple(flexion + lordosis * (min(i, 8) - 3.5) + float(rng.normal(0, 1.3)) for i in range(LEVELS))
-    head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
-    return tilts, head
+def _deviations(rng: np.random.Generator, usual_shape: Atlas | Jaw | Voice, population: Population) -> Doubles:
+    return np.asarray(rng.normal(0, population.vary, len(values(usual_shape))))
 
 
-def _vertebrae(rng: np.random.Generator) -> tuple[Vertebra, ...]:
-    """C2 downwards: those of one person resemble each other."""
+def _spacing(rng: np.random.Generator, worn: float) -> tuple[float, ...]:
+    """Steps between vertebrae; with age the discs from C4 to C7 lose height."""
+    steps = np.array(USUAL_SPACING) * np.clip(rng.normal(1, 0.025, LEVELS - 1), 0.93, 1.07)
+    steps[3:6] *= 1 - 0.13 * worn * rng.random(3)
+    return tuple(steps.tolist())
+
+
+def _vertebrae(rng: np.random.Generator, population: Population, height: float) -> tuple[Vertebra, ...]:
+    """C2 downwards: those of one person resemble each other, and are as high as there is room."""
     count = len(values(usual(2)))
-    common = rng.normal(0, 1, count)
+    common = rng.normal(0, population.vary, count)
     own = np.sqrt(1 - _KINSHIP**2)
-    return tuple(
-        draw(usual(level), _KINSHIP * common + own * rng.normal(0, 1, count)) for level in range(2, LEVELS + 1)
-    )
+    found = []
+    for level in range(2, LEVELS + 1):
+        drawn = draw(usual(level), _KINSHIP * common + own * rng.normal(0, population.vary, count))
+        found.append(replace(drawn, front=drawn.front * height, back=drawn.back * height))
+    return tuple(found)

@@ -36,28 +36,31 @@ class Vertebra:
         droop: Direction of the process, degrees below the end plates.
         bend: Sag (positive) or rise of the middle of its centre line.
         thick: Thickness of arch and process near the root, half-way and at the tip (three fields).
-        facet: Place of the tip of the lower articular process (x, y).
-        notch: How far up the foramen behind the body cuts into the arch.
+        fork: Shape of the tip: forked or flat (positive), drawn out (negative), shares of its thickness.
+        facet: Where along the process the lower articular process hangs, 0..1.
+        drop: How far it hangs below the arch.
+        notch: How far the foramen behind the body cuts into the arch.
         lean: Turn against the line of the spine, degrees, positive lowers the front.
     """
 
     depth: float = part(16.0, 1.5)
-    front: float = part(13.0, 1.3)
-    back: float = part(13.6, 1.3)
-    slant: float = part(3.2, 1.5)
+    front: float = part(12.6, 1.1)
+    back: float = part(13.8, 1.1)
+    slant: float = part(3.6, 1.5)
     dome: float = part(0.0, 1.0)
     lip: float = part(2.4, 1.3)
     beak: float = part(0.9, 0.7)
     waist: float = part(0.3, 0.6)
     root: float = part(-1.0, 1.2)
     length: float = part(26.0, 3.5)
-    droop: float = part(22.0, 6.0)
+    droop: float = part(24.0, 6.5)
     bend: float = part(0.5, 1.3)
     thick_root: float = part(9.0, 1.3)
     thick_middle: float = part(8.4, 1.4)
     thick_tip: float = part(5.6, 1.5)
-    facet_x: float = part(17.0, 2.0)
-    facet_y: float = part(13.0, 2.0)
+    fork: float = part(0.0, 0.15)
+    facet: float = part(0.33, 0.05)
+    drop: float = part(3.6, 1.5)
     notch: float = part(3.0, 1.5)
     lean: float = part(0.0, 3.0)
 
@@ -83,7 +86,7 @@ class Atlas:
     """
 
     front: float = part(13.0, 1.4)
-    rear: float = part(14.0, 1.8)
+    rear: float = part(15.5, 1.8)
     above: float = part(9.5, 1.3)
     crest: float = part(9.0, 1.5)
     below: float = part(8.5, 1.3)
@@ -121,17 +124,17 @@ class Jaw:
     corner_x: float = part(-14.0, 3.0)
     corner_y: float = part(62.0, 4.0)
     length: float = part(72.0, 5.0)
-    slope: float = part(30.0, 6.0)
+    slope: float = part(25.0, 6.0)
     curve: float = part(4.0, 3.0)
-    chin: float = part(36.0, 4.5)
+    chin: float = part(38.0, 4.5)
     prominence: float = part(2.0, 4.0)
     spur: float = part(3.0, 2.5)
-    molar: float = part(36.0, 4.5)
-    ramus: float = part(26.0, 6.0)
-    ramus_width: float = part(28.0, 3.5)
-    ramus_turn: float = part(8.0, 7.0)
+    molar: float = part(33.0, 4.5)
+    ramus: float = part(21.0, 6.0)
+    ramus_width: float = part(22.0, 3.5)
+    ramus_turn: float = part(3.0, 7.0)
     corner: float = part(4.0, 2.0)
-    stub: float = part(2.0, 4.0)
+    stub: float = part(6.0, 5.0)
 
 
 @dataclass(frozen=True)
@@ -160,24 +163,24 @@ class Voice:
         omega: Sway of the middle to the front (an omega-shaped one seen from the side), millimetres.
     """
 
-    top: float = part(4.0, 0.25)
+    top: float = part(4.05, 0.2)
     taper: float = part(0.8, 0.25)
     gap_top: float = part(13.0, 2.5)
-    gap_glottis: float = part(11.5, 2.5)
-    gap_trachea: float = part(13.0, 3.0)
+    gap_glottis: float = part(12.5, 2.5)
+    gap_trachea: float = part(12.0, 3.0)
     gap_chest: float = part(14.0, 4.0)
     tip: float = part(2.0, 1.0)
     vestibule: float = part(13.0, 2.2)
-    glottis: float = part(16.0, 2.2)
-    trachea: float = part(17.0, 2.3)
-    root_level: float = part(4.5, 0.25)
-    root_depth: float = part(30.0, 3.0)
+    glottis: float = part(16.3, 2.2)
+    trachea: float = part(16.5, 2.4)
+    root_level: float = part(4.55, 0.2)
+    root_depth: float = part(31.0, 3.0)
     length: float = part(29.0, 4.5)
-    base: float = part(9.0, 1.8)
-    blade: float = part(5.5, 1.3)
+    base: float = part(9.5, 1.8)
+    blade: float = part(4.5, 1.2)
     edge: float = part(3.4, 0.7)
     upright: float = part(137.0, 10.0)
-    curl: float = part(-5.0, 18.0)
+    curl: float = part(-20.0, 22.0)
     omega: float = part(0.0, 1.3)
 
 

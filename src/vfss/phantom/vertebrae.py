@@ -15,8 +15,8 @@ _C2 = Vertebra(
     depth=17.0,
     front=17.0,
     back=13.5,
-    slant=-2.5,
-    dome=2.5,
+    slant=-0.5,
+    dome=3.5,
     lip=3.5,
     beak=2.0,
     waist=2.0,
@@ -27,18 +27,18 @@ _C2 = Vertebra(
     thick_root=10.0,
     thick_middle=14.0,
     thick_tip=15.0,
-    facet_x=18.0,
-    facet_y=15.0,
+    facet=0.32,
+    drop=2.0,
 )
 USUAL_ATLAS = Atlas()
 # Usual proportions from C2 down; the lowest stands for all thoracic vertebrae.
 USUAL = (
     _C2,
     _C3,
-    replace(_C3, depth=16.2, droop=22.0),
-    replace(_C3, depth=16.5, length=27.0),
-    replace(_C3, depth=17.0, length=31.0, droop=20.0, thick_tip=7.0),
-    replace(_C3, depth=17.5, length=34.0, droop=24.0, thick_tip=8.0),
+    replace(_C3, depth=16.2, droop=26.0),
+    replace(_C3, depth=16.5, length=26.5, droop=27.0),
+    replace(_C3, depth=17.0, length=29.5, droop=27.0, thick_tip=7.0),
+    replace(_C3, depth=17.5, front=12.0, length=32.0, droop=26.0, thick_tip=7.5),
     replace(_C3, depth=18.5, front=15.5, back=16.5, slant=1.5, lip=1.5, length=38.0, droop=42.0),
 )
 
@@ -81,26 +81,28 @@ def arch_line(shape: Vertebra, share: tuple[float, ...]) -> Points:
 
 
 def arch(shape: Vertebra) -> Points:
-    """Control points of pillar, lamina and spinous process, float64 (15, 2)."""
-    share = (0.0, 0.2, 0.5, 0.8, 1.0)
+    """Control points of pillar, lamina and spinous process, float64 (16, 2)."""
+    at = shape.facet
+    share = (0.0, max(0.05, at - 0.17), at, at + 0.11, 0.5 + 0.4 * at, 0.8, 1.0)
     line = arch_line(shape, share)
     half = 0.5 * np.interp(share, (0, 0.2, 0.5, 0.9, 1), _thickness(shape))
     off = normals(line) * half[:, None]
     upper, lower = line + off, line - off
+    inward = -off / np.maximum(half, 1e-6)[:, None]
     d = 0.5 * shape.depth
-    facet = np.array((shape.facet_x, shape.facet_y))
     start = np.array(((0.6 * d, -0.4 * shape.front - 0.85 * shape.slant),))
-    tip = line[-1:] + 0.35 * shape.thick_tip * (line[-1:] - line[-2:-1]) / np.hypot(*(line[-1] - line[-2]))
+    end = line[-1] - line[-2]
+    tip = line[-1:] + (0.35 - shape.fork) * shape.thick_tip * end / np.hypot(*end)
     under = np.array(
         (
-            facet + np.array((2.2, -1.2)),
-            facet,
-            facet - np.array((3.6, 3.0)),
-            (d + 1.2, 0.35 * shape.facet_y + 1.5 - 0.4 * shape.notch),
-            (0.6 * d, 2.5),
+            lower[3] + 0.15 * shape.drop * inward[3],
+            lower[2] + shape.drop * (inward[2] + 0.12 * end / np.hypot(*end)),
+            lower[1] + 0.35 * shape.drop * inward[1],
+            (d + 1.2, lower[1, 1] - shape.notch),
+            (0.6 * d, 2.0),
         )
     )
-    return np.concatenate([start, upper[1:], tip, lower[:1:-1], lower[2:3] * 0.5 + facet * 0.5 + (1.6, -2.0), under])
+    return np.concatenate([start, upper[[1, 2, 4, 5, 6]], tip, lower[[6, 5, 4]], under])
 
 
 def _thickness(shape: Vertebra) -> tuple[float, ...]:
