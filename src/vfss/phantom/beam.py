@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from scipy import ndimage
 
 from vfss.phantom.chance import Span, within
@@ -35,7 +35,7 @@ class BeamRange:
     """
 
     barium: Span = (0.9, 2.6)
-    air: Span = (0.35, 0.8)
+    air: Span = (0.4, 1.3)
     scatter: Span = (0.1, 0.6)
     hardening: Span = (0.0, 0.1)
     rounding: Span = (0.0, 1.0)
@@ -165,10 +165,9 @@ class Beam:
         # What is narrow is a line, and needs no rounding.
         if reach < 2 or self._settings.rounding < 0.05 or min(share.shape) < 5 * reach:
             return share
-        depth = np.asarray(Image.fromarray(share).filter(ImageFilter.BoxBlur(reach)))
-        keep = np.float32(1 - self._settings.rounding)
-        factor = keep + (1 - keep) * np.minimum(depth * np.float32(1.15 / 255), 1)
-        return np.asarray(share * factor, np.uint8)
+        plate = Image.fromarray(share)
+        lens = ImageChops.multiply(plate, plate.filter(ImageFilter.BoxBlur(reach)))
+        return np.asarray(Image.blend(plate, lens, self._settings.rounding))
 
     def _soft(self, scene: Scene) -> Floats:
         """Soft tissue, thicker away from the skin, and shoulders, at a quarter of the resolution."""
@@ -197,8 +196,8 @@ class Beam:
         for outline, share in parts:
             if len(outline) >= 3:
                 draw.polygon((self._lens.picture(outline) * fine).ravel().tolist(), fill=round(255 * share))
-        share = self._rounded(np.asarray(image.reduce(fine)), reach_mm)
-        soft = Image.fromarray(share).filter(ImageFilter.GaussianBlur(0.4 * self._view.scale))
+        filled = self._rounded(np.asarray(image.reduce(fine)), reach_mm)
+        soft = Image.fromarray(filled).filter(ImageFilter.BoxBlur(0.7 * self._view.scale))
         return np.asarray(soft, np.float32) * np.float32(1 / 255)
 
 
@@ -219,9 +218,11 @@ def _unevenness(
     view: View, rng: np.random.Generator, octaves: tuple[tuple[int, float], ...], strength: float
 ) -> Floats:
     """A factor around 1 for tissue or bone: smooth random fields of several sizes, float32 (height, width)."""
-    out = np.ones((view.height, view.width), np.float32)
+    # Twice as fine as the finest of them is fine enough for smooth fields.
+    side = 2 * octaves[-1][0]
+    out = np.ones((side, side), np.float32)
     for cells, weight in octaves:
         coarse = Image.fromarray(rng.standard_normal((cells, cells), dtype=np.float32))
-        smooth = coarse.resize((view.width, view.height), Image.Resampling.BICUBIC)
+        smooth = coarse.resize((side, side), Image.Resampling.BICUBIC)
         out += np.asarray(smooth) * np.float32(weight * strength)
-    return out
+    return resized(out, view.height, view.width)

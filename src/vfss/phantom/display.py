@@ -46,7 +46,7 @@ class DisplayRange:
     logarithm: float = 0.25
     harmony: Chance = (0.35, 0.15, 0.6)
     equal: Chance = NEVER
-    sharpen: Chance = (0.45, 0.2, 1.6)
+    sharpen: Chance = (0.5, 0.2, 1.8)
     reach: Span = (1.0, 5.0)
     washed: Chance = (0.25, 0.1, 0.35)
     inverted: float = 0.3

@@ -140,7 +140,8 @@ class Lens:
         corner = (self.inner.width**2 + self.inner.height**2) / 4
         # Even beyond the corners, where outlines still go on.
         far = np.minimum((off**2).sum(axis=1, keepdims=True) / corner, 2.0)
-        return np.asarray(1 + self._pincushion * far)
+        stretch: Points = 1 + self._pincushion * far
+        return stretch
 
     def frame(self, points: Points) -> Points:
         """Millimetres to pixels of the frame, float64 (N, 2)."""

@@ -102,8 +102,8 @@ def _dots(image: Image.Image, rng: np.random.Generator, t: int) -> None:
     if (t // 8 + int(rng.integers(0, 4))) % 4 == 0:
         return
     draw, n = ImageDraw.Draw(image), int(rng.integers(1, 9))
-    size, kind, fill = max(1.0, rng.uniform(0.003, 0.01) * min(image.size)), int(rng.integers(3)), rng.integers(0, 256)
-    fill = 255 if rng.random() < 0.5 else int(fill)
+    size, kind = max(1.0, rng.uniform(0.003, 0.01) * min(image.size)), int(rng.integers(3))
+    fill = 255 if rng.random() < 0.5 else int(rng.integers(0, 256))
     for x, y in rng.uniform(0.2, 0.8, (n, 2)) * image.size + rng.normal(0, 1, (n, 2)):
         box = (x - size, y - size, x + size, y + size)
         if kind == 0:
@@ -119,7 +119,7 @@ def _cursor(image: Image.Image, rng: np.random.Generator, t: int) -> None:
     x, y = rng.uniform(0.1, 0.9, 2) * image.size
     size = 0.03 * min(image.size)
     arrow = np.array(((0, 0), (0, 1), (0.25, 0.78), (0.45, 1.15), (0.6, 1.08), (0.42, 0.72), (0.75, 0.7))) * size
-    ImageDraw.Draw(image).polygon((arrow + (x, y)).ravel().tolist(), fill=255, outline=0)
+    ImageDraw.Draw(image).polygon((arrow + np.array((x, y))).ravel().tolist(), fill=255, outline=0)
 
 
 def _lines(image: Image.Image, rng: np.random.Generator, t: int) -> None:
