@@ -8,13 +8,15 @@ from functools import cached_property
 
 import numpy as np
 
+from vfss.phantom.coating import bubbles, coating
+from vfss.phantom.course import Course
 from vfss.phantom.face import face
 from vfss.phantom.geometry import Points, smooth
 from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place
 from vfss.phantom.headgear import NOSE_TO_PHARYNX, feeding_tube, hair
 from vfss.phantom.mandible import jaw_place, mandible
 from vfss.phantom.matter import Matter, Scene
-from vfss.phantom.motion import Course, Moment, moment
+from vfss.phantom.motion import Event, Moment, events, moment
 from vfss.phantom.pillars import pillars
 from vfss.phantom.plate import Cells, Plate, plate
 from vfss.phantom.population import Person
@@ -62,21 +64,26 @@ class Patient:
         jaw = jaw_place(self.person, now, head)
         gullet = throat(self.person, self.spine, self.course, now, head=head)
         jaw_outlines, jaw_matter = mandible(self.person, jaw)
-        skull, lower_teeth, still = self._plates
+        skull, lower_teeth, *still = self._plates
         return Scene(
             truth={**self._bones, **gullet.truth, "mandible": jaw_outlines},
-            matter=[*self._matter, *jaw_matter, *gullet.matter],
+            matter=[*jaw_matter, *gullet.matter],
             air=gullet.air,
-            barium=gullet.barium,
+            barium=[*coating(gullet.truth, self.course, now), *gullet.barium, *bubbles(gullet.truth, self.course)],
             skin=_skin(self.person, self.spine, head, jaw, now),
             trunk=self._trunk,
             soft=self.person.soft,
             plates=[
                 skull.moved(self._head(_ANCHORS), head(_ANCHORS)),
                 lower_teeth.moved(self._jaw(_ANCHORS), jaw(_ANCHORS)),
-                still,
+                *still,
             ],
         )
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """What happens when, by time."""
+        return events(self.course)
 
     @cached_property
     def _rest(self) -> Moment:
@@ -92,8 +99,8 @@ class Patient:
         return jaw_place(self.person, self._rest, self._head)
 
     @cached_property
-    def _plates(self) -> tuple[Plate, Plate, Plate]:
-        """Skull with face and upper teeth; lower teeth; all that stands still."""
+    def _plates(self) -> tuple[Plate, ...]:
+        """Skull with face and upper teeth; lower teeth; vertebrae; all else that stands still."""
         person, around, bone, seed = self.person, self.around, self.person.bone, self.person.seed
         skull = [
             *braincase(around, person.cranium, bone),
@@ -115,6 +122,7 @@ class Patient:
         return (
             plate([_placed(part, self._head) for part in skull], seed),
             plate([_placed(part, self._jaw) for part in lower], seed + 1),
+            plate(self._matter, seed + 3, within=_REACH),
             plate(still, seed + 2, step=_COARSE_MM, within=_REACH),
         )
 

@@ -28,7 +28,7 @@ def hyoid(site: Site, rng: np.random.Generator) -> list[Matter]:
     forward, up = site.now.hyoid
     off = np.array((rng.normal(0, 0.15), rng.normal(0, 2.5), rng.uniform(14, 23)))
     dense = float(rng.uniform(0.5, 1.3)) * bone
-    level = 4.1 + off[0] - up / site.spine.pitch
+    level = 4.1 + person.descent + off[0] - up / site.spine.pitch
     body = site.spine.front(level, (36.0 + off[1]) * n + forward)
     tilt = 35 + rng.normal(0, 12)
     out = [Matter(ellipse((body[0], body[1]), (4.6 * n, 2.8 * n), tilt), 0.2 * dense, rim=0.2 * dense)]

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.phantom.geometry import Points, turn
-from vfss.phantom.matter import Matter
 from vfss.phantom.motion import Moment
 from vfss.phantom.population import Person
 
@@ -39,8 +38,3 @@ def head_place(person: Person, now: Moment) -> Place:
         return turn((np.asarray(points, np.float64) - _ATLAS_AT) * person.skull, degrees)
 
     return place
-
-
-def teeth(person: Person, place: Place, gum: float, way: float, rng: np.random.Generator) -> list[Matter]:
-    """Drawn with the rigid parts of the head now."""
-    return []

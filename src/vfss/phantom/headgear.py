@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vfss.phantom.geometry import Points, ellipse, ribbon, smooth, smooth_open
+from vfss.phantom.geometry import Points, ellipse, ribbon, smooth_open
 from vfss.phantom.matter import Matter
 from vfss.phantom.population import Person
 from vfss.phantom.spine import Spine
@@ -36,7 +36,7 @@ def hair(around: Surroundings) -> list[Matter]:
     out = []
     for _ in range(14):
         start = np.array(first) + rng.normal(0, spread, 2)
-        end = start + (rng.normal(10, spread), rng.uniform(90, 190))
+        end = start + np.array((rng.normal(10, spread), rng.uniform(90, 190)))
         middle = 0.5 * (start + end) + rng.normal(0, 9, 2)
         strand = smooth_open(np.stack([start, middle, end]), 6)
         out.append(Matter(ribbon(strand, float(rng.uniform(1.0, 5.0))), 0.5 * dense, blur=1))

@@ -1,16 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time axis of a swallow: what moves when, as functions of time."""
+"""The time axis: where everything is at one time, and the events of a swallow as data."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
-Variant = Literal["normal", "penetration", "aspiration", "residue"]
-VARIANTS: tuple[Variant, ...] = ("normal", "penetration", "aspiration", "residue")
-SWALLOW_S = 1.9  # from the oral hold shown before onset to the oesophagus; shorter clips show the swallow quicker
+from vfss.phantom.course import SWALLOW_S, VARIANTS, Course, Phase, Swallow, Variant, sample_course
+
+__all__ = [
+    "SWALLOW_S",
+    "VARIANTS",
+    "Course",
+    "Event",
+    "Moment",
+    "Portion",
+    "Variant",
+    "bump",
+    "events",
+    "moment",
+    "ramp",
+    "sample_course",
+]
+
+EventName = Literal["fed", "bpm", "hyb", "lvc", "ueso", "peak", "uesc", "lvo", "rest", "airway"]
 
 
 def ramp(t: float, start: float, end: float) -> float:
@@ -25,49 +42,18 @@ def bump(t: float, rise: float, top: float, fall: float, rest: float) -> float:
 
 
 @dataclass(frozen=True)
-class Course:
-    """One person's way of swallowing once: times in seconds after the burst of the hyoid, extents as shares.
+class Portion:
+    """A part of what is swallowed.
 
     Attributes:
-        variant: What goes wrong, if anything.
-        onset: Seconds into the clip at which the hyoid bursts.
-        pace: Factor on all times; 1 is usual, smaller is quicker.
-        early: Seconds by which the bolus runs ahead of the hyoid (late trigger).
-        hyoid: Excursion, millimetres forward and up.
-        lift: Ascent of the larynx, millimetres.
-        inversion: How far the epiglottis turns over, 0..1.
-        squeeze: Constriction of the pharynx behind the tail, 0..1.
-        volume: Area of the bolus in the picture, square millimetres.
-        spread: Stretch of the bolus along its way.
-        residue_vallecula: Share of the vallecula filled afterwards.
-        residue_piriform: Share of the piriform recess filled afterwards.
-        depth: How far contrast gets into the airway, in vertebral levels below its entrance; 0 is not at all.
-        stream: Thickness of contrast in the airway, millimetres.
-        hold: True where the bolus is held in the mouth before; else the mouth is empty until shortly before.
-        jaw: Amplitude of jaw motion, degrees.
-        sway: Amplitude of head motion, degrees.
-        phases: Phases of jaw, head and breathing.
-        head_early: True where the bolus waits in the vallecula at onset.
+        tail: Where it ends: 0 teeth, 1 fauces, 2 upper sphincter, 3 below.
+        head: Where it begins, same scale.
+        area: Square millimetres.
     """
 
-    variant: Variant
-    onset: float
-    pace: float
-    early: float
-    hyoid: tuple[float, float]
-    lift: float
-    inversion: float
-    squeeze: float
-    volume: float
-    spread: float
-    residue_vallecula: float
-    residue_piriform: float
-    depth: float
-    stream: float
-    hold: bool
-    jaw: float
-    sway: float
-    phases: tuple[float, float, float] = field(default=(0.0, 0.0, 0.0))
+    tail: float
+    head: float
+    area: float
 
 
 @dataclass(frozen=True)
@@ -81,12 +67,12 @@ class Moment:
         closure: Vestibule of the larynx.
         velum: Elevation of the soft palate.
         squeeze: Constriction of the pharynx where the tail has passed.
-        tail: Where the bolus ends: 0 teeth, 1 fauces, 2 upper sphincter, 3 below.
-        head: Where it begins, same scale.
-        bolus: Share of the bolus present.
+        tail: How far the tail of the swallow has come, as in Portion.
+        portions: What is on its way or waits in the mouth.
         vallecula: Filling of the vallecula by residue.
         piriform: Filling of the piriform recess by residue.
         depth: Contrast in the airway, levels below its entrance.
+        coating: Contrast on the walls.
         jaw: Opening, degrees.
         tilt: Turn of the head, degrees.
         breath: Breathing, -1..1.
@@ -99,47 +85,38 @@ class Moment:
     velum: float
     squeeze: float
     tail: float
-    head: float
-    bolus: float
+    portions: tuple[Portion, ...]
     vallecula: float
     piriform: float
     depth: float
+    coating: float
     jaw: float
     tilt: float
     breath: float
 
 
-def sample_course(
-    rng: np.random.Generator, duration: float, variant: Variant | None = None, onset: float | None = None
-) -> Course:
-    """A way of swallowing from the population, for a clip of that many seconds."""
-    chosen: Variant = variant or str(rng.choice(VARIANTS, p=(0.5, 0.12, 0.18, 0.2)))  # type: ignore[assignment]
-    pace = float(rng.uniform(0.85, 1.2)) * min(1.0, duration / SWALLOW_S)
-    early = float(rng.uniform(-0.05, 0.2) if chosen == "normal" else rng.uniform(0.0, 0.5))
-    residue = chosen == "residue"
-    return Course(
-        variant=chosen,
-        onset=float(rng.uniform(0.28, 0.36) * min(duration, 3.0)) if onset is None else onset,
-        pace=pace,
-        early=early,
-        hyoid=(float(rng.normal(11, 2.5)), float(rng.normal(10, 3))),
-        lift=float(np.clip(rng.normal(19, 4), 8, 28)),
-        inversion=float(rng.uniform(0.85, 1.0) if chosen == "normal" else rng.uniform(0.35, 1.0)),
-        squeeze=float(rng.uniform(0.85, 1.0) if chosen == "normal" else rng.uniform(0.5, 0.95)),
-        volume=float(rng.uniform(230, 850)),
-        spread=float(rng.uniform(0.8, 1.3)),
-        residue_vallecula=float(rng.uniform(0.4, 0.95) if residue else rng.uniform(0, 0.3) * (rng.random() < 0.35)),
-        residue_piriform=float(rng.uniform(0.3, 0.95) if residue else rng.uniform(0, 0.3) * (rng.random() < 0.35)),
-        depth={"normal": 0.0, "residue": 0.0, "penetration": 1.0, "aspiration": 2.6}[chosen]
-        * float(rng.uniform(0.8, 1.25)),
-        stream=float(rng.uniform(2.0, 6.0)),
-        hold=bool(rng.random() < 0.85),
-        jaw=float(rng.uniform(0.2, 2.5)),
-        sway=float(rng.uniform(0.1, 1.8)),
-        phases=(float(rng.uniform(0, 6.28)), float(rng.uniform(0, 6.28)), float(rng.uniform(0, 6.28))),
-    )
+@dataclass(frozen=True)
+class Event:
+    """Something that happens at a time.
+
+    Attributes:
+        name: fed: contrast comes into the mouth; bpm: the bolus passes the ramus of the mandible; hyb: burst of the
+            hyoid; lvc, lvo: the vestibule of the larynx closes, opens; ueso, uesc: the upper sphincter opens, closes
+            behind the tail; peak: the hyoid is farthest; rest: it is back; airway: contrast enters the larynx.
+        swallow: Index of the swallow.
+        seconds: Into the clip; may lie before or after it.
+    """
+
+    name: EventName
+    swallow: int
+    seconds: float
+
+    def frame(self, fps: float) -> int:
+        """First frame on which it has happened; may lie outside the clip."""
+        return int(np.ceil(self.seconds * fps - 1e-6))
 
 
+# Seconds after the burst, and where head and tail of the bolus are then.
 _HEAD = (
     (-0.75, 0.62),
     (-0.30, 0.72),
@@ -151,37 +128,176 @@ _HEAD = (
     (0.95, 3.4),
 )
 _TAIL = ((-0.75, 0.18), (-0.30, 0.22), (0.05, 0.55), (0.22, 1.0), (0.45, 1.45), (0.65, 1.95), (0.90, 2.6), (1.20, 3.4))
+_RAMUS, _SPHINCTER, _GONE = 0.95, 2.0, 1.15
 
 
 def _along(track: tuple[tuple[float, float], ...], u: float) -> float:
     return float(np.interp(u, [p[0] for p in track], [p[1] for p in track]))
 
 
+def _head(swallow: Swallow, u: float) -> float:
+    """A late trigger: the bolus runs ahead, waits in a recess, and goes on when the hyoid comes."""
+    if swallow.clearing:
+        return max(_along(_HEAD, u), 1.5)
+    ahead = u + swallow.early * (1.0 - ramp(u, 0.0, 0.25))
+    return min(_along(_HEAD, ahead), swallow.pool if u < -0.02 else 3.4)
+
+
+def _tail(swallow: Swallow, u: float) -> float:
+    return max(_along(_TAIL, u), 1.2) if swallow.clearing else _along(_TAIL, u)
+
+
 def moment(course: Course, seconds: float) -> Moment:
     """Where everything is, `seconds` into the clip."""
-    u = (seconds - course.onset) / course.pace
-    excursion = bump(u, -0.02, 0.28, 0.55, 1.0)
-    ascent = bump(u, 0.03, 0.33, 0.62, 1.05)
-    # A late trigger: the bolus runs ahead, waits at the vallecula, and goes on when the hyoid comes.
-    head_u = u + course.early * (1.0 - ramp(u, 0.0, 0.25))
-    present = 1.0 if course.hold else ramp(u, -0.6, -0.45)
-    kept = ramp(u, 0.45, 0.8)
-    jaw_phase, head_phase, breath_phase = course.phases
-    chewing = (1.0 - bump(u, -0.5, -0.3, 0.9, 1.2)) * course.jaw
+    times = [(seconds - swallow.onset) / swallow.pace for swallow in course.swallows]
+
+    def most(phase: Callable[[Swallow], Phase], extent: Callable[[Swallow], float]) -> float:
+        values = (extent(s) * bump(u, *phase(s)) for s, u in zip(course.swallows, times, strict=True))
+        return max(values, default=0.0)
+
+    shift = [np.array(s.hyoid) * bump(u, *s.timing.hyoid) for s, u in zip(course.swallows, times, strict=True)] or [
+        np.zeros(2)
+    ]
+    hyoid = max(shift, key=lambda v: float(np.abs(v).sum()))
+    vallecula, piriform, coating = _left(course, times)
+    jaw, tilt = _jaw(course, times, seconds), _tilt(course, times, seconds)
+    talk = _talk(course, times, seconds)
+    breath = _breath(course, times, seconds)
     return Moment(
-        hyoid=(course.hyoid[0] * excursion, course.hyoid[1] * excursion),
-        lift=course.lift * ascent,
-        inversion=course.inversion * bump(u, 0.12, 0.36, 0.72, 1.0),
-        closure=bump(u, 0.1, 0.34, 0.72, 0.98),
-        velum=bump(u, -0.2, 0.1, 0.7, 1.0),
-        squeeze=course.squeeze * bump(u, 0.1, 0.5, 0.8, 1.15),
-        tail=_along(_TAIL, u),
-        head=min(_along(_HEAD, head_u), 1.55 if u < -0.02 else 3.4),
-        bolus=present if u < 1.15 else 0.0,
-        vallecula=course.residue_vallecula * kept,
-        piriform=course.residue_piriform * kept,
-        depth=course.depth * ramp(u, 0.2, 0.75),
-        jaw=abs(chewing * np.sin(2 * np.pi * 0.9 * seconds + jaw_phase)) + 0.3,
-        tilt=float(course.sway * np.sin(2 * np.pi * 0.22 * seconds + head_phase)),
-        breath=float(np.sin(2 * np.pi * 0.27 * seconds + breath_phase)),
+        hyoid=(float(hyoid[0]) + 0.15 * abs(talk), float(hyoid[1]) + 0.5 * talk - 0.12 * jaw),
+        lift=most(lambda s: s.timing.larynx, lambda s: s.lift) + 0.6 * talk,
+        inversion=most(lambda s: s.timing.inversion, lambda s: s.inversion),
+        closure=max(most(lambda s: s.timing.closure, lambda s: s.closure), 0.05 * abs(talk)),
+        velum=max(most(lambda s: s.timing.velum, lambda s: 1.0), min(0.25 * abs(talk), 0.9)),
+        squeeze=most(lambda s: s.timing.squeeze, lambda s: s.squeeze),
+        tail=max((_tail(s, u) for s, u in zip(course.swallows, times, strict=True) if -0.3 < u < 1.3), default=0.2),
+        portions=_portions(course, times, seconds),
+        vallecula=vallecula,
+        piriform=piriform,
+        depth=max((_depth(s, u) for s, u in zip(course.swallows, times, strict=True)), default=0.0),
+        coating=coating,
+        jaw=jaw,
+        tilt=tilt,
+        breath=breath,
     )
+
+
+def _portions(course: Course, times: list[float], seconds: float) -> tuple[Portion, ...]:
+    """What is in the mouth lies there together until a part of it is swallowed."""
+    out = []
+    waiting = 0.0
+    for swallow, u in zip(course.swallows, times, strict=True):
+        if u >= _GONE:
+            continue
+        if swallow.clearing:
+            if u > 0.12:
+                out.append(Portion(_tail(swallow, u), _head(swallow, u), swallow.area))
+        elif u > -0.75 or not out:
+            present = _present(course, seconds)
+            if present > 0:
+                out.append(Portion(_tail(swallow, u), _head(swallow, u), swallow.area * present))
+        else:
+            waiting += swallow.area
+    if waiting and out:
+        first = out[0]
+        if first.tail < 0.25:
+            out[0] = Portion(first.tail, first.head, first.area + waiting)
+        else:
+            out.append(Portion(0.15, min(0.55, first.tail + 0.1), waiting))
+    return tuple(out)
+
+
+def _present(course: Course, seconds: float) -> float:
+    """Share of what is swallowed that has come into the mouth."""
+    if course.hold:
+        return 1.0
+    first = course.swallows[0]
+    fed = first.onset - course.fed * first.pace
+    return ramp(seconds, fed, fed + 0.15)
+
+
+def _left(course: Course, times: list[float]) -> tuple[float, float, float]:
+    """Filling of vallecula and piriform recess, and coating of the walls: each swallow leaves its own behind."""
+    vallecula = piriform = coating = 0.0
+    for swallow, u in zip(course.swallows, times, strict=True):
+        gone, back = 1.0 - ramp(u, 0.1, 0.35), ramp(u, 0.45, 0.8)
+        vallecula = vallecula * gone + swallow.vallecula * back * (1 - gone)
+        piriform = piriform * gone + swallow.piriform * back * (1 - gone)
+        coating = max(coating, course.coating * ramp(u, 0.2, 0.7) * (1 - 0.15 * ramp(u, 1.0, 4.0)))
+    return vallecula, piriform, coating
+
+
+def _depth(swallow: Swallow, u: float) -> float:
+    start, end = swallow.enters
+    out = 1.0 - (ramp(u, 0.5, 0.9) if swallow.ejected else 0.0)
+    return swallow.depth * ramp(u, start, end) * out
+
+
+def _quiet(times: list[float], before: float, after: float) -> float:
+    """0 around swallows, 1 away from them."""
+    return min((1.0 - bump(u, -before - 0.2, -before, after, after + 0.4) for u in times), default=1.0)
+
+
+def _jaw(course: Course, times: list[float], seconds: float) -> float:
+    """Chewing before a swallow, opening for a spoon or a cup, talking; degrees."""
+    size, rate = course.habits.chew
+    jaw_phase, talk_phase = course.habits.phases[0], course.habits.phases[3]
+    if course.variant == "rest" or any(u > 0 for u in times[:1]):
+        size = min(size, 1.2)
+    open_ = abs(size * _quiet(times, 0.3, 0.9) * np.sin(np.pi * rate * seconds + jaw_phase))
+    if course.habits.talk:
+        voice = 0.6 * np.sin(2 * np.pi * 2.3 * seconds + talk_phase) + 0.4 * np.sin(2 * np.pi * 3.7 * seconds)
+        open_ += course.habits.talk * (0.5 + 0.5 * voice) * _quiet(times, 0.4, 1.2)
+    if not course.hold and course.swallows:
+        u = times[0] + course.fed
+        open_ += 9.0 * bump(u, -0.5, -0.1, 0.05, 0.35)
+    return float(open_) + 0.3
+
+
+def _talk(course: Course, times: list[float], seconds: float) -> float:
+    """Motion of larynx and palate while talking, millimetres."""
+    if not course.habits.talk:
+        return 0.0
+    wave = np.sin(2 * np.pi * 2.9 * seconds + course.habits.phases[3]) + 0.7 * np.sin(2 * np.pi * 1.3 * seconds)
+    return float(wave * 1.6 * _quiet(times, 0.4, 1.2))
+
+
+def _tilt(course: Course, times: list[float], seconds: float) -> float:
+    habits = course.habits
+    nod = max((bump(u, -0.7, -0.1, 0.9, 1.7) for u in times), default=0.0)
+    sway = habits.sway * np.sin(2 * np.pi * 0.22 * seconds + habits.phases[1])
+    return float(sway + np.clip(habits.drift * (seconds - 1.0), -4, 4) + habits.tuck * nod)
+
+
+def _breath(course: Course, times: list[float], seconds: float) -> float:
+    """Breathing pauses for a swallow."""
+    wave = np.sin(2 * np.pi * course.habits.breath * seconds + course.habits.phases[2])
+    return float(course.habits.deep * wave * _quiet(times, 0.1, 0.9))
+
+
+def events(course: Course) -> tuple[Event, ...]:
+    """Everything that happens in a course, by time."""
+    out = []
+    for i, swallow in enumerate(course.swallows):
+        timing = swallow.timing
+        marks: dict[EventName, float | None] = {
+            "bpm": None if swallow.clearing else _crossing(partial(_head, swallow), _RAMUS),
+            "hyb": timing.hyoid[0],
+            "lvc": timing.closure[1] if swallow.closure > 0.85 else None,
+            "lvo": timing.closure[2] if swallow.closure > 0.85 else None,
+            "ueso": _crossing(partial(_head, swallow), _SPHINCTER),
+            "uesc": _crossing(partial(_tail, swallow), _SPHINCTER),
+            "peak": timing.hyoid[1],
+            "rest": timing.hyoid[3],
+            "airway": swallow.enters[0] if swallow.depth > 0 else None,
+            "fed": -course.fed if i == 0 and not course.hold else None,
+        }
+        out += [Event(name, i, swallow.onset + u * swallow.pace) for name, u in marks.items() if u is not None]
+    return tuple(sorted(out, key=lambda event: event.seconds))
+
+
+def _crossing(track: Callable[[float], float], level: float) -> float | None:
+    """The first time, in seconds after the burst, at which a track reaches a level; None where it never does."""
+    times = np.arange(-2.5, 1.5, 0.004)
+    reached = np.flatnonzero([track(float(u)) >= level for u in times])
+    return float(times[reached[0]]) if reached.size else None

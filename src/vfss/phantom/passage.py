@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from vfss.phantom.course import Course
 from vfss.phantom.geometry import Points, normals, ribbon, smooth, smooth_open
-from vfss.phantom.motion import Course, Moment
+from vfss.phantom.motion import Moment, Portion
 from vfss.phantom.population import Person
 from vfss.phantom.spine import Spine
 
@@ -22,7 +23,7 @@ Place = Callable[[npt.ArrayLike], Points]
 _WAY_END = 3.3
 _PER = 6  # points of the way between two knots
 _KNOTS = np.concatenate(
-    [(0, 0.15, 0.35, 0.55, 0.75, 0.88, 1.0), np.linspace(1.15, 2.0, 6), np.linspace(2.0, _WAY_END, 4)[1:]]
+    [(0, 0.15, 0.35, 0.55, 0.75, 0.88, 1.0), np.linspace(1.15, 2.0, 6), np.linspace(2.0, _WAY_END, 7)[1:]]
 )
 _PALATE = ((-92.0, 48.0), (-87, 38), (-75, 31.5), (-60, 29.5), (-46, 31))
 _VELUM_DOWN = ((-36.0, 36.0), (-28.0, 46.0))
@@ -46,19 +47,35 @@ class Site:
 
     def wall(self, level: npt.ArrayLike) -> Doubles:
         """Depth of the posterior wall of the pharynx before the spine at levels, millimetres."""
-        return np.asarray(np.interp(np.asarray(level, np.float64), _WALL[:, 0], _WALL[:, 1]) * self.person.prevertebral)
+        return np.asarray(
+            np.interp(np.asarray(level, np.float64) - self.person.descent, _WALL[:, 0], _WALL[:, 1])
+            * self.person.prevertebral
+        )
 
     def larynx(self, level: npt.ArrayLike, depth: npt.ArrayLike) -> Points:
         """Points of hyoid, larynx and trachea: they ascend and come forward, the less the lower down."""
         level, depth = np.asarray(level, np.float64), np.asarray(depth, np.float64)
         share = np.clip((9.5 - level) / 3.5, 0, 1)
         up = (self.now.lift + 0.8 * self.now.breath) / self.spine.pitch
-        return self.spine.front(level - up * share, depth * self.person.neck + 0.45 * self.now.hyoid[0] * share)
+        return self.spine.front(
+            level + self.person.descent - up * share, depth * self.person.neck + 0.45 * self.now.hyoid[0] * share
+        )
+
+    def airway_back(self, level: npt.ArrayLike) -> Doubles:
+        """Depth before the spine of the back of the airway, where the larynx now stands at that level, millimetres."""
+        voice = self.person.voice
+        own = np.asarray(level, np.float64) - self.person.descent + self.now.lift / self.spine.pitch
+        gaps = (voice.gap_top, voice.gap_glottis, voice.gap_trachea, voice.gap_chest)
+        gap = np.interp(own, (voice.top, voice.top + 1.1, 7.0, 10.0), gaps)
+        depth = (
+            gap + self.wall(own + self.person.descent) * (1 - 1 / self.person.prevertebral)
+        ) * self.person.neck + 0.45 * self.now.hyoid[0]
+        return np.asarray(np.where(own > voice.top, depth, 99.0))
 
     @property
     def sphincter(self) -> float:
         """Level of the upper oesophageal sphincter."""
-        return 6.0 - self.now.lift / self.spine.pitch
+        return 6.0 + self.person.descent - self.now.lift / self.spine.pitch
 
 
 @dataclass(frozen=True)
@@ -87,12 +104,13 @@ def passage(site: Site, course: Course, head: Place) -> Passage:
     line = _wall_line(site, head)
     way = np.interp(np.arange(len(line)) / _PER, np.arange(len(_KNOTS)), _KNOTS)
     inward = -normals(line)
-    thick = _bolus_thickness(site, course, way, line)
+    each = [_bolus_thickness(site, course, portion, way=way, line=line) for portion in site.now.portions]
+    thick = np.max([np.zeros_like(way), *each], axis=0)
     gap = np.maximum(_mouth_gap(site, way), np.where(thick > 0, thick + 1.0, 0.0))
     levels, width = _lumen(site, way, thick)
     wall = site.wall(levels)
     oral, throat = (way > 0.04) & (way < 1.17), levels <= site.sphincter
-    bolus = _bolus(way, line, inward, thick=thick, gap=gap)
+    bolus = [piece for one in each for piece in _bolus(way, line, inward, thick=one, gap=gap)]
     vallecula = _vallecula(site)
     pharynx = [_strip(site, levels[throat], wall[throat], (wall + width)[throat])]
     if site.now.inversion < 0.8:
@@ -113,8 +131,11 @@ def _wall_line(site: Site, head: Place) -> Points:
     """Palate, soft palate, posterior wall of pharynx and oesophagus as one line along the way."""
     v = site.now.velum
     velum = np.array(_VELUM_DOWN) * (1 - v) + np.array(_VELUM_UP) * v
-    levels = np.concatenate([np.linspace(2.55, site.sphincter, 6), np.linspace(site.sphincter, 9.0, 4)[1:]])
-    rear = site.spine.front(levels, site.wall(levels))
+    levels = np.concatenate([np.linspace(2.55, site.sphincter, 6), np.linspace(site.sphincter, 9.0, 7)[1:]])
+    # The oesophagus lies between spine and trachea.
+    room = np.clip(site.airway_back(levels) - 8.5, 1.0, None)
+    depth = np.where(levels > site.sphincter + 0.05, np.minimum(site.wall(levels), room), site.wall(levels))
+    rear = site.spine.front(levels, depth)
     return smooth_open(np.concatenate([head(np.concatenate([np.array(_PALATE), velum])), rear]), _PER)
 
 
@@ -125,20 +146,32 @@ def _mouth_gap(site: Site, way: Doubles) -> Doubles:
     return np.asarray(np.interp(way, (0, 0.1, 0.3, 0.75, 0.95, 1.05), (0.6, 0.8, 1.0, 0.8, 0.25, 0.1)) * opened)
 
 
-def _bolus_thickness(site: Site, course: Course, way: Doubles, line: Points) -> Doubles:
-    """Extent of the bolus across the way: its area is kept as far as the lumen can open for it."""
-    now = site.now
-    tail, head = now.tail, min(now.head, _WAY_END)
-    if now.bolus <= 0 or tail >= _WAY_END - 0.05:
+def _bolus_thickness(site: Site, course: Course, portion: Portion, *, way: Doubles, line: Points) -> Doubles:
+    """Extent of a portion across the way: its area is kept as far as the lumen can open for it."""
+    tail, head = portion.tail, min(portion.head, _WAY_END)
+    if portion.area <= 0 or tail >= _WAY_END - 0.2:
         return np.zeros_like(way)
     along = np.clip((way - tail) / max(head - tail, 0.05), 0, 1)
     room = np.interp(way, _ROOM[:, 0], _ROOM[:, 1])
-    shape = np.sqrt(along * (1 - along)) * room
+    shape = np.sqrt(along * (1 - along)) * room * _lumps(course, way, along)
     steps = np.hypot(*np.gradient(line, axis=0).T)
-    area = course.volume * now.bolus * min(1.0, (head - tail) / max(now.head - tail, 0.05))
+    area = portion.area * min(1.0, (head - tail) / max(portion.head - tail, 0.05))
     thick = shape * (area / max(float((shape * steps).sum()), 1e-6))
     thick = room * (1 - np.exp(-thick / room)) * 1.2 * site.person.neck
     return np.asarray(np.where(thick > 0.7, thick, 0.0))
+
+
+def _lumps(course: Course, way: Doubles, along: Doubles) -> Doubles:
+    """No bolus is a smooth sausage: a factor around 1 along it; liquids run ahead thinly, solids are lumpy."""
+    rng = np.random.default_rng((course.seed, 420))
+    height, fine = {"thin": (0.22, 0.1), "thick": (0.18, 0.05), "pudding": (0.2, 0.08), "solid": (0.3, 0.3)}[
+        course.consistency
+    ]
+    turns, phases = rng.uniform(4, 9, 2), rng.uniform(0, 2 * np.pi, 4)
+    wave = height * (np.sin(turns[0] * way + phases[0]) + 0.6 * np.sin(2.3 * turns[1] * way + phases[1]))
+    wave += fine * (np.sin(31 * way + phases[2]) + np.sin(47 * way + phases[3]))
+    lean = float(rng.uniform(-0.5, 0.9)) * (0.5 - along)
+    return np.asarray(np.clip(1 + wave + lean, 0.15, 2.0))
 
 
 def _lumen(site: Site, way: Doubles, thick: Doubles) -> tuple[Doubles, Doubles]:
@@ -163,6 +196,13 @@ def _bolus(way: Doubles, line: Points, inward: Points, *, thick: Doubles, gap: D
     # It turns around the tongue in a curve, not in the corner where soft palate and posterior wall meet.
     middle = ndimage.gaussian_filter1d(middle, 2.2, axis=0, mode="nearest", truncate=2.5)
     full = np.flatnonzero(thick > 0)
+    if full.size < 3:
+        return []
+    # Both ends are round: half as thick one step further on.
+    ends = np.array([max(full[0] - 1, 0), min(full[-1] + 1, len(way) - 1)])
+    thick = thick.copy()
+    thick[ends] = np.maximum(thick[ends], 0.45 * thick[[full[0], full[-1]]])
+    full = np.arange(ends[0], ends[1] + 1)
     out = []
     for first in range(0, len(full) - 2, 5):
         piece = full[first : first + 7]
@@ -188,4 +228,5 @@ def _recess(site: Site, levels: Doubles, wall: Doubles, width: Doubles) -> Point
     low = levels > site.sphincter - 1.3 * filling
     if filling <= 0.08 or low.sum() < 3:
         return None
-    return _strip(site, levels[low], wall[low] + 0.3, wall[low] + np.maximum(width[low] - 0.3, 0.5))
+    far = np.minimum(wall[low] + np.maximum(width[low] - 0.3, 0.5), site.airway_back(levels[low]) - 1.0)
+    return _strip(site, levels[low], np.minimum(wall[low] + 0.3, far - 0.5), far)

@@ -41,7 +41,7 @@ def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
             joint = put(_JOINT)
             out.append(Matter(ribbon(joint, 0.7), -0.09 * b, blur=1))
             if worn and rng.random() < worn:
-                out.append(Matter(ribbon(joint + (0.0, 1.5), 1.1), 0.16 * worn * b, blur=1))
+                out.append(Matter(ribbon(joint + np.array((0.0, 1.5)), 1.1), 0.16 * worn * b, blur=1))
             if level > 2:
                 process = smooth(put(_PROCESS), 3)
                 out.append(Matter(process, 0.04 * b, rim=0.07 * b, rim_mm=0.9, blur=1))

@@ -98,8 +98,15 @@ def base(around: Surroundings, bone: float) -> Parts:
     rng = np.random.default_rng((around.seed, 402))
     out: Parts = []
     for shift in sides(around, 52):
-        petrous = smooth(wobbly(rng, _PETROUS, 2.5) + shift)
-        out.append(Matter(petrous, around.petrous * bone * 0.8, rim=0.12 * bone, rim_mm=2.5, blur=1))
+        petrous = smooth(wobbly(rng, _PETROUS, 4.0) + shift)
+        out.append(Matter(petrous, 0.35 * around.petrous * bone, rim=0.1 * bone, rim_mm=2.5, blur=1))
+        spot = rng.normal((6, -5), 4.0) + shift
+        core = ellipse(
+            (spot[0], spot[1]), (float(rng.uniform(6, 15)), float(rng.uniform(6, 15))), float(rng.uniform(0, 180))
+        )
+        out.append(Matter(core, 0.5 * around.petrous * bone, blur=2 if rng.random() < 0.5 else 1))
+        apex = wobbly(rng, ((8, -16), (-12, -14), (-28, -6), (-36, -12)), 4.0) + shift
+        out.append(line(apex, rng.uniform(1.5, 4.0), 0.3 * around.petrous * bone))
         mastoid = smooth(wobbly(rng, _MASTOID, 2.0) + shift * 1.1)
         out.append(Matter(mastoid, 0.16 * bone, rim=0.12 * bone, rim_mm=1.4, blur=1))
         if around.mastoid:
@@ -116,7 +123,7 @@ def base(around: Surroundings, bone: float) -> Parts:
         out.append(Matter(condyle, 0.16 * bone, rim=0.1 * bone, blur=1))
     clivus = wobbly(rng, _SELLA, 0.8)
     out.append(line(clivus, rng.uniform(0.8, 1.5), 0.3 * bone, blur=0))
-    wedge = smooth(np.concatenate([clivus[-4:], clivus[-4:][::-1] + (-9.0, 3.0)]), 3)
+    wedge = smooth(np.concatenate([clivus[-4:], clivus[-4:][::-1] + np.array((-9.0, 3.0))]), 3)
     out.append(Matter(wedge, 0.2 * bone, rim=0.1 * bone, rim_mm=1.5, blur=1))
     sphenoid = smooth(wobbly(rng, _SPHENOID, 2.0))
     out.append(Matter(sphenoid, -around.ethmoid, rim=0.12 * bone, rim_mm=1.2, blur=1))

@@ -114,7 +114,7 @@ def sample_surroundings(person: Person) -> Surroundings:
         ),
         earring=bool(rng.random() < 0.15),
         clothes=int(rng.choice((0, 1, 2, 3), p=(0.5, 0.25, 0.15, 0.1))),
-        facets=float(rng.uniform(0.05, 0.16)),
+        facets=float(rng.uniform(0.07, 0.26)),
         shoulder_shape=float(rng.random()),
         arms=float(rng.normal(0, 14)),
     )
@@ -122,7 +122,7 @@ def sample_surroundings(person: Person) -> Surroundings:
 
 def oldness(person: Person) -> float:
     """0 up to middle age, 1 at the end of life."""
-    return float(np.clip(0.5 * person.spurs / 3.0 + 0.5 * person.calcified, 0, 1) ** 1.5)
+    return float(np.clip((person.age - 45.0) / 45.0, 0, 1))
 
 
 def _arches(rng: np.random.Generator, old: float) -> tuple[Arch, Arch]:

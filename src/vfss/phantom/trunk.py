@@ -45,7 +45,7 @@ def shoulders(person: Person, around: Surroundings, spine: Spine) -> tuple[Layer
         edge = turn(edge, slope) + pivot
         density = person.shoulder_density * (0.65 if side == 0 else 0.5)
         for inside, share in _PENUMBRA:
-            below = edge + (0.0, inside)
+            below = edge + np.array((0.0, inside))
             outline = np.concatenate([below, [below[-1] + (0, 300), below[0] + (60, 400)]])
             layers.append((smooth(outline, 4), density * share))
         matter += _shoulder_bones(person, pivot, slope, rng)
@@ -92,7 +92,7 @@ def nape(person: Person, around: Surroundings, spine: Spine, back: Points) -> li
     for _ in range(around.folds):
         at = back[int(rng.integers(1, len(back) - 1))]
         length, drop = rng.uniform(12, 40), rng.uniform(-6, 14)
-        fold = np.stack([at, at + (-0.5 * length, 0.6 * drop), at + (-length, drop)])
+        fold = np.stack([at, at + np.array((-0.5 * length, 0.6 * drop)), at + np.array((-length, drop))])
         out.append(
             Matter(ribbon(smooth_open(fold), float(rng.uniform(0.8, 2.5))), float(rng.uniform(0.05, 0.2)), blur=1)
         )
@@ -121,7 +121,7 @@ def furniture(person: Person, around: Surroundings, spine: Spine) -> list[Matter
             Matter(smooth(turn(pad, rng.uniform(-20, 15)) + behind), float(rng.uniform(0.05, 0.3)), rim=0.1, rim_mm=2)
         )
     if around.chair == "pole":
-        x = behind + (rng.uniform(-20, 60), 0)
+        x = behind + np.array((rng.uniform(-20, 60), 0.0))
         pole = np.array(((0.0, -300.0), (rng.uniform(-40, 40), 300.0))) + x
         out.append(Matter(ribbon(pole, float(rng.uniform(3, 9))), float(rng.uniform(0.3, 1.2)), rim=0.3, rim_mm=1.2))
     for _ in range(around.clothes):
