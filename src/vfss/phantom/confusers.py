@@ -32,7 +32,7 @@ def _add(layer: Floats, outline: Points, nepers: float, rim: float = 0.0) -> Non
 def _spot(view: View, rng: np.random.Generator) -> Points:
     """Somewhere, mostly rather towards the border than in the middle, float64 (2,)."""
     x, y = rng.uniform(0.02, 0.98, 2)
-    if abs(x - 0.5) < 0.2 and abs(y - 0.5) < 0.25 and rng.random() < 0.7:
+    if abs(x - 0.5) < 0.2 and abs(y - 0.5) < 0.25 and rng.random() < 0.5:
         x = x + 0.4 if x > 0.5 else x - 0.4
     return np.array((x * view.width, y * view.height))
 
@@ -168,7 +168,7 @@ def _hand(layer: Floats, view: View, rng: np.random.Generator) -> None:
 _MAKERS: dict[str, tuple[Maker, float]] = {
     "coin": (_coin, 2.0),
     "button": (_button, 1.0),
-    "wire": (_wire, 2.0),
+    "wire": (_wire, 2.5),
     "tube": (_tube, 1.0),
     "necklace": (_necklace, 0.6),
     "clip": (_clip, 1.5),

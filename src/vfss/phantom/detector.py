@@ -160,7 +160,7 @@ class Detector:
         return np.asarray(out)
 
     def read(self, signal: Floats, seconds: float, seed: tuple[int, ...]) -> Floats:
-        """Signal as digitised, float32 (height, width), 1 in free air.
+        """Signal as digitised, float32 (height, width), 0..1; free air is not far from 1.
 
         Args:
             signal: Without noise.

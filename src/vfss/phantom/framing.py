@@ -20,7 +20,7 @@ class FramingRange:
     """Ranges of how the patient is framed.
 
     Attributes:
-        field_mm: Shorter side of the picture, millimetres in the patient.
+        field_mm: Shorter side of the picture, millimetres in the patient; near views are more than far ones.
         degrees: Spread of the turn of the patient in the picture.
         small: Clips whose picture is a window in a larger dark frame, and the window's side as a share of the frame.
         shutter: Clips with rectangular shutters, and how deep they reach in, a share of the side.
@@ -30,11 +30,11 @@ class FramingRange:
         pincushion: Distortion of an image intensifier: further out at the corner, a share.
     """
 
-    field_mm: Span = (138.0, 275.0)
+    field_mm: Span = (118.0, 270.0)
     degrees: float = 6.0
     small: Chance = (0.2, 0.45, 0.95)
-    shutter: Chance = (0.4, 0.03, 0.16)
-    circle: Chance = (0.4, 0.46, 0.6)
+    shutter: Chance = (0.3, 0.03, 0.16)
+    circle: Chance = (0.3, 0.46, 0.6)
     leak: Chance = (0.5, 0.005, 0.05)
     vignette: Chance = (0.4, 0.05, 0.25)
     pincushion: Chance = NEVER

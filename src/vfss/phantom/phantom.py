@@ -14,6 +14,7 @@ from vfss.errors import VfssError
 from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
+from vfss.phantom.chance import around
 from vfss.phantom.framing import FramingRange
 from vfss.phantom.geometry import View, coverage, plane
 from vfss.phantom.matter import Scene
@@ -97,29 +98,35 @@ class Phantom:
 
     def frame(self, t: int) -> ByteArray:
         """Picture of frame t, uint8 (height, width)."""
-        return self._grey(self._shown(t), {}, t)
+        return self._grey(self.shown(t), {}, t)
 
     def truth(self, t: int) -> tuple[BoolArray, BoolArray]:
         """planes(t) and visible(t) at the cost of one scene."""
-        return self._truth(self._scene(self._shown(t)))
+        return self._truth(self._scene(self.shown(t)))
 
     def planes(self, t: int) -> BoolArray:
         """Masks of frame t, bool (S, height, width); empty for what is not visible."""
-        return self._truth(self._scene(self._shown(t)))[0]
+        return self._truth(self._scene(self.shown(t)))[0]
 
     def visible(self, t: int) -> BoolArray:
         """Whether each structure is to be seen on frame t, bool (S,): False where it is outside or hidden.
 
         Contrast that is not there is no hidden contrast: its plane is empty, and visible.
         """
-        return self._truth(self._scene(self._shown(t)))[1]
+        return self._truth(self._scene(self.shown(t)))[1]
 
     def sample(self, t: int) -> tuple[ByteArray, BoolArray, BoolArray]:
         """frame(t), planes(t) and visible(t) at the cost of one scene."""
-        shown = self._shown(t)
+        shown = self.shown(t)
         scene = self._scene(shown)
         planes, visible = self._truth(scene)
         return self._grey(shown, {shown: scene}, t), planes, visible
+
+    def shown(self, t: int) -> int:
+        """The frame of which frame t shows the picture: recorders repeat frames, and their truth with them."""
+        if not 0 <= t < self.n_frames:
+            raise IndexError(f"frame {t} of a phantom of {self.n_frames} frames")
+        return shown_frame(self.screen.apparatus.capture, t, self.seed)
 
     @property
     def swallow(self) -> tuple[int, int]:
@@ -127,12 +134,6 @@ class Phantom:
         course = self.patient.course
         first, last = (round((course.onset + u * course.pace) * self.fps) for u in (-0.35, 1.15))
         return min(max(first, 0), self.n_frames - 1), min(max(last, 0), self.n_frames - 1)
-
-    def _shown(self, t: int) -> int:
-        """The frame of which frame t shows the picture: recorders repeat frames."""
-        if not 0 <= t < self.n_frames:
-            raise IndexError(f"frame {t} of a phantom of {self.n_frames} frames")
-        return shown_frame(self.screen.apparatus.capture, t, self.seed)
 
     def _grey(self, shown: int, scenes: dict[int, Scene], t: int) -> ByteArray:
         return self.screen.grey(lambda at: scenes.get(at) or self._scene(at), shown, t, seed=self.seed, fps=self.fps)
@@ -212,7 +213,7 @@ def _sample_view(
 ) -> View:
     left, top, right, bottom = apparatus.framing.box(height, width)
     short = min(right - left, bottom - top)
-    scale = short / float(rng.uniform(*ranges.field_mm))
+    scale = short / around(rng, ranges.field_mm)
     focus = patient.spine.front(float(rng.normal(3.6, 0.5)), float(rng.normal(12, 8)))
     jitter = rng.normal(0, 0.045, 2) * short
     mirrored = bool(rng.random() < 0.5) if facing is None else facing == "right"
