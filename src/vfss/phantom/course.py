@@ -69,6 +69,7 @@ class Swallow:
         onset: Seconds into the clip at which the hyoid bursts.
         pace: Factor on all times; 1 is usual, smaller is quicker.
         timing: Its phases.
+        flow: Seconds by which the head of the bolus is quicker than usual, and by which its tail is later.
         early: Seconds by which the bolus runs ahead of the hyoid (late trigger).
         pool: How far it then gets: 1.55 is the vallecula, 1.85 the piriform recess.
         hyoid: Excursion, millimetres forward and up.
@@ -88,6 +89,7 @@ class Swallow:
     onset: float
     pace: float
     timing: Timing
+    flow: tuple[float, float]
     early: float
     pool: float
     hyoid: tuple[float, float]
@@ -210,6 +212,7 @@ def _swallow(
         onset=onset,
         pace=pace,
         timing=_timing(rng),
+        flow=(float(np.clip(rng.normal(0, 0.03), -0.06, 0.06)), float(np.clip(rng.normal(0.01, 0.05), -0.08, 0.12))),
         early=early,
         pool=float(rng.uniform(1.6, 1.9) if late else rng.uniform(1.4, 1.6)),
         hyoid=(float(np.clip(rng.normal(11, 3), 3, 20)), float(np.clip(rng.normal(10, 4), 1, 22))),
@@ -264,10 +267,10 @@ def _series(rng: np.random.Generator, swallow: Swallow, variant: Variant) -> tup
         return (swallow,), 0
     count = int(rng.integers(2, 4))
     main = int(rng.integers(count))
+    starts = np.cumsum(rng.uniform(1.5, 2.6, count)) * swallow.pace
     out = []
     for i in range(count):
-        gap = (i - main) * float(rng.uniform(1.5, 2.6)) * swallow.pace
-        own = replace(swallow, onset=swallow.onset + gap, timing=_timing(rng))
+        own = replace(swallow, onset=swallow.onset + float(starts[i] - starts[main]), timing=_timing(rng))
         left = 0.55**i
         if variant == "repeated":
             own = replace(own, vallecula=swallow.vallecula * left, piriform=swallow.piriform * left)

@@ -139,12 +139,13 @@ def _head(swallow: Swallow, u: float) -> float:
     """A late trigger: the bolus runs ahead, waits in a recess, and goes on when the hyoid comes."""
     if swallow.clearing:
         return max(_along(_HEAD, u), 1.5)
-    ahead = u + swallow.early * (1.0 - ramp(u, 0.0, 0.25))
+    ahead = u + swallow.flow[0] + swallow.early * (1.0 - ramp(u, 0.0, 0.25))
     return min(_along(_HEAD, ahead), swallow.pool if u < -0.02 else 3.4)
 
 
 def _tail(swallow: Swallow, u: float) -> float:
-    return max(_along(_TAIL, u), 1.2) if swallow.clearing else _along(_TAIL, u)
+    tail = _along(_TAIL, u - swallow.flow[1] * ramp(u, -0.3, 0.3))
+    return max(tail, 1.2) if swallow.clearing else tail
 
 
 def moment(course: Course, seconds: float) -> Moment:
@@ -298,6 +299,12 @@ def events(course: Course) -> tuple[Event, ...]:
 
 def _crossing(track: Callable[[float], float], level: float) -> float | None:
     """The first time, in seconds after the burst, at which a track reaches a level; None where it never does."""
-    times = np.arange(-2.5, 1.5, 0.004)
-    reached = np.flatnonzero([track(float(u)) >= level for u in times])
-    return float(times[reached[0]]) if reached.size else None
+    coarse = np.arange(-2.5, 1.5, 0.05)
+    after = next((float(u) for u in coarse if track(float(u)) >= level), None)
+    if after is None:
+        return None
+    before = after - 0.05
+    for _ in range(8):
+        middle = 0.5 * (before + after)
+        before, after = (before, middle) if track(middle) >= level else (middle, after)
+    return after

@@ -99,7 +99,7 @@ def sample_surroundings(person: Person) -> Surroundings:
         sinus=float(rng.uniform(0.05, 0.45)),
         nose=float(rng.uniform(0.1, 0.5)),
         ethmoid=float(rng.uniform(0.1, 0.45)),
-        mastoid=float(rng.uniform(0.1, 0.4) if rng.random() < 0.8 else 0.0),
+        mastoid=float(rng.uniform(0.05, 0.28) if rng.random() < 0.8 else 0.0),
         petrous=float(rng.uniform(0.25, 0.9)),
         vault_mm=float(rng.uniform(3.0, 7.5)),
         face=float(rng.uniform(0.6, 1.3)),
