@@ -41,7 +41,7 @@ class CaptureRange:
     zoom: Chance = (0.3, 0.35, 0.95)
     median: float = 0.12
     jpeg: Chance = (0.25, 15.0, 85.0)
-    video: Chance = (0.25, 1.0, 60.0)
+    video: Chance = (0.25, 6.0, 70.0)
     studio: float = 0.08
 
 

@@ -160,7 +160,7 @@ class Detector:
         return np.asarray(out)
 
     def read(self, signal: Floats, seconds: float, seed: tuple[int, ...]) -> Floats:
-        """Signal as digitised, float32 (height, width), 0..1; free air is not far from 1.
+        """Signal as digitised, float32 (height, width), 0..1; free air is not far from 1, or beyond it and cut off.
 
         Args:
             signal: Without noise.
@@ -178,8 +178,10 @@ class Detector:
         if settings.pattern:
             signal = signal * self._pattern
         steps = np.float32(2**settings.bits - 1)
-        # Converters of few bits work on the root of the signal, or the dark would have no greys left.
-        root = np.sqrt(np.clip(signal * np.float32(exposure / 1.4), 0, 1))
+        # Exposure control lifts the signal of a thick neck, and free air saturates. Converters of few bits work on the
+        # root of the signal, or the dark would have no greys left.
+        gain = exposure * max(1 / 1.4, 1 / (7 * float(level)))
+        root = np.sqrt(np.clip(signal * np.float32(gain), 0, 1))
         return np.asarray((np.rint(root * steps) * (1 / steps)) ** 2, np.float32)
 
     def _exposure(self, seconds: float, seed: tuple[int, ...]) -> float:
