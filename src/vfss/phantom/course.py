@@ -217,7 +217,7 @@ def _swallow(
         pool=float(rng.uniform(1.6, 1.9) if late else rng.uniform(1.4, 1.6)),
         hyoid=(float(np.clip(rng.normal(11, 3), 3, 20)), float(np.clip(rng.normal(10, 4), 1, 22))),
         lift=float(np.clip(rng.normal(19, 4), 8, 28)),
-        inversion=float(rng.uniform(0.85, 1.0) if well or late else rng.uniform(0.3, 1.0)),
+        inversion=float(rng.uniform(0.93, 1.0) if well or late else rng.uniform(0.3, 1.0)),
         closure=float(rng.uniform(0.9, 1.0) if well or late else rng.uniform(0.3 if weak else 0.6, 1.0)),
         squeeze=float(rng.uniform(0.85, 1.0) if well else rng.uniform(0.45 if weak else 0.6, 0.95)),
         area=float(rng.uniform(200, 850)),

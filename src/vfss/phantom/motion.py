@@ -139,8 +139,8 @@ def _head(swallow: Swallow, u: float) -> float:
     """A late trigger: the bolus runs ahead, waits in a recess, and goes on when the hyoid comes."""
     if swallow.clearing:
         return max(_along(_HEAD, u), 1.5)
-    ahead = u + swallow.flow[0] + swallow.early * (1.0 - ramp(u, 0.0, 0.25))
-    return min(_along(_HEAD, ahead), swallow.pool if u < -0.02 else 3.4)
+    own = u + swallow.flow[0]
+    return max(_along(_HEAD, own), min(_along(_HEAD, own + swallow.early), swallow.pool))
 
 
 def _tail(swallow: Swallow, u: float) -> float:

@@ -159,12 +159,14 @@ def plate(
 
 
 def _add(layer: Floats, outline: Points, part: Matter, step: float) -> None:
+    # What is blurred afterwards needs no finer steps.
+    fine = 2 if part.blur == 0 else 1
     if part.nepers:
-        found = coverage(outline, *layer.shape, fine=2)
+        found = coverage(outline, *layer.shape, fine=fine)
         if found is not None:
             layer[found[0]] += found[1] * np.float32(part.nepers / 255)
     if part.rim:
-        found = coverage(outline, *layer.shape, fine=2, rim=max(0.6, part.rim_mm / step), inside=0)
+        found = coverage(outline, *layer.shape, fine=fine, rim=max(0.6, part.rim_mm / step), inside=0)
         if found is not None:
             layer[found[0]] += found[1] * np.float32(part.rim / 255)
 
