@@ -4,8 +4,8 @@
 Measures grey values, noise power spectrum, edge profile, contrast of each structure against its surround, and change
 from frame to frame on real clips and on phantom clips of every style. Writes results/compare_real.json and one plot
 per quantity: bands of the phantoms (5th to 95th percentile of clips) under the curves of film. Of film only numbers are
-written. Its contrasts are measured inside the proposals of the student that ships, those of enough confidence: they are
-estimates; the phantom's are exact.
+written. Its contrasts are measured inside the polygons of benchmarks/real_frames.yaml, painted by eye, without those
+named unsure: they are estimates; the phantom's are exact.
 Run: python benchmarks/compare_real.py --clips FOLDER   (or set VFSS_SHARED to the folder that holds data/clips)
 """
 
@@ -36,15 +36,17 @@ from film_quantities import (
     greys,
     noise_spectrum,
 )
+from real_frames import PAINTED, read_painted
 
 import vfss
+from vfss.clips import content_id
 from vfss.phantom import STYLES, Phantom
 from vfss.schema import Schema
 
 RESULTS = Path(__file__).parent / "results"
 SEED, SIZE, IN_A_ROW = 330_000, 512, 16
-CONFIDENT = 0.55
-KEYS = Schema.load("vfss12").keys
+SCHEMA = Schema.load("vfss12")
+KEYS = SCHEMA.keys
 # Quantity: axis, its name, the name of the values, logarithmic.
 QUANTITIES: dict[str, tuple[Array, str, str, bool]] = {
     "greys": (PERCENTILES, "percentile of the field", "grey value", False),
@@ -106,17 +108,18 @@ def phantom_row(seed: int, style: str) -> Row | None:
 def film_row(path: Path) -> Row:
     """Curves of a real clip."""
     taken, box = FILM.get(path.stem, (range(10**6), None))
-    student = vfss.load_student("default", "cpu")
+    painted = next((clip for clip in read_painted(PAINTED, SCHEMA) if clip.content == content_id(path)), None)
     with vfss.open_clip(path) as clip:
         times = [t for t in taken if t < clip.n_frames]
         frames = np.stack([clip.as_uint8(t) for t in times])
         times_s = clip.times_s[times]
-    top, bottom, left, right = box or (0, frames.shape[1], 0, frames.shape[2])
-    found = []
-    for frame in frames[:: max(1, len(frames) // 8)]:
-        proposal = student.propose(frame[None])[0]
-        planes = proposal.masks.planes & (proposal.confidence >= CONFIDENT)[:, None, None]
-        found.append((frame[top:bottom, left:right], planes[:, top:bottom, left:right]))
+        top, bottom, left, right = box or (0, clip.height, 0, clip.width)
+        found = []
+        for looked in painted.frames if painted else ():
+            planes = looked.planes(SCHEMA, clip.height, clip.width)
+            planes[[SCHEMA[key].index for key in looked.unsure]] = False
+            frame = clip.as_uint8(looked.frame)
+            found.append((frame[top:bottom, left:right], planes[:, top:bottom, left:right]))
     frames = frames[:, top:bottom, left:right]
     return quantities(frames, _lit(frames), times_s, found)
 
@@ -136,7 +139,7 @@ def _band(rows: list[Row], name: str) -> Array:
 
 def summary(film: dict[str, Row], styles: dict[str, list[Row]]) -> dict[str, Any]:
     """Everything measured, and which share of each real curve lies inside the standard phantoms' band."""
-    out: dict[str, Any] = {"structures": list(KEYS), "film_masks": f"proposals of the default student, >= {CONFIDENT}"}
+    out: dict[str, Any] = {"structures": list(KEYS), "film_masks": PAINTED.name}
     for name, (axis, *_) in QUANTITIES.items():
         bands = {style: _band(rows, name) for style, rows in styles.items()}
         low, high = bands["standard"][0], bands["standard"][4]
