@@ -270,7 +270,8 @@ def test_held_out_styles_differ_in_kind() -> None:
         "capture": [lambda a: a.capture.analogue > 0, lambda a: a.capture.comb],
         "intensifier": [lambda a: a.framing.pincushion > 0],
     }
-    assert set(marks) == set(STYLES) - {"standard"}
+    assert set(marks) == set(STYLES) - {"standard", "elderly"}
+    assert STYLES["elderly"].population.age[0] > STYLES["standard"].population.age[1]
     for name, kinds in marks.items():
         for kind in kinds:
             assert np.mean([kind(a) for a in drawn[name]]) > 0.6

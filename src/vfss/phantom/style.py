@@ -2,7 +2,7 @@
 """Styles: a population of patients and a way of forming pictures, as data; and one draw of the latter.
 
 Students learn from "standard" alone. The others are kept out of training, so that it can stop, choose and report by
-them: each forms pictures in a way that no clip of the standard style is formed.
+them: each forms pictures, or draws persons, as no clip of the standard style does.
 """
 
 from __future__ import annotations
@@ -129,6 +129,18 @@ STYLES: dict[str, Style] = {
             blur_mm=(0.6, 1.0),
         ),
         capture=CaptureRange(zoom=NEVER, jpeg=NEVER, video=NEVER, median=0.0),
+    ),
+    # Pictures as in training of persons that are not: very old, stooped, chin down, larynx low, bone thin.
+    "elderly": Style(
+        population=Population(
+            age=(86.0, 99.0),
+            flexion=(38.0, 4.0),
+            lordosis=(4.8, 0.8),
+            head_pitch=(14.0, 5.0),
+            descent=(0.7, 0.2),
+            shoulder=(6.2, 0.6),
+            bone=(0.5, 0.8),
+        ),
     ),
 }
 
