@@ -14,21 +14,31 @@ import torch
 from small_student import CONFIG, disc_frame, small_checkpoint
 
 import vfss_training.loop
+import vfss_training.strides
+import vfss_training.validation
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student import load_student
 from vfss.student.network import StudentNetwork
 from vfss_training.augment import Augmentation
-from vfss_training.data import HIDDEN, ListedSamples, PhantomSamples, Sample, draw_phantom
+from vfss_training.data import ListedSamples, Sample
 from vfss_training.events import Cancel, Events, TrainingCancelledError
-from vfss_training.fit import Run, fit_phantom
-from vfss_training.loop import Loop, Task, schedule
+from vfss_training.fit import Run, fit_phantom, start_of
+from vfss_training.loop import Loop, schedule
 from vfss_training.losses import MaskLoss, hard_dice
-from vfss_training.recipe import Recipe, Stage, load_recipe
-from vfss_training.start import freeze, from_scratch, from_student
-from vfss_training.views import Order, view
+from vfss_training.parts import HeldOut, Stage, Start
+from vfss_training.phantoms import HIDDEN, PhantomSamples, draw_phantom
+from vfss_training.recipe import Recipe, load_recipe
+from vfss_training.start import freeze, from_scratch, from_student, sha256
+from vfss_training.strides import thinned
+from vfss_training.task import Task
+from vfss_training.validation import HeldOutSamples
+from vfss_training.views import Order, share, view
 
-RECIPE = Recipe(name="test", student=CONFIG, phantom_frames=4, validation_frames=2, steps=2, batch=2)
+RECIPE = Recipe(
+    name="test", student=CONFIG, phantom_frames=4, held_out={"standard": HeldOut(1.0, 90_000, 2)}, steps=2, batch=2
+)
+STANDARD = {"standard": 1.0}
 
 
 def disc_sample(seed: int, size: int = 64, *, known: tuple[float, ...] = (1.0,) * 12) -> Sample:
@@ -60,25 +70,25 @@ def test_phantom_frames_are_rendered_once_and_come_back_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = Schema.load()
-    samples = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, style="standard")
+    samples = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, styles=STANDARD)
     frame, planes, visible = draw_phantom(9, 64, "standard")
     np.testing.assert_array_equal(samples[2].frame, frame)
     np.testing.assert_array_equal(planes_of(samples[2]), planes)
     np.testing.assert_array_equal(samples[2].known == 1.0, visible)
     monkeypatch.setattr("vfss.phantom.Phantom", lambda *a, **k: pytest.fail("rendered twice"))
-    again = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, style="standard")
+    again = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, styles=STANDARD)
     np.testing.assert_array_equal(again[2].bits, samples[2].bits)
 
 
 def test_more_phantom_frames_keep_those_that_are_there(tmp_path: Path) -> None:
-    few = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=1, size=64, style="standard")[0]
-    many = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, style="standard")
+    few = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=1, size=64, styles=STANDARD)[0]
+    many = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, styles=STANDARD)
     np.testing.assert_array_equal(many[0].frame, few.frame)
     np.testing.assert_array_equal(many[2].frame, draw_phantom(2, 64, "standard")[0])
 
 
 def test_what_is_hidden_counts_little(tmp_path: Path) -> None:
-    samples = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=40, size=64, style="standard")
+    samples = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=40, size=64, styles=STANDARD)
     weights = np.stack([samples[i].known for i in range(len(samples))])
     assert set(np.unique(weights)) == {np.float32(HIDDEN), np.float32(1.0)}
     for sample in (samples[i] for i in range(len(samples))):
@@ -89,11 +99,38 @@ def test_a_schema_of_ones_own_gets_the_planes_it_shares(tmp_path: Path) -> None:
     data = Schema.load().to_dict()
     c2 = next(row for row in data["structures"] if row["key"] == "c2")
     own = Schema.from_dict({**data, "structures": [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}, c2]})
-    sample = PhantomSamples(tmp_path, own, first_seed=3, n=1, size=64, style="standard")[0]
+    sample = PhantomSamples(tmp_path, own, first_seed=3, n=1, size=64, styles=STANDARD)[0]
     planes = np.unpackbits(sample.bits, axis=0, count=2).astype(bool)
     np.testing.assert_array_equal(planes[1], draw_phantom(3, 64, "standard")[1][Schema.load()["c2"].index])
     assert not planes[0].any()
     assert sample.known.tolist() == [0.0, 1.0]
+
+
+def test_styles_are_mixed_by_weight_and_each_frame_is_of_one(tmp_path: Path) -> None:
+    mixed = {"standard": 3.0, "harsh": 1.0}
+    samples = PhantomSamples(tmp_path, Schema.load(), styles=mixed, first_seed=0, n=400, size=64)
+    styles = [samples.style(i) for i in range(400)]
+    assert 96 <= styles.count("harsh") <= 104
+    assert 7 <= styles[:40].count("harsh") <= 13
+    rare = styles.index("harsh")
+    np.testing.assert_array_equal(samples[rare].frame, draw_phantom(rare, 64, "harsh")[0])
+
+
+def test_disk_is_bounded_and_what_does_not_fit_is_rendered_again(tmp_path: Path) -> None:
+    each = 3 * 64**2 + 13
+    bounded = PhantomSamples(
+        tmp_path, Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=2 * each + 1
+    )
+    assert (bounded.disk.kept, bounded.disk.bytes, bounded.disk.frames) == (2, 2 * each, 5)
+    frames = [bounded[i].frame for i in range(5)]
+    for i in (1, 4):
+        np.testing.assert_array_equal(frames[i], draw_phantom(i, 64, "standard")[0])
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 2 * each
+    nothing = PhantomSamples(
+        tmp_path / "none", Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=0
+    )
+    np.testing.assert_array_equal(nothing[4].frame, frames[4])
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -115,11 +152,11 @@ def test_augmentation_repeats_itself_by_seed_only() -> None:
 
 def test_a_view_holds_the_covered_share_at_any_size() -> None:
     sample = disc_sample(0)
-    for size, stride in ((64, 4), (64, 2), (32, 4)):
+    for size, stride in ((64, 4), (64, 2), (32, 4), (96, 4)):
         frame, target, known = view(sample, CONFIG, size, stride)
         assert frame.shape == (1, size, size)
         assert target.shape == (12, size // stride, size // stride)
-        np.testing.assert_allclose(target.mean((1, 2)).numpy(), planes_of(sample).mean((1, 2)), atol=0.01)
+        np.testing.assert_allclose(share(target).mean((1, 2)).numpy(), planes_of(sample).mean((1, 2)), atol=0.01)
         assert (known == 1).all()
 
 
@@ -254,12 +291,24 @@ def test_a_recipe_is_read_and_checked(tmp_path: Path) -> None:
         load_recipe(tmp_path / "none.yaml")
 
 
-def test_the_shipped_recipe_is_valid() -> None:
-    recipe = load_recipe(Path(__file__).parent.parent / "training" / "recipes" / "default.yaml")
-    last = max(recipe.first_seed + recipe.phantom_frames, recipe.validation_first_seed + recipe.validation_frames)
-    assert last <= 100_000, "seeds from 100000 on are for examining"
-    assert recipe.first_seed + recipe.phantom_frames <= recipe.validation_first_seed
-    assert recipe.style == "standard"
+RECIPES = sorted((Path(__file__).parent.parent / "training" / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_that_ship_are_valid_and_leave_the_seeds_of_examinations_alone(path: Path) -> None:
+    recipe = load_recipe(path)
+    ends = [recipe.first_seed + recipe.phantom_frames]
+    ends += [part.first_seed + part.frames for part in recipe.held_out.values()]
+    assert max(ends) <= 100_000, "seeds from 100000 on are for examining"
+    assert any(part.weight > 0 for part in recipe.held_out.values())
+
+
+def test_a_recipe_learns_nothing_that_it_holds_out() -> None:
+    with pytest.raises(TrainingError, match="also validates on"):
+        replace(RECIPE, phantom_frames=90_001)
+    replace(RECIPE, phantom_frames=90_001, held_out={"harsh": HeldOut(1.0, 90_000, 2)})
+    with pytest.raises(TrainingError, match="does not have: gentle"):
+        replace(RECIPE, styles={"gentle": 1.0})
 
 
 def test_the_rate_rises_and_falls() -> None:
@@ -276,7 +325,7 @@ def task(folder: Path | None = None, **changes: object) -> Task:
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     samples = ListedSamples([disc_sample(seed) for seed in range(6)])
     values = {"run": folder, "workers": 0, "recipe": replace(RECIPE, steps=4, batch=3)} | changes
-    return replace(Task(network, CONFIG, Schema.load(), RECIPE, (samples,), ListedSamples(())), **values)
+    return replace(Task(network, CONFIG, Schema.load(), RECIPE, (samples,)), **values)
 
 
 def weights(network: torch.nn.Module) -> torch.Tensor:
@@ -287,7 +336,7 @@ def test_a_short_run_learns() -> None:
     stream = io.StringIO()
     recipe = replace(RECIPE, steps=30, batch=4, learning_rate=3e-3, average=0.8)
     held_out = ListedSamples([disc_sample(seed) for seed in range(20, 24)])
-    Loop(task(recipe=recipe, validation=held_out), Events(stream), Cancel()).run()
+    Loop(task(recipe=recipe, held_out={"discs": HeldOutSamples(held_out)}), Events(stream), Cancel()).run()
     told = lines(stream)
     assert [entry["event"] for entry in told[:2]] == ["start", "step"]
     losses = [entry["loss"] for entry in told if entry["event"] == "step"]
@@ -317,6 +366,92 @@ def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> Non
     resumed = weights(Loop(task(tmp_path), Events(stream), Cancel()).run())
     assert lines(stream)[0] == {"event": "resume", "step": 2}
     torch.testing.assert_close(resumed, whole, atol=1e-5, rtol=1e-4)
+
+
+def scored_by(styles: dict[str, float], folder: Path | None = None, **changes: object) -> Task:
+    """A task that validates after each step on parts of those weights."""
+    held_out = {
+        name: HeldOutSamples(ListedSamples([disc_sample(seed) for seed in (30 + i, 40 + i)]), weight)
+        for i, (name, weight) in enumerate(styles.items())
+    }
+    recipe = replace(RECIPE, steps=5, batch=3, validate_steps=1, learning_rate=3e-3, average=0.5)
+    return task(folder, **{"recipe": recipe, "held_out": held_out} | changes)
+
+
+def dice_falls_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make Dice on held-out frames rise up to a step and fall from then on, as where a phantom's habits are learnt."""
+    found = vfss_training.validation.dice_by_structure
+    rounds = iter(range(1, 1000))
+
+    def told(*arguments: object) -> dict[str, float | None]:
+        here = (next(rounds) + 1) // 2
+        return {key: 0.5 - 0.1 * abs(here - step) for key in found(*arguments)}
+
+    monkeypatch.setattr(vfss_training.validation, "dice_by_structure", told)
+
+
+def test_the_step_that_is_best_on_held_out_styles_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    third = weights(
+        Loop(scored_by({}, recipe=replace(RECIPE, steps=5, batch=3)), Events(io.StringIO()), Cancel()).run()
+    )
+    dice_falls_after(3, monkeypatch)
+    stream = io.StringIO()
+    loop = Loop(scored_by({"a": 1.0, "b": 3.0}), Events(stream), Cancel())
+    kept = weights(loop.run())
+    told = [entry for entry in lines(stream) if entry["event"] == "validation"]
+    assert [entry["step"] for entry in told if entry["best"]] == [1, 2, 3]
+    assert set(told[0]["styles"]) == {"a", "b"}
+    assert (loop.choice.step, loop.choice.mean_dice, loop.choice.validations) == (3, 0.5, 5)
+    assert "held-out" in loop.choice.why
+    assert not torch.allclose(kept, third)
+
+
+def test_styles_without_weight_are_told_and_choose_nothing() -> None:
+    stream = io.StringIO()
+    loop = Loop(scored_by({"a": 0.0}), Events(stream), Cancel())
+    loop.run()
+    assert "best" in lines(stream)[-1] and not lines(stream)[-1]["best"]
+    assert (loop.choice.step, loop.choice.mean_dice) == (5, None)
+
+
+def test_a_killed_run_still_has_its_best_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice_falls_after(2, monkeypatch)
+    whole = Loop(scored_by({"a": 1.0, "b": 1.0}), Events(io.StringIO()), Cancel())
+    expected = weights(whole.run())
+    dice_falls_after(2, monkeypatch)
+
+    class Killed(BaseException):
+        pass
+
+    class Dies(Events):
+        def tell(self, event: str, **fields: object) -> None:
+            if event == "validation" and fields["step"] == 4:
+                raise Killed
+            super().tell(event, **fields)
+
+    with pytest.raises(Killed):
+        Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Dies(io.StringIO()), Cancel()).run()
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        vfss_training.validation, "dice_by_structure", lambda *_: dict.fromkeys(Schema.load().keys, 0.1)
+    )
+    resumed = Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel())
+    torch.testing.assert_close(weights(resumed.run()), expected, atol=1e-5, rtol=1e-4)
+    assert resumed.choice.step == whole.choice.step == 2
+
+
+def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
+    network = StudentNetwork(CONFIG, 12).eval()
+    frames = torch.randn(1, 1, 64, 64)
+    found = []
+    for active in (False, True):
+        with thinned(network, active=active):
+            network.zero_grad()
+            logits, _ = network(frames)
+            logits.square().sum().backward()
+        found.append((logits.detach(), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
+    torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-3)
+    assert all(type(module) is not vfss_training.strides._Thinned for module in network.modules())
 
 
 def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
@@ -356,6 +491,8 @@ def test_fit_on_phantoms_writes_a_student_that_works(tmp_path: Path) -> None:
     student = load_student(tmp_path / "out.safetensors", "cpu")
     assert student.id == saved.id
     assert student.provenance["recipe"]["name"] == "test"
+    assert student.provenance["chosen"]["step"] in (1, 2)
+    assert set(student.provenance["chosen"]["styles"]) == set(student.scores["styles"]) == {"standard"}
     assert student.provenance["command"] == "vfss-train test"
     assert set(student.scores["structures"]) == set(student.schema.keys)
     assert lines(stream)[-1]["event"] == "done"
@@ -367,3 +504,17 @@ def test_fit_on_phantoms_writes_a_student_that_works(tmp_path: Path) -> None:
         student=str(tmp_path / "out.safetensors"),
     )
     assert more.provenance["parent"] == student.id
+
+
+def test_a_recipe_names_the_student_it_starts_from(tmp_path: Path) -> None:
+    small_checkpoint().save(tmp_path / "first.safetensors")
+    text = "start: {student: first.safetensors, sha256: %s, input_size: 96}\nstages: [{until: 1.0, size: 96}]\n"
+    (tmp_path / "recipe.yaml").write_text(text % sha256(tmp_path / "first.safetensors"))
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    parent = start_of(recipe, None)
+    assert parent is not None
+    assert (parent.config.input_size, parent.config.backbone) == (96, CONFIG.backbone)
+    assert from_student(parent, parent.schema, 0)(torch.zeros(1, 1, 96, 96))[0].shape == (1, 12, 24, 24)
+    with pytest.raises(TrainingError, match="another one"):
+        start_of(replace(recipe, start=Start(str(tmp_path / "first.safetensors"), "00")), None)
+    assert start_of(replace(recipe, start=Start()), None) is None

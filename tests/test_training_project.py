@@ -23,8 +23,8 @@ from vfss.project import Edit, Project
 from vfss.student import load_student
 from vfss_training.cli import application
 from vfss_training.data import project_samples
-from vfss_training.fit import HELD_OUT
 from vfss_training.recipe import QUICK
+from vfss_training.sources import HELD_OUT
 
 SHORT = replace(QUICK, steps=2, batch=2, phantom_frames=2)
 

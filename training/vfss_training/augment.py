@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,8 @@ from vfss_training.data import Sample
 
 FloatArray = npt.NDArray[np.float32]
 Random = np.random.Generator
+
+_BENT_CELLS = 8
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,9 @@ class Augmentation:
         angle: Largest turn, degrees.
         scale: Largest change of size, as a factor.
         shift: Largest shift, as a share of the side.
+        stretch: Largest change of width against height, as a factor.
+        bend: Share that are bent, as if the anatomy were another's.
+        bend_by: Largest displacement of a bent sample, as a share of the side.
         crop: Share cut to another aspect, as from a recorder with another picture.
         grey: Share with another gamma, contrast and brightness.
         field: Share with uneven light.
@@ -39,6 +46,9 @@ class Augmentation:
     angle: float = 12.0
     scale: float = 1.2
     shift: float = 0.08
+    stretch: float = 1.0
+    bend: float = 0.0
+    bend_by: float = 0.02
     crop: float = 0.2
     grey: float = 0.7
     field: float = 0.3
@@ -51,34 +61,30 @@ class Augmentation:
             sample = _flipped(sample)
         if random.random() < self.warp:
             sample = self._warped(sample, random)
+        if random.random() < self.bend:
+            sample = _bent(sample, self.bend_by, random)
         if random.random() < self.crop:
             sample = _cropped(sample, random)
         return replace(sample, frame=self._greyed(sample.frame, random))
 
+    def in_place(self) -> Augmentation:
+        """The same for pictures whose every part must stay where it is."""
+        return replace(self, flip=0.0, warp=0.0, bend=0.0, crop=0.0)
+
     def _warped(self, sample: Sample, random: Random) -> Sample:
-        """Turned, scaled and shifted; what comes in from outside is dark and empty, like the collimator's edge."""
+        """Turned, scaled, stretched and shifted; what comes in from outside is dark and empty, as beside the field."""
         size = sample.frame.shape[0]
         angle = np.deg2rad(random.uniform(-self.angle, self.angle))
         zoom = np.exp(random.uniform(-1, 1) * np.log(self.scale))
+        wider = np.exp(random.uniform(-0.5, 0.5) * np.log(self.stretch)) if self.stretch != 1.0 else 1.0
         shift = random.uniform(-self.shift, self.shift, 2) * size
-        a, b = np.cos(angle) / zoom, np.sin(angle) / zoom
-        middle = (size - 1) / 2
-        # Rows of the inverse map: from a pixel of the new picture to where it lies in the old one.
-        x_row = (a, b, middle - a * (middle + shift[1]) - b * (middle + shift[0]))
-        y_row = (-b, a, middle + b * (middle + shift[1]) - a * (middle + shift[0]))
-        # PIL counts from pixel corners, the index map below from centres: half a pixel apart.
-        corner = (
-            x_row[0], x_row[1], x_row[2] + 0.5 - 0.5 * (x_row[0] + x_row[1]),
-            y_row[0], y_row[1], y_row[2] + 0.5 - 0.5 * (y_row[0] + y_row[1]),
-        )  # fmt: skip
-        picture = Image.fromarray(sample.frame)
-        frame = picture.transform((size, size), Image.Transform.AFFINE, corner, Image.Resampling.BILINEAR)
-        grid = np.arange(size, dtype=np.float32)
-        x = np.rint(x_row[0] * grid[None, :] + x_row[1] * grid[:, None] + x_row[2]).astype(np.int32)
-        y = np.rint(y_row[0] * grid[None, :] + y_row[1] * grid[:, None] + y_row[2]).astype(np.int32)
-        inside = (x >= 0) & (x < size) & (y >= 0) & (y < size)
-        bits = sample.bits[:, np.clip(y, 0, size - 1), np.clip(x, 0, size - 1)] * inside
-        return replace(sample, frame=np.asarray(frame, np.uint8), bits=bits.astype(np.uint8), window=(0, 0, size, size))
+        cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
+        middle = size / 2
+        # Rows of the inverse map: from a place in the new picture to where it lies in the old one.
+        x, y = middle + shift[1], middle + shift[0]
+        x_row = (cosine / wider, sine * wider, middle - cosine / wider * x - sine * wider * y)
+        y_row = (-sine / wider, cosine * wider, middle + sine / wider * x - cosine * wider * y)
+        return _moved(sample, Image.Transform.AFFINE, (*x_row, *y_row))
 
     def _greyed(self, frame: npt.NDArray[np.uint8], random: Random) -> npt.NDArray[np.uint8]:
         """Other contrast, light, sharpness, noise and polarity."""
@@ -98,6 +104,34 @@ class Augmentation:
             values = 1.0 - values
         levels: npt.NDArray[np.uint8] = (np.clip(values, 0.0, 1.0) * 255.0).astype(np.uint8)
         return levels
+
+
+def _moved(sample: Sample, way: Image.Transform, data: Sequence[Any]) -> Sample:
+    """The sample under a map of places that Pillow knows; grey values are interpolated, planes take the nearest."""
+    size = sample.frame.shape[::-1]
+    frame = Image.fromarray(sample.frame).transform(size, way, data, Image.Resampling.BILINEAR)
+    bits = [Image.fromarray(byte).transform(size, way, data, Image.Resampling.NEAREST) for byte in sample.bits]
+    window = (0, 0, *sample.frame.shape)
+    return replace(sample, frame=np.asarray(frame), bits=np.stack([np.asarray(b) for b in bits]), window=window)
+
+
+def _bent(sample: Sample, reach: float, random: Random) -> Sample:
+    """Bent by a smooth random displacement: quadrilaterals of a grid whose inner nodes have moved."""
+    size = sample.frame.shape[0]
+    coarse = random.uniform(-reach, reach, (2, 3, 3)).astype(np.float32) * size
+    side = (_BENT_CELLS + 1, _BENT_CELLS + 1)
+    moved = [np.asarray(Image.fromarray(part).resize(side, Image.Resampling.BICUBIC)) for part in coarse]
+    edges = np.linspace(0, size, _BENT_CELLS + 1).round().astype(int)
+    y, x = np.meshgrid(edges, edges, indexing="ij")
+    # No node leaves the picture: what would come in from outside is the edge, stretched.
+    y, x = (np.clip(place + by, 0, size) for place, by in zip((y, x), moved, strict=True))
+    mesh = []
+    for i in range(_BENT_CELLS):
+        for j in range(_BENT_CELLS):
+            box = (int(edges[j]), int(edges[i]), int(edges[j + 1]), int(edges[i + 1]))
+            corners = ((i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1))
+            mesh.append((box, tuple(float(v) for corner in corners for v in (x[corner], y[corner]))))
+    return _moved(sample, Image.Transform.MESH, mesh)
 
 
 def _flipped(sample: Sample) -> Sample:

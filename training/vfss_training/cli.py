@@ -48,6 +48,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     seed: Annotated[int | None, typer.Option(help="Seed, instead of the recipe's.")] = None,
     events: Annotated[str, typer.Option(help="Where progress goes as JSON lines: a file, or -.")] = "-",
     cache: Annotated[Path | None, typer.Option(help="Folder for rendered phantom frames.")] = None,
+    teachers: Annotated[Path | None, typer.Option(help="Weights of the teacher: file or folder.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
     threads: Annotated[int, typer.Option(help="Threads of torch; 0: all processors.")] = 0,
 ) -> None:
@@ -64,7 +65,8 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
         place = cache if cache is not None else fitting.default_cache()
         told_how = _command(project)
-        circumstances = fitting.Run(told, cancel, told_how, place, run, minutes, change_recipe, workers, threads)
+        how = (run, minutes, change_recipe, workers, threads, teachers)
+        circumstances = fitting.Run(told, cancel, told_how, place, *how)
         if project is not None:
             fitting.fit_project(
                 project, chosen, circumstances, student=student, scratch=from_scratch, backbone=backbone_weights

@@ -13,32 +13,30 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from platformdirs import user_cache_path
 
 from vfss import evaluate as evaluation
 from vfss.errors import TrainingError
-from vfss.project import Project, Split
+from vfss.project import Project
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, load_student
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
 from vfss.student.openvino import OpenVinoRuntime
-from vfss_training.data import ListedSamples, PhantomSamples, Samples, project_samples
+from vfss_training import sources
+from vfss_training.data import Samples
+from vfss_training.distill import Lesson
 from vfss_training.events import Cancel, Events
 from vfss_training.export import pack
-from vfss_training.loop import Loop, Task
+from vfss_training.loop import Loop
+from vfss_training.phantoms import PhantomSamples
 from vfss_training.recipe import Recipe
 from vfss_training.score import score_on_phantoms
 from vfss_training.start import from_scratch, from_student, sha256
-from vfss_training.views import view
+from vfss_training.task import Task
 
-HELD_OUT: tuple[Split, ...] = ("validation", "test")
-_TRAINED: tuple[Split, ...] = ("train",)
-_COMPARED_FRAMES = 24
-_VALIDATED_FRAMES = 48
 _VALIDATE_S = 45.0
 _VERSIONS = ("napari-vfss", "torch", "timm", "segment-anything", "lightning", "openvino", "onnx", "numpy")
 
@@ -57,6 +55,7 @@ class Run:
         change: The folder's run may go on under another recipe.
         workers: Processes that make batches.
         threads: Threads of torch; 0: as many as there are processors.
+        teachers: File or folder of a teacher's weights; None: the user's cache folder.
     """
 
     events: Events
@@ -68,6 +67,7 @@ class Run:
     change: bool = False
     workers: int = 1
     threads: int = 0
+    teachers: Path | None = None
 
 
 def default_cache() -> Path:
@@ -83,24 +83,26 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
         out: File to write, replaced only at the end.
         run: Circumstances.
         backbone: ImageNet weights for the backbone.
-        student: Student to go on from instead of from scratch.
+        student: Student to go on from instead of the recipe's start.
     """
     schema = Schema.load()
-    parent = None if student is None else load_checkpoint(_student_path(student))
+    parent = start_of(recipe, student)
     config = recipe.student if parent is None else parent.config
     network = _network(parent, config, schema, recipe, backbone)
-    drawn = _phantoms(recipe, schema, config, run.cache)
-    validation = _validation(recipe, schema, config, run.cache)
+    drawn = sources.phantoms(recipe, schema, config, run.cache, run.events)
+    held_out = sources.held_out_phantoms(recipe, schema, config, run.cache)
+    lesson = _lesson(recipe, drawn, 0, run)
     source = {"phantom": drawn.source, "frames": len(drawn)}
-    trained, history = _train(Task(network, config, schema, recipe, (drawn,), validation, source), run)
-    provenance = _provenance(recipe, run, parent) | {
-        "history": history,
-        "backbone_weights": None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)},
-    }
-    checkpoint = pack(trained, config, schema, provenance=provenance, frames=_inputs(validation, config))
+    trained, told = _train(Task(network, config, schema, recipe, (drawn,), held_out, lesson, source), run)
+    provenance = _provenance(recipe, run, parent) | told
+    provenance["backbone_weights"] = None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)}
+    compared = next((part.samples for part in held_out.values()), drawn)
+    checkpoint = pack(trained, config, schema, provenance=provenance, frames=sources.inputs(compared, config))
     scores = score_on_phantoms(Student(checkpoint, OpenVinoRuntime(checkpoint)), recipe)
     saved = replace(checkpoint, scores=scores).save(out)
-    run.events.tell("done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None)
+    run.events.tell(
+        "done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None, chosen=told["chosen"]
+    )
     return saved
 
 
@@ -125,18 +127,25 @@ def fit_project(
         parent = None if scratch else previous
         config = previous.config if parent is not None else recipe.student
         network = _network(parent, config, project.schema, recipe, backbone)
-        learnt, held_out = _project_sources(project, config, run)
-        replayed = _phantoms(recipe, project.schema, config, run.cache)
-        sources: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
+        learnt, held_out = sources.project_sources(project, config, run.events, run.cancel)
+        replayed = sources.phantoms(recipe, project.schema, config, run.cache, run.events)
+        lesson = _lesson(recipe, replayed, 1, run)
+        used: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
         source = {"project": project.id, "frames": len(learnt), "last_revision": project.last_revision()}
         source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
-        task = Task(network, config, project.schema, recipe, sources, _some(held_out), source, validate_s=_VALIDATE_S)
-        trained, history = _train(task, run)
-        provenance = _provenance(recipe, run, parent) | {"history": history}
-        compared = held_out if len(held_out) else learnt
-        frames = _inputs(compared, config)
+        shown = sources.some(held_out)
+        task = Task(network, config, project.schema, recipe, used, shown, lesson, source, validate_s=_VALIDATE_S)
+        trained, told = _train(task, run)
+        provenance = _provenance(recipe, run, parent) | told
+        frames = sources.inputs(held_out if len(held_out) else learnt, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
         return _register(project, checkpoint, previous, parent, run)
+
+
+def _lesson(recipe: Recipe, samples: PhantomSamples, source: int, run: Run) -> Lesson | None:
+    return sources.lesson(
+        recipe, samples, source, cache=run.cache, weights=run.teachers, events=run.events, cancel=run.cancel
+    )
 
 
 def _network(
@@ -152,8 +161,8 @@ def _register(
 ) -> str:
     """Score old and new on the same frames, and give the new one to the project in one last step."""
     shares_structures = not set(previous.schema.keys).isdisjoint(project.schema.keys)
-    before = _held_out_scores(project, previous, run) if shares_structures else None
-    after = _held_out_scores(project, checkpoint, run)
+    before = _scores_of_held_out(project, previous, run) if shares_structures else None
+    after = _scores_of_held_out(project, checkpoint, run)
     work = Path(tempfile.mkdtemp(prefix="vfss-train-"))
     try:
         saved = replace(checkpoint, scores=after).save(work / "student.safetensors")
@@ -169,7 +178,7 @@ def _register(
     return saved.id
 
 
-def _held_out_scores(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
+def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
     """Scores on the held-out patients at the frames' own size; without the id, which depends on the scores."""
 
     def progress(done: int, total: int) -> bool:
@@ -177,72 +186,39 @@ def _held_out_scores(project: Project, checkpoint: Checkpoint, run: Run) -> dict
         return True
 
     student = Student(checkpoint, OpenVinoRuntime(checkpoint))
-    scores = evaluation.evaluate(project, student, splits=HELD_OUT, progress=progress)
-    return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(HELD_OUT)}
+    scores = evaluation.evaluate(project, student, splits=sources.HELD_OUT, progress=progress)
+    return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(sources.HELD_OUT)}
 
 
-def _train(task: Task, run: Run) -> tuple[StudentNetwork, list[dict[str, Any]]]:
-    """The trained network and the history of its run."""
+def _train(task: Task, run: Run) -> tuple[StudentNetwork, dict[str, Any]]:
+    """The trained network, and for its provenance how the run went and which step's weights these are."""
     torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
     torch.manual_seed(task.recipe.seed)
     whole = replace(task, run=run.folder, change=run.change, minutes=run.minutes, workers=run.workers)
     loop = Loop(whole, run.events, run.cancel)
-    return loop.run(), loop.history
+    return loop.run(), {"history": loop.history, "chosen": loop.choice.to_dict()}
 
 
-def _phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> PhantomSamples:
-    return PhantomSamples(
-        cache,
-        schema,
-        first_seed=recipe.first_seed,
-        n=recipe.phantom_frames,
-        size=config.input_size,
-        style=recipe.style,
-    )
+def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
+    """The student to go on from, of the command line or else the recipe, with the recipe's input size.
 
-
-def _validation(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> Samples:
-    if recipe.validation_frames == 0:
-        return ListedSamples(())
-    return PhantomSamples(
-        cache,
-        schema,
-        first_seed=recipe.validation_first_seed,
-        n=recipe.validation_frames,
-        size=config.input_size,
-        style=recipe.style,
-    )
-
-
-def _project_sources(project: Project, config: StudentConfig, run: Run) -> tuple[ListedSamples, ListedSamples]:
-    """Samples to learn from, and of the held-out patients."""
-
-    def tick(done: int, total: int) -> None:
-        run.cancel.check()
-        run.events.tell("prepare", done=done, total=total)
-
-    learnt = project_samples(project, _TRAINED, config.input_size, tick=tick)
-    if len(learnt) == 0:
-        raise TrainingError(
-            "no accepted annotation of a training patient",
-            path=project.folder,
-            remedy="Accept some frames of a clip whose patient is in the split 'train'.",
-        )
-    return learnt, project_samples(project, HELD_OUT, config.input_size, tick=tick)
-
-
-def _some(samples: ListedSamples) -> ListedSamples:
-    """A few samples, evenly over all: enough for a curve; the scores at the end take every one."""
-    every = -(-len(samples) // _VALIDATED_FRAMES) or 1
-    return ListedSamples([samples[i] for i in range(0, len(samples), every)])
-
-
-def _inputs(samples: Samples, config: StudentConfig) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """Prepared frames to compare precisions on, float32 (N, 1, size, size); None without any."""
-    n = min(len(samples), _COMPARED_FRAMES)
-    if n == 0:
+    Raises:
+        TrainingError: The recipe's file is another one than it says.
+    """
+    name = student or recipe.start.student
+    if not name:
         return None
-    return np.stack([view(samples[i], config, config.input_size, 4)[0].numpy() for i in range(n)])
+    path = _student_path(name)
+    wanted = recipe.start.sha256
+    if student is None and wanted and path.is_file() and sha256(path) != wanted:
+        raise TrainingError(
+            f"the student that recipe {recipe.name!r} starts from is another one: its sha256 is {sha256(path)}",
+            path=path,
+            remedy=f"Name the one with sha256 {wanted}, or change the recipe.",
+        )
+    parent = load_checkpoint(path)
+    size = recipe.start.input_size or parent.config.input_size
+    return replace(parent, config=replace(parent.config, input_size=size))
 
 
 def _previous(project: Project, student: str | None) -> Path:

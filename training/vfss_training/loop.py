@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop: steps, a moving average of the weights, validation, and a state to take a broken run up from."""
+"""The loop: steps, a moving average of weights, the best of them by what is held out, a state to take a run up from."""
 
 from __future__ import annotations
 
@@ -7,63 +7,29 @@ import io
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from vfss.errors import TrainingError
-from vfss.schema import Schema
 from vfss.student.checkpoint import write_whole
-from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
-from vfss_training.data import Samples
+from vfss_training.distill import Taught, lesson_loss
 from vfss_training.events import Cancel, Events
-from vfss_training.losses import MaskLoss, hard_dice
-from vfss_training.recipe import Recipe
+from vfss_training.losses import MaskLoss
 from vfss_training.start import freeze
-from vfss_training.views import Batch, Order, Views, view
+from vfss_training.strides import thinned
+from vfss_training.task import Task
+from vfss_training.validation import Best, Choice, validate
+from vfss_training.views import Batch, Draw, Order, Views, share
 
 _BETWEEN_STEPS_S = 1.0
 _FINAL_RATE = 0.01
-
-
-@dataclass(frozen=True)
-class Task:
-    """What is to be learnt, and where the run lives.
-
-    Attributes:
-        network: Starting weights; trained in place.
-        config: Its config.
-        schema: Its schema.
-        recipe: How.
-        sources: What is learnt, and optionally what is replayed.
-        validation: What to validate on; may be empty.
-        source: Where the samples come from, for the run's history.
-        run: Folder for the state of the run; None: it cannot be taken up again.
-        change: A run in that folder may go on under another recipe, which its history then says.
-        minutes: Time after which the schedule ends early; None: all steps are done.
-        workers: Processes that make batches.
-        validate_s: Seconds between validations, and between saved states.
-    """
-
-    network: StudentNetwork
-    config: StudentConfig
-    schema: Schema
-    recipe: Recipe
-    sources: tuple[Samples, ...]
-    validation: Samples
-    source: Mapping[str, object] = field(default_factory=dict)
-    run: Path | None = None
-    change: bool = False
-    minutes: float | None = None
-    workers: int = 1
-    validate_s: float = 240.0
 
 
 class Loop:
@@ -71,6 +37,7 @@ class Loop:
 
     Attributes:
         history: Under which recipe and from which source it went on from which step.
+        choice: Which step's weights run() gave; the last one before.
     """
 
     def __init__(self, task: Task, events: Events, cancel: Cancel) -> None:
@@ -84,51 +51,68 @@ class Loop:
         self._task, self._events, self._cancel = task, events, cancel
         recipe = task.recipe
         self._fixed = freeze(task.network, recipe)
-        trained = [weight for weight in task.network.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+        lesson = task.lesson
+        channels = {} if lesson is None else {lesson.teacher: lesson.targets.channels}
+        self._taught = Taught(task.network, task.config.width, channels).to(memory_format=torch.channels_last)
+        trained = [weight for weight in self._taught.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
         self._fabric = Fabric(accelerator="auto", devices=1, precision=_precision())
-        network = task.network.to(memory_format=torch.channels_last)
-        self._model, self._optimizer = self._fabric.setup(network, optimizer)
-        self._average = AveragedModel(network, avg_fn=_averaging(recipe.average), use_buffers=True)
-        self._loss = MaskLoss()
-        self._step, self._seconds = 0, 0.0
+        self._model, self._optimizer = self._fabric.setup(self._taught, optimizer)
+        self._average = AveragedModel(task.network, multi_avg_fn=_averaging(recipe.average), use_buffers=True)
+        self._loss, self._best = MaskLoss(), Best()
+        self._order = Order(recipe, tuple(len(source) for source in task.sources), task.taught_frames)
+        self._step, self._seconds, self._validated = 0, 0.0, -1
         self.history: list[dict[str, Any]] = []
         self._resume()
         self._remember()
 
+    @property
+    def choice(self) -> Choice:
+        """Which step's averaged weights are kept, and why."""
+        return Choice(self._step) if self._best.choice is None else self._best.choice
+
     def run(self) -> StudentNetwork:
-        """Train to the end of the schedule; returns the network with the averaged weights, in evaluation mode.
+        """Train to the end of the schedule; returns the network with the weights of choice, in evaluation mode.
 
         Raises:
             TrainingCancelledError: Someone asked to stop; the state is kept where there is a folder for it.
         """
-        recipe = self._task.recipe
-        views = Views(self._task.sources, recipe, self._task.config)
-        order = Order(recipe, tuple(len(source) for source in self._task.sources))
-        loader = views.loader(order, self._step, self._task.workers)
-        told = validated = began = time.monotonic()
-        for parts in loader:
-            if self._done():
-                break
-            loss = self._learn(Batch(*parts))
-            self._step += 1
-            now = time.monotonic()
-            self._seconds += now - began
-            began = now
-            if self._step <= 2 or now - told > _BETWEEN_STEPS_S or self._step == recipe.steps:
-                told = now
-                self._tell(loss)
-            if now - validated > self._task.validate_s:
-                self._validate()
-                self._keep()
-                validated = time.monotonic()
-            if self._cancel.asked:
-                self._keep()
-                self._cancel.check()
-        self._validate()
+        views = Views(self._task.sources, self._task.recipe, self._task.config)
+        loader = views.loader(self._order, self._step, self._task.workers)
+        with thinned(self._task.network, active=self._fabric.device.type == "cpu"):
+            told = kept = began = time.monotonic()
+            for parts in loader:
+                if self._done():
+                    break
+                losses = self._learn(Batch(*parts), self._order.step(self._step))
+                self._step += 1
+                now = time.monotonic()
+                self._seconds += now - began
+                began = now
+                if self._step <= 2 or now - told > _BETWEEN_STEPS_S or self._step == self._task.recipe.steps:
+                    told = now
+                    self._tell(losses)
+                due = now - kept > self._task.validate_s
+                if self._validate_now(due=due) or due:
+                    self._keep()
+                    kept = time.monotonic()
+                if self._cancel.asked:
+                    self._keep()
+                    self._cancel.check()
+        if self._validated != self._step:
+            self._validate()
         self._keep()
-        self._task.network.load_state_dict(self._average.module.state_dict())
+        if not self._best.put_into(self._task.network):
+            self._task.network.load_state_dict(self._average.module.state_dict())
         return self._task.network.eval()
+
+    def _validate_now(self, *, due: bool) -> bool:
+        """Validate where the recipe wants it after this step, or, if it names no steps, where it is time."""
+        every = self._task.recipe.validate_steps
+        if not (due if every == 0 else self._step % every == 0):
+            return False
+        self._validate()
+        return True
 
     def _progress(self) -> float:
         """Share of the schedule that is done, by steps or by time, whichever is further."""
@@ -139,46 +123,58 @@ class Loop:
     def _done(self) -> bool:
         return self._progress() >= 1.0
 
-    def _learn(self, batch: Batch) -> float:
-        """One optimiser step; returns the loss."""
-        rate = self._task.recipe.learning_rate * schedule(self._progress(), self._task.recipe.warm_up)
+    def _learn(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, float]:
+        """One optimiser step; returns the losses."""
+        recipe = self._task.recipe
+        rate = recipe.learning_rate * schedule(self._progress(), recipe.warm_up)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
         for module in self._fixed:
             module.eval()
-        frames, target, known = (self._fabric.to_device(part) for part in batch)
-        logits, quality = self._model(frames.to(memory_format=torch.channels_last))
-        loss: Tensor = self._loss(logits.float(), quality.float(), target, known)
+        frames, covered, known = (self._fabric.to_device(part) for part in batch)
+        logits, quality, adapted = self._model(frames.to(memory_format=torch.channels_last))
+        loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known)
+        told = {"loss": float(loss.detach())}
+        lesson = self._task.lesson
+        taught = None if lesson is None else lesson_loss(lesson, adapted[lesson.teacher], draws)
+        if taught is not None:
+            told["feature_loss"] = float(taught.detach())
+            loss = loss + recipe.distill.weight_at(self._progress()) * taught
         self._fabric.backward(loss)
-        self._fabric.clip_gradients(self._model, self._optimizer, max_norm=self._task.recipe.clip_norm)
+        self._fabric.clip_gradients(self._model, self._optimizer, max_norm=recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._average.update_parameters(self._task.network)
-        return float(loss.detach())
+        return told
 
-    def _tell(self, loss: float) -> None:
+    def _tell(self, losses: Mapping[str, float]) -> None:
         per_step = self._seconds / max(self._step, 1)
         left = (self._task.recipe.steps - self._step) * per_step
         if self._task.minutes is not None:
             left = min(left, max(0.0, 60.0 * self._task.minutes - self._seconds))
         if self._step == 1:
             self._events.tell("start", total_steps=self._task.recipe.steps, estimate_s=round(left, 1))
-        self._events.tell("step", step=self._step, loss=round(loss, 5), remaining_s=round(left, 1))
+        told = {name: round(value, 5) for name, value in losses.items()}
+        self._events.tell("step", step=self._step, **told, remaining_s=round(left, 1))
 
     def _validate(self) -> None:
-        samples = self._task.validation
-        if len(samples) == 0:
+        """Tell the Dice on what is held out, and keep the averaged weights if they are the best so far."""
+        self._validated = self._step
+        task, network = self._task, self._average.module.eval()
+        found = validate(network, task.held_out, task.config, self._fabric, task.schema)
+        if found is None:
             return
-        size = self._task.recipe.size_at(self._step - 1)
-        network = self._average.module.eval()
-        batches = (view(samples[i], self._task.config, size, 4) for i in range(len(samples)))
-        scores = dice_by_structure(network, batches, self._fabric, self._task.schema)
-        known = [score for score in scores.values() if score is not None]
-        if not known:
-            return
-        mean = round(sum(known) / len(known), 4)
-        self._events.tell("validation", step=self._step, size=size, mean_dice=mean, structures=scores)
+        best = self._best.offer(self._step, found, network)
+        self._events.tell(
+            "validation",
+            step=self._step,
+            size=task.config.input_size,
+            mean_dice=found.mean_dice,
+            structures=found.structures,
+            styles=found.styles,
+            best=best,
+        )
 
     def _state_path(self) -> Path | None:
         return None if self._task.run is None else self._task.run / "state.pt"
@@ -193,9 +189,11 @@ class Loop:
             "history": json.dumps(self.history),
             "step": self._step,
             "seconds": self._seconds,
-            "network": self._task.network.state_dict(),
+            "network": self._taught.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "best": self._best.state(),
+            "validated": self._validated,
         }
         torch.save(state, buffer)
         write_whole(path, buffer.getvalue())
@@ -205,6 +203,10 @@ class Loop:
         if path is None or not path.is_file():
             return
         state = torch.load(path, map_location="cpu", weights_only=True)
+        if "best" not in state:
+            raise TrainingError(
+                "the folder holds a run of an earlier version", path=path, remedy="Choose another --run."
+            )
         self.history = json.loads(state["history"])
         if not self._task.change and self.history[-1]["recipe"] != self._plain_recipe():
             raise TrainingError(
@@ -212,9 +214,11 @@ class Loop:
                 path=path,
                 remedy="Choose another --run, or --change-recipe.",
             )
-        self._task.network.load_state_dict(state["network"])
+        self._taught.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._best.load(state["best"])
+        self._validated = int(state["validated"])
         self._step, self._seconds = int(state["step"]), float(state["seconds"])
         self._events.tell("resume", step=self._step)
 
@@ -238,30 +242,15 @@ def schedule(progress: float, warm_up: float) -> float:
     return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * min(along, 1.0)))
 
 
-def dice_by_structure(
-    network: nn.Module, samples: Iterable[tuple[Tensor, Tensor, Tensor]], fabric: Fabric, schema: Schema
-) -> dict[str, float | None]:
-    """Mean Dice of every structure at the logits' size; None where it is nowhere known and present or claimed."""
-    total, count = torch.zeros(len(schema)), torch.zeros(len(schema))
-    with torch.inference_mode(), fabric.autocast():
-        for frame, target, known in samples:
-            logits, _ = network(fabric.to_device(frame[None]))
-            logits = logits.float().cpu()
-            counted = (known == 1.0) & ((logits[0] > 0).any(2).any(1) | (target > 0.5).any(2).any(1))
-            total += torch.where(counted, hard_dice(logits, target[None])[0], 0.0)
-            count += counted
-    pairs = zip(schema.keys, total.tolist(), count.tolist(), strict=True)
-    return {key: round(part / n, 4) if n else None for key, part, n in pairs}
-
-
-def _averaging(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tensor]:
+def _averaging(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
     """Moving average that forgets its random beginning quickly; counters are copied."""
 
-    def average(mean: Tensor, new: Tensor, n: Tensor | int) -> Tensor:
-        if not mean.is_floating_point():
-            return new
+    def average(means: list[Tensor], news: list[Tensor], n: Tensor | int) -> None:
+        if not means[0].is_floating_point():
+            torch._foreach_copy_(means, news)
+            return
         kept = min(decay, (1.0 + float(n)) / (10.0 + float(n)))
-        return mean.lerp(new, 1.0 - kept)
+        torch._foreach_lerp_(means, news, 1.0 - kept)
 
     return average
 

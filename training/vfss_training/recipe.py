@@ -4,28 +4,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from vfss.errors import TrainingError
+from vfss.phantom import STYLES
 from vfss.student.config import StudentConfig
+from vfss_training.appearance import Appearance
 from vfss_training.augment import Augmentation
+from vfss_training.parts import Distillation, HeldOut, Stage, Start
+from vfss_training.teachers.table import teacher_named
 
-
-@dataclass(frozen=True)
-class Stage:
-    """A stretch of the schedule at one input size.
-
-    Attributes:
-        until: Share of all steps, 0..1, at which it ends.
-        size: Side of the network's input, px, a multiple of 32.
-    """
-
-    until: float
-    size: int
+_Part = TypeVar("_Part")
+_PARTS: dict[str, type] = {
+    "student": StudentConfig,
+    "augmentation": Augmentation,
+    "appearance": Appearance,
+    "start": Start,
+    "distill": Distillation,
+}
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,16 @@ class Recipe:
     Attributes:
         name: What to call it.
         student: Architecture, where it is trained from scratch.
+        start: Student to go on from.
         seed: Of weights, order and augmentation.
-        style: Style of the phantom frames.
+        styles: Weight of each style of the phantom in training.
         first_seed: Seed of the first phantom frame.
-        phantom_frames: Phantom frames, each rendered once and met again in every round with other augmentation.
-        validation_first_seed: Seed of the first phantom frame to validate on.
-        validation_frames: Phantom frames to validate on while training.
+        phantom_frames: Phantom frames, each met once in every round, each time with other augmentation. As many as
+            steps x batch: none is met twice.
+        kept_gb: Most that phantom frames may take up on disk, 1e9 bytes; those beyond are rendered anew each time.
+        held_out: Phantom frames to validate on, by style. The step that is kept is the best by them, where any of them
+            has a weight; else the last.
+        validate_steps: Steps between validations; 0: by time.
         steps: Optimiser steps.
         batch: Samples per step.
         replay: Share of a batch that is phantom frames where there is a project to learn from.
@@ -52,6 +56,8 @@ class Recipe:
         average: Decay of the moving average of weights, which is what is kept.
         loss_stride: Input pixels per pixel of the loss, 4 (as logits come) or 2.
         augmentation: How far samples are changed.
+        appearance: How else pictures are made to look.
+        distill: Teacher to learn features from.
         frozen_blocks: First blocks of the backbone that keep their weights (and stem, where more than 0).
         frozen_depthwise: Depthwise kernels of at least this size keep their weights: on a CPU their gradient costs more
             than all the rest; 0: none.
@@ -60,12 +66,14 @@ class Recipe:
 
     name: str = "default"
     student: StudentConfig = field(default_factory=StudentConfig)
+    start: Start = field(default_factory=Start)
     seed: int = 0
-    style: str = "standard"
+    styles: Mapping[str, float] = field(default_factory=lambda: {"standard": 1.0})
     first_seed: int = 0
     phantom_frames: int = 4000
-    validation_first_seed: int = 90_000
-    validation_frames: int = 96
+    kept_gb: float = 8.0
+    held_out: Mapping[str, HeldOut] = field(default_factory=lambda: {"standard": HeldOut()})
+    validate_steps: int = 0
     steps: int = 2000
     batch: int = 16
     replay: float = 0.5
@@ -77,26 +85,54 @@ class Recipe:
     average: float = 0.998
     loss_stride: int = 4
     augmentation: Augmentation = field(default_factory=Augmentation)
+    appearance: Appearance = field(default_factory=Appearance)
+    distill: Distillation = field(default_factory=Distillation)
     frozen_blocks: int = 0
     frozen_depthwise: int = 0
     frozen_norm: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch) < 1:
-            raise TrainingError(f"recipe {self.name!r} has {self.steps} steps of {self.batch} samples")
+        if min(self.steps, self.batch) < 1 or min(self.validate_steps, self.kept_gb) < 0:
+            raise TrainingError(
+                f"recipe {self.name!r} has {self.steps} steps of {self.batch} samples, validates every "
+                f"{self.validate_steps} and keeps {self.kept_gb} GB"
+            )
         if self.loss_stride not in (2, 4):
             raise TrainingError(f"loss stride {self.loss_stride} of recipe {self.name!r} is neither 2 nor 4")
         ends = [stage.until for stage in self.stages]
         if ends and (ends != sorted(set(ends)) or ends[-1] != 1.0):
             raise TrainingError(f"stages of recipe {self.name!r} end at {ends}", remedy="Let them rise to 1.0.")
-        largest = self.student.input_size
+        largest = self.start.input_size or self.student.input_size
         if any(stage.size % 32 or not 32 <= stage.size <= largest for stage in self.stages):
             raise TrainingError(f"a stage of recipe {self.name!r} has a size that is no multiple of 32 up to {largest}")
+        if self.distill.teacher:
+            teacher_named(self.distill.teacher)
+        self._check_styles()
+
+    def _check_styles(self) -> None:
+        """Styles exist, and no frame is learnt that is held out."""
+        unknown = sorted((set(self.styles) | set(self.held_out)) - set(STYLES))
+        if unknown:
+            raise TrainingError(
+                f"recipe {self.name!r} names styles that the phantom does not have: {', '.join(unknown)}",
+                remedy=f"Choose from: {', '.join(STYLES)}.",
+            )
+        if not self.styles or min(self.styles.values()) <= 0:
+            raise TrainingError(f"styles of recipe {self.name!r} need weights above 0")
+        learnt = range(self.first_seed, self.first_seed + self.phantom_frames)
+        for style, part in self.held_out.items():
+            last = part.first_seed + part.frames - 1
+            if style in self.styles and last >= learnt.start and part.first_seed < learnt.stop:
+                raise TrainingError(
+                    f"recipe {self.name!r} learns frames of style {style!r} that it also validates on",
+                    remedy="Let first_seed of the held-out frames lie behind the last one that is learnt.",
+                )
 
     def size_at(self, step: int) -> int:
         """Side of the input at a step, px."""
         done = (step + 0.5) / self.steps
-        return next((stage.size for stage in self.stages if done <= stage.until), self.student.input_size)
+        own = self.start.input_size or self.student.input_size
+        return next((stage.size for stage in self.stages if done <= stage.until), own)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML and JSON."""
@@ -111,7 +147,7 @@ QUICK = Recipe(
     name="quick",
     phantom_frames=256,
     first_seed=60_000,
-    validation_frames=0,
+    held_out={},
     steps=240,
     batch=12,
     learning_rate=3e-4,
@@ -140,27 +176,41 @@ def load_recipe(path: str | Path) -> Recipe:
     if not isinstance(data, Mapping):
         raise TrainingError("the recipe is not a mapping", path=path, remedy="See training/recipes/default.yaml.")
     values = dict(data)
-    try:
-        if "student" in values:
-            values["student"] = StudentConfig(**values["student"])
-        if "augmentation" in values:
-            values["augmentation"] = Augmentation(**values["augmentation"])
-        if "stages" in values:
-            values["stages"] = tuple(Stage(float(row["until"]), int(row["size"])) for row in values["stages"])
-    except (TypeError, KeyError, ValueError) as error:
-        raise TrainingError(f"the recipe is malformed ({error})", path=path) from error
-    return Recipe(**_checked(values, path))
+    for name, kind in _PARTS.items():
+        if name in values:
+            values[name] = _built(kind, values[name], path)
+    if isinstance(values.get("stages"), list):
+        values["stages"] = tuple(_built(Stage, row, path) for row in values["stages"])
+    if isinstance(values.get("held_out"), Mapping):
+        values["held_out"] = {str(name): _built(HeldOut, row, path) for name, row in values["held_out"].items()}
+    if isinstance(values.get("styles"), Mapping):
+        values["styles"] = {str(name): _weight(share, path) for name, share in values["styles"].items()}
+    recipe = _built(Recipe, values, path)
+    start = recipe.start
+    if start.student and start.student != "default":
+        start = replace(start, student=str(Path(path).parent / start.student))
+    return replace(recipe, start=start)
 
 
-def _checked(values: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Values that are fields of a recipe, each of the type of its default."""
-    default = Recipe()
-    unknown = sorted(set(values) - {entry.name for entry in fields(Recipe)})
+def _weight(value: object, path: str | Path) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TrainingError(f"a style of the recipe has the weight {value!r}, not a number", path=path)
+    return float(value)
+
+
+def _built(kind: type[_Part], values: object, path: str | Path) -> _Part:
+    """A dataclass of values that are fields of it, each of the type of its default."""
+    if not isinstance(values, Mapping):
+        raise TrainingError(f"the recipe has {values!r} where a {kind.__name__} belongs", path=path)
+    defaults: dict[str, Any] = {}
+    for entry in fields(kind):  # type: ignore[arg-type]  # each of them is a dataclass
+        defaults[entry.name] = entry.default if entry.default_factory is MISSING else entry.default_factory()
+    unknown = sorted(str(name) for name in set(values) - set(defaults))
     if unknown:
         raise TrainingError(f"the recipe has unknown fields: {', '.join(unknown)}", path=path)
     for name, value in values.items():
-        kind = type(getattr(default, name))
-        accepted = (int, float) if kind is float else (kind,)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise TrainingError(f"{name} of the recipe is {value!r}, not {kind.__name__}", path=path)
-    return values
+        expected = type(defaults[name])
+        accepted = (int, float) if expected is float else (expected,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
+            raise TrainingError(f"{name} of the recipe is {value!r}, not {expected.__name__}", path=path)
+    return kind(**{str(name): value for name, value in values.items()})

@@ -6,7 +6,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,15 +22,26 @@ from vfss_training.data import Sample, Samples
 from vfss_training.recipe import Recipe
 
 _COVERED = 255.0
+_MOST_SUMMED = 15  # pixels along a side whose sum still fits a byte
+_DONORS = 32  # frames whose spectra are mixed into others
 
 
 class Draw(NamedTuple):
-    """One place in a batch: sample `item` of source `source` at input size `size`; `number` seeds its augmentation."""
+    """One place in a batch.
+
+    Attributes:
+        source: Number of the source.
+        item: Sample of that source.
+        number: Seed of its augmentation.
+        size: Side of the input, px.
+        in_place: It keeps its place in the picture, as a teacher saw it, and has that teacher's targets.
+    """
 
     source: int
     item: int
     number: int
     size: int
+    in_place: bool = False
 
 
 class Batch(NamedTuple):
@@ -38,7 +49,7 @@ class Batch(NamedTuple):
 
     Attributes:
         frames: float32 (N, 1, size, size), network input.
-        target: float32 (N, S, size/stride, size/stride), covered share of each pixel, 0..1.
+        target: uint8 (N, S, size/stride, size/stride), covered share of each pixel, 0..255.
         known: float32 (N, S), weight of each plane.
     """
 
@@ -54,10 +65,12 @@ class Order:
     Attributes:
         recipe: Steps, batch, share of replay and seed.
         lengths: Samples in each source: the first is what is learnt, a second is replayed.
+        taught: How many first samples of each source have a teacher's targets; empty: none.
     """
 
     recipe: Recipe
     lengths: tuple[int, ...]
+    taught: tuple[int, ...] = ()
 
     def step(self, step: int) -> list[Draw]:
         """Draws of one step."""
@@ -68,8 +81,14 @@ class Order:
         for source, (count, length) in enumerate(zip(counts, self.lengths, strict=False)):
             for place in range(step * count, (step + 1) * count):
                 index = int(_shuffled(self.recipe.seed, source, place // length, length)[place % length])
-                draws.append(Draw(source, index, step * batch + len(draws), size))
+                number = step * batch + len(draws)
+                draws.append(Draw(source, index, number, size, self._in_place(source, index, number)))
         return draws
+
+    def _in_place(self, source: int, item: int, number: int) -> bool:
+        if not self.taught or item >= self.taught[source]:
+            return False
+        return bool(np.random.default_rng((self.recipe.seed, 2, number)).random() < self.recipe.distill.share)
 
     def steps(self, first: int) -> Iterator[list[Draw]]:
         """Draws of every step from `first` on."""
@@ -89,12 +108,25 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._sources = sources
         self._recipe = recipe
         self._config = config
+        self._donors: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Input, target and known planes of one draw."""
         sample = self._sources[draw.source][draw.item]
-        sample = self._recipe.augmentation(sample, np.random.default_rng((self._recipe.seed, 1, draw.number)))
+        random = np.random.default_rng((self._recipe.seed, 1, draw.number))
+        augmentation = self._recipe.augmentation
+        sample = (augmentation.in_place() if draw.in_place else augmentation)(sample, random)
+        donor = partial(self._donor, draw.source, int(random.integers(_DONORS)))
+        sample = replace(sample, frame=self._recipe.appearance(sample.frame, random, donor))
         return view(sample, self._config, draw.size, self._recipe.loss_stride)
+
+    def _donor(self, source: int, number: int) -> npt.NDArray[np.uint8]:
+        """One of the first few frames, which a worker keeps."""
+        samples = self._sources[source]
+        place = (source, number % len(samples))
+        if place not in self._donors:
+            self._donors[place] = samples[place[1]].frame
+        return self._donors[place]
 
     def loader(self, order: Order, first: int, workers: int) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
         """Batches of every step from `first` on, made by worker processes."""
@@ -128,18 +160,39 @@ def _quiet(worker: int) -> None:
 
 
 def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Input float32 (1, size, size), target float32 (S, size/stride, size/stride), known float32 (S,) of a sample."""
+    """Input float32 (1, size, size), target uint8 (S, size/stride, size/stride), known float32 (S,) of a sample."""
     sample = _scaled(sample, size)
     top, left, rows, columns = sample.window
     window = (slice(top, top + rows), slice(left, left + columns))
     planes = np.unpackbits(sample.bits, axis=0, count=len(sample.known))
-    side = size // stride
-    covered = [
-        np.asarray(Image.fromarray(plane * np.uint8(_COVERED)).resize((side, side), Image.Resampling.BOX))
-        for plane in planes
-    ]
-    target = torch.from_numpy(np.stack(covered)).float() / _COVERED
+    target = torch.from_numpy(_covered(planes, size // stride))
     return torch.from_numpy(normalise(sample.frame, window, config)), target, torch.from_numpy(sample.known)
+
+
+def share(target: Tensor) -> Tensor:
+    """Covered share of each pixel, float32 0..1, of a target as it comes from a worker."""
+    return target.float().div_(_COVERED)
+
+
+def _covered(planes: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
+    """How much of each larger pixel is covered, uint8 (S, side, side) 0..255, of planes uint8 (S, H, W) of 0 and 1."""
+    times, rest = divmod(planes.shape[1], side)
+    if rest or times > _MOST_SUMMED:
+        return np.stack(
+            [
+                np.asarray(Image.fromarray(plane * np.uint8(_COVERED)).resize((side, side), Image.Resampling.BOX))
+                for plane in planes
+            ]
+        )
+    rows = planes[:, ::times].copy()
+    for i in range(1, times):
+        rows += planes[:, i::times]
+    covered = rows[:, :, ::times].copy()
+    for i in range(1, times):
+        covered += rows[:, :, i::times]
+    table = np.rint(np.arange(times**2 + 1) * (_COVERED / times**2)).astype(np.uint8)
+    found: npt.NDArray[np.uint8] = table[covered]
+    return found
 
 
 def _scaled(sample: Sample, size: int) -> Sample:

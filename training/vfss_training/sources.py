@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sources: where the samples of a training come from, and what they take up on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from vfss.errors import TrainingError
+from vfss.project import Project, Split
+from vfss.schema import Schema
+from vfss.student.config import StudentConfig
+from vfss_training.data import ListedSamples, Samples, project_samples
+from vfss_training.distill import Lesson
+from vfss_training.events import Cancel, Events
+from vfss_training.phantoms import GIGABYTE, PhantomSamples
+from vfss_training.recipe import Recipe
+from vfss_training.teachers.prompted import PromptedTeacher, load_teacher
+from vfss_training.teachers.table import teacher_named
+from vfss_training.teachers.targets import CachedTargets
+from vfss_training.validation import HeldOutSamples
+from vfss_training.views import view
+
+HELD_OUT: tuple[Split, ...] = ("validation", "test")
+_TRAINED: tuple[Split, ...] = ("train",)
+_COMPARED_FRAMES = 24
+_VALIDATED_FRAMES = 48
+
+
+def phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path, events: Events) -> PhantomSamples:
+    """The stream of phantom frames to learn from; tells what it may take up on disk before it does."""
+    samples = PhantomSamples(
+        cache,
+        schema,
+        styles=recipe.styles,
+        first_seed=recipe.first_seed,
+        n=recipe.phantom_frames,
+        size=config.input_size,
+        kept_bytes=round(recipe.kept_gb * GIGABYTE),
+    )
+    events.tell("disk", of="phantom frames", **samples.disk.to_dict())
+    return samples
+
+
+def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> dict[str, HeldOutSamples]:
+    """Phantom frames to validate on, by style; all are kept, as they are few and met often."""
+    return {
+        style: HeldOutSamples(
+            PhantomSamples(
+                cache,
+                schema,
+                styles={style: 1.0},
+                first_seed=part.first_seed,
+                n=part.frames,
+                size=config.input_size,
+            ),
+            part.weight,
+        )
+        for style, part in recipe.held_out.items()
+    }
+
+
+def lesson(
+    recipe: Recipe,
+    samples: PhantomSamples,
+    source: int,
+    *,
+    cache: Path,
+    weights: Path | None,
+    events: Events,
+    cancel: Cancel,
+) -> Lesson | None:
+    """The teacher's targets of a stream of phantoms, computed where they are missing; None without a teacher.
+
+    Args:
+        recipe: Which teacher, for how many frames.
+        samples: The stream.
+        source: Its number among the sources.
+        cache: Folder for targets.
+        weights: File or folder of the teacher's weights; None: the user's cache folder.
+        events: Where to tell.
+        cancel: How it is stopped.
+    """
+    wanted = recipe.distill
+    if not wanted.teacher:
+        return None
+    entry = teacher_named(wanted.teacher)
+    targets = CachedTargets(cache, entry, samples, frames=wanted.frames, pool=wanted.pool)
+    missing = len(targets.missing())
+    events.tell(
+        "disk",
+        of=f"targets of {entry.name}",
+        folder=str(targets.folder),
+        frames=targets.frames,
+        bytes=targets.bytes,
+        missing=missing,
+    )
+
+    def tick(done: int, total: int) -> None:
+        cancel.check()
+        events.tell("prepare", done=done, total=total)
+
+    targets.prepare(_loading(entry.name, weights), tick)
+    return Lesson(entry.name, targets, source)
+
+
+def _loading(name: str, weights: Path | None) -> Callable[[], PromptedTeacher]:
+    """A way to get the teacher, on a GPU where there is one."""
+
+    def load() -> PromptedTeacher:
+        teacher = load_teacher(name, weights)
+        return teacher.cuda() if torch.cuda.is_available() else teacher
+
+    return load
+
+
+def project_sources(
+    project: Project, config: StudentConfig, events: Events, cancel: Cancel
+) -> tuple[ListedSamples, ListedSamples]:
+    """Samples to learn from, and of the held-out patients.
+
+    Raises:
+        TrainingError: There is nothing to learn from.
+    """
+
+    def tick(done: int, total: int) -> None:
+        cancel.check()
+        events.tell("prepare", done=done, total=total)
+
+    learnt = project_samples(project, _TRAINED, config.input_size, tick=tick)
+    if len(learnt) == 0:
+        raise TrainingError(
+            "no accepted annotation of a training patient",
+            path=project.folder,
+            remedy="Accept some frames of a clip whose patient is in the split 'train'.",
+        )
+    return learnt, project_samples(project, HELD_OUT, config.input_size, tick=tick)
+
+
+def some(samples: ListedSamples) -> dict[str, HeldOutSamples]:
+    """A few samples of the held-out patients, evenly over all: enough for a curve; the scores at the end take all.
+
+    They choose nothing, as the new student is compared with the old one on the same patients.
+    """
+    if len(samples) == 0:
+        return {}
+    every = -(-len(samples) // _VALIDATED_FRAMES)
+    return {"project": HeldOutSamples(ListedSamples([samples[i] for i in range(0, len(samples), every)]))}
+
+
+def inputs(samples: Samples, config: StudentConfig) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """Prepared frames to compare precisions on, float32 (N, 1, size, size); None without any."""
+    n = min(len(samples), _COMPARED_FRAMES)
+    if n == 0:
+        return None
+    return np.stack([view(samples[i], config, config.input_size, 4)[0].numpy() for i in range(n)])

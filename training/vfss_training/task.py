@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task: what a loop is given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from vfss.schema import Schema
+from vfss.student.config import StudentConfig
+from vfss.student.network import StudentNetwork
+from vfss_training.data import Samples
+from vfss_training.distill import Lesson
+from vfss_training.recipe import Recipe
+from vfss_training.validation import HeldOutSamples
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learnt, and where the run lives.
+
+    Attributes:
+        network: Starting weights; trained in place.
+        config: Its config.
+        schema: Its schema.
+        recipe: How.
+        sources: What is learnt, and optionally what is replayed.
+        held_out: What to validate on, by name; may be empty.
+        lesson: What a teacher has to say; None: nothing.
+        source: Where the samples come from, for the run's history.
+        run: Folder for the state of the run; None: it cannot be taken up again.
+        change: A run in that folder may go on under another recipe, which its history then says.
+        minutes: Time after which the schedule ends early; None: all steps are done.
+        workers: Processes that make batches.
+        validate_s: Seconds between saved states, and between validations where the recipe does not say steps.
+    """
+
+    network: StudentNetwork
+    config: StudentConfig
+    schema: Schema
+    recipe: Recipe
+    sources: tuple[Samples, ...]
+    held_out: Mapping[str, HeldOutSamples] = field(default_factory=dict)
+    lesson: Lesson | None = None
+    source: Mapping[str, object] = field(default_factory=dict)
+    run: Path | None = None
+    change: bool = False
+    minutes: float | None = None
+    workers: int = 1
+    validate_s: float = 240.0
+
+    @property
+    def taught_frames(self) -> tuple[int, ...]:
+        """How many first samples of each source have a teacher's targets; empty without a teacher."""
+        lesson = self.lesson
+        if lesson is None:
+            return ()
+        return tuple(lesson.targets.frames if i == lesson.source else 0 for i in range(len(self.sources)))
