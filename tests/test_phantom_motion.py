@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from vfss.phantom.course import VARIANTS, Course, Variant, sample_course
-from vfss.phantom.motion import EventName, events, moment
+from vfss.phantom.events import EventName, events
+from vfss.phantom.motion import moment
 
 SEEDS = range(15)
 

@@ -10,13 +10,14 @@ import numpy as np
 
 from vfss.phantom.coating import bubbles, coating
 from vfss.phantom.course import Course
+from vfss.phantom.events import Event, events
 from vfss.phantom.face import face
 from vfss.phantom.geometry import Points, smooth
 from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place
 from vfss.phantom.headgear import NOSE_TO_PHARYNX, feeding_tube, hair
 from vfss.phantom.mandible import jaw_place, mandible
 from vfss.phantom.matter import Matter, Scene
-from vfss.phantom.motion import Event, Moment, events, moment
+from vfss.phantom.motion import Moment, moment
 from vfss.phantom.pillars import pillars
 from vfss.phantom.plate import Cells, Plate, plate
 from vfss.phantom.population import Person

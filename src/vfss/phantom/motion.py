@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The time axis: where everything is at one time, and the events of a swallow as data."""
+"""The time axis: where everything is at one time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal
 
 import numpy as np
 
@@ -16,18 +14,14 @@ __all__ = [
     "SWALLOW_S",
     "VARIANTS",
     "Course",
-    "Event",
     "Moment",
     "Portion",
     "Variant",
     "bump",
-    "events",
     "moment",
     "ramp",
     "sample_course",
 ]
-
-EventName = Literal["fed", "bpm", "hyb", "lvc", "ueso", "peak", "uesc", "lvo", "rest", "airway"]
 
 
 def ramp(t: float, start: float, end: float) -> float:
@@ -95,27 +89,6 @@ class Moment:
     breath: float
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happens at a time.
-
-    Attributes:
-        name: fed: contrast comes into the mouth; bpm: the bolus passes the ramus of the mandible; hyb: burst of the
-            hyoid; lvc, lvo: the vestibule of the larynx closes, opens; ueso, uesc: the upper sphincter opens, closes
-            behind the tail; peak: the hyoid is farthest; rest: it is back; airway: contrast enters the larynx.
-        swallow: Index of the swallow.
-        seconds: Into the clip; may lie before or after it.
-    """
-
-    name: EventName
-    swallow: int
-    seconds: float
-
-    def frame(self, fps: float) -> int:
-        """First frame on which it has happened; may lie outside the clip."""
-        return int(np.ceil(self.seconds * fps - 1e-6))
-
-
 # Seconds after the burst, and where head and tail of the bolus are then.
 _HEAD = (
     (-0.75, 0.62),
@@ -128,14 +101,14 @@ _HEAD = (
     (0.95, 3.4),
 )
 _TAIL = ((-0.75, 0.18), (-0.30, 0.22), (0.05, 0.55), (0.22, 1.0), (0.45, 1.45), (0.65, 1.95), (0.90, 2.6), (1.20, 3.4))
-_RAMUS, _SPHINCTER, _GONE = 0.95, 2.0, 1.15
+_GONE = 1.15  # seconds after which nothing of it is left above the chest
 
 
 def _along(track: tuple[tuple[float, float], ...], u: float) -> float:
     return float(np.interp(u, [p[0] for p in track], [p[1] for p in track]))
 
 
-def _head(swallow: Swallow, u: float) -> float:
+def head_at(swallow: Swallow, u: float) -> float:
     """A late trigger: the bolus runs ahead, waits in a recess, and goes on when the hyoid comes."""
     if swallow.clearing:
         return max(_along(_HEAD, u), 1.5)
@@ -143,7 +116,8 @@ def _head(swallow: Swallow, u: float) -> float:
     return max(_along(_HEAD, own), min(_along(_HEAD, own + swallow.early), swallow.pool))
 
 
-def _tail(swallow: Swallow, u: float) -> float:
+def tail_at(swallow: Swallow, u: float) -> float:
+    """Place of the tail, u seconds after the burst at pace 1."""
     tail = _along(_TAIL, u - swallow.flow[1] * ramp(u, -0.3, 0.3))
     return max(tail, 1.2) if swallow.clearing else tail
 
@@ -171,7 +145,7 @@ def moment(course: Course, seconds: float) -> Moment:
         closure=max(most(lambda s: s.timing.closure, lambda s: s.closure), 0.05 * abs(talk)),
         velum=max(most(lambda s: s.timing.velum, lambda s: 1.0), min(0.25 * abs(talk), 0.9)),
         squeeze=most(lambda s: s.timing.squeeze, lambda s: s.squeeze),
-        tail=max((_tail(s, u) for s, u in zip(course.swallows, times, strict=True) if -0.3 < u < 1.3), default=0.2),
+        tail=max((tail_at(s, u) for s, u in zip(course.swallows, times, strict=True) if -0.3 < u < 1.3), default=0.2),
         portions=_portions(course, times, seconds),
         vallecula=vallecula,
         piriform=piriform,
@@ -192,11 +166,11 @@ def _portions(course: Course, times: list[float], seconds: float) -> tuple[Porti
             continue
         if swallow.clearing:
             if u > 0.12:
-                out.append(Portion(_tail(swallow, u), _head(swallow, u), swallow.area))
+                out.append(Portion(tail_at(swallow, u), head_at(swallow, u), swallow.area))
         elif u > -0.75 or not out:
             present = _present(course, seconds)
             if present > 0:
-                out.append(Portion(_tail(swallow, u), _head(swallow, u), swallow.area * present))
+                out.append(Portion(tail_at(swallow, u), head_at(swallow, u), swallow.area * present))
         else:
             waiting += swallow.area
     if waiting and out:
@@ -274,37 +248,3 @@ def _breath(course: Course, times: list[float], seconds: float) -> float:
     """Breathing pauses for a swallow."""
     wave = np.sin(2 * np.pi * course.habits.breath * seconds + course.habits.phases[2])
     return float(course.habits.deep * wave * _quiet(times, 0.1, 0.9))
-
-
-def events(course: Course) -> tuple[Event, ...]:
-    """Everything that happens in a course, by time."""
-    out = []
-    for i, swallow in enumerate(course.swallows):
-        timing = swallow.timing
-        marks: dict[EventName, float | None] = {
-            "bpm": None if swallow.clearing else _crossing(partial(_head, swallow), _RAMUS),
-            "hyb": timing.hyoid[0],
-            "lvc": timing.closure[1] if swallow.closure > 0.85 else None,
-            "lvo": timing.closure[2] if swallow.closure > 0.85 else None,
-            "ueso": _crossing(partial(_head, swallow), _SPHINCTER),
-            "uesc": _crossing(partial(_tail, swallow), _SPHINCTER),
-            "peak": timing.hyoid[1],
-            "rest": timing.hyoid[3],
-            "airway": swallow.enters[0] if swallow.depth > 0 else None,
-            "fed": -course.fed if i == 0 and not course.hold else None,
-        }
-        out += [Event(name, i, swallow.onset + u * swallow.pace) for name, u in marks.items() if u is not None]
-    return tuple(sorted(out, key=lambda event: event.seconds))
-
-
-def _crossing(track: Callable[[float], float], level: float) -> float | None:
-    """The first time, in seconds after the burst, at which a track reaches a level; None where it never does."""
-    coarse = np.arange(-2.5, 1.5, 0.05)
-    after = next((float(u) for u in coarse if track(float(u)) >= level), None)
-    if after is None:
-        return None
-    before = after - 0.05
-    for _ in range(8):
-        middle = 0.5 * (before + after)
-        before, after = (before, middle) if track(middle) >= level else (middle, after)
-    return after

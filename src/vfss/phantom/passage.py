@@ -164,7 +164,7 @@ def _bolus_thickness(site: Site, course: Course, portion: Portion, *, way: Doubl
 def _lumps(course: Course, way: Doubles, along: Doubles) -> Doubles:
     """No bolus is a smooth sausage: a factor around 1 along it; liquids run ahead thinly, solids are lumpy."""
     rng = np.random.default_rng((course.seed, 420))
-    height, fine = {"thin": (0.22, 0.1), "thick": (0.18, 0.05), "pudding": (0.2, 0.08), "solid": (0.3, 0.3)}[
+    height, fine = {"thin": (0.22, 0.1), "thick": (0.18, 0.05), "pudding": (0.2, 0.08), "solid": (0.3, 0.16)}[
         course.consistency
     ]
     turns, phases = rng.uniform(4, 9, 2), rng.uniform(0, 2 * np.pi, 4)

@@ -92,6 +92,15 @@ def _tooth(
         Matter(enamel, 0.14 * b),
         Matter(pulp, -0.08 * b, blur=1),
     ]
+    return out + _repair(around, shape, enamel, pulp, kind=kind, rng=rng)
+
+
+def _repair(
+    around: Surroundings, shape: _Shape, enamel: Points, pulp: Points, *, kind: Arch, rng: np.random.Generator
+) -> list[Matter]:
+    """A crown, with or without a filled root, or a filling."""
+    w, crown = shape.half, shape.crown * around.crown
+    out: list[Matter] = []
     if kind == "crowned" and rng.random() < 0.55:
         out.append(Matter(enamel, around.metal))
         if rng.random() < 0.5:
