@@ -145,7 +145,8 @@ class Lens:
 
     def frame(self, points: Points) -> Points:
         """Millimetres to pixels of the frame, float64 (N, 2)."""
-        return self.picture(points) + np.array(self.box[:2])
+        moved: Points = self.picture(points) + np.array(self.box[:2], np.float64)
+        return moved
 
 
 def beam_light(view: View, framing: Framing) -> Floats:
