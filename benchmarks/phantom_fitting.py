@@ -25,7 +25,7 @@ Doubles = npt.NDArray[np.float64]
 SPINE = tuple(f"c{i}" for i in range(1, 8))
 KEYS = ("epiglottis", "mandible", *SPINE, "airway")
 _SIZE = 256  # pixels to which 512 of the masks are brought while fitting
-_MARGIN = 12
+_MARGIN = 9
 _WEIGHT = 0.03  # pull of the population on each parameter, for what the masks do not show
 _STEP = 0.12  # of finite differences, in spreads
 
@@ -144,7 +144,7 @@ def target(mask: npt.NDArray[np.bool_], blur: float) -> Target | None:
     rows, columns = np.flatnonzero(small.any(1)), np.flatnonzero(small.any(0))
     y0, x0 = max(0, rows[0] - _MARGIN), max(0, columns[0] - _MARGIN)
     cut = small[y0 : rows[-1] + _MARGIN, x0 : columns[-1] + _MARGIN]
-    return Target((int(y0), int(x0)), ndimage.gaussian_filter(cut, blur), float(cut.sum()))
+    return Target((int(y0), int(x0)), ndimage.gaussian_filter(cut, blur, truncate=2.5), float(cut.sum()))
 
 
 def difference(found: Sequence[Doubles], goal: Target, window: View, blur: float) -> Doubles:
@@ -152,10 +152,10 @@ def difference(found: Sequence[Doubles], goal: Target, window: View, blur: float
     height, width = goal.blurred.shape
     image = np.zeros((height, width), np.float32)
     for outline in found:
-        part = coverage(window.pixels(outline) - np.array(goal.corner[::-1]), height, width, fine=3, margin=0)
+        part = coverage(window.pixels(outline) - np.array(goal.corner[::-1]), height, width, fine=2, margin=0)
         if part is not None:
             image[part[0]] = np.maximum(image[part[0]], part[1] * np.float32(1 / 255))
-    gap = ndimage.gaussian_filter(image, blur) - goal.blurred
+    gap = ndimage.gaussian_filter(image, blur, truncate=2.5) - goal.blurred
     return np.asarray(gap.ravel() / np.sqrt(goal.area), np.float64)
 
 

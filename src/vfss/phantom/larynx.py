@@ -100,7 +100,8 @@ def epiglottis_outline(site: Site) -> Points:
     joints = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
     joints[2:4, 0] -= voice.omega * (1 - over)
     tilt = float(np.interp(voice.root_level, np.arange(1, len(site.spine.tilts) + 1), site.spine.tilts))
-    line = smooth_open(turn(joints * site.person.neck, tilt) + site.larynx(voice.root_level, voice.root_depth), 6)
+    root = float(_walls(site, np.array([voice.root_level]))[1][0]) + voice.root_ahead
+    line = smooth_open(turn(joints * site.person.neck, tilt) + site.larynx(voice.root_level, root), 6)
     base, blade, edge = voice.base, voice.blade, voice.edge
     thick = (0.35 * base, 0.8 * base, base, 0.75 * base + 0.25 * blade, blade, edge, 0.4 * edge)
     half = 0.5 * np.interp(np.linspace(0, 1, len(line)), (0, 0.05, 0.15, 0.35, 0.6, 0.9, 1), thick)

@@ -31,8 +31,8 @@ def jaw_place(person: Person, now: Moment, head: Place) -> Place:
     return place
 
 
-def jaw_outline(shape: Jaw) -> Points:
-    """The painted half of a jaw, closed curve around the ear canal, float64 (N, 2)."""
+def jaw_points(shape: Jaw) -> Points:
+    """Control points of the painted half of a jaw, millimetres around the ear canal, float64 (17, 2)."""
     angle, chin, incisor = _marks(shape)
     along = (chin - angle) / np.hypot(*(chin - angle))
     down = np.array((along[1], -along[0]))
@@ -61,14 +61,14 @@ def jaw_outline(shape: Jaw) -> Points:
         inner,
         0.35 * inner + 0.65 * incisor + (0.5 * shape.spur) * down,
     )
-    return smooth(np.array(points))
+    return np.array(points)
 
 
 def jaw_outlines(person: Person, jaw: Place) -> list[Points]:
     """What is painted: body and lower ramus of the near and of the far half, in the patient."""
     rng = np.random.default_rng((person.seed, 200))
-    shape = jaw_outline(person.jaw)
-    shape = shape + person.rough * np.repeat(rng.normal(0, 0.5, (len(shape) // 5, 2)), 5, axis=0)
+    points = jaw_points(person.jaw)
+    shape = smooth(points + person.rough * rng.normal(0, 0.6, points.shape))
     put = _own(person.jaw, jaw)
     return [put(shape + np.array(person.double) * side) for side in (0.0, 1.0)]
 
@@ -78,7 +78,7 @@ def mandible(person: Person, jaw: Place) -> tuple[list[Points], list[Matter]]:
     put = _own(person.jaw, jaw)
     outlines = jaw_outlines(person, jaw)
     rng = np.random.default_rng((person.seed, 201))
-    border = jaw_outline(person.jaw)[10:41:5] + np.array((0.0, -1.2))
+    border = jaw_points(person.jaw)[2:9] + np.array((0.0, -1.2))
     angle, chin, incisor = _marks(person.jaw)
     nerve = np.array((0.75 * angle + 0.25 * chin, 0.5 * (angle + chin), chin)) - np.array(((0, 22), (0, 16), (0, 14)))
     matter = []

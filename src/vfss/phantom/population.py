@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,9 @@ USUAL_SPACING = (1.26, 1.08, *(1.0,) * (LEVELS - 3))
 USUAL_TILTS = tuple(20.0 + 2.2 * (min(i, 8) - 3.5) for i in range(LEVELS))
 USUAL_VERTEBRAE = tuple(usual(level) for level in range(2, LEVELS + 1))
 USUAL_JAW, USUAL_VOICE = Jaw(), Voice()
+_GAPS = ("gap_top", "gap_glottis", "gap_trachea", "gap_chest")
+_WIDTHS = ("vestibule", "glottis", "trachea")
+_HEIGHTS = ("top", "root_level")
 _KINSHIP = 0.75  # share of a deviation that all vertebrae of one person have in common
 
 
@@ -110,7 +113,7 @@ class Population:
         soft: Lowest and highest attenuation of soft tissue.
     """
 
-    age: tuple[float, float] = (18.0, 88.0)
+    age: tuple[float, float] = (18.0, 82.0)
     flexion: tuple[float, float] = (20.0, 9.0)
     lordosis: tuple[float, float] = (2.0, 2.3)
     wave: float = 1.6
@@ -156,7 +159,7 @@ def _with_posture(rng: np.random.Generator, population: Population, person: Pers
     wave, phase = float(rng.normal(0, population.wave)), float(rng.uniform(0, 2 * np.pi))
     steps = np.minimum(np.arange(LEVELS), 8)
     tilts = flexion + lordosis * (steps - 3.5) + wave * np.sin(steps + phase) + rng.normal(0, 1.2, LEVELS)
-    head = 0.4 * flexion + float(rng.normal(*population.head_pitch))
+    head = 0.4 * flexion + float(np.clip(rng.normal(*population.head_pitch), -22, 16))
     atlas = 0.6 * head + 0.3 * float(tilts[0]) + float(rng.normal(2, 3.5))
     return replace(person, tilts=tuple(tilts.tolist()), head_pitch=head, atlas_pitch=atlas)
 
@@ -170,7 +173,7 @@ def _with_flesh(rng: np.random.Generator, population: Population, person: Person
         prevertebral=between(0.7, 1.45),
         lumen=between(0.7, 1.5),
         descent=float(np.clip(descent, -0.8, 1.2)),
-        voice=draw(USUAL_VOICE, _deviations(rng, USUAL_VOICE, population)),
+        voice=_voice(rng, population),
         teeth=(between(0.0, 0.4) if rng.random() < 0.1 + 0.3 * worn else between(0.7, 1.0), float(rng.beta(1, 2))),
         mouth_gap=between(0.3, 5.0),
         cheek=between(0.1, 0.6),
@@ -194,6 +197,15 @@ def _between(rng: np.random.Generator, low: float, high: float) -> float:
 
 def _deviations(rng: np.random.Generator, usual_shape: Atlas | Jaw | Voice, population: Population) -> Doubles:
     return np.asarray(rng.normal(0, population.vary, len(values(usual_shape))))
+
+
+def _voice(rng: np.random.Generator, population: Population) -> Voice:
+    """Airway and epiglottis: walls do not wander to and fro, and what stands higher does so together."""
+    free = dict(zip((f.name for f in fields(Voice)), _deviations(rng, USUAL_VOICE, population), strict=True))
+    for group in (_GAPS, _WIDTHS, _HEIGHTS):
+        common = float(rng.normal(0, population.vary))
+        free |= {name: 0.8 * common + 0.6 * free[name] for name in group}
+    return draw(USUAL_VOICE, np.array(list(free.values())))
 
 
 def _spacing(rng: np.random.Generator, worn: float) -> tuple[float, ...]:

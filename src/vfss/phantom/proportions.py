@@ -126,15 +126,15 @@ class Jaw:
     length: float = part(72.0, 5.0)
     slope: float = part(25.0, 6.0)
     curve: float = part(4.0, 3.0)
-    chin: float = part(38.0, 4.5)
+    chin: float = part(38.5, 3.5)
     prominence: float = part(2.0, 4.0)
     spur: float = part(3.0, 2.5)
-    molar: float = part(33.0, 4.5)
-    ramus: float = part(21.0, 6.0)
+    molar: float = part(33.0, 3.0)
+    ramus: float = part(21.0, 4.5)
     ramus_width: float = part(22.0, 3.5)
     ramus_turn: float = part(3.0, 7.0)
     corner: float = part(4.0, 2.0)
-    stub: float = part(6.0, 5.0)
+    stub: float = part(6.5, 4.0)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class Voice:
         glottis: Width two levels below the top.
         trachea: Width at C7 and below.
         root_level: Level of the root of the epiglottis.
-        root_depth: Its depth.
+        root_ahead: How far it lies before the front wall of the airway, millimetres.
         length: Length of the epiglottis.
         base: Its thickness at the root, with the fat before it.
         blade: Its thickness half-way.
@@ -174,7 +174,7 @@ class Voice:
     glottis: float = part(16.3, 2.2)
     trachea: float = part(16.5, 2.4)
     root_level: float = part(4.55, 0.2)
-    root_depth: float = part(31.0, 3.0)
+    root_ahead: float = part(10.0, 1.8)
     length: float = part(29.0, 4.5)
     base: float = part(9.5, 1.8)
     blade: float = part(4.5, 1.2)

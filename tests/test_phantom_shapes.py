@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from vfss.phantom.geometry import View, plane
+from vfss.phantom.head import head_place
+from vfss.phantom.mandible import jaw_outlines, jaw_place, jaw_points
+from vfss.phantom.motion import moment, sample_course
+from vfss.phantom.population import Person, Population, sample_person
+from vfss.phantom.proportions import REACH, Jaw, Vertebra, draw, limits, spreads, values, with_values
+from vfss.phantom.spine import bones, stand
+from vfss.phantom.vertebrae import arch, body, usual
+
+VIEW = View(160, 160, 0.9, 0.0, (0.0, 0.0), (70.0, 25.0), False)
+
+
+def person(seed: int, population: Population | None = None) -> Person:
+    return sample_person(np.random.default_rng((seed, 3)), population or Population())
+
+
+def spine_planes(someone: Person) -> list[np.ndarray]:
+    spine = stand(someone)
+    return [plane([VIEW.pixels(o) for o in bones(someone, spine, level)], 160, 160) for level in range(1, 8)]
+
+
+def test_numbers_come_back_in_order() -> None:
+    shape = Jaw(length=80.0)
+    assert with_values(Jaw(), values(shape)) == shape
+    assert len(spreads(shape)) == len(values(shape))
+    assert (spreads(shape) > 0).all()
+
+
+def test_a_draw_stays_within_the_population() -> None:
+    low, high = limits(Vertebra())
+    far = values(draw(Vertebra(), np.full(len(low), 9.0)))
+    assert np.allclose(far, high)
+    assert np.allclose(values(draw(Vertebra(), np.zeros(len(low)))), values(Vertebra()))
+    assert REACH >= 2.5
+
+
+def test_persons_differ_and_come_again() -> None:
+    assert person(1) == person(1)
+    people = [person(s) for s in range(40)]
+    assert np.std([p.vertebrae[2].length for p in people]) > 2.0
+    assert np.std([p.jaw.slope for p in people]) > 3.0
+    assert np.std([p.tilts[0] - p.tilts[6] for p in people]) > 6.0
+    assert np.ptp([p.descent for p in people]) > 0.5
+
+
+def test_age_wears_the_spine() -> None:
+    young = [person(s, Population(age=(20, 30))) for s in range(30)]
+    old = [person(s, Population(age=(85, 95))) for s in range(30)]
+    assert np.mean([p.spurs for p in young]) < 0.2 < np.mean([p.spurs for p in old])
+    assert np.mean([p.spacing[4] for p in old]) < np.mean([p.spacing[4] for p in young])
+    assert np.mean([p.calcified for p in old]) > np.mean([p.calcified for p in young])
+
+
+def test_neighbours_hardly_overlap_and_every_vertebra_is_one_piece() -> None:
+    shares = []
+    for seed in range(12):
+        planes = spine_planes(person(seed))
+        for upper, lower in pairwise(planes):
+            shares.append((upper & lower).sum() / max(1, min(upper.sum(), lower.sum())))
+        assert all(ndimage.label(p)[1] <= 1 for p in planes)
+    assert np.mean(shares) < 0.02
+    assert max(shares) < 0.25
+
+
+@pytest.mark.parametrize("level", range(2, 9))
+def test_usual_vertebrae_have_a_process_behind_the_body(level: int) -> None:
+    shape = usual(level)
+    assert body(shape)[:, 0].max() < 0.6 * arch(shape)[:, 0].max()
+    longer = replace(shape, length=shape.length + 6)
+    assert arch(longer)[:, 0].max() > arch(shape)[:, 0].max() + 3
+
+
+def test_only_the_painted_part_of_the_last_process_shrinks() -> None:
+    whole, part = Person(), Person(shown=0.6)
+    areas = [[p.sum() for p in spine_planes(someone)] for someone in (whole, part)]
+    assert areas[0][:6] == areas[1][:6]
+    assert areas[1][6] < 0.92 * areas[0][6]
+
+
+def test_teeth_and_skin_follow_the_jaw() -> None:
+    now = replace(moment(sample_course(np.random.default_rng(0), 2.0, "normal"), 0.0), jaw=0.0, tilt=0.0)
+    usual_jaw = jaw_place(Person(), now, head_place(Person(), now))
+    long_chin = Person(jaw=Jaw(length=84.0))
+    moved = jaw_place(long_chin, now, head_place(long_chin, now))
+    chin = ((-77.0, 104.0),)
+    assert moved(chin)[0, 0] < usual_jaw(chin)[0, 0] - 6
+    painted = jaw_outlines(long_chin, moved)[0]
+    assert np.abs(painted - moved(chin)).sum(1).min() < 6
+    assert len(jaw_points(Jaw())) == 17
