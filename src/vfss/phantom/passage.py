@@ -70,7 +70,7 @@ class Site:
         depth = (
             gap + self.wall(own + self.person.descent) * (1 - 1 / self.person.prevertebral)
         ) * self.person.neck + 0.45 * self.now.hyoid[0]
-        return np.asarray(np.where(own > voice.top, depth, 99.0))
+        return np.asarray(np.where(own > voice.top + 0.95 * self.now.closure - 0.1, depth, 99.0))
 
     @property
     def sphincter(self) -> float:
@@ -158,7 +158,15 @@ def _bolus_thickness(site: Site, course: Course, portion: Portion, *, way: Doubl
     area = portion.area * min(1.0, (head - tail) / max(portion.head - tail, 0.05))
     thick = shape * (area / max(float((shape * steps).sum()), 1e-6))
     thick = room * (1 - np.exp(-thick / room)) * 1.2 * site.person.neck
-    return np.asarray(np.where(thick > 0.7, thick, 0.0))
+    return np.asarray(np.where(thick > 0.7, np.minimum(thick, _before_airway(site, way)), 0.0))
+
+
+def _before_airway(site: Site, way: Doubles) -> Doubles:
+    """Room between the posterior wall and the airway along the way, millimetres: no more is swallowed past it."""
+    levels = np.interp(way, (1.15, 2.0, _WAY_END), (2.55, site.sphincter, 9.0))
+    back = site.airway_back(levels)
+    wall = np.where(way > 2.0, np.minimum(site.wall(levels), np.clip(back - 8.5, 1.0, None)), site.wall(levels))
+    return np.asarray(np.where(way > 1.15, np.maximum(back - wall - 1.5, 2.0), 99.0))
 
 
 def _lumps(course: Course, way: Doubles, along: Doubles) -> Doubles:
