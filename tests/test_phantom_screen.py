@@ -79,9 +79,9 @@ def test_scatter_lowers_contrast() -> None:
 
 def test_lag_leaves_the_frame_before() -> None:
     detector = Detector(Lens(VIEW, Framing()), replace(QUIET, lag=0.3), np.random.default_rng(0))
-    assert detector.memory == 2
+    assert detector.memory == 1
     bright, dark = np.ones((4, 4), np.float32), np.zeros((4, 4), np.float32)
-    left = [float(detector.lagging(frames)[0, 0]) for frames in ([bright] * 3, [dark, bright, dark], [dark] * 3)]
+    left = [float(detector.lagging(frames)[0, 0]) for frames in ([bright] * 2, [dark, bright], [dark] * 2)]
     assert left[0] == pytest.approx(1)
     assert 0.15 < left[1] < 0.3
     assert left[2] == 0

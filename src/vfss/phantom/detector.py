@@ -126,8 +126,8 @@ class Detector:
         self._settings = settings
         self._shape = (lens.inner.height, lens.inner.width)
         self._scale, self._unit = lens.inner.scale, min(self._shape) / 512
-        lag = settings.lag
-        self.memory = 0 if lag == 0 else (1 if lag < 0.25 else 2)
+        # One frame back: of two not enough is left to be worth the time that drawing it takes.
+        self.memory = 1 if settings.lag else 0
         lines = self._shape[0] if settings.rows else self._shape[1]
         uneven = 1 + settings.pattern * rng.standard_normal(lines)
         self._pattern = (uneven[:, None] if settings.rows else uneven[None, :]).astype(np.float32)
