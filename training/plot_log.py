@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the log of a training: loss, and Dice on the validation frames.
+"""Draws the log of a training: loss, and Dice on the validation frames, by structure and by held-out style.
 
 Run: python training/plot_log.py LOG.jsonl OUT.png
 """
@@ -30,6 +30,12 @@ def main() -> None:
         right.plot([entry["step"] for entry in validations], dice, lw=1, label=key)
     mean = [entry["mean_dice"] for entry in validations]
     right.plot([entry["step"] for entry in validations], mean, lw=3, color="black", label=f"mean: {mean[-1]:.3f}")
+    for style in validations[-1].get("styles", ()):
+        dice = [entry["styles"][style] for entry in validations]
+        right.plot([entry["step"] for entry in validations], dice, lw=1.5, ls="--", label=f"style {style}")
+    kept = [entry for entry in validations if entry.get("best")]
+    if kept:
+        right.axvline(kept[-1]["step"], color="grey", lw=1, label=f"kept: step {kept[-1]['step']}")
     right.set(xlabel="step", ylabel="Dice at a quarter of the input's size", ylim=(0, 1))
     right.legend(loc="lower right", ncols=3, fontsize=8)
     figure.tight_layout()
