@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import vfss.student.openvino  # noqa: F401  imported late, in the worker, it wou
 from vfss.clips import Clip
 from vfss.datasets import FORMATS, ExportReport
 from vfss.errors import VfssError
+from vfss.phantom.write import write_phantom
 from vfss.project import Project
 from vfss.student import Student, load_student
 
@@ -48,7 +50,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
 
     The first batch is one frame, so that a person sees something at once.
     """
-    student = order.student or load_student(order.source, order.device)
+    student = order.student or load_student(order.source, order.device, threads=_threads())
     frames = list(order.frames)
     clip = order.clip.reopen()
     with Project.open(order.project) as project, clip:
@@ -60,6 +62,11 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
             project.write_proposals(clip.id, known)
             yield student, tuple(batch)
             time.sleep(BREATH_S)
+
+
+def _threads() -> int:
+    """Cores that the student may fill: one is the window's, which must answer while a whole clip is proposed."""
+    return max(1, (os.cpu_count() or 1) - 1)
 
 
 def _stack(clip: Clip, frames: Sequence[int]) -> Any:
@@ -173,6 +180,77 @@ class Exporting(QObject):
     def _on_returned(self, report: ExportReport) -> None:
         self._worker = None
         self.ended.emit("\n".join(report.lines()), report.folder)
+
+    def _on_error(self, error: Exception) -> None:
+        self._worker = None
+        self.ended.emit(explain(error), None)
+
+
+@dataclass(frozen=True)
+class PhantomOrder:
+    """Which phantom clips to make, and where; see vfss.phantom.write.write_phantom."""
+
+    folder: Path
+    clips: int
+    frames: int
+    seed: int
+    size: int
+    style: str
+
+
+class Phantoms(QObject):
+    """Makes the phantom clips of one order at a time."""
+
+    progressed = Signal(int, int)
+    ended = Signal(str, object)  # message, project or None where there is nothing to open
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worker: Any = None
+        self._cancelled = False
+
+    @property
+    def running(self) -> bool:
+        """True while clips are being made."""
+        return self._worker is not None
+
+    def start(self, order: PhantomOrder) -> None:
+        """Begin to make clips; nothing happens while others are made."""
+        if self.running:
+            return
+        self._cancelled = False
+        self._worker = create_worker(self._make, order, _start_thread=False, _ignore_errors=True)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_error)
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop at the next frame; the clips that are done stay."""
+        self._cancelled = True
+
+    def _make(self, order: PhantomOrder) -> Path:
+        return write_phantom(
+            order.folder,
+            clips=order.clips,
+            frames=order.frames,
+            seed=order.seed,
+            size=order.size,
+            style=order.style,
+            progress=self._on_progress,
+        )
+
+    def _on_progress(self, done: int, total: int) -> bool:
+        self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
+        return not self._cancelled
+
+    def _on_returned(self, project: Path) -> None:
+        self._worker = None
+        if self._cancelled:
+            self.ended.emit("Cancelled. The clips that were done are kept; use another folder for the next.", project)
+        else:
+            self.ended.emit(
+                f"Made {project.parent}. Their truth is in {project.name}/ as accepted annotations.", project
+            )
 
     def _on_error(self, error: Exception) -> None:
         self._worker = None
