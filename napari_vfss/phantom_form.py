@@ -10,7 +10,7 @@ import napari
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, ProgressBar, PushButton, SpinBox
 
 from napari_vfss.connections import Connections
-from napari_vfss.workers import PhantomOrder, Phantoms
+from napari_vfss.making import PhantomOrder, Phantoms
 from vfss.phantom import STYLES
 
 

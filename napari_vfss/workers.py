@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long work beside the window: proposing and exporting. Workers touch no widgets; Qt carries their signals over."""
+"""Proposing beside the window. The worker touches no widgets; Qt carries its signals over."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from qtpy.QtCore import QObject, Signal
 
 import vfss.student.openvino  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
 from vfss.clips import Clip
-from vfss.datasets import FORMATS, ExportReport
 from vfss.errors import VfssError
-from vfss.phantom.write import write_phantom
 from vfss.project import Project
 from vfss.student import Student, load_student
 
@@ -135,123 +133,3 @@ class Proposing(QObject):
     def _on_finished(self) -> None:
         self._worker = None
         self.ended.emit(self._outcome)
-
-
-class Exporting(QObject):
-    """Writes one dataset at a time."""
-
-    progressed = Signal(int, int)
-    ended = Signal(str, object)  # message, folder or None where nothing was written
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._worker: Any = None
-        self._cancelled = False
-
-    @property
-    def running(self) -> bool:
-        """True while a dataset is being written."""
-        return self._worker is not None
-
-    def start(self, project: Path, dataset_format: str, folder: Path) -> None:
-        """Begin to write the project's annotations as a dataset into a folder."""
-        if self.running:
-            return
-        self._cancelled = False
-        self._worker = create_worker(
-            self._export, project, dataset_format, folder, _start_thread=False, _ignore_errors=True
-        )
-        self._worker.returned.connect(self._on_returned)
-        self._worker.errored.connect(self._on_error)
-        self._worker.start()
-
-    def cancel(self) -> None:
-        """Stop at the next frame."""
-        self._cancelled = True
-
-    def _export(self, folder: Path, dataset_format: str, target: Path) -> ExportReport:
-        with Project.open(folder) as project:
-            return FORMATS[dataset_format].export(project, target, progress=self._on_progress)
-
-    def _on_progress(self, done: int, total: int) -> bool:
-        self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
-        return not self._cancelled
-
-    def _on_returned(self, report: ExportReport) -> None:
-        self._worker = None
-        self.ended.emit("\n".join(report.lines()), report.folder)
-
-    def _on_error(self, error: Exception) -> None:
-        self._worker = None
-        self.ended.emit(explain(error), None)
-
-
-@dataclass(frozen=True)
-class PhantomOrder:
-    """Which phantom clips to make, and where; see vfss.phantom.write.write_phantom."""
-
-    folder: Path
-    clips: int
-    frames: int
-    seed: int
-    size: int
-    style: str
-
-
-class Phantoms(QObject):
-    """Makes the phantom clips of one order at a time."""
-
-    progressed = Signal(int, int)
-    ended = Signal(str, object)  # message, project or None where there is nothing to open
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._worker: Any = None
-        self._cancelled = False
-
-    @property
-    def running(self) -> bool:
-        """True while clips are being made."""
-        return self._worker is not None
-
-    def start(self, order: PhantomOrder) -> None:
-        """Begin to make clips; nothing happens while others are made."""
-        if self.running:
-            return
-        self._cancelled = False
-        self._worker = create_worker(self._make, order, _start_thread=False, _ignore_errors=True)
-        self._worker.returned.connect(self._on_returned)
-        self._worker.errored.connect(self._on_error)
-        self._worker.start()
-
-    def cancel(self) -> None:
-        """Stop at the next frame; the clips that are done stay."""
-        self._cancelled = True
-
-    def _make(self, order: PhantomOrder) -> Path:
-        return write_phantom(
-            order.folder,
-            clips=order.clips,
-            frames=order.frames,
-            seed=order.seed,
-            size=order.size,
-            style=order.style,
-            progress=self._on_progress,
-        )
-
-    def _on_progress(self, done: int, total: int) -> bool:
-        self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
-        return not self._cancelled
-
-    def _on_returned(self, project: Path) -> None:
-        self._worker = None
-        if self._cancelled:
-            self.ended.emit("Cancelled. The clips that were done are kept; use another folder for the next.", project)
-        else:
-            self.ended.emit(
-                f"Made {project.parent}. Their truth is in {project.name}/ as accepted annotations.", project
-            )
-
-    def _on_error(self, error: Exception) -> None:
-        self._worker = None
-        self.ended.emit(explain(error), None)
