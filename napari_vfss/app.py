@@ -8,14 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from vfss.clips import can_open
 from vfss.errors import VfssError
 from vfss.student import bring_in_gpu
 from vfss.version import __version__
-
-TITLE = "VFSS annotation (research software, not a medical device)"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,20 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error))
 
 
-def open_window(project: Path | None = None) -> tuple[Any, Any]:
-    """A napari viewer with the panel docked: (viewer, panel)."""
-    import napari
-
-    from napari_vfss.commands import panel_of
-
-    viewer = napari.Viewer(title=TITLE)
-    panel = panel_of(viewer)
-    panel.desk.project_folder = project
-    return viewer, panel
-
-
 def _run(chosen: argparse.Namespace) -> int:
     import napari
+
+    from napari_vfss.window import open_window
 
     _, panel = open_window(chosen.project)
     if chosen.sample:

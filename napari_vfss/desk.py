@@ -15,10 +15,11 @@ from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import ClipLayers
+from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
 from napari_vfss.session import Session
-from napari_vfss.workers import Exporting, ProposalOrder, Proposing, outward
+from napari_vfss.workers import ProposalOrder, Proposing, outward
 from vfss.errors import VfssError
 from vfss.student import Student
 
@@ -169,7 +170,7 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        self.keys = KeyBindings(self)
+        self.keys = KeyBindings(self.viewer, session, self.layers, propose=self.propose, telling=self.telling)
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)

@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from contextlib import AbstractContextManager
+from typing import Any
 
 from app_model.types import KeyBinding, KeyCode, KeyMod
 
+from napari_vfss.layers import ClipLayers
+from napari_vfss.session import Session
 from vfss.masks import MaskState
-
-if TYPE_CHECKING:
-    from napari_vfss.desk import Desk
 
 CTRL, SHIFT = KeyMod.CtrlCmd, KeyMod.Shift
 
@@ -34,20 +34,36 @@ HELP: tuple[tuple[str, str], ...] = (
 
 
 class KeyBindings:
-    """Binds keys to the desk on the viewer and on the clip's layers, and unbinds them on close."""
+    """Binds keys on the viewer and on a clip's layers to the work on that clip, and unbinds them on close."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(
+        self,
+        viewer: Any,
+        session: Session,
+        layers: ClipLayers,
+        *,
+        propose: Callable[[int, int], None],
+        telling: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        """Bind.
+
+        Args:
+            viewer: Where keys are pressed.
+            session: What they change.
+            layers: What they show, and bind on.
+            propose: Called with the first and last frame to propose.
+            telling: Context that tells a person of an error instead of raising it.
+        """
+        self._viewer, self._session, self._layers = viewer, session, layers
+        self._propose, self._telling = propose, telling
         self._actions = self._table()
         self._bound: list[Any] = []
         self.bind()
 
     def bind(self) -> None:
         """Bind on the viewer and on every layer of the clip; again after a layer was put back."""
-        layers = self._desk.layers
-        if layers is None:
-            return
-        for target in (self._desk.viewer, layers.image, layers.overlay, layers.editor):
+        layers = self._layers
+        for target in (self._viewer, layers.image, layers.overlay, layers.editor):
             if any(target is bound for bound in self._bound):
                 continue
             for key, action in self._actions.items():
@@ -62,13 +78,11 @@ class KeyBindings:
         self._bound.clear()
 
     def _table(self) -> dict[KeyBinding, Callable[[Any], None]]:
-        desk, session, layers = self._desk, self._desk.session, self._desk.layers
-        if session is None or layers is None:
-            return {}
+        session, layers, propose = self._session, self._layers, self._propose
         last = session.clip.n_frames - 1
         plain: dict[Any, Callable[[], object]] = {
-            KeyCode.KeyQ: lambda: desk.propose(session.frame, session.frame),
-            SHIFT | KeyCode.KeyQ: lambda: desk.propose(0, last),
+            KeyCode.KeyQ: lambda: propose(session.frame, session.frame),
+            SHIFT | KeyCode.KeyQ: lambda: propose(0, last),
             KeyCode.KeyP: lambda: layers.set_tool("paint"),
             KeyCode.KeyE: lambda: layers.set_tool("erase"),
             KeyCode.KeyG: lambda: layers.set_tool("polygon"),
@@ -92,13 +106,12 @@ class KeyBindings:
 
     def _wrapped(self, action: Callable[[], object]) -> Callable[[Any], None]:
         def run(_target: Any) -> None:
-            with self._desk.telling():
-                if self._desk.layers is not None:
-                    self._desk.layers.flush()
+            with self._telling():
+                self._layers.flush()
                 action()
 
         return run
 
 
-def _choosing(session: Any, key: str) -> Callable[[], object]:
+def _choosing(session: Session, key: str) -> Callable[[], object]:
     return lambda: session.choose(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import platformdirs
@@ -51,18 +52,11 @@ def open_session(path: Path, author: str, *, project_folder: Path | None = None,
     """
     if is_project(path):
         return open_project_session(path, author, frames_kept=frames_kept)
-    clip = open_clip(path)
-    try:
-        project = Project.open_or_create(project_folder or project_folder_for(path))
-    except ProjectError:
-        clip.close()
-        raise
-    try:
-        project.add_clip(path)
-    except ProjectError:
-        clip.close()
-        project.close()
-        raise
+    with ExitStack() as undo:
+        clip = undo.enter_context(open_clip(path))
+        project = undo.enter_context(Project.open_or_create(project_folder or project_folder_for(path)))
+        project.add_clip(clip)
+        undo.pop_all()
     return _session(project, clip, author, frames_kept)
 
 
@@ -72,17 +66,15 @@ def open_project_session(folder: Path, author: str, *, clip_id: str | None = Non
     Raises:
         VfssError: No such project, an empty one, or its clip is not found.
     """
-    project = Project.open(folder)
-    try:
+    with ExitStack() as undo:
+        project = undo.enter_context(Project.open(folder))
         known = [record.id for record in project.clips()]
         if not known:
             raise ProjectError("the project has no clips", path=folder, remedy="Open a recording to add it.")
         last = project.recall(author, "last_clip")
         chosen = clip_id or (last if last in known else known[0])
         clip = project.open_clip(str(chosen))
-    except Exception:
-        project.close()
-        raise
+        undo.pop_all()
     return _session(project, clip, author, frames_kept)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_vfss.app import open_window
 from napari_vfss.mouse import CanvasMouse
 from napari_vfss.sample_data import sample_path
+from napari_vfss.window import open_window
 from vfss.datasets import read_coco
 from vfss.errors import VfssError
 

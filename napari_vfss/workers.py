@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Long work beside the window: proposing and exporting. Workers touch no widgets; Qt carries their signals over."""
+"""Proposing beside the window. The worker touches no widgets; Qt carries its signals over."""
 
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,6 @@ from qtpy.QtCore import QObject, Signal
 
 import vfss.student.openvino  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
 from vfss.clips import Clip
-from vfss.datasets import FORMATS, ExportReport
 from vfss.errors import VfssError
 from vfss.project import Project
 from vfss.student import Student, load_student
@@ -48,7 +48,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
 
     The first batch is one frame, so that a person sees something at once.
     """
-    student = order.student or load_student(order.source, order.device)
+    student = order.student or load_student(order.source, order.device, threads=_threads())
     frames = list(order.frames)
     clip = order.clip.reopen()
     with Project.open(order.project) as project, clip:
@@ -60,6 +60,11 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
             project.write_proposals(clip.id, known)
             yield student, tuple(batch)
             time.sleep(BREATH_S)
+
+
+def _threads() -> int:
+    """Cores that the student may fill: one is the window's, which must answer while a whole clip is proposed."""
+    return max(1, (os.cpu_count() or 1) - 1)
 
 
 def _stack(clip: Clip, frames: Sequence[int]) -> Any:
@@ -128,52 +133,3 @@ class Proposing(QObject):
     def _on_finished(self) -> None:
         self._worker = None
         self.ended.emit(self._outcome)
-
-
-class Exporting(QObject):
-    """Writes one dataset at a time."""
-
-    progressed = Signal(int, int)
-    ended = Signal(str, object)  # message, folder or None where nothing was written
-
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self._worker: Any = None
-        self._cancelled = False
-
-    @property
-    def running(self) -> bool:
-        """True while a dataset is being written."""
-        return self._worker is not None
-
-    def start(self, project: Path, dataset_format: str, folder: Path) -> None:
-        """Begin to write the project's annotations as a dataset into a folder."""
-        if self.running:
-            return
-        self._cancelled = False
-        self._worker = create_worker(
-            self._export, project, dataset_format, folder, _start_thread=False, _ignore_errors=True
-        )
-        self._worker.returned.connect(self._on_returned)
-        self._worker.errored.connect(self._on_error)
-        self._worker.start()
-
-    def cancel(self) -> None:
-        """Stop at the next frame."""
-        self._cancelled = True
-
-    def _export(self, folder: Path, dataset_format: str, target: Path) -> ExportReport:
-        with Project.open(folder) as project:
-            return FORMATS[dataset_format].export(project, target, progress=self._on_progress)
-
-    def _on_progress(self, done: int, total: int) -> bool:
-        self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
-        return not self._cancelled
-
-    def _on_returned(self, report: ExportReport) -> None:
-        self._worker = None
-        self.ended.emit("\n".join(report.lines()), report.folder)
-
-    def _on_error(self, error: Exception) -> None:
-        self._worker = None
-        self.ended.emit(explain(error), None)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from small_project import THREE, grey_frames, write_stack, write_video
 
-from vfss.clips import Swallow, content_id
+from vfss.clips import Swallow, content_id, open_clip
+from vfss.clips.memory import ArrayClip
 from vfss.errors import ClipError, ProjectError
 from vfss.project import Project
 from vfss.project.network import on_network
@@ -55,6 +56,16 @@ def test_a_recording_is_known_by_its_content(project: Project, tmp_path: Path, n
     again = project.add_clip(copy)
     assert (again.id, again.patient, again.added, again.path) == (record.id, record.patient, record.added, copy)
     assert project.clips() == [again]
+
+
+def test_a_clip_that_is_open_is_added_as_it_is(project: Project, tmp_path: Path) -> None:
+    path = write_video(tmp_path / "swallow.mkv", FRAMES)
+    with open_clip(path) as clip:
+        record = project.add_clip(clip)
+        assert clip[3].shape == (24, 32)  # still open
+    assert project.add_clip(path) == record
+    with pytest.raises(ProjectError, match="no file"):
+        project.add_clip(ArrayClip(FRAMES))
 
 
 def test_clips_keep_the_order_in_which_they_came_and_are_patients_of_their_own(

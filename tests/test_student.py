@@ -86,6 +86,12 @@ def test_threads_take_turns(path: Path) -> None:
         np.testing.assert_array_equal(proposal.masks.planes, planes)
 
 
+def test_one_thread_proposes_the_same(path: Path) -> None:
+    frame = disc_frame(96, 96, 1)[None]
+    (one,), (many,) = load_student(path, "cpu", threads=1).propose(frame), load_student(path, "cpu").propose(frame)
+    assert (one.masks.planes == many.masks.planes).mean() > 0.999
+
+
 def test_clips_of_different_sizes_can_alternate(path: Path) -> None:
     student = load_student(path, "cpu")
     for height, width in ((40, 60), (61, 33), (40, 60)):

@@ -30,12 +30,17 @@ class Catalogue:
         self._database = database
         self._folder = folder
 
-    def add(self, path: Path, patient: str | None) -> ClipRecord:
+    def add(self, recording: Path | Clip, patient: str | None) -> ClipRecord:
         """Add a recording, or refresh the path of one that is known already."""
+        if not isinstance(recording, Clip):
+            with open_clip(recording) as clip:
+                return self.add(clip, patient)
+        clip = recording
+        if clip.source is None:
+            raise ProjectError("a clip in memory has no file to find it by", remedy="Save it as a recording first.")
         values = {} if patient is None else {"patient": _named(patient)}
-        with open_clip(path) as clip:
-            values |= self._place(path)
-            row = {"patient": f"patient-{clip.id.removeprefix('b2-')[:12]}"} | values | _facts(clip)
+        values |= self._place(clip.source)
+        row = {"patient": f"patient-{clip.id.removeprefix('b2-')[:12]}"} | values | _facts(clip)
         with self._database.writing() as connection:
             if connection.execute(select(clips.c.id).where(clips.c.id == clip.id)).first() is None:
                 connection.execute(insert(clips), [row | {"added": datetime.now(UTC)}])

@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import uuid
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -112,8 +112,8 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
     """
     _expect_file(path)
     writable = _may_write(path)
-    database = Database(path, "read", patience_s=patience_s)
-    try:
+    with ExitStack() as undo:
+        database = undo.enter_context(closing(Database(path, "read", patience_s=patience_s)))
         try:
             identity, schema = _inspect(database)
         except ProjectError:
@@ -122,17 +122,15 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
                 raise
             _expect_no_waiting_work(path)
             database.close()
-            database = Database(path, "frozen", patience_s=patience_s)
+            database = undo.enter_context(closing(Database(path, "frozen", patience_s=patience_s)))
             identity, schema = _inspect(database)
         if path.stat().st_size < _CHECKED_BELOW:
             expect_whole(database)
         if writable:
             database.close()
-            database = Database(path, "write", patience_s=patience_s)
+            database = undo.enter_context(closing(Database(path, "write", patience_s=patience_s)))
             _choose_journal(database)
-    except BaseException:
-        database.close()
-        raise
+        undo.pop_all()
     if not writable:
         _LOG.warning("%s: the folder is read-only, changes to the project are not possible", path.parent)
     return database, identity, schema

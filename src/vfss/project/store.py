@@ -137,17 +137,18 @@ class Project:
 
     # Clips
 
-    def add_clip(self, path: str | Path, *, patient: str | None = None) -> ClipRecord:
+    def add_clip(self, recording: str | Path | Clip, *, patient: str | None = None) -> ClipRecord:
         """Add a recording, which stays where it is; the same content again only refreshes its path.
 
         Args:
-            path: File, or folder of pictures.
+            recording: File, or folder of pictures; or the clip where it is open already, so that it is read once.
             patient: Pseudonym; by default one made from the content, so that each clip is a patient of its own.
 
         Raises:
             ClipError: It cannot be opened.
+            ProjectError: The clip is of no file.
         """
-        return self._catalogue.add(Path(path), patient)
+        return self._catalogue.add(recording if isinstance(recording, Clip) else Path(recording), patient)
 
     def clips(self) -> list[ClipRecord]:
         """All clips, in the order in which they came."""

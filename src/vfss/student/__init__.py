@@ -21,13 +21,14 @@ DEVICES = ("auto", "cpu", "cuda", "cpu-torch")
 _QT = ("PyQt5.QtWidgets", "PyQt6.QtWidgets", "PySide2.QtWidgets", "PySide6.QtWidgets")
 
 
-def load_student(name_or_path: str | Path = "default", device: str = "auto") -> Student:
+def load_student(name_or_path: str | Path = "default", device: str = "auto", *, threads: int | None = None) -> Student:
     """A student ready to propose.
 
     Args:
         name_or_path: "default", the student that ships with the program, or a .safetensors file.
         device: "cpu": OpenVINO, never imports torch. "cuda": torch in bf16. "auto": cuda where there is a GPU and torch
             can be used safely, else cpu. "cpu-torch": torch in f32, to compare with.
+        threads: Threads that "cpu" computes with; None: as many as there are cores.
 
     Raises:
         StudentError: No such file or device, or the file is damaged, foreign or of another version.
@@ -35,7 +36,7 @@ def load_student(name_or_path: str | Path = "default", device: str = "auto") -> 
     if device not in DEVICES:
         raise StudentError(f"no device {device!r}", remedy=f"Use one of {', '.join(DEVICES)}.")
     checkpoint = load_checkpoint(_path(name_or_path))
-    return Student(checkpoint, _runtime(checkpoint, device))
+    return Student(checkpoint, _runtime(checkpoint, device, threads))
 
 
 def bring_in_gpu() -> bool:
@@ -53,14 +54,14 @@ def _path(name_or_path: str | Path) -> Path:
     return Path(name_or_path)
 
 
-def _runtime(checkpoint: Checkpoint, device: str) -> Runtime:
+def _runtime(checkpoint: Checkpoint, device: str, threads: int | None) -> Runtime:
     chosen = device
     if device == "auto":
         chosen = "cuda" if _cuda_is_safe_and_there() else "cpu"
     if chosen == "cpu":
         from vfss.student.openvino import OpenVinoRuntime
 
-        return OpenVinoRuntime(checkpoint, cache=user_cache_path("napari-vfss") / "openvino")
+        return OpenVinoRuntime(checkpoint, cache=user_cache_path("napari-vfss") / "openvino", threads=threads)
     from vfss.student.torch import TorchRuntime
 
     return TorchRuntime(checkpoint, chosen)

@@ -30,20 +30,30 @@ class OpenVinoRuntime:
 
     batch = 1
 
-    def __init__(self, checkpoint: Checkpoint, *, precision: str | None = None, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        precision: str | None = None,
+        cache: Path | None = None,
+        threads: int | None = None,
+    ) -> None:
         """Compile, or take the compiled network from the cache.
 
         Args:
             checkpoint: The student.
             precision: "f32" or "bf16"; None: bf16 where the processor has it and the student agrees with itself in it.
             cache: Folder for compiled networks; None: keep none.
+            threads: Threads to compute with; None: as many as there are cores.
 
         Raises:
             StudentError: The file has no graph, or one that OpenVINO cannot run.
         """
         core = openvino.Core()
         chosen = precision if precision is not None else _precision(core, checkpoint)
-        options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": chosen}
+        options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": chosen}
+        if threads is not None:
+            options["INFERENCE_NUM_THREADS"] = threads
         if cache is not None and _writable(cache):
             options["CACHE_DIR"] = str(cache)
         try:

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The form that makes phantom clips, in a real window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_vfss.phantom_form import PhantomForm
+from vfss.project import Project
+
+TITLE = "Make phantom clips"
+
+
+@pytest.fixture
+def form(window):
+    dock, made = window.viewer.window.add_plugin_dock_widget("napari-vfss", TITLE)
+    yield made
+    window.viewer.window.remove_dock_widget(dock)
+
+
+def fill(form: PhantomForm, folder: Path, *, clips: int = 1, frames: int = 3) -> None:
+    form.folder.value = folder
+    form.clips.value, form.frames.value, form.side.value, form.seed.value = clips, frames, 64, 5
+
+
+def test_clips_are_made_and_opened_in_the_panel(form, window, qtbot, tmp_path):
+    fill(form, tmp_path / "made", clips=2)
+    form.make_button.native.click()
+    assert not form.make_button.enabled
+    qtbot.waitUntil(lambda: not form.phantoms.running, timeout=30_000)
+    with Project.open(tmp_path / "made" / "project") as project:
+        assert [record.n_frames for record in project.clips()] == [3, 3]
+    assert form.make_button.enabled
+    form.open_button.native.click()
+    session = window.desk.session
+    assert session is not None
+    assert session.project.folder == tmp_path / "made" / "project"
+
+
+def test_cancel_keeps_what_is_done_and_nothing_half_done(form, qtbot, tmp_path):
+    fill(form, tmp_path / "made", clips=30, frames=30)
+    form.phantoms.progressed.connect(lambda done, total: done > 33 and form.phantoms.cancel())
+    form.make_button.native.click()
+    qtbot.waitUntil(lambda: not form.phantoms.running, timeout=60_000)
+    with Project.open(tmp_path / "made" / "project") as project:
+        clips = project.clips()
+    assert 1 <= len(clips) < 30
+    assert len(list((tmp_path / "made" / "clips").iterdir())) == len(clips)
+    assert "Cancelled" in form.said.value
+
+
+def test_a_folder_in_use_is_said_and_left_alone(form, qtbot, tmp_path):
+    Project.create(tmp_path / "project").close()
+    fill(form, tmp_path)
+    form.make_button.native.click()
+    qtbot.waitUntil(lambda: not form.phantoms.running, timeout=30_000)
+    assert "there is a project already" in form.said.value
+    assert not form.open_button.visible
