@@ -218,7 +218,8 @@ def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
         )
     parent = load_checkpoint(path)
     size = recipe.start.input_size or parent.config.input_size
-    return replace(parent, config=replace(parent.config, input_size=size))
+    cropped = recipe.start.crop_to_field or parent.config.crop_to_field
+    return replace(parent, config=replace(parent.config, input_size=size, crop_to_field=cropped))
 
 
 def _previous(project: Project, student: str | None) -> Path:

@@ -50,11 +50,13 @@ class Start:
         student: File, or "default"; empty: from scratch. A relative one counts from the recipe's folder.
         sha256: Hash that the file must have; empty: any.
         input_size: Side of the new student's input, px; 0: that of the old one.
+        crop_to_field: The new student looks at the exposed field alone, even where the old one did not.
     """
 
     student: str = ""
     sha256: str = ""
     input_size: int = 0
+    crop_to_field: bool = False
 
 
 @dataclass(frozen=True)
