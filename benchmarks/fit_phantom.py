@@ -170,8 +170,8 @@ def deviations(person: Person) -> dict[str, dict[str, float]]:
     }
 
 
-def draw(report: dict[str, Any], file: Path) -> None:
-    """Dice as a box per structure, and fitted outlines over painted ones on four frames."""
+def draw(report: dict[str, Any], file: Path, *, over_painted: bool) -> None:
+    """Dice as a box per structure, and fitted outlines on four frames, over the painted masks where asked for."""
     figure = pyplot.figure(figsize=(12, 8), layout="constrained")
     box, *pictures = (figure.add_subplot(2, 1, 1), *(figure.add_subplot(2, 4, 5 + i) for i in range(4)))
     kept = [[v for v in report["by_frame"][k] if v is not None] for k in KEYS]
@@ -180,13 +180,14 @@ def draw(report: dict[str, Any], file: Path) -> None:
         ylabel="Dice", title=f"The phantom fitted to {len(report['frames'])} painted frames: mean {report['mean']:.3f}"
     )
     box.grid(axis="y", alpha=0.3)
-    masks, person = painted(), person_of(report["person"])
+    masks, person = painted() if over_painted else None, person_of(report["person"])
     for axis, i in zip(pictures, np.linspace(0, len(report["frames"]) - 1, 4).round().astype(int), strict=True):
         pose = Pose(**report["poses"][i])
         found, window = outlines(person, pose, KEYS), view(pose, report["pixels_per_mm"], 512)
         for k, key in enumerate(KEYS):
             drawn = plane([window.pixels(o) for o in found[key]], 512, 512)
-            axis.contourf(masks[key][report["frames"][i]], levels=(0.5, 1.5), colors=("0.8",))
+            if masks is not None:
+                axis.contourf(masks[key][report["frames"][i]], levels=(0.5, 1.5), colors=("0.8",))
             if drawn.any():
                 axis.contour(drawn, levels=(0.5,), colors=(f"C{k}",), linewidths=1.0)
         axis.set(title=f"frame {report['frames'][i]}", xticks=(), yticks=(), aspect="equal", ylim=(512, 80))
@@ -200,13 +201,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--redraw", action="store_true", help="only draw the figure of the report that is there")
+    parser.add_argument("--over-painted", action="store_true", help="show the painted masks too: not for publishing")
     options = parser.parse_args()
     file = options.out / "fit_phantom.json"
     if not options.redraw:
         report = _report(options.frames, options.few, options.rounds)
         options.out.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(report, indent=1) + "\n")
-    draw(json.loads(file.read_text()), options.out / "fit_phantom.png")
+    draw(json.loads(file.read_text()), options.out / "fit_phantom.png", over_painted=options.over_painted)
 
 
 def _report(frames: int, few: int, rounds: int) -> dict[str, Any]:
