@@ -195,8 +195,8 @@ def contact_sheets(student: Student, painted: PaintedClip, path: Path, sheets: P
 
 def field_of(frames: Grey) -> tuple[slice, slice]:
     """Rows and columns of the picture inside frames uint8 (N, H, W), without the black around it."""
-    bright = frames.max(axis=0)
-    rows, columns = (np.flatnonzero(np.percentile(bright, 95, axis=axis) >= 0.25 * bright.max()) for axis in (1, 0))
+    profiles = (np.percentile(frames.max(axis=0), 95, axis=axis) for axis in (1, 0))
+    rows, columns = (np.flatnonzero(profile >= 0.25 * profile.max()) for profile in profiles)
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
