@@ -28,6 +28,7 @@ class StudentConfig:
         depth: Two-way attention blocks of the decoder.
         mlp_width: Hidden channels of the decoder's feed-forward parts.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
+        crop_to_field: Only the exposed field of a frame is looked at, where it is a small part of it.
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
         high_percentile: Grey value mapped to +1, as a percentile of the frame.
     """
@@ -39,6 +40,7 @@ class StudentConfig:
     depth: int = 2
     mlp_width: int = 256
     mirrored: bool = False
+    crop_to_field: bool = False
     low_percentile: float = 1.0
     high_percentile: float = 99.0
 

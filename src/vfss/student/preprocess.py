@@ -24,11 +24,11 @@ _OVERSHOOT = 0.1
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a frame lies in the network's square input: scaled with its aspect kept, centred.
+    """Where a part of a frame lies in the network's square input: scaled with its aspect kept, centred.
 
     Attributes:
-        height: Rows of the frame, px.
-        width: Columns of the frame, px.
+        height: Rows of the part, px.
+        width: Columns of the part, px.
         size: Side of the input, px.
         top: First input row of the frame.
         left: First input column of the frame.
@@ -46,7 +46,7 @@ class Placement:
 
     @classmethod
     def of(cls, height: int, width: int, size: int) -> Placement:
-        """Placement of frames of (height, width) px in a square of size px."""
+        """Placement of a part of (height, width) px in a square of size px."""
         scale = size / max(height, width)
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns)

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.errors import StudentError
-from vfss.masks import Masks, MaskState
+from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.field import Window, exposed_field
 from vfss.student.preprocess import Placement, prepare, restore
 
 
@@ -97,26 +98,44 @@ class Student:
                 f"frames must be uint8 (N, H, W), got {frames.dtype} {frames.shape}",
                 remedy="Use clip.as_uint8(t)[None] for one frame of a clip.",
             )
-        placement = self._placed(frames.shape[1], frames.shape[2])
         proposals: list[Proposal] = []
         for start in range(0, len(frames), self._runtime.batch):
             part = frames[start : start + self._runtime.batch]
-            inputs = np.stack([prepare(frame, placement, self._config) for frame in part])
+            windows = [self._window(frame) for frame in part]
+            placed = [self._placed(frame[window]) for frame, window in zip(part, windows, strict=True)]
+            inputs = [
+                prepare(frame[window], placement, self._config)
+                for frame, window, placement in zip(part, windows, placed, strict=True)
+            ]
             with self._turn:
-                logits, quality = self._runtime.run(inputs)
-            proposals += [self._proposal(*pair, placement) for pair in zip(logits, quality, strict=True)]
+                logits, quality = self._runtime.run(np.stack(inputs))
+            for i, (window, placement) in enumerate(zip(windows, placed, strict=True)):
+                planes = restore(logits[i], placement)
+                proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
         return proposals
 
-    def _placed(self, height: int, width: int) -> Placement:
-        """Placement of frames of that size; that of the last call is kept, as clips do not change theirs."""
+    def _window(self, frame: npt.NDArray[np.uint8]) -> Window:
+        if self._config.crop_to_field:
+            return exposed_field(frame)
+        return slice(0, frame.shape[0]), slice(0, frame.shape[1])
+
+    def _placed(self, part: npt.NDArray[np.uint8]) -> Placement:
+        """Placement of a part of that size; the last one is kept, as size and field of a clip hardly change."""
         placement = self._placement
-        if placement is None or (placement.height, placement.width) != (height, width):
-            placement = Placement.of(height, width, self._config.input_size)
+        if placement is None or (placement.height, placement.width) != part.shape:
+            placement = Placement.of(part.shape[0], part.shape[1], self._config.input_size)
             self._placement = placement
         return placement
 
-    def _proposal(
-        self, logits: npt.NDArray[np.float32], quality: npt.NDArray[np.float32], placement: Placement
-    ) -> Proposal:
+    def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
         state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(restore(logits, placement), state), quality.astype(np.float32, copy=True), self.id)
+        return Proposal(Masks(planes, state), quality.astype(np.float32, copy=True), self.id)
+
+
+def _in_frame(planes: BoolArray, window: Window, shape: tuple[int, ...]) -> BoolArray:
+    """Planes of a part of a frame, bool (S, h, w), as planes of the frame, bool (S, H, W)."""
+    if planes.shape[1:] == shape:
+        return planes
+    whole = np.zeros((len(planes), *shape), np.bool_)
+    whole[(slice(None), *window)] = planes
+    return whole
