@@ -28,13 +28,27 @@ def framed(top: int, left: int, rows: int, columns: int, outside: int = 0) -> np
 @given(
     st.integers(0, 500), st.integers(0, 900), st.integers(250, 400), st.integers(250, 600), st.sampled_from((0, 255))
 )
-def test_no_lit_pixel_is_lost_and_little_is_kept_beside_it(top, left, rows, columns, outside):
+def test_a_long_frame_is_cut_to_a_square_with_every_lit_pixel(top, left, rows, columns, outside):
     y, x = exposed_field(framed(top, left, rows, columns, outside))
-    assert y.start <= top
-    assert y.stop >= top + rows
+    assert (y.start, y.stop) == (0, 900)
     assert x.start <= left
     assert x.stop >= left + columns
-    assert (y.stop - y.start) * (x.stop - x.start) < 2.2 * rows * columns + 20_000
+    assert 900 <= x.stop - x.start <= 900 + 2 * 1500 // 32
+
+
+@given(st.integers(950, 1500))
+def test_a_field_longer_than_a_square_stays_whole(columns):
+    left = 1500 - columns
+    _, x = exposed_field(framed(100, left, 700, columns))
+    assert x.start <= left
+    assert x.stop == 1500
+
+
+def test_upright_frames_are_cut_along_their_height():
+    y, x = exposed_field(np.ascontiguousarray(framed(200, 900, 500, 500).T))
+    assert (x.start, x.stop) == (0, 900)
+    assert y.start <= 900
+    assert y.stop >= 1400
 
 
 def test_words_beside_the_field_do_not_count():
@@ -44,7 +58,15 @@ def test_words_beside_the_field_do_not_count():
     assert exposed_field(frame) == plain
 
 
-@pytest.mark.parametrize("frame", [NOISE, np.zeros((900, 1500), np.uint8), np.full((40, 60), 9, np.uint8)])
+@pytest.mark.parametrize(
+    "frame",
+    [
+        NOISE,
+        np.zeros((900, 1500), np.uint8),
+        np.full((40, 60), 9, np.uint8),
+        framed(100, 100, 300, 300)[:900, :900],  # square: nothing is long
+    ],
+)
 def test_a_frame_without_a_border_or_without_a_field_stays_whole(frame):
     assert exposed_field(frame) == (slice(0, frame.shape[0]), slice(0, frame.shape[1]))
 
@@ -60,6 +82,7 @@ def test_planes_of_a_cut_frame_lie_where_the_field_lies():
         Student(c, OpenVinoRuntime(c)).propose(f[None])[0].masks.planes
         for c, f in ((cutting, frame), (checkpoint, frame[window]))
     )
+    assert window != (slice(0, 600), slice(0, 900))
     assert alone.any()
     np.testing.assert_array_equal(whole[(slice(None), *window)], alone)
     assert whole.sum() == alone.sum()

@@ -28,7 +28,7 @@ class StudentConfig:
         depth: Two-way attention blocks of the decoder.
         mlp_width: Hidden channels of the decoder's feed-forward parts.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
-        crop_to_field: Only the exposed field of a frame is looked at, where it is a small part of it.
+        crop_to_field: Of a long frame only the part with the exposed field is looked at (see vfss.student.field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
         high_percentile: Grey value mapped to +1, as a percentile of the frame.
     """
