@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy import ndimage
 
 Window = tuple[slice, slice]
 
@@ -44,6 +43,8 @@ def exposed_field(frame: npt.NDArray[np.uint8]) -> Window:
 
 def _largest_area(frame: npt.NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """First and last row and column, as shares of the sides, of the largest area unlike the border; None without."""
+    from scipy import ndimage  # takes longer to import than the command line to start
+
     scale = _SIDE / max(frame.shape)
     size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
     small = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX), np.float32)
