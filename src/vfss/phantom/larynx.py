@@ -40,8 +40,14 @@ def larynx(site: Site, stream_mm: float) -> Larynx:
         epiglottis=epiglottis,
         folds=_folds(site) if site.now.closure > 0.4 else None,
         stream=_stream(site, stream_mm) if site.now.depth > 0.1 else None,
-        matter=[*cartilage(site), Matter(epiglottis, 0.05, rim=0.03, rim_mm=0.8)],
+        matter=[*cartilage(site), _leaf(site, epiglottis)],
     )
+
+
+def _leaf(site: Site, outline: Points) -> Matter:
+    """The epiglottis: how much its cartilage and its folds show above the tissue differs from person to person."""
+    body, edge = np.random.default_rng((site.person.seed, 520)).uniform((0.05, 0.03), (0.15, 0.09))
+    return Matter(outline, float(body), rim=float(edge), rim_mm=0.8)
 
 
 def _walls(site: Site, levels: Doubles) -> tuple[Doubles, Doubles]:

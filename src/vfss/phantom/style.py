@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Styles: a population of patients and a way of forming pictures, as data; and one draw of the latter.
 
-"standard" is film as a department with kept equipment makes it; "wide" goes to the edge of what can be read, and beyond
-it in some clips, and is there for students to learn from besides. The others are kept out of training, so that it can
-stop, choose and report by them: each forms pictures, or draws persons, as no clip of these two does.
+"standard" is film as a department with kept equipment makes it, of people not far from the usual; "wide" goes to the
+edge of what can be read, and beyond it in some clips, and is there for students to learn from besides. The others are
+kept out of training, so that it can stop, choose and report by them: each forms pictures, or draws persons, as no clip
+of these two does.
 """
 
 from __future__ import annotations
@@ -50,30 +51,32 @@ class Style:
 
 STYLES: dict[str, Style] = {
     "standard": Style(
-        framing=FramingRange(small=(0.12, 0.55, 0.95)),
+        population=Population(size=0.05, vary=0.65, shoulder=(7.6, 0.6), bone=(1.0, 1.4)),
+        framing=FramingRange(field_mm=(130.0, 215.0), degrees=5.0, small=(0.06, 0.7, 0.95)),
         beam=BeamRange(air=(0.5, 1.2), scatter=(0.1, 0.4)),
         detector=DetectorRange(
             focus_mm=(0.05, 0.35),
-            blur_mm=(0.2, 0.6),
+            blur_mm=(0.2, 0.45),
             glare=(0.5, 0.02, 0.12),
-            noise=(0.002, 0.016),
+            noise=(0.002, 0.009),
             tail=(0.4, 0.1, 0.4),
             electronic=(0.3, 0.001, 0.004),
             lag=(0.35, 0.05, 0.3),
         ),
         display=DisplayRange(
             gamma=(0.5, 1.0),
-            white=(92.0, 99.9),
+            white=(94.0, 99.9),
             black=(0.2, 4.0),
-            gain=(0.3, 0.8, 1.15),
+            gain=(0.15, 0.85, 1.1),
             curve=(0.3, 1.5, 3.5),
             bend=(0.2, 0.02, 0.06),
-            washed=(0.15, 0.1, 0.25),
+            washed=(0.05, 0.1, 0.2),
         ),
-        capture=CaptureRange(zoom=(0.25, 0.6, 0.95), jpeg=(0.2, 40.0, 85.0), video=(0.2, 30.0, 70.0), median=0.06),
+        capture=CaptureRange(zoom=(0.1, 0.7, 0.95), jpeg=(0.2, 60.0, 90.0), video=(0.15, 40.0, 70.0), median=0.0),
         objects=(0.4, 0.3, 0.15, 0.1, 0.05),
     ),
-    "wide": Style(),
+    # Shoulders anywhere: levels are to be counted from the skull downwards, not from the shoulder up.
+    "wide": Style(population=Population(shoulder=(7.1, 1.4))),
     # Low contrast by scatter, a coarse noisy detector, dense matter bright, necks bent back and seen from afar.
     "harsh": Style(
         population=Population(
