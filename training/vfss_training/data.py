@@ -16,6 +16,7 @@ from PIL import Image
 
 import vfss.phantom
 from vfss.masks import MaskState
+from vfss.phantom_source import phantom_source
 from vfss.project import Project, Split
 from vfss.schema import Schema
 from vfss.student.preprocess import Placement, fit
@@ -136,14 +137,6 @@ def _lengthen(path: Path, size: int) -> None:
     with path.open("ab") as file:
         if file.tell() < size:
             file.truncate(size)
-
-
-def phantom_source() -> str:
-    """Hash of the phantom's source: frames of another version are other frames."""
-    blake = hashlib.blake2b(digest_size=16)
-    for path in sorted(Path(str(vfss.phantom.__file__)).parent.glob("*.py")):
-        blake.update(path.read_bytes())
-    return blake.hexdigest()
 
 
 class ListedSamples:
