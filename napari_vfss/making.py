@@ -27,6 +27,7 @@ class Making(QObject):
         super().__init__(parent)
         self._worker: Any = None
         self._cancelled = False
+        self._outcome: tuple[str, Path | None] = ("", None)
 
     @property
     def running(self) -> bool:
@@ -41,9 +42,12 @@ class Making(QObject):
         if self.running:
             return
         self._cancelled = False
+        # What is told of a worker that returns nothing: napari asks all to quit when its window closes.
+        self._outcome = ("Cancelled", None)
         self._worker = create_worker(make, *arguments, _start_thread=False, _ignore_errors=True)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_error)
+        self._worker.finished.connect(self._on_finished)
         self._worker.start()
 
     def _on_progress(self, done: int, total: int) -> bool:
@@ -51,12 +55,14 @@ class Making(QObject):
         return not self._cancelled
 
     def _on_returned(self, result: tuple[str, Path | None]) -> None:
-        self._worker = None
-        self.ended.emit(*result)
+        self._outcome = result
 
     def _on_error(self, error: Exception) -> None:
+        self._outcome = (explain(error), None)
+
+    def _on_finished(self) -> None:
         self._worker = None
-        self.ended.emit(explain(error), None)
+        self.ended.emit(*self._outcome)
 
 
 class Exporting(Making):

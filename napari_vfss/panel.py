@@ -6,13 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_vfss.about import SHORT_WORDING, WORDING
 from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
+from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.menu import register_menu
 from napari_vfss.result_sections import ExportSection, StudentSection
@@ -46,15 +47,15 @@ class AnnotationPanel(QWidget):
         self._message_time.setInterval(MESSAGE_MS)
         self._connections = Connections()
         self._lay_out()
+        self._departure = Departure(self)
+        self._connections.add(self._departure.asked, self.desk.save)
+        self._connections.add(self._departure.gone, self.close_desk)
         self._connections.add(self.desk.told, self._on_told)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
         self._connections.add(self.desk.retraining.started, self._show_student)
         self._connections.add(self.desk.retraining.ended, self._show_student)
         self._closed = False
-        self._docked = False
-        self._window_closes = False
-        self._window: QWidget | None = None
         self._forget_menu = register_menu()
         self._adopt_what_is_open()
 
@@ -72,38 +73,11 @@ class AnnotationPanel(QWidget):
             section.close_connections()
         self._connections.undo()
         self._forget_menu()
-        if self._window is not None:
-            self._window.removeEventFilter(self)
-            self._window = None
-
-    def event(self, event: QEvent | None) -> bool:
-        """Close the desk when napari takes the panel out of its dock, which sends no close event."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self._docked and self.parent() is None:
-                self.close_desk()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Watch the window that the panel is in."""
+        """Take the width that the rows need."""
         super().showEvent(event)
         self._fit_width()
-        window = self.window()
-        if window is not self and window is not self._window:
-            if self._window is not None:
-                self._window.removeEventFilter(self)
-            self._window = window
-            window.installEventFilter(self)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Save when the window is asked to close; close the desk when it really goes (a person may still say no)."""
-        if watched is self._window and event is not None and not self._closed:
-            if event.type() == QEvent.Type.Close:
-                self._window_closes = True
-                self.desk.save()
-            elif event.type() == QEvent.Type.Hide and self._window_closes and not event.spontaneous():
-                self.close_desk()
-        return bool(super().eventFilter(watched, event))
 
     @property
     def _sections(

@@ -10,6 +10,7 @@ import napari
 from magicgui.widgets import ComboBox, Container, FileEdit, Label, ProgressBar, PushButton, SpinBox
 
 from napari_vfss.connections import Connections
+from napari_vfss.departure import Departure
 from napari_vfss.making import PhantomOrder, Phantoms
 from vfss.phantom import STYLES
 
@@ -36,7 +37,9 @@ class PhantomForm(Container[Any]):
             widgets=[*self._asked, self.bar, self.cancel_button, self.said, self.open_button], label="Phantom clips"
         )
         self.said.native.setWordWrap(True)
-        self.phantoms = Phantoms(self.native)
+        # No child of the form: a window that goes takes its widgets with it before the worker has stopped.
+        self.phantoms = Phantoms()
+        self._departure = Departure(self.native)
         self._connections = Connections()
         for signal, do in (
             (self.make_button.clicked, self.make),
@@ -44,9 +47,14 @@ class PhantomForm(Container[Any]):
             (self.open_button.clicked, self.open_project),
             (self.phantoms.progressed, self._on_progress),
             (self.phantoms.ended, self._on_ended),
+            (self._departure.gone, self.close_form),
         ):
             self._connections.add(signal, do)
-        self.native.destroyed.connect(self.phantoms.cancel)
+
+    def close_form(self) -> None:
+        """Stop what is being made, which keeps the clips that are done, and let go of the widgets."""
+        self.phantoms.cancel()
+        self._connections.undo()
 
     def make(self) -> None:
         """Begin to make what the form says."""

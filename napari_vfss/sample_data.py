@@ -8,6 +8,8 @@ from typing import Any
 
 import platformdirs
 
+from vfss.phantom_source import phantom_source
+
 SAMPLES = {"normal": "Phantom swallow (normal)", "aspiration": "Phantom swallow (aspiration)"}
 _SEEDS = {"normal": 21, "aspiration": 34}
 _FRAMES, _SIZE = 60, 512
@@ -16,8 +18,12 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def sample_path(key: str) -> Path:
-    """File of a sample clip in the user's cache; it is drawn and written where it is missing."""
-    path = platformdirs.user_cache_path("napari-vfss") / "samples" / f"phantom_{key}.mp4"
+    """File of a sample clip in the user's cache; it is drawn and written where this phantom's is missing.
+
+    Those of other versions of the phantom stay: the project beside them may hold annotations of theirs.
+    """
+    folder = platformdirs.user_cache_path("napari-vfss") / "samples"
+    path = folder / f"phantom_{key}_{phantom_source()[:12]}.mp4"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(key, path)

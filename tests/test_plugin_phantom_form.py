@@ -58,3 +58,27 @@ def test_a_folder_in_use_is_said_and_left_alone(form, qtbot, tmp_path):
     qtbot.waitUntil(lambda: not form.phantoms.running, timeout=30_000)
     assert "there is a project already" in form.said.value
     assert not form.open_button.visible
+
+
+def test_taking_the_form_away_stops_it_and_keeps_what_is_done(window, qtbot, tmp_path):
+    dock, form = window.viewer.window.add_plugin_dock_widget("napari-vfss", TITLE)
+    fill(form, tmp_path / "made", clips=100, frames=10)
+    with qtbot.waitSignal(form.phantoms.progressed, timeout=120_000):
+        form.make()
+    window.viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not form.phantoms.running, timeout=120_000)
+    with Project.open(tmp_path / "made" / "project") as project:
+        assert len(project.clips()) < 100
+
+
+def test_a_window_may_close_while_clips_are_made(make_window, qtbot, tmp_path):
+    panel = make_window()
+    _, form = panel.viewer.window.add_plugin_dock_widget("napari-vfss", TITLE)
+    fill(form, tmp_path / "made", clips=100, frames=10)
+    phantoms = form.phantoms
+    with qtbot.waitSignal(phantoms.progressed, timeout=120_000):
+        form.make()
+    panel.close_desk()
+    panel.viewer.close()
+    qtbot.waitUntil(lambda: not phantoms.running, timeout=120_000)
+    assert len(list((tmp_path / "made" / "clips").iterdir())) < 100

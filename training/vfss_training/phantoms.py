@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 import vfss.phantom
 from vfss.masks import BoolArray
+from vfss.phantom_source import phantom_source
 from vfss.schema import Schema
 from vfss_training.data import FrameArray, Sample
 
@@ -162,16 +163,6 @@ def draw_phantom(seed: int, size: int, style: str) -> tuple[FrameArray, BoolArra
     """A frame of a random clip at a random time: uint8 (size, size), planes bool (S, size, size), visible bool (S,)."""
     phantom = vfss.phantom.Phantom(seed, n_frames=_CLIP_FRAMES, height=size, width=size, style=style)
     return phantom.sample(int(np.random.default_rng((seed, 1)).integers(_CLIP_FRAMES)))
-
-
-def phantom_source() -> str:
-    """Hash of the phantom's source and data: frames of another version are other frames."""
-    blake = hashlib.blake2b(digest_size=16)
-    folder = Path(str(vfss.phantom.__file__)).parent
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            blake.update(path.read_bytes())
-    return blake.hexdigest()
 
 
 def _lengthen(path: Path, size: int) -> None:

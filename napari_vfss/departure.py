@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a widget leaves: it is taken out of its dock, or its window closes; neither sends it a close event."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtWidgets import QWidget
+
+
+class Departure(QObject):
+    """Watches a widget and the window it is in."""
+
+    asked = Signal()  # the window is asked to close; a person may still say no
+    gone = Signal()  # the widget is out of its dock, or its window closes for good
+
+    def __init__(self, widget: QWidget) -> None:
+        super().__init__(widget)
+        self._widget = widget
+        self._window: QWidget | None = None
+        self._docked = False
+        self._window_closes = False
+        widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """See the widget enter and leave a dock, and its window close."""
+        if event is not None and watched is self._widget:
+            if event.type() == QEvent.Type.ParentChange:
+                self._on_parent()
+            elif event.type() == QEvent.Type.Show:
+                self._on_show()
+        elif event is not None and watched is self._window:
+            if event.type() == QEvent.Type.Close:
+                self._window_closes = True
+                self.asked.emit()
+            elif event.type() == QEvent.Type.Hide and self._window_closes and not event.spontaneous():
+                self._end()
+        return False
+
+    def _on_parent(self) -> None:
+        parent = self._widget.parent()
+        if self._docked and parent is None:
+            self._end()
+        self._docked = parent is not None
+
+    def _on_show(self) -> None:
+        self._watch(self._widget.window())
+
+    def _watch(self, window: QWidget | None) -> None:
+        if window is self._window or window is self._widget:
+            return
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+        self._window = window
+        if window is not None:
+            window.installEventFilter(self)
+
+    def _end(self) -> None:
+        self._watch(None)
+        self._widget.removeEventFilter(self)
+        self.gone.emit()
