@@ -31,6 +31,7 @@ from vfss.phantom.trunk import furniture, nape, prevertebral, shoulders
 # Three points by which a rigid part is followed, millimetres of the skull.
 _ANCHORS = np.array(((0.0, 0.0), (-90.0, 0.0), (0.0, 90.0)))
 _REACH = (np.array((-170.0, -80.0)), np.array((190.0, 270.0)))  # around the atlas, what a field of view can show
+_SLACK_MM = 30.0  # how far rigid parts move in a clip
 _COARSE_MM = 0.75
 
 
@@ -42,6 +43,8 @@ class Patient:
         around: What surrounds the structures.
         course: The swallow.
         spine: Where the vertebrae stand.
+        shown: Lowest and highest (x, y), millimetres, that the picture shows; rigid parts beyond it are not drawn.
+            To be set before the first scene.
     """
 
     def __init__(self, person: Person, course: Course) -> None:
@@ -49,6 +52,7 @@ class Patient:
         self.around = sample_surroundings(person)
         self.course = course
         self.spine = stand(person)
+        self.shown: tuple[Points, Points] = _REACH
         self._bones: dict[str, list[Points]] = {}
         self._matter: list[Matter] = []
         for level in range(1, 11):
@@ -112,6 +116,7 @@ class Patient:
         ]
         lower = row(around, bone, upper=False, seed=406)
         back = _back(person, self.spine)
+        within = np.maximum(_REACH[0], self.shown[0] - _SLACK_MM), np.minimum(_REACH[1], self.shown[1] + _SLACK_MM)
         still = [
             *self._trunk_bones,
             *pillars(person, around, self.spine),
@@ -121,10 +126,10 @@ class Patient:
             *feeding_tube(person, around, self.spine, self._head(NOSE_TO_PHARYNX)),
         ]
         return (
-            plate([_placed(part, self._head) for part in skull], seed),
-            plate([_placed(part, self._jaw) for part in lower], seed + 1),
-            plate(self._matter, seed + 3, within=_REACH),
-            plate(still, seed + 2, step=_COARSE_MM, within=_REACH),
+            plate([_placed(part, self._head) for part in skull], seed, within=within),
+            plate([_placed(part, self._jaw) for part in lower], seed + 1, within=within),
+            plate(self._matter, seed + 3, within=within),
+            plate(still, seed + 2, step=_COARSE_MM, within=within),
         )
 
 

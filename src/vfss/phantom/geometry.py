@@ -28,8 +28,13 @@ def _basis(per: int) -> npt.NDArray[np.float64]:
 def smooth(points: npt.ArrayLike, per: int = 5) -> Points:
     """Closed Catmull-Rom curve through control points, float64 (N * per, 2)."""
     p = np.asarray(points, np.float64)
-    four = np.stack([np.roll(p, 1, 0), p, np.roll(p, -1, 0), np.roll(p, -2, 0)], axis=1)
-    return np.asarray(np.einsum("uk,nkd->nud", _basis(per), four)).reshape(-1, 2)
+    return np.asarray(np.einsum("uk,nkd->nud", _basis(per), p[_neighbours(len(p))])).reshape(-1, 2)
+
+
+@lru_cache(maxsize=64)
+def _neighbours(n: int) -> npt.NDArray[np.intp]:
+    """The point before each of a closed curve, itself, and the two after it, (n, 4)."""
+    return np.asarray((np.arange(n)[:, None] + np.array((-1, 0, 1, 2))) % n, np.intp)
 
 
 def smooth_open(points: npt.ArrayLike, per: int = 5) -> Points:
@@ -43,7 +48,9 @@ def smooth_open(points: npt.ArrayLike, per: int = 5) -> Points:
 
 def normals(line: Points) -> Points:
     """Unit normals of an open line, to the left of its direction when y points down, float64 (N, 2)."""
-    d = np.gradient(line, axis=0)
+    d = np.empty_like(line)  # as numpy.gradient, at a third of its cost for lines this short
+    d[1:-1] = (line[2:] - line[:-2]) / 2
+    d[0], d[-1] = line[1] - line[0], line[-1] - line[-2]
     unit = d / np.maximum(np.hypot(d[:, :1], d[:, 1:]), 1e-9)
     return np.stack([unit[:, 1], -unit[:, 0]], axis=1)
 
@@ -142,7 +149,8 @@ def coverage(
         draw.line([*flat, flat[0], flat[1]], fill=255, width=max(1, round(rim * fine)))
     if fine > 1:
         image = image.reduce(fine)
-    return (slice(y0, y1), slice(x0, x1)), np.asarray(image)
+    share = np.frombuffer(image.tobytes(), np.uint8).reshape(y1 - y0, x1 - x0)
+    return (slice(y0, y1), slice(x0, x1)), share
 
 
 def plane(outlines: list[Points], height: int, width: int) -> npt.NDArray[np.bool_]:

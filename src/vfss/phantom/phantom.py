@@ -16,7 +16,7 @@ from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
 from vfss.phantom.chance import around
 from vfss.phantom.framing import FramingRange
-from vfss.phantom.geometry import View, coverage, plane
+from vfss.phantom.geometry import Points, View, coverage, plane
 from vfss.phantom.matter import Scene
 from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
 from vfss.phantom.population import sample_person
@@ -89,6 +89,7 @@ class Phantom:
         self.patient = Patient(person, course)
         apparatus = sample_apparatus(machines, settings)
         view = _sample_view(views, settings.framing, apparatus, self.patient, height=height, width=width, facing=facing)
+        self.patient.shown = _shown(view)
         self.screen = Screen(view, apparatus)
         self.facing: Literal["left", "right"] = "right" if view.mirrored else "left"
         self.inverted = apparatus.display.inverted
@@ -227,6 +228,14 @@ def _sample_view(
         centre=(float((width - middle if mirrored else middle) + jitter[0]), float((top + bottom) / 2 + jitter[1])),
         mirrored=mirrored,
     )
+
+
+def _shown(view: View) -> tuple[Points, Points]:
+    """Lowest and highest (x, y) in the patient, millimetres, of what the picture shows, distortion allowed for."""
+    reach = np.array(((0.0, 0.0), (1, 0), (0, 1), (1, 1))) * 1.4 - 0.2
+    matrix = view.matrix
+    corners = np.linalg.solve(matrix[:, :2], (reach * (view.width, view.height) - matrix[:, 2]).T).T
+    return corners.min(0), corners.max(0)
 
 
 def random_frame(seed: int, size: int, style: str = "standard") -> tuple[ByteArray, BoolArray]:

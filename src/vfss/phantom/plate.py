@@ -140,7 +140,7 @@ def plate(
     low, high = points.min(0) - 8, points.max(0) + 8
     if within is not None:
         low, high = np.maximum(low, within[0]), np.minimum(high, within[1])
-    columns, rows = (int(n) for n in np.ceil((high - low) / step))
+    columns, rows = (max(2, int(n)) for n in np.ceil((high - low) / step))
     layers = [np.zeros((rows, columns), np.float32) for _ in range(2)]
     shade = np.zeros((-(-rows // 4), -(-columns // 4)), np.float32)
     for part in parts:
