@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import timm
 import torch
 from small_student import CONFIG, disc_frame, small_checkpoint
 
@@ -260,6 +261,18 @@ def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(3)}, path)
     with pytest.raises(TrainingError, match="mobilenetv3_small_050"):
         from_scratch(CONFIG, Schema.load(), 0, path)
+
+
+def test_weights_of_another_port_are_matched_by_position(tmp_path: Path) -> None:
+    """Ports rename layers, and write the last convolution as a linear layer."""
+    model = timm.create_model(CONFIG.backbone, pretrained=False).state_dict()
+    renamed = {f"layer {i}": tensor for i, tensor in enumerate(model.values())}
+    head = list(model).index("conv_head.weight")
+    renamed[f"layer {head}"] = renamed[f"layer {head}"].flatten(1)
+    torch.save(renamed, tmp_path / "weights.pth")
+    own = from_scratch(CONFIG, Schema.load(), 0, tmp_path / "weights.pth").encoder.backbone.state_dict()
+    torch.testing.assert_close(own["conv_stem.weight"], model["conv_stem.weight"].sum(dim=1, keepdim=True))
+    torch.testing.assert_close(own["blocks.1.0.conv_pw.weight"], model["blocks.1.0.conv_pw.weight"])
 
 
 # Recipes

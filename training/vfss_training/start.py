@@ -43,12 +43,17 @@ def _load_backbone(network: StudentNetwork, config: StudentConfig, path: Path) -
         raise TrainingError(f"cannot read the backbone's weights ({error})", path=path) from error
     whole = timm.create_model(config.backbone, pretrained=False).state_dict()
     tensors = [tensor for tensor in loaded.values() if isinstance(tensor, Tensor)]
-    if [tensor.shape for tensor in tensors] != [tensor.shape for tensor in whole.values()]:
+    if [_extent(tensor) for tensor in tensors] != [_extent(tensor) for tensor in whole.values()]:
         raise TrainingError(f"the weights are not those of {config.backbone}", path=path, remedy="See training/README.")
     named = dict(zip(whole, tensors, strict=True))
     own = network.encoder.backbone.state_dict()
-    fitted = {name: _fitted(named[name], tensor) for name, tensor in own.items()}
+    fitted = {name: _fitted(named[name].reshape(whole[name].shape), tensor) for name, tensor in own.items()}
     network.encoder.backbone.load_state_dict(fitted, strict=True)
+
+
+def _extent(tensor: Tensor) -> tuple[int, ...]:
+    """Shape but for a kernel of 1x1: what is a linear layer in one port is a convolution in another."""
+    return tuple(tensor.shape[:2]) if tuple(tensor.shape[2:]) == (1, 1) else tuple(tensor.shape)
 
 
 def _fitted(source: Tensor, target: Tensor) -> Tensor:

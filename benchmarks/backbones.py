@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which backbone, and at which input size: Dice for milliseconds.
+
+Each is trained by training/recipes/backbones.yaml (same seeds, phantom frames and steps, from ImageNet), one after the
+other by `vfss-train` in a process of its own, then scored on the held-out styles of that recipe at 512x512 and timed in
+one loop with all the others: a whole decoded frame of 512x512, prepared, proposed by the runtime that ships, masks at
+its size. Few steps show which learns quicker, not where each would end. A run that is there is not made again.
+Writes benchmarks/results/backbones.json and .png; needs matplotlib for the latter.
+Run: VFSS_SHARED=FOLDER python benchmarks/backbones.py --work FOLDER   (FOLDER/weights holds the files of WEIGHTS)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from vfss.phantom import Phantom
+from vfss.student.checkpoint import load_checkpoint
+from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.propose import Student
+
+RESULTS = Path(__file__).parent / "results" / "backbones"
+RECIPE = Path(__file__).parents[1] / "training" / "recipes" / "backbones.yaml"
+WEIGHTS = {
+    "efficientnet_lite0": "efficientnet-lite0-57934424.pth",
+    "mobilenetv2_100": "mobilenet_v2-b0353104.pth",
+    "mobilenetv3_small_100": "mobilenet_v3_small.pth",
+}
+SIZES = (256, 384)
+TITLES = {"held_out": "styles never learnt", "standard": "standard style"}
+FRAME, CLIP_FRAMES, REPEATS = 512, 40, 30
+
+
+def train(backbone: str, size: int, weights: Path, work: Path, threads: int) -> dict[str, Any]:
+    """The last event of its training: scores by style. Its student lies in the work folder."""
+    name = f"{backbone}_{size}"
+    events = work / f"{name}.jsonl"
+    if not (work / f"{name}.safetensors").is_file():
+        recipe = yaml.safe_load(RECIPE.read_text("utf-8"))
+        recipe["student"] |= {"backbone": backbone, "input_size": size}
+        own = work / f"{name}.yaml"
+        own.write_text(yaml.safe_dump(recipe), "utf-8")
+        options = {
+            "--recipe": own,
+            "--backbone-weights": weights,
+            "--out": work / f"{name}.safetensors",
+            "--run": work / name,
+            "--cache": work / "cache",
+            "--events": events,
+            "--threads": threads,
+        }
+        words = [str(word) for pair in options.items() for word in pair]
+        subprocess.run([sys.executable, "-m", "vfss_training.cli", "fit", "--phantom", *words], check=True)
+    done = [json.loads(line) for line in events.read_text("utf-8").splitlines() if '"done"' in line]
+    return dict(done[-1])
+
+
+def times(students: dict[str, Student]) -> dict[str, float]:
+    """Median milliseconds of each for one frame, all taking turns."""
+    frames = [Phantom(400_000 + i, n_frames=CLIP_FRAMES, height=FRAME, width=FRAME).frame(20) for i in range(4)]
+    taken: dict[str, list[float]] = {name: [] for name in students}
+    for repeat in range(REPEATS + 2):
+        for name, student in students.items():
+            began = time.perf_counter()
+            student.propose(frames[repeat % len(frames)][np.newaxis])
+            if repeat >= 2:
+                taken[name].append(1000 * (time.perf_counter() - began))
+    return {name: round(statistics.median(values), 2) for name, values in taken.items()}
+
+
+def plot(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    import matplotlib as mpl  # noqa: PLC0415  (only here, and only where the plot is wanted)
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415
+
+    figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), sharex=True)
+    for axis, what in zip(axes, TITLES, strict=True):
+        for name, row in rows.items():
+            axis.plot(row["ms_f32"], row[what], "o", ms=8)
+            axis.annotate(name, (row["ms_f32"], row[what]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        axis.set(
+            xlabel=f"ms a frame of {FRAME}x{FRAME}, float32", ylabel="Dice", title=what.replace("_", "-") + " styles"
+        )
+        axis.margins(x=0.25, y=0.15)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="Folder for runs and rendered frames; kept.")
+    parser.add_argument("--weights", type=Path, default=Path(os.environ.get("VFSS_SHARED", "")) / "weights")
+    parser.add_argument("--threads", type=int, default=0)
+    chosen = parser.parse_args()
+    chosen.work.mkdir(parents=True, exist_ok=True)
+    rows: dict[str, dict[str, Any]] = {}
+    for size in SIZES:
+        for backbone, file in WEIGHTS.items():
+            told = train(backbone, size, chosen.weights / file, chosen.work, chosen.threads)
+            styles = {style: round(row["mean_dice"], 4) for style, row in told["scores"]["styles"].items()}
+            checkpoint = load_checkpoint(chosen.work / f"{backbone}_{size}.safetensors")
+            rows[f"{backbone} {size}"] = {
+                "backbone": backbone,
+                "input_size": size,
+                "parameters": sum(int(np.prod(tensor.shape)) for tensor in checkpoint.tensors.values()),
+                "held_out": round(statistics.mean(dice for style, dice in styles.items() if style != "standard"), 4),
+                "standard": styles["standard"],
+                "styles": styles,
+            }
+    for precision in ("f32", "bf16"):
+        students = {}
+        for name, row in rows.items():
+            checkpoint = load_checkpoint(chosen.work / f"{row['backbone']}_{row['input_size']}.safetensors")
+            students[name] = Student(checkpoint, OpenVinoRuntime(checkpoint, precision=precision))
+        for name, milliseconds in times(students).items():
+            rows[name][f"ms_{precision}"] = milliseconds
+    recipe = yaml.safe_load(RECIPE.read_text("utf-8"))
+    result = {"rows": rows, "steps": recipe["steps"], "batch": recipe["batch"], "cores": os.cpu_count()}
+    RESULTS.with_suffix(".json").write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    plot(rows, RESULTS.with_suffix(".png"))
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
