@@ -181,7 +181,7 @@ def plot(measured: dict[str, Any]) -> None:
                 axes.fill_between(axis, band[0], band[4], alpha=0.18, color="tab:blue", label="standard, 5 to 95 %")
                 axes.fill_between(axis, band[1], band[3], alpha=0.3, color="tab:blue", label="standard, 25 to 75 %")
             else:
-                axes.plot(axis, band[2], ":", color=f"C{i + 1}", label=f"{style} (held out), median")
+                axes.plot(axis, band[2], ":", color=f"C{i + 1}", label=f"{style}, median")
         for curve, look in zip(measured[name]["film"].items(), ("k-", "k--", "k-."), strict=False):
             axes.plot(axis, np.array(curve[1], np.float64), look, marker="." if len(axis) < 15 else "", label=curve[0])
         if logarithmic:
