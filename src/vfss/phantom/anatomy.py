@@ -15,6 +15,7 @@ from vfss.phantom.face import face
 from vfss.phantom.geometry import Points, smooth
 from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place
 from vfss.phantom.headgear import NOSE_TO_PHARYNX, feeding_tube, hair
+from vfss.phantom.leaning import leaned
 from vfss.phantom.mandible import jaw_place, mandible
 from vfss.phantom.matter import Matter, Scene
 from vfss.phantom.motion import Moment, moment
@@ -69,8 +70,8 @@ class Patient:
         jaw = jaw_place(self.person, now, head)
         gullet = throat(self.person, self.spine, self.course, now, head=head)
         jaw_outlines, jaw_matter = mandible(self.person, jaw)
-        skull, lower_teeth, *still = self._plates
-        return Scene(
+        (skull, lower_teeth, *still), fixed = self._plates
+        upright = Scene(
             truth={**self._bones, **gullet.truth, "mandible": jaw_outlines},
             matter=[*jaw_matter, *gullet.matter],
             air=gullet.air,
@@ -84,6 +85,7 @@ class Patient:
                 *still,
             ],
         )
+        return leaned(upright, now.lean, now.forward, hinge=self.spine.centres[8], fixed=fixed)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
@@ -104,8 +106,8 @@ class Patient:
         return jaw_place(self.person, self._rest, self._head)
 
     @cached_property
-    def _plates(self) -> tuple[Plate, ...]:
-        """Skull with face and upper teeth; lower teeth; vertebrae; all else that stands still."""
+    def _plates(self) -> tuple[tuple[Plate, ...], tuple[Plate, ...]]:
+        """Skull with face and upper teeth, lower teeth, vertebrae, other tissue; and apart what is no patient."""
         person, around, bone, seed = self.person, self.around, self.person.bone, self.person.seed
         skull = [
             *braincase(around, person.cranium, bone),
@@ -122,15 +124,16 @@ class Patient:
             *pillars(person, around, self.spine),
             *prevertebral(person, self.spine),
             *nape(person, around, self.spine, back),
-            *furniture(person, around, self.spine),
             *feeding_tube(person, around, self.spine, self._head(NOSE_TO_PHARYNX)),
         ]
-        return (
+        patient = (
             plate([_placed(part, self._head) for part in skull], seed, within=within),
             plate([_placed(part, self._jaw) for part in lower], seed + 1, within=within),
             plate(self._matter, seed + 3, within=within),
             plate(still, seed + 2, step=_COARSE_MM, within=within),
         )
+        seat = furniture(person, around, self.spine)
+        return patient, (plate(seat, seed + 4, step=_COARSE_MM, within=within),) if seat else ()
 
 
 def _placed(part: Matter | Cells, place: Place) -> Matter | Cells:

@@ -119,6 +119,7 @@ class Habits:
         breath: Rate of breathing.
         deep: Depth of breathing, factor.
         phases: Of jaw, head, breathing and talking.
+        lean: Amplitude of the whole patient, degrees, and of a shift, millimetres; their phases.
     """
 
     chew: tuple[float, float]
@@ -129,6 +130,7 @@ class Habits:
     breath: float
     deep: float
     phases: tuple[float, float, float, float]
+    lean: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -294,4 +296,5 @@ def _habits(rng: np.random.Generator, variant: Variant, consistency: Consistency
         breath=float(rng.uniform(0.2, 0.4)),
         deep=float(rng.uniform(0.4, 1.8)),
         phases=tuple(rng.uniform(0, 2 * np.pi, 4).tolist()),
+        lean=(min(abs(rng.normal(0, 2.2)), 6.0), rng.uniform(0, 3.5), *rng.uniform(0, 2 * np.pi, 2).tolist()),
     )

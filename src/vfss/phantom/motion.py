@@ -70,6 +70,8 @@ class Moment:
         jaw: Opening, degrees.
         tilt: Turn of the head, degrees.
         breath: Breathing, -1..1.
+        lean: Turn of the whole patient, degrees, forward.
+        forward: Shift of the whole patient, millimetres.
     """
 
     hyoid: tuple[float, float]
@@ -87,6 +89,8 @@ class Moment:
     jaw: float
     tilt: float
     breath: float
+    lean: float
+    forward: float
 
 
 # Seconds after the burst, and where head and tail of the bolus are then.
@@ -154,6 +158,15 @@ def moment(course: Course, seconds: float) -> Moment:
         jaw=jaw,
         tilt=tilt,
         breath=breath,
+        lean=course.habits.lean[0] * _slow(seconds, 0.17, course.habits.lean[2]),
+        forward=course.habits.lean[1] * _slow(seconds, 0.23, course.habits.lean[3]),
+    )
+
+
+def _slow(seconds: float, rate: float, phase: float) -> float:
+    """A wave that is not quite regular, about -1..1."""
+    return float(
+        0.7 * np.sin(2 * np.pi * rate * seconds + phase) + 0.4 * np.sin(2 * np.pi * 2.7 * rate * seconds + 2 * phase)
     )
 
 

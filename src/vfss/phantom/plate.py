@@ -62,8 +62,14 @@ class Plate:
 
     def moved(self, before: Points, after: Points) -> Plate:
         """The same part after a motion that took three points, float64 (3, 2), to three others."""
-        homogeneous = np.concatenate([before, np.ones((3, 1))], axis=1)
-        moved = replace(self, place=np.linalg.solve(homogeneous, after).T)
+        return self._at(_motion(before, after))
+
+    def then(self, before: Points, after: Points) -> Plate:
+        """The same part after one more motion, given as in `moved`."""
+        return self._at((_square(_motion(before, after)) @ _square(self.place))[:2])
+
+    def _at(self, place: npt.NDArray[np.float64]) -> Plate:
+        moved = replace(self, place=place)
         moved.__dict__["_image"] = self._image
         return moved
 
@@ -111,6 +117,11 @@ def _mesh(
             box = (int(x[j]), int(y[i]), int(x[j + 1]), int(y[i + 1]))
             out.append((box, tuple(corners.ravel().tolist())))
     return out
+
+
+def _motion(before: Points, after: Points) -> npt.NDArray[np.float64]:
+    """Affine map (2, 3) that takes three points to three others."""
+    return np.asarray(np.linalg.solve(np.concatenate([before, np.ones((3, 1))], axis=1), after).T)
 
 
 def _square(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
