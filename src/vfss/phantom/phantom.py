@@ -28,6 +28,7 @@ _HIDDEN_BY_SHOULDER = 0.62  # share of a vertebra under dense shoulder from whic
 _DENSE = 1.05  # nepers of shoulder that drown a vertebra
 _HIDDEN_BY_BOLUS = 0.55  # share of the epiglottis behind contrast from which it is lost
 _UNDER_SHOULDER = frozenset(("c4", "c5", "c6", "c7"))
+_TRACE_MM2 = 12.0  # contrast of less than that is a trace that nobody would paint: 1 % of the square from C2 to C4
 _TOO_LITTLE = 0.12  # share of an outline left inside the field below which it is not recognised
 
 
@@ -153,7 +154,8 @@ class Phantom:
             whole = plane(outlines, height, width)
             planes[i] = whole & self.screen.field
             seen = int(planes[i].sum())
-            if structure.key == "bolus" and not outlines:
+            if structure.key == "bolus" and seen < _TRACE_MM2 * self.screen.view.scale**2:
+                planes[i] = False
                 continue
             visible[i] = seen > 0 and seen >= _TOO_LITTLE * _area(outlines, height, width)
             if visible[i] and shadow is not None and structure.key in _UNDER_SHOULDER:

@@ -51,7 +51,7 @@ class Style:
 
 STYLES: dict[str, Style] = {
     "standard": Style(
-        population=Population(size=0.05, vary=0.65, shoulder=(7.6, 0.6), bone=(1.0, 1.4)),
+        population=Population(size=0.05, vary=0.55, shoulder=(7.6, 0.6), bone=(1.0, 1.4)),
         framing=FramingRange(field_mm=(130.0, 215.0), degrees=5.0, small=(0.06, 0.7, 0.95)),
         beam=BeamRange(air=(0.5, 1.2), scatter=(0.1, 0.4)),
         detector=DetectorRange(
