@@ -136,9 +136,9 @@ def scores(masks: dict[str, npt.NDArray[np.bool_]], fitted: Fitted) -> dict[str,
 
 
 def summary(found: dict[str, list[float | None]]) -> dict[str, dict[str, float]]:
-    """Mean, lowest and number of frames by key."""
+    """Mean, lowest and number of frames by key, of those painted anywhere."""
     kept = {k: [v for v in row if v is not None] for k, row in found.items()}
-    return {k: {"mean": float(np.mean(v)), "min": float(np.min(v)), "frames": len(v)} for k, v in kept.items()}
+    return {k: {"mean": float(np.mean(v)), "min": float(np.min(v)), "frames": len(v)} for k, v in kept.items() if v}
 
 
 def person_of(numbers: dict[str, Any]) -> Person:

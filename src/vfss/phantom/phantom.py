@@ -154,8 +154,10 @@ class Phantom:
             whole = plane(outlines, height, width)
             planes[i] = whole & self.screen.field
             seen = int(planes[i].sum())
-            if structure.key == "bolus" and seen < _TRACE_MM2 * self.screen.view.scale**2:
+            trace = _TRACE_MM2 * self.screen.view.scale**2
+            if structure.key == "bolus" and seen < trace:
                 planes[i] = False
+                visible[i] = sum(_area([outline], height, width) for outline in outlines) < trace
                 continue
             visible[i] = seen > 0 and seen >= _TOO_LITTLE * _area(outlines, height, width)
             if visible[i] and shadow is not None and structure.key in _UNDER_SHOULDER:
