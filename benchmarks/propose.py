@@ -4,7 +4,8 @@
 """How long the default student takes for a whole frame, beside MobileSAM with twelve boxes on the same processor.
 
 Each is measured in a process of its own, one after the other. "whole" is a frame of a clip on disk, as the program
-does it: decoding, preparing, network, masks of all structures at the frame's own size; "stages" are its parts.
+does it: decoding, preparing, network, masks of all structures at the frame's own size; "stages" are its parts. "clip"
+is the same for all frames of a clip, by the frame: several are worked on side by side.
 MobileSAM is given the decoded frame and the true box of every structure that is there: encoder, decoder, masks at the
 frame's size. The encoder alone of SAM ViT-B (random weights) shows where the field comes from. Writes
 benchmarks/results/propose.json, or propose_cuda.json with --device cuda, where whole batches go through the network
@@ -84,10 +85,21 @@ def measure_student(name: str, device: str, precision: str | None, repeats: int,
                 timed(lambda turn=turn, clip=clip: student.propose(clip.as_uint8(next(turn))[None]), repeats)
             )
             frames = [clip.as_uint8(t) for t in range(clip.n_frames)]
-        found[f"{size}x{size}"] = {"whole": whole}
+            clips = timed(lambda clip=clip: each(student, clip), max(3, repeats // 10))
+        found[f"{size}x{size}"] = {"whole": whole, "clip": per_frame(clips, len(frames))}
         if device == "cpu":
             found[f"{size}x{size}"]["stages"] = stages(checkpoint, precision, frames, repeats)
     return found
+
+
+def each(student: Any, clip: Any) -> int:
+    """Propose on a whole clip, decoding included; frames done."""
+    return sum(1 for _ in student.propose_each(clip.as_uint8(t) for t in range(clip.n_frames)))
+
+
+def per_frame(taken: list[float], frames: int) -> dict[str, float]:
+    """Summary of milliseconds a frame where whole clips were timed."""
+    return summary([milliseconds / frames for milliseconds in taken])
 
 
 def stages(checkpoint: Any, precision: str | None, frames: list[Any], repeats: int) -> dict[str, float]:

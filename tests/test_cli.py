@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from vfss.cli import app
 from vfss.datasets import FORMATS, read_coco, read_png
 from vfss.masks import MaskState
 from vfss.project import Project
-from vfss.student import load_student
+from vfss.student import Proposal, load_student
 
 HEIGHT, WIDTH, FRAMES = 48, 40, 12
 
@@ -99,13 +100,13 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch
     class Interrupted:
         def __init__(self) -> None:
             student = load_student(device="cpu")
-            self.id, self.schema, self._propose, self._calls = student.id, student.schema, student.propose, 0
+            self.id, self.schema, self._student = student.id, student.schema, student
 
-        def propose(self, frames: np.ndarray) -> list:
-            self._calls += 1
-            if self._calls == 2:
-                raise KeyboardInterrupt
-            return self._propose(frames)
+        def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
+            for n, proposal in enumerate(self._student.propose_each(frames)):
+                if n == 9:
+                    raise KeyboardInterrupt
+                yield proposal
 
     monkeypatch.setattr("vfss.student.load_student", lambda *_, **__: Interrupted())
     result = run("propose", folder)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import types
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from small_student import CONFIG, disc_frame, small_checkpoint
 
 import vfss.student
-from vfss.errors import StudentError
+from vfss.errors import ClipError, StudentError
 from vfss.masks import MaskState
 from vfss.schema import Schema
 from vfss.student import load_checkpoint, load_student
@@ -47,6 +48,29 @@ def test_a_proposal_has_the_frames_own_size(path: Path) -> None:
         assert ((proposal.confidence >= 0) & (proposal.confidence <= 1)).all()
         assert proposal.student == student.id
     assert any(proposal.masks.planes.any() for proposal in proposals)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_clip_gets_the_proposals_of_its_frames_in_order(path: Path, threads: int) -> None:
+    student = load_student(path, "cpu", threads=threads)
+    frames = [disc_frame(96, 131, seed) for seed in range(7)]
+    for frame, proposal in zip(frames, student.propose_each(iter(frames)), strict=True):
+        alone = student.propose(frame[np.newaxis])[0]
+        assert np.mean(proposal.masks.planes == alone.masks.planes) >= 0.999
+        np.testing.assert_allclose(proposal.confidence, alone.confidence, atol=0.02)
+    assert list(student.propose_each([])) == []
+
+
+def test_a_clip_that_breaks_off_says_so(path: Path) -> None:
+    def broken() -> Iterator[np.ndarray]:
+        for seed in range(6):
+            yield disc_frame(64, 64, seed)
+        raise ClipError("the file ends here")
+
+    with pytest.raises(ClipError, match="ends here"):
+        list(load_student(path, "cpu", threads=2).propose_each(broken()))
+    with pytest.raises(StudentError, match="uint8"):
+        list(load_student(path, "cpu", threads=2).propose_each([np.zeros((8, 8), np.float32)]))
 
 
 def test_the_exported_graph_and_torch_agree(path: Path) -> None:

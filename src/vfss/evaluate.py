@@ -17,9 +17,6 @@ from vfss.project import Project, Revision
 from vfss.schema import Schema
 from vfss.student import Student
 
-_BATCH = 8
-"""Frames in memory at a time."""
-
 
 def evaluate(
     project: Project,
@@ -60,12 +57,10 @@ def evaluate(
     done = 0
     for clip_id, frames in places:
         with project.open_clip(clip_id) as clip:
-            for start in range(0, len(frames), _BATCH):
-                batch = frames[start : start + _BATCH]
-                proposals = student.propose(np.stack([clip.as_uint8(t) for t in batch]))
-                for t, proposal in zip(batch, proposals, strict=True):
-                    _compare(project.newest(clip_id, t), proposal.masks.planes, student.schema, tallies)
-                done += len(batch)
+            proposals = student.propose_each(clip.as_uint8(t) for t in frames)
+            for t, proposal in zip(frames, proposals, strict=True):
+                _compare(project.newest(clip_id, t), proposal.masks.planes, student.schema, tallies)
+                done += 1
                 if progress is not None and progress(done, sum(len(f) for _, f in places)) is False:
                     return _result(student, done, tallies, project.schema)
     return _result(student, done, tallies, project.schema)

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-import numpy as np
-
 from vfss.errors import SchemaError
 from vfss.masks import MaskState
 from vfss.project import Project
@@ -60,10 +58,10 @@ def propose_clip(
         )
     wanted, done = list(frames), 0
     with project.open_clip(clip_id) as clip:
+        proposals = student.propose_each(clip.as_uint8(t) for t in wanted)
         while done < len(wanted):
             batch = wanted[done : done + _BATCH]
-            proposals = student.propose(np.stack([clip.as_uint8(t) for t in batch]))
-            located = [replace(p, clip=clip_id, frame=t) for t, p in zip(batch, proposals, strict=True)]
+            located = [replace(next(proposals), clip=clip_id, frame=t) for t in batch]
             project.write_proposals(clip_id, located)
             done += len(batch)
             if progress is not None and progress(done, len(wanted)) is False:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,13 +48,18 @@ class Runtime(Protocol):
     Attributes:
         device: Where it runs and how precisely, e.g. "cpu (bf16)".
         batch: Frames it likes to take at once.
+        lanes: Threads that may call `run_beside` at once.
     """
 
     device: str
     batch: int
+    lanes: int
 
     def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
+
+    def run_beside(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The same for one input, float32 (1, 1, size, size), from several threads at once."""
 
 
 class Student:
@@ -93,11 +101,7 @@ class Student:
         Raises:
             StudentError: frames has another dtype or number of axes, or is empty in height or width.
         """
-        if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape[1:]:
-            raise StudentError(
-                f"frames must be uint8 (N, H, W), got {frames.dtype} {frames.shape}",
-                remedy="Use clip.as_uint8(t)[None] for one frame of a clip.",
-            )
+        _check(frames)
         proposals: list[Proposal] = []
         for start in range(0, len(frames), self._runtime.batch):
             part = frames[start : start + self._runtime.batch]
@@ -113,6 +117,40 @@ class Student:
                 planes = restore(logits[i], placement)
                 proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
         return proposals
+
+    def propose_each(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Proposal]:
+        """Proposals for one frame after another, in order, for whole clips.
+
+        On a CPU several are worked on side by side, while the next ones are asked for (and decoded).
+
+        Args:
+            frames: uint8 (H, W) each.
+
+        Raises:
+            StudentError: A frame has another dtype or number of axes, or is empty in height or width.
+        """
+        lanes = self._runtime.lanes
+        if lanes == 1:
+            source = iter(frames)
+            while some := list(itertools.islice(source, self._runtime.batch)):
+                yield from self.propose(np.stack(some))
+            return
+        with ThreadPoolExecutor(lanes, thread_name_prefix="student") as pool:
+            waiting: deque[Future[Proposal]] = deque()
+            for frame in frames:
+                waiting.append(pool.submit(self._beside, frame))
+                if len(waiting) > lanes:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+
+    def _beside(self, frame: npt.NDArray[np.uint8]) -> Proposal:
+        """Proposal for one frame, uint8 (H, W), in a lane of its own."""
+        _check(frame[np.newaxis])
+        window = self._window(frame)
+        placement = self._placed(frame[window])
+        logits, quality = self._runtime.run_beside(prepare(frame[window], placement, self._config)[np.newaxis])
+        return self._proposal(_in_frame(restore(logits[0], placement), window, frame.shape), quality[0])
 
     def _window(self, frame: npt.NDArray[np.uint8]) -> Window:
         if self._config.crop_to_field:
@@ -130,6 +168,14 @@ class Student:
     def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
         state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
         return Proposal(Masks(planes, state), quality.astype(np.float32, copy=True), self.id)
+
+
+def _check(frames: npt.NDArray[np.uint8]) -> None:
+    if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape[1:]:
+        raise StudentError(
+            f"frames must be uint8 (N, H, W), got {frames.dtype} {frames.shape}",
+            remedy="Use clip.as_uint8(t)[None] for one frame of a clip.",
+        )
 
 
 def _in_frame(planes: BoolArray, window: Window, shape: tuple[int, ...]) -> BoolArray:

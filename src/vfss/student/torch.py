@@ -39,7 +39,10 @@ class TorchRuntime:
     Attributes:
         device: "cuda (bf16)" or "cpu-torch (f32)".
         batch: Frames at once.
+        lanes: 1: a device is filled by a batch.
     """
+
+    lanes = 1
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
         """Move the network to "cuda", or to "cpu-torch" for comparing.
@@ -55,6 +58,10 @@ class TorchRuntime:
         self._network = build_network(checkpoint).to(self._device).to(memory_format=torch.channels_last)
         self.device = "cuda (bf16)" if device == "cuda" else "cpu-torch (f32)"
         self.batch = 16 if device == "cuda" else 4
+
+    def run_beside(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """As `run`."""
+        return self.run(inputs)
 
     def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
