@@ -61,7 +61,8 @@ class OpenVinoRuntime:
             options["INFERENCE_NUM_THREADS"] = threads
         if cache is not None and _writable(cache):
             options["CACHE_DIR"] = str(cache)
-        self.lanes = threads if threads is not None else max(1, os.cpu_count() or 1)
+        # One: the first inputs of two threads at once can lock each other out for good inside OpenVINO's Python layer.
+        self.lanes = 1
         self._checkpoint, self._options = checkpoint, options
         self._request = self._compiled(options).create_infer_request()
         self._beside: queue.SimpleQueue[openvino.InferRequest] | None = None
