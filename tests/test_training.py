@@ -526,8 +526,9 @@ def test_a_recipe_names_the_student_it_starts_from(tmp_path: Path) -> None:
     recipe = load_recipe(tmp_path / "recipe.yaml")
     parent = start_of(recipe, None)
     assert parent is not None
-    assert (parent.config.input_size, parent.config.backbone) == (96, CONFIG.backbone)
-    assert from_student(parent, parent.schema, 0)(torch.zeros(1, 1, 96, 96))[0].shape == (1, 12, 24, 24)
+    config = recipe.start.grown(parent.config)
+    assert (config.input_size, config.backbone) == (96, CONFIG.backbone)
+    assert from_student(parent, parent.schema, 0, config)(torch.zeros(1, 1, 96, 96))[0].shape == (1, 12, 24, 24)
     with pytest.raises(TrainingError, match="another one"):
         start_of(replace(recipe, start=Start(str(tmp_path / "first.safetensors"), "00")), None)
     assert start_of(replace(recipe, start=Start()), None) is None

@@ -50,6 +50,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     cache: Annotated[Path | None, typer.Option(help="Folder for rendered phantom frames.")] = None,
     teachers: Annotated[Path | None, typer.Option(help="Weights of the teacher: file or folder.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
+    compiled: Annotated[bool, typer.Option(help="Compile the network first; needs a C++ compiler.")] = False,
     threads: Annotated[int, typer.Option(help="Threads of torch; 0: all processors.")] = 0,
 ) -> None:
     """Train on a PROJECT, going on from its current student, or with --phantom on phantom frames."""
@@ -65,7 +66,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
         place = cache if cache is not None else fitting.default_cache()
         told_how = _command(project)
-        how = (run, minutes, change_recipe, workers, threads, teachers)
+        how = (run, minutes, change_recipe, workers, threads, teachers, compiled)
         circumstances = fitting.Run(told, cancel, told_how, place, *how)
         if project is not None:
             fitting.fit_project(

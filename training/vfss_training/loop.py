@@ -60,6 +60,9 @@ class Loop:
         self._model, self._optimizer = self._fabric.setup(self._taught, optimizer)
         self._average = AveragedModel(task.network, multi_avg_fn=_averaging(recipe.average), use_buffers=True)
         self._loss, self._best = MaskLoss(), Best()
+        if task.compiled:
+            self._taught.compile()
+            self._loss = torch.compile(self._loss)
         self._order = Order(recipe, tuple(len(source) for source in task.sources), task.taught_frames)
         self._step, self._seconds, self._validated = 0, 0.0, -1
         self.history: list[dict[str, Any]] = []

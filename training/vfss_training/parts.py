@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vfss.errors import TrainingError
+from vfss.student.config import StudentConfig
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,27 @@ class Start:
         sha256: Hash that the file must have; empty: any.
         input_size: Side of the new student's input, px; 0: that of the old one.
         crop_to_field: The new student looks at the exposed field alone, even where the old one did not.
+        fine_width: Channels of the new student's decoder at stride 8; 0: as the old one. Where it differs, the finer
+            levels of the decoder begin at random.
+        detail: The new student has detail layers, even where the old one had none.
     """
 
     student: str = ""
     sha256: str = ""
     input_size: int = 0
     crop_to_field: bool = False
+    fine_width: int = 0
+    detail: bool = False
+
+    def grown(self, config: StudentConfig) -> StudentConfig:
+        """The new student's config from the old one's."""
+        return replace(
+            config,
+            input_size=self.input_size or config.input_size,
+            crop_to_field=self.crop_to_field or config.crop_to_field,
+            fine_width=self.fine_width or config.fine_width,
+            detail=self.detail or config.detail,
+        )
 
 
 @dataclass(frozen=True)

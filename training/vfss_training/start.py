@@ -20,6 +20,7 @@ from vfss_training.recipe import Recipe
 
 _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.layers.2.")
 _HYPERNETWORKS = "decoder.output_hypernetworks_mlps."
+_FINER = (_HYPERNETWORKS, "decoder.output_upscaling.", "encoder.fine", "encoder.detail.")
 
 
 def from_scratch(config: StudentConfig, schema: Schema, seed: int, backbone: Path | None) -> StudentNetwork:
@@ -68,15 +69,22 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def from_student(checkpoint: Checkpoint, schema: Schema, seed: int) -> StudentNetwork:
+def from_student(
+    checkpoint: Checkpoint, schema: Schema, seed: int, config: StudentConfig | None = None
+) -> StudentNetwork:
     """A network with a student's weights, for a schema that may be another.
 
-    Structures with a key that the student knows keep their tokens; others begin at random.
+    Structures with a key that the student knows keep their tokens; others begin at random. So do the finer levels of
+    the decoder where a config makes them wider.
+
+    Args:
+        checkpoint: The student.
+        schema: Structures of the new network.
+        seed: Of what begins at random.
+        config: Of the new network; None: as the student's.
     """
-    if schema.keys == checkpoint.schema.keys:
-        return build_network(checkpoint)
     torch.manual_seed(seed)
-    network = StudentNetwork(checkpoint.config, len(schema))
+    network = StudentNetwork(config or checkpoint.config, len(schema))
     old, new = build_network(checkpoint).state_dict(), network.state_dict()
     rows = {i: checkpoint.schema.keys.index(key) for i, key in enumerate(schema.keys) if key in checkpoint.schema.keys}
     for name, tensor in new.items():
@@ -86,11 +94,23 @@ def from_student(checkpoint: Checkpoint, schema: Schema, seed: int) -> StudentNe
         elif name.startswith(_HYPERNETWORKS):
             number, rest = name.removeprefix(_HYPERNETWORKS).split(".", 1)
             if int(number) in rows:
-                tensor.copy_(old[f"{_HYPERNETWORKS}{rows[int(number)]}.{rest}"])
+                _take(tensor, old.get(f"{_HYPERNETWORKS}{rows[int(number)]}.{rest}"), name)
         else:
-            tensor.copy_(old[name])
+            _take(tensor, old.get(name), name)
     network.load_state_dict(new, strict=True)
     return network
+
+
+def _take(tensor: Tensor, source: Tensor | None, name: str) -> None:
+    """Copy what fits; only the finer levels may differ.
+
+    Raises:
+        TrainingError: Something else differs.
+    """
+    if source is not None and source.shape == tensor.shape:
+        tensor.copy_(source)
+    elif not name.startswith(_FINER):
+        raise TrainingError(f"the new student's {name} has no counterpart in the old one")
 
 
 def freeze(network: StudentNetwork, recipe: Recipe) -> list[nn.Module]:

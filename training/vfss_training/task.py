@@ -33,6 +33,7 @@ class Task:
         change: A run in that folder may go on under another recipe, which its history then says.
         minutes: Time after which the schedule ends early; None: all steps are done.
         workers: Processes that make batches.
+        compiled: Network and loss are compiled before the first step.
         validate_s: Seconds between saved states, and between validations where the recipe does not say steps.
     """
 
@@ -48,6 +49,7 @@ class Task:
     change: bool = False
     minutes: float | None = None
     workers: int = 1
+    compiled: bool = False
     validate_s: float = 240.0
 
     @property

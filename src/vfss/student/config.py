@@ -27,6 +27,8 @@ class StudentConfig:
         heads: Attention heads of the decoder.
         depth: Two-way attention blocks of the decoder.
         mlp_width: Hidden channels of the decoder's feed-forward parts.
+        fine_width: Channels of the decoder at stride 8, half as many at stride 4, an even number; 0: width/4.
+        detail: Two layers of its own look at the frame for the decoder's stride 4, beside the backbone's.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
         crop_to_field: Of a long frame only the part with the exposed field is looked at (see vfss.student.field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
@@ -39,6 +41,8 @@ class StudentConfig:
     heads: int = 8
     depth: int = 2
     mlp_width: int = 256
+    fine_width: int = 0
+    detail: bool = False
     mirrored: bool = False
     crop_to_field: bool = False
     low_percentile: float = 1.0
@@ -49,8 +53,15 @@ class StudentConfig:
             raise StudentError(f"input size {self.input_size} is not a multiple of 32")
         if self.width < 8 or self.width % 8 or self.width % (2 * self.heads):
             raise StudentError(f"width {self.width} is not a multiple of 8 and of twice the {self.heads} heads")
+        if self.fine_width < 0 or self.fine_width % 2:
+            raise StudentError(f"fine width {self.fine_width} is not an even number")
         if not 0.0 <= self.low_percentile < self.high_percentile <= 100.0:
             raise StudentError(f"percentiles {self.low_percentile} and {self.high_percentile} are not in order")
+
+    @property
+    def channels8(self) -> int:
+        """Channels of the decoder at stride 8; at stride 4 it has half as many."""
+        return self.fine_width or self.width // 4
 
     def to_json(self) -> str:
         """JSON object with one entry per field."""

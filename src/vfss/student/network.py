@@ -9,12 +9,14 @@ import timm
 import torch
 from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransformer
 from segment_anything.modeling.common import LayerNorm2d
+from segment_anything.modeling.mask_decoder import MLP
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vfss.student.config import STRIDE, StudentConfig
 
 _LEVELS = (4, 8, 16, 32)
+_DETAIL = 16  # channels of the detail layers at stride 2
 
 
 @dataclass(frozen=True)
@@ -23,8 +25,8 @@ class Features:
 
     Attributes:
         embedding: e_L, float (N, width, size/16, size/16).
-        fine8: float (N, width/4, size/8, size/8).
-        fine4: float (N, width/8, size/4, size/4).
+        fine8: float (N, channels8, size/8, size/8).
+        fine4: float (N, channels8/2, size/4, size/4).
     """
 
     embedding: Tensor
@@ -32,9 +34,11 @@ class Features:
     fine4: Tensor
 
 
-def _conv(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
     )
 
 
@@ -54,8 +58,14 @@ class Encoder(nn.Module):
         self.lateral16 = nn.Conv2d(at16, width, 1)
         self.lateral32 = nn.Conv2d(at32, width, 1)
         self.blend = nn.Sequential(_conv(width, width, 3), nn.Conv2d(width, width, 1))
-        self.fine8 = _conv(at8, width // 4, 1)
-        self.fine4 = _conv(at4, width // 8, 1)
+        self.fine8 = _conv(at8, config.channels8, 1)
+        self.fine4 = _conv(at4, config.channels8 // 2, 1)
+        # The backbone's first blocks were made for photographs and stay as they are in training on a CPU.
+        self.detail = (
+            nn.Sequential(_conv(1, _DETAIL, 3, 2), _conv(_DETAIL, config.channels8 // 2, 3, 2))
+            if config.detail
+            else None
+        )
 
     def forward(self, frames: Tensor) -> Features:
         """Features of frames, float (N, 1, size, size) as from preprocess.prepare."""
@@ -63,7 +73,10 @@ class Encoder(nn.Module):
         lateral = self.lateral16(at16)
         coarse = functional.interpolate(self.lateral32(at32), size=lateral.shape[-2:], mode="bilinear")
         merged = lateral + coarse
-        return Features(merged + self.blend(merged), self.fine8(at8), self.fine4(at4))
+        fine4 = self.fine4(at4)
+        if self.detail is not None:
+            fine4 = fine4 + self.detail(frames)
+        return Features(merged + self.blend(merged), self.fine8(at8), fine4)
 
 
 class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
@@ -71,7 +84,7 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
 
     def __init__(self, config: StudentConfig, n_structures: int) -> None:
         """Build with random weights; the original counts its outputs without the first token."""
-        width = config.width
+        width, at8, at4 = config.width, config.channels8, config.channels8 // 2
         super().__init__(
             transformer_dim=width,
             transformer=TwoWayTransformer(
@@ -82,13 +95,14 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         )
         self.output_upscaling = nn.ModuleDict(
             {
-                "to8": nn.ConvTranspose2d(width, width // 4, kernel_size=2, stride=2),
-                "norm8": LayerNorm2d(width // 4),
-                "mix8": _conv(width // 4, width // 4, 3),
-                "to4": nn.ConvTranspose2d(width // 4, width // 8, kernel_size=2, stride=2),
-                "mix4": _conv(width // 8, width // 8, 3),
+                "to8": nn.ConvTranspose2d(width, at8, kernel_size=2, stride=2),
+                "norm8": LayerNorm2d(at8),
+                "mix8": _conv(at8, at8, 3),
+                "to4": nn.ConvTranspose2d(at8, at4, kernel_size=2, stride=2),
+                "mix4": _conv(at4, at4, 3),
             }
         )
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(width, width, at4, 3) for _ in range(n_structures))
 
     def decode(self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         """Logits and quality of every structure.
@@ -116,7 +130,7 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         return logits.reshape(n, -1, fine.shape[-2], fine.shape[-1]), quality
 
     def _upscale(self, mixed: Tensor, features: Features) -> Tensor:
-        """Decoder channels at stride 4, float (N, width/8, size/4, size/4)."""
+        """Decoder channels at stride 4, float (N, channels8/2, size/4, size/4)."""
         part = self.output_upscaling
         at8 = functional.gelu(part["norm8"](part["to8"](mixed)) + features.fine8)
         at8 = at8 + part["mix8"](at8)
