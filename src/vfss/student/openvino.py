@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import os
-import queue
 import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from onnx import numpy_helper
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
 
+FloatArray = npt.NDArray[np.float32]
+
 AGREEMENT = 0.999
 """Share of pixels that must stay as they are in f32 for a faster precision to be used."""
 
@@ -28,13 +31,12 @@ class OpenVinoRuntime:
     Attributes:
         device: "cpu (f32)" or "cpu (bf16)".
         batch: 1: the graph takes one frame, the latency of one is what a person waits for.
-        lanes: Frames that `run_beside` takes side by side: one per thread.
     """
 
     batch = 1
 
-    # Frames of a whole clip go side by side, one thread each, which the cores do in less time than one after another
-    # on all threads; a single frame is quickest the other way. The second network is compiled when it is first needed.
+    # Frames of a whole clip go side by side, one core each, which the cores do in less time than one after another on
+    # all of them; a single frame is quickest the other way. The second network is compiled when it is first needed.
     def __init__(
         self,
         checkpoint: Checkpoint,
@@ -61,11 +63,11 @@ class OpenVinoRuntime:
             options["INFERENCE_NUM_THREADS"] = threads
         if cache is not None and _writable(cache):
             options["CACHE_DIR"] = str(cache)
-        # One: the first inputs of two threads at once can lock each other out for good inside OpenVINO's Python layer.
-        self.lanes = 1
+        self._side_by_side = threads if threads is not None else max(1, os.cpu_count() or 1)
         self._checkpoint, self._options = checkpoint, options
-        self._request = self._compiled(options).create_infer_request()
-        self._beside: queue.SimpleQueue[openvino.InferRequest] | None = None
+        self._single = self._compiled(options)
+        self._request = self._single.create_infer_request()
+        self._streams: openvino.CompiledModel | None = None
         self._building = threading.Lock()
         self.device = f"cpu ({chosen})"
 
@@ -78,30 +80,59 @@ class OpenVinoRuntime:
                 f"OpenVINO cannot run its graph ({error})", path=self._checkpoint.path, remedy="Choose another student."
             ) from error
 
-    def run_beside(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """As `run` for one input, float32 (1, 1, size, size); each lane's thread may call it at once."""
+    def _for_clips(self) -> openvino.CompiledModel:
+        """The network compiled for as many frames side by side as there are threads."""
+        n = self._side_by_side
+        if n == 1:
+            return self._single
         with self._building:
-            if self._beside is None:
-                streams: dict[str, str | int] = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": self.lanes}
-                compiled = self._compiled({**self._options, **streams, "INFERENCE_NUM_THREADS": self.lanes})
-                self._beside = queue.SimpleQueue()
-                for _ in range(self.lanes):
-                    self._beside.put(compiled.create_infer_request())
-        request = self._beside.get()
-        try:
-            result = request.infer([inputs], share_inputs=True)
-            return result["logits"].copy(), result["quality"].copy()
-        finally:
-            self._beside.put(request)
+            if self._streams is None:
+                streams: dict[str, str | int] = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": n}
+                self._streams = self._compiled({**self._options, **streams, "INFERENCE_NUM_THREADS": n})
+            return self._streams
 
-    def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Logits and quality of one input after another, in order, several computed side by side.
+
+        While they are computed the next inputs are asked for, here and in the caller's thread: OpenVINO has threads of
+        its own, and a second Python thread in its Python layer can wait for the first one for ever.
+
+        Args:
+            inputs: float32 (1, size, size) each.
+        """
+        compiled = self._for_clips()
+        free = [compiled.create_infer_request() for _ in range(self._side_by_side)]
+        working: deque[openvino.InferRequest] = deque()
+        try:
+            for one in inputs:
+                working.append(_started(free.pop(), one))
+                if not free:
+                    found = _finished(working[0])
+                    free.append(working.popleft())
+                    yield found
+            while working:
+                yield _finished(working.popleft())
+        finally:
+            for request in working:
+                request.wait()
+
+    def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
-        logits, quality = [], []
-        for one in inputs:
-            result = self._request.infer([one[None]], share_inputs=True)
-            logits.append(result["logits"][0])
-            quality.append(result["quality"][0])
-        return np.stack(logits), np.stack(quality)
+        done = [_finished(_started(self._request, one)) for one in inputs]
+        return np.stack([logits for logits, _ in done]), np.stack([quality for _, quality in done])
+
+
+def _started(request: openvino.InferRequest, one: FloatArray) -> openvino.InferRequest:
+    """The request, at work on one input, float32 (1, size, size), which it has a copy of."""
+    request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(one[None])))
+    request.start_async()
+    return request
+
+
+def _finished(request: openvino.InferRequest) -> tuple[FloatArray, FloatArray]:
+    """Logits float32 (S, size/4, size/4) and quality float32 (S,) when it is done."""
+    request.wait()
+    return request.get_tensor("logits").data[0].copy(), request.get_tensor("quality").data[0].copy()
 
 
 def _precision(core: openvino.Core, checkpoint: Checkpoint) -> str:

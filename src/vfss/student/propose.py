@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +19,8 @@ from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.field import Window, exposed_field
 from vfss.student.preprocess import Placement, prepare, restore
+
+FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,16 @@ class Runtime(Protocol):
     Attributes:
         device: Where it runs and how precisely, e.g. "cpu (bf16)".
         batch: Frames it likes to take at once.
-        lanes: Threads that may call `run_beside` at once.
     """
 
     device: str
     batch: int
-    lanes: int
 
-    def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
 
-    def run_beside(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """The same for one input, float32 (1, 1, size, size), from several threads at once."""
+    def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """The same for one input, float32 (1, size, size), after another, in order, as quickly as all of them go."""
 
 
 class Student:
@@ -129,28 +127,19 @@ class Student:
         Raises:
             StudentError: A frame has another dtype or number of axes, or is empty in height or width.
         """
-        lanes = self._runtime.lanes
-        if lanes == 1:
-            source = iter(frames)
-            while some := list(itertools.islice(source, self._runtime.batch)):
-                yield from self.propose(np.stack(some))
-            return
-        with ThreadPoolExecutor(lanes, thread_name_prefix="student") as pool:
-            waiting: deque[Future[Proposal]] = deque()
-            for frame in frames:
-                waiting.append(pool.submit(self._beside, frame))
-                if len(waiting) > lanes:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+        places: deque[tuple[Window, Placement, tuple[int, ...]]] = deque()
 
-    def _beside(self, frame: npt.NDArray[np.uint8]) -> Proposal:
-        """Proposal for one frame, uint8 (H, W), in a lane of its own."""
-        _check(frame[np.newaxis])
-        window = self._window(frame)
-        placement = self._placed(frame[window])
-        logits, quality = self._runtime.run_beside(prepare(frame[window], placement, self._config)[np.newaxis])
-        return self._proposal(_in_frame(restore(logits[0], placement), window, frame.shape), quality[0])
+        def prepared() -> Iterator[FloatArray]:
+            for frame in frames:
+                _check(frame[np.newaxis])
+                window = self._window(frame)
+                placement = self._placed(frame[window])
+                places.append((window, placement, frame.shape))
+                yield prepare(frame[window], placement, self._config)
+
+        for logits, quality in self._runtime.run_each(prepared()):
+            window, placement, shape = places.popleft()
+            yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
 
     def _window(self, frame: npt.NDArray[np.uint8]) -> Window:
         if self._config.crop_to_field:

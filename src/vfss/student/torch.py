@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -11,6 +14,8 @@ from torch import Tensor
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.network import StudentNetwork
+
+FloatArray = npt.NDArray[np.float32]
 
 
 def build_network(checkpoint: Checkpoint) -> StudentNetwork:
@@ -39,10 +44,7 @@ class TorchRuntime:
     Attributes:
         device: "cuda (bf16)" or "cpu-torch (f32)".
         batch: Frames at once.
-        lanes: 1: a device is filled by a batch.
     """
-
-    lanes = 1
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
         """Move the network to "cuda", or to "cpu-torch" for comparing.
@@ -59,11 +61,13 @@ class TorchRuntime:
         self.device = "cuda (bf16)" if device == "cuda" else "cpu-torch (f32)"
         self.batch = 16 if device == "cuda" else 4
 
-    def run_beside(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """As `run`."""
-        return self.run(inputs)
+    def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """Logits and quality of one input, float32 (1, size, size), after another: a device is filled by a batch."""
+        source = iter(inputs)
+        while some := list(itertools.islice(source, self.batch)):
+            yield from zip(*self.run(np.stack(some)), strict=True)
 
-    def run(self, inputs: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
         on_device = torch.from_numpy(inputs).to(self._device)
         half = self._device.type == "cuda"
