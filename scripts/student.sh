@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Makes the student that ships, from ImageNet weights: four runs, each with the phantom and the program of the commit it
+# was made at, each going on from the student of the one before. Hours on two cores; broken off, the same command goes on.
+#   scripts/student.sh BACKBONE_WEIGHTS FOLDER [OPTIONS OF vfss-train fit]
+# FOLDER takes the four trees, the runs and FOLDER/4.safetensors, which is the student. Options are for trying it out,
+# say --steps 2.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ $# -ge 2 ] || { sed -n '3,7s/^# //p' "$0" >&2; exit 2; }
+weights=$(realpath "$1"); mkdir -p "$2"; work=$(realpath "$2"); shift 2
+
+run() {  # number, commit of phantom and program, recipe of this tree, options
+  local number=$1 commit=$2 recipe=$3; shift 3
+  local tree=$work/tree$number out=$work/$number.safetensors
+  [ ! -f "$out" ] || { echo "run $number is there: $out"; return; }
+  [ -d "$tree" ] || git worktree add --detach "$tree" "$commit"
+  cp "$recipe" "$work/recipe$number.yaml"
+  (cd "$tree" && bash scripts/setup.sh)
+  "$tree/.venv/bin/vfss-train" fit --phantom --recipe "$work/recipe$number.yaml" --run "$work/run$number" \
+    --cache "$work/cache" --events "$work/$number.jsonl" --out "$out" "$@"
+}
+
+recipes=training/recipes
+git show b6ed78b:$recipes/default.yaml > "$work/first.yaml"
+run 1 b6ed78b "$work/first.yaml" --backbone-weights "$weights" "$@"
+run 2 46f8e4b $recipes/realistic.yaml --minutes 58 --student "$work/1.safetensors" "$@"
+run 3 9b061ec $recipes/realistic_on.yaml --minutes 95 --student "$work/2.safetensors" "$@"
+run 4 3f56f00 $recipes/finer.yaml --minutes 87 --compiled --student "$work/3.safetensors" "$@"
