@@ -246,6 +246,22 @@ def test_another_schema_keeps_what_it_shares() -> None:
             torch.testing.assert_close(a, b)
 
 
+def test_a_student_grows_where_its_decoder_is_fine() -> None:
+    checkpoint = small_checkpoint()
+    wider = Start(fine_width=24, detail=True).grown(checkpoint.config)
+    old, new = from_student(checkpoint, checkpoint.schema, 0), from_student(checkpoint, checkpoint.schema, 0, wider)
+    before, after = old.state_dict(), new.state_dict()
+    changed = {name for name in after if name not in before or after[name].shape != before[name].shape}
+    assert any(name.startswith("encoder.detail.") for name in changed)
+    assert all(name.startswith(("encoder.detail.", "encoder.fine", "decoder.output_")) for name in changed)
+    for name in set(after) - changed:
+        torch.testing.assert_close(after[name], before[name])
+    assert new.eval()(torch.zeros(1, 1, 64, 64))[0].shape == (1, 12, 16, 16)
+    other = replace(checkpoint.config, width=checkpoint.config.width * 2)
+    with pytest.raises(TrainingError, match="no counterpart"):
+        from_student(checkpoint, checkpoint.schema, 0, other)
+
+
 def test_frozen_parts_do_not_move() -> None:
     network = StudentNetwork(CONFIG, 12)
     fixed = freeze(network, replace(RECIPE, frozen_blocks=1, frozen_depthwise=5, frozen_norm=True))

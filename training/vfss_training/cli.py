@@ -6,7 +6,7 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -46,7 +46,9 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     steps: Annotated[int | None, typer.Option(help="Optimiser steps, instead of the recipe's.")] = None,
     minutes: Annotated[float | None, typer.Option(help="End the schedule after this time at the latest.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed, instead of the recipe's.")] = None,
-    events: Annotated[str, typer.Option(help="Where progress goes as JSON lines: a file, or -.")] = "-",
+    events: Annotated[
+        str, typer.Option(help="Where progress goes as JSON lines: a file, or -. In a terminal: a bar.")
+    ] = "",
     cache: Annotated[Path | None, typer.Option(help="Folder for rendered phantom frames.")] = None,
     teachers: Annotated[Path | None, typer.Option(help="Weights of the teacher: file or folder.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
@@ -56,12 +58,12 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     """Train on a PROJECT, going on from its current student, or with --phantom on phantom frames."""
     # These take seconds to import, which --help need not wait for.
     from vfss_training import fit as fitting
-    from vfss_training.events import Cancel, Events
+    from vfss_training.events import Cancel
     from vfss_training.recipe import QUICK, Recipe, load_recipe
 
     if phantom in (project is not None, out is None):
         raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
-    with _complaining(), Events.opened(events) as told, Cancel().listening() as cancel, _telling(told):
+    with _complaining(), _told(events, run) as told, Cancel().listening() as cancel, _telling(told):
         chosen = load_recipe(recipe) if recipe is not None else (Recipe() if phantom or from_scratch else QUICK)
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
         place = cache if cache is not None else fitting.default_cache()
@@ -80,6 +82,27 @@ def _command(project: Path | None) -> str:
     """The command line without folders, which may name patients or people: it goes into the student's file."""
     words = ["PROJECT" if project is not None and Path(word) == project else Path(word).name for word in sys.argv[1:]]
     return shlex.join(["vfss-train", *words])
+
+
+@contextmanager
+def _told(target: str, run: Path | None) -> Iterator[Events]:
+    """Where this training tells: as wanted, with a bar in a terminal where nothing else is, and in the run's folder."""
+    from vfss_training.events import Events, Listener
+    from vfss_training.running import leads
+    from vfss_training.telling import Bar, Curves
+
+    with ExitStack() as stack:
+        listeners: list[Listener] = []
+        if not leads():
+            yield Events(None)
+            return
+        if not target and sys.stdout.isatty():
+            listeners.append(stack.enter_context(Bar.shown()))
+        elif not target:
+            target = "-"
+        if run is not None:
+            listeners.append(stack.enter_context(Curves.kept(run)))
+        yield stack.enter_context(Events.opened(target, *listeners))
 
 
 @contextmanager

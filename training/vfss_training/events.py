@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -19,23 +19,28 @@ class TrainingCancelledError(TrainingError):
     """Someone asked the training to stop; nothing was registered."""
 
 
-class Events:
-    """A stream of JSON lines."""
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""Called with each event's name and fields."""
 
-    def __init__(self, stream: IO[str]) -> None:
-        """Write to an open text stream."""
+
+class Events:
+    """A stream of JSON lines, and whoever else listens."""
+
+    def __init__(self, stream: IO[str] | None, *listeners: Listener) -> None:
+        """Write to an open text stream, where there is one."""
         self._stream = stream
+        self._listeners = listeners
 
     @classmethod
     @contextmanager
-    def opened(cls, target: str) -> Iterator[Events]:
-        """Events to a file that is appended to, or to standard output for "-".
+    def opened(cls, target: str, *listeners: Listener) -> Iterator[Events]:
+        """Events to a file that is appended to, to standard output for "-", or to listeners alone for "".
 
         Raises:
             TrainingError: The file cannot be written to.
         """
-        if target == "-":
-            yield cls(sys.stdout)
+        if target in ("", "-"):
+            yield cls(sys.stdout if target else None, *listeners)
             return
         try:
             path = Path(target)
@@ -44,12 +49,15 @@ class Events:
         except OSError as error:
             raise TrainingError(f"cannot write events ({error})", path=target) from error
         with stream:
-            yield cls(stream)
+            yield cls(stream, *listeners)
 
     def tell(self, event: str, **fields: Any) -> None:
-        """Write one event at once."""
-        self._stream.write(json.dumps({"event": event, **fields}) + "\n")
-        self._stream.flush()
+        """Write one event at once, and tell it to the listeners."""
+        if self._stream is not None:
+            self._stream.write(json.dumps({"event": event, **fields}) + "\n")
+            self._stream.flush()
+        for listener in self._listeners:
+            listener(event, fields)
 
 
 class Cancel:
@@ -79,4 +87,9 @@ class Cancel:
             TrainingCancelledError: Someone has.
         """
         if self.asked:
-            raise TrainingCancelledError("the training was cancelled", remedy="Nothing was registered or overwritten.")
+            raise cancelled()
+
+
+def cancelled() -> TrainingCancelledError:
+    """What a training that was asked to stop ends with."""
+    return TrainingCancelledError("the training was cancelled", remedy="Nothing was registered or overwritten.")

@@ -9,7 +9,6 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,13 @@ from vfss_training.export import pack
 from vfss_training.loop import Loop
 from vfss_training.phantoms import PhantomSamples
 from vfss_training.recipe import Recipe
+from vfss_training.running import leads
 from vfss_training.score import score_on_phantoms
 from vfss_training.start import from_scratch, from_student, sha256
 from vfss_training.task import Task
+from vfss_training.telling import versions, write_circumstances
 
 _VALIDATE_S = 45.0
-_VERSIONS = ("napari-vfss", "torch", "timm", "segment-anything", "lightning", "openvino", "onnx", "numpy")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def default_cache() -> Path:
     return user_cache_path("napari-vfss") / "phantom"
 
 
-def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, student: str | None) -> Checkpoint:
+def fit_phantom(
+    recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, student: str | None
+) -> Checkpoint | None:
     """Train on phantom frames alone and write the student to `out`.
 
     Args:
@@ -86,6 +88,9 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
         run: Circumstances.
         backbone: ImageNet weights for the backbone.
         student: Student to go on from instead of the recipe's start.
+
+    Returns:
+        The student; None in a process that only helped another one to learn.
     """
     schema = Schema.load()
     parent = start_of(recipe, student)
@@ -95,7 +100,10 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
     held_out = sources.held_out_phantoms(recipe, schema, config, run.cache)
     lesson = _lesson(recipe, drawn, 0, run)
     source = {"phantom": drawn.source, "frames": len(drawn)}
-    trained, told = _train(Task(network, config, schema, recipe, (drawn,), held_out, lesson, source), run)
+    task = Task(network, config, schema, recipe, (drawn,), held_out, lesson, source)
+    trained, told = _train(task, run, parent)
+    if not leads():
+        return None
     provenance = _provenance(recipe, run, parent) | told
     provenance["backbone_weights"] = None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)}
     compared = next((part.samples for part in held_out.values()), drawn)
@@ -110,7 +118,7 @@ def fit_phantom(recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, s
 
 def fit_project(
     folder: Path, recipe: Recipe, run: Run, *, student: str | None, scratch: bool = False, backbone: Path | None = None
-) -> str:
+) -> str | None:
     """Train on a project's accepted annotations, score on held-out patients, register the new student.
 
     Args:
@@ -122,7 +130,7 @@ def fit_project(
         backbone: ImageNet weights for the backbone, where it starts from scratch.
 
     Returns:
-        Id of the new student.
+        Id of the new student; None in a process that only helped another one to learn.
     """
     with Project.open(folder) as project:
         previous = load_checkpoint(_previous(project, student))
@@ -137,7 +145,9 @@ def fit_project(
         source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
         shown = sources.some(held_out)
         task = Task(network, config, project.schema, recipe, used, shown, lesson, source, validate_s=_VALIDATE_S)
-        trained, told = _train(task, run)
+        trained, told = _train(task, run, parent)
+        if not leads():
+            return None
         provenance = _provenance(recipe, run, parent) | told
         frames = sources.inputs(held_out if len(held_out) else learnt, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
@@ -192,10 +202,13 @@ def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> d
     return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(sources.HELD_OUT)}
 
 
-def _train(task: Task, run: Run) -> tuple[StudentNetwork, dict[str, Any]]:
+def _train(task: Task, run: Run, parent: Checkpoint | None) -> tuple[StudentNetwork, dict[str, Any]]:
     """The trained network, and for its provenance how the run went and which step's weights these are."""
     torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
     torch.manual_seed(task.recipe.seed)
+    if run.folder is not None and leads():
+        told = {"command": run.command, "parent": None if parent is None else parent.id, "data": dict(task.source)}
+        write_circumstances(run.folder, task.recipe, told)
     whole = replace(
         task, run=run.folder, change=run.change, minutes=run.minutes, workers=run.workers, compiled=run.compiled
     )
@@ -247,6 +260,6 @@ def _provenance(recipe: Recipe, run: Run, parent: Checkpoint | None) -> dict[str
         "seed": recipe.seed,
         "parent": None if parent is None else parent.id,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": {name: metadata.version(name) for name in _VERSIONS},
+        "versions": {name: version for name, version in versions().items() if name != "python"},
         "python": platform.python_version(),
     }

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -20,8 +19,9 @@ from vfss.errors import TrainingError
 from vfss.student.checkpoint import write_whole
 from vfss.student.network import StudentNetwork
 from vfss_training.distill import Taught, lesson_loss
-from vfss_training.events import Cancel, Events
+from vfss_training.events import Cancel, Events, cancelled
 from vfss_training.losses import MaskLoss
+from vfss_training.running import furthest, launched, shared_norms, total
 from vfss_training.start import freeze
 from vfss_training.strides import thinned
 from vfss_training.task import Task
@@ -56,18 +56,29 @@ class Loop:
         self._taught = Taught(task.network, task.config.width, channels).to(memory_format=torch.channels_last)
         trained = [weight for weight in self._taught.parameters() if weight.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-        self._fabric = Fabric(accelerator="auto", devices=1, precision=_precision())
+        self._fabric = launched()
+        if recipe.batch % self._fabric.world_size:
+            raise TrainingError(
+                f"a batch of {recipe.batch} cannot be shared by {self._fabric.world_size} processes",
+                remedy="Let the recipe's batch be a multiple of their number.",
+            )
         self._model, self._optimizer = self._fabric.setup(self._taught, optimizer)
         self._average = AveragedModel(task.network, multi_avg_fn=_averaging(recipe.average), use_buffers=True)
-        self._loss, self._best = MaskLoss(), Best()
+        self._loss: Callable[..., Tensor] = MaskLoss()
+        self._best = Best()
         if task.compiled:
             self._taught.compile()
             self._loss = torch.compile(self._loss)
         self._order = Order(recipe, tuple(len(source) for source in task.sources), task.taught_frames)
-        self._step, self._seconds, self._validated = 0, 0.0, -1
+        self._step, self._seconds, self._longest, self._validated = 0, 0.0, 0.0, -1
         self.history: list[dict[str, Any]] = []
         self._resume()
         self._remember()
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process tells, validates and writes; the others only help it to learn."""
+        return bool(self._fabric.is_global_zero)
 
     @property
     def choice(self) -> Choice:
@@ -81,13 +92,17 @@ class Loop:
             TrainingCancelledError: Someone asked to stop; the state is kept where there is a folder for it.
         """
         views = Views(self._task.sources, self._task.recipe, self._task.config)
-        loader = views.loader(self._order, self._step, self._task.workers)
-        with thinned(self._task.network, active=self._fabric.device.type == "cpu"):
+        part = (self._fabric.global_rank, self._fabric.world_size)
+        loader = views.loader(self._order, self._step, self._task.workers, part)
+        with (
+            thinned(self._task.network, active=self._fabric.device.type == "cpu"),
+            shared_norms(self._task.network, active=self._fabric.world_size > 1),
+        ):
             told = kept = began = time.monotonic()
             for parts in loader:
                 if self._done():
                     break
-                losses = self._learn(Batch(*parts), self._order.step(self._step))
+                losses = self._learn(Batch(*parts), self._order.step(self._step)[part[0] :: part[1]])
                 self._step += 1
                 now = time.monotonic()
                 self._seconds += now - began
@@ -99,10 +114,10 @@ class Loop:
                 if self._validate_now(due=due) or due:
                     self._keep()
                     kept = time.monotonic()
-                if self._cancel.asked:
+                if furthest(self._fabric, float(self._cancel.asked))[0]:
                     self._keep()
-                    self._cancel.check()
-        if self._validated != self._step:
+                    raise cancelled()
+        if self._validated != self._step and self.leads:
             self._validate()
         self._keep()
         if not self._best.put_into(self._task.network):
@@ -114,16 +129,19 @@ class Loop:
         every = self._task.recipe.validate_steps
         if not (due if every == 0 else self._step % every == 0):
             return False
-        self._validate()
+        if self.leads:
+            self._validate()
         return True
 
     def _progress(self) -> float:
         """Share of the schedule that is done, by steps or by time, whichever is further."""
         by_steps = self._step / self._task.recipe.steps
         minutes = self._task.minutes
-        return by_steps if minutes is None else max(by_steps, self._seconds / (60.0 * minutes))
+        return by_steps if minutes is None else max(by_steps, self._longest / (60.0 * minutes))
 
     def _done(self) -> bool:
+        if self._task.minutes is not None:
+            (self._longest,) = furthest(self._fabric, self._seconds)
         return self._progress() >= 1.0
 
     def _learn(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, float]:
@@ -137,7 +155,9 @@ class Loop:
             module.eval()
         frames, covered, known = (self._fabric.to_device(part) for part in batch)
         logits, quality, adapted = self._model(frames.to(memory_format=torch.channels_last))
-        loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known)
+        # Gradients of several processes are averaged: each divides by the mean of what all of them know.
+        among = total(self._fabric, known.sum()) / self._fabric.world_size
+        loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known, among)
         told = {"loss": float(loss.detach())}
         lesson = self._task.lesson
         taught = None if lesson is None else lesson_loss(lesson, adapted[lesson.teacher], draws)
@@ -185,7 +205,7 @@ class Loop:
     def _keep(self) -> None:
         """Write all that a later process needs to go on as if nothing had happened."""
         path = self._state_path()
-        if path is None:
+        if path is None or not self.leads:
             return
         buffer = io.BytesIO()
         state: dict[str, Any] = {
@@ -256,11 +276,3 @@ def _averaging(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
         torch._foreach_lerp_(means, news, 1.0 - kept)
 
     return average
-
-
-def _precision() -> Any:
-    """bf16 on a GPU, and on a CPU that multiplies it; else f32."""
-    if torch.cuda.is_available():
-        return "bf16-mixed"
-    capable = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return "bf16-mixed" if capable else "32-true"

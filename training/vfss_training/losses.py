@@ -26,7 +26,9 @@ class MaskLoss:
     dice: float = 1.0
     quality: float = 0.5
 
-    def __call__(self, logits: Tensor, quality: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    def __call__(
+        self, logits: Tensor, quality: Tensor, target: Tensor, known: Tensor, among: Tensor | None = None
+    ) -> Tensor:
         """Scalar loss, the mean over planes by their weight; 0 where none is known.
 
         Args:
@@ -34,6 +36,7 @@ class MaskLoss:
             quality: float (N, S), 0..1.
             target: float (N, S, k h, k w) with k of 1 or 2, share of each pixel that is covered, 0..1.
             known: float (N, S), weight of each plane, 0: unknown.
+            among: Sum of the weights to divide by, float (); None: of these planes.
         """
         if target.shape[-2:] != logits.shape[-2:]:
             logits = functional.interpolate(logits, size=target.shape[-2:], mode="bilinear")
@@ -45,7 +48,7 @@ class MaskLoss:
         error = (quality - hard_dice(logits.detach(), target)).square()
         each = self.cross_entropy * entropy + self.dice * (1.0 - soft) + self.quality * error
         weight = known.to(each.dtype)
-        return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+        return (each * weight).sum() / (weight.sum() if among is None else among).clamp(min=1e-6)
 
 
 def hard_dice(logits: Tensor, target: Tensor) -> Tensor:

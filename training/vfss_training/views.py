@@ -128,11 +128,13 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
             self._donors[place] = samples[place[1]].frame
         return self._donors[place]
 
-    def loader(self, order: Order, first: int, workers: int) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
-        """Batches of every step from `first` on, made by worker processes."""
+    def loader(
+        self, order: Order, first: int, workers: int, part: tuple[int, int] = (0, 1)
+    ) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
+        """Batches of every step from `first` on, made by worker processes; of each only this part, as (number, of)."""
         return DataLoader(
             self,
-            batch_sampler=_Steps(order, first),
+            batch_sampler=_Steps(order, first, part),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
             worker_init_fn=_quiet,
@@ -140,16 +142,17 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 class _Steps:
-    """The batch sampler: one list of draws a step."""
+    """The batch sampler: one list of draws a step, or every n-th of them for one of n processes."""
 
-    def __init__(self, order: Order, first: int) -> None:
-        self._order, self._first = order, first
+    def __init__(self, order: Order, first: int, part: tuple[int, int]) -> None:
+        self._order, self._first, self._part = order, first, part
 
     def __len__(self) -> int:
         return self._order.recipe.steps - self._first
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        return self._order.steps(self._first)
+        number, of = self._part
+        return (draws[number::of] for draws in self._order.steps(self._first))
 
 
 def _quiet(worker: int) -> None:
