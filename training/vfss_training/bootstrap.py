@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bootstrap: how far a mean Dice, or the gain of one way of training over another, is the draw of seeds and patients.
+
+Seeds of training and test patients are both drawn again, with replacement, the same draw for both sides of a
+comparison (paired): patients that are hard for one way of training are mostly hard for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.errors import TrainingError
+
+FloatArray = npt.NDArray[np.float64]
+
+DRAWS = 2000
+_AT_ONCE = 100
+_CONFIDENCE = (2.5, 97.5)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its interval of 95 % confidence.
+
+    Attributes:
+        mean: Of the values as they were measured.
+        low: 2.5th percentile over the draws.
+        high: 97.5th percentile.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    def to_dict(self) -> dict[str, float | list[float]]:
+        """Plain data, rounded: {"mean", "ci95": [low, high]}."""
+        told = {name: round(value, 5) for name, value in asdict(self).items()}
+        return {"mean": told["mean"], "ci95": [told["low"], told["high"]]}
+
+
+def mean_dice(dice: FloatArray) -> float:
+    """Mean over seeds of the mean over structures of the mean over patients.
+
+    Args:
+        dice: float64 (seeds, patients, S), nan where a structure does not count.
+
+    Raises:
+        TrainingError: No structure of no patient counts.
+    """
+    return float(_means(dice, np.ones(dice.shape[:2])[np.newaxis])[0])
+
+
+def estimate(dice: FloatArray, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
+    """Mean Dice, float64 (seeds, patients, S), with its interval."""
+    found = np.concatenate([_means(dice, weights) for weights in _weights(dice.shape, seed, draws)])
+    return Estimate(mean_dice(dice), *np.percentile(found, _CONFIDENCE).tolist())
+
+
+def gain(ours: FloatArray, theirs: FloatArray, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
+    """Mean Dice of one way of training less that of another, paired.
+
+    Args:
+        ours: float64 (seeds, patients, S), nan where a structure does not count.
+        theirs: The same seeds and patients.
+        seed: Of the draws.
+        draws: How many.
+
+    Raises:
+        TrainingError: They are not the same seeds and patients.
+    """
+    if ours.shape != theirs.shape:
+        raise TrainingError(
+            f"scores of {ours.shape} and {theirs.shape} cannot be paired",
+            remedy="Train and score both with the same seeds on the same patients.",
+        )
+    found = np.concatenate(
+        [_means(ours, weights) - _means(theirs, weights) for weights in _weights(ours.shape, seed, draws)]
+    )
+    return Estimate(mean_dice(ours) - mean_dice(theirs), *np.percentile(found, _CONFIDENCE).tolist())
+
+
+def _weights(shape: tuple[int, ...], seed: int, draws: int) -> Iterator[FloatArray]:
+    """How often each seed and patient was drawn, float64 (some draws, seeds, patients)."""
+    random = np.random.default_rng(seed)
+    seeds, patients = shape[:2]
+    for first in range(0, draws, _AT_ONCE):
+        n = min(_AT_ONCE, draws - first)
+        by_seed = random.multinomial(seeds, np.full(seeds, 1 / seeds), n).astype(np.float64)
+        by_patient = random.multinomial(patients, np.full(patients, 1 / patients), n).astype(np.float64)
+        yield by_seed[:, :, None] * by_patient[:, None, :]
+
+
+def _means(dice: FloatArray, weights: FloatArray) -> FloatArray:
+    """Mean Dice of each draw, float64 (draws,): over patients, then structures, then seeds.
+
+    A structure that no drawn patient has does not count in that draw.
+    """
+    known = np.isfinite(dice)
+    total = np.einsum("spk,dsp->dsk", np.where(known, dice, 0.0), weights)
+    count = np.einsum("spk,dsp->dsk", known.astype(np.float64), weights)
+    drawn = weights.sum(2)
+    by_structure = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    has = np.isfinite(by_structure)
+    if not has.any(axis=(1, 2)).all():
+        raise TrainingError("no structure of any patient was scored", remedy="Score on patients with annotations.")
+    by_seed = np.where(has, by_structure, 0.0).sum(2) / np.maximum(has.sum(2), 1)
+    # A seed counts as often as it was drawn: its weights add up to patients times that.
+    times = drawn / drawn.sum(1, keepdims=True)
+    found: FloatArray = (by_seed * times).sum(1)
+    return found
