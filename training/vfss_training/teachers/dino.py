@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RAD-DINO: timm's DINOv2 ViT-B/14, with the weights that are published in the naming of transformers 4."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import timm
+import torch
+from torch import Tensor
+
+from vfss_training.teachers.table import TeacherEntry
+from vfss_training.teachers.teacher import FrozenTeacher, joined, mapped, replaced
+
+_OWN = "vit."
+_UNUSED = ("embeddings.mask_token",)
+"""Stands for hidden patches, which only its own training has."""
+_NAMES = (
+    ("embeddings.cls_token", "cls_token"),
+    ("embeddings.position_embeddings", "pos_embed"),
+    ("embeddings.patch_embeddings.projection.", "patch_embed.proj."),
+    ("encoder.layer.", "blocks."),
+    (".attention.output.dense.", ".attn.proj."),
+    (".layer_scale1.lambda1", ".ls1.gamma"),
+    (".layer_scale2.lambda1", ".ls2.gamma"),
+    ("layernorm.", "norm."),
+)
+_THREE = (".attention.attention.query.", ".attention.attention.key.", ".attention.attention.value.")
+
+
+class DinoTeacher(FrozenTeacher):
+    """RAD-DINO.
+
+    Attributes:
+        vit: timm's network.
+    """
+
+    def __init__(self, entry: TeacherEntry) -> None:
+        """Build with random weights, in evaluation mode."""
+        super().__init__(entry)
+        self.vit = timm.create_model("vit_base_patch14_dinov2", num_classes=0, img_size=entry.input_size)
+        self.freeze()
+
+    def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Names of timm, with query, key and value in one."""
+        used = {name: tensor for name, tensor in published.items() if name not in _UNUSED}
+        return mapped(joined(used, _THREE, ".attn.qkv."), lambda name: _OWN + replaced(name, _NAMES))
+
+    def features(self, inputs: Tensor) -> Tensor:
+        """Its patch tokens after the last norm, float32 (N, 768, grid, grid)."""
+        tokens: Tensor = self.vit.forward_features(inputs)[:, self.vit.num_prefix_tokens :]
+        return tokens.transpose(1, 2).reshape(len(tokens), -1, self.grid, self.grid)
+
+    @torch.inference_mode()
+    def global_targets(self, frames: Tensor) -> Tensor:
+        """Its class token after the last norm, float32 (N, 768), of frames, uint8 (N, H, W)."""
+        tokens: Tensor = self.vit.forward_features(self._input(frames))[:, 0]
+        return tokens.float().to(frames.device)

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teachers with their published weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vfss_training.teachers.dino import DinoTeacher
+from vfss_training.teachers.hiera import HieraTeacher
+from vfss_training.teachers.prompted import PromptedTeacher
+from vfss_training.teachers.sam_vit import SamVitTeacher
+from vfss_training.teachers.swin import SwinTeacher
+from vfss_training.teachers.table import TeacherEntry, teacher_named
+from vfss_training.teachers.teacher import FrozenTeacher
+from vfss_training.teachers.weights import read_weights, verified_file
+
+BUILDERS: dict[str, Callable[[TeacherEntry], FrozenTeacher]] = {
+    "mobile-sam": PromptedTeacher,
+    "lite-medsam": PromptedTeacher,
+    "medsam": SamVitTeacher,
+    "sam-vit-b": SamVitTeacher,
+    "medsam2": HieraTeacher,
+    "rad-dino": DinoTeacher,
+    "medclip": SwinTeacher,
+}
+
+
+def built(entry: TeacherEntry) -> FrozenTeacher:
+    """A teacher with random weights."""
+    return BUILDERS[entry.name](entry)
+
+
+def load_teacher(name: str, place: Path | None = None) -> FrozenTeacher:
+    """A teacher with its published weights, read without executing anything in the file.
+
+    Args:
+        name: Its name in TEACHERS.
+        place: File of the weights, or the folder with it; None: the user's cache folder.
+
+    Raises:
+        TrainingError: No such teacher; the file is missing, another one, or does not fit.
+    """
+    entry = teacher_named(name)
+    path = verified_file(entry, place)
+    weights = read_weights(entry, path)
+    teacher = built(entry)
+    teacher.load_published(weights)
+    return teacher
