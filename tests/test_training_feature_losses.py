@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Feature losses: known values, and nothing beside the field counts."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from vfss.errors import TrainingError
+from vfss_training.feature_losses import (
+    FEATURE_LOSSES,
+    CellLoss,
+    RelationLoss,
+    feature_loss_named,
+    mean_over_cells,
+    pooled_loss,
+)
+
+NAMES = list(FEATURE_LOSSES)
+
+
+def pair(seed: int = 0, n: int = 2, channels: int = 5, grid: int = 6) -> tuple[Tensor, Tensor]:
+    random = torch.Generator().manual_seed(seed)
+    return tuple(torch.randn(n, channels, grid, grid, generator=random) for _ in range(2))  # type: ignore[return-value]
+
+
+def everywhere(target: Tensor) -> Tensor:
+    return torch.ones(len(target), *target.shape[2:], dtype=torch.bool)
+
+
+def test_cell_losses_have_the_values_one_can_work_out_by_hand() -> None:
+    student = torch.tensor([3.0, 0.0]).reshape(1, 2, 1, 1)
+    target = torch.tensor([0.0, 0.5]).reshape(1, 2, 1, 1)
+    # Right angle: 1. Squares 9 and .25. Smooth: 3 - .5 and .5 x .25.
+    expected = {"cosine": 1.0, "mse": 4.625, "smooth-l1": 1.3125, "unic": 1.15625, "radio": 1.03125}
+    for name, value in expected.items():
+        found = FEATURE_LOSSES[name](student, target, everywhere(target))
+        assert found.tolist() == pytest.approx([value], abs=1e-6), name
+
+
+def test_the_relation_loss_is_the_divergence_written_out_cell_by_cell() -> None:
+    student, target = pair(n=1, grid=3)
+    field = everywhere(target)
+    field[0, 0, 0] = False
+    rows = []
+    cells = [(y, x) for y in range(3) for x in range(3) if field[0, y, x]]
+    for here in cells:
+        logits = []
+        for features in (target, student):
+            near = [
+                functional.cosine_similarity(features[0, :, *here], features[0, :, *there], dim=0) / 0.07
+                for there in cells
+                if there != here
+            ]
+            logits.append(torch.stack(near).log_softmax(0))
+        rows.append((logits[0].exp() * (logits[0] - logits[1])).sum())
+    expected = torch.stack(rows).mean()
+    torch.testing.assert_close(FEATURE_LOSSES["relation"](student, target, field)[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    name=st.sampled_from(NAMES),
+    inside=st.lists(st.booleans(), min_size=32, max_size=32),
+    junk=st.sampled_from([1e4, math.inf, math.nan]),
+    seed=st.integers(0, 9),
+)
+def test_nothing_beside_the_field_counts(name: str, inside: list[bool], junk: float, seed: int) -> None:
+    student, target = pair(seed, grid=4)
+    field = torch.tensor(inside).reshape(2, 4, 4)
+    found, spoilt = [], target.clone()
+    spoilt.movedim(1, -1)[~field] = junk
+    for what in (target, spoilt):
+        learner = student.clone().requires_grad_()
+        loss = FEATURE_LOSSES[name](learner, what, field, seed=3)
+        loss.sum().backward()
+        assert learner.grad is not None
+        assert learner.grad.isfinite().all()
+        assert not learner.grad.movedim(1, -1)[~field].any()
+        found.append((loss.detach(), learner.grad))
+    torch.testing.assert_close(found[0], found[1])
+    assert (found[0][0][~field.flatten(1).any(1)] == 0).all()
+    assert not found[0][0].isnan().any()
+    changed = student.clone()
+    changed.movedim(1, -1)[~field] = -9.0
+    torch.testing.assert_close(FEATURE_LOSSES[name](changed, target, field, seed=3), found[0][0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_is_0_and_learning_gets_there(name: str) -> None:
+    student, target = pair(grid=4)
+    field = everywhere(target)
+    assert FEATURE_LOSSES[name](target.clone(), target, field).abs().max() < 1e-5
+    learner = student.clone().requires_grad_()
+    first = FEATURE_LOSSES[name](student, target, field).mean()
+    optimizer = torch.optim.Adam([learner], lr=0.05)
+    for _ in range(60):
+        loss = FEATURE_LOSSES[name](learner, target, field).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.5 * first
+    silent = torch.zeros_like(target).requires_grad_()
+    FEATURE_LOSSES[name](silent, target, field).sum().backward()
+    assert silent.grad is not None
+    assert silent.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_student_is_resized_and_the_target_never(name: str) -> None:
+    _, target = pair(grid=4)
+    field = everywhere(target)
+    # Each cell of the target four times over: a coarser target would be met exactly by no average of it.
+    fine = target.repeat_interleave(4, 2).repeat_interleave(4, 3)
+    for student in (fine, functional.interpolate(target, size=(3, 3), mode="bilinear")):
+        loss = FEATURE_LOSSES[name](student, target, field)
+        assert loss.shape == (2,)
+        assert (loss < FEATURE_LOSSES[name](student.roll(1, 0), target, field)).all()
+
+
+def test_a_finer_map_is_averaged_on_its_way_to_the_teachers_grid() -> None:
+    target = torch.zeros(1, 1, 2, 2)
+    student = torch.zeros(1, 1, 16, 16)
+    student[..., 0, 0] = 64.0
+    loss = FEATURE_LOSSES["smooth-l1"](student, target, everywhere(target))
+    # One bright pixel of 64 in a cell: skipping pixels would see 0, or all of it.
+    assert 0 < float(loss) < 1.0
+
+
+def test_each_frame_has_a_loss_of_its_own_and_cells_weigh_alike_in_their_mean() -> None:
+    target = torch.zeros(2, 3, 2, 2)
+    student = torch.stack([torch.ones(3, 2, 2), torch.full((3, 2, 2), 2.0)])
+    field = everywhere(target)
+    field[1] = torch.tensor([[True, False], [False, False]])
+    each = FEATURE_LOSSES["mse"](student, target, field)
+    assert each.tolist() == [1.0, 4.0]
+    assert float(mean_over_cells(each, field)) == pytest.approx((4 * 1.0 + 1 * 4.0) / 5)
+    assert float(mean_over_cells(each, torch.zeros_like(field))) == 0.0
+
+
+def test_relations_are_free_of_channels_and_drawn_by_seed_within_the_field() -> None:
+    student, target = pair(n=2, channels=4, grid=8)
+    field = everywhere(target)
+    loss = RelationLoss(cells=12)
+    wide = torch.cat([student, torch.zeros(2, 3, 8, 8)], 1)
+    assert torch.equal(loss(student, target, field, 1), loss(student, target, field, 1))
+    assert not torch.equal(loss(student, target, field, 1), loss(student, target, field, 2))
+    torch.testing.assert_close(loss(wide, target, field, 1), loss(student, target, field, 1))
+    field[:] = False
+    field[:, 2, 3:6] = True
+    few = RelationLoss(cells=3)(student, target, field, 5)
+    torch.testing.assert_close(few, RelationLoss(cells=64)(student, target, field, 6))
+    field[:, 2, 4:] = False
+    assert RelationLoss()(student, target, field).tolist() == [0.0, 0.0]
+
+
+def test_relations_of_many_cells_stay_within_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    student, target = pair(n=1, channels=2, grid=64)
+    largest = []
+    plain = Tensor.log_softmax
+
+    def spy(self: Tensor, dim: int) -> Tensor:
+        largest.append(self.numel())
+        return plain(self, dim)
+
+    monkeypatch.setattr(Tensor, "log_softmax", spy)
+    assert RelationLoss(cells=100)(student, target, everywhere(target)) > 0
+    assert largest == [100**2, 100**2]
+
+
+def test_a_pooled_target_meets_the_mean_over_the_field() -> None:
+    vector = torch.randn(2, 5)
+    student = torch.randn(2, 5, 4, 4)
+    field = torch.zeros(2, 8, 8, dtype=torch.bool)
+    field[0, :4] = True
+    student[0, :, :2] += vector[0, :, None, None] - student[0, :, :2].mean((1, 2), keepdim=True)
+    loss = pooled_loss(CellLoss(cosine=0.5, smooth=0.5), student, vector, field)
+    assert loss.tolist() == pytest.approx([0.0, 0.0], abs=1e-5)
+    student[0, :, 2:] = 99.0
+    torch.testing.assert_close(pooled_loss(CellLoss(cosine=0.5, smooth=0.5), student, vector, field), loss)
+    assert pooled_loss(CellLoss(cosine=1.0), -student, vector, field)[0] == pytest.approx(2.0, abs=1e-5)
+
+
+def test_losses_stay_in_full_precision_under_autocast() -> None:
+    student, target = pair()
+    for name in NAMES:
+        plain = FEATURE_LOSSES[name](student.bfloat16().float(), target, everywhere(target))
+        with torch.autocast("cpu", torch.bfloat16):
+            half = FEATURE_LOSSES[name](student.bfloat16(), target, everywhere(target))
+        assert half.dtype == torch.float32
+        torch.testing.assert_close(half, plain)
+
+
+def test_shapes_that_do_not_fit_and_unknown_names_are_refused() -> None:
+    student, target = pair()
+    with pytest.raises(TrainingError, match="adaptor"):
+        FEATURE_LOSSES["mse"](student[:, :3], target, everywhere(target))
+    with pytest.raises(TrainingError, match="field"):
+        FEATURE_LOSSES["cosine"](student, target, everywhere(target)[:, :3])
+    with pytest.raises(TrainingError, match="relation"):
+        feature_loss_named("cosin")
+    assert feature_loss_named("mse") is FEATURE_LOSSES["mse"]

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Standardising: statistics that training frames alone decide, and scales that can be undone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from vfss.errors import TrainingError
+from vfss_training.rotations import hadamard, levelling
+from vfss_training.spread import Chunk, Origin, Spread
+from vfss_training.standardise import STANDARDS, Standard, load_standard
+
+
+def chunk(
+    patient: str, *, channels: int = 6, n: int = 3, grid: int = 5, mean: float = 3.0, seed: int = 0, frame: str = "t"
+) -> Chunk:
+    random = torch.Generator().manual_seed(seed)
+    features = torch.randn(n, channels, grid, grid, generator=random)
+    features = features * torch.arange(1.0, channels + 1).reshape(1, -1, 1, 1) + mean
+    # Channels that go together, or there would be nothing to turn.
+    features[:, 1] += 2.0 * features[:, 0]
+    field = torch.rand(n, grid, grid, generator=random) > 0.3
+    return Chunk(features, field, tuple(Origin(patient, f"{frame}{i}") for i in range(n)))
+
+
+def spread_of(*chunks: Chunk, held_out: tuple[str, ...] = ()) -> Spread:
+    spread = Spread("medsam", chunks[0].features.shape[1], held_out)
+    for one in chunks:
+        spread.add(one)
+    return spread
+
+
+def inside(features: Tensor, field: Tensor) -> Tensor:
+    """Cells in the field, (cells, C)."""
+    return features.movedim(1, -1)[field]
+
+
+def test_a_planted_test_split_moves_no_statistic_and_a_leak_is_refused() -> None:
+    training = [chunk("ann", seed=1), chunk("bob", seed=2)]
+    planted = chunk("zoe", mean=500.0, seed=3)
+    clean = spread_of(*training, held_out=("zoe",))
+    mixed = Chunk(
+        torch.cat([training[1].features, planted.features]),
+        torch.cat([training[1].field, planted.field]),
+        training[1].origins + planted.origins,
+    )
+    seen = Spread("medsam", 6, ("zoe",))
+    seen.add(training[0])
+    before = (seen.cells, seen.mean.clone(), seen.scatter.clone(), set(seen.frames))
+    with pytest.raises(TrainingError, match="held-out patients, 'zoe'"):
+        seen.add(mixed)
+    assert (seen.cells, set(seen.frames)) == (before[0], before[3])
+    assert torch.equal(seen.mean, before[1])
+    assert torch.equal(seen.scatter, before[2])
+    seen.add(mixed.without(("zoe",)))
+    assert torch.equal(seen.mean, clean.mean)
+    assert torch.equal(seen.covariance(), clean.covariance())
+    # What it would have cost: with the planted split in it the mean is far off.
+    leaky = spread_of(training[0], mixed)
+    assert (leaky.mean - clean.mean).abs().min() > 50
+
+
+def test_a_scale_that_was_made_with_other_splits_is_found_out(tmp_path: Path) -> None:
+    for name, standard in STANDARDS.items():
+        standard(spread_of(chunk("ann"), chunk("zoe", seed=4))).save(tmp_path / name)
+        found = load_standard(tmp_path / name)
+        found.check(("bob",))
+        with pytest.raises(TrainingError, match="1 held-out patients"):
+            found.check(("bob", "zoe"))
+        assert b"zoe" not in (tmp_path / name).read_bytes()
+
+
+def test_parts_that_hold_each_others_held_out_patients_are_not_merged() -> None:
+    part, other = spread_of(chunk("ann"), held_out=("zoe",)), spread_of(chunk("zoe"), held_out=("bob",))
+    with pytest.raises(TrainingError, match="held out in the other"):
+        part.merge(other)
+    part.merge(spread_of(chunk("cem", seed=5), held_out=("bob",)))
+    with pytest.raises(TrainingError, match="held-out"):
+        part.add(chunk("bob"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=5),
+    split=st.integers(0, 5),
+    mean=st.sampled_from([0.0, 1e3, -1e6]),
+    seed=st.integers(0, 99),
+)
+def test_chunks_in_any_grouping_give_what_all_cells_at_once_give(
+    sizes: list[int], split: int, mean: float, seed: int
+) -> None:
+    random = torch.Generator().manual_seed(seed)
+    chunks = []
+    for i, n in enumerate(sizes):
+        features = torch.randn(n, 4, 3, 3, generator=random, dtype=torch.float64) * 0.1 + mean
+        field = torch.rand(n, 3, 3, generator=random) > 0.4
+        chunks.append(Chunk(features, field, tuple(Origin("ann", f"{i}/{j}") for j in range(n))))
+    cells = torch.cat([inside(one.features, one.field) for one in chunks])
+    whole = Spread("t", 4, ())
+    rest = Spread("t", 4, ())
+    for i, one in enumerate(chunks):
+        (whole if i < split else rest).add(one)
+    whole.merge(rest)
+    assert whole.cells == len(cells)
+    if len(cells) == 0:
+        with pytest.raises(TrainingError, match="no cell"):
+            whole.covariance()
+        return
+    np.testing.assert_allclose(whole.mean.numpy(), cells.mean(0).numpy(), rtol=1e-12, atol=1e-12)
+    # A running sum of squares would be off by 1e12 x 2e-16, a hundredth of the variance, at a mean of a million.
+    expected = np.cov(cells.numpy().T, bias=True)
+    np.testing.assert_allclose(whole.covariance().numpy(), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("channels", [6, 8, 12, 20])
+def test_standardised_features_have_mean_0_and_variance_1_in_every_channel(channels: int) -> None:
+    one = chunk("ann", channels=channels, n=4, grid=9)
+    # What lies beside the field would spoil it.
+    one.features.movedim(1, -1)[~one.field] = 1e4
+    for name, standard in STANDARDS.items():
+        values = inside(standard(spread_of(one))(one.features), one.field)
+        torch.testing.assert_close(values.mean(0), torch.zeros(channels), atol=1e-4, rtol=0, msg=name)
+        torch.testing.assert_close(values.var(0, correction=0), torch.ones(channels), atol=1e-3, rtol=0, msg=name)
+
+
+def test_phi_s_keeps_the_shape_that_scaling_each_channel_destroys() -> None:
+    one = chunk("ann", channels=8, n=4, grid=9)
+    spread = spread_of(one)
+    cells = inside(one.features, one.field)
+    distances = torch.pdist(cells)
+    turned = torch.pdist(inside(STANDARDS["phi-s"](spread)(one.features), one.field))
+    scaled = torch.pdist(inside(STANDARDS["channel"](spread)(one.features), one.field))
+    torch.testing.assert_close(turned / distances, (turned / distances).mean().expand_as(turned), rtol=1e-3, atol=0)
+    assert (scaled / distances).std() / (scaled / distances).mean() > 0.05
+
+
+@pytest.mark.parametrize("name", STANDARDS)
+def test_a_scale_can_be_undone_and_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
+    one = chunk("ann", channels=12)
+    standard = STANDARDS[name](spread_of(one))
+    torch.testing.assert_close(standard.inverse(standard(one.features)), one.features, rtol=1e-4, atol=1e-4)
+    standard.save(tmp_path / "scale.safetensors")
+    again = load_standard(tmp_path / "scale.safetensors")
+    assert (again.teacher, again.method, again.cells) == ("medsam", name, int(one.field.sum()))
+    assert (again.patients, again.frames) == (standard.patients, standard.frames)
+    assert torch.equal(again(one.features.half()), standard(one.features.half()))
+    pooled = one.features.mean((2, 3))
+    torch.testing.assert_close(again(pooled), standard(pooled[..., None, None])[..., 0, 0])
+    assert standard.frames != STANDARDS[name](spread_of(chunk("ann", channels=12, frame="u"))).frames
+
+
+def test_a_channel_that_never_changes_is_not_blown_up() -> None:
+    one = chunk("ann")
+    one.features[:, 2] = 7.0
+    standard = STANDARDS["channel"](spread_of(one))
+    assert standard.scale.min() == pytest.approx(1e-3)
+    assert standard(one.features)[:, 2].abs().max() < 1e-2
+    for make in STANDARDS.values():
+        flat = Chunk(torch.ones_like(one.features), one.field, one.origins)
+        assert make(spread_of(flat))(flat.features).isfinite().all()
+
+
+def test_rotations_multiply_in_full_precision_under_autocast() -> None:
+    one = chunk("ann", channels=8)
+    standard = STANDARDS["phi-s"](spread_of(one))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(standard(one.features), standard(one.features.clone()))
+        values = standard(one.features)
+    torch.testing.assert_close(values, standard(one.features), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 8, 12, 20, 24, 96, 256, 384, 768])
+def test_hadamard_matrices_are_orthogonal_with_entries_of_one_size(size: int) -> None:
+    matrix = hadamard(size)
+    assert matrix is not None
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(size), atol=1e-12)
+    np.testing.assert_allclose(np.abs(matrix), size**-0.5, atol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), min_size=1, max_size=40))
+def test_variances_become_level_whatever_the_number_of_channels(variances: list[float]) -> None:
+    values = np.array(variances)
+    turn = levelling(values)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(len(values)), atol=1e-10)
+    np.testing.assert_allclose(np.diag((turn * values) @ turn.T), values.mean(), rtol=1e-8, atol=1e-12)
+
+
+def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
+    one = chunk("ann")
+    spread = spread_of(one)
+    with pytest.raises(TrainingError, match="counted before"):
+        spread.add(one)
+    with pytest.raises(TrainingError, match="counted before"):
+        spread.merge(spread_of(chunk("ann")))
+    with pytest.raises(TrainingError, match="not one of"):
+        spread.merge(Spread("rad-dino", 6, ()))
+    with pytest.raises(TrainingError, match="4 channels"):
+        spread.add(chunk("bob", channels=4))
+    broken = chunk("cem")
+    broken.features.movedim(1, -1)[broken.field] = torch.inf
+    with pytest.raises(TrainingError, match="not finite"):
+        spread.add(broken)
+    with pytest.raises(TrainingError, match="bool field"):
+        Chunk(one.features, one.field.float(), one.origins)
+    assert spread.cells == int(one.field.sum())
+    (tmp_path / "foreign").write_bytes(b"not safetensors")
+    for name in ("foreign", "absent"):
+        with pytest.raises(TrainingError, match=name):
+            load_standard(tmp_path / name)
+    standard: Standard = STANDARDS["channel"](spread)
+    with pytest.raises(TrainingError, match="4 channels"):
+        standard(torch.zeros(1, 4, 2, 2))
