@@ -25,11 +25,12 @@ from vfss_training.augment import Augmentation
 from vfss_training.data import ListedSamples, Sample
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.fit import Run, fit_phantom, start_of
-from vfss_training.loop import Loop, schedule
+from vfss_training.loop import Loop
 from vfss_training.losses import MaskLoss, hard_dice
 from vfss_training.parts import HeldOut, Stage, Start
 from vfss_training.phantoms import HIDDEN, PhantomSamples, draw_phantom
 from vfss_training.recipe import Recipe, load_recipe
+from vfss_training.schedule import schedule
 from vfss_training.start import freeze, from_scratch, from_student, sha256
 from vfss_training.strides import thinned
 from vfss_training.task import Task

@@ -19,10 +19,15 @@ import vfss_training.sources
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student import load_student
-from vfss_training.distill import Lesson, Taught, feature_loss, lesson_loss
+from vfss_training.augment import Augmentation
+from vfss_training.balance import Balancing, balancer_of
+from vfss_training.distill import Lesson, Taught, Teaching
 from vfss_training.events import Cancel, Events, TrainingCancelledError
+from vfss_training.feature_losses import FEATURE_LOSSES
 from vfss_training.fit import Run, fit_phantom
+from vfss_training.loop import Loop
 from vfss_training.parts import Distillation, HeldOut
+from vfss_training.phantom_task import PhantomStudy
 from vfss_training.phantoms import PhantomSamples
 from vfss_training.recipe import Recipe, load_recipe
 from vfss_training.start import from_scratch
@@ -38,8 +43,11 @@ RECIPE = Recipe(
     held_out={"harsh": HeldOut(1.0, 0, 1)},
     steps=3,
     batch=4,
-    distill=Distillation("lite-medsam", weight=1.0, frames=3, share=1.0, pool=2),
+    distill=Distillation(("lite-medsam",), weight=1.0, frames=3, share=1.0, pool=2),
 )
+
+
+FIRST_VIEWS = [(0, 0), (1, 0), (2, 0)]
 
 
 class Averages:
@@ -75,19 +83,32 @@ def test_targets_are_computed_once_and_the_size_is_known_before(tmp_path: Path) 
     assert not targets.folder.exists()
     assert (targets.grid, targets.missing()) == (4, [0, 1, 2])
     targets.prepare(lambda: teacher, lambda done, total: None)
-    files = [path for path in targets.folder.iterdir() if path.suffix != ".npy"]
+    files = [path for path in targets.folder.iterdir() if path.suffix != ".safetensors"]
     assert sum(path.stat().st_size for path in files) == targets.bytes == 3 * (2 * 6 * 16 + 16 + 1)
     again = prepared(tmp_path, teacher)
     assert teacher.asked == 3
-    for a, b in zip(targets.batch([2, 0]), again.batch([2, 0]), strict=True):
+    for a, b in zip(targets.batch([(2, 0), (0, 0)]), again.batch([(2, 0), (0, 0)]), strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_targets_are_standardised_over_the_field(tmp_path: Path) -> None:
-    values, field = prepared(tmp_path, Averages()).batch([0, 1, 2])
+    values, field = prepared(tmp_path, Averages()).batch(FIRST_VIEWS)
     inside = values.permute(1, 0, 2, 3)[:, field]
     torch.testing.assert_close(inside.mean(1), torch.zeros(6), atol=2e-3, rtol=0)
     torch.testing.assert_close(inside.std(1), torch.ones(6), atol=3e-2, rtol=0)
+
+
+def test_a_grid_that_pooling_does_not_divide_is_covered_whole(tmp_path: Path) -> None:
+    entry, teacher = replace(ENTRY, grid=7), Averages()
+    teacher.grid = 7
+    targets = CachedTargets(tmp_path, entry, stream(tmp_path), frames=1, pool=2)
+    targets.prepare(lambda: teacher, lambda done, total: None)
+    values, field = targets.batch([(0, 0)])
+    assert values.shape == (1, 6, 3, 3) and field.shape == (1, 3, 3)
+    frame = torch.from_numpy(stream(tmp_path)[0].frame)[None]
+    whole = functional.adaptive_avg_pool2d(teacher.targets(frame), 3)[0, 0]
+    spread = (values[0, 0] - values[0, 0].mean()) / values[0, 0].std()
+    torch.testing.assert_close(spread, (whole - whole.mean()) / whole.std(), atol=1e-2, rtol=0)
 
 
 def test_a_preparation_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
@@ -126,44 +147,48 @@ def test_flat_cells_beside_the_field_do_not_count() -> None:
     assert not field[0, :, :4].any()
     target, wrong = torch.randn(1, 5, 8, 8), torch.randn(1, 5, 8, 8)
     half = torch.where(field[:, None], target, wrong)
-    assert feature_loss(half, target, field) < 1e-5
-    assert feature_loss(wrong, target, field) > 0.5
+    assert FEATURE_LOSSES["unic"](half, target, field) < 1e-5
+    assert FEATURE_LOSSES["unic"](wrong, target, field) > 0.5
 
 
 def test_the_student_is_resized_to_the_targets() -> None:
     target = torch.randn(2, 5, 4, 4)
     adapted = functional.interpolate(target, size=(7, 7), mode="bilinear", align_corners=False)
     field = torch.ones(2, 4, 4, dtype=torch.bool)
-    assert feature_loss(adapted, target, field) < feature_loss(adapted.roll(3, 2), target, field)
+    unic = FEATURE_LOSSES["unic"]
+    assert (unic(adapted, target, field) < unic(adapted.roll(3, 2), target, field)).all()
 
 
 def test_views_in_place_are_those_that_the_teacher_saw() -> None:
     recipe = replace(RECIPE, steps=50, distill=replace(RECIPE.distill, share=0.5))
     draws = [draw for step in Order(recipe, (4,), (3,)).steps(0) for draw in step]
-    taught = [draw for draw in draws if draw.in_place]
+    taught = [draw for draw in draws if draw.view >= 0]
     assert {draw.item for draw in taught} == {0, 1, 2}
     assert 0.3 < len(taught) / sum(draw.item < 3 for draw in draws) < 0.7
-    assert not any(draw.in_place for step in Order(recipe, (4,)).steps(0) for draw in step)
+    assert {draw.view for draw in taught} == {0}
+    assert not any(draw.view >= 0 for step in Order(recipe, (4,)).steps(0) for draw in step)
 
 
 def test_a_view_in_place_keeps_its_planes(tmp_path: Path) -> None:
     samples = stream(tmp_path)
     views = Views((samples,), RECIPE, CONFIG)
-    first, other = (views[Draw(0, 1, number, 64, True)] for number in (1, 2))
+    first, other = (views[Draw(0, 1, number, 64, 0)] for number in (1, 2))
     torch.testing.assert_close(first[1], other[1])
     assert not torch.equal(first[0], other[0])
 
 
 def test_only_views_in_place_teach_and_the_gradient_reaches_the_backbone(tmp_path: Path) -> None:
-    lesson = Lesson("averages", prepared(tmp_path, Averages()), 0)
+    teaching = Teaching((Lesson("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     taught = Taught(network, CONFIG.width, {"averages": 6})
     _, _, adapted = taught(torch.randn(2, 1, 64, 64))
     assert adapted["averages"].shape == (2, 6, 4, 4)
-    assert lesson_loss(lesson, adapted["averages"], [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
-    loss = lesson_loss(lesson, adapted["averages"], [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64, True)])
-    assert loss is not None
-    loss.backward()
+    balancer = balancer_of(Balancing("equal"), 1)
+    assert teaching.listen(balancer, adapted, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
+    heard = teaching.listen(balancer, adapted, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64, 0)])
+    assert heard is not None
+    assert heard.weights == {"averages": 1.0}
+    heard.loss.backward()
     assert network.encoder.backbone.conv_stem.weight.grad.abs().sum() > 0
     assert all(weight.grad is None for weight in network.decoder.parameters())
 
@@ -182,23 +207,88 @@ def test_a_student_is_taught_from_end_to_end_and_keeps_no_adaptor(
     assert [size["of"] for size in sizes] == ["phantom frames", "targets of lite-medsam"]
     assert all("feature_loss" in event for event in events if event["event"] == "step")
     student = load_student(tmp_path / "out.safetensors", "cpu")
-    assert student.provenance["recipe"]["distill"]["teacher"] == "lite-medsam"
+    assert student.provenance["recipe"]["distill"]["teachers"] == ["lite-medsam"]
     assert student.provenance["chosen"]["styles"].keys() == {"harsh"}
 
 
 def test_the_weight_falls_over_the_schedule_and_nonsense_is_refused(tmp_path: Path) -> None:
-    part = Distillation("lite-medsam", weight=0.5, final_weight=0.1)
+    part = Distillation(("lite-medsam",), weight=0.5, final_weight=0.1)
     assert [round(part.weight_at(x), 3) for x in (-1, 0, 0.5, 1, 2)] == [0.5, 0.5, 0.3, 0.1, 0.1]
     path = tmp_path / "recipe.yaml"
-    for text in ("distill: {pool: 3}", "distill: {share: 0.0}", "distill: lite-medsam", "distill: {teacher: huge}"):
+    for text in (
+        "distill: {pool: 3}",
+        "distill: {share: 0.0}",
+        "distill: lite-medsam",
+        "distill: {teachers: [huge]}",
+        "distill: {teachers: [lite-medsam, lite-medsam]}",
+        "distill: {features_only: 0.6, labels_only: 0.5}",
+        "distill: {loss: l3}",
+        "balance: {name: luck}",
+    ):
         path.write_text(text)
         with pytest.raises(TrainingError):
             load_recipe(path)
 
 
 def test_a_cell_counts_where_film_shows_something(tmp_path: Path) -> None:
-    _, field = prepared(tmp_path, Averages()).batch([0, 1, 2])
+    _, field = prepared(tmp_path, Averages()).batch(FIRST_VIEWS)
     assert field.any()
     assert isinstance(field, Tensor)
     assert field.dtype == torch.bool
     assert np.asarray(field).shape == (3, 4, 4)
+
+
+def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> None:
+    """Moved alike: a teacher whose features are the picture says what the student's picture shows."""
+    recipe = replace(RECIPE, augmentation=Augmentation(flip=0.5, warp=1.0, bend=1.0, crop=0.0), seed=4)
+    recipe = replace(recipe, distill=replace(RECIPE.distill, views=3))
+    samples = stream(tmp_path)
+    targets = CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, showing=recipe.showing)
+    targets.prepare(Averages, lambda done, total: None)
+    plain = replace(recipe, augmentation=recipe.augmentation.placed())
+    views = Views((samples,), plain, CONFIG)
+    for item, view in ((0, 0), (1, 1), (2, 2)):
+        shown, _, _ = views[Draw(0, item, 7, 64, view)]
+        (said,), (field,) = targets.batch([(item, view)])
+        cells = functional.adaptive_avg_pool2d(shown, 8)[0]
+        together = np.corrcoef(cells[field].numpy(), said[0][field].numpy())[0, 1]
+        assert together > 0.95
+    moved = [views[Draw(0, 1, 7, 64, view)][1] for view in (0, 1, 2)]
+    assert not torch.equal(moved[0], moved[1])
+    assert not torch.equal(moved[1], moved[2])
+    other = replace(recipe, seed=5).showing
+    assert CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, showing=other).folder != targets.folder
+
+
+def test_draws_show_every_view_that_was_kept() -> None:
+    recipe = replace(RECIPE, steps=60, distill=replace(RECIPE.distill, views=3))
+    draws = [draw for step in Order(recipe, (4,), (3,)).steps(0) for draw in step]
+    assert {(draw.item, draw.view) for draw in draws if draw.item < 3} == {(i, v) for i in range(3) for v in range(3)}
+    assert {draw.view for draw in draws if draw.item == 3} == {-1}
+
+
+def test_stages_say_what_is_learnt_when() -> None:
+    part = Distillation(("lite-medsam",), weight=0.5, final_weight=0.5, features_only=0.2, labels_only=0.1)
+    assert [part.learns_masks(at) for at in (0.0, 0.19, 0.2, 0.95)] == [False, False, True, True]
+    assert [part.weight_at(at) for at in (0.0, 0.5, 0.91)] == [0.5, 0.5, 0.0]
+    assert [part.rate_at(at) for at in (0.5, 0.95)] == [1.0, 0.1]
+    assert replace(part, teachers=()).learns_masks(0.0)
+
+
+@pytest.mark.parametrize("name", ["equal", "mlp", "attention", "uncertainty", "dropping"])
+def test_several_teachers_are_balanced_and_their_weights_told(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries = {"lite-medsam": ENTRY, "mobile-sam": replace(ENTRY, name="mobile-sam", sha256="00")}
+    monkeypatch.setattr(vfss_training.sources, "teacher_named", entries.__getitem__)
+    monkeypatch.setattr(vfss_training.sources, "load_teacher", lambda name, place: Averages())
+    how = replace(RECIPE.distill, teachers=tuple(entries), projector="mlp", relation=0.1, standard="phi-s", views=2)
+    recipe = replace(RECIPE, distill=how, balance=Balancing(name))
+    told = io.StringIO()
+    run = Run(Events(told), Cancel(), "vfss-train test", tmp_path / "cache", workers=0, threads=1)
+    task = PhantomStudy(recipe, CONFIG, run).task(from_scratch(CONFIG, Schema.load(), 0, None))
+    Loop(replace(task, workers=0), Events(told), Cancel()).run()
+    steps = [line for line in map(json.loads, told.getvalue().splitlines()) if line["event"] == "step"]
+    for step in steps:
+        assert set(step["weights"]) == set(step["teachers"]) == set(entries)
+        assert sum(step["weights"].values()) == pytest.approx(1.0, abs=1e-3)

@@ -71,6 +71,10 @@ class Augmentation:
         """The same for pictures whose every part must stay where it is."""
         return replace(self, flip=0.0, warp=0.0, bend=0.0, crop=0.0)
 
+    def placed(self) -> Augmentation:
+        """The same without changes of grey values: places move, and nothing else."""
+        return replace(self, invert=0.0, grey=0.0, field=0.0, blur=0.0, noise=0.0)
+
     def _warped(self, sample: Sample, random: Random) -> Sample:
         """Turned, scaled, stretched and shifted; what comes in from outside is dark and empty, as beside the field."""
         size = sample.frame.shape[0]

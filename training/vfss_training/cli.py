@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from vfss.errors import VfssError
+from vfss_training import teachers_cli
+from vfss_training.ablate_cli import ablate
+from vfss_training.complaints import complaining
 
 if TYPE_CHECKING:
     from vfss_training.events import Events
@@ -58,24 +60,28 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     """Train on a PROJECT, going on from its current student, or with --phantom on phantom frames."""
     # These take seconds to import, which --help need not wait for.
     from vfss_training import fit as fitting
+    from vfss_training import run as running
     from vfss_training.events import Cancel
     from vfss_training.recipe import QUICK, Recipe, load_recipe
 
     if phantom in (project is not None, out is None):
         raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
-    with _complaining(), _told(events, run) as told, Cancel().listening() as cancel, _telling(told):
+    with complaining(), _told(events, run) as told, Cancel().listening() as cancel, _telling(told):
         chosen = load_recipe(recipe) if recipe is not None else (Recipe() if phantom or from_scratch else QUICK)
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
-        place = cache if cache is not None else fitting.default_cache()
+        place = cache if cache is not None else running.default_cache()
         told_how = _command(project)
         how = (run, minutes, change_recipe, workers, threads, teachers, compiled)
-        circumstances = fitting.Run(told, cancel, told_how, place, *how)
+        circumstances = running.Run(told, cancel, told_how, place, *how)
         if project is not None:
             fitting.fit_project(
                 project, chosen, circumstances, student=student, scratch=from_scratch, backbone=backbone_weights
             )
         elif out is not None:
             fitting.fit_phantom(chosen, out, circumstances, backbone=backbone_weights, student=student)
+
+
+application.command()(ablate)
 
 
 def _command(project: Path | None) -> str:
@@ -120,14 +126,7 @@ def _telling(told: Events) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def _complaining() -> Iterator[None]:
-    """An error that a person can act on: one red line, no traceback."""
-    try:
-        yield
-    except VfssError as error:
-        Console(stderr=True).print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from error
+teachers_cli.attach(application, complaining)
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -61,6 +61,41 @@ class ListedSamples:
     def __getitem__(self, i: int) -> Sample:
         """Sample i."""
         return self._samples[i]
+
+
+class FirstSamples:
+    """The first so many of some samples: those whose labels are known."""
+
+    def __init__(self, samples: Samples, n: int) -> None:
+        """The first n of these."""
+        self._samples, self._n = samples, min(n, len(samples))
+
+    def __len__(self) -> int:
+        """How many."""
+        return self._n
+
+    def __getitem__(self, i: int) -> Sample:
+        """Sample i."""
+        if not 0 <= i < self._n:
+            raise IndexError(f"sample {i} of {self._n}")
+        return self._samples[i]
+
+
+class Unlabelled:
+    """Frames alone: whatever is known of their masks is left out."""
+
+    def __init__(self, samples: Samples) -> None:
+        """The frames of these."""
+        self._samples = samples
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._samples)
+
+    def __getitem__(self, i: int) -> Sample:
+        """Frame i, with no plane known."""
+        sample = self._samples[i]
+        return replace(sample, bits=np.zeros_like(sample.bits), known=np.zeros_like(sample.known))
 
 
 def project_samples(

@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation: a linear adaptor draws the student's embedding to a teacher's standardised features."""
+"""Distillation: projectors draw the student's embedding to the standardised features of several teachers, balanced."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from vfss.student.network import Features, StudentNetwork
+from vfss_training.balance import Balancer, balance
+from vfss_training.feature_losses import FEATURE_LOSSES
+from vfss_training.parts import Distillation
+from vfss_training.projectors import PROJECTORS
 from vfss_training.teachers.targets import CachedTargets
 from vfss_training.views import Draw
 
@@ -31,25 +34,44 @@ class Lesson:
     source: int
 
 
+class Heard(NamedTuple):
+    """What teachers said of a batch.
+
+    Attributes:
+        loss: Balanced, a scalar for the student.
+        gate: A scalar for the balancer's own parameters.
+        losses: Mean loss of each teacher, for the log.
+        weights: Mean weight of each teacher, for the log.
+    """
+
+    loss: Tensor
+    gate: Tensor
+    losses: dict[str, float]
+    weights: dict[str, float]
+
+
 class Taught(nn.Module):
     """A student while it is trained: its own outputs, and its embedding as each teacher would say it.
 
     Attributes:
         network: The student.
-        adaptors: A linear map per teacher, left behind at the end.
+        adaptors: A projector per teacher, left behind at the end.
     """
 
-    def __init__(self, network: StudentNetwork, width: int, channels: dict[str, int]) -> None:
-        """Add adaptors.
+    def __init__(
+        self, network: StudentNetwork, width: int, channels: Mapping[str, int], projector: str = "linear"
+    ) -> None:
+        """Add projectors.
 
         Args:
             network: The student.
             width: Channels of its embedding.
             channels: Channels of each teacher.
+            projector: One of PROJECTORS.
         """
         super().__init__()
         self.network = network
-        self.adaptors = nn.ModuleDict({name: nn.Conv2d(width, count, 1) for name, count in channels.items()})
+        self.adaptors = nn.ModuleDict({name: PROJECTORS[projector](width, n) for name, n in channels.items()})
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Logits, quality, and the embedding per teacher, float (N, channels, size/16, size/16).
@@ -74,26 +96,56 @@ class Taught(nn.Module):
         return logits, quality, {name: adaptor(embedding) for name, adaptor in self.adaptors.items()}
 
 
-def feature_loss(adapted: Tensor, target: Tensor, field: Tensor) -> Tensor:
-    """Half one minus the cosine and half the smooth absolute difference (UNIC, arXiv 2408.05088), over the field.
+@dataclass(frozen=True)
+class Teaching:
+    """What all teachers have to say, and how it is compared.
 
-    Args:
-        adapted: float (N, channels, h, w): resized to the target's grid, never the other way round.
-        target: float (N, channels, grid, grid), standardised.
-        field: bool (N, grid, grid), cells that count.
+    Attributes:
+        lessons: In the order of the balancer's teachers.
+        how: Which losses.
     """
-    resized = functional.interpolate(adapted.float(), size=target.shape[-2:], mode="bilinear")
-    apart = 1.0 - functional.cosine_similarity(resized, target, dim=1)
-    difference = functional.smooth_l1_loss(resized, target, reduction="none").mean(1)
-    weight = field.to(apart.dtype)
-    return ((0.5 * apart + 0.5 * difference) * weight).sum() / weight.sum().clamp(min=1.0)
 
+    lessons: tuple[Lesson, ...]
+    how: Distillation
 
-def lesson_loss(lesson: Lesson, adapted: Tensor, draws: Sequence[Draw]) -> Tensor | None:
-    """Loss of the views in a batch that kept their place; None where there is none."""
-    rows = [row for row, draw in enumerate(draws) if draw.in_place and draw.source == lesson.source]
-    if not rows:
-        return None
-    target, field = lesson.targets.batch([draws[row].item for row in rows])
-    chosen = adapted[torch.tensor(rows, device=adapted.device)]
-    return feature_loss(chosen, target.to(adapted.device), field.to(adapted.device))
+    def listen(
+        self, balancer: Balancer, adapted: Mapping[str, Tensor], draws: Sequence[Draw], step: int = 0
+    ) -> Heard | None:
+        """Balanced loss of the views in a batch that teachers have seen; None where there is none.
+
+        Args:
+            balancer: What weighs them.
+            adapted: The student's embedding as each teacher would say it.
+            draws: What the batch is made of.
+            step: Seed of what the relation loss draws.
+        """
+        rows = [row for row, draw in enumerate(draws) if draw.view >= 0]
+        if not rows or not self.lessons:
+            return None
+        by_teacher = [self._losses(lesson, adapted[lesson.teacher], draws, step) for lesson in self.lessons]
+        losses = torch.stack([loss for loss, _ in by_teacher], dim=1)[rows]
+        known = torch.stack([counted for _, counted in by_teacher], dim=1)[rows]
+        found = balance(balancer, losses, known)
+        mean = torch.where(known, losses.detach(), 0.0).sum(0) / known.sum(0).clamp(min=1)
+        names = [lesson.teacher for lesson in self.lessons]
+        return Heard(
+            found.loss,
+            found.gate,
+            dict(zip(names, mean.tolist(), strict=True)),
+            dict(zip(names, found.weights.tolist(), strict=True)),
+        )
+
+    def _losses(self, lesson: Lesson, adapted: Tensor, draws: Sequence[Draw], step: int) -> tuple[Tensor, Tensor]:
+        """One teacher's loss of each frame of a batch, float32 (N,), and whether it said something, bool (N,)."""
+        losses = torch.zeros(len(draws), device=adapted.device)
+        known = torch.zeros(len(draws), dtype=torch.bool, device=adapted.device)
+        rows = [row for row, draw in enumerate(draws) if draw.view >= 0 and draw.source == lesson.source]
+        if not rows:
+            return losses, known
+        target, field = lesson.targets.batch([(draws[row].item, draws[row].view) for row in rows])
+        target, field = target.to(adapted.device), field.to(adapted.device)
+        places = torch.tensor(rows, device=adapted.device)
+        found = FEATURE_LOSSES[self.how.loss](adapted[places], target, field, step)
+        if self.how.relation:
+            found = found + self.how.relation * FEATURE_LOSSES["relation"](adapted[places], target, field, step)
+        return losses.index_add(0, places, found), known.index_put((places,), field.flatten(1).any(1))

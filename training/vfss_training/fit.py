@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-
-import torch
-from platformdirs import user_cache_path
 
 from vfss import evaluate as evaluation
 from vfss.errors import TrainingError
@@ -26,55 +22,17 @@ from vfss.student.network import StudentNetwork
 from vfss.student.openvino import OpenVinoRuntime
 from vfss_training import sources
 from vfss_training.data import Samples
-from vfss_training.distill import Lesson
-from vfss_training.events import Cancel, Events
 from vfss_training.export import pack
-from vfss_training.loop import Loop
-from vfss_training.phantoms import PhantomSamples
+from vfss_training.phantom_task import PhantomStudy
 from vfss_training.recipe import Recipe
+from vfss_training.run import Run, train
 from vfss_training.running import leads
 from vfss_training.score import score_on_phantoms
 from vfss_training.start import from_scratch, from_student, sha256
 from vfss_training.task import Task
-from vfss_training.telling import versions, write_circumstances
+from vfss_training.telling import versions
 
 _VALIDATE_S = 45.0
-
-
-@dataclass(frozen=True)
-class Run:
-    """Where and under what circumstances a training runs.
-
-    Attributes:
-        events: Where it tells.
-        cancel: How it is stopped.
-        command: Command line, for provenance.
-        cache: Folder for rendered phantom frames.
-        folder: Folder for the state, to be taken up again; None: none.
-        minutes: Time limit of the schedule; None: by steps alone.
-        change: The folder's run may go on under another recipe.
-        workers: Processes that make batches.
-        threads: Threads of torch; 0: as many as there are processors.
-        teachers: File or folder of a teacher's weights; None: the user's cache folder.
-        compiled: Compile the network first: minutes for every input size, a quarter less for each step then.
-    """
-
-    events: Events
-    cancel: Cancel
-    command: str
-    cache: Path
-    folder: Path | None = None
-    minutes: float | None = None
-    change: bool = False
-    workers: int = 1
-    threads: int = 0
-    teachers: Path | None = None
-    compiled: bool = False
-
-
-def default_cache() -> Path:
-    """The user's cache folder for rendered frames."""
-    return user_cache_path("napari-vfss") / "phantom"
 
 
 def fit_phantom(
@@ -96,17 +54,13 @@ def fit_phantom(
     parent = start_of(recipe, student)
     config = recipe.student if parent is None else recipe.start.grown(parent.config)
     network = _network(parent, config, schema, recipe, backbone)
-    drawn = sources.phantoms(recipe, schema, config, run.cache, run.events)
-    held_out = sources.held_out_phantoms(recipe, schema, config, run.cache)
-    lesson = _lesson(recipe, drawn, 0, run)
-    source = {"phantom": drawn.source, "frames": len(drawn)}
-    task = Task(network, config, schema, recipe, (drawn,), held_out, lesson, source)
-    trained, told = _train(task, run, parent)
+    task = PhantomStudy(recipe, config, run, backbone).task(network)
+    trained, told = train(task, run, parent)
     if not leads():
         return None
     provenance = _provenance(recipe, run, parent) | told
     provenance["backbone_weights"] = None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)}
-    compared = next((part.samples for part in held_out.values()), drawn)
+    compared = next((part.samples for part in task.held_out.values()), task.sources[0])
     checkpoint = pack(trained, config, schema, provenance=provenance, frames=sources.inputs(compared, config))
     scores = score_on_phantoms(Student(checkpoint, OpenVinoRuntime(checkpoint)), recipe)
     saved = replace(checkpoint, scores=scores).save(out)
@@ -139,25 +93,20 @@ def fit_project(
         network = _network(parent, config, project.schema, recipe, backbone)
         learnt, held_out = sources.project_sources(project, config, run.events, run.cancel)
         replayed = sources.phantoms(recipe, project.schema, config, run.cache, run.events)
-        lesson = _lesson(recipe, replayed, 1, run)
+        taught = sources.lessons(recipe, replayed, 1, run)
         used: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
         source = {"project": project.id, "frames": len(learnt), "last_revision": project.last_revision()}
         source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
         shown = sources.some(held_out)
-        task = Task(network, config, project.schema, recipe, used, shown, lesson, source, validate_s=_VALIDATE_S)
-        trained, told = _train(task, run, parent)
+        whole = (network, config, project.schema, recipe, used, shown, taught)
+        task = Task(*whole, source=source, validate_s=_VALIDATE_S)
+        trained, told = train(task, run, parent)
         if not leads():
             return None
         provenance = _provenance(recipe, run, parent) | told
         frames = sources.inputs(held_out if len(held_out) else learnt, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
         return _register(project, checkpoint, previous, parent, run)
-
-
-def _lesson(recipe: Recipe, samples: PhantomSamples, source: int, run: Run) -> Lesson | None:
-    return sources.lesson(
-        recipe, samples, source, cache=run.cache, weights=run.teachers, events=run.events, cancel=run.cancel
-    )
 
 
 def _network(
@@ -200,20 +149,6 @@ def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> d
     student = Student(checkpoint, OpenVinoRuntime(checkpoint))
     scores = evaluation.evaluate(project, student, splits=sources.HELD_OUT, progress=progress)
     return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(sources.HELD_OUT)}
-
-
-def _train(task: Task, run: Run, parent: Checkpoint | None) -> tuple[StudentNetwork, dict[str, Any]]:
-    """The trained network, and for its provenance how the run went and which step's weights these are."""
-    torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
-    torch.manual_seed(task.recipe.seed)
-    if run.folder is not None and leads():
-        told = {"command": run.command, "parent": None if parent is None else parent.id, "data": dict(task.source)}
-        write_circumstances(run.folder, task.recipe, told)
-    whole = replace(
-        task, run=run.folder, change=run.change, minutes=run.minutes, workers=run.workers, compiled=run.compiled
-    )
-    loop = Loop(whole, run.events, run.cancel)
-    return loop.run(), {"history": loop.history, "chosen": loop.choice.to_dict()}
 
 
 def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,10 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 from vfss.errors import TrainingError
 from vfss.student.checkpoint import write_whole
 from vfss.student.network import StudentNetwork
-from vfss_training.distill import Taught, lesson_loss
+from vfss_training.balance import balancer_of
+from vfss_training.distill import Taught, Teaching
 from vfss_training.events import Cancel, Events, cancelled
 from vfss_training.losses import MaskLoss
-from vfss_training.running import furthest, launched, shared_norms, total
+from vfss_training.running import furthest, launched, mean_gradients, shared_norms, total
+from vfss_training.schedule import averaging, rounded, schedule
 from vfss_training.start import freeze
 from vfss_training.strides import thinned
 from vfss_training.task import Task
@@ -29,7 +30,6 @@ from vfss_training.validation import Best, Choice, validate
 from vfss_training.views import Batch, Draw, Order, Views, share
 
 _BETWEEN_STEPS_S = 1.0
-_FINAL_RATE = 0.01
 
 
 class Loop:
@@ -51,11 +51,17 @@ class Loop:
         self._task, self._events, self._cancel = task, events, cancel
         recipe = task.recipe
         self._fixed = freeze(task.network, recipe)
-        lesson = task.lesson
-        channels = {} if lesson is None else {lesson.teacher: lesson.targets.channels}
-        self._taught = Taught(task.network, task.config.width, channels).to(memory_format=torch.channels_last)
+        channels = {lesson.teacher: lesson.targets.channels for lesson in task.lessons}
+        how = recipe.distill
+        self._taught = Taught(task.network, task.config.width, channels, how.projector)
+        self._taught.to(memory_format=torch.channels_last)
+        # Not a part of what Fabric wraps, as it is asked after the forward pass.
+        self._balancer = balancer_of(recipe.balance, len(channels)) if channels else None
         trained = [weight for weight in self._taught.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        groups: list[dict[str, Any]] = [{"params": trained}]
+        if self._balancer is not None and list(self._balancer.parameters()):
+            groups.append({"params": list(self._balancer.parameters()), "weight_decay": 0.0})
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
         self._fabric = launched()
         if recipe.batch % self._fabric.world_size:
             raise TrainingError(
@@ -63,7 +69,9 @@ class Loop:
                 remedy="Let the recipe's batch be a multiple of their number.",
             )
         self._model, self._optimizer = self._fabric.setup(self._taught, optimizer)
-        self._average = AveragedModel(task.network, multi_avg_fn=_averaging(recipe.average), use_buffers=True)
+        if self._balancer is not None:
+            self._balancer.to(self._fabric.device)
+        self._average = AveragedModel(task.network, multi_avg_fn=averaging(recipe.average), use_buffers=True)
         self._loss: Callable[..., Tensor] = MaskLoss()
         self._best = Best()
         if task.compiled:
@@ -91,6 +99,22 @@ class Loop:
         Raises:
             TrainingCancelledError: Someone asked to stop; the state is kept where there is a folder for it.
         """
+        try:
+            self._steps()
+        except RuntimeError as error:
+            # Where a whole group of processes is asked to stop, those that make batches die first.
+            if not self._cancel.asked:
+                raise
+            raise cancelled() from error
+        if self._validated != self._step and self.leads:
+            self._validate()
+        self._keep()
+        if not self._best.put_into(self._task.network):
+            self._task.network.load_state_dict(self._average.module.state_dict())
+        return self._task.network.eval()
+
+    def _steps(self) -> None:
+        """Take the steps that are left."""
         views = Views(self._task.sources, self._task.recipe, self._task.config)
         part = (self._fabric.global_rank, self._fabric.world_size)
         loader = views.loader(self._order, self._step, self._task.workers, part)
@@ -117,12 +141,6 @@ class Loop:
                 if furthest(self._fabric, float(self._cancel.asked))[0]:
                     self._keep()
                     raise cancelled()
-        if self._validated != self._step and self.leads:
-            self._validate()
-        self._keep()
-        if not self._best.put_into(self._task.network):
-            self._task.network.load_state_dict(self._average.module.state_dict())
-        return self._task.network.eval()
 
     def _validate_now(self, *, due: bool) -> bool:
         """Validate where the recipe wants it after this step, or, if it names no steps, where it is time."""
@@ -144,10 +162,11 @@ class Loop:
             (self._longest,) = furthest(self._fabric, self._seconds)
         return self._progress() >= 1.0
 
-    def _learn(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, float]:
+    def _learn(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, Any]:
         """One optimiser step; returns the losses."""
         recipe = self._task.recipe
-        rate = recipe.learning_rate * schedule(self._progress(), recipe.warm_up)
+        progress, how = self._progress(), recipe.distill
+        rate = recipe.learning_rate * schedule(progress, recipe.warm_up) * how.rate_at(progress)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._model.train()
@@ -158,27 +177,37 @@ class Loop:
         # Gradients of several processes are averaged: each divides by the mean of what all of them know.
         among = total(self._fabric, known.sum()) / self._fabric.world_size
         loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known, among)
-        told = {"loss": float(loss.detach())}
-        lesson = self._task.lesson
-        taught = None if lesson is None else lesson_loss(lesson, adapted[lesson.teacher], draws)
-        if taught is not None:
-            told["feature_loss"] = float(taught.detach())
-            loss = loss + recipe.distill.weight_at(self._progress()) * taught
+        told: dict[str, Any] = {"loss": float(total(self._fabric, loss) / self._fabric.world_size)}
+        if not how.learns_masks(progress):
+            loss = 0.0 * loss
+        weight = how.weight_at(progress)
+        if weight > 0 and self._balancer is not None:
+            heard = Teaching(self._task.lessons, how).listen(self._balancer, adapted, draws, self._step)
+            if heard is not None:
+                told["feature_loss"] = float(heard.loss.detach())
+                told |= {"teachers": heard.losses, "weights": heard.weights}
+                loss = loss + weight * heard.loss + heard.gate
+        painted = None if self._task.painted is None or weight <= 0 else self._task.painted.loss(logits.float(), draws)
+        if painted is not None:
+            told["mask_loss"] = float(painted.detach())
+            loss = loss + recipe.self_teaching.weight * painted
         self._fabric.backward(loss)
+        if self._balancer is not None:
+            mean_gradients(self._fabric, self._balancer)
         self._fabric.clip_gradients(self._model, self._optimizer, max_norm=recipe.clip_norm)
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._average.update_parameters(self._task.network)
         return told
 
-    def _tell(self, losses: Mapping[str, float]) -> None:
+    def _tell(self, losses: Mapping[str, Any]) -> None:
         per_step = self._seconds / max(self._step, 1)
         left = (self._task.recipe.steps - self._step) * per_step
         if self._task.minutes is not None:
             left = min(left, max(0.0, 60.0 * self._task.minutes - self._seconds))
         if self._step == 1:
             self._events.tell("start", total_steps=self._task.recipe.steps, estimate_s=round(left, 1))
-        told = {name: round(value, 5) for name, value in losses.items()}
+        told = {name: rounded(value) for name, value in losses.items()}
         self._events.tell("step", step=self._step, **told, remaining_s=round(left, 1))
 
     def _validate(self) -> None:
@@ -215,6 +244,7 @@ class Loop:
             "network": self._taught.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "balancer": {} if self._balancer is None else self._balancer.state_dict(),
             "best": self._best.state(),
             "validated": self._validated,
         }
@@ -240,6 +270,8 @@ class Loop:
         self._taught.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
+        if self._balancer is not None:
+            self._balancer.load_state_dict(state["balancer"])
         self._best.load(state["best"])
         self._validated = int(state["validated"])
         self._step, self._seconds = int(state["step"]), float(state["seconds"])
@@ -255,24 +287,3 @@ class Loop:
         """The recipe as it looks after a turn through JSON, where tuples become lists."""
         plain: dict[str, Any] = json.loads(json.dumps(self._task.recipe.to_dict()))
         return plain
-
-
-def schedule(progress: float, warm_up: float) -> float:
-    """Share of the peak rate: a line up, then a cosine down to a hundredth."""
-    if progress < warm_up:
-        return max(progress / warm_up, _FINAL_RATE)
-    along = (progress - warm_up) / max(1.0 - warm_up, 1e-9)
-    return _FINAL_RATE + (1.0 - _FINAL_RATE) * 0.5 * (1.0 + math.cos(math.pi * min(along, 1.0)))
-
-
-def _averaging(decay: float) -> Callable[[Any, Any, Tensor | int], None]:
-    """Moving average that forgets its random beginning quickly; counters are copied."""
-
-    def average(means: list[Tensor], news: list[Tensor], n: Tensor | int) -> None:
-        if not means[0].is_floating_point():
-            torch._foreach_copy_(means, news)
-            return
-        kept = min(decay, (1.0 + float(n)) / (10.0 + float(n)))
-        torch._foreach_lerp_(means, news, 1.0 - kept)
-
-    return average

@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vfss.errors import TrainingError
 from vfss.student.config import StudentConfig
+from vfss_training.feature_losses import FEATURE_LOSSES
+from vfss_training.projectors import PROJECTORS
+from vfss_training.standardise import STANDARDS
+
+_LAST_RATE = 0.1
 
 
 @dataclass(frozen=True)
@@ -77,32 +83,98 @@ class Start:
 
 @dataclass(frozen=True)
 class Distillation:
-    """Features of a teacher that the student's embedding is drawn to, on phantom frames.
+    """Features of teachers that the student's embedding is drawn to, on phantom frames.
 
     Attributes:
-        teacher: Its name in vfss_training.teachers.TEACHERS; empty: none.
-        weight: Of its loss beside that of the masks, at the beginning.
+        teachers: Their names in vfss_training.teachers.table; empty: none.
+        loss: How features are compared, one of FEATURE_LOSSES.
+        relation: Weight, beside that, of which cells of a frame resemble which.
+        standard: How a teacher's features are put on a common scale, one of STANDARDS.
+        projector: From the student's embedding to a teacher's channels: "linear", or "mlp" with one hidden layer.
+        weight: Of the teachers' loss beside that of the masks, at the beginning.
         final_weight: The same at the end; between them it changes evenly.
+        features_only: Share of the schedule, from its beginning, in which only features are learnt.
+        labels_only: Share of the schedule, at its end, in which only masks are learnt, at a tenth of the rate.
         frames: Phantom frames with targets, the first of the training frames; they stay on disk.
-        share: Share of those frames' views that keep their place in the picture, which the targets need, and learn
-            from the teacher; the others are turned and mirrored as usual.
-        pool: Cells of the teacher's grid per target along each axis: 2 makes a quarter of the bytes, and what is left
+        views: Views of each of those frames that teachers see: one as it is, the others moved.
+        share: Share of the draws of those frames that show one of those views and learn from teachers; the others are
+            moved as they come.
+        pool: Cells of a teacher's grid per target along each axis: 2 makes a quarter of the bytes, and what is left
             is still finer than the student's own grid.
     """
 
-    teacher: str = ""
+    teachers: tuple[str, ...] = ()
+    loss: str = "unic"
+    relation: float = 0.0
+    standard: str = "channel"
+    projector: str = "linear"
     weight: float = 0.5
     final_weight: float = 0.05
+    features_only: float = 0.0
+    labels_only: float = 0.0
     frames: int = 1000
+    views: int = 1
     share: float = 0.5
     pool: int = 1
 
     def __post_init__(self) -> None:
-        if min(self.weight, self.final_weight) < 0 or not 0 < self.share <= 1 or self.frames < 1:
-            raise TrainingError(f"distillation of {self.frames} frames, share {self.share}, weight {self.weight}")
-        if self.pool not in (1, 2, 4):
-            raise TrainingError(f"distillation pools {self.pool} cells", remedy="Pool 1, 2 or 4.")
+        if min(self.weight, self.final_weight, self.relation) < 0 or not 0 < self.share <= 1:
+            raise TrainingError(
+                f"distillation of share {self.share}, weights {self.weight}, {self.final_weight} and {self.relation}"
+            )
+        if min(self.frames, self.views) < 1 or self.pool not in (1, 2, 4):
+            raise TrainingError(
+                f"distillation on {self.views} views of {self.frames} frames, {self.pool} cells pooled",
+                remedy="At least one of each; pool 1, 2 or 4.",
+            )
+        if min(self.features_only, self.labels_only) < 0 or self.features_only + self.labels_only >= 1:
+            raise TrainingError(f"stages of {self.features_only} and {self.labels_only} leave nothing between them")
+        if len(set(self.teachers)) < len(self.teachers):
+            raise TrainingError(f"a teacher is named twice in {', '.join(self.teachers)}")
+        choices: dict[str, Mapping[str, object]] = {
+            "loss": FEATURE_LOSSES,
+            "standard": STANDARDS,
+            "projector": PROJECTORS,
+        }
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise TrainingError(
+                    f"no {name} {getattr(self, name)!r} in distillation", remedy=f"Choose one of: {', '.join(known)}."
+                )
 
     def weight_at(self, progress: float) -> float:
-        """Weight after that share of the schedule, 0..1."""
+        """Weight of the teachers' loss after that share of the schedule, 0..1."""
+        if self.labels_only and progress >= 1.0 - self.labels_only:
+            return 0.0
         return self.weight + (self.final_weight - self.weight) * min(max(progress, 0.0), 1.0)
+
+    def rate_at(self, progress: float) -> float:
+        """What the learning rate is multiplied by after that share of the schedule."""
+        return _LAST_RATE if self.labels_only and progress >= 1.0 - self.labels_only else 1.0
+
+    def learns_masks(self, progress: float) -> bool:
+        """Whether masks are learnt after that share of the schedule."""
+        return not self.teachers or progress >= self.features_only
+
+
+@dataclass(frozen=True)
+class SelfTeaching:
+    """Students that learn the labels first and then paint, together, what nobody has painted, for the student to learn.
+
+    Attributes:
+        students: How many; 0: none.
+        backbone: Of theirs; empty: the student's.
+        input_size: Of theirs, px; 0: the student's.
+        steps: Of their training; 0: as many as the student's.
+        weight: Of the loss of painted masks beside that of labels.
+    """
+
+    students: int = 0
+    backbone: str = ""
+    input_size: int = 0
+    steps: int = 0
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.students, self.input_size, self.steps) < 0 or self.weight < 0:
+            raise TrainingError(f"{self.students} students of {self.steps} steps teach with the weight {self.weight}")

@@ -125,6 +125,10 @@ class PhantomSamples:
         """Style of frame i: a golden-ratio sequence, so that any stretch of frames has the mixture."""
         return self._styles[int(np.searchsorted(self._bounds, (0.5 + i * _GOLDEN) % 1.0, "right"))]
 
+    def patient(self, i: int) -> str:
+        """Whose frame i is: every frame of a stream is another patient's."""
+        return f"phantom {self.style(i)} {self._first_seed + i}"
+
     def __len__(self) -> int:
         """Number of frames."""
         return self._n

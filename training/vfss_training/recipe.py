@@ -15,7 +15,9 @@ from vfss.phantom import STYLES
 from vfss.student.config import StudentConfig
 from vfss_training.appearance import Appearance
 from vfss_training.augment import Augmentation
-from vfss_training.parts import Distillation, HeldOut, Stage, Start
+from vfss_training.balance import Balancing
+from vfss_training.parts import Distillation, HeldOut, SelfTeaching, Stage, Start
+from vfss_training.showing import Showing
 from vfss_training.teachers.table import teacher_named
 
 _Part = TypeVar("_Part")
@@ -25,6 +27,8 @@ _PARTS: dict[str, type] = {
     "appearance": Appearance,
     "start": Start,
     "distill": Distillation,
+    "balance": Balancing,
+    "self_teaching": SelfTeaching,
 }
 
 
@@ -47,7 +51,8 @@ class Recipe:
         validate_steps: Steps between validations; 0: by time.
         steps: Optimiser steps.
         batch: Samples per step.
-        replay: Share of a batch that is phantom frames where there is a project to learn from.
+        replay: Share of a batch that is phantom frames where there is a project to learn from, or frames to learn
+            from teachers where only some are labelled.
         stages: Input sizes over the schedule; empty: the student's own size throughout.
         learning_rate: Peak of the schedule.
         warm_up: Share of the steps in which the rate rises.
@@ -57,7 +62,11 @@ class Recipe:
         loss_stride: Input pixels per pixel of the loss, 4 (as logits come) or 2.
         augmentation: How far samples are changed.
         appearance: How else pictures are made to look.
-        distill: Teacher to learn features from.
+        distill: Teachers to learn features from.
+        balance: How several teachers are balanced.
+        self_teaching: Students that learn the labels first and paint the rest.
+        labels: Share of the phantom frames, from the first on, whose masks are known; the others are film that nobody
+            has painted.
         frozen_blocks: First blocks of the backbone that keep their weights (and stem, where more than 0).
         frozen_depthwise: Depthwise kernels of at least this size keep their weights: on a CPU their gradient costs more
             than all the rest; 0: none.
@@ -87,6 +96,9 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     appearance: Appearance = field(default_factory=Appearance)
     distill: Distillation = field(default_factory=Distillation)
+    balance: Balancing = field(default_factory=Balancing)
+    self_teaching: SelfTeaching = field(default_factory=SelfTeaching)
+    labels: float = 1.0
     frozen_blocks: int = 0
     frozen_depthwise: int = 0
     frozen_norm: bool = False
@@ -97,6 +109,8 @@ class Recipe:
                 f"recipe {self.name!r} has {self.steps} steps of {self.batch} samples, validates every "
                 f"{self.validate_steps} and keeps {self.kept_gb} GB"
             )
+        if not 0 < self.labels <= 1:
+            raise TrainingError(f"recipe {self.name!r} has labels of a share of {self.labels} of its frames")
         if self.loss_stride not in (2, 4):
             raise TrainingError(f"loss stride {self.loss_stride} of recipe {self.name!r} is neither 2 nor 4")
         ends = [stage.until for stage in self.stages]
@@ -105,8 +119,8 @@ class Recipe:
         largest = self.start.input_size or self.student.input_size
         if any(stage.size % 32 or not 32 <= stage.size <= largest for stage in self.stages):
             raise TrainingError(f"a stage of recipe {self.name!r} has a size that is no multiple of 32 up to {largest}")
-        if self.distill.teacher:
-            teacher_named(self.distill.teacher)
+        for name in self.distill.teachers:
+            teacher_named(name)
         self._check_styles()
 
     def _check_styles(self) -> None:
@@ -133,6 +147,11 @@ class Recipe:
         done = (step + 0.5) / self.steps
         own = self.start.input_size or self.student.input_size
         return next((stage.size for stage in self.stages if done <= stage.until), own)
+
+    @property
+    def showing(self) -> Showing:
+        """Views that teachers see."""
+        return Showing(self.augmentation, self.seed, self.distill.views)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML and JSON."""
@@ -208,6 +227,10 @@ def _built(kind: type[_Part], values: object, path: str | Path) -> _Part:
     unknown = sorted(str(name) for name in set(values) - set(defaults))
     if unknown:
         raise TrainingError(f"the recipe has unknown fields: {', '.join(unknown)}", path=path)
+    values = {
+        name: tuple(value) if isinstance(defaults[name], tuple) and isinstance(value, list) else value
+        for name, value in values.items()
+    }
     for name, value in values.items():
         expected = type(defaults[name])
         accepted = (int, float) if expected is float else (expected,)

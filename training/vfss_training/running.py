@@ -70,6 +70,16 @@ def furthest(fabric: Fabric, *values: float) -> tuple[float, ...]:
     return tuple(largest.tolist())
 
 
+def mean_gradients(fabric: Fabric, module: nn.Module) -> None:
+    """Give a small module that Fabric does not wrap the mean of all processes' gradients."""
+    if fabric.world_size == 1:
+        return
+    for weight in module.parameters():
+        gradient = torch.zeros_like(weight) if weight.grad is None else weight.grad
+        torch.distributed.all_reduce(gradient)
+        weight.grad = gradient / fabric.world_size
+
+
 class _Summed(torch.autograd.Function):
     """Sum over all processes; the gradient is summed as well."""
 

@@ -19,9 +19,11 @@ from vfss_training.distill import Lesson
 from vfss_training.events import Cancel, Events
 from vfss_training.phantoms import GIGABYTE, PhantomSamples
 from vfss_training.recipe import Recipe
-from vfss_training.teachers.prompted import PromptedTeacher, load_teacher
+from vfss_training.run import Run
+from vfss_training.teachers.loading import load_teacher
 from vfss_training.teachers.table import teacher_named
 from vfss_training.teachers.targets import CachedTargets
+from vfss_training.teachers.teacher import FrozenTeacher
 from vfss_training.validation import HeldOutSamples
 from vfss_training.views import view
 
@@ -64,54 +66,54 @@ def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cac
     }
 
 
-def lesson(
+def lessons(
     recipe: Recipe,
     samples: PhantomSamples,
     source: int,
-    *,
-    cache: Path,
-    weights: Path | None,
-    events: Events,
-    cancel: Cancel,
-) -> Lesson | None:
-    """The teacher's targets of a stream of phantoms, computed where they are missing; None without a teacher.
+    run: Run,
+) -> tuple[Lesson, ...]:
+    """Teachers' targets of a stream of phantoms, computed where they are missing.
+
+    The sizes of all are told before the first is computed.
 
     Args:
-        recipe: Which teacher, for how many frames.
+        recipe: Which teachers, for how many frames.
         samples: The stream.
         source: Its number among the sources.
-        cache: Folder for targets.
-        weights: File or folder of the teacher's weights; None: the user's cache folder.
-        events: Where to tell.
-        cancel: How it is stopped.
+        run: Circumstances: cache, teachers' weights, events, cancel.
     """
-    wanted = recipe.distill
-    if not wanted.teacher:
-        return None
-    entry = teacher_named(wanted.teacher)
-    targets = CachedTargets(cache, entry, samples, frames=wanted.frames, pool=wanted.pool)
-    missing = len(targets.missing())
-    events.tell(
-        "disk",
-        of=f"targets of {entry.name}",
-        folder=str(targets.folder),
-        frames=targets.frames,
-        bytes=targets.bytes,
-        missing=missing,
-    )
+    how = recipe.distill
+    entries = [teacher_named(name) for name in how.teachers]
+    found = [
+        CachedTargets(
+            run.cache,
+            entry,
+            samples,
+            frames=how.frames,
+            pool=how.pool,
+            showing=recipe.showing,
+            standard=how.standard,
+        )
+        for entry in entries
+    ]
+    for entry, targets in zip(entries, found, strict=True):
+        missing = len(targets.missing())
+        size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
+        run.events.tell("disk", of=f"targets of {entry.name}", **size, missing=missing)
 
     def tick(done: int, total: int) -> None:
-        cancel.check()
-        events.tell("prepare", done=done, total=total)
+        run.cancel.check()
+        run.events.tell("prepare", done=done, total=total)
 
-    targets.prepare(_loading(entry.name, weights), tick)
-    return Lesson(entry.name, targets, source)
+    for entry, targets in zip(entries, found, strict=True):
+        targets.prepare(_loading(entry.name, run.teachers), tick)
+    return tuple(Lesson(entry.name, targets, source) for entry, targets in zip(entries, found, strict=True))
 
 
-def _loading(name: str, weights: Path | None) -> Callable[[], PromptedTeacher]:
+def _loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
     """A way to get the teacher, on a GPU where there is one."""
 
-    def load() -> PromptedTeacher:
+    def load() -> FrozenTeacher:
         teacher = load_teacher(name, weights)
         return teacher.cuda() if torch.cuda.is_available() else teacher
 

@@ -13,6 +13,7 @@ from vfss.student.network import StudentNetwork
 from vfss_training.data import Samples
 from vfss_training.distill import Lesson
 from vfss_training.recipe import Recipe
+from vfss_training.soft_targets import MaskLesson
 from vfss_training.validation import HeldOutSamples
 
 
@@ -27,7 +28,8 @@ class Task:
         recipe: How.
         sources: What is learnt, and optionally what is replayed.
         held_out: What to validate on, by name; may be empty.
-        lesson: What a teacher has to say; None: nothing.
+        lessons: What teachers have to say.
+        painted: What teachers of masks have painted; None: nothing.
         source: Where the samples come from, for the run's history.
         run: Folder for the state of the run; None: it cannot be taken up again.
         change: A run in that folder may go on under another recipe, which its history then says.
@@ -43,7 +45,8 @@ class Task:
     recipe: Recipe
     sources: tuple[Samples, ...]
     held_out: Mapping[str, HeldOutSamples] = field(default_factory=dict)
-    lesson: Lesson | None = None
+    lessons: tuple[Lesson, ...] = ()
+    painted: MaskLesson | None = None
     source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None
     change: bool = False
@@ -55,7 +58,10 @@ class Task:
     @property
     def taught_frames(self) -> tuple[int, ...]:
         """How many first samples of each source have a teacher's targets; empty without a teacher."""
-        lesson = self.lesson
-        if lesson is None:
+        taught = [*self.lessons, *(() if self.painted is None else (self.painted,))]
+        if not taught:
             return ()
-        return tuple(lesson.targets.frames if i == lesson.source else 0 for i in range(len(self.sources)))
+        return tuple(
+            max((lesson.targets.frames for lesson in taught if lesson.source == i), default=0)
+            for i in range(len(self.sources))
+        )

@@ -34,14 +34,14 @@ class Draw(NamedTuple):
         item: Sample of that source.
         number: Seed of its augmentation.
         size: Side of the input, px.
-        in_place: It keeps its place in the picture, as a teacher saw it, and has that teacher's targets.
+        view: Number of the view in which teachers saw it, whose targets are kept; -1: it is moved as it comes.
     """
 
     source: int
     item: int
     number: int
     size: int
-    in_place: bool = False
+    view: int = -1
 
 
 class Batch(NamedTuple):
@@ -82,13 +82,14 @@ class Order:
             for place in range(step * count, (step + 1) * count):
                 index = int(_shuffled(self.recipe.seed, source, place // length, length)[place % length])
                 number = step * batch + len(draws)
-                draws.append(Draw(source, index, number, size, self._in_place(source, index, number)))
+                draws.append(Draw(source, index, number, size, self._view(source, index, number)))
         return draws
 
-    def _in_place(self, source: int, item: int, number: int) -> bool:
+    def _view(self, source: int, item: int, number: int) -> int:
         if not self.taught or item >= self.taught[source]:
-            return False
-        return bool(np.random.default_rng((self.recipe.seed, 2, number)).random() < self.recipe.distill.share)
+            return -1
+        random = np.random.default_rng((self.recipe.seed, 2, number))
+        return int(random.integers(self.recipe.distill.views)) if random.random() < self.recipe.distill.share else -1
 
     def steps(self, first: int) -> Iterator[list[Draw]]:
         """Draws of every step from `first` on."""
@@ -108,6 +109,7 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._sources = sources
         self._recipe = recipe
         self._config = config
+        self._showing = recipe.showing
         self._donors: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,7 +117,10 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
         sample = self._sources[draw.source][draw.item]
         random = np.random.default_rng((self._recipe.seed, 1, draw.number))
         augmentation = self._recipe.augmentation
-        sample = (augmentation.in_place() if draw.in_place else augmentation)(sample, random)
+        if draw.view >= 0:
+            sample = augmentation.in_place()(self._showing(sample, draw.item, draw.view), random)
+        else:
+            sample = augmentation(sample, random)
         donor = partial(self._donor, draw.source, int(random.integers(_DONORS)))
         sample = replace(sample, frame=self._recipe.appearance(sample.frame, random, donor))
         return view(sample, self._config, draw.size, self._recipe.loss_stride)

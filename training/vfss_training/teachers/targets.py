@@ -14,19 +14,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vfss.student.checkpoint import write_whole
+from vfss.errors import TrainingError
+from vfss_training.data import FrameArray
 from vfss_training.phantoms import PhantomSamples
+from vfss_training.showing import Showing
+from vfss_training.spread import Chunk, Origin, Spread
+from vfss_training.standardise import STANDARDS, Standard, load_standard
 from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import Teacher
 
 _AT_ONCE = 2
 _FLAT = 4
 """Grey values that a cell must span to count: beside the field and where film is saturated there is nothing to know."""
-_SMALLEST_DEVIATION = 1e-3
+_CHUNK = 16
+_LARGEST = 6e4  # below the largest number of half precision
 
 
 class CachedTargets:
-    """Features of the first frames of a stream of phantoms; the folder is named after all that they depend on.
+    """Features of views of the first frames of a stream of phantoms, in a folder named after all they depend on.
 
     Attributes:
         frames: How many first frames have targets.
@@ -36,7 +41,17 @@ class CachedTargets:
         folder: Where they lie.
     """
 
-    def __init__(self, folder: Path, entry: TeacherEntry, samples: PhantomSamples, *, frames: int, pool: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        entry: TeacherEntry,
+        samples: PhantomSamples,
+        *,
+        frames: int,
+        pool: int,
+        showing: Showing | None = None,
+        standard: str = "channel",
+    ) -> None:
         """Open or begin; nothing is computed or written yet.
 
         Args:
@@ -45,90 +60,113 @@ class CachedTargets:
             samples: The frames.
             frames: How many of them, from the first on.
             pool: Cells of the teacher's grid that become one, along each axis.
+            showing: Which views of each; None: the frame as it is.
+            standard: How features are put on a common scale, one of STANDARDS.
         """
-        self._samples = samples
+        self._samples, self._showing, self._method = samples, showing or Showing(), standard
         self.frames = min(frames, len(samples))
-        self.channels, self.grid = entry.channels, entry.grid // pool
-        self._pool = pool
-        key = json.dumps([entry.name, entry.sha256, samples.key, pool, _FLAT])
+        # A grid that pool does not divide, like RAD-DINO's 37, gives windows of unequal size that leave no cell out.
+        self.channels, self.grid = entry.channels, max(1, entry.grid // pool)
+        self._teacher = entry.name
+        key = json.dumps([entry.name, entry.fingerprint, samples.key, pool, _FLAT, self._showing.key])
         self.folder = folder / f"targets-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}"
-        self.bytes = self.frames * (2 * self.channels * self.grid**2 + self.grid**2 + 1)
-        self._mean = self._deviation = torch.zeros(0)
+        self._n = self.frames * self._showing.views
+        self.bytes = self._n * (2 * self.channels * self.grid**2 + self.grid**2 + 1)
+        self._standard: Standard | None = None
 
     def missing(self) -> list[int]:
-        """Frames whose targets are still to be computed."""
+        """Views whose targets are still to be computed, by number: all first views come first."""
         if not (self.folder / "ready").is_file():
-            return list(range(self.frames))
-        ready = np.fromfile(self.folder / "ready", np.uint8)[: self.frames]
-        return [*np.flatnonzero(ready == 0).tolist(), *range(len(ready), self.frames)]
+            return list(range(self._n))
+        ready = np.fromfile(self.folder / "ready", np.uint8)[: self._n]
+        return [*np.flatnonzero(ready == 0).tolist(), *range(len(ready), self._n)]
 
     def prepare(self, load: Callable[[], Teacher], tick: Callable[[int, int], None]) -> None:
         """Compute what is missing, so that it can be broken off and taken up again, then how features are spread.
 
         Args:
             load: Gives the teacher; asked only where something is missing.
-            tick: Called with frames done and in all before each step; may raise to stop.
+            tick: Called with views done and in all before each step; may raise to stop.
+
+        Raises:
+            TrainingError: The disk is full, or the folder cannot be written to.
         """
         missing = self.missing()
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, size in (("features", 2 * self.channels * self.grid**2), ("field", self.grid**2), ("ready", 1)):
             with (self.folder / name).open("ab") as file:
-                if file.tell() < self.frames * size:
-                    file.truncate(self.frames * size)
+                if file.tell() < self._n * size:
+                    file.truncate(self._n * size)
         teacher = load() if missing else None
         for start in range(0, len(missing) if teacher is not None else 0, _AT_ONCE):
-            items = missing[start : start + _AT_ONCE]
-            tick(self.frames - len(missing) + start, self.frames)
-            self._write(teacher, items)
-        tick(self.frames, self.frames)
-        self._mean, self._deviation = self._spread()
+            numbers = missing[start : start + _AT_ONCE]
+            tick(self._n - len(missing) + start, self._n)
+            self._write(teacher, numbers)
+        tick(self._n, self._n)
+        self._standard = self._spread()
 
-    def _write(self, teacher: Teacher | None, items: Sequence[int]) -> None:
+    def _write(self, teacher: Teacher | None, numbers: Sequence[int]) -> None:
         if teacher is None:
             return
-        frames = torch.from_numpy(np.stack([self._samples[i].frame for i in items]))
-        features = functional.avg_pool2d(teacher.targets(frames), self._pool).to(torch.float16).numpy()
+        frames = torch.from_numpy(np.stack([self._frame(number) for number in numbers]))
+        found = functional.adaptive_avg_pool2d(teacher.targets(frames).cpu(), self.grid)
+        features = found.clamp(-_LARGEST, _LARGEST).to(torch.float16).numpy()
         field = textured(frames, self.grid).numpy()
         kept, seen, ready = self._map("features"), self._map("field"), self._map("ready")
-        for i, found, inside in zip(items, features, field, strict=True):
-            kept[i], seen[i] = found, inside
-            ready[i] = 1
+        for number, one, inside in zip(numbers, features, field, strict=True):
+            kept[number], seen[number] = one, inside
+            ready[number] = 1
+
+    def _frame(self, number: int) -> FrameArray:
+        view, item = divmod(number, self.frames)
+        return np.ascontiguousarray(self._showing(self._samples[item], item, view).frame)
 
     def _map(self, name: str) -> npt.NDArray[np.generic]:
-        """A file as an array (frames, ...), mapped anew at each use."""
+        """A file as an array (views, ...), mapped anew at each use."""
         shapes: dict[str, tuple[type, tuple[int, ...]]] = {
-            "features": (np.float16, (self.frames, self.channels, self.grid, self.grid)),
-            "field": (np.uint8, (self.frames, self.grid, self.grid)),
-            "ready": (np.uint8, (self.frames,)),
+            "features": (np.float16, (self._n, self.channels, self.grid, self.grid)),
+            "field": (np.uint8, (self._n, self.grid, self.grid)),
+            "ready": (np.uint8, (self._n,)),
         }
         kind, shape = shapes[name]
         found: npt.NDArray[np.generic] = np.memmap(self.folder / name, kind, "r+", shape=shape)
         return found
 
-    def _spread(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of each channel over the cells in the field of all these frames, float32 (channels,)."""
-        path = self.folder / f"spread-{self.frames}.npy"
-        if not path.is_file():
-            kept, seen = self._map("features"), self._map("field")
-            count, total, square = 0, np.zeros(self.channels), np.zeros(self.channels)
-            for features, inside in zip(kept, seen, strict=True):
-                values = np.asarray(features, np.float32)[:, np.asarray(inside) > 0].astype(np.float64)
-                count += values.shape[1]
-                total += values.sum(1)
-                square += (values**2).sum(1)
-            mean = total / max(count, 1)
-            deviation = np.sqrt(np.maximum(square / max(count, 1) - mean**2, 0.0))
-            write_whole(path, np.stack([mean, deviation]).astype(np.float32).tobytes())
-        mean_and_deviation = torch.from_numpy(np.fromfile(path, np.float32).reshape(2, self.channels))
-        return mean_and_deviation[0], mean_and_deviation[1].clamp(min=_SMALLEST_DEVIATION)
+    def _spread(self) -> Standard:
+        """The common scale over the cells in the field of these frames, all of which are learnt from."""
+        path = self.folder / f"{self._method}-{self._n}.safetensors"
+        if path.is_file():
+            return load_standard(path)
+        kept, seen = self._map("features"), self._map("field")
+        spread = Spread(self._teacher, self.channels, ())
+        for start in range(0, self._n, _CHUNK):
+            numbers = range(start, min(start + _CHUNK, self._n))
+            features = torch.from_numpy(np.array(kept[numbers.start : numbers.stop], np.float32))
+            field = torch.from_numpy(np.array(seen[numbers.start : numbers.stop])) > 0
+            spread.add(Chunk(features, field, tuple(self._origin(number) for number in numbers)))
+        standard = STANDARDS[self._method](spread)
+        standard.save(path)
+        return standard
 
-    def batch(self, items: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid), of some frames."""
-        rows = np.asarray(items)
+    def _origin(self, number: int) -> Origin:
+        view, item = divmod(number, self.frames)
+        return Origin(self._samples.patient(item), f"view {view}")
+
+    def batch(self, places: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid).
+
+        Args:
+            places: Frame and view of each.
+
+        Raises:
+            TrainingError: Nothing was prepared.
+        """
+        if self._standard is None:
+            raise TrainingError(f"targets of {self._teacher!r} were not prepared")
+        rows = np.array([view * self.frames + item for item, view in places])
         features = torch.from_numpy(np.array(self._map("features")[rows])).float()
         field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
-        shape = (1, -1, 1, 1)
-        return (features - self._mean.reshape(shape)) / self._deviation.reshape(shape), field
+        return self._standard(features), field
 
 
 def textured(frames: Tensor, grid: int) -> Tensor:

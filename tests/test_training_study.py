@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A few labels and much film: students that learnt the labels paint the film, and the student learns from both."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from small_student import CONFIG, small_checkpoint
+from torch import Tensor
+
+import vfss_training.phantom_task
+from vfss.errors import TrainingError
+from vfss.schema import Schema
+from vfss_training.data import FirstSamples, Unlabelled
+from vfss_training.ensemble import StudentTeacher
+from vfss_training.events import Cancel, Events, TrainingCancelledError
+from vfss_training.loop import Loop
+from vfss_training.parts import Distillation, SelfTeaching
+from vfss_training.phantom_task import PhantomStudy
+from vfss_training.phantoms import PhantomSamples
+from vfss_training.recipe import Recipe
+from vfss_training.run import Run
+from vfss_training.showing import Showing
+from vfss_training.soft_targets import MaskLesson, SoftTargets
+from vfss_training.start import from_scratch
+from vfss_training.views import Draw
+
+RECIPE = Recipe(
+    name="few labels",
+    student=CONFIG,
+    phantom_frames=6,
+    labels=0.5,
+    held_out={},
+    steps=3,
+    batch=4,
+    self_teaching=SelfTeaching(students=2, steps=1),
+    distill=Distillation(share=1.0, views=2, labels_only=0.3),
+)
+
+
+def stream(folder: Path, n: int = 4) -> PhantomSamples:
+    return PhantomSamples(folder, Schema.load(), styles={"standard": 1.0}, first_seed=0, n=n, size=64)
+
+
+class Painter:
+    """Paints where the frame is bright, structure i above i twelfths of it."""
+
+    grid = 16
+
+    def __init__(self, key: str = "painter", softness: float = 0.1) -> None:
+        self.key, self._softness = key, softness
+        self.asked = 0
+
+    def masks(self, frames: Tensor) -> Tensor:
+        self.asked += len(frames)
+        grey = torch.nn.functional.adaptive_avg_pool2d(frames[:, None].float() / 255, self.grid)
+        return ((grey - torch.arange(12).reshape(1, 12, 1, 1) / 12) / self._softness).sigmoid()
+
+
+def painted(folder: Path, *teachers: Painter, views: int = 1) -> SoftTargets:
+    targets = SoftTargets(folder, teachers, stream(folder), structures=12, frames=4, showing=Showing(views=views))
+    targets.prepare(lambda done, total: None)
+    return targets
+
+
+def test_painted_masks_are_what_the_teachers_say(tmp_path: Path) -> None:
+    painter = Painter()
+    targets = painted(tmp_path, painter)
+    said, field = targets.batch([(2, 0), (0, 0)])
+    frames = torch.from_numpy(np.stack([stream(tmp_path)[i].frame for i in (2, 0)]))
+    torch.testing.assert_close(said.planes, painter.masks(frames), atol=0.003, rtol=0)
+    assert (said.weight == 1).all()
+    assert field.shape == (2, 16, 16)
+
+
+def test_where_teachers_disagree_there_is_little_to_learn(tmp_path: Path) -> None:
+    class Contrary(Painter):
+        def masks(self, frames: Tensor) -> Tensor:
+            return 1.0 - super().masks(frames)
+
+    agreed = painted(tmp_path, Painter("a"), Painter("b")).batch([(0, 0)])[0].weight
+    apart = painted(tmp_path, Painter("a"), Contrary("c")).batch([(0, 0)])[0].weight
+    assert agreed.min() > 0.99
+    assert (apart < agreed - 0.2).all()
+
+
+def test_painting_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    painter = Painter()
+    targets = SoftTargets(
+        tmp_path, [painter], stream(tmp_path), structures=12, frames=4, showing=Showing(views=2, seed=1)
+    )
+
+    def stop(done: int, total: int) -> None:
+        if done >= 4:
+            raise TrainingCancelledError("enough")
+
+    assert not targets.folder.exists()
+    with pytest.raises(TrainingCancelledError):
+        targets.prepare(stop)
+    assert targets.missing() == [4, 5, 6, 7]
+    targets.prepare(lambda done, total: None)
+    assert painter.asked == 8
+    assert sum(path.stat().st_size for path in targets.folder.iterdir()) == targets.bytes
+    moved, still = targets.batch([(1, 1)])[0].planes, targets.batch([(1, 0)])[0].planes
+    assert not torch.allclose(moved, still)
+
+
+def test_only_painted_views_of_that_source_teach(tmp_path: Path) -> None:
+    lesson = MaskLesson(painted(tmp_path, Painter()), 1)
+    logits = torch.randn(3, 12, 24, 24, requires_grad=True)
+    assert lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96), Draw(0, 1, 2, 96)]) is None
+    loss = lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96, 0), Draw(1, 1, 2, 96)])
+    assert loss is not None
+    loss.backward()
+    assert logits.grad is not None
+    assert [bool(grad.abs().sum() > 0) for grad in logits.grad] == [False, True, False]
+
+
+def test_film_without_labels_says_nothing_of_masks(tmp_path: Path) -> None:
+    drawn = stream(tmp_path)
+    bare = Unlabelled(drawn)[1]
+    assert not bare.bits.any()
+    assert not bare.known.any()
+    np.testing.assert_array_equal(bare.frame, drawn[1].frame)
+    some = FirstSamples(drawn, 2)
+    assert len(some) == 2
+    with pytest.raises(IndexError):
+        some[2]
+
+
+def test_a_student_paints_as_it_proposes() -> None:
+    teacher = StudentTeacher(small_checkpoint())
+    frames = torch.randint(0, 255, (2, 64, 64), dtype=torch.uint8)
+    masks = teacher.masks(frames)
+    assert masks.shape == (2, 12, teacher.grid, teacher.grid)
+    assert 0 <= masks.min() <= masks.max() <= 1
+    torch.testing.assert_close(teacher.masks(frames.flip(2)), masks.flip(3), atol=1e-4, rtol=1e-3)
+
+
+def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    run = Run(Events(stream), Cancel(), "vfss-train test", tmp_path, workers=0, threads=1)
+    study = PhantomStudy(RECIPE, CONFIG, run)
+    network = from_scratch(CONFIG, Schema.load(), 0, None)
+    task = study.task(network)
+    assert [len(source) for source in task.sources] == [3, 6]
+    assert task.taught_frames == (0, 6)
+    assert len(list(tmp_path.glob("own-*.safetensors"))) == 2
+    stream.truncate(0)
+    Loop(replace(task, workers=0), Events(stream), Cancel()).run()
+    steps = [line for line in map(json.loads, stream.getvalue().strip("\0").splitlines()) if line["event"] == "step"]
+    assert [("mask_loss" in step) for step in steps] == [True, True, True]
+    monkeypatch.setattr(vfss_training.phantom_task, "train", lambda *_: pytest.fail("trained again"))
+    study.task(network)
+    with pytest.raises(TrainingError, match="labels of a share"):
+        replace(RECIPE, labels=0.0)
