@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which backbone, and at which input size: Dice for milliseconds.
 
+One more row is the first backbone at the smallest size, taught besides by MobileSAM and LiteMedSAM (features of the
+first frames, balanced by dropping): what distillation adds to the same labels in the same steps.
+
 Each is trained by training/recipes/backbones.yaml (same seeds, phantom frames and steps, from ImageNet), one after the
 other by `vfss-train` in a process of its own, then scored on the held-out styles of that recipe at 512x512 and timed in
 one loop with all the others: a whole decoded frame of 512x512, prepared, proposed by the runtime that ships, masks at
 its size. Few steps show which learns quicker, not where each would end. A run that is there is not made again.
-Writes benchmarks/results/backbones.json and .png; needs matplotlib for the latter.
+Times in bf16 are taken where the processor has it. Writes benchmarks/results/backbones.json and .png.
 Run: VFSS_SHARED=FOLDER python benchmarks/backbones.py --work FOLDER   (FOLDER/weights holds the files of WEIGHTS)
 """
 
@@ -18,10 +21,12 @@ import statistics
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import openvino
 import yaml
 
 from vfss.phantom import Phantom
@@ -36,23 +41,66 @@ WEIGHTS = {
     "mobilenetv2_100": "mobilenet_v2-b0353104.pth",
     "mobilenetv3_small_100": "mobilenet_v3_small.pth",
 }
-SIZES = (256, 384)
+TAUGHT = {
+    "distill": {
+        "teachers": ["mobile-sam", "lite-medsam"],
+        "projector": "mlp",
+        "frames": 160,
+        "share": 1.0,
+        "weight": 0.5,
+        "final_weight": 0.05,
+        "pool": 2,
+    },
+    "balance": {"name": "dropping"},
+}
 TITLES = {"held_out": "styles never learnt", "standard": "standard style"}
 FRAME, CLIP_FRAMES, REPEATS = 512, 40, 30
 
 
-def train(backbone: str, size: int, weights: Path, work: Path, threads: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Row:
+    """One way of training: backbone, input size, and what its recipe has besides."""
+
+    backbone: str
+    size: int
+    besides: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"{self.backbone} {self.size}" + (" taught" if self.besides else "")
+
+    @property
+    def file(self) -> str:
+        """What its files are called."""
+        return self.name.replace(" ", "_")
+
+
+FIRST, SECOND, THIRD = WEIGHTS
+ROWS = [
+    Row(FIRST, 256),
+    Row(SECOND, 256),
+    Row(THIRD, 256),
+    Row(FIRST, 384),
+    Row(THIRD, 384),
+    Row(FIRST, 256, TAUGHT),
+]
+
+
+def train(row: Row, weights: Path, work: Path, threads: int) -> dict[str, Any]:
     """The last event of its training: scores by style. Its student lies in the work folder."""
-    name = f"{backbone}_{size}"
+    name = row.file
     events = work / f"{name}.jsonl"
     if not (work / f"{name}.safetensors").is_file():
         recipe = yaml.safe_load(RECIPE.read_text("utf-8"))
-        recipe["student"] |= {"backbone": backbone, "input_size": size}
+        recipe["student"] |= {"backbone": row.backbone, "input_size": row.size}
+        recipe |= row.besides
         own = work / f"{name}.yaml"
         own.write_text(yaml.safe_dump(recipe), "utf-8")
         options = {
             "--recipe": own,
-            "--backbone-weights": weights,
+            "--backbone-weights": weights / WEIGHTS[row.backbone],
+            "--teachers": weights,
             "--out": work / f"{name}.safetensors",
             "--run": work / name,
             "--cache": work / "cache",
@@ -105,24 +153,24 @@ def main() -> None:
     chosen = parser.parse_args()
     chosen.work.mkdir(parents=True, exist_ok=True)
     rows: dict[str, dict[str, Any]] = {}
-    for size in SIZES:
-        for backbone, file in WEIGHTS.items():
-            told = train(backbone, size, chosen.weights / file, chosen.work, chosen.threads)
-            styles = {style: round(row["mean_dice"], 4) for style, row in told["scores"]["styles"].items()}
-            checkpoint = load_checkpoint(chosen.work / f"{backbone}_{size}.safetensors")
-            rows[f"{backbone} {size}"] = {
-                "backbone": backbone,
-                "input_size": size,
-                "parameters": sum(int(np.prod(tensor.shape)) for tensor in checkpoint.tensors.values()),
-                "held_out": round(statistics.mean(dice for style, dice in styles.items() if style != "standard"), 4),
-                "standard": styles["standard"],
-                "styles": styles,
-            }
-    for precision in ("f32", "bf16"):
+    for row in ROWS:
+        told = train(row, chosen.weights, chosen.work, chosen.threads)
+        styles = {style: round(found["mean_dice"], 4) for style, found in told["scores"]["styles"].items()}
+        checkpoint = load_checkpoint(chosen.work / f"{row.file}.safetensors")
+        rows[row.name] = {
+            "backbone": row.backbone,
+            "input_size": row.size,
+            "parameters": sum(int(np.prod(tensor.shape)) for tensor in checkpoint.tensors.values()),
+            "held_out": round(statistics.mean(dice for style, dice in styles.items() if style != "standard"), 4),
+            "standard": styles["standard"],
+            "styles": styles,
+        }
+    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    for precision in ("f32", "bf16") if able else ("f32",):
         students = {}
-        for name, row in rows.items():
-            checkpoint = load_checkpoint(chosen.work / f"{row['backbone']}_{row['input_size']}.safetensors")
-            students[name] = Student(checkpoint, OpenVinoRuntime(checkpoint, precision=precision))
+        for row in ROWS:
+            checkpoint = load_checkpoint(chosen.work / f"{row.file}.safetensors")
+            students[row.name] = Student(checkpoint, OpenVinoRuntime(checkpoint, precision=precision))
         for name, milliseconds in times(students).items():
             rows[name][f"ms_{precision}"] = milliseconds
     recipe = yaml.safe_load(RECIPE.read_text("utf-8"))

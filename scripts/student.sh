@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes the student that ships, from ImageNet weights: four runs, each with the phantom and the program of the commit it
+# Makes the student that ships, from ImageNet weights: three runs, each with the phantom and the program of the commit it
 # was made at, each going on from the student of the one before. Hours on two cores; broken off, the same command goes on.
 #   scripts/student.sh BACKBONE_WEIGHTS FOLDER [OPTIONS OF vfss-train fit]
-# FOLDER takes the four trees, the runs and FOLDER/4.safetensors, which is the student. Options are for trying it out,
+# FOLDER takes the three trees, the runs and FOLDER/3.safetensors, which is the student. Options are for trying it out,
 # say --steps 2.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -26,4 +26,3 @@ git show b6ed78b:$recipes/default.yaml > "$work/first.yaml"
 run 1 b6ed78b "$work/first.yaml" --backbone-weights "$weights" "$@"
 run 2 46f8e4b $recipes/realistic.yaml --minutes 58 --student "$work/1.safetensors" "$@"
 run 3 9b061ec $recipes/realistic_on.yaml --minutes 95 --student "$work/2.safetensors" "$@"
-run 4 3f56f00 $recipes/finer.yaml --minutes 70 --compiled --student "$work/3.safetensors" "$@"
