@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 import vfss_training.ablate
 from vfss.errors import TrainingError
 from vfss_training.ablate import NOTHING, Ablation, Examination, Row, rows_of
-from vfss_training.ablate_report import Report
+from vfss_training.ablate_report import Report, plot_weights
 from vfss_training.cli import application
 from vfss_training.events import Cancel, Events
 from vfss_training.parts import Distillation, SelfTeaching
@@ -106,6 +106,24 @@ def test_figures_are_those_of_the_scores(tmp_path: Path) -> None:
     table = (tmp_path / "table.md").read_text().splitlines()
     assert len(table) == 2 + 4
     assert "+5.0 (5.0 to 5.0)" in table[-1]
+
+
+def test_weights_are_those_that_were_told(tmp_path: Path) -> None:
+    study, row = ablation(tmp_path), Row("full", FULL)
+    place = study._place(FULL.but(seed=2, labels=0.5))
+    place.mkdir(parents=True)
+    events = [
+        {"event": "start", "total_steps": 2},
+        {"event": "step", "step": 1, "loss": 0.5, "weights": {"mobile-sam": 0.75, "lite-medsam": 0.25}},
+        {"event": "step", "step": 2, "loss": 0.4, "weights": {"mobile-sam": 0.5, "lite-medsam": 0.5}},
+    ]
+    (place / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    told = study.weights(row, 0.5, 2)
+    assert [step for step, _ in told] == [1, 2]
+    assert told[0][1]["mobile-sam"] == 0.75
+    assert plot_weights({"full": told, NOTHING: []}, tmp_path / "weights.png")
+    assert (tmp_path / "weights.png").stat().st_size > 5_000
+    assert not plot_weights({NOTHING: []}, tmp_path / "none.png")
 
 
 def test_plots_are_drawn(tmp_path: Path) -> None:

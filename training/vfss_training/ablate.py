@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -142,9 +141,19 @@ class Ablation:
                     recipe = row.recipe.but(seed=seed, labels=share)
                     yield row.name, share, seed, self._result(row.name, recipe)
 
-    def _result(self, name: str, recipe: Recipe) -> dict[str, FloatArray]:
+    def weights(self, row: Row, share: float, seed: int) -> list[tuple[int, dict[str, float]]]:
+        """Steps of a trained row and what each teacher weighed there; empty without several teachers."""
+        lines = (self._place(row.recipe.but(seed=seed, labels=share)) / "events.jsonl").read_text("utf-8").splitlines()
+        told = [event for event in map(json.loads, lines) if len(event.get("weights", ())) > 1]
+        return [(int(event["step"]), event["weights"]) for event in told]
+
+    def _place(self, recipe: Recipe) -> Path:
+        """Folder of a run, named after all that its result depends on."""
         key = json.dumps([recipe.to_dict(), [vars(one) for one in self.examinations]], sort_keys=True, default=str)
-        folder = self.folder / "runs" / hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+        return self.folder / "runs" / hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
+
+    def _result(self, name: str, recipe: Recipe) -> dict[str, FloatArray]:
+        folder = self._place(recipe)
         path = folder / "result.json"
         if not path.is_file():
             self.run.events.tell("row", row=name, labels=recipe.labels, seed=recipe.seed)
@@ -198,9 +207,3 @@ def gathered(
 ) -> FloatArray:
     """Dice of a row over all styles, float64 (seeds, patients, S)."""
     return np.stack([np.concatenate(list(results[row, share, seed].values())) for seed in seeds])
-
-
-def weights_told(folder: Path) -> list[dict[str, Any]]:
-    """Steps of a run at which weights of teachers were told."""
-    lines = (folder / "events.jsonl").read_text("utf-8").splitlines()
-    return [event for event in map(json.loads, lines) if event.get("weights")]

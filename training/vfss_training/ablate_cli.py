@@ -36,7 +36,7 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
 ) -> None:
     """Train each RECIPE with several seeds and shares of labels, examine, and write a table and plots."""
     from vfss_training.ablate import Ablation, rows_of
-    from vfss_training.ablate_report import Report
+    from vfss_training.ablate_report import Report, plot_weights
     from vfss_training.events import Cancel, Events
     from vfss_training.recipe import load_recipe
     from vfss_training.run import Run, default_cache
@@ -55,6 +55,7 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
         words = [Path(word).name for word in sys.argv[1:]]
         report.write(out, {"command": shlex.join(["vfss-train", *words])})
         report.plot(out)
+        plot_weights({row.name: study.weights(row, shares[0], drawn[0]) for row in rows}, out / "weights.png")
         events.tell("done", path=str(out))
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,33 @@ class Report:
         figure.tight_layout()
         figure.savefig(path, dpi=100)
         plt.close(figure)
+
+
+def plot_weights(weights: Mapping[str, Sequence[tuple[int, Mapping[str, float]]]], path: Path) -> bool:
+    """Draw what each teacher weighed over the steps, a panel per way of training; False where there is nothing.
+
+    Args:
+        weights: Steps and weights of each row, as Ablation.weights gives them.
+        path: The picture.
+    """
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    shown = {name: told for name, told in weights.items() if told}
+    if not shown:
+        return False
+    figure, axes = plt.subplots(1, len(shown), figsize=(5 * len(shown), 3.5), squeeze=False, sharey=True)
+    for axis, (name, told) in zip(axes[0], shown.items(), strict=True):
+        for teacher in told[0][1]:
+            axis.plot([step for step, _ in told], [one[teacher] for _, one in told], lw=1, label=teacher)
+        axis.set(title=name, xlabel="step", ylabel="weight", ylim=(0, 1))
+    axes[0][-1].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+    return True
 
 
 def _is_plain(row: Row) -> bool:
