@@ -119,7 +119,9 @@ class Report:
                 axis.fill_between(
                     at, [one.low for one in found], [one.high for one in found], alpha=0.12, color=line.get_color()
                 )
-            axis.set(xscale="log", xlabel="labels, %", ylabel="Dice", title=f"style {style}")
+            axis.set(xscale="log", xlabel="share of the labels", ylabel="Dice", title=f"style {style}")
+            axis.set_xticks([100 * share for share in self.shares], [f"{share:.0%}" for share in self.shares])
+            axis.minorticks_off()
         axes[0][-1].legend(fontsize=7)
         figure.tight_layout()
         figure.savefig(folder / "labels.png", dpi=100)
@@ -166,7 +168,7 @@ def plot_weights(weights: Mapping[str, Sequence[tuple[int, Mapping[str, float]]]
     figure, axes = plt.subplots(1, len(shown), figsize=(5 * len(shown), 3.5), squeeze=False, sharey=True)
     for axis, (name, told) in zip(axes[0], shown.items(), strict=True):
         for teacher in told[0][1]:
-            axis.plot([step for step, _ in told], [one[teacher] for _, one in told], lw=1, label=teacher)
+            axis.plot([step for step, _ in told], [one[teacher] for _, one in told], ".-", lw=1, ms=3, label=teacher)
         axis.set(title=name, xlabel="step", ylabel="weight", ylim=(0, 1))
     axes[0][-1].legend(fontsize=8)
     figure.tight_layout()
