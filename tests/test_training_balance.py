@@ -212,6 +212,14 @@ def test_a_teacher_with_nothing_to_say_has_no_weight(name: str, known: list[bool
         assert float(found.loss) == pytest.approx(math.fsum(means) / len(means), abs=1e-5)
 
 
+@pytest.mark.parametrize("name", ["mlp", "attention", "uncertainty"])
+def test_one_bad_batch_does_not_throw_a_gate(name: str) -> None:
+    balancer = balancer_of(Balancing(name), 2)
+    balance(balancer, torch.tensor([1e30, 1.0])).gate.backward()
+    gradients = [parameter.grad for parameter in balancer.parameters() if parameter.grad is not None]
+    assert 0 < max(float(gradient.abs().max()) for gradient in gradients) < 1e4
+
+
 def test_frames_of_a_batch_are_dropped_each_for_itself() -> None:
     losses = torch.rand(64, 3)
     weights = balancer_of(Balancing("dropping"), 3)(losses)

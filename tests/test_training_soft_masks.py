@@ -105,6 +105,15 @@ def test_a_blend_lies_between_its_teachers(teachers: int, seed: int) -> None:
     assert loss.isfinite()
 
 
+def test_shares_that_add_up_to_a_little_more_than_1_leave_the_loss_finite() -> None:
+    field = torch.ones(1, 64, 4, dtype=torch.bool)
+    trust = torch.rand(3, 64, generator=torch.Generator().manual_seed(0))
+    said = blend(torch.ones(3, 1, 64, 64, 4), trust, torch.ones(3, 64, dtype=torch.bool))
+    assert float(said.planes.max()) <= 1.0
+    above = Blend(torch.full((1, 2, 64, 4), 1.0 + 1e-6), torch.ones(1, 2))
+    assert SoftMaskLoss()(torch.zeros(1, 2, 64, 4), above, field).isfinite()
+
+
 def test_saying_the_same_is_0_and_the_least_even_where_the_target_is_soft() -> None:
     planes = torch.full((1, 1, 8, 8), 0.3)
     said = Blend(planes, torch.ones(1, 1))
