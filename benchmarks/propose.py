@@ -206,6 +206,7 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=60)
     parser.add_argument("--sam-repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, help="JSON file; default: see above.")
     arguments = parser.parse_args()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     result: dict[str, Any] = {"processor": processor(), "load_before": load}
@@ -214,7 +215,7 @@ def main() -> None:
             phantom_clip(Path(folder), size)
         if arguments.device == "cuda":
             result["cuda"] = alone(measure_cuda, arguments.student, folder)
-            write(result, RESULTS.with_stem("propose_cuda"))
+            write(result, arguments.out or RESULTS.with_stem("propose_cuda"))
             return
         student = arguments.student
         result["propose"] = alone(measure_student, student, "cpu", None, arguments.repeats, folder)
@@ -226,7 +227,7 @@ def main() -> None:
         else:
             print(f"{arguments.mobile_sam} is not there: MobileSAM is left out (github.com/ChaoningZhang/MobileSAM).")
     add_ratios(result)
-    write(result, RESULTS)
+    write(result, arguments.out or RESULTS)
 
 
 def add_ratios(result: dict[str, Any]) -> None:

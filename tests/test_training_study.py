@@ -156,6 +156,12 @@ def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, m
     Loop(replace(task, workers=0), Events(stream), Cancel()).run()
     steps = [line for line in map(json.loads, stream.getvalue().strip("\0").splitlines()) if line["event"] == "step"]
     assert [("mask_loss" in step) for step in steps] == [True, True, True]
+    stream.seek(0)
+    stream.truncate()
+    staged = replace(RECIPE, distill=replace(RECIPE.distill, features_only=0.3, labels_only=0.5))
+    Loop(replace(task, workers=0, recipe=staged), Events(stream), Cancel()).run()
+    steps = [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] == "step"]
+    assert [("mask_loss" in step) for step in steps] == [True, True, False]
     monkeypatch.setattr(vfss_training.phantom_task, "train", lambda *_: pytest.fail("trained again"))
     study.task(network)
     with pytest.raises(TrainingError, match="labels of a share"):

@@ -122,17 +122,6 @@ FEATURE_LOSSES: dict[str, FeatureLoss] = {
 """Losses by name: "unic" as in UNIC (arXiv 2408.05088), "radio" as in AM-RADIO (arXiv 2312.06709)."""
 
 
-def feature_loss_named(name: str) -> FeatureLoss:
-    """The loss of that name.
-
-    Raises:
-        TrainingError: There is none.
-    """
-    if name not in FEATURE_LOSSES:
-        raise TrainingError(f"no feature loss {name!r}", remedy=f"Choose one of: {', '.join(FEATURE_LOSSES)}.")
-    return FEATURE_LOSSES[name]
-
-
 def pooled_loss(loss: CellLoss, student: Tensor, target: Tensor, field: Tensor) -> Tensor:
     """Loss of each frame against one vector for the whole of it, as MedCLIP gives, float32 (N,).
 
@@ -145,17 +134,6 @@ def pooled_loss(loss: CellLoss, student: Tensor, target: Tensor, field: Tensor) 
     share = functional.adaptive_avg_pool2d(field[:, None].float(), (student.shape[2], student.shape[3]))
     mean = (student.float() * share).sum((2, 3)) / share.sum((2, 3)).clamp(min=1e-6)
     return loss(mean[..., None, None], target[..., None, None], field.flatten(1).any(1)[:, None, None])
-
-
-def mean_over_cells(each: Tensor, field: Tensor) -> Tensor:
-    """Mean over the cells of a whole batch, a scalar, of a loss per frame: frames count by the size of their field.
-
-    Args:
-        each: float (N,), as a FeatureLoss gives it.
-        field: bool (N, grid, grid).
-    """
-    weight = field.sum((1, 2)).to(each.dtype)
-    return (each * weight).sum() / weight.sum().clamp(min=1.0)
 
 
 def _aligned(student: Tensor, target: Tensor, field: Tensor, *, same_channels: bool = True) -> tuple[Tensor, Tensor]:

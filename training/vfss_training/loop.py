@@ -187,10 +187,12 @@ class Loop:
                 told["feature_loss"] = float(heard.loss.detach())
                 told |= {"teachers": heard.losses, "weights": heard.weights}
                 loss = loss + weight * heard.loss + heard.gate
-        painted = None if self._task.painted is None or weight <= 0 else self._task.painted.loss(logits.float(), draws)
-        if painted is not None:
-            told["mask_loss"] = float(painted.detach())
-            loss = loss + recipe.self_teaching.weight * painted
+        lesson = self._task.painted
+        if lesson is not None and how.learns_masks(progress) and not how.is_last_stage(progress):
+            painted = lesson.loss(logits.float(), draws)
+            if painted is not None:
+                told["mask_loss"] = float(painted.detach())
+                loss = loss + recipe.self_teaching.weight * painted
         self._fabric.backward(loss)
         if self._balancer is not None:
             mean_gradients(self._fabric, self._balancer)

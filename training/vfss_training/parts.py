@@ -144,13 +144,17 @@ class Distillation:
 
     def weight_at(self, progress: float) -> float:
         """Weight of the teachers' loss after that share of the schedule, 0..1."""
-        if self.labels_only and progress >= 1.0 - self.labels_only:
+        if self.is_last_stage(progress):
             return 0.0
         return self.weight + (self.final_weight - self.weight) * min(max(progress, 0.0), 1.0)
 
+    def is_last_stage(self, progress: float) -> bool:
+        """Whether only labels are learnt after that share of the schedule."""
+        return self.labels_only > 0 and progress >= 1.0 - self.labels_only
+
     def rate_at(self, progress: float) -> float:
         """What the learning rate is multiplied by after that share of the schedule."""
-        return _LAST_RATE if self.labels_only and progress >= 1.0 - self.labels_only else 1.0
+        return _LAST_RATE if self.is_last_stage(progress) else 1.0
 
     def learns_masks(self, progress: float) -> bool:
         """Whether masks are learnt after that share of the schedule."""
