@@ -29,8 +29,8 @@ def export(viewer: napari.viewer.Viewer) -> None:
 
 
 def retrain(viewer: napari.viewer.Viewer) -> None:
-    """Train a new student from the project's accepted annotations."""
-    panel_of(viewer).desk.retrain()
+    """Ask how to train a new student from the project's accepted annotations."""
+    panel_of(viewer).student.ask()
 
 
 def show_help(viewer: napari.viewer.Viewer) -> None:

@@ -133,11 +133,15 @@ class Desk(QObject):
             self.layers.flush()
             self.exporting.start(self.session.project.folder, dataset_format, folder)
 
-    def retrain(self) -> None:
-        """Train a new student from the project's accepted annotations."""
+    def retrain(self, arguments: tuple[str, ...] = ()) -> None:
+        """Train a new student from the project's accepted annotations.
+
+        Args:
+            arguments: Options of `vfss-train fit`; none: the quick way.
+        """
         if self.session is not None and self.layers is not None:
             self.layers.flush()
-            self.retraining.start(self.session.project.folder)
+            self.retraining.start(self.session.project.folder, arguments)
 
     def save(self) -> None:
         """Write what is under the pen, and the view."""

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pyqtgraph
-from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel, QProgressBar
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QLabel, QProgressBar
 
 from napari_vfss.desk import Desk
+from napari_vfss.retrain_choice import RetrainChoice
 from napari_vfss.section import button
 from napari_vfss.work_sections import DeskSection
 from vfss.datasets import FORMATS
@@ -81,7 +83,7 @@ class StudentSection(DeskSection):
         self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.connections.add(self.students.activated, self._on_chosen)
         self.retrain_button = button(
-            "Retrain", "Train a new student from this project's accepted annotations, beside this window", self._retrain
+            "Retrain...", "Train a new student from this project's accepted annotations, beside this window", self.ask
         )
         self.add_row(self.students, self.retrain_button, stretch=0)
         self.bar = QProgressBar()
@@ -97,6 +99,7 @@ class StudentSection(DeskSection):
         self.body.addWidget(self.offer)
         self.add_row(self.use_button, self.keep_button)
         self._offered = ""
+        self.choice: RetrainChoice | None = None
         self.connections.add(desk.retraining.started, self._on_started)
         self.connections.add(desk.retraining.told, self._on_told)
         self.connections.add(desk.retraining.ended, self._on_ended)
@@ -131,10 +134,32 @@ class StudentSection(DeskSection):
             with self.desk.telling():
                 session.choose_student(self.students.itemData(row))
 
-    def _retrain(self) -> None:
+    def ask(self) -> None:
+        """Ask how, in a window that does not hold up this one, and start."""
+        session = self.desk.session
+        if session is None or self.desk.retraining.running:
+            return
         self._hide_offer()
         with self.desk.telling():
-            self.desk.retrain()
+            self.desk.save()
+        if self.choice is not None:
+            self.choice.reject()
+        self.choice = RetrainChoice(session.project.folder, self)
+        self.choice.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.choice.finished.connect(self._on_choice)
+        self.choice.open()
+
+    def _on_choice(self, result: int) -> None:
+        choice, self.choice = self.choice, None
+        if choice is not None and result == QDialog.DialogCode.Accepted:
+            with self.desk.telling():
+                self.desk.retrain(choice.arguments)
+
+    def close_connections(self) -> None:
+        """Let go of everything, an open question included."""
+        if self.choice is not None:
+            self.choice.reject()
+        super().close_connections()
 
     def _on_started(self) -> None:
         self.unfold()
@@ -156,7 +181,7 @@ class StudentSection(DeskSection):
         elif kind == "prepare":
             self.bar.setRange(0, max(1, int(event.get("total", 1))))
             self.bar.setValue(int(event.get("done", 0)))
-            self.bar.setFormat("reading frames, %v of %m")
+            self.bar.setFormat(f"{event.get('of', 'reading frames')}, %v of %m")
         elif kind == "validation" and event.get("mean_dice") is not None:
             self.curve.add_dice(float(event.get("step", 0)), float(event["mean_dice"]))
         elif kind == "done":

@@ -14,8 +14,13 @@ from qtpy.QtCore import QObject, QProcess, Signal
 LOG_LINES = 12
 
 
-class Retraining(QObject):
-    """Runs `vfss-train fit PROJECT` and tells what it says."""
+class Trainer(QObject):
+    """Runs a command of `vfss-train` on a project and tells what it says."""
+
+    name = "The trainer"
+    command = ""
+    last_event = ""
+    """The event without which the command did not do its work."""
 
     started = Signal()
     told = Signal(dict)  # one event of the trainer, as it came
@@ -41,12 +46,13 @@ class Retraining(QObject):
 
         Args:
             project: Folder of the project.
-            arguments: Further options of `vfss-train fit`.
+            arguments: Further options of the command.
             command: Another program to run in its place, as a list of words.
         """
         if self.running:
             return
-        words = command or [sys.executable, "-m", "vfss_training.cli", "fit", str(project), "--events", "-", *arguments]
+        own = [sys.executable, "-m", "vfss_training.cli", self.command, str(project), "--events", "-", *arguments]
+        words = command or own
         self._partial, self._cancelled, self._done, self._error = b"", False, False, ""
         self._log.clear()
         self.project = project
@@ -88,7 +94,7 @@ class Retraining(QObject):
             if line:
                 self._log.append(line)
             return
-        self._done = self._done or event["event"] == "done"
+        self._done = self._done or event["event"] == self.last_event
         if event["event"] == "error":
             self._error = str(event.get("message", ""))
         self.told.emit(event)
@@ -112,12 +118,24 @@ class Retraining(QObject):
 
     def _outcome(self, code: int) -> str:
         if self._cancelled:
-            return "Retraining was cancelled; the student is unchanged."
+            return f"{self.name} was cancelled; the student is unchanged."
         if self._done and code == 0:
             return ""
         tail = "\n".join(list(self._log)[-LOG_LINES:])
         reason = self._error or f"The trainer stopped with code {code}"
-        return f"Retraining failed. {reason}" + (f"\n{tail}" if tail and not self._error else "")
+        return f"{self.name} failed. {reason}" + (f"\n{tail}" if tail and not self._error else "")
+
+
+class Retraining(Trainer):
+    """Trains the next student."""
+
+    name, command, last_event = "Retraining", "fit", "done"
+
+
+class Planning(Trainer):
+    """Works out how long that would take."""
+
+    name, command, last_event = "Estimating the time", "plan", "plan"
 
 
 def _event(line: str) -> dict[str, Any] | None:

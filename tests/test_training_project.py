@@ -8,25 +8,27 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import yaml
 from small_student import small_checkpoint
 from typer.testing import CliRunner
 
-import vfss_training.recipe
+import vfss_training.sources
+from vfss.errors import TrainingError
 from vfss.masks import MaskState
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
 from vfss.student import load_student
 from vfss_training.cli import application
-from vfss_training.data import project_samples
-from vfss_training.recipe import QUICK
-from vfss_training.sources import HELD_OUT
+from vfss_training.data import project_film, project_samples
+from vfss_training.project_task import refuse_leaks
+from vfss_training.sources import HELD_OUT, TRAINED
 
-SHORT = replace(QUICK, steps=2, batch=2, phantom_frames=2)
+SHORT = {"name": "short", "steps": 2, "batch": 2, "phantom_frames": 2, "first_seed": 60_000, "held_out": {}}
 
 
 @pytest.fixture(autouse=True)
@@ -57,9 +59,15 @@ def fit(*arguments: str) -> tuple[int, list[dict[str, object]], str]:
     return result.exit_code, told, result.stderr
 
 
-def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vfss_training.recipe, "QUICK", SHORT)
-    code, told, error = fit(str(annotated), "--student", str(student))
+@pytest.fixture
+def short(tmp_path: Path) -> Path:
+    path = tmp_path / "short.yaml"
+    path.write_text(yaml.safe_dump(SHORT))
+    return path
+
+
+def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, short: Path) -> None:
+    code, told, error = fit(str(annotated), "--student", str(student), "--recipe", str(short))
     assert code == 0, error
     assert [entry["event"] for entry in told][-1] == "done"
     assert {"prepare", "start", "step"} <= {str(entry["event"]) for entry in told}
@@ -149,3 +157,83 @@ def test_cancelling_the_process_leaves_everything_as_it_was(annotated: Path, stu
         left = sorted(path.suffix for path in (annotated / "students").glob("*"))
     assert left == [".safetensors"] * len(before)
     assert not list(tmp_path.glob("vfss-train-*"))
+
+
+# Film: what nobody has painted, and teachers that have a say on it
+
+
+class Grey:
+    """Stands in for a teacher: features of its shape that are powers of the grey values."""
+
+    def targets(self, frames: torch.Tensor) -> torch.Tensor:
+        grey = torch.nn.functional.adaptive_avg_pool2d(frames[:, None].float() / 255, 64)
+        return torch.cat([grey ** (1 + i / 32) for i in range(256)], dim=1)
+
+
+@pytest.fixture
+def film(tmp_path: Path) -> Path:
+    """A project with six frames of a training patient, two of them annotated, and a held-out patient."""
+    write_phantom(tmp_path, clips=2, frames=6, seed=5, size=96)
+    with Project.open(tmp_path / "project") as project:
+        (clip,) = [record for record in project.clips() if project.split(record.patient) == "train"]
+        undone = [Edit(clip.id, t, key, None, MaskState.UNSEEN) for t in (1, 2, 4, 5) for key in project.schema.keys]
+        project.write(undone, author="a person", origin="undo")
+        assert project.annotated_frames(clip.id) == [0, 3]
+    return tmp_path / "project"
+
+
+def test_film_is_what_nobody_has_painted_of_training_patients(film: Path) -> None:
+    with Project.open(film) as project:
+        whole = project_film(project, TRAINED, 64, 100)
+        some = project_film(project, TRAINED, 64, 2)
+        (clip,) = [record for record in project.clips() if project.split(record.patient) == "train"]
+    assert (len(whole), len(some)) == (4, 2)
+    assert not any(sample.known.any() or sample.bits.any() for sample in (whole[i] for i in range(4)))
+    assert {whole.patient(i) for i in range(4)} == {clip.patient}
+    np.testing.assert_array_equal(some[1].frame, whole[3].frame)
+    assert whole.key != some.key
+
+
+def test_teachers_and_the_old_student_paint_film(
+    film: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vfss_training.sources, "loading", lambda name, weights: Grey)
+    recipe = tmp_path / "distil.yaml"
+    distill = {"teachers": ["mobile-sam", "lite-medsam"], "frames": 8, "pool": 4, "share": 0.5}
+    recipe.write_text(
+        yaml.safe_dump(
+            SHORT | {"steps": 6, "batch": 4, "distill": distill, "adapt": {"steps": 2, "width": 8}, "mixup": 0.5}
+        )
+    )
+    code, told, error = fit(str(film), "--student", str(student), "--recipe", str(recipe))
+    assert code == 0, error
+    painters = [entry for entry in told if entry["event"] == "painter"]
+    assert len(painters) == 3
+    assert any("feature_loss" in entry for entry in told if entry["event"] == "step")
+    assert any("mask_loss" in entry for entry in told if entry["event"] == "step")
+    new = load_student(str(told[-1]["path"]), "cpu")
+    assert new.provenance["history"][0]["source"]["film_frames"] == 4
+
+
+def test_several_projects_teach_one(annotated: Path, film: Path, student: Path, short: Path) -> None:
+    with Project.open(annotated) as one, Project.open(film) as other:
+        for record in other.clips():
+            other.assign_split(record.patient, one.split(record.patient))
+        count = sum(len(project_samples(project, TRAINED, 64)) for project in (one, other))
+        last = other.last_revision()
+    code, told, error = fit(str(annotated), str(film), "--student", str(student), "--recipe", str(short))
+    assert code == 0, error
+    source = load_student(str(told[-1]["path"]), "cpu").provenance["history"][0]["source"]
+    assert source["frames"] == count > 3
+    assert [one["last_revision"] for one in source["others"]] == [last]
+
+
+def test_a_patient_who_is_learnt_here_and_held_out_there_is_an_error(film: Path, tmp_path: Path) -> None:
+    write_phantom(tmp_path / "third", clips=1, frames=2, seed=9, size=96)
+    with Project.open(tmp_path / "third" / "project") as one, Project.open(film) as other:
+        for project, split in ((one, "train"), (other, "test")):
+            project.update_clip(project.clips()[0].id, patient="someone")
+            project.assign_split("someone", split)
+        with pytest.raises(TrainingError, match=r"patient 'someone' is learnt in .*third.* and held out in"):
+            refuse_leaks([one, other])
+        refuse_leaks([one])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import torch
 from small_student import CONFIG, small_checkpoint
 from torch import Tensor
 
-import vfss_training.phantom_task
+import vfss_training.painters
 from vfss.errors import TrainingError
 from vfss.schema import Schema
-from vfss_training.data import FirstSamples, Unlabelled
+from vfss_training.augment import Augmentation
+from vfss_training.data import Unlabelled, first
 from vfss_training.ensemble import StudentTeacher
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop import Loop
@@ -27,9 +29,9 @@ from vfss_training.phantoms import PhantomSamples
 from vfss_training.recipe import Recipe
 from vfss_training.run import Run
 from vfss_training.showing import Showing
-from vfss_training.soft_targets import MaskLesson, SoftTargets
+from vfss_training.soft_targets import MaskLesson, Painted, SoftTargets
 from vfss_training.start import from_scratch
-from vfss_training.views import Draw
+from vfss_training.views import Draw, Order, Views, view
 
 RECIPE = Recipe(
     name="few labels",
@@ -57,7 +59,7 @@ class Painter:
         self.key, self._softness = key, softness
         self.asked = 0
 
-    def masks(self, frames: Tensor) -> Tensor:
+    def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
         self.asked += len(frames)
         grey = torch.nn.functional.adaptive_avg_pool2d(frames[:, None].float() / 255, self.grid)
         return ((grey - torch.arange(12).reshape(1, 12, 1, 1) / 12) / self._softness).sigmoid()
@@ -74,15 +76,15 @@ def test_painted_masks_are_what_the_teachers_say(tmp_path: Path) -> None:
     targets = painted(tmp_path, painter)
     said, field = targets.batch([(2, 0), (0, 0)])
     frames = torch.from_numpy(np.stack([stream(tmp_path)[i].frame for i in (2, 0)]))
-    torch.testing.assert_close(said.planes, painter.masks(frames), atol=0.003, rtol=0)
+    torch.testing.assert_close(said.planes, painter.masks(frames, [(2, 0), (0, 0)]), atol=0.003, rtol=0)
     assert (said.weight == 1).all()
     assert field.shape == (2, 16, 16)
 
 
 def test_where_teachers_disagree_there_is_little_to_learn(tmp_path: Path) -> None:
     class Contrary(Painter):
-        def masks(self, frames: Tensor) -> Tensor:
-            return 1.0 - super().masks(frames)
+        def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+            return 1.0 - super().masks(frames, places)
 
     agreed = painted(tmp_path, Painter("a"), Painter("b")).batch([(0, 0)])[0].weight
     apart = painted(tmp_path, Painter("a"), Contrary("c")).batch([(0, 0)])[0].weight
@@ -128,7 +130,7 @@ def test_film_without_labels_says_nothing_of_masks(tmp_path: Path) -> None:
     assert not bare.bits.any()
     assert not bare.known.any()
     np.testing.assert_array_equal(bare.frame, drawn[1].frame)
-    some = FirstSamples(drawn, 2)
+    some = first(drawn, 2)
     assert len(some) == 2
     with pytest.raises(IndexError):
         some[2]
@@ -162,7 +164,71 @@ def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, m
     Loop(replace(task, workers=0, recipe=staged), Events(stream), Cancel()).run()
     steps = [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] == "step"]
     assert [("mask_loss" in step) for step in steps] == [True, True, False]
-    monkeypatch.setattr(vfss_training.phantom_task, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(vfss_training.painters, "train", lambda *_: pytest.fail("trained again"))
     study.task(network)
     with pytest.raises(TrainingError, match="labels of a share"):
         replace(RECIPE, labels=0.0)
+
+
+def test_film_that_was_painted_is_learnt_as_far_as_it_is_trusted(tmp_path: Path) -> None:
+    targets = painted(tmp_path, Painter("a", softness=0.01), Painter("b", softness=0.01))
+    film = Painted(stream(tmp_path, 6), targets)
+    assert len(film) == 6
+    sample, drawn = film[1], stream(tmp_path)[1]
+    np.testing.assert_array_equal(sample.frame, drawn.frame)
+    planes = np.unpackbits(sample.bits, axis=0, count=12)
+    said = targets.batch([(1, 0)])[0].planes[0].numpy() > 0.5
+    assert ((planes[:, 2::4, 2::4] > 0) == said).mean() > 0.99
+    assert sample.known.min() > 0.95
+    assert not film[5].known.any(), "frames beyond the targets teach nothing"
+
+
+def test_worthier_painters_count_more(tmp_path: Path) -> None:
+    class Nothing(Painter):
+        def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+            return torch.zeros(len(frames), 12, self.grid, self.grid)
+
+    worth = torch.tensor([[1.0] * 12, [0.25] * 12])
+    samples = stream(tmp_path)
+    whole = {"structures": 12, "frames": 4, "showing": Showing()}
+    targets = SoftTargets(tmp_path / "a", (Painter("a"), Nothing("b")), samples, **whole, agreement=worth)
+    targets.prepare(lambda done, total: None)
+    frames = torch.from_numpy(samples[0].frame)[None]
+    torch.testing.assert_close(
+        targets.batch([(0, 0)])[0].planes, Painter().masks(frames, [(0, 0)]) * 16 / 17, atol=0.003, rtol=0
+    )
+
+
+def test_the_order_leaves_film_out_where_only_labels_are_learnt() -> None:
+    recipe = RECIPE.but(steps=10, batch=8, film=0.25, replay=0.5, distill=Distillation(labels_only=0.2))
+    order = Order(recipe, (5, 6, 7), (), 2)
+    counts = [[draw.source for draw in order.step(step)] for step in range(10)]
+    assert all(len(sources) == 8 for sources in counts)
+    assert [sources.count(2) for sources in counts] == [2] * 8 + [0, 0]
+    assert [sources.count(1) for sources in counts] == [3] * 8 + [4, 4]
+    bare = RECIPE.but(batch=8, film=0.5, self_teaching=SelfTeaching(), distill=Distillation(("mobile-sam",), share=0.1))
+    draws = Order(bare, (5, 7), (0, 7), 1).step(0)
+    assert [draw.view >= 0 for draw in draws] == [False] * 4 + [True] * 4, "all that film has to say is its teachers'"
+
+
+def test_mixed_samples_are_both(tmp_path: Path) -> None:
+    recipe = RECIPE.but(mixup=1.0, augmentation=Augmentation(0, 0, 0, crop=0, grey=0, field=0, blur=0, noise=0))
+    samples = stream(tmp_path)
+    draw = Draw(0, 1, 3, 64)
+    frame, target, known = Views((samples,), recipe, CONFIG)[draw]
+    found = []
+    for other in range(4):
+        one = view(samples[1], CONFIG, 64, recipe.loss_stride)
+        two = view(samples[other], CONFIG, 64, recipe.loss_stride)
+        for much in np.linspace(0.5, 1, 501):
+            found.append((float((frame - torch.lerp(two[0], one[0], float(much))).abs().max()), other, float(much)))
+    error, other, much = min(found)
+    assert error < 0.01
+    one, two = (view(samples[i], CONFIG, 64, recipe.loss_stride) for i in (1, other))
+    torch.testing.assert_close(target.float(), torch.lerp(two[1].float(), one[1].float(), much), atol=1.5, rtol=0)
+    torch.testing.assert_close(known, torch.minimum(one[2], two[2]))
+    plain = Views((samples,), recipe.but(mixup=0.0), CONFIG)
+    for a, b in zip(
+        plain[draw._replace(view=0)], Views((samples,), recipe, CONFIG)[draw._replace(view=0)], strict=True
+    ):
+        torch.testing.assert_close(a, b)

@@ -21,7 +21,7 @@ from vfss.student.network import StudentNetwork
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss_training.bootstrap import FloatArray
 from vfss_training.events import Events
-from vfss_training.parts import Distillation, SelfTeaching
+from vfss_training.parts import Adaptation, Distillation, SelfTeaching
 from vfss_training.phantom_task import PhantomStudy
 from vfss_training.phantoms import draw_phantom
 from vfss_training.recipe import Recipe
@@ -83,14 +83,17 @@ def rows_of(recipes: Sequence[Recipe], *, each_teacher: bool = True, leave_one_o
     for recipe in recipes[1:]:
         _refuse_unlike(recipes[0], recipe)
     teachers = list(dict.fromkeys(name for recipe in recipes for name in recipe.distill.teachers))
-    bare = recipes[0].but(name=NOTHING, distill=Distillation(), self_teaching=SelfTeaching())
+    bare = recipes[0].but(
+        name=NOTHING, distill=Distillation(), self_teaching=SelfTeaching(), adapt=Adaptation(), mixup=0.0
+    )
     rows = [Row(NOTHING, bare)]
     for recipe in recipes:
         single = len(recipe.distill.teachers) == 1
         names = teachers if single and each_teacher else [""]
         rows += [_with(recipe, (name,)) if name else Row(recipe.name, recipe) for name in names]
         if leave_one_out and not single:
-            for name in recipe.distill.teachers:
+            # A gate over one teacher is no way of training of its own.
+            for name in recipe.distill.teachers if recipe.paints or len(recipe.distill.teachers) > 2 else ():
                 others = tuple(other for other in recipe.distill.teachers if other != name)
                 rows.append(_with(recipe, others, f"without {name}"))
             if recipe.self_teaching.students:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def ablate(  # noqa: PLR0917  (typer calls it by name)
     recipe: Annotated[list[Path], typer.Argument(help="Recipes to compare, YAML files.")],
     out: Annotated[Path, typer.Option(help="Folder for results, table and plots; the same again goes on.")],
+    over: Annotated[Path | None, typer.Option(help="Fields that stand instead of those of every recipe, YAML.")] = None,
     seeds: Annotated[int, typer.Option(help="Trainings of each row, with seeds 1, 2 ...")] = 3,
     labels: Annotated[str, typer.Option(help="Shares of labelled frames, in percent.")] = "5,10,25,100",
     examine: Annotated[str, typer.Option(help="Patients to examine on: style:first seed:number, ...")] = (
@@ -42,7 +43,9 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training.run import Run, default_cache
 
     with complaining(), ExitStack() as stack:
-        rows = rows_of([load_recipe(path) for path in recipe], each_teacher=each_teacher, leave_one_out=leave_one_out)
+        rows = rows_of(
+            [load_recipe(path, over) for path in recipe], each_teacher=each_teacher, leave_one_out=leave_one_out
+        )
         shares = tuple(sorted(_share(word) for word in labels.split(",")))
         events = stack.enter_context(Events.opened("-"))
         cancel = stack.enter_context(Cancel().listening())

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from vfss.errors import VfssError
 from vfss_training import teachers_cli
 from vfss_training.ablate_cli import ablate
 from vfss_training.complaints import complaining
+from vfss_training.plan_cli import plan
 
 if TYPE_CHECKING:
     from vfss_training.events import Events
@@ -36,9 +38,13 @@ def _commands() -> None:
 
 @application.command()
 def fit(  # noqa: PLR0917  (typer calls it by name)
-    project: Annotated[Path | None, typer.Argument(help="Project whose accepted annotations to learn from.")] = None,
+    project: Annotated[
+        list[Path] | None, typer.Argument(help="Projects whose accepted annotations to learn from; the first gets it.")
+    ] = None,
     phantom: Annotated[bool, typer.Option(help="Learn from phantom frames alone.")] = False,
-    recipe: Annotated[Path | None, typer.Option(help="Recipe, a YAML file. Default: quick, or default.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe: a YAML file, or the name of one that ships. [quick, or default]")
+    ] = None,
     student: Annotated[str | None, typer.Option(help="Student to go on from: a file, an id, or 'default'.")] = None,
     from_scratch: Annotated[bool, typer.Option(help="Begin with random weights.")] = False,
     backbone_weights: Annotated[Path | None, typer.Option(help="ImageNet weights for the backbone.")] = None,
@@ -53,6 +59,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     ] = "",
     cache: Annotated[Path | None, typer.Option(help="Folder for rendered phantom frames.")] = None,
     teachers: Annotated[Path | None, typer.Option(help="Weights of the teacher: file or folder.")] = None,
+    taught_by: Annotated[str | None, typer.Option(help="Teachers, instead of the recipe's: names with commas.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that make batches.")] = 1,
     compiled: Annotated[bool, typer.Option(help="Compile the network first; needs a C++ compiler.")] = False,
     threads: Annotated[int, typer.Option(help="Threads of torch; 0: all processors.")] = 0,
@@ -62,18 +69,21 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training import fit as fitting
     from vfss_training import run as running
     from vfss_training.events import Cancel
-    from vfss_training.recipe import QUICK, Recipe, load_recipe
+    from vfss_training.recipe import load_recipe
 
-    if phantom in (project is not None, out is None):
+    if phantom in (bool(project), out is None):
         raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
     with complaining(), _told(events, run) as told, Cancel().listening() as cancel, _telling(told):
-        chosen = load_recipe(recipe) if recipe is not None else (Recipe() if phantom or from_scratch else QUICK)
+        chosen = load_recipe(recipe or ("default" if phantom or from_scratch else "quick"))
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
+        if taught_by is not None:
+            names = tuple(name.strip() for name in taught_by.split(",") if name.strip())
+            chosen = chosen.but(distill=replace(chosen.distill, teachers=names))
         place = cache if cache is not None else running.default_cache()
-        told_how = _command(project)
+        told_how = _command(project or ())
         how = (run, minutes, change_recipe, workers, threads, teachers, compiled)
         circumstances = running.Run(told, cancel, told_how, place, *how)
-        if project is not None:
+        if project:
             fitting.fit_project(
                 project, chosen, circumstances, student=student, scratch=from_scratch, backbone=backbone_weights
             )
@@ -82,11 +92,12 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
 
 
 application.command()(ablate)
+application.command()(plan)
 
 
-def _command(project: Path | None) -> str:
+def _command(projects: Sequence[Path]) -> str:
     """The command line without folders, which may name patients or people: it goes into the student's file."""
-    words = ["PROJECT" if project is not None and Path(word) == project else Path(word).name for word in sys.argv[1:]]
+    words = ["PROJECT" if Path(word) in projects else Path(word).name for word in sys.argv[1:]]
     return shlex.join(["vfss-train", *words])
 
 

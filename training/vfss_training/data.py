@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -12,11 +14,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from vfss.masks import MaskState
-from vfss.project import Project, Split
+from vfss.project import ClipRecord, Project, Split
 from vfss.student.preprocess import Placement, fit
 
 FrameArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
+Tick = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,52 @@ class Samples(Protocol):
         """Sample i."""
 
 
+class Film(Samples, Protocol):
+    """Samples that teachers look at, whose features are kept.
+
+    Attributes:
+        key: Hash of all that the frames depend on.
+    """
+
+    @property
+    def key(self) -> str:
+        """Hash of all that the frames depend on."""
+
+    def patient(self, i: int) -> str:
+        """Whose frame i is."""
+
+
 class ListedSamples:
     """Samples held in memory."""
 
-    def __init__(self, samples: Sequence[Sample]) -> None:
-        """Hold these."""
-        self._samples = tuple(samples)
+    def __init__(self, samples: Sequence[Sample], patients: Sequence[str] = ()) -> None:
+        """Hold these.
+
+        Args:
+            samples: The samples.
+            patients: Whose each is; needed only where teachers look at them.
+        """
+        self._samples, self._patients = tuple(samples), tuple(patients)
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of frames and labels."""
+        found = hashlib.blake2b(digest_size=10)
+        for sample in self._samples:
+            for part in (sample.frame, sample.bits, sample.known):
+                found.update(np.ascontiguousarray(part).tobytes())
+            found.update(repr(sample.window).encode())
+        return found.hexdigest()
+
+    def patient(self, i: int) -> str:
+        """Whose sample i is."""
+        return self._patients[i]
+
+    @classmethod
+    def joined(cls, lists: Sequence[ListedSamples]) -> ListedSamples:
+        """All of several lists, one after the other."""
+        samples = [sample for one in lists for sample in one._samples]
+        return cls(samples, [patient for one in lists for patient in one._patients])
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -63,22 +106,38 @@ class ListedSamples:
         return self._samples[i]
 
 
-class FirstSamples:
-    """The first so many of some samples: those whose labels are known."""
+class ChosenSamples:
+    """Some of a list of samples, such as the first so many, whose labels are known.
 
-    def __init__(self, samples: Samples, n: int) -> None:
-        """The first n of these."""
-        self._samples, self._n = samples, min(n, len(samples))
+    Attributes:
+        items: Which of them.
+        key: Hash of all that the samples depend on.
+    """
+
+    def __init__(self, samples: Film, items: Sequence[int]) -> None:
+        """Choose these."""
+        self._samples, self.items = samples, tuple(items)
+        whole = f"{samples.key} {self.items}"
+        self.key = hashlib.blake2b(whole.encode(), digest_size=10).hexdigest()
+
+    def patient(self, i: int) -> str:
+        """Whose frame i is."""
+        return self._samples.patient(self.items[i])
 
     def __len__(self) -> int:
         """How many."""
-        return self._n
+        return len(self.items)
 
     def __getitem__(self, i: int) -> Sample:
         """Sample i."""
-        if not 0 <= i < self._n:
-            raise IndexError(f"sample {i} of {self._n}")
-        return self._samples[i]
+        if not 0 <= i < len(self.items):
+            raise IndexError(f"sample {i} of {len(self.items)}")
+        return self._samples[self.items[i]]
+
+
+def first(samples: Film, n: int) -> ChosenSamples:
+    """The first n of some samples, or all where they are fewer."""
+    return ChosenSamples(samples, range(min(n, len(samples))))
 
 
 class Unlabelled:
@@ -99,7 +158,7 @@ class Unlabelled:
 
 
 def project_samples(
-    project: Project, splits: Collection[Split], size: int, *, tick: Callable[[int, int], None] | None = None
+    project: Project, splits: Collection[Split], size: int, *, tick: Tick | None = None
 ) -> ListedSamples:
     """What people accepted on clips of the patients of some splits.
 
@@ -116,6 +175,7 @@ def project_samples(
         for t in project.annotated_frames(record.id)
     ]
     samples: list[Sample] = []
+    patients: list[str] = []
     for clip_id in dict.fromkeys(record.id for record, _ in places):
         with project.open_clip(clip_id) as clip:
             placement = Placement.of(clip.height, clip.width, size)
@@ -125,9 +185,43 @@ def project_samples(
                 masks = project.masks(clip_id, t)
                 known = np.array([MaskState(int(state)).is_truth for state in masks.state], np.float32)
                 samples.append(_placed(clip.as_uint8(t), masks.planes, known, placement))
+                patients.append(record.patient)
                 if tick is not None:
                     tick(len(samples), len(places))
-    return ListedSamples(samples)
+    return ListedSamples(samples, patients)
+
+
+def project_film(
+    project: Project, splits: Collection[Split], size: int, n: int, *, tick: Tick | None = None
+) -> ListedSamples:
+    """Frames that nobody has painted, evenly over the clips of the patients of some splits.
+
+    Args:
+        project: The project.
+        splits: Which patients.
+        size: Side of the square, px.
+        n: How many at most; each clip gives its share, or what it has.
+        tick: Called with frames read and in all.
+    """
+    places: list[tuple[ClipRecord, int]] = []
+    clips = [record for record in project.clips() if project.split(record.patient) in splits]
+    for left, record in zip(range(len(clips), 0, -1), sorted(clips, key=lambda clip: clip.n_frames), strict=True):
+        painted = set(project.annotated_frames(record.id))
+        bare = [t for t in range(record.n_frames) if t not in painted]
+        share = min(len(bare), (n - len(places)) // left)
+        places += [(record, bare[i]) for i in np.linspace(0, len(bare) - 1, share).round().astype(int).tolist()]
+    samples: list[Sample] = []
+    for record in dict.fromkeys(record for record, _ in places):
+        with project.open_clip(record.id) as clip:
+            placement = Placement.of(clip.height, clip.width, size)
+            window = (placement.top, placement.left, placement.rows, placement.columns)
+            blank = np.zeros((-(-len(project.schema) // 8), size, size), np.uint8)
+            unknown = np.zeros(len(project.schema), np.float32)
+            for t in (t for other, t in places if other is record):
+                samples.append(Sample(fit(clip.as_uint8(t), placement), blank, unknown, window))
+                if tick is not None:
+                    tick(len(samples), len(places))
+    return ListedSamples(samples, [record.patient for record, _ in places])
 
 
 def _placed(frame: FrameArray, planes: BoolArray, known: npt.NDArray[np.float32], placement: Placement) -> Sample:

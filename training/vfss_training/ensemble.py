@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,8 +33,13 @@ class StudentTeacher:
         if torch.cuda.is_available():
             self._network.cuda()
 
-    def masks(self, frames: Tensor) -> Tensor:
-        """Sigmoid of each structure, float32 (N, S, grid, grid), of square frames, uint8 (N, size, size)."""
+    def masks(self, frames: Tensor, places: Sequence[tuple[int, int]] = ()) -> Tensor:
+        """Sigmoid of each structure, float32 (N, S, grid, grid).
+
+        Args:
+            frames: uint8 (N, size, size).
+            places: Of the frames in their stream; it looks at the frames themselves.
+        """
         side = frames.shape[1]
         placement = Placement.of(side, side, self._config.input_size)
         inputs = np.stack([prepare(frame, placement, self._config) for frame in frames.numpy()])

@@ -6,6 +6,8 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,18 +23,15 @@ from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
 from vfss.student.openvino import OpenVinoRuntime
 from vfss_training import sources
-from vfss_training.data import Samples
 from vfss_training.export import pack
 from vfss_training.phantom_task import PhantomStudy
+from vfss_training.project_task import ProjectStudy
 from vfss_training.recipe import Recipe
 from vfss_training.run import Run, train
 from vfss_training.running import leads
 from vfss_training.score import score_on_phantoms
 from vfss_training.start import from_scratch, from_student, sha256
-from vfss_training.task import Task
 from vfss_training.telling import versions
-
-_VALIDATE_S = 45.0
 
 
 def fit_phantom(
@@ -71,12 +70,18 @@ def fit_phantom(
 
 
 def fit_project(
-    folder: Path, recipe: Recipe, run: Run, *, student: str | None, scratch: bool = False, backbone: Path | None = None
+    folders: Sequence[Path],
+    recipe: Recipe,
+    run: Run,
+    *,
+    student: str | None,
+    scratch: bool = False,
+    backbone: Path | None = None,
 ) -> str | None:
-    """Train on a project's accepted annotations, score on held-out patients, register the new student.
+    """Train on the accepted annotations of projects, score on held-out patients, register the new student.
 
     Args:
-        folder: The project.
+        folders: The projects; the first one's held-out patients score the student, and it gets it.
         recipe: How.
         run: Circumstances.
         student: Student to go on from; None: the project's current one, else the default.
@@ -86,25 +91,20 @@ def fit_project(
     Returns:
         Id of the new student; None in a process that only helped another one to learn.
     """
-    with Project.open(folder) as project:
-        previous = load_checkpoint(_previous(project, student))
+    with ExitStack() as stack:
+        projects = tuple(stack.enter_context(Project.open(folder)) for folder in folders)
+        project = projects[0]
+        previous = load_checkpoint(previous_student(project, student))
         parent = None if scratch else previous
         config = previous.config if parent is not None else recipe.student
         network = _network(parent, config, project.schema, recipe, backbone)
-        learnt, held_out = sources.project_sources(project, config, run.events, run.cancel)
-        replayed = sources.phantoms(recipe, project.schema, config, run.cache, run.events)
-        taught = sources.lessons(recipe, replayed, 1, run)
-        used: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
-        source = {"project": project.id, "frames": len(learnt), "last_revision": project.last_revision()}
-        source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
-        shown = sources.some(held_out)
-        whole = (network, config, project.schema, recipe, used, shown, taught)
-        task = Task(*whole, source=source, validate_s=_VALIDATE_S)
+        task = ProjectStudy(projects, recipe, config, run, backbone, parent).task(network)
         trained, told = train(task, run, parent)
         if not leads():
             return None
         provenance = _provenance(recipe, run, parent) | told
-        frames = sources.inputs(held_out if len(held_out) else learnt, config)
+        compared = next((part.samples for part in task.held_out.values()), task.sources[0])
+        frames = sources.inputs(compared, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
         return _register(project, checkpoint, previous, parent, run)
 
@@ -171,7 +171,7 @@ def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
     return load_checkpoint(path)
 
 
-def _previous(project: Project, student: str | None) -> Path:
+def previous_student(project: Project, student: str | None) -> Path:
     """File of the student to go on from."""
     if student is not None:
         known = {record.id: record.path for record in project.students()}

@@ -77,7 +77,7 @@ class Loop:
         if task.compiled:
             self._taught.compile()
             self._loss = torch.compile(self._loss)
-        self._order = Order(recipe, tuple(len(source) for source in task.sources), task.taught_frames)
+        self._order = Order(recipe, tuple(len(source) for source in task.sources), task.taught_frames, task.film)
         self._step, self._seconds, self._longest, self._validated = 0, 0.0, 0.0, -1
         self.history: list[dict[str, Any]] = []
         self._resume()
@@ -174,6 +174,8 @@ class Loop:
             module.eval()
         frames, covered, known = (self._fabric.to_device(part) for part in batch)
         logits, quality, adapted = self._model(frames.to(memory_format=torch.channels_last))
+        if how.is_last_stage(progress):
+            known = known * known.new_tensor([[draw.source != self._task.film] for draw in draws])
         # Gradients of several processes are averaged: each divides by the mean of what all of them know.
         among = total(self._fabric, known.sum()) / self._fabric.world_size
         loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known, among)
@@ -192,7 +194,7 @@ class Loop:
             painted = lesson.loss(logits.float(), draws)
             if painted is not None:
                 told["mask_loss"] = float(painted.detach())
-                loss = loss + recipe.self_teaching.weight * painted
+                loss = loss + how.mask_weight * painted
         self._fabric.backward(loss)
         if self._balancer is not None:
             mean_gradients(self._fabric, self._balancer)

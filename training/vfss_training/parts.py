@@ -101,6 +101,7 @@ class Distillation:
             moved as they come.
         pool: Cells of a teacher's grid per target along each axis: 2 makes a quarter of the bytes, and what is left
             is still finer than the student's own grid.
+        mask_weight: Of the loss of masks that teachers painted, beside that of labels.
     """
 
     teachers: tuple[str, ...] = ()
@@ -116,12 +117,12 @@ class Distillation:
     views: int = 1
     share: float = 0.5
     pool: int = 1
+    mask_weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.weight, self.final_weight, self.relation) < 0 or not 0 < self.share <= 1:
-            raise TrainingError(
-                f"distillation of share {self.share}, weights {self.weight}, {self.final_weight} and {self.relation}"
-            )
+        weights = (self.weight, self.final_weight, self.relation, self.mask_weight)
+        if min(weights) < 0 or not 0 < self.share <= 1:
+            raise TrainingError(f"distillation of share {self.share} and weights {', '.join(map(str, weights))}")
         if min(self.frames, self.views) < 1 or self.pool not in (1, 2, 4):
             raise TrainingError(
                 f"distillation on {self.views} views of {self.frames} frames, {self.pool} cells pooled",
@@ -141,6 +142,11 @@ class Distillation:
                 raise TrainingError(
                     f"no {name} {getattr(self, name)!r} in distillation", remedy=f"Choose one of: {', '.join(known)}."
                 )
+
+    @property
+    def compares(self) -> bool:
+        """Whether features are compared at all; else teachers only paint."""
+        return bool(self.teachers) and max(self.weight, self.final_weight) > 0
 
     def weight_at(self, progress: float) -> float:
         """Weight of the teachers' loss after that share of the schedule, 0..1."""
@@ -170,15 +176,40 @@ class SelfTeaching:
         backbone: Of theirs; empty: the student's.
         input_size: Of theirs, px; 0: the student's.
         steps: Of their training; 0: as many as the student's.
-        weight: Of the loss of painted masks beside that of labels.
     """
 
     students: int = 0
     backbone: str = ""
     input_size: int = 0
     steps: int = 0
-    weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if min(self.students, self.input_size, self.steps) < 0 or self.weight < 0:
-            raise TrainingError(f"{self.students} students of {self.steps} steps teach with the weight {self.weight}")
+        if min(self.students, self.input_size, self.steps) < 0:
+            raise TrainingError(f"{self.students} students of {self.steps} steps and {self.input_size} px teach")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """Teachers that learn the labels first, and then paint what nobody has painted, for the student to learn.
+
+    Attributes:
+        steps: Of their training; 0: teachers paint nothing.
+        rank: Of the corrections inside their attention (8 to 16 where there is a GPU); 0: their features stay as they
+            are, and only a head on them learns, which costs next to nothing where targets are kept.
+        width: Channels of that head.
+        batch: Frames per step.
+        learning_rate: Peak of the schedule.
+    """
+
+    steps: int = 0
+    rank: int = 0
+    width: int = 64
+    batch: int = 8
+    learning_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.rank) < 0 or min(self.width, self.batch) < 1 or self.learning_rate <= 0:
+            raise TrainingError(
+                f"teachers adapt with rank {self.rank}, width {self.width}, rate {self.learning_rate} in {self.steps} "
+                f"steps of {self.batch} frames"
+            )

@@ -16,7 +16,7 @@ from vfss.student.config import StudentConfig
 from vfss_training.appearance import Appearance
 from vfss_training.augment import Augmentation
 from vfss_training.balance import Balancing
-from vfss_training.parts import Distillation, HeldOut, SelfTeaching, Stage, Start
+from vfss_training.parts import Adaptation, Distillation, HeldOut, SelfTeaching, Stage, Start
 from vfss_training.showing import Showing
 from vfss_training.teachers.table import teacher_named
 
@@ -29,6 +29,7 @@ _PARTS: dict[str, type] = {
     "distill": Distillation,
     "balance": Balancing,
     "self_teaching": SelfTeaching,
+    "adapt": Adaptation,
 }
 
 
@@ -51,8 +52,8 @@ class Recipe:
         validate_steps: Steps between validations; 0: by time.
         steps: Optimiser steps.
         batch: Samples per step.
-        replay: Share of a batch that is phantom frames where there is a project to learn from, or frames to learn
-            from teachers where only some are labelled.
+        replay: Share of the labelled part of a batch that is phantom frames, where there is a project to learn from.
+        film: Share of a batch that is frames without labels, where teachers have something to say of them.
         stages: Input sizes over the schedule; empty: the student's own size throughout.
         learning_rate: Peak of the schedule.
         warm_up: Share of the steps in which the rate rises.
@@ -65,6 +66,9 @@ class Recipe:
         distill: Teachers to learn features from.
         balance: How several teachers are balanced.
         self_teaching: Students that learn the labels first and paint the rest.
+        adapt: How the teachers of distill learn the labels first and paint the rest.
+        mixup: Share of the draws, of those that are moved as they come, that are mixed with another frame (Zhang et
+            al., arXiv 1710.09412).
         labels: Share of the phantom frames, from the first on, whose masks are known; the others are film that nobody
             has painted.
         frozen_blocks: First blocks of the backbone that keep their weights (and stem, where more than 0).
@@ -86,6 +90,7 @@ class Recipe:
     steps: int = 2000
     batch: int = 16
     replay: float = 0.5
+    film: float = 0.5
     stages: tuple[Stage, ...] = ()
     learning_rate: float = 1e-3
     warm_up: float = 0.05
@@ -98,6 +103,8 @@ class Recipe:
     distill: Distillation = field(default_factory=Distillation)
     balance: Balancing = field(default_factory=Balancing)
     self_teaching: SelfTeaching = field(default_factory=SelfTeaching)
+    adapt: Adaptation = field(default_factory=Adaptation)
+    mixup: float = 0.0
     labels: float = 1.0
     frozen_blocks: int = 0
     frozen_depthwise: int = 0
@@ -111,6 +118,10 @@ class Recipe:
             )
         if not 0 < self.labels <= 1:
             raise TrainingError(f"recipe {self.name!r} has labels of a share of {self.labels} of its frames")
+        if not (0 <= self.mixup <= 1 and 0 <= self.replay <= 1 and 0 <= self.film < 1):
+            raise TrainingError(
+                f"recipe {self.name!r} has shares of mixup {self.mixup}, replay {self.replay} and film {self.film}"
+            )
         if self.loss_stride not in (2, 4):
             raise TrainingError(f"loss stride {self.loss_stride} of recipe {self.name!r} is neither 2 nor 4")
         ends = [stage.until for stage in self.stages]
@@ -149,6 +160,11 @@ class Recipe:
         return next((stage.size for stage in self.stages if done <= stage.until), own)
 
     @property
+    def paints(self) -> bool:
+        """Whether teachers, or own students, paint what nobody has painted."""
+        return self.self_teaching.students > 0 or (self.adapt.steps > 0 and bool(self.distill.teachers))
+
+    @property
     def showing(self) -> Showing:
         """Views that teachers see."""
         return Showing(self.augmentation, self.seed, self.distill.views)
@@ -162,30 +178,49 @@ class Recipe:
         return replace(self, **changes)
 
 
-QUICK = Recipe(
-    name="quick",
-    phantom_frames=256,
-    first_seed=60_000,
-    held_out={},
-    steps=240,
-    batch=12,
-    learning_rate=3e-4,
-    warm_up=0.1,
-    average=0.97,
-    augmentation=Augmentation(invert=0.2, warp=0.5, crop=0.1, grey=0.3, field=0.1, blur=0.1, noise=4.0),
-    frozen_blocks=2,
-    frozen_depthwise=5,
-    frozen_norm=True,
-)
-"""Minutes on two cores: what Retrain does by default."""
+_SHIPPED = Path(__file__).parent / "recipes"
 
 
-def load_recipe(path: str | Path) -> Recipe:
+def load_recipe(path: str | Path, over: str | Path | None = None) -> Recipe:
     """Recipe of a YAML file; what it does not name keeps the default.
+
+    Args:
+        path: The file, or the name of a recipe that ships.
+        over: Another one, whose fields stand instead of the recipe's; of a part only those that it names, and only
+            where the recipe has that part.
 
     Raises:
         TrainingError: No such file, not YAML, or a field that does not exist or has a wrong type.
     """
+    path = _place(path)
+    values = _read(path)
+    for name, value in ({} if over is None else _read(over)).items():
+        if name not in _PARTS:
+            values[name] = value
+        elif isinstance(value, Mapping) and isinstance(values.get(name), Mapping):
+            values[name] = {**values[name], **value}
+    return _recipe(values, path)
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that ship."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
+
+
+def _place(path: str | Path) -> Path:
+    """The file, which a bare name stands for where there is none of that name."""
+    if Path(path).exists() or Path(path).name != str(path) or Path(path).suffix:
+        return Path(path)
+    shipped = _SHIPPED / f"{path}.yaml"
+    if not shipped.is_file():
+        raise TrainingError(
+            f"there is no recipe {str(path)!r}", remedy=f"Name a YAML file, or one of: {', '.join(shipped_recipes())}."
+        )
+    return shipped
+
+
+def _read(path: str | Path) -> dict[Any, Any]:
+    """The mapping in a YAML file."""
     try:
         data = yaml.safe_load(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -194,7 +229,11 @@ def load_recipe(path: str | Path) -> Recipe:
         raise TrainingError(f"not readable as YAML ({error})", path=path) from error
     if not isinstance(data, Mapping):
         raise TrainingError("the recipe is not a mapping", path=path, remedy="See training/recipes/default.yaml.")
-    values = dict(data)
+    return dict(data)
+
+
+def _recipe(values: dict[Any, Any], path: str | Path) -> Recipe:
+    """Recipe of plain values."""
     for name, kind in _PARTS.items():
         if name in values:
             values[name] = _built(kind, values[name], path)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-from vfss_training.data import FrameArray
-from vfss_training.phantoms import PhantomSamples
+from vfss_training.data import Film, FrameArray, Sample
 from vfss_training.showing import Showing
 from vfss_training.soft_masks import Blend, SoftMaskLoss, blend, mutual_agreement
 from vfss_training.teachers.targets import textured
@@ -24,7 +24,9 @@ from vfss_training.views import Draw
 
 _AT_ONCE = 4
 _WHOLE = 255.0
+_HALF = 0.5
 _LEVELS = 255
+_VERSION = 2  # of how masks are blended and trusted
 
 
 class MaskTeacher(Protocol):
@@ -43,8 +45,13 @@ class MaskTeacher(Protocol):
     def grid(self) -> int:
         """Side of its masks."""
 
-    def masks(self, frames: Tensor) -> Tensor:
-        """Sigmoid of each structure, float32 (N, S, grid, grid), of square frames, uint8 (N, size, size)."""
+    def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+        """Sigmoid of each structure, float32 (N, S, grid, grid).
+
+        Args:
+            frames: uint8 (N, size, size).
+            places: Frame and view of each in the stream they are of.
+        """
 
 
 class SoftTargets:
@@ -63,27 +70,33 @@ class SoftTargets:
         self,
         folder: Path,
         teachers: Sequence[MaskTeacher],
-        samples: PhantomSamples,
+        samples: Film,
         *,
         structures: int,
         frames: int,
         showing: Showing,
+        agreement: Tensor | None = None,
     ) -> None:
         """Open or begin; nothing is computed or written yet.
 
         Args:
             folder: Where caches lie.
-            teachers: At least one, all with masks of one size.
+            teachers: At least one; masks of other sizes are brought to the first one's.
             samples: The frames.
             structures: How many.
             frames: How many of them, from the first on.
             showing: Which views of each.
+            agreement: float (T, S), how far each teacher agrees with what people painted, 0..1; None: unknown, and they
+                weigh as they agree with each other.
         """
+        self._agreement = agreement
         self._teachers, self._samples, self._showing = tuple(teachers), samples, showing
         self._structures, self._grid = structures, teachers[0].grid
         self.frames = min(frames, len(samples))
         self._n = self.frames * showing.views
-        key = json.dumps([[teacher.key for teacher in teachers], self._grid, samples.key, showing.key])
+        worth = None if agreement is None else [round(value, 4) for value in agreement.flatten().tolist()]
+        whole = [_VERSION, [teacher.key for teacher in teachers], worth, self._grid, samples.key, showing.key]
+        key = json.dumps(whole)
         self.folder = folder / f"masks-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}"
         self.bytes = self._n * (structures * (self._grid**2 + 1) + self._grid**2 + 1)
 
@@ -114,13 +127,18 @@ class SoftTargets:
     def _paint(self, numbers: Sequence[int]) -> None:
         frames = torch.from_numpy(np.stack([self._frame(number) for number in numbers]))
         field = textured(frames, self._grid)
-        masks = torch.stack([teacher.masks(frames).float().cpu() for teacher in self._teachers])
+        places = [(number % self.frames, number // self.frames) for number in numbers]
+        masks = torch.stack([self._sized(teacher.masks(frames, places)) for teacher in self._teachers])
         knows = torch.ones(len(masks), self._structures, dtype=torch.bool)
         agreement = mutual_agreement(masks, knows, field)
-        said = blend(masks, agreement, knows)
+        weight = agreement if self._agreement is None else self._agreement[:, None].expand_as(agreement)
+        said = blend(masks, weight, knows)
+        # A painter that is worth little is to be trusted little, also where it is alone or all are of one mind.
+        worth = torch.ones_like(weight) if self._agreement is None else weight
+        trust = (weight * worth * agreement).sum(0) / weight.sum(0).clamp(min=1e-6)
         found = {
             "planes": (said.planes * _LEVELS).round().to(torch.uint8).numpy(),
-            "trust": (agreement.mean(0) * _LEVELS).round().to(torch.uint8).numpy(),
+            "trust": (trust * _LEVELS).round().to(torch.uint8).numpy(),
             "field": field.to(torch.uint8).numpy(),
             "ready": np.ones(len(numbers), np.uint8),
         }
@@ -128,6 +146,13 @@ class SoftTargets:
         for row, number in enumerate(numbers):
             for name, values in found.items():
                 kept[name][number] = values[row]
+
+    def _sized(self, masks: Tensor) -> Tensor:
+        """Masks at the size that is kept."""
+        masks = masks.float().cpu()
+        if masks.shape[-1] == self._grid:
+            return masks
+        return functional.interpolate(masks, (self._grid, self._grid), mode="bilinear")
 
     def _frame(self, number: int) -> FrameArray:
         view, item = divmod(number, self.frames)
@@ -156,6 +181,32 @@ class SoftTargets:
         trust = torch.from_numpy(np.array(self._map("trust")[rows])).float() / _WHOLE
         field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
         return Blend(planes, trust), field
+
+
+class Painted:
+    """Frames that nobody has painted, with what teachers painted on them as if it were known, as far as it is trusted.
+
+    They can be moved as they come, which the soft masks of a view that is kept cannot.
+    """
+
+    def __init__(self, film: Film, targets: SoftTargets) -> None:
+        """The frames of that film; those beyond the targets have no plane known."""
+        self._film, self._targets = film, targets
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self._film)
+
+    def __getitem__(self, i: int) -> Sample:
+        """Frame i with painted planes."""
+        sample = self._film[i]
+        bits, known = np.zeros_like(sample.bits), np.zeros_like(sample.known)
+        if i < self._targets.frames:
+            said, _ = self._targets.batch([(i, 0)])
+            size = (sample.frame.shape[0], sample.frame.shape[1])
+            planes = functional.interpolate(said.planes, size, mode="bilinear")[0] > _HALF
+            bits, known = np.packbits(planes.numpy(), axis=0), said.weight[0].numpy()
+        return replace(sample, bits=bits, known=known)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from vfss.errors import TrainingError
-from vfss.project import Project, Split
+from vfss.project import Split
 from vfss.schema import Schema
 from vfss.student.config import StudentConfig
-from vfss_training.data import ListedSamples, Samples, project_samples
+from vfss_training.data import Film, ListedSamples, Samples
 from vfss_training.distill import Lesson
-from vfss_training.events import Cancel, Events
+from vfss_training.events import Events
 from vfss_training.phantoms import GIGABYTE, PhantomSamples
 from vfss_training.recipe import Recipe
 from vfss_training.run import Run
@@ -28,7 +27,7 @@ from vfss_training.validation import HeldOutSamples
 from vfss_training.views import view
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
-_TRAINED: tuple[Split, ...] = ("train",)
+TRAINED: tuple[Split, ...] = ("train",)
 _COMPARED_FRAMES = 24
 _VALIDATED_FRAMES = 48
 
@@ -68,11 +67,11 @@ def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cac
 
 def lessons(
     recipe: Recipe,
-    samples: PhantomSamples,
+    samples: Film,
     source: int,
     run: Run,
 ) -> tuple[Lesson, ...]:
-    """Teachers' targets of a stream of phantoms, computed where they are missing.
+    """Teachers' targets of a stream, computed where they are missing.
 
     The sizes of all are told before the first is computed.
 
@@ -101,16 +100,12 @@ def lessons(
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
         run.events.tell("disk", of=f"targets of {entry.name}", **size, missing=missing)
 
-    def tick(done: int, total: int) -> None:
-        run.cancel.check()
-        run.events.tell("prepare", done=done, total=total)
-
     for entry, targets in zip(entries, found, strict=True):
-        targets.prepare(_loading(entry.name, run.teachers), tick)
+        targets.prepare(loading(entry.name, run.teachers), ticking(run, f"{entry.name} looks at frames"))
     return tuple(Lesson(entry.name, targets, source) for entry, targets in zip(entries, found, strict=True))
 
 
-def _loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
+def loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
     """A way to get the teacher, on a GPU where there is one."""
 
     def load() -> FrozenTeacher:
@@ -120,27 +115,19 @@ def _loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
     return load
 
 
-def project_sources(
-    project: Project, config: StudentConfig, events: Events, cancel: Cancel
-) -> tuple[ListedSamples, ListedSamples]:
-    """Samples to learn from, and of the held-out patients.
+def ticking(run: Run, of: str) -> Callable[[int, int], None]:
+    """What is called with things done and in all while samples and targets are made ready: tells, and may stop.
 
-    Raises:
-        TrainingError: There is nothing to learn from.
+    Args:
+        run: Where it tells.
+        of: What is done, in a few words for a person.
     """
 
     def tick(done: int, total: int) -> None:
-        cancel.check()
-        events.tell("prepare", done=done, total=total)
+        run.cancel.check()
+        run.events.tell("prepare", of=of, done=done, total=total)
 
-    learnt = project_samples(project, _TRAINED, config.input_size, tick=tick)
-    if len(learnt) == 0:
-        raise TrainingError(
-            "no accepted annotation of a training patient",
-            path=project.folder,
-            remedy="Accept some frames of a clip whose patient is in the split 'train'.",
-        )
-    return learnt, project_samples(project, HELD_OUT, config.input_size, tick=tick)
+    return tick
 
 
 def some(samples: ListedSamples) -> dict[str, HeldOutSamples]:

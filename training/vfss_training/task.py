@@ -30,6 +30,7 @@ class Task:
         held_out: What to validate on, by name; may be empty.
         lessons: What teachers have to say.
         painted: What teachers of masks have painted; None: nothing.
+        film: Number of the source that nobody has painted; None: there is none.
         source: Where the samples come from, for the run's history.
         run: Folder for the state of the run; None: it cannot be taken up again.
         change: A run in that folder may go on under another recipe, which its history then says.
@@ -47,6 +48,7 @@ class Task:
     held_out: Mapping[str, HeldOutSamples] = field(default_factory=dict)
     lessons: tuple[Lesson, ...] = ()
     painted: MaskLesson | None = None
+    film: int | None = None
     source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None
     change: bool = False

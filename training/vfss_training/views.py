@@ -64,32 +64,47 @@ class Order:
 
     Attributes:
         recipe: Steps, batch, share of replay and seed.
-        lengths: Samples in each source: the first is what is learnt, a second is replayed.
+        lengths: Samples in each source: the first is what is learnt, others are replayed or film.
         taught: How many first samples of each source have a teacher's targets; empty: none.
+        film: Number of the source that nobody has painted, which is left out where only labels are learnt; None: none.
     """
 
     recipe: Recipe
     lengths: tuple[int, ...]
     taught: tuple[int, ...] = ()
+    film: int | None = None
 
     def step(self, step: int) -> list[Draw]:
         """Draws of one step."""
         batch, size = self.recipe.batch, self.recipe.size_at(step)
-        replayed = round(batch * self.recipe.replay) if len(self.lengths) > 1 else 0
-        counts = (batch - replayed, replayed)
         draws: list[Draw] = []
-        for source, (count, length) in enumerate(zip(counts, self.lengths, strict=False)):
+        for source, (count, length) in enumerate(zip(self._counts(step), self.lengths, strict=True)):
             for place in range(step * count, (step + 1) * count):
                 index = int(_shuffled(self.recipe.seed, source, place // length, length)[place % length])
                 number = step * batch + len(draws)
                 draws.append(Draw(source, index, number, size, self._view(source, index, number)))
         return draws
 
+    def _counts(self, step: int) -> list[int]:
+        """Draws of each source in one step."""
+        recipe = self.recipe
+        over = recipe.distill.is_last_stage(step / recipe.steps)
+        film = 0 if self.film is None or over else min(round(recipe.batch * recipe.film), recipe.batch - 1)
+        replays = len(self.lengths) > (1 if self.film is None else 2)
+        replayed = round((recipe.batch - film) * recipe.replay) if replays else 0
+        counts = [recipe.batch - film - replayed] + [replayed] * (len(self.lengths) - 1)
+        if self.film is not None:
+            counts[self.film] = film
+        return counts
+
     def _view(self, source: int, item: int, number: int) -> int:
         if not self.taught or item >= self.taught[source]:
             return -1
         random = np.random.default_rng((self.recipe.seed, 2, number))
-        return int(random.integers(self.recipe.distill.views)) if random.random() < self.recipe.distill.share else -1
+        # Where nobody paints film, there is nothing to learn from it but what teachers say of it.
+        bare = source == self.film and not self.recipe.paints
+        taught = random.random() < self.recipe.distill.share or bare
+        return int(random.integers(self.recipe.distill.views)) if taught else -1
 
     def steps(self, first: int) -> Iterator[list[Draw]]:
         """Draws of every step from `first` on."""
@@ -114,8 +129,20 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
         """Input, target and known planes of one draw."""
-        sample = self._sources[draw.source][draw.item]
         random = np.random.default_rng((self._recipe.seed, 1, draw.number))
+        shown = self._shown(draw, random)
+        if draw.view >= 0 or not self._recipe.mixup:
+            return shown
+        # Drawn apart, so that a recipe that mixes nothing shows what it always showed.
+        random = np.random.default_rng((self._recipe.seed, 4, draw.number))
+        if random.random() >= self._recipe.mixup:
+            return shown
+        other = draw._replace(item=int(random.integers(len(self._sources[draw.source]))))
+        return mixed(shown, self._shown(other, random), float(random.uniform(0.5, 1.0)))
+
+    def _shown(self, draw: Draw, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """The view of one draw, unmixed."""
+        sample = self._sources[draw.source][draw.item]
         augmentation = self._recipe.augmentation
         if draw.view >= 0:
             sample = augmentation.in_place()(self._showing(sample, draw.item, draw.view), random)
@@ -175,6 +202,21 @@ def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple
     planes = np.unpackbits(sample.bits, axis=0, count=len(sample.known))
     target = torch.from_numpy(_covered(planes, size // stride))
     return torch.from_numpy(normalise(sample.frame, window, config)), target, torch.from_numpy(sample.known)
+
+
+def mixed(
+    one: tuple[Tensor, Tensor, Tensor], other: tuple[Tensor, Tensor, Tensor], much: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Two samples in one: pictures and covered shares added up; of planes only those that count in both.
+
+    Args:
+        one: Input, target and known planes of a sample.
+        other: The same of another one.
+        much: Share of the first, 0..1.
+    """
+    frame = torch.lerp(other[0], one[0], much)
+    target = torch.lerp(other[1].float(), one[1].float(), much).round().to(torch.uint8)
+    return frame, target, torch.minimum(one[2], other[2])
 
 
 def share(target: Tensor) -> Tensor:

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
-from vfss_training.data import FrameArray
-from vfss_training.phantoms import PhantomSamples
+from vfss_training.data import Film, FrameArray
 from vfss_training.showing import Showing
 from vfss_training.spread import Chunk, Origin, Spread
 from vfss_training.standardise import STANDARDS, Standard, load_standard
@@ -31,7 +30,7 @@ _LARGEST = 6e4  # below the largest number of half precision
 
 
 class CachedTargets:
-    """Features of views of the first frames of a stream of phantoms, in a folder named after all they depend on.
+    """Features of views of the first frames of a stream, in a folder named after all they depend on.
 
     Attributes:
         frames: How many first frames have targets.
@@ -45,7 +44,7 @@ class CachedTargets:
         self,
         folder: Path,
         entry: TeacherEntry,
-        samples: PhantomSamples,
+        samples: Film,
         *,
         frames: int,
         pool: int,
@@ -150,7 +149,7 @@ class CachedTargets:
 
     def _origin(self, number: int) -> Origin:
         view, item = divmod(number, self.frames)
-        return Origin(self._samples.patient(item), f"view {view}")
+        return Origin(self._samples.patient(item), f"frame {item}, view {view}")
 
     def batch(self, places: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid).
@@ -167,6 +166,16 @@ class CachedTargets:
         features = torch.from_numpy(np.array(self._map("features")[rows])).float()
         field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
         return self._standard(features), field
+
+    def pooled(self, features: Tensor) -> Tensor:
+        """Features of this teacher as they come, float (N, channels, h, w), at the size and on the scale of these.
+
+        Raises:
+            TrainingError: Nothing was prepared.
+        """
+        if self._standard is None:
+            raise TrainingError(f"targets of {self._teacher!r} were not prepared")
+        return self._standard(functional.adaptive_avg_pool2d(features.float(), self.grid))
 
 
 def textured(frames: Tensor, grid: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
 
 def default_folder() -> Path:
-    """Where weights of teachers are looked for when nothing else is said."""
-    return user_cache_path("napari-vfss") / "teachers"
+    """Where weights of teachers are looked for when nothing else is said: VFSS_TEACHERS, else the user's cache."""
+    named = os.environ.get("VFSS_TEACHERS")
+    return Path(named) if named else user_cache_path("napari-vfss") / "teachers"
 
 
 def weights_path(entry: TeacherEntry, place: Path | None = None) -> Path:
