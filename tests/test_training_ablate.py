@@ -9,17 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from small_student import CONFIG
 from typer.testing import CliRunner
 
 import vfss_training.ablate
 from vfss.errors import TrainingError
-from vfss_training.ablate import NOTHING, Ablation, Examination, Row, rows_of
+from vfss_training.ablate import NOTHING, Ablation, Examination, Row, examine, rows_of
+from vfss_training.ablate_features import coloured, embedded, plot_features
 from vfss_training.ablate_report import Report, plot_weights
 from vfss_training.cli import application
 from vfss_training.events import Cancel, Events
 from vfss_training.parts import Distillation, SelfTeaching
+from vfss_training.phantoms import draw_phantom
 from vfss_training.recipe import Recipe
 from vfss_training.run import Run
 
@@ -144,3 +147,32 @@ def test_the_command_line_says_what_it_cannot_compare(tmp_path: Path) -> None:
         done = CliRunner().invoke(application, ["ablate", str(path), "--out", str(tmp_path / "out"), *options])
         assert done.exit_code == 1
         assert said in " ".join(done.output.split())
+
+
+def test_principal_components_are_colours_of_the_whole_set(tmp_path: Path) -> None:
+    directions = torch.linalg.qr(torch.randn(16, 16, generator=torch.Generator().manual_seed(1)))[0][:3]
+    three = (
+        torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(2))
+        * torch.tensor([9.0, 4.0, 1.0])[:, None, None]
+    )
+    features = torch.einsum("kc,nkhw->nchw", directions, three)
+    shown = coloured(features)
+    assert shown.shape == (2, 8, 8, 3)
+    assert (shown.min(), shown.max()) == (0.0, 1.0)
+    for component in range(3):
+        found = np.corrcoef(shown[..., component].ravel(), three[:, component].numpy().ravel())[0, 1]
+        assert abs(found) > 0.95, "each colour is one direction of the features, the strongest first"
+    frames = [np.random.default_rng(i).integers(0, 255, (64, 64), dtype=np.uint8) for i in range(2)]
+    plot_features(frames, {"a teacher": features, "the student": features[:, :2]}, tmp_path / "features.png")
+    assert (tmp_path / "features.png").stat().st_size > 5_000
+
+
+def test_kept_students_are_those_that_were_examined(tmp_path: Path) -> None:
+    rows = [Row(NOTHING, BASE)]
+    study = ablation(tmp_path)
+    ((_, _, _, dice),) = study.results(rows, [1], [1.0])
+    network = study.student(rows[0], 1.0, 1)
+    again = examine(network, BASE.student, study.examinations[0])
+    np.testing.assert_allclose(np.array(again, np.float64), dice["standard"], atol=0.02)
+    frames = [draw_phantom(100_000 + i, 64, "standard")[0] for i in range(2)]
+    assert embedded(network, BASE.student, frames).shape == (2, BASE.student.width, 4, 4)

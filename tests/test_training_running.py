@@ -3,18 +3,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from small_student import CONFIG
 from test_training import RECIPE, task
+from typer.testing import CliRunner
 
 import vfss_training.running
 from vfss.errors import TrainingError
+from vfss_training.cli import application
 from vfss_training.events import Cancel, Events
 from vfss_training.loop import Loop
 from vfss_training.running import processes, shared_norms
@@ -90,3 +96,48 @@ def test_norms_are_themselves_again_afterwards() -> None:
     with shared_norms(network, active=True):
         assert type(network[0]) is not torch.nn.BatchNorm2d
     assert type(network[0]) is torch.nn.BatchNorm2d
+
+
+def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    how = {
+        "name": "killed",
+        "student": asdict(CONFIG),
+        "phantom_frames": 6,
+        "steps": 40,
+        "validate_steps": 3,
+        "batch": 2,
+    }
+    held_out = {"standard": {"weight": 1.0, "first_seed": 95_000, "frames": 1}}
+    recipe.write_text(yaml.safe_dump(how | {"held_out": held_out}))
+    cache = ["--cache", str(tmp_path / "cache"), "--workers", "0", "--threads", "1", "--events", "-"]
+
+    def command(name: str) -> list[str]:
+        out = ["--out", str(tmp_path / f"{name}.safetensors"), "--run", str(tmp_path / name)]
+        return ["fit", "--phantom", "--recipe", str(recipe), *out, *cache]
+
+    def curve(text: str) -> dict[tuple[str, int], float]:
+        told = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        shown = {"step": "loss", "validation": "mean_dice"}
+        return {(one["event"], one["step"]): one[shown[one["event"]]] for one in told if one["event"] in shown}
+
+    whole = CliRunner().invoke(application, command("whole"))
+    assert whole.exit_code == 0, whole.output
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vfss_training.cli", *command("killed")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"validation"' in line and json.loads(line)["step"] >= 6:
+            process.kill()
+            break
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+    again = CliRunner().invoke(application, command("killed"))
+    assert again.exit_code == 0, again.output
+    assert '"resume"' in again.stdout
+    resumed, expected = curve(again.stdout), curve(whole.stdout)
+    validated = {key for key in expected if key[0] == "validation" and key[1] > 6}
+    assert validated <= set(resumed)
+    for key in set(resumed) & set(expected):
+        assert resumed[key] == pytest.approx(expected[key], abs=1e-4), key

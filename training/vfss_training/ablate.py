@@ -150,6 +150,14 @@ class Ablation:
         told = [event for event in map(json.loads, lines) if len(event.get("weights", ())) > 1]
         return [(int(event["step"]), event["weights"]) for event in told]
 
+    def student(self, row: Row, share: float, seed: int) -> StudentNetwork:
+        """The trained network of a row, in evaluation mode, as it was kept: in half precision."""
+        recipe = row.recipe.but(seed=seed, labels=share)
+        network = StudentNetwork(recipe.student, len(Schema.load()))
+        kept = torch.load(self._place(recipe) / "weights.pt", map_location="cpu", weights_only=True)
+        network.load_state_dict({name: tensor.float() for name, tensor in kept.items()})
+        return network.eval()
+
     def _place(self, recipe: Recipe) -> Path:
         """Folder of a run, named after all that its result depends on."""
         key = json.dumps([recipe.to_dict(), [vars(one) for one in self.examinations]], sort_keys=True, default=str)

@@ -9,13 +9,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 
 from vfss.errors import TrainingError
 from vfss_training.complaints import complaining
 
 if TYPE_CHECKING:
-    from vfss_training.ablate import Examination
+    from collections.abc import Sequence
+
+    from vfss_training.ablate import Ablation, Examination, Row
+
+_SHOWN = 2
 
 
 def ablate(  # noqa: PLR0917  (typer calls it by name)
@@ -59,7 +64,29 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
         report.write(out, {"command": shlex.join(["vfss-train", *words])})
         report.plot(out)
         plot_weights({row.name: study.weights(row, shares[0], drawn[0]) for row in rows}, out / "weights.png")
+        _plot_features(study, rows, shares[0], drawn[0], out / "features.png")
         events.tell("done", path=str(out))
+
+
+def _plot_features(study: Ablation, rows: Sequence[Row], share: float, seed: int, path: Path) -> None:
+    """Draw feature maps of the teachers and of the whole recipes' students, two patients of each examination."""
+    import torch
+
+    from vfss_training.ablate_features import embedded, plot_features
+    from vfss_training.phantoms import draw_phantom
+    from vfss_training.sources import loading
+
+    config = rows[0].recipe.student
+    frames = [
+        draw_phantom(one.first_seed + i, config.input_size, one.style)[0]
+        for one in study.examinations
+        for i in range(min(_SHOWN, one.patients))
+    ]
+    names = dict.fromkeys(name for row in rows for name in row.recipe.distill.teachers)
+    maps = {name: loading(name, study.run.teachers)().targets(torch.from_numpy(np.stack(frames))) for name in names}
+    whole = [row for row in rows if " without " not in row.name]
+    maps |= {row.name: embedded(study.student(row, share, seed), config, frames) for row in whole}
+    plot_features(frames, maps, path)
 
 
 def _share(word: str) -> float:
