@@ -188,14 +188,14 @@ def test_worthier_painters_count_more(tmp_path: Path) -> None:
         def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
             return torch.zeros(len(frames), 12, self.grid, self.grid)
 
-    worth = torch.tensor([[1.0] * 12, [0.25] * 12])
+    worth = torch.tensor([[1.0] * 12, [0.75] * 12])
     samples = stream(tmp_path)
     whole = {"structures": 12, "frames": 4, "showing": Showing()}
     targets = SoftTargets(tmp_path / "a", (Painter("a"), Nothing("b")), samples, **whole, agreement=worth)
     targets.prepare(lambda done, total: None)
     frames = torch.from_numpy(samples[0].frame)[None]
     torch.testing.assert_close(
-        targets.batch([(0, 0)])[0].planes, Painter().masks(frames, [(0, 0)]) * 16 / 17, atol=0.003, rtol=0
+        targets.batch([(0, 0)])[0].planes, Painter().masks(frames, [(0, 0)]) / (1 + 0.75**8), atol=0.003, rtol=0
     )
 
 

@@ -26,7 +26,9 @@ _AT_ONCE = 4
 _WHOLE = 255.0
 _HALF = 0.5
 _LEVELS = 255
-_VERSION = 2  # of how masks are blended and trusted
+_STRICTNESS = 4.0
+"""Power of a painter's worth, beside the blend's own: one that is clearly worse than another spoils what that one says."""
+_VERSION = 3  # of how masks are blended and trusted
 
 
 class MaskTeacher(Protocol):
@@ -131,11 +133,13 @@ class SoftTargets:
         masks = torch.stack([self._sized(teacher.masks(frames, places)) for teacher in self._teachers])
         knows = torch.ones(len(masks), self._structures, dtype=torch.bool)
         agreement = mutual_agreement(masks, knows, field)
-        weight = agreement if self._agreement is None else self._agreement[:, None].expand_as(agreement)
-        said = blend(masks, weight, knows)
+        worth = torch.ones_like(agreement)
+        if self._agreement is not None:
+            worth = self._agreement[:, None].expand_as(agreement)
+        counts = agreement if self._agreement is None else worth.pow(_STRICTNESS)
+        said = blend(masks, counts, knows)
         # A painter that is worth little is to be trusted little, also where it is alone or all are of one mind.
-        worth = torch.ones_like(weight) if self._agreement is None else weight
-        trust = (weight * worth * agreement).sum(0) / weight.sum(0).clamp(min=1e-6)
+        trust = (counts * worth * agreement).sum(0) / counts.sum(0).clamp(min=1e-9)
         found = {
             "planes": (said.planes * _LEVELS).round().to(torch.uint8).numpy(),
             "trust": (trust * _LEVELS).round().to(torch.uint8).numpy(),
