@@ -30,6 +30,7 @@ from vfss_training.parts import Distillation, HeldOut
 from vfss_training.phantom_task import PhantomStudy
 from vfss_training.phantoms import PhantomSamples
 from vfss_training.recipe import Recipe, load_recipe
+from vfss_training.sources import lessons, looked_at
 from vfss_training.start import from_scratch
 from vfss_training.teachers.table import TEACHERS
 from vfss_training.teachers.targets import CachedTargets, textured
@@ -181,11 +182,12 @@ def test_only_views_in_place_teach_and_the_gradient_reaches_the_backbone(tmp_pat
     teaching = Teaching((Lesson("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     taught = Taught(network, CONFIG.width, {"averages": 6})
-    _, _, adapted = taught(torch.randn(2, 1, 64, 64))
+    frames = torch.randn(2, 1, 64, 64)
+    _, _, adapted = taught(frames)
     assert adapted["averages"].shape == (2, 6, 4, 4)
     balancer = balancer_of(Balancing("equal"), 1)
-    assert teaching.listen(balancer, adapted, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
-    heard = teaching.listen(balancer, adapted, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64, 0)])
+    assert teaching.listen(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
+    heard = teaching.listen(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64, 0)])
     assert heard is not None
     assert heard.weights == {"averages": 1.0}
     heard.loss.backward()
@@ -209,6 +211,28 @@ def test_a_student_is_taught_from_end_to_end_and_keeps_no_adaptor(
     student = load_student(tmp_path / "out.safetensors", "cpu")
     assert student.provenance["recipe"]["distill"]["teachers"] == ["lite-medsam"]
     assert student.provenance["chosen"]["styles"].keys() == {"harsh"}
+
+
+def test_teachers_that_are_online_say_what_the_student_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vfss_training.sources, "teacher_named", lambda name: ENTRY)
+    monkeypatch.setattr(vfss_training.sources, "load_teacher", lambda name, place: Averages())
+    recipe = RECIPE.but(distill=replace(RECIPE.distill, online=True, frames=2))
+    run = Run(Events(io.StringIO()), Cancel(), "vfss-train test", tmp_path, workers=0, threads=1)
+    samples = stream(tmp_path)
+    (lesson,) = lessons(recipe, looked_at(recipe, samples, run), 0, run)
+    shown = torch.linspace(-1, 1, 64).expand(3, 1, 64, 64).clone()
+    shown[1] = -shown[1]
+    features, field = lesson.targets.said([(0, -1), (1, -1), (9, -1)], shown)
+    assert field.all()
+    torch.testing.assert_close(features[0], features[1].flip(2), atol=0.05, rtol=0)
+    torch.testing.assert_close(features[0], features[2])
+    assert [lesson.speaks(Draw(source, 5, 0, 64)) for source in (0, 1)] == [True, False]
+    stated = io.StringIO()
+    fit_phantom(recipe, tmp_path / "out.safetensors", replace(run, events=Events(stated)), backbone=None, student=None)
+    steps = [event for event in map(json.loads, stated.getvalue().splitlines()) if event["event"] == "step"]
+    assert all("feature_loss" in event for event in steps)
 
 
 def test_the_weight_falls_over_the_schedule_and_nonsense_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from vfss_training.balance import Balancer, balance
 from vfss_training.feature_losses import FEATURE_LOSSES
 from vfss_training.parts import Distillation
 from vfss_training.projectors import PROJECTORS
+from vfss_training.teachers.online import OnlineTargets
 from vfss_training.teachers.targets import CachedTargets
 from vfss_training.views import Draw
 
@@ -25,13 +26,17 @@ class Lesson:
 
     Attributes:
         teacher: Its name.
-        targets: Features of the first frames of one source.
+        targets: Features of kept views of the first frames of one source, or of whatever is shown of it.
         source: Number of that source.
     """
 
     teacher: str
-    targets: CachedTargets
+    targets: CachedTargets | OnlineTargets
     source: int
+
+    def speaks(self, draw: Draw) -> bool:
+        """Whether it has something to say of that place in a batch."""
+        return draw.source == self.source and (draw.view >= 0 or isinstance(self.targets, OnlineTargets))
 
 
 class Heard(NamedTuple):
@@ -109,20 +114,21 @@ class Teaching:
     how: Distillation
 
     def listen(
-        self, balancer: Balancer, adapted: Mapping[str, Tensor], draws: Sequence[Draw], step: int = 0
+        self, balancer: Balancer, adapted: Mapping[str, Tensor], shown: Tensor, draws: Sequence[Draw], step: int = 0
     ) -> Heard | None:
         """Balanced loss of the views in a batch that teachers have seen; None where there is none.
 
         Args:
             balancer: What weighs them.
             adapted: The student's embedding as each teacher would say it.
+            shown: float (N, 1, size, size), the student's input.
             draws: What the batch is made of.
             step: Seed of what the relation loss draws.
         """
-        rows = [row for row, draw in enumerate(draws) if draw.view >= 0]
-        if not rows or not self.lessons:
+        rows = [row for row, draw in enumerate(draws) if any(lesson.speaks(draw) for lesson in self.lessons)]
+        if not rows:
             return None
-        by_teacher = [self._losses(lesson, adapted[lesson.teacher], draws, step) for lesson in self.lessons]
+        by_teacher = [self._losses(lesson, adapted[lesson.teacher], shown, draws, step) for lesson in self.lessons]
         losses = torch.stack([loss for loss, _ in by_teacher], dim=1)[rows]
         known = torch.stack([counted for _, counted in by_teacher], dim=1)[rows]
         found = balance(balancer, losses, known)
@@ -135,16 +141,18 @@ class Teaching:
             dict(zip(names, found.weights.tolist(), strict=True)),
         )
 
-    def _losses(self, lesson: Lesson, adapted: Tensor, draws: Sequence[Draw], step: int) -> tuple[Tensor, Tensor]:
+    def _losses(
+        self, lesson: Lesson, adapted: Tensor, shown: Tensor, draws: Sequence[Draw], step: int
+    ) -> tuple[Tensor, Tensor]:
         """One teacher's loss of each frame of a batch, float32 (N,), and whether it said something, bool (N,)."""
         losses = torch.zeros(len(draws), device=adapted.device)
         known = torch.zeros(len(draws), dtype=torch.bool, device=adapted.device)
-        rows = [row for row, draw in enumerate(draws) if draw.view >= 0 and draw.source == lesson.source]
+        rows = [row for row, draw in enumerate(draws) if lesson.speaks(draw)]
         if not rows:
             return losses, known
-        target, field = lesson.targets.batch([(draws[row].item, draws[row].view) for row in rows])
-        target, field = target.to(adapted.device), field.to(adapted.device)
         places = torch.tensor(rows, device=adapted.device)
+        target, field = lesson.targets.said([(draws[row].item, draws[row].view) for row in rows], shown[places])
+        target, field = target.to(adapted.device), field.to(adapted.device)
         found = FEATURE_LOSSES[self.how.loss](adapted[places], target, field, step)
         if self.how.relation:
             found = found + self.how.relation * FEATURE_LOSSES["relation"](adapted[places], target, field, step)

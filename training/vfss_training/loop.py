@@ -184,7 +184,7 @@ class Loop:
             loss = 0.0 * loss
         weight = how.weight_at(progress)
         if weight > 0 and self._balancer is not None:
-            heard = Teaching(self._task.lessons, how).listen(self._balancer, adapted, draws, self._step)
+            heard = Teaching(self._task.lessons, how).listen(self._balancer, adapted, frames, draws, self._step)
             if heard is not None:
                 told["feature_loss"] = float(heard.loss.detach())
                 told |= {"teachers": heard.losses, "weights": heard.weights}

@@ -101,6 +101,7 @@ class Distillation:
             moved as they come.
         pool: Cells of a teacher's grid per target along each axis: 2 makes a quarter of the bytes, and what is left
             is still finer than the student's own grid.
+        online: Teachers look at every batch as the student is shown it, instead of at views that are kept; wants a GPU.
         mask_weight: Of the loss of masks that teachers painted, beside that of labels.
     """
 
@@ -117,6 +118,7 @@ class Distillation:
     views: int = 1
     share: float = 0.5
     pool: int = 1
+    online: bool = False
     mask_weight: float = 1.0
 
     def __post_init__(self) -> None:

@@ -44,8 +44,8 @@ class PhantomStudy:
         learnt: Samples = drawn if n == len(drawn) else first(drawn, n)
         apart = n < len(drawn) and (bool(recipe.distill.teachers) or recipe.paints)
         where = 1 if apart else 0
-        told = sources.lessons(recipe, drawn, where, run)
-        painted = self._painted(drawn, n, {one.teacher: one.targets for one in told}) if recipe.paints else None
+        seen = sources.looked_at(recipe, drawn, run)
+        painted = self._painted(drawn, n, seen) if recipe.paints else None
         film: Samples = Unlabelled(drawn) if painted is None else Painted(drawn, painted)
         return Task(
             network,
@@ -54,7 +54,7 @@ class PhantomStudy:
             recipe,
             (learnt, film) if apart else (learnt,),
             sources.held_out_phantoms(recipe, schema, self.config, run.cache),
-            told if recipe.distill.compares else (),
+            sources.lessons(recipe, seen, where, run),
             None if painted is None else MaskLesson(painted, where),
             film=where if apart else None,
             source={"phantom": drawn.source, "frames": len(drawn), "labelled": n},

@@ -76,7 +76,7 @@ class ProjectStudy:
         elif recipe.distill.teachers:
             # Every frame is painted: teachers speak of phantoms.
             where = 1 if recipe.replay > 0 else 0
-            told = sources.lessons(recipe, replayed if where else learnt, where, run)
+            told = sources.lessons(recipe, sources.looked_at(recipe, replayed if where else learnt, run), where, run)
         return Task(
             network,
             self.config,
@@ -84,7 +84,7 @@ class ProjectStudy:
             recipe,
             used,
             sources.some(held_out),
-            told if recipe.distill.compares else (),
+            told,
             painted,
             film=where if len(film) > 0 else None,
             source=self._source(learnt, replayed, film),
@@ -96,14 +96,14 @@ class ProjectStudy:
     ) -> tuple[tuple[Lesson, ...], MaskLesson | None]:
         """Features of film, and masks painted on it by those who learnt the labels."""
         recipe = self.recipe
-        told = sources.lessons(recipe, film, where, self.run)
+        shown = sources.looked_at(recipe, film, self.run)
+        told = sources.lessons(recipe, shown, where, self.run)
         if not recipe.paints:
             return told, None
-        shown = {one.teacher: one.targets for one in told}
         some = first(learnt, recipe.distill.frames)
-        seen = sources.lessons(recipe, some, 0, self.run) if recipe.adapt.steps else ()
+        seen = sources.looked_at(recipe, some, self.run) if recipe.adapt.steps else {}
         whole = (recipe, self.config, self.schema, self.run, some, self.backbone, self.parent)
-        targets = Painters(*whole).paint(film, shown, {one.teacher: one.targets for one in seen})
+        targets = Painters(*whole).paint(film, shown, seen)
         return told, MaskLesson(targets, where)
 
     def _labelled(self, splits: Sequence[Split]) -> ListedSamples:

@@ -27,7 +27,7 @@ _WHOLE = 255.0
 _HALF = 0.5
 _LEVELS = 255
 _STRICTNESS = 4.0
-"""Power of a painter's worth, beside the blend's own: one that is clearly worse than another spoils what that one says."""
+"""Power of a painter's worth, beside the blend's own: one that is clearly worse spoils what a better one says."""
 _VERSION = 3  # of how masks are blended and trusted
 
 

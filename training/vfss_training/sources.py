@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from vfss_training.phantoms import GIGABYTE, PhantomSamples
 from vfss_training.recipe import Recipe
 from vfss_training.run import Run
 from vfss_training.teachers.loading import load_teacher
+from vfss_training.teachers.online import OnlineTargets
 from vfss_training.teachers.table import teacher_named
 from vfss_training.teachers.targets import CachedTargets
 from vfss_training.teachers.teacher import FrozenTeacher
@@ -29,6 +30,8 @@ from vfss_training.views import view
 HELD_OUT: tuple[Split, ...] = ("validation", "test")
 TRAINED: tuple[Split, ...] = ("train",)
 _COMPARED_FRAMES = 24
+_SCALED_FRAMES = 64
+"""Frames that say how features are spread, where all others are looked at as they come."""
 _VALIDATED_FRAMES = 48
 
 
@@ -65,44 +68,56 @@ def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cac
     }
 
 
-def lessons(
-    recipe: Recipe,
-    samples: Film,
-    source: int,
-    run: Run,
-) -> tuple[Lesson, ...]:
-    """Teachers' targets of a stream, computed where they are missing.
+def looked_at(recipe: Recipe, samples: Film, run: Run) -> dict[str, CachedTargets]:
+    """Teachers' features of a stream, kept on disk and computed where they are missing, by teacher.
 
     The sizes of all are told before the first is computed.
 
     Args:
         recipe: Which teachers, for how many frames.
         samples: The stream.
-        source: Its number among the sources.
         run: Circumstances: cache, teachers' weights, events, cancel.
     """
     how = recipe.distill
-    entries = [teacher_named(name) for name in how.teachers]
-    found = [
-        CachedTargets(
+    if not (how.compares or recipe.adapt.steps):
+        return {}
+    few = how.online and not recipe.adapt.steps
+    found = {
+        name: CachedTargets(
             run.cache,
-            entry,
+            teacher_named(name),
             samples,
-            frames=how.frames,
+            frames=min(how.frames, _SCALED_FRAMES) if few else how.frames,
             pool=how.pool,
             showing=recipe.showing,
             standard=how.standard,
         )
-        for entry in entries
-    ]
-    for entry, targets in zip(entries, found, strict=True):
+        for name in how.teachers
+    }
+    for name, targets in found.items():
         missing = len(targets.missing())
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
-        run.events.tell("disk", of=f"targets of {entry.name}", **size, missing=missing)
+        run.events.tell("disk", of=f"targets of {name}", **size, missing=missing)
+    for name, targets in found.items():
+        targets.prepare(loading(name, run.teachers), ticking(run, f"{name} looks at frames"))
+    return found
 
-    for entry, targets in zip(entries, found, strict=True):
-        targets.prepare(loading(entry.name, run.teachers), ticking(run, f"{entry.name} looks at frames"))
-    return tuple(Lesson(entry.name, targets, source) for entry, targets in zip(entries, found, strict=True))
+
+def lessons(recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run: Run) -> tuple[Lesson, ...]:
+    """What teachers have to say of the features of a source's frames; nothing where a recipe compares none.
+
+    Args:
+        recipe: How they are asked.
+        seen: Their features, from looked_at().
+        source: Number of the source.
+        run: Circumstances: teachers' weights.
+    """
+    if not recipe.distill.compares:
+        return ()
+    if recipe.distill.online:
+        asked = {name: OnlineTargets(loading(name, run.teachers)(), kept) for name, kept in seen.items()}
+        return tuple(Lesson(name, targets, source) for name, targets in asked.items())
+    return tuple(Lesson(name, targets, source) for name, targets in seen.items())
 
 
 def loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:

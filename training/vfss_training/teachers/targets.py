@@ -167,6 +167,15 @@ class CachedTargets:
         field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
         return self._standard(features), field
 
+    def said(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
+        """The same as batch(); what the student is shown is the view that was kept.
+
+        Args:
+            places: Frame and view of each.
+            shown: float (N, 1, size, size), the student's input.
+        """
+        return self.batch(places)
+
     def pooled(self, features: Tensor) -> Tensor:
         """Features of this teacher as they come, float (N, channels, h, w), at the size and on the scale of these.
 
