@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,10 +34,13 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, default=Path(os.environ.get("VFSS_SHARED", "")) / "weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", default="5")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="a part of them, for a shorter table")
+    parser.add_argument("--leave-one-out", action=argparse.BooleanOptionalAction, default=True)
     chosen = parser.parse_args()
     out = chosen.work / "out"
     command = [
-        "ablate", *RECIPES,
+        "ablate", *chosen.recipes,
+        "--leave-one-out" if chosen.leave_one_out else "--no-leave-one-out",
         "--over", str(HERE / "agglomeration.yaml"),
         "--labels", chosen.labels,
         "--seeds", str(chosen.seeds),
@@ -50,9 +54,8 @@ def main() -> None:
     ]  # fmt: skip
     subprocess.run([sys.executable, "-m", "vfss_training.cli", *command], check=True)
     figures = json.loads((out / "ablation.json").read_text("utf-8"))
-    figures["benchmark"] = (
-        f"VFSS_SHARED=FOLDER python benchmarks/agglomeration.py --work FOLDER --labels {chosen.labels}"
-    )
+    words = shlex.join(["python", "benchmarks/agglomeration.py", *sys.argv[1:]])
+    figures["benchmark"] = f"VFSS_SHARED=FOLDER {words.replace(str(chosen.work), 'FOLDER')}"
     (RESULTS / "agglomeration.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     shutil.copy(out / "table.md", RESULTS / "agglomeration.md")
     for name in PLOTS:
