@@ -81,6 +81,13 @@ class Trainer(QObject):
             process.kill()
             process.waitForFinished(2000)
 
+    def abandon(self) -> None:
+        """Stop a trainer at once that has nothing to put in order: nobody waits for it."""
+        if self._process is not None:
+            self._cancelled = True
+            self._process.kill()
+            self._process.waitForFinished(2000)
+
     def _on_output(self) -> None:
         if self._process is None:
             return

@@ -158,7 +158,7 @@ class RetrainChoice(QDialog):
 
     def _close(self, *_: object) -> None:
         self._connections.undo()
-        self.planning.close()
+        self.planning.abandon()
 
 
 def duration(seconds: float) -> str:

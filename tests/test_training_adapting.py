@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_student import CONFIG
+from small_student import CONFIG, small_checkpoint
 from torch import Tensor, nn
 
 from vfss.errors import TrainingError
@@ -189,6 +189,12 @@ def test_painters_are_worth_what_they_paint_of_the_labels(tmp_path: Path) -> Non
     assert painters._worth(Half(0.5), (0, 5)).min() > 0.99
     assert painters._worth(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
     assert (painters._worth(Half(1.0), ()) == 1).all()
+    beside = replace(painters, parent=small_checkpoint())
+    assert (beside._worth(Half(1.0), ()) == 0).all(), "who cannot be judged does not spoil what the old student says"
+    partly = replace(sample, known=np.array([1.0] + [0.0] * 11, np.float32))
+    few = replace(painters, labelled=ListedSamples([partly] * 3, ["someone"] * 3))
+    assert few._worth(Half(1.0), (0,)).numpy() == pytest.approx(2 / 3, abs=0.01), "no structure is trusted unseen"
+    assert (few._left(4), few._learnt(4)) == ((1,), (0, 2))
     assert painters._left(1) == (1, 6)
     assert painters._learnt(1) == (0, 2, 3, 4, 5)
     told = [json.loads(line) for line in painters.run.events._stream.getvalue().splitlines()]

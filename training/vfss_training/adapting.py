@@ -30,7 +30,8 @@ from vfss_training.views import share, view
 
 _WARM_UP = 0.1
 _DECAY = 0.05
-_VERSION = 1  # of how heads are built and taught: others are not taken up
+_VERSION = 2  # of how heads are built and taught: others are not taken up
+_CORRECTED = ".layer."  # in the names of layers that have a correction beside them
 _NO_QUALITY = MaskLoss(quality=0.0)
 
 
@@ -64,7 +65,7 @@ class Adapting:
     def key(self) -> str:
         """Hash of all that the adapted teacher depends on."""
         recipe = self.recipe
-        moved = asdict(recipe.augmentation) if recipe.adapt.rank else {}
+        moved = asdict(recipe.augmentation)
         depends = [
             _VERSION, self.entry.name, self.entry.fingerprint, self.seen.folder.name, recipe.distill.standard,
             self.labelled.key, self.items, asdict(recipe.adapt), recipe.mixup, moved, recipe.seed,
@@ -84,7 +85,10 @@ class Adapting:
             learnt["corrections"] = nn.ModuleList(correct(teacher, how.rank))
         path = self.run.cache / f"adapted-{self.key}.safetensors"
         if path.is_file():
-            learnt.load_state_dict(load(path.read_bytes()), strict=False)
+            kept = load(path.read_bytes())
+            # What is not kept is only what was corrected, and came with the teacher.
+            own = {name: weight for name, weight in learnt.state_dict().items() if _CORRECTED in name}
+            learnt.load_state_dict(own | kept, strict=True)
         else:
             self._learn(AdaptedTeacher(self.key, head, self.seen, teacher), learnt)
             write_whole(path, save(_learnt(learnt)))
@@ -179,4 +183,4 @@ def moved(features: Tensor, target: Tensor, augmentation: Augmentation, seed: tu
 def _learnt(module: nn.Module) -> dict[str, Tensor]:
     """Weights that were learnt, without the layers that were only corrected."""
     own: Mapping[str, Tensor] = module.state_dict()
-    return {name: tensor.cpu().contiguous() for name, tensor in own.items() if ".layer." not in name}
+    return {name: tensor.cpu().contiguous() for name, tensor in own.items() if _CORRECTED not in name}

@@ -101,17 +101,23 @@ class Painters:
         return targets
 
     def _left(self, fold: int) -> tuple[int, ...]:
-        """Labelled frames that a painter does not learn; none where there are too few."""
+        """Labelled frames that a painter does not learn; none where there is but one."""
         n = len(self.labelled)
-        return tuple(range(fold % _FOLDS, n, _FOLDS)) if n >= _FOLDS else ()
+        folds = min(_FOLDS, n)
+        return tuple(range(fold % folds, n, folds)) if n > 1 else ()
 
     def _learnt(self, fold: int) -> tuple[int, ...]:
         left = set(self._left(fold))
         return tuple(i for i in range(len(self.labelled)) if i not in left)
 
     def _worth(self, painter: MaskTeacher, items: Sequence[int]) -> Tensor:
-        """Dice of its masks with what people painted on these frames, float32 (S,); 1 where nothing is known."""
+        """Dice of its masks with what people painted on these frames, float32 (S,).
+
+        Where nobody painted a structure, a painter is worth there what it is worth on the mean of the others; where
+        nothing can be compared at all it is worth nothing beside the student that is gone on from, and else 1.
+        """
         agreement = LabelAgreement(1, len(self.schema), ())
+        compared = torch.zeros(len(self.schema), dtype=torch.bool)
         size, grid = self.config.input_size, self.config.input_size // LOGIT_STRIDE
         for start in range(0, len(items), _AT_ONCE):
             some = items[start : start + _AT_ONCE]
@@ -121,9 +127,12 @@ class Painters:
             rows = [view(sample, self.config, size, LOGIT_STRIDE) for sample in samples]
             labels = torch.stack([share(row[1]) for row in rows]) > _HALF
             known = torch.stack([row[2] for row in rows]) == 1
+            compared |= known.any(0)
             origins = [Origin(self.labelled.patient(i), f"labelled frame {i}") for i in some]
             agreement.add(masks[None], labels, known, textured(frames, grid), origins)
         worth = agreement.value()[0]
+        unknown = worth[compared].mean() if compared.any() else torch.tensor(1.0 if self.parent is None else 0.0)
+        worth = torch.where(compared, worth, unknown)
         told = {key: round(value, 3) for key, value in zip(self.schema.keys, worth.tolist(), strict=True)}
         self.run.events.tell("painter", painter=painter.key, frames=len(items), dice=told)
         return worth

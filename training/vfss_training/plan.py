@@ -108,25 +108,32 @@ class Planner:
         bare = sum(record.n_frames - painted[record.id] for record in learnt)
         how = recipe.distill
         film = min(how.frames, bare) if how.teachers else 0
-        seen = how.views * (film + (min(how.frames, frames) if recipe.adapt.steps else 0))
+        learns = bool(recipe.adapt.steps) and film > 0
+        # Where every frame is painted, teachers look at phantoms, and nobody has to learn to paint.
+        looked = film + (min(how.frames, frames) if learns else 0) if film else min(how.frames, recipe.phantom_frames)
+        seen = how.views * looked
         config = self.parent.config
         seconds = _PACKED_S + recipe.steps * self._step_s(recipe) + 2 * _EXAMINED_S * held_out
         seconds += recipe.phantom_frames * self._speed("phantom frame", config, lambda: _phantom_s(config.input_size))
         if recipe.paints:
             seconds += film * how.views * _EXAMINED_S
         found = (
-            [self._teacher(entry, recipe, seen) for entry in found_teachers(self.run.teachers)] if how.teachers else []
+            [self._teacher(entry, recipe, seen, learns=learns) for entry in found_teachers(self.run.teachers)]
+            if how.teachers
+            else []
         )
         return Plan(recipe.name, recipe.steps, frames, film, held_out, round(seconds, 1), tuple(found))
 
-    def _teacher(self, entry: TeacherEntry, recipe: Recipe, seen: int) -> TeacherPlan:
+    def _teacher(self, entry: TeacherEntry, recipe: Recipe, seen: int, *, learns: bool) -> TeacherPlan:
         size = self.parent.config.input_size
         grid = max(1, entry.grid // recipe.distill.pool)
         each = self._speed(f"frame of {entry.name}", size, lambda: self._looked_s(entry.name))
-        learns = self._speed(
-            f"head of {entry.channels}x{grid}", [size, asdict(recipe.adapt)], lambda: _head_s(entry, recipe, size)
-        )
-        seconds = each * seen + learns * recipe.adapt.steps
+        seconds = each * seen
+        if learns:
+            step = self._speed(
+                f"head of {entry.channels}x{grid}", [size, asdict(recipe.adapt)], lambda: _head_s(entry, recipe, size)
+            )
+            seconds += step * recipe.adapt.steps
         return TeacherPlan(entry.name, round(seconds, 1), seen * 2 * entry.channels * grid**2, entry.licence)
 
     def _step_s(self, recipe: Recipe) -> float:
