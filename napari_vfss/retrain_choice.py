@@ -36,6 +36,12 @@ _NO_TEACHER = (
 )
 
 
+_NOTHING = (
+    "There is nothing to learn from yet: accept some frames of a patient to learn from first. "
+    "Patients are set aside for comparing by themselves; accept frames of more patients where all of yours are."
+)
+
+
 class RetrainChoice(QDialog):
     """Lets a person choose how to retrain.
 
@@ -117,6 +123,10 @@ class RetrainChoice(QDialog):
         self._plans[str(event["recipe"])] = event
         if event["recipe"] == DISTIL:
             self._list_teachers(event)
+        if not event["frames"]:
+            self.frames.setText(_NOTHING)
+            self._refresh()
+            return
         held_out = int(event["held_out"])
         compared = f"{held_out} of other patients to compare old and new." if held_out else "none to compare on."
         self.frames.setText(
@@ -154,6 +164,7 @@ class RetrainChoice(QDialog):
         self.ways[DISTIL].setEnabled(bool(self.teachers))
         # An estimate that failed is said, and keeps nobody from the quick way.
         known = not self.planning.running or all(way in self._plans for way in _SAID)
+        known = known and all(plan["frames"] for plan in self._plans.values())
         self.start_button.setEnabled(known and (self.ways[QUICK].isChecked() or distils))
 
     def _close(self, *_: object) -> None:

@@ -84,6 +84,12 @@ def test_an_estimate_that_fails_is_told_and_the_quick_way_stays_open(asked):
     assert choice.ways[QUICK].text() == "Quick"
 
 
+def test_where_nothing_was_accepted_there_is_nothing_to_start(asked):
+    choice = asked(*(event | {"frames": 0} if event["event"] == "plan" else event for event in plans(TEACHERS)))
+    assert "accept some frames" in choice.frames.text()
+    assert not choice.start_button.isEnabled()
+
+
 def test_closing_the_question_ends_the_estimate(qtbot, tmp_path):
     choice = RetrainChoice(tmp_path, command=[sys.executable, "-c", "import time; time.sleep(600)"])
     qtbot.addWidget(choice)
