@@ -23,6 +23,7 @@ from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
 from vfss.student.openvino import OpenVinoRuntime
 from vfss_training import sources
+from vfss_training.clicking import Clicking, teach_clicks
 from vfss_training.export import pack
 from vfss_training.phantom_task import PhantomStudy
 from vfss_training.project_task import ProjectStudy
@@ -31,6 +32,7 @@ from vfss_training.run import Run, train
 from vfss_training.running import leads
 from vfss_training.score import score_on_phantoms
 from vfss_training.start import from_scratch, from_student, sha256
+from vfss_training.task import Task
 from vfss_training.telling import versions
 
 
@@ -57,6 +59,7 @@ def fit_phantom(
     trained, told = train(task, run, parent)
     if not leads():
         return None
+    told |= _prompts_taught(trained, task, recipe, run)
     provenance = _provenance(recipe, run, parent) | told
     provenance["backbone_weights"] = None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)}
     compared = next((part.samples for part in task.held_out.values()), task.sources[0])
@@ -102,11 +105,44 @@ def fit_project(
         trained, told = train(task, run, parent)
         if not leads():
             return None
+        told |= _prompts_taught(trained, task, recipe, run)
         provenance = _provenance(recipe, run, parent) | told
         compared = next((part.samples for part in task.held_out.values()), task.sources[0])
         frames = sources.inputs(compared, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
         return _register(project, checkpoint, previous, parent, run)
+
+
+def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
+    """Teach a student to take prompts, from phantom frames, and write it to `out`; its proposals stay as they are.
+
+    Args:
+        recipe: How; its part `clicks`.
+        out: File to write, replaced only at the end.
+        run: Circumstances.
+        student: "default" or a file.
+    """
+    parent = load_checkpoint(_student_path(student))
+    config = replace(parent.config, prompted=True)
+    network = from_student(parent, parent.schema, recipe.seed, config)
+    task = PhantomStudy(recipe, config, run).task(network)
+    told = _prompts_taught(network, task, recipe, run, minutes=run.minutes)
+    provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | told}
+    checkpoint = pack(network, config, parent.schema, provenance=provenance)
+    saved = replace(checkpoint, scores=parent.scores, precision=parent.precision).save(out)
+    run.events.tell("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
+    return saved
+
+
+def _prompts_taught(
+    network: StudentNetwork, task: Task, recipe: Recipe, run: Run, *, minutes: float | None = None
+) -> dict[str, Any]:
+    """Teach the corrector where there is one and the recipe wants it; what to say of it in the provenance."""
+    if network.corrector is None or not recipe.clicks.steps:
+        return {}
+    n = len(task.sources) if task.film is None else task.film
+    taught = Clicking(network, task.config, task.schema, task.sources[:n], task.held_out)
+    return {"clicks": teach_clicks(taught, recipe, run, minutes=minutes)}
 
 
 def _network(

@@ -215,3 +215,30 @@ class Adaptation:
                 f"teachers adapt with rank {self.rank}, width {self.width}, rate {self.learning_rate} in {self.steps} "
                 f"steps of {self.batch} frames"
             )
+
+
+@dataclass(frozen=True)
+class Clicks:
+    """How the corrector, where the student has one, is taught to take prompts once the rest is trained.
+
+    Attributes:
+        steps: Optimiser steps; 0: it stays as it is.
+        batch: Frames per step, one structure of each.
+        learning_rate: Peak of the schedule.
+        average: Decay of the moving average of weights, which is what is kept.
+        boxes: Share of the prompts with a box.
+    """
+
+    steps: int = 0
+    batch: int = 8
+    learning_rate: float = 1e-3
+    average: float = 0.99
+    boxes: float = 0.15
+
+    def __post_init__(self) -> None:
+        if self.steps < 0 or self.batch < 1 or self.learning_rate <= 0:
+            raise TrainingError(
+                f"prompts are learnt in {self.steps} steps of {self.batch} frames at a rate of {self.learning_rate}"
+            )
+        if not (0 <= self.average < 1 and 0 <= self.boxes <= 1):
+            raise TrainingError(f"prompts are learnt with average {self.average} and a share of boxes of {self.boxes}")

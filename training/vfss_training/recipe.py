@@ -16,7 +16,7 @@ from vfss.student.config import StudentConfig
 from vfss_training.appearance import Appearance
 from vfss_training.augment import Augmentation
 from vfss_training.balance import Balancing
-from vfss_training.parts import Adaptation, Distillation, HeldOut, SelfTeaching, Stage, Start
+from vfss_training.parts import Adaptation, Clicks, Distillation, HeldOut, SelfTeaching, Stage, Start
 from vfss_training.showing import Showing
 from vfss_training.teachers.table import teacher_named
 
@@ -30,6 +30,7 @@ _PARTS: dict[str, type] = {
     "balance": Balancing,
     "self_teaching": SelfTeaching,
     "adapt": Adaptation,
+    "clicks": Clicks,
 }
 
 
@@ -67,6 +68,7 @@ class Recipe:
         balance: How several teachers are balanced.
         self_teaching: Students that learn the labels first and paint the rest.
         adapt: How the teachers of distill learn the labels first and paint the rest.
+        clicks: How the student learns to take prompts at the end.
         mixup: Share of the draws, of those that are moved as they come, that are mixed with another frame (Zhang et
             al., arXiv 1710.09412).
         labels: Share of the phantom frames, from the first on, whose masks are known; the others are film that nobody
@@ -104,6 +106,7 @@ class Recipe:
     balance: Balancing = field(default_factory=Balancing)
     self_teaching: SelfTeaching = field(default_factory=SelfTeaching)
     adapt: Adaptation = field(default_factory=Adaptation)
+    clicks: Clicks = field(default_factory=Clicks)
     mixup: float = 0.0
     labels: float = 1.0
     frozen_blocks: int = 0

@@ -20,6 +20,7 @@ from vfss_training.recipe import Recipe
 
 _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.layers.2.")
 _HYPERNETWORKS = "decoder.output_hypernetworks_mlps."
+_CORRECTOR = "corrector."
 _FINER = (_HYPERNETWORKS, "decoder.output_upscaling.", "encoder.fine", "encoder.detail.")
 
 
@@ -33,7 +34,14 @@ def from_scratch(config: StudentConfig, schema: Schema, seed: int, backbone: Pat
     network = StudentNetwork(config, len(schema))
     if backbone is not None:
         _load_backbone(network, config, backbone)
+    begin_corrector(network)
     return network
+
+
+def begin_corrector(network: StudentNetwork) -> None:
+    """Let the corrector, where there is one, begin with what the decoder knows."""
+    if network.corrector is not None:
+        network.corrector.decoder.load_state_dict(network.decoder.state_dict())
 
 
 def _load_backbone(network: StudentNetwork, config: StudentConfig, path: Path) -> None:
@@ -75,7 +83,7 @@ def from_student(
     """A network with a student's weights, for a schema that may be another.
 
     Structures with a key that the student knows keep their tokens; others begin at random. So do the finer levels of
-    the decoder where a config makes them wider.
+    the decoder where a config makes them wider. A corrector is taken over for the same structures only.
 
     Args:
         checkpoint: The student.
@@ -87,8 +95,12 @@ def from_student(
     network = StudentNetwork(config or checkpoint.config, len(schema))
     old, new = build_network(checkpoint).state_dict(), network.state_dict()
     rows = {i: checkpoint.schema.keys.index(key) for i, key in enumerate(schema.keys) if key in checkpoint.schema.keys}
+    keeps = schema.keys == checkpoint.schema.keys and _CORRECTOR + "asked" in old
     for name, tensor in new.items():
-        if name.startswith(_PER_STRUCTURE):
+        if name.startswith(_CORRECTOR):
+            if keeps:
+                _take(tensor, old.get(name), name)
+        elif name.startswith(_PER_STRUCTURE):
             for to, source in rows.items():
                 tensor[to] = old[name][source]
         elif name.startswith(_HYPERNETWORKS):
@@ -98,6 +110,8 @@ def from_student(
         else:
             _take(tensor, old.get(name), name)
     network.load_state_dict(new, strict=True)
+    if not keeps:
+        begin_corrector(network)
     return network
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoint: a student as one .safetensors file, read without executing anything in it.
 
-Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes. That
-graph holds no weights of its own: its initialisers are the tensors of the same names, so that nothing is stored twice.
+Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes; where
+the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights of their own: their
+initialisers are the tensors of the same names, so that nothing is stored twice.
 Header: JSON strings under format, config, schema, provenance, scores, precision and digest.
 """
 
@@ -27,7 +28,8 @@ from vfss.schema import Schema
 from vfss.student.config import StudentConfig
 
 FORMAT = "vfss-student/1"
-GRAPH = "graph.propose"
+_GRAPHS = "graph."
+GRAPH = f"{_GRAPHS}propose"
 _FIELDS = ("format", "config", "schema", "provenance", "scores", "precision", "digest")
 _REMEDY = "Copy or download the file again, or choose another student."
 
@@ -46,6 +48,7 @@ class Checkpoint:
         provenance: Command, recipe, seed, data, parent, versions: what is needed to make the file again.
         scores: Scores it was saved with, in the form vfss.evaluate gives.
         precision: Share of pixels, 0..1, on which a reduced precision agrees with f32, e.g. {"bf16": 0.9995}.
+        prompted: Graphs "encode" and "correct" of a student that takes prompts, likewise; empty where it takes none.
         id: Hash of all of the above.
         path: File it was read from or written to.
     """
@@ -57,6 +60,7 @@ class Checkpoint:
     provenance: Mapping[str, Any]
     scores: Mapping[str, Any] = field(default_factory=dict)
     precision: Mapping[str, float] = field(default_factory=dict)
+    prompted: Mapping[str, bytes] = field(default_factory=dict)
     id: str = ""
     path: Path | None = None
 
@@ -75,7 +79,8 @@ class Checkpoint:
             "precision": json.dumps(dict(self.precision), sort_keys=True),
         }
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
-        tensors[GRAPH] = np.frombuffer(self.graph, np.uint8)
+        for name, graph in {GRAPH: self.graph, **{f"{_GRAPHS}{k}": v for k, v in self.prompted.items()}}.items():
+            tensors[name] = np.frombuffer(graph, np.uint8)
         header["digest"] = _digest(header, tensors)
         write_whole(path, save(tensors, metadata=header))
         return load_checkpoint(path)
@@ -108,8 +113,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
     except (ValueError, SchemaError, StudentError) as error:
         raise StudentError(f"its header is malformed ({error})", path=path, remedy=_REMEDY) from error
-    graph = tensors.pop(GRAPH).tobytes()
-    return Checkpoint(config, schema, tensors, graph, provenance, scores, precision, f"st-{digest[:24]}", Path(path))
+    graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
+    graph = graphs.pop(GRAPH)
+    prompted = {name.removeprefix(_GRAPHS): found for name, found in graphs.items()}
+    known = (provenance, scores, precision, prompted)
+    return Checkpoint(config, schema, tensors, graph, *known, f"st-{digest[:24]}", Path(path))
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:

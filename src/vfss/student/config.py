@@ -30,6 +30,7 @@ class StudentConfig:
         fine_width: Channels of the decoder at stride 8, half as many at stride 4, an even number; 0: width/4.
         detail: Two layers of its own look at the frame for the decoder's stride 4, beside the backbone's.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
+        prompted: There is a corrector beside the decoder, which takes clicks, boxes and a neighbour frame's masks.
         crop_to_field: Of a long frame only the part with the exposed field is looked at (see vfss.student.field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
         high_percentile: Grey value mapped to +1, as a percentile of the frame.
@@ -44,6 +45,7 @@ class StudentConfig:
     fine_width: int = 0
     detail: bool = False
     mirrored: bool = False
+    prompted: bool = False
     crop_to_field: bool = False
     low_percentile: float = 1.0
     high_percentile: float = 99.0

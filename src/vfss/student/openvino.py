@@ -18,6 +18,7 @@ from onnx import numpy_helper
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.correct import Encoded
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -68,13 +69,16 @@ class OpenVinoRuntime:
         self._single = self._compiled(options)
         self._request = self._single.create_infer_request()
         self._streams: openvino.CompiledModel | None = None
+        self._parts: dict[str, openvino.InferRequest] = {}
         self._building = threading.Lock()
         self.device = f"cpu ({chosen})"
 
-    def _compiled(self, options: dict[str, str | int]) -> openvino.CompiledModel:
+    def _compiled(self, options: dict[str, str | int], part: str = "") -> openvino.CompiledModel:
         core = openvino.Core()
+        checkpoint = self._checkpoint
+        graph = checkpoint.prompted.get(part, b"") if part else checkpoint.graph
         try:
-            return core.compile_model(core.read_model(_whole_graph(self._checkpoint)), "CPU", options)
+            return core.compile_model(core.read_model(_whole_graph(checkpoint, graph)), "CPU", options)
         except (RuntimeError, ValueError) as error:
             raise StudentError(
                 f"OpenVINO cannot run its graph ({error})", path=self._checkpoint.path, remedy="Choose another student."
@@ -116,6 +120,26 @@ class OpenVinoRuntime:
             for request in working:
                 request.wait()
 
+    def encode(self, one: FloatArray) -> Encoded:
+        """Features of one input, float32 (1, size, size)."""
+        request = self._part("encode")
+        request.infer([np.ascontiguousarray(one[None])])
+        embedding, fine8, fine4 = (request.get_output_tensor(i).data.copy() for i in range(3))
+        return embedding, fine8, fine4
+
+    def correct(self, features: Encoded, maps: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Logits float32 (S, size/4, size/4) and quality float32 (S,); see PromptRuntime."""
+        request = self._part("correct")
+        request.infer([*features, np.ascontiguousarray(maps[None]), np.ascontiguousarray(asked[None])])
+        return request.get_output_tensor(0).data[0].copy(), request.get_output_tensor(1).data[0].copy()
+
+    def _part(self, name: str) -> openvino.InferRequest:
+        """A part of the network, compiled when it is first needed; in f32, whose time hardly counts for one frame."""
+        if name not in self._parts:
+            options = {**self._options, "INFERENCE_PRECISION_HINT": "f32"}
+            self._parts[name] = self._compiled(options, name).create_infer_request()
+        return self._parts[name]
+
     def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
         done = [_finished(_started(self._request, one)) for one in inputs]
@@ -149,14 +173,14 @@ def _writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _whole_graph(checkpoint: Checkpoint) -> bytes:
-    """The ONNX graph with the weights put back into its initialisers."""
-    if not checkpoint.graph:
+def _whole_graph(checkpoint: Checkpoint, graph: bytes) -> bytes:
+    """An ONNX graph with the weights put back into its initialisers."""
+    if not graph:
         raise StudentError(
             "the student has no graph for the CPU path", path=checkpoint.path, remedy="Export it with vfss-train."
         )
     try:
-        model = onnx.load_model_from_string(checkpoint.graph)
+        model = onnx.load_model_from_string(graph)
     except DecodeError as error:
         raise StudentError(f"its graph is damaged ({error})", path=checkpoint.path) from error
     for initializer in model.graph.initializer:

@@ -16,9 +16,12 @@ import numpy.typing as npt
 from vfss.errors import StudentError
 from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
+from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.correct import EncodedFrame, PromptRuntime, Refinement
 from vfss.student.field import Window, exposed_field
 from vfss.student.preprocess import Placement, prepare, restore
+from vfss.student.prompts import Prompts
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -42,7 +45,7 @@ class Proposal:
     frame: int | None = None
 
 
-class Runtime(Protocol):
+class Runtime(PromptRuntime, Protocol):
     """What runs the network.
 
     Attributes:
@@ -72,6 +75,7 @@ class Student:
         scores: Scores it was saved with.
         path: File it was read from.
         device: Where it runs, for a person.
+        can_refine: Whether it takes clicks, boxes and a neighbour frame's masks.
     """
 
     def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
@@ -82,6 +86,7 @@ class Student:
         self.scores: Mapping[str, Any] = checkpoint.scores
         self.path: Path | None = checkpoint.path
         self.device = runtime.device
+        self.can_refine = checkpoint.config.prompted and set(checkpoint.prompted) >= {"encode", "correct"}
         self._config = checkpoint.config
         self._runtime = runtime
         self._placement: Placement | None = None
@@ -140,6 +145,79 @@ class Student:
         for logits, quality in self._runtime.run_each(prepared()):
             window, placement, shape = places.popleft()
             yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
+
+    def encode(self, frame: npt.NDArray[np.uint8]) -> EncodedFrame:
+        """What the encoder knows of a frame, uint8 (H, W), for refine and follow.
+
+        Raises:
+            StudentError: The frame has another dtype or number of axes, or the student takes no prompts.
+        """
+        self._expect_prompts()
+        _check(frame[np.newaxis])
+        window = self._window(frame)
+        placement = self._placed(frame[window])
+        with self._turn:
+            features = self._runtime.encode(prepare(frame[window], placement, self._config))
+        return EncodedFrame(features, window, placement, (frame.shape[0], frame.shape[1]), self.id)
+
+    def refine(self, encoded: EncodedFrame, structure: str, prompts: Prompts, current: BoolArray) -> Refinement:
+        """The mask of one structure after a person pointed at places.
+
+        Args:
+            encoded: The frame, by this student.
+            structure: Key of the structure.
+            prompts: In pixels of the frame.
+            current: bool (H, W), the structure's mask as it is.
+
+        Raises:
+            StudentError: The frame was encoded by another student, or the mask has another size.
+            SchemaError: There is no such structure.
+        """
+        index, n = self.schema[structure].index, len(self.schema)
+        self._expect_own(encoded, current.shape)
+        inner = prompt_maps.shifted(prompts, encoded.window)
+        maps = prompt_maps.asking(index, current[encoded.window], inner, encoded.placement, n)
+        asked = np.zeros(n, np.float32)
+        asked[index] = 1.0
+        with self._turn:
+            logits, quality = self._runtime.correct(encoded.features, maps, asked)
+        planes = restore(logits[index : index + 1], encoded.placement)
+        return Refinement(_in_frame(planes, encoded.window, encoded.shape)[0], float(quality[index]))
+
+    def follow(self, encoded: EncodedFrame, planes: BoolArray, known: BoolArray) -> Proposal:
+        """A proposal for a frame, told what a neighbour frame showed.
+
+        Args:
+            encoded: The frame, by this student.
+            planes: bool (S, H, W), masks of the neighbour, moved along where the motion is known.
+            known: bool (S,), which of them say something.
+
+        Raises:
+            StudentError: The frame was encoded by another student, or the planes have another size.
+        """
+        self._expect_own(encoded, planes.shape[1:])
+        inside = planes[(slice(None), *encoded.window)]
+        maps = prompt_maps.neighbouring(inside, known, encoded.placement)
+        with self._turn:
+            logits, quality = self._runtime.correct(encoded.features, maps, np.zeros(len(self.schema), np.float32))
+        found = _in_frame(restore(logits, encoded.placement), encoded.window, encoded.shape)
+        return self._proposal(found, quality)
+
+    def _expect_prompts(self) -> None:
+        if not self.can_refine:
+            raise StudentError(
+                "the student takes no clicks",
+                path=self.path,
+                remedy="Choose one that does, such as the one that ships.",
+            )
+
+    def _expect_own(self, encoded: EncodedFrame, shape: tuple[int, ...]) -> None:
+        self._expect_prompts()
+        if encoded.student != self.id or encoded.shape != shape:
+            raise StudentError(
+                f"masks of {shape} and a frame of {encoded.shape}, encoded by {encoded.student}, do not go together",
+                remedy="Encode the frame again.",
+            )
 
     def _window(self, frame: npt.NDArray[np.uint8]) -> Window:
         if self._config.crop_to_field:

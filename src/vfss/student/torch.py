@@ -13,6 +13,8 @@ from torch import Tensor
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.correct import Encoded
+from vfss.student.decoder import Features
 from vfss.student.network import StudentNetwork
 
 FloatArray = npt.NDArray[np.float32]
@@ -70,7 +72,24 @@ class TorchRuntime:
     def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
         on_device = torch.from_numpy(inputs).to(self._device)
-        half = self._device.type == "cuda"
-        with torch.inference_mode(), torch.autocast(self._device.type, torch.bfloat16, enabled=half):
+        with torch.inference_mode(), self._precision():
             logits, quality = self._network(on_device)
         return logits.float().cpu().numpy(), quality.float().cpu().numpy()
+
+    def encode(self, one: FloatArray) -> Encoded:
+        """Features of one input, float32 (1, size, size)."""
+        with torch.inference_mode(), self._precision():
+            found = self._network.encoder(torch.from_numpy(one[None]).to(self._device))
+        embedding, fine8, fine4 = (part.float().cpu().numpy() for part in (found.embedding, found.fine8, found.fine4))
+        return embedding, fine8, fine4
+
+    def correct(self, features: Encoded, maps: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Logits float32 (S, size/4, size/4) and quality float32 (S,); see PromptRuntime."""
+        told = Features(*(torch.from_numpy(part).to(self._device) for part in features))
+        given = (torch.from_numpy(part[None]).to(self._device) for part in (maps, asked))
+        with torch.inference_mode(), self._precision():
+            logits, quality = self._network.correct(told, *given)
+        return logits[0].float().cpu().numpy(), quality[0].float().cpu().numpy()
+
+    def _precision(self) -> torch.autocast:
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mask decoder: segment-anything's, made small, with one token per structure and finer levels mixed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from segment_anything.modeling import MaskDecoder, TwoWayTransformer
+from segment_anything.modeling.common import LayerNorm2d
+from segment_anything.modeling.mask_decoder import MLP
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vfss.student.config import StudentConfig
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the encoder knows of N frames: kept, so that a click costs the decoder only.
+
+    Attributes:
+        embedding: e_L, float (N, width, size/16, size/16).
+        fine8: float (N, channels8, size/8, size/8).
+        fine4: float (N, channels8/2, size/4, size/4).
+    """
+
+    embedding: Tensor
+    fine8: Tensor
+    fine4: Tensor
+
+
+def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch normalisation and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
+    """segment-anything's decoder with one token per structure, a batch of frames, and the finer levels mixed in."""
+
+    def __init__(self, config: StudentConfig, n_structures: int) -> None:
+        """Build with random weights; the original counts its outputs without the first token."""
+        width, at8, at4 = config.width, config.channels8, config.channels8 // 2
+        super().__init__(
+            transformer_dim=width,
+            transformer=TwoWayTransformer(
+                depth=config.depth, embedding_dim=width, mlp_dim=config.mlp_width, num_heads=config.heads
+            ),
+            num_multimask_outputs=n_structures - 1,
+            iou_head_hidden_dim=width,
+        )
+        self.output_upscaling = nn.ModuleDict(
+            {
+                "to8": nn.ConvTranspose2d(width, at8, kernel_size=2, stride=2),
+                "norm8": LayerNorm2d(at8),
+                "mix8": convolution(at8, at8, 3),
+                "to4": nn.ConvTranspose2d(at8, at4, kernel_size=2, stride=2),
+                "mix4": convolution(at4, at4, 3),
+            }
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(width, width, at4, 3) for _ in range(n_structures))
+
+    def decode(self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and quality of every structure.
+
+        Args:
+            features: Of N frames.
+            position: Positional encoding, float (1, width, size/16, size/16).
+            sparse: Point and box prompts, float (N, points, width), at least one.
+            dense: Mask prompt, float (N or 1, width, size/16, size/16).
+
+        Returns:
+            Logits, float (N, S, size/4, size/4), and quality before the sigmoid, float (N, S).
+        """
+        n = features.embedding.shape[0]
+        learned = torch.cat([self.iou_token.weight, self.mask_tokens.weight], dim=0)
+        tokens = torch.cat([learned.unsqueeze(0).expand(n, -1, -1), sparse], dim=1)
+        source = features.embedding + dense
+        hidden, mixed = self.transformer(source, position.expand(n, -1, -1, -1), tokens)
+        mixed = mixed.transpose(1, 2).reshape(source.shape)
+        fine = self._upscale(mixed, features)
+        structure_tokens = hidden[:, 1 : 1 + self.num_mask_tokens]
+        kernels = [mlp(structure_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
+        logits = torch.stack(kernels, dim=1) @ fine.flatten(2)
+        quality = self.iou_prediction_head(hidden[:, 0])
+        return logits.reshape(n, -1, fine.shape[-2], fine.shape[-1]), quality
+
+    def _upscale(self, mixed: Tensor, features: Features) -> Tensor:
+        """Decoder channels at stride 4, float (N, channels8/2, size/4, size/4)."""
+        part = self.output_upscaling
+        at8 = functional.gelu(part["norm8"](part["to8"](mixed)) + features.fine8)
+        at8 = at8 + part["mix8"](at8)
+        at4 = functional.gelu(part["to4"](at8) + features.fine4)
+        out: Tensor = at4 + part["mix4"](at4)
+        return out
