@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from segment_anything.modeling import MaskDecoder, PromptEncoder, TwoWayTransfor
 from torch import Tensor
 from torch.nn import functional
 
+from vfss.student.prompts import Box, Click
 from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import FrozenTeacher
 from vfss_training.teachers.tiny_vit import TinyVitEncoder, renamed
@@ -83,16 +84,52 @@ class PromptedTeacher(FrozenTeacher):
         Returns:
             Masks, bool (K, H, W), and the network's own estimate of their overlap, float32 (K,).
         """
-        size, longer = self.input_size, max(encoded.height, encoded.width)
         device = next(self.parameters()).device
-        scaled = torch.from_numpy(np.asarray(boxes, np.float32)).to(device) * (size / longer)
+        scaled = torch.from_numpy(np.asarray(boxes, np.float32)).to(device) * self._scale(encoded)
         sparse, dense = self.prompt_encoder(points=None, boxes=scaled, masks=None)
+        logits, quality = self._decoded(encoded, sparse, dense)
+        return self._full(encoded, logits), quality[:, 0].float().cpu().numpy()
+
+    @torch.inference_mode()
+    def refined(
+        self, encoded: Encoded, box: Box, clicks: Sequence[Click], before: Tensor | None
+    ) -> tuple[npt.NDArray[np.bool_], Tensor]:
+        """The mask of a box and clicks, as segment-anything takes them one after the other.
+
+        Args:
+            encoded: The frame.
+            box: In px of the frame.
+            clicks: Likewise.
+            before: Logits that the last call gave; None at first.
+
+        Returns:
+            Mask, bool (H, W), and logits, float32 (1, 1, h, w).
+        """
+        device, scale = next(self.parameters()).device, self._scale(encoded)
+        corners = torch.tensor([[box.left, box.top, box.right + 1, box.bottom + 1]], device=device) * scale
+        points = None
+        if clicks:
+            places = torch.tensor([[[click.x + 0.5, click.y + 0.5] for click in clicks]], device=device) * scale
+            points = (places, torch.tensor([[int(click.adds) for click in clicks]], device=device))
+        sparse, dense = self.prompt_encoder(points=points, boxes=corners, masks=before)
+        logits, _ = self._decoded(encoded, sparse, dense)
+        return self._full(encoded, logits)[0], logits
+
+    def _scale(self, encoded: Encoded) -> float:
+        return self.input_size / max(encoded.height, encoded.width)
+
+    def _decoded(self, encoded: Encoded, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+        features = encoded.features.to(sparse.device)
         position = self.prompt_encoder.get_dense_pe()
-        logits, quality = self.mask_decoder(
-            encoded.features.to(device), position, sparse, dense, multimask_output=False
-        )
+        found: tuple[Tensor, Tensor] = self.mask_decoder(features, position, sparse, dense, multimask_output=False)
+        return found
+
+    def _full(self, encoded: Encoded, logits: Tensor) -> npt.NDArray[np.bool_]:
+        """Masks at the frame's size, bool (K, H, W), of logits, float (K, 1, h, w)."""
+        size = self.input_size
         whole = functional.interpolate(logits, (size, size), mode="bilinear")
-        rows, columns = (int(side * size / longer + 0.5) for side in (encoded.height, encoded.width))
+        rows, columns = (int(side * self._scale(encoded) + 0.5) for side in (encoded.height, encoded.width))
         shown = whole[..., :rows, :columns]
         full = functional.interpolate(shown, (encoded.height, encoded.width), mode="bilinear")
-        return (full[:, 0] > 0).cpu().numpy(), quality[:, 0].float().cpu().numpy()
+        masks: npt.NDArray[np.bool_] = (full[:, 0] > 0).cpu().numpy()
+        return masks
