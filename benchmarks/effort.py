@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How many interactions a clip costs until every structure on every frame has a Dice of 0.95 with the truth.
+
+Three ways, by one simulated annotator (benchmarks/annotator.py has the error model) on the same phantom clips:
+- mobile_sam: MobileSAM, prompted for every structure on every frame: a box, then clicks, then strokes of the brush;
+- frame_by_frame: our proposals, corrected on every frame by clicks and strokes;
+- ours: the same, but what was corrected is carried to the other frames, and the annotator goes to the frame that is
+  then the worst, until none is left. Only what was corrected on a frame is carried from it.
+Each click, box, stroke and key press counts as one; looking at a frame counts nothing, and accepting it counts one in
+all three. After MOST corrections that do not reach 0.95 the structure is given up, and counted so. A structure that is
+not there costs one key press where something is shown of it. MobileSAM, which is slow, is given every n-th frame only.
+Writes benchmarks/results/effort.json and .png.
+Run: VFSS_SHARED=FOLDER python benchmarks/effort.py     (FOLDER/weights/mobile_sam.pt; or --mobile-sam FILE)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from annotator import Hand, agreement
+from vfss.propagation import CarryOrder, Propagation
+
+from vfss.masks import BoolArray, ByteArray, MaskState
+from vfss.phantom import Phantom
+from vfss.schema import Schema
+from vfss.student import Proposal, Student, load_student
+from vfss.student.prompts import Prompts
+from vfss_training.teachers.loading import load_teacher
+
+RESULTS = Path(__file__).parent / "results" / "effort.json"
+FIRST_SEED = 180_000
+ENOUGH, MOST, CLICKS = 0.95, 12, 3
+_GAIN = 0.004  # a click that brought less than that is followed by strokes
+
+
+@dataclass
+class Count:
+    """Interactions by kind."""
+
+    kinds: dict[str, int] = field(default_factory=dict)
+    given_up: int = 0
+
+    def add(self, kind: str, n: int = 1) -> None:
+        """Count some of a kind."""
+        self.kinds[kind] = self.kinds.get(kind, 0) + n
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.kinds.values())
+
+
+@dataclass
+class Scene:
+    """A clip in memory, with its truth and the student's word on it.
+
+    Attributes:
+        pictures: uint8 (T, H, W).
+        truth: bool (T, S, H, W).
+        proposals: One a frame.
+        masks: bool (T, S, H, W), what is shown now.
+        state: uint8 (T, S), values of MaskState.
+    """
+
+    schema: Schema
+    student: Student
+    pictures: ByteArray
+    truth: BoolArray
+    proposals: list[Proposal]
+    masks: BoolArray
+    state: ByteArray
+    encoded: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the clip."""
+        return len(self.pictures)
+
+    def again(self) -> Scene:
+        """The same before anything was corrected."""
+        return replace(self, masks=self.masks.copy(), state=self.state.copy(), encoded={})
+
+    def picture(self, frame: int) -> ByteArray:
+        """Frame as uint8 (H, W)."""
+        return self.pictures[frame]
+
+    def states(self) -> ByteArray:
+        """States of all frames."""
+        return self.state
+
+    def plane(self, frame: int, structure: str) -> BoolArray:
+        """A mask as it is now."""
+        found: BoolArray = self.masks[frame, self.schema[structure].index]
+        return found
+
+    def suggestion(self, frame: int) -> Proposal | None:
+        """What the student says of a frame."""
+        return self.proposals[frame]
+
+    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> Proposal | None:
+        """What it says when it is shown a neighbour's masks."""
+        if not self.student.can_refine:
+            return None
+        told = np.zeros_like(self.truth[frame])
+        known = np.zeros(len(self.schema), np.bool_)
+        for key, plane in planes.items():
+            told[self.schema[key].index], known[self.schema[key].index] = plane, True
+        return self.student.follow(self.features(frame), told, known)
+
+    def features(self, frame: int) -> Any:
+        """What the encoder knows of a frame."""
+        if frame not in self.encoded:
+            self.encoded = {frame: self.student.encode(self.pictures[frame])}
+        return self.encoded[frame]
+
+    def is_right(self, frame: int, index: int) -> bool:
+        """Whether a structure needs no correction."""
+        shown, truth = self.masks[frame, index], self.truth[frame, index]
+        return not shown.any() if not truth.any() else agreement(shown, truth) >= ENOUGH
+
+
+def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Scene:
+    phantom = Phantom(seed, n_frames=frames, height=size, width=size, style=style)
+    samples = [phantom.sample(t) for t in range(frames)]
+    pictures = np.stack([picture for picture, _, _ in samples])
+    truth = np.stack([planes for _, planes, _ in samples])
+    proposals = list(student.propose_each(iter(pictures)))
+    masks = np.stack([proposal.masks.planes for proposal in proposals])
+    state = np.full((frames, len(student.schema)), MaskState.PROPOSED, np.uint8)
+    return Scene(student.schema, student, pictures, truth, proposals, masks, state)
+
+
+def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count) -> None:
+    """Correct one structure of a frame until it is right, by clicks while they help, then by strokes."""
+    truth, key = one.truth[frame, index], one.schema.structures[index].key
+    if not truth.any():
+        one.masks[frame, index] = False
+        one.state[frame, index] = MaskState.EMPTY
+        count.add("marked as not there")
+        return
+    shown, prompts, clicking = one.masks[frame, index], Prompts(), one.student.can_refine
+    for made in range(MOST + 1):
+        before = agreement(shown, truth)
+        if before >= ENOUGH:
+            break
+        if made == MOST:
+            count.given_up += 1
+            break
+        click = hand.click(shown, truth) if clicking and made < CLICKS else None
+        if click is not None:
+            prompts = prompts.with_click(click)
+            answer = one.student.refine(one.features(frame), key, prompts, shown).mask
+            count.add("clicks")
+            after = agreement(answer, truth)
+            clicking = after > before + _GAIN
+            # An answer that is no better is taken back by one more key, as a person would.
+            if after < before:
+                count.add("undone")
+            else:
+                shown = answer
+        else:
+            shown = hand.stroke(shown, truth)
+            count.add("strokes")
+    one.masks[frame, index] = shown
+    one.state[frame, index] = MaskState.ACCEPTED
+
+
+def frame_by_frame(one: Scene, seed: int) -> Count:
+    count = Count()
+    count.add("propose")
+    for frame in range(one.n_frames):
+        for index in range(len(one.schema)):
+            if not one.is_right(frame, index):
+                correct(one, frame, index, Hand(np.random.default_rng((seed, frame, index))), count)
+        count.add("accept")
+    return count
+
+
+def ours(one: Scene, seed: int) -> tuple[Count, int]:
+    """Interactions, and on how many frames anything was corrected."""
+    count, visited = Count(), 0
+    count.add("propose")
+    while True:
+        wrong = np.array([[not one.is_right(t, i) for i in range(len(one.schema))] for t in range(one.n_frames)])
+        wrong &= one.state == MaskState.PROPOSED
+        if not wrong.any():
+            break
+        frame = worst(wrong)
+        visited += 1
+        carried = []
+        for index in np.flatnonzero(wrong[frame]):
+            correct(one, frame, int(index), Hand(np.random.default_rng((seed, frame, int(index)))), count)
+            if one.state[frame, index] == MaskState.ACCEPTED:
+                carried.append(one.schema.structures[index].key)
+        here = one.state[frame] == MaskState.PROPOSED
+        one.state[frame, here] = np.where(one.masks[frame, here].any((1, 2)), MaskState.ACCEPTED, MaskState.EMPTY)
+        if carried and wrong.sum() > wrong[frame].sum():
+            count.add("carry")
+            carry(one, frame, tuple(carried))
+    count.add("accept", one.n_frames)
+    return count, visited
+
+
+def worst(wrong: BoolArray) -> int:
+    """The frame with most that is wrong; of equal ones the one in the middle."""
+    sums = wrong.sum(axis=1)
+    best = np.flatnonzero(sums == sums.max())
+    return int(best[len(best) // 2])
+
+
+def carry(one: Scene, frame: int, keys: tuple[str, ...]) -> None:
+    for found in Propagation(one, CarryOrder(frame, "both", keys)).run():
+        for key, plane in found.planes.items():
+            index = one.schema[key].index
+            if one.state[found.frame, index] in (MaskState.UNSEEN, MaskState.PROPOSED):
+                one.masks[found.frame, index] = plane
+
+
+def mobile_sam(teacher: Any, one: Scene, seed: int, every: int) -> tuple[Count, int]:
+    """Interactions on every n-th frame, and on how many frames."""
+    count, frames = Count(), range(every // 2, one.n_frames, every)
+    for frame in frames:
+        encoded = teacher.encode(one.pictures[frame])
+        for index in range(len(one.schema)):
+            truth = one.truth[frame, index]
+            if truth.any():
+                hand = Hand(np.random.default_rng((seed, frame, index)))
+                prompt_sam(teacher, encoded, truth, hand, count)
+        count.add("accept")
+    return count, len(frames)
+
+
+def prompt_sam(teacher: Any, encoded: Any, truth: BoolArray, hand: Hand, count: Count) -> None:
+    """One structure: a box, clicks while they help (at most as many as ours), then strokes."""
+    box, clicks, logits, shown, reached = hand.box(truth), [], None, np.zeros_like(truth), 0.0
+    count.add("boxes")
+    shown, logits = teacher.refined(encoded, box, clicks, logits)
+    clicking = True
+    for made in range(1, MOST + 1):
+        reached = agreement(shown, truth)
+        if reached >= ENOUGH:
+            return
+        click = hand.click(shown, truth) if clicking and made <= CLICKS else None
+        if click is not None:
+            clicks = [*clicks, click]
+            answer, logits = teacher.refined(encoded, box, clicks, logits)
+            count.add("clicks")
+            after = agreement(answer, truth)
+            clicking = after > reached + _GAIN
+            if after < reached:
+                count.add("undone")
+            else:
+                shown = answer
+        else:
+            shown = hand.stroke(shown, truth)
+            count.add("strokes")
+    if agreement(shown, truth) < ENOUGH:
+        count.given_up += 1
+
+
+def per_frame(counts: list[Count], frames: int) -> dict[str, Any]:
+    kinds = sorted({kind for count in counts for kind in count.kinds})
+    return {
+        "interactions": round(sum(count.total for count in counts) / frames, 3),
+        "by_kind": {kind: round(sum(count.kinds.get(kind, 0) for count in counts) / frames, 3) for kind in kinds},
+        "structures_given_up": sum(count.given_up for count in counts),
+        "frames": frames,
+    }
+
+
+def draw(table: Mapping[str, Any], path: Path) -> None:
+    names = {"mobile_sam": "MobileSAM,\nevery structure and frame", "frame_by_frame": "our proposals,\nframe by frame"}
+    names["ours"] = "ours: corrected\nand carried"
+    kinds = sorted({kind for row in table.values() for kind in row["by_kind"]})
+    figure, axis = plt.subplots(figsize=(8, 4), constrained_layout=True)
+    shown = [name for name in names if name in table]
+    left = np.zeros(len(shown))
+    for kind in kinds:
+        widths = np.array([table[name]["by_kind"].get(kind, 0.0) for name in shown])
+        axis.barh([names[name] for name in shown], widths, left=left, label=kind)
+        left += widths
+    for y, total in enumerate(left):
+        axis.text(total, y, f" {total:.1f}", va="center")
+    axis.set(xlabel="interactions a frame until all structures have a Dice of 0.95", xlim=(0, 1.12 * left.max()))
+    axis.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--student", default="default")
+    parser.add_argument("--clips", type=int, default=3)
+    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--style", default="standard")
+    parser.add_argument("--sam-every", type=int, default=12, help="MobileSAM is given every n-th frame; 0: none.")
+    parser.add_argument(
+        "--mobile-sam", type=Path, default=Path(os.environ.get("VFSS_SHARED", ".")) / "weights/mobile_sam.pt"
+    )
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    student = load_student(arguments.student, "cpu")
+    teacher = load_teacher("mobile-sam", arguments.mobile_sam) if arguments.sam_every else None
+    counts: dict[str, list[Count]] = {"mobile_sam": [], "frame_by_frame": [], "ours": []}
+    sam_frames, visited, began = 0, [], time.monotonic()
+    for i in range(arguments.clips):
+        made = scene(student, FIRST_SEED + i, arguments.frames, arguments.size, arguments.style)
+        counts["frame_by_frame"].append(frame_by_frame(made.again(), i))
+        found, frames = ours(made.again(), i)
+        counts["ours"].append(found)
+        visited.append(frames)
+        if teacher is not None:
+            found, frames = mobile_sam(teacher, made, i, arguments.sam_every)
+            counts["mobile_sam"].append(found)
+            sam_frames += frames
+        print(
+            f"clip {i}: {[c[-1].total for c in counts.values() if c]} after {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    whole = arguments.clips * arguments.frames
+    table = {name: per_frame(c, sam_frames if name == "mobile_sam" else whole) for name, c in counts.items() if c}
+    per = {name: row["interactions"] for name, row in table.items()}
+    result = {
+        "command": f"python benchmarks/effort.py --clips {arguments.clips} --frames {arguments.frames}",
+        "student_id": student.id,
+        "clips": f"{arguments.clips} of {arguments.frames} frames, {arguments.size} px, style {arguments.style}",
+        "interactions_per_frame": per,
+        "ratio_to_mobile_sam": round(per["mobile_sam"] / per["ours"], 2) if "mobile_sam" in per else None,
+        "ratio_to_frame_by_frame": round(per["frame_by_frame"] / per["ours"], 2),
+        "targets": {"ratio_to_mobile_sam": 10, "ratio_to_frame_by_frame": 3},
+        "frames_corrected_by_ours": visited,
+        "table": table,
+    }
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
+    draw(table, arguments.out.with_suffix(".png"))
+    print(json.dumps(result, indent=1))
+
+
+if __name__ == "__main__":
+    main()
