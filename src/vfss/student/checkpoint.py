@@ -3,7 +3,8 @@
 
 Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes. That
 graph holds no weights of its own: its initialisers are the tensors of the same names, so that nothing is stored twice.
-Header: JSON strings under format, config, schema, provenance, scores, precision and digest.
+Header: JSON strings under format, config, schema, provenance, scores, precision and digest, and under calibration where
+the student was calibrated.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from safetensors.numpy import save
 
 from vfss.errors import SchemaError, StudentError
 from vfss.schema import Schema
+from vfss.student.calibration import Calibration
 from vfss.student.config import StudentConfig
 
 FORMAT = "vfss-student/1"
@@ -48,6 +50,7 @@ class Checkpoint:
         precision: Share of pixels, 0..1, on which a reduced precision agrees with f32, e.g. {"bf16": 0.9995}.
         id: Hash of all of the above.
         path: File it was read from or written to.
+        calibration: What its confidence is worth; None where that was not measured.
     """
 
     config: StudentConfig
@@ -59,6 +62,7 @@ class Checkpoint:
     precision: Mapping[str, float] = field(default_factory=dict)
     id: str = ""
     path: Path | None = None
+    calibration: Calibration | None = None
 
     def save(self, path: str | Path) -> Checkpoint:
         """Write the file, whole or not at all, and return the checkpoint as it now lies there.
@@ -74,6 +78,8 @@ class Checkpoint:
             "scores": json.dumps(dict(self.scores), sort_keys=True),
             "precision": json.dumps(dict(self.precision), sort_keys=True),
         }
+        if self.calibration is not None:
+            header["calibration"] = json.dumps(self.calibration.to_dict(), sort_keys=True)
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
         tensors[GRAPH] = np.frombuffer(self.graph, np.uint8)
         header["digest"] = _digest(header, tensors)
@@ -105,11 +111,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         schema = Schema.from_dict(json.loads(header["schema"]), source=path)
         config = StudentConfig.from_json(header["config"])
+        calibration = Calibration.from_dict(json.loads(header["calibration"])) if "calibration" in header else None
         provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
     except (ValueError, SchemaError, StudentError) as error:
         raise StudentError(f"its header is malformed ({error})", path=path, remedy=_REMEDY) from error
     graph = tensors.pop(GRAPH).tobytes()
-    return Checkpoint(config, schema, tensors, graph, provenance, scores, precision, f"st-{digest[:24]}", Path(path))
+    student_id = f"st-{digest[:24]}"
+    rest = (provenance, scores, precision, student_id, Path(path), calibration)
+    return Checkpoint(config, schema, tensors, graph, *rest)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
