@@ -61,7 +61,7 @@ class ClipMarks:
             before = [s for s in self.swallows if s.first <= frame]
             begun = self.swallow_at(frame) or (before[-1] if before else None)
         if begun is None:
-            self.told.emit("Say first where the swallow begins: go there and press I.")
+            self.told.emit("Say first where the swallow begins: go there and press D.")
             return
         self._set(replace(begun, last=frame), f"Swallow from frame {begun.first + 1} to {frame + 1}.")
 

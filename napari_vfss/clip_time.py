@@ -12,6 +12,7 @@ from napari_vfss.clip_marks import ClipMarks
 from napari_vfss.clip_trust import ClipTrust
 from napari_vfss.connections import Connections
 from napari_vfss.playback import Playback
+from napari_vfss.steady_view import NO_SPINE, SteadyView
 from napari_vfss.timeline_actions import cells_after, doubtful, unaccepted
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class ClipTime(QObject):
     Attributes:
         trust: States, confidence and consistency.
         playback: Plays the clip.
+        steady: Holds the spine still.
         marks: Swallows and events; None while nothing is open.
         chosen: Range of frames that a person chose, (first, last).
     """
@@ -40,6 +42,7 @@ class ClipTime(QObject):
         self._desk = desk
         self.trust = ClipTrust(self)
         self.playback = Playback(self)
+        self.steady = SteadyView(self.trust, self)
         self.marks: ClipMarks | None = None
         self.chosen: tuple[int, int] | None = None
         self._connections = Connections()
@@ -110,12 +113,14 @@ class ClipTime(QObject):
         if firsts:
             session.go_to(min(firsts) if direction > 0 else max(firsts))
         elif not marks.swallows:
-            self._desk.tell("No swallow is marked yet: press I where it begins and O where it ends.")
+            self._desk.tell("No swallow is marked yet: press D where it begins and Shift+D where it ends.")
         else:
             self._desk.tell(f"No swallow begins {_side(direction)} this frame.")
 
     def toggle_steady(self) -> None:
         """Hold the spine still, or let it move again."""
+        if self._desk.session is not None and not self.steady.toggle():
+            self._desk.tell(NO_SPINE)
 
     def _go(self, wanted: object, direction: int, otherwise: str) -> None:
         session = self._desk.session
@@ -149,6 +154,7 @@ class ClipTime(QObject):
                 self._session_connections.add(self.marks.told, self._desk.tell)
                 self._poll.start()
             self.trust.open(session)
+            self.steady.open(session, layers)
             parent = self._desk.parent()
             self.playback.open(session, parent.window() if isinstance(parent, QWidget) else None)
         self.session_changed.emit()
@@ -157,6 +163,7 @@ class ClipTime(QObject):
         self._poll.stop()
         self._session_connections.undo()
         self.playback.close()
+        self.steady.close()
         self.trust.close()
         self.marks, self.chosen = None, None
 

@@ -178,7 +178,7 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        more = timeline_keys(self.time)
+        more = timeline_keys(self)
         self.keys = KeyBindings(
             self.viewer, session, self.layers, propose=self.propose, telling=self.telling, more=more
         )

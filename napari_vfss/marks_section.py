@@ -26,7 +26,7 @@ class MarksSection(DeskSection):
         self.list = QListWidget()
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setToolTip("Click one to go there. Keys: I and O for a swallow, M for an event")
+        self.list.setToolTip("Click one to go there. Keys: D and Shift+D for a swallow, M for an event")
         self.list.setFixedHeight(ROWS * 18 + 4)
         self.remove = button("Take away", "Take the chosen mark away; its history stays in the project", self._remove)
         self.back = button("Bring back", "Set the mark again that was taken away last", self._bring_back)

@@ -15,6 +15,7 @@ from napari_vfss.event_menu import EventMenu
 from napari_vfss.playback import SPEEDS
 from napari_vfss.section import Later, button
 from napari_vfss.timeline import Timeline
+from napari_vfss.timeline_actions import KEY_OF
 from napari_vfss.timeline_words import words_on_cell, words_on_place
 from vfss.errors import VfssError
 
@@ -62,32 +63,39 @@ class TimelineDock(QWidget):
 
     def _lay_out(self) -> None:
         time, playback = self._time, self._time.playback
-        self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "K")
+        self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "play")
         self.speed = QComboBox()
-        self.speed.setToolTip("Share of true speed (keys: , and .)")
+        self.speed.setToolTip(f"Share of true speed (keys: {KEY_OF['slower']}, {KEY_OF['faster']})")
         self.speed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.speed.setFixedWidth(66)
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}x", speed)
-        self.loop = _small("Loop", "Go round in the chosen range, else in this swallow", time.toggle_loop, "L")
+        self.loop = _small("Loop", "Go round in the chosen range, else in this swallow", time.toggle_loop, "loop")
         self.loop.setCheckable(True)
-        self.mark = _small("Mark", "Set an event on this frame", self.events.ask, "M")
-        self.begin = _small("[", "A swallow begins on this frame", time.begin_swallow, "I")
-        self.end = _small("]", "The swallow ends on this frame", time.end_swallow, "O")
+        self.mark = _small("Mark", "Set an event on this frame", self.events.ask, "mark")
+        self.begin = _small("[", "A swallow begins on this frame", time.begin_swallow, "begin_swallow")
+        self.end = _small("]", "The swallow ends on this frame", time.end_swallow, "end_swallow")
         self.doubtful = _small(
-            "Doubtful ▸", "To the next mask worth a second look", lambda: time.go_to_doubtful(1), "U"
+            "Doubtful ▸",
+            "To the next mask worth a second look",
+            lambda: time.go_to_doubtful(1),
+            KEY_OF["next_doubtful"],
         )
         self.unaccepted = _small(
-            "Open ▸", "To the next mask that is not accepted", lambda: time.go_to_unaccepted(1), "J"
+            "Open ▸", "To the next mask that is not accepted", lambda: time.go_to_unaccepted(1), "next_open"
         )
-        self.swallow = _small("Swallow ▸", "To the next swallow", lambda: time.go_to_swallow(1), "W")
+        self.swallow = _small("Swallow ▸", "To the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
+        self.steady = _small(
+            "Steady", "Hold the spine (C2 to C4) still under the picture", time.toggle_steady, "steady"
+        )
+        self.steady.setCheckable(True)
         self.closer = _small("+", "Show fewer frames (or turn the wheel)", lambda: self.timeline.zoom(1.6))
         self.wider = _small("−", "Show more frames (or turn the wheel)", lambda: self.timeline.zoom(1 / 1.6))
         self.all = _small("All", "Show the whole clip", self.timeline.show_all)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(3)
-        tools = (self.play, self.speed, self.loop, self.begin, self.end, self.mark)
+        tools = (self.play, self.speed, self.loop, self.steady, self.begin, self.end, self.mark)
         for widget in (*tools, self.doubtful, self.unaccepted, self.swallow):
             row.addWidget(widget)
         row.addSpacing(6)
@@ -108,6 +116,7 @@ class TimelineDock(QWidget):
         add(time.session_changed, self._on_session)
         add(time.trust.changed, self._strip_later.ask)
         add(time.marks_changed, self._show_marks)
+        add(time.steady.changed, self._show_steady)
         add(time.range_changed, self._show_range)
         add(time.playback.changed, self._show_playback)
         add(time.playback.told, self._show_pace)
@@ -135,14 +144,20 @@ class TimelineDock(QWidget):
         add(session.structure_changed, self._show_place)
         add(session.masks_changed, self._strip_later.ask)
         self._show_marks()
-        self._show_place()
+        self._show_steady()
         self._show_playback()
 
     def _show_place(self, *_: object) -> None:
         session = self._desk.session
         if session is not None:
             self.timeline.show_place(session.frame, session.active.index)
-            self.place.setText(f"<b>{words_on_place(session, session.frame)}</b>")
+            held = self._time.steady.words
+            more = f" ({held})" if held else ""
+            self.place.setText(f"<b>{words_on_place(session, session.frame)}</b>{more}")
+
+    def _show_steady(self) -> None:
+        self.steady.setChecked(self._time.steady.on)
+        self._show_place()
 
     def _show_strip(self) -> None:
         if self._desk.session is not None:
@@ -158,7 +173,7 @@ class TimelineDock(QWidget):
 
     def _show_playback(self) -> None:
         playback = self._time.playback
-        self.play.setText("■ Stop  K" if playback.playing else "▶ Play  K")
+        self.play.setText(f"{'■ Stop' if playback.playing else '▶ Play'}  {KEY_OF['play']}")
         self.loop.setChecked(playback.loop is not None)
         self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
         self._show_range()
@@ -212,9 +227,9 @@ class TimelineDock(QWidget):
             return str(error)
 
 
-def _small(text: str, tip: str, do: Any, key: str = "") -> QPushButton:
-    """A button that takes no more room than its words."""
-    made = button(text, tip, do, key=key)
+def _small(text: str, tip: str, do: Any, action: str = "") -> QPushButton:
+    """A button that takes no more room than its words, and shows the key of that action of the timeline."""
+    made = button(text, tip, do, key=KEY_OF.get(action, ""))
     made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     made.setMinimumWidth(24)
     made.setStyleSheet("QPushButton { padding: 2px 5px; }")
