@@ -79,7 +79,7 @@ class TimelineDock(QWidget):
             "Doubtful ▸",
             "To the next mask worth a second look",
             lambda: time.go_to_doubtful(1),
-            KEY_OF["next_doubtful"],
+            "next_doubtful",
         )
         self.unaccepted = _small(
             "Open ▸", "To the next mask that is not accepted", lambda: time.go_to_unaccepted(1), "next_open"

@@ -41,7 +41,7 @@ def steady_path(centres: npt.NDArray[np.float32], columns: Sequence[int]) -> Ste
         columns: Structures to hold still.
     """
     points = centres[:, list(columns)].astype(np.float64)
-    known = np.isfinite(points).all(axis=2)
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=2))
     found = known.sum(axis=1) >= _AT_LEAST
     if not found.any():
         return SteadyPath(np.tile(np.eye(3), (len(points), 1, 1)), found)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from vfss.masks import BoxedMask, ByteArray, MaskState
 from vfss.project.overview import FramePlanes
 
 FloatArray = npt.NDArray[np.float32]
+Values = TypeVar("Values", npt.NDArray[np.float32], npt.NDArray[np.bool_])
 
 SURE = 0.8
 """Confidence from which a proposal is trusted: an expected Dice."""
@@ -127,14 +129,14 @@ def _usual(near: FloatArray) -> FloatArray:
     return usual
 
 
-def _earlier(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _earlier(values: Values) -> Values:
     """Row t of the result is row t - 1; the first knows nothing."""
     moved = np.roll(values, 1, axis=0)
     moved[:1] = False if values.dtype == np.bool_ else np.nan
     return moved
 
 
-def _later(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+def _later(values: Values) -> Values:
     moved = np.roll(values, -1, axis=0)
     moved[-1:] = False if values.dtype == np.bool_ else np.nan
     return moved

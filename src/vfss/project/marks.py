@@ -65,8 +65,8 @@ marks = Table(
 
 for _what, _when in (("remain", "DELETE"), ("stay", "UPDATE")):
     _refusal = "BEGIN SELECT RAISE(ABORT, 'marks are append-only'); END"
-    _rule = DDL(f"CREATE TRIGGER IF NOT EXISTS marks_{_what} BEFORE {_when} ON marks {_refusal}")
-    event.listen(_own, "after_create", _rule.execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+    _rule = DDL(f"CREATE TRIGGER IF NOT EXISTS marks_{_what} BEFORE {_when} ON marks {_refusal}")  # type: ignore[no-untyped-call]
+    event.listen(_own, "after_create", _rule.execute_if(dialect="sqlite"))
 
 
 @dataclass(frozen=True)
