@@ -82,9 +82,11 @@ class ClipMarks:
         Raises:
             ProjectError: It cannot be written.
         """
-        gone = self._marks.remove(self._session.clip.id, mark, author=self._session.author)
-        self._removed.append(gone)
-        self._reload()
+        try:
+            gone = self._marks.remove(self._session.clip.id, mark, author=self._session.author)
+            self._removed.append(gone)
+        finally:
+            self._reload()
         self.told.emit(f"{name_of(mark.kind, mark.text)} was taken away; Bring back sets it again.")
 
     @property

@@ -41,7 +41,7 @@ class ClipTime(QObject):
         super().__init__(desk)
         self._desk = desk
         self.trust = ClipTrust(self)
-        self.playback = Playback(self)
+        self.playback: Playback = Playback(self)
         self.steady = SteadyView(self.trust, self)
         self.marks: ClipMarks | None = None
         self.chosen: tuple[int, int] | None = None
@@ -64,6 +64,10 @@ class ClipTime(QObject):
         if self.playback.loop is not None:
             self.playback.set_loop(self._loop())
         self.range_changed.emit()
+
+    def ask_event(self) -> None:
+        """Let a person say which event happens on the current frame."""
+        self.event_asked.emit()
 
     def toggle_loop(self) -> None:
         """Go round in the chosen range, else in the swallow, else in the whole clip; or no more."""

@@ -38,6 +38,7 @@ class SteadyView(QObject):
         self._session, self._layers = session, layers
         self._connections.add(session.frame_changed, self._apply)
         self._connections.add(layers.editor_changed, self._apply)
+        self._connections.add(layers.message, self._apply)  # told when any layer was put back
         self._connections.add(self._trust.changed, self._on_trust)
 
     def close(self) -> None:

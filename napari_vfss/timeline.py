@@ -113,11 +113,13 @@ class Timeline(QWidget):
 
     @property
     def _row_height(self) -> int:
-        return min(MOST_ROW, max(LEAST_ROW, (self.height() - TOP - 2) // max(1, self._rows)))
+        height = int(self.height())
+        return min(MOST_ROW, max(LEAST_ROW, (height - TOP - 2) // max(1, self._rows)))
 
     @property
     def _strip_width(self) -> int:
-        return max(1, self.width() - GUTTER - 4)
+        width = int(self.width())
+        return max(1, width - GUTTER - 4)
 
     def _redraw(self) -> None:
         self._picture = None

@@ -91,7 +91,7 @@ ACTIONS: tuple[TimelineAction, ...] = (
     TimelineAction(
         "timeline.end_swallow", "the swallow ends here", TIME, ("Shift+D",), _time(lambda time: time.end_swallow())
     ),
-    TimelineAction("timeline.mark", "mark an event here", TIME, ("M",), _time(lambda time: time.event_asked.emit())),
+    TimelineAction("timeline.mark", "mark an event here", TIME, ("M",), _time(lambda time: time.ask_event())),
     TimelineAction(
         "timeline.steady", "hold the spine still, let it move", TIME, ("Y",), _time(lambda time: time.toggle_steady())
     ),

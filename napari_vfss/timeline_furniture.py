@@ -108,7 +108,7 @@ def _draw_event(painter: QPainter, scale: TimelineScale, mark: Mark, free_from: 
     if x < free_from:
         return free_from
     painter.setFont(_font(9, bold=True))
-    width = painter.fontMetrics().horizontalAdvance(words)
+    width: int = painter.fontMetrics().horizontalAdvance(words)
     painter.fillRect(QRect(x + 5, RULER + 2, width + 3, LANE - 5), QColor(28, 30, 35, 200))
     painter.setPen(QColor(255, 232, 130))
     painter.drawText(QRect(x + 6, RULER + 1, width + 4, LANE - 4), _LEFT, words)

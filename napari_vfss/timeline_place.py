@@ -31,6 +31,7 @@ class TimelinePlace(QObject):
         if dock is None:
             window = self._desk.viewer.window
             window.add_dock_widget(self.widget, name=TITLE, area="bottom", add_vertical_stretch=False)
+            self.widget.show()  # taking it out of a dock had hidden it
             main = self.widget.window()
             if isinstance(main, QMainWindow):
                 # Beside napari's own docks on the left, which are too high to stand above it on a small screen.

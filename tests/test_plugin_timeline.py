@@ -24,6 +24,7 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 @pytest.fixture
 def dock(window):
+    window.timeline.show()
     return window.timeline.widget
 
 

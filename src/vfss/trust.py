@@ -115,7 +115,8 @@ class Movement:
 
 def _standing_out(near: FloatArray, far: FloatArray) -> FloatArray:
     """Half the detour over each frame, float32 (T, S): (d(t-1, t) + d(t, t+1) - d(t-1, t+1)) / 2."""
-    return np.clip(0.5 * (_earlier(near) + near - _earlier(far)), 0.0, 1.0)
+    half: FloatArray = np.clip(0.5 * (_earlier(near) + near - _earlier(far)), 0.0, 1.0)
+    return half
 
 
 def _usual(near: FloatArray) -> FloatArray:
