@@ -16,6 +16,7 @@ from napari_vfss.playback import SPEEDS
 from napari_vfss.section import Later, button
 from napari_vfss.timeline import Timeline
 from napari_vfss.timeline_actions import KEY_OF
+from napari_vfss.timeline_legend import TimelineLegend
 from napari_vfss.timeline_words import words_on_cell, words_on_place
 from vfss.errors import VfssError
 
@@ -54,7 +55,7 @@ class TimelineDock(QWidget):
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """As high as the rows need."""
-        return QSize(800, self.timeline.sizeHint().height() + 44)
+        return QSize(800, self.timeline.sizeHint().height() + 56)
 
     def close_connections(self) -> None:
         """Let go of everything."""
@@ -92,24 +93,19 @@ class TimelineDock(QWidget):
         self.closer = _small("+", "Show fewer frames (or turn the wheel)", lambda: self.timeline.zoom(1.6))
         self.wider = _small("−", "Show more frames (or turn the wheel)", lambda: self.timeline.zoom(1 / 1.6))
         self.all = _small("All", "Show the whole clip", self.timeline.show_all)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(3)
+        going = (self.doubtful, self.unaccepted, self.swallow)
         tools = (self.play, self.speed, self.loop, self.steady, self.begin, self.end, self.mark)
-        for widget in (*tools, self.doubtful, self.unaccepted, self.swallow):
-            row.addWidget(widget)
-        row.addSpacing(6)
-        row.addWidget(self.place)
-        row.addWidget(self.pace, 1)
-        for widget in (self.wider, self.closer, self.all):
-            row.addWidget(widget)
-        self._tools = (*tools, self.doubtful, self.unaccepted, self.swallow, self.closer, self.wider, self.all)
+        self._tools = (*tools, *going, self.closer, self.wider, self.all)
+        above, below = _row(*tools, *going), _row(self.place, self.pace, self.bar, self.wider, self.closer, self.all)
+        above.addWidget(TimelineLegend(), 1)
+        below.setStretch(1, 1)
+        below.setStretch(2, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(4, 2, 4, 2)
         column.setSpacing(2)
-        column.addLayout(row)
+        column.addLayout(above)
         column.addWidget(self.timeline, 1)
-        column.addWidget(self.bar)
+        column.addLayout(below)
 
     def _connect(self) -> None:
         time, add = self._time, self._connections.add
@@ -225,6 +221,15 @@ class TimelineDock(QWidget):
             return words_on_cell(session, self._time, frame, row)
         except VfssError as error:
             return str(error)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(3)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
 
 
 def _small(text: str, tip: str, do: Any, action: str = "") -> QPushButton:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_vfss.timeline_actions import cells_after
+from napari_vfss.timeline_legend import SHOWN, piece
 from napari_vfss.timeline_picture import BACKGROUND, COLOURS, Strip, strip_picture
 from napari_vfss.timeline_scale import TimelineScale
 from vfss.masks import MaskState
@@ -102,3 +103,10 @@ def test_cells_are_walked_frame_by_frame_in_both_directions():
     assert list(cells_after(wanted, 1, 0, 1)) == [(1, 2), (3, 1)]
     assert list(cells_after(wanted, 1, 2, -1)) == [(1, 0), (0, 1)]
     assert list(cells_after(wanted, 3, 1, 1)) == []
+
+
+def test_every_piece_of_the_legend_looks_different():
+    pieces = [piece(*cell) for _, *cell in SHOWN]
+    for i, a in enumerate(pieces):
+        for b in pieces[:i]:
+            assert (a != b).any()
