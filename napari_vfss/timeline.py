@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import QToolTip, QWidget
 
-from napari_vfss.timeline_furniture import GUTTER, LANE, RULER, draw_lane, draw_names, draw_ruler
+from napari_vfss.timeline_furniture import GUTTER, LANE, RULER, as_image, draw_lane, draw_names, draw_ruler
 from napari_vfss.timeline_picture import Strip, strip_picture
 from napari_vfss.timeline_scale import TimelineScale
 from vfss.project.marks import Mark
@@ -157,9 +156,7 @@ class Timeline(QWidget):
     def _rows_image(self, strip: Strip, ratio: float) -> QImage:
         fine = TimelineScale(self.scale.n_frames, round(self._strip_width * ratio))
         fine.first, fine.span = self.scale.first, self.scale.span
-        rows = np.ascontiguousarray(strip_picture(strip, fine, round(self._row_height * ratio), self._active))
-        height, width = rows.shape[:2]
-        image = QImage(rows.tobytes(), width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+        image = as_image(strip_picture(strip, fine, round(self._row_height * ratio), self._active))
         image.setDevicePixelRatio(ratio)
         return image
 

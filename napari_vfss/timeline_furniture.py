@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QPoint, QRect, Qt
-from qtpy.QtGui import QColor, QFont, QPainter, QPolygon
+from qtpy.QtGui import QColor, QFont, QImage, QPainter, QPolygon
 
+from napari_vfss.timeline_picture import PALETTE
 from napari_vfss.timeline_scale import TimelineScale
 from vfss.events import SWALLOW, short_of
+from vfss.masks import ByteArray
 from vfss.project.marks import Mark
 from vfss.schema import Schema
 
@@ -21,6 +23,14 @@ SWALLOW_COLOUR, RANGE_COLOUR = QColor(84, 96, 116), QColor(255, 255, 255, 46)
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _LABEL_EVERY = 70  # pixels
 _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+
+
+def as_image(indices: ByteArray) -> QImage:
+    """Picture of a strip's indices, uint8 (H, W)."""
+    height, width = indices.shape
+    image = QImage(np.ascontiguousarray(indices).tobytes(), width, height, width, QImage.Format.Format_Indexed8)
+    image.setColorTable([QColor(*(int(c) for c in colour)).rgb() for colour in PALETTE])
+    return image.copy()
 
 
 def _font(pixels: int, *, bold: bool = False) -> QFont:

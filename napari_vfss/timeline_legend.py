@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 from qtpy.QtCore import QPoint, QRect, QSize, Qt
-from qtpy.QtGui import QFont, QImage, QPainter, QPaintEvent
+from qtpy.QtGui import QFont, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_vfss.timeline_furniture import TEXT
+from napari_vfss.timeline_furniture import TEXT, as_image
 from napari_vfss.timeline_picture import Strip, strip_picture
 from napari_vfss.timeline_scale import TimelineScale
 from vfss.masks import ByteArray, MaskState
@@ -31,7 +31,7 @@ WORDS = (
 
 
 def piece(state: MaskState, confidence: float, inconsistency: float) -> ByteArray:
-    """A piece of the strip in one state, uint8 (HIGH, WIDE, 3)."""
+    """A piece of the strip in one state, uint8 (HIGH, WIDE), indices into the strip's palette."""
     cell = (
         np.array([[state]], np.uint8),
         np.array([[confidence]], np.float32),
@@ -51,10 +51,8 @@ class TimelineLegend(QWidget):
         self._font = QFont()
         self._font.setPixelSize(10)
         self._pieces = []
-        for word, *cell in SHOWN:
-            colours = np.ascontiguousarray(piece(*cell))
-            image = QImage(colours.tobytes(), WIDE, HIGH, 3 * WIDE, QImage.Format.Format_RGB888).copy()
-            self._pieces.append((word, image))
+        for word, state, confidence, inconsistency in SHOWN:
+            self._pieces.append((word, as_image(piece(state, confidence, inconsistency))))
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Room for a few."""

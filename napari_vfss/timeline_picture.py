@@ -8,6 +8,7 @@ Accepted: solid. Empty: hollow. Not visible: a dashed line in the middle. A mask
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +32,11 @@ COLOURS: dict[str, tuple[int, int, int]] = {
 """Colours by what is shown; where several frames share a pixel, the last one in this list is shown."""
 
 _NAMES = tuple(COLOURS)
-_RGB = np.array([COLOURS[name] for name in _NAMES], np.uint8)
 _RANK = np.array([_NAMES.index(state.label) for state in MaskState], np.uint8)
 _PROPOSED, _DOUBTFUL = _NAMES.index("proposed"), _NAMES.index("doubtful")
+_GROUND, _ACTIVE, _BLACK, _WHITE, _FIRST = range(5)
+PALETTE = np.array([BACKGROUND, ACTIVE_BACKGROUND, (0, 0, 0), (255, 255, 255), *COLOURS.values()], np.uint8)
+"""Colours of the strip's indices, uint8 (N, 3), red, green, blue."""
 _PERIOD = 4  # pixels after which patterns repeat
 _APART = 7  # pixels of a frame from which a line parts it from the next
 _LOWEST, _HIGHEST = 0.25, 0.9  # height of a bar for confidence 0 and 1
@@ -63,13 +66,13 @@ class Strip:
             trust[trust == Trust.DOUBTFUL] = Trust.TRUSTED
         object.__setattr__(self, "trust", trust)
 
-    @property
+    @cached_property
     def jumps(self) -> BoolArray:
         """Bool (T, S), where a mask jumps against its neighbours."""
-        jumps: BoolArray = np.nan_to_num(self.inconsistency) >= JUMPY
+        jumps: BoolArray = self.inconsistency >= JUMPY
         return jumps
 
-    @property
+    @cached_property
     def ranks(self) -> ByteArray:
         """uint8 (T, S), index into COLOURS."""
         return np.where(self.trust == Trust.DOUBTFUL, np.uint8(_DOUBTFUL), _RANK[self.states])
@@ -85,37 +88,30 @@ def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: i
         active: Index of the structure in work, whose row is lighter.
 
     Returns:
-        uint8 (S * row_height, width, 3), red, green, blue.
+        uint8 (S * row_height, width), indices into PALETTE.
     """
     starts = np.minimum((scale.first + np.arange(scale.width) * scale.span / scale.width).astype(int), scale.n_frames)
     end = min(scale.n_frames, max(int(np.ceil(scale.first + scale.span)), int(starts[-1]) + 1))
-    ranks = _reduced(np.maximum, strip.ranks, starts, end)  # (W, S)
-    confidence = _reduced(np.fmin, strip.confidence, starts, end)
+    # One value a pixel, (S, W), of all frames that fall on it; frames wider than a pixel repeat.
+    ranks = np.maximum.reduceat(strip.ranks[:end], starts, axis=0).T
+    confidence = np.nan_to_num(np.fmin.reduceat(strip.confidence[:end], starts, axis=0).T)
     inside = row_height - 1
-    ink = _patterns(inside)[ranks, :, (np.arange(scale.width) % _PERIOD)[:, None]]  # (W, S, inside)
-    share = _LOWEST + (_HIGHEST - _LOWEST) * np.nan_to_num(confidence)
-    bar = np.arange(inside) >= inside - np.rint(share * inside).astype(int)[..., None]
-    is_bar = (ranks == _PROPOSED) | (ranks == _DOUBTFUL)
-    ink = np.where(is_bar[..., None], bar, ink)
-    picture = np.empty((strip.states.shape[1], row_height, scale.width, 3), np.uint8)
-    picture[:] = BACKGROUND
-    picture[active] = ACTIVE_BACKGROUND
-    colours = np.where(ink[..., None], _RGB[ranks][:, :, None], picture[:, :1, :1].transpose(1, 0, 2, 3))
-    picture[:, :inside] = colours.transpose(1, 2, 0, 3)
+    bar = np.rint((_LOWEST + (_HIGHEST - _LOWEST) * confidence) * inside)
+    bar[(ranks != _PROPOSED) & (ranks != _DOUBTFUL)] = 0
+    picture = np.full((len(ranks), row_height, scale.width), _GROUND, np.uint8)
+    picture[active] = _ACTIVE
+    patterns, phase, colours = _patterns(inside), np.arange(scale.width) % _PERIOD, _FIRST + ranks
+    for y in range(inside):
+        ink = patterns[y][ranks, phase] | (bar >= inside - y)
+        np.copyto(picture[:, y], colours, where=ink)
     if scale.width >= _APART * scale.span:
-        begins = np.flatnonzero(np.diff(starts, prepend=starts[0]))
-        picture[:, :, begins] = BACKGROUND
+        picture[:, :, np.flatnonzero(np.diff(starts, prepend=starts[0]))] = _GROUND
     _draw_wedges(picture, strip.jumps, scale)
-    return picture.reshape(-1, scale.width, 3)
-
-
-def _reduced(by: np.ufunc, values: npt.NDArray[np.generic], starts: npt.NDArray[np.int_], end: int) -> npt.NDArray:  # type: ignore[type-arg]
-    """One value a pixel, (W, S), of those of all frames that fall on it, (T, S); frames wider than a pixel repeat."""
-    return by.reduceat(values[:end], starts, axis=0)
+    return picture.reshape(-1, scale.width)
 
 
 def _patterns(height: int) -> BoolArray:
-    """Ink of each kind of cell, bool (kinds, height, _PERIOD); bars are drawn by their confidence."""
+    """Ink of each kind of cell, bool (height, kinds, _PERIOD); bars have none here, for their confidence draws them."""
     ink = np.zeros((len(_NAMES), height, _PERIOD), np.bool_)
     y, x = np.ogrid[:height, :_PERIOD]
     ink[_NAMES.index("unseen")] = y >= height - 1
@@ -124,18 +120,19 @@ def _patterns(height: int) -> BoolArray:
     ink[_NAMES.index("empty")] = (y == 0) | (y == height - 1)
     middle = height // 2
     ink[_NAMES.index("not visible")] = ((y == middle) | (y == middle - 1)) & (x < 2)
-    return ink
+    return np.ascontiguousarray(ink.transpose(1, 0, 2))
 
 
 def _draw_wedges(picture: ByteArray, jumps: BoolArray, scale: TimelineScale) -> None:
-    """Draw a wedge over every frame that jumps into picture, uint8 (S, row_height, width, 3)."""
-    frames, rows = np.nonzero(jumps)
-    centres = np.floor((frames + 0.5 - scale.first) * scale.width / scale.span).astype(int)
+    """Draw a wedge over every frame that jumps into picture, uint8 (S, row_height, width), indices."""
+    first = max(0, int(scale.first) - 1)
+    frames, rows = np.nonzero(jumps[first : int(scale.first + scale.span) + 2])
+    centres = np.floor((frames + first + 0.5 - scale.first) * scale.width / scale.span).astype(int)
     size = 3 if scale.width < _APART * 2 * scale.span else 5
     # In a black border, so that it is seen on every colour.
-    for reach_on_top, colour in ((size + 1, 0), (size - 1, 255)):
-        for y in range(reach_on_top + (colour == 255)):
-            reach = reach_on_top - y - (colour == 0)
+    for reach_on_top, colour in ((size, _BLACK), (size - 1, _WHITE)):
+        for y in range(reach_on_top + 1):
+            reach = reach_on_top - y
             for dx in range(-reach, reach + 1):
                 x = centres + dx
                 seen = (x >= 0) & (x < scale.width)

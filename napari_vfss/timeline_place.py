@@ -27,16 +27,16 @@ class TimelinePlace(QObject):
             return
         if self.widget is None:
             self.widget = TimelineDock(self._desk)
-        dock = _dock_of(self.widget)
-        if dock is None:
+        if _dock_of(self.widget) is None:
             window = self._desk.viewer.window
             window.add_dock_widget(self.widget, name=TITLE, area="bottom", add_vertical_stretch=False)
-            self.widget.show()  # taking it out of a dock had hidden it
             main = self.widget.window()
             if isinstance(main, QMainWindow):
                 # Beside napari's own docks on the left, which are too high to stand above it on a small screen.
                 main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
-        else:
+        dock = _dock_of(self.widget)
+        if dock is not None:
+            self.widget.show()  # taking it out of a dock had hidden it
             dock.show()
 
     def close(self) -> None:

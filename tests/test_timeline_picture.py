@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from napari_vfss.timeline_actions import cells_after
 from napari_vfss.timeline_legend import SHOWN, piece
-from napari_vfss.timeline_picture import BACKGROUND, COLOURS, Strip, strip_picture
+from napari_vfss.timeline_picture import BACKGROUND, COLOURS, PALETTE, Strip, strip_picture
 from napari_vfss.timeline_scale import TimelineScale
 from vfss.masks import MaskState
 
@@ -24,10 +24,15 @@ def strip(states, confidence=None, jumps=None):
     return Strip(states, word, unknown if jumps is None else np.array(jumps, np.float32))
 
 
+def drawn(made, scale, row_height, active):
+    """Red, green, blue of a strip, uint8 (H, W, 3)."""
+    return PALETTE[strip_picture(made, scale, row_height, active)]
+
+
 def ink(state, confidence=0.9):
     """Where a stretch of one state has ink, bool (ROW, 40)."""
     made = strip(np.full((10, 2), state), confidence)
-    picture = strip_picture(made, TimelineScale(10, 40), ROW, active=1)[:ROW]
+    picture = drawn(made, TimelineScale(10, 40), ROW, active=1)[:ROW]
     return (picture != BACKGROUND).any(axis=2)
 
 
@@ -48,7 +53,7 @@ def test_a_surer_proposal_has_a_higher_bar():
 def test_a_doubtful_proposal_has_a_colour_of_its_own_and_is_seen_among_many_frames():
     states = np.full((9000, 1), MaskState.ACCEPTED)
     states[4321] = MaskState.PROPOSED
-    picture = strip_picture(strip(states, 0.3), TimelineScale(9000, 300), ROW, active=0)
+    picture = drawn(strip(states, 0.3), TimelineScale(9000, 300), ROW, active=0)
     columns = np.flatnonzero((picture == COLOURS["doubtful"]).all(axis=2).any(axis=0))
     assert list(columns) == [4321 * 300 // 9000]
 
@@ -56,7 +61,7 @@ def test_a_doubtful_proposal_has_a_colour_of_its_own_and_is_seen_among_many_fram
 def test_a_jump_has_a_wedge_that_is_no_colour_alone():
     jumps = np.zeros((20, 2))
     jumps[10, 1] = 0.9
-    picture = strip_picture(strip(np.full((20, 2), MaskState.ACCEPTED), 0.9, jumps), TimelineScale(20, 200), ROW, 0)
+    picture = drawn(strip(np.full((20, 2), MaskState.ACCEPTED), 0.9, jumps), TimelineScale(20, 200), ROW, 0)
     white = np.argwhere((picture == 255).all(axis=2))
     assert len(white) == 9
     assert (white[:, 0] >= ROW).all()
@@ -92,7 +97,7 @@ def test_any_clip_is_drawn_at_any_zoom(n, width, first, factor):
     scale = TimelineScale(n, width)
     scale.zoom(factor, first * width)
     states = np.arange(n * 3).reshape(n, 3) % 6
-    picture = strip_picture(strip(states, 0.5, states % 2), scale, ROW, active=2)
+    picture = drawn(strip(states, 0.5, states % 2), scale, ROW, active=2)
     assert picture.shape == (3 * ROW, width, 3)
 
 

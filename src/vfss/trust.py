@@ -154,7 +154,7 @@ def judge(states: ByteArray, confidence: FloatArray, inconsistency: FloatArray) 
         inconsistency: float32 (T, S), 0..1, NaN where not known, which counts as none.
     """
     proposed = states == MaskState.PROPOSED
-    good = (np.nan_to_num(confidence) >= SURE) & ~(np.nan_to_num(inconsistency) >= JUMPY)
+    good = (confidence >= SURE) & ~(inconsistency >= JUMPY)  # nothing is above or below NaN
     trust = np.full(states.shape, Trust.PERSON, np.uint8)
     trust[states == MaskState.UNSEEN] = Trust.NOTHING
     trust[proposed & good] = Trust.TRUSTED
