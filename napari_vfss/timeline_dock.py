@@ -177,8 +177,7 @@ class TimelineDock(QWidget):
     def _show_pace(self, words: str) -> None:
         room = self.pace.width() - 4
         metrics = self.pace.fontMetrics()
-        # On a small screen without the beginning, which the button tells too.
-        short = words.removeprefix("playing at ").replace(": this computer shows ", ", ").replace(" a second", "/s")
+        short = words.replace(": this computer shows ", ", ").replace(" a second", "/s")  # on a small screen
         self.pace.setText(words if metrics.horizontalAdvance(words) <= room else short)
         self.pace.setToolTip(f"{words}; no frame is left out" if words else "")
 

@@ -198,17 +198,22 @@ def test_naparis_own_playback_is_taken_over(window, qtbot):
     playback.stop()
 
 
-def test_contrast_stays_across_frames_and_reopening(window, clip_file):
-    layers = window.desk.layers
+def test_zoom_and_contrast_stay_across_frames_and_reopening(window, clip_file):
+    layers, camera = window.desk.layers, window.viewer.scene.camera
+    camera.zoom, camera.center = 7.0, (60.0, 90.0)
     layers.image.contrast_limits = (30, 180)
     layers.image.gamma = 1.4
     window.desk.session.go_to(9)
     assert tuple(layers.image.contrast_limits) == (30, 180)
+    assert camera.zoom == 7.0
     window.desk.close_session()
+    camera.zoom = 1.0
     assert window.desk.open(clip_file)
     image = window.desk.layers.image
     assert tuple(image.contrast_limits) == (30, 180)
     assert image.gamma == pytest.approx(1.4)
+    assert camera.zoom == 7.0
+    assert tuple(camera.center[-2:]) == (60.0, 90.0)
     assert window.desk.session.frame == 9
 
 
