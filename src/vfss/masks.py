@@ -7,6 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -97,6 +98,11 @@ class BoxedMask:
     top: int
     left: int
     inside: BoolArray
+
+    @cached_property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.inside))
 
 
 def unpack_box(packed: bytes) -> BoxedMask:

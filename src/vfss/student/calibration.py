@@ -19,7 +19,7 @@ from vfss.errors import StudentError
 FloatArray = npt.NDArray[np.float64]
 
 _GRID = np.linspace(0.0, 1.0, 21)
-_BELIEFS = (128.0, 32.0, 8.0, 2.0)  # masks that the student's own word may count for, at every point of the grid
+_BELIEFS = (128.0, 32.0, 8.0, 2.0, 0.5)  # masks that the student's own word may count for, at every point of the grid
 _PARTS = 6
 _OTHERS = 0.05  # what a mask of another structure counts for
 _KNOTS = np.linspace(0.0, 1.0, 41)
