@@ -23,8 +23,8 @@ import matplotlib
 import numpy as np
 from matplotlib import pyplot
 
-from vfss.student import load_checkpoint
-from vfss_training.calibrate import COMMON, FIRST_SEED, FRAMES, TEST_SEED, calibration_of, errors, measure
+from vfss.student import Checkpoint, load_checkpoint
+from vfss_training.calibrate import COMMON, FIRST_SEED, FRAMES, TEST_SEED, Measured, calibration_of, errors, measure
 
 matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results"
@@ -74,6 +74,33 @@ def plot(path: Path, before: list[dict[str, float]], after: list[dict[str, float
     figure.savefig(path, dpi=110)
 
 
+def examined(checkpoint: Checkpoint, fresh: Measured, *, in_file: bool) -> dict[str, Any]:
+    """What is written: expected errors before and after, by structure and by style, and the plot's points."""
+    calibration, said = checkpoint.calibration, fresh.said
+    worth = calibration.apply(said.astype(np.float32), fresh.keys).astype(np.float64)
+    usual = [style in COMMON for style in fresh.styles]
+    before, after = errors(said, fresh), errors(worth, fresh)
+    counts = np.isfinite(fresh.true)
+    return {
+        "student": checkpoint.id,
+        "calibration": "in the file" if in_file else "fitted in memory, the file has none",
+        "fitted_on": dict(calibration.measured),
+        "frames": len(said),
+        "first_seed": TEST_SEED,
+        "masks": int(counts.sum()),
+        "expected_calibration_error": after["expected_error"],
+        "expected_calibration_error_before": before["expected_error"],
+        "target": TARGET,
+        "styles_learnt": errors(worth, fresh, usual)["expected_error"],
+        "styles_never_seen": errors(worth, fresh, [not u for u in usual])["expected_error"],
+        "structures": {
+            key: {"before": before["structures"][key], "after": after["structures"][key]} for key in fresh.keys
+        },
+        "reliability_before": bins(said[counts], fresh.true[counts]),
+        "reliability": bins(worth[counts], fresh.true[counts]),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", default="default")
@@ -92,30 +119,7 @@ def main() -> None:
     fresh = measure(
         checkpoint, first_seed=TEST_SEED, frames=chosen.frames, progress=told("test"), threads=chosen.threads
     )
-    calibration = checkpoint.calibration
-    said = fresh.said
-    worth = calibration.apply(said.astype(np.float32), fresh.keys).astype(np.float64)
-    usual = [style in COMMON for style in fresh.styles]
-    before, after = errors(said, fresh), errors(worth, fresh)
-    counts = np.isfinite(fresh.true)
-    report = {
-        "student": checkpoint.id,
-        "calibration": "in the file" if in_file else "fitted in memory, the file has none",
-        "fitted_on": dict(calibration.measured),
-        "frames": chosen.frames,
-        "first_seed": TEST_SEED,
-        "masks": int(counts.sum()),
-        "expected_calibration_error": after["expected_error"],
-        "expected_calibration_error_before": before["expected_error"],
-        "target": TARGET,
-        "styles_learnt": errors(worth, fresh, usual)["expected_error"],
-        "styles_never_seen": errors(worth, fresh, [not u for u in usual])["expected_error"],
-        "structures": {
-            key: {"before": before["structures"][key], "after": after["structures"][key]} for key in fresh.keys
-        },
-        "reliability_before": bins(said[counts], fresh.true[counts]),
-        "reliability": bins(worth[counts], fresh.true[counts]),
-    }
+    report = examined(checkpoint, fresh, in_file=in_file)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
     chosen.out.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
     plot(chosen.out.with_suffix(".png"), report["reliability_before"], report["reliability"], report)

@@ -49,6 +49,7 @@ class TimelineDock(QWidget):
         self.bar.setSizePolicy(kept)
         self.events = EventMenu(self._time, self)
         self._strip_later = Later(self, self._show_strip, STRIP_MS)
+        self._build_tools()
         self._lay_out()
         self._connect()
         self._on_session()
@@ -62,7 +63,7 @@ class TimelineDock(QWidget):
         self._session_connections.undo()
         self._connections.undo()
 
-    def _lay_out(self) -> None:
+    def _build_tools(self) -> None:
         time, playback = self._time, self._time.playback
         self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "play")
         self.speed = QComboBox()
@@ -93,6 +94,8 @@ class TimelineDock(QWidget):
         self.closer = _small("+", "Show fewer frames (or turn the wheel)", lambda: self.timeline.zoom(1.6))
         self.wider = _small("−", "Show more frames (or turn the wheel)", lambda: self.timeline.zoom(1 / 1.6))
         self.all = _small("All", "Show the whole clip", self.timeline.show_all)
+
+    def _lay_out(self) -> None:
         going = (self.doubtful, self.unaccepted, self.swallow)
         tools = (self.play, self.speed, self.loop, self.steady, self.begin, self.end, self.mark)
         self._tools = (*tools, *going, self.closer, self.wider, self.all)

@@ -41,8 +41,7 @@ class Project:
         schema: Structures, in the order of planes.
         read_only: True where changes are not possible, because the folder or disk is read-only.
         journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
-        marks: Swallows and events that people set, with all that was set before.
-        overview: Whole clips at a glance.
+        marks, overview: Swallows and events that people set; whole clips at a glance.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -65,8 +64,7 @@ class Project:
         self._splits = Splits(self._database, self.id)
         self._students = StudentShelf(self._database, self.folder / "students")
         self._recollections = Recollections(self._database)
-        self.marks = Marks(self._database)
-        self.overview = Overview(self._database, self.schema)
+        self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:
