@@ -13,7 +13,6 @@ from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
 from napari_vfss.sample_data import SAMPLES, sample_path
 from napari_vfss.section import Later, Section, button
-from napari_vfss.timeline import Timeline
 from vfss.clips import SUFFIXES
 from vfss.masks import MaskState
 
@@ -34,10 +33,7 @@ class ClipSection(Section):
         self.place = QLabel("Open a recording, or try a sample.")
         self.place.setToolTip("Frame, and its time in the recording as the file tells it")
         self.body.addWidget(self.place)
-        self.timeline = Timeline()
-        self.body.addWidget(self.timeline)
         self._connections.add(desk.session_changed, self._on_session)
-        self._connections.add(self.timeline.clicked, self._on_timeline)
         self._on_session()
 
     def close_connections(self) -> None:
@@ -110,12 +106,11 @@ class ClipSection(Section):
     def _on_session(self) -> None:
         self._session_connections.undo()
         session = self._desk.session
-        for widget in (self.case, self.facing, self.inverted, self.clips, self.timeline):
+        for widget in (self.case, self.facing, self.inverted, self.clips):
             widget.setEnabled(session is not None)
         self.clips.clear()
         if session is None:
             self.place.setText("Open a recording, or try a sample.")
-            self.timeline.show_states(None, 0)
             return
         for record in session.project.clips():
             self.clips.addItem(record.path.name, record.id)
@@ -144,11 +139,6 @@ class ClipSection(Section):
             f"<b>Frame {t + 1} of {n}</b> &nbsp; {session.clip.times_s[t]:.3f} s &nbsp; "
             f"<span style='color:#5fd38d'>{done} finished</span>"
         )
-        self.timeline.show_states(session.states, t)
-
-    def _on_timeline(self, frame: int) -> None:
-        if self._desk.session is not None:
-            self._desk.session.go_to(frame)
 
     def _on_clip_chosen(self, row: int) -> None:
         self._desk.open_clip_of_project(str(self.clips.itemData(row)))

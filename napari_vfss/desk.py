@@ -11,6 +11,7 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import settings
+from napari_vfss.clip_time import ClipTime
 from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
 from napari_vfss.keys import KeyBindings
@@ -19,6 +20,7 @@ from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
 from napari_vfss.session import Session
+from napari_vfss.timeline_actions import timeline_keys
 from napari_vfss.workers import ProposalOrder, Proposing, outward
 from vfss.errors import VfssError
 from vfss.student import Student
@@ -43,6 +45,7 @@ class Desk(QObject):
         self.proposing = Proposing(self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
+        self.time = ClipTime(self)
         self._session_connections = Connections()
         self._connections = Connections()
         self._poll = QTimer(self)
@@ -107,6 +110,7 @@ class Desk(QObject):
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
+        self.time.close()
         self._connections.undo()
 
     def propose(self, first: int, last: int) -> None:
@@ -174,7 +178,10 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        self.keys = KeyBindings(self.viewer, session, self.layers, propose=self.propose, telling=self.telling)
+        more = timeline_keys(self)
+        self.keys = KeyBindings(
+            self.viewer, session, self.layers, propose=self.propose, telling=self.telling, more=more
+        )
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)
@@ -185,6 +192,8 @@ class Desk(QObject):
         add(session.structure_changed, self._note_view)
         add(self.viewer.scene.camera.events.zoom, self._note_view)
         add(self.viewer.scene.camera.events.center, self._note_view)
+        add(self.layers.image.events.contrast_limits, self._note_view)
+        add(self.layers.image.events.gamma, self._note_view)
         self._poll.start()
         self.remember()
         self.session_changed.emit()

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from app_model.types import KeyBinding, KeyCode, KeyMod
 
+from napari_vfss import timeline_actions
 from napari_vfss.layers import ClipLayers
 from napari_vfss.session import Session
 from vfss.masks import MaskState
@@ -30,6 +31,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("X", "empty on this frame: visible place, no pixels"),
     ("H", "hide all masks, show them again"),
     ("Escape", "give up the polygon under way"),
+    *timeline_actions.HELP,
 )
 
 
@@ -44,6 +46,7 @@ class KeyBindings:
         *,
         propose: Callable[[int, int], None],
         telling: Callable[[], AbstractContextManager[None]],
+        more: Mapping[KeyBinding, Callable[[], object]] | None = None,
     ) -> None:
         """Bind.
 
@@ -53,10 +56,11 @@ class KeyBindings:
             layers: What they show, and bind on.
             propose: Called with the first and last frame to propose.
             telling: Context that tells a person of an error instead of raising it.
+            more: Other keys, and what they do.
         """
         self._viewer, self._session, self._layers = viewer, session, layers
         self._propose, self._telling = propose, telling
-        self._actions = self._table()
+        self._actions = self._table() | {key: self._wrapped(action) for key, action in (more or {}).items()}
         self._bound: list[Any] = []
         self.bind()
 

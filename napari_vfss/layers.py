@@ -112,9 +112,10 @@ class ClipLayers:
         self.editor.mode = mode
 
     def camera(self) -> dict[str, Any]:
-        """Centre (y, x) and zoom of the view, as plain data."""
-        camera = self.viewer.scene.camera
-        return {"center": [float(c) for c in camera.center[-2:]], "zoom": float(camera.zoom)}
+        """Centre (y, x), zoom and contrast of the view, as plain data."""
+        camera, image = self.viewer.scene.camera, self.image
+        contrast = {"contrast": [float(c) for c in image.contrast_limits], "gamma": float(image.gamma)}
+        return {"center": [float(c) for c in camera.center[-2:]], "zoom": float(camera.zoom), **contrast}
 
     def restore_camera(self, view: dict[str, Any]) -> None:
         """Bring back a view that camera() described."""
@@ -122,6 +123,9 @@ class ClipLayers:
         if "center" in view and "zoom" in view:
             camera.center = tuple(float(c) for c in view["center"])
             camera.zoom = float(view["zoom"])
+        if "contrast" in view and "gamma" in view:
+            self.image.contrast_limits = tuple(float(c) for c in view["contrast"])
+            self.image.gamma = float(view["gamma"])
 
     def _add_image(self) -> Layer:
         record, clip = self.session.record, self.session.clip

@@ -15,8 +15,10 @@ from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
+from napari_vfss.marks_section import MarksSection
 from napari_vfss.menu import register_menu
 from napari_vfss.result_sections import ExportSection, StudentSection
+from napari_vfss.timeline_place import TimelinePlace
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
 
 if TYPE_CHECKING:
@@ -39,8 +41,10 @@ class AnnotationPanel(QWidget):
         self.propose = ProposeSection(self.desk)
         self.correct = CorrectSection(self.desk)
         self.accept = AcceptSection(self.desk)
+        self.marks = MarksSection(self.desk)
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
+        self.timeline = TimelinePlace(self.desk, self)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -51,6 +55,7 @@ class AnnotationPanel(QWidget):
         self._connections.add(self._departure.asked, self.desk.save)
         self._connections.add(self._departure.gone, self.close_desk)
         self._connections.add(self.desk.told, self._on_told)
+        self._connections.add(self.marks.timeline_asked, self.timeline.show)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
         self._connections.add(self.desk.retraining.started, self._show_student)
@@ -72,11 +77,14 @@ class AnnotationPanel(QWidget):
         for section in self._sections:
             section.close_connections()
         self._connections.undo()
+        self.timeline.close()
         self._forget_menu()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Take the width that the rows need."""
         super().showEvent(event)
+        if self.timeline.widget is None:
+            self.timeline.show()
         self._fit_width()
 
     @property
@@ -88,11 +96,21 @@ class AnnotationPanel(QWidget):
         | ProposeSection
         | CorrectSection
         | AcceptSection
+        | MarksSection
         | ExportSection
         | StudentSection,
         ...,
     ]:
-        return (self.clip, self.structures, self.propose, self.correct, self.accept, self.export, self.student)
+        return (
+            self.clip,
+            self.structures,
+            self.propose,
+            self.correct,
+            self.accept,
+            self.marks,
+            self.export,
+            self.student,
+        )
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()

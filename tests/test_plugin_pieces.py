@@ -17,11 +17,9 @@ from napari_vfss import app, opening
 from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
 from napari_vfss.overlay import Overlay, bounding_box, palette
-from napari_vfss.timeline import COLOURS, frame_colours
 from napari_vfss.workers import outward
 from vfss.clips import ArrayClip
 from vfss.errors import ClipError, ProjectError, SchemaError
-from vfss.masks import MaskState
 from vfss.project import Project
 from vfss.schema import Schema
 
@@ -130,16 +128,6 @@ def test_outward_goes_by_distance_and_leaves_nothing_out(current, a, b):
     assert sorted(order) == list(range(first, last + 1))
     distances = [abs(t - current) for t in order]
     assert distances == sorted(distances)
-
-
-def test_timeline_shows_the_least_finished_word():
-    states = np.zeros((5, 3), np.uint8)
-    states[1] = MaskState.PROPOSED
-    states[2] = (MaskState.ACCEPTED, MaskState.UNSEEN, MaskState.UNSEEN)
-    states[3] = (MaskState.ACCEPTED, MaskState.EDITED, MaskState.EMPTY)
-    states[4] = (MaskState.ACCEPTED, MaskState.EMPTY, MaskState.NOT_VISIBLE)
-    names = ("nothing", "proposed", "some accepted", "edited", "finished")
-    assert [tuple(int(c) for c in row) for row in frame_colours(states)] == [COLOURS[name] for name in names]
 
 
 def test_clips_of_one_folder_share_a_project_beside_them(clip_file):

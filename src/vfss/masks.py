@@ -7,6 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -84,18 +85,60 @@ def pack_mask(mask: BoolArray) -> bytes:
     return _HEADER.pack(*mask.shape, top, left, bottom, right) + zlib.compress(bits.tobytes(), 1)
 
 
+@dataclass(frozen=True, eq=False)
+class BoxedMask:
+    """The part of a plane that has pixels: for looking at many planes without unpacking whole frames.
+
+    Attributes:
+        top: First row with pixels.
+        left: First column with pixels.
+        inside: bool (h, w), the plane within its bounding box; (0, 0) where it has no pixels.
+    """
+
+    top: int
+    left: int
+    inside: BoolArray
+
+    @cached_property
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(np.count_nonzero(self.inside))
+
+
+def unpack_box(packed: bytes) -> BoxedMask:
+    """The part with pixels of pack_mask's bytes.
+
+    Raises:
+        MaskError: The bytes are not a packed mask, or damaged.
+    """
+    return _unpacked(packed)[1]
+
+
 def unpack_mask(packed: bytes) -> BoolArray:
     """Plane, bool (H, W), from pack_mask's bytes.
 
     Raises:
         MaskError: The bytes are not a packed mask, or damaged.
     """
+    shape, box = _unpacked(packed)
+    height, width = box.inside.shape
+    try:
+        mask = np.zeros(shape, np.bool_)
+        mask[box.top : box.top + height, box.left : box.left + width] = box.inside
+    except (ValueError, MemoryError) as error:
+        raise _damaged(error) from error
+    return mask
+
+
+def _unpacked(packed: bytes) -> tuple[tuple[int, int], BoxedMask]:
     try:
         height, width, top, left, bottom, right = _HEADER.unpack_from(packed)
         bits = np.frombuffer(zlib.decompress(packed[_HEADER.size :]), np.uint8)
         box = np.unpackbits(bits, count=(bottom - top) * (right - left)).reshape(bottom - top, right - left)
-        mask = np.zeros((height, width), np.bool_)
-        mask[top:bottom, left:right] = box
     except (struct.error, zlib.error, ValueError, MemoryError) as error:
-        raise MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.") from error
-    return mask
+        raise _damaged(error) from error
+    return (height, width), BoxedMask(top, left, box.view(np.bool_))
+
+
+def _damaged(error: Exception) -> MaskError:
+    return MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.")

@@ -16,6 +16,7 @@ import typer
 from vfss.errors import VfssError
 from vfss_training import teachers_cli
 from vfss_training.ablate_cli import ablate
+from vfss_training.calibrate_cli import calibrate
 from vfss_training.clicks_cli import clicks
 from vfss_training.complaints import complaining
 from vfss_training.plan_cli import plan
@@ -93,6 +94,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
 
 
 application.command()(ablate)
+application.command()(calibrate)
 application.command()(plan)
 application.command()(clicks)
 

@@ -16,7 +16,9 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.catalogue import Catalogue
+from vfss.project.marks import Marks
 from vfss.project.opening import FILE, create_database, expect_whole, open_database
+from vfss.project.overview import Overview
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
 from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
@@ -39,6 +41,7 @@ class Project:
         schema: Structures, in the order of planes.
         read_only: True where changes are not possible, because the folder or disk is read-only.
         journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
+        marks, overview: Swallows and events that people set; whole clips at a glance.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -61,6 +64,7 @@ class Project:
         self._splits = Splits(self._database, self.id)
         self._students = StudentShelf(self._database, self.folder / "students")
         self._recollections = Recollections(self._database)
+        self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:

@@ -4,7 +4,8 @@
 Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes; where
 the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights of their own: their
 initialisers are the tensors of the same names, so that nothing is stored twice.
-Header: JSON strings under format, config, schema, provenance, scores, precision and digest.
+Header: JSON strings under format, config, schema, provenance, scores, precision and digest, and under calibration where
+the student was calibrated.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from safetensors.numpy import save
 
 from vfss.errors import SchemaError, StudentError
 from vfss.schema import Schema
+from vfss.student.calibration import Calibration
 from vfss.student.config import StudentConfig
 
 FORMAT = "vfss-student/1"
@@ -51,6 +53,7 @@ class Checkpoint:
         prompted: Graphs "encode" and "correct" of a student that takes prompts, likewise; empty where it takes none.
         id: Hash of all of the above.
         path: File it was read from or written to.
+        calibration: What its confidence is worth; None where that was not measured.
     """
 
     config: StudentConfig
@@ -63,6 +66,7 @@ class Checkpoint:
     prompted: Mapping[str, bytes] = field(default_factory=dict)
     id: str = ""
     path: Path | None = None
+    calibration: Calibration | None = None
 
     def save(self, path: str | Path) -> Checkpoint:
         """Write the file, whole or not at all, and return the checkpoint as it now lies there.
@@ -78,6 +82,8 @@ class Checkpoint:
             "scores": json.dumps(dict(self.scores), sort_keys=True),
             "precision": json.dumps(dict(self.precision), sort_keys=True),
         }
+        if self.calibration is not None:
+            header["calibration"] = json.dumps(self.calibration.to_dict(), sort_keys=True)
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
         for name, graph in {GRAPH: self.graph, **{f"{_GRAPHS}{k}": v for k, v in self.prompted.items()}}.items():
             tensors[name] = np.frombuffer(graph, np.uint8)
@@ -110,14 +116,15 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     try:
         schema = Schema.from_dict(json.loads(header["schema"]), source=path)
         config = StudentConfig.from_json(header["config"])
+        calibration = Calibration.from_dict(json.loads(header["calibration"])) if "calibration" in header else None
         provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
     except (ValueError, SchemaError, StudentError) as error:
         raise StudentError(f"its header is malformed ({error})", path=path, remedy=_REMEDY) from error
     graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
     graph = graphs.pop(GRAPH)
     prompted = {name.removeprefix(_GRAPHS): found for name, found in graphs.items()}
-    known = (provenance, scores, precision, prompted)
-    return Checkpoint(config, schema, tensors, graph, *known, f"st-{digest[:24]}", Path(path))
+    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration)
+    return Checkpoint(config, schema, tensors, graph, *rest)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:

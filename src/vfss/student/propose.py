@@ -32,7 +32,7 @@ class Proposal:
 
     Attributes:
         masks: Planes at the frame's own size, every state PROPOSED.
-        confidence: float32 (S,), the student's own estimate of each plane's Dice, 0..1.
+        confidence: float32 (S,), the student's own estimate of each plane's Dice, 0..1, calibrated where it was.
         student: Id of the student that made it.
         clip: Id of the clip, where known.
         frame: Zero-based frame index, where known.
@@ -88,6 +88,7 @@ class Student:
         self.device = runtime.device
         self.can_refine = checkpoint.config.prompted and set(checkpoint.prompted) >= {"encode", "correct"}
         self._config = checkpoint.config
+        self._calibration = checkpoint.calibration
         self._runtime = runtime
         self._placement: Placement | None = None
         self._turn = threading.Lock()
@@ -182,7 +183,7 @@ class Student:
         with self._turn:
             logits, quality = self._runtime.correct(encoded.features, maps, asked)
         planes = restore(logits[index : index + 1], encoded.placement)
-        return Refinement(_in_frame(planes, encoded.window, encoded.shape)[0], float(quality[index]))
+        return Refinement(_in_frame(planes, encoded.window, encoded.shape)[0], float(self._worth(quality)[index]))
 
     def follow(self, encoded: EncodedFrame, planes: BoolArray, known: BoolArray) -> Proposal:
         """A proposal for a frame, told what a neighbour frame showed.
@@ -234,7 +235,12 @@ class Student:
 
     def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
         state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(planes, state), quality.astype(np.float32, copy=True), self.id)
+        return Proposal(Masks(planes, state), self._worth(quality), self.id)
+
+    def _worth(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Confidence, float32 (S,): the network's own estimates, calibrated where that was measured."""
+        said = quality.astype(np.float32, copy=True)
+        return said if self._calibration is None else self._calibration.apply(said, self.schema.keys)
 
 
 def _check(frames: npt.NDArray[np.uint8]) -> None:

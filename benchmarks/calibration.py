@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a student's confidence is from the Dice its masks really have, on phantoms that nothing was fitted to.
+
+Patients are those from seed 170,000 on: other ones than those the calibration is fitted to (160,000 on), than those of
+training (below 100,000) and of evaluation (100,000 and 130,000 on). Every other frame has a style the student learnt,
+the rest those it never saw. A student file without a calibration is calibrated in memory first.
+
+    python benchmarks/calibration.py [--student FILE]
+
+Writes benchmarks/results/calibration.json and calibration.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import pyplot
+
+from vfss.student import Checkpoint, load_checkpoint
+from vfss_training.calibrate import COMMON, FIRST_SEED, FRAMES, TEST_SEED, Measured, calibration_of, errors, measure
+
+matplotlib.use("Agg")
+RESULTS = Path(__file__).parent / "results"
+TARGET = 0.05
+
+
+def told(what: str) -> Any:
+    return lambda done, total: print(f"{what}: {done} of {total}", flush=True) if done % 6 == 0 else None
+
+
+def bins(said: np.ndarray, true: np.ndarray, n: int = 10) -> list[dict[str, float]]:
+    """Points of a reliability plot: mean word, mean Dice and number of masks of each tenth that has any."""
+    of = np.clip((said * n).astype(int), 0, n - 1)
+    return [
+        {
+            "said": round(float(said[of == b].mean()), 4),
+            "true": round(float(true[of == b].mean()), 4),
+            "masks": int((of == b).sum()),
+        }
+        for b in range(n)
+        if (of == b).any()
+    ]
+
+
+def plot(path: Path, before: list[dict[str, float]], after: list[dict[str, float]], report: dict[str, Any]) -> None:
+    figure, (reliability, structures) = pyplot.subplots(1, 2, figsize=(11, 4.6))
+    reliability.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="perfect")
+    for points, marker, name in ((before, "s", "as the student says it"), (after, "o", "calibrated")):
+        x, y = [p["said"] for p in points], [p["true"] for p in points]
+        reliability.plot(x, y, marker=marker, markersize=4, linewidth=1, label=name)
+        if name == "calibrated":
+            for p in points:
+                reliability.annotate(str(p["masks"]), (p["said"], p["true"]), (4, -11), textcoords="offset points")
+    reliability.set(xlabel="confidence", ylabel="Dice that the masks had (mean of a tenth)", xlim=(0, 1), ylim=(0, 1))
+    reliability.set_title(f"Held-out phantoms: expected error {report['expected_calibration_error']:.3f}")
+    reliability.legend()
+    keys = list(report["structures"])
+    place = np.arange(len(keys))
+    structures.barh(place + 0.2, [report["structures"][k]["before"] for k in keys], 0.4, label="before")
+    structures.barh(place - 0.2, [report["structures"][k]["after"] for k in keys], 0.4, label="calibrated", hatch="//")
+    structures.axvline(TARGET, color="0.4", linestyle=":", label=f"target for all together, {TARGET}")
+    structures.set_yticks(place, keys)
+    structures.invert_yaxis()
+    structures.set(xlabel="expected error by structure")
+    structures.legend()
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+
+
+def examined(checkpoint: Checkpoint, fresh: Measured, *, in_file: bool) -> dict[str, Any]:
+    """What is written: expected errors before and after, by structure and by style, and the plot's points."""
+    calibration, said = checkpoint.calibration, fresh.said
+    worth = calibration.apply(said.astype(np.float32), fresh.keys).astype(np.float64)
+    usual = [style in COMMON for style in fresh.styles]
+    before, after = errors(said, fresh), errors(worth, fresh)
+    counts = np.isfinite(fresh.true)
+    return {
+        "student": checkpoint.id,
+        "calibration": "in the file" if in_file else "fitted in memory, the file has none",
+        "fitted_on": dict(calibration.measured),
+        "frames": len(said),
+        "first_seed": TEST_SEED,
+        "masks": int(counts.sum()),
+        "expected_calibration_error": after["expected_error"],
+        "expected_calibration_error_before": before["expected_error"],
+        "target": TARGET,
+        "styles_learnt": errors(worth, fresh, usual)["expected_error"],
+        "styles_never_seen": errors(worth, fresh, [not u for u in usual])["expected_error"],
+        "structures": {
+            key: {"before": before["structures"][key], "after": after["structures"][key]} for key in fresh.keys
+        },
+        "reliability_before": bins(said[counts], fresh.true[counts]),
+        "reliability": bins(worth[counts], fresh.true[counts]),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--student", default="default")
+    parser.add_argument("--frames", type=int, default=FRAMES)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=RESULTS / "calibration.json")
+    chosen = parser.parse_args()
+    shipped = str(resources.files("vfss.student") / "default.safetensors")
+    checkpoint = load_checkpoint(shipped if chosen.student == "default" else chosen.student)
+    in_file = checkpoint.calibration is not None
+    if not in_file:
+        known = measure(
+            checkpoint, first_seed=FIRST_SEED, frames=chosen.frames, progress=told("fit"), threads=chosen.threads
+        )
+        checkpoint = replace(checkpoint, calibration=calibration_of(known, first_seed=FIRST_SEED))
+    fresh = measure(
+        checkpoint, first_seed=TEST_SEED, frames=chosen.frames, progress=told("test"), threads=chosen.threads
+    )
+    report = examined(checkpoint, fresh, in_file=in_file)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_text(json.dumps(report, indent=2) + "\n", "utf-8")
+    plot(chosen.out.with_suffix(".png"), report["reliability_before"], report["reliability"], report)
+    print(json.dumps({k: v for k, v in report.items() if not k.startswith("reliability")}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long the timeline takes to draw itself anew: 9,000 frames of twelve structures, at every zoom.
+
+"changed" is a repaint after masks changed or the view moved: states are judged, the strip is drawn and shown. "stepped"
+is one for another current frame, as in playback. The target, 16 ms, is set on both. "survey" is the reading of trust
+in a clip of 900 frames, which goes on beside the window.
+
+    xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/timeline.py
+
+Writes benchmarks/results/timeline.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from qtpy.QtWidgets import QApplication
+
+from napari_vfss.timeline import Timeline
+from napari_vfss.timeline_picture import Strip
+from vfss.masks import Masks, MaskState
+from vfss.phantom import Phantom
+from vfss.project import Project
+from vfss.project.marks import Mark
+from vfss.schema import Schema
+from vfss.student import Proposal
+from vfss.survey import Survey
+
+RESULT = Path(__file__).parent / "results" / "timeline.json"
+FRAMES, WIDTH, HEIGHT = 9000, 1340, 160
+TARGET_MS = 16
+
+
+def some_strip(random: np.random.Generator, n: int) -> Strip:
+    """States as work leaves them: accepted stretches, proposals of every confidence, a jump here and there."""
+    stretches = np.repeat(random.choice(list(MaskState), (n // 30 + 1, 12)), 30, axis=0)[:n].astype(np.uint8)
+    confidence = random.random((n, 12), np.float32)
+    jumps = (random.random((n, 12), np.float32) < 0.02).astype(np.float32)
+    return Strip(stretches, confidence, jumps)
+
+
+def timed(do: Callable[[], object], times: int) -> dict[str, float]:
+    """Milliseconds of processor time and of the clock: a busy machine stretches the latter."""
+    found: list[tuple[float, float]] = []
+    for _ in range(times):
+        began, worked = time.perf_counter(), time.process_time()
+        do()
+        found.append(((time.perf_counter() - began) * 1000, (time.process_time() - worked) * 1000))
+    clock, processor = zip(*found, strict=True)
+    return {"median_ms": round(statistics.median(clock), 2), "processor_ms": round(statistics.median(processor), 2)}
+
+
+def repaint() -> dict[str, dict[str, float]]:
+    random = np.random.default_rng(0)
+    strip = some_strip(random, FRAMES)
+    timeline = Timeline()
+    timeline.resize(WIDTH, HEIGHT)
+    timeline.show_clip(Schema.load(), np.arange(FRAMES) / 30, strip)
+    timeline.show_marks([Mark("swallow", t, t + 60) for t in range(0, FRAMES, 400)] + [Mark("hyb", 500)])
+    timeline.show()
+    QApplication.processEvents()
+
+    def changed() -> None:
+        timeline.show_strip(Strip(strip.states, strip.confidence, strip.inconsistency))
+        timeline.repaint()
+
+    def stepped() -> None:
+        timeline.show_place(int(timeline.scale.first) + random.integers(int(timeline.scale.span)), 3)
+        timeline.repaint()
+
+    found = {}
+    for frames in (9000, 900, 90):
+        timeline.show_all()
+        timeline.zoom(FRAMES / frames)
+        changed()
+        found[f"{frames} frames in view"] = {
+            **{f"changed_{key}": value for key, value in timed(changed, 60).items()},
+            **{f"stepped_{key}": value for key, value in timed(stepped, 60).items()},
+        }
+    timeline.close()
+    return found
+
+
+def survey(frames: int, size: int) -> dict[str, float]:
+    phantom = Phantom(7, n_frames=60, height=size, width=size)
+    planes = [phantom.planes(t) for t in range(60)]
+    state, words = np.full(12, MaskState.PROPOSED, np.uint8), np.full(12, 0.9, np.float32)
+    with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
+        path = Path(folder) / "clip.tif"
+        tifffile.imwrite(path, np.zeros((frames, size, size), np.uint8), photometric="minisblack", compression="zlib")
+        clip_id = project.add_clip(path).id
+        for first in range(0, frames, 60):
+            project.write_proposals(
+                clip_id, [Proposal(Masks(planes[t], state), words, "truth", clip_id, first + t) for t in range(60)]
+            )
+        watch = Survey(project.overview, clip_id, frames, 12)
+        return {"frames": frames, "size": size, **timed(lambda: list(watch.catch_up()), 1)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    chosen = parser.parse_args()
+    application = QApplication.instance() or QApplication([])
+    result = {
+        "frames": FRAMES,
+        "structures": 12,
+        "size": [WIDTH, HEIGHT],
+        "cores": os.cpu_count(),
+        "processor": platform.processor() or platform.machine(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "target_ms": TARGET_MS,
+        "repaint": repaint(),
+        "survey": survey(900, 512),
+    }
+    application.processEvents()
+    chosen.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Marks in time: swallows and events that people set on a clip, append-only, with author.
+
+The table is made when the first mark is set: a project without marks stays as every version knows it. What a mark is
+now is its newest row; to change or take one away is to append another row, so nothing a person set is ever lost.
+`clips.swallows`, which exports read, is renewed in the same transaction.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
+
+from vfss.errors import ConflictError, ProjectError
+from vfss.events import SWALLOW
+from vfss.project.database import Database
+from vfss.project.tables import UtcTime, clips
+
+RECORDING = "recording"
+"""Author of a swallow that came with the recording, or by another way than these marks."""
+
+_own = MetaData()
+
+marks = Table(
+    "marks",
+    _own,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("mark", String, nullable=False),  # rows of one mark share it
+    Column("clip", String, ForeignKey(clips.c.id), nullable=False),
+    Column("kind", String, CheckConstraint("kind <> ''"), nullable=False),
+    Column("first", Integer, CheckConstraint("first >= 0"), nullable=False),
+    Column("last", Integer),
+    Column("text", Text, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("author", String, CheckConstraint("author <> ''"), nullable=False),
+    Column("time", UtcTime, nullable=False),
+    CheckConstraint("last IS NULL OR last >= first", name="a_mark_does_not_end_before_it_begins"),
+    Index("marks_of_a_clip", "clip", "mark", "id"),
+    sqlite_autoincrement=True,
+)
+
+for _what, _when in (("remain", "DELETE"), ("stay", "UPDATE")):
+    _refusal = "BEGIN SELECT RAISE(ABORT, 'marks are append-only'); END"
+    _rule = DDL(f"CREATE TRIGGER IF NOT EXISTS marks_{_what} BEFORE {_when} ON marks {_refusal}")  # type: ignore[no-untyped-call]
+    event.listen(_own, "after_create", _rule.execute_if(dialect="sqlite"))
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A swallow or an event, as somebody set it.
+
+    Attributes:
+        kind: SWALLOW, FREE, or the key of a kind of vfss.events.
+        first: Frame, zero-based; of a swallow its first.
+        last: Last frame of a swallow, None while only its beginning is set; None for events.
+        text: A person's own words.
+        author: Who set it so; "" for a swallow that came with the recording.
+        time: When, aware, UTC; None where it was not set here.
+        mark: Name of the mark through all its changes; "" for a new one.
+        id: Number of its newest row; 0 where it has none yet.
+        removed: True where it was taken away.
+    """
+
+    kind: str
+    first: int
+    last: int | None = None
+    text: str = ""
+    author: str = ""
+    time: datetime | None = None
+    mark: str = ""
+    id: int = 0
+    removed: bool = False
+
+
+class Marks:
+    """Sets, changes and reads marks; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in that database; nothing is written before the first mark is set."""
+        self._database = database
+
+    def of(self, clip_id: str) -> list[Mark]:
+        """Marks of a clip as they are now, by frame."""
+        with self._database.reading() as connection:
+            return self._present(connection, clip_id)
+
+    def history(self, clip_id: str) -> list[Mark]:
+        """All that was ever set on a clip, changed or taken away, oldest first."""
+        with self._database.reading() as connection:
+            return _rows(connection, clip_id)
+
+    def last(self) -> int:
+        """Id of the newest row, 0 where there is none: it grows whenever anybody changes a mark."""
+        with self._database.reading() as connection:
+            if not inspect(connection).has_table(marks.name):
+                return 0
+            return int(connection.execute(select(func.coalesce(func.max(marks.c.id), 0))).scalar_one())
+
+    def set(self, clip_id: str, mark: Mark, *, author: str) -> Mark:
+        """Append a mark, or a change of one that `of` gave.
+
+        Args:
+            clip_id: Content id of the clip.
+            mark: What it shall be; with the name and number of the mark it changes.
+            author: Who does it.
+
+        Raises:
+            ConflictError: Somebody else changed this mark meanwhile; nothing was written.
+            ProjectError: It does not fit the clip.
+        """
+        if not author.strip():
+            raise ProjectError("a mark needs an author", remedy="Enter your name or initials.")
+        with self._database.writing() as connection:
+            _own.create_all(connection)
+            self._check(connection, clip_id, mark)
+            self._expect_unchanged(connection, clip_id, mark)
+            kept = self._present(connection, clip_id)
+            _take_over(connection, clip_id, kept)
+            written = replace(mark, mark=mark.mark or uuid.uuid4().hex, author=author, time=datetime.now(UTC))
+            written = replace(written, id=_append(connection, clip_id, written))
+            if mark.kind == SWALLOW:
+                others = [other for other in kept if other.mark != written.mark]
+                _renew_swallows(connection, clip_id, others if mark.removed else [*others, written])
+        return written
+
+    def remove(self, clip_id: str, mark: Mark, *, author: str) -> Mark:
+        """Take a mark away; its history stays."""
+        return self.set(clip_id, replace(mark, removed=True), author=author)
+
+    def _present(self, connection: Connection, clip_id: str) -> list[Mark]:
+        """The newest row of each mark, and the swallows that came by another way; by frame."""
+        newest = {row.mark: row for row in _rows(connection, clip_id)}
+        listed = connection.execute(select(clips.c.swallows).where(clips.c.id == clip_id)).scalar() or []
+        wanted = {(int(swallow["first"]), int(swallow["last"])) for swallow in listed}
+        found = [mark for mark in newest.values() if not mark.removed and _stands(mark, wanted)]
+        known = {(mark.first, mark.last) for mark in found if mark.kind == SWALLOW}
+        for first, last in wanted - known:
+            name = f"{RECORDING}-{first}-{last}"
+            found.append(Mark(SWALLOW, first, last, mark=name, id=newest[name].id if name in newest else 0))
+        return sorted(found, key=lambda mark: (mark.first, mark.kind, mark.mark))
+
+    def _check(self, connection: Connection, clip_id: str, mark: Mark) -> None:
+        n_frames = connection.execute(select(clips.c.n_frames).where(clips.c.id == clip_id)).scalar()
+        if n_frames is None:
+            raise ProjectError(f"the project has no clip {clip_id}", remedy="Add the recording to the project first.")
+        last = mark.first if mark.last is None else mark.last
+        if not 0 <= mark.first <= last < n_frames:
+            raise ProjectError(
+                f"a mark from frame {mark.first + 1} to {last + 1} does not fit a clip of {n_frames} frames"
+            )
+
+    def _expect_unchanged(self, connection: Connection, clip_id: str, mark: Mark) -> None:
+        query = select(marks).where(marks.c.clip == clip_id, marks.c.mark == mark.mark).order_by(marks.c.id.desc())
+        newest: Any = connection.execute(query).first()
+        untouched = newest is None or newest.id == mark.id or (mark.id == 0 and newest.author == RECORDING)
+        if not untouched:
+            raise ConflictError(
+                f"{newest.author} changed this mark at {newest.time.astimezone():%Y-%m-%d %H:%M:%S}, after you looked; "
+                "your change was not written",
+                frame=mark.first,
+                remedy="Look at the marks as they are now, then make the change again.",
+            )
+
+
+def _rows(connection: Connection, clip_id: str) -> list[Mark]:
+    """All rows of a clip, oldest first."""
+    if not inspect(connection).has_table(marks.name):
+        return []
+    rows = connection.execute(select(marks).where(marks.c.clip == clip_id).order_by(marks.c.id)).all()
+    columns = ("kind", "first", "last", "text", "author", "time", "mark", "id", "removed")
+    return [Mark(*(getattr(row, column) for column in columns)) for row in rows]
+
+
+def _append(connection: Connection, clip_id: str, mark: Mark) -> int:
+    row = {key: value for key, value in asdict(mark).items() if key != "id"}
+    statement = insert(marks).returning(marks.c.id)
+    return int(connection.execute(statement, [row | {"clip": clip_id}]).scalar_one())
+
+
+def _take_over(connection: Connection, clip_id: str, kept: Iterable[Mark]) -> None:
+    """Give swallows that came with the recording rows of their own: their history begins with what they were."""
+    for swallow in kept:
+        if swallow.id == 0:
+            _append(connection, clip_id, replace(swallow, author=RECORDING, time=datetime.now(UTC)))
+
+
+def _renew_swallows(connection: Connection, clip_id: str, present: Iterable[Mark]) -> None:
+    whole = sorted({(m.first, m.last) for m in present if m.kind == SWALLOW and m.last is not None})
+    swallows = [{"first": first, "last": last} for first, last in whole]
+    connection.execute(update(clips).where(clips.c.id == clip_id).values(swallows=swallows))
+
+
+def _stands(mark: Mark, wanted: set[tuple[int, int]]) -> bool:
+    """False for a swallow that somebody took out of the clip's list by another way."""
+    return mark.kind != SWALLOW or mark.last is None or (mark.first, mark.last) in wanted
