@@ -11,8 +11,10 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import settings
+from napari_vfss.actions import Action
 from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
+from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import ClipLayers
 from napari_vfss.making import Exporting
@@ -32,6 +34,7 @@ class Desk(QObject):
 
     session_changed = Signal()
     told = Signal(str, bool)  # message, True for a problem
+    wished = Signal(str)  # what a key asks of the window: "keys", "change_keys", "panel", "open", "export", "retrain"
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -39,8 +42,9 @@ class Desk(QObject):
         self.session: Session | None = None
         self.layers: ClipLayers | None = None
         self.keys: KeyBindings | None = None
+        self.key_book = KeyBook(self)
         self.project_folder: Path | None = None
-        self.proposing = Proposing(self)
+        self.proposing: Proposing = Proposing(self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self._session_connections = Connections()
@@ -66,6 +70,14 @@ class Desk(QObject):
     def tell(self, message: str, *, problem: bool = False) -> None:
         """Say something to the person."""
         self.told.emit(message, problem)
+
+    def act(self, action: Action) -> None:
+        """Do what a key stands for, after what is under the pen was written; tell errors."""
+        with self.telling():
+            if action.when(self):
+                if self.layers is not None:
+                    self.layers.flush()
+                action.do(self)
 
     def open(self, path: Path) -> bool:
         """Open a recording or a project; what was open before is closed. False where it could not be opened."""
@@ -174,7 +186,8 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        self.keys = KeyBindings(self.viewer, session, self.layers, propose=self.propose, telling=self.telling)
+        self.key_book.take_schema(session.schema)
+        self.keys = KeyBindings(self, self.layers)
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)

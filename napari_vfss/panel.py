@@ -15,6 +15,7 @@ from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
+from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.menu import register_menu
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
@@ -47,6 +48,8 @@ class AnnotationPanel(QWidget):
         self._message_time.setInterval(MESSAGE_MS)
         self._connections = Connections()
         self._lay_out()
+        self.setStyleSheet(FOCUS_STYLE)
+        self.keyboard = Keyboard(self, self.desk)
         self._departure = Departure(self)
         self._connections.add(self._departure.asked, self.desk.save)
         self._connections.add(self._departure.gone, self.close_desk)
@@ -69,6 +72,7 @@ class AnnotationPanel(QWidget):
             return
         self._closed = True
         self.desk.close()
+        self.keyboard.close()
         for section in self._sections:
             section.close_connections()
         self._connections.undo()
@@ -77,6 +81,7 @@ class AnnotationPanel(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Take the width that the rows need."""
         super().showEvent(event)
+        self.keyboard.enter_window()
         self._fit_width()
 
     @property

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from qtpy.QtCore import QObject, QSize, Qt, QTimer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_vfss.key_labels import explain
+
 
 class Section(QWidget):
     """One step of the work: a heading that folds its body away, with a word on how things stand."""
@@ -83,23 +85,28 @@ class Later(QObject):
             self._timer.start()
 
 
-def button(text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False) -> QPushButton:
+def button(
+    text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False, key_on_face: bool = True
+) -> QPushButton:
     """A push button that shows its key, leaves the keyboard to the picture, and explains itself.
 
     Args:
         text: What it does, in a word or two.
         tip: One sentence more.
         do: Called without arguments when pressed.
-        key: Key that does the same in the picture.
+        key: Key of the standard layout that does the same; the button shows the one that is bound now.
         checkable: True for a button that stays down.
+        key_on_face: False where only the tip has room for the key.
     """
-    made = QPushButton(f"{text}  {key}" if key else text)
-    made.setToolTip(f"{tip} (key: {key})" if key else tip)
+    made = QPushButton(text)
+    made.setAccessibleName(text.rstrip("."))
     made.setCheckable(checkable)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    # Tab and F6 reach it, a click leaves the keyboard to the picture.
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     # Ignored: a row shares the panel's width, however narrow, instead of pushing it wider than its dock.
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.setMinimumWidth(44)
     made.setStyleSheet("QPushButton { padding: 3px 4px; }")
     made.clicked.connect(lambda _checked=False: do())
+    explain(made, tip, keys=(key,) if key else (), text=text if key_on_face else "")
     return made

@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_vfss.actions import shown
+from napari_vfss.key_book import KeyBook
 from napari_vfss.session import Session
 from vfss.masks import MaskState
 from vfss.schema import Structure
@@ -62,6 +64,7 @@ class StructureModel(QAbstractTableModel):
         super().__init__(parent)
         self.session: Session | None = None
         self.hidden: set[str] = set()
+        self.keys: KeyBook | None = None
 
     def show(self, session: Session | None, hidden: set[str]) -> None:
         """Take another session."""
@@ -108,6 +111,12 @@ class StructureModel(QAbstractTableModel):
         """Confidence on the current frame, NaN where unknown."""
         return float("nan") if self.session is None else float(self.session.work.confidence[structure.index])
 
+    def key_of(self, structure: Structure) -> str:
+        """Key that chooses it now."""
+        if self.keys is None:
+            return structure.shortcut or ""
+        return shown(self.keys.keys_of(f"structure.{structure.key}")[:1])
+
     def background_of(self, structure: Structure) -> QColor | None:
         """Colour behind the row of the active structure."""
         return ACTIVE if self.session is not None and structure.key == self.session.structure else None
@@ -122,7 +131,7 @@ STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items
 CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
     (EYE, Role.DecorationRole): lambda model, s: swatch(s.colour, s.key not in model.hidden),
     (NAME, Role.DisplayRole): lambda model, s: s.name,
-    (KEY, Role.DisplayRole): lambda model, s: s.shortcut or "",
+    (KEY, Role.DisplayRole): lambda model, s: model.key_of(s),
     (KEY, Role.TextAlignmentRole): lambda model, s: Qt.AlignmentFlag.AlignCenter,
     (STATE, Role.DisplayRole): lambda model, s: STATE_TEXTS[model.state_of(s)],
     (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
+from napari_vfss.key_labels import explain
 from napari_vfss.section import Later, Section, button
 from napari_vfss.structure_table import StructureTable
 from vfss.masks import MaskState
@@ -68,11 +69,13 @@ class StructureSection(DeskSection):
         self.body.addWidget(self.table)
         self.connections.add(self.table.chosen, self._on_chosen)
         self.connections.add(self.table.eye_clicked, self._on_eye)
+        self.connections.add(desk.key_book.changed, self.table.refresh)
         self._on_session()
 
     def show_session(self) -> None:
         """Take the session's structures."""
         session, layers = self.desk.session, self.desk.layers
+        self.table.rows.keys = self.desk.key_book
         self.table.show_session(session, set() if layers is None else layers.hidden)
         if session is not None:
             for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
@@ -113,7 +116,9 @@ class ProposeSection(DeskSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
-        self.cancel_button = button("Cancel", "Stop; what is proposed stays", desk.proposing.cancel)
+        self.cancel_button = button(
+            "Cancel", "Stop; what is proposed stays", desk.proposing.cancel, key="Shift+Escape", key_on_face=False
+        )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(desk.proposing.started, self._on_started)
         self.connections.add(desk.proposing.progressed, self._on_progress)
@@ -190,13 +195,15 @@ class CorrectSection(DeskSection):
         self.add_row(*self.tools.values())
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(1, 80)
-        self.size.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.size.setToolTip("Size of the brush in pixels (keys: [ and ])")
+        self.size.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.size.setAccessibleName("Brush size")
+        explain(self.size, "Size of the brush in pixels", keys=("[", "]"))
         self.size_label = QLabel()
         self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
         self.connections.add(self.size.valueChanged, self._on_size)
-        self.undo = button("Undo", "Take back your last change of this structure on this frame (Ctrl+Z)", self._undo)
-        self.redo = button("Redo", "Bring it back (Ctrl+Shift+Z)", self._redo)
+        back = "Take back your last change of this structure on this frame"
+        self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
+        self.redo = button("Redo", "Bring it back", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
         self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
         self.add_row(self.undo, self.redo, self.proposal)
         self._on_session()
