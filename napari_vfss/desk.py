@@ -16,13 +16,14 @@ from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
-from napari_vfss.layers import ClipLayers
+from napari_vfss.layers import READ_ONLY, ClipLayers
 from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
+from napari_vfss.saving import Saving
 from napari_vfss.session import Session
 from napari_vfss.workers import ProposalOrder, Proposing, outward
-from vfss.errors import VfssError
+from vfss.errors import ProjectError, VfssError
 from vfss.student import Student
 
 POLL_MS = 2000
@@ -43,6 +44,8 @@ class Desk(QObject):
         self.layers: ClipLayers | None = None
         self.keys: KeyBindings | None = None
         self.key_book = KeyBook(self)
+        self.saving = Saving(self)
+        self._poll_told = ""
         self.project_folder: Path | None = None
         self.proposing: Proposing = Proposing(self)
         self.exporting = Exporting(self)
@@ -58,6 +61,7 @@ class Desk(QObject):
         self._connections.add(self._remember.timeout, self.remember)
         self._connections.add(viewer.layers.events.inserted, self._on_inserted)
         self._connections.add(self.proposing.proposed, self._on_proposed)
+        self._connections.add(self.proposing.told, self._on_problem)
 
     @contextlib.contextmanager
     def telling(self) -> Generator[None, None, None]:
@@ -116,6 +120,8 @@ class Desk(QObject):
 
     def close(self) -> None:
         """Put everything away, the trainer included."""
+        self.save()
+        self.saving.part()
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
@@ -125,6 +131,9 @@ class Desk(QObject):
         """Propose frames first..last, the current one first, then outward; frames a person finished are left out."""
         session = self.session
         if session is None:
+            return
+        if session.project.read_only:
+            self.tell(READ_ONLY)
             return
         if self.proposing.running:
             self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
@@ -164,18 +173,27 @@ class Desk(QObject):
 
     def remember(self) -> None:
         """Keep frame, structure and view for the next time."""
-        if self.session is not None and self.layers is not None:
+        if self.session is not None and self.layers is not None and not self.session.project.read_only:
             with self.telling():
                 self.session.remember_view(**self.layers.camera())
 
     def look_for_others(self) -> None:
-        """Take in what others wrote to the project meanwhile."""
-        if self.session is not None and not self.proposing.running:
-            with self.telling():
-                self.session.poll()
+        """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
+        if self.session is None or self.proposing.running:
+            return
+        try:
+            self.session.poll()
+            self._poll_told = ""
+        except ProjectError as error:
+            if error.what != self._poll_told:  # once, not every two seconds
+                self._poll_told = error.what
+                self.tell(str(error), problem=True)
+        self.saving.try_now_and_then()
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
+        if not self.saving.may_let_go():
+            return False
         with self.telling():
             session = opener(path, settings.author(), frames_kept=settings.frames_kept(), **options)
             self._take(session)
@@ -201,6 +219,8 @@ class Desk(QObject):
         self._poll.start()
         self.remember()
         self.session_changed.emit()
+        if session.project.read_only:
+            self.tell(READ_ONLY)
 
     def _on_inserted(self, event: Any) -> None:
         frames = event.value.metadata.get("vfss_frames") if hasattr(event.value, "metadata") else None
@@ -233,7 +253,16 @@ class Desk(QObject):
         self.tell(message, problem=True)
 
     def _on_clip_removed(self) -> None:
-        QTimer.singleShot(0, self.close_session)
+        # napari is still busy with the removal, perhaps of all layers: come back when it is done.
+        QTimer.singleShot(0, self._close_or_put_back)
+
+    def _close_or_put_back(self) -> None:
+        if self.layers is None:
+            return
+        if self.saving.may_let_go():
+            self.close_session()
+        else:
+            self.layers.put_back(with_recording=True)
 
     def _note_view(self, *_: Any) -> None:
         self._remember.start()

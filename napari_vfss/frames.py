@@ -26,6 +26,7 @@ class ClipFrames:
 
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
+        self._told = ""
         self.shape = (clip.n_frames, clip.height, clip.width)
         self.dtype: np.dtype[Any] = clip.dtype
         self.size = int(np.prod(self.shape))
@@ -64,7 +65,12 @@ class ClipFrames:
 
     def _frame(self, t: int) -> npt.NDArray[Any]:
         try:
-            return self._clip[t]
+            frame = self._clip[t]
         except ClipError as error:
-            self.problem.emit(error)
+            # One file that is gone is one message, not one for every frame that a person steps through.
+            if error.what != self._told:
+                self._told = error.what
+                self.problem.emit(error)
             return np.zeros(self.shape[1:], self.dtype)
+        self._told = ""
+        return frame

@@ -3,9 +3,6 @@
 
 from __future__ import annotations
 
-from app_model import Application
-from app_model.backends.qt import qkey2modelkey
-from app_model.types import KeyCode
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
@@ -23,8 +20,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_vfss.actions import GROUPS, Action, KeyTextError, binding, normal, shown
+from napari_vfss.actions import GROUPS, Action, KeyTextError, normal, shown
 from napari_vfss.key_book import LAYOUTS, KeyBook, check_key
+from napari_vfss.key_press import menu_command, napari_use, pressed
 
 ID = int(Qt.ItemDataRole.UserRole)
 HOW = "Choose an action, then press Change key (or Enter) and the new key."
@@ -255,45 +253,6 @@ class KeyPage(QDialog):
         outer.addWidget(self.message)
         outer.addLayout(below)
         outer.addWidget(closing)
-
-
-def pressed(event: QKeyEvent) -> str:
-    """A key press as text, such as "Ctrl+Shift+Z"; text that cannot be bound where there is no such key."""
-    if event.text() == "?":
-        return "?"
-    held = event.modifiers()
-    names = (
-        ("Ctrl", Qt.KeyboardModifier.ControlModifier),
-        ("Shift", Qt.KeyboardModifier.ShiftModifier),
-        ("Alt", Qt.KeyboardModifier.AltModifier),
-        ("Meta", Qt.KeyboardModifier.MetaModifier),
-    )
-    code = qkey2modelkey(Qt.Key(event.key()))
-    last = event.text() or "this key" if code == KeyCode.UNKNOWN else str(code)
-    return "+".join([*(name for name, modifier in names if held & modifier), last])
-
-
-def menu_command(key: str) -> str:
-    """Command of napari's menus that takes this key before the picture gets it; empty for none."""
-    application = Application.get_app("napari")
-    if application is None:
-        return ""
-    wanted = str(binding(key))
-    found = (rule.command_id for rule in application.keybindings if str(rule.keybinding) == wanted)
-    return next((str(application.commands[command].title) for command in found), "")
-
-
-def napari_use(key: str) -> str:
-    """What napari itself does by a key in a viewer or on the layers of a clip; empty for nothing."""
-    from napari.settings import get_settings
-
-    for command, keys in get_settings().shortcuts.shortcuts.items():
-        if any(str(other) == normal(key) for other in keys) and not any(kind in command for kind in _OTHER_LAYERS):
-            return str(command).removeprefix("napari:").replace("_", " ")
-    return ""
-
-
-_OTHER_LAYERS = ("points", "shape", "vector", "tracks", "surface", "vertex", "ellipse", "rectangle", "path", "line")
 
 
 def _button(text: str, tip: str, do: object) -> QPushButton:

@@ -7,13 +7,26 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
-from qtpy.QtWidgets import QApplication, QMainWindow, QWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractItemView,
+    QAbstractSlider,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QMainWindow,
+    QScrollArea,
+    QWidget,
+)
 
+from napari_vfss.choices import ChoiceFile
 from napari_vfss.connections import Connections
+from napari_vfss.folding import Folding
 from napari_vfss.key_labels import KeyLabels
 from napari_vfss.key_overlay import KeyOverlay
 from napari_vfss.key_page import KeyPage
 from napari_vfss.keys import WindowKeys
+from napari_vfss.section import Section
 
 if TYPE_CHECKING:
     from napari_vfss.desk import Desk
@@ -33,12 +46,14 @@ class Keyboard(QObject):
         super().__init__(panel)
         self._panel, self._desk = panel, desk
         self._labels = KeyLabels(panel, desk.key_book)
+        self._folding = Folding(panel.findChildren(Section), ChoiceFile("panel.json", self))
+        self._connections = Connections()
+        self._make_reachable()
         self._keys: WindowKeys | None = None
         self._window: QWidget | None = None
         self.overlay: KeyOverlay | None = None
         self.page: KeyPage | None = None
         self._last: QWidget | None = None
-        self._connections = Connections()
         self._connections.add(desk.wished, self._on_wish)
 
     def enter_window(self) -> None:
@@ -57,6 +72,7 @@ class Keyboard(QObject):
         """Let go of the window."""
         self._connections.undo()
         self._labels.close()
+        self._folding.close()
         self._leave_window()
 
     def toggle_overlay(self) -> None:
@@ -93,6 +109,20 @@ class Keyboard(QObject):
         wanted = wanted or next(iter(stops(self._panel)), None)
         if wanted is not None:
             wanted.setFocus(Qt.FocusReason.TabFocusReason)
+
+    def _make_reachable(self) -> None:
+        """Let Tab stop at every control, a click leave the keyboard to the picture, and a screen reader name them."""
+        for widget in self._panel.findChildren(QWidget):
+            if isinstance(widget, (QComboBox, QAbstractButton, QAbstractSlider, QAbstractItemView)):
+                inner = isinstance(widget.parent(), QComboBox) or widget.objectName().startswith("qt_")
+                widget.setFocusPolicy(widget.focusPolicy() if inner else Qt.FocusPolicy.TabFocus)
+            elif isinstance(widget, QScrollArea):
+                widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            elif isinstance(widget, QLineEdit):
+                # Enter ends the typing; a letter after it is a key of the picture again.
+                self._connections.add(widget.returnPressed, self._focus_picture)
+            if widget.toolTip() and not widget.accessibleName():
+                widget.setAccessibleName(widget.toolTip())
 
     def _focus_picture(self) -> None:
         canvas = None if self._window is None else self._window.findChild(QOpenGLWidget)

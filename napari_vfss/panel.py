@@ -17,6 +17,7 @@ from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.menu import register_menu
+from napari_vfss.parting import UnsavedBar
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
 
@@ -42,6 +43,8 @@ class AnnotationPanel(QWidget):
         self.accept = AcceptSection(self.desk)
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
+        self.unsaved = UnsavedBar(self.desk)
+        self.desk.saving.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -50,7 +53,7 @@ class AnnotationPanel(QWidget):
         self._lay_out()
         self.setStyleSheet(FOCUS_STYLE)
         self.keyboard = Keyboard(self, self.desk)
-        self._departure = Departure(self)
+        self._departure = Departure(self, self.desk.saving.may_let_go)
         self._connections.add(self._departure.asked, self.desk.save)
         self._connections.add(self._departure.gone, self.close_desk)
         self._connections.add(self.desk.told, self._on_told)
@@ -75,6 +78,7 @@ class AnnotationPanel(QWidget):
         self.keyboard.close()
         for section in self._sections:
             section.close_connections()
+        self.unsaved.close_connections()
         self._connections.undo()
         self._forget_menu()
 
@@ -118,11 +122,12 @@ class AnnotationPanel(QWidget):
         footer = QLabel(SHORT_WORDING)
         footer.setToolTip(WORDING)
         footer.setWordWrap(True)
-        footer.setStyleSheet("font-size: 9px; color: #9aa0a8;")
+        footer.setStyleSheet("font-size: 11px; color: #b4bac2;")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 2, 2, 2)
         outer.setSpacing(2)
         outer.addWidget(scroll, 1)
+        outer.addWidget(self.unsaved)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 
@@ -136,7 +141,7 @@ class AnnotationPanel(QWidget):
         self.message.setStyleSheet(
             f"padding: 4px; border-radius: 3px; color: white; background: {'#8c3b3b' if problem else '#33557a'};"
         )
-        self.message.setText(message)
+        self.message.setText(f"⚠ {message}" if problem else message)
         self.message.setVisible(True)
         if problem:
             self._message_time.stop()

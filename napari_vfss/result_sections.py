@@ -76,7 +76,7 @@ class StudentSection(DeskSection):
     """Which student proposes, and training the next one."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "7  Student")
+        super().__init__(desk, "7  Student", folded=True)
         self.students = QComboBox()
         self.students.setToolTip("The student that proposes in this project")
         self.students.setMinimumContentsLength(10)
@@ -140,6 +140,7 @@ class StudentSection(DeskSection):
         if session is None or self.desk.retraining.running:
             return
         self._hide_offer()
+        self.unfold()
         with self.desk.telling():
             self.desk.save()
         if self.choice is not None:

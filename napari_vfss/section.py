@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.key_labels import explain
@@ -14,14 +14,17 @@ from napari_vfss.key_labels import explain
 class Section(QWidget):
     """One step of the work: a heading that folds its body away, with a word on how things stand."""
 
+    folded_by_hand = Signal(str, bool)  # title, True where it is folded now
+
     def __init__(self, title: str, *, folded: bool = False) -> None:
         super().__init__()
+        self.title = title
         self._heading = QToolButton()
         self._heading.setText(title)
         self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._heading.setCheckable(True)
         self._heading.setAutoRaise(True)
-        self._heading.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._heading.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._heading.setToolTip("Show or fold this step")
         self._heading.setStyleSheet(
             "QToolButton { font-weight: bold; border: none; background: transparent; padding: 1px; }"
@@ -44,12 +47,17 @@ class Section(QWidget):
         outer.addLayout(head)
         outer.addWidget(self._contents)
         self._heading.toggled.connect(self._on_toggled)
+        self._heading.clicked.connect(lambda shown: self.folded_by_hand.emit(self.title, not shown))
         self._heading.setChecked(not folded)
         self._on_toggled(not folded)
 
     def unfold(self) -> None:
         """Show the body."""
         self._heading.setChecked(True)
+
+    def fold(self) -> None:
+        """Hide the body; what is in it goes on."""
+        self._heading.setChecked(False)
 
     def add_row(self, *widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
         """Add widgets side by side; `stretch` is the index of the one that takes the room."""
@@ -67,6 +75,7 @@ class Section(QWidget):
     def _on_toggled(self, shown: bool) -> None:
         self._heading.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
         self._contents.setVisible(shown)
+        self._heading.setAccessibleName(f"{self.title}, {'shown' if shown else 'folded'}")
 
 
 class Later(QObject):

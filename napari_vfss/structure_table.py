@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRect, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPixmap
+from qtpy.QtCore import QAbstractTableModel, QEvent, QModelIndex, QRect, Qt, Signal
+from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -34,7 +34,7 @@ TIPS = (
     "Who has spoken: nobody, the student, or a person",
     "The student's own estimate of how well its mask fits",
 )
-ROW_HEIGHT = 19
+MARGIN = 4  # around the text of a row, above and below together
 STATES = {
     MaskState.UNSEEN: ("·", "unseen", "#8a8f98"),
     MaskState.PROPOSED: ("◌", "proposed", "#7fb4ff"),
@@ -172,7 +172,8 @@ class StructureTable(QTableView):
         self.rows = StructureModel(self)
         self.setModel(self.rows)
         self.setItemDelegateForColumn(CONFIDENCE, ConfidenceBar(self))
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Structures")
+        self.setTabKeyNavigation(False)  # Tab leaves the list
         # The active row is drawn by its background: a selection would drown the colours of the states.
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setShowGrid(False)
@@ -190,23 +191,57 @@ class StructureTable(QTableView):
     def show_session(self, session: Session | None, hidden: set[str]) -> None:
         """Show another session."""
         self.rows.show(session, hidden)
-        height = self.rows.rowCount() * ROW_HEIGHT + 22
-        self.setFixedHeight(height)
+        self.fit_font()
         self.refresh()
+
+    def fit_font(self) -> None:
+        """Give rows and columns the room that the font needs, which on some screens is large."""
+        words, rows, columns = self.fontMetrics(), self.verticalHeader(), self.horizontalHeader()
+        height = words.height() + MARGIN
+        rows.setMinimumSectionSize(height)
+        rows.setDefaultSectionSize(height)
+        columns.setFixedHeight(height + 1)
+        longest = max(words.horizontalAdvance(text) for text in (*STATE_TEXTS.values(), HEADINGS[STATE]))
+        for column, width in (
+            (EYE, 22),
+            (KEY, words.horizontalAdvance("Key") + 10),
+            (STATE, longest + 12),
+            (CONFIDENCE, words.horizontalAdvance("100%") + 20),
+        ):
+            self.setColumnWidth(column, width)
+        self.setFixedHeight(self.rows.rowCount() * height + height + 3)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow the font."""
+        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self.fit_font()
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Up and Down choose, Space hides and shows."""
+        session = self.rows.session
+        if event is None or session is None:
+            return
+        row, last = session.active.index, len(session.schema) - 1
+        if event.key() == Qt.Key.Key_Up:
+            self.chosen.emit(session.schema.keys[max(0, row - 1)])
+        elif event.key() == Qt.Key.Key_Down:
+            self.chosen.emit(session.schema.keys[min(last, row + 1)])
+        elif event.key() == Qt.Key.Key_Space:
+            self.eye_clicked.emit(session.structure)
+        else:
+            event.ignore()  # a key of the picture
 
     def _shape_columns(self) -> None:
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         rows.setVisible(False)
-        rows.setMinimumSectionSize(ROW_HEIGHT)
-        rows.setDefaultSectionSize(ROW_HEIGHT)
         columns.setMinimumSectionSize(20)
-        columns.setFixedHeight(20)
         columns.setHighlightSections(False)
         columns.setToolTip("Point at a heading to learn what it means")
         columns.setSectionsClickable(False)
-        for column, width in ((EYE, 22), (KEY, 30), (STATE, 92), (CONFIDENCE, 54)):
+        for column in (EYE, KEY, STATE, CONFIDENCE):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            self.setColumnWidth(column, width)
+        self.fit_font()
         columns.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
 
     def _on_clicked(self, index: QModelIndex) -> None:

@@ -116,9 +116,8 @@ class ProposeSection(DeskSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
-        self.cancel_button = button(
-            "Cancel", "Stop; what is proposed stays", desk.proposing.cancel, key="Shift+Escape", key_on_face=False
-        )
+        tip, cancel = "Stop; what is proposed stays", desk.proposing.cancel
+        self.cancel_button = button("Cancel", tip, cancel, key="Shift+Escape", key_on_face=False)
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(desk.proposing.started, self._on_started)
         self.connections.add(desk.proposing.progressed, self._on_progress)
