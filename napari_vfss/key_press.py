@@ -23,7 +23,10 @@ def pressed(event: QKeyEvent) -> str:
         ("Alt", Qt.KeyboardModifier.AltModifier),
         ("Meta", Qt.KeyboardModifier.MetaModifier),
     )
-    code = qkey2modelkey(Qt.Key(event.key()))
+    try:
+        code = qkey2modelkey(Qt.Key(event.key()))
+    except ValueError:  # a key that Qt has no name for
+        code = KeyCode.UNKNOWN
     last = event.text() or "this key" if code == KeyCode.UNKNOWN else str(code)
     return "+".join([*(name for name, modifier in names if held & modifier), last])
 

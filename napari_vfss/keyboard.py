@@ -9,13 +9,13 @@ from qtpy.QtCore import QObject, Qt
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import (
     QAbstractButton,
-    QAbstractItemView,
-    QAbstractSlider,
     QApplication,
     QComboBox,
     QLineEdit,
     QMainWindow,
     QScrollArea,
+    QSlider,
+    QTableView,
     QWidget,
 )
 
@@ -113,7 +113,7 @@ class Keyboard(QObject):
     def _make_reachable(self) -> None:
         """Let Tab stop at every control, a click leave the keyboard to the picture, and a screen reader name them."""
         for widget in self._panel.findChildren(QWidget):
-            if isinstance(widget, (QComboBox, QAbstractButton, QAbstractSlider, QAbstractItemView)):
+            if isinstance(widget, (QComboBox, QAbstractButton, QSlider, QTableView)):
                 inner = isinstance(widget.parent(), QComboBox) or widget.objectName().startswith("qt_")
                 widget.setFocusPolicy(widget.focusPolicy() if inner else Qt.FocusPolicy.TabFocus)
             elif isinstance(widget, QScrollArea):

@@ -271,8 +271,7 @@ class ClipLayers:
             self.clip_removed.emit()
         elif event.value in (self.overlay, self.editor):
             self.flush()
-            # napari is still busy with the removal: come back when it is done.
-            QTimer.singleShot(0, self.put_back)
+            QTimer.singleShot(0, self.put_back)  # when napari is done with the removal
 
     def put_back(self, *, with_recording: bool = False) -> None:
         """Add again what a person removed from the layer list: the masks are in the project, not in the layers.

@@ -12,9 +12,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QLabel, QProgressBar
 
 from napari_vfss.desk import Desk
+from napari_vfss.desk_section import DeskSection
 from napari_vfss.retrain_choice import RetrainChoice
 from napari_vfss.section import button
-from napari_vfss.work_sections import DeskSection
 from vfss.datasets import FORMATS
 
 UNKNOWN = "unknown"

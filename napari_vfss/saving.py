@@ -48,12 +48,14 @@ class Saving:
         session = self._desk.session
         if session is None:
             return False
+        done = False
         with self._desk.telling():
             save_elsewhere(session.unsaved, session.schema, session.clip, folder)
-            session.writer.give_up_unsaved()
+            done = True
+        if done:
+            self.give_up()  # here; they are safe there
             self._desk.tell(f"The changes are in a project of their own now: {folder}")
-            return True
-        return False
+        return done
 
     def give_up(self) -> None:
         """Forget what waits: a person said so."""

@@ -164,6 +164,8 @@ class ConfidenceBar(QStyledItemDelegate):
 class StructureTable(QTableView):
     """The list itself: a click chooses a structure, a click on the eye hides it."""
 
+    STYLE = "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
+
     chosen = Signal(str)
     eye_clicked = Signal(str)
 
@@ -179,7 +181,7 @@ class StructureTable(QTableView):
         self.setShowGrid(False)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setStyleSheet("QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }")
+        self.setStyleSheet(self.STYLE)
         self.setToolTip("Structures of this frame: click one to correct it, its colour to hide it")
         self._shape_columns()
         self.clicked.connect(self._on_clicked)
@@ -213,7 +215,8 @@ class StructureTable(QTableView):
 
     def event(self, event: QEvent | None) -> bool:
         """Follow the font."""
-        if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+        changes = (QEvent.Type.FontChange, QEvent.Type.StyleChange)
+        if event is not None and event.type() in changes and self.model() is not None:
             self.fit_font()
         return bool(super().event(event))
 

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
-from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
+from napari_vfss.desk_section import DeskSection
 from napari_vfss.key_labels import explain
-from napari_vfss.section import Later, Section, button
+from napari_vfss.section import Later, button
 from napari_vfss.structure_table import StructureTable
 from vfss.masks import MaskState
+
+__all__ = ("AcceptSection", "CorrectSection", "DeskSection", "ProposeSection", "StructureSection")
 
 TOOLS = (
     ("paint", "Paint", "P", "Add pixels with the brush"),
@@ -22,42 +24,6 @@ TOOLS = (
     ("fill", "Fill", "F", "Fill a closed outline"),
     ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
 )
-
-
-class DeskSection(Section):
-    """A section that follows the desk's session."""
-
-    def __init__(self, desk: Desk, title: str, *, folded: bool = False) -> None:
-        super().__init__(title, folded=folded)
-        self.desk = desk
-        self.connections = Connections()
-        self.session_connections = Connections()
-        self.later = Later(self, self.refresh)
-        self.connections.add(desk.session_changed, self._on_session)
-
-    def close_connections(self) -> None:
-        """Let go of everything."""
-        self.session_connections.undo()
-        self.connections.undo()
-
-    def show_session(self) -> None:
-        """Show the session of the desk; connect to it."""
-
-    def refresh(self, *_: object) -> None:
-        """Show what changed."""
-
-    def do(self, action: Callable[[], object]) -> None:
-        """Do something to the session after what is under the pen was written; tell errors."""
-        if self.desk.session is not None and self.desk.layers is not None:
-            with self.desk.telling():
-                self.desk.layers.flush()
-                action()
-
-    def _on_session(self) -> None:
-        self.session_connections.undo()
-        self.body.parentWidget().setEnabled(self.desk.session is not None)
-        self.show_session()
-        self.refresh()
 
 
 class StructureSection(DeskSection):
