@@ -12,6 +12,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ class Walkthrough:
             self._press(name, step)
             self._settle(step)
         for words in step.see:
-            self._wait(lambda words=words: words in self.readable(), f"step {step.number}: “{words}” is not in sight")
+            self._wait(partial(self._in_sight, words), f"step {step.number}: “{words}” is not in sight")
 
     def shoot(self, path: Path, width: int) -> None:
         """Write a picture of the window, `width` pixels wide, few colours, for a small file."""
@@ -118,6 +119,9 @@ class Walkthrough:
             for row in range(model.rowCount(QModelIndex())):
                 said.append(" ".join(str(model.index(row, c).data() or "") for c in range(model.columnCount())))
         return unescape(re.sub(r"<[^>]+>", "", "\n".join(said))).replace("\xa0", " ")
+
+    def _in_sight(self, words: str) -> bool:
+        return words in self.readable()
 
     def _press(self, name: str, step: Step) -> None:
         gestures: dict[str, Callable[[], None]] = {
