@@ -40,6 +40,7 @@ class KeyPage(QDialog):
         self.setWindowTitle("Keys")
         self.setModal(False)
         self.layout_box = QComboBox()
+        self.layout_box.setMinimumContentsLength(23)
         self.layout_box.setAccessibleName("Hand that holds the mouse")
         self.layout_box.setToolTip("The keys used most lie under the other hand; each layout keeps its own changes")
         for layout, text in LAYOUTS.items():

@@ -109,6 +109,9 @@ class Keyboard(QObject):
         wanted = wanted or next(iter(stops(self._panel)), None)
         if wanted is not None:
             wanted.setFocus(Qt.FocusReason.TabFocusReason)
+            scroll = self._panel.findChild(QScrollArea)
+            if scroll is not None:
+                scroll.ensureWidgetVisible(wanted)
 
     def _make_reachable(self) -> None:
         """Let Tab stop at every control, a click leave the keyboard to the picture, and a screen reader name them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
@@ -27,11 +27,13 @@ class UnsavedBar(QWidget):
         self.again = button(AGAIN, "Try once more to write them into the project", desk.saving.again)
         self.elsewhere = button(ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere)
         self.setStyleSheet("QLabel { font-weight: bold; color: #ffb454; }")
-        row = QHBoxLayout(self)
-        row.setContentsMargins(2, 2, 2, 2)
-        row.addWidget(self.words, 2)
-        row.addWidget(self.again, 1)
-        row.addWidget(self.elsewhere, 1)
+        below = QHBoxLayout()
+        below.addWidget(self.again)
+        below.addWidget(self.elsewhere)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 2, 2, 2)
+        outer.addWidget(self.words)
+        outer.addLayout(below)
         self._connections.add(desk.session_changed, self._on_session)
         self._on_session()
 

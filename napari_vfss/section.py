@@ -11,6 +11,10 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolB
 from napari_vfss.key_labels import explain
 
 
+# The frame of the button that has the keyboard takes the room of its padding: the words stay whole.
+BUTTON_STYLE = "QPushButton { padding: 3px 4px; } QPushButton:focus { padding: 1px 2px; border: 2px solid #ffe08a; }"
+
+
 class Section(QWidget):
     """One step of the work: a heading that folds its body away, with a word on how things stand."""
 
@@ -115,7 +119,7 @@ def button(
     # Ignored: a row shares the panel's width, however narrow, instead of pushing it wider than its dock.
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.setMinimumWidth(44)
-    made.setStyleSheet("QPushButton { padding: 3px 4px; }")
+    made.setStyleSheet(BUTTON_STYLE)
     made.clicked.connect(lambda _checked=False: do())
     explain(made, tip, keys=(key,) if key else (), text=text if key_on_face else "")
     return made

@@ -240,6 +240,7 @@ class AcceptSection(DeskSection):
         self.frame_button = button("Accept frame", "Confirm every structure that has a mask", self._frame, key="A")
         self.frame_button.setStyleSheet(
             "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
+            "QPushButton:focus { padding: 2px; border: 2px solid #ffe08a; }"
         )
         self.structure_button = button("Structure", "Confirm the structure in work", self._structure, key="S")
         self.hidden_button = button(
