@@ -48,7 +48,21 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], s
 
     The first batch is one frame, so that a person sees something at once. Where the graphics card fails, the
     processor goes on.
+
+    Raises:
+        StudentError: The student failed. Never a RuntimeError: superqt takes one for the end of the program, and the
+            worker would neither tell nor end.
     """
+    try:
+        yield from _proposing(order)
+    except RuntimeError as error:
+        raise StudentError(
+            f"the student failed while it proposed ({error})",
+            remedy="What came before is kept. Try again; if it fails again, close other programs or take another student.",
+        ) from error
+
+
+def _proposing(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], str], None, None]:
     student = order.student or load_student(order.source, order.device, threads=_threads())
     frames = list(order.frames)
     clip = order.clip.reopen()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import imageio.v3 as iio
@@ -39,10 +40,16 @@ class Disk:
         self._database = session.project._database
 
     def fill(self):
-        self._database.pragma(f"max_page_count = {self._database.pragma('page_count')[0]}")
+        self._allow(self._database.pragma("page_count")[0])
 
     def make_room(self):
-        self._database.pragma("max_page_count = 1000000")
+        self._allow(1_000_000)
+
+    def _allow(self, pages):
+        """Every connection of the pool has a limit of its own."""
+        with ExitStack() as all_at_once:
+            for _ in range(4):
+                all_at_once.enter_context(self._database._driver()).execute(f"PRAGMA max_page_count = {pages}")
 
 
 @pytest.fixture
@@ -50,7 +57,6 @@ def full(window):
     disk = Disk(window.desk.session)
     disk.fill()
     yield disk
-    disk.make_room()
     window.desk.saving.give_up()
 
 
