@@ -102,7 +102,9 @@ class WindowKeys:
         self._clear()
         book = self._desk.key_book
         for action in book.actions:
-            for key in book.keys_of(action.id) if action.place == "window" else ():
+            keys = book.keys_of(action.id) if action.place == "window" else ()
+            # "?" needs Shift on most keyboards, and not every system takes that Shift out again.
+            for key in (*keys, *("Shift+?" for key in keys if key == "?")):
                 # On a Mac, Qt too calls the command key Ctrl.
                 shortcut = QShortcut(QKeySequence(key), self._window)
                 shortcut.setContext(Qt.ShortcutContext.WindowShortcut)

@@ -58,7 +58,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], s
     except RuntimeError as error:
         raise StudentError(
             f"the student failed while it proposed ({error})",
-            remedy="What came before is kept. Try again; if it fails again, close other programs or take another student.",
+            remedy="What came before is kept. Try again; if it fails again, close other programs, or take another one.",
         ) from error
 
 
