@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolB
 from napari_vfss.key_labels import explain
 
 # The frame of the button that has the keyboard takes the room of its padding: the words stay whole.
-BUTTON_STYLE = "QPushButton { padding: 3px 4px; } QPushButton:focus { padding: 1px 2px; border: 2px solid #ffe08a; }"
+BUTTON_STYLE = "QPushButton { padding: 3px 2px; } QPushButton:focus { padding: 1px 0px; border: 2px solid #ffe08a; }"
 
 
 class Section(QWidget):
