@@ -35,7 +35,7 @@ class Desk(QObject):
 
     session_changed = Signal()
     told = Signal(str, bool)  # message, True for a problem
-    wished = Signal(str)  # what a key asks of the window: "keys", "change_keys", "panel", "open", "export", "retrain"
+    wished = Signal(str)  # what a key asks of the window; napari_vfss/keyboard.py knows the wishes
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)

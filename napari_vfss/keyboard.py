@@ -139,6 +139,8 @@ class Keyboard(QObject):
             "change_keys": self.show_page,
             "panel": self.change_focus,
             "open": panel.clip.ask_for_clip,
+            "project": panel.clip.ask_for_project,
+            "range": panel.propose.range_button.click,
             "export": panel.export.ask_and_export,
             "retrain": panel.student.ask,
         }

@@ -24,7 +24,8 @@ class UnsavedBar(QWidget):
         self._session_connections = Connections()
         self.words = QLabel()
         self.words.setWordWrap(True)
-        self.again = button(AGAIN, "Try once more to write them into the project", desk.saving.again)
+        tip = "Try once more to write them into the project"
+        self.again = button(AGAIN, tip, desk.saving.again, key="Ctrl+Alt+W", key_on_face=False)
         self.elsewhere = button(ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere)
         self.setStyleSheet("QLabel { font-weight: bold; color: #ffb454; }")
         below = QHBoxLayout()

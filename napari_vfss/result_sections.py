@@ -31,7 +31,8 @@ class ExportSection(DeskSection):
         self.format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for name, dataset_format in FORMATS.items():
             self.format.addItem(dataset_format.title, name)
-        self.export_button = button("Export...", "Write all accepted annotations of this project", self.ask_and_export)
+        tip = "Write all accepted annotations of this project"
+        self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
         self.add_row(self.format, self.export_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
@@ -82,9 +83,8 @@ class StudentSection(DeskSection):
         self.students.setMinimumContentsLength(10)
         self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.connections.add(self.students.activated, self._on_chosen)
-        self.retrain_button = button(
-            "Retrain...", "Train a new student from this project's accepted annotations, beside this window", self.ask
-        )
+        tip = "Train a new student from this project's accepted annotations, beside this window"
+        self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
         self.add_row(self.students, self.retrain_button, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)

@@ -105,7 +105,7 @@ class Walkthrough:
         self._settle(None)
         picture = Image.fromarray(self._viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
         height = round(picture.height * width / picture.width)
-        picture.resize((width, height), Image.Resampling.LANCZOS).quantize(128).save(path, optimize=True)
+        picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256, kmeans=2).save(path, optimize=True)
 
     def readable(self) -> str:
         """All words that the panel shows now."""

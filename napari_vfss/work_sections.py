@@ -76,7 +76,8 @@ class ProposeSection(DeskSection):
             box.setToolTip(f"{tip} of a range")
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             box.setFixedWidth(46)
-        self.range_button = button("Range", "Propose the frames from the first to the last one given", self._range)
+        tip = "Propose the frames from the first to the last one given"
+        self.range_button = button("Range", tip, self._range, key="Ctrl+Alt+Q", key_on_face=False)
         self.add_row(self.frame_button, self.clip_button)
         self.add_row(self.range_button, self.first, QLabel("to"), self.last, stretch=0)
         self.bar = QProgressBar()

@@ -26,6 +26,7 @@ from napari_vfss.choices import ChoiceFile
 from napari_vfss.key_book import KeyBook, check_key
 from napari_vfss.key_labels import KEYS
 from napari_vfss.key_overlay import in_columns
+from napari_vfss.key_press import menu_command
 from napari_vfss.keys import help_rows
 from napari_vfss.mouse import CanvasMouse
 from vfss.masks import MaskState
@@ -76,6 +77,13 @@ def test_every_key_of_the_table_can_be_bound(layout):
     for action in ACTIONS:
         for key in action.default_keys(layout):
             check_key(key)
+
+
+@pytest.mark.parametrize("layout", ["right", "left"])
+def test_no_key_of_ours_is_in_a_menu_of_naparis(window, layout):
+    keys = [key for action in ACTIONS for key in action.default_keys(layout) if key != "?"]
+    assert [(key, menu_command(key)) for key in keys if menu_command(key)] == []
+    assert menu_command("Ctrl+Alt+O")
 
 
 def test_a_conflict_is_found():
