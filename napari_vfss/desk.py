@@ -44,7 +44,7 @@ class Desk(QObject):
         self.layers: ClipLayers | None = None
         self.keys: KeyBindings | None = None
         self.key_book = KeyBook(self)
-        self.saving = Saving(self)
+        self.saving: Saving = Saving(self)
         self._poll_told = ""
         self.project_folder: Path | None = None
         self.proposing: Proposing = Proposing(self)

@@ -16,7 +16,7 @@ from napari_vfss import opening, parting
 from napari_vfss.mouse import CanvasMouse
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
-from vfss.project import Project
+from vfss.project import Edit, Project
 from vfss.project import opening as project_opening
 
 WAIT_MS = 120_000
@@ -37,10 +37,16 @@ class Disk:
     """A disk that is full until there is room."""
 
     def __init__(self, session):
+        self._session = session
         self._database = session.project._database
 
     def fill(self):
+        """Allow no further page, and use up what is free in those that are there, on a frame that no test looks at."""
         self._allow(self._database.pragma("page_count")[0])
+        edit = Edit(self._session.clip.id, 23, "c7", GRAIN, MaskState.EDITED)
+        with pytest.raises(ProjectError, match="the disk is full"):
+            for _ in range(20):
+                self._session.project.write([edit], author="filler", origin="hand")
 
     def make_room(self):
         self._allow(1_000_000)
