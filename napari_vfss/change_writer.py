@@ -51,13 +51,13 @@ class ChangeWriter:
         return written
 
     def save_again(self, *, quietly: bool = False) -> bool:
-        """Write the changes that wait, oldest first; True where none is left.
+        """Write the changes that wait, oldest first; True where all of them are written.
 
         Args:
             quietly: Say nothing of a project that still cannot be written.
         """
         session = self._session
-        waiting = len(session.unsaved)
+        waiting, refused = len(session.unsaved), False
         for (frame, key), change in session.unsaved:
             wanted: dict[str, Change] = {key: (change.mask, change.state)}
             try:
@@ -67,10 +67,11 @@ class ChangeWriter:
                     session.problem.emit(f"{error} What you changed is still in sight: Save again tries once more.")
                 break
             if not written:
+                refused = True
                 session.history.offer_again((frame, key), Snapshot.of(change.mask, change.state))
         if len(session.unsaved) != waiting:
             session.unsaved_changed.emit(len(session.unsaved))
-        return not session.unsaved
+        return not session.unsaved and not refused
 
     def give_up_unsaved(self) -> None:
         """Forget the changes that wait: a person said so."""

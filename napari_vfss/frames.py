@@ -26,7 +26,7 @@ class ClipFrames:
 
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
-        self._told = ""
+        self._failing = False
         self.shape = (clip.n_frames, clip.height, clip.width)
         self.dtype: np.dtype[Any] = clip.dtype
         self.size = int(np.prod(self.shape))
@@ -67,10 +67,10 @@ class ClipFrames:
         try:
             frame = self._clip[t]
         except ClipError as error:
-            # One file that is gone is one message, not one for every frame that a person steps through.
-            if error.what != self._told:
-                self._told = error.what
+            # A recording that is gone is one message, not one for every frame that a person steps through.
+            if not self._failing:
+                self._failing = True
                 self.problem.emit(error)
             return np.zeros(self.shape[1:], self.dtype)
-        self._told = ""
+        self._failing = False
         return frame
