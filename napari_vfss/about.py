@@ -8,7 +8,8 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
-from napari_vfss.keys import HELP
+from napari_vfss.key_book import KeyBook
+from napari_vfss.keys import help_rows
 from vfss.version import __version__
 
 SHORT_WORDING = "Research software, not a medical device, not for diagnosis or treatment."
@@ -21,12 +22,17 @@ WORDING = (
 )
 
 
-def help_text() -> str:
+def help_text(book: KeyBook) -> str:
     """Keys and wording as rich text."""
-    rows = "".join(f"<tr><td><b>{escape(key)}</b>&nbsp;&nbsp;</td><td>{escape(does)}</td></tr>" for key, does in HELP)
+    keys = "".join(
+        f"<tr><td colspan='2'><br><b>{escape(group)}</b></td></tr>"
+        + "".join(f"<tr><td>{escape(key)}&nbsp;&nbsp;</td><td>{escape(title)}</td></tr>" for key, title in rows)
+        for group, rows in help_rows(book)
+    )
     return (
-        f"<h3>napari-vfss {__version__}</h3><p>{WORDING}</p><h4>Keys, with the mouse over the picture</h4>"
-        f"<table>{rows}</table>"
+        f"<h3>napari-vfss {__version__}</h3><p>{WORDING}</p>"
+        f"<h4>Keys</h4><p>Press ? to see them over the picture. "
+        f"They can be changed: Plugins, VFSS, Change keys...</p><table>{keys}</table>"
         "<h4>Colours</h4><p>Stripes are two structures in one place, such as bolus in the airway. "
         "A structure that belongs inside another (bolus in pharynx) is drawn on top of it.</p>"
         "<h4>Saving</h4><p>Every stroke is saved at once. What the student proposes never replaces what a person "
@@ -39,7 +45,8 @@ class AboutPanel(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
-        label = QLabel(help_text())
+        self._book = KeyBook(self)
+        label = self._label = QLabel(help_text(self._book))
         label.setWordWrap(True)
         label.setTextFormat(Qt.TextFormat.RichText)
         label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -50,3 +57,7 @@ class AboutPanel(QScrollArea):
         self.setWidget(inside)
         self.setWidgetResizable(True)
         self.setMinimumWidth(320)
+        self._book.changed.connect(self._show_keys)
+
+    def _show_keys(self) -> None:
+        self._label.setText(help_text(self._book))

@@ -36,3 +36,8 @@ def retrain(viewer: napari.viewer.Viewer) -> None:
 def show_help(viewer: napari.viewer.Viewer) -> None:
     """Show keys and wording."""
     viewer.window.add_plugin_dock_widget(PLUGIN, HELP_WIDGET, tabify=True)
+
+
+def change_keys(viewer: napari.viewer.Viewer) -> None:
+    """Show the page on which keys are changed."""
+    panel_of(viewer).keyboard.show_page()

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QWidget
 
@@ -13,8 +15,15 @@ class Departure(QObject):
     asked = Signal()  # the window is asked to close; a person may still say no
     gone = Signal()  # the widget is out of its dock, or its window closes for good
 
-    def __init__(self, widget: QWidget) -> None:
+    def __init__(self, widget: QWidget, may_go: Callable[[], bool] = lambda: True) -> None:
+        """Watch.
+
+        Args:
+            widget: The widget.
+            may_go: Asked when its window is to close; False keeps the window open.
+        """
         super().__init__(widget)
+        self._may_go = may_go
         self._widget = widget
         self._window: QWidget | None = None
         self._docked = False
@@ -30,8 +39,11 @@ class Departure(QObject):
                 self._on_show()
         elif event is not None and watched is self._window:
             if event.type() == QEvent.Type.Close:
-                self._window_closes = True
                 self.asked.emit()
+                if not self._may_go():
+                    event.ignore()
+                    return True
+                self._window_closes = True
             elif event.type() == QEvent.Type.Hide and self._window_closes and not event.spontaneous():
                 self._end()
         return False

@@ -11,18 +11,20 @@ from typing import Any
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import settings
+from napari_vfss.actions import Action
 from napari_vfss.clip_time import ClipTime
 from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
+from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
-from napari_vfss.layers import ClipLayers
+from napari_vfss.layers import READ_ONLY, ClipLayers
 from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
+from napari_vfss.saving import Saving
 from napari_vfss.session import Session
-from napari_vfss.timeline_actions import timeline_keys
 from napari_vfss.workers import ProposalOrder, Proposing, outward
-from vfss.errors import VfssError
+from vfss.errors import ProjectError, VfssError
 from vfss.student import Student
 
 POLL_MS = 2000
@@ -34,6 +36,7 @@ class Desk(QObject):
 
     session_changed = Signal()
     told = Signal(str, bool)  # message, True for a problem
+    wished = Signal(str)  # what a key asks of the window; napari_vfss/keyboard.py knows the wishes
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -41,8 +44,11 @@ class Desk(QObject):
         self.session: Session | None = None
         self.layers: ClipLayers | None = None
         self.keys: KeyBindings | None = None
+        self.key_book = KeyBook(self)
+        self.saving: Saving = Saving(self)
+        self._poll_told = ""
         self.project_folder: Path | None = None
-        self.proposing = Proposing(self)
+        self.proposing: Proposing = Proposing(self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self.time = ClipTime(self)
@@ -57,6 +63,7 @@ class Desk(QObject):
         self._connections.add(self._remember.timeout, self.remember)
         self._connections.add(viewer.layers.events.inserted, self._on_inserted)
         self._connections.add(self.proposing.proposed, self._on_proposed)
+        self._connections.add(self.proposing.told, self._on_problem)
 
     @contextlib.contextmanager
     def telling(self) -> Generator[None, None, None]:
@@ -69,6 +76,14 @@ class Desk(QObject):
     def tell(self, message: str, *, problem: bool = False) -> None:
         """Say something to the person."""
         self.told.emit(message, problem)
+
+    def act(self, action: Action) -> None:
+        """Do what a key stands for, after what is under the pen was written; tell errors."""
+        with self.telling():
+            if action.when(self):
+                if self.layers is not None:
+                    self.layers.flush()
+                action.do(self)
 
     def open(self, path: Path) -> bool:
         """Open a recording or a project; what was open before is closed. False where it could not be opened."""
@@ -107,6 +122,8 @@ class Desk(QObject):
 
     def close(self) -> None:
         """Put everything away, the trainer included."""
+        self.save()
+        self.saving.part()
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
@@ -117,6 +134,9 @@ class Desk(QObject):
         """Propose frames first..last, the current one first, then outward; frames a person finished are left out."""
         session = self.session
         if session is None:
+            return
+        if session.project.read_only:
+            self.tell(READ_ONLY)
             return
         if self.proposing.running:
             self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
@@ -156,18 +176,27 @@ class Desk(QObject):
 
     def remember(self) -> None:
         """Keep frame, structure and view for the next time."""
-        if self.session is not None and self.layers is not None:
+        if self.session is not None and self.layers is not None and not self.session.project.read_only:
             with self.telling():
                 self.session.remember_view(**self.layers.camera())
 
     def look_for_others(self) -> None:
-        """Take in what others wrote to the project meanwhile."""
-        if self.session is not None and not self.proposing.running:
-            with self.telling():
-                self.session.poll()
+        """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
+        if self.session is None or self.proposing.running:
+            return
+        try:
+            self.session.poll()
+            self._poll_told = ""
+        except ProjectError as error:
+            if error.what != self._poll_told:  # once, not every two seconds
+                self._poll_told = error.what
+                self.tell(str(error), problem=True)
+        self.saving.try_now_and_then()
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
+        if not self.saving.may_let_go():
+            return False
         with self.telling():
             session = opener(path, settings.author(), frames_kept=settings.frames_kept(), **options)
             self._take(session)
@@ -178,10 +207,8 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        more = timeline_keys(self)
-        self.keys = KeyBindings(
-            self.viewer, session, self.layers, propose=self.propose, telling=self.telling, more=more
-        )
+        self.key_book.take_schema(session.schema)
+        self.keys = KeyBindings(self, self.layers)
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)
@@ -197,6 +224,8 @@ class Desk(QObject):
         self._poll.start()
         self.remember()
         self.session_changed.emit()
+        if session.project.read_only:
+            self.tell(READ_ONLY)
 
     def _on_inserted(self, event: Any) -> None:
         frames = event.value.metadata.get("vfss_frames") if hasattr(event.value, "metadata") else None
@@ -229,7 +258,16 @@ class Desk(QObject):
         self.tell(message, problem=True)
 
     def _on_clip_removed(self) -> None:
-        QTimer.singleShot(0, self.close_session)
+        # napari is still busy with the removal, perhaps of all layers: come back when it is done.
+        QTimer.singleShot(0, self._close_or_put_back)
+
+    def _close_or_put_back(self) -> None:
+        if self.layers is None:
+            return
+        if self.saving.may_let_go():
+            self.close_session()
+        else:
+            self.layers.put_back(with_recording=True)
 
     def _note_view(self, *_: Any) -> None:
         self._remember.start()

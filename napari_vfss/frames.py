@@ -26,6 +26,7 @@ class ClipFrames:
 
     def __init__(self, clip: Clip) -> None:
         self._clip = clip
+        self._failing = False
         self.shape = (clip.n_frames, clip.height, clip.width)
         self.dtype: np.dtype[Any] = clip.dtype
         self.size = int(np.prod(self.shape))
@@ -64,7 +65,24 @@ class ClipFrames:
 
     def _frame(self, t: int) -> npt.NDArray[Any]:
         try:
-            return self._clip[t]
+            frame = self._clip[t]
         except ClipError as error:
-            self.problem.emit(error)
+            # A recording that is gone is one message, not one for every frame that a person steps through.
+            if not self._failing:
+                self._failing = True
+                self.problem.emit(error)
             return np.zeros(self.shape[1:], self.dtype)
+        self._failing = False
+        return frame
+
+
+def clip_layer_settings(frames: ClipFrames, *, name: str, inverted: bool, window: tuple[int, int]) -> dict[str, Any]:
+    """Settings of the Image layer of a clip."""
+    return {
+        "name": name,
+        "rgb": False,
+        "multiscale": False,
+        "contrast_limits": window,
+        "colormap": "gray_r" if inverted else "gray",
+        "metadata": {"vfss_frames": frames},
+    }

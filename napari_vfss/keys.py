@@ -3,119 +3,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from app_model.types import KeyBinding, KeyCode, KeyMod
+from app_model.types import KeyBinding
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeySequence
+from qtpy.QtWidgets import QShortcut, QWidget
 
-from napari_vfss import timeline_actions
-from napari_vfss.layers import ClipLayers
-from napari_vfss.session import Session
-from vfss.masks import MaskState
+from napari_vfss.actions import GROUPS, Action, binding, shown
+from napari_vfss.connections import Connections
+from napari_vfss.key_book import KeyBook
 
-CTRL, SHIFT = KeyMod.CtrlCmd, KeyMod.Shift
+if TYPE_CHECKING:
+    from napari_vfss.desk import Desk
+    from napari_vfss.layers import ClipLayers
 
-HELP: tuple[tuple[str, str], ...] = (
-    ("1 ... 9, 0, -, =", "choose the structure to correct (as listed in the panel)"),
-    ("Left, Right", "previous, next frame"),
-    ("Q, Shift+Q", "propose this frame, the whole clip"),
-    ("P, E, G, F", "paint, erase, polygon, fill"),
-    ("Z, or hold Space", "move the picture"),
-    ("[ , ]", "smaller, larger brush"),
-    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo: this structure on this frame"),
-    ("R", "back to the proposal"),
-    ("S", "accept the structure"),
-    ("A", "accept the frame"),
-    ("N", "not visible on this frame"),
-    ("X", "empty on this frame: visible place, no pixels"),
-    ("H", "hide all masks, show them again"),
-    ("Escape", "give up the polygon under way"),
-    *timeline_actions.HELP,
-)
+
+def help_rows(book: KeyBook) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Every group with its rows (keys, what they do), in the order in which they are shown."""
+    names = dict.fromkeys((*GROUPS, *(action.group for action in book.actions)))
+    groups = [
+        (name, [(shown(book.keys_of(a.id)) or "no key", a.title) for a in book.actions if a.group == name])
+        for name in names
+    ]
+    return [(name, rows) for name, rows in groups if rows]
 
 
 class KeyBindings:
-    """Binds keys on the viewer and on a clip's layers to the work on that clip, and unbinds them on close."""
+    """Binds the keys of a clip on the viewer and on the clip's layers, and unbinds them on close."""
 
-    def __init__(
-        self,
-        viewer: Any,
-        session: Session,
-        layers: ClipLayers,
-        *,
-        propose: Callable[[int, int], None],
-        telling: Callable[[], AbstractContextManager[None]],
-        more: Mapping[KeyBinding, Callable[[], object]] | None = None,
-    ) -> None:
+    def __init__(self, desk: Desk, layers: ClipLayers) -> None:
         """Bind.
 
         Args:
-            viewer: Where keys are pressed.
-            session: What they change.
-            layers: What they show, and bind on.
-            propose: Called with the first and last frame to propose.
-            telling: Context that tells a person of an error instead of raising it.
-            more: Other keys, and what they do.
+            desk: What the actions act on.
+            layers: Layers of its clip, on which keys are bound too: napari's own would come first there.
         """
-        self._viewer, self._session, self._layers = viewer, session, layers
-        self._propose, self._telling = propose, telling
-        self._actions = self._table() | {key: self._wrapped(action) for key, action in (more or {}).items()}
+        self._desk, self._layers = desk, layers
+        self._keys: dict[KeyBinding, Callable[[Any], None]] = {}
         self._bound: list[Any] = []
-        self.bind()
+        self._connections = Connections()
+        self._connections.add(desk.key_book.changed, self._bind_anew)
+        self._bind_anew()
 
     def bind(self) -> None:
         """Bind on the viewer and on every layer of the clip; again after a layer was put back."""
         layers = self._layers
-        for target in (self._viewer, layers.image, layers.overlay, layers.editor):
+        for target in (self._desk.viewer, layers.image, layers.overlay, layers.editor):
             if any(target is bound for bound in self._bound):
                 continue
-            for key, action in self._actions.items():
-                target.bind_key(key, action, overwrite=True)
+            for key, do in self._keys.items():
+                target.bind_key(key, do, overwrite=True)
             self._bound.append(target)
 
     def close(self) -> None:
         """Unbind everything."""
+        self._connections.undo()
+        self._unbind()
+
+    def _bind_anew(self) -> None:
+        self._unbind()
+        book = self._desk.key_book
+        self._keys = {
+            binding(key): self._doing(action)
+            for action in book.actions
+            if action.place == "clip"
+            for key in book.keys_of(action.id)
+        }
+        self.bind()
+
+    def _unbind(self) -> None:
         for target in self._bound:
-            for key in self._actions:
+            for key in self._keys:
                 target.bind_key(key, None)
         self._bound.clear()
 
-    def _table(self) -> dict[KeyBinding, Callable[[Any], None]]:
-        session, layers, propose = self._session, self._layers, self._propose
-        last = session.clip.n_frames - 1
-        plain: dict[Any, Callable[[], object]] = {
-            KeyCode.KeyQ: lambda: propose(session.frame, session.frame),
-            SHIFT | KeyCode.KeyQ: lambda: propose(0, last),
-            KeyCode.KeyP: lambda: layers.set_tool("paint"),
-            KeyCode.KeyE: lambda: layers.set_tool("erase"),
-            KeyCode.KeyG: lambda: layers.set_tool("polygon"),
-            KeyCode.KeyF: lambda: layers.set_tool("fill"),
-            KeyCode.KeyZ: lambda: layers.set_tool("pan_zoom"),
-            KeyCode.KeyR: session.restore_proposal,
-            KeyCode.KeyS: session.accept_structure,
-            KeyCode.KeyA: session.accept_frame,
-            KeyCode.KeyN: lambda: session.mark(MaskState.NOT_VISIBLE),
-            KeyCode.KeyX: lambda: session.mark(MaskState.EMPTY),
-            KeyCode.KeyH: layers.toggle_masks,
-            CTRL | KeyCode.KeyZ: session.undo,
-            CTRL | SHIFT | KeyCode.KeyZ: session.redo,
-            CTRL | KeyCode.KeyY: session.redo,
-        }
-        for structure in session.schema.structures:
-            if structure.shortcut is not None:
-                code = KeyCode.from_string(structure.shortcut)
-                plain[code] = _choosing(session, structure.key)
-        return {KeyBinding.from_int(int(code)): self._wrapped(action) for code, action in plain.items()}
-
-    def _wrapped(self, action: Callable[[], object]) -> Callable[[Any], None]:
-        def run(_target: Any) -> None:
-            with self._telling():
-                self._layers.flush()
-                action()
-
-        return run
+    def _doing(self, action: Action) -> Callable[[Any], None]:
+        return lambda _target: self._desk.act(action)
 
 
-def _choosing(session: Session, key: str) -> Callable[[], object]:
-    return lambda: session.choose(key)
+class WindowKeys:
+    """Keys that work in the whole window, with a clip or without."""
+
+    def __init__(self, desk: Desk, window: QWidget) -> None:
+        self._desk, self._window = desk, window
+        self._made: list[QShortcut] = []
+        self._connections = Connections()
+        self._connections.add(desk.key_book.changed, self._make)
+        self._make()
+
+    def close(self) -> None:
+        """Take the keys away."""
+        self._connections.undo()
+        self._clear()
+
+    def _make(self) -> None:
+        self._clear()
+        book = self._desk.key_book
+        for action in book.actions:
+            keys = book.keys_of(action.id) if action.place == "window" else ()
+            # "?" needs Shift on most keyboards, and not every system takes that Shift out again.
+            for key in (*keys, *("Shift+?" for key in keys if key == "?")):
+                # On a Mac, Qt too calls the command key Ctrl.
+                shortcut = QShortcut(QKeySequence(key), self._window)
+                shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
+                shortcut.setAutoRepeat(False)
+                shortcut.activated.connect(self._doing(action))
+                self._made.append(shortcut)
+
+    def _clear(self) -> None:
+        for shortcut in self._made:
+            shortcut.setEnabled(False)
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self._made.clear()
+
+    def _doing(self, action: Action) -> Callable[[], None]:
+        return lambda: self._desk.act(action)

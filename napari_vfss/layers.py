@@ -13,27 +13,19 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_vfss.connections import Connections
-from napari_vfss.frames import ClipFrames
+from napari_vfss.frames import ClipFrames, clip_layer_settings
 from napari_vfss.overlay import Overlay, palette
 from napari_vfss.session import Session
-from napari_vfss.structure_layer import StructureLayer
-from vfss.errors import ClipError
+from napari_vfss.structure_layer import StructureLayer, calm_brush
+from vfss.errors import ClipError, ProjectError
 from vfss.masks import BoolArray
 
 OVERLAY_NAME = "All structures"
+READ_ONLY = (
+    "This project is open for looking only: its folder cannot be written. To correct masks, get permission to write "
+    "in the folder, or copy it to a disk where you have it, and open it there."
+)
 LOCKED = "Frames are shown one by one in two dimensions; the view was set back."
-
-
-def clip_layer_settings(frames: ClipFrames, *, name: str, inverted: bool, window: tuple[int, int]) -> dict[str, Any]:
-    """Settings of the Image layer of a clip."""
-    return {
-        "name": name,
-        "rgb": False,
-        "multiscale": False,
-        "contrast_limits": window,
-        "colormap": "gray_r" if inverted else "gray",
-        "metadata": {"vfss_frames": frames},
-    }
 
 
 class ClipLayers:
@@ -56,7 +48,7 @@ class ClipLayers:
         self.overlay = self._add_overlay()
         self.editor = self._add_editor()
         self._connections = Connections()
-        _calm_brush(viewer)
+        calm_brush(viewer)
         self._connect()
         self._step_viewer()
         self.show_frame()
@@ -109,7 +101,10 @@ class ClipLayers:
     def set_tool(self, mode: str) -> None:
         """Take a tool of napari's Labels layer: paint, erase, polygon, fill or pan_zoom."""
         self.viewer.layers.selection.active = self.editor
-        self.editor.mode = mode
+        if self.session.project.read_only and mode != "pan_zoom":
+            self.message.emit(READ_ONLY)
+        else:
+            self.editor.mode = mode
 
     def camera(self) -> dict[str, Any]:
         """Centre (y, x), zoom and contrast of the view, as plain data."""
@@ -156,6 +151,7 @@ class ClipLayers:
         layer.brush_size = max(4, clip.height // 48)
         layer.dress(self.session.active)
         self._added(layer)
+        layer.editable = not project.read_only
         self.viewer.layers.selection.active = layer
         return layer
 
@@ -205,7 +201,11 @@ class ClipLayers:
 
     def _on_frame(self, frame: int) -> None:
         self._step_viewer()
-        self.show_frame()
+        # An error raised here would leave napari in the middle of its own step.
+        try:
+            self.show_frame()
+        except ProjectError as error:
+            self.message.emit(str(error))
 
     def _on_structure(self, structure: str) -> None:
         self.flush()
@@ -263,13 +263,20 @@ class ClipLayers:
             self.clip_removed.emit()
         elif event.value in (self.overlay, self.editor):
             self.flush()
-            # napari is still busy with the removal: come back when it is done.
-            QTimer.singleShot(0, self.put_back)
+            QTimer.singleShot(0, self.put_back)  # when napari is done with the removal
 
-    def put_back(self) -> None:
-        """Add again what a person removed from the layer list: the masks are in the project, not in the layers."""
-        if self._closing or self.image not in self.viewer.layers:
+    def put_back(self, *, with_recording: bool = False) -> None:
+        """Add again what a person removed from the layer list: the masks are in the project, not in the layers.
+
+        Args:
+            with_recording: True to bring back the recording too, which otherwise closes the clip.
+        """
+        if self._closing or (self.image not in self.viewer.layers and not with_recording):
             return
+        if self.image not in self.viewer.layers:
+            self.image = self._add_image()
+            self.viewer.layers.move(len(self.viewer.layers) - 1, 0)
+            self.editor_changed.emit()
         if self.overlay not in self.viewer.layers:
             self.overlay = self._add_overlay()
             self.viewer.layers.move(len(self.viewer.layers) - 1, self.viewer.layers.index(self.image) + 1)
@@ -282,11 +289,3 @@ class ClipLayers:
         self._shown = None
         self.show_frame()
         self.message.emit("The layer was put back: it shows the project, where every mask is kept.")
-
-
-def _calm_brush(viewer: Any) -> None:
-    # napari 0.9 draws a box behind the brush's circle and never hides it again. Drawn in a viewer without layers,
-    # that box alone makes Mesa's software OpenGL (remote desktops, Xvfb) follow a null pointer and kill the process.
-    overlay = viewer.canvas.overlays.get("_brush_circle")
-    if overlay is not None:
-        overlay.box = False

@@ -15,6 +15,7 @@ COMMANDS = (
     ("export", "Export dataset..."),
     ("retrain", "Retrain the student"),
     ("show_help", "Keyboard help"),
+    ("change_keys", "Change keys..."),
 )
 
 

@@ -22,6 +22,11 @@ class CanvasMouse:
         self._viewer = viewer
         self._canvas = window.findChild(QOpenGLWidget)
 
+    @property
+    def canvas(self) -> QWidget:
+        """The widget that shows the picture."""
+        return self._canvas
+
     def stroke(self, points: Sequence[tuple[float, float]]) -> None:
         """One stroke through points (y, x) in pixels of the recording."""
         first, last = points[0], points[-1]

@@ -17,6 +17,8 @@ from vfss.project import Project
 
 PROJECT_FOLDER = "vfss_project"
 DATABASE = "vfss.sqlite"
+PATIENCE_S = 2.0
+"""How long the window may stand still for another program that writes; a change that was not written waits."""
 
 
 def is_project(path: Path) -> bool:
@@ -54,7 +56,9 @@ def open_session(path: Path, author: str, *, project_folder: Path | None = None,
         return open_project_session(path, author, frames_kept=frames_kept)
     with ExitStack() as undo:
         clip = undo.enter_context(open_clip(path))
-        project = undo.enter_context(Project.open_or_create(project_folder or project_folder_for(path)))
+        project = undo.enter_context(
+            Project.open_or_create(project_folder or project_folder_for(path), patience_s=PATIENCE_S)
+        )
         project.add_clip(clip)
         undo.pop_all()
     return _session(project, clip, author, frames_kept)
@@ -67,7 +71,7 @@ def open_project_session(folder: Path, author: str, *, clip_id: str | None = Non
         VfssError: No such project, an empty one, or its clip is not found.
     """
     with ExitStack() as undo:
-        project = undo.enter_context(Project.open(folder))
+        project = undo.enter_context(Project.open(folder, patience_s=PATIENCE_S))
         known = [record.id for record in project.clips()]
         if not known:
             raise ProjectError("the project has no clips", path=folder, remedy="Open a recording to add it.")

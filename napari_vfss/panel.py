@@ -15,8 +15,10 @@ from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
+from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.marks_section import MarksSection
 from napari_vfss.menu import register_menu
+from napari_vfss.parting import UnsavedBar
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.timeline_place import TimelinePlace
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
@@ -45,13 +47,17 @@ class AnnotationPanel(QWidget):
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
         self.timeline = TimelinePlace(self.desk, self)
+        self.unsaved = UnsavedBar(self.desk)
+        self.desk.saving.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
         self._message_time.setInterval(MESSAGE_MS)
         self._connections = Connections()
         self._lay_out()
-        self._departure = Departure(self)
+        self.setStyleSheet(FOCUS_STYLE)
+        self.keyboard = Keyboard(self, self.desk)
+        self._departure = Departure(self, self.desk.saving.may_let_go)
         self._connections.add(self._departure.asked, self.desk.save)
         self._connections.add(self._departure.gone, self.close_desk)
         self._connections.add(self.desk.told, self._on_told)
@@ -74,8 +80,10 @@ class AnnotationPanel(QWidget):
             return
         self._closed = True
         self.desk.close()
+        self.keyboard.close()
         for section in self._sections:
             section.close_connections()
+        self.unsaved.close_connections()
         self._connections.undo()
         self.timeline.close()
         self._forget_menu()
@@ -85,6 +93,7 @@ class AnnotationPanel(QWidget):
         super().showEvent(event)
         if self.timeline.widget is None:
             self.timeline.show()
+        self.keyboard.enter_window()
         self._fit_width()
 
     @property
@@ -131,11 +140,12 @@ class AnnotationPanel(QWidget):
         footer = QLabel(SHORT_WORDING)
         footer.setToolTip(WORDING)
         footer.setWordWrap(True)
-        footer.setStyleSheet("font-size: 9px; color: #9aa0a8;")
+        footer.setStyleSheet("font-size: 11px; color: #b4bac2;")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 2, 2, 2)
         outer.setSpacing(2)
         outer.addWidget(scroll, 1)
+        outer.addWidget(self.unsaved)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 
@@ -149,7 +159,7 @@ class AnnotationPanel(QWidget):
         self.message.setStyleSheet(
             f"padding: 4px; border-radius: 3px; color: white; background: {'#8c3b3b' if problem else '#33557a'};"
         )
-        self.message.setText(message)
+        self.message.setText(f"⚠ {message}" if problem else message)
         self.message.setVisible(True)
         if problem:
             self._message_time.stop()

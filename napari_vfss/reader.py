@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_vfss.frames import ClipFrames
+from napari_vfss.frames import ClipFrames, clip_layer_settings
 from vfss.clips import can_open, open_clip
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -31,8 +31,6 @@ def read(path: PathOrPaths) -> list[LayerData]:
 
 def clip_layers(path: Path) -> list[LayerData]:
     """Layer data of a recording: frames read when they are looked at; the panel opens a session on it."""
-    from napari_vfss.layers import clip_layer_settings
-
     clip = open_clip(path)
     frames = ClipFrames(clip)
     return [(frames, clip_layer_settings(frames, name=path.stem, inverted=clip.inverted, window=clip.window), "image")]

@@ -12,9 +12,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QLabel, QProgressBar
 
 from napari_vfss.desk import Desk
+from napari_vfss.desk_section import DeskSection
 from napari_vfss.retrain_choice import RetrainChoice
 from napari_vfss.section import button
-from napari_vfss.work_sections import DeskSection
 from vfss.datasets import FORMATS
 
 UNKNOWN = "unknown"
@@ -31,7 +31,8 @@ class ExportSection(DeskSection):
         self.format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         for name, dataset_format in FORMATS.items():
             self.format.addItem(dataset_format.title, name)
-        self.export_button = button("Export...", "Write all accepted annotations of this project", self.ask_and_export)
+        tip = "Write all accepted annotations of this project"
+        self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
         self.add_row(self.format, self.export_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
@@ -76,15 +77,14 @@ class StudentSection(DeskSection):
     """Which student proposes, and training the next one."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "7  Student")
+        super().__init__(desk, "7  Student", folded=True)
         self.students = QComboBox()
         self.students.setToolTip("The student that proposes in this project")
         self.students.setMinimumContentsLength(10)
         self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.connections.add(self.students.activated, self._on_chosen)
-        self.retrain_button = button(
-            "Retrain...", "Train a new student from this project's accepted annotations, beside this window", self.ask
-        )
+        tip = "Train a new student from this project's accepted annotations, beside this window"
+        self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
         self.add_row(self.students, self.retrain_button, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
@@ -140,6 +140,7 @@ class StudentSection(DeskSection):
         if session is None or self.desk.retraining.running:
             return
         self._hide_offer()
+        self.unfold()
         with self.desk.telling():
             self.desk.save()
         if self.choice is not None:

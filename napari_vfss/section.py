@@ -5,21 +5,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtCore import QObject, QSize, Qt, QTimer
+from qtpy.QtCore import QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from napari_vfss.key_labels import explain
+
+# The frame of the button that has the keyboard takes the room of its padding: the words stay whole.
+BUTTON_STYLE = "QPushButton { padding: 3px 2px; } QPushButton:focus { padding: 1px 0px; border: 2px solid #ffe08a; }"
 
 
 class Section(QWidget):
     """One step of the work: a heading that folds its body away, with a word on how things stand."""
 
+    folded_by_hand = Signal(str, bool)  # title, True where it is folded now
+
     def __init__(self, title: str, *, folded: bool = False) -> None:
         super().__init__()
+        self.title = title
         self._heading = QToolButton()
         self._heading.setText(title)
         self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._heading.setCheckable(True)
         self._heading.setAutoRaise(True)
-        self._heading.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._heading.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self._heading.setToolTip("Show or fold this step")
         self._heading.setStyleSheet(
             "QToolButton { font-weight: bold; border: none; background: transparent; padding: 1px; }"
@@ -42,12 +50,17 @@ class Section(QWidget):
         outer.addLayout(head)
         outer.addWidget(self._contents)
         self._heading.toggled.connect(self._on_toggled)
+        self._heading.clicked.connect(lambda shown: self.folded_by_hand.emit(self.title, not shown))
         self._heading.setChecked(not folded)
         self._on_toggled(not folded)
 
     def unfold(self) -> None:
         """Show the body."""
         self._heading.setChecked(True)
+
+    def fold(self) -> None:
+        """Hide the body; what is in it goes on."""
+        self._heading.setChecked(False)
 
     def add_row(self, *widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
         """Add widgets side by side; `stretch` is the index of the one that takes the room."""
@@ -65,6 +78,7 @@ class Section(QWidget):
     def _on_toggled(self, shown: bool) -> None:
         self._heading.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
         self._contents.setVisible(shown)
+        self._heading.setAccessibleName(f"{self.title}, {'shown' if shown else 'folded'}")
 
 
 class Later(QObject):
@@ -83,23 +97,28 @@ class Later(QObject):
             self._timer.start()
 
 
-def button(text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False) -> QPushButton:
+def button(
+    text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False, key_on_face: bool = True
+) -> QPushButton:
     """A push button that shows its key, leaves the keyboard to the picture, and explains itself.
 
     Args:
         text: What it does, in a word or two.
         tip: One sentence more.
         do: Called without arguments when pressed.
-        key: Key that does the same in the picture.
+        key: Key of the standard layout that does the same; the button shows the one that is bound now.
         checkable: True for a button that stays down.
+        key_on_face: False where only the tip has room for the key.
     """
-    made = QPushButton(f"{text}  {key}" if key else text)
-    made.setToolTip(f"{tip} (key: {key})" if key else tip)
+    made = QPushButton(text)
+    made.setAccessibleName(text.rstrip("."))
     made.setCheckable(checkable)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    # Tab and F6 reach it, a click leaves the keyboard to the picture.
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     # Ignored: a row shares the panel's width, however narrow, instead of pushing it wider than its dock.
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
     made.setMinimumWidth(44)
-    made.setStyleSheet("QPushButton { padding: 3px 4px; }")
+    made.setStyleSheet(BUTTON_STYLE)
     made.clicked.connect(lambda _checked=False: do())
+    explain(made, tip, keys=(key,) if key else (), text=text if key_on_face else "")
     return made

@@ -9,20 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_vfss.change_writer import Change, ChangeWriter
 from napari_vfss.frame_memory import FrameMemory, FrameWork
 from napari_vfss.history import History, Snapshot
+from napari_vfss.unsaved import Unsaved
 from vfss.clips import Clip, Facing
-from vfss.errors import ConflictError
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.project import ClipRecord, Edit, Origin, Project
+from vfss.project import ClipRecord, Origin, Project
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
     from vfss.student import Student
 
 WITH_PIXELS = (MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED)
-
-Change = tuple[BoolArray | None, MaskState]
 
 
 class Session:
@@ -37,6 +36,7 @@ class Session:
     flags_changed = Signal()
     student_changed = Signal()
     problem = Signal(str)
+    unsaved_changed = Signal(int)  # how many changes wait to be written
 
     def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
         self._memory = FrameMemory(project, clip, frames_kept)
@@ -48,6 +48,8 @@ class Session:
         self.structure = project.schema.structures[0].key
         self.student: Student | None = None
         self.history = History()
+        self.unsaved = Unsaved(project.schema)
+        self.writer = ChangeWriter(self)
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
 
@@ -72,7 +74,9 @@ class Session:
         Raises:
             ProjectError: It cannot be read.
         """
-        return self._memory.get(frame)
+        work = self._memory.get(frame)
+        self.unsaved.lay_over(work, frame)
+        return work
 
     def awaits_machine(self, frame: int) -> bool:
         """True where a person has not yet spoken on every structure of a frame."""
@@ -166,6 +170,7 @@ class Session:
         if not changed:
             return
         self.states = self.project.states(self.clip.id)
+        self.unsaved.lay_over_states(self.states)
         self._memory.forget(changed)
         shown = self.frame if self.frame in changed else min(changed)
         self.masks_changed.emit(shown)
@@ -259,24 +264,4 @@ class Session:
         return True
 
     def _write(self, frame: int, changes: Mapping[str, Change], origin: Origin) -> bool:
-        work = self.work_at(frame)
-        students = {work.students.get(key) for key in changes}
-        try:
-            written = self.project.write(
-                [Edit(self.clip.id, frame, key, mask, state) for key, (mask, state) in changes.items()],
-                author=self.author,
-                origin=origin,
-                student=students.pop() if len(students) == 1 else None,
-                base={(frame, key): work.seen.get(key) for key in changes},
-            )
-        except ConflictError as error:
-            self.reload([frame])
-            self.problem.emit(f"{error} The other version is shown now; redo (Ctrl+Shift+Z) puts yours in its place.")
-            return False
-        for revision, (mask, state) in zip(written, changes.values(), strict=True):
-            index = self.schema[revision.structure].index
-            work.planes[index] = False if mask is None else mask
-            work.state[index] = state
-            work.seen[revision.structure] = revision.id
-            self.states[frame, index] = state
-        return True
+        return self.writer.write(frame, changes, origin)

@@ -68,3 +68,12 @@ class StructureLayer(Labels):
     @property
     def _type_string(self) -> str:
         return "labels"  # else writers and icons would look for a layer type named after this class
+
+
+def calm_brush(viewer: Any) -> None:
+    """Draw no box behind the brush's circle."""
+    # napari 0.9 draws a box behind the brush's circle and never hides it again. Drawn in a viewer without layers,
+    # that box alone makes Mesa's software OpenGL (remote desktops, Xvfb) follow a null pointer and kill the process.
+    overlay = viewer.canvas.overlays.get("_brush_circle")
+    if overlay is not None:
+        overlay.box = False

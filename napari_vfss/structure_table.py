@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QRect, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPixmap
+from qtpy.QtCore import QAbstractTableModel, QEvent, QModelIndex, QRect, Qt, Signal
+from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_vfss.actions import shown
+from napari_vfss.key_book import KeyBook
 from napari_vfss.session import Session
 from vfss.masks import MaskState
 from vfss.schema import Structure
@@ -32,7 +34,7 @@ TIPS = (
     "Who has spoken: nobody, the student, or a person",
     "The student's own estimate of how well its mask fits",
 )
-ROW_HEIGHT = 19
+MARGIN = 4  # around the text of a row, above and below together
 STATES = {
     MaskState.UNSEEN: ("·", "unseen", "#8a8f98"),
     MaskState.PROPOSED: ("◌", "proposed", "#7fb4ff"),
@@ -62,6 +64,7 @@ class StructureModel(QAbstractTableModel):
         super().__init__(parent)
         self.session: Session | None = None
         self.hidden: set[str] = set()
+        self.keys: KeyBook | None = None
 
     def show(self, session: Session | None, hidden: set[str]) -> None:
         """Take another session."""
@@ -108,6 +111,12 @@ class StructureModel(QAbstractTableModel):
         """Confidence on the current frame, NaN where unknown."""
         return float("nan") if self.session is None else float(self.session.work.confidence[structure.index])
 
+    def key_of(self, structure: Structure) -> str:
+        """Key that chooses it now."""
+        if self.keys is None:
+            return structure.shortcut or ""
+        return shown(self.keys.keys_of(f"structure.{structure.key}")[:1])
+
     def background_of(self, structure: Structure) -> QColor | None:
         """Colour behind the row of the active structure."""
         return ACTIVE if self.session is not None and structure.key == self.session.structure else None
@@ -122,7 +131,7 @@ STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items
 CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
     (EYE, Role.DecorationRole): lambda model, s: swatch(s.colour, s.key not in model.hidden),
     (NAME, Role.DisplayRole): lambda model, s: s.name,
-    (KEY, Role.DisplayRole): lambda model, s: s.shortcut or "",
+    (KEY, Role.DisplayRole): lambda model, s: model.key_of(s),
     (KEY, Role.TextAlignmentRole): lambda model, s: Qt.AlignmentFlag.AlignCenter,
     (STATE, Role.DisplayRole): lambda model, s: STATE_TEXTS[model.state_of(s)],
     (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],
@@ -155,6 +164,8 @@ class ConfidenceBar(QStyledItemDelegate):
 class StructureTable(QTableView):
     """The list itself: a click chooses a structure, a click on the eye hides it."""
 
+    STYLE = "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
+
     chosen = Signal(str)
     eye_clicked = Signal(str)
 
@@ -163,13 +174,14 @@ class StructureTable(QTableView):
         self.rows = StructureModel(self)
         self.setModel(self.rows)
         self.setItemDelegateForColumn(CONFIDENCE, ConfidenceBar(self))
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setAccessibleName("Structures")
+        self.setTabKeyNavigation(False)  # Tab leaves the list
         # The active row is drawn by its background: a selection would drown the colours of the states.
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setShowGrid(False)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setStyleSheet("QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }")
+        self.setStyleSheet(self.STYLE)
         self.setToolTip("Structures of this frame: click one to correct it, its colour to hide it")
         self._shape_columns()
         self.clicked.connect(self._on_clicked)
@@ -181,23 +193,58 @@ class StructureTable(QTableView):
     def show_session(self, session: Session | None, hidden: set[str]) -> None:
         """Show another session."""
         self.rows.show(session, hidden)
-        height = self.rows.rowCount() * ROW_HEIGHT + 22
-        self.setFixedHeight(height)
+        self.fit_font()
         self.refresh()
+
+    def fit_font(self) -> None:
+        """Give rows and columns the room that the font needs, which on some screens is large."""
+        words, rows, columns = self.fontMetrics(), self.verticalHeader(), self.horizontalHeader()
+        height = words.height() + MARGIN
+        rows.setMinimumSectionSize(height)
+        rows.setDefaultSectionSize(height)
+        columns.setFixedHeight(height + 1)
+        longest = max(words.horizontalAdvance(text) for text in (*STATE_TEXTS.values(), HEADINGS[STATE]))
+        for column, width in (
+            (EYE, 22),
+            (KEY, words.horizontalAdvance("Key") + 10),
+            (STATE, longest + 12),
+            (CONFIDENCE, words.horizontalAdvance("100%") + 20),
+        ):
+            self.setColumnWidth(column, width)
+        self.setFixedHeight(self.rows.rowCount() * height + height + 3)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow the font."""
+        changes = (QEvent.Type.FontChange, QEvent.Type.StyleChange)
+        if event is not None and event.type() in changes and self.model() is not None:
+            self.fit_font()
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Up and Down choose, Space hides and shows."""
+        session = self.rows.session
+        if event is None or session is None:
+            return
+        row, last = session.active.index, len(session.schema) - 1
+        if event.key() == Qt.Key.Key_Up:
+            self.chosen.emit(session.schema.keys[max(0, row - 1)])
+        elif event.key() == Qt.Key.Key_Down:
+            self.chosen.emit(session.schema.keys[min(last, row + 1)])
+        elif event.key() == Qt.Key.Key_Space:
+            self.eye_clicked.emit(session.structure)
+        else:
+            event.ignore()  # a key of the picture
 
     def _shape_columns(self) -> None:
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         rows.setVisible(False)
-        rows.setMinimumSectionSize(ROW_HEIGHT)
-        rows.setDefaultSectionSize(ROW_HEIGHT)
         columns.setMinimumSectionSize(20)
-        columns.setFixedHeight(20)
         columns.setHighlightSections(False)
         columns.setToolTip("Point at a heading to learn what it means")
         columns.setSectionsClickable(False)
-        for column, width in ((EYE, 22), (KEY, 30), (STATE, 92), (CONFIDENCE, 54)):
+        for column in (EYE, KEY, STATE, CONFIDENCE):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            self.setColumnWidth(column, width)
+        self.fit_font()
         columns.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
 
     def _on_clicked(self, index: QModelIndex) -> None:

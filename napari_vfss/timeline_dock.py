@@ -12,6 +12,7 @@ from napari_vfss.clip_time import ClipTime
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
 from napari_vfss.event_menu import EventMenu
+from napari_vfss.key_labels import TEXT, KeyLabels, explain
 from napari_vfss.playback import SPEEDS
 from napari_vfss.section import Later, button
 from napari_vfss.timeline import Timeline
@@ -51,6 +52,7 @@ class TimelineDock(QWidget):
         self._strip_later = Later(self, self._show_strip, STRIP_MS)
         self._build_tools()
         self._lay_out()
+        self._key_labels = KeyLabels(self, desk.key_book)
         self._connect()
         self._on_session()
 
@@ -60,6 +62,7 @@ class TimelineDock(QWidget):
 
     def close_connections(self) -> None:
         """Let go of everything."""
+        self._key_labels.close()
         self._session_connections.undo()
         self._connections.undo()
 
@@ -67,7 +70,7 @@ class TimelineDock(QWidget):
         time, playback = self._time, self._time.playback
         self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "play")
         self.speed = QComboBox()
-        self.speed.setToolTip(f"Share of true speed (keys: {KEY_OF['slower']}, {KEY_OF['faster']})")
+        explain(self.speed, "Share of true speed", keys=(KEY_OF["slower"], KEY_OF["faster"]))
         self.speed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.speed.setFixedWidth(66)
         for speed in SPEEDS:
@@ -172,7 +175,8 @@ class TimelineDock(QWidget):
 
     def _show_playback(self) -> None:
         playback = self._time.playback
-        self.play.setText(f"{'■ Stop' if playback.playing else '▶ Play'}  {KEY_OF['play']}")
+        self.play.setProperty(TEXT, "■ Stop" if playback.playing else "▶ Play")
+        self._key_labels.write()
         self.loop.setChecked(playback.loop is not None)
         self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
         self._show_range()

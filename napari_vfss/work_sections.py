@@ -8,11 +8,14 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
-from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
-from napari_vfss.section import Later, Section, button
+from napari_vfss.desk_section import DeskSection
+from napari_vfss.key_labels import explain
+from napari_vfss.section import Later, button
 from napari_vfss.structure_table import StructureTable
 from vfss.masks import MaskState
+
+__all__ = ("AcceptSection", "CorrectSection", "DeskSection", "ProposeSection", "StructureSection")
 
 TOOLS = (
     ("paint", "Paint", "P", "Add pixels with the brush"),
@@ -21,42 +24,6 @@ TOOLS = (
     ("fill", "Fill", "F", "Fill a closed outline"),
     ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
 )
-
-
-class DeskSection(Section):
-    """A section that follows the desk's session."""
-
-    def __init__(self, desk: Desk, title: str, *, folded: bool = False) -> None:
-        super().__init__(title, folded=folded)
-        self.desk = desk
-        self.connections = Connections()
-        self.session_connections = Connections()
-        self.later = Later(self, self.refresh)
-        self.connections.add(desk.session_changed, self._on_session)
-
-    def close_connections(self) -> None:
-        """Let go of everything."""
-        self.session_connections.undo()
-        self.connections.undo()
-
-    def show_session(self) -> None:
-        """Show the session of the desk; connect to it."""
-
-    def refresh(self, *_: object) -> None:
-        """Show what changed."""
-
-    def do(self, action: Callable[[], object]) -> None:
-        """Do something to the session after what is under the pen was written; tell errors."""
-        if self.desk.session is not None and self.desk.layers is not None:
-            with self.desk.telling():
-                self.desk.layers.flush()
-                action()
-
-    def _on_session(self) -> None:
-        self.session_connections.undo()
-        self.body.parentWidget().setEnabled(self.desk.session is not None)
-        self.show_session()
-        self.refresh()
 
 
 class StructureSection(DeskSection):
@@ -68,11 +35,13 @@ class StructureSection(DeskSection):
         self.body.addWidget(self.table)
         self.connections.add(self.table.chosen, self._on_chosen)
         self.connections.add(self.table.eye_clicked, self._on_eye)
+        self.connections.add(desk.key_book.changed, self.table.refresh)
         self._on_session()
 
     def show_session(self) -> None:
         """Take the session's structures."""
         session, layers = self.desk.session, self.desk.layers
+        self.table.rows.keys = self.desk.key_book
         self.table.show_session(session, set() if layers is None else layers.hidden)
         if session is not None:
             for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
@@ -107,13 +76,15 @@ class ProposeSection(DeskSection):
             box.setToolTip(f"{tip} of a range")
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             box.setFixedWidth(46)
-        self.range_button = button("Range", "Propose the frames from the first to the last one given", self._range)
+        tip = "Propose the frames from the first to the last one given"
+        self.range_button = button("Range", tip, self._range, key="Ctrl+Alt+Q", key_on_face=False)
         self.add_row(self.frame_button, self.clip_button)
         self.add_row(self.range_button, self.first, QLabel("to"), self.last, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
-        self.cancel_button = button("Cancel", "Stop; what is proposed stays", desk.proposing.cancel)
+        tip, cancel = "Stop; what is proposed stays", desk.proposing.cancel
+        self.cancel_button = button("Cancel", tip, cancel, key="Shift+Escape", key_on_face=False)
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(desk.proposing.started, self._on_started)
         self.connections.add(desk.proposing.progressed, self._on_progress)
@@ -190,13 +161,15 @@ class CorrectSection(DeskSection):
         self.add_row(*self.tools.values())
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(1, 80)
-        self.size.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.size.setToolTip("Size of the brush in pixels (keys: [ and ])")
+        self.size.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.size.setAccessibleName("Brush size")
+        explain(self.size, "Size of the brush in pixels", keys=("[", "]"))
         self.size_label = QLabel()
         self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
         self.connections.add(self.size.valueChanged, self._on_size)
-        self.undo = button("Undo", "Take back your last change of this structure on this frame (Ctrl+Z)", self._undo)
-        self.redo = button("Redo", "Bring it back (Ctrl+Shift+Z)", self._redo)
+        back = "Take back your last change of this structure on this frame"
+        self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
+        self.redo = button("Redo", "Bring it back", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
         self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
         self.add_row(self.undo, self.redo, self.proposal)
         self._on_session()
@@ -268,6 +241,7 @@ class AcceptSection(DeskSection):
         self.frame_button = button("Accept frame", "Confirm every structure that has a mask", self._frame, key="A")
         self.frame_button.setStyleSheet(
             "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
+            "QPushButton:focus { padding: 2px; border: 2px solid #ffe08a; }"
         )
         self.structure_button = button("Structure", "Confirm the structure in work", self._structure, key="S")
         self.hidden_button = button(

@@ -16,9 +16,9 @@ from qtpy.QtCore import QObject, Signal
 
 import vfss.student.openvino  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
 from vfss.clips import Clip
-from vfss.errors import VfssError
+from vfss.errors import StudentError, VfssError
 from vfss.project import Project
-from vfss.student import Student, load_student
+from vfss.student import Proposal, Student, load_student
 
 BATCH = 4
 BREATH_S = 0.03  # after each batch the processor belongs to the window, which draws what has come
@@ -43,11 +43,26 @@ def outward(current: int, first: int, last: int) -> list[int]:
     return sorted(range(first, last + 1), key=lambda t: (abs(t - current), t < current))
 
 
-def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], None, None]:
-    """Propose frame after frame, write each batch, and say which frames are done.
+def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], str], None, None]:
+    """Propose frame after frame, write each batch, and say which frames are done, by whom, and what a person must know.
 
-    The first batch is one frame, so that a person sees something at once.
+    The first batch is one frame, so that a person sees something at once. Where the graphics card fails, the
+    processor goes on.
+
+    Raises:
+        StudentError: The student failed. Never a RuntimeError: superqt takes one for the end of the program, and the
+            worker would neither tell nor end.
     """
+    try:
+        yield from _proposing(order)
+    except RuntimeError as error:
+        raise StudentError(
+            f"the student failed while it proposed ({error})",
+            remedy="What came before is kept. Try again; if it fails again, close other programs, or take another one.",
+        ) from error
+
+
+def _proposing(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], str], None, None]:
     student = order.student or load_student(order.source, order.device, threads=_threads())
     frames = list(order.frames)
     clip = order.clip.reopen()
@@ -55,11 +70,27 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
         while frames:
             size = 1 if len(frames) == len(order.frames) else BATCH
             batch, frames = frames[:size], frames[size:]
-            proposals = student.propose(_stack(clip, batch))
+            student, proposals, note = _proposed(order, student, _stack(clip, batch))
             known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
             project.write_proposals(clip.id, known)
-            yield student, tuple(batch)
+            yield student, tuple(batch), note
             time.sleep(BREATH_S)
+
+
+def _proposed(order: ProposalOrder, student: Student, frames: Any) -> tuple[Student, list[Proposal], str]:
+    try:
+        return student, student.propose(frames), ""
+    except (RuntimeError, StudentError) as error:  # what torch raises when the card is gone, busy or out of memory
+        if student.device.startswith("cpu"):
+            raise
+        logger.warning("the student failed on %s", student.device, exc_info=error)
+        lost = student.device.split()[0]
+    student = load_student(order.source, "cpu", threads=_threads())
+    note = (
+        f"The graphics card failed ({lost}): proposing goes on on the processor, which is slower. No mask is lost. "
+        "To use the card again, close the program and start it again."
+    )
+    return student, student.propose(frames), note
 
 
 def _threads() -> int:
@@ -87,6 +118,7 @@ class Proposing(QObject):
     started = Signal(int)
     proposed = Signal(object, object)  # Student, frames done in this batch
     progressed = Signal(int, int)
+    told = Signal(str)  # what a person must know while it goes on
     ended = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -121,8 +153,10 @@ class Proposing(QObject):
             self._outcome = "Cancelled"
             self._worker.quit()
 
-    def _on_batch(self, result: tuple[Student, tuple[int, ...]]) -> None:
-        student, frames = result
+    def _on_batch(self, result: tuple[Student, tuple[int, ...], str]) -> None:
+        student, frames, note = result
+        if note:
+            self.told.emit(note)
         self._done += len(frames)
         self.proposed.emit(student, frames)
         self.progressed.emit(self._done, self._total)

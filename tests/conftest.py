@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Before napari is imported: tests neither read nor write the settings of whoever runs them.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari_vfss_test_")
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
+os.environ["XDG_CONFIG_HOME"] = _SETTINGS.name  # of windows, too, that live longer than one test
 
 FRAMES, SIZE = 24, 160
 
@@ -41,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Caches and data of the user go to a folder of the test run."""
     base = tmp_path_factory.getbasetemp()
-    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+    for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(base / name.lower()))
 
 

@@ -129,8 +129,8 @@ def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
     told = _prompts_taught(network, task, recipe, run, minutes=run.minutes)
     provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | told}
     checkpoint = pack(network, config, parent.schema, provenance=provenance)
-    kept = {"scores": parent.scores, "precision": parent.precision, "calibration": parent.calibration}
-    saved = replace(checkpoint, **kept).save(out)
+    known = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
+    saved = known.save(out)
     run.events.tell("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
     return saved
 

@@ -86,24 +86,24 @@ class Project:
         return cls(folder)
 
     @classmethod
-    def open(cls, folder: str | Path) -> Self:
+    def open(cls, folder: str | Path, *, patience_s: float = 10.0) -> Self:
         """Open the project in a folder; see the constructor."""
-        return cls(folder)
+        return cls(folder, patience_s=patience_s)
 
     @classmethod
-    def open_or_create(cls, folder: str | Path, schema: Schema | None = None) -> Self:
-        """Open the project in a folder, or make one where there is none.
+    def open_or_create(cls, folder: str | Path, schema: Schema | None = None, *, patience_s: float = 10.0) -> Self:
+        """Open the project in a folder, or make one where there is none; see the constructor.
 
         Raises:
             ProjectError: It is there with other structures than those of the schema, or cannot be opened or made.
         """
         if not (Path(folder) / FILE).exists():
             try:
-                return cls.create(folder, schema)
+                cls.create(folder, schema).close()
             except ProjectError:
                 if not (Path(folder) / FILE).exists():  # else another process was quicker
                     raise
-        project = cls(folder)
+        project = cls(folder, patience_s=patience_s)
         if schema is not None and schema.keys != project.schema.keys:
             project.close()
             raise ProjectError(

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person chose about the window, kept in small files in the user's own configuration folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from qtpy.QtCore import QFileSystemWatcher, QLockFile, QObject, Signal
+
+WAIT_FOR_OTHER_MS = 1000
+
+
+def choices_folder() -> Path:
+    """Folder of the user's choices."""
+    return platformdirs.user_config_path("napari-vfss")
+
+
+class ChoiceFile(QObject):
+    """One JSON object in a file, shared by all windows of a user.
+
+    A damaged file is put aside, never overwritten, and counts as empty; `complaint` says so.
+    """
+
+    changed = Signal()
+
+    def __init__(self, name: str, parent: QObject | None = None, *, folder: Path | None = None) -> None:
+        super().__init__(parent)
+        self.path = (folder or choices_folder()) / name
+        self.complaint = ""
+        self.values: dict[str, Any] = self._read()
+        self._watcher = QFileSystemWatcher(self)
+        self._watcher.directoryChanged.connect(self._on_folder)
+        self._watch()
+
+    def update(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        """Change what the file holds now, whichever window wrote it last.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lock = QLockFile(str(self.path) + ".lock")
+        locked = lock.tryLock(WAIT_FOR_OTHER_MS)
+        temporary = self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")
+        try:
+            values = change(self._read())
+            temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            temporary.replace(self.path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            if locked:
+                lock.unlock()
+        self._watch()
+        self._take(values)
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            text = self.path.read_text("utf-8")
+        except FileNotFoundError:
+            return {}
+        except (OSError, UnicodeDecodeError) as error:
+            return self._put_aside(str(error))
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            return self._put_aside(str(error))
+        return values if isinstance(values, dict) else self._put_aside("it holds no JSON object")
+
+    def _put_aside(self, why: str) -> dict[str, Any]:
+        aside = self.path.with_name(f"{self.path.stem}-damaged-{datetime.now(UTC):%Y%m%d-%H%M%S-%f}{self.path.suffix}")
+        try:
+            self.path.rename(aside)
+            kept = f"It is kept as {aside.name}."
+        except OSError as error:
+            kept = f"It could not be moved away ({error.strerror or error})."
+        self.complaint = f"{self.path} cannot be read ({why}): the defaults are used. {kept}"
+        return {}
+
+    def _watch(self) -> None:
+        folder = str(self.path.parent)
+        if os.path.isdir(folder) and folder not in self._watcher.directories():  # noqa: PTH112  a text for Qt
+            self._watcher.addPath(folder)
+
+    def _on_folder(self, _folder: str) -> None:
+        self._take(self._read())
+
+    def _take(self, values: dict[str, Any]) -> None:
+        if values != self.values:
+            self.values = values
+            self.changed.emit()

@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel for people who use no mouse, see no colours, hear the screen read, or sit at a small or a dense screen."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QFontMetrics
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QPushButton
+
+from napari_vfss.choices import ChoiceFile
+from napari_vfss.folding import Folding
+from napari_vfss.keyboard import stops
+from napari_vfss.mouse import CanvasMouse
+from napari_vfss.section import Section
+from napari_vfss.structure_table import STATES, StructureTable
+from vfss.masks import MaskState
+
+
+@pytest.fixture
+def front(window, qtbot):
+    """The window as the active one, with the keyboard at the picture."""
+    canvas = CanvasMouse(window.viewer, window.window()).canvas
+    window.window().activateWindow()
+    qtbot.waitUntil(window.window().isActiveWindow)
+    canvas.setFocus()
+    return canvas
+
+
+def focus():
+    return QApplication.focusWidget()
+
+
+def test_f6_goes_to_the_panel_and_back(window, front, qtbot):
+    qtbot.keyClick(front, Qt.Key.Key_F6)
+    assert window.isAncestorOf(focus())
+    first = focus()
+    qtbot.keyClick(first, Qt.Key.Key_Tab)
+    second = focus()
+    assert second is not first
+    assert window.isAncestorOf(second)
+    qtbot.keyClick(second, Qt.Key.Key_F6)
+    assert focus() is front
+    qtbot.keyClick(front, Qt.Key.Key_F6)
+    assert focus() is second
+
+
+def test_tab_stops_at_everything_that_can_be_pressed_from_top_to_bottom(window):
+    reached = stops(window)
+    wanted = [
+        widget
+        for kind in (QAbstractButton, QComboBox, QLineEdit, StructureTable)
+        for widget in window.findChildren(kind)
+        if widget.isVisibleTo(window) and widget.isEnabled() and not widget.objectName().startswith("qt_")
+        if not isinstance(widget.parent(), QComboBox)
+    ]
+    assert [type(w).__name__ for w in wanted if not any(w is other for other in reached)] == []
+    sections = [window.clip, window.structures, window.propose, window.correct, window.accept, window.export]
+    order = [next(i for i, s in enumerate(sections) if s.isAncestorOf(w)) for w in reached if _in(w, sections)]
+    assert order == sorted(order)
+
+
+def _in(widget, sections):
+    return any(section.isAncestorOf(widget) for section in sections)
+
+
+def test_a_click_on_a_button_leaves_the_keyboard_to_the_picture(window, front, qtbot):
+    qtbot.mouseClick(window.correct.tools["erase"], Qt.MouseButton.LeftButton)
+    assert not window.isAncestorOf(focus())
+    assert str(window.desk.layers.editor.mode) == "erase"
+    qtbot.keyClick(focus(), Qt.Key.Key_P)
+    assert str(window.desk.layers.editor.mode) == "paint"
+
+
+def test_space_presses_the_button_that_has_the_keyboard(window, front, qtbot):
+    button = window.accept.empty_button
+    button.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(button, Qt.Key.Key_Space)
+    assert window.desk.session.states[0, 0] == MaskState.EMPTY
+
+
+def test_where_the_keyboard_is_can_be_seen(window, front, qtbot):
+    button = window.accept.structure_button
+    plain = button.grab().toImage()
+    button.setFocus(Qt.FocusReason.TabFocusReason)
+    assert button.grab().toImage() != plain
+
+
+def test_the_list_of_structures_goes_by_keys(window, front, qtbot):
+    table, session = window.structures.table, window.desk.session
+    table.setFocus(Qt.FocusReason.TabFocusReason)
+    qtbot.keyClick(table, Qt.Key.Key_Down)
+    assert session.structure == session.schema.keys[1]
+    qtbot.keyClick(table, Qt.Key.Key_Space)
+    assert session.structure in window.desk.layers.hidden
+    qtbot.keyClick(table, Qt.Key.Key_Space)
+    qtbot.keyClick(table, Qt.Key.Key_Up)
+    assert session.structure == session.schema.keys[0]
+
+
+def test_enter_ends_the_typing_of_a_case(window, front, qtbot):
+    window.clip.case.setFocus()
+    window.clip.case.setText("case 5")
+    qtbot.keyClick(window.clip.case, Qt.Key.Key_Return)
+    assert focus() is front
+    assert window.desk.session.record.patient == "case 5"
+
+
+def test_every_control_has_a_name_for_a_screen_reader(window):
+    kinds = (QAbstractButton, QComboBox, QLineEdit, StructureTable)
+    bare = [
+        f"{type(widget).__name__} {widget.objectName()}"
+        for kind in kinds
+        for widget in window.findChildren(kind)
+        if widget.window() is window.window()  # the page of keys is a window of its own
+        if not widget.accessibleName() and not getattr(widget, "text", str)()
+        if not widget.objectName().startswith("qt_") and not isinstance(widget.parent(), QComboBox)
+    ]
+    assert bare == []
+
+
+def test_no_state_is_told_by_its_colour_alone():
+    signs = [sign for sign, _, _ in STATES.values()]
+    words = [word for _, word, _ in STATES.values()]
+    assert len(set(signs)) == len(set(words)) == len(MaskState)
+
+
+def test_a_problem_is_told_by_a_sign_too(window):
+    window.desk.tell("The disk is full.", problem=True)
+    assert window.message.text().startswith("⚠")
+    window.desk.tell("Saved.")
+    assert window.message.text() == "Saved."
+
+
+@pytest.mark.parametrize("points", [9, 13, 18])
+def test_the_list_has_room_for_its_words_in_any_size(window, points):
+    table = window.structures.table
+    try:
+        table.setStyleSheet(f"* {{ font-size: {points}pt }} {StructureTable.STYLE}")
+        table.fit_font()
+        words = QFontMetrics(table.font())
+        assert table.rowHeight(0) >= words.height()
+        for sign, word, _ in STATES.values():
+            assert table.columnWidth(3) >= words.horizontalAdvance(f"{sign}  {word}")
+        bottom = table.rowViewportPosition(11) + table.rowHeight(11)
+        assert bottom <= table.viewport().height()
+    finally:
+        table.setStyleSheet(StructureTable.STYLE)
+        table.fit_font()
+
+
+def test_no_text_of_the_panel_is_smaller_than_eleven_pixels(window):
+    small = [
+        label.text()
+        for label in window.findChildren(QLabel)
+        if label.text() and label.isVisibleTo(window) and label.fontInfo().pixelSize() < 11
+    ]
+    assert small == []
+
+
+def test_buttons_show_all_of_their_words_on_a_small_screen(window, qtbot):
+    window.window().resize(1366, 768)
+    qtbot.waitUntil(lambda: window.window().width() == 1366)
+    clipped = [
+        button.text()
+        for button in window.findChildren(QPushButton)
+        if button.isVisible() and button.fontMetrics().horizontalAdvance(button.text()) > button.width() - 4
+    ]
+    assert clipped == []
+
+
+def test_the_panel_is_calm_at_first_and_as_it_was_left_later(qtbot, tmp_path):
+    file = ChoiceFile("panel.json", folder=tmp_path)
+    first = [Section("1  Daily"), Section("2  Rare", folded=True)]
+    for section in first:
+        qtbot.addWidget(section)
+    folding = Folding(first, file)
+    first[1].unfold()  # by itself, because something happened in it
+    first[0]._heading.click()
+    assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True}
+    folding.close()
+    again = [Section("1  Daily"), Section("2  Rare", folded=True)]
+    for section in again:
+        qtbot.addWidget(section)
+    Folding(again, ChoiceFile("panel.json", folder=tmp_path))
+    assert [section._heading.isChecked() for section in again] == [False, False]
+    again[1]._heading.click()
+    assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True, "2  Rare": False}
+
+
+def test_rare_steps_are_folded_for_a_newcomer(window):
+    assert not window.student._heading.isChecked()
+    assert window.accept._heading.isChecked()

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of actions, the keys that a person chose, and the two places where they are seen."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_vfss.actions import (
+    Action,
+    KeyTextError,
+    all_actions,
+    binding,
+    conflicts,
+    mirrored,
+    normal,
+    shown,
+    structure_actions,
+)
+from napari_vfss.choices import ChoiceFile
+from napari_vfss.key_book import KeyBook, check_key
+from napari_vfss.key_labels import KEYS
+from napari_vfss.key_overlay import in_columns
+from napari_vfss.key_press import menu_command
+from napari_vfss.keys import help_rows
+from napari_vfss.mouse import CanvasMouse
+from vfss.masks import MaskState
+from vfss.schema import Schema
+
+ACTIONS = all_actions(Schema.load())
+KEY = st.sampled_from([*"ABCDEFGHIJKLMNOPQRSTUVWXYZ,.0123456789", "Left", "F5", "Escape"])
+MODIFIERS = st.sampled_from(["", "Ctrl+", "Ctrl+Shift+", "Alt+"])
+
+
+@pytest.fixture
+def book(qapp, tmp_path):
+    return KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+
+
+@pytest.fixture
+def keys(window):
+    """The book of a window, put back afterwards: windows of one test run share the file."""
+    yield window.desk.key_book
+    file = window.desk.key_book._file
+    file.path.unlink(missing_ok=True)
+    file.update(lambda _values: {})
+
+
+@pytest.fixture
+def press(window, qtbot):
+    canvas = CanvasMouse(window.viewer, window.window())._canvas
+
+    def key(code, modifier=Qt.KeyboardModifier.NoModifier):
+        qtbot.keyClick(canvas, code, modifier)
+
+    return key
+
+
+def to_front(window, qtbot):
+    """Make a window the active one, as keys of a whole window need it."""
+    window.window().activateWindow()
+    qtbot.waitUntil(window.window().isActiveWindow)
+
+
+@pytest.mark.parametrize("layout", ["right", "left"])
+def test_no_two_actions_share_a_key(layout):
+    assert conflicts((action.id, action.default_keys(layout)) for action in ACTIONS) == []
+
+
+@pytest.mark.parametrize("layout", ["right", "left"])
+def test_every_key_of_the_table_can_be_bound(layout):
+    for action in ACTIONS:
+        for key in action.default_keys(layout):
+            check_key(key)
+
+
+@pytest.mark.parametrize("layout", ["right", "left"])
+def test_no_key_of_ours_is_in_a_menu_of_naparis(window, layout):
+    keys = [key for action in ACTIONS for key in action.default_keys(layout) if key != "?"]
+    assert [(key, menu_command(key)) for key in keys if menu_command(key)] == []
+    assert menu_command("Ctrl+Alt+O")
+
+
+def test_a_conflict_is_found():
+    assert conflicts([("a", ("Ctrl+Shift+Z",)), ("b", ("shift+ctrl+z",)), ("c", ("Z",))]) == ["shift+ctrl+z: a and b"]
+
+
+def test_every_action_has_a_name_of_its_own_and_a_key():
+    ids = [action.id for action in ACTIONS]
+    assert len(set(ids)) == len(ids)
+    assert [action.id for action in ACTIONS if not action.keys] == []
+    assert all(action.title and action.group for action in ACTIONS)
+
+
+@given(modifiers=MODIFIERS, key=KEY)
+def test_the_left_handed_layout_changes_places_and_merges_nothing(modifiers, key):
+    text = modifiers + key
+    assert mirrored(mirrored(text)) == text
+    if "Ctrl" in modifiers or "Alt" in modifiers:
+        assert mirrored(text) == text
+
+
+def test_in_the_left_handed_layout_the_daily_keys_lie_right():
+    daily = ("propose.frame", "tool.paint", "tool.erase", "accept.frame", "accept.structure", "accept.empty")
+    keys = {key for action in ACTIONS if action.id in daily for key in action.default_keys("left")}
+    assert keys <= set("YUIOPHJKLNM,.")
+
+
+@pytest.mark.parametrize("text", ["Shift+,", "Ctrl+", "§", "", "Shift", "Hyper+A"])
+def test_what_is_no_key_is_refused(text):
+    with pytest.raises(KeyTextError):
+        binding(text)
+
+
+def test_what_a_person_chose_is_there_after_a_restart(qapp, tmp_path, book):
+    book.bind("accept.frame", ["T"])
+    book.choose_layout("left")
+    book.bind("accept.frame", ["F5"])
+    again = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    assert (again.layout, again.keys_of("accept.frame")) == ("left", ("F5",))
+    again.choose_layout("right")
+    assert again.keys_of("accept.frame") == ("T",)
+    again.reset("accept.frame")
+    assert again.keys_of("accept.frame") == ("A",)
+
+
+def test_a_key_that_is_taken_changes_hands_and_comes_back(book):
+    book.bind("accept.frame", ["S"])
+    assert book.keys_of("accept.structure") == ()
+    assert book.owner("S").id == "accept.frame"
+    book.reset()
+    assert (book.keys_of("accept.structure"), book.keys_of("accept.frame")) == (("S",), ("A",))
+
+
+def test_a_key_of_naparis_own_is_not_given_away(book):
+    with pytest.raises(KeyTextError, match="napari"):
+        book.bind("accept.frame", ["Left"])
+    assert book.keys_of("accept.frame") == ("A",)
+
+
+def test_two_windows_follow_each_other(qtbot, tmp_path, book):
+    other = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    book.bind("accept.frame", ["T"])
+    qtbot.waitUntil(lambda: other.keys_of("accept.frame") == ("T",))
+    other.bind("tool.paint", ["D"])
+    qtbot.waitUntil(lambda: book.keys_of("tool.paint") == ("D",))
+    assert book.keys_of("accept.frame") == ("T",)
+
+
+@pytest.mark.parametrize("text", ["{", "[1, 2]", "\0\xff"])
+def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
+    (tmp_path / "keys.json").write_text(text, "latin-1")
+    book = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    assert book.keys_of("accept.frame") == ("A",)
+    assert "defaults" in book.complaint
+    (aside,) = tmp_path.glob("keys-damaged-*.json")
+    assert aside.read_text("latin-1") == text
+    book.bind("accept.frame", ["T"])
+    assert aside.is_file()
+
+
+def test_what_no_version_can_have_written_is_passed_over(qapp, tmp_path):
+    changed = {"right": {"accept.frame": ["Hyper+A"], "tool.paint": 7, "gone.action": ["T"], "tool.erase": ["D"]}}
+    (tmp_path / "keys.json").write_text(json.dumps({"layout": "both", "changed": changed}), "utf-8")
+    book = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    assert book.layout == "right"
+    assert [book.keys_of(a) for a in ("accept.frame", "tool.paint", "tool.erase")] == [("A",), ("P",), ("D",)]
+
+
+def test_a_projects_own_structure_key_comes_before_ours(book):
+    structures = [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF", "shortcut": "A"}]
+    book.take_schema(Schema.from_dict({"id": "own", "version": "1", "structures": structures}))
+    assert book.owner("A").id == "structure.hyoid"
+    assert book.keys_of("accept.frame") == ()
+
+
+def test_structures_have_the_keys_of_the_schema_in_both_layouts():
+    for action in structure_actions(Schema.load()):
+        assert action.default_keys("right") == action.default_keys("left")
+
+
+def test_every_key_on_a_button_is_in_the_table(window):
+    known = {normal(key) for action in ACTIONS for key in action.keys}
+    buttons = [made for made in window.findChildren(QPushButton) if made.property(KEYS)]
+    assert len(buttons) > 10
+    assert [made.text() for made in buttons if {normal(key) for key in made.property(KEYS)} - known] == []
+
+
+def test_a_changed_key_works_and_is_on_button_list_and_tip(window, keys, press):
+    session = window.desk.session
+    keys.bind("accept.not_visible", ["F5"])
+    keys.bind("structure.mandible", ["T"])
+    assert window.accept.hidden_button.text() == "Not visible  F5"
+    assert "(key: F5)" in window.accept.hidden_button.toolTip()
+    row = session.schema["mandible"].index
+    assert window.structures.table.rows.index(row, 2).data() == "T"
+    press(Qt.Key.Key_T)
+    assert session.structure == "mandible"
+    press(Qt.Key.Key_N)
+    assert session.states[0, row] == MaskState.UNSEEN
+    press(Qt.Key.Key_F5)
+    assert session.states[0, row] == MaskState.NOT_VISIBLE
+
+
+def test_the_left_handed_layout_works_at_once(window, keys, press):
+    session = window.desk.session
+    keys.choose_layout("left")
+    press(Qt.Key.Key_Comma)
+    assert session.states[0, 0] == MaskState.EMPTY
+    assert window.accept.empty_button.text() == "Empty  ,"
+    keys.choose_layout("right")
+    assert window.accept.empty_button.text() == "Empty  X"
+
+
+def test_keys_of_brush_and_structures(window, press):
+    session, layers = window.desk.session, window.desk.layers
+    press(Qt.Key.Key_Up)
+    assert session.structure == session.schema.keys[-1]
+    press(Qt.Key.Key_Down)
+    assert session.structure == session.schema.keys[0]
+    size = layers.editor.brush_size
+    press(Qt.Key.Key_BracketRight)
+    assert layers.editor.brush_size > size
+    press(Qt.Key.Key_BracketLeft)
+    assert layers.editor.brush_size == size
+    press(Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
+    assert session.structure in layers.hidden
+    press(Qt.Key.Key_H, Qt.KeyboardModifier.ShiftModifier)
+    assert not layers.hidden
+
+
+def test_the_keys_are_shown_over_the_picture_and_put_away(window, keys, qtbot, press):
+    main = window.window()
+    main.resize(1366, 768)
+    to_front(window, qtbot)
+    press(Qt.Key.Key_Question, Qt.KeyboardModifier.ShiftModifier)
+    overlay = window.keyboard.overlay
+    assert overlay.isVisible()
+    assert overlay.size() == main.size()
+    text = "".join(label.text() for label in overlay.findChildren(QLabel)).replace("&nbsp;", " ")
+    assert all(action.title in text for action in ACTIONS)
+    qtbot.waitUntil(lambda: overlay.fits)
+    qtbot.keyClick(overlay, Qt.Key.Key_Escape)
+    assert not overlay.isVisible()
+    press(Qt.Key.Key_F1)
+    assert overlay.isVisible()
+    press(Qt.Key.Key_F1)
+    assert not overlay.isVisible()
+    press(Qt.Key.Key_F1)
+    qtbot.mouseClick(overlay, Qt.MouseButton.LeftButton, pos=QPoint(5, 5))
+    assert not overlay.isVisible()
+
+
+def test_window_keys_need_no_clip(window, keys, press, qtbot):
+    window.desk.close_session()
+    to_front(window, qtbot)
+    press(Qt.Key.Key_F1)
+    assert window.keyboard.overlay.isVisible()
+    window.keyboard.overlay.put_away()
+
+
+@given(heights=st.lists(st.integers(1, 20), min_size=1, max_size=9), count=st.integers(1, 5))
+def test_columns_keep_the_order_and_hold_everything(heights, count):
+    groups = [(str(i), [("k", "t")] * height) for i, height in enumerate(heights)]
+    columns = in_columns(groups, count)
+    assert [group for column in columns for group in column] == groups
+    assert len(columns) <= count
+
+
+@pytest.fixture
+def page(window, keys, qtbot):
+    window.keyboard.show_page()
+    yield window.keyboard.page
+    window.keyboard.page.close()
+
+
+def test_the_page_gives_an_action_another_key(page, keys, qtbot):
+    page.choose("accept.frame")
+    page.change_button.click()
+    qtbot.keyClick(page, Qt.Key.Key_D, Qt.KeyboardModifier.ShiftModifier)
+    assert keys.keys_of("accept.frame") == ("Shift+D",)
+    assert "accept the frame" in page.message.text()
+    page.reset_button.click()
+    assert keys.keys_of("accept.frame") == ("A",)
+    page.remove_button.click()
+    assert keys.keys_of("accept.frame") == ()
+    page.reset_all_button.click()
+    assert keys.keys_of("accept.frame") == ("A",)
+
+
+def test_the_page_tells_of_a_conflict_before_it_takes_a_key_away(page, keys, qtbot):
+    page.choose("accept.frame")
+    page.change_button.click()
+    qtbot.keyClick(page, Qt.Key.Key_S)
+    assert "accept the structure" in page.message.text()
+    assert keys.keys_of("accept.frame") == ("A",)
+    qtbot.keyClick(page, Qt.Key.Key_S)
+    assert keys.keys_of("accept.frame") == ("S",)
+    assert "no key any more" in page.message.text()
+
+
+def test_the_page_tells_of_naparis_keys(page, keys, qtbot):
+    page.choose("accept.frame")
+    page.change_button.click()
+    qtbot.keyClick(page, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
+    assert "menu" in page.message.text()
+    qtbot.keyClick(page, Qt.Key.Key_Left)
+    assert "previous frame" in page.message.text()
+    qtbot.keyClick(page, Qt.Key.Key_Exclam, Qt.KeyboardModifier.ShiftModifier)
+    assert "Press another key" in page.message.text()
+    assert keys.keys_of("accept.frame") == ("A",)
+    qtbot.keyClick(page, Qt.Key.Key_M)
+    assert keys.keys_of("accept.frame") == ("M",)
+    assert "new label" in page.message.text()
+
+
+def test_escape_leaves_the_key_as_it_is(page, keys, qtbot):
+    page.choose("accept.frame")
+    page.change_button.click()
+    qtbot.keyClick(page, Qt.Key.Key_Escape)
+    assert keys.keys_of("accept.frame") == ("A",)
+    assert page.change_button.isEnabled()
+
+
+def test_the_page_finds_and_chooses_the_layout(page, keys):
+    page.search.setText("undo")
+    visible = [action for action, item in page._items.items() if not item.isHidden()]
+    assert visible == ["edit.undo"]
+    page.search.clear()
+    left = page.layout_box.findData("left")
+    page.layout_box.setCurrentIndex(left)
+    page.layout_box.activated.emit(left)
+    assert keys.keys_of("accept.frame") == ("L",)
+
+
+def test_help_lists_every_action_once(book):
+    rows = [row for _, rows in help_rows(book) for row in rows]
+    assert sorted(title for _, title in rows) == sorted(action.title for action in book.actions)
+    assert all(key != "no key" for key, _ in rows)
+
+
+def test_an_action_that_cannot_be_done_is_silent_and_errors_are_told(window):
+    done = []
+    window.desk.act(Action("x", "x", "View", ("T",), lambda desk: done.append(1), lambda desk: False))
+    assert done == []
+
+    def fail(desk):
+        raise KeyTextError("this went wrong", remedy="Do that.")
+
+    window.desk.act(Action("x", "x", "View", ("T",), fail))
+    assert "this went wrong. Do that." in window.message.text()
+
+
+def test_keys_are_shown_as_words():
+    assert shown(("Ctrl+Shift+Z", "Ctrl+Y")) == "Ctrl+Shift+Z or Ctrl+Y"
+    assert shown(("?", "F1")) == "? or F1"
+    assert shown(()) == ""
