@@ -99,3 +99,16 @@ def unpack_mask(packed: bytes) -> BoolArray:
     except (struct.error, zlib.error, ValueError, MemoryError) as error:
         raise MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.") from error
     return mask
+
+
+def packed_shape(packed: bytes) -> tuple[int, int]:
+    """Rows and columns of the plane in pack_mask's bytes.
+
+    Raises:
+        MaskError: The bytes are not a packed mask.
+    """
+    try:
+        height, width, *_ = _HEADER.unpack_from(packed)
+    except struct.error as error:
+        raise MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.") from error
+    return height, width
