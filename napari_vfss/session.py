@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
+from napari_vfss.changes import Change, Changes
 from napari_vfss.frame_memory import FrameMemory, FrameWork
-from napari_vfss.history import History, Snapshot
+from napari_vfss.history import History
 from vfss.clips import Clip, Facing
-from vfss.errors import ConflictError
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.project import ClipRecord, Edit, Origin, Project
+from vfss.project import ClipRecord, Project, Revision
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
     from vfss.student import Student
 
 WITH_PIXELS = (MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED)
-
-Change = tuple[BoolArray | None, MaskState]
 
 
 class Session:
@@ -37,6 +35,7 @@ class Session:
     flags_changed = Signal()
     student_changed = Signal()
     problem = Signal(str)
+    said = Signal(str)
 
     def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
         self._memory = FrameMemory(project, clip, frames_kept)
@@ -48,6 +47,7 @@ class Session:
         self.structure = project.schema.structures[0].key
         self.student: Student | None = None
         self.history = History()
+        self.changes = Changes(self)
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
 
@@ -142,33 +142,57 @@ class Session:
         self.problem.emit(f"{self.active.name} was never proposed on this frame.")
         return False
 
+    def change(self, changes: Mapping[tuple[int, str], Change], *, what: str = "") -> bool:
+        """Write what a person says of several frames and structures, as one step of undo.
+
+        Args:
+            changes: Plane, bool (H, W), or None without pixels, and state, by frame and key of structure.
+            what: What was done, for a person who undoes it; by default the place is named.
+
+        Returns:
+            False where nothing was written: someone changed a place meanwhile, or the project cannot be written.
+        """
+        return self.changes.make(changes, what or self._named(changes))
+
     def undo(self) -> bool:
-        """Take back the last change of the active structure on the current frame."""
-        return self._go(redo=False)
+        """Take back the newest change, wherever it was, and go there."""
+        return self.changes.go(redo=False)
 
     def redo(self) -> bool:
-        """Bring back what undo took away from the active structure on the current frame."""
-        return self._go(redo=True)
+        """Bring back what undo took away last, and go there."""
+        return self.changes.go(redo=True)
 
     @property
     def can_undo(self) -> bool:
         """True where undo would change something."""
-        return self.history.can_undo((self.frame, self.structure))
+        return self.history.next(redo=False) is not None
 
     @property
     def can_redo(self) -> bool:
         """True where redo would change something."""
-        return self.history.can_redo((self.frame, self.structure))
+        return self.history.next(redo=True) is not None
 
     def reload(self, frames: Iterable[int]) -> None:
         """Forget what is in memory of some frames: someone else wrote them."""
         changed = set(frames)
         if not changed:
             return
-        self.states = self.project.states(self.clip.id)
-        self._memory.forget(changed)
+        self.forget(changed)
         shown = self.frame if self.frame in changed else min(changed)
         self.masks_changed.emit(shown)
+
+    def forget(self, frames: Iterable[int]) -> None:
+        """Read these frames anew when they are needed, and the states of all at once."""
+        self.states = self.project.states(self.clip.id)
+        self._memory.forget(frames)
+
+    def took(self, revision: Revision, mask: BoolArray | None, state: MaskState) -> None:
+        """Keep in memory what this session wrote: plane, bool (H, W), and state."""
+        work, index = self.work_at(revision.frame), self.schema[revision.structure].index
+        work.planes[index] = False if mask is None else mask
+        work.state[index] = state
+        work.seen[revision.structure] = revision.id
+        self.states[revision.frame, index] = state
 
     def poll(self) -> int:
         """Take in what others wrote since the last look; returns how many frames of this clip they changed."""
@@ -226,57 +250,15 @@ class Session:
         self.clip.close()
         self.project.close()
 
+    def _named(self, changes: Mapping[tuple[int, str], Change]) -> str:
+        frames, keys = {frame for frame, _ in changes}, dict.fromkeys(key for _, key in changes)
+        where = f"frame {min(frames) + 1}" if len(frames) == 1 else f"{len(frames)} frames"
+        names = self.schema[next(iter(keys))].name if len(keys) == 1 else f"{len(keys)} structures"
+        return f"change of {names} on {where}"
+
     def _accepted(self, index: int) -> Change:
         plane = self.work.planes[index]
         return (plane.copy(), MaskState.ACCEPTED) if plane.any() else (None, MaskState.EMPTY)
 
-    def _snapshot(self, frame: int, structure: str) -> Snapshot:
-        work, index = self.work_at(frame), self.schema[structure].index
-        state = MaskState(work.state[index])
-        return Snapshot.of(work.planes[index] if state in WITH_PIXELS else None, state)
-
-    def _go(self, *, redo: bool) -> bool:
-        place = (self.frame, self.structure)
-        target = self.history.peek(place, redo=redo)
-        if target is None:
-            return False
-        current = self._snapshot(*place)
-        if not self._write(self.frame, {self.structure: (target.mask, target.state)}, "redo" if redo else "undo"):
-            return False
-        self.history.step(place, current, redo=redo)
-        self.masks_changed.emit(self.frame)
-        return True
-
-    def _change(self, frame: int, changes: Mapping[str, Change]) -> bool:
-        before = {key: self._snapshot(frame, key) for key in changes}
-        if not self._write(frame, changes, "hand"):
-            for key, (mask, state) in changes.items():
-                self.history.offer_again((frame, key), Snapshot.of(mask, state))
-            return False
-        for key, snapshot in before.items():
-            self.history.note((frame, key), snapshot)
-        self.masks_changed.emit(frame)
-        return True
-
-    def _write(self, frame: int, changes: Mapping[str, Change], origin: Origin) -> bool:
-        work = self.work_at(frame)
-        students = {work.students.get(key) for key in changes}
-        try:
-            written = self.project.write(
-                [Edit(self.clip.id, frame, key, mask, state) for key, (mask, state) in changes.items()],
-                author=self.author,
-                origin=origin,
-                student=students.pop() if len(students) == 1 else None,
-                base={(frame, key): work.seen.get(key) for key in changes},
-            )
-        except ConflictError as error:
-            self.reload([frame])
-            self.problem.emit(f"{error} The other version is shown now; redo (Ctrl+Shift+Z) puts yours in its place.")
-            return False
-        for revision, (mask, state) in zip(written, changes.values(), strict=True):
-            index = self.schema[revision.structure].index
-            work.planes[index] = False if mask is None else mask
-            work.state[index] = state
-            work.seen[revision.structure] = revision.id
-            self.states[frame, index] = state
-        return True
+    def _change(self, frame: int, changes: Mapping[str, Change], *, what: str = "") -> bool:
+        return self.change({(frame, key): change for key, change in changes.items()}, what=what)

@@ -26,11 +26,11 @@ Matrix = npt.NDArray[np.float64]
 # At 512 px of the frame's shorter side; lengths grow with it.
 _GROWN = 4  # px around the mask whose flow counts too: the edge of the bone is what can be followed
 _FLOW_PX = 0.7  # how far the flow of a bone is wrong as a whole
+_STEP_PX, _STEP_RADIANS = 0.4, 0.01  # how far a bone moves in one frame, as a rule
 _JOINT_PX = 0.5  # how far neighbours may part where they meet
 _JOINT_RADIANS = 0.01  # how far neighbours may turn against each other
 _STRAY_PX = 0.8  # from where on a point counts half
 _MISS_PX = 1.0  # the same for going there and back
-_ANY_PX = 1000.0  # holds a bone that nothing else says anything of in its place
 _POINTS, _INDEPENDENT, _ROUNDS = 600, 12, 4
 
 
@@ -45,6 +45,7 @@ class Bones:
         self._points = [_points(plane, round(_GROWN * self._unit)) for plane in planes.values()]
         self._centres = np.array([points.mean(axis=0) for points in self._points])
         chain = [self.keys.index(key) for key in SPINE if key in planes]
+        self._steps = 0
         # Only true neighbours are joined: of C2 and C4 without C3 nobody knows where they meet.
         self._joints = [(a, b) for a, b in pairwise(chain) if self._are_neighbours(a, b)]
 
@@ -53,6 +54,7 @@ class Bones:
         found = [motion.of(points) for points in self._points]
         weights = [1 / (1 + (miss / (_MISS_PX * self._unit)) ** 2) for _, miss in found]
         moves = [move for move, _ in found]
+        self._steps += 1
         fitted = self._fit(moves, weights)
         out = {}
         for i, key in enumerate(self.keys):
@@ -66,27 +68,27 @@ class Bones:
 
     def _fit(self, moves: list[Points], weights: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
         """Shift x, y in px and turn in radians about its centre of every bone, float64 (B, 3)."""
-        n = len(self.keys)
-        fitted, held = np.zeros((n, 3)), self._held()
-        counts = list(weights)
+        n, joined = len(self.keys), self._joined()
+        fitted = np.zeros((n, 3))
+        # Held to its place on the key frame, less and less with time: held to its last place it would lag behind.
+        reach = self._steps * np.array((_STEP_PX * self._unit, _STEP_PX * self._unit, _STEP_RADIANS))
+        joined += np.diag(np.tile(1 / reach**2, n))
         for _ in range(_ROUNDS):
-            left, right = held.copy(), np.zeros(3 * n)
+            left, right = joined.copy(), np.zeros(3 * n)
             for i, move in enumerate(moves):
-                at = slice(3 * i, 3 * i + 3)
-                weight = counts[i] * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
+                at, stray = slice(3 * i, 3 * i + 3), self._strays(i, move, fitted[i]) / self._unit
+                weight = weights[i] / (1 + (stray / _STRAY_PX) ** 2)
+                weight = weight * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
                 for rows, shift in zip(self._rows(i), move.T, strict=True):
                     left[at, at] += (rows * weight[:, None]).T @ rows
                     right[at] += (rows * weight[:, None]).T @ shift
             fitted = np.linalg.solve(left, right).reshape(n, 3)
-            for i, move in enumerate(moves):
-                stray = self._strays(i, move, fitted[i]) / (_STRAY_PX * self._unit)
-                counts[i] = weights[i] / (1 + stray**2)
         return fitted
 
-    def _held(self) -> npt.NDArray[np.float64]:
-        """What is known without any flow: joints hold, and nothing moves beyond reason. float64 (3B, 3B)."""
+    def _joined(self) -> npt.NDArray[np.float64]:
+        """That joints hold, as a part of the equations, float64 (3B, 3B)."""
         n = 3 * len(self.keys)
-        held = np.diag(np.tile((1 / _ANY_PX**2, 1 / _ANY_PX**2, 1.0), len(self.keys)))
+        held = np.zeros((n, n))
         for a, b in self._joints:
             joint = (self._centres[a] + self._centres[b]) / 2
             for axis in (0, 1):

@@ -23,8 +23,9 @@ from vfss.motion import FloatArray, KeyMotion, Points
 _REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
 _CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
 # Frames after which what is carried of a soft structure counts a third, and the student's own word two thirds.
-_HOLDS = {"bolus": 2.0, "pharynx": 4.0, "epiglottis": 6.0, "airway": 12.0}
+_HOLDS = {"bolus": 1.5, "pharynx": 4.0, "epiglottis": 3.0, "airway": 15.0}
 _HOLDS_ELSE = 4.0
+_WEIGHED = 8  # px at 512: beyond that distance what is carried and what the student says have no more to tell
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,14 +117,14 @@ class KeyFrame:
         """All structures on the next neighbour, uint8 (H, W)."""
         motion, repeated = self._motion.to(frame)
         self._steps += 0 if repeated and self._steps else 1
+        unit = min(frame.shape) / 512
         out: dict[str, Carried] = {}
         if self._bones is not None:
             for key, (matrix, steady) in self._bones.on(motion).items():
-                out[key] = Carried(_moved(self._fields[key], matrix), None, self._steps, steady)
+                out[key] = Carried(_moved(self._fields[key], matrix), None, self._steps, steady * motion.unbroken)
         for key in self._soft:
             _, misses = motion.of(self._outlines[key])
-            unit = min(frame.shape) / 512
-            steady = float(np.mean(1 / (1 + (misses / unit) ** 2)))
+            steady = float(np.mean(1 / (1 + (misses / unit) ** 2))) * motion.unbroken
             correction = self._corrections.get(key)
             out[key] = Carried(
                 _pulled(self._fields[key], motion.pull),
@@ -158,10 +159,11 @@ def with_student(key: str, carried: Carried, suggested: BoolArray | None) -> Boo
     if key in RIGID or suggested is None:
         return carried.mask
     held = holds(key, carried.steps)
-    own = signed_distance(suggested)
+    reach = np.float32(_WEIGHED * min(suggested.shape) / 512)
+    own = np.clip(signed_distance(suggested), -reach, reach)
     if carried.correction is not None and suggested.any():
-        own = own + np.float32(_CORRECTION) * carried.correction
-    mask: BoolArray = np.float32(held) * carried.field + np.float32(1 - held) * own > 0
+        own = own + np.float32(_CORRECTION) * np.clip(carried.correction, -reach, reach)
+    mask: BoolArray = np.float32(held) * np.clip(carried.field, -reach, reach) + np.float32(1 - held) * own > 0
     return mask
 
 

@@ -22,6 +22,7 @@ Points = npt.NDArray[np.float64]
 _SCALE, _SIDE = 0.5, 384  # flow is taken at half size, and with no longer side than that: finer gains nothing
 _BLUR = 1.0  # px of the small picture: grain must not be followed
 _RANGE = (2.0, 98.0)  # percentiles of grey that become black and white, so that a step of brightness is no motion
+_CUT = 0.6  # correlation of two neighbours below which they are not of one scene
 _SAME = 0.5  # mean difference of two small pictures, grey values, below which a frame only repeats another one
 
 
@@ -47,6 +48,13 @@ def repeats(small: ByteArray, other: ByteArray) -> bool:
     return float(np.mean(cv2.absdiff(small, other))) < _SAME
 
 
+def _alike(small: ByteArray, other: ByteArray) -> float:
+    """Correlation of two small pictures; 1 where one of them is blank."""
+    if not small.std() or not other.std():
+        return 1.0
+    return float(np.corrcoef(small.ravel(), other.ravel())[0, 1])
+
+
 @dataclass(frozen=True, eq=False)
 class Motion:
     """Where everything of a key frame is on another frame.
@@ -56,12 +64,14 @@ class Motion:
         back: float32 (h, w, 2), from the other frame to the key frame.
         height: Rows of the whole frame.
         width: Columns of the whole frame.
+        unbroken: False once the picture has changed altogether on the way: nothing can be followed over a cut.
     """
 
     onward: FloatArray
     back: FloatArray
     height: int
     width: int
+    unbroken: bool = True
 
     @cached_property
     def _scale(self) -> npt.NDArray[np.float64]:
@@ -107,10 +117,11 @@ class KeyMotion:
         small = small_picture(frame)
         if repeats(small, self._last):
             return self._motion, True
+        unbroken = self._motion.unbroken and _alike(small, self._last) > _CUT
         self._last = small
         onward = self._flow.calc(self._key, small, self._motion.onward.copy())
         back = self._flow.calc(small, self._key, self._motion.back.copy())
-        self._motion = Motion(onward, back, self._height, self._width)
+        self._motion = Motion(onward, back, self._height, self._width, unbroken)
         return self._motion, False
 
 

@@ -176,7 +176,7 @@ class Way:
             key,
             carried,
             student=None if plane is None else agreement(mask, plane),
-            confidence=None if said is None else float(said.confidence[index]),
+            confidence=None if said is None or np.isnan(said.confidence[index]) else float(said.confidence[index]),
         )
         gone = np.count_nonzero(mask) < max(1.0, _LEAST_SHARE * self._areas[key])
         if not gone and found >= STOP:

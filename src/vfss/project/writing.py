@@ -143,7 +143,7 @@ class RevisionWriter:
                 raise ProjectError(f"a proposal of {row['structure']} can only be proposed", frame=row["frame"])
 
     def _free(self, connection: Connection, rows: Sequence[Cells], origin: Origin, base: Base | None) -> list[Cells]:
-        """Rows that take away nobody's word: a machine's where no person has spoken, others where all is as in the base."""
+        """Rows that take away nobody's word: where no person has spoken, or nobody has since the base."""
         people = self._people(connection, rows) if origin == "proposal" else set()
         taken = {} if base is None else self._conflicts(connection, rows, base)
         places = [(row["clip"], row["frame"], row["structure"]) for row in rows]
