@@ -17,10 +17,12 @@ from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import ClipLayers
 from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
+from napari_vfss.propagating import Carrying
 from napari_vfss.retrain import Retraining
 from napari_vfss.session import Session
 from napari_vfss.workers import ProposalOrder, Proposing, outward
 from vfss.errors import VfssError
+from vfss.propagation import KEY_STATES, CarryOrder, Direction
 from vfss.student import Student
 
 POLL_MS = 2000
@@ -41,6 +43,8 @@ class Desk(QObject):
         self.keys: KeyBindings | None = None
         self.project_folder: Path | None = None
         self.proposing = Proposing(self)
+        self.carrying = Carrying(self)
+        self.only_active = False
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self._session_connections = Connections()
@@ -92,6 +96,7 @@ class Desk(QObject):
         if session is None or layers is None or keys is None:
             return
         self.proposing.cancel()
+        self.carrying.let_go()
         self._poll.stop()
         self._remember.stop()
         self.save()
@@ -114,8 +119,7 @@ class Desk(QObject):
         session = self.session
         if session is None:
             return
-        if self.proposing.running:
-            self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
+        if self._is_busy():
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.awaits_machine(t))
         if not frames:
@@ -126,6 +130,37 @@ class Desk(QObject):
             self.proposing.start(
                 ProposalOrder(session.project.folder, session.clip, frames, source, settings.device(), session.student)
             )
+
+    def propagate(self, direction: Direction) -> None:
+        """Carry the current frame's masks to its neighbours, up to the next frame on which a person has spoken."""
+        session = self.session
+        if session is None or self.layers is None or self._is_busy():
+            return
+        with self.telling():
+            self.layers.flush()
+            structures = self.carried_structures()
+            if not structures:
+                whose = f"{session.active.name} has" if self.only_active else "There is"
+                self.tell(
+                    f"{whose} no mask on this frame that a person painted or accepted: paint it, or accept what is "
+                    "proposed (S, or A for the frame), and carry it then.",
+                    problem=True,
+                )
+                return
+            self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
+
+    def carried_structures(self) -> tuple[str, ...]:
+        """Structures of the current frame that would be carried: those a person painted or accepted."""
+        session = self.session
+        if session is None:
+            return ()
+        work = session.work
+        return tuple(
+            s.key
+            for s in session.schema.structures
+            if work.state[s.index] in KEY_STATES
+            if work.planes[s.index].any() and (s.key == session.structure or not self.only_active)
+        )
 
     def export(self, dataset_format: str, folder: Path) -> None:
         """Write the project's annotations as a dataset."""
@@ -158,9 +193,16 @@ class Desk(QObject):
 
     def look_for_others(self) -> None:
         """Take in what others wrote to the project meanwhile."""
-        if self.session is not None and not self.proposing.running:
+        if self.session is not None and not self.proposing.running and not self.carrying.running:
             with self.telling():
                 self.session.poll()
+
+    def _is_busy(self) -> bool:
+        if self.proposing.running:
+            self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
+        elif self.carrying.running:
+            self.tell("Masks are still being carried: wait, or press Cancel and try again in a moment.")
+        return self.proposing.running or self.carrying.running
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
@@ -174,10 +216,13 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        self.keys = KeyBindings(self.viewer, session, self.layers, propose=self.propose, telling=self.telling)
+        self.keys = KeyBindings(
+            self.viewer, session, self.layers, propose=self.propose, propagate=self.propagate, telling=self.telling
+        )
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)
+        add(session.said, self.tell)
         add(self.layers.message, self.tell)
         add(self.layers.editor_changed, self.keys.bind)
         add(self.layers.clip_removed, self._on_clip_removed)

@@ -12,6 +12,7 @@ from app_model.types import KeyBinding, KeyCode, KeyMod
 from napari_vfss.layers import ClipLayers
 from napari_vfss.session import Session
 from vfss.masks import MaskState
+from vfss.propagation import Direction
 
 CTRL, SHIFT = KeyMod.CtrlCmd, KeyMod.Shift
 
@@ -22,7 +23,8 @@ HELP: tuple[tuple[str, str], ...] = (
     ("P, E, G, F", "paint, erase, polygon, fill"),
     ("Z, or hold Space", "move the picture"),
     ("[ , ]", "smaller, larger brush"),
-    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo: this structure on this frame"),
+    ("Ctrl+Left, Ctrl+B, Ctrl+Right", "carry this frame's masks back, both ways, on"),
+    ("Ctrl+Z, Ctrl+Shift+Z", "undo, redo the newest change, and go to its frame"),
     ("R", "back to the proposal"),
     ("S", "accept the structure"),
     ("A", "accept the frame"),
@@ -43,6 +45,7 @@ class KeyBindings:
         layers: ClipLayers,
         *,
         propose: Callable[[int, int], None],
+        propagate: Callable[[Direction], None],
         telling: Callable[[], AbstractContextManager[None]],
     ) -> None:
         """Bind.
@@ -52,10 +55,11 @@ class KeyBindings:
             session: What they change.
             layers: What they show, and bind on.
             propose: Called with the first and last frame to propose.
+            propagate: Called with the direction in which the frame's masks are to be carried.
             telling: Context that tells a person of an error instead of raising it.
         """
         self._viewer, self._session, self._layers = viewer, session, layers
-        self._propose, self._telling = propose, telling
+        self._propose, self._propagate, self._telling = propose, propagate, telling
         self._actions = self._table()
         self._bound: list[Any] = []
         self.bind()
@@ -78,7 +82,7 @@ class KeyBindings:
         self._bound.clear()
 
     def _table(self) -> dict[KeyBinding, Callable[[Any], None]]:
-        session, layers, propose = self._session, self._layers, self._propose
+        session, layers, propose, propagate = self._session, self._layers, self._propose, self._propagate
         last = session.clip.n_frames - 1
         plain: dict[Any, Callable[[], object]] = {
             KeyCode.KeyQ: lambda: propose(session.frame, session.frame),
@@ -94,6 +98,9 @@ class KeyBindings:
             KeyCode.KeyN: lambda: session.mark(MaskState.NOT_VISIBLE),
             KeyCode.KeyX: lambda: session.mark(MaskState.EMPTY),
             KeyCode.KeyH: layers.toggle_masks,
+            CTRL | KeyCode.LeftArrow: lambda: propagate("backward"),
+            CTRL | KeyCode.KeyB: lambda: propagate("both"),
+            CTRL | KeyCode.RightArrow: lambda: propagate("forward"),
             CTRL | KeyCode.KeyZ: session.undo,
             CTRL | SHIFT | KeyCode.KeyZ: session.redo,
             CTRL | KeyCode.KeyY: session.redo,

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.masks import BoolArray
-from vfss.motion import Motion, Points
+from vfss.motion import Motion, Points, unit_of
 
 SPINE = ("c1", "c2", "c3", "c4", "c5", "c6", "c7")
 RIGID = frozenset((*SPINE, "mandible"))
@@ -23,7 +23,7 @@ RIGID = frozenset((*SPINE, "mandible"))
 
 Matrix = npt.NDArray[np.float64]
 
-# At 512 px of the frame's shorter side; lengths grow with it.
+# In units of motion: px at 512 px of the frame's shorter side.
 _GROWN = 4  # px around the mask whose flow counts too: the edge of the bone is what can be followed
 _FLOW_PX = 0.7  # how far the flow of a bone is wrong as a whole
 _STEP_PX, _STEP_RADIANS = 0.4, 0.01  # how far a bone moves in one frame, as a rule
@@ -41,7 +41,7 @@ class Bones:
         """Take the masks of bones, bool (H, W) each, none empty, by key of structure."""
         self.keys = tuple(planes)
         first = next(iter(planes.values()))
-        self._unit = min(first.shape) / 512
+        self._unit = unit_of(first.shape)
         self._points = [_points(plane, round(_GROWN * self._unit)) for plane in planes.values()]
         self._centres = np.array([points.mean(axis=0) for points in self._points])
         chain = [self.keys.index(key) for key in SPINE if key in planes]
@@ -69,20 +69,22 @@ class Bones:
     def _fit(self, moves: list[Points], weights: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
         """Shift x, y in px and turn in radians about its centre of every bone, float64 (B, 3)."""
         n, joined = len(self.keys), self._joined()
-        fitted = np.zeros((n, 3))
+        fitted, counts = np.zeros((n, 3)), list(weights)
         # Held to its place on the key frame, less and less with time: held to its last place it would lag behind.
         reach = self._steps * np.array((_STEP_PX * self._unit, _STEP_PX * self._unit, _STEP_RADIANS))
         joined += np.diag(np.tile(1 / reach**2, n))
         for _ in range(_ROUNDS):
             left, right = joined.copy(), np.zeros(3 * n)
             for i, move in enumerate(moves):
-                at, stray = slice(3 * i, 3 * i + 3), self._strays(i, move, fitted[i]) / self._unit
-                weight = weights[i] / (1 + (stray / _STRAY_PX) ** 2)
-                weight = weight * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
+                at = slice(3 * i, 3 * i + 3)
+                weight = counts[i] * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
                 for rows, shift in zip(self._rows(i), move.T, strict=True):
                     left[at, at] += (rows * weight[:, None]).T @ rows
                     right[at] += (rows * weight[:, None]).T @ shift
             fitted = np.linalg.solve(left, right).reshape(n, 3)
+            for i, move in enumerate(moves):
+                stray = self._strays(i, move, fitted[i]) / (_STRAY_PX * self._unit)
+                counts[i] = weights[i] / (1 + stray**2)
         return fitted
 
     def _joined(self) -> npt.NDArray[np.float64]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vfss.bones import RIGID, Bones, Matrix
 from vfss.masks import BoolArray, ByteArray
 from vfss.metrics import dice
-from vfss.motion import FloatArray, KeyMotion, Points
+from vfss.motion import FloatArray, KeyMotion, Points, unit_of
 
 _REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
 _CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
@@ -37,13 +37,15 @@ class Carried:
             shorter side.
         correction: float32 (H, W), how the key frame's field differs from that of the student's mask there; None for
             bones, and without a student.
-        steps: Frames since the key frame, those that only repeat another one not counted.
+        frames: Frames since the key frame.
+        steps: The same without those that only repeat another one.
         steady: How well the motion agrees with itself here, 0..1.
         agreement: Dice of what comes from two key frames, one on either side; None where there is one only.
     """
 
     field: FloatArray
     correction: FloatArray | None
+    frames: int
     steps: int
     steady: float
     agreement: float | None = None
@@ -62,6 +64,7 @@ class Kept:
     shape: tuple[int, ...]
     field: npt.NDArray[np.float16]
     correction: npt.NDArray[np.float16] | None
+    frames: int
     steps: int
     steady: float
 
@@ -75,7 +78,7 @@ class Kept:
             box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
         correction = None if carried.correction is None else carried.correction[box].astype(np.float16)
         field = carried.field[box].astype(np.float16)
-        return cls(box, carried.field.shape, field, correction, carried.steps, carried.steady)
+        return cls(box, carried.field.shape, field, correction, carried.frames, carried.steps, carried.steady)
 
     @property
     def carried(self) -> Carried:
@@ -86,7 +89,7 @@ class Kept:
         if self.correction is not None:
             correction = np.zeros(self.shape, np.float32)
             correction[self.box] = self.correction
-        return Carried(field, correction, self.steps, self.steady)
+        return Carried(field, correction, self.frames, self.steps, self.steady)
 
 
 class KeyFrame:
@@ -111,17 +114,20 @@ class KeyFrame:
             key: self._fields[key] - signed_distance(suggested[key]) for key in self._soft if suggested is not None
         }
         self._outlines = {key: _edge_points(planes[key]) for key in self._soft}
-        self._steps = 0
+        self._frames = self._steps = 0
 
     def to(self, frame: ByteArray) -> dict[str, Carried]:
         """All structures on the next neighbour, uint8 (H, W)."""
         motion, repeated = self._motion.to(frame)
+        self._frames += 1
         self._steps += 0 if repeated and self._steps else 1
-        unit = min(frame.shape) / 512
+        unit = unit_of(frame.shape)
         out: dict[str, Carried] = {}
         if self._bones is not None:
             for key, (matrix, steady) in self._bones.on(motion).items():
-                out[key] = Carried(_moved(self._fields[key], matrix), None, self._steps, steady * motion.unbroken)
+                out[key] = Carried(
+                    _moved(self._fields[key], matrix), None, self._frames, self._steps, steady * motion.unbroken
+                )
         for key in self._soft:
             _, misses = motion.of(self._outlines[key])
             steady = float(np.mean(1 / (1 + (misses / unit) ** 2))) * motion.unbroken
@@ -129,6 +135,7 @@ class KeyFrame:
             out[key] = Carried(
                 _pulled(self._fields[key], motion.pull),
                 None if correction is None else _pulled(correction, motion.pull),
+                self._frames,
                 self._steps,
                 steady,
             )
@@ -137,13 +144,14 @@ class KeyFrame:
 
 def between(near: Carried, far: Carried) -> Carried:
     """What comes from key frames on both sides, each counting the more the nearer it is."""
-    share = near.steps / (near.steps + far.steps)
+    share = near.frames / (near.frames + far.frames)
     correction = near.correction
     if near.correction is not None and far.correction is not None:
         correction = (1 - share) * near.correction + share * far.correction
     return Carried(
         (1 - share) * near.field + share * far.field,
         correction,
+        min(near.frames, far.frames),
         min(near.steps, far.steps),
         (1 - share) * near.steady + share * far.steady,
         agreement(near.mask, far.mask),

@@ -22,6 +22,7 @@ Points = npt.NDArray[np.float64]
 _SCALE, _SIDE = 0.5, 384  # flow is taken at half size, and with no longer side than that: finer gains nothing
 _BLUR = 1.0  # px of the small picture: grain must not be followed
 _RANGE = (2.0, 98.0)  # percentiles of grey that become black and white, so that a step of brightness is no motion
+_LEAST_UNIT = 0.5  # px: no flow is better than that, however small the frame
 _CUT = 0.6  # correlation of two neighbours below which they are not of one scene
 _SAME = 0.5  # mean difference of two small pictures, grey values, below which a frame only repeats another one
 
@@ -37,10 +38,14 @@ def small_picture(frame: ByteArray) -> ByteArray:
     """
     scale = min(_SCALE, _SIDE / max(frame.shape))
     size = (max(16, round(frame.shape[1] * scale)), max(16, round(frame.shape[0] * scale)))
-    small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    small = cv2.GaussianBlur(small, (0, 0), _BLUR)
+    small = cv2.GaussianBlur(cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32), (0, 0), _BLUR)
     low, high = np.percentile(small, _RANGE)
     return np.clip((small - low) * (255.0 / max(float(high - low), 1.0)), 0, 255).astype(np.uint8)
+
+
+def unit_of(shape: tuple[int, ...]) -> float:
+    """Pixels in which errors of flow are counted in frames of that shape: 1 at 512 px, never less than a half."""
+    return max(_LEAST_UNIT, min(shape) / 512)
 
 
 def repeats(small: ByteArray, other: ByteArray) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vfss.clips import Clip
+from vfss.errors import ProjectError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, pack_mask, unpack_mask
 from vfss.project import Edit, Project
 from vfss.propagation import CarriedFrame, CarryOrder, Ending, Propagation
@@ -55,8 +56,19 @@ class ProjectPropagation:
         Raises:
             ProjectError: A structure has no mask of a person on the frame, or the project cannot be read.
         """
+        if project.read_only:
+            raise ProjectError(
+                "the project can only be read, masks cannot be carried",
+                path=project.folder,
+                remedy="Copy the folder to a place where you may write, and open the copy.",
+            )
         self._project, self._clip, self._order, self._student = project, clip, order, student
         self._run = Propagation(StoredClip(project, clip, student), order)
+
+    @property
+    def total(self) -> int:
+        """Frames to work on at most."""
+        return self._run.total
 
     @property
     def endings(self) -> tuple[Ending, ...]:
@@ -85,6 +97,8 @@ class ProjectPropagation:
             for new in batch
             for key, plane in new.planes.items()
         ]
+        if not edits:
+            return Stage(self._run.done, self._run.total, ())
         written = self._project.write(
             edits,
             author=author_of(self._order.start),

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, get_args
 
 import numpy as np
-from sqlalchemy import Connection, Row, insert, select
+from sqlalchemy import Connection, insert, select
 
 from vfss.errors import ConflictError, MaskError, ProjectError, SchemaError
 from vfss.masks import BoolArray, MaskState, pack_mask, packed_shape, unpack_mask
@@ -149,12 +149,12 @@ class RevisionWriter:
         places = [(row["clip"], row["frame"], row["structure"]) for row in rows]
         return [row for row, place in zip(rows, places, strict=True) if place not in people and place not in taken]
 
-    def _conflicts(self, connection: Connection, rows: Sequence[Cells], base: Base) -> dict[Place, Row[Any]]:
+    def _conflicts(self, connection: Connection, rows: Sequence[Cells], base: Base) -> dict[Place, Any]:
         """Newest revisions of the rows' places that others wrote after the base."""
         query = select(revisions.c.id, revisions.c.author, revisions.c.time, revisions.c.origin).join_from(
             present, revisions, present.c.revision == revisions.c.id
         )
-        found: dict[Place, Row[Any]] = {}
+        found: dict[Place, Any] = {}
         for clip_id, frame, key in dict.fromkeys((row["clip"], row["frame"], row["structure"]) for row in rows):
             here = (present.c.clip == clip_id, present.c.frame == frame, present.c.plane == self._schema[key].index)
             newest = connection.execute(query.where(*here)).first()
