@@ -22,6 +22,7 @@ RIGID = frozenset((*SPINE, "mandible"))
 """Structures that move as a whole; all others change their shape."""
 
 Matrix = npt.NDArray[np.float64]
+Shares = npt.NDArray[np.float64]  # of points, (N,), 0..1
 
 # In units of motion: px at 512 px of the frame's shorter side.
 _GROWN = 4  # px around the mask whose flow counts too: the edge of the bone is what can be followed
@@ -51,41 +52,46 @@ class Bones:
 
     def on(self, motion: Motion) -> dict[str, tuple[Matrix, float]]:
         """Matrix float64 (2, 3) of each bone, (x, y) on the key frame to (x, y) here, and how steady its flow is."""
+        self._steps += 1
         found = [motion.of(points) for points in self._points]
         weights = [1 / (1 + (miss / (_MISS_PX * self._unit)) ** 2) for _, miss in found]
-        moves = [move for move, _ in found]
-        self._steps += 1
-        fitted = self._fit(moves, weights)
-        out = {}
-        for i, key in enumerate(self.keys):
-            stray = self._strays(i, moves[i], fitted[i])
-            going_along = 1 / (1 + (stray / (_STRAY_PX * self._unit)) ** 2)
-            out[key] = (_matrix(fitted[i], self._centres[i]), float(np.mean(weights[i] * going_along)))
-        return out
+        fitted, going_along = self._fit([move for move, _ in found], weights)
+        return {
+            key: (_matrix(fitted[i], self._centres[i]), float(np.mean(weights[i] * going_along[i])))
+            for i, key in enumerate(self.keys)
+        }
 
     def _are_neighbours(self, a: int, b: int) -> bool:
         return SPINE.index(self.keys[b]) - SPINE.index(self.keys[a]) == 1
 
-    def _fit(self, moves: list[Points], weights: list[npt.NDArray[np.float64]]) -> npt.NDArray[np.float64]:
-        """Shift x, y in px and turn in radians about its centre of every bone, float64 (B, 3)."""
-        n, joined = len(self.keys), self._joined()
-        fitted, counts = np.zeros((n, 3)), list(weights)
-        # Held to its place on the key frame, less and less with time: held to its last place it would lag behind.
-        reach = self._steps * np.array((_STEP_PX * self._unit, _STEP_PX * self._unit, _STEP_RADIANS))
-        joined += np.diag(np.tile(1 / reach**2, n))
+    def _fit(self, moves: list[Points], weights: list[Shares]) -> tuple[npt.NDArray[np.float64], list[Shares]]:
+        """Shift x, y (px) and turn (radians) about its centre of every bone, float64 (B, 3), and which points go along.
+
+        What goes along is found by the flow and the joints alone, in rounds. Only then the bones are held to their
+        place on the key frame, less and less with time: grain must not shake them, but held earlier, or to their last
+        place, they would lag behind.
+        """
+        n, joined, going_along = len(self.keys), self._joined(), [np.ones_like(weight) for weight in weights]
         for _ in range(_ROUNDS):
-            left, right = joined.copy(), np.zeros(3 * n)
-            for i, move in enumerate(moves):
-                at = slice(3 * i, 3 * i + 3)
-                weight = counts[i] * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
-                for rows, shift in zip(self._rows(i), move.T, strict=True):
-                    left[at, at] += (rows * weight[:, None]).T @ rows
-                    right[at] += (rows * weight[:, None]).T @ shift
-            fitted = np.linalg.solve(left, right).reshape(n, 3)
-            for i, move in enumerate(moves):
-                stray = self._strays(i, move, fitted[i]) / (_STRAY_PX * self._unit)
-                counts[i] = weights[i] / (1 + stray**2)
-        return fitted
+            free = self._solved(moves, [w * g for w, g in zip(weights, going_along, strict=True)], joined)
+            strays = [self._strays(i, move, free[i]) / (_STRAY_PX * self._unit) for i, move in enumerate(moves)]
+            going_along = [1 / (1 + stray**2) for stray in strays]
+        reach = self._steps * np.array((_STEP_PX * self._unit, _STEP_PX * self._unit, _STEP_RADIANS))
+        held = joined + np.diag(np.tile(1 / reach**2, n))
+        return self._solved(moves, [w * g for w, g in zip(weights, going_along, strict=True)], held), going_along
+
+    def _solved(
+        self, moves: list[Points], weights: list[Shares], known: npt.NDArray[np.float64]
+    ) -> npt.NDArray[np.float64]:
+        """Shifts and turns, float64 (B, 3), that fit moves of points best, beside what is known of them anyway."""
+        n = len(self.keys)
+        left, right = known + 1e-6 * np.eye(3 * n), np.zeros(3 * n)
+        for i, (move, weight) in enumerate(zip(moves, weights, strict=True)):
+            at, counts = slice(3 * i, 3 * i + 3), weight * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
+            for rows, shift in zip(self._rows(i), move.T, strict=True):
+                left[at, at] += (rows * counts[:, None]).T @ rows
+                right[at] += (rows * counts[:, None]).T @ shift
+        return np.linalg.solve(left, right).reshape(n, 3)
 
     def _joined(self) -> npt.NDArray[np.float64]:
         """That joints hold, as a part of the equations, float64 (3B, 3B)."""

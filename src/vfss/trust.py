@@ -40,6 +40,11 @@ def trust(key: str, carried: Carried, *, student: float | None = None, confidenc
     return min(found, parted) * min(1.0, carried.steady / _UNSTEADY)
 
 
+def is_lost(carried: Carried) -> bool:
+    """True where the motion up to here is no better than noise."""
+    return carried.steady < _UNSTEADY
+
+
 def signs_of(
     key: str, carried: Carried, *, student: float | None = None, confidence: float | None = None
 ) -> dict[str, float]:

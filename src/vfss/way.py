@@ -14,7 +14,7 @@ from vfss.carrying import Carried, Kept, KeyFrame, agreement, between, with_stud
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.schema import Schema
 from vfss.student.propose import Proposal
-from vfss.trust import STOP, trust
+from vfss.trust import STOP, is_lost, trust
 
 Reason = Literal["person", "end", "trust", "gone", "spoken", "stopped"]
 """Why a structure is carried no further: a person has spoken on the next frame; the clip ends; trust fell; it left the
@@ -163,7 +163,7 @@ class Way:
     def _put(self, key: str, near: Carried, following: Proposal | None, new: CarriedFrame) -> bool:
         """Put one structure on a frame where it can be trusted; False where its way ends."""
         kept = self._kept.pop((new.frame, key), None)
-        carried = near if kept is None else between(near, kept.carried)
+        carried = near if kept is None else _from_both(near, kept.carried)
         said = None
         if is_soft(key):
             said = following if following is not None else self._source.suggestion(new.frame)
@@ -198,6 +198,13 @@ class Way:
     def _end(self, keys: Iterable[str], reason: Reason | None) -> None:
         for key in keys:
             self._endings[key] = replace(self._endings[key], reason=reason or self._spans[key].reason)
+
+
+def _from_both(near: Carried, far: Carried) -> Carried:
+    """What comes from both ends of a gap, or from one where the other end's was lost on its way."""
+    if is_lost(near) != is_lost(far):
+        return far if is_lost(near) else near
+    return between(near, far)
 
 
 def is_soft(key: str) -> bool:
