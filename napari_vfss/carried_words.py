@@ -29,7 +29,7 @@ def what_was_carried(session: Session, order: CarryOrder, endings: Iterable[Endi
         endings: How far each structure came.
         undoable: True where there is something to undo.
     """
-    parts = [f"Carried from frame {order.start + 1}:"]
+    parts = [f"Carried from frame {order.start + 1}."]
     for forward in (False, True):
         ways = [ending for ending in endings if ending.forward == forward]
         groups: dict[tuple[int | None, Reason, bool], list[Ending]] = {}
@@ -37,7 +37,7 @@ def what_was_carried(session: Session, order: CarryOrder, endings: Iterable[Endi
             groups.setdefault((ending.last, ending.reason, ending.left_out > 0), []).append(ending)
         said = [_group(session, group) for group in groups.values()]
         if said:
-            parts.append(f"{'forward' if forward else 'backward'} " + "; ".join(said) + ".")
+            parts.append(f"{'Forward' if forward else 'Backward'}: " + "; ".join(said) + ".")
     waiting = _only_proposed(session, order)
     if waiting:
         parts.append(f"{waiting} only proposed on frame {order.start + 1}: accept first what shall be carried.")

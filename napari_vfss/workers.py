@@ -18,6 +18,7 @@ import vfss.student.openvino  # noqa: F401  imported late, in the worker, it wou
 from vfss.clips import Clip
 from vfss.errors import VfssError
 from vfss.project import Project
+from vfss.propagating import without_carried
 from vfss.student import Student, load_student
 
 BATCH = 4
@@ -57,6 +58,8 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
             batch, frames = frames[:size], frames[size:]
             proposals = student.propose(_stack(clip, batch))
             known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
+            if len(order.frames) > 1:  # asked for one frame, a person wants the student's word on it
+                known = [without_carried(project, proposal) for proposal in known]
             project.write_proposals(clip.id, known)
             yield student, tuple(batch)
             time.sleep(BREATH_S)

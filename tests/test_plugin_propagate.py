@@ -65,7 +65,7 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert (revision.author, revision.origin) == ("propagation from frame 6", "proposal")
     assert revision.confidence == pytest.approx(session.work_at(7).confidence[session.schema["c3"].index])
     told = start.message.text()
-    assert "Carried from frame 6: forward C3 to frame 9 (a person has spoken on the next frame)." in told
+    assert "Carried from frame 6. Forward: C3 to frame 9 (a person has spoken on the next frame)." in told
     assert "Ctrl+Z takes all of it back." in told
     assert not start.carry.cancel_button.isVisibleTo(start)
     session.go_to(20)
@@ -262,7 +262,7 @@ def test_words_say_how_far_and_why(session):
     ]
     told = what_was_carried(session, CarryOrder(12, "both", ("c1", "c2", "bolus", "airway")), endings, undoable=False)
     assert told == (
-        "Carried from frame 13: backward Airway to frame 9 (a person has spoken on the next frame, "
-        "3 frames left out where trust was low). forward C1 atlas, C2 axis to frame 32 (a person has spoken on the "
+        "Carried from frame 13. Backward: Airway to frame 9 (a person has spoken on the next frame, "
+        "3 frames left out where trust was low). Forward: C1 atlas, C2 axis to frame 32 (a person has spoken on the "
         "next frame); Bolus not at all (it could not be trusted further)."
     )

@@ -18,7 +18,7 @@ from vfss.errors import ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.metrics import dice
 from vfss.project import Edit, Project
-from vfss.propagating import ProjectPropagation, author_of
+from vfss.propagating import ProjectPropagation, author_of, without_carried
 from vfss.propagation import CarryOrder, Propagation
 from vfss.student import Proposal
 from vfss.trust import STOP, trust
@@ -262,6 +262,16 @@ def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
         project.write_proposals(clip, [Proposal(Masks(planes, state), words, "follower", clip, frame)])
     run_on(project, "forward", ("airway",), student)
     assert student.asked == 8 - 5 + 1  # the last frames, and the first: there a person has spoken over the proposal
+
+
+def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project):
+    clip = project.clips()[0].id
+    run_on(project, structures=("c3",))
+    state, words = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
+    proposal = Proposal(Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
+    assert project.write_proposals(clip, [without_carried(project, proposal)]) == N - 1
+    assert project.newest(clip, 5)["c3"].author == author_of(2)
+    assert project.newest(clip, 5)["airway"].author == "student-a"
 
 
 SPOKEN = {

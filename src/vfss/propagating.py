@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from vfss.propagation import CarriedFrame, CarryOrder, Ending, Propagation
 from vfss.student import Proposal, Student
 from vfss.way import is_soft
 
+_AUTHOR = "propagation from frame "
 _BATCH = 4
 _PICTURES, _SUGGESTIONS = 4, 256  # kept in memory; suggestions are packed
 
@@ -38,7 +39,22 @@ class Stage:
 
 def author_of(start: int) -> str:
     """Author of the masks carried from a frame, as revisions name it."""
-    return f"propagation from frame {start + 1}"
+    return f"{_AUTHOR}{start + 1}"
+
+
+def without_carried(project: Project, proposal: Proposal) -> Proposal:
+    """A proposal that says nothing where a mask was carried: that came from a person's, and is worth more.
+
+    Args:
+        project: Where the proposal is to be written.
+        proposal: It says for which clip and frame it is.
+    """
+    state = proposal.masks.state.copy()
+    if proposal.clip is not None and proposal.frame is not None:
+        for key, revision in project.newest(proposal.clip, proposal.frame).items():
+            if revision.origin == "proposal" and revision.author.startswith(_AUTHOR):
+                state[project.schema[key].index] = MaskState.UNSEEN
+    return replace(proposal, masks=Masks(proposal.masks.planes, state))
 
 
 class ProjectPropagation:
