@@ -91,7 +91,7 @@ class Bones:
             for rows, shift in zip(self._rows(i), move.T, strict=True):
                 left[at, at] += (rows * counts[:, None]).T @ rows
                 right[at] += (rows * counts[:, None]).T @ shift
-        return np.linalg.solve(left, right).reshape(n, 3)
+        return np.linalg.solve(left, right).reshape(n, 3).astype(np.float64)
 
     def _joined(self) -> npt.NDArray[np.float64]:
         """That joints hold, as a part of the equations, float64 (3B, 3B)."""

@@ -40,7 +40,8 @@ def small_picture(frame: ByteArray) -> ByteArray:
     size = (max(16, round(frame.shape[1] * scale)), max(16, round(frame.shape[0] * scale)))
     small = cv2.GaussianBlur(cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32), (0, 0), _BLUR)
     low, high = np.percentile(small, _RANGE)
-    return np.clip((small - low) * (255.0 / max(float(high - low), 1.0)), 0, 255).astype(np.uint8)
+    stretched: ByteArray = np.clip((small - low) * (255.0 / max(float(high - low), 1.0)), 0, 255).astype(np.uint8)
+    return stretched
 
 
 def unit_of(shape: tuple[int, ...]) -> float:
@@ -113,7 +114,7 @@ class KeyMotion:
         self._height, self._width = frame.shape
         self._key = small_picture(frame)
         self._last = self._key
-        self._flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         still = np.zeros((*self._key.shape, 2), np.float32)
         self._motion = Motion(still, still, self._height, self._width)
 
@@ -134,4 +135,5 @@ def _sample(flow: FloatArray, points: Points) -> Points:
     """Flow at points (x, y), float64 (N, 2), linear between pixels, that of the border beyond it."""
     x, y = (np.ascontiguousarray(points[:, i], np.float32)[None] for i in (0, 1))
     found = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return found[0].astype(np.float64)
+    sampled: Points = found[0].astype(np.float64)
+    return sampled
