@@ -3,24 +3,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from napari_vfss.session import Session
 from vfss.masks import MaskState
 from vfss.propagation import CarryOrder, Ending, Reason
 
 _WHY: dict[Reason, str] = {
-    "person": "a person has spoken on the next frame",
-    "end": "the clip ends there",
-    "trust": "it could not be trusted further",
-    "gone": "it is not to be seen further",
-    "spoken": "someone spoke on the next frame meanwhile",
+    "person": "a person's word follows",
+    "end": "the clip ends",
+    "trust": "trust fell",
+    "gone": "it is out of the picture",
+    "spoken": "someone spoke there meanwhile",
     "stopped": "stopped",
 }
-_MANY = 4  # names that are still said one by one
+_MANY = 3  # names that are still said one by one
 
 
-def what_was_carried(session: Session, order: CarryOrder, endings: Iterable[Ending], *, undoable: bool) -> str:
+def what_was_carried(session: Session, order: CarryOrder, endings: Sequence[Ending], *, undoable: bool) -> str:
     """How far each structure was carried, and why no further.
 
     Args:
@@ -31,29 +31,37 @@ def what_was_carried(session: Session, order: CarryOrder, endings: Iterable[Endi
     """
     parts = [f"Carried from frame {order.start + 1}."]
     for forward in (False, True):
-        ways = [ending for ending in endings if ending.forward == forward]
         groups: dict[tuple[int | None, Reason, bool], list[Ending]] = {}
-        for ending in ways:
-            groups.setdefault((ending.last, ending.reason, ending.left_out > 0), []).append(ending)
-        said = [_group(session, group) for group in groups.values()]
+        for ending in endings:
+            if ending.forward == forward:
+                # How far those came that have gaps matters less than the gaps.
+                gaps = ending.left_out > 0
+                groups.setdefault((None if gaps else ending.last, ending.reason, gaps), []).append(ending)
+        said = [_group(session, group, len(order.structures)) for group in groups.values()]
         if said:
             parts.append(f"{'Forward' if forward else 'Backward'}: " + "; ".join(said) + ".")
     waiting = _only_proposed(session, order)
     if waiting:
         parts.append(f"{waiting} only proposed on frame {order.start + 1}: accept first what shall be carried.")
     if undoable:
-        parts.append("Ctrl+Z takes all of it back.")
+        parts.append("Ctrl+Z takes it all back.")
     return " ".join(parts)
 
 
-def _group(session: Session, group: list[Ending]) -> str:
-    names = [session.schema[ending.structure].name for ending in group]
-    who = ", ".join(names) if len(names) <= _MANY else f"{len(names)} structures ({', '.join(names[:2])}, ...)"
-    first = group[0]
-    if first.last is None:
-        return f"{who} not at all ({_WHY[first.reason]})"
-    gaps = f", {max(ending.left_out for ending in group)} frames left out where trust was low" if first.left_out else ""
-    return f"{who} to frame {first.last + 1} ({_WHY[first.reason]}{gaps})"
+def _group(session: Session, group: list[Ending], of: int) -> str:
+    names, first = [session.schema[ending.structure].name for ending in group], group[0]
+    who = f"all {of} structures" if len(names) == of > 1 else f"{len(names)} structures"
+    if len(names) <= min(_MANY, of if of == 1 else of - 1):
+        who = ", ".join(names)
+    if first.left_out:
+        most = max(ending.left_out for ending in group)
+        return f"{who} with {'up to ' if len(group) > 1 else ''}{_frames(most)} left out (trust is low there)"
+    where = "not at all" if first.last is None else f"to frame {first.last + 1}"
+    return f"{who} {where} ({_WHY[first.reason]})"
+
+
+def _frames(n: int) -> str:
+    return "1 frame" if n == 1 else f"{n} frames"
 
 
 def _only_proposed(session: Session, order: CarryOrder) -> str:

@@ -55,6 +55,7 @@ class AnnotationPanel(QWidget):
         self._connections.add(self.desk.told, self._on_told)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
+        self._connections.add(self.desk.carrying.started, self._show_progress)
         self._connections.add(self.desk.retraining.started, self._show_student)
         self._connections.add(self.desk.retraining.ended, self._show_student)
         self._closed = False
@@ -150,6 +151,10 @@ class AnnotationPanel(QWidget):
             show_warning(message)
         else:
             self._message_time.start()
+
+    def _show_progress(self) -> None:
+        # When the section has grown by its bar: on a small screen Cancel would lie out of sight.
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.carry.cancel_button))
 
     def _show_student(self, *_: object) -> None:
         # When the section has grown by what it has to say.

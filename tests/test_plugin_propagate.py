@@ -65,8 +65,8 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert (revision.author, revision.origin) == ("propagation from frame 6", "proposal")
     assert revision.confidence == pytest.approx(session.work_at(7).confidence[session.schema["c3"].index])
     told = start.message.text()
-    assert "Carried from frame 6. Forward: C3 to frame 9 (a person has spoken on the next frame)." in told
-    assert "Ctrl+Z takes all of it back." in told
+    assert "Carried from frame 6. Forward: C3 to frame 9 (a person's word follows)." in told
+    assert "Ctrl+Z takes it all back." in told
     assert not start.carry.cancel_button.isVisibleTo(start)
     session.go_to(20)
     session.undo()
@@ -167,7 +167,7 @@ def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session,
     newest = session.project.newest(session.clip.id, 20)["c3"]
     assert (newest.author, newest.state) == ("Bob", MaskState.NOT_VISIBLE)
     assert frames_of(session)[-1] < 20
-    assert "someone spoke on the next frame meanwhile" in window.message.text()
+    assert "someone spoke there meanwhile" in window.message.text()
 
 
 def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
@@ -254,15 +254,16 @@ def test_soft_structures_go_with_the_student(window, qtbot):
 
 def test_words_say_how_far_and_why(session):
     session.go_to(12)
-    endings = [
+    order = CarryOrder(12, "both", ("c1", "c2", "bolus", "airway"))
+    forward = [
         Ending("c1", True, 20, 31, "person"),
         Ending("c2", True, 20, 31, "person"),
         Ending("bolus", True, 0, None, "trust"),
-        Ending("airway", False, 4, 8, "person", left_out=3),
+        Ending("airway", True, 4, 20, "person", left_out=3),
     ]
-    told = what_was_carried(session, CarryOrder(12, "both", ("c1", "c2", "bolus", "airway")), endings, undoable=False)
-    assert told == (
-        "Carried from frame 13. Backward: Airway to frame 9 (a person has spoken on the next frame, "
-        "3 frames left out where trust was low). Forward: C1 atlas, C2 axis to frame 32 (a person has spoken on the "
-        "next frame); Bolus not at all (it could not be trusted further)."
+    backward = [Ending(key, False, 12, 0, "end") for key in order.structures]
+    assert what_was_carried(session, order, forward + backward, undoable=False) == (
+        "Carried from frame 13. Backward: all 4 structures to frame 1 (the clip ends). Forward: C1 atlas, C2 axis to "
+        "frame 32 (a person's word follows); Bolus not at all (trust fell); Airway with 3 frames left out "
+        "(trust is low there)."
     )
