@@ -12,19 +12,22 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import settings
 from napari_vfss.actions import Action
+from napari_vfss.adoption import Adoption
+from napari_vfss.carried_words import carried_structures, nothing_to_carry
 from napari_vfss.clip_time import ClipTime
 from napari_vfss.connections import Connections
-from napari_vfss.frames import ClipFrames
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import READ_ONLY, ClipLayers
 from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
+from napari_vfss.propagating import Carrying
 from napari_vfss.retrain import Retraining
 from napari_vfss.saving import Saving
 from napari_vfss.session import Session
 from napari_vfss.workers import ProposalOrder, Proposing, outward
 from vfss.errors import ProjectError, VfssError
+from vfss.propagation import CarryOrder, Direction
 from vfss.student import Student
 
 POLL_MS = 2000
@@ -49,6 +52,8 @@ class Desk(QObject):
         self._poll_told = ""
         self.project_folder: Path | None = None
         self.proposing: Proposing = Proposing(self)
+        self.carrying: Carrying = Carrying(self)
+        self.only_active = False
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self.time = ClipTime(self)
@@ -61,7 +66,8 @@ class Desk(QObject):
         self._remember.setInterval(REMEMBER_MS)
         self._connections.add(self._poll.timeout, self.look_for_others)
         self._connections.add(self._remember.timeout, self.remember)
-        self._connections.add(viewer.layers.events.inserted, self._on_inserted)
+        self.adoption = Adoption(self)
+        self._connections.add(viewer.layers.events.inserted, self.adoption.on_inserted)
         self._connections.add(self.proposing.proposed, self._on_proposed)
         self._connections.add(self.proposing.told, self._on_problem)
 
@@ -110,6 +116,7 @@ class Desk(QObject):
         if session is None or layers is None or keys is None:
             return
         self.proposing.cancel()
+        self.carrying.let_go()
         self._poll.stop()
         self._remember.stop()
         self.save()
@@ -138,8 +145,7 @@ class Desk(QObject):
         if session.project.read_only:
             self.tell(READ_ONLY)
             return
-        if self.proposing.running:
-            self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
+        if self._is_busy():
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.awaits_machine(t))
         if not frames:
@@ -150,6 +156,24 @@ class Desk(QObject):
             self.proposing.start(
                 ProposalOrder(session.project.folder, session.clip, frames, source, settings.device(), session.student)
             )
+
+    def propagate(self, direction: Direction) -> None:
+        """Carry the current frame's masks to its neighbours, up to the next frame on which a person has spoken."""
+        session = self.session
+        if session is None or self.layers is None or self._is_busy():
+            return
+        with self.telling():
+            self.layers.flush()
+            structures = self.carried_structures
+            if not structures:
+                self.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
+                return
+            self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
+
+    @property
+    def carried_structures(self) -> tuple[str, ...]:
+        """Structures that `propagate` would carry."""
+        return () if self.session is None else carried_structures(self.session, only_active=self.only_active)
 
     def export(self, dataset_format: str, folder: Path) -> None:
         """Write the project's annotations as a dataset."""
@@ -182,7 +206,7 @@ class Desk(QObject):
 
     def look_for_others(self) -> None:
         """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
-        if self.session is None or self.proposing.running:
+        if self.session is None or self.proposing.running or self.carrying.running:
             return
         try:
             self.session.poll()
@@ -192,6 +216,13 @@ class Desk(QObject):
                 self._poll_told = error.what
                 self.tell(str(error), problem=True)
         self.saving.try_now_and_then()
+
+    def _is_busy(self) -> bool:
+        if self.proposing.running:
+            self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
+        elif self.carrying.running:
+            self.tell("Masks are still being carried: wait, or press Cancel and try again in a moment.")
+        return self.proposing.running or self.carrying.running
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
@@ -212,6 +243,7 @@ class Desk(QObject):
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)
+        add(session.said, self.tell)
         add(self.layers.message, self.tell)
         add(self.layers.editor_changed, self.keys.bind)
         add(self.layers.clip_removed, self._on_clip_removed)
@@ -226,24 +258,6 @@ class Desk(QObject):
         self.session_changed.emit()
         if session.project.read_only:
             self.tell(READ_ONLY)
-
-    def _on_inserted(self, event: Any) -> None:
-        frames = event.value.metadata.get("vfss_frames") if hasattr(event.value, "metadata") else None
-        own = self.layers is not None and event.value is self.layers.image
-        if isinstance(frames, ClipFrames) and frames.source is not None and not own and self._is_foreign(event.value):
-            # A reader or sample added a bare clip: it moves into a session when napari is done with adding it.
-            QTimer.singleShot(0, lambda: self.adopt(event.value))
-
-    def _is_foreign(self, layer: Any) -> bool:
-        return not layer.metadata.get("vfss_session", False)
-
-    def adopt(self, layer: Any) -> None:
-        """Open the clip of a layer that a reader or a sample added, in that layer's place."""
-        frames = layer.metadata["vfss_frames"]
-        if layer in self.viewer.layers and frames.source is not None:
-            self.viewer.layers.remove(layer)
-            frames.close()
-            self.open(frames.source)
 
     def _on_proposed(self, student: Student, frames: tuple[int, ...]) -> None:
         session, order = self.session, self.proposing.order

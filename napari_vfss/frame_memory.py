@@ -69,8 +69,10 @@ class FrameMemory:
                 work.planes[index] = mask
             if revision.confidence is not None:
                 work.confidence[index] = revision.confidence
-        if any(revision.origin != "proposal" for revision in newest.values()):
-            work.confidence[:] = self._project.confidence(self._clip_id, frame)
+        # A person's word has no confidence of its own: that of the proposal it judged is shown beside it.
+        judged = [structures[k].index for k, r in newest.items() if r.confidence is None and r.state.by_person]
+        if judged:
+            work.confidence[judged] = self._project.confidence(self._clip_id, frame)[judged]
         self._kept[frame] = work
         while len(self._kept) > self._limit:
             self._kept.popitem(last=False)

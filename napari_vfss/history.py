@@ -1,70 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Undo and redo, one history for each structure on each frame."""
+"""Undo and redo: one history of all that a person did, over all frames and structures, in order."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from vfss.masks import BoolArray, MaskState, pack_mask, unpack_mask
+from vfss.masks import BoolArray, MaskState, pack_mask
 
 Place = tuple[int, str]  # frame, structure key
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one structure on one frame was at a moment: packed plane (None: no pixels) and state."""
+    """What one structure on one frame was at a moment: packed plane (None: no pixels), state and confidence."""
 
     packed: bytes | None
     state: MaskState
+    confidence: float | None = None
 
     @classmethod
     def of(cls, mask: BoolArray | None, state: MaskState) -> Snapshot:
         """Snapshot of a plane, bool (H, W)."""
         return cls(None if mask is None else pack_mask(mask), state)
 
-    @property
-    def mask(self) -> BoolArray | None:
-        """Plane, bool (H, W)."""
-        return None if self.packed is None else unpack_mask(self.packed)
+
+@dataclass
+class Step:
+    """One thing that was done, however many frames and structures it changed: it is undone as one.
+
+    What stood at its places before is no part of it: the project keeps every revision.
+
+    Attributes:
+        what: What was done, for a person.
+        wrote: Id of the revision that the step wrote, by place.
+        unwritten: What could not be written, by place: redo tries again.
+        growing: True while a run beside the window still adds to it.
+    """
+
+    what: str
+    wrote: dict[Place, int] = field(default_factory=dict)
+    unwritten: dict[Place, Snapshot] = field(default_factory=dict)
+    growing: bool = False
 
 
 class History:
-    """The states one annotator can go back to and forward to again.
+    """What one annotator can go back to and forward to again."""
 
-    Kept apart per place, so that undoing on one frame can never change another one that is not in sight.
-    """
-
-    def __init__(self, limit: int = 100) -> None:
+    def __init__(self, limit: int = 1000) -> None:
         self._limit = limit
-        self._past: dict[Place, list[Snapshot]] = {}
-        self._future: dict[Place, list[Snapshot]] = {}
+        self._past: list[Step] = []
+        self._future: list[Step] = []
+        self._newest: dict[Place, int] = {}
+        self._first_said: dict[int, int | None] = {}
 
-    def note(self, place: Place, before: Snapshot) -> None:
-        """A person changed the place; `before` is what it was."""
-        past = self._past.setdefault(place, [])
-        past.append(before)
-        del past[: -self._limit]
-        self._future.pop(place, None)
+    def note(self, step: Step) -> None:
+        """A person did something new: what was undone before cannot be redone any more."""
+        self._past.append(step)
+        del self._past[: -self._limit]
+        self._future.clear()
+        self._newest |= step.wrote
 
-    def offer_again(self, place: Place, snapshot: Snapshot) -> None:
-        """Make a snapshot that could not be written the next one that redo brings."""
-        self._future.setdefault(place, []).append(snapshot)
+    def grow(self, step: Step, wrote: Mapping[Place, int]) -> None:
+        """A run that was noted has written more."""
+        step.wrote |= wrote
+        self._newest |= wrote
 
-    def can_undo(self, place: Place) -> bool:
-        """True where there is an earlier state."""
-        return bool(self._past.get(place))
+    def offer_again(self, step: Step) -> None:
+        """Make a step that could not be written the next one that redo does."""
+        self._future.append(step)
 
-    def can_redo(self, place: Place) -> bool:
-        """True where something was undone."""
-        return bool(self._future.get(place))
+    def next(self, *, redo: bool) -> Step | None:
+        """The step that undo (or redo) goes over next, left in its place."""
+        steps = self._future if redo else self._past
+        return steps[-1] if steps else None
 
-    def peek(self, place: Place, *, redo: bool) -> Snapshot | None:
-        """The state that undo (or redo) would bring back, left in its place."""
-        stack = (self._future if redo else self._past).get(place)
-        return stack[-1] if stack else None
+    def forget(self, *, redo: bool) -> None:
+        """Drop the next step: nothing of it is left to go over."""
+        (self._future if redo else self._past).pop()
 
-    def step(self, place: Place, current: Snapshot, *, redo: bool) -> None:
-        """Record that undo (or redo) was done from `current`."""
+    def went_over(self, way_back: Step, stood: Mapping[Place, int | None], *, redo: bool) -> None:
+        """Undo (or redo) of the next step was written.
+
+        Args:
+            way_back: What goes over it the other way.
+            stood: Id of the revision whose word was brought back, by place; None where there had been none.
+            redo: True where it was redo.
+        """
         source, target = (self._future, self._past) if redo else (self._past, self._future)
-        source[place].pop()
-        target.setdefault(place, []).append(current)
+        source.pop()
+        target.append(way_back)
+        self._newest |= way_back.wrote
+        for place, before in stood.items():
+            self._first_said[way_back.wrote[place]] = None if before is None else self._first(before)
+
+    def stands(self, step: Step, place: Place) -> int | None:
+        """Id of this session's newest revision at a place, where that says what the step wrote there; else None."""
+        newest = self._newest.get(place)
+        return newest if newest is not None and self._first(newest) == self._first(step.wrote[place]) else None
+
+    def _first(self, revision: int) -> int | None:
+        """The revision that first said what this one says: undo and redo only repeat; None for "nothing yet"."""
+        return self._first_said.get(revision, revision)

@@ -19,6 +19,7 @@ from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.marks_section import MarksSection
 from napari_vfss.menu import register_menu
 from napari_vfss.parting import UnsavedBar
+from napari_vfss.propagate_section import PropagateSection
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.timeline_place import TimelinePlace
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
@@ -44,6 +45,7 @@ class AnnotationPanel(QWidget):
         self.correct = CorrectSection(self.desk)
         self.accept = AcceptSection(self.desk)
         self.marks = MarksSection(self.desk)
+        self.carry = PropagateSection(self.desk)
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
         self.timeline = TimelinePlace(self.desk, self)
@@ -64,6 +66,7 @@ class AnnotationPanel(QWidget):
         self._connections.add(self.marks.timeline_asked, self.timeline.show)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
+        self._connections.add(self.desk.carrying.started, self._show_progress)
         self._connections.add(self.desk.retraining.started, self._show_student)
         self._connections.add(self.desk.retraining.ended, self._show_student)
         self._closed = False
@@ -106,6 +109,7 @@ class AnnotationPanel(QWidget):
         | CorrectSection
         | AcceptSection
         | MarksSection
+        | PropagateSection
         | ExportSection
         | StudentSection,
         ...,
@@ -117,6 +121,7 @@ class AnnotationPanel(QWidget):
             self.correct,
             self.accept,
             self.marks,
+            self.carry,
             self.export,
             self.student,
         )
@@ -167,6 +172,10 @@ class AnnotationPanel(QWidget):
         else:
             self._message_time.start()
 
+    def _show_progress(self) -> None:
+        # When the section has grown by its bar: on a small screen Cancel would lie out of sight.
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.carry.cancel_button))
+
     def _show_student(self, *_: object) -> None:
         # When the section has grown by what it has to say.
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.student))
@@ -177,5 +186,5 @@ class AnnotationPanel(QWidget):
     def _adopt_what_is_open(self) -> None:
         for layer in list(self.viewer.layers):
             if "vfss_frames" in layer.metadata and not layer.metadata.get("vfss_session"):
-                self.desk.adopt(layer)
+                self.desk.adoption.adopt(layer)
                 return

@@ -24,7 +24,7 @@ class ExportSection(DeskSection):
     """Writes the project's annotations as a dataset."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "6  Export")
+        super().__init__(desk, "7  Export")
         self.format = QComboBox()
         self.format.setToolTip("Form of the dataset")
         self.format.setMinimumContentsLength(10)
@@ -77,7 +77,7 @@ class StudentSection(DeskSection):
     """Which student proposes, and training the next one."""
 
     def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "7  Student", folded=True)
+        super().__init__(desk, "8  Student", folded=True)
         self.students = QComboBox()
         self.students.setToolTip("The student that proposes in this project")
         self.students.setMinimumContentsLength(10)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from psygnal import Signal
 
-from napari_vfss.change_writer import Change, ChangeWriter
+from napari_vfss.changes import Change, Changes
 from napari_vfss.frame_memory import FrameMemory, FrameWork
-from napari_vfss.history import History, Snapshot
+from napari_vfss.history import History
 from napari_vfss.unsaved import Unsaved
+from napari_vfss.waiting import WaitingWriter
 from vfss.clips import Clip, Facing
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.project import ClipRecord, Origin, Project
+from vfss.project import ClipRecord, Project, Revision
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Session:
     flags_changed = Signal()
     student_changed = Signal()
     problem = Signal(str)
+    said = Signal(str)
     unsaved_changed = Signal(int)  # how many changes wait to be written
 
     def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
@@ -49,7 +51,8 @@ class Session:
         self.student: Student | None = None
         self.history = History()
         self.unsaved = Unsaved(project.schema)
-        self.writer = ChangeWriter(self)
+        self.writer = WaitingWriter(self)
+        self.changes = Changes(self)
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
 
@@ -146,34 +149,58 @@ class Session:
         self.problem.emit(f"{self.active.name} was never proposed on this frame.")
         return False
 
+    def change(self, changes: Mapping[tuple[int, str], Change], *, what: str = "") -> bool:
+        """Write what a person says of several frames and structures, as one step of undo.
+
+        Args:
+            changes: Plane, bool (H, W), or None without pixels, and state, by frame and key of structure.
+            what: What was done, for a person who undoes it; by default the place is named.
+
+        Returns:
+            False where nothing was written: someone changed a place meanwhile, or the project cannot be written.
+        """
+        return self.changes.make(changes, what or self._named(changes))
+
     def undo(self) -> bool:
-        """Take back the last change of the active structure on the current frame."""
-        return self._go(redo=False)
+        """Take back the newest change, wherever it was, and go there."""
+        return self.changes.go(redo=False)
 
     def redo(self) -> bool:
-        """Bring back what undo took away from the active structure on the current frame."""
-        return self._go(redo=True)
+        """Bring back what undo took away last, and go there."""
+        return self.changes.go(redo=True)
 
     @property
     def can_undo(self) -> bool:
         """True where undo would change something."""
-        return self.history.can_undo((self.frame, self.structure))
+        return bool(self.unsaved) or self.history.next(redo=False) is not None
 
     @property
     def can_redo(self) -> bool:
         """True where redo would change something."""
-        return self.history.can_redo((self.frame, self.structure))
+        return self.history.next(redo=True) is not None
 
     def reload(self, frames: Iterable[int]) -> None:
         """Forget what is in memory of some frames: someone else wrote them."""
         changed = set(frames)
         if not changed:
             return
-        self.states = self.project.states(self.clip.id)
-        self.unsaved.lay_over_states(self.states)
-        self._memory.forget(changed)
+        self.forget(changed)
         shown = self.frame if self.frame in changed else min(changed)
         self.masks_changed.emit(shown)
+
+    def forget(self, frames: Iterable[int]) -> None:
+        """Read these frames anew when they are needed, and the states of all at once."""
+        self.states = self.project.states(self.clip.id)
+        self.unsaved.lay_over_states(self.states)
+        self._memory.forget(frames)
+
+    def took(self, revision: Revision, mask: BoolArray | None, state: MaskState) -> None:
+        """Keep in memory what this session wrote: plane, bool (H, W), and state."""
+        work, index = self.work_at(revision.frame), self.schema[revision.structure].index
+        work.planes[index] = False if mask is None else mask
+        work.state[index] = state
+        work.seen[revision.structure] = revision.id
+        self.states[revision.frame, index] = state
 
     def poll(self) -> int:
         """Take in what others wrote since the last look; returns how many frames of this clip they changed."""
@@ -231,37 +258,15 @@ class Session:
         self.clip.close()
         self.project.close()
 
+    def _named(self, changes: Mapping[tuple[int, str], Change]) -> str:
+        frames, keys = {frame for frame, _ in changes}, dict.fromkeys(key for _, key in changes)
+        where = f"frame {min(frames) + 1}" if len(frames) == 1 else f"{len(frames)} frames"
+        names = self.schema[next(iter(keys))].name if len(keys) == 1 else f"{len(keys)} structures"
+        return f"change of {names} on {where}"
+
     def _accepted(self, index: int) -> Change:
         plane = self.work.planes[index]
         return (plane.copy(), MaskState.ACCEPTED) if plane.any() else (None, MaskState.EMPTY)
 
-    def _snapshot(self, frame: int, structure: str) -> Snapshot:
-        work, index = self.work_at(frame), self.schema[structure].index
-        state = MaskState(work.state[index])
-        return Snapshot.of(work.planes[index] if state in WITH_PIXELS else None, state)
-
-    def _go(self, *, redo: bool) -> bool:
-        place = (self.frame, self.structure)
-        target = self.history.peek(place, redo=redo)
-        if target is None:
-            return False
-        current = self._snapshot(*place)
-        if not self._write(self.frame, {self.structure: (target.mask, target.state)}, "redo" if redo else "undo"):
-            return False
-        self.history.step(place, current, redo=redo)
-        self.masks_changed.emit(self.frame)
-        return True
-
-    def _change(self, frame: int, changes: Mapping[str, Change]) -> bool:
-        before = {key: self._snapshot(frame, key) for key in changes}
-        if not self._write(frame, changes, "hand"):
-            for key, (mask, state) in changes.items():
-                self.history.offer_again((frame, key), Snapshot.of(mask, state))
-            return False
-        for key, snapshot in before.items():
-            self.history.note((frame, key), snapshot)
-        self.masks_changed.emit(frame)
-        return True
-
-    def _write(self, frame: int, changes: Mapping[str, Change], origin: Origin) -> bool:
-        return self.writer.write(frame, changes, origin)
+    def _change(self, frame: int, changes: Mapping[str, Change], *, what: str = "") -> bool:
+        return self.change({(frame, key): change for key, change in changes.items()}, what=what)

@@ -26,6 +26,7 @@ class UnsavedChange:
         origin: By which way the change came.
         student: Student that had a part in it.
         author: Who made it.
+        what: What was done, for a person who undoes it.
     """
 
     mask: BoolArray | None
@@ -33,6 +34,7 @@ class UnsavedChange:
     origin: Origin
     student: str | None
     author: str
+    what: str = ""
 
     def edit(self, clip_id: str, place: Place) -> Edit:
         """The change as the project takes it."""
@@ -54,7 +56,13 @@ class Unsaved:
 
     def keep(self, place: Place, change: UnsavedChange) -> None:
         """Keep a change; it takes the place of an earlier one that waits there."""
+        self._waiting.pop(place, None)
         self._waiting[place] = change
+
+    def newest(self) -> tuple[Place, UnsavedChange]:
+        """The place that was changed last, of which there must be one."""
+        place = next(reversed(self._waiting))
+        return place, self._waiting[place]
 
     def drop(self, place: Place) -> None:
         """The place is written, or a person gave the change up."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from napari_vfss.desk import Desk
     from napari_vfss.layers import ClipLayers
     from napari_vfss.session import Session
+    from vfss.propagation import Direction
 
 LARGEST_BRUSH = 80
 
@@ -75,6 +76,10 @@ def _toggle_structure(desk: Desk) -> None:
         session.masks_changed.emit(session.frame)
 
 
+def _carry(direction: Direction) -> Callable[[Desk], None]:
+    return lambda desk: desk.propagate(direction)
+
+
 def _nothing(_desk: Desk) -> None:
     """Do nothing: the key is bound by napari, which does it."""
 
@@ -104,9 +109,12 @@ ACTIONS = (
     Action("brush.smaller", "smaller brush", "Correct", ("[",), _brush(-1)),
     Action("brush.larger", "larger brush", "Correct", ("]",), _brush(1)),
     Action("polygon.cancel", "give up the area under way", "Correct", ("Escape",), _nothing, place="napari"),
-    Action("edit.undo", "undo: this structure, this frame", "Correct", ("Ctrl+Z",), _session(lambda s: s.undo())),
-    Action("edit.redo", "redo", "Correct", ("Ctrl+Shift+Z", "Ctrl+Y"), _session(lambda s: s.redo())),
+    Action("edit.undo", "undo the newest change, and go there", "Correct", ("Ctrl+Z",), _session(lambda s: s.undo())),
+    Action("edit.redo", "redo it, and go there", "Correct", ("Ctrl+Shift+Z", "Ctrl+Y"), _session(lambda s: s.redo())),
     Action("edit.proposal", "back to the proposal", "Correct", ("R",), _session(lambda s: s.restore_proposal())),
+    Action("propagate.backward", "carry this frame's masks back", "Correct", ("Ctrl+Left",), _carry("backward")),
+    Action("propagate.both", "carry them both ways", "Correct", ("Ctrl+B",), _carry("both")),
+    Action("propagate.forward", "carry them on", "Correct", ("Ctrl+Right",), _carry("forward")),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),

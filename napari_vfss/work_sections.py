@@ -167,9 +167,9 @@ class CorrectSection(DeskSection):
         self.size_label = QLabel()
         self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
         self.connections.add(self.size.valueChanged, self._on_size)
-        back = "Take back your last change of this structure on this frame"
+        back = "Take back your newest change, and go where it was"
         self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
-        self.redo = button("Redo", "Bring it back", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
+        self.redo = button("Redo", "Bring it back, and go there", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
         self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
         self.add_row(self.undo, self.redo, self.proposal)
         self._on_session()

@@ -18,6 +18,7 @@ import vfss.student.openvino  # noqa: F401  imported late, in the worker, it wou
 from vfss.clips import Clip
 from vfss.errors import StudentError, VfssError
 from vfss.project import Project
+from vfss.propagating import without_carried
 from vfss.student import Proposal, Student, load_student
 
 BATCH = 4
@@ -63,7 +64,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], s
 
 
 def _proposing(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], str], None, None]:
-    student = order.student or load_student(order.source, order.device, threads=_threads())
+    student = order.student or load_student(order.source, order.device, threads=threads_beside_the_window())
     frames = list(order.frames)
     clip = order.clip.reopen()
     with Project.open(order.project) as project, clip:
@@ -72,6 +73,8 @@ def _proposing(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]
             batch, frames = frames[:size], frames[size:]
             student, proposals, note = _proposed(order, student, _stack(clip, batch))
             known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
+            if len(order.frames) > 1:  # asked for one frame, a person wants the student's word on it
+                known = [without_carried(project, proposal) for proposal in known]
             project.write_proposals(clip.id, known)
             yield student, tuple(batch), note
             time.sleep(BREATH_S)
@@ -85,7 +88,7 @@ def _proposed(order: ProposalOrder, student: Student, frames: Any) -> tuple[Stud
             raise
         logger.warning("the student failed on %s", student.device, exc_info=error)
         lost = student.device.split()[0]
-    student = load_student(order.source, "cpu", threads=_threads())
+    student = load_student(order.source, "cpu", threads=threads_beside_the_window())
     note = (
         f"The graphics card failed ({lost}): proposing goes on on the processor, which is slower. No mask is lost. "
         "To use the card again, close the program and start it again."
@@ -93,7 +96,7 @@ def _proposed(order: ProposalOrder, student: Student, frames: Any) -> tuple[Stud
     return student, student.propose(frames), note
 
 
-def _threads() -> int:
+def threads_beside_the_window() -> int:
     """Cores that the student may fill: one is the window's, which must answer while a whole clip is proposed."""
     return max(1, (os.cpu_count() or 1) - 1)
 

@@ -63,26 +63,27 @@ def test_a_stroke_of_the_mouse_is_saved_and_shown(window, mouse):
     assert not layers.overlay.data.any()
 
 
-def test_ctrl_z_on_one_frame_leaves_the_others(window, mouse, press):
-    session = window.desk.session
+def test_ctrl_z_goes_to_the_frame_that_it_changes(window, mouse, press):
+    session, control = window.desk.session, Qt.KeyboardModifier.ControlModifier
     session.go_to(10)
     stroke(mouse)
     on_ten = stored(session, 10).planes.copy()
     session.go_to(20)
-    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    assert np.array_equal(stored(session, 10).planes, on_ten)
-    assert not stored(session, 20).planes.any()
+    session.choose("mandible")
     stroke(mouse, 90)
-    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    session.go_to(3)
+    press(Qt.Key.Key_Z, control)
+    assert (session.frame, session.structure) == (20, "mandible")
+    assert window.viewer.dims.current_step[0] == 20
     assert not stored(session, 20).planes.any()
     assert not window.desk.layers.editor.mask.any()
-    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
-    assert stored(session, 20).planes[0, 90, 60]
-    session.go_to(10)
-    assert np.array_equal(window.desk.layers.editor.mask, on_ten[0])
-    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert np.array_equal(stored(session, 10).planes, on_ten)
+    press(Qt.Key.Key_Z, control)
+    assert (session.frame, session.structure) == (10, "bolus")
     assert not stored(session, 10).planes.any()
-    assert stored(session, 20).planes[0, 90, 60]
+    press(Qt.Key.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
+    assert np.array_equal(window.desk.layers.editor.mask, on_ten[0])
+    assert not stored(session, 20).planes.any()
 
 
 def test_keys_choose_structures_and_speak_for_the_person(window, mouse, press):

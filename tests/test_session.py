@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import dataclasses
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -69,27 +67,48 @@ def test_undo_and_redo_are_revisions_too(session):
     assert origins == ["hand", "hand", "undo", "undo", "redo", "redo"]
 
 
-def test_undo_on_one_frame_never_touches_another(session):
+def test_undo_takes_back_the_newest_change_wherever_it_was_and_goes_there(session):
     session.go_to(10)
     session.stroke(disc(session, 30, 30))
     session.go_to(20)
-    assert not session.can_undo
-    assert not session.undo()
-    assert stored(session, 10).planes[0].any()
-    session.stroke(disc(session, 90, 90))
-    session.undo()
-    assert stored(session, 10).planes[0].any()
-    assert not stored(session, 20).planes[0].any()
-
-
-def test_undo_belongs_to_one_structure(session):
-    session.stroke(disc(session, 30, 30))
     session.choose("mandible")
+    session.stroke(disc(session, 90, 90))
+    session.go_to(3)
+    session.choose("c1")
+    said = []
+    session.said.connect(said.append)
+    assert session.undo()
+    assert (session.frame, session.structure) == (20, "mandible")
+    assert not stored(session, 20).planes.any()
+    assert stored(session, 10).planes[0].any()
+    assert said == ["Undone: change of Mandible on frame 21."]
+    assert session.undo()
+    assert (session.frame, session.structure) == (10, "bolus")
+    assert not stored(session, 10).planes.any()
     assert not session.can_undo
-    session.stroke(disc(session, 80, 80))
+    session.go_to(0)
+    assert session.redo()
+    assert session.frame == 10
+    assert stored(session, 10).planes[0].any()
+    assert not stored(session, 20).planes.any()
+
+
+def test_undo_in_sight_says_nothing(session):
+    said = []
+    session.said.connect(said.append)
+    session.stroke(disc(session, 30, 30))
     session.undo()
-    assert stored(session).planes[session.schema["bolus"].index].any()
-    assert not stored(session).planes[session.schema["mandible"].index].any()
+    session.redo()
+    assert said == []
+
+
+def test_something_new_ends_what_could_be_redone(session):
+    session.stroke(disc(session, 30, 30))
+    session.undo()
+    session.go_to(5)
+    session.stroke(disc(session, 50, 50))
+    assert not session.can_redo
+    assert not session.redo()
 
 
 def test_accepting_a_frame_leaves_unseen_structures_unseen(session):
@@ -237,14 +256,6 @@ def test_few_frames_stay_in_memory(session):
     assert len(session._memory._kept) <= 6
 
 
-@dataclasses.dataclass
-class Model:
-    """What undo and redo should do, said in the plainest way."""
-
-    past: list
-    future: list
-
-
 STEPS = st.lists(
     st.tuples(st.sampled_from(["stroke", "undo", "redo"]), st.integers(0, 2), st.sampled_from(["bolus", "c1"])),
     max_size=14,
@@ -256,25 +267,26 @@ STEPS = st.lists(
 def test_any_walk_of_strokes_and_undos_equals_the_plain_model(phantom_file, tmp_path_factory, steps):
     session = open_session(phantom_file, "Ada", project_folder=tmp_path_factory.mktemp("walk"))
     blank = np.zeros((session.clip.height, session.clip.width), np.bool_)
-    models = {(t, key): Model([blank], []) for t in range(3) for key in ("bolus", "c1")}
+    places = [(t, key) for t in range(3) for key in ("bolus", "c1")]
+    past, future = [dict.fromkeys(places, blank)], []  # all that there was, in the plainest way
     for number, (step, frame, key) in enumerate(steps):
         session.go_to(frame)
         session.choose(key)
-        model = models[frame, key]
         if step == "stroke":
             mask = disc(session, 20 + 7 * number, 30, 4)
             session.stroke(mask)
-            model.past.append(mask)
-            model.future.clear()
+            past.append(past[-1] | {(frame, key): mask})
+            future.clear()
         elif step == "undo":
-            assert session.undo() == (len(model.past) > 1)
-            if len(model.past) > 1:
-                model.future.append(model.past.pop())
+            assert session.undo() == (len(past) > 1)
+            if len(past) > 1:
+                future.append(past.pop())
         else:
-            assert session.redo() == bool(model.future)
-            if model.future:
-                model.past.append(model.future.pop())
-        for (t, name), expected in models.items():
+            assert session.redo() == bool(future)
+            if future:
+                past.append(future.pop())
+        for (t, name), expected in past[-1].items():
             plane = session.project.masks(session.clip.id, t).planes[session.schema[name].index]
-            assert np.array_equal(plane, expected.past[-1])
+            assert np.array_equal(plane, expected)
+            assert np.array_equal(session.work_at(t).planes[session.schema[name].index], expected)
     session.close()

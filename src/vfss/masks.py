@@ -142,3 +142,16 @@ def _unpacked(packed: bytes) -> tuple[tuple[int, int], BoxedMask]:
 
 def _damaged(error: Exception) -> MaskError:
     return MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.")
+
+
+def packed_shape(packed: bytes) -> tuple[int, int]:
+    """Rows and columns of the plane in pack_mask's bytes.
+
+    Raises:
+        MaskError: The bytes are not a packed mask.
+    """
+    try:
+        height, width, *_ = _HEADER.unpack_from(packed)
+    except struct.error as error:
+        raise _damaged(error) from error
+    return height, width

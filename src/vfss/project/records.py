@@ -55,15 +55,17 @@ class Edit:
         clip: Content id of the clip.
         frame: Zero-based frame index.
         structure: Key of the structure.
-        mask: bool (H, W) at the frame's own size; None where the state says there are no pixels.
+        mask: bool (H, W) at the frame's own size, or the same packed; None where the state says there are no pixels.
         state: What is known of it.
+        confidence: A machine's estimate of the plane's Dice, 0..1; None where there is none.
     """
 
     clip: str
     frame: int
     structure: str
-    mask: BoolArray | None
+    mask: BoolArray | bytes | None
     state: MaskState
+    confidence: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,11 +78,11 @@ class Revision:
         frame: Zero-based frame index.
         structure: Key of the structure.
         state: What was known of it.
-        author: Who wrote it: a person, or the id of a student.
+        author: Who wrote it: a person, the id of a student, or "propagation from frame 7".
         time: When, aware, UTC.
         origin: By which way it came.
         student: Id of the student it came from, where a machine had a part in it.
-        confidence: The student's own estimate of the plane's Dice, 0..1; None where there is none.
+        confidence: The machine's own estimate of the plane's Dice, 0..1; None where there is none.
         packed: The packed plane, or how to get it; read `mask`.
     """
 

@@ -202,6 +202,7 @@ class Project:
         origin: Origin,
         student: str | None = None,
         base: Mapping[tuple[int, str], int | None] | None = None,
+        leave: bool = False,
     ) -> list[Revision]:
         """Append edits in one transaction: all of them are on the disk when this returns, or none.
 
@@ -212,13 +213,14 @@ class Project:
             student: Student that had a part in them.
             base: Id of the newest revision that the author has seen, by (frame, structure); None or absent for none.
                 Without a base nothing is compared. A machine's proposal that came meanwhile is no conflict.
+            leave: Leave out what someone else has changed or, for proposals, spoken on, instead of refusing all.
 
         Raises:
             ConflictError: Someone changed the same frame and structure meanwhile; names who and when.
             MaskError: A mask does not fit its state or the frame.
             SchemaError: The project has no such structure.
         """
-        return self._writer.write(edits, author=author, origin=origin, student=student, base=base)
+        return self._writer.write(edits, author=author, origin=origin, student=student, base=base, leave=leave)
 
     def write_proposals(self, clip_id: str, proposals: Sequence[Proposal]) -> int:
         """Append proposed planes in one transaction, leaving out all on which a person has spoken; returns how many."""

@@ -11,7 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, insert, select
 
 from vfss.errors import ConflictError, MaskError, ProjectError, SchemaError
-from vfss.masks import BoolArray, MaskState, pack_mask
+from vfss.masks import BoolArray, MaskState, pack_mask, packed_shape, unpack_mask
 from vfss.project.database import Database
 from vfss.project.reading import WITH_PIXELS, RevisionReader
 from vfss.project.records import Edit, Origin, Revision
@@ -21,6 +21,7 @@ from vfss.student.propose import Proposal
 
 Cells = dict[str, Any]
 Base = Mapping[tuple[int, str], int | None]
+Place = tuple[str, int, str]  # clip, frame, key of the structure
 _BY_PERSON = [int(state) for state in MaskState if state.by_person]
 
 
@@ -34,20 +35,29 @@ class RevisionWriter:
         self._reader = RevisionReader(database, schema)
 
     def write(
-        self, edits: Sequence[Edit], *, author: str, origin: Origin, student: str | None, base: Base | None
+        self,
+        edits: Sequence[Edit],
+        *,
+        author: str,
+        origin: Origin,
+        student: str | None,
+        base: Base | None,
+        leave: bool = False,
     ) -> list[Revision]:
-        """Append the edits, all of them or none; see Project.write."""
+        """Append the edits, all of them or none, or where `leave` is set all that are free; see Project.write."""
         if not author.strip():
             raise ProjectError("a revision needs an author", remedy="Enter your name or initials.")
         if origin not in get_args(Origin):
             raise ProjectError(f"unknown origin {origin!r}", remedy=f"It is one of: {', '.join(get_args(Origin))}.")
         if base is not None and len({edit.clip for edit in edits}) > 1:
             raise ProjectError("edits of several clips cannot have one base", remedy="Write clip by clip.")
-        common: Cells = {"author": author, "origin": origin, "student": student, "confidence": None}
+        common: Cells = {"author": author, "origin": origin, "student": student}
         rows = [self._edited(edit) | common for edit in edits]
         self._check([(edit.clip, edit.frame, edit.mask) for edit in edits])
         with self._database.writing() as connection:
-            if base is not None:
+            if leave:
+                rows = self._free(connection, rows, origin, base)
+            elif base is not None:
                 self._refuse_conflict(connection, rows, base)
             if origin == "proposal":
                 self._refuse_machine(connection, rows)
@@ -71,13 +81,14 @@ class RevisionWriter:
         if state in WITH_PIXELS and mask is None:
             raise MaskError(f"{key} is {state.label} but has no mask", frame=edit.frame)
         if state not in WITH_PIXELS and mask is not None:
-            if mask.any():
+            if (unpack_mask(mask) if isinstance(mask, bytes) else mask).any():
                 raise MaskError(
                     f"{key} is {state.label} but its mask has pixels", frame=edit.frame, remedy="Leave the mask out."
                 )
             mask = None
-        packed = None if mask is None else pack_mask(mask)
-        return {"clip": edit.clip, "frame": int(edit.frame), "structure": key, "state": int(state), "mask": packed}
+        packed = mask if mask is None or isinstance(mask, bytes) else pack_mask(mask)
+        place: Cells = {"clip": edit.clip, "frame": int(edit.frame), "structure": key}
+        return place | {"state": int(state), "confidence": edit.confidence, "mask": packed}
 
     def _proposed(self, clip_id: str, proposal: Proposal) -> list[Cells]:
         if proposal.clip not in (None, clip_id):
@@ -96,18 +107,21 @@ class RevisionWriter:
             if state[i] == MaskState.PROPOSED
         ]
 
-    def _check(self, planes: Sequence[tuple[str, int, BoolArray | None]]) -> None:
+    def _check(self, planes: Sequence[tuple[str, int, BoolArray | bytes | None]]) -> None:
         extents = {clip_id: self._reader.extent(clip_id) for clip_id in {clip_id for clip_id, _, _ in planes}}
         for clip_id, frame, plane in planes:
             n_frames, height, width = extents[clip_id]
             if not 0 <= frame < n_frames:
                 raise ProjectError(f"the clip has no such frame, it has {n_frames}", frame=frame)
-            if plane is not None and plane.shape != (height, width):
-                raise MaskError(f"the mask is {plane.shape}, the clip's frames are {(height, width)}", frame=frame)
+            shape = (
+                packed_shape(plane) if isinstance(plane, bytes) else (height, width) if plane is None else plane.shape
+            )
+            if shape != (height, width):
+                raise MaskError(f"the mask is {shape}, the clip's frames are {(height, width)}", frame=frame)
 
-    def _people(self, connection: Connection, rows: Sequence[Cells]) -> set[tuple[str, int, str]]:
+    def _people(self, connection: Connection, rows: Sequence[Cells]) -> set[Place]:
         """Clip, frame and structure of all that a person has spoken on, among the frames of the rows."""
-        people: set[tuple[str, int, str]] = set()
+        people: set[Place] = set()
         for clip_id in {row["clip"] for row in rows}:
             frames = [row["frame"] for row in rows if row["clip"] == clip_id]
             query = select(present.c.frame, present.c.plane).where(
@@ -128,16 +142,29 @@ class RevisionWriter:
             if row["state"] != MaskState.PROPOSED:
                 raise ProjectError(f"a proposal of {row['structure']} can only be proposed", frame=row["frame"])
 
-    def _refuse_conflict(self, connection: Connection, rows: Sequence[Cells], base: Base) -> None:
+    def _free(self, connection: Connection, rows: Sequence[Cells], origin: Origin, base: Base | None) -> list[Cells]:
+        """Rows that take away nobody's word: where no person has spoken, or nobody has since the base."""
+        people = self._people(connection, rows) if origin == "proposal" else set()
+        taken = {} if base is None else self._conflicts(connection, rows, base)
+        places = [(row["clip"], row["frame"], row["structure"]) for row in rows]
+        return [row for row, place in zip(rows, places, strict=True) if place not in people and place not in taken]
+
+    def _conflicts(self, connection: Connection, rows: Sequence[Cells], base: Base) -> dict[Place, Any]:
+        """Newest revisions of the rows' places that others wrote after the base."""
         query = select(revisions.c.id, revisions.c.author, revisions.c.time, revisions.c.origin).join_from(
             present, revisions, present.c.revision == revisions.c.id
         )
+        found: dict[Place, Any] = {}
         for clip_id, frame, key in dict.fromkeys((row["clip"], row["frame"], row["structure"]) for row in rows):
             here = (present.c.clip == clip_id, present.c.frame == frame, present.c.plane == self._schema[key].index)
             newest = connection.execute(query.where(*here)).first()
             # A proposal that came meanwhile is no work that could be lost: a person always writes over it.
-            if newest is None or newest.origin == "proposal" or newest.id == base.get((frame, key)):
-                continue
+            if newest is not None and newest.origin != "proposal" and newest.id != base.get((frame, key)):
+                found[clip_id, frame, key] = newest
+        return found
+
+    def _refuse_conflict(self, connection: Connection, rows: Sequence[Cells], base: Base) -> None:
+        for (_, frame, key), newest in self._conflicts(connection, rows, base).items():
             raise ConflictError(
                 f"{newest.author} changed {key} at {newest.time.astimezone():%Y-%m-%d %H:%M:%S}, "
                 "after you looked; your change was not written",

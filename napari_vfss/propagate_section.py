@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The step in which the masks of this frame are carried to its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QProgressBar
+
+from napari_vfss.desk import Desk
+from napari_vfss.desk_section import DeskSection
+from napari_vfss.section import Later, button
+from vfss.propagation import Direction
+
+
+class PropagateSection(DeskSection):
+    """Carries what a person painted or accepted on this frame, up to the next frame a person has spoken on."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "6  Propagate")
+        whole, carry = {"key_on_face": False}, "Carry this frame's masks to"  # three such keys do not fit into one row
+        self.backward_button = button(
+            "◀ Back", f"{carry} earlier frames", self._carrying("backward"), key="Ctrl+Left", **whole
+        )
+        self.both_button = button(
+            "◀ Both ▶", f"{carry} earlier and later frames", self._carrying("both"), key="Ctrl+B", **whole
+        )
+        self.forward_button = button(
+            "On ▶", f"{carry} later frames", self._carrying("forward"), key="Ctrl+Right", **whole
+        )
+        self._buttons = (self.backward_button, self.both_button, self.forward_button)
+        self.add_row(*self._buttons)
+        self.only_active = QCheckBox("Only the structure in work")
+        self.only_active.setToolTip(
+            "Carry the structure in work alone; else all that you painted or accepted on this frame"
+        )
+        self.only_active.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.body.addWidget(self.only_active)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.cancel_button = button(
+            "Cancel", "Stop; what was carried stays, Ctrl+Z takes it back", desk.carrying.cancel
+        )
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.connections.add(desk.carrying.started, self._on_started)
+        self.connections.add(desk.carrying.progressed, self._on_progress)
+        self.connections.add(desk.carrying.ended, self._on_ended)
+        self.connections.add(self.only_active.toggled, self._on_only_active)
+        self._done = (0, 0)
+        self._show_progress = Later(self, self._draw_progress, 150)
+        self._set_running(desk.carrying.running)
+        self._on_session()
+
+    def show_session(self) -> None:
+        """Follow the session."""
+        session = self.desk.session
+        if session is not None:
+            for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
+                self.session_connections.add(signal, self.later.ask)
+
+    def refresh(self, *_: object) -> None:
+        """Say how many structures would be carried."""
+        n = len(self.desk.carried_structures)
+        self.summary.setText("" if self.desk.session is None else f"{n or 'nothing'} to carry here")
+        self._set_running(self.desk.carrying.running)
+
+    def _carrying(self, direction: Direction) -> Callable[[], None]:
+        return lambda: self.do(lambda: self.desk.propagate(direction))
+
+    def _on_only_active(self, chosen: bool) -> None:
+        self.desk.only_active = chosen
+        self.refresh()
+
+    def _on_started(self) -> None:
+        self._done = (0, 0)
+        self.bar.setRange(0, 0)
+        self.bar.setFormat("looking how far...")
+        self._set_running(True)
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._done = (done, total)
+        self._show_progress.ask()
+
+    def _draw_progress(self) -> None:
+        # QProgressBar repaints the window at once: not in the same breath as the picture that came with the batch.
+        done, total = self._done
+        self.bar.setRange(0, max(1, total))
+        self.bar.setFormat("%v of %m steps")
+        self.bar.setValue(done)
+
+    def _on_ended(self, message: str, problem: bool) -> None:
+        self._set_running(False)
+        if message:
+            self.desk.tell(message, problem=problem)
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        able = not running and bool(self.desk.carried_structures)
+        for made in self._buttons:
+            made.setEnabled(able)

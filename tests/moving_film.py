@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Film of which all is known: a texture with bones and soft structures that moves as told."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from vfss.masks import Masks, MaskState
+from vfss.schema import Schema
+from vfss.student import Proposal
+
+SIZE = 128
+SCHEMA = Schema.load("vfss12")
+N = len(SCHEMA)
+
+
+def texture(seed: int = 0, size: int = SIZE) -> np.ndarray:
+    """Soft random blobs, uint8 (size, size)."""
+    noise = np.random.default_rng(seed).normal(size=(size, size)).astype(np.float32)
+    blobs = cv2.GaussianBlur(noise, (0, 0), 3.0)
+    return cv2.normalize(blobs, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+
+
+def moved(picture: np.ndarray, dx: float, dy: float, degrees: float = 0.0) -> np.ndarray:
+    """A picture turned about its middle, then shifted, uint8 or bool as it was."""
+    height, width = picture.shape
+    matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, 1.0)
+    matrix[:, 2] += (dx, dy)
+    if picture.dtype == np.bool_:
+        return moved(picture.astype(np.uint8) * 255, dx, dy, degrees) > 127
+    return cv2.warpAffine(picture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT)
+
+
+def box(y: int, x: int, height: int = 16, width: int = 20, size: int = SIZE) -> np.ndarray:
+    """A filled box with its middle at (y, x), bool (size, size)."""
+    plane = np.zeros((size, size), np.bool_)
+    plane[max(0, y - height // 2) : y + height // 2, max(0, x - width // 2) : x + width // 2] = True
+    return plane
+
+
+class Film:
+    """Frames that move by (dx, dy) from one to the next, and what is known of them (vfss.propagation.Source).
+
+    Attributes:
+        states_now: uint8 (n_frames, S); a test may change it while masks are carried.
+        planes: What a person made, by (frame, key).
+    """
+
+    def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5) -> None:
+        self.schema, self.n_frames = SCHEMA, n_frames
+        self._first, self._step = texture(), (dx, dy)
+        self.states_now = np.zeros((n_frames, N), np.uint8)
+        self.planes: dict[tuple[int, str], np.ndarray] = {}
+        self.pictures: dict[int, np.ndarray] = {}
+        self.asked: list[int] = []
+
+    def truth(self, plane: np.ndarray, frames: int) -> np.ndarray:
+        """A plane so many frames later, bool (H, W)."""
+        return moved(plane, self._step[0] * frames, self._step[1] * frames)
+
+    def say(self, frame: int, key: str, plane: np.ndarray | None, state: MaskState = MaskState.ACCEPTED) -> None:
+        """A person says something of a structure on a frame."""
+        self.states_now[frame, SCHEMA[key].index] = state
+        if plane is not None:
+            self.planes[frame, key] = plane
+
+    def picture(self, frame: int) -> np.ndarray:
+        return self.pictures.get(frame, moved(self._first, self._step[0] * frame, self._step[1] * frame))
+
+    def states(self) -> np.ndarray:
+        return self.states_now
+
+    def plane(self, frame: int, structure: str) -> np.ndarray:
+        return self.planes.get((frame, structure), np.zeros((SIZE, SIZE), np.bool_))
+
+    def suggestion(self, frame: int) -> Proposal | None:
+        self.asked.append(frame)
+        return None
+
+    def following(self, frame: int, planes: dict) -> Proposal | None:
+        return None
+
+
+class Follower:
+    """A student that answers with the masks that it is shown, and knows where it was asked.
+
+    Attributes:
+        can_refine: True: it can be shown masks.
+    """
+
+    can_refine = True
+    id = "follower"
+    schema = SCHEMA
+
+    def __init__(self, sure: float = 0.9) -> None:
+        self._sure = sure
+        self.shown: list[np.ndarray] = []
+
+    def encode(self, frame: np.ndarray) -> np.ndarray:
+        return frame
+
+    def follow(self, encoded: np.ndarray, planes: np.ndarray, known: np.ndarray) -> Proposal:
+        self.shown.append(known.copy())
+        return self._proposal(planes)
+
+    def propose(self, frames: np.ndarray) -> list[Proposal]:
+        return [self._proposal(np.zeros((N, *frame.shape), np.bool_)) for frame in frames]
+
+    def _proposal(self, planes: np.ndarray) -> Proposal:
+        state = np.full(N, MaskState.PROPOSED, np.uint8)
+        return Proposal(Masks(planes.copy(), state), np.full(N, self._sure, np.float32), self.id)

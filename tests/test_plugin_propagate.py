@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying masks in the window: buttons, keys, progress, one undo, and what may go wrong meanwhile."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+
+from napari_vfss.carried_words import what_was_carried
+from napari_vfss.mouse import CanvasMouse
+from vfss.errors import ProjectError
+from vfss.masks import MaskState
+from vfss.project import Edit, Project
+from vfss.propagating import ProjectPropagation
+from vfss.propagation import CarryOrder, Ending
+
+WAIT_MS = 120_000
+
+
+def bone(session, y=80, x=80):
+    plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
+    plane[y - 10 : y + 10, x - 12 : x + 12] = True
+    return plane
+
+
+def say(session, frame, key="c3", state=MaskState.ACCEPTED, **where):
+    """The annotator's word on a place."""
+    mask = bone(session, **where) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None
+    assert session.change({(frame, key): (mask, state)})
+
+
+def wait(qtbot, window):
+    qtbot.waitUntil(lambda: not window.desk.carrying.running, timeout=WAIT_MS)
+
+
+def frames_of(session, key="c3", state=MaskState.PROPOSED):
+    states = session.project.states(session.clip.id)[:, session.schema[key].index]
+    return [int(t) for t in np.flatnonzero(states == state)]
+
+
+@pytest.fixture
+def start(window):
+    """A window on frame 5, where the annotator has accepted C3; frame 9 is accepted too."""
+    session = window.desk.session
+    say(session, 5)
+    say(session, 9)
+    session.go_to(5)
+    session.choose("c3")
+    window.carry.refresh()
+    return window
+
+
+def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
+    session, shown = start.desk.session, []
+    assert "1 to carry" in start.carry.summary.text()
+    session.masks_changed.connect(shown.append)
+    start.carry.forward_button.click()
+    assert start.carry.cancel_button.isVisibleTo(start)
+    assert not start.carry.forward_button.isEnabled()
+    wait(qtbot, start)
+    assert frames_of(session) == [6, 7, 8]
+    assert len(set(shown)) > 1  # they appeared as they came
+    revision = session.project.newest(session.clip.id, 7)["c3"]
+    assert (revision.author, revision.origin) == ("propagation from frame 6", "proposal")
+    assert revision.confidence == pytest.approx(session.work_at(7).confidence[session.schema["c3"].index])
+    told = start.message.text()
+    assert "Carried from frame 6. Forward: C3 to frame 9 (a person's word follows)." in told
+    assert "Ctrl+Z takes it all back." in told
+    assert not start.carry.cancel_button.isVisibleTo(start)
+    session.go_to(20)
+    session.undo()
+    assert session.frame == 8
+    assert frames_of(session) == []
+    assert frames_of(session, state=MaskState.ACCEPTED) == [5, 9]
+    assert "Undone: C3 carried from frame 6" in start.message.text()
+    session.redo()
+    assert frames_of(session) == [6, 7, 8]
+
+
+def test_keys_carry_back_and_both_ways(start, qtbot):
+    session = start.desk.session
+    canvas = CanvasMouse(start.viewer, start.window())._canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier)
+    wait(qtbot, start)
+    assert frames_of(session) == [0, 1, 2, 3, 4]
+    assert session.frame == 5
+    session.undo()
+    session.go_to(5)
+    qtbot.keyClick(canvas, Qt.Key.Key_B, Qt.KeyboardModifier.ControlModifier)
+    wait(qtbot, start)
+    assert frames_of(session) == [0, 1, 2, 3, 4, 6, 7, 8]
+
+
+def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start, qtbot):
+    session = start.desk.session
+    say(session, 5, "c4", y=110)
+    session.project.write(
+        [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)], author="s", origin="proposal"
+    )
+    session.reload([5])
+    assert start.desk.carried_structures == ("c3", "c4")
+    start.carry.only_active.setChecked(True)
+    assert start.desk.carried_structures == ("c3",)
+    start.carry.forward_button.click()
+    wait(qtbot, start)
+    start.carry.only_active.setChecked(False)
+    assert frames_of(session) == [6, 7, 8]
+    assert frames_of(session, "c4") == []
+    assert "2 structures are" not in start.message.text()
+    assert "One structure is only proposed on frame 6" in start.message.text()
+
+
+def test_nothing_to_carry_says_what_to_do(window):
+    window.desk.propagate("forward")
+    assert not window.desk.carrying.running
+    assert "accept" in window.message.text()
+
+
+def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtbot):
+    session = window.desk.session
+    say(session, 0)
+    with qtbot.waitSignal(window.desk.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0):
+        window.desk.propagate("forward")
+    window.carry.cancel_button.click()
+    wait(qtbot, window)
+    assert 1 <= len(frames_of(session)) < session.clip.n_frames - 1
+    assert "stopped" in window.message.text()
+    session.undo()
+    assert frames_of(session) == []
+
+
+def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip_file):
+    session = start.desk.session
+    folder, clip_id = session.project.folder, session.clip.id
+    with qtbot.waitSignal(start.desk.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0):
+        start.desk.propagate("both")
+    start.desk.close_session()
+    wait(qtbot, start)
+    assert start.desk.session is None
+    with Project.open(folder) as project:
+        assert project.newest(clip_id, 5)["c3"].state == MaskState.ACCEPTED
+        project.check()
+    assert start.desk.open(clip_file)
+    assert start.desk.session.undo() is False
+    start.desk.session.go_to(5)
+    start.desk.propagate("forward")
+    wait(qtbot, start)
+    assert frames_of(start.desk.session)[-3:] == [6, 7, 8]
+
+
+def test_a_layer_deleted_during_a_run_comes_back_and_the_run_goes_on(start, qtbot):
+    start.desk.propagate("forward")
+    start.viewer.layers.remove(start.desk.layers.editor)
+    wait(qtbot, start)
+    qtbot.waitUntil(lambda: start.desk.layers.editor in start.viewer.layers)
+    assert frames_of(start.desk.session) == [6, 7, 8]
+
+
+def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session, qtbot):
+    session, bob = window.desk.session, make_session("Bob")
+    say(session, 0)
+    with qtbot.waitSignal(window.desk.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0):
+        window.desk.propagate("forward")
+    say(bob, 20, state=MaskState.NOT_VISIBLE)
+    wait(qtbot, window)
+    newest = session.project.newest(session.clip.id, 20)["c3"]
+    assert (newest.author, newest.state) == ("Bob", MaskState.NOT_VISIBLE)
+    assert frames_of(session)[-1] < 20
+    assert "someone spoke there meanwhile" in window.message.text()
+
+
+def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
+    session = start.desk.session
+    before = session.project.last_revision()
+    monkeypatch.setattr(Project, "read_only", True, raising=False)
+    monkeypatch.setattr(ProjectPropagation, "run", lambda self: pytest.fail("it began to compute"), raising=True)
+    init = Project.__init__
+
+    def read_only(self, *args, **settings):
+        init(self, *args, **settings)
+        self.read_only = True
+
+    monkeypatch.setattr(Project, "__init__", read_only)
+    start.desk.propagate("forward")
+    wait(qtbot, start)
+    assert "can only be read" in start.message.text()
+    assert session.project.last_revision() == before
+    assert start.carry.forward_button.isEnabled()
+
+
+def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(window, qtbot, monkeypatch):
+    session = window.desk.session
+    say(session, 0)
+    write, calls = Project.write, []
+
+    def filling(self, edits, **settings):
+        calls.append(len(edits))
+        if settings["origin"] == "proposal" and len(calls) == 3:
+            # The database may not grow any more: what SQLite says of a full disk.
+            pages = self._database.pragma("page_count")[0]
+            self._database.pragma(f"max_page_count = {pages}")
+            edits = [Edit(e.clip, e.frame, e.structure, noise(e.mask.shape), e.state, e.confidence) for e in edits]
+        return write(self, edits, **settings)
+
+    monkeypatch.setattr(Project, "write", filling)
+    window.desk.propagate("forward")
+    wait(qtbot, window)
+    monkeypatch.undo()
+    assert "the disk is full" in window.message.text()
+    done = frames_of(session)
+    assert done == list(range(1, len(done) + 1))
+    assert 1 <= len(done) < session.clip.n_frames - 1
+    assert session.project.newest(session.clip.id, 0)["c3"].state == MaskState.ACCEPTED
+    session.project.check()
+    session.undo()
+    assert frames_of(session) == []
+    session.go_to(0)
+    window.desk.propagate("forward")
+    wait(qtbot, window)
+    assert len(frames_of(session)) > len(done)
+
+
+def noise(shape):
+    return np.random.default_rng(0).random(shape) < 0.5
+
+
+def test_an_unexpected_error_is_told_and_the_tool_goes_on(start, qtbot, monkeypatch):
+    def broken(self):
+        raise ProjectError("the database is damaged", remedy="Restore it.")
+        yield
+
+    monkeypatch.setattr(ProjectPropagation, "run", broken)
+    start.desk.propagate("forward")
+    wait(qtbot, start)
+    assert "the database is damaged" in start.message.text()
+    monkeypatch.undo()
+    start.desk.propagate("forward")
+    wait(qtbot, start)
+    assert frames_of(start.desk.session) == [6, 7, 8]
+
+
+def test_soft_structures_go_with_the_student(window, qtbot):
+    session = window.desk.session
+    say(session, 3, "airway", y=90)
+    say(session, 6, "airway", y=90)
+    session.go_to(3)
+    window.desk.propagate("forward")
+    wait(qtbot, window)
+    assert session.student is not None
+    newest = session.project.newest(session.clip.id, 4).get("airway")
+    assert newest is None or newest.student == session.student.id
+
+
+def test_words_say_how_far_and_why(session):
+    session.go_to(12)
+    order = CarryOrder(12, "both", ("c1", "c2", "bolus", "airway"))
+    forward = [
+        Ending("c1", True, 20, 31, "person"),
+        Ending("c2", True, 20, 31, "person"),
+        Ending("bolus", True, 0, None, "trust"),
+        Ending("airway", True, 4, 20, "person", left_out=3),
+    ]
+    backward = [Ending(key, False, 12, 0, "end") for key in order.structures]
+    assert what_was_carried(session, order, forward + backward, undoable=False) == (
+        "Carried from frame 13. Backward: all 4 structures to frame 1 (the clip ends). Forward: C1 atlas, C2 axis to "
+        "frame 32 (a person's word follows); Bolus not at all (trust fell); Airway with 3 frames left out "
+        "(trust is low there)."
+    )
