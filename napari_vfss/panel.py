@@ -15,6 +15,7 @@ from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
+from napari_vfss.history_panel import HistorySection
 from napari_vfss.menu import register_menu
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
@@ -39,6 +40,7 @@ class AnnotationPanel(QWidget):
         self.propose = ProposeSection(self.desk)
         self.correct = CorrectSection(self.desk)
         self.accept = AcceptSection(self.desk)
+        self.history = HistorySection(self.desk)
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
         self.message = QLabel()
@@ -88,11 +90,13 @@ class AnnotationPanel(QWidget):
         | ProposeSection
         | CorrectSection
         | AcceptSection
+        | HistorySection
         | ExportSection
         | StudentSection,
         ...,
     ]:
-        return (self.clip, self.structures, self.propose, self.correct, self.accept, self.export, self.student)
+        work = (self.clip, self.structures, self.propose, self.correct, self.accept)
+        return (*work, self.history, self.export, self.student)
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()

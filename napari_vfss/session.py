@@ -14,7 +14,7 @@ from napari_vfss.history import History, Snapshot
 from vfss.clips import Clip, Facing
 from vfss.errors import ConflictError
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.project import ClipRecord, Edit, Origin, Project
+from vfss.project import ClipRecord, Edit, Origin, Project, Revision
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
@@ -141,6 +141,12 @@ class Session:
                 return self._change(self.frame, {self.structure: (revision.mask, MaskState.PROPOSED)})
         self.problem.emit(f"{self.active.name} was never proposed on this frame.")
         return False
+
+    def go_back(self, revision: Revision) -> bool:
+        """Write an earlier revision again, as a new one on top; undo takes it back."""
+        mask = revision.mask
+        self.work_at(revision.frame).students[revision.structure] = revision.student  # whose mask it is again
+        return self._change(revision.frame, {revision.structure: (mask, revision.state)})
 
     def undo(self) -> bool:
         """Take back the last change of the active structure on the current frame."""

@@ -16,7 +16,9 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.catalogue import Catalogue
+from vfss.project.locate import project_of_reading
 from vfss.project.opening import FILE, create_database, expect_whole, open_database
+from vfss.project.past import Past
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
 from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
@@ -39,6 +41,7 @@ class Project:
         schema: Structures, in the order of planes.
         read_only: True where changes are not possible, because the folder or disk is read-only.
         journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
+        past: Who wrote what, page by page, and what stood at an earlier moment.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -56,9 +59,10 @@ class Project:
         self.read_only = self._database.access != "write"
         self.journal: str = self._database.pragma("journal_mode")[0]
         self._reader = RevisionReader(self._database, self.schema)
+        self.past = Past(self._database)
         self._writer = RevisionWriter(self._database, self.schema)
         self._catalogue = Catalogue(self._database, self.folder)
-        self._splits = Splits(self._database, self.id)
+        self._splits = Splits(self._database, self.id, project_of_reading(self.folder))
         self._students = StudentShelf(self._database, self.folder / "students")
         self._recollections = Recollections(self._database)
 
