@@ -17,6 +17,7 @@ from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.history_panel import HistorySection
 from napari_vfss.menu import register_menu
+from napari_vfss.people_section import PeopleSection
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
 
@@ -35,6 +36,7 @@ class AnnotationPanel(QWidget):
         self.setObjectName("vfss_annotation_panel")
         self.viewer = napari_viewer
         self.desk = Desk(napari_viewer, self)
+        self.people = PeopleSection(self.desk)
         self.clip = ClipSection(self.desk)
         self.structures = StructureSection(self.desk)
         self.propose = ProposeSection(self.desk)
@@ -85,7 +87,8 @@ class AnnotationPanel(QWidget):
     def _sections(
         self,
     ) -> tuple[
-        ClipSection
+        PeopleSection
+        | ClipSection
         | StructureSection
         | ProposeSection
         | CorrectSection
@@ -95,7 +98,7 @@ class AnnotationPanel(QWidget):
         | StudentSection,
         ...,
     ]:
-        work = (self.clip, self.structures, self.propose, self.correct, self.accept)
+        work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
         return (*work, self.history, self.export, self.student)
 
     def _lay_out(self) -> None:

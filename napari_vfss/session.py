@@ -15,6 +15,7 @@ from vfss.clips import Clip, Facing
 from vfss.errors import ConflictError
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import ClipRecord, Edit, Origin, Project, Revision
+from vfss.project.readings import reading_of
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Session:
         self.clip = clip
         self.record = record
         self.author = author
+        self.reading = reading_of(project)  # a second reading, blinded to the first; None in an ordinary project
         self.frame = 0
         self.structure = project.schema.structures[0].key
         self.student: Student | None = None
