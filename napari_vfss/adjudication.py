@@ -85,11 +85,6 @@ class Adjudication(QWidget):
         for made in (self.first_button, self.second_button, self.both_button):
             made.setEnabled(False)
 
-    def close(self) -> bool:
-        """Take the outlines away."""
-        self.clear()
-        return super().close()
-
     def _read(self, project: Project, comparison: Comparison) -> tuple[Revision, Revision] | None:
         place, until = (comparison.frame, comparison.structure), self._reading.first_until
         if self._reading.blinded or until is None:

@@ -111,7 +111,7 @@ class AgreementPage(QWidget):
         """Stop, let go of everything and leave the window."""
         self.agreeing.cancel()
         self._connections.undo()
-        self.adjudication.close()
+        self.adjudication.clear()
         window = self._desk.viewer.window
         if self.parent() is not None:
             window.remove_dock_widget(self)
@@ -150,6 +150,7 @@ class AgreementPage(QWidget):
             self.show_agreement(self.agreeing.agreement)
         else:
             self.said.setText(message)
+            self.tabs.hide()
 
     def _set_running(self, running: bool) -> None:
         self.bar.setVisible(running)

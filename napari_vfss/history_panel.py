@@ -16,7 +16,7 @@ from napari_vfss.section import button
 from napari_vfss.work_sections import DeskSection
 from vfss.project import Revision
 
-HEIGHT = 166
+HEIGHT = 196
 HINT = "Choose a row to see it over the picture."
 PLACE_TIP = "Changes of the structure in work on this frame, newest first: choose one to see it over the picture"
 CLIP_TIP = "The last changes of this clip, by everybody: click one to go there"
@@ -35,7 +35,7 @@ class HistorySection(DeskSection):
         self.tabs.setFixedHeight(HEIGHT)
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.proposal_button = button(
-            "Compare with proposal", "Show what the student proposed last as an outline", self.compare_with_proposal
+            "Compare with the proposal", "Show what the student proposed last as an outline", self.compare_with_proposal
         )
         self.back_button = button(
             "Go back to this", "Write the chosen one again, as a new change; Ctrl+Z takes that back", self.go_back
@@ -44,7 +44,7 @@ class HistorySection(DeskSection):
         self.words.setWordWrap(True)
         self.words.setTextFormat(Qt.TextFormat.RichText)
         self.body.addWidget(self.tabs)
-        self.add_row(self.proposal_button, self.back_button)
+        self.add_row(self.proposal_button, self.back_button, stretch=0)
         self.body.addWidget(self.words)
         self.outline: RevisionOutline | None = None
         self._compared: Revision | None = None
@@ -113,7 +113,7 @@ class HistorySection(DeskSection):
 
     @property
     def _open(self) -> bool:
-        return self._heading.isChecked()
+        return bool(self._heading.isChecked())
 
     def _on_chosen(self, revision: Revision | None) -> None:
         self.do(lambda: self._compare(revision))
@@ -171,7 +171,7 @@ class HistorySection(DeskSection):
 def _naming(revision: Revision) -> str:
     if revision.origin == "proposal":
         return f"the proposal of {when(revision.time)}"
-    return f"{who(revision)}'s {revision.state.label} of {when(revision.time)}"
+    return f"{who(revision)}'s version of {when(revision.time)}"
 
 
 def _going(*steps: Callable[[], object]) -> Callable[[], None]:

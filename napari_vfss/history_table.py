@@ -15,11 +15,11 @@ from napari_vfss.structure_table import STATE_COLOURS, STATES
 from vfss.errors import VfssError
 from vfss.project import Project, Revision
 
-WHEN, WHO, WHAT, LAST = range(4)
+WHO, WHAT, LAST = range(3)
 PAGE = 100
-ROW_HEIGHT = 19
-HEADINGS = ("When", "Who", "What")
-TIPS = ("Local time, newest first", "Who wrote it", "What was said of the structure, and by which way")
+ROW_HEIGHT = 33  # two lines: side by side the words would not fit into the panel
+HEADINGS = ("Who and when", "What")
+TIPS = ("Who wrote it, and the local time; newest first", "What was said of the structure, and by which way")
 Role = Qt.ItemDataRole
 
 
@@ -114,17 +114,15 @@ class RevisionModel(QAbstractTableModel):
         return None
 
     def _text(self, revision: Revision, column: int) -> str:
-        if column == WHEN:
-            return when(revision.time)
         if column == WHO:
-            return who(revision)
+            return f"{who(revision)}\n{when(revision.time)}"
         if column == WHAT:
             sign, word, _ = STATES[revision.state]
-            return f"{sign} {word}, {how(revision)}"
+            return f"{sign} {word}\n{how(revision)}"
         if self._with_place:
-            return f"{revision.frame + 1} {self._name(revision.structure)}"
+            return f"frame {revision.frame + 1}\n{self._name(revision.structure)}"
         change = self._change(revision)
-        return "unreadable" if change is None else change.short
+        return "unreadable" if change is None else change.short.replace(" ", "\n")
 
     def _name(self, structure: str) -> str:
         return structure if self._project is None else self._project.schema[structure].name
@@ -162,7 +160,7 @@ class RevisionTable(QTableView):
             "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
             "QTableView::item:selected { background: #3d5a80; }"
         )
-        self._shape(last=96 if with_place else 78)
+        self._shape()
         self.selectionModel().selectionChanged.connect(self._on_selected)
 
     @property
@@ -178,7 +176,7 @@ class RevisionTable(QTableView):
         if chosen is not None and self.revision is None:
             self.chosen.emit(None)
 
-    def _shape(self, last: int) -> None:
+    def _shape(self) -> None:
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         rows.setVisible(False)
         rows.setMinimumSectionSize(ROW_HEIGHT)
@@ -187,10 +185,7 @@ class RevisionTable(QTableView):
         columns.setFixedHeight(20)
         columns.setHighlightSections(False)
         columns.setSectionsClickable(False)
-        for column, width in ((WHEN, 66), (WHO, 58), (LAST, last)):
-            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
-            self.setColumnWidth(column, width)
-        columns.setSectionResizeMode(WHAT, QHeaderView.ResizeMode.Stretch)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
 
     def _on_selected(self, *_: object) -> None:
         self.chosen.emit(self.revision)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
 
 from napari_vfss import settings
@@ -13,12 +13,14 @@ from napari_vfss.agreement_page import AgreementPage
 from napari_vfss.desk import Desk
 from napari_vfss.reading_dialog import ReadingDialog
 from napari_vfss.section import button
+from napari_vfss.session import Session
 from napari_vfss.work_sections import DeskSection
 from vfss.project import Project
 from vfss.project.readings import finish_reading
 from vfss.project.second_reading import Reading
 
 BANNER = "background: #6b4b00; color: white; padding: 4px; border-radius: 3px; font-weight: bold;"
+PAGE = QSize(720, 330)
 FINISH = (
     "Finish this second reading? It cannot be changed any more after that. "
     "You and the first reader see each other's work when both have finished."
@@ -31,6 +33,7 @@ class PeopleSection(DeskSection):
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, "Annotator", folded=settings.author_is_known())
         self._name = settings.author()
+        self._held_here = False
         self._title = ""
         self.dialog: ReadingDialog | None = None
         self.page: AgreementPage | None = None
@@ -68,8 +71,8 @@ class PeopleSection(DeskSection):
         """Say who works here, and where a blinded reader is."""
         session = self.desk.session
         reading = None if session is None else session.reading
-        if session is not None and reading is None and session.author != self._name:
-            session.author = self._name
+        if session is not None and reading is None:
+            self._take_name(session)
         self._show_title(reading)
         self._heading.setText("Annotator" if reading is None else said_of(reading))
         self.banner.setVisible(reading is not None)
@@ -119,7 +122,12 @@ class PeopleSection(DeskSection):
         """Compare a second reading with its project, on a page under the picture."""
         self._close_page()
         self.page = AgreementPage(self.desk, folder, reading)
-        self.desk.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
+        dock = self.desk.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
+        # Beside the picture where there is room; a small screen has none for a dock of this height.
+        dock.setFloating(True)
+        dock.resize(PAGE)
+        corner = self.window().geometry().bottomLeft()
+        dock.move(corner.x() + 8, corner.y() - PAGE.height() - 32)
 
     def ask_to_finish(self) -> None:
         """Ask before a second reading is ended for good."""
@@ -153,11 +161,20 @@ class PeopleSection(DeskSection):
             return
         self._name = name
         self.name.setModified(False)
-        settings.keep_author(name)
+        if self.ask_name.isVisibleTo(self):  # answered: out of the way
+            self._heading.setChecked(False)
+        self._held_here = not settings.keep_author(name)
         if session is not None:
             session.author = name
         self._show_question()
         self.refresh()
+
+    def _take_name(self, session: Session) -> None:
+        # Preferences may have changed meanwhile; where they could not take the name, this panel keeps it.
+        if self._held_here:
+            session.author = self._name
+        else:
+            self._name = session.author
 
     def _on_open(self, folder: Path) -> None:
         self.desk.open(folder)

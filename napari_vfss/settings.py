@@ -8,10 +8,9 @@ from typing import Any
 
 PLUGIN = "napari-vfss"
 # Accounts that say nothing of who sits there.
-SHARED_ACCOUNTS = frozenset(
-    ("admin", "administrator", "annotator", "clinic", "default", "defaultuser", "guest", "hospital", "lab", "labor")
-    + ("local", "owner", "pc", "public", "research", "root", "student", "test", "ubuntu", "user", "users", "vfss")
-    + ("workstation", "xray")
+SHARED_ACCOUNTS = (
+    "admin, administrator, annotator, clinic, default, defaultuser, guest, hospital, lab, labor, local, owner, pc, "
+    "public, research, root, student, test, ubuntu, user, users, vfss, workstation, xray"
 )
 
 
@@ -28,7 +27,7 @@ def author() -> str:
 
 def author_is_known() -> bool:
     """False where nobody gave a name and the account's name could be anybody's."""
-    return bool(str(_value("author", "")).strip()) or author().casefold() not in SHARED_ACCOUNTS
+    return bool(str(_value("author", "")).strip()) or author().casefold() not in SHARED_ACCOUNTS.split(", ")
 
 
 def keep_author(name: str) -> bool:

@@ -91,7 +91,7 @@ def expect_finished(reading: Reading) -> None:
         raise ProjectError(
             f"{at_work} {said}, so the readers are still blinded to each other",
             path=reading.folder,
-            remedy="Both press 'I have finished' first (People, Second readings).",
+            remedy="Each says so first: the second reader in the panel, the first under Second readings.",
         )
 
 
