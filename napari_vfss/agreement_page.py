@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyqtgraph
-from qtpy.QtCore import QObject, Qt
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.adjudication import Adjudication
 from napari_vfss.connections import Connections
+from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.making import Making
 from napari_vfss.section import button
@@ -74,11 +75,16 @@ class Agreeing(Making):
 class AgreementPage(QWidget):
     """Figures of one second reading, with progress while they are worked out."""
 
+    left = Signal()  # the page is closed, by whomever
+
     def __init__(self, desk: Desk, folder: Path, reading: Reading) -> None:
         """Compare; both readers must have finished, else the page says that they have not."""
         super().__init__()
         self._desk, self._folder, self.reading = desk, folder, reading
         self._connections = Connections()
+        self._gone = False
+        self._departure = Departure(self)
+        self._connections.add(self._departure.gone, self._let_go)
         self.agreeing = Agreeing(self)
         self.adjudication = Adjudication(desk, folder, reading)
         self.said = QLabel("Comparing...")
@@ -109,12 +115,9 @@ class AgreementPage(QWidget):
 
     def leave(self) -> None:
         """Stop, let go of everything and leave the window."""
-        self.agreeing.cancel()
-        self._connections.undo()
-        self.adjudication.clear()
-        window = self._desk.viewer.window
+        self._let_go()
         if self.parent() is not None:
-            window.remove_dock_widget(self)
+            self._desk.viewer.window.remove_dock_widget(self)
         self.deleteLater()
 
     def show_agreement(self, agreement: Agreement) -> None:
@@ -124,6 +127,14 @@ class AgreementPage(QWidget):
         _fill(self.table, [cells(row) for row in (*agreement.structures, agreement.mean)])
         _fill(self.worst, [_worst_cells(comparison) for comparison in agreement.worst])
         self.plot.show_agreement(agreement)
+
+    def _let_go(self) -> None:
+        if not self._gone:
+            self._gone = True
+            self.agreeing.cancel()
+            self._connections.undo()
+            self.adjudication.clear()
+            self.left.emit()
 
     def _worst_tab(self) -> QWidget:
         tab = QWidget()

@@ -122,6 +122,7 @@ class PeopleSection(DeskSection):
         """Compare a second reading with its project, on a page under the picture."""
         self._close_page()
         self.page = AgreementPage(self.desk, folder, reading)
+        self.page.left.connect(self._on_page_left)
         dock = self.desk.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
         # Beside the picture where there is room; a small screen has none for a dock of this height.
         dock.setFloating(True)
@@ -181,6 +182,9 @@ class PeopleSection(DeskSection):
 
     def _on_dialog_gone(self, *_: object) -> None:
         self.dialog = None
+
+    def _on_page_left(self) -> None:
+        self.page = None
 
     def _show_question(self) -> None:
         self.ask_name.setVisible(self.name.isEnabled() and not self.name.text().strip())

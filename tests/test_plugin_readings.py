@@ -214,7 +214,8 @@ def test_a_difference_is_settled_in_the_project(compared, window):
     before = session.project.last_revision()
     compared.adjudication.first_button.click()
     assert session.project.last_revision() == before
-    window.people._close_page()
+    window.viewer.window.remove_dock_widget(compared)  # as its cross does
+    assert window.people.page is None
     assert NAME not in [layer.name for layer in window.viewer.layers]
 
 

@@ -190,6 +190,18 @@ def test_a_damaged_reading_hides_no_other(project: Project) -> None:
     assert readings(project) == [cleo]
 
 
+def test_a_reading_on_a_read_only_disk_is_known_for_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = create_reading(project, "Bob")
+    project.close()
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with Project.open(made.folder) as second:
+        assert second.read_only
+        assert reading_of(second).reader == "Bob"
+        take_over_cases(reading_of(second))
+    with Project.open(project.folder) as again:
+        assert [reading.reader for reading in readings(again)] == ["Bob"]
+
+
 def test_study_and_reading_move_together_and_the_reading_alone(project: Project, tmp_path: Path) -> None:
     made = create_reading(project, "Bob")
     clip = made.clips[0]

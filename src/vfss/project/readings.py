@@ -179,8 +179,12 @@ def take_over_cases(reading: Reading) -> None:
     elder = project_of_reading(reading.folder)
     if elder is None or not os.access(reading.folder / FILE, os.W_OK):
         return
-    with closing(Database(elder / FILE, "read")) as database, database.reading() as connection:
-        named = {row.id: row.patient for row in connection.execute(select(clips.c.id, clips.c.patient))}
+    try:
+        with closing(Database(elder / FILE, "read")) as database, database.reading() as connection:
+            named = {row.id: row.patient for row in connection.execute(select(clips.c.id, clips.c.patient))}
+    except ProjectError as error:  # a second reader need not be let into the project
+        _LOG.info("%s", error)
+        return
     with closing(Database(reading.folder / FILE)) as database, database.writing() as connection:
         rows = connection.execute(select(clips.c.id, clips.c.patient)).all()
         renamed = {row.id: named[row.id] for row in rows if named.get(row.id, row.patient) != row.patient}

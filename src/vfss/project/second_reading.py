@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -82,7 +83,7 @@ def read_reading(folder: Path) -> Reading:
     Raises:
         ProjectError: There is none, or it cannot be read.
     """
-    with closing(Database(folder / FILE, "read")) as database, database.reading() as connection:
+    with closing(_look(folder / FILE)) as database, database.reading() as connection:
         said = kept_of_reading(connection, folder)
         known = tuple(connection.execute(select(clips.c.id).order_by(clips.c.added, clips.c.id)).scalars())
     first = _first(folder)
@@ -105,13 +106,20 @@ def _first(folder: Path) -> dict[str, Any]:
     if elder is None:
         return {}
     try:
-        with closing(Database(elder / FILE, "read")) as database, database.reading() as connection:
+        with closing(_look(elder / FILE)) as database, database.reading() as connection:
             here = (recollections.c.author == KEPT_BY, recollections.c.key == f"first/{folder.name}")
             said = connection.execute(select(recollections.c.value).where(*here)).scalar()
     except ProjectError as error:  # a second reader need not be let into the project
         _LOG.info("%s", error)
         return {}
     return said if isinstance(said, dict) else {}
+
+
+def _look(path: Path) -> Database:
+    """The database for reading, on a read-only disk too, where its log of unfinished work cannot be made."""
+    log = path.with_name(path.name + "-wal")
+    waiting = log.exists() and log.stat().st_size > 0
+    return Database(path, "read" if waiting or os.access(path.parent, os.W_OK) else "frozen")
 
 
 def _time(text: str | None) -> datetime | None:
