@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
 from napari_vfss.revision_outline import FIRST, SECOND, RevisionOutline
 from napari_vfss.revision_words import compare
@@ -29,6 +30,7 @@ class Adjudication(QWidget):
         super().__init__()
         self._desk, self._folder, self._reading = desk, folder, reading
         self._outline: RevisionOutline | None = None
+        self._connections = Connections()
         self.pair: tuple[Revision, Revision] | None = None
         self.words = QLabel(HINT)
         self.words.setWordWrap(True)
@@ -56,12 +58,15 @@ class Adjudication(QWidget):
         session = self._desk.session
         if session is None or self._desk.layers is None:
             return
+        self._connections.undo()
         with self._desk.telling():
             self._desk.layers.flush()
             session.go_to(comparison.frame)
             session.choose(comparison.structure)
             self.pair = self._read(session.project, comparison)
             self._show()
+            for signal in (session.frame_changed, session.structure_changed):
+                self._connections.add(signal, self._on_place)
 
     def take_first(self) -> None:
         """Write the first reader's word again."""
@@ -77,10 +82,20 @@ class Adjudication(QWidget):
 
     def clear(self) -> None:
         """Show nothing."""
-        self.pair = None
+        self._connections.undo()
         outline, self._outline = self._outline, None
         if outline is not None:
             outline.close()
+        self._forget()
+
+    def _on_place(self, *_: object) -> None:
+        # The outlines belong to one place only.
+        if self._outline is not None:
+            self._outline.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        self.pair = None
         self.words.setText(HINT)
         for made in (self.first_button, self.second_button, self.both_button):
             made.setEnabled(False)
@@ -108,7 +123,7 @@ class Adjudication(QWidget):
         legend = (
             f"<span style='color:{FIRST}'>━━</span> {said[0]} &nbsp; <span style='color:{SECOND}'>╸╸╸</span> {said[1]}"
         )
-        self.words.setText(f"{legend}<br>{compare('the first reader', *masks)}")
+        self.words.setText(f"{legend}<br>{compare('the first', *masks, lead='Second reader against')}")
         for made in (self.first_button, self.second_button):
             made.setEnabled(True)
         self.both_button.setEnabled(all(mask is not None for mask in masks))
@@ -116,9 +131,6 @@ class Adjudication(QWidget):
     def _take(self, which: int) -> None:
         session, pair = self._desk.session, self.pair
         if session is None or pair is None or self._desk.layers is None:
-            return
-        if (session.frame, session.structure) != (pair[0].frame, pair[0].structure):
-            self._desk.tell("The picture shows another place now: click the row again.")
             return
         with self._desk.telling():
             self._desk.layers.flush()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyqtgraph
 from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtGui import QFont
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
@@ -180,6 +181,9 @@ class AgreementPlot(pyqtgraph.PlotWidget):
         self.setLabel("left", "Dice")
         self.setYRange(0, 1)
         self.showGrid(y=True, alpha=0.3)
+        small = QFont(self.font())
+        small.setPointSize(7)  # twelve names side by side
+        self.getAxis("bottom").setStyle(tickFont=small)
         self.setToolTip("Mean Dice of each structure, with its 95 % interval")
         self.bars = pyqtgraph.ErrorBarItem(pen=pyqtgraph.mkPen("#c8d3e0", width=2), beam=0.25)
         self.points = pyqtgraph.ScatterPlotItem(size=9, brush="#7fb4ff", pen=pyqtgraph.mkPen("white"))
@@ -212,7 +216,8 @@ def _table(headings: tuple[str, ...], tips: tuple[str, ...]) -> QTableWidget:
     table.setShowGrid(False)
     table.verticalHeader().setVisible(False)
     table.verticalHeader().setDefaultSectionSize(19)
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    table.horizontalHeader().setStretchLastSection(True)
     table.setStyleSheet("QTableView::item:selected { background: #3d5a80; }")
     return table
 

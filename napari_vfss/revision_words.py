@@ -89,15 +89,16 @@ def describe(revision: Revision) -> str:
     )
 
 
-def compare(then: str, before: BoolArray | None, after: BoolArray | None) -> str:
-    """Two masks in a sentence: what the present has more and less than `then`, and their Dice.
+def compare(then: str, before: BoolArray | None, after: BoolArray | None, *, lead: str = "Since") -> str:
+    """Two masks in a sentence: what the second has more and less than the first, and their Dice.
 
     Args:
         then: What it is compared with, such as "the proposal".
         before: That one's plane, bool (H, W); None without pixels.
-        after: The present plane.
+        after: The second plane.
+        lead: What leads to `then`.
     """
     difference = Difference.between(before, after)
     if math.isnan(difference.dice):
-        return f"Neither now nor in {then} has it any pixel."
-    return f"Since {then}: {difference.said}. Dice {difference.dice:.3f}."
+        return "Neither has any pixel."
+    return f"{lead} {then}: {difference.said}. Dice {difference.dice:.3f}."

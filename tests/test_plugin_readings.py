@@ -211,8 +211,10 @@ def test_a_difference_is_settled_in_the_project(compared, window):
     assert session.project.newest(session.clip.id, 2)["bolus"].state == MaskState.EMPTY
     assert not compared.adjudication.both_button.isEnabled()
     session.go_to(5)
+    assert not compared.adjudication.first_button.isEnabled()
+    assert not compared.adjudication._outline.shown
     before = session.project.last_revision()
-    compared.adjudication.first_button.click()
+    compared.adjudication.take_first()
     assert session.project.last_revision() == before
     window.viewer.window.remove_dock_widget(compared)  # as its cross does
     assert window.people.page is None

@@ -33,13 +33,16 @@ class Past:
             before: Only revisions with a smaller id, to go on where the last page ended.
             limit: At most so many.
         """
-        query = select(*_ALL_BUT_MASK).where(revisions.c.clip == clip_id)
+        ids = select(revisions.c.id).where(revisions.c.clip == clip_id)
         if place is not None:
-            query = query.where(revisions.c.frame == place[0], revisions.c.structure == place[1])
+            ids = ids.where(revisions.c.frame == place[0], revisions.c.structure == place[1])
         if before is not None:
-            query = query.where(revisions.c.id < before)
+            ids = ids.where(revisions.c.id < before)
+        # The index tells which they are; only those rows are read and sorted, not all of the clip.
+        newest = ids.order_by(revisions.c.id.desc()).limit(limit)
+        query = select(*_ALL_BUT_MASK).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
         with self._database.reading() as connection:
-            rows = connection.execute(query.order_by(revisions.c.id.desc()).limit(limit)).all()
+            rows = connection.execute(query).all()
         return [as_revision(row, self._fetching(row.id, row.state)) for row in rows]
 
     def before(self, revision: Revision) -> Revision | None:
