@@ -111,6 +111,20 @@ def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window
     assert {revision.author for revision in ada.project.past.page(ada.clip.id)} == {"Ada"}
 
 
+def test_a_reading_with_the_student_is_proposed_when_it_is_opened(window, folder, monkeypatch):
+    with Project.open(folder) as project:
+        made = create_reading(project, "Cleo", start="student").folder
+    orders = []
+    monkeypatch.setattr(window.desk.proposing, "start", orders.append)
+    assert window.desk.open(made)
+    (order,) = orders
+    # By the student that ships: one of the project's may have learnt from the first reader.
+    assert (order.project, order.source, sorted(order.frames)) == (made, "default", list(range(24)))
+    accept(window.desk.session, 0, disc(window.desk.session, 60, 60))
+    window.desk.open(made)
+    assert len(orders) == 1
+
+
 def test_the_panel_finishes_a_reading_for_good(window, folder, blinded):
     window.desk.open(blinded)
     bob = window.desk.session
