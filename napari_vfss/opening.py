@@ -10,6 +10,7 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_vfss import settings
 from napari_vfss.session import Session
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
@@ -90,7 +91,7 @@ def admitted(project: Project, clip_id: str, author: str) -> str:
     """
     reading = reading_of(project)
     if reading is None:
-        expect_not_blinded(project, clip_id, author)
+        expect_not_blinded(project, clip_id, None if settings.is_nobody(author) else author)
         return author
     take_over_cases(reading)
     return reading.reader

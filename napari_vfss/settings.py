@@ -25,9 +25,14 @@ def author() -> str:
         return "annotator"
 
 
+def is_nobody(name: str) -> bool:
+    """True for the name of an account that could be anybody's."""
+    return name.strip().casefold() in SHARED_ACCOUNTS.split(", ")
+
+
 def author_is_known() -> bool:
     """False where nobody gave a name and the account's name could be anybody's."""
-    return bool(str(_value("author", "")).strip()) or author().casefold() not in SHARED_ACCOUNTS.split(", ")
+    return bool(str(_value("author", "")).strip()) or not is_nobody(author())
 
 
 def keep_author(name: str) -> bool:

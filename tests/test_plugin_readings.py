@@ -30,8 +30,9 @@ def accept(session, frame, mask, structure="bolus"):
 
 
 @pytest.fixture
-def folder(clip_file):
-    """The project of the clip, in which Ada accepted the bolus on three frames."""
+def folder(clip_file, monkeypatch):
+    """The project of the clip, in which Ada accepted the bolus on three frames; she sits at the window."""
+    monkeypatch.setattr(settings, "author", lambda: "Ada")
     session = open_session(clip_file, "Ada")
     for frame in range(3):
         accept(session, frame, disc(session, 60, 60))
@@ -93,6 +94,9 @@ def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_
         assert window.desk.session is None
         assert "must not see" in window.message.text()
         assert str(blinded) in window.message.text()
+    monkeypatch.setattr(settings, "author", lambda: "root")
+    assert not window.desk.open(clip_file)
+    assert "Enter your name" in window.message.text()
 
 
 def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window, folder, blinded):

@@ -149,6 +149,9 @@ def test_a_second_reader_is_kept_out_of_the_project_until_both_have_finished(pro
     made = create_reading(project, "Bob", clip_ids=[first])
     expect_not_blinded(project, first, "Ada")
     expect_not_blinded(project, other, "Bob")
+    expect_not_blinded(project, other, None)
+    with pytest.raises(ProjectError, match="who opens it"):
+        expect_not_blinded(project, first, None)
     with pytest.raises(ProjectError, match="must not see") as caught:
         expect_not_blinded(project, first, " bob ")
     assert str(made.folder) in str(caught.value)

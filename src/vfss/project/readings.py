@@ -155,14 +155,27 @@ def finish_first(project: Project, reading: Reading) -> Reading:
     return read_reading(reading.folder)
 
 
-def expect_not_blinded(project: Project, clip_id: str, author: str) -> None:
+def expect_not_blinded(project: Project, clip_id: str, author: str | None) -> None:
     """Keep a second reader out of the project while the own reading of a clip is not finished.
 
+    Args:
+        project: What would be opened.
+        clip_id: Content id of the clip that would be shown.
+        author: Who would see it; None where nobody knows, which is not enough where somebody is blinded.
+
     Raises:
-        ProjectError: The author would see the first reader's masks.
+        ProjectError: The author would, or might, see masks that the own reading must not know of.
     """
     for reading in readings(project):
-        if reading.blinded and clip_id in reading.clips and reading.reader.casefold() == author.strip().casefold():
+        if not reading.blinded or clip_id not in reading.clips:
+            continue
+        if author is None:
+            raise ProjectError(
+                f"{reading.reader} reads this clip a second time, blinded to its masks, and nobody said who opens it",
+                path=project.folder,
+                remedy=f"Enter your name on top of the panel, or open the second reading: {reading.folder}",
+            )
+        if reading.reader.casefold() == author.strip().casefold():
             raise ProjectError(
                 f"{reading.reader} reads this clip a second time and must not see the first reader's masks yet",
                 path=project.folder,
