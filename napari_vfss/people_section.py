@@ -20,7 +20,7 @@ from vfss.project.readings import finish_reading
 from vfss.project.second_reading import Reading
 
 BANNER = "background: #6b4b00; color: white; padding: 4px; border-radius: 3px; font-weight: bold;"
-PAGE = QSize(720, 330)
+PAGE = QSize(780, 330)
 FINISH = (
     "Finish this second reading? It cannot be changed any more after that. "
     "You and the first reader see each other's work when both have finished."
