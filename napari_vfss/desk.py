@@ -93,7 +93,9 @@ class Desk(QObject):
 
     def open(self, path: Path) -> bool:
         """Open a recording or a project; what was open before is closed. False where it could not be opened."""
-        folder = None if is_project(path) else self.project_folder
+        reading = None if self.session is None else self.session.reading
+        joined = self.project_folder if reading is None else reading.folder  # not the project: its masks are hidden
+        folder = None if is_project(path) else joined
         return self._take_from(open_session, path, project_folder=folder)
 
     def open_clip_of_project(self, clip_id: str) -> bool:
@@ -146,6 +148,9 @@ class Desk(QObject):
             self.tell(READ_ONLY)
             return
         if self._is_busy():
+            return
+        if session.reading is not None and session.reading.start == "nothing":
+            self.tell("This second reading is done without the student.")
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.awaits_machine(t))
         if not frames:

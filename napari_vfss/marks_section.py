@@ -7,9 +7,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_vfss.desk import Desk
+from napari_vfss.desk_section import DeskSection
 from napari_vfss.section import button
 from napari_vfss.timeline_words import words_on_mark
-from napari_vfss.work_sections import DeskSection
 from vfss.events import SWALLOW, name_of
 from vfss.project.marks import Mark
 

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import platformdirs
 
+from napari_vfss import settings
 from napari_vfss.session import Session
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
 from vfss.project import Project
+from vfss.project.readings import expect_not_blinded, reading_of, take_over_cases
 
 PROJECT_FOLDER = "vfss_project"
 DATABASE = "vfss.sqlite"
@@ -60,6 +62,7 @@ def open_session(path: Path, author: str, *, project_folder: Path | None = None,
             Project.open_or_create(project_folder or project_folder_for(path), patience_s=PATIENCE_S)
         )
         project.add_clip(clip)
+        author = admitted(project, clip.id, author)
         undo.pop_all()
     return _session(project, clip, author, frames_kept)
 
@@ -75,11 +78,27 @@ def open_project_session(folder: Path, author: str, *, clip_id: str | None = Non
         known = [record.id for record in project.clips()]
         if not known:
             raise ProjectError("the project has no clips", path=folder, remedy="Open a recording to add it.")
-        last = project.recall(author, "last_clip")
+        reading = reading_of(project)
+        last = project.recall(author if reading is None else reading.reader, "last_clip")
         chosen = clip_id or (last if last in known else known[0])
-        clip = project.open_clip(str(chosen))
+        author = admitted(project, str(chosen), author)
+        clip = undo.enter_context(project.open_clip(str(chosen)))
         undo.pop_all()
     return _session(project, clip, author, frames_kept)
+
+
+def admitted(project: Project, clip_id: str, author: str) -> str:
+    """Name to work under: a second reading knows its reader, and a second reader stays out of the first reader's work.
+
+    Raises:
+        ProjectError: The author would see what the own reading must not know yet.
+    """
+    reading = reading_of(project)
+    if reading is None:
+        expect_not_blinded(project, clip_id, None if settings.is_nobody(author) else author)
+        return author
+    take_over_cases(reading)
+    return reading.reader
 
 
 def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Session:

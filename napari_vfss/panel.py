@@ -15,10 +15,13 @@ from napari_vfss.clip_section import ClipSection
 from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
+from napari_vfss.desk_section import DeskSection
+from napari_vfss.history_panel import HistorySection
 from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.marks_section import MarksSection
 from napari_vfss.menu import register_menu
 from napari_vfss.parting import UnsavedBar
+from napari_vfss.people_section import PeopleSection
 from napari_vfss.propagate_section import PropagateSection
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.timeline_place import TimelinePlace
@@ -39,6 +42,7 @@ class AnnotationPanel(QWidget):
         self.setObjectName("vfss_annotation_panel")
         self.viewer = napari_viewer
         self.desk = Desk(napari_viewer, self)
+        self.people = PeopleSection(self.desk)
         self.clip = ClipSection(self.desk)
         self.structures = StructureSection(self.desk)
         self.propose = ProposeSection(self.desk)
@@ -46,6 +50,7 @@ class AnnotationPanel(QWidget):
         self.accept = AcceptSection(self.desk)
         self.marks = MarksSection(self.desk)
         self.carry = PropagateSection(self.desk)
+        self.history = HistorySection(self.desk)
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
         self.timeline = TimelinePlace(self.desk, self)
@@ -100,31 +105,9 @@ class AnnotationPanel(QWidget):
         self._fit_width()
 
     @property
-    def _sections(
-        self,
-    ) -> tuple[
-        ClipSection
-        | StructureSection
-        | ProposeSection
-        | CorrectSection
-        | AcceptSection
-        | MarksSection
-        | PropagateSection
-        | ExportSection
-        | StudentSection,
-        ...,
-    ]:
-        return (
-            self.clip,
-            self.structures,
-            self.propose,
-            self.correct,
-            self.accept,
-            self.marks,
-            self.carry,
-            self.export,
-            self.student,
-        )
+    def _sections(self) -> tuple[DeskSection | ClipSection, ...]:
+        work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
+        return (*work, self.carry, self.marks, self.history, self.export, self.student)
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()

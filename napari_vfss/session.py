@@ -17,6 +17,7 @@ from napari_vfss.waiting import WaitingWriter
 from vfss.clips import Clip, Facing
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import ClipRecord, Project, Revision
+from vfss.project.readings import reading_of
 from vfss.schema import Schema, Structure
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Session:
         self.clip = clip
         self.record = record
         self.author = author
+        self.reading = reading_of(project)  # a second reading, blinded to the first; None in an ordinary project
         self.frame = 0
         self.structure = project.schema.structures[0].key
         self.student: Student | None = None
@@ -160,6 +162,12 @@ class Session:
             False where nothing was written: someone changed a place meanwhile, or the project cannot be written.
         """
         return self.changes.make(changes, what or self._named(changes))
+
+    def go_back(self, revision: Revision) -> bool:
+        """Write an earlier revision again, as a new one on top; undo takes it back."""
+        mask = revision.mask
+        self.work_at(revision.frame).students[revision.structure] = revision.student  # whose mask it is again
+        return self._change(revision.frame, {revision.structure: (mask, revision.state)})
 
     def undo(self) -> bool:
         """Take back the newest change, wherever it was, and go there."""

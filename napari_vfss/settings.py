@@ -7,6 +7,11 @@ import getpass
 from typing import Any
 
 PLUGIN = "napari-vfss"
+# Accounts that say nothing of who sits there.
+SHARED_ACCOUNTS = (
+    "admin, administrator, annotator, clinic, default, defaultuser, guest, hospital, lab, labor, local, owner, pc, "
+    "public, research, root, student, test, ubuntu, user, users, vfss, workstation, xray"
+)
 
 
 def author() -> str:
@@ -18,6 +23,27 @@ def author() -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # an account without a name, as in some containers
         return "annotator"
+
+
+def is_nobody(name: str) -> bool:
+    """True for the name of an account that could be anybody's."""
+    return name.strip().casefold() in SHARED_ACCOUNTS.split(", ")
+
+
+def author_is_known() -> bool:
+    """False where nobody gave a name and the account's name could be anybody's."""
+    return bool(str(_value("author", "")).strip()) or not is_nobody(author())
+
+
+def keep_author(name: str) -> bool:
+    """Keep a name in Preferences; False where napari does not know the plugin, so that it holds for this window."""
+    from napari.settings import get_plugin_settings
+
+    try:
+        get_plugin_settings(PLUGIN).annotation.author = name
+    except (KeyError, AttributeError):
+        return False
+    return True
 
 
 def device() -> str:

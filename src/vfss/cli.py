@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: vfss info | propose | export | check | phantom | evaluate | students."""
+"""The command line: vfss info | propose | export | check | phantom | evaluate | agreement | students."""
 
 from __future__ import annotations
 
@@ -250,6 +250,29 @@ def _figures_table(figures: dict[str, Any]) -> Table:
 
 def _number(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+@app.command()
+def agreement(
+    project: ProjectFolder,
+    reading: Annotated[str | None, typer.Option(metavar="NAME", help="Which second reading. [the only one]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures here, .json or .csv.")] = None,
+) -> None:
+    """Say how far a second reader agrees with the first, when both have finished."""
+    from vfss.agreement import HEADINGS, agree, cells, write_agreement
+    from vfss.project import Project
+    from vfss.project.readings import find_reading
+
+    with Project.open(project) as opened, bar("Comparing") as show:
+        if (figures := agree(opened, find_reading(opened, reading), progress=show)) is None:
+            return
+    if out is not None:
+        write_agreement(figures, out)
+    say(Text(figures.said))
+    table = plain_table(*HEADINGS)
+    for row in (*figures.structures, figures.mean):
+        table.add_row(*cells(row))
+    say(table)
 
 
 @app.command()

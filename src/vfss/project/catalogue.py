@@ -15,7 +15,7 @@ from sqlalchemy import Row, insert, select, update
 from vfss.clips import Clip, Swallow, open_clip
 from vfss.errors import ClipError, ProjectError
 from vfss.project.database import Database
-from vfss.project.locate import find_recording, is_recording, size_of
+from vfss.project.locate import find_recording, is_recording, project_of_reading, size_of
 from vfss.project.records import ClipRecord
 from vfss.project.tables import clips
 
@@ -29,6 +29,8 @@ class Catalogue:
         """Keep the clips in that database; paths in or beside the folder are kept relative to it."""
         self._database = database
         self._folder = folder
+        # A second reading lies in its project's folder, and its recordings where that one's do.
+        self._home = project_of_reading(folder) or folder
 
     def add(self, recording: Path | Clip, patient: str | None) -> ClipRecord:
         """Add a recording, or refresh the path of one that is known already."""
@@ -132,7 +134,7 @@ class Catalogue:
     def _place(self, path: Path) -> dict[str, Any]:
         """Columns that say where a recording lies: both ways, so that it and the project may move together or not."""
         absolute = path.resolve()
-        beside = absolute.is_relative_to(self._folder.parent)
+        beside = absolute.is_relative_to(self._home.parent)
         relative = Path(os.path.relpath(absolute, self._folder)) if beside else absolute
         place = {"path": relative.as_posix(), "absolute": absolute.as_posix()}
         return place | {"is_folder": absolute.is_dir(), "size": size_of(absolute)}
@@ -146,9 +148,9 @@ class Catalogue:
         """Folders worth a search and how deep: around the old place, of other clips, around the project."""
         around = [path.parent for path in recorded]
         others = [record.path.parent for record in self.all()]
-        near = [(folder, 2) for folder in (*around, *others, self._folder)]
+        near = [(folder, 2) for folder in (*around, *others, self._home)]
         above = [(folder.parent, 2) for folder in (*around, *others)]
-        return [*near, (self._folder.parent, 3), *above, (self._folder.parent.parent, 2)]
+        return [*near, (self._home.parent, 3), *above, (self._home.parent.parent, 2)]
 
 
 def _facts(clip: Clip) -> dict[str, Any]:

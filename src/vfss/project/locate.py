@@ -11,8 +11,18 @@ from pathlib import Path
 from vfss.clips.content import content_id
 from vfss.clips.folder import picture_files
 from vfss.errors import ClipError
+from vfss.project.opening import FILE
+
+READINGS = "readings"
+"""Folder in a project's that holds its second readings, each a project of its own."""
 
 _MOST = 100_000  # entries looked at per starting folder; a search must end, also in the root of a network share
+
+
+def project_of_reading(folder: Path) -> Path | None:
+    """Folder of the project that a folder is a second reading of, None where it is none."""
+    above = folder.parent
+    return above.parent if above.name == READINGS and (above.parent / FILE).is_file() else None
 
 
 def size_of(path: Path) -> int:

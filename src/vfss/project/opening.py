@@ -32,6 +32,22 @@ _LOG = logging.getLogger(__name__)
 _LEFT = "Restore the folder from a backup. The file was left as it is."
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder of a project, and those above it that are missing.
+
+    Raises:
+        ProjectError: It cannot be made.
+    """
+    try:
+        (folder / "students").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProjectError(
+            f"no project can be made here ({error.strerror or error})",
+            path=folder,
+            remedy="Choose a folder on a disk with room, where you may write.",
+        ) from error
+
+
 def create_database(path: Path, schema: Schema) -> None:
     """Make an empty project at path; a crash meanwhile leaves no half of one, and none replaces another.
 

@@ -4,13 +4,16 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import get_args
 
 from sqlalchemy import Connection, insert, select
 
 from vfss.errors import ProjectError
 from vfss.project.database import Database
+from vfss.project.opening import FILE, open_database
 from vfss.project.records import Split
 from vfss.project.tables import clips, patients
 
@@ -23,10 +26,17 @@ class Splits:
     A patient gets a side when one is first asked for, in the order in which the patients came, and keeps it for ever.
     """
 
-    def __init__(self, database: Database, project_id: str) -> None:
-        """Keep the splits in that database."""
+    def __init__(self, database: Database, project_id: str, elder: Path | None = None) -> None:
+        """Keep the splits in that database.
+
+        Args:
+            database: Where clips and sides are.
+            project_id: Name of the project that no other has.
+            elder: Folder of the project whose second reading this is: the sides are that one's. None for a project.
+        """
         self._database = database
         self._project_id = project_id
+        self._elder = elder
 
     def all(self) -> dict[str, Split]:
         """Side of every patient of the project."""
@@ -34,6 +44,8 @@ class Splits:
             found, waiting = _assigned(connection), _patients(connection)
         if not set(waiting) - set(found):
             return found
+        if self._elder is not None:
+            return self._of_elder(found, waiting)
         if self._database.access != "write":
             return self._complete(found, waiting)
         with self._database.writing() as connection:
@@ -67,6 +79,12 @@ class Splits:
         """
         if split not in get_args(Split):
             raise ProjectError(f"unknown split {split!r}", remedy=f"It is one of: {', '.join(get_args(Split))}.")
+        if self._elder is not None:
+            with self._database.reading() as connection:
+                found = _assigned(connection)
+            if self._of_elder(found, [patient])[patient] == split:
+                return
+            raise ProjectError(f"patient {patient!r} is on another side in the project", path=self._elder)
         with self._database.writing() as connection:
             current = _assigned(connection).get(patient)
             if current is None:
@@ -76,6 +94,29 @@ class Splits:
                     f"patient {patient!r} is in {current!r} already, and stays there",
                     remedy="A student may have learnt from that patient: a split is fixed once assigned.",
                 )
+
+    def _of_elder(self, found: dict[str, Split], names: list[str]) -> dict[str, Split]:
+        """Sides of `found`, and of more names as the project has them whose second reading this is."""
+        if self._elder is None:
+            return found
+        database, project_id, _ = open_database(self._elder / FILE, patience_s=10.0)
+        with closing(database):
+            elder = Splits(database, project_id).all()
+        unknown = [name for name in names if name not in found and name not in elder]
+        if unknown:
+            raise ProjectError(
+                f"the project knows no patient {unknown[0]!r}, its second reading takes the sides from there",
+                path=self._elder,
+                remedy="Give a clip of the project that patient first.",
+            )
+        new = {name: elder[name] for name in names if name not in found}
+        if new and self._database.access == "write":
+            with self._database.writing() as connection:
+                known = _assigned(connection)
+                rows = [_row(name, split) for name, split in new.items() if name not in known]
+                if rows:
+                    connection.execute(insert(patients), rows)
+        return found | new
 
     def _complete(self, found: dict[str, Split], names: list[str]) -> dict[str, Split]:
         splits = dict(found)

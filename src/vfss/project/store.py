@@ -16,9 +16,11 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.catalogue import Catalogue
+from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
-from vfss.project.opening import FILE, create_database, expect_whole, open_database
+from vfss.project.opening import FILE, create_database, expect_whole, make_folder, open_database
 from vfss.project.overview import Overview
+from vfss.project.past import Past
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
 from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
@@ -42,6 +44,7 @@ class Project:
         read_only: True where changes are not possible, because the folder or disk is read-only.
         journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
         marks, overview: Swallows and events that people set; whole clips at a glance.
+        past: Who wrote what, page by page, and what stood at an earlier moment.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -59,9 +62,10 @@ class Project:
         self.read_only = self._database.access != "write"
         self.journal: str = self._database.pragma("journal_mode")[0]
         self._reader = RevisionReader(self._database, self.schema)
+        self.past = Past(self._database)
         self._writer = RevisionWriter(self._database, self.schema)
         self._catalogue = Catalogue(self._database, self.folder)
-        self._splits = Splits(self._database, self.id)
+        self._splits = Splits(self._database, self.id, project_of_reading(self.folder))
         self._students = StudentShelf(self._database, self.folder / "students")
         self._recollections = Recollections(self._database)
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
@@ -74,14 +78,7 @@ class Project:
             ProjectError: There is a project already, or the folder cannot be written.
         """
         folder = Path(folder).absolute()
-        try:
-            (folder / "students").mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ProjectError(
-                f"no project can be made here ({error.strerror or error})",
-                path=folder,
-                remedy="Choose a folder on a disk with room, where you may write.",
-            ) from error
+        make_folder(folder)
         create_database(folder / FILE, Schema.load() if schema is None else schema)
         return cls(folder)
 

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Figures of two readers' agreement: means with intervals, presence, Cohen's kappa."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.masks import MaskState
+
+HEADINGS = ("structure", "Dice", "95 %", "HD95 (px)", "95 %", "frames", "only 1st", "only 2nd", "not visible", "kappa")
+"""Of the columns that `cells` fills."""
+
+RESAMPLES = 2000
+WORST = 30
+Interval = tuple[float, float]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One structure on one frame, as both readers finished it.
+
+    Attributes:
+        clip: Content id of the clip.
+        recording: Name of its file.
+        patient: Pseudonym of the patient.
+        frame: Zero-based frame index.
+        structure: Key of the structure.
+        first: What the first reader said.
+        second: What the second reader said.
+        present: Whether the first and the second reader see it: a mask with pixels.
+        dice: 0..1; NaN where a reader said "not visible" or neither drew a pixel. 0 where one drew and one said empty.
+        hd95: Distance of the contours in pixels of the frame; NaN where not both drew one.
+    """
+
+    clip: str
+    recording: str
+    patient: str
+    frame: int
+    structure: str
+    first: MaskState
+    second: MaskState
+    present: tuple[bool, bool]
+    dice: float
+    hd95: float
+
+    @property
+    def differs(self) -> bool:
+        """True where one reader sees it and the other does not."""
+        return self.present[0] != self.present[1]
+
+
+@dataclass(frozen=True)
+class StructureAgreement:
+    """Figures of one structure; None where there is nothing to take them from.
+
+    Attributes:
+        key: Key of the structure.
+        compared: Frames that both have finished.
+        both_present: Frames on which both drew it.
+        both_absent: Frames on which neither sees it.
+        only_first: Frames on which only the first reader drew it.
+        only_second: Frames on which only the second reader drew it.
+        not_visible: Frames on which the first, and the second reader said "not visible".
+        dice: Mean Dice.
+        dice_interval: 95 % interval of it.
+        hd95: Mean contour distance in pixels where both drew it.
+        hd95_interval: 95 % interval of it.
+        kappa: Cohen's kappa for presence; None where both always said the same one thing.
+    """
+
+    key: str
+    compared: int
+    both_present: int
+    both_absent: int
+    only_first: int
+    only_second: int
+    not_visible: tuple[int, int]
+    dice: float | None
+    dice_interval: Interval | None
+    hd95: float | None
+    hd95_interval: Interval | None
+    kappa: float | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How far two readers agree.
+
+    Attributes:
+        reader: The second reader.
+        unit: What was drawn again and again for the intervals: "patients", "clips" or "frames".
+        units: How many of them.
+        frames: Frames with at least one structure that both finished.
+        structures: One for each structure, in the order of the schema.
+        mean: Over structures, each with the same weight; counts are sums.
+        worst: The comparisons that differ most.
+    """
+
+    reader: str
+    unit: str
+    units: int
+    frames: int
+    structures: tuple[StructureAgreement, ...]
+    mean: StructureAgreement
+    worst: tuple[Comparison, ...]
+
+    @property
+    def said(self) -> str:
+        """What was compared, in a sentence or two."""
+        alike = " Frames of one clip are alike: the true intervals are wider." if self.unit == "frames" else ""
+        return (
+            f"First reader and {self.reader}, on {self.frames} frames that both have finished; "
+            f"95 % intervals over {self.units} {self.unit}.{alike}"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; NaN becomes None."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def summarise(comparisons: list[Comparison], keys: Sequence[str], *, reader: str = "", seed: int = 0) -> Agreement:
+    """Figures of some comparisons.
+
+    Args:
+        comparisons: At least one.
+        keys: Keys of all structures, in order.
+        reader: The second reader.
+        seed: Of the drawing for the intervals: the same comparisons give the same figures.
+    """
+    unit, names = _units(comparisons)
+    index = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    owner = np.array([index[name] for name in names])
+    # How often each unit is drawn, (RESAMPLES, units): one drawing for all structures, as one patient has them all.
+    n = len(index)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+    rows, dices, distances = [], [], []
+    for key in keys:
+        at = np.array([comparison.structure == key for comparison in comparisons])
+        chosen = [comparison for comparison in comparisons if comparison.structure == key]
+        dices.append(_Mean.of([c.dice for c in chosen], owner[at], drawn))
+        distances.append(_Mean.of([c.hd95 for c in chosen], owner[at], drawn))
+        rows.append(_row(key, chosen, dices[-1], distances[-1]))
+    frames = len({(comparison.clip, comparison.frame) for comparison in comparisons})
+    mean = _row("mean", comparisons, _Mean.over(dices), _Mean.over(distances))
+    return Agreement(reader, unit, n, frames, tuple(rows), mean, _worst(comparisons))
+
+
+def _units(comparisons: list[Comparison]) -> tuple[str, list[Any]]:
+    ways: tuple[tuple[str, Callable[[Comparison], Any]], ...] = (
+        ("patients", lambda c: c.patient),
+        ("clips", lambda c: c.clip),
+        ("frames", lambda c: (c.clip, c.frame)),
+    )
+    for unit, name_of in ways:
+        names = [name_of(comparison) for comparison in comparisons]
+        if len(set(names)) > 1 or unit == "frames":
+            break
+    return unit, names
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """A mean over frames, NaN without any, and what it was each time that units were drawn anew."""
+
+    value: float
+    draws: Floats
+
+    @classmethod
+    def of(cls, values: list[float], owner: npt.NDArray[np.int64], drawn: Floats) -> _Mean:
+        """Mean of the values that are numbers; value i belongs to unit owner[i]; drawn is (R, units)."""
+        numbers = np.asarray(values, np.float64)
+        known = ~np.isnan(numbers)
+        units = drawn.shape[1]
+        sums = np.bincount(owner[known], numbers[known], units)
+        counts = np.bincount(owner[known], minlength=units).astype(np.float64)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return cls(float(np.divide(sums.sum(), counts.sum())), (drawn @ sums) / (drawn @ counts))
+
+    @classmethod
+    def over(cls, means: list[_Mean]) -> _Mean:
+        """Mean of several means, those without a value left out."""
+        known = [mean for mean in means if not math.isnan(mean.value)]
+        if not known:
+            return cls(math.nan, np.full(RESAMPLES, math.nan))
+        draws = np.stack([mean.draws for mean in known])
+        there = ~np.isnan(draws)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            averages = np.where(there, draws, 0).sum(axis=0) / there.sum(axis=0)
+        return cls(float(np.mean([mean.value for mean in known])), averages)
+
+    @property
+    def interval(self) -> Interval | None:
+        """Middle 95 % of the draws."""
+        known = self.draws[~np.isnan(self.draws)]
+        if math.isnan(self.value) or not known.size:
+            return None
+        low, high = np.percentile(known, (2.5, 97.5))
+        return float(low), float(high)
+
+
+def _row(key: str, chosen: list[Comparison], overlap: _Mean, distance: _Mean) -> StructureAgreement:
+    counts = {pair: 0 for pair in ((True, True), (True, False), (False, True), (False, False))}
+    for comparison in chosen:
+        counts[comparison.present] += 1
+    hidden = [sum(state is MaskState.NOT_VISIBLE for state in states) for states in _states(chosen)]
+    return StructureAgreement(
+        key=key,
+        compared=len(chosen),
+        both_present=counts[True, True],
+        both_absent=counts[False, False],
+        only_first=counts[True, False],
+        only_second=counts[False, True],
+        not_visible=(hidden[0], hidden[1]),
+        dice=_number(overlap.value),
+        dice_interval=overlap.interval,
+        hd95=_number(distance.value),
+        hd95_interval=distance.interval,
+        kappa=cohen(counts[True, True], counts[True, False], counts[False, True], counts[False, False]),
+    )
+
+
+def _states(chosen: list[Comparison]) -> tuple[list[MaskState], list[MaskState]]:
+    return [comparison.first for comparison in chosen], [comparison.second for comparison in chosen]
+
+
+def cells(row: StructureAgreement) -> tuple[str, ...]:
+    """A row of a table in words, "-" where there is no figure; see HEADINGS."""
+    hidden = f"{row.not_visible[0]}, {row.not_visible[1]}"
+    counts = (str(row.compared), str(row.only_first), str(row.only_second), hidden)
+    overlap = (_said(row.dice, 3), _between(row.dice_interval, 3))
+    return (row.key, *overlap, _said(row.hd95, 1), _between(row.hd95_interval, 1), *counts, _said(row.kappa, 2))
+
+
+def _said(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def _between(interval: Interval | None, digits: int) -> str:
+    return "-" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
+
+
+def cohen(both: int, only_first: int, only_second: int, neither: int) -> float | None:
+    """Cohen's kappa of two yes-or-no readers; None where chance alone must make them agree.
+
+    Args:
+        both: Times that both said yes.
+        only_first: Times that only the first did.
+        only_second: Times that only the second did.
+        neither: Times that both said no.
+    """
+    n = both + only_first + only_second + neither
+    if n == 0:
+        return None
+    yes = (both + only_first) / n, (both + only_second) / n
+    chance = yes[0] * yes[1] + (1 - yes[0]) * (1 - yes[1])
+    return None if chance == 1 else ((both + neither) / n - chance) / (1 - chance)
+
+
+def _worst(comparisons: list[Comparison]) -> tuple[Comparison, ...]:
+    """Those that one sees and the other does not, then by Dice; full agreement is left out."""
+    differing = [c for c in comparisons if c.differs or c.dice < 1]
+    differing.sort(key=lambda c: (0.0 if c.differs else c.dice, -np.nan_to_num(c.hd95), c.recording, c.frame))
+    return tuple(differing[:WORST])
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, MaskState):
+        return value.label
+    return _number(value) if isinstance(value, float) else value

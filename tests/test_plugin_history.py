@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The history: lists, outlines over the picture, going back, other people's work, many revisions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_vfss.history_table import LAST, PAGE, WHAT, WHO, RevisionModel
+from napari_vfss.opening import open_session
+from napari_vfss.revision_outline import NAME, outline
+from napari_vfss.revision_words import Difference, compare, when
+from vfss.masks import Masks, MaskState
+from vfss.project import Edit
+from vfss.student import Proposal
+
+
+def disc(session, y, x, radius=12):
+    rows, columns = np.ogrid[: session.clip.height, : session.clip.width]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def propose(session, frame, mask):
+    planes = np.zeros((len(session.schema), session.clip.height, session.clip.width), np.bool_)
+    planes[0] = mask
+    state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
+    words = np.full(len(planes), 0.8, np.float32)
+    session.project.write_proposals(
+        session.clip.id, [Proposal(Masks(planes, state), words, "student-a", session.clip.id, frame)]
+    )
+    session.reload([frame])
+
+
+def written_by(author, session, frame, mask, structure="bolus"):
+    session.project.write(
+        [Edit(session.clip.id, frame, structure, mask, MaskState.EDITED)], author=author, origin="hand"
+    )
+
+
+def texts(table, column):
+    model = table.model()
+    return [model.index(row, column).data() for row in range(model.rowCount())]
+
+
+def authors(table):
+    return [text.split("\n")[0] for text in texts(table, WHO)]
+
+
+@pytest.fixture
+def history(window):
+    window.history.unfold()
+    yield window.history
+    window.history._heading.setChecked(False)
+
+
+@pytest.fixture
+def session(window):
+    return window.desk.session
+
+
+def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot):
+    first, second = disc(session, 60, 60), disc(session, 60, 60, 14)
+    propose(session, 0, first)
+    session.author = "Ada"
+    session.stroke(second)
+    session.accept_structure()
+    session.undo()
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 4)
+    assert authors(history.place) == ["Ada", "Ada", "Ada", "student"]
+    said = texts(history.place, WHAT)
+    assert [text.split(maxsplit=1)[1] for text in said] == [
+        "edited\nby undo",
+        "accepted\nby hand",
+        "edited\nby hand",
+        "proposed\nby the student",
+    ]
+    grown = f"+{second.sum() - first.sum()}"
+    assert texts(history.place, LAST) == ["same", "same", grown, f"+{first.sum()}"]
+
+
+def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history, session, window, qtbot):
+    small, large = disc(session, 60, 60), disc(session, 60, 60, 20)
+    session.stroke(small)
+    session.stroke(large)
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
+    active = window.viewer.layers.selection.active
+    history.place.selectRow(1)
+    drawn = history.outline.picture
+    assert set(np.unique(drawn)) == {0, 1, 2}
+    assert (drawn == 1).sum() == outline(large, 1).sum()
+    assert small[drawn == 2].all()
+    assert not outline(large, 1)[drawn == 2].any()
+    assert window.viewer.layers.selection.active.name == active.name
+    assert active.name != NAME
+    assert "Dice" in history.words.text()
+    session.go_to(3)
+    assert not history.outline.shown
+    session.go_to(0)
+    assert not history.outline.shown
+    window.desk.close_session()
+    assert NAME not in [layer.name for layer in window.viewer.layers]
+
+
+def test_going_back_writes_a_new_revision_that_undo_takes_back(history, session, qtbot):
+    small, large = disc(session, 60, 60), disc(session, 60, 60, 20)
+    session.stroke(small)
+    session.accept_structure()
+    session.stroke(large)
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 3)
+    history.place.selectRow(0)
+    assert not history.back_button.isEnabled()
+    history.place.selectRow(1)
+    history.back_button.click()
+    past = session.project.history(session.clip.id, 0, "bolus")
+    assert len(past) == 4
+    assert np.array_equal(past[-1].mask, small)
+    assert (past[-1].state, past[-1].origin) == (MaskState.ACCEPTED, "hand")
+    assert session.undo()
+    assert np.array_equal(session.project.masks(session.clip.id, 0).planes[0], large)
+    assert len(session.project.history(session.clip.id, 0, "bolus")) == 5
+
+
+def test_going_back_past_somebody_elses_work_is_a_conflict_and_writes_nothing(session):
+    session.stroke(disc(session, 60, 60))
+    session.stroke(disc(session, 60, 60, 20))
+    older = session.project.history(session.clip.id, 0, "bolus")[0]
+    written_by("Bob", session, 0, disc(session, 90, 90))
+    assert not session.go_back(older)
+    assert session.project.newest(session.clip.id, 0)["bolus"].author == "Bob"
+
+
+def test_compare_with_the_proposal_in_words_and_in_the_picture(history, session, window):
+    history.proposal_button.click()
+    assert "never proposed" in window.message.text()
+    first, second = disc(session, 60, 60), disc(session, 60, 60) | disc(session, 60, 80)
+    propose(session, 0, first)
+    session.stroke(second)
+    history.proposal_button.click()
+    added = int((second & ~first).sum())
+    dice = 2 * first.sum() / (first.sum() + second.sum())
+    assert f"{added} pixels added. Dice {dice:.3f}" in history.words.text()
+    assert history.outline.shown
+    history.go_back()
+    assert session.project.newest(session.clip.id, 0)["bolus"].state == MaskState.PROPOSED
+    assert np.array_equal(session.work.planes[0], first)
+
+
+def test_other_peoples_work_comes_into_both_lists_and_a_click_goes_there(history, session, window, qtbot):
+    session.author = "Ada"
+    session.stroke(disc(session, 60, 60))
+    written_by("Bob", session, 0, disc(session, 60, 60, 30))
+    written_by("Cleo", session, 7, disc(session, 30, 30), "c3")
+    window.desk.look_for_others()
+    qtbot.waitUntil(lambda: authors(history.place) == ["Bob", "Ada"])
+    history.tabs.setCurrentWidget(history.clip)
+    assert authors(history.clip) == ["Cleo", "Bob", "Ada"]
+    assert texts(history.clip, LAST) == ["frame 8\nC3", "frame 1\nBolus", "frame 1\nBolus"]
+    history.clip.selectRow(0)
+    history.clip.clicked.emit(history.clip.rows.index(0, 0))
+    assert (session.frame, session.structure) == (7, "c3")
+    history.tabs.setCurrentWidget(history.place)
+
+
+def test_a_chosen_row_stays_chosen_while_others_write(history, session, window, qtbot):
+    session.stroke(disc(session, 60, 60))
+    session.stroke(disc(session, 60, 60, 20))
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
+    history.place.selectRow(1)
+    chosen = history.place.revision.id
+    written_by("Bob", session, 0, disc(session, 60, 60, 30))
+    window.desk.look_for_others()
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 3)
+    assert history.place.revision.id == chosen
+    assert history.outline.shown
+    assert (history.outline.picture == 1).sum() == outline(disc(session, 60, 60, 30), 1).sum()
+
+
+def test_folding_takes_the_outline_out_and_the_removed_layer_is_no_trouble(history, session, window, qtbot):
+    session.stroke(disc(session, 60, 60))
+    session.stroke(disc(session, 60, 60, 20))
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
+    history.place.selectRow(1)
+    window.viewer.layers.remove(NAME)
+    assert not history.outline.shown
+    history.place.selectRow(0)
+    assert history.outline.shown
+    history._heading.setChecked(False)
+    assert not history.outline.shown
+    history.unfold()
+
+
+def test_ten_thousand_revisions_are_listed_at_once_and_read_on_demand(make_session):
+    session = make_session()
+    mask = disc(session, 60, 60)
+    edits = [Edit(session.clip.id, n % 5, "bolus" if n % 2 else "c3", mask, MaskState.EDITED) for n in range(10_000)]
+    session.project.write(edits, author="Ada", origin="hand")
+    for place, n in (((0, "bolus"), 1000), (None, 10_000)):
+        model = RevisionModel(with_place=place is None)
+        model.show(session.project, session.clip.id, place)
+        assert model.rowCount() == PAGE
+        while model.canFetchMore(model.index(-1, -1)):
+            model.fetchMore(model.index(-1, -1))
+        ids = [revision.id for revision in model.revisions]
+        assert len(ids) == n
+        assert ids == sorted(ids, reverse=True)
+        assert all(callable(revision.packed) for revision in model.revisions)
+
+
+def test_a_project_that_is_gone_ends_the_list_and_nothing_breaks(clip_file):
+    session = open_session(clip_file, "Ada")
+    mask = disc(session, 60, 60)
+    session.project.write(
+        [Edit(session.clip.id, 0, "bolus", mask, MaskState.EDITED)] * (PAGE + 5), author="Ada", origin="hand"
+    )
+    model = RevisionModel(with_place=False)
+    model.show(session.project, session.clip.id, (0, "bolus"))
+    session.close()
+    model.fetchMore(model.index(-1, -1))
+    assert not model.canFetchMore(model.index(-1, -1))
+    assert model.index(0, LAST).data() == "unreadable"
+
+
+PLANE = hnp.arrays(np.bool_, (9, 11))
+
+
+@settings(deadline=None)
+@given(before=st.none() | PLANE, after=st.none() | PLANE)
+def test_a_difference_counts_what_is_added_and_taken_away(before, after):
+    a = np.zeros((9, 11), np.bool_) if before is None else before
+    b = np.zeros((9, 11), np.bool_) if after is None else after
+    difference = Difference.between(before, after)
+    assert (difference.added, difference.removed) == ((b & ~a).sum(), (a & ~b).sum())
+    assert (difference.short == "same") == np.array_equal(a, b)
+    assert str(difference.added) in difference.said or not difference.added
+    assert ("any pixel" in compare("the proposal", before, after)) == (not a.any() and not b.any())
+
+
+@settings(deadline=None)
+@given(mask=PLANE, thickness=st.integers(1, 3))
+def test_an_outline_lies_inside_and_closes_the_mask(mask, thickness):
+    edge = outline(mask, thickness)
+    assert not (edge & ~mask).any()
+    inner = np.pad(mask & ~edge, 1)
+    for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
+        assert not (np.roll(inner, (dy, dx), (0, 1))[1:-1, 1:-1] & ~mask).any()
+
+
+def test_times_are_local_and_say_the_day_where_it_is_not_today():
+    now = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
+    assert when(now - timedelta(seconds=5), now) == f"{(now - timedelta(seconds=5)).astimezone():%H:%M:%S}"
+    assert "12 Mar" in when(now - timedelta(days=2), now)
+    assert "2025" in when(now - timedelta(days=300), now)

@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two readers in real windows: a name for everybody, blinding, agreement, settling differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_vfss import settings
+from napari_vfss.opening import open_session
+from napari_vfss.revision_outline import NAME
+from vfss.datasets import FORMATS
+from vfss.errors import DatasetError
+from vfss.masks import MaskState
+from vfss.metrics import dice
+from vfss.project import Project
+from vfss.project.readings import create_reading, find_reading, finish_first, finish_reading
+
+
+def disc(session, y, x, radius=12):
+    rows, columns = np.ogrid[: session.clip.height, : session.clip.width]
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def accept(session, frame, mask, structure="bolus"):
+    session.go_to(frame)
+    session.choose(structure)
+    session.stroke(mask)
+    session.accept_structure()
+
+
+@pytest.fixture
+def folder(clip_file, monkeypatch):
+    """The project of the clip, in which Ada accepted the bolus on three frames; she sits at the window."""
+    monkeypatch.setattr(settings, "author", lambda: "Ada")
+    session = open_session(clip_file, "Ada")
+    for frame in range(3):
+        accept(session, frame, disc(session, 60, 60))
+    session.go_to(2)
+    session.remember_view()
+    session.close()
+    return session.project.folder
+
+
+@pytest.fixture
+def blinded(folder):
+    """Folder of Bob's second reading, from nothing."""
+    with Project.open(folder) as project:
+        return create_reading(project, "Bob", start="nothing").folder
+
+
+def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file, tmp_path, qtbot):
+    assert window.desk.open(blinded)
+    session = window.desk.session
+    assert session.author == "Bob"
+    assert session.project.folder == blinded
+    assert "Second reading by Bob (blinded)" in window.people.banner.text()
+    assert window.people.banner.isVisibleTo(window)
+    assert "Second reading by Bob (blinded)" in window.viewer.title
+    # Masks, states, table, timeline, history: as on a clip that nobody has touched.
+    window.history.unfold()
+    for frame in range(session.clip.n_frames):
+        session.go_to(frame)
+        assert not session.work.planes.any()
+        assert not session.work.state.any()
+        assert np.isnan(session.work.confidence).all()
+        assert not window.desk.layers.overlay.data.any()
+        assert not window.desk.layers.editor.mask.any()
+    assert not session.states.any()
+    session.go_to(0)
+    qtbot.waitUntil(lambda: "frame 1" in window.history.summary.text())
+    model = window.structures.table.model()
+    assert all("unseen" in model.index(row, 3).data() for row in range(model.rowCount()))
+    window.history.tabs.setCurrentWidget(window.history.clip)
+    assert window.history.place.rows.rowCount() == window.history.clip.rows.rowCount() == 0
+    window.history.tabs.setCurrentWidget(window.history.place)
+    window.history.proposal_button.click()
+    assert "never proposed" in window.message.text()
+    assert "0 finished" in window.clip.place.text()
+    with pytest.raises(DatasetError):
+        FORMATS["png"].export(session.project, tmp_path / "out", progress=None)
+    # The same recording opened again, by whatever way, stays in the reading.
+    assert window.desk.open(clip_file)
+    assert window.desk.session.project.folder == blinded
+    assert not window.desk.session.states.any()
+    window.history._heading.setChecked(False)
+
+
+def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_file, monkeypatch):
+    monkeypatch.setattr(settings, "author", lambda: "Bob")
+    window.desk.close_session()
+    for path in (folder, clip_file):
+        assert not window.desk.open(path)
+        assert window.desk.session is None
+        assert "must not see" in window.message.text()
+        assert str(blinded) in window.message.text()
+    monkeypatch.setattr(settings, "author", lambda: "root")
+    assert not window.desk.open(clip_file)
+    assert "Enter your name" in window.message.text()
+
+
+def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window, folder, blinded):
+    window.desk.open(blinded)
+    bob = window.desk.session
+    accept(bob, 0, disc(bob, 64, 60))
+    window.desk.propose(0, 2)
+    assert not window.desk.proposing.running
+    assert "without the student" in window.message.text()
+    assert window.desk.open(folder)
+    ada = window.desk.session
+    assert ada.reading is None
+    assert np.array_equal(ada.work_at(0).planes[0], disc(ada, 60, 60))
+    assert not window.people.banner.isVisibleTo(window)
+    assert "Second reading" not in window.viewer.title
+    assert {revision.author for revision in ada.project.past.page(ada.clip.id)} == {"Ada"}
+
+
+def test_a_reading_with_the_student_is_proposed_when_it_is_opened(window, folder, monkeypatch):
+    with Project.open(folder) as project:
+        made = create_reading(project, "Cleo", start="student").folder
+    orders = []
+    monkeypatch.setattr(window.desk.proposing, "start", orders.append)
+    assert window.desk.open(made)
+    (order,) = orders
+    # By the student that ships: one of the project's may have learnt from the first reader.
+    assert (order.project, order.source, sorted(order.frames)) == (made, "default", list(range(24)))
+    accept(window.desk.session, 0, disc(window.desk.session, 60, 60))
+    window.desk.open(made)
+    assert len(orders) == 1
+
+
+def test_the_panel_finishes_a_reading_for_good(window, folder, blinded):
+    window.desk.open(blinded)
+    bob = window.desk.session
+    accept(bob, 0, disc(bob, 64, 60))
+    window.people.ask_to_finish()
+    assert window.desk.session.reading.finished is None
+    (yes,) = [made for made in window.people.question.buttons() if made.text() == "Finish"]
+    yes.click()
+    assert window.desk.session.reading.finished is not None
+    assert "finished" in window.people.banner.text()
+    with window.desk.telling():
+        bob.stroke(disc(bob, 20, 20))
+    assert "stays as it is" in window.message.text()
+    assert np.array_equal(bob.project.masks(bob.clip.id, 0).planes[0], disc(bob, 64, 60))
+
+
+def test_the_dialog_begins_lists_and_opens(window, folder, qtbot):
+    window.desk.open(folder)
+    window.people.readings_button.click()
+    dialog = window.people.dialog
+    assert not dialog.open_button.isEnabled()
+    dialog.begin_button.click()
+    assert "name" in dialog.problem.text()
+    dialog.reader.setText("Cleo")
+    dialog.with_nothing.setChecked(True)
+    dialog.begin_button.click()
+    assert "Cleo, 1 clip: second reader at work, first reader at work; still blinded" in dialog.list.item(0).text()
+    assert not dialog.agreement_button.isEnabled()
+    dialog.first_button.click()
+    assert "first reader finished" in dialog.list.item(0).text()
+    assert not dialog.agreement_button.isEnabled()
+    dialog.open_button.click()
+    assert window.desk.session.reading.reader == "Cleo"
+    qtbot.waitUntil(lambda: window.people.dialog is None)
+
+
+def test_agreement_tells_nothing_while_one_is_at_work(window, folder, blinded, qtbot):
+    window.desk.open(folder)
+    with Project.open(folder) as project:
+        reading = finish_first(project, find_reading(project, None))
+    window.people.show_agreement(folder, reading)
+    page = window.people.page
+    qtbot.waitUntil(lambda: not page.agreeing.running)
+    assert "blinded" in page.said.text()
+    assert page.table.rowCount() == page.worst.rowCount() == 0
+    window.people._close_page()
+
+
+@pytest.fixture
+def compared(window, folder, blinded, qtbot):
+    """The agreement page of two readers who have finished, in the project's window."""
+    window.desk.open(blinded)
+    bob = window.desk.session
+    for frame in range(2):
+        accept(bob, frame, disc(bob, 60 + 3 * frame, 60))
+    bob.go_to(2)
+    bob.mark(MaskState.EMPTY)
+    finish_reading(blinded)
+    window.desk.open(folder)
+    with Project.open(folder) as project:
+        reading = finish_first(project, find_reading(project, None))
+    window.people.show_agreement(folder, reading)
+    qtbot.waitUntil(lambda: not window.people.page.agreeing.running)
+    yield window.people.page
+    window.people._close_page()
+
+
+def test_the_page_shows_figures_a_plot_and_where_they_differ(compared, window):
+    session = window.desk.session
+    expected = (1 + dice(disc(session, 60, 60), disc(session, 63, 60)) + 0) / 3
+    assert compared.table.item(0, 1).text() == f"{expected:.3f}"
+    assert compared.table.item(0, 6).text() == "1"
+    assert "over 3 frames" in compared.said.text()
+    assert "wider" in compared.said.text()
+    assert compared.plot.points.getData()[1][0] == pytest.approx(expected)
+    assert [compared.worst.item(row, 1).text() for row in range(compared.worst.rowCount())] == ["3", "2"]
+
+
+def test_a_difference_is_settled_in_the_project(compared, window):
+    session = window.desk.session
+    first, second = disc(session, 60, 60), disc(session, 63, 60)
+    compared.worst.cellClicked.emit(1, 0)
+    assert (session.frame, session.structure) == (1, "bolus")
+    assert NAME in [layer.name for layer in window.viewer.layers]
+    assert "Ada: accepted" in compared.adjudication.words.text()
+    assert "Bob: accepted" in compared.adjudication.words.text()
+    compared.adjudication.second_button.click()
+    revision = session.project.newest(session.clip.id, 1)["bolus"]
+    assert np.array_equal(revision.mask, second)
+    assert (revision.author, revision.state) == (session.author, MaskState.ACCEPTED)
+    compared.adjudication.both_button.click()
+    assert np.array_equal(session.project.masks(session.clip.id, 1).planes[0], first | second)
+    session.undo()
+    session.undo()
+    assert np.array_equal(session.project.masks(session.clip.id, 1).planes[0], first)
+    compared.worst.cellClicked.emit(0, 0)
+    compared.adjudication.second_button.click()
+    assert session.project.newest(session.clip.id, 2)["bolus"].state == MaskState.EMPTY
+    assert not compared.adjudication.both_button.isEnabled()
+    session.go_to(5)
+    assert not compared.adjudication.first_button.isEnabled()
+    assert not compared.adjudication._outline.shown
+    before = session.project.last_revision()
+    compared.adjudication.take_first()
+    assert session.project.last_revision() == before
+    window.viewer.window.remove_dock_widget(compared)  # as its cross does
+    assert window.people.page is None
+    assert NAME not in [layer.name for layer in window.viewer.layers]
+
+
+def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch):
+    people = window.people
+    kept = []
+    monkeypatch.setattr(settings, "keep_author", lambda name: kept.append(name) or True)
+    people.name.setText("")
+    people._show_question()
+    assert people.ask_name.isVisibleTo(people)
+    people.name.setText("  Dora ")
+    people.name.editingFinished.emit()
+    assert kept == ["Dora"]
+    assert window.desk.session.author == "Dora"
+    assert not people.ask_name.isVisibleTo(people)
+    assert people.summary.text() == "Dora"
+    session = window.desk.session
+    session.stroke(disc(session, 60, 60))
+    assert session.project.newest(session.clip.id, 0)["bolus"].author == "Dora"
+
+
+def test_a_shared_account_is_no_name(monkeypatch):
+    monkeypatch.setattr(settings, "_value", lambda name, default: default)
+    for account, known in (("root", False), ("Administrator", False), ("m.weber", True)):
+        monkeypatch.setattr(settings.getpass, "getuser", lambda account=account: account)
+        assert settings.author_is_known() is known
+    monkeypatch.setattr(settings, "_value", lambda name, default: "Eve")
+    assert settings.author_is_known()
+    assert settings.author() == "Eve"
+
+
+def test_a_name_that_is_kept_is_there_for_the_next_window(window):
+    before = settings._value("author", "")
+    assert settings.keep_author("Fay")
+    assert settings.author() == "Fay"
+    settings.keep_author(before)
