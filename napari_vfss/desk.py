@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import settings
+from napari_vfss.click_tool import ClickTool
 from napari_vfss.connections import Connections
+from napari_vfss.corrections import Corrections
 from napari_vfss.frames import ClipFrames
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import ClipLayers
@@ -19,6 +22,7 @@ from napari_vfss.making import Exporting
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
 from napari_vfss.session import Session
+from napari_vfss.tool_keys import TOOL_KEYS
 from napari_vfss.workers import ProposalOrder, Proposing, outward
 from vfss.errors import VfssError
 from vfss.student import Student
@@ -39,6 +43,8 @@ class Desk(QObject):
         self.session: Session | None = None
         self.layers: ClipLayers | None = None
         self.keys: KeyBindings | None = None
+        self.corrections: Corrections | None = None
+        self.clicks: ClickTool | None = None
         self.project_folder: Path | None = None
         self.proposing = Proposing(self)
         self.exporting = Exporting(self)
@@ -88,16 +94,18 @@ class Desk(QObject):
 
     def close_session(self) -> None:
         """Put the open clip away; everything is saved already."""
-        session, layers, keys = self.session, self.layers, self.keys
+        session, layers, keys, clicks = self.session, self.layers, self.keys, self.clicks
         if session is None or layers is None or keys is None:
             return
         self.proposing.cancel()
         self._poll.stop()
         self._remember.stop()
         self.save()
-        self.session = self.layers = self.keys = None
+        self.session = self.layers = self.keys = self.corrections = self.clicks = None
         self._session_connections.undo()
         keys.close()
+        if clicks is not None:
+            clicks.close()
         layers.close()
         session.close()
         self.session_changed.emit()
@@ -174,12 +182,17 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
-        self.keys = KeyBindings(self.viewer, session, self.layers, propose=self.propose, telling=self.telling)
+        self.corrections = Corrections(session, self.tell)
+        self.clicks = ClickTool(self, session, self.layers)
+        self.keys = KeyBindings(
+            self.viewer, session, self.layers, propose=self.propose, telling=self.telling, tools=self._tool_keys()
+        )
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)
         add(self.layers.message, self.tell)
         add(self.layers.editor_changed, self.keys.bind)
+        add(self.layers.editor_changed, self.clicks.follow_editor)
         add(self.layers.clip_removed, self._on_clip_removed)
         add(session.frame_changed, self._note_view)
         add(session.structure_changed, self._note_view)
@@ -188,6 +201,9 @@ class Desk(QObject):
         self._poll.start()
         self.remember()
         self.session_changed.emit()
+
+    def _tool_keys(self) -> dict[str, Callable[[], object]]:
+        return {key: partial(tool.do, self) for tool in TOOL_KEYS for key in tool.keys}
 
     def _on_inserted(self, event: Any) -> None:
         frames = event.value.metadata.get("vfss_frames") if hasattr(event.value, "metadata") else None

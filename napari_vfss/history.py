@@ -6,21 +6,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from vfss.masks import BoolArray, MaskState, pack_mask, unpack_mask
+from vfss.student.prompts import Prompts
 
 Place = tuple[int, str]  # frame, structure key
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one structure on one frame was at a moment: packed plane (None: no pixels) and state."""
+    """What one structure on one frame was at a moment: packed plane (None: no pixels), state, and its prompts."""
 
     packed: bytes | None
     state: MaskState
+    prompts: Prompts | None = None
 
     @classmethod
-    def of(cls, mask: BoolArray | None, state: MaskState) -> Snapshot:
+    def of(cls, mask: BoolArray | None, state: MaskState, prompts: Prompts | None = None) -> Snapshot:
         """Snapshot of a plane, bool (H, W)."""
-        return cls(None if mask is None else pack_mask(mask), state)
+        return cls(None if mask is None else pack_mask(mask), state, prompts)
 
     @property
     def mask(self) -> BoolArray | None:

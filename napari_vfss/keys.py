@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -11,6 +11,7 @@ from app_model.types import KeyBinding, KeyCode, KeyMod
 
 from napari_vfss.layers import ClipLayers
 from napari_vfss.session import Session
+from napari_vfss.tool_keys import TOOL_KEYS
 from vfss.masks import MaskState
 
 CTRL, SHIFT = KeyMod.CtrlCmd, KeyMod.Shift
@@ -29,6 +30,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("N", "not visible on this frame"),
     ("X", "empty on this frame: visible place, no pixels"),
     ("H", "hide all masks, show them again"),
+    *((", ".join(tool.keys), tool.title) for tool in TOOL_KEYS),
     ("Escape", "give up the polygon under way"),
 )
 
@@ -44,6 +46,7 @@ class KeyBindings:
         *,
         propose: Callable[[int, int], None],
         telling: Callable[[], AbstractContextManager[None]],
+        tools: Mapping[str, Callable[[], object]] | None = None,
     ) -> None:
         """Bind.
 
@@ -53,9 +56,11 @@ class KeyBindings:
             layers: What they show, and bind on.
             propose: Called with the first and last frame to propose.
             telling: Context that tells a person of an error instead of raising it.
+            tools: What more keys do, such as "Shift+F".
         """
         self._viewer, self._session, self._layers = viewer, session, layers
         self._propose, self._telling = propose, telling
+        self._tools = dict(tools or {})
         self._actions = self._table()
         self._bound: list[Any] = []
         self.bind()
@@ -102,7 +107,8 @@ class KeyBindings:
             if structure.shortcut is not None:
                 code = KeyCode.from_string(structure.shortcut)
                 plain[code] = _choosing(session, structure.key)
-        return {KeyBinding.from_int(int(code)): self._wrapped(action) for code, action in plain.items()}
+        table = {KeyBinding.from_int(int(code)): self._wrapped(action) for code, action in plain.items()}
+        return table | {KeyBinding.from_str(key): self._wrapped(action) for key, action in self._tools.items()}
 
     def _wrapped(self, action: Callable[[], object]) -> Callable[[Any], None]:
         def run(_target: Any) -> None:

@@ -14,8 +14,9 @@ from napari_vfss.history import History, Snapshot
 from vfss.clips import Clip, Facing
 from vfss.errors import ConflictError
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.project import ClipRecord, Edit, Origin, Project
+from vfss.project import ClipRecord, Edit, Origin, Project, Revision
 from vfss.schema import Schema, Structure
+from vfss.student.prompts import Prompts
 
 if TYPE_CHECKING:
     from vfss.student import Student
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 WITH_PIXELS = (MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED)
 
 Change = tuple[BoolArray | None, MaskState]
+PromptsOf = Mapping[str, Prompts | None]
 
 
 class Session:
@@ -108,6 +110,35 @@ class Session:
             return False
         return self._change(frame, {structure: (mask.copy(), MaskState.EDITED)})
 
+    def answer(self, mask: BoolArray, prompts: Prompts, *, frame: int, structure: str, student: str) -> bool:
+        """Write what the student made of a person's clicks: bool (H, W), kept with the clicks, as one step.
+
+        Returns:
+            False where someone else changed the place meanwhile.
+        """
+        self.work_at(frame).students[structure] = student
+        return self._change(frame, {structure: (mask.copy(), MaskState.EDITED)}, {structure: prompts})
+
+    def go_back(self, revision: Revision) -> bool:
+        """Write an earlier revision again, as a new one on top; undo takes it back."""
+        key, mask = revision.structure, revision.mask
+        self.work_at(revision.frame).students[key] = revision.student  # whose mask it is again
+        return self._change(revision.frame, {key: (mask, revision.state)}, {key: revision.prompts})
+
+    def change(self, changes: Mapping[tuple[int, str], Change], *, what: str) -> bool:
+        """Write what a person ordered for several places, (frame, structure key), frame by frame.
+
+        Args:
+            changes: The plane and state that each place is to have.
+            what: What it was, for a person, such as "filled 3 frames of Bolus".
+
+        Returns:
+            False where one of them could not be written.
+        """
+        frames = dict.fromkeys(frame for frame, _ in changes)
+        written = [self._change(t, {key: new for (at, key), new in changes.items() if at == t}) for t in frames]
+        return all(written)
+
     def accept_structure(self) -> bool:
         """Confirm the active structure on the current frame; a plane without pixels is confirmed as empty."""
         state = MaskState(self.work.state[self.active.index])
@@ -117,7 +148,7 @@ class Session:
                     f"{self.active.name} has no mask on this frame: paint or propose first, or press Empty."
                 )
             return False
-        return self._change(self.frame, {self.structure: self._accepted(self.active.index)})
+        return self._change(self.frame, {self.structure: self._accepted(self.active.index)}, self.work.prompts)
 
     def accept_frame(self) -> bool:
         """Confirm every structure of the current frame that has a mask or was proposed; the others stay unseen."""
@@ -128,7 +159,7 @@ class Session:
         if not changes:
             self.problem.emit("Nothing on this frame waits for acceptance: propose or paint first.")
             return False
-        return self._change(self.frame, changes)
+        return self._change(self.frame, changes, self.work.prompts)
 
     def mark(self, state: MaskState) -> bool:
         """Say that the active structure is empty or not visible on the current frame."""
@@ -233,7 +264,7 @@ class Session:
     def _snapshot(self, frame: int, structure: str) -> Snapshot:
         work, index = self.work_at(frame), self.schema[structure].index
         state = MaskState(work.state[index])
-        return Snapshot.of(work.planes[index] if state in WITH_PIXELS else None, state)
+        return Snapshot.of(work.planes[index] if state in WITH_PIXELS else None, state, work.prompts.get(structure))
 
     def _go(self, *, redo: bool) -> bool:
         place = (self.frame, self.structure)
@@ -241,29 +272,32 @@ class Session:
         if target is None:
             return False
         current = self._snapshot(*place)
-        if not self._write(self.frame, {self.structure: (target.mask, target.state)}, "redo" if redo else "undo"):
+        change: Change = (target.mask, target.state)
+        prompts = {self.structure: target.prompts}
+        if not self._write(self.frame, {self.structure: change}, "redo" if redo else "undo", prompts):
             return False
         self.history.step(place, current, redo=redo)
         self.masks_changed.emit(self.frame)
         return True
 
-    def _change(self, frame: int, changes: Mapping[str, Change]) -> bool:
+    def _change(self, frame: int, changes: Mapping[str, Change], prompts: PromptsOf | None = None) -> bool:
+        prompts = {key: (prompts or {}).get(key) for key in changes}
         before = {key: self._snapshot(frame, key) for key in changes}
-        if not self._write(frame, changes, "hand"):
+        if not self._write(frame, changes, "hand", prompts):
             for key, (mask, state) in changes.items():
-                self.history.offer_again((frame, key), Snapshot.of(mask, state))
+                self.history.offer_again((frame, key), Snapshot.of(mask, state, prompts[key]))
             return False
         for key, snapshot in before.items():
             self.history.note((frame, key), snapshot)
         self.masks_changed.emit(frame)
         return True
 
-    def _write(self, frame: int, changes: Mapping[str, Change], origin: Origin) -> bool:
+    def _write(self, frame: int, changes: Mapping[str, Change], origin: Origin, prompts: PromptsOf) -> bool:
         work = self.work_at(frame)
         students = {work.students.get(key) for key in changes}
         try:
             written = self.project.write(
-                [Edit(self.clip.id, frame, key, mask, state) for key, (mask, state) in changes.items()],
+                [Edit(self.clip.id, frame, key, mask, state, prompts[key]) for key, (mask, state) in changes.items()],
                 author=self.author,
                 origin=origin,
                 student=students.pop() if len(students) == 1 else None,
@@ -278,5 +312,8 @@ class Session:
             work.planes[index] = False if mask is None else mask
             work.state[index] = state
             work.seen[revision.structure] = revision.id
+            work.prompts.pop(revision.structure, None)
+            if revision.prompts is not None:
+                work.prompts[revision.structure] = revision.prompts
             self.states[frame, index] = state
         return True

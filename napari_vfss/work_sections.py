@@ -9,18 +9,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
 from napari_vfss.connections import Connections
+from napari_vfss.correct_tools import TOOLS, CorrectTools
 from napari_vfss.desk import Desk
 from napari_vfss.section import Later, Section, button
+from napari_vfss.structure_layer import CLICK
 from napari_vfss.structure_table import StructureTable
 from vfss.masks import MaskState
-
-TOOLS = (
-    ("paint", "Paint", "P", "Add pixels with the brush"),
-    ("erase", "Erase", "E", "Take pixels away with the brush"),
-    ("polygon", "Area", "G", "Click around an area; a double click closes and fills it"),
-    ("fill", "Fill", "F", "Fill a closed outline"),
-    ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
-)
 
 
 class DeskSection(Section):
@@ -195,6 +189,8 @@ class CorrectSection(DeskSection):
         self.size_label = QLabel()
         self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
         self.connections.add(self.size.valueChanged, self._on_size)
+        self.more = CorrectTools(desk)
+        self.body.addWidget(self.more)
         self.undo = button("Undo", "Take back your last change of this structure on this frame (Ctrl+Z)", self._undo)
         self.redo = button("Redo", "Bring it back (Ctrl+Shift+Z)", self._redo)
         self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
@@ -209,6 +205,7 @@ class CorrectSection(DeskSection):
         for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
             self.session_connections.add(signal, self.later.ask)
         self.session_connections.add(layers.editor_changed, self._follow_editor)
+        self.more.show_session(self.tools[CLICK], self.summary, self.session_connections)
         self._follow_editor()
 
     def refresh(self, *_: object) -> None:
@@ -234,7 +231,9 @@ class CorrectSection(DeskSection):
 
     def _taking(self, mode: str) -> Callable[[], None]:
         def take() -> None:
-            if self.desk.layers is not None:
+            if mode == CLICK and self.desk.clicks is not None:
+                self.desk.clicks.take()
+            elif self.desk.layers is not None:
                 self.desk.layers.set_tool(mode)
             self.refresh()
 

@@ -48,7 +48,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
 
     The first batch is one frame, so that a person sees something at once.
     """
-    student = order.student or load_student(order.source, order.device, threads=_threads())
+    student = order.student or load_student(order.source, order.device, threads=threads_beside_the_window())
     frames = list(order.frames)
     clip = order.clip.reopen()
     with Project.open(order.project) as project, clip:
@@ -62,7 +62,7 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]], 
             time.sleep(BREATH_S)
 
 
-def _threads() -> int:
+def threads_beside_the_window() -> int:
     """Cores that the student may fill: one is the window's, which must answer while a whole clip is proposed."""
     return max(1, (os.cpu_count() or 1) - 1)
 
