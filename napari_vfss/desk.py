@@ -19,6 +19,7 @@ from napari_vfss.frames import ClipFrames
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import ClipLayers
 from napari_vfss.making import Exporting
+from napari_vfss.nesting_watch import NestingWatch
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
 from napari_vfss.session import Session
@@ -45,6 +46,7 @@ class Desk(QObject):
         self.keys: KeyBindings | None = None
         self.corrections: Corrections | None = None
         self.clicks: ClickTool | None = None
+        self.nesting: NestingWatch | None = None
         self.project_folder: Path | None = None
         self.proposing = Proposing(self)
         self.exporting = Exporting(self)
@@ -106,6 +108,9 @@ class Desk(QObject):
         keys.close()
         if clicks is not None:
             clicks.close()
+        if self.nesting is not None:
+            self.nesting.close()
+            self.nesting = None
         layers.close()
         session.close()
         self.session_changed.emit()
@@ -184,6 +189,7 @@ class Desk(QObject):
         self.layers = ClipLayers(self.viewer, session)
         self.corrections = Corrections(session, self.tell)
         self.clicks = ClickTool(self, session, self.layers)
+        self.nesting = NestingWatch(session)
         self.keys = KeyBindings(
             self.viewer, session, self.layers, propose=self.propose, telling=self.telling, tools=self._tool_keys()
         )

@@ -16,6 +16,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.menu import register_menu
+from napari_vfss.nesting_notice import NestingNotice
 from napari_vfss.result_sections import ExportSection, StudentSection
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
 
@@ -41,6 +42,7 @@ class AnnotationPanel(QWidget):
         self.accept = AcceptSection(self.desk)
         self.export = ExportSection(self.desk)
         self.student = StudentSection(self.desk)
+        self.nesting = NestingNotice(self.desk)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -71,6 +73,7 @@ class AnnotationPanel(QWidget):
         self.desk.close()
         for section in self._sections:
             section.close_connections()
+        self.nesting.close_connections()
         self._connections.undo()
         self._forget_menu()
 
@@ -118,6 +121,7 @@ class AnnotationPanel(QWidget):
         outer.setContentsMargins(2, 2, 2, 2)
         outer.setSpacing(2)
         outer.addWidget(scroll, 1)
+        outer.addWidget(self.nesting)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -50,6 +50,7 @@ class Session:
         self.structure = project.schema.structures[0].key
         self.student: Student | None = None
         self.history = History()
+        self.hesitate: Callable[[Collection[str]], str] | None = None  # asked before acceptance; a sentence stops it
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
 
@@ -148,6 +149,8 @@ class Session:
                     f"{self.active.name} has no mask on this frame: paint or propose first, or press Empty."
                 )
             return False
+        if self._hesitates([self.structure]):
+            return False
         return self._change(self.frame, {self.structure: self._accepted(self.active.index)}, self.work.prompts)
 
     def accept_frame(self) -> bool:
@@ -158,6 +161,8 @@ class Session:
         }
         if not changes:
             self.problem.emit("Nothing on this frame waits for acceptance: propose or paint first.")
+            return False
+        if self._hesitates(changes):
             return False
         return self._change(self.frame, changes, self.work.prompts)
 
@@ -256,6 +261,12 @@ class Session:
         """Let go of file and project."""
         self.clip.close()
         self.project.close()
+
+    def _hesitates(self, structures: Collection[str]) -> bool:
+        question = "" if self.hesitate is None else self.hesitate(structures)
+        if question:
+            self.problem.emit(question)
+        return bool(question)
 
     def _accepted(self, index: int) -> Change:
         plane = self.work.planes[index]
