@@ -190,6 +190,7 @@ class Desk(QObject):
         self.corrections = Corrections(session, self.tell)
         self.clicks = ClickTool(self, session, self.layers)
         self.nesting = NestingWatch(session)
+        self._session_connections.add(self.nesting.told, self.tell)
         self.keys = KeyBindings(
             self.viewer, session, self.layers, propose=self.propose, telling=self.telling, tools=self._tool_keys()
         )

@@ -40,7 +40,7 @@ class NestingNotice(QFrame):
             "#vfss_nesting_notice { border-left: 4px solid #ffb454; border-radius: 3px; background: #3d3524; }"
             "QLabel { color: white; background: transparent; }"
         )
-        row = QHBoxLayout()
+        row = self._row = QHBoxLayout()
         row.setSpacing(4)
         for made in (self.grow, self.cut, self.leave):
             row.addWidget(made, 1)
@@ -74,6 +74,8 @@ class NestingNotice(QFrame):
         self.cut.setText(f"Cut {child}")
         self.cut.setToolTip(f"Take that part away from {child}")
         self.leave.setText(f"Leave: in {schema[found.lies_in].name}" if found.lies_in else "Leave as it is")
+        for place, made in enumerate((self.grow, self.cut, self.leave)):
+            self._row.setStretch(place, len(made.text()) + 2)  # names of structures differ much in length
 
     def _on_session(self) -> None:
         self._session_connections.undo()

@@ -24,6 +24,7 @@ class NestingWatch:
     """
 
     changed = Signal()
+    told = Signal(str)
 
     def __init__(self, session: Session) -> None:
         """Watch a session, from what it is now; what was open when the clip was last closed is open again."""
@@ -52,16 +53,15 @@ class NestingWatch:
         schema = self.session.schema
         child, parent = schema[found.child].name, schema[found.parent].name
         place = f"most of it in {schema[found.lies_in].name}" if found.lies_in else "in no other structure"
-        unit = "pixel" if found.pixels == 1 else "pixels"
-        return f"Your correction left {found.pixels} {unit} of {child} outside {parent}, {place}."
+        return f"A correction left {_pixels(found)} of {child} outside {parent}, {place}."
 
     def grow_parent(self, found: Break) -> bool:
         """Add to the outer structure what lies outside of it."""
-        return self._change(found, found.parent, add=True)
+        return self._change(found, found.parent, add=True, what="grew by")
 
     def cut_child(self, found: Break) -> bool:
         """Take away from the inner structure what lies outside."""
-        return self._change(found, found.child, add=False)
+        return self._change(found, found.child, add=False, what="was cut by")
 
     def leave(self, found: Break) -> None:
         """A person says that it is meant."""
@@ -70,6 +70,8 @@ class NestingWatch:
         kept = unpack_mask(before[found.child]) if found.child in before else np.zeros_like(found.outside)
         before[found.child] = pack_mask(kept | found.outside)
         self._look(frame)
+        schema = self.session.schema
+        self.told.emit(f"Kept as it is: part of {schema[found.child].name} outside {schema[found.parent].name}.")
 
     def hesitate(self, structures: Collection[str]) -> str:
         """What to ask before these structures are accepted on the current frame; asked once, then it is meant."""
@@ -78,17 +80,21 @@ class NestingWatch:
         new = [found for found in concerned if (frame, found.child) not in self._asked]
         self._asked.update((frame, found.child) for found in new)
         if new:
-            sentences = " ".join(self.words(found) for found in new)
-            return f"Not accepted yet. {sentences} Decide below, or accept once more to keep it as it is."
+            schema = self.session.schema
+            what = " and ".join(f"{schema[f.child].name} lies outside {schema[f.parent].name}" for f in new)
+            return f"Not accepted yet: {what}. Decide in the panel, or accept once more to keep it so."
         for found in concerned:
             self.leave(found)
         return ""
 
-    def _change(self, found: Break, structure: str, *, add: bool) -> bool:
+    def _change(self, found: Break, structure: str, *, add: bool, what: str) -> bool:
         session = self.session
         plane = session.work.planes[session.schema[structure].index]
         mask = plane | found.outside if add else plane & ~found.outside
-        return session.stroke(mask, structure=structure)
+        changed = session.stroke(mask, structure=structure)
+        if changed:
+            self.told.emit(f"{session.schema[structure].name} {what} {_pixels(found)}.")
+        return changed
 
     def _on_frame(self, frame: int) -> None:
         if frame not in self._before:
@@ -143,3 +149,7 @@ class NestingWatch:
         if not isinstance(kept, dict):
             return {}
         return {int(frame): [str(child) for child in children] for frame, children in kept.items()}
+
+
+def _pixels(found: Break) -> str:
+    return f"{found.pixels} pixel{'' if found.pixels == 1 else 's'}"

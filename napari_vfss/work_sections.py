@@ -181,13 +181,13 @@ class CorrectSection(DeskSection):
         self.tools = {
             mode: button(text, tip, self._taking(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
         }
-        self.add_row(*self.tools.values())
+        self.add_row(*(self.tools[mode] for mode in ("paint", "erase", CLICK, "pan_zoom")))
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(1, 80)
         self.size.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.size.setToolTip("Size of the brush in pixels (keys: [ and ])")
         self.size_label = QLabel()
-        self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
+        self.add_row(self.tools["polygon"], self.tools["fill"], self.size, self.size_label, stretch=2)
         self.connections.add(self.size.valueChanged, self._on_size)
         self.more = CorrectTools(desk)
         self.body.addWidget(self.more)
@@ -218,7 +218,7 @@ class CorrectSection(DeskSection):
         self.size.blockSignals(True)
         self.size.setValue(int(layers.editor.brush_size))
         self.size.blockSignals(False)
-        self.size_label.setText(f"{int(layers.editor.brush_size)} px")
+        self.size_label.setText(f"brush {int(layers.editor.brush_size)} px")
         self.undo.setEnabled(session.can_undo)
         self.redo.setEnabled(session.can_redo)
 

@@ -162,6 +162,8 @@ def test_a_pharynx_that_is_made_smaller_than_its_bolus_is_told_too(session, watc
 @pytest.mark.parametrize("whole_frame", [True, False])
 def test_acceptance_asks_once_and_then_records_what_is_there(session, watch, said, whole_frame):
     bolus = INSIDE | LEAVING
+    told = []
+    watch.told.connect(told.append)
     session.stroke(bolus)
     accept = session.accept_frame if whole_frame else session.accept_structure
     assert not accept()
@@ -169,6 +171,7 @@ def test_acceptance_asks_once_and_then_records_what_is_there(session, watch, sai
     assert session.work.state[0] == MaskState.EDITED
     assert accept()
     assert said == []
+    assert told == ["Kept as it is: part of Bolus outside Pharynx."]
     masks = session.project.masks(session.clip.id, 0)
     assert masks.state[0] == MaskState.ACCEPTED
     np.testing.assert_array_equal(masks.planes[0], bolus)
@@ -229,6 +232,7 @@ def test_the_panel_says_it_and_offers_three_ways(window):
     session.undo()
     notice.leave.click()
     assert not notice.isVisible()
+    assert "Kept as it is" in window.message.text()
     window.accept.frame_button.click()
     assert session.work.state[0] == MaskState.ACCEPTED
     window.desk.close_session()
