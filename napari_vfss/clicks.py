@@ -17,16 +17,14 @@ def pointed(session: Session, frame: int, structure: str, at: Click | Box) -> Pr
 def take_back(session: Session) -> bool:
     """Bring back what the active structure was before the last click (or box) on the current frame.
 
-    Also where the click was made another day: the project has all that ever was.
+    Found in the project, which has all that ever was: also a click of another day can be taken back. Undo brings it
+    back again.
     """
     frame, structure = session.frame, session.structure
     prompts = session.work.prompts.get(structure)
     if prompts is None:
         session.problem.emit(f"{session.active.name} has no click on this frame that could be taken back.")
         return False
-    earlier = session.history.peek((frame, structure), redo=False)
-    if earlier is not None and prompts.follows(earlier.prompts):
-        return session.undo()
     for revision in reversed(session.project.history(session.clip.id, frame, structure)):
         if prompts.follows(revision.prompts):
             return session.go_back(revision)

@@ -112,33 +112,45 @@ class Session:
         return self._change(frame, {structure: (mask.copy(), MaskState.EDITED)})
 
     def answer(self, mask: BoolArray, prompts: Prompts, *, frame: int, structure: str, student: str) -> bool:
-        """Write what the student made of a person's clicks: bool (H, W), kept with the clicks, as one step.
+        """Write what a student made of a person's clicks: bool (H, W), kept with the clicks, as one step.
 
         Returns:
             False where someone else changed the place meanwhile.
         """
         self.work_at(frame).students[structure] = student
-        return self._change(frame, {structure: (mask.copy(), MaskState.EDITED)}, {structure: prompts})
+        place, name = (frame, structure), self.schema[structure].name
+        change: Change = (mask.copy(), MaskState.EDITED)
+        return self.change({place: change}, what=f"click on {name}", prompts={place: prompts})
 
     def go_back(self, revision: Revision) -> bool:
         """Write an earlier revision again, as a new one on top; undo takes it back."""
-        key, mask = revision.structure, revision.mask
-        self.work_at(revision.frame).students[key] = revision.student  # whose mask it is again
-        return self._change(revision.frame, {key: (mask, revision.state)}, {key: revision.prompts})
+        place, mask = (revision.frame, revision.structure), revision.mask
+        self.work_at(revision.frame).students[revision.structure] = revision.student  # whose mask it is again
+        what = f"back to an earlier {self.schema[revision.structure].name}"
+        return self.change({place: (mask, revision.state)}, what=what, prompts={place: revision.prompts})
 
-    def change(self, changes: Mapping[tuple[int, str], Change], *, what: str) -> bool:
+    def change(
+        self,
+        changes: Mapping[tuple[int, str], Change],
+        *,
+        what: str,
+        prompts: Mapping[tuple[int, str], Prompts | None] | None = None,
+    ) -> bool:
         """Write what a person ordered for several places, (frame, structure key), frame by frame.
 
         Args:
             changes: The plane and state that each place is to have.
             what: What it was, for a person, such as "filled 3 frames of Bolus".
+            prompts: Where a person pointed to get these planes.
 
         Returns:
             False where one of them could not be written.
         """
-        frames = dict.fromkeys(frame for frame, _ in changes)
-        written = [self._change(t, {key: new for (at, key), new in changes.items() if at == t}) for t in frames]
-        return all(written)
+        done = True
+        for frame in dict.fromkeys(frame for frame, _ in changes):
+            here = {key: change for (at, key), change in changes.items() if at == frame}
+            done &= self._change(frame, here, {key: (prompts or {}).get((frame, key)) for key in here})
+        return done
 
     def accept_structure(self) -> bool:
         """Confirm the active structure on the current frame; a plane without pixels is confirmed as empty."""
@@ -308,7 +320,10 @@ class Session:
         students = {work.students.get(key) for key in changes}
         try:
             written = self.project.write(
-                [Edit(self.clip.id, frame, key, mask, state, prompts[key]) for key, (mask, state) in changes.items()],
+                [
+                    Edit(self.clip.id, frame, key, mask, state, prompts=prompts[key])
+                    for key, (mask, state) in changes.items()
+                ],
                 author=self.author,
                 origin=origin,
                 student=students.pop() if len(students) == 1 else None,

@@ -102,9 +102,9 @@ def expect_the_work(project: Project, clip: str) -> None:
 def test_prompts_are_kept_with_a_mask(folder: Path, clip_id: str) -> None:
     with Project.open(folder) as project:
         edits = [
-            Edit(clip_id, 2, "bolus", DISC, MaskState.EDITED, PROMPTS),
+            Edit(clip_id, 2, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS),
             Edit(clip_id, 2, "pharynx", DISC, MaskState.EDITED),
-            Edit(clip_id, 2, "mandible", DISC, MaskState.EDITED, Prompts()),
+            Edit(clip_id, 2, "mandible", DISC, MaskState.EDITED, prompts=Prompts()),
         ]
         written = project.write(edits, author="ann", origin="hand")
         assert [r.prompts for r in written] == [PROMPTS, None, None]
@@ -132,7 +132,7 @@ def test_an_older_project_is_brought_up_to_date_and_a_copy_stays_as_it_was(folde
     before.close()
     with Project.open(folder) as project:
         expect_the_work(project, clip_id)
-        project.write([Edit(clip_id, 0, "bolus", DISC, MaskState.EDITED, PROMPTS)], author="ann", origin="hand")
+        project.write([Edit(clip_id, 0, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS)], author="ann", origin="hand")
         project.check()
     assert layout_of(folder / "vfss.sqlite") == (LAYOUT, True)
     (copy,) = copies(folder)
@@ -196,7 +196,7 @@ def open_at_once(folder: Path, start: multiprocessing.synchronize.Barrier, found
     start.wait()
     with Project.open(folder) as project:
         clip = project.clips()[0].id
-        edit = Edit(clip, 4, "bolus", DISC, MaskState.EDITED, PROMPTS)
+        edit = Edit(clip, 4, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS)
         found.put(project.write([edit], author=str(os.getpid()), origin="hand")[0].id)
 
 
