@@ -68,7 +68,7 @@ class CorrectTools(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         for widget in (self.smooth, self.shape, self.copy, self.interpolate):
-            row.addWidget(widget, 1)
+            row.addWidget(widget, len(widget.text()) + 3)  # a row shares its width: the longer word gets more
 
     def show_session(self, click: QPushButton, status: QLabel, connections: Connections) -> None:
         """Follow the session's tools.

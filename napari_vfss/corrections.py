@@ -115,8 +115,8 @@ class Corrections:
                 "with frames between them that are still open."
             )
             return False
-        ends = [session.work_at(frame).planes[active.index].copy() for frame in (gap.first, gap.last)]
-        empty = [frame for frame, plane in zip((gap.first, gap.last), ends, strict=True) if not plane.any()]
+        first, last = (session.work_at(frame).planes[active.index].copy() for frame in (gap.first, gap.last))
+        empty = [frame for frame, plane in ((gap.first, first), (gap.last, last)) if not plane.any()]
         if empty:
             session.problem.emit(
                 f"{active.name} is empty on frame {empty[0] + 1}: when it comes or goes is not to be guessed. "
@@ -124,7 +124,7 @@ class Corrections:
             )
             return False
         changes: dict[tuple[int, str], Change] = {
-            (frame, active.key): (editing.interpolate(*ends, self._place(gap, frame)), MaskState.EDITED)
+            (frame, active.key): (editing.interpolate(first, last, self._place(gap, frame)), MaskState.EDITED)
             for frame in gap.free
         }
         between = f"between frames {gap.first + 1} and {gap.last + 1}"

@@ -68,7 +68,7 @@ class NestingNotice(QFrame):
         child, parent = schema[found.child].name, schema[found.parent].name
         others = [frame for frame in sorted(watch.breaks) if frame != watch.session.frame]
         also = f" Also undecided: frame{'s' if len(others) > 1 else ''} {_few(others)}." if others else ""
-        self.words.setText(f"⚠ {watch.words(found)} Nothing else was changed.{also}")
+        self.words.setText(f"⚠ {watch.words(found)}{also}")
         self.grow.setText(f"Grow {parent}")
         self.grow.setToolTip(f"Add that part of {child} to {parent}")
         self.cut.setText(f"Cut {child}")
