@@ -10,11 +10,14 @@ from napari_vfss.history import Place, Snapshot, Step
 from vfss.errors import ConflictError, ProjectError
 from vfss.masks import BoolArray, MaskState
 from vfss.project import Edit, Origin, Revision
+from vfss.schema import Schema
+from vfss.student.prompts import Prompts
 
 if TYPE_CHECKING:
     from napari_vfss.session import Session
 
 Change = tuple[BoolArray | None, MaskState]
+PromptsOf = Mapping[Place, Prompts | None]
 
 _FEW = 24  # places that are read one by one; of more the whole clip is read in one go
 REDO_HINT = "redo (Ctrl+Shift+Z)"
@@ -27,26 +30,26 @@ class Changes:
         """Change the clip of a session."""
         self._session = session
 
-    def make(self, changes: Mapping[Place, Change], what: str) -> bool:
+    def make(self, changes: Mapping[Place, Change], what: str, prompts: PromptsOf) -> bool:
         """Write a change of some places, all of it or nothing; False where nothing was written."""
         session = self._session
-        edits = [self._edit(place, mask, state) for place, (mask, state) in changes.items()]
+        edits = [self._edit(place, mask, state, prompts.get(place)) for place, (mask, state) in changes.items()]
         base = {(frame, key): session.work_at(frame).seen.get(key) for frame, key in changes}
         try:
             written = session.project.write(
                 edits, author=session.author, origin="hand", student=self._student(changes), base=base
             )
         except ConflictError as error:
-            self._keep(changes, what)
+            self._keep(changes, what, prompts)
             session.reload({frame for frame, _ in changes})
             session.problem.emit(f"{error} The other version is shown now; {REDO_HINT} puts yours in its place.")
             return False
         except ProjectError as error:
             # A full disk, a folder gone: what the person did stays in sight until it can be written.
-            return session.writer.keep(changes, error, self._student(changes), what)
+            return session.writer.keep(changes, error, self._student(changes), what, prompts)
         session.writer.drop(changes)
-        for revision, (mask, state) in zip(written, changes.values(), strict=True):
-            session.took(revision, mask, state)
+        for revision, (mask, _) in zip(written, changes.values(), strict=True):
+            session.took(revision, mask)
         session.history.note(Step(what, {(revision.frame, revision.structure): revision.id for revision in written}))
         self._tell({frame for frame, _ in changes})
         if session.unsaved:
@@ -84,7 +87,9 @@ class Changes:
         session = self._session
         place, change = session.unsaved.newest()
         session.writer.drop([place])
-        session.history.offer_again(Step(change.what, unwritten={place: Snapshot.of(change.mask, change.state)}))
+        session.history.offer_again(
+            Step(change.what, unwritten={place: Snapshot.of(change.mask, change.state, change.prompts)})
+        )
         session.forget({place[0]})
         self._show({place: 0})
         return True
@@ -120,7 +125,7 @@ class Changes:
         students = {revision.student for revision in stood.values() if revision is not None and revision.packed}
         origin: Origin = "redo" if redo else "undo"
         written = session.project.write(
-            [Edit(session.clip.id, *place, word.packed, word.state, word.confidence) for place, word in words.items()],
+            [self._again(place, word) for place, word in words.items()],
             author=session.author,
             origin=origin,
             student=students.pop() if len(students) == 1 else None,
@@ -162,16 +167,20 @@ class Changes:
         session.masks_changed.emit(here)
         return moved
 
-    def _keep(self, changes: Mapping[Place, Change], what: str) -> None:
-        unwritten = {place: Snapshot.of(mask, state) for place, (mask, state) in changes.items()}
+    def _keep(self, changes: Mapping[Place, Change], what: str, prompts: PromptsOf) -> None:
+        unwritten = {place: Snapshot.of(mask, state, prompts.get(place)) for place, (mask, state) in changes.items()}
         self._session.history.offer_again(Step(what, unwritten=unwritten))
 
     def _tell(self, frames: set[int]) -> None:
         session = self._session
         session.masks_changed.emit(session.frame if session.frame in frames else min(frames))
 
-    def _edit(self, place: Place, mask: BoolArray | None, state: MaskState) -> Edit:
-        return Edit(self._session.clip.id, *place, mask, state)
+    def _edit(self, place: Place, mask: BoolArray | None, state: MaskState, prompts: Prompts | None) -> Edit:
+        return Edit(self._session.clip.id, *place, mask, state, prompts=prompts)
+
+    def _again(self, place: Place, word: Snapshot) -> Edit:
+        clip_id = self._session.clip.id
+        return Edit(clip_id, *place, word.packed, word.state, confidence=word.confidence, prompts=word.prompts)
 
     def _student(self, changes: Iterable[Place]) -> str | None:
         students = {self._session.work_at(frame).students.get(key) for frame, key in changes}
@@ -183,4 +192,13 @@ def _word_of(revision: Revision | None) -> Snapshot:
     if revision is None:
         return Snapshot(None, MaskState.UNSEEN)
     packed = revision.packed() if callable(revision.packed) else revision.packed
-    return Snapshot(packed, revision.state, revision.confidence)
+    return Snapshot(packed, revision.state, revision.confidence, revision.prompts)
+
+
+def named(changes: Iterable[Place], schema: Schema) -> str:
+    """A change by its places, for a person."""
+    places = list(changes)
+    frames, keys = {frame for frame, _ in places}, dict.fromkeys(key for _, key in places)
+    where = f"frame {min(frames) + 1}" if len(frames) == 1 else f"{len(frames)} frames"
+    names = schema[next(iter(keys))].name if len(keys) == 1 else f"{len(keys)} structures"
+    return f"change of {names} on {where}"

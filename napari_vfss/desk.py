@@ -14,12 +14,15 @@ from napari_vfss import settings
 from napari_vfss.actions import Action
 from napari_vfss.adoption import Adoption
 from napari_vfss.carried_words import carried_structures, nothing_to_carry
+from napari_vfss.click_tool import ClickTool
 from napari_vfss.clip_time import ClipTime
 from napari_vfss.connections import Connections
+from napari_vfss.corrections import Corrections
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import READ_ONLY, ClipLayers
 from napari_vfss.making import Exporting
+from napari_vfss.nesting_watch import NestingWatch
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.propagating import Carrying
 from napari_vfss.retrain import Retraining
@@ -50,6 +53,9 @@ class Desk(QObject):
         self.key_book = KeyBook(self)
         self.saving: Saving = Saving(self)
         self._poll_told = ""
+        self.corrections: Corrections | None = None
+        self.clicks: ClickTool | None = None
+        self.nesting: NestingWatch | None = None
         self.project_folder: Path | None = None
         self.proposing: Proposing = Proposing(self)
         self.carrying: Carrying = Carrying(self)
@@ -114,7 +120,7 @@ class Desk(QObject):
 
     def close_session(self) -> None:
         """Put the open clip away; everything is saved already."""
-        session, layers, keys = self.session, self.layers, self.keys
+        session, layers, keys, clicks = self.session, self.layers, self.keys, self.clicks
         if session is None or layers is None or keys is None:
             return
         self.proposing.cancel()
@@ -122,9 +128,14 @@ class Desk(QObject):
         self._poll.stop()
         self._remember.stop()
         self.save()
-        self.session = self.layers = self.keys = None
+        self.session = self.layers = self.keys = self.corrections = self.clicks = None
         self._session_connections.undo()
         keys.close()
+        if clicks is not None:
+            clicks.close()
+        if self.nesting is not None:
+            self.nesting.close()
+            self.nesting = None
         layers.close()
         session.close()
         self.session_changed.emit()
@@ -169,16 +180,11 @@ class Desk(QObject):
             return
         with self.telling():
             self.layers.flush()
-            structures = self.carried_structures
+            structures = carried_structures(session, only_active=self.only_active)
             if not structures:
                 self.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
                 return
             self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
-
-    @property
-    def carried_structures(self) -> tuple[str, ...]:
-        """Structures that `propagate` would carry."""
-        return () if self.session is None else carried_structures(self.session, only_active=self.only_active)
 
     def export(self, dataset_format: str, folder: Path) -> None:
         """Write the project's annotations as a dataset."""
@@ -187,11 +193,7 @@ class Desk(QObject):
             self.exporting.start(self.session.project.folder, dataset_format, folder)
 
     def retrain(self, arguments: tuple[str, ...] = ()) -> None:
-        """Train a new student from the project's accepted annotations.
-
-        Args:
-            arguments: Options of `vfss-train fit`; none: the quick way.
-        """
+        """Train a new student from the project; arguments are options of `vfss-train fit`, none: the quick way."""
         if self.session is not None and self.layers is not None:
             self.layers.flush()
             self.retraining.start(self.session.project.folder, arguments)
@@ -223,11 +225,11 @@ class Desk(QObject):
         self.saving.try_now_and_then()
 
     def _is_busy(self) -> bool:
-        if self.proposing.running:
-            self.tell("The student is still at work: wait, or press Cancel and try again in a moment.")
-        elif self.carrying.running:
-            self.tell("Masks are still being carried: wait, or press Cancel and try again in a moment.")
-        return self.proposing.running or self.carrying.running
+        busy = "The student is still at work" if self.proposing.running else ""
+        busy = "Masks are still being carried" if self.carrying.running else busy
+        if busy:
+            self.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
+        return bool(busy)
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
@@ -243,6 +245,10 @@ class Desk(QObject):
         self.session = session
         view = session.recall_view()
         self.layers = ClipLayers(self.viewer, session)
+        self.corrections = Corrections(session, self.tell)
+        self.clicks = ClickTool(self, session, self.layers)
+        self.nesting = NestingWatch(session)
+        self._session_connections.add(self.nesting.told, self.tell)
         self.key_book.take_schema(session.schema)
         self.keys = KeyBindings(self, self.layers)
         self.layers.restore_camera(view)
@@ -251,6 +257,7 @@ class Desk(QObject):
         add(session.said, self.tell)
         add(self.layers.message, self.tell)
         add(self.layers.editor_changed, self.keys.bind)
+        add(self.layers.editor_changed, self.clicks.follow_editor)
         add(self.layers.clip_removed, self._on_clip_removed)
         add(session.frame_changed, self._note_view)
         add(session.structure_changed, self._note_view)

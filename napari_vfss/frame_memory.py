@@ -13,6 +13,7 @@ import numpy.typing as npt
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray
 from vfss.project import Project, Revision
+from vfss.student.prompts import Prompts
 
 
 @dataclass
@@ -25,6 +26,7 @@ class FrameWork:
         confidence: float32 (S,), 0..1, NaN where unknown.
         seen: Id of the newest revision that was read or written here, by structure key.
         students: Student that had a part in it, by structure key.
+        prompts: Where a person pointed to get the mask, by structure key; absent where it came another way.
     """
 
     planes: BoolArray
@@ -32,6 +34,16 @@ class FrameWork:
     confidence: npt.NDArray[np.float32]
     seen: dict[str, int]
     students: dict[str, str | None]
+    prompts: dict[str, Prompts]
+
+    def take(self, revision: Revision, index: int, mask: BoolArray | None) -> None:
+        """Keep what was just written of the structure of that index: plane, bool (H, W), state and prompts."""
+        self.planes[index] = False if mask is None else mask
+        self.state[index] = revision.state
+        self.seen[revision.structure] = revision.id
+        self.prompts.pop(revision.structure, None)
+        if revision.prompts is not None:
+            self.prompts[revision.structure] = revision.prompts
 
 
 class FrameMemory:
@@ -61,6 +73,7 @@ class FrameMemory:
             np.full(n, np.nan, np.float32),
             {key: revision.id for key, revision in newest.items()},
             {key: revision.student for key, revision in newest.items()},
+            {key: revision.prompts for key, revision in newest.items() if revision.prompts is not None},
         )
         for key, revision in newest.items():
             index, mask = structures[key].index, revision.mask

@@ -7,22 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vfss.masks import BoolArray, MaskState, pack_mask
+from vfss.student.prompts import Prompts
 
 Place = tuple[int, str]  # frame, structure key
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one structure on one frame was at a moment: packed plane (None: no pixels), state and confidence."""
+    """What one structure on one frame was: packed plane (None: no pixels), state, confidence, and its prompts."""
 
     packed: bytes | None
     state: MaskState
     confidence: float | None = None
+    prompts: Prompts | None = None
 
     @classmethod
-    def of(cls, mask: BoolArray | None, state: MaskState) -> Snapshot:
+    def of(cls, mask: BoolArray | None, state: MaskState, prompts: Prompts | None = None) -> Snapshot:
         """Snapshot of a plane, bool (H, W)."""
-        return cls(None if mask is None else pack_mask(mask), state)
+        return cls(None if mask is None else pack_mask(mask), state, prompts=prompts)
 
 
 @dataclass

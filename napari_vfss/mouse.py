@@ -15,8 +15,11 @@ from qtpy.QtWidgets import QApplication, QWidget
 MOVE_S = 0.012  # vispy drops moves that come faster than a hundred a second
 
 
+LEFT = Qt.MouseButton.LeftButton
+
+
 class CanvasMouse:
-    """Presses, moves and releases the left button over the picture."""
+    """Presses, moves and releases a button over the picture, the left one where nothing is said."""
 
     def __init__(self, viewer: Any, window: QWidget) -> None:
         self._viewer = viewer
@@ -27,30 +30,34 @@ class CanvasMouse:
         """The widget that shows the picture."""
         return self._canvas
 
-    def stroke(self, points: Sequence[tuple[float, float]]) -> None:
+    def stroke(self, points: Sequence[tuple[float, float]], *, button: Qt.MouseButton = LEFT) -> None:
         """One stroke through points (y, x) in pixels of the recording."""
         first, last = points[0], points[-1]
-        self._send(QEvent.Type.MouseMove, first, pressed=False)
-        self._send(QEvent.Type.MouseButtonPress, first, pressed=True)
+        self._send(QEvent.Type.MouseMove, first, pressed=False, button=button)
+        self._send(QEvent.Type.MouseButtonPress, first, pressed=True, button=button)
         for point in points[1:]:
             time.sleep(MOVE_S)
-            self._send(QEvent.Type.MouseMove, point, pressed=True)
-        self._send(QEvent.Type.MouseButtonRelease, last, pressed=False)
+            self._send(QEvent.Type.MouseMove, point, pressed=True, button=button)
+        self._send(QEvent.Type.MouseButtonRelease, last, pressed=False, button=button)
 
-    def click(self, point: tuple[float, float]) -> None:
+    def click(self, point: tuple[float, float], *, button: Qt.MouseButton = LEFT) -> None:
         """One click at (y, x)."""
-        self.stroke([point])
+        self.stroke([point], button=button)
 
-    def _send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool) -> None:
-        moving = kind == QEvent.Type.MouseMove
-        left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    def click_again(self, point: tuple[float, float]) -> None:
+        """The second of two quick clicks at (y, x), which Qt calls a double click."""
+        self._send(QEvent.Type.MouseButtonDblClick, point, pressed=True, button=LEFT)
+        self._send(QEvent.Type.MouseButtonRelease, point, pressed=False, button=LEFT)
+
+    def _send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool, button: Qt.MouseButton) -> None:
+        none = Qt.MouseButton.NoButton
         place = self._on_canvas(point)
         event = QMouseEvent(
             kind,
             place,
             QPointF(self._canvas.mapToGlobal(place.toPoint())),
-            none if moving else left,
-            left if pressed else none,
+            none if kind == QEvent.Type.MouseMove else button,
+            button if pressed else none,
             Qt.KeyboardModifier.NoModifier,
         )
         QApplication.sendEvent(self._canvas, event)

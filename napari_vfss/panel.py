@@ -20,6 +20,7 @@ from napari_vfss.history_panel import HistorySection
 from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.marks_section import MarksSection
 from napari_vfss.menu import register_menu
+from napari_vfss.nesting_notice import NestingNotice
 from napari_vfss.parting import UnsavedBar
 from napari_vfss.people_section import PeopleSection
 from napari_vfss.propagate_section import PropagateSection
@@ -56,6 +57,7 @@ class AnnotationPanel(QWidget):
         self.timeline = TimelinePlace(self.desk, self)
         self.unsaved = UnsavedBar(self.desk)
         self.desk.saving.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
+        self.nesting = NestingNotice(self.desk)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -92,6 +94,7 @@ class AnnotationPanel(QWidget):
         for section in self._sections:
             section.close_connections()
         self.unsaved.close_connections()
+        self.nesting.close_connections()
         self._connections.undo()
         self.timeline.close()
         self._forget_menu()
@@ -134,6 +137,7 @@ class AnnotationPanel(QWidget):
         outer.setSpacing(2)
         outer.addWidget(scroll, 1)
         outer.addWidget(self.unsaved)
+        outer.addWidget(self.nesting)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
+from napari_vfss.carried_words import carried_structures
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
 from napari_vfss.section import Later, button
@@ -52,6 +53,12 @@ class PropagateSection(DeskSection):
         self._set_running(desk.carrying.running)
         self._on_session()
 
+    @property
+    def _carried(self) -> tuple[str, ...]:
+        """Structures that would be carried."""
+        session = self.desk.session
+        return () if session is None else carried_structures(session, only_active=self.desk.only_active)
+
     def show_session(self) -> None:
         """Follow the session."""
         session = self.desk.session
@@ -61,7 +68,7 @@ class PropagateSection(DeskSection):
 
     def refresh(self, *_: object) -> None:
         """Say how many structures would be carried."""
-        n = len(self.desk.carried_structures)
+        n = len(self._carried)
         self.summary.setText("" if self.desk.session is None else f"{n or 'nothing'} to carry here")
         self._set_running(self.desk.carrying.running)
 
@@ -97,6 +104,6 @@ class PropagateSection(DeskSection):
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(running)
-        able = not running and bool(self.desk.carried_structures)
+        able = not running and bool(self._carried)
         for made in self._buttons:
             made.setEnabled(able)

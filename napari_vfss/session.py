@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
 
-from napari_vfss.changes import Change, Changes
+from napari_vfss.changes import Change, Changes, named
 from napari_vfss.frame_memory import FrameMemory, FrameWork
 from napari_vfss.history import History
 from napari_vfss.unsaved import Unsaved
@@ -19,6 +19,7 @@ from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import ClipRecord, Project, Revision
 from vfss.project.readings import reading_of
 from vfss.schema import Schema, Structure
+from vfss.student.prompts import Prompts
 
 if TYPE_CHECKING:
     from vfss.student import Student
@@ -55,6 +56,7 @@ class Session:
         self.unsaved = Unsaved(project.schema)
         self.writer = WaitingWriter(self)
         self.changes = Changes(self)
+        self.hesitate: Callable[[Collection[str]], str] | None = None  # asked before acceptance; a sentence stops it
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
 
@@ -117,6 +119,16 @@ class Session:
             return False
         return self._change(frame, {structure: (mask.copy(), MaskState.EDITED)})
 
+    def answer(self, mask: BoolArray, prompts: Prompts, *, frame: int, structure: str, student: str) -> bool:
+        """Write what a student made of a person's clicks: bool (H, W), kept with the clicks, as one step.
+
+        Returns:
+            False where someone else changed the place meanwhile.
+        """
+        self.work_at(frame).students[structure] = student
+        place, what = (frame, structure), f"click on {self.schema[structure].name}"
+        return self.change({place: (mask.copy(), MaskState.EDITED)}, what=what, prompts={place: prompts})
+
     def accept_structure(self) -> bool:
         """Confirm the active structure on the current frame; a plane without pixels is confirmed as empty."""
         state = MaskState(self.work.state[self.active.index])
@@ -126,18 +138,16 @@ class Session:
                     f"{self.active.name} has no mask on this frame: paint or propose first, or press Empty."
                 )
             return False
-        return self._change(self.frame, {self.structure: self._accepted(self.active.index)})
+        return not self._hesitates([self.structure]) and self._accept([self.structure])
 
     def accept_frame(self) -> bool:
         """Confirm every structure of the current frame that has a mask or was proposed; the others stay unseen."""
         waiting = (MaskState.PROPOSED, MaskState.EDITED)
-        changes = {
-            s.key: self._accepted(s.index) for s in self.schema.structures if self.work.state[s.index] in waiting
-        }
-        if not changes:
+        keys = [s.key for s in self.schema.structures if self.work.state[s.index] in waiting]
+        if not keys:
             self.problem.emit("Nothing on this frame waits for acceptance: propose or paint first.")
             return False
-        return self._change(self.frame, changes)
+        return not self._hesitates(keys) and self._accept(keys)
 
     def mark(self, state: MaskState) -> bool:
         """Say that the active structure is empty or not visible on the current frame."""
@@ -151,23 +161,31 @@ class Session:
         self.problem.emit(f"{self.active.name} was never proposed on this frame.")
         return False
 
-    def change(self, changes: Mapping[tuple[int, str], Change], *, what: str = "") -> bool:
+    def change(
+        self,
+        changes: Mapping[tuple[int, str], Change],
+        *,
+        what: str = "",
+        prompts: Mapping[tuple[int, str], Prompts | None] | None = None,
+    ) -> bool:
         """Write what a person says of several frames and structures, as one step of undo.
 
         Args:
             changes: Plane, bool (H, W), or None without pixels, and state, by frame and key of structure.
             what: What was done, for a person who undoes it; by default the place is named.
+            prompts: Where a person pointed to get these planes.
 
         Returns:
             False where nothing was written: someone changed a place meanwhile, or the project cannot be written.
         """
-        return self.changes.make(changes, what or self._named(changes))
+        return self.changes.make(changes, what or named(changes, self.schema), prompts or {})
 
     def go_back(self, revision: Revision) -> bool:
         """Write an earlier revision again, as a new one on top; undo takes it back."""
-        mask = revision.mask
+        place, mask = (revision.frame, revision.structure), revision.mask
         self.work_at(revision.frame).students[revision.structure] = revision.student  # whose mask it is again
-        return self._change(revision.frame, {revision.structure: (mask, revision.state)})
+        what = f"back to an earlier {self.schema[revision.structure].name}"
+        return self.change({place: (mask, revision.state)}, what=what, prompts={place: revision.prompts})
 
     def undo(self) -> bool:
         """Take back the newest change, wherever it was, and go there."""
@@ -202,13 +220,11 @@ class Session:
         self.unsaved.lay_over_states(self.states)
         self._memory.forget(frames)
 
-    def took(self, revision: Revision, mask: BoolArray | None, state: MaskState) -> None:
-        """Keep in memory what this session wrote: plane, bool (H, W), and state."""
-        work, index = self.work_at(revision.frame), self.schema[revision.structure].index
-        work.planes[index] = False if mask is None else mask
-        work.state[index] = state
-        work.seen[revision.structure] = revision.id
-        self.states[revision.frame, index] = state
+    def took(self, revision: Revision, mask: BoolArray | None) -> None:
+        """Keep in memory what this session wrote: revision and plane, bool (H, W)."""
+        index = self.schema[revision.structure].index
+        self.work_at(revision.frame).take(revision, index, mask)
+        self.states[revision.frame, index] = revision.state
 
     def poll(self) -> int:
         """Take in what others wrote since the last look; returns how many frames of this clip they changed."""
@@ -266,15 +282,19 @@ class Session:
         self.clip.close()
         self.project.close()
 
-    def _named(self, changes: Mapping[tuple[int, str], Change]) -> str:
-        frames, keys = {frame for frame, _ in changes}, dict.fromkeys(key for _, key in changes)
-        where = f"frame {min(frames) + 1}" if len(frames) == 1 else f"{len(frames)} frames"
-        names = self.schema[next(iter(keys))].name if len(keys) == 1 else f"{len(keys)} structures"
-        return f"change of {names} on {where}"
+    def _hesitates(self, structures: Collection[str]) -> bool:
+        question = "" if self.hesitate is None else self.hesitate(structures)
+        if question:
+            self.problem.emit(question)
+        return bool(question)
 
-    def _accepted(self, index: int) -> Change:
-        plane = self.work.planes[index]
-        return (plane.copy(), MaskState.ACCEPTED) if plane.any() else (None, MaskState.EMPTY)
+    def _accept(self, structures: Collection[str]) -> bool:
+        work, changes = self.work, {}
+        for key in structures:
+            plane = work.planes[self.schema[key].index]
+            accepted: Change = (plane.copy(), MaskState.ACCEPTED) if plane.any() else (None, MaskState.EMPTY)
+            changes[self.frame, key] = accepted
+        return self.change(changes, prompts={place: work.prompts.get(place[1]) for place in changes})
 
     def _change(self, frame: int, changes: Mapping[str, Change], *, what: str = "") -> bool:
         return self.change({(frame, key): change for key, change in changes.items()}, what=what)

@@ -12,6 +12,7 @@ from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import Edit, Origin, Project
 from vfss.schema import Schema
+from vfss.student.prompts import Prompts
 
 Place = tuple[int, str]  # frame, structure key
 
@@ -27,6 +28,7 @@ class UnsavedChange:
         student: Student that had a part in it.
         author: Who made it.
         what: What was done, for a person who undoes it.
+        prompts: Where a person pointed to get the mask.
     """
 
     mask: BoolArray | None
@@ -35,10 +37,11 @@ class UnsavedChange:
     student: str | None
     author: str
     what: str = ""
+    prompts: Prompts | None = None
 
     def edit(self, clip_id: str, place: Place) -> Edit:
         """The change as the project takes it."""
-        return Edit(clip_id, *place, self.mask, self.state)
+        return Edit(clip_id, *place, self.mask, self.state, prompts=self.prompts)
 
 
 class Unsaved:

@@ -10,6 +10,7 @@ from napari_vfss.history import Place, Snapshot, Step
 from napari_vfss.unsaved import UnsavedChange
 from vfss.errors import ConflictError, ProjectError
 from vfss.masks import BoolArray, MaskState
+from vfss.student.prompts import Prompts
 
 if TYPE_CHECKING:
     from napari_vfss.session import Session
@@ -23,7 +24,14 @@ class WaitingWriter:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def keep(self, changes: Mapping[Place, Change], error: ProjectError, student: str | None, what: str) -> bool:
+    def keep(
+        self,
+        changes: Mapping[Place, Change],
+        error: ProjectError,
+        student: str | None,
+        what: str,
+        prompts: Mapping[Place, Prompts | None],
+    ) -> bool:
         """Keep changes in sight that could not be written; False where the project can only be read."""
         session = self._session
         frames = {frame for frame, _ in changes}
@@ -32,7 +40,8 @@ class WaitingWriter:
             session.problem.emit(f"Nothing was changed: {error}")
             return False
         for place, (mask, state) in changes.items():
-            session.unsaved.keep(place, UnsavedChange(mask, state, "hand", student, session.author, what))
+            told = (student, session.author, what, prompts.get(place))
+            session.unsaved.keep(place, UnsavedChange(mask, state, "hand", *told))
         for frame in frames:
             session.work_at(frame)  # with what waits laid over it
         session.unsaved.lay_over_states(session.states)
@@ -91,7 +100,7 @@ class WaitingWriter:
             )
         except ConflictError as error:
             session.unsaved.drop(place)
-            again = Step(change.what, unwritten={place: Snapshot.of(change.mask, change.state)})
+            again = Step(change.what, unwritten={place: Snapshot.of(change.mask, change.state, change.prompts)})
             session.history.offer_again(again)
             session.reload([frame])
             session.problem.emit(
@@ -99,6 +108,6 @@ class WaitingWriter:
             )
             return False
         session.unsaved.drop(place)
-        session.took(written[0], change.mask, change.state)
+        session.took(written[0], change.mask)
         session.history.note(Step(change.what, {place: written[0].id}))
         return True

@@ -8,22 +8,16 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
+from napari_vfss.correct_tools import TOOLS, CorrectTools
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
 from napari_vfss.key_labels import explain
 from napari_vfss.section import Later, button
+from napari_vfss.structure_layer import CLICK
 from napari_vfss.structure_table import StructureTable
 from vfss.masks import MaskState
 
 __all__ = ("AcceptSection", "CorrectSection", "DeskSection", "ProposeSection", "StructureSection")
-
-TOOLS = (
-    ("paint", "Paint", "P", "Add pixels with the brush"),
-    ("erase", "Erase", "E", "Take pixels away with the brush"),
-    ("polygon", "Area", "G", "Click around an area; a double click closes and fills it"),
-    ("fill", "Fill", "F", "Fill a closed outline"),
-    ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
-)
 
 
 class StructureSection(DeskSection):
@@ -158,16 +152,18 @@ class CorrectSection(DeskSection):
         self.tools = {
             mode: button(text, tip, self._taking(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
         }
-        self.add_row(*self.tools.values())
+        self.add_row(*(self.tools[mode] for mode in ("paint", "erase", CLICK, "pan_zoom")))
         self.size = QSlider(Qt.Orientation.Horizontal)
         self.size.setRange(1, 80)
         self.size.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.size.setAccessibleName("Brush size")
         explain(self.size, "Size of the brush in pixels", keys=("[", "]"))
         self.size_label = QLabel()
-        self.add_row(QLabel("Brush"), self.size, self.size_label, stretch=1)
+        self.add_row(self.tools["polygon"], self.tools["fill"], self.size, self.size_label, stretch=2)
         self.connections.add(self.size.valueChanged, self._on_size)
         back = "Take back your newest change, and go where it was"
+        self.more = CorrectTools(desk)
+        self.body.addWidget(self.more)
         self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
         self.redo = button("Redo", "Bring it back, and go there", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
         self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
@@ -182,6 +178,7 @@ class CorrectSection(DeskSection):
         for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
             self.session_connections.add(signal, self.later.ask)
         self.session_connections.add(layers.editor_changed, self._follow_editor)
+        self.more.show_session(self.tools[CLICK], self.summary, self.session_connections)
         self._follow_editor()
 
     def refresh(self, *_: object) -> None:
@@ -194,7 +191,7 @@ class CorrectSection(DeskSection):
         self.size.blockSignals(True)
         self.size.setValue(int(layers.editor.brush_size))
         self.size.blockSignals(False)
-        self.size_label.setText(f"{int(layers.editor.brush_size)} px")
+        self.size_label.setText(f"brush {int(layers.editor.brush_size)} px")
         self.undo.setEnabled(session.can_undo)
         self.redo.setEnabled(session.can_redo)
 
@@ -207,7 +204,9 @@ class CorrectSection(DeskSection):
 
     def _taking(self, mode: str) -> Callable[[], None]:
         def take() -> None:
-            if self.desk.layers is not None:
+            if mode == CLICK and self.desk.clicks is not None:
+                self.desk.clicks.take()
+            elif self.desk.layers is not None:
                 self.desk.layers.set_tool(mode)
             self.refresh()
 

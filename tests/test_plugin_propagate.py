@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_vfss.carried_words import what_was_carried
+from napari_vfss.carried_words import carried_structures, what_was_carried
 from napari_vfss.mouse import CanvasMouse
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
@@ -99,9 +99,9 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
         [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)], author="s", origin="proposal"
     )
     session.reload([5])
-    assert start.desk.carried_structures == ("c3", "c4")
+    assert carried_structures(start.desk.session, only_active=start.desk.only_active) == ("c3", "c4")
     start.carry.only_active.setChecked(True)
-    assert start.desk.carried_structures == ("c3",)
+    assert carried_structures(start.desk.session, only_active=start.desk.only_active) == ("c3",)
     start.carry.forward_button.click()
     wait(qtbot, start)
     start.carry.only_active.setChecked(False)

@@ -147,7 +147,7 @@ def test_a_project_of_a_newer_version_is_not_touched(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as newer:
         newer.execute("UPDATE layout SET version = version + 1")
     before = (folder / "vfss.sqlite").read_bytes()
-    with pytest.raises(ProjectError, match=r"newer version .*layout 2, this one reads 1.*pip install --upgrade"):
+    with pytest.raises(ProjectError, match=r"newer version .*layout 3, this one reads 2.*pip install --upgrade"):
         Project.open(folder)
     assert (folder / "vfss.sqlite").read_bytes() == before
 

@@ -37,6 +37,11 @@ class Database:
 
     Safe to use from several threads and from several processes at once; a process that forked gets connections of
     its own.
+
+    Attributes:
+        path: The SQLite file.
+        access: What is allowed.
+        layout: Version of its tables, once somebody has looked; 0 before.
     """
 
     def __init__(self, path: Path, access: Access = "write", *, patience_s: float = 10.0) -> None:
@@ -49,6 +54,7 @@ class Database:
         """
         self.path = path
         self.access = access
+        self.layout = 0
         self._patience_s = patience_s
         self._engine = self._new_engine()
         self._process = os.getpid()

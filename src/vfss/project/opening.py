@@ -19,8 +19,9 @@ from sqlalchemy.exc import DBAPIError
 
 from vfss.errors import ProjectError
 from vfss.project.database import Database
+from vfss.project.migration import bring_up_to_date
 from vfss.project.network import on_network
-from vfss.project.tables import APPLICATION_ID, LAYOUT, layout, metadata, project, structures
+from vfss.project.tables import APPLICATION_ID, LAYOUT, layout, metadata, project, structures, tables_of
 from vfss.schema import Schema
 
 FILE = "vfss.sqlite"
@@ -122,6 +123,7 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
 
     All is read through a connection that cannot write before one that can is made: a damaged or foreign file stays
     as it is. (It is never opened but by SQLite: closing another handle would drop the locks of this process.)
+    A project of an older version is brought up to date where it may be written, and else read as it is.
 
     Raises:
         ProjectError: There is none, or it is damaged, foreign, or of a newer version.
@@ -146,6 +148,7 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
             database.close()
             database = undo.enter_context(closing(Database(path, "write", patience_s=patience_s)))
             _choose_journal(database)
+            bring_up_to_date(database)
         undo.pop_all()
     if not writable:
         _LOG.warning("%s: the folder is read-only, changes to the project are not possible", path.parent)
@@ -208,8 +211,9 @@ def _inspect(database: Database) -> tuple[str, Schema]:
                 path=path,
                 remedy="Update napari-vfss: pip install --upgrade napari-vfss.",
             )
-        if version is None or not names.issuperset(metadata.tables):
+        if version is None or not names.issuperset(tables_of(version)):
             raise ProjectError("the database is damaged (tables are missing)", path=path, remedy=_LEFT)
+        database.layout = version
         row: Any = connection.execute(select(project)).first()
         if row is None:
             raise ProjectError("the database is damaged (it does not name its project)", path=path, remedy=_LEFT)

@@ -10,9 +10,7 @@ from sqlalchemy import func, select
 from vfss.project.database import Database
 from vfss.project.reading import WITH_PIXELS, as_revision
 from vfss.project.records import Revision
-from vfss.project.tables import revisions
-
-_ALL_BUT_MASK = [column for column in revisions.c if column is not revisions.c.mask]
+from vfss.project.tables import columns_of, revisions
 
 
 class Past:
@@ -21,6 +19,7 @@ class Past:
     def __init__(self, database: Database) -> None:
         """Read from that database."""
         self._database = database
+        self._columns = [column for column in columns_of(revisions, database.layout) if column.name != "mask"]
 
     def page(
         self, clip_id: str, place: tuple[int, str] | None = None, *, before: int | None = None, limit: int = 200
@@ -40,7 +39,7 @@ class Past:
             ids = ids.where(revisions.c.id < before)
         # The index tells which they are; only those rows are read and sorted, not all of the clip.
         newest = ids.order_by(revisions.c.id.desc()).limit(limit)
-        query = select(*_ALL_BUT_MASK).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
+        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [as_revision(row, self._fetching(row.id, row.state)) for row in rows]
@@ -52,7 +51,7 @@ class Past:
 
     def proposal(self, clip_id: str, frame: int, structure: str) -> Revision | None:
         """Newest proposal of a structure on a frame, None where there is none."""
-        query = select(*_ALL_BUT_MASK).where(
+        query = select(*self._columns).where(
             revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == structure
         )
         query = query.where(revisions.c.origin == "proposal").order_by(revisions.c.id.desc()).limit(1)
@@ -71,7 +70,7 @@ class Past:
         if until is not None:
             newest = newest.where(revisions.c.id <= until)
         newest = newest.group_by(revisions.c.frame, revisions.c.structure)
-        query = select(*_ALL_BUT_MASK).where(revisions.c.id.in_(newest)).order_by(revisions.c.frame, revisions.c.id)
+        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.frame, revisions.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return {(row.frame, row.structure): as_revision(row, self._fetching(row.id, row.state)) for row in rows}

@@ -14,10 +14,10 @@ from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks, MaskState, unpack_mask
 from vfss.project.database import Database
 from vfss.project.records import Revision
-from vfss.project.tables import clips, present, revisions, structures
+from vfss.project.tables import clips, columns_of, present, revisions, structures
 from vfss.schema import Schema
+from vfss.student.prompts import Prompts
 
-_ALL_BUT_MASK = [column for column in revisions.c if column is not revisions.c.mask]
 _STATES_PER_NUMBER = 20  # of three bits each in the 63 of a database's integer
 _TRUTH = [int(state) for state in MaskState if state.is_truth]
 
@@ -29,11 +29,12 @@ class RevisionReader:
         """Read from that database, whose planes are in the order of the schema."""
         self._database = database
         self._schema = schema
+        self._columns = columns_of(revisions, database.layout)
 
     def newest(self, clip_id: str, frame: int) -> dict[str, Revision]:
         """Newest revision of every structure of a frame, in the order of planes; those without any are absent."""
         query = (
-            select(*revisions.c)
+            select(*self._columns)
             .join_from(present, revisions, present.c.revision == revisions.c.id)
             .where(present.c.clip == clip_id, present.c.frame == frame)
             .order_by(present.c.plane)
@@ -99,7 +100,7 @@ class RevisionReader:
     def history(self, clip_id: str, frame: int, structure: str) -> list[Revision]:
         """All revisions of one structure on one frame, oldest first."""
         key = self._schema[structure].key
-        query = select(revisions).where(
+        query = select(*self._columns).where(
             revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == key
         )
         with self._database.reading() as connection:
@@ -108,7 +109,8 @@ class RevisionReader:
 
     def changes_since(self, revision_id: int, clip_id: str | None = None) -> list[Revision]:
         """Revisions with a greater id, oldest first; a mask is fetched when it is read, as there may be many."""
-        query = select(*_ALL_BUT_MASK).where(revisions.c.id > revision_id).order_by(revisions.c.id)
+        columns = [column for column in self._columns if column is not revisions.c.mask]
+        query = select(*columns).where(revisions.c.id > revision_id).order_by(revisions.c.id)
         if clip_id is not None:
             query = query.where(revisions.c.clip == clip_id)
         with self._database.reading() as connection:
@@ -164,5 +166,6 @@ def as_revision(row: Row[Any], packed: Any) -> Revision:
         origin=row.origin,
         student=row.student,
         confidence=row.confidence,
+        prompts=None if row.prompts is None else Prompts.from_dict(row.prompts),
         packed=packed,
     )

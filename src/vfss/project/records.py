@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from vfss.clips import Facing, Swallow
 from vfss.masks import BoolArray, MaskState, unpack_mask
+from vfss.student.prompts import Prompts
 
 Origin = Literal["proposal", "hand", "undo", "redo", "import", "truth"]
 Split = Literal["train", "validation", "test"]
@@ -58,6 +59,7 @@ class Edit:
         mask: bool (H, W) at the frame's own size, or the same packed; None where the state says there are no pixels.
         state: What is known of it.
         confidence: A machine's estimate of the plane's Dice, 0..1; None where there is none.
+        prompts: Where a person pointed to get this mask; None where it came another way.
     """
 
     clip: str
@@ -66,6 +68,7 @@ class Edit:
     mask: BoolArray | bytes | None
     state: MaskState
     confidence: float | None = None
+    prompts: Prompts | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ class Revision:
         origin: By which way it came.
         student: Id of the student it came from, where a machine had a part in it.
         confidence: The machine's own estimate of the plane's Dice, 0..1; None where there is none.
+        prompts: Where a person pointed to get this mask; None where it came another way.
         packed: The packed plane, or how to get it; read `mask`.
     """
 
@@ -96,6 +100,7 @@ class Revision:
     origin: Origin
     student: str | None = None
     confidence: float | None = None
+    prompts: Prompts | None = None
     packed: bytes | Callable[[], bytes | None] | None = field(default=None, repr=False, compare=False)
 
     @property

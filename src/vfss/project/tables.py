@@ -9,6 +9,7 @@ the revision itself, so that reading the present never scans the past.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
     DDL,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     DateTime,
     Dialect,
     Float,
@@ -29,12 +31,16 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     event,
+    null,
 )
 
 from vfss.masks import MaskState
 
-LAYOUT = 1
-"""Version of these tables; a project of a newer one is refused."""
+LAYOUT = 2
+"""Version of these tables; a project of a newer one is refused, one of an older one is brought up to date.
+
+Tables and columns that came later than layout 1 say so: `info={"since": 2}`.
+"""
 
 APPLICATION_ID = 0x56465353
 """Marks the SQLite file as ours ("VFSS") to the tool `file` and to us."""
@@ -106,6 +112,7 @@ revisions = Table(
     Column("origin", String, nullable=False),
     Column("student", String),
     Column("confidence", Float),
+    Column("prompts", JSON(none_as_null=True), info={"since": 2}),  # where a person pointed to get this mask
     Column("mask", LargeBinary),  # last, so that reading the columns before it leaves its pages alone
     CheckConstraint(f"origin <> 'proposal' OR state = {MaskState.PROPOSED:d}", name="a_machine_only_proposes"),
     Index("revisions_of_a_plane", "clip", "frame", "structure", "id"),
@@ -173,3 +180,28 @@ _SQLITE_RULES = (
 
 for _rule in _SQLITE_RULES:
     event.listen(metadata, "after_create", DDL(_rule).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+
+
+def tables_of(version: int) -> set[str]:
+    """Names of the tables that a project of that layout has."""
+    return {name for name, table in metadata.tables.items() if _since(table) <= version}
+
+
+def added_tables(version: int) -> list[Table]:
+    """Tables that a project of that layout lacks."""
+    return [table for table in metadata.sorted_tables if _since(table) > version]
+
+
+def added_columns(version: int) -> list[Column[Any]]:
+    """Columns that a project of that layout lacks in the tables that it has."""
+    tables = [table for table in metadata.sorted_tables if _since(table) <= version]
+    return [column for table in tables for column in table.c if _since(column) > version]
+
+
+def columns_of(table: Table, version: int) -> list[ColumnElement[Any]]:
+    """All columns of a table, to be read from a project of that layout: null stands for those it lacks."""
+    return [column if _since(column) <= version else null().label(column.name) for column in table.c]
+
+
+def _since(item: Table | Column[Any]) -> int:
+    return int(item.info.get("since", 1))

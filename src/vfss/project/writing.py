@@ -17,6 +17,7 @@ from vfss.project.reading import WITH_PIXELS, RevisionReader
 from vfss.project.records import Edit, Origin, Revision
 from vfss.project.tables import present, revisions
 from vfss.schema import Schema
+from vfss.student.prompts import Prompts
 from vfss.student.propose import Proposal
 
 Cells = dict[str, Any]
@@ -88,7 +89,9 @@ class RevisionWriter:
             mask = None
         packed = mask if mask is None or isinstance(mask, bytes) else pack_mask(mask)
         place: Cells = {"clip": edit.clip, "frame": int(edit.frame), "structure": key}
-        return place | {"state": int(state), "confidence": edit.confidence, "mask": packed}
+        # No click at all is no prompt.
+        prompts = edit.prompts.to_dict() if edit.prompts else None
+        return place | {"state": int(state), "confidence": edit.confidence, "prompts": prompts, "mask": packed}
 
     def _proposed(self, clip_id: str, proposal: Proposal) -> list[Cells]:
         if proposal.clip not in (None, clip_id):
@@ -194,8 +197,10 @@ def _append(connection: Connection, rows: Sequence[Cells]) -> list[Revision]:
 
 
 def _written(revision_id: int, row: Cells, now: datetime) -> Revision:
-    values = {key: value for key, value in row.items() if key not in ("mask", "state")}
-    return Revision(id=revision_id, time=now, state=MaskState(row["state"]), packed=row["mask"], **values)
+    values = {key: value for key, value in row.items() if key not in ("mask", "state", "prompts")}
+    prompts = None if row["prompts"] is None else Prompts.from_dict(row["prompts"])
+    state, packed = MaskState(row["state"]), row["mask"]
+    return Revision(id=revision_id, time=now, state=state, prompts=prompts, packed=packed, **values)
 
 
 def _number(value: np.float32) -> float | None:

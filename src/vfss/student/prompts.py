@@ -71,6 +71,13 @@ class Prompts:
         """The same with another box."""
         return replace(self, box=box)
 
+    def follows(self, earlier: Prompts | None) -> bool:
+        """True where one click more, or a box or another one, leads here from the earlier prompts (None: none)."""
+        earlier = earlier or Prompts()
+        if self.box != earlier.box:
+            return self.clicks == earlier.clicks and self.box is not None
+        return bool(self.clicks) and self.clicks[:-1] == earlier.clicks
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as kept with a mask."""
         box = self.box

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bringing the database of an older version up to date: a copy first, then all in one transaction.
+
+What a layout added is written beside the tables themselves (`since`), so that one rule serves all of them: a table
+that is too new for the project is made, and so is a column.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from contextlib import closing, suppress
+from pathlib import Path
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateColumn
+
+from vfss.errors import ProjectError
+from vfss.project.database import Database
+from vfss.project.tables import LAYOUT, added_columns, added_tables, layout
+
+_LOG = logging.getLogger(__name__)
+
+
+def bring_up_to_date(database: Database) -> None:
+    """Give a project of an older layout the newest one; nothing happens where it has it.
+
+    Of several processes that come at once, one does it while the others wait.
+
+    Raises:
+        ProjectError: It cannot be done; the project is as it was.
+    """
+    with database.reading() as connection:
+        version = _version(connection)
+    if version < LAYOUT:
+        try:
+            _migrate(database)
+        except (ProjectError, OSError, SQLAlchemyError) as error:
+            why = error.what if isinstance(error, ProjectError) else str(error)
+            advice = error.remedy if isinstance(error, ProjectError) else ""
+            raise ProjectError(
+                f"the project is of an older version of napari-vfss and could not be brought up to date ({why})",
+                path=database.path,
+                remedy=f"It is as it was, nothing is lost. {advice}".strip(),
+            ) from error
+    database.layout = LAYOUT
+
+
+def _migrate(database: Database) -> None:
+    with database.writing() as connection:
+        version = _version(connection)  # once more: another process may have been quicker
+        if version > LAYOUT:
+            raise ProjectError("a newer one was at work meanwhile", remedy="Update napari-vfss, then open it again.")
+        if version == LAYOUT:
+            return
+        copy = _back_up(database, version)
+        try:
+            for table in added_tables(version):
+                table.create(connection)
+            for column in added_columns(version):
+                definition = CreateColumn(column).compile(dialect=connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
+            connection.execute(update(layout).values(version=LAYOUT))
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+    _LOG.warning("%s: brought from layout %d to %d; as it was it is in %s", database.path, version, LAYOUT, copy.name)
+
+
+def _version(connection: Connection) -> int:
+    return int(connection.execute(select(layout.c.version)).scalar_one())
+
+
+def _back_up(database: Database, version: int) -> Path:
+    """Copy the database beside itself under a free name; the caller holds the pen, so nobody writes meanwhile."""
+    folder, stem = database.path.parent, database.path.stem
+    temporary = folder / f".{stem}-{uuid.uuid4().hex}"
+    try:
+        with closing(database.fresh()) as reader:
+            reader.back_up(temporary)
+        with temporary.open("r+b") as file:
+            os.fsync(file.fileno())
+        number = 0
+        while True:
+            target = folder / f"{stem}-layout{version}{f'-{number}' if number else ''}.sqlite"
+            if not target.exists():
+                return temporary.replace(target)
+            number += 1
+    finally:
+        for left in (temporary, *(temporary.with_name(temporary.name + end) for end in ("-journal", "-wal", "-shm"))):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
