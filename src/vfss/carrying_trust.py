@@ -11,7 +11,7 @@ from vfss.carrying import Carried, holds
 STOP = 0.6
 """Trust below which a mask is not worth a person's look, and carrying ends."""
 
-# Weights of logistic regressions on the true Dice of phantoms (benchmarks/propagate.py --fit).
+# Weights of logistic regressions on the true Dice of six phantom clips (how far off: benchmarks/propagate.py).
 # By: is it a bone, is it carried from both sides.
 _WEIGHTS = {
     (True, False): {"": 3.4, "steady": 1.3, "steps": -0.24},
