@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from app_model import Application
 from app_model.types import Action, MenuRule
+from psygnal import EmitLoopError
 
 MENU = "napari/plugins/napari-vfss"
 COMMANDS = (
@@ -33,7 +35,18 @@ def register_menu() -> Callable[[], None]:
         )
         for order, (name, title) in enumerate(COMMANDS)
     ]
-    return application.register_actions(actions)
+    return partial(_forget, application.register_actions(actions))
+
+
+def _forget(dispose: Callable[[], None]) -> None:
+    # The command palette of a window that is closed already may still listen and fail (napari 0.9). What was
+    # disposed of before it failed is gone from the list, so that the next call goes on with the rest.
+    for _ in range(4 * len(COMMANDS)):
+        try:
+            dispose()
+        except EmitLoopError:
+            continue
+        return
 
 
 def _nothing() -> None:

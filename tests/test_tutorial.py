@@ -34,6 +34,19 @@ def test_bold_is_pressed_italic_is_read_and_code_is_neither():
     assert step == Step(1, ("A", "B"), ("done",), "p.png")
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (Step(1, ("Sampel",), ()), "“Sampel” is no button in sight and no key"),
+        (Step(2, ("Sample", "Phantom yawn"), ()), "no “Phantom yawn”"),
+        (Step(3, ("Redo",), ()), "cannot be pressed now"),
+    ],
+)
+def test_a_text_that_names_what_is_not_there_fails(window, step, said):
+    with pytest.raises(TutorialError, match=said):
+        Walkthrough(window.viewer, window).perform(step)
+
+
 def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     panel = make_window()
     panel.window().resize(1366, 768)
@@ -48,16 +61,3 @@ def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     assert len(frames) == 2
     assert [image.frame for image in read_coco(folder)] == frames
     assert session.project.history(session.clip.id, frames[0], "epiglottis")[-1].author == session.author
-
-
-@pytest.mark.parametrize(
-    ("step", "said"),
-    [
-        (Step(1, ("Sampel",), ()), "“Sampel” is no button in sight and no key"),
-        (Step(2, ("Sample", "Phantom yawn"), ()), "no “Phantom yawn”"),
-        (Step(3, ("Redo",), ()), "cannot be pressed now"),
-    ],
-)
-def test_a_text_that_names_what_is_not_there_fails(window, step, said):
-    with pytest.raises(TutorialError, match=said):
-        Walkthrough(window.viewer, window).perform(step)
