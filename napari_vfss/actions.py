@@ -32,7 +32,7 @@ Layout = Literal["right", "left"]
 Place = Literal["clip", "window", "napari"]
 """clip: bound while a clip is open; window: always; napari: a key of napari's own, shown here and never bound."""
 
-GROUPS = ("Structures", "Frames", "Time", "Propose", "Correct", "Accept", "View", "Window")
+GROUPS = ("Structures", "Frames", "Time", "Propose", "Correct", "Whole mask", "Propagate", "Accept", "View", "Window")
 
 # Letters that lie left on the keyboard change places with letters that lie right; all others stay. Two keys that
 # differ in one layout therefore differ in the other. Period and comma lie right of M on most keyboards of the world.

@@ -30,7 +30,7 @@ class Changes:
         """Change the clip of a session."""
         self._session = session
 
-    def make(self, changes: Mapping[Place, Change], what: str, prompts: PromptsOf) -> bool:
+    def make(self, changes: Mapping[Place, Change], what: str, prompts: PromptsOf, *, again: bool = False) -> bool:
         """Write a change of some places, all of it or nothing; False where nothing was written."""
         session = self._session
         edits = [self._edit(place, mask, state, prompts.get(place)) for place, (mask, state) in changes.items()]
@@ -50,7 +50,8 @@ class Changes:
         session.writer.drop(changes)
         for revision, (mask, _) in zip(written, changes.values(), strict=True):
             session.took(revision, mask)
-        session.history.note(Step(what, {(revision.frame, revision.structure): revision.id for revision in written}))
+        ids = {(revision.frame, revision.structure): revision.id for revision in written}
+        session.history.note(Step(what, ids), again=again)
         self._tell({frame for frame, _ in changes})
         if session.unsaved:
             session.writer.save_again(quietly=True)
@@ -67,6 +68,8 @@ class Changes:
         if step.growing:
             session.problem.emit("Masks are still being carried: press Cancel, or wait, and undo it then.")
             return False
+        if step.unwritten and not step.wrote:
+            return self._make_again(step)
         places = [*step.wrote, *step.unwritten]
         way_back = self._go_over(step, redo=redo)
         session.forget({frame for frame, _ in places})
@@ -81,6 +84,14 @@ class Changes:
         if moved or left or len(way_back.wrote) > 1:
             session.said.emit(f"{word.capitalize()}: {step.what}.{kept if left else ''}")
         return True
+
+    def _make_again(self, step: Step) -> bool:
+        """Redo what could not be written: it is written now, or waits in sight as it did before."""
+        self._session.history.forget(redo=True)
+        changes: dict[Place, Change] = {place: (word.mask, word.state) for place, word in step.unwritten.items()}
+        prompts = {place: word.prompts for place, word in step.unwritten.items()}
+        self._show(dict.fromkeys(changes, 0))
+        return self.make(changes, step.what, prompts, again=True)
 
     def _give_up_newest(self) -> bool:
         """Undo a change that still waits to be written: the project knows nothing of it, redo brings it again."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vfss.masks import BoolArray, MaskState, pack_mask
+from vfss.masks import BoolArray, MaskState, pack_mask, unpack_mask
 from vfss.student.prompts import Prompts
 
 Place = tuple[int, str]  # frame, structure key
@@ -25,6 +25,11 @@ class Snapshot:
     def of(cls, mask: BoolArray | None, state: MaskState, prompts: Prompts | None = None) -> Snapshot:
         """Snapshot of a plane, bool (H, W)."""
         return cls(None if mask is None else pack_mask(mask), state, prompts=prompts)
+
+    @property
+    def mask(self) -> BoolArray | None:
+        """Plane, bool (H, W)."""
+        return None if self.packed is None else unpack_mask(self.packed)
 
 
 @dataclass
@@ -56,11 +61,12 @@ class History:
         self._newest: dict[Place, int] = {}
         self._first_said: dict[int, int | None] = {}
 
-    def note(self, step: Step) -> None:
-        """A person did something new: what was undone before cannot be redone any more."""
+    def note(self, step: Step, *, again: bool = False) -> None:
+        """A person did something new: what was undone before cannot be redone any more, unless it was done again."""
         self._past.append(step)
         del self._past[: -self._limit]
-        self._future.clear()
+        if not again:
+            self._future.clear()
         self._newest |= step.wrote
 
     def grow(self, step: Step, wrote: Mapping[Place, int]) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from html import escape
+from itertools import product
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
@@ -21,7 +22,10 @@ from qtpy.QtWidgets import (
 from napari_vfss.key_book import LAYOUTS, KeyBook
 from napari_vfss.keys import help_rows
 
-COLUMN_WIDTH = 310
+COLUMN_EMS = 20
+SIZES = (14, 13, 12, 11, 10)
+"""Sizes of the letters, px: the largest in which all keys are in sight, where there is one."""
+AROUND = 140  # px of the window that title, buttons and margins take, above and below
 BEHIND = QColor(14, 16, 20, 238)
 STYLE = """
 QLabel { color: #f2f4f7; background: transparent; }
@@ -30,6 +34,9 @@ QScrollArea, QWidget#vfss_keys_inside { background: transparent; border: none; }
 QPushButton { padding: 4px 12px; }
 QPushButton:focus { border: 2px solid #ffe08a; }
 """
+
+
+Group = tuple[str, list[tuple[str, str]]]
 
 
 class KeyOverlay(QWidget):
@@ -130,24 +137,34 @@ class KeyOverlay(QWidget):
     def _fill(self) -> None:
         self._title.setText(f"Keys: {LAYOUTS[self._book.layout].lower()}")
         groups = help_rows(self._book)
-        count = max(1, min(len(groups), (self.width() - 56) // COLUMN_WIDTH))
-        inside = QWidget()
-        inside.setObjectName("vfss_keys_inside")
-        row = QHBoxLayout(inside)
-        row.setContentsMargins(0, 4, 0, 4)
-        row.setSpacing(18)
-        for column in in_columns(groups, count):
-            box = QVBoxLayout()
-            box.setSpacing(8)
-            for name, rows in column:
-                box.addWidget(QLabel(_table(name, rows)))
-            box.addStretch(1)
-            row.addLayout(box)
-        row.addStretch(1)
-        self._scroll.setWidget(inside)
+        widest = max(1, min(len(groups), (self.width() - 56) // (COLUMN_EMS * SIZES[-1])))
+        for size, count in product(SIZES, range(widest, 0, -1)):
+            inside = _columns(in_columns(groups, count), size)
+            self._scroll.setWidget(inside)
+            for label in inside.findChildren(QLabel):
+                label.ensurePolished()  # else its hint is that of another letter
+            wanted = inside.layout().minimumSize()
+            if wanted.height() <= self.height() - AROUND and wanted.width() <= self.width() - AROUND // 2:
+                break
 
 
-Group = tuple[str, list[tuple[str, str]]]
+def _columns(columns: list[list[Group]], size: int) -> QWidget:
+    """Columns of tables beside each other, in letters of that size in px."""
+    inside = QWidget()
+    inside.setObjectName("vfss_keys_inside")
+    inside.setStyleSheet(f"QLabel {{ font-size: {size}px; }}")
+    row = QHBoxLayout(inside)
+    row.setContentsMargins(0, 4, 0, 4)
+    row.setSpacing(size)
+    for column in columns:
+        box = QVBoxLayout()
+        box.setSpacing(size // 2)
+        for name, rows in column:
+            box.addWidget(QLabel(_table(name, rows)))
+        box.addStretch(1)
+        row.addLayout(box)
+    row.addStretch(1)
+    return inside
 
 
 def in_columns(groups: list[Group], count: int) -> list[list[Group]]:

@@ -18,7 +18,7 @@ from napari_vfss.history import Step
 from napari_vfss.session import Session
 from napari_vfss.workers import BREATH_S, explain, threads_beside_the_window
 from vfss.clips import Clip
-from vfss.errors import SchemaError
+from vfss.errors import SchemaError, StudentError
 from vfss.project import Project
 from vfss.propagating import ProjectPropagation, Stage
 from vfss.propagation import CarryOrder, Ending
@@ -48,7 +48,21 @@ class News:
 
 
 def carry(job: CarryJob) -> Generator[News, None, None]:
-    """Carry frame after frame, write each batch, and tell what was written."""
+    """Carry frame after frame, write each batch, and tell what was written.
+
+    Raises:
+        StudentError: The student failed. Never a RuntimeError, which superqt takes for the end of the program.
+    """
+    try:
+        yield from _carrying(job)
+    except RuntimeError as error:
+        raise StudentError(
+            f"the student failed while masks were carried ({error})",
+            remedy="What came before is kept. Try again, or carry bones alone: they need no student.",
+        ) from error
+
+
+def _carrying(job: CarryJob) -> Generator[News, None, None]:
     cv2.setNumThreads(threads_beside_the_window())
     clip = job.clip.reopen()
     with Project.open(job.project) as project, clip:

@@ -23,7 +23,7 @@ def _clicking(do: Callable[[ClickTool], object]) -> Callable[[Desk], object]:
 
 
 def _tool(name: str, title: str, key: str, do: Callable[[Corrections], object]) -> Action:
-    return Action(f"correct.{name}", title, "Correct", (key,), _correcting(do))
+    return Action(f"correct.{name}", title, "Whole mask", (key,), _correcting(do))
 
 
 ACTIONS = (

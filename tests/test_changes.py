@@ -161,7 +161,7 @@ def test_ones_own_older_change_is_not_undone_over_someone_elses(make_session):
     assert not ada.can_undo
 
 
-def test_a_change_that_cannot_be_written_is_kept_for_redo(session, monkeypatch):
+def test_a_change_that_cannot_be_written_waits_in_sight(session, monkeypatch):
     mask, said = disc(session, 40, 40), []
     session.problem.connect(said.append)
     write = session.project.write
@@ -170,12 +170,16 @@ def test_a_change_that_cannot_be_written_is_kept_for_redo(session, monkeypatch):
         raise ProjectError("the disk is full, the last change was not written", remedy="Make room.")
 
     monkeypatch.setattr(session.project, "write", full)
-    assert not session.stroke(mask)
+    assert session.stroke(mask)
     assert "disk is full" in said[0]
-    assert "redo" in said[0]
+    assert "Save again" in said[0]
+    assert np.array_equal(session.work.planes[0], mask) and not stored(session).planes.any()
+    assert session.undo()
     assert not session.work.planes.any()
-    monkeypatch.setattr(session.project, "write", write)
     assert session.redo()
+    assert np.array_equal(session.work.planes[0], mask) and len(session.unsaved) == 1
+    monkeypatch.setattr(session.project, "write", write)
+    assert session.writer.save_again()
     assert np.array_equal(stored(session).planes[0], mask)
     assert session.undo()
     assert not stored(session).planes.any()

@@ -100,12 +100,12 @@ def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, 
     mouse, send = CanvasMouse(viewer, window.window()), CanvasMouse._send
     moves = []
 
-    def delete_on_the_way(self, kind, point, *, pressed):
+    def delete_on_the_way(self, kind, point, *, pressed, button):
         moves.append(point)
         if len(moves) == 5:
             viewer.layers.remove(desk.layers.overlay)
             viewer.layers.remove(desk.layers.editor)
-        send(self, kind, point, pressed=pressed)
+        send(self, kind, point, pressed=pressed, button=button)
 
     monkeypatch.setattr(CanvasMouse, "_send", delete_on_the_way)
     mouse.stroke([(60, 40 + 8 * i) for i in range(8)])
