@@ -28,6 +28,7 @@ def disc(session, y, x, radius=12):
 def propose(session, frame, mask):
     planes = np.zeros((len(session.schema), session.clip.height, session.clip.width), np.bool_)
     planes[0] = mask
+    planes[session.schema["pharynx"].index] = True  # the bolus lies in it: nothing is asked before it is accepted
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
     words = np.full(len(planes), 0.8, np.float32)
     session.project.write_proposals(
