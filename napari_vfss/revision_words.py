@@ -12,6 +12,7 @@ import numpy as np
 from vfss.masks import BoolArray
 from vfss.metrics import dice
 from vfss.project import Revision
+from vfss.propagating import carried_from
 
 HOW = {
     "proposal": "by the student",
@@ -62,11 +63,16 @@ def _pixels(n: int) -> str:
 
 def how(revision: Revision) -> str:
     """By which way a revision came."""
+    source = carried_from(revision)
+    if source is not None:
+        return f"carried from frame {source + 1}"
     return HOW.get(revision.origin, f"by {revision.origin}")
 
 
 def who(revision: Revision) -> str:
     """Who wrote it; a student has an id that says nothing to a person."""
+    if carried_from(revision) is not None:
+        return "propagation"
     return "student" if revision.origin == "proposal" else revision.author
 
 

@@ -17,6 +17,7 @@ from napari_vfss.revision_outline import NAME, outline
 from napari_vfss.revision_words import Difference, compare, when
 from vfss.masks import Masks, MaskState
 from vfss.project import Edit
+from vfss.propagating import author_of
 from vfss.student import Proposal
 
 
@@ -82,6 +83,19 @@ def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot)
     ]
     grown = f"+{second.sum() - first.sum()}"
     assert texts(history.place, LAST) == ["same", "same", grown, f"+{first.sum()}"]
+
+
+def test_a_carried_mask_is_told_from_the_students(history, session, qtbot):
+    propose(session, 0, disc(session, 60, 60))
+    session.project.write(
+        [Edit(session.clip.id, 0, "bolus", disc(session, 62, 60), MaskState.PROPOSED)],
+        author=author_of(11),
+        origin="proposal",
+    )
+    session.reload([0])
+    qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
+    assert authors(history.place) == ["propagation", "student"]
+    assert "carried from frame 12" in texts(history.place, WHAT)[0]
 
 
 def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history, session, window, qtbot):

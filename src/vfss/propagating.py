@@ -12,7 +12,7 @@ import numpy as np
 from vfss.clips import Clip
 from vfss.errors import ProjectError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, pack_mask, unpack_mask
-from vfss.project import Edit, Project
+from vfss.project import Edit, Project, Revision
 from vfss.propagation import CarriedFrame, CarryOrder, Ending, Propagation
 from vfss.student import Proposal, Student
 from vfss.way import is_soft
@@ -42,6 +42,13 @@ def author_of(start: int) -> str:
     return f"{_AUTHOR}{start + 1}"
 
 
+def carried_from(revision: Revision) -> int | None:
+    """Zero-based index of the frame that a mask was carried from; None for a mask that was not carried."""
+    if revision.origin != "proposal" or not revision.author.startswith(_AUTHOR):
+        return None
+    return int(revision.author.removeprefix(_AUTHOR)) - 1
+
+
 def without_carried(project: Project, proposal: Proposal) -> Proposal:
     """A proposal that says nothing where a mask was carried: that came from a person's, and is worth more.
 
@@ -52,7 +59,7 @@ def without_carried(project: Project, proposal: Proposal) -> Proposal:
     state = proposal.masks.state.copy()
     if proposal.clip is not None and proposal.frame is not None:
         for key, revision in project.newest(proposal.clip, proposal.frame).items():
-            if revision.origin == "proposal" and revision.author.startswith(_AUTHOR):
+            if carried_from(revision) is not None:
                 state[project.schema[key].index] = MaskState.UNSEEN
     return replace(proposal, masks=Masks(proposal.masks.planes, state))
 
