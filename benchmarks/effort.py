@@ -27,10 +27,10 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from annotator import Hand, agreement
-from vfss.propagation import CarryOrder, Propagation
 
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
+from vfss.propagation import CarryOrder, Propagation
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, load_student
 from vfss.student.prompts import Prompts
