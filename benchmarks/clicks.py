@@ -15,7 +15,6 @@ import itertools
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from annotator import Hand, agreement
+from propose import timed
 
 from vfss.masks import BoolArray
 from vfss.phantom import Phantom
@@ -91,16 +91,7 @@ def milliseconds(student: Student, repeats: int) -> dict[str, float]:
         "refine_ms": lambda: student.refine(encoded, "mandible", prompts, truth),
         "encode_ms": lambda: student.encode(frame),
     }
-    found = {}
-    for name, call in calls.items():
-        call()
-        taken = []
-        for _ in range(repeats):
-            began = time.perf_counter()
-            call()
-            taken.append(1000.0 * (time.perf_counter() - began))
-        found[name] = round(statistics.median(taken), 2)
-    return found
+    return {name: round(statistics.median(timed(call, repeats)), 2) for name, call in calls.items()}
 
 
 def mean_curves(found: list[dict[str, list[float]]]) -> dict[str, Any]:

@@ -27,36 +27,18 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from annotator import Hand, agreement
+from correcting import ENOUGH, Count, corrected, per_frame
 
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
 from vfss.propagation import CarryOrder, Propagation
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, load_student
-from vfss.student.prompts import Prompts
+from vfss.student.prompts import Click, Prompts
 from vfss_training.teachers.loading import load_teacher
 
 RESULTS = Path(__file__).parent / "results" / "effort.json"
 FIRST_SEED = 180_000
-ENOUGH, MOST, CLICKS = 0.95, 12, 3
-_GAIN = 0.004  # a click that brought less than that is followed by strokes
-
-
-@dataclass
-class Count:
-    """Interactions by kind."""
-
-    kinds: dict[str, int] = field(default_factory=dict)
-    given_up: int = 0
-
-    def add(self, kind: str, n: int = 1) -> None:
-        """Count some of a kind."""
-        self.kinds[kind] = self.kinds.get(kind, 0) + n
-
-    @property
-    def total(self) -> int:
-        """All of them."""
-        return sum(self.kinds.values())
 
 
 @dataclass
@@ -147,30 +129,15 @@ def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count) -> Non
         one.state[frame, index] = MaskState.EMPTY
         count.add("marked as not there")
         return
-    shown, prompts, clicking = one.masks[frame, index], Prompts(), one.student.can_refine
-    for made in range(MOST + 1):
-        before = agreement(shown, truth)
-        if before >= ENOUGH:
-            break
-        if made == MOST:
-            count.given_up += 1
-            break
-        click = hand.click(shown, truth) if clicking and made < CLICKS else None
-        if click is not None:
-            prompts = prompts.with_click(click)
-            answer = one.student.refine(one.features(frame), key, prompts, shown).mask
-            count.add("clicks")
-            after = agreement(answer, truth)
-            clicking = after > before + _GAIN
-            # An answer that is no better is taken back by one more key, as a person would.
-            if after < before:
-                count.add("undone")
-            else:
-                shown = answer
-        else:
-            shown = hand.stroke(shown, truth)
-            count.add("strokes")
-    one.masks[frame, index] = shown
+    prompts = Prompts()
+
+    def answer(click: Click, shown: BoolArray) -> BoolArray:
+        nonlocal prompts
+        prompts = prompts.with_click(click)
+        return one.student.refine(one.features(frame), key, prompts, shown).mask
+
+    tool = answer if one.student.can_refine else None
+    one.masks[frame, index] = corrected(one.masks[frame, index], truth, hand, count, tool)
     one.state[frame, index] = MaskState.ACCEPTED
 
 
@@ -241,40 +208,17 @@ def mobile_sam(teacher: Any, one: Scene, seed: int, every: int) -> tuple[Count, 
 
 def prompt_sam(teacher: Any, encoded: Any, truth: BoolArray, hand: Hand, count: Count) -> None:
     """One structure: a box, clicks while they help (at most as many as ours), then strokes."""
-    box, clicks, logits, shown, reached = hand.box(truth), [], None, np.zeros_like(truth), 0.0
+    box, clicks = hand.box(truth), list[Click]()
     count.add("boxes")
-    shown, logits = teacher.refined(encoded, box, clicks, logits)
-    clicking = True
-    for made in range(1, MOST + 1):
-        reached = agreement(shown, truth)
-        if reached >= ENOUGH:
-            return
-        click = hand.click(shown, truth) if clicking and made <= CLICKS else None
-        if click is not None:
-            clicks = [*clicks, click]
-            answer, logits = teacher.refined(encoded, box, clicks, logits)
-            count.add("clicks")
-            after = agreement(answer, truth)
-            clicking = after > reached + _GAIN
-            if after < reached:
-                count.add("undone")
-            else:
-                shown = answer
-        else:
-            shown = hand.stroke(shown, truth)
-            count.add("strokes")
-    if agreement(shown, truth) < ENOUGH:
-        count.given_up += 1
+    shown, logits = teacher.refined(encoded, box, clicks, None)
 
+    def answer(click: Click, _shown: BoolArray) -> BoolArray:
+        nonlocal logits
+        clicks.append(click)
+        found, logits = teacher.refined(encoded, box, clicks, logits)
+        return found
 
-def per_frame(counts: list[Count], frames: int) -> dict[str, Any]:
-    kinds = sorted({kind for count in counts for kind in count.kinds})
-    return {
-        "interactions": round(sum(count.total for count in counts) / frames, 3),
-        "by_kind": {kind: round(sum(count.kinds.get(kind, 0) for count in counts) / frames, 3) for kind in kinds},
-        "structures_given_up": sum(count.given_up for count in counts),
-        "frames": frames,
-    }
+    corrected(shown, truth, hand, count, answer)
 
 
 def draw(table: Mapping[str, Any], path: Path) -> None:

@@ -14,6 +14,8 @@ from vfss.errors import VfssError
 from vfss.student import bring_in_gpu
 from vfss.version import __version__
 
+LAST_WAIT_MS = 20_000
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Open the window, or run the scripted tour; the exit status of the program."""
@@ -34,6 +36,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(chosen)
     except VfssError as error:
         return _complain(str(error))
+    finally:
+        _end_workers()
+
+
+def _end_workers() -> None:
+    """Wait for what is still at work beside a window that is gone: Qt's cleaning up at exit would meet it and crash."""
+    if "qtpy.QtCore" not in sys.modules:
+        return
+    from qtpy.QtCore import QCoreApplication, QEvent, QThreadPool
+
+    pool = QThreadPool.globalInstance()
+    if pool is not None:
+        pool.waitForDone(LAST_WAIT_MS)
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 def _run(chosen: argparse.Namespace) -> int:

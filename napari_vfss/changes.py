@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Change = tuple[BoolArray | None, MaskState]
 PromptsOf = Mapping[Place, Prompts | None]
 
-_FEW = 24  # places that are read one by one; of more the whole clip is read in one go
+_FEW = 24  # places that are read one by one
 REDO_HINT = "redo (Ctrl+Shift+Z)"
 
 
@@ -68,9 +68,9 @@ class Changes:
         if step.growing:
             session.problem.emit("Masks are still being carried: press Cancel, or wait, and undo it then.")
             return False
-        if step.unwritten and not step.wrote:
+        if step.unwritten:
             return self._make_again(step)
-        places = [*step.wrote, *step.unwritten]
+        places = list(step.wrote)
         way_back = self._go_over(step, redo=redo)
         session.forget({frame for frame, _ in places})
         left = len(places) - len(way_back.wrote)
@@ -130,9 +130,6 @@ class Changes:
         free = {place: step.wrote[place] for place, newest in base.items() if newest is not None}
         stood = self._stood(free)
         words = {place: _word_of(revision) for place, revision in stood.items()}
-        for (frame, key), word in step.unwritten.items():
-            words[frame, key] = word
-            base[frame, key] = session.work_at(frame).seen.get(key)
         students = {revision.student for revision in stood.values() if revision is not None and revision.packed}
         origin: Origin = "redo" if redo else "undo"
         written = session.project.write(
@@ -145,8 +142,7 @@ class Changes:
         )
         way_back = Step(step.what, {(revision.frame, revision.structure): revision.id for revision in written})
         if written:
-            # What was never written is new: it repeats nothing.
-            before = {place: stood[place] for place in way_back.wrote if place in stood}
+            before = {place: stood[place] for place in way_back.wrote}
             ids = {place: None if revision is None else revision.id for place, revision in before.items()}
             session.history.went_over(way_back, ids, redo=redo)
         return way_back
@@ -158,7 +154,9 @@ class Changes:
         if len(wrote) <= _FEW:
             past = [revision for frame, key in wrote for revision in project.history(clip_id, frame, key)]
         else:
-            past = project.changes_since(0, clip_id)
+            # What stood when the step began, and what came meanwhile: not all that the clip has ever seen.
+            began = min(wrote.values()) - 1
+            past = [*project.past.standing(clip_id, until=began).values(), *project.changes_since(began, clip_id)]
         for revision in past:
             place = (revision.frame, revision.structure)
             if revision.id < wrote.get(place, 0):

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
 
 from napari_vfss.connections import Connections
+from napari_vfss.layers import ClipLayers
 from vfss.student.prompts import Box, Click, Prompts
 
 RADIUS = 8.0  # pixels of the screen
@@ -24,17 +25,18 @@ class ClickMarks(QWidget):
     Lies over napari's canvas and lets the mouse through.
     """
 
-    def __init__(self, canvas: QOpenGLWidget, viewer: Any) -> None:
+    def __init__(self, canvas: QOpenGLWidget, viewer: Any, layers: ClipLayers) -> None:
         super().__init__(canvas)
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setAttribute(Qt.WidgetAttribute.WA_NoSystemBackground)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._canvas, self._camera = canvas, viewer.scene.camera
+        self._canvas, self._camera, self._layers = canvas, viewer.scene.camera, layers
         self.answered, self.waiting = NONE, NONE
         self.note = ""
         self._connections = Connections()
         self._connections.add(self._camera.events.zoom, self._on_camera)
         self._connections.add(self._camera.events.center, self._on_camera)
+        self._connections.add(layers.image.events.affine, self._on_camera)  # the steady view turns the picture
         canvas.installEventFilter(self)
         self.setGeometry(canvas.rect())
         self.hide()
@@ -82,12 +84,14 @@ class ClickMarks(QWidget):
 
     def _draw_box(self, painter: QPainter, box: Box) -> None:
         # Its sides are pixels that belong to it: the frame runs around them.
-        rectangle = QRectF(self._place(box.top - 0.5, box.left - 0.5), self._place(box.bottom + 0.5, box.right + 0.5))
+        top, left, bottom, right = box.top - 0.5, box.left - 0.5, box.bottom + 0.5, box.right + 0.5
+        corners = ((top, left), (top, right), (bottom, right), (bottom, left))
+        frame = QPolygonF([self._place(y, x) for y, x in corners])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(0, 0, 0, 200), 3.0))
-        painter.drawRect(rectangle)
+        painter.drawPolygon(frame)
         painter.setPen(QPen(QColor("white"), 1.5, Qt.PenStyle.DashLine))
-        painter.drawRect(rectangle)
+        painter.drawPolygon(frame)
 
     def _draw_note(self, painter: QPainter) -> None:
         clicks, box = self.waiting.clicks, self.waiting.box
@@ -108,6 +112,7 @@ class ClickMarks(QWidget):
 
     def _place(self, y: float, x: float) -> QPointF:
         """Place on the widget of a place in pixels of the recording."""
+        y, x = (float(value) for value in self._layers.editor.data_to_world((y, x))[-2:])
         middle_y, middle_x = (float(value) for value in self._camera.center[-2:])
         zoom = float(self._camera.zoom)
         return QPointF(self.width() / 2 + (x - middle_x) * zoom, self.height() / 2 + (y - middle_y) * zoom)

@@ -164,5 +164,5 @@ class ClickTool(QObject):
     def _new_marks(self) -> ClickMarks | None:
         canvas = canvas_near(self._desk.parent()) if self.in_hand else None
         if canvas is not None:
-            self._marks = ClickMarks(canvas, self._desk.viewer)
+            self._marks = ClickMarks(canvas, self._desk.viewer, self._layers)
         return self._marks

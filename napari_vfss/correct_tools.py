@@ -83,7 +83,11 @@ class CorrectTools(QWidget):
 
             def allow(why_not: str) -> None:
                 click.setEnabled(not why_not)
-                click.setToolTip(why_not or f"{CLICK_TIP} (key: {KEY_OF['correct.click']})")
+                if why_not:
+                    click.setToolTip(why_not)
+                else:
+                    key = self._desk.key_book.shown_for(KEY_OF["correct.click"])
+                    click.setToolTip(f"{CLICK_TIP} (key: {key})" if key else CLICK_TIP)
 
             connections.add(clicks.available, allow)
             connections.add(clicks.status, status.setText)
@@ -96,10 +100,17 @@ class CorrectTools(QWidget):
     def _menu(self, text: str, tip: str, entries: tuple[tuple[str, str, Do], ...]) -> QPushButton:
         made = button(text, tip, lambda: None)
         menu = QMenu(made)
-        for title, tool, do in entries:
-            # What follows the tab is shown where a menu has its keys, and binds none.
-            action = menu.addAction(f"{title}\t{KEY_OF[f'correct.{tool}']}")
+        made_actions = [menu.addAction(title) for title, _, _ in entries]
+        for action, (_, _, do) in zip(made_actions, entries, strict=True):
             action.triggered.connect(self._doing(do))
+
+        def name() -> None:
+            for action, (title, tool, _) in zip(made_actions, entries, strict=True):
+                # What follows the tab is shown where a menu has its keys, and binds none.
+                action.setText(f"{title}\t{self._desk.key_book.shown_for(KEY_OF[f'correct.{tool}'])}")
+
+        name()
+        menu.aboutToShow.connect(name)
         made.setMenu(menu)
         return made
 

@@ -41,7 +41,7 @@ class Step:
     Attributes:
         what: What was done, for a person.
         wrote: Id of the revision that the step wrote, by place.
-        unwritten: What could not be written, by place: redo tries again.
+        unwritten: Instead, what could not be written, by place: redo tries again.
         growing: True while a run beside the window still adds to it.
     """
 

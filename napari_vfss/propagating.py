@@ -18,7 +18,7 @@ from napari_vfss.history import Step
 from napari_vfss.session import Session
 from napari_vfss.workers import BREATH_S, explain, threads_beside_the_window
 from vfss.clips import Clip
-from vfss.errors import SchemaError, StudentError
+from vfss.errors import SchemaError, StudentError, VfssError
 from vfss.project import Project
 from vfss.propagating import ProjectPropagation, Stage
 from vfss.propagation import CarryOrder, Ending
@@ -141,7 +141,7 @@ class Carrying(QObject):
             if news.student is not None and session.student is not news.student:
                 session.take_student(news.student)
             session.changes.grow(self._step, news.stage.written)
-        except Exception as error:  # noqa: BLE001  a slot of Qt: an error that leaves it ends the program
+        except (VfssError, OSError) as error:
             self._error = explain(error)
             self.cancel()
         self.progressed.emit(news.stage.done, news.stage.total)

@@ -75,6 +75,7 @@ class TimelineDock(QWidget):
         self.speed.setFixedWidth(66)
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}x", speed)
+        self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
         self.loop = _small("Loop", "Go round in the chosen range, else in this swallow", time.toggle_loop, "loop")
         self.loop.setCheckable(True)
         self.mark = _small("Mark", "Set an event on this frame", self.events.ask, "mark")

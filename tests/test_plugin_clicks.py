@@ -169,6 +169,25 @@ def test_a_click_goes_on_from_what_is_shown(window, tool, mouse, student, qtbot)
     assert stored(session).planes[0, 100, 100]
 
 
+def test_in_a_turned_view_clicks_and_marks_stand_where_the_mouse_is(window, tool, mouse, qtbot):
+    session, layers = window.desk.session, window.desk.layers
+    turn, shift = np.deg2rad(12.0), (7.0, -5.0)
+    matrix = np.array([[np.cos(turn), -np.sin(turn), shift[0]], [np.sin(turn), np.cos(turn), shift[1]], [0, 0, 1]])
+    whole = np.eye(4)
+    whole[1:, 1:] = matrix
+    layers.image.affine = whole
+    layers.overlay.affine = layers.editor.affine = matrix
+    mouse.click((80, 60))  # on the canvas, as the picture lies there now
+    qtbot.waitUntil(lambda: len(tool.marks.answered) == 1)
+    y, x, _ = np.linalg.inv(matrix) @ (80, 60, 1)
+    (click,) = session.work.prompts["bolus"].clicks
+    assert close_to(click, y, x, True)
+    assert stored(session).planes[0, round(y), round(x)]
+    seen, meant = tool.marks._place(click.y, click.x), mouse._on_canvas((80, 60))
+    assert abs(seen.x() - meant.x()) < 1.5 and abs(seen.y() - meant.y()) < 1.5
+    layers.image.affine, layers.overlay.affine, layers.editor.affine = np.eye(4), np.eye(3), np.eye(3)
+
+
 def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, mouse, student, qtbot):
     session = window.desk.session
     student.may_look.clear()

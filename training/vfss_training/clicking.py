@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -224,8 +224,3 @@ def _parts(features: Features) -> tuple[Tensor, Tensor, Tensor]:
 def _dice(share_of: Tensor, truth: Tensor) -> Tensor:
     """Dice of areas, float (N,)."""
     return hard_dice((share_of - 0.5)[None], truth[None])[0]
-
-
-def prompted(config: StudentConfig) -> StudentConfig:
-    """The config with a corrector."""
-    return replace(config, prompted=True)

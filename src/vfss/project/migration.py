@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import uuid
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, select, update
@@ -56,16 +56,15 @@ def _migrate(database: Database) -> None:
         if version == LAYOUT:
             return
         copy = _back_up(database, version)
-        try:
+        with ExitStack() as undo:
+            undo.callback(copy.unlink, missing_ok=True)
             for table in added_tables(version):
                 table.create(connection)
             for column in added_columns(version):
                 definition = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
             connection.execute(update(layout).values(version=LAYOUT))
-        except BaseException:
-            copy.unlink(missing_ok=True)
-            raise
+            undo.pop_all()
     _LOG.warning("%s: brought from layout %d to %d; as it was it is in %s", database.path, version, LAYOUT, copy.name)
 
 

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the simulated annotator corrects one structure: the same policy for every tool, each interaction counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from annotator import Hand, agreement
+
+from vfss.masks import BoolArray
+from vfss.student.prompts import Click
+
+ENOUGH, MOST, CLICKS = 0.95, 12, 3
+_GAIN = 0.004  # a click that brought less than that is followed by strokes
+
+Answer = Callable[[Click, BoolArray], BoolArray]
+"""What a tool makes of one click more, given the mask that is shown: bool (H, W)."""
+
+
+@dataclass
+class Count:
+    """Interactions by kind."""
+
+    kinds: dict[str, int] = field(default_factory=dict)
+    given_up: int = 0
+
+    def add(self, kind: str, n: int = 1) -> None:
+        """Count some of a kind."""
+        self.kinds[kind] = self.kinds.get(kind, 0) + n
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return sum(self.kinds.values())
+
+
+def corrected(shown: BoolArray, truth: BoolArray, hand: Hand, count: Count, answer: Answer | None) -> BoolArray:
+    """A mask, bool (H, W), corrected until it is right: by clicks while they help, then by strokes.
+
+    An answer that is worse is taken back by one key more. After MOST corrections the structure is given up.
+    """
+    clicking = answer is not None
+    for made in range(MOST):
+        before = agreement(shown, truth)
+        if before >= ENOUGH:
+            return shown
+        click = hand.click(shown, truth) if clicking and made < CLICKS else None
+        if click is None or answer is None:
+            shown = hand.stroke(shown, truth)
+            count.add("strokes")
+            continue
+        found = answer(click, shown)
+        count.add("clicks")
+        after = agreement(found, truth)
+        clicking = after > before + _GAIN
+        if after < before:
+            count.add("undone")
+        else:
+            shown = found
+    if agreement(shown, truth) < ENOUGH:
+        count.given_up += 1
+    return shown
+
+
+def per_frame(counts: list[Count], frames: int) -> dict[str, Any]:
+    """Interactions of several clips by the frame, all together and by kind."""
+    kinds = sorted({kind for count in counts for kind in count.kinds})
+    return {
+        "interactions": round(sum(count.total for count in counts) / frames, 3),
+        "by_kind": {kind: round(sum(count.kinds.get(kind, 0) for count in counts) / frames, 3) for kind in kinds},
+        "structures_given_up": sum(count.given_up for count in counts),
+        "frames": frames,
+    }
