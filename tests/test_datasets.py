@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import itertools
 import json
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -18,8 +22,10 @@ from hypothesis.extra import numpy as hnp
 from pycocotools.coco import COCO
 from small_project import THREE, annotate, disc, grey_frames, write_stack, write_video
 
-from vfss.datasets import FORMATS, read_coco, read_png
-from vfss.datasets.manifest import NOTICE, pseudonym
+from vfss.datasets import FORMATS, ExportOptions, read_coco, read_png
+from vfss.datasets.identities import pseudonym
+from vfss.datasets.manifest import NOTICE
+from vfss.datasets.partial import MARK
 from vfss.errors import DatasetError
 from vfss.masks import Masks, MaskState
 from vfss.project import Project
@@ -107,7 +113,7 @@ def test_the_report_says_what_stayed_behind(project: Project, tmp_path: Path, na
 
 @BOTH
 def test_corrected_planes_come_along_only_when_asked_for(project: Project, tmp_path: Path, name: str) -> None:
-    report = FORMATS[name].export(project, tmp_path / "out", include_edited=True)
+    report = FORMATS[name].export(project, tmp_path / "out", ExportOptions(include_edited=True))
     dataset = READERS[name](tmp_path / "out")
     assert [image.frame for image in dataset] == [0, 1, 2]
     assert dataset[2].masks.planes[0].any()
@@ -239,36 +245,108 @@ def test_a_folder_in_use_is_left_alone(project: Project, tmp_path: Path, name: s
 
 
 @BOTH
-def test_cancelling_leaves_nothing(project: Project, tmp_path: Path, name: str) -> None:
+def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name: str) -> None:
     seen: list[tuple[int, int]] = []
 
-    def cancel(done: int, total: int) -> bool:
+    def stop(done: int, total: int) -> bool:
         seen.append((done, total))
         return False
 
-    report = FORMATS[name].export(project, tmp_path / "out", progress=cancel)
+    report = FORMATS[name].export(project, tmp_path / "out", progress=stop)
     assert report.cancelled
-    assert report.lines() == ["Cancelled: nothing was written."]
-    assert seen == [(1, 2)]
-    assert not list(tmp_path.glob("out*"))
+    assert report.lines() == [
+        "Stopped after 1 frames: there is no dataset. Export to the same folder again to go on, or delete "
+        f"{tmp_path / 'out.partial'}."
+    ]
+    assert not (tmp_path / "out").exists()
+    first = next((tmp_path / "out.partial" / "images").iterdir())
+    written = first.stat().st_mtime_ns
+
+    def look(done: int, total: int) -> bool:
+        seen.append((done, total))
+        return True
+
+    report = FORMATS[name].export(project, tmp_path / "out", progress=look)
+    assert seen == [(1, 2), (2, 2)]
+    assert (report.images, report.taken_up, report.planes, report.patients) == (2, 1, 3, 1)
+    assert (tmp_path / "out" / "images" / first.name).stat().st_mtime_ns == written
+    FORMATS[name].export(project, tmp_path / "at once")
+    assert not list(tmp_path.glob("*.partial"))
+    gone_on, at_once = READERS[name](tmp_path / "out"), READERS[name](tmp_path / "at once")
+    assert {**gone_on.manifest, "exported": ""} == {**at_once.manifest, "exported": ""}
+    for one, other in zip(gone_on, at_once, strict=True):
+        np.testing.assert_array_equal(one.masks.planes, other.masks.planes)
+        np.testing.assert_array_equal(one.pixels(), other.pixels())
 
 
 @BOTH
 def test_an_interrupted_export_is_never_mistaken_for_a_whole_one(project: Project, tmp_path: Path, name: str) -> None:
     def interrupt(done: int, total: int) -> bool:
         assert not (tmp_path / "out").exists()
-        shutil.copytree(tmp_path / "out.partial", tmp_path / "killed.partial")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         FORMATS[name].export(project, tmp_path / "out", progress=interrupt)
-    assert not list(tmp_path.glob("out*"))
+    assert not (tmp_path / "out").exists()
     with pytest.raises(DatasetError, match=INDEX[name]):
-        READERS[name](tmp_path / "killed.partial")
-    # What a killed process left behind makes way for the next attempt.
-    FORMATS[name].export(project, tmp_path / "killed")
-    assert len(READERS[name](tmp_path / "killed")) == 2
-    assert not (tmp_path / "killed.partial").exists()
+        READERS[name](tmp_path / "out.partial")
+    # Annotations went on meanwhile: what was written is of another state of the project and makes way.
+    clip = project.clips()[0].id
+    annotate(project, clip, 0, {"mandible": disc(HEIGHT, WIDTH, y=5, x=5, radius=3)})
+    report = FORMATS[name].export(project, tmp_path / "out")
+    assert (report.taken_up, report.planes) == (0, 4)
+    assert len(READERS[name](tmp_path / "out")) == 2
+    assert not list(tmp_path.glob("*.partial"))
+
+
+@BOTH
+def test_a_line_cut_by_a_power_failure_costs_its_frame_only(project: Project, tmp_path: Path, name: str) -> None:
+    stopped = FORMATS[name].export(project, tmp_path / "out", progress=lambda done, _total: done < 2)
+    assert stopped.images == 2
+    journal = tmp_path / "out.partial" / MARK / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    report = FORMATS[name].export(project, tmp_path / "out")
+    assert (report.images, report.taken_up) == (2, 1)
+    assert len(READERS[name](tmp_path / "out")) == 2
+
+
+def test_a_killed_export_is_gone_on_with(project: Project, tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from vfss.project import Project; from vfss.datasets import FORMATS\n"
+        "with Project.open(sys.argv[1]) as project:\n"
+        "    FORMATS['coco'].export(project, sys.argv[2], progress=lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(project.folder), str(tmp_path / "out")], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    assert FORMATS["coco"].export(project, tmp_path / "out").taken_up == 1
+
+
+def test_two_exports_to_one_folder_do_not_mix(project: Project, tmp_path: Path) -> None:
+    def meanwhile(done: int, total: int) -> bool:
+        with pytest.raises(DatasetError, match="under way"):
+            FORMATS["coco"].export(project, tmp_path / "out")
+        return True
+
+    assert FORMATS["coco"].export(project, tmp_path / "out", progress=meanwhile).images == 2
+
+
+@BOTH
+def test_all_files_are_in_the_checksums_and_the_datasheet_has_the_figures(
+    project: Project, tmp_path: Path, name: str
+) -> None:
+    options = ExportOptions(licence="CC-BY-4.0")
+    report = FORMATS[name].export(project, tmp_path / "out", options)
+    out = tmp_path / "out"
+    lines = [line.split("  ") for line in (out / "SHA256SUMS").read_text("utf-8").splitlines()]
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {file for _, file in lines} == files - {"SHA256SUMS"}
+    assert all(hashlib.sha256((out / file).read_bytes()).hexdigest() == digest for digest, file in lines)
+    sheet = (out / "DATASHEET.md").read_text("utf-8")
+    assert "| bolus | 2 |" in sheet
+    assert "CC-BY-4.0" in sheet
+    assert READERS[name](out).manifest["licence"] == "CC-BY-4.0"
+    assert (tmp_path / "out-report.txt").read_text("utf-8").splitlines() == report.lines()
 
 
 def test_a_folder_of_somebody_else_is_not_cleared_away(project: Project, tmp_path: Path) -> None:

@@ -147,13 +147,14 @@ def export(
     include_edited: Annotated[bool, typer.Option(help="Also planes that were corrected but not accepted.")] = False,
 ) -> None:
     """Write what people accepted as a dataset."""
-    from vfss.datasets import FORMATS
+    from vfss.datasets import FORMATS, ExportOptions
     from vfss.project import Project
 
     if format_name not in FORMATS:
         raise DatasetError(f"no format {format_name!r}", remedy=f"There are: {', '.join(FORMATS)}.")
     with Project.open(project) as opened, bar("Exporting") as show:
-        report = FORMATS[format_name].export(opened, out, progress=show, include_edited=include_edited)
+        options = ExportOptions(include_edited=include_edited)
+        report = FORMATS[format_name].export(opened, out, options, progress=show)
     for line in report.lines():
         say(Text(line))
     if report.problems:

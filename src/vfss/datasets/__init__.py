@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datasets: one file per format, all of them in FORMATS."""
 
-from vfss.datasets.coco import Coco, read_coco
+from vfss.datasets.coco import COCO, read_coco
 from vfss.datasets.dataset import Dataset, DatasetImage
-from vfss.datasets.png import Png, read_png
-from vfss.datasets.report import ExportReport, Format, Progress
+from vfss.datasets.format import Format
+from vfss.datasets.png import PNG, read_png
+from vfss.datasets.report import ExportOptions, ExportReport, Progress
 
 FORMATS: dict[str, Format] = {
-    "coco": Coco(),
-    "png": Png(),
+    "coco": COCO,
+    "png": PNG,
 }
+"""By name on the command line."""
 
 __all__ = [
     "FORMATS",
     "Dataset",
     "DatasetImage",
+    "ExportOptions",
     "ExportReport",
     "Format",
     "Progress",

@@ -8,7 +8,9 @@ without pixels has no annotation in COCO; whether it is empty, not visible or no
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,76 +19,74 @@ import numpy as np
 from pycocotools import mask as rle
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
-from vfss.datasets.export import Export, write_json
-from vfss.datasets.report import ExportReport, Progress
+from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.json_files import write_json
+from vfss.datasets.pictures import write_picture
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import BoolArray
-from vfss.project import Project
 from vfss.schema import Schema, Structure
 
 _FILE = "annotations.json"
 
 
-class Coco:
-    """The COCO format."""
+class CocoWriter(FrameWriter):
+    """Pictures as they come; annotations.json at the end, streamed from what was kept of the frames."""
 
-    title = "COCO (run-length encoded masks)"
+    def __init__(self, job: Job) -> None:
+        self._folder = job.folder
+        self._schema = job.schema
 
-    def export(
-        self, project: Project, folder: Path, *, progress: Progress | None = None, include_edited: bool = False
-    ) -> ExportReport:
-        """See Format.export."""
-        export = Export(project, "coco", include_edited=include_edited)
-        return export.run(Path(folder), lambda path: _CocoWriter(path, project.schema), progress)
-
-
-class _CocoWriter:
-    def __init__(self, folder: Path, schema: Schema) -> None:
-        self._folder = folder
-        self._schema = schema
-        self._images: list[dict[str, Any]] = []
-        self._annotations: list[dict[str, Any]] = []
-
-    def add(self, frame: AnnotatedFrame, fields: dict[str, Any]) -> None:
-        self._images.append({"id": len(self._images) + 1, **fields})
+    def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
+        """See Writer.add."""
+        name = write_picture(self._folder, fields, frame)
+        masks = []
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]
             if frame.written[structure.index] and plane.any():
-                self._annotations.append(self._annotation(structure, plane, fields))
+                masks.append(_encoded(structure, plane))
+        return {"file_name": name, "masks": masks}
 
-    def _annotation(self, structure: Structure, plane: BoolArray, fields: Fields) -> dict[str, Any]:
-        encoded = rle.encode(np.asfortranarray(plane, np.uint8))
-        return {
-            "id": len(self._annotations) + 1,
-            "image_id": len(self._images),
-            "category_id": structure.index + 1,
-            "segmentation": {"size": list(plane.shape), "counts": encoded["counts"].decode("ascii")},
-            "area": int(rle.area(encoded)),
-            "bbox": [float(value) for value in rle.toBbox(encoded)],
-            "iscrowd": 0,
-            "state": fields["states"][structure.key],
-        }
-
-    def finish(self, manifest: dict[str, Any]) -> None:
+    def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
+        """See Writer.finish."""
         now = datetime.now(UTC)
-        info = {
-            "description": manifest["notice"],
-            "version": manifest["tool_version"],
-            "year": now.year,
-            "date_created": now.date().isoformat(),
-            "contributor": ", ".join(manifest["authors"]),
-        }
-        write_json(
-            self._folder / _FILE,
-            {
-                "info": info,
-                "licenses": [],
-                "vfss": manifest,
-                "categories": [_category(structure) for structure in self._schema.structures],
-                "images": self._images,
-                "annotations": self._annotations,
+        head = {
+            "info": {
+                "description": manifest["notice"],
+                "version": manifest["tool_version"],
+                "year": now.year,
+                "date_created": now.date().isoformat(),
+                "contributor": ", ".join(manifest["authors"]),
             },
-        )
+            "licenses": [{"id": 1, "name": manifest["licence"], "url": ""}],
+            "vfss": manifest,
+            "categories": [_category(structure) for structure in self._schema.structures],
+        }
+        images = (_image(i, row) for i, row in enumerate(rows, 1))
+        write_json(self._folder / _FILE, head, images=images, annotations=_annotations(rows))
+
+
+def _encoded(structure: Structure, plane: BoolArray) -> dict[str, Any]:
+    encoded = rle.encode(np.asfortranarray(plane, np.uint8))
+    return {
+        "category_id": structure.index + 1,
+        "segmentation": {"size": list(plane.shape), "counts": encoded["counts"].decode("ascii")},
+        "area": int(rle.area(encoded)),
+        "bbox": [float(value) for value in rle.toBbox(encoded)],
+        "iscrowd": 0,
+        "structure": structure.key,
+    }
+
+
+def _image(number: int, row: Row) -> dict[str, Any]:
+    return {"id": number, "file_name": row.kept["file_name"], "license": 1, **row.fields}
+
+
+def _annotations(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    number = itertools.count(1)
+    for image, row in enumerate(rows, 1):
+        for mask in row.kept["masks"]:
+            state = row.fields["states"][mask["structure"]]
+            yield {"id": next(number), "image_id": image, **mask, "state": state}
 
 
 def _category(structure: Structure) -> dict[str, Any]:
@@ -104,7 +104,7 @@ def _category(structure: Structure) -> dict[str, Any]:
 
 
 def read_coco(folder: str | Path) -> Dataset:
-    """A dataset that `Coco` exported: images with planes bool (S, H, W) and their states.
+    """A dataset that COCO exported: images with planes bool (S, H, W) and their states.
 
     Raises:
         DatasetError: No such dataset, or malformed.
@@ -129,3 +129,6 @@ def read_coco(folder: str | Path) -> Dataset:
         return stack
 
     return Dataset(folder, manifest, images, decode)
+
+
+COCO = Format("coco", "COCO (run-length encoded masks)", CocoWriter, reads=True)

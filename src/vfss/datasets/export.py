@@ -3,101 +3,51 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
 
-import imageio.v3 as iio
-
-from vfss.datasets.manifest import NOTICE, Manifest
-from vfss.datasets.report import ExportReport, Progress
-from vfss.datasets.selection import AnnotatedFrame, Selection
+from vfss.clips import Clip
+from vfss.datasets.datasheet import write_papers
+from vfss.datasets.format import Format, Job, Row, Writer
+from vfss.datasets.identities import Identities, Identity
+from vfss.datasets.manifest import Manifest
+from vfss.datasets.partial import PartialFolder
+from vfss.datasets.report import ExportOptions, ExportReport, Progress
+from vfss.datasets.selection import Selection
 from vfss.errors import ClipError, DatasetError, MaskError
 from vfss.project import ClipRecord, Project
-
-_MARK = "EXPORT_NOT_FINISHED"
-
-
-class Writer(Protocol):
-    """What a format does with the frames it is given."""
-
-    def add(self, frame: AnnotatedFrame, fields: dict[str, Any]) -> None:
-        """Write the planes of a frame; `fields` describe it (Manifest.add), its picture is written already."""
-
-    def finish(self, manifest: dict[str, Any]) -> None:
-        """Write what comes last."""
+from vfss.version import __version__
 
 
-class PartialFolder:
-    """A folder in the making: `<out>.partial` until finish() gives it its name; removed when that never comes."""
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """Where the frames of one export go."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder.resolve()
-        self.path = self.folder.parent / f"{self.folder.name}.partial"
-        self._finished = False
-
-    def __enter__(self) -> PartialFolder:
-        try:
-            self._begin()
-        except OSError as error:
-            raise _not_writable(self.folder, error) from error
-        return self
-
-    def _begin(self) -> None:
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise DatasetError(
-                "the folder to export into is not empty", path=self.folder, remedy="Name a new one, or empty it first."
-            )
-        if self.path.exists():  # of an export that was killed, or something that is none of our business
-            if not (self.path / _MARK).is_file():
-                raise DatasetError(
-                    "stands in the way, and is no unfinished export", path=self.path, remedy="Move or rename it."
-                )
-            shutil.rmtree(self.path)
-        self.path.mkdir(parents=True)
-        (self.path / _MARK).touch()
-
-    def finish(self) -> None:
-        """Give the folder its name."""
-        (self.path / _MARK).unlink()
-        if self.folder.exists():  # empty, as checked; Windows does not rename onto it
-            self.folder.rmdir()
-        self.path.rename(self.folder)
-        self._finished = True
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._finished:
-            shutil.rmtree(self.path, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise _not_writable(self.folder, error) from error
-
-
-def _not_writable(folder: Path, error: OSError) -> DatasetError:
-    return DatasetError(
-        f"cannot be written ({error.strerror or error})",
-        path=folder,
-        remedy="Check the free space and the rights of the folder; no half export was left there.",
-    )
+    partial: PartialFolder
+    writer: Writer
+    progress: Progress | None
 
 
 class Export:
     """One export under way: frames go to a writer, counts into a manifest and a report."""
 
-    def __init__(self, project: Project, format_name: str, *, include_edited: bool) -> None:
+    def __init__(self, project: Project, dataset_format: Format, options: ExportOptions) -> None:
         self._project = project
-        self._format = format_name
-        self._selection = Selection(project, include_edited=include_edited)
-        self._manifest = Manifest(project, include_edited=include_edited)
+        self._format = dataset_format
+        self._options = options
+        self._identities = Identities(project)
+        self._selection = Selection(project, include_edited=options.include_edited)
+        self._manifest = Manifest(project, self._identities, options)
         self._problems: list[str] = []
         self._done = 0
+        self._taken_up = 0
 
-    def run(self, folder: Path, make_writer: Callable[[Path], Writer], progress: Progress | None) -> ExportReport:
-        """Write everything, or nothing.
+    def run(self, folder: Path, progress: Progress | None) -> ExportReport:
+        """Write everything, or leave what a later run goes on with.
 
         Raises:
             DatasetError: The folder is taken, there is nothing to export, or writing failed.
@@ -108,43 +58,90 @@ class Export:
                 path=self._project.folder,
                 remedy="Accept frames or structures first.",
             )
-        with PartialFolder(folder) as partial:
-            (partial.path / "images").mkdir()
-            writer = make_writer(partial.path)
+        with PartialFolder(folder, self._job()) as partial:
+            writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
+            written = self._written(partial)
+            way = _Way(partial, writer, progress)
             for record, frames in self._selection.frames:
-                if not self._clip(record, frames, partial.path, writer, progress):
-                    return self._report(None)
+                left = sorted(set(frames) - set(written.get(record.id, ())))
+                self._done += len(frames) - len(left)
+                if not self._clip(record, left, way):
+                    return self._report(None, partial.path)
             if not self._manifest.images:
+                partial.discard()
                 raise DatasetError(
                     f"none of {len(self._selection)} frames could be read; the first: {self._problems[0]}", path=folder
                 )
-            writer.finish(self._manifest.to_dict(self._selection.left_out))
-            (partial.path / "README.txt").write_text(NOTICE + "\n", "utf-8")
+            manifest = self._manifest.to_dict(self._selection.left_out)
+            writer.finish(manifest, _Rows(partial))
+            write_papers(partial.path, self._format, manifest)
             partial.finish()
-        return self._report(folder)
+        report = self._report(folder)
+        _write_report(folder, report)
+        return report
 
-    def _clip(
-        self, record: ClipRecord, frames: list[int], folder: Path, writer: Writer, progress: Progress | None
-    ) -> bool:
-        """False where the export was cancelled."""
+    def _job(self) -> str:
+        """What is exported, so exactly that only the same work is gone on with."""
+        project = self._project
+        state = [
+            self._format.name,
+            asdict(self._options),
+            project.id,
+            project.last_revision(),
+            project.schema.to_dict(),
+            [(str(record), project.split(record.patient)) for record, _ in self._selection.frames],
+            __version__,
+        ]
+        return hashlib.blake2b(json.dumps(state, default=str).encode(), digest_size=16).hexdigest()
+
+    def _written(self, partial: PartialFolder) -> dict[str, list[int]]:
+        """Frames that an interrupted export wrote, by clip; of formats that write whole clips only whole ones count."""
+        if self._format.by_clip:
+            whole = {line["whole"] for line in partial.kept() if "whole" in line}
+            partial.keep_only(lambda line: line.get("clip", line.get("whole")) in whole)
+        else:
+            partial.keep_only(lambda line: "frame" in line)
+        found: dict[str, list[int]] = {}
+        for line in partial.kept():
+            if "frame" not in line:
+                continue
+            found.setdefault(line["clip"], []).append(line["frame"])
+            self._manifest.count(line["fields"], line["lost"])
+            self._taken_up += 1
+        return found
+
+    def _clip(self, record: ClipRecord, frames: list[int], way: _Way) -> bool:
+        """Write what is left of a clip; False where the export was stopped."""
+        identity = self._identities.of(record)
+        self._manifest.add_clip(identity)
+        if not frames:
+            return True
         try:
             clip = self._project.open_clip(record.id)
         except ClipError as error:
             self._leave_out(error, "frames of clips that could not be opened", len(frames))
-            return self._tell(progress, len(frames))
+            return self._tell(way.progress, len(frames))
         with clip:
+            way.writer.begin_clip(identity, len(frames))
             for t in frames:
-                try:
-                    frame = self._selection.read(record, clip, t)
-                except (ClipError, MaskError) as error:
-                    self._leave_out(error, "frames that could not be read", 1)
-                else:
-                    fields = self._manifest.add(frame)
-                    iio.imwrite(folder / fields["file_name"], frame.pixels, extension=".png")
-                    writer.add(frame, fields)
-                if not self._tell(progress, 1):
+                self._frame(identity, clip, t, way)
+                if not self._tell(way.progress, 1):
                     return False
+            way.writer.end_clip()
+            way.partial.keep({"whole": record.id})
         return True
+
+    def _frame(self, identity: Identity, clip: Clip, t: int, way: _Way) -> None:
+        try:
+            frame = self._selection.read(identity.record, clip, t)
+        except (ClipError, MaskError) as error:
+            self._leave_out(error, "frames that could not be read", 1)
+            return
+        fields, lost = self._manifest.describe(identity, frame), Counter[str]()
+        kept = way.writer.add(frame, fields, lost)
+        line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": kept, "lost": dict(lost)}
+        way.partial.keep(line)
+        self._manifest.count(fields, lost)
 
     def _leave_out(self, error: ClipError | MaskError, reason: str, frames: int) -> None:
         self._problems.append(str(error))
@@ -154,20 +151,38 @@ class Export:
         self._done += frames
         return progress is None or progress(self._done, len(self._selection)) is not False
 
-    def _report(self, folder: Path | None) -> ExportReport:
+    def _report(self, folder: Path | None, partial: Path | None = None) -> ExportReport:
         return ExportReport(
-            format=self._format,
+            format=self._format.name,
             folder=folder,
+            partial=partial,
             images=self._manifest.images,
             structures=dict(self._manifest.structures),
             patients=self._manifest.patients,
             splits=dict(self._manifest.splits),
+            taken_up=self._taken_up,
             left_out=dict(self._selection.left_out),
+            lost=dict(self._manifest.lost),
             problems=tuple(self._problems),
         )
 
 
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Plain data as JSON in UTF-8; numbers that JSON does not know are refused."""
-    with path.open("w", encoding="utf-8") as file:
-        json.dump(data, file, ensure_ascii=False, allow_nan=False)
+class _Rows:
+    """All frames written, oldest first, read anew from the disk each time."""
+
+    def __init__(self, partial: PartialFolder) -> None:
+        self._partial = partial
+
+    def __iter__(self) -> Iterator[Row]:
+        for line in self._partial.kept():
+            if "frame" in line:
+                yield Row(line["fields"], line["kept"])
+
+
+def _write_report(folder: Path, report: ExportReport) -> None:
+    """The report beside the dataset: it may name files of the hospital, which the dataset must not."""
+    path = folder.with_name(f"{folder.name}-report.txt")
+    try:
+        path.write_text("\n".join(report.lines()) + "\n", "utf-8")
+    except OSError as error:
+        raise DatasetError(f"the report cannot be written ({error.strerror})", path=path) from error

@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from vfss.datasets.identities import Identities, Identity
+from vfss.datasets.report import ExportOptions
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import MaskState
-from vfss.project import ClipRecord, Project
+from vfss.project import Project
 from vfss.version import __version__
 
 NOTICE = (
@@ -30,6 +31,8 @@ STATES = {
     MaskState.NOT_VISIBLE: "a person said that it cannot be seen here: nothing is known of its pixels",
 }
 
+NO_LICENCE = "not stated: ask whoever exported the dataset"
+
 LAYOUT = 1
 """Version of the fields below."""
 
@@ -37,15 +40,18 @@ LAYOUT = 1
 class Manifest:
     """Gathers what the written frames have in common while an export goes on."""
 
-    def __init__(self, project: Project, *, include_edited: bool) -> None:
+    def __init__(self, project: Project, identities: Identities, options: ExportOptions) -> None:
         self._project = project
-        self._include_edited = include_edited
+        self._identities = identities
+        self._options = options
         self._clips: dict[str, dict[str, Any]] = {}
         self._authors: set[str] = set()
         self._students: set[str] = set()
         self._patients: dict[str, str] = {}
+        self._written_states = [s.label for s in MaskState if s.is_truth or self._edited_too(s)]
         self.structures: Counter[str] = Counter({key: 0 for key in project.schema.keys})
         self.splits: Counter[str] = Counter({"train": 0, "validation": 0, "test": 0})
+        self.lost: Counter[str] = Counter()
 
     @property
     def images(self) -> int:
@@ -57,48 +63,57 @@ class Manifest:
         """Patients among them."""
         return len(self._patients)
 
-    def add(self, frame: AnnotatedFrame) -> dict[str, Any]:
-        """Count a frame in; gives the fields that describe it, the same in every format."""
-        clip = self._clip(frame.record)
-        written = [s.key for s in self._project.schema.structures if frame.written[s.index]]
-        self.structures.update(written)
-        self.splits[clip["split"]] += 1
-        for key in written:
-            revision = frame.revisions[key]
-            self._authors.add(revision.author)
-            if revision.student is not None:
-                self._students.add(revision.student)
-        return {
-            "file_name": f"images/{stem(frame)}.png",
-            "height": frame.record.height,
-            "width": frame.record.width,
-            "clip": frame.record.id,
-            "frame": frame.frame,
-            "time_s": frame.time_s,
-            "patient": clip["patient"],
-            "split": clip["split"],
-            "states": {
-                s.key: MaskState(int(frame.masks.state[s.index])).label for s in self._project.schema.structures
-            },
-            "provenance": {key: _provenance(frame, key) for key in self._project.schema.keys if key in frame.revisions},
+    def add_clip(self, identity: Identity) -> None:
+        """Say of a clip what stands in the manifest, once a frame of it is counted."""
+        record = identity.record
+        self._clips[identity.recording] = {
+            "patient": identity.case,
+            "split": self._project.split(record.patient),
+            "n_frames": record.n_frames,
+            "height": identity.height,
+            "width": identity.width,
+            "bits": record.bits,
+            "facing": record.facing,
+            "inverted": record.inverted,
+            "swallows": [[swallow.first, swallow.last] for swallow in record.swallows],
         }
 
-    def _clip(self, record: ClipRecord) -> dict[str, Any]:
-        if record.id not in self._clips:
-            patient = pseudonym(self._project.id, record.patient)
-            self._patients[patient] = self._project.split(record.patient)
-            self._clips[record.id] = {
-                "patient": patient,
-                "split": self._patients[patient],
-                "n_frames": record.n_frames,
-                "height": record.height,
-                "width": record.width,
-                "bits": record.bits,
-                "facing": record.facing,
-                "inverted": record.inverted,
-                "swallows": [[swallow.first, swallow.last] for swallow in record.swallows],
-            }
-        return self._clips[record.id]
+    def describe(self, identity: Identity, frame: AnnotatedFrame) -> dict[str, Any]:
+        """The fields that describe a frame, the same in every format."""
+        structures = self._project.schema.structures
+        return {
+            "height": identity.height,
+            "width": identity.width,
+            "clip": identity.recording,
+            "frame": frame.frame,
+            "time_s": frame.time_s,
+            "patient": identity.case,
+            "split": self._project.split(identity.record.patient),
+            "states": {s.key: MaskState(int(frame.masks.state[s.index])).label for s in structures},
+            "provenance": {s.key: self._provenance(frame, s.key) for s in structures if s.key in frame.revisions},
+        }
+
+    def _provenance(self, frame: AnnotatedFrame, key: str) -> dict[str, Any]:
+        revision = frame.revisions[key]
+        return {
+            "author": self._identities.author(revision.author),
+            "time": revision.time.isoformat(),
+            "origin": revision.origin,
+            "student": revision.student,
+        }
+
+    def count(self, fields: Mapping[str, Any], lost: Mapping[str, int]) -> None:
+        """Count in a frame that was written, as `describe` said it."""
+        written = [key for key, state in fields["states"].items() if state in self._written_states]
+        self.structures.update(written)
+        self.splits[fields["split"]] += 1
+        self._patients[fields["patient"]] = fields["split"]
+        self.lost.update(lost)
+        for key in written:
+            said = fields["provenance"][key]
+            self._authors.add(said["author"])
+            if said["student"] is not None:
+                self._students.add(said["student"])
 
     def to_dict(self, left_out: Mapping[str, int]) -> dict[str, Any]:
         """Plain data for JSON, without file names, paths or names of patients."""
@@ -110,41 +125,20 @@ class Manifest:
             "notice": NOTICE,
             "schema": self._project.schema.to_dict(),
             "states": {state.label: words for state, words in STATES.items()},
-            "written_states": [s.label for s in MaskState if s.is_truth or self._edited_too(s)],
+            "written_states": self._written_states,
             "authors": sorted(self._authors),
             "students": sorted(self._students),
             "splits": {
                 split: sorted(p for p, its_split in self._patients.items() if its_split == split)
                 for split in self.splits
             },
+            "licence": self._options.licence or NO_LICENCE,
             "clips": self._clips,
             "frames": self.images,
             "planes": dict(self.structures),
             "left_out": dict(left_out),
+            "lost": dict(self.lost),
         }
 
     def _edited_too(self, state: MaskState) -> bool:
-        return self._include_edited and state is MaskState.EDITED
-
-
-def stem(frame: AnnotatedFrame) -> str:
-    """File name of a frame without suffix: content id of the clip and frame index."""
-    return f"{frame.record.id}_{frame.frame:06d}"
-
-
-def pseudonym(project_id: str, patient: str) -> str:
-    """Name of a patient in exports: the same in every export of one project, and telling nothing.
-
-    The project's id is random and never exported, so that nobody outside can test names against pseudonyms.
-    """
-    return hashlib.blake2b(f"{project_id}\0{patient}".encode(), digest_size=6).hexdigest()
-
-
-def _provenance(frame: AnnotatedFrame, key: str) -> dict[str, Any]:
-    revision = frame.revisions[key]
-    return {
-        "author": revision.author,
-        "time": revision.time.isoformat(),
-        "origin": revision.origin,
-        "student": revision.student,
-    }
+        return self._options.include_edited and state is MaskState.EDITED

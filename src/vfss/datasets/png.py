@@ -7,59 +7,51 @@ file, and dataset.json says which of the two it is.
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
-from vfss.datasets.export import Export, write_json
-from vfss.datasets.report import ExportReport, Progress
+from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.json_files import write_json
+from vfss.datasets.pictures import stem, write_picture
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray
-from vfss.project import Project
 from vfss.schema import Schema
 
 _FILE = "dataset.json"
 
 
-class Png:
-    """The format of one PNG per plane."""
+class PngWriter(FrameWriter):
+    """One PNG per plane as the frames come, dataset.json at the end."""
 
-    title = "PNG planes and dataset.json"
+    def __init__(self, job: Job) -> None:
+        self._folder = job.folder
+        self._schema = job.schema
+        for key in job.schema.keys:
+            (job.folder / "masks" / key).mkdir(parents=True, exist_ok=True)
 
-    def export(
-        self, project: Project, folder: Path, *, progress: Progress | None = None, include_edited: bool = False
-    ) -> ExportReport:
-        """See Format.export."""
-        export = Export(project, "png", include_edited=include_edited)
-        return export.run(Path(folder), lambda path: _PngWriter(path, project.schema), progress)
-
-
-class _PngWriter:
-    def __init__(self, folder: Path, schema: Schema) -> None:
-        self._folder = folder
-        self._schema = schema
-        self._images: list[dict[str, Any]] = []
-        for key in schema.keys:
-            (folder / "masks" / key).mkdir(parents=True)
-
-    def add(self, frame: AnnotatedFrame, fields: dict[str, Any]) -> None:
-        name = PurePosixPath(fields["file_name"]).name
+    def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
+        """See Writer.add."""
+        name = f"{stem(fields)}.png"
         files = {s.key: f"masks/{s.key}/{name}" for s in self._schema.structures if frame.written[s.index]}
         for key, file in files.items():
             plane = frame.masks.planes[self._schema[key].index]
             iio.imwrite(self._folder / file, plane.astype(np.uint8) * np.uint8(255), extension=".png")
-        self._images.append({**fields, "planes": files})
+        return {"file_name": write_picture(self._folder, fields, frame), "planes": files}
 
-    def finish(self, manifest: dict[str, Any]) -> None:
-        write_json(self._folder / _FILE, {**manifest, "images": self._images})
+    def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
+        """See Writer.finish."""
+        write_json(self._folder / _FILE, manifest, images=({**row.fields, **row.kept} for row in rows))
 
 
 def read_png(folder: str | Path) -> Dataset:
-    """A dataset that `Png` exported: images with planes bool (S, H, W) and their states.
+    """A dataset that PNG exported: images with planes bool (S, H, W) and their states.
 
     Raises:
         DatasetError: No such dataset, or malformed.
@@ -89,3 +81,6 @@ def _read_plane(path: Path, shape: tuple[int, ...]) -> BoolArray:
     if plane.shape != shape:
         raise DatasetError(f"plane is {plane.shape}, its frame {shape}", path=path, remedy="Export the dataset again.")
     return plane > 127
+
+
+PNG = Format("png", "PNG planes and dataset.json", PngWriter, reads=True)

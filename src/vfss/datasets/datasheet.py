@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The papers of a dataset: README.txt, DATASHEET.md (after Gebru et al., "Datasheets for Datasets"), SHA256SUMS."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vfss.datasets.manifest import NOTICE
+from vfss.datasets.partial import MARK
+
+if TYPE_CHECKING:
+    from vfss.datasets.format import Format
+
+SUMS = "SHA256SUMS"
+_TO_SAY = "*To be said by whoever publishes the dataset.*"
+
+
+def write_papers(folder: Path, dataset_format: Format, manifest: Mapping[str, Any]) -> None:
+    """Write README.txt, DATASHEET.md and, last, the checksums of all files of the dataset."""
+    lost = [f"- {sentence}" for sentence in dataset_format.loses]
+    readme = [
+        f"{dataset_format.title}, {manifest['frames']} frames, exported by napari-vfss {manifest['tool_version']}.",
+        f"Licence: {manifest['licence']}.",
+        *(["", "What this format cannot say:", *lost] if lost else []),
+        "",
+        NOTICE,
+        "",
+        f"`sha256sum -c {SUMS}` says whether all files are whole.",
+    ]
+    (folder / "README.txt").write_text("\n".join(readme) + "\n", "utf-8")
+    (folder / "DATASHEET.md").write_text(datasheet(dataset_format.title, manifest), "utf-8")
+    _write_sums(folder)
+
+
+def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
+    """The datasheet in Markdown: what the tool knows is filled in, what only people know is asked for."""
+    splits = {split: len(patients) for split, patients in manifest["splits"].items()}
+    counts = [f"| {key} | {planes} |" for key, planes in manifest["planes"].items()]
+    schema = manifest["schema"]
+    sections = {
+        "Motivation": _TO_SAY + " For what was it made, by whom, who paid for it?",
+        "Composition": "\n".join(
+            [
+                "Frames of videofluoroscopic swallowing studies with a mask per structure:",
+                f"{manifest['frames']} frames of {len(manifest['clips'])} recordings,",
+                f"patients: {sum(splits.values())}; format: {title}; structures: {schema['id']} {schema['version']}.",
+                "",
+                "| structure | masks that a person confirmed |",
+                "|---|---|",
+                *counts,
+                "",
+                "Masks overlap where structures do. A structure without a mask is empty, not visible, or not",
+                "annotated: the states tell these apart.",
+                *_listed("Left out of the dataset", manifest["left_out"]),
+                *_listed("Lost in this format", manifest["lost"]),
+            ]
+        ),
+        "Collection": _TO_SAY + " Which machines and protocol; consent and ethics approval.",
+        "Preprocessing and labelling": "\n".join(
+            [
+                f"Annotators: {', '.join(manifest['authors']) or 'none'}. Students whose proposals they started from: "
+                f"{', '.join(manifest['students']) or 'none'}.",
+                f"States that count as annotation: {', '.join(manifest['written_states'])}.",
+            ]
+        ),
+        "Splits": "By patient, fixed once assigned: " + ", ".join(f"{name} {n}" for name, n in splits.items()) + ".",
+        "Uses": NOTICE,
+        "Distribution": f"Licence: {manifest['licence']}.",
+        "Maintenance": _TO_SAY + " Whom to ask, where corrections appear.",
+    }
+    return "# Datasheet\n\n" + "\n\n".join(f"## {head}\n\n{text}" for head, text in sections.items()) + "\n"
+
+
+def _listed(title: str, counts: Mapping[str, int]) -> list[str]:
+    return ["", f"{title}:", "", *(f"- {reason}: {count}" for reason, count in counts.items())] if counts else []
+
+
+def _write_sums(folder: Path) -> None:
+    with (folder / SUMS).open("w", encoding="utf-8") as sums:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.name != SUMS and MARK not in path.relative_to(folder).parts:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                sums.write(f"{digest}  {path.relative_to(folder).as_posix()}\n")
