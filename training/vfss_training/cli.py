@@ -16,6 +16,7 @@ import typer
 from vfss.errors import VfssError
 from vfss_training import teachers_cli
 from vfss_training.ablate_cli import ablate
+from vfss_training.averaging_cli import average
 from vfss_training.calibrate_cli import calibrate
 from vfss_training.clicks_cli import clicks
 from vfss_training.complaints import complaining
@@ -94,6 +95,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
 
 
 application.command()(ablate)
+application.command()(average)
 application.command()(calibrate)
 application.command()(plan)
 application.command()(clicks)

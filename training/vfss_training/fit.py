@@ -122,7 +122,7 @@ def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
         run: Circumstances.
         student: "default" or a file.
     """
-    parent = load_checkpoint(_student_path(student))
+    parent = load_checkpoint(student_path(student))
     config = replace(parent.config, prompted=True)
     network = from_student(parent, parent.schema, recipe.seed, config)
     task = PhantomStudy(recipe, config, run).task(network)
@@ -197,7 +197,7 @@ def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
     name = student or recipe.start.student
     if not name:
         return None
-    path = _student_path(name)
+    path = student_path(name)
     wanted = recipe.start.sha256
     if student is None and wanted and path.is_file() and sha256(path) != wanted:
         raise TrainingError(
@@ -212,12 +212,13 @@ def previous_student(project: Project, student: str | None) -> Path:
     """File of the student to go on from."""
     if student is not None:
         known = {record.id: record.path for record in project.students()}
-        return known[student] if student in known else _student_path(student)
+        return known[student] if student in known else student_path(student)
     current = project.current_student()
-    return _student_path("default") if current is None else current.path
+    return student_path("default") if current is None else current.path
 
 
-def _student_path(name_or_path: str) -> Path:
+def student_path(name_or_path: str) -> Path:
+    """File of a student: "default" is the one that ships."""
     if name_or_path == "default":
         path = load_student("default", "cpu").path
         if path is not None:

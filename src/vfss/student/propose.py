@@ -20,6 +20,7 @@ from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.correct import EncodedFrame, PromptRuntime, Refinement
 from vfss.student.field import Window, exposed_field
+from vfss.student.locality import changed_where_clicked
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
 
@@ -183,7 +184,9 @@ class Student:
         with self._turn:
             logits, quality = self._runtime.correct(encoded.features, maps, asked)
         planes = restore(logits[index : index + 1], encoded.placement)
-        return Refinement(_in_frame(planes, encoded.window, encoded.shape)[0], float(self._worth(quality)[index]))
+        answer = _in_frame(planes, encoded.window, encoded.shape)[0]
+        mask = changed_where_clicked(current, answer, prompts.clicks)
+        return Refinement(mask, float(self._worth(quality)[index]))
 
     def follow(self, encoded: EncodedFrame, planes: BoolArray, known: BoolArray) -> Proposal:
         """A proposal for a frame, told what a neighbour frame showed.
