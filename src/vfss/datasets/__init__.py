@@ -2,14 +2,22 @@
 """Datasets: one file per format, all of them in FORMATS."""
 
 from vfss.datasets.coco import COCO, read_coco
+from vfss.datasets.cvat import CVAT, read_cvat
 from vfss.datasets.dataset import Dataset, DatasetImage
+from vfss.datasets.datumaro import DATUMARO, read_datumaro
 from vfss.datasets.format import Format
+from vfss.datasets.nnunet import NNUNET
 from vfss.datasets.png import PNG, read_png
 from vfss.datasets.report import ExportOptions, ExportReport, Progress
+from vfss.datasets.yolo import YOLO
 
 FORMATS: dict[str, Format] = {
     "coco": COCO,
     "png": PNG,
+    "nnunet": NNUNET,
+    "yolo": YOLO,
+    "cvat": CVAT,
+    "datumaro": DATUMARO,
 }
 """By name on the command line."""
 
@@ -22,5 +30,7 @@ __all__ = [
     "Format",
     "Progress",
     "read_coco",
+    "read_cvat",
+    "read_datumaro",
     "read_png",
 ]
