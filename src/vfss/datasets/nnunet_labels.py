@@ -147,10 +147,10 @@ def _numbered(planes: BoolArray) -> tuple[LabelArray, list[list[int]]]:
 
 
 def _holding(highest: int) -> np.dtype[np.uint8 | np.uint16]:
-    """The smallest kind of PNG that holds labels up to the highest."""
-    if highest > np.iinfo(np.uint16).max:
+    """The smallest kind of PNG that holds labels up to the highest; nnU-Net has 15 bits for them."""
+    if highest > np.iinfo(np.int16).max:
         raise DatasetError(
-            f"{highest} combinations of structures occur, more than a picture has labels for",
+            f"{highest} combinations of structures occur, more than nnU-Net has labels for",
             remedy='Export with overlaps="priority".',
         )
     return np.dtype(np.uint8) if highest <= np.iinfo(np.uint8).max else np.dtype(np.uint16)
