@@ -7,7 +7,7 @@ structure without a mask is empty, not visible or not annotated. CVAT exports th
 too: put CVAT's annotations.xml in the place of ours.
 
 Written and read by ourselves: datumaro, which does both, pins opencv<5, pandas<3 and pillow<13. It reads what we write,
-in tests/test_datasets_cvat.py.
+in tests/test_datasets_datumaro.py.
 """
 
 from __future__ import annotations
@@ -224,10 +224,12 @@ def _merged(fields: Fields, image: _Image, schema: Schema) -> Fields:
 
 def _draw(mask: Mapping[str, str], plane: BoolArray) -> None:
     """Draw an encoded mask into a plane, bool (H, W)."""
-    runs = np.array([int(run) for run in mask["rle"].split(",")], np.int64)
+    runs = [int(run) for run in mask["rle"].split(",")]
     left, top, width, height = (int(mask[name]) for name in ("left", "top", "width", "height"))
-    if min(left, top, *runs.tolist()) < 0 or runs.sum() != height * width or plane.size < runs.sum():
+    if min(left, top, *runs) < 0 or sum(runs) != height * width:
         raise ValueError(f"mask of {mask['label']} does not fill its box")
+    if top + height > plane.shape[0] or left + width > plane.shape[1]:
+        raise ValueError(f"mask of {mask['label']} is outside of the frame")
     inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     plane[top : top + height, left : left + width] |= inside
 

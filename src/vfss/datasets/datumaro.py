@@ -147,6 +147,10 @@ DATUMARO = Format(
     "datumaro",
     "Datumaro (run-length encoded masks)",
     DatumaroWriter,
-    loses=("Authors and times stand in frames.jsonl only.",),
+    loses=(
+        "Authors and times stand in frames.jsonl only.",
+        "Grey values of more than 8 bits are whole, but the datumaro package gives their lower 8 bits only, unless it "
+        "is asked by get_data_as_dtype(numpy.uint16).",
+    ),
     reads=True,
 )

@@ -19,12 +19,14 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from vfss.clips import through_window
 from vfss.datasets.dataset import Fields
-from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.format import Format, Job, Row
+from vfss.datasets.identities import Identity
 from vfss.datasets.pictures import stem
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
-from vfss.masks import BoolArray, ByteArray, MaskState
+from vfss.masks import BoolArray, MaskState
 
 Corners = npt.NDArray[np.int32]
 """Corners of a polygon, int32 (N, 2), x before y, pixels."""
@@ -40,24 +42,37 @@ _INEXACT = "masks whose polygons are not the same pixels (Dice below 1)"
 _BAD = "masks whose polygons differ more (Dice below 0.95)"
 _HIDDEN = "structures that cannot be seen on a frame, which YOLO takes for absent"
 _UNKNOWN = "structures not annotated on a frame, which YOLO takes for absent"
-_DEEP = "frames of more than 8 bits a grey value, written with 8"
+_DEEP = "frames of more than 8 bits a grey value, written with 8 through the window of their recording"
 
 
-class YoloWriter(FrameWriter):
+class YoloWriter:
     """A picture and a text file as frames come; data.yaml at the end."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
+        self._project = job.project
         self._schema = job.schema
+        self._window = (0, 255)
         for kind in ("images", "labels"):
             for name in _FOLDERS.values():
                 (job.folder / kind / name).mkdir(parents=True, exist_ok=True)
+
+    def begin_clip(self, identity: Identity, frames: int) -> None:
+        """See Writer.begin_clip."""
+        if identity.record.bits > 8:
+            with self._project.open_clip(identity.record.id) as clip:
+                self._window = clip.window
+
+    def end_clip(self) -> None:
+        """See Writer.end_clip."""
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
         split, name = _FOLDERS[fields["split"]], stem(fields)
         file_name = f"images/{split}/{name}.png"
-        iio.imwrite(self._folder / file_name, _on_8_bits(frame, lost), extension=".png")
+        if frame.pixels.dtype != np.uint8:
+            lost[_DEEP] += 1
+        iio.imwrite(self._folder / file_name, through_window(frame.pixels, self._window), extension=".png")
         lines = []
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]
@@ -80,15 +95,6 @@ class YoloWriter(FrameWriter):
         text = "".join(f"# {line}\n" for line in _HOW_TO_TRAIN) + yaml.safe_dump(data, sort_keys=False)
         (self._folder / "data.yaml").write_text(text, "utf-8")
         write_sidecar(self._folder, manifest, rows)
-
-
-def _on_8_bits(frame: AnnotatedFrame, lost: Counter[str]) -> ByteArray:
-    """Grey values, uint8 (H, W): of deeper frames the upper eight of the recording's bits."""
-    pixels = frame.pixels
-    if pixels.dtype != np.uint8:
-        lost[_DEEP] += 1
-        pixels = np.minimum(pixels >> max(0, frame.record.bits - 8), 255)
-    return np.asarray(pixels, np.uint8)
 
 
 def polygons(plane: BoolArray, lost: Counter[str]) -> list[Corners]:
@@ -124,7 +130,7 @@ YOLO = Format(
     loses=(
         "Polygons have no holes, and every part of a structure is an object of its own.",
         "What is not annotated, or cannot be seen, is the same as absent.",
-        "Grey values have 8 bits.",
+        "Grey values have 8 bits; deeper recordings are seen through their window, as students see them.",
         "Authors, times and states stand in frames.jsonl only.",
     ),
 )
