@@ -11,4 +11,4 @@ wheel:          ## Build the wheel into dist/.
 	@bash scripts/setup.sh && .venv/bin/python -m build --wheel --outdir dist .
 
 clean:          ## Remove what the other targets made.
-	rm -rf .venv build dist out *.egg-info
+	rm -rf .venv .venv-foreign build dist out *.egg-info

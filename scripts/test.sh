@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --headless
+bash scripts/foreign.sh
 bin=.venv/bin
 step() { printf '\033[1m== %s\033[0m\n' "$*"; "$@"; }
 step $bin/ruff check .

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import av
@@ -59,6 +61,41 @@ def disc(height: int, width: int, *, y: float, x: float, radius: float) -> np.nd
     """Filled disc, bool (height, width)."""
     rows, columns = np.mgrid[:height, :width]
     return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+def cohort(folder: Path, splits: dict[str, str], *, height: int = 48, width: int = 64, deep: str = "") -> Project:
+    """A project with a clip of three frames for each patient, on the split given.
+
+    Frame 0 has all structures, overlapping; on frame 1 the pharynx is empty and the mandible not annotated; on frame 2
+    the bolus cannot be seen, and the pharynx has a hole, a second part and a part of one pixel. The clip of the patient
+    `deep` has 12 bits.
+    """
+    project = Project.create(folder / "project", THREE)
+    for number, (patient, split) in enumerate(splits.items()):
+        if patient == deep:
+            path = write_stack(folder / f"{number}.tif", grey_frames(3, height, width, seed=number, bits=12))
+        else:
+            path = write_video(folder / f"{number}.mkv", grey_frames(3, height, width, seed=number))
+        project.assign_split(patient, split)
+        clip = project.add_clip(path, patient=patient).id
+        small, big, low = (
+            disc(height, width, y=y + number % 3, x=x, radius=r) for y, x, r in ((14, 20, 6), (16, 24, 9), (30, 26, 8))
+        )
+        parts = (big & ~disc(height, width, y=16, x=24, radius=3)) | disc(height, width, y=20, x=52, radius=4)
+        parts[2, 40] = True
+        annotate(project, clip, 0, {"bolus": small, "pharynx": big, "mandible": low})
+        annotate(project, clip, 1, {"bolus": small, "pharynx": MaskState.EMPTY})
+        annotate(project, clip, 2, {"bolus": MaskState.NOT_VISIBLE, "pharynx": parts, "mandible": low})
+    return project
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Files of a dataset by path, less the time of the export and the checksums that follow from it."""
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    del files["SHA256SUMS"]
+    manifest = json.loads(files["manifest.json"])
+    files["manifest.json"] = json.dumps({**manifest, "exported": ""}).encode()
+    return {name: re.sub(rb"<dumped>.*</dumped>", b"", content) for name, content in files.items()}
 
 
 def annotate(project: Project, clip_id: str, frame: int, said: dict, *, author: str = "reader one", **kwargs) -> None:

@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: open_clip(path) gives a Clip, whatever the format."""
 
-from vfss.clips.clip import Clip, Facing, Frame, Swallow
+from vfss.clips.clip import Clip, Facing, Frame, Swallow, through_window
 from vfss.clips.content import content_id
 from vfss.clips.memory import ArrayClip
 from vfss.clips.opening import SUFFIXES, can_open, open_clip
 
-__all__ = ["SUFFIXES", "ArrayClip", "Clip", "Facing", "Frame", "Swallow", "can_open", "content_id", "open_clip"]
+__all__ = [
+    "SUFFIXES",
+    "ArrayClip",
+    "Clip",
+    "Facing",
+    "Frame",
+    "Swallow",
+    "can_open",
+    "content_id",
+    "open_clip",
+    "through_window",
+]

@@ -109,10 +109,14 @@ class Clip(ABC):
 
     def as_uint8(self, t: int) -> npt.NDArray[np.uint8]:
         """Frame t on 8 bits, uint8 (height, width): what a student sees; deeper frames linearly through `window`."""
-        frame = self[t]
-        if frame.dtype == np.uint8:
-            return frame.astype(np.uint8, copy=False)
-        low, high = self.window
-        scaled = (np.clip(frame, low, high).astype(np.float32) - low) * np.float32(255.0 / max(1, high - low))
-        mapped: npt.NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
-        return mapped
+        return through_window(self[t], self.window)
+
+
+def through_window(frame: Frame, window: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    """A frame on 8 bits, uint8 (H, W): as it is, or a deeper one, uint16 (H, W), linearly from darkest to brightest."""
+    if frame.dtype == np.uint8:
+        return frame.astype(np.uint8, copy=False)
+    low, high = window
+    scaled = (np.clip(frame, low, high).astype(np.float32) - low) * np.float32(255.0 / max(1, high - low))
+    mapped: npt.NDArray[np.uint8] = np.rint(scaled).astype(np.uint8)
+    return mapped

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from vfss.datasets.dataset import Fields, malformed, read_json
 from vfss.datasets.format import Row
 from vfss.datasets.json_files import to_json, write_json
+from vfss.errors import DatasetError
 
 MANIFEST = "manifest.json"
 FRAMES = "frames.jsonl"
@@ -31,3 +33,27 @@ def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
     with (folder / FRAMES).open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
+
+
+def read_sidecar(folder: Path) -> tuple[Fields, list[dict[str, Any]]]:
+    """Both files: the manifest, and what describes each frame, in the order of the export.
+
+    Raises:
+        DatasetError: One of them is missing or malformed, or frames are missing.
+    """
+    manifest = read_json(folder / MANIFEST)
+    try:
+        frames = list(read_frames(folder))
+        expected = manifest["frames"]
+    except FileNotFoundError as error:
+        remedy = "Name the folder that an export wrote."
+        raise DatasetError("no such file", path=folder / FRAMES, remedy=remedy) from error
+    except (OSError, ValueError, KeyError) as error:
+        raise malformed(folder, error) from error
+    if len(frames) != expected:
+        raise DatasetError(
+            f"{len(frames)} frames are described, the dataset has {expected}",
+            path=folder / FRAMES,
+            remedy="Export the dataset again.",
+        )
+    return manifest, frames
