@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: vfss info | propose | export | check | phantom | evaluate | agreement | students."""
+"""The command line: vfss info | propose | export | deidentify | check | phantom | evaluate | agreement..."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vfss.console import Commands, bar, complain, plain_table, say, warn
+from vfss.deidentify_cli import deidentify
 from vfss.errors import DatasetError, ProjectError, VfssError
 from vfss.version import __version__
 
@@ -31,6 +32,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help="Swallowing studies: masks and datasets."
 )
+app.command()(deidentify)
 
 
 def main() -> None:
@@ -174,8 +176,7 @@ def check(
     findings: list[Finding] = []
     for target in targets:
         with bar(f"Checking {target.name}") as show:
-            is_project = (target / "vfss.sqlite").exists()
-            findings += check_project(target, show) if is_project else check_clip(target, show)
+            findings += (check_project if (target / "vfss.sqlite").exists() else check_clip)(target, show)
     table = plain_table("what", "", "found")
     for finding in findings:
         sign = Text("wrong", "bold red") if finding.wrong else Text("ok", "green")

@@ -43,7 +43,7 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
     if not head:
         raise ClipError("the file is empty", path=path, remedy="Copy it again from its source.")
     suffix = path.suffix.lower()
-    if head[_DICOM_MAGIC_AT:] == _DICOM_MAGIC or suffix in DICOM_SUFFIXES:
+    if _is_dicom(head, path):
         from vfss.clips.dicom import open_dicom
 
         return open_dicom(path, content_id(path), cache_bytes=cache_bytes)
@@ -75,6 +75,20 @@ def can_open(path: str | Path) -> bool:
             return stream.read(len(_DICOM_MAGIC)) == _DICOM_MAGIC
     except (OSError, ValueError, RuntimeError, TypeError):
         return False
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether open_clip reads a recording as DICOM.
+
+    Raises:
+        ClipError: It is missing or unreadable.
+    """
+    head = _head(path)
+    return head is not None and _is_dicom(head, path)
+
+
+def _is_dicom(head: bytes, path: Path) -> bool:
+    return head[_DICOM_MAGIC_AT:] == _DICOM_MAGIC or path.suffix.lower() in DICOM_SUFFIXES
 
 
 def _head(path: Path) -> bytes | None:

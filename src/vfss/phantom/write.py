@@ -17,6 +17,7 @@ from vfss.errors import VfssError
 from vfss.masks import BoolArray, MaskState
 from vfss.phantom.phantom import Phantom
 from vfss.project import Edit, Project
+from vfss.redaction import Redaction
 
 Progress = Callable[[int, int], bool]
 AUTHOR = "phantom"
@@ -159,6 +160,7 @@ def _write_clip(
         project.update_clip(
             record.id, facing=phantom.facing, inverted=phantom.inverted, swallows=(Swallow(first, last),)
         )
+        project.reviews.accept(record.id, Redaction(), reviewer=AUTHOR, text="synthetic: no patient")
         ids.append(record.id)
     for start in range(0, phantom.n_frames, _BATCH):
         edits = [edit for t in range(start, min(start + _BATCH, phantom.n_frames)) for edit in _edits(ids, t, phantom)]

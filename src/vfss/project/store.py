@@ -21,6 +21,7 @@ from vfss.project.marks import Marks
 from vfss.project.opening import FILE, create_database, expect_whole, make_folder, open_database
 from vfss.project.overview import Overview
 from vfss.project.past import Past
+from vfss.project.pixel_reviews import PixelReviews
 from vfss.project.reading import RevisionReader
 from vfss.project.recollections import Recollections
 from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
@@ -43,7 +44,7 @@ class Project:
         schema: Structures, in the order of planes.
         read_only: True where changes are not possible, because the folder or disk is read-only.
         journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
-        marks, overview: Swallows and events that people set; whole clips at a glance.
+        marks, reviews, overview: Swallows and events; who looked at pixels; whole clips at a glance.
         past: Who wrote what, page by page, and what stood at an earlier moment.
     """
 
@@ -69,6 +70,7 @@ class Project:
         self._students = StudentShelf(self._database, self.folder / "students")
         self._recollections = Recollections(self._database)
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
+        self.reviews = PixelReviews(self._database)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:

@@ -33,7 +33,7 @@ def exposed_field(frame: npt.NDArray[np.uint8]) -> Window:
     whole = (slice(0, height), slice(0, width))
     if max(height, width) < _LONG * min(height, width):
         return whole
-    found = _largest_area(frame)
+    found = largest_area(frame)
     if found is None:
         return whole
     if width > height:
@@ -41,7 +41,7 @@ def exposed_field(frame: npt.NDArray[np.uint8]) -> Window:
     return _stretch(found[0], width / height, height), whole[1]
 
 
-def _largest_area(frame: npt.NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float, float]] | None:
+def largest_area(frame: npt.NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """First and last row and column, as shares of the sides, of the largest area unlike the border; None without."""
     from scipy import ndimage  # takes longer to import than the command line to start
 

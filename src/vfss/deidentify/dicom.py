@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""De-identified DICOM: the header cleaned, the pixels decoded, redacted and written uncompressed, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+    MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+)
+
+from vfss.clips import Clip
+from vfss.clips.dicom_header import DICOM_ERRORS
+from vfss.clips.dicom_pixels import VIDEO
+from vfss.clips.dicom_times import times_ms
+from vfss.clips.foreign import reason
+from vfss.deidentify.case_key import CaseKey
+from vfss.deidentify.profile import EDITION, Profile
+from vfss.errors import ClipError
+from vfss.redaction import Redaction
+from vfss.version import __version__
+
+Tick = Callable[[int], bool]
+"""Told how many frames of the recording are done; False cancels."""
+
+LARGEST = 0xFFFFFFFE
+"""Bytes that the length of a value can say; longer pixel data go into one fragment a frame."""
+
+_FRAGMENTS = UID("1.2.840.10008.1.2.1.98")  # encapsulated uncompressed
+_ENHANCED = frozenset({"1.2.840.10008.5.1.4.1.1.12.1.1", "1.2.840.10008.5.1.4.1.1.12.2.1"})
+_COLOUR = (
+    "PlanarConfiguration",
+    "ICCProfile",
+    "ColorSpace",
+    *(f"{c}PaletteColorLookupTable{w}" for c in ("Red", "Green", "Blue") for w in ("Descriptor", "Data")),
+    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
+    "PaletteColorLookupTableUID",
+)
+_EXTREMES = (
+    "SmallestImagePixelValue",
+    "LargestImagePixelValue",
+    "SmallestPixelValueInSeries",
+    "LargestPixelValueInSeries",
+)
+_PLACES = frozenset({0x00187030, 0x00189472, 0x00189432})  # field of view and shutters, in pixels of the whole frame
+_LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", *map(str, VIDEO)})
+
+
+def write_dicom(
+    clip: Clip,
+    source: Path,
+    target: Path,
+    redaction: Redaction,
+    key: CaseKey,
+    *,
+    case: str,
+    reviewed: bool,
+    tick: Tick | None = None,
+) -> bool:
+    """Write the de-identified counterpart of a DICOM recording; False where tick cancelled, the file is then no use.
+
+    Args:
+        clip: The recording, opened.
+        source: Its file.
+        target: File to make.
+        redaction: What is hidden on all frames.
+        key: Gives the UIDs.
+        case: Case id, which becomes the patient's name and id.
+        reviewed: Whether a person accepted the redaction: only then the file says that nothing is burned in.
+        tick: Told after every frame.
+
+    Raises:
+        ClipError: The header or a frame cannot be read.
+        OSError: The file cannot be written.
+    """
+    try:
+        original = pydicom.dcmread(source, stop_before_pixels=True, force=True)
+        dataset = _header(original, clip, redaction, key, case=case, reviewed=reviewed)
+        length = clip.n_frames * int(dataset.Rows) * int(dataset.Columns) * int(dataset.BitsAllocated) // 8
+        if length > LARGEST:
+            dataset.file_meta.TransferSyntaxUID = _FRAGMENTS
+        with target.open("xb") as file:
+            pydicom.dcmwrite(file, dataset, enforce_file_format=True)
+            return _write_pixels(file, clip, redaction, dataset, length=length, tick=tick)
+    except OSError:
+        raise
+    except ClipError:
+        raise
+    except DICOM_ERRORS as error:
+        raise ClipError(
+            f"its header cannot be de-identified ({reason(error)})",
+            path=source,
+            remedy="Export it again from its source, or convert it to a video.",
+        ) from error
+
+
+def _header(original: Any, clip: Clip, redaction: Redaction, key: CaseKey, *, case: str, reviewed: bool) -> Any:
+    dataset = Profile(key).cleaned(original, dummies=str(original.get("SOPClassUID", "")) in _ENHANCED)
+    syntax = str(original.file_meta.get("TransferSyntaxUID", ""))
+    _identify(dataset, clip, key, case)
+    _say_how(dataset, original, reviewed)
+    _describe(dataset, original, clip, redaction, syntax)
+    if syntax in _LOSSY:
+        dataset.LossyImageCompression = "01"
+    if times_ms(original, clip.n_frames) is not None or syntax in VIDEO:
+        _keep_times(dataset, clip)
+    if redaction.crop is not None:
+        dataset.walk(_remove_places)
+    return dataset
+
+
+def _identify(dataset: Any, clip: Clip, key: CaseKey, case: str) -> None:
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.PatientName = dataset.PatientID = case
+    if not dataset.get("SOPClassUID"):
+        byte, word = (
+            MultiFrameGrayscaleByteSecondaryCaptureImageStorage,
+            MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
+        )
+        dataset.SOPClassUID = byte if clip.bits <= 8 else word
+    if not dataset.get("SOPInstanceUID"):
+        dataset.SOPInstanceUID = key.uid(f"instance {clip.id}")
+    kinds = dataset.get("ImageType") or ""
+    dataset.ImageType = ["DERIVED", *(["SECONDARY"] if isinstance(kinds, str) else kinds[1:3])]
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+
+def _say_how(dataset: Any, original: Any, reviewed: bool) -> None:
+    """Record that, and by which method, the object was de-identified."""
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = [f"napari-vfss {__version__}", f"PS3.15 Basic Profile, table of {EDITION}"]
+    codes = [_code("113100", "Basic Application Confidentiality Profile")]
+    if reviewed:
+        codes.append(_code("113101", "Clean Pixel Data Option"))
+    dataset.DeidentificationMethodCodeSequence = codes
+    dataset.LongitudinalTemporalInformationModified = "REMOVED"
+    if reviewed:
+        dataset.BurnedInAnnotation = "NO"
+    elif original.get("BurnedInAnnotation") != "YES" and "BurnedInAnnotation" in dataset:
+        del dataset.BurnedInAnnotation  # a "no" of others is no review
+
+
+def _code(value: str, meaning: str) -> Any:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, "DCM", meaning
+    return code
+
+
+def _describe(dataset: Any, original: Any, clip: Clip, redaction: Redaction, syntax: str) -> None:
+    """Say how the pixels are written: grey, as many bits as they had, signed where they were."""
+    photometric = str(original.get("PhotometricInterpretation") or "")
+    grey = photometric.startswith("MONOCHROME") and syntax not in VIDEO
+    dataset.Rows, dataset.Columns = redaction.size(clip.height, clip.width)
+    if clip.n_frames > 1 or "NumberOfFrames" in dataset:
+        dataset.NumberOfFrames = clip.n_frames
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME1" if photometric == "MONOCHROME1" else "MONOCHROME2"
+    dataset.BitsAllocated = 8 * clip.dtype.itemsize
+    dataset.BitsStored = int(original.get("BitsStored") or original.BitsAllocated) if grey else clip.bits
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(original.get("PixelRepresentation") or 0) if grey else 0
+    for keyword in (*(() if grey else _COLOUR), *(() if redaction.is_nothing and grey else _EXTREMES)):
+        if keyword in dataset:
+            delattr(dataset, keyword)
+
+
+def _keep_times(dataset: Any, clip: Clip) -> None:
+    """True times of the frames: they stay as they stand, or are counted from a day that was none."""
+    kept = times_ms(dataset, clip.n_frames)
+    wanted = 1000.0 * clip.times_s
+    if kept is not None and np.allclose(kept, wanted, rtol=0, atol=1e-3):
+        return
+    groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    contents = [group.FrameContentSequence[0] for group in groups if group.get("FrameContentSequence")]
+    if len(contents) == clip.n_frames and clip.times_s[-1] < 86400:
+        for content, second in zip(contents, clip.times_s, strict=True):
+            minutes, rest = divmod(float(second), 60)
+            moment = f"19000101{int(minutes) // 60:02d}{int(minutes) % 60:02d}{rest:09.6f}"
+            content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = moment
+        return
+    steps = np.diff(wanted, prepend=wanted[0])
+    dataset.FrameTimeVector = [f"{step:.10g}" for step in steps]
+    dataset.FrameIncrementPointer = 0x00181065
+
+
+def _remove_places(dataset: Any, element: Any) -> None:
+    """Take out what is given in rows and columns of the whole frame."""
+    if 0x00181600 <= element.tag <= 0x00181624 or element.tag in _PLACES:
+        del dataset[element.tag]
+
+
+def _write_pixels(
+    file: BinaryIO, clip: Clip, redaction: Redaction, dataset: Any, *, length: int, tick: Tick | None
+) -> bool:
+    """Append the pixel data, the last element, behind the header; False where tick cancelled."""
+    kind = b"OB" if dataset.BitsAllocated == 8 or length > LARGEST else b"OW"
+    fragments = length > LARGEST
+    head = b"\xe0\x7f\x10\x00" + kind + b"\0\0"
+    file.write(head + (b"\xff" * 4 if fragments else (length + length % 2).to_bytes(4, "little")))
+    if fragments:
+        file.write(b"\xfe\xff\x00\xe0\0\0\0\0")  # no table of offsets: it could not say them
+    offset = 1 << (dataset.BitsStored - 1) if dataset.PixelRepresentation else 0
+    stored = np.dtype(f"<i{clip.dtype.itemsize}" if offset else f"<u{clip.dtype.itemsize}")
+    for t in range(clip.n_frames):
+        frame = redaction.pixels(clip[t])
+        data = (frame.astype(np.int32) - offset).astype(stored).tobytes() if offset else frame.astype(stored).tobytes()
+        if fragments:
+            data += b"\0" * (len(data) % 2)
+            file.write(b"\xfe\xff\x00\xe0" + len(data).to_bytes(4, "little"))
+        file.write(data)
+        if tick is not None and tick(t + 1) is False:
+            return False
+    file.write(b"\xfe\xff\xdd\xe0\0\0\0\0" if fragments else b"\0" * (length % 2))
+    return True

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reviews of pixels: which person looked at a recording and said what must be hidden before it leaves the house.
+
+The table is made when the first review is accepted: a project without reviews stays as every version knows it. It is
+append-only: a later review follows an earlier one, and a withdrawal is a row of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    DDL,
+    JSON,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    event,
+    insert,
+    inspect,
+    select,
+)
+
+from vfss.errors import DatasetError, ProjectError
+from vfss.project.database import Database
+from vfss.project.tables import UtcTime, clips
+from vfss.redaction import Redaction
+
+_own = MetaData()
+
+pixel_reviews = Table(
+    "pixel_reviews",
+    _own,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("clip", String, ForeignKey(clips.c.id), nullable=False),
+    Column("redaction", JSON, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("reviewer", String, CheckConstraint("reviewer <> ''"), nullable=False),
+    Column("time", UtcTime, nullable=False),
+    Column("text", Text, nullable=False),
+    Index("pixel_reviews_of_a_clip", "clip", "id"),
+    sqlite_autoincrement=True,
+)
+
+for _what, _when in (("remain", "DELETE"), ("stay", "UPDATE")):
+    _refusal = "BEGIN SELECT RAISE(ABORT, 'pixel reviews are append-only'); END"
+    _rule = DDL(f"CREATE TRIGGER IF NOT EXISTS pixel_reviews_{_what} BEFORE {_when} ON pixel_reviews {_refusal}")  # type: ignore[no-untyped-call]
+    event.listen(_own, "after_create", _rule.execute_if(dialect="sqlite"))
+
+
+@dataclass(frozen=True)
+class PixelReview:
+    """What a person said of the pixels of one recording after looking at them.
+
+    Attributes:
+        clip: Content id of the clip.
+        redaction: What must be hidden; nothing is an answer too.
+        reviewer: Who looked.
+        time: When, aware, UTC.
+        text: The reviewer's own words; they stay in the project.
+        withdrawn: True where the reviewer took an earlier review back: the clip counts as not reviewed.
+    """
+
+    clip: str
+    redaction: Redaction
+    reviewer: str
+    time: datetime
+    text: str = ""
+    withdrawn: bool = False
+
+
+class PixelReviews:
+    """Takes and reads reviews of pixels; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in that database; nothing is written before the first one."""
+        self._database = database
+
+    def of(self, clip_id: str) -> PixelReview | None:
+        """The newest review of a clip; None where nobody looked, or the last word was taken back."""
+        newest = self.history(clip_id)[-1:]
+        return newest[0] if newest and not newest[0].withdrawn else None
+
+    def history(self, clip_id: str) -> list[PixelReview]:
+        """All reviews of a clip and what was taken back, oldest first."""
+        with self._database.reading() as connection:
+            return _rows(connection, clip_id)
+
+    def accept(self, clip_id: str, redaction: Redaction, *, reviewer: str, text: str = "") -> PixelReview:
+        """Append the word of a person who looked at the pixels of a clip.
+
+        Args:
+            clip_id: Content id of the clip.
+            redaction: What must be hidden on all frames.
+            reviewer: Who looked.
+            text: The reviewer's own words.
+
+        Raises:
+            ProjectError: Nobody is named, there is no such clip, or the redaction does not fit its frames.
+        """
+        _expect_named(reviewer)
+        review = PixelReview(clip_id, redaction, reviewer, datetime.now(UTC), text)
+        with self._database.writing() as connection:
+            _expect_fitting(connection, clip_id, redaction)
+            _append(connection, review)
+        return review
+
+    def withdraw(self, clip_id: str, *, reviewer: str) -> PixelReview:
+        """Take the newest review back, so that the clip counts as not reviewed; its history stays.
+
+        Raises:
+            ProjectError: Nobody is named, or there is nothing to take back.
+        """
+        _expect_named(reviewer)
+        with self._database.writing() as connection:
+            newest = _rows(connection, clip_id)[-1:]
+            if not newest or newest[0].withdrawn:
+                raise ProjectError(f"clip {clip_id} has no review of its pixels that could be taken back")
+            taken_back = replace(newest[0], reviewer=reviewer, time=datetime.now(UTC), text="", withdrawn=True)
+            _append(connection, taken_back)
+        return taken_back
+
+
+def _append(connection: Connection, review: PixelReview) -> None:
+    _own.create_all(connection)
+    row = {
+        "clip": review.clip,
+        "redaction": review.redaction.to_dict(),
+        "withdrawn": review.withdrawn,
+        "reviewer": review.reviewer,
+        "time": review.time,
+        "text": review.text,
+    }
+    connection.execute(insert(pixel_reviews), [row])
+
+
+def _rows(connection: Connection, clip_id: str) -> list[PixelReview]:
+    if not inspect(connection).has_table(pixel_reviews.name):
+        return []
+    query = select(pixel_reviews).where(pixel_reviews.c.clip == clip_id).order_by(pixel_reviews.c.id)
+    return [
+        PixelReview(row.clip, Redaction.from_dict(row.redaction), row.reviewer, row.time, row.text, row.withdrawn)
+        for row in connection.execute(query).all()
+    ]
+
+
+def _expect_named(reviewer: str) -> None:
+    if not reviewer.strip():
+        raise ProjectError("a review needs the name of who looked", remedy="Enter your name or initials.")
+
+
+def _expect_fitting(connection: Connection, clip_id: str, redaction: Redaction) -> None:
+    row: Any = connection.execute(select(clips.c.height, clips.c.width).where(clips.c.id == clip_id)).first()
+    if row is None:
+        raise ProjectError(f"the project has no clip {clip_id}", remedy="Add the recording to the project first.")
+    try:
+        redaction.expect_within(row.height, row.width)
+    except DatasetError as error:
+        raise ProjectError(error.what, remedy=error.remedy) from error
