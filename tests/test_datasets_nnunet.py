@@ -9,11 +9,10 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 from foreign_program import ask
-from small_project import THREE, annotate, cohort, contents, disc, grey_frames, write_video
+from small_project import THREE, annotate, case, clip_id, cohort, contents, disc, grey_frames, write_video
 
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets import nnunet as nnunet_module
-from vfss.datasets.identities import pseudonym
 from vfss.datasets.nnunet import dataset_name
 from vfss.datasets.nnunet_files import folds
 from vfss.datasets.overlaps import order_on_top
@@ -48,7 +47,7 @@ def labels_of(folder: Path, fields: dict) -> np.ndarray:
 
 
 def stored(project: Project, fields: dict):
-    return project.masks(fields["clip"], fields["frame"])
+    return project.masks(clip_id(project, fields["clip"]), fields["frame"])
 
 
 def test_nnunet_reads_both_ways(project: Project, exported: dict[str, Path], tmp_path: Path) -> None:
@@ -75,7 +74,7 @@ def test_nnunet_reads_both_ways(project: Project, exported: dict[str, Path], tmp
                 np.testing.assert_array_equal(found, masks.planes)
             unknown = MaskState.UNSEEN in masks.state
             np.testing.assert_array_equal(ignored, ~masks.planes.any(axis=0) if unknown else np.zeros_like(ignored))
-            with project.open_clip(fields["clip"]) as clip:
+            with project.open_clip(clip_id(project, fields["clip"])) as clip:
                 np.testing.assert_array_equal(arrays[f"{fields['case']}/image"][0, 0], clip[fields["frame"]])
     assert answer["plan"]["shape"] == [48, 64]
     assert answer["plan"]["splits"] == json.loads((exported["priority"] / "splits_final.json").read_text("utf-8"))
@@ -155,13 +154,13 @@ def test_what_is_annotated_throughout_needs_no_ignore_and_one_patient_no_folds(t
 def test_no_patient_is_on_both_sides_of_a_fold(project: Project, exported: dict[str, Path]) -> None:
     splits = json.loads((exported["priority"] / "splits_final.json").read_text("utf-8"))
     patient = {fields["case"]: fields["patient"] for fields in read_frames(exported["priority"].parent)}
-    tested = pseudonym(project.id, "t1")
+    tested = case(project, "t1")
     assert len(splits) == 4
     for fold in splits:
         sides = [{patient[case] for case in fold[side]} for side in ("train", "val")]
         assert not sides[0] & sides[1]
         assert sides[0] | sides[1] == set(patient.values()) - {tested}
-    assert {patient[case] for case in splits[0]["val"]} == {pseudonym(project.id, "v1")}
+    assert {patient[case] for case in splits[0]["val"]} == {case(project, "v1")}
     assert len(list((exported["priority"] / "imagesTs").iterdir())) == 3
 
 

@@ -13,7 +13,7 @@ from foreign_program import ask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from small_project import THREE, cohort, contents
+from small_project import THREE, clip_id, cohort, contents
 
 from vfss.datasets import FORMATS, ExportReport
 from vfss.datasets.sidecar import read_frames
@@ -61,7 +61,7 @@ def test_ultralytics_reads_it(project: Project, report: ExportReport, tmp_path: 
     assert len(arrays) == 3 * len(frames)
     for fields in frames:
         case = fields["file_name"].removeprefix("images/").removesuffix(".png")
-        masks = project.masks(fields["clip"], fields["frame"])
+        masks = project.masks(clip_id(project, fields["clip"]), fields["frame"])
         planes = arrays[f"{case}/planes"]
         np.testing.assert_array_equal(
             planes, np.stack([drawn(plane) if plane.any() else plane for plane in masks.planes])
@@ -71,7 +71,7 @@ def test_ultralytics_reads_it(project: Project, report: ExportReport, tmp_path: 
         for plane, trained in zip(planes, arrays[f"{case}/trained"], strict=True):
             assert plane.any() == trained.any()
             assert not plane.any() or dice(plane, trained) > 0.9
-        with project.open_clip(fields["clip"]) as clip:
+        with project.open_clip(clip_id(project, fields["clip"])) as clip:
             grey = clip.as_uint8(fields["frame"])
         np.testing.assert_array_equal(arrays[f"{case}/image"], np.repeat(grey[:, :, None], 3, axis=2))
 
@@ -87,7 +87,7 @@ def test_what_polygons_cannot_say_is_counted(project: Project, report: ExportRep
         "frames of more than 8 bits a grey value, written with 8 through the window of their recording": 3,
     }
     fields = list(read_frames(report.folder))[2]
-    plane = project.masks(fields["clip"], 2).planes[1]
+    plane = project.masks(clip_id(project, fields["clip"]), 2).planes[1]
     assert 0.8 < dice(plane, drawn(plane)) < 0.95
 
 

@@ -64,7 +64,7 @@ def test_without_clicks_or_without_a_mask_the_answer_is_taken_whole() -> None:
     height=st.integers(20, SIDE), width=st.integers(20, SIDE),
 )  # fmt: skip
 def test_each_pixel_is_of_the_mask_or_of_the_answer(
-    y: float, x: float, radius: float, seed: int, height: int, width: int
+    *, y: float, x: float, radius: float, seed: int, height: int, width: int
 ) -> None:
     random = np.random.default_rng(seed)
     current, answer = blob(y, x, radius)[:height, :width], random.random((height, width)) > 0.5

@@ -11,9 +11,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from vfss.console import Commands, bar, complain, plain_table, say, warn
+from vfss.console import Commands, bar, complain, plain_table, say
 from vfss.deidentify_cli import deidentify
 from vfss.errors import DatasetError, ProjectError, VfssError
+from vfss.export_cli import export
 from vfss.version import __version__
 
 # Everything else of the engine is imported where it is needed: `vfss --help` must not wait for it.
@@ -33,6 +34,7 @@ app = typer.Typer(
     cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help="Swallowing studies: masks and datasets."
 )
 app.command()(deidentify)
+app.command()(export)
 
 
 def main() -> None:
@@ -139,29 +141,6 @@ def _student(project: Project, name: str | None, device: str) -> Student:
         return load_student("default" if current is None else current.path, device=device)
     paths = {student.id: student.path for student in project.students()}
     return load_student(paths.get(name, name), device=device)
-
-
-@app.command()
-def export(
-    project: ProjectFolder,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.", show_default=False)],
-    format_name: Annotated[str, typer.Option("--format", help="coco or png.")] = "coco",
-    include_edited: Annotated[bool, typer.Option(help="Also planes that were corrected but not accepted.")] = False,
-) -> None:
-    """Write what people accepted as a dataset."""
-    from vfss.datasets import FORMATS, ExportOptions
-    from vfss.project import Project
-
-    if format_name not in FORMATS:
-        raise DatasetError(f"no format {format_name!r}", remedy=f"There are: {', '.join(FORMATS)}.")
-    with Project.open(project) as opened, bar("Exporting") as show:
-        options = ExportOptions(include_edited=include_edited)
-        report = FORMATS[format_name].export(opened, out, options, progress=show)
-    for line in report.lines():
-        say(Text(line))
-    if report.problems:
-        warn("The dataset is written, but not all could be read.")
-        raise typer.Exit(1)
 
 
 @app.command()

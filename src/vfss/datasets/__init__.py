@@ -5,6 +5,7 @@ from vfss.datasets.coco import COCO, read_coco
 from vfss.datasets.cvat import CVAT, read_cvat
 from vfss.datasets.dataset import Dataset, DatasetImage
 from vfss.datasets.datumaro import DATUMARO, read_datumaro
+from vfss.datasets.dicom_seg import DICOM_SEG
 from vfss.datasets.format import Format
 from vfss.datasets.nifti import NIFTI
 from vfss.datasets.nnunet import NNUNET
@@ -19,6 +20,7 @@ FORMATS: dict[str, Format] = {
     "png": PNG,
     "nnunet": NNUNET,
     "nifti": NIFTI,
+    "dicom-seg": DICOM_SEG,
     "yolo": YOLO,
     "cvat": CVAT,
     "datumaro": DATUMARO,

@@ -39,7 +39,7 @@ class Export:
         self._project = project
         self._format = dataset_format
         self._options = options
-        self._identities = Identities(project)
+        self._identities = Identities(project, options)
         self._selection = Selection(project, include_edited=options.include_edited)
         self._manifest = Manifest(project, self._identities, options)
         self._problems: list[str] = []
@@ -58,6 +58,8 @@ class Export:
                 path=self._project.folder,
                 remedy="Accept frames or structures first.",
             )
+        self._identities.key.expect_outside(folder)
+        self._identities.expect_reviewed([record for record, _ in self._selection.frames])
         with PartialFolder(folder, self._job()) as partial:
             writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
             written = self._written(partial)
@@ -69,9 +71,7 @@ class Export:
                     return self._report(None, partial.path)
             if not self._manifest.images:
                 partial.discard()
-                raise DatasetError(
-                    f"none of {len(self._selection)} frames could be read; the first: {self._problems[0]}", path=folder
-                )
+                raise self._nothing_written(folder)
             manifest = self._manifest.to_dict(self._selection.left_out)
             writer.finish(manifest, _Rows(partial))
             write_papers(partial.path, self._format, manifest)
@@ -89,7 +89,7 @@ class Export:
             project.id,
             project.last_revision(),
             project.schema.to_dict(),
-            [(str(record), project.split(record.patient)) for record, _ in self._selection.frames],
+            [(str(self._identities.of(record)), project.split(record.patient)) for record, _ in self._selection.frames],
             __version__,
         ]
         return hashlib.blake2b(json.dumps(state, default=str).encode(), digest_size=16).hexdigest()
@@ -122,7 +122,10 @@ class Export:
             self._leave_out(error, "frames of clips that could not be opened", len(frames))
             return self._tell(way.progress, len(frames))
         with clip:
-            way.writer.begin_clip(identity, len(frames))
+            if reason := self._format.refuses(clip):
+                self._selection.left_out[reason] += len(frames)
+                return self._tell(way.progress, len(frames))
+            way.writer.begin_clip(identity, clip, len(frames))
             for t in frames:
                 self._frame(identity, clip, t, way)
                 if not self._tell(way.progress, 1):
@@ -133,15 +136,24 @@ class Export:
 
     def _frame(self, identity: Identity, clip: Clip, t: int, way: _Way) -> None:
         try:
-            frame = self._selection.read(identity.record, clip, t)
+            frame = self._selection.read(identity, clip, t)
         except (ClipError, MaskError) as error:
             self._leave_out(error, "frames that could not be read", 1)
             return
         fields, lost = self._manifest.describe(identity, frame), Counter[str]()
+        if frame.cut:
+            lost["masks that reach into what was cropped away"] = frame.cut
         kept = way.writer.add(frame, fields, lost)
         line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": kept, "lost": dict(lost)}
         way.partial.keep(line)
         self._manifest.count(fields, lost)
+
+    def _nothing_written(self, folder: Path) -> DatasetError:
+        if self._problems:
+            what = f"none of {len(self._selection)} frames could be read; the first: {self._problems[0]}"
+            return DatasetError(what, path=folder)
+        why = "; ".join(f"{reason} ({n})" for reason, n in self._selection.left_out.items())
+        return DatasetError(f"nothing can be written as {self._format.title}: {why}", remedy="Choose another format.")
 
     def _leave_out(self, error: ClipError | MaskError, reason: str, frames: int) -> None:
         self._problems.append(str(error))

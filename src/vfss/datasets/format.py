@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vfss.clips import Clip
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.report import ExportOptions, ExportReport, Progress
 from vfss.datasets.selection import AnnotatedFrame
@@ -59,8 +60,8 @@ class Job:
 class Writer(Protocol):
     """What a format does with the frames it is given: clip after clip, frames ascending."""
 
-    def begin_clip(self, identity: Identity, frames: int) -> None:
-        """A clip follows, with so many frames to come; of a format `by_clip` it is always the whole clip."""
+    def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
+        """A clip follows, with so many frames to come; of a format `by_clip` these are always all of its frames."""
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> Mapping[str, Any]:
         """Write a frame; count what the format cannot keep of it into `lost`.
@@ -79,11 +80,15 @@ class Writer(Protocol):
 class FrameWriter:
     """For formats that care for frames only."""
 
-    def begin_clip(self, identity: Identity, frames: int) -> None:
+    def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
         """Nothing to do."""
 
     def end_clip(self) -> None:
         """Nothing to do."""
+
+
+def _takes_all(_clip: Clip) -> str:
+    return ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class Format:
         loses: What the format cannot say at all, in a sentence each; what it lost of a dataset is counted there.
         by_clip: True where a clip is written as a whole: an interrupted one is then begun again.
         reads: True where `vfss import` takes it.
+        refuses: Why the format cannot take a clip, which is then left out; "" where it can.
     """
 
     name: str
@@ -105,6 +111,7 @@ class Format:
     loses: tuple[str, ...] = field(default=())
     by_clip: bool = False
     reads: bool = False
+    refuses: Callable[[Clip], str] = _takes_all
 
     def export(
         self,

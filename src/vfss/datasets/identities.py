@@ -1,12 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Behind which names patients, recordings and people stand in an export."""
+"""Behind which names patients, recordings and people stand in an export, and what of their pixels is hidden."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
+from platformdirs import user_data_path
+
+from vfss.datasets.report import ExportOptions
+from vfss.deidentify.case_key import CaseKey
+from vfss.errors import DatasetError
 from vfss.project import ClipRecord, Project
+from vfss.project.locate import project_of_reading
+from vfss.project.pixel_reviews import PixelReview
+from vfss.redaction import Redaction
+
+_NAMED = 3  # recordings that a message names
 
 
 @dataclass(frozen=True)
@@ -15,37 +25,76 @@ class Identity:
 
     Attributes:
         record: The clip in the project.
-        case: Pseudonym of the patient.
+        case: Name of the patient.
         recording: Name of the clip.
-        height, width: Size of its frames in the export, pixels.
+        redaction: What is hidden of its pixels.
+        review: Who looked at them; None where nobody did.
+        height: Rows of its frames in the export.
+        width: Columns of its frames in the export.
     """
 
     record: ClipRecord
     case: str
     recording: str
+    redaction: Redaction
+    review: PixelReview | None
     height: int
     width: int
 
+    @property
+    def reviewed(self) -> bool:
+        """True where a person looked at the pixels and said what must be hidden."""
+        return self.review is not None
+
 
 class Identities:
-    """Gives every clip of a project its identity."""
+    """Gives every clip of a project its identity.
 
-    def __init__(self, project: Project) -> None:
+    Attributes:
+        key: Which name stands for whom; it lies outside of every export.
+    """
+
+    def __init__(self, project: Project, options: ExportOptions) -> None:
         self._project = project
+        self._options = options
+        self._found: dict[str, Identity] = {}
+        self.key = CaseKey(options.key or key_path(project))
 
     def of(self, record: ClipRecord) -> Identity:
-        """The identity of a clip, always the same."""
-        case = pseudonym(self._project.id, record.patient)
-        return Identity(record, case, record.id, record.height, record.width)
+        """The identity of a clip, the same in every export that is made with the same key."""
+        if record.id not in self._found:
+            review = self._project.reviews.of(record.id)
+            redaction = Redaction() if review is None else review.redaction
+            height, width = redaction.size(record.height, record.width)
+            case, recording = self.key.case(record.patient), self.key.recording(record.id)
+            self._found[record.id] = Identity(record, case, recording, redaction, review, height, width)
+        return self._found[record.id]
 
     def author(self, name: str) -> str:
-        """As whom a person, or a student, stands in the export."""
-        return name
+        """As whom a person stands in the export."""
+        return name if self._options.name_authors else self.key.annotator(name)
+
+    def expect_reviewed(self, records: list[ClipRecord]) -> None:
+        """Refuse recordings at whose pixels nobody has looked, unless that was asked for.
+
+        Raises:
+            DatasetError: There are some.
+        """
+        missing = [record.path.name for record in records if not self.of(record).reviewed]
+        if missing and not self._options.unreviewed:
+            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+            raise DatasetError(
+                f"nobody has looked at the pixels of {', '.join(missing[:_NAMED])}{more}: names may stand in them",
+                path=self._project.folder,
+                remedy="Look at them first, in the window (Export...) or with: vfss deidentify PROJECT --prepare DIR.",
+            )
 
 
-def pseudonym(project_id: str, patient: str) -> str:
-    """Name of a patient in exports: the same in every export of one project, and telling nothing.
+def key_path(project: Project) -> Path:
+    """Where the case key of a project lies: in its folder, or with the user where that can only be read.
 
-    The project's id is random and never exported, so that nobody outside can test names against pseudonyms.
+    A second reading shares the key of its project, so that its cases have the same names.
     """
-    return hashlib.blake2b(f"{project_id}\0{patient}".encode(), digest_size=6).hexdigest()
+    if project.read_only:
+        return user_data_path("napari-vfss") / "case-keys" / f"{project.id}.json"
+    return (project_of_reading(project.folder) or project.folder) / "case-key.json"

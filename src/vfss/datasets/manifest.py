@@ -76,7 +76,13 @@ class Manifest:
             "facing": record.facing,
             "inverted": record.inverted,
             "swallows": [[swallow.first, swallow.last] for swallow in record.swallows],
+            **self._review(identity),
         }
+
+    def _review(self, identity: Identity) -> dict[str, Any]:
+        review = identity.review
+        who = review and {"by": self._identities.author(review.reviewer), "time": review.time.isoformat()}
+        return {"pixels_reviewed": identity.reviewed, "review": who, **identity.redaction.to_dict()}
 
     def describe(self, identity: Identity, frame: AnnotatedFrame) -> dict[str, Any]:
         """The fields that describe a frame, the same in every format."""
@@ -96,7 +102,8 @@ class Manifest:
     def _provenance(self, frame: AnnotatedFrame, key: str) -> dict[str, Any]:
         revision = frame.revisions[key]
         return {
-            "author": self._identities.author(revision.author),
+            # A student, or the program, is no person who needs a pseudonym.
+            "author": revision.author if revision.origin == "proposal" else self._identities.author(revision.author),
             "time": revision.time.isoformat(),
             "origin": revision.origin,
             "student": revision.student,
@@ -133,6 +140,7 @@ class Manifest:
                 for split in self.splits
             },
             "licence": self._options.licence or NO_LICENCE,
+            "pixels_reviewed": all(clip["pixels_reviewed"] for clip in self._clips.values()),
             "clips": self._clips,
             "frames": self.images,
             "planes": dict(self.structures),

@@ -17,10 +17,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from vfss.clips import Clip
 from vfss.datasets.format import Fields, Format, Job, Row
 from vfss.datasets.identities import Identity
 from vfss.datasets.selection import AnnotatedFrame
@@ -40,7 +40,7 @@ class NiftiWriter:
         self._keys = job.schema.keys
         self._volumes: _Volumes | None = None
 
-    def begin_clip(self, identity: Identity, frames: int) -> None:
+    def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
         """See Writer.begin_clip."""
         folder = self._job.folder / identity.recording
         folder.mkdir(exist_ok=True)
@@ -102,6 +102,8 @@ class _Volumes:
             path.unlink()
 
     def _turn(self, spool: Path, target: Path, *, packed: bool) -> None:
+        import nibabel as nib
+
         height, width = self._shape
         columns = (width + 7) // 8 if packed else width
         source = np.memmap(spool, np.uint8 if packed else self._dtype, "r", shape=(self._n, height, columns))

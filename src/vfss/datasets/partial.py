@@ -30,16 +30,18 @@ class PartialFolder:
         path: Where the work lies until finish().
     """
 
-    def __init__(self, folder: Path, job: str) -> None:
+    def __init__(self, folder: Path, job: str | None = None) -> None:
         """Prepare.
 
         Args:
             folder: The dataset to make; it must not exist, or be empty.
-            job: Says what is being made. Only work on the same job is gone on with, other work makes way.
+            job: Says what is being made. Only work on the same job is gone on with, other work makes way. None for
+                work that is never gone on with: nothing is left of it when it does not come to its end.
         """
         self.folder = folder.resolve()
         self.path = self.folder.parent / f"{self.folder.name}.partial"
         self._job = job
+        self._finished = False
         self._lock = FileLock(self.path / MARK / _LOCK, thread_local=False)
         self._journal: IO[bytes] | None = None
         self._rows = 0
@@ -77,10 +79,12 @@ class PartialFolder:
                 if entry != mark:
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             (mark / _JOURNAL).unlink(missing_ok=True)
-            (mark / "job").write_text(self._job, "utf-8")
+            (mark / "job").write_text(self._job or "", "utf-8")
         self._journal = (mark / _JOURNAL).open("ab")
 
     def _is_same_job(self) -> bool:
+        if self._job is None:
+            return False
         try:
             return (self.path / MARK / "job").read_text("utf-8") == self._job
         except (OSError, UnicodeDecodeError):
@@ -126,6 +130,7 @@ class PartialFolder:
         if self.folder.exists():  # empty, as checked; Windows does not rename onto it
             self.folder.rmdir()
         self.path.rename(self.folder)
+        self._finished = True
 
     def discard(self) -> None:
         """Take the work away."""
@@ -141,6 +146,8 @@ class PartialFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._job is None and not self._finished:
+            self.discard()
         self._leave()
         if isinstance(error, OSError):
             raise self._not_writable(error) from error
@@ -149,7 +156,7 @@ class PartialFolder:
         return DatasetError(
             f"cannot be written ({error.strerror or error})",
             path=self.folder,
-            remedy="Check the free space and the rights of the folder, then export to it again: it goes on from there.",
+            remedy="Check the free space and the rights of the folder, then do it again: an export goes on from there.",
         )
 
 

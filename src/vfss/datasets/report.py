@@ -21,6 +21,9 @@ class ExportOptions:
             `priority`, "regions" gives every combination that occurs a label of its own, and nothing is lost.
         priority: Keys of structures, the one that wins first; those not named follow in the schema's order, inner
             ones (bolus) before what they lie in (pharynx).
+        unreviewed: Write recordings, too, at whose pixels nobody has looked; the dataset says so.
+        name_authors: Name annotators as they are; else they stand behind pseudonyms, as patients do.
+        key: The case key, outside of the export; None for the project's own.
         licence: Under which the dataset may be used, in the exporter's words, say "CC-BY-4.0"; "" where unsaid.
         name: What the dataset is called in formats that ask for a name.
     """
@@ -28,6 +31,9 @@ class ExportOptions:
     include_edited: bool = False
     overlaps: str = "priority"
     priority: tuple[str, ...] = ()
+    unreviewed: bool = False
+    name_authors: bool = False
+    key: Path | None = None
     licence: str = ""
     name: str = "VFSS"
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.clips import Clip, Frame
+from vfss.datasets.identities import Identity
 from vfss.errors import MaskError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState
 from vfss.project import ClipRecord, Project, Revision
@@ -23,10 +24,11 @@ class AnnotatedFrame:
         record: The clip it belongs to.
         frame: Zero-based frame index.
         time_s: Presentation time in seconds from the first frame.
-        pixels: uint8 or uint16 (H, W), the stored grey values.
+        pixels: uint8 or uint16 (H, W), the stored grey values after redaction.
         masks: Planes and states; planes that are not written are all False.
         written: bool (S,), which planes count as annotation.
         revisions: Newest revision by structure key, where there is one.
+        cut: Planes that reached into what is cropped away, and ended at the border.
     """
 
     record: ClipRecord
@@ -36,6 +38,7 @@ class AnnotatedFrame:
     masks: Masks
     written: BoolArray
     revisions: dict[str, Revision]
+    cut: int = 0
 
 
 class Selection:
@@ -61,13 +64,14 @@ class Selection:
     def __len__(self) -> int:
         return sum(len(frames) for _, frames in self.frames)
 
-    def read(self, record: ClipRecord, clip: Clip, frame: int) -> AnnotatedFrame:
-        """Grey values and planes of one frame.
+    def read(self, identity: Identity, clip: Clip, frame: int) -> AnnotatedFrame:
+        """Grey values and planes of one frame, after redaction.
 
         Raises:
             ClipError: The frame cannot be decoded.
             MaskError: A stored plane is damaged, or of another size than the clip.
         """
+        record, redaction = identity.record, identity.redaction
         revisions = self._project.newest(record.id, frame)
         masks = Masks.unseen(len(self._project.schema), record.height, record.width)
         written = np.zeros(len(self._project.schema), np.bool_)
@@ -79,7 +83,10 @@ class Selection:
             written[structure.index] = revision.state in self._written_states
             if written[structure.index]:
                 masks.planes[structure.index] = _plane(revision, record)
-        return AnnotatedFrame(record, frame, float(clip.times_s[frame]), clip[frame], masks, written, revisions)
+        planes = redaction.planes(masks.planes)
+        cut = int(np.count_nonzero(planes.sum((1, 2)) != masks.planes.sum((1, 2)))) if redaction.crop else 0
+        seen, pixels = Masks(planes, masks.state), redaction.pixels(clip[frame])
+        return AnnotatedFrame(record, frame, float(clip.times_s[frame]), pixels, seen, written, revisions, cut)
 
 
 def _written_states(include_edited: bool) -> ByteArray:

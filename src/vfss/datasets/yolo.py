@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
-from vfss.clips import through_window
+from vfss.clips import Clip, through_window
 from vfss.datasets.dataset import Fields
 from vfss.datasets.format import Format, Job, Row
 from vfss.datasets.identities import Identity
@@ -50,18 +50,15 @@ class YoloWriter:
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
-        self._project = job.project
         self._schema = job.schema
         self._window = (0, 255)
         for kind in ("images", "labels"):
             for name in _FOLDERS.values():
                 (job.folder / kind / name).mkdir(parents=True, exist_ok=True)
 
-    def begin_clip(self, identity: Identity, frames: int) -> None:
+    def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
         """See Writer.begin_clip."""
-        if identity.record.bits > 8:
-            with self._project.open_clip(identity.record.id) as clip:
-                self._window = clip.window
+        self._window = clip.window
 
     def end_clip(self) -> None:
         """See Writer.end_clip."""

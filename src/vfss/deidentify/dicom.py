@@ -126,8 +126,9 @@ def _identify(dataset: Any, clip: Clip, key: CaseKey, case: str) -> None:
             MultiFrameGrayscaleWordSecondaryCaptureImageStorage,
         )
         dataset.SOPClassUID = byte if clip.bits <= 8 else word
-    if not dataset.get("SOPInstanceUID"):
-        dataset.SOPInstanceUID = key.uid(f"instance {clip.id}")
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        if not dataset.get(keyword):
+            setattr(dataset, keyword, key.uid(f"{keyword} of {clip.id}"))
     kinds = dataset.get("ImageType") or ""
     dataset.ImageType = ["DERIVED", *(["SECONDARY"] if isinstance(kinds, str) else kinds[1:3])]
     dataset.file_meta = FileMetaDataset()

@@ -10,7 +10,7 @@ from typing import Any
 
 import imageio.v3 as iio
 
-from vfss.datasets.export import PartialFolder
+from vfss.datasets.partial import PartialFolder
 from vfss.deidentify.projections import Progress, project_clip
 from vfss.deidentify.shutter import propose_crop
 from vfss.deidentify.strip import review_strip

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The header of a DICOM segmentation of a fluoroscopy (PS3.3 A.51), all but its pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
+
+from vfss.schema import Schema, Structure
+from vfss.version import __version__
+
+_PATIENT_AND_STUDY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
+_SEGMENT, _FRAME = 0x0062000B, 0x00209057  # referenced segment number, in-stack position number
+_IN_SEGMENT, _IN_CONTENT = 0x0062000A, 0x00209111
+_SUBSTANCES = frozenset({"bolus"})
+_SUBSTANCE, _BODY_STRUCTURE = ("SCT", "105590001", "Substance"), ("SCT", "123037004", "Body structure")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one frame of a segmentation belongs: segment and frame of the recording, both counted from 1."""
+
+    segment: int
+    frame: int
+
+
+def segmentation(
+    source: Any, schema: Schema, places: Sequence[Place], authors: Sequence[str], uid: Callable[[str], str]
+) -> Any:
+    """Dataset of a segmentation, its pixel data to be appended.
+
+    Args:
+        source: Header of the de-identified recording.
+        schema: Its structures are the segments, 1 for the first.
+        places: Segment and frame of each frame, in the order of the pixel data.
+        authors: Who made the masks, as they stand in exports.
+        uid: Gives the UID that stands for a name.
+    """
+    found = Dataset()
+    for keyword in _PATIENT_AND_STUDY:
+        if keyword in source:
+            found[keyword] = source[keyword]
+    for keyword in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
+        if keyword not in found:
+            setattr(found, keyword, "")  # type 2: must be there, may be empty
+    if "ReferringPhysicianName" not in found:
+        found.ReferringPhysicianName = ""
+    _general(found, source, authors, uid)
+    _image(found, source, len(places))
+    found.SegmentSequence = [_segment(structure, uid) for structure in schema.structures]
+    _dimensions(found, source, uid)
+    found.PerFrameFunctionalGroupsSequence = [_groups(source, place) for place in places]
+    shared = Dataset()
+    found.SharedFunctionalGroupsSequence = [shared]
+    found.ReferencedSeriesSequence = [_referenced_series(source)]
+    return found
+
+
+def _general(found: Any, source: Any, authors: Sequence[str], uid: Callable[[str], str]) -> None:
+    now = datetime.now(UTC)
+    found.SpecificCharacterSet = "ISO_IR 192"
+    found.SOPClassUID = SegmentationStorage
+    found.SOPInstanceUID = uid(f"segmentation of {source.SOPInstanceUID}")
+    found.SeriesInstanceUID = uid(f"segmentation series of {source.SOPInstanceUID}")
+    found.Modality = "SEG"
+    found.SeriesNumber, found.InstanceNumber = "100", "1"
+    found.SeriesDescription = "Masks of structures"
+    found.Manufacturer, found.ManufacturerModelName = "napari-vfss", "napari-vfss"
+    found.DeviceSerialNumber, found.SoftwareVersions = "0", __version__
+    found.ContentDate, found.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    found.ContentLabel = "VFSS"
+    found.ContentDescription = "Research annotation, not for diagnosis"
+    found.ContentCreatorName = ", ".join(authors)[:64]
+    found.file_meta = FileMetaDataset()
+    found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
+    found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID
+
+
+def _image(found: Any, source: Any, n_frames: int) -> None:
+    found.ImageType = ["DERIVED", "PRIMARY"]
+    found.Rows, found.Columns, found.NumberOfFrames = source.Rows, source.Columns, n_frames
+    found.SamplesPerPixel, found.PhotometricInterpretation = 1, "MONOCHROME2"
+    found.BitsAllocated = found.BitsStored = 1
+    found.HighBit = found.PixelRepresentation = 0
+    found.LossyImageCompression = "00"
+    found.PatientOrientation = ""  # nobody knows which way a patient faced the machine
+    found.SegmentationType = "BINARY"
+    found.SegmentsOverlap = "YES"
+
+
+def _segment(structure: Structure, uid: Callable[[str], str]) -> Any:
+    segment = Dataset()
+    segment.SegmentNumber = structure.index + 1
+    segment.SegmentLabel = structure.name[:64]
+    segment.SegmentDescription = structure.key
+    # A student may have proposed it, but a person said that it is so.
+    segment.SegmentAlgorithmType, segment.SegmentAlgorithmName = "SEMIAUTOMATIC", "napari-vfss"
+    category = _SUBSTANCE if structure.key in _SUBSTANCES else _BODY_STRUCTURE
+    segment.SegmentedPropertyCategoryCodeSequence = [_code(*category)]
+    code, own = structure.code, ("99VFSS", structure.key[:16], structure.name[:64])
+    kind = own if code is None else (code.scheme, code.value, code.meaning)
+    segment.SegmentedPropertyTypeCodeSequence = [_code(*kind)]
+    segment.RecommendedDisplayCIELabValue = _cielab(structure.rgb)
+    segment.TrackingID = structure.key
+    segment.TrackingUID = uid(f"structure {structure.key}")
+    return segment
+
+
+def _code(scheme: str, value: str, meaning: str) -> Any:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
+
+
+def _dimensions(found: Any, source: Any, uid: Callable[[str], str]) -> None:
+    organization = uid(f"dimensions of {source.SOPInstanceUID}")
+    item = Dataset()
+    item.DimensionOrganizationUID = organization
+    found.DimensionOrganizationSequence = [item]
+    found.DimensionIndexSequence = []
+    pointers = ((_SEGMENT, _IN_SEGMENT, "Segment"), (_FRAME, _IN_CONTENT, "Frame of the recording"))
+    for pointer, group, label in pointers:
+        index = Dataset()
+        index.DimensionOrganizationUID = organization
+        index.DimensionIndexPointer, index.FunctionalGroupPointer = pointer, group
+        index.DimensionDescriptionLabel = label
+        found.DimensionIndexSequence.append(index)
+
+
+def _groups(source: Any, place: Place) -> Any:
+    """Functional groups of one frame: its segment, and the frame of the recording that it was made from."""
+    groups, content, identification, derivation = Dataset(), Dataset(), Dataset(), Dataset()
+    content.StackID, content.InStackPositionNumber = "1", place.frame
+    content.DimensionIndexValues = [place.segment, place.frame]
+    identification.ReferencedSegmentNumber = place.segment
+    image = _reference(source)
+    image.ReferencedFrameNumber = place.frame
+    image.SpatialLocationsPreserved = "YES"
+    image.PurposeOfReferenceCodeSequence = [_code("DCM", "121322", "Source image for image processing operation")]
+    derivation.SourceImageSequence = [image]
+    derivation.DerivationCodeSequence = [_code("DCM", "113076", "Segmentation")]
+    groups.FrameContentSequence = [content]
+    groups.SegmentIdentificationSequence = [identification]
+    groups.DerivationImageSequence = [derivation]
+    return groups
+
+
+def _reference(source: Any) -> Any:
+    image = Dataset()
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = source.SOPClassUID, source.SOPInstanceUID
+    return image
+
+
+def _referenced_series(source: Any) -> Any:
+    series = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedInstanceSequence = [_reference(source)]
+    return series
+
+
+def _cielab(rgb: tuple[int, int, int]) -> list[int]:
+    """A colour as DICOM has it: CIELab (D50), scaled to 16 bits (PS3.3 C.10.7.1.1)."""
+    linear = np.array([_linear(value / 255.0) for value in rgb])
+    # sRGB to XYZ, adapted to D50 (Bradford).
+    matrix = np.array(
+        [[0.4360747, 0.3850649, 0.1430804], [0.2225045, 0.7168786, 0.0606169], [0.0139322, 0.0971045, 0.7141733]]
+    )
+    x, y, z = (matrix @ linear) / np.array([0.96422, 1.0, 0.82521])
+    fx, fy, fz = (value ** (1 / 3) if value > 0.008856 else 7.787 * value + 16 / 116 for value in (x, y, z))
+    lightness, a, b = 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+    scaled = (lightness * 65535 / 100, (a + 128) * 65535 / 255, (b + 128) * 65535 / 255)
+    return [int(np.clip(round(value), 0, 65535)) for value in scaled]
+
+
+def _linear(value: float) -> float:
+    return value / 12.92 if value <= 0.04045 else float(((value + 0.055) / 1.055) ** 2.4)

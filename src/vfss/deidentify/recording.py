@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One recording, de-identified: DICOM as DICOM, all else as video, read back to see that it is the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from vfss.clips import Clip, open_clip
+from vfss.clips.opening import is_dicom
+from vfss.deidentify.case_key import CaseKey
+from vfss.deidentify.dicom import Tick, write_dicom
+from vfss.deidentify.video import SUFFIX, write_video
+from vfss.errors import ClipError, DatasetError
+from vfss.redaction import Redaction
+
+
+def deidentify_recording(
+    clip: Clip,
+    folder: Path,
+    redaction: Redaction,
+    key: CaseKey,
+    *,
+    patient: str,
+    reviewed: bool,
+    tick: Tick | None = None,
+) -> Path | None:
+    """Write one recording into a folder under its recording id: DICOM as DICOM, all else as video.
+
+    Args:
+        clip: The recording, opened from a file or folder.
+        folder: An existing folder.
+        redaction: What is hidden on all frames.
+        key: Gives the ids.
+        patient: Whose it is.
+        reviewed: Whether a person accepted the redaction.
+        tick: Told after every frame; False cancels.
+
+    Returns:
+        The file; None where it was cancelled.
+
+    Raises:
+        ClipError: It cannot be read.
+        DatasetError: The redaction does not fit, or what was written does not read back as it should.
+        OSError: The file cannot be written.
+    """
+    source = clip.source
+    dicom = source is not None and is_dicom(source)
+    target = folder / (key.recording(clip.id) + (".dcm" if dicom else SUFFIX))
+    try:
+        if dicom and source is not None:
+            whole = write_dicom(
+                clip, source, target, redaction, key, case=key.case(patient), reviewed=reviewed, tick=tick
+            )
+        else:
+            whole = write_video(clip, target, redaction, tick)
+        if whole:
+            _expect_same(clip, target, redaction)
+            return target
+    except ClipError:
+        target.unlink(missing_ok=True)
+        raise
+    target.unlink(missing_ok=True)
+    return None
+
+
+def _expect_same(clip: Clip, target: Path, redaction: Redaction) -> None:
+    """Read the first and last frame back, and the times."""
+    with open_clip(target) as written:
+        same = written.n_frames == clip.n_frames and np.allclose(written.times_s, clip.times_s, rtol=0, atol=1e-5)
+        ends = (0, clip.n_frames - 1)
+        if not same or not all(np.array_equal(written[t], redaction.pixels(clip[t])) for t in ends):
+            raise DatasetError("a recording does not read back as it was written", path=target, remedy="Report this.")
