@@ -27,7 +27,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from annotator import Hand, agreement
-from correcting import ENOUGH, Count, corrected, per_frame
+from correcting import ENOUGH, KEY, Count, Task, corrected, per_frame
 
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
@@ -121,13 +121,13 @@ def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Sc
     return Scene(student.schema, student, pictures, truth, proposals, masks, state)
 
 
-def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count) -> None:
+def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count, *, enough: float = ENOUGH) -> None:
     """Correct one structure of a frame until it is right, by clicks while they help, then by strokes."""
     truth, key = one.truth[frame, index], one.schema.structures[index].key
     if not truth.any():
         one.masks[frame, index] = False
         one.state[frame, index] = MaskState.EMPTY
-        count.add("marked as not there")
+        count.add("marked as not there", structure=key)
         return
     prompts = Prompts()
 
@@ -137,7 +137,7 @@ def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count) -> Non
         return one.student.refine(one.features(frame), key, prompts, shown).mask
 
     tool = answer if one.student.can_refine else None
-    one.masks[frame, index] = corrected(one.masks[frame, index], truth, hand, count, tool)
+    one.masks[frame, index] = corrected(one.masks[frame, index], Task(key, truth, enough), hand, count, tool)
     one.state[frame, index] = MaskState.ACCEPTED
 
 
@@ -165,7 +165,8 @@ def ours(one: Scene, seed: int) -> tuple[Count, int]:
         visited += 1
         carried = []
         for index in np.flatnonzero(wrong[frame]):
-            correct(one, frame, int(index), Hand(np.random.default_rng((seed, frame, int(index)))), count)
+            hand = Hand(np.random.default_rng((seed, frame, int(index))))
+            correct(one, frame, int(index), hand, count, enough=KEY)
             if one.state[frame, index] == MaskState.ACCEPTED:
                 carried.append(one.schema.structures[index].key)
         here = one.state[frame] == MaskState.PROPOSED
@@ -201,15 +202,15 @@ def mobile_sam(teacher: Any, one: Scene, seed: int, every: int) -> tuple[Count, 
             truth = one.truth[frame, index]
             if truth.any():
                 hand = Hand(np.random.default_rng((seed, frame, index)))
-                prompt_sam(teacher, encoded, truth, hand, count)
+                prompt_sam(teacher, encoded, Task(one.schema.structures[index].key, truth), hand, count)
         count.add("accept")
     return count, len(frames)
 
 
-def prompt_sam(teacher: Any, encoded: Any, truth: BoolArray, hand: Hand, count: Count) -> None:
+def prompt_sam(teacher: Any, encoded: Any, task: Task, hand: Hand, count: Count) -> None:
     """One structure: a box, clicks while they help (at most as many as ours), then strokes."""
-    box, clicks = hand.box(truth), list[Click]()
-    count.add("boxes")
+    box, clicks = hand.box(task.truth), list[Click]()
+    count.add("boxes", structure=task.key)
     shown, logits = teacher.refined(encoded, box, clicks, None)
 
     def answer(click: Click, _shown: BoolArray) -> BoolArray:
@@ -218,7 +219,7 @@ def prompt_sam(teacher: Any, encoded: Any, truth: BoolArray, hand: Hand, count: 
         found, logits = teacher.refined(encoded, box, clicks, logits)
         return found
 
-    corrected(shown, truth, hand, count, answer)
+    corrected(shown, task, hand, count, answer)
 
 
 def draw(table: Mapping[str, Any], path: Path) -> None:
