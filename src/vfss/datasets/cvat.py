@@ -41,7 +41,7 @@ _HOW_TO_BEGIN = """# For CVAT
 3. Afterwards export the task as "CVAT for images 1.1", and put its annotations.xml in the place of this one.
 
 The tag "frame states" of each picture says what stands for each structure: without a mask it is empty, not visible, or
-not annotated. Draw masks, not polygons. Projects of CVAT do not take masks in this form: use a task.
+not annotated. Draw masks, not polygons. Use a task, not a project: some versions of CVAT take no masks into a project.
 """
 _NO_MASK = frozenset(("box", "polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "track"))
 _TAG_COLOUR = "#808080"
