@@ -104,7 +104,7 @@ def propose(
 ) -> None:
     """Let the student propose masks; never over what a person said. Frames it proposed already are passed over."""
     from vfss.project import Project
-    from vfss.proposing import propose_clip, unproposed
+    from vfss.proposing import propose_clip, proposed_words, unproposed
 
     if project is None and not target.is_dir():
         raise ProjectError("a recording needs a project for its proposals", path=target, remedy="Add --project DIR.")
@@ -115,7 +115,7 @@ def propose(
             todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen.id)
             with bar(f"Proposing on {record.path.name}") as show:
                 propose_clip(opened, chosen, record.id, todo, show)
-            say(Text(f"{record.path.name}: proposed on {len(todo)} frames of {record.n_frames}"))
+            say(Text(proposed_words(opened, record, len(todo))))
 
 
 def _range(text: str, n_frames: int) -> range:
