@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: vfss info | propose | export | check | phantom | evaluate | agreement | students."""
+"""The command line: vfss info | propose | export | import | check | phantom | evaluate | agreement | students."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from vfss.console import Commands, bar, complain, plain_table, say, warn
 from vfss.errors import DatasetError, ProjectError, VfssError
+from vfss.import_cli import import_masks
 from vfss.version import __version__
 
 # Everything else of the engine is imported where it is needed: `vfss --help` must not wait for it.
@@ -31,6 +32,7 @@ Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 app = typer.Typer(
     cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help="Swallowing studies: masks and datasets."
 )
+app.command("import")(import_masks)
 
 
 def main() -> None:
@@ -210,9 +212,7 @@ def phantom(
 def evaluate(
     project: ProjectFolder,
     student: StudentName = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here too.")
-    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write them here too.")] = None,
     device: Device = "auto",
     split: Annotated[list[str] | None, typer.Option(help="Only train, validation or test patients. [all]")] = None,
 ) -> None:
