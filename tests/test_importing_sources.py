@@ -296,6 +296,23 @@ def test_nnunet_that_is_broken(tmp_path: Path) -> None:
         open_source(tmp_path / "b")
 
 
+@settings(max_examples=60, deadline=None)
+@given(at=st.integers(0, 351), value=st.integers(0, 255))
+def test_a_nifti_head_with_a_wrong_byte_is_read_or_told(
+    at: int, value: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = write_nnunet(tmp_path_factory.mktemp("head"), {"jaw": 1, "throat": 2}, ".nii", {"c": values()})
+    content = bytearray((folder / "c.nii").read_bytes())
+    content[at] = value
+    (folder / "c.nii").write_bytes(content)
+    try:
+        source = open_source(folder)
+        for image in source.images:
+            source.planes(image)
+    except DatasetError:
+        pass
+
+
 # DICOM
 
 

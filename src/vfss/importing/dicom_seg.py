@@ -160,8 +160,8 @@ def _source_frame(groups: Any, shared: Any, path: Path, index: int) -> tuple[str
         for derivation in _group(groups, shared, "DerivationImageSequence")
         for source in derivation.get("SourceImageSequence") or []
     ]
-    numbers: list[Any] = [source.get("ReferencedFrameNumber") for source in sources]
-    if len(numbers) != 1 or numbers[0] is None or not np.isscalar(numbers[0]):
+    numbers = [source.get("ReferencedFrameNumber") for source in sources]
+    if len(numbers) != 1 or not isinstance(numbers[0], int):  # one may name several frames, or none
         raise DatasetError(
             f"does not say of which one frame of a recording its frame {index} is",
             path=path,

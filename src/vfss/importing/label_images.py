@@ -10,12 +10,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray
 
 Labels = npt.NDArray[np.int64]
-UNREADABLE = (OSError, ValueError, SyntaxError, EOFError, KeyError, IndexError, TypeError, struct.error, zlib.error)
+UNREADABLE = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    MemoryError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 """What libraries raise on pictures and volumes that are broken."""
 TIFF = (".tif", ".tiff")
 NIFTI = (".nii", ".nii.gz")
@@ -42,8 +55,6 @@ def extent(path: Path) -> tuple[int | None, int, int]:
             return _nifti_extent(path, _nifti(path).shape)
         if name.endswith(TIFF):
             return _tiff_extent(path)
-        from PIL import Image
-
         with Image.open(path) as picture:
             return None, picture.height, picture.width
     except UNREADABLE as error:
@@ -70,10 +81,12 @@ def _tiff_extent(path: Path) -> tuple[int | None, int, int]:
 def _nifti(path: Path) -> Any:
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
     try:
         return nib.load(path, keep_file_open=True)  # so that a compressed volume is unpacked once, going forward
-    except ImageFileError as error:
+    except (ImageFileError, HeaderDataError, WrapStructError) as error:
         raise unreadable(path, error) from error
 
 
@@ -113,8 +126,6 @@ class LabelImages:
 
 
 def _picture(path: Path) -> npt.NDArray[Any]:
-    from PIL import Image
-
     with Image.open(path) as picture:
         values = np.asarray(picture)  # of a palette picture the indices, which are the labels
     if values.ndim == 3:

@@ -122,7 +122,7 @@ def plan_import(
         progress: Called after every image; False stops, and the plan is not complete.
 
     Raises:
-        DatasetError: It is not plain what labels or images mean, or nothing of the source belongs to the project.
+        DatasetError: It is not plain what labels or images mean, or no label is a structure of the project.
         SchemaError: A label was given to a structure that the project does not have.
         ProjectError: The project cannot be read, or is a second reading.
     """

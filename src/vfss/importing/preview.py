@@ -42,9 +42,15 @@ def preview(project: Project, plan: ImportPlan, n: int = 6, *, width: int = 480)
     at = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
     tiles: list[Image.Image] = []
     chosen = [frames[i] for i in at]
-    for clip_id in dict.fromkeys(frame.clip for frame in chosen):
+    clips = list(dict.fromkeys(frame.clip for frame in chosen))
+    for clip_id in clips:
+        name = f"{project.clip(clip_id).path.name}, " if len(clips) > 1 else ""
         with project.open_clip(clip_id) as clip:
-            tiles += [_tile(project.schema, plan, frame, clip, width) for frame in chosen if frame.clip == clip_id]
+            for frame in chosen:
+                if frame.clip == clip_id:
+                    picture, shown = _tile(project.schema, plan, frame, clip, width)
+                    colours = [(key, project.schema[key].rgb) for key in shown]
+                    tiles.append(_with_words(picture, f"{name}frame {frame.frame}", colours))
     return _sheet(tiles)
 
 
@@ -67,14 +73,17 @@ def outlined(grey: ByteArray, planes: dict[str, BoolArray], schema: Schema, *, t
     return picture
 
 
-def _tile(schema: Schema, plan: ImportPlan, frame: PlannedFrame, clip: Clip, width: int) -> Image.Image:
+def _tile(
+    schema: Schema, plan: ImportPlan, frame: PlannedFrame, clip: Clip, width: int
+) -> tuple[Image.Image, list[str]]:
+    """A frame with its outlines, and the keys of what they are."""
     planes = united(plan.source.planes(plan.source.images[frame.image]), plan.labels)
     shown = {key: planes[key] for key in schema.keys if key in frame.write and key in planes}
-    thick = max(1, round(clip.width / width))
+    thick = max(1, round(1.5 * clip.width / width))  # still to be seen when the frame is made smaller
     picture = Image.fromarray(outlined(clip.as_uint8(frame.frame), shown, schema, thick=thick))
     if picture.width > width:
         picture = picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.Resampling.BOX)
-    return _with_words(picture, f"frame {frame.frame}", [(key, schema[key].rgb) for key in shown])
+    return picture, list(shown)
 
 
 def _with_words(picture: Image.Image, title: str, names: Sequence[tuple[str, tuple[int, int, int]]]) -> Image.Image:
