@@ -63,7 +63,7 @@ def test_version() -> None:
     assert result.stdout.strip() == f"vfss {vfss.__version__}"
 
 
-@pytest.mark.parametrize("command", ["info", "propose", "export", "check", "phantom", "evaluate", "students"])
+@pytest.mark.parametrize("command", ["info", "propose", "export", "import", "check", "phantom", "evaluate", "students"])
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
