@@ -32,8 +32,8 @@ LAYOUT = 1
 _ABOUT = (
     "De-identified recordings. DICOM files follow PS3.15, Basic Application Level Confidentiality Profile; other "
     "recordings are videos without sound and metadata, without loss (FFV1 in Matroska). Recordings and patients have "
-    "random names; which is which stands in a key file that is no part of this folder. manifest.json says of each recording "
-    "which rectangles are black on all frames, how it was cropped, and whether a person looked at its pixels."
+    "random names; which is which stands in a key file that is no part of this folder. manifest.json says of each "
+    "recording which rectangles are black on all frames, how it was cropped, and whether a person looked at its pixels."
 )
 _UNSEEN = "NOBODY LOOKED AT THE PIXELS of {} of {} recordings: names may stand in the pictures. Do not pass them on."
 
