@@ -17,6 +17,7 @@ import vfss
 import vfss.phantom
 from vfss.cli import app
 from vfss.datasets import FORMATS, read_coco, read_png
+from vfss.deidentify import CaseKey
 from vfss.masks import MaskState
 from vfss.project import Project
 from vfss.student import Proposal, load_student
@@ -210,7 +211,8 @@ def test_a_phantom_goes_through_all_commands(tmp_path: Path) -> None:
     assert run("export", project, "--out", tmp_path / "out").exit_code == 0
     truth = {path.stem: vfss.phantom.Phantom(seed, n_frames=3, height=96, width=96) for path, seed in seeds(clips)}
     with Project.open(project) as opened:
-        stems = {record.id: record.path.stem for record in opened.clips()}
+        names = CaseKey.of_project(project)
+        stems = {names.recording(record.id): record.path.stem for record in opened.clips()}
     images = list(read_coco(tmp_path / "out"))
     assert len(images) == 6
     for image in images:

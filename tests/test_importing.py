@@ -249,7 +249,10 @@ def test_our_datasets_go_into_another_project_but_not_what_only_a_person_can_say
     FORMATS[name].export(project, tmp_path / "out")
     with Project.create(tmp_path / "second", THREE) as second:
         second.add_clip(tmp_path / "film.mkv")
-        plan = plan_import(second, open_source(tmp_path / "out"))  # no clip named: the dataset says it
+        key = project.folder / "case-key.json"
+        with pytest.raises(DatasetError, match="do not say of which clip"):
+            plan_import(second, open_source(tmp_path / "out"))
+        plan = plan_import(second, open_source(tmp_path / "out"), ImportChoices(key=key))  # no clip named: it says so
         assert sum(plan.not_taken.values()) == 2
         assert any("not visible" in what for what in plan.not_taken) and any("empty" in what for what in plan.not_taken)
         write_plan(second, plan, author="Ann")

@@ -41,6 +41,9 @@ Threshold = Annotated[
 PreviewFile = Annotated[
     Path | None, typer.Option("--preview", metavar="FILE.png", help="Write a sheet of frames with outlines.")
 ]
+Key = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Case key of the project that exported them. [that of PROJECT]")
+]
 Author = Annotated[str | None, typer.Option(metavar="NAME", help="Who imports them. [name of the account]")]
 Write = Annotated[bool, typer.Option("--write", help="Write them; without it nothing is changed.")]
 
@@ -58,6 +61,7 @@ def import_masks(
     threshold: Threshold = None,
     preview_file: PreviewFile = None,
     author: Author = None,
+    key: Key = None,
     write: Write = False,
 ) -> None:
     """Take in masks of other programs as proposals; without --write only say what would be written.
@@ -69,7 +73,7 @@ def import_masks(
 
     with Project.open(project) as opened:
         found = open_source(source, format_name, SourceOptions(labels, threshold))
-        choices = ImportChoices(_clip(opened, clip), _labels(map_label or [], skip or []), first_frame)
+        choices = ImportChoices(_clip(opened, clip), _labels(map_label or [], skip or []), first_frame, key)
         with bar("Looking") as show:
             plan = plan_import(opened, found, choices, progress=show)
         _say_plan(opened, plan)

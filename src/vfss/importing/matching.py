@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import pydicom
 from pydicom.errors import InvalidDicomError
 
 from vfss.clips.foreign import DECODING_ERRORS
+from vfss.datasets.identities import key_path
+from vfss.deidentify.case_key import CaseKey
 from vfss.errors import DatasetError
 from vfss.importing.names import last_number, natural
 from vfss.importing.problems import Problems
@@ -31,12 +34,14 @@ class ImportChoices:
     Attributes:
         clip: Content id of the clip that images belong to which do not say so themselves.
         labels: Key of the structure by label, None to leave a label out.
+        key: Case key of the project that exported the masks; None for the project's own.
         first_frame: Number of the clip's first frame in file names, 0 or 1; None: found out where it is plain.
     """
 
     clip: str | None = None
     labels: Mapping[str, str | None] = field(default_factory=dict)
     first_frame: int | None = None
+    key: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,10 @@ def match_frames(project: Project, source: ForeignMasks, choices: ImportChoices,
     if choices.clip is not None:
         project.clip(choices.clip)
     records = {record.id: record for record in project.clips()}
-    groups, some_named = _by_clip(records, source.images, choices, problems)
+    key = CaseKey(choices.key or key_path(project))
+    known = key.recordings
+    images = [replace(image, clip=known.get(image.clip or "", image.clip)) for image in source.images]
+    groups, some_named = _by_clip(records, images, choices, problems, key if known else None)
     places: list[Place] = []
     how: dict[str, str] = {}
     for clip_id in (clip_id for clip_id in records if clip_id in groups):
@@ -91,10 +99,16 @@ def match_frames(project: Project, source: ForeignMasks, choices: ImportChoices,
 
 
 def _by_clip(
-    records: Mapping[str, ClipRecord], images: Sequence[ForeignImage], choices: ImportChoices, problems: Problems
+    records: Mapping[str, ClipRecord],
+    images: Sequence[ForeignImage],
+    choices: ImportChoices,
+    problems: Problems,
+    key: CaseKey | None,
 ) -> tuple[dict[str, list[ForeignImage]], bool]:
     """Images by clip of the project, those that say none at the clip that a person named; and whether some say one."""
     instances = _instances(records.values()) if any(image.instance for image in images) else {}
+    if key is not None:  # de-identified recordings have other UIDs
+        instances |= {key.uid(uid): clip for uid, clip in instances.items()}
     groups: dict[str, list[ForeignImage]] = defaultdict(list)
     strangers: dict[str, list[ForeignImage]] = defaultdict(list)
     silent: list[ForeignImage] = []
