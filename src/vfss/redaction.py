@@ -122,10 +122,11 @@ class Redaction:
         self.expect_within(*frame.shape)
         if self.is_nothing:
             return frame
-        redacted = frame.copy()
+        redacted: Frame = frame.copy()
         for box in self.boxes:
             redacted[box.slices] = 0
-        return redacted if self.crop is None else np.ascontiguousarray(redacted[self.crop.slices])
+        cropped: Frame = redacted if self.crop is None else redacted[self.crop.slices].copy()
+        return cropped
 
     def planes(self, planes: BoolArray) -> BoolArray:
         """Masks cropped as the frames are, bool (..., H, W); boxes leave masks alone.
