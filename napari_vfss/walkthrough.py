@@ -181,7 +181,13 @@ class Walkthrough:
         what = "the window" if step is None else f"step {step.number}"
         for _ in range(8):
             self._process()
-        self._wait(lambda: not desk.proposing.running and not desk.exporting.running, f"{what} does not end")
+        workers = (desk.proposing, desk.carrying, desk.exporting)
+
+        def at_work() -> bool:
+            answering = desk.clicks is not None and desk.clicks.answers.busy
+            return answering or any(worker.running for worker in workers)
+
+        self._wait(lambda: not at_work(), f"{what} does not end")
 
     def _wait(self, done: Callable[[], bool], complaint: str) -> None:
         end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)
