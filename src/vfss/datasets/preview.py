@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an export would write, before anything is written: counts, names, and at whose pixels nobody has looked."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from vfss.datasets.format import Format, takes_all
+from vfss.datasets.identities import Identities, Identity
+from vfss.datasets.report import ExportOptions, Progress
+from vfss.datasets.selection import Selection
+from vfss.errors import ClipError
+from vfss.project import Project, Split
+from vfss.project.pixel_reviews import PixelReview
+
+PAPERS = "README.txt, DATASHEET.md, SHA256SUMS: what a reader must know, and checksums"
+
+
+@dataclass(frozen=True)
+class PreviewedRecording:
+    """One recording as an export would have it.
+
+    Attributes:
+        identity: Who it is here and there, and who looked at its pixels.
+        split: Side of its patient.
+        frames: Frames that would be written.
+        refused: Why it would be left out after all; "" where it would not.
+    """
+
+    identity: Identity
+    split: Split
+    frames: int
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class ExportPreview:
+    """What would be written, and what would not.
+
+    Attributes:
+        recordings: Those with frames to write, in the order in which they joined the project.
+        structures: Planes by structure key; planes that a person called empty among them.
+        splits: Frames by split.
+        left_out: Reason to count of what would stay behind.
+        holds: What the folder would hold, a phrase each.
+    """
+
+    recordings: tuple[PreviewedRecording, ...]
+    structures: Mapping[str, int]
+    splits: Mapping[str, int]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    holds: tuple[str, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        """Frames that would be written."""
+        return sum(self.splits.values())
+
+    @property
+    def planes(self) -> int:
+        """Planes that would be written."""
+        return sum(self.structures.values())
+
+    @property
+    def patients(self) -> int:
+        """Patients among them."""
+        return len({known.identity.case for known in self.recordings if not known.refused})
+
+    @property
+    def unreviewed(self) -> tuple[PreviewedRecording, ...]:
+        """Recordings at whose pixels nobody has looked: an export refuses them, even those its format cannot take."""
+        return tuple(known for known in self.recordings if not known.identity.reviewed)
+
+
+def preview(
+    project: Project, dataset_format: Format, options: ExportOptions, progress: Progress | None = None
+) -> ExportPreview | None:
+    """Count what an export would write; names of cases and recordings are given now, and stay.
+
+    Args:
+        project: Where the annotations are.
+        dataset_format: The format.
+        options: What would be asked of it.
+        progress: Told how many recordings are done; False cancels.
+
+    Returns:
+        None where it was cancelled.
+
+    Raises:
+        DatasetError: The case key cannot be read or written.
+        ProjectError: The project cannot be read.
+    """
+    selection, identities = Selection(project, include_edited=options.include_edited), Identities(project, options)
+    sides = project.splits()
+    structures: Counter[str] = Counter({key: 0 for key in project.schema.keys})
+    splits: Counter[str] = Counter({"train": 0, "validation": 0, "test": 0})
+    left_out = Counter(selection.left_out)
+    recordings: list[PreviewedRecording] = []
+    for record, frames in selection.frames:
+        side, refused = sides[record.patient], _refused(project, dataset_format, record.id)
+        recordings.append(PreviewedRecording(identities.of(record), side, len(frames), refused))
+        if refused:
+            left_out[refused] += len(frames)
+        else:
+            splits[side] += len(frames)
+            planes = np.count_nonzero(selection.written(record.id)[frames], axis=0)
+            structures.update({key: int(n) for key, n in zip(project.schema.keys, planes, strict=True)})
+        if progress is not None and progress(len(recordings), len(selection.frames)) is False:
+            return None
+    holds = (*dataset_format.holds, PAPERS)
+    return ExportPreview(tuple(recordings), dict(structures), dict(splits), dict(left_out), holds)
+
+
+def _refused(project: Project, dataset_format: Format, clip_id: str) -> str:
+    if dataset_format.refuses is takes_all:
+        return ""
+    try:
+        with project.open_clip(clip_id) as clip:
+            return dataset_format.refuses(clip)
+    except ClipError:
+        return "frames of clips that could not be opened"
+
+
+def said_of(review: PixelReview | None) -> str:
+    """Who looked at the pixels of a recording and what was found, in a sentence."""
+    if review is None:
+        return "nobody has looked at the pixels yet"
+    n = len(review.redaction.boxes)
+    boxes = "nothing hidden" if not n else f"{n} box" if n == 1 else f"{n} boxes"
+    crop = ", cropped" if review.redaction.crop is not None else ""
+    return f"looked at by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}"
