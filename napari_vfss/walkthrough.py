@@ -177,11 +177,15 @@ class Walkthrough:
         return [(y + step * 0.4, x - 14 + step * 2) for step in range(15)]
 
     def _settle(self, step: Step | None) -> None:
-        desk = self._panel.desk
         what = "the window" if step is None else f"step {step.number}"
         for _ in range(8):
             self._process()
-        self._wait(lambda: not desk.proposing.running and not desk.exporting.running, f"{what} does not end")
+        self._wait(lambda: not self._at_work(), f"{what} does not end")
+
+    def _at_work(self) -> bool:
+        desk, dialog = self._panel.desk, self._panel.export.dialog
+        counting = dialog is not None and dialog.previewing.running
+        return counting or desk.proposing.running or desk.exporting.running
 
     def _wait(self, done: Callable[[], bool], complaint: str) -> None:
         end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)

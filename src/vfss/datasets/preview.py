@@ -16,6 +16,9 @@ from vfss.datasets.selection import Selection
 from vfss.errors import ClipError
 from vfss.project import Project, Split
 from vfss.project.pixel_reviews import PixelReview
+from vfss.schema import Schema
+
+SPLIT_WORDS: Mapping[Split, str] = {"train": "to train", "validation": "to validate", "test": "to test"}
 
 PAPERS = "README.txt, DATASHEET.md, SHA256SUMS: what a reader must know, and checksums"
 
@@ -75,6 +78,31 @@ class ExportPreview:
         """Recordings at whose pixels nobody has looked: an export refuses them, even those its format cannot take."""
         return tuple(known for known in self.recordings if not known.identity.reviewed)
 
+    def lines(self, schema: Schema) -> list[str]:
+        """What would be written, in sentences for a person."""
+        by_split = ", ".join(
+            f"{words} {self.splits[split]}" for split, words in SPLIT_WORDS.items() if self.splits[split]
+        )
+        planes = ", ".join(f"{schema[key].name} {n}" for key, n in self.structures.items() if n)
+        taken = sum(not known.refused for known in self.recordings)
+        counts = f"{_n(self.frames, 'frame')} of {_n(taken, 'recording')}, {_n(self.patients, 'patient')}"
+        return [
+            f"{counts}. Frames by use: {by_split}." if by_split else f"{counts}.",
+            *([f"{_n(self.planes, 'mask')}: {planes}."] if planes else []),
+            *(f"Left out: {reason}: {count}." for reason, count in self.left_out.items()),
+        ]
+
+    def obstacle(self, options: ExportOptions) -> str:
+        """Why this cannot be written yet; "" where it can."""
+        if not self.recordings:
+            return "There is nothing to write yet: accept frames or structures first."
+        if not self.frames:
+            return "This form takes none of the recordings: choose another one."
+        n = len(self.unreviewed)
+        if not n or options.unreviewed:
+            return ""
+        return f"Nobody has looked at the pixels of {_n(n, 'recording')}: names may stand in the picture. Look first."
+
 
 def preview(
     project: Project, dataset_format: Format, options: ExportOptions, progress: Progress | None = None
@@ -125,11 +153,15 @@ def _refused(project: Project, dataset_format: Format, clip_id: str) -> str:
         return "frames of clips that could not be opened"
 
 
+def _n(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def said_of(review: PixelReview | None) -> str:
     """Who looked at the pixels of a recording and what was found, in a sentence."""
     if review is None:
         return "nobody has looked at the pixels yet"
     n = len(review.redaction.boxes)
-    boxes = "nothing hidden" if not n else f"{n} box" if n == 1 else f"{n} boxes"
+    boxes = "nothing hidden" if not n else "1 box" if n == 1 else f"{n} boxes"
     crop = ", cropped" if review.redaction.crop is not None else ""
     return f"looked at by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}"
