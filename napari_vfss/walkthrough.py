@@ -99,11 +99,16 @@ class Walkthrough:
             self._wait(partial(self._in_sight, words), f"step {step.number}: “{words}” is not in sight")
 
     def shoot(self, path: Path, width: int) -> None:
-        """Write a picture of the window, `width` pixels wide, few colours, for a small file."""
+        """Write a picture of the window or the dialog over it, `width` pixels wide, few colours, for a small file."""
         from PIL import Image
 
         self._settle(None)
-        picture = Image.fromarray(self._viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
+        dialog = self._panel.export.dialog
+        if dialog is None:
+            picture = Image.fromarray(self._viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
+        else:
+            dialog.grab().save(str(path))
+            picture = Image.open(path).convert("RGB")
         height = round(picture.height * width / picture.width)
         picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256, kmeans=2).save(path, optimize=True)
 

@@ -17,6 +17,7 @@ import vfss
 import vfss.phantom
 from vfss.cli import app
 from vfss.datasets import FORMATS, read_coco, read_png
+from vfss.deidentify import CaseKey
 from vfss.masks import MaskState
 from vfss.project import Project
 from vfss.student import Proposal, load_student
@@ -135,6 +136,16 @@ def test_export(folder: Path, tmp_path: Path, name: str, read) -> None:
     assert "not empty" in complaint(run("export", folder, "--format", name, "--out", tmp_path / "out"))
 
 
+def test_export_of_what_nobody_looked_at_must_be_asked_for_in_so_many_words(folder: Path, tmp_path: Path) -> None:
+    with Project.open(folder) as project:
+        project.reviews.withdraw(project.clips()[0].id, reviewer="reader one")
+    said = complaint(run("export", folder, "--out", tmp_path / "out"))
+    assert "nobody has looked" in said and "Export..." in said
+    flag = "--i-accept-that-nobody-looked-at-the-pixels"
+    assert run("export", folder, "--out", tmp_path / "out", flag).exit_code == 0
+    assert read_coco(tmp_path / "out").manifest["pixels_reviewed"] is False
+
+
 def test_export_names_its_formats(folder: Path, tmp_path: Path) -> None:
     assert "coco, png" in complaint(run("export", folder, "--format", "gif", "--out", tmp_path / "out"))
     helped = run("export", "--help").stdout
@@ -210,7 +221,8 @@ def test_a_phantom_goes_through_all_commands(tmp_path: Path) -> None:
     assert run("export", project, "--out", tmp_path / "out").exit_code == 0
     truth = {path.stem: vfss.phantom.Phantom(seed, n_frames=3, height=96, width=96) for path, seed in seeds(clips)}
     with Project.open(project) as opened:
-        stems = {record.id: record.path.stem for record in opened.clips()}
+        key = CaseKey.of_project(project)
+        stems = {key.recording(record.id): record.path.stem for record in opened.clips()}
     images = list(read_coco(tmp_path / "out"))
     assert len(images) == 6
     for image in images:
