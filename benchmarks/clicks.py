@@ -144,7 +144,7 @@ def main() -> None:
         by_student(student, frame, truth, i) for i, ((frame, _, _), truth) in enumerate(zip(cases, truths, strict=True))
     ]
     result: dict[str, Any] = {
-        "command": "python benchmarks/clicks.py",
+        "command": f"python benchmarks/clicks.py --frames {arguments.frames}",
         "load_before": os.getloadavg()[0],
         "student_id": student.id,
         "frames": len(cases),

@@ -5,7 +5,8 @@ Three ways, by one simulated annotator (benchmarks/annotator.py has the error mo
 - mobile_sam: MobileSAM, prompted for every structure on every frame: a box, then clicks, then strokes of the brush;
 - frame_by_frame: our proposals, corrected on every frame by clicks and strokes;
 - ours: the same, but what was corrected is carried to the other frames, and the annotator goes to the frame that is
-  then the worst, until none is left. Only what was corrected on a frame is carried from it.
+  then the worst, until none is left. Only what was corrected on a frame is carried from it, and a structure that did
+  not hold to the next frame so many times (TRIES) is not carried any more.
 Each click, box, stroke and key press counts as one; looking at a frame counts nothing, and accepting it counts one in
 all three. After MOST corrections that do not reach 0.95 the structure is given up, and counted so. A structure that is
 not there costs one key press where something is shown of it. MobileSAM, which is slow, is given every n-th frame only.
@@ -19,15 +20,15 @@ import argparse
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from annotator import Hand, agreement
-from correcting import ENOUGH, Count, corrected, per_frame
+from correcting import ENOUGH, KEY, Count, Task, corrected, draw, per_frame
 
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
@@ -38,7 +39,7 @@ from vfss.student.prompts import Click, Prompts
 from vfss_training.teachers.loading import load_teacher
 
 RESULTS = Path(__file__).parent / "results" / "effort.json"
-FIRST_SEED = 180_000
+FIRST_SEED, TRIES = 180_000, 2
 
 
 @dataclass
@@ -121,13 +122,13 @@ def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Sc
     return Scene(student.schema, student, pictures, truth, proposals, masks, state)
 
 
-def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count) -> None:
+def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count, *, enough: float = ENOUGH) -> None:
     """Correct one structure of a frame until it is right, by clicks while they help, then by strokes."""
     truth, key = one.truth[frame, index], one.schema.structures[index].key
     if not truth.any():
         one.masks[frame, index] = False
         one.state[frame, index] = MaskState.EMPTY
-        count.add("marked as not there")
+        count.add("marked as not there", structure=key)
         return
     prompts = Prompts()
 
@@ -137,7 +138,7 @@ def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count) -> Non
         return one.student.refine(one.features(frame), key, prompts, shown).mask
 
     tool = answer if one.student.can_refine else None
-    one.masks[frame, index] = corrected(one.masks[frame, index], truth, hand, count, tool)
+    one.masks[frame, index] = corrected(one.masks[frame, index], Task(key, truth, enough), hand, count, tool)
     one.state[frame, index] = MaskState.ACCEPTED
 
 
@@ -156,6 +157,7 @@ def ours(one: Scene, seed: int) -> tuple[Count, int]:
     """Interactions, and on how many frames anything was corrected."""
     count, visited = Count(), 0
     count.add("propose")
+    tries = Counter[int]()  # how often a structure was carried and did not hold to the next frame
     while True:
         wrong = np.array([[not one.is_right(t, i) for i in range(len(one.schema))] for t in range(one.n_frames)])
         wrong &= one.state == MaskState.PROPOSED
@@ -165,14 +167,21 @@ def ours(one: Scene, seed: int) -> tuple[Count, int]:
         visited += 1
         carried = []
         for index in np.flatnonzero(wrong[frame]):
-            correct(one, frame, int(index), Hand(np.random.default_rng((seed, frame, int(index)))), count)
-            if one.state[frame, index] == MaskState.ACCEPTED:
+            hand = Hand(np.random.default_rng((seed, frame, int(index))))
+            holds = tries[int(index)] < TRIES
+            correct(one, frame, int(index), hand, count, enough=KEY if holds else ENOUGH)
+            if one.state[frame, index] == MaskState.ACCEPTED and holds:
                 carried.append(one.schema.structures[index].key)
         here = one.state[frame] == MaskState.PROPOSED
         one.state[frame, here] = np.where(one.masks[frame, here].any((1, 2)), MaskState.ACCEPTED, MaskState.EMPTY)
         if carried and wrong.sum() > wrong[frame].sum():
             count.add("carry")
             carry(one, frame, tuple(carried))
+            for index in (one.schema[key].index for key in carried):
+                near = [t for t in (frame - 1, frame + 1) if 0 <= t < one.n_frames]
+                near = [t for t in near if one.state[t, index] == MaskState.PROPOSED]
+                if near:
+                    tries[index] = 0 if all(one.is_right(t, index) for t in near) else tries[index] + 1
     count.add("accept", one.n_frames)
     return count, visited
 
@@ -201,15 +210,15 @@ def mobile_sam(teacher: Any, one: Scene, seed: int, every: int) -> tuple[Count, 
             truth = one.truth[frame, index]
             if truth.any():
                 hand = Hand(np.random.default_rng((seed, frame, index)))
-                prompt_sam(teacher, encoded, truth, hand, count)
+                prompt_sam(teacher, encoded, Task(one.schema.structures[index].key, truth), hand, count)
         count.add("accept")
     return count, len(frames)
 
 
-def prompt_sam(teacher: Any, encoded: Any, truth: BoolArray, hand: Hand, count: Count) -> None:
+def prompt_sam(teacher: Any, encoded: Any, task: Task, hand: Hand, count: Count) -> None:
     """One structure: a box, clicks while they help (at most as many as ours), then strokes."""
-    box, clicks = hand.box(truth), list[Click]()
-    count.add("boxes")
+    box, clicks = hand.box(task.truth), list[Click]()
+    count.add("boxes", structure=task.key)
     shown, logits = teacher.refined(encoded, box, clicks, None)
 
     def answer(click: Click, _shown: BoolArray) -> BoolArray:
@@ -218,25 +227,7 @@ def prompt_sam(teacher: Any, encoded: Any, truth: BoolArray, hand: Hand, count: 
         found, logits = teacher.refined(encoded, box, clicks, logits)
         return found
 
-    corrected(shown, truth, hand, count, answer)
-
-
-def draw(table: Mapping[str, Any], path: Path) -> None:
-    names = {"mobile_sam": "MobileSAM,\nevery structure and frame", "frame_by_frame": "our proposals,\nframe by frame"}
-    names["ours"] = "ours: corrected\nand carried"
-    kinds = sorted({kind for row in table.values() for kind in row["by_kind"]})
-    figure, axis = plt.subplots(figsize=(8, 4), constrained_layout=True)
-    shown = [name for name in names if name in table]
-    left = np.zeros(len(shown))
-    for kind in kinds:
-        widths = np.array([table[name]["by_kind"].get(kind, 0.0) for name in shown])
-        axis.barh([names[name] for name in shown], widths, left=left, label=kind)
-        left += widths
-    for y, total in enumerate(left):
-        axis.text(total, y, f" {total:.1f}", va="center")
-    axis.set(xlabel="interactions a frame until all structures have a Dice of 0.95", xlim=(0, 1.12 * left.max()))
-    axis.legend(fontsize=8)
-    figure.savefig(path, dpi=110)
+    corrected(shown, task, hand, count, answer)
 
 
 def main() -> None:

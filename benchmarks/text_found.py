@@ -90,7 +90,7 @@ def measure_drawn(detector: TextDetector, seeds: range) -> dict[str, Any]:
         "lines_contrast_up_to_40": sum(r["contrast"] <= 40 for r in rows),
         "missed": [r for r in rows if r["hidden"] < HIDDEN],
         "boxes_in_vain_per_frame_without_text": vain / len(seeds),
-        "area_in_vain": area / len(seeds),
+        "share_of_frame_in_vain": area / len(seeds),
         "seconds_a_picture": float(np.median(seconds)),
     }
 

@@ -16,7 +16,7 @@ from napari_vfss.unsaved import Unsaved
 from napari_vfss.waiting import WaitingWriter
 from vfss.clips import Clip, Facing
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.project import ClipRecord, Project, Revision
+from vfss.project import UNCONFIRMED, ClipRecord, Project, Revision
 from vfss.project.readings import reading_of
 from vfss.schema import Schema, Structure
 from vfss.student.prompts import Prompts
@@ -156,7 +156,7 @@ class Session:
     def restore_proposal(self) -> bool:
         """Bring back the newest proposal of the active structure on the current frame."""
         for revision in reversed(self.project.history(self.clip.id, self.frame, self.structure)):
-            if revision.origin == "proposal":
+            if revision.origin in UNCONFIRMED:
                 return self._change(self.frame, {self.structure: (revision.mask, MaskState.PROPOSED)})
         self.problem.emit(f"{self.active.name} was never proposed on this frame.")
         return False

@@ -100,4 +100,4 @@ def save_elsewhere(unsaved: Unsaved, schema: Schema, clip: Clip, folder: Path) -
     with Project.create(folder, schema) as project:
         project.add_clip(clip)
         for place, change in unsaved:
-            project.write([change.edit(clip.id, place)], author=change.author, origin="import")
+            project.write([change.edit(clip.id, place)], author=change.author, origin=change.origin)

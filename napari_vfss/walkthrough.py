@@ -190,7 +190,8 @@ class Walkthrough:
     def _at_work(self) -> bool:
         desk, dialog = self._panel.desk, self._panel.export.dialog
         counting = dialog is not None and dialog.previewing.running
-        return counting or desk.proposing.running or desk.exporting.running
+        answering = desk.clicks is not None and desk.clicks.answers.busy
+        return counting or answering or any(w.running for w in (desk.proposing, desk.carrying, desk.exporting))
 
     def _wait(self, done: Callable[[], bool], complaint: str) -> None:
         end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)

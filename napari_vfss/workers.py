@@ -18,7 +18,7 @@ import vfss.student.openvino  # noqa: F401  imported late, in the worker, it wou
 from vfss.clips import Clip
 from vfss.errors import StudentError, VfssError
 from vfss.project import Project
-from vfss.propagating import without_carried
+from vfss.propagating import without_carried_or_imported
 from vfss.student import Proposal, Student, load_student
 
 BATCH = 4
@@ -74,7 +74,7 @@ def _proposing(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...]
             student, proposals, note = _proposed(order, student, _stack(clip, batch))
             known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
             if len(order.frames) > 1:  # asked for one frame, a person wants the student's word on it
-                known = [without_carried(project, proposal) for proposal in known]
+                known = [without_carried_or_imported(project, proposal) for proposal in known]
             project.write_proposals(clip.id, known)
             yield student, tuple(batch), note
             time.sleep(BREATH_S)

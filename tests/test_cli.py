@@ -64,7 +64,7 @@ def test_version() -> None:
     assert result.stdout.strip() == f"vfss {vfss.__version__}"
 
 
-@pytest.mark.parametrize("command", ["info", "propose", "export", "check", "phantom", "evaluate", "students"])
+@pytest.mark.parametrize("command", ["info", "propose", "export", "import", "check", "phantom", "evaluate", "students"])
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -221,8 +221,8 @@ def test_a_phantom_goes_through_all_commands(tmp_path: Path) -> None:
     assert run("export", project, "--out", tmp_path / "out").exit_code == 0
     truth = {path.stem: vfss.phantom.Phantom(seed, n_frames=3, height=96, width=96) for path, seed in seeds(clips)}
     with Project.open(project) as opened:
-        key = CaseKey.of_project(project)
-        stems = {key.recording(record.id): record.path.stem for record in opened.clips()}
+        names = CaseKey.of_project(project)
+        stems = {names.recording(record.id): record.path.stem for record in opened.clips()}
     images = list(read_coco(tmp_path / "out"))
     assert len(images) == 6
     for image in images:

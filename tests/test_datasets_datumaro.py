@@ -82,7 +82,7 @@ def test_our_reader_has_the_order_of_the_export(project: Project, exported: dict
         (c.id, t) for c in project.clips() for t in range(3)
     ]
     for image in images:
-        stored = project.masks(image.clip, image.frame)
+        stored = project.masks(clip_id(project, image.clip), image.frame)
         np.testing.assert_array_equal(image.masks.planes, stored.planes)
         np.testing.assert_array_equal(image.masks.state, stored.state)
 

@@ -158,6 +158,34 @@ def test_a_proposal_that_came_meanwhile_does_not_stop_a_person(project: Project,
     np.testing.assert_array_equal(project.masks(clip.id, 2).planes[0], DISC)
 
 
+def test_an_imported_mask_is_a_proposal_and_never_follows_a_persons_word(project: Project, clip: ClipRecord) -> None:
+    def imported(frame: int, state: MaskState = MaskState.PROPOSED) -> list[Edit]:
+        return [Edit(clip.id, frame, "bolus", None if state == MaskState.EMPTY else OTHER, state)]
+
+    for state in (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY):
+        with pytest.raises(ProjectError, match="an imported mask of bolus can only be proposed"):
+            project.write(imported(0, state), author="ann", origin="import")
+    project.write([Edit(clip.id, 1, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
+    with pytest.raises(ProjectError, match="a person has spoken on bolus, an imported mask cannot"):
+        project.write(imported(0) + imported(1), author="bob", origin="import")
+    assert project.newest(clip.id, 0) == {}
+    (written,) = project.write(imported(0) + imported(1), author="bob", origin="import", leave=True)
+    assert (written.frame, written.state, written.author) == (0, MaskState.PROPOSED, "bob")
+    np.testing.assert_array_equal(project.masks(clip.id, 1).planes[0], DISC)
+    project.write(  # somebody who looked before the import came goes on all the same
+        [Edit(clip.id, 0, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand", base={(0, "bolus"): None}
+    )
+
+
+def test_an_imported_mask_has_no_confidence_of_an_older_proposal(project: Project, clip: ClipRecord) -> None:
+    project.write_proposals(clip.id, [proposal(1, DISC, DISC, DISC)])
+    edit = Edit(clip.id, 1, "bolus", OTHER, MaskState.PROPOSED)
+    project.write([edit], author="ann", origin="import")
+    assert np.isnan(project.confidence(clip.id, 1)).tolist() == [True, False, False]
+    assert np.isnan(project.overview.confidences(clip.id)[0][1]).tolist() == [True, False, False]
+    assert project.past.proposal(clip.id, 1, "bolus").origin == "import"
+
+
 def test_changes_since_tells_what_is_new_in_order(project: Project, clip: ClipRecord, tmp_path: Path) -> None:
     write_video(tmp_path / "second.mkv", grey_frames(2, 16, 16, seed=1))
     second = project.add_clip(tmp_path / "second.mkv")
@@ -167,7 +195,7 @@ def test_changes_since_tells_what_is_new_in_order(project: Project, clip: ClipRe
         Edit(second.id, 1, "bolus", None, MaskState.EMPTY),
         Edit(clip.id, 4, "mandible", OTHER, MaskState.ACCEPTED),
     ]
-    later = project.write(others, author="bob", origin="import")
+    later = project.write(others, author="bob", origin="hand")
     assert project.changes_since(0) == first + later
     assert project.changes_since(first[-1].id) == later
     assert project.changes_since(0, second.id) == later[:1]

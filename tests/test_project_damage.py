@@ -22,6 +22,7 @@ from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
 from vfss.project.database import Database
+from vfss.project.tables import LAYOUT
 
 HEIGHT, WIDTH = 64, 80
 DISC = disc(HEIGHT, WIDTH, y=30, x=30, radius=20)
@@ -147,7 +148,7 @@ def test_a_project_of_a_newer_version_is_not_touched(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as newer:
         newer.execute("UPDATE layout SET version = version + 1")
     before = (folder / "vfss.sqlite").read_bytes()
-    with pytest.raises(ProjectError, match=r"newer version .*layout 3, this one reads 2.*pip install --upgrade"):
+    with pytest.raises(ProjectError, match=rf"newer version .*layout {LAYOUT + 1}, this one reads {LAYOUT}"):
         Project.open(folder)
     assert (folder / "vfss.sqlite").read_bytes() == before
 

@@ -260,3 +260,52 @@ def test_a_new_project_has_the_newest_layout_and_the_same_columns(folder: Path, 
             found.append((sorted(rows), sorted((row[1], row[2], row[3]) for row in columns)))
     assert found[0] == found[1]
     assert layout_of(tmp_path / "new" / "vfss.sqlite") == (LAYOUT, True)
+
+
+OLD_RULE = (
+    "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
+    "AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame "
+    "AND plane = (SELECT plane FROM structures WHERE key = NEW.structure) AND state IN (2, 3, 4, 5)) "
+    "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END"
+)
+
+
+IMPORT = (
+    "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, mask) "
+    "SELECT clip, :frame, structure, {state}, 'eve', time, 'import', mask FROM revisions WHERE id = 1"
+)
+
+
+def as_layout_2(folder: Path) -> None:
+    """Give a closed project the rules that the version before knew."""
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
+        database.execute("DROP TRIGGER people_stand")
+        database.execute("DROP TRIGGER IF EXISTS imports_are_proposals")
+        database.execute(OLD_RULE)
+        database.execute("UPDATE layout SET version = 2")
+
+
+def rules_of(path: Path) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
+
+
+@pytest.mark.parametrize("older", [1, 2])
+def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_path: Path, older: int) -> None:
+    if older == 2:
+        Project.open(folder).close()
+        as_layout_2(folder)
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
+        if older == 2:
+            other.execute("BEGIN")
+            other.execute(IMPORT.format(state=1), {"frame": 0})  # over a person's word: so weak the rule was
+            other.execute("ROLLBACK")
+    Project.open(folder).close()
+    assert layout_of(folder / "vfss.sqlite") == (LAYOUT, True)
+    assert (folder / f"vfss-layout{older}.sqlite").is_file()
+    Project.create(tmp_path / "new", THREE).close()
+    assert rules_of(folder / "vfss.sqlite") == rules_of(tmp_path / "new" / "vfss.sqlite")
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other:
+        for frame, state, words in ((0, 1, "person's word"), (3, 3, "until a person accepts it"), (3, 4, "until")):
+            with pytest.raises(sqlite3.IntegrityError, match=words):
+                other.execute(IMPORT.format(state=state), {"frame": frame})

@@ -19,7 +19,7 @@ from vfss.errors import ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.metrics import dice
 from vfss.project import Edit, Project
-from vfss.propagating import ProjectPropagation, author_of, without_carried
+from vfss.propagating import ProjectPropagation, author_of, without_carried_or_imported
 from vfss.propagation import CarryOrder, Propagation
 from vfss.student import Proposal
 
@@ -269,7 +269,7 @@ def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project)
     run_on(project, structures=("c3",))
     state, words = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
     proposal = Proposal(Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
-    assert project.write_proposals(clip, [without_carried(project, proposal)]) == N - 1
+    assert project.write_proposals(clip, [without_carried_or_imported(project, proposal)]) == N - 1
     assert project.newest(clip, 5)["c3"].author == author_of(2)
     assert project.newest(clip, 5)["airway"].author == "student-a"
 

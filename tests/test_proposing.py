@@ -10,7 +10,7 @@ from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.errors import SchemaError
 from vfss.masks import MaskState
 from vfss.project import Project
-from vfss.proposing import propose_clip, unproposed
+from vfss.proposing import propose_clip, proposed_words, unproposed
 from vfss.student import Student, load_student
 
 FRAMES = 20
@@ -55,6 +55,21 @@ def test_what_is_done_is_passed_over_and_people_are_not_overruled(project: Proje
     np.testing.assert_array_equal(newest["bolus"].mask, mask)
     assert newest["c1"].state is MaskState.NOT_VISIBLE
     assert newest["airway"].state is MaskState.PROPOSED
+
+
+def test_a_student_leaves_imported_masks_and_says_so(project: Project, student: Student) -> None:
+    record = project.clips()[0]
+    mask = disc(48, 40, y=20, x=20, radius=6)
+    for key in ("bolus", "c2"):
+        annotate(project, record.id, 2, {key: (mask, MaskState.PROPOSED)}, author="ann", origin="import")
+    assert unproposed(project, record.id, [2], student.id) == [2]
+    propose_clip(project, student, record.id, [2])
+    newest = project.newest(record.id, 2)
+    np.testing.assert_array_equal(newest["bolus"].mask, mask)
+    assert (newest["c2"].origin, newest["c3"].origin) == ("import", "proposal")
+    assert unproposed(project, record.id, [2], student.id) == []
+    words = proposed_words(project, record, 1)
+    assert words == f"clip.mkv: proposed on 1 frames of {FRAMES}; 2 imported masks are left as they are"
 
 
 def test_stopping_keeps_what_is_done(project: Project, student: Student) -> None:

@@ -11,6 +11,7 @@ import pytest
 from napari_vfss import export_dialog
 from napari_vfss.walkthrough import Step, TutorialError, Walkthrough, read_steps
 from vfss.datasets import read_coco
+from vfss.masks import MaskState
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 TEXT = (DOCS / "tutorial.md").read_text("utf-8")
@@ -60,4 +61,8 @@ def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     frames = session.project.annotated_frames(session.clip.id)
     assert len(frames) == 2
     assert [image.frame for image in read_coco(folder)] == frames
-    assert session.project.history(session.clip.id, frames[0], "epiglottis")[-1].author == session.author
+    history = session.project.history(session.clip.id, frames[0], "epiglottis")
+    assert history[-1].author == session.author
+    assert any(revision.prompts for revision in history)  # the click, and what the student made of it
+    states = session.project.states(session.clip.id)
+    assert (states[frames[-1] + 1 :] == MaskState.PROPOSED).any()  # carried on

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: vfss info | propose | export | deidentify | check | phantom | evaluate | agreement..."""
+"""The command line: vfss info | propose | export | import | deidentify | check | phantom | evaluate..."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from vfss.console import Commands, bar, complain, plain_table, say
 from vfss.deidentify_cli import deidentify
 from vfss.errors import DatasetError, ProjectError, VfssError
 from vfss.export_cli import export
+from vfss.import_cli import import_masks
 from vfss.version import __version__
 
 # Everything else of the engine is imported where it is needed: `vfss --help` must not wait for it.
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 app.command()(deidentify)
 app.command()(export)
+app.command("import")(import_masks)
 
 
 def main() -> None:
@@ -108,7 +110,7 @@ def propose(
 ) -> None:
     """Let the student propose masks; never over what a person said. Frames it proposed already are passed over."""
     from vfss.project import Project
-    from vfss.proposing import propose_clip, unproposed
+    from vfss.proposing import propose_clip, proposed_words, unproposed
 
     if project is None and not target.is_dir():
         raise ProjectError("a recording needs a project for its proposals", path=target, remedy="Add --project DIR.")
@@ -119,7 +121,7 @@ def propose(
             todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen.id)
             with bar(f"Proposing on {record.path.name}") as show:
                 propose_clip(opened, chosen, record.id, todo, show)
-            say(Text(f"{record.path.name}: proposed on {len(todo)} frames of {record.n_frames}"))
+            say(Text(proposed_words(opened, record, len(todo))))
 
 
 def _range(text: str, n_frames: int) -> range:
@@ -190,9 +192,7 @@ def phantom(
 def evaluate(
     project: ProjectFolder,
     student: StudentName = None,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures here too.")
-    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write them here too.")] = None,
     device: Device = "auto",
     split: Annotated[list[str] | None, typer.Option(help="Only train, validation or test patients. [all]")] = None,
 ) -> None:

@@ -49,8 +49,13 @@ def carried_from(revision: Revision) -> int | None:
     return int(revision.author.removeprefix(_AUTHOR)) - 1
 
 
-def without_carried(project: Project, proposal: Proposal) -> Proposal:
-    """A proposal that says nothing where a mask was carried: that came from a person's, and is worth more.
+def stays_before_student(revision: Revision) -> bool:
+    """Whether a student that works through many frames leaves a mask: one carried from a person's, or imported."""
+    return carried_from(revision) is not None or revision.origin == "import"
+
+
+def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposal:
+    """A proposal that says nothing where a mask was carried or imported: a person chose that, and it is worth more.
 
     Args:
         project: Where the proposal is to be written.
@@ -59,7 +64,7 @@ def without_carried(project: Project, proposal: Proposal) -> Proposal:
     state = proposal.masks.state.copy()
     if proposal.clip is not None and proposal.frame is not None:
         for key, revision in project.newest(proposal.clip, proposal.frame).items():
-            if carried_from(revision) is not None:
+            if stays_before_student(revision):
                 state[project.schema[key].index] = MaskState.UNSEEN
     return replace(proposal, masks=Masks(proposal.masks.planes, state))
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 from vfss.errors import SchemaError
 from vfss.masks import MaskState
-from vfss.project import Project
+from vfss.project import ClipRecord, Project
+from vfss.propagating import carried_from, stays_before_student, without_carried_or_imported
 from vfss.student import Student
 
 _BATCH = 8
@@ -23,9 +24,22 @@ def unproposed(project: Project, clip_id: str, frames: Iterable[int], student_id
         if (states[t] == MaskState.UNSEEN).any():
             return False
         newest = project.newest(clip_id, t).values()
-        return all(revision.state.by_person or revision.student == student_id for revision in newest)
+        return all(
+            revision.state.by_person or revision.student == student_id or stays_before_student(revision)
+            for revision in newest
+        )
 
     return [t for t in frames if not is_done(t)]
+
+
+def proposed_words(project: Project, record: ClipRecord, frames: int) -> str:
+    """What was proposed on a clip, and what the student left as it is because a person brought it there."""
+    standing = project.past.standing(record.id).values()
+    imported = sum(revision.origin == "import" for revision in standing)
+    carried = sum(carried_from(revision) is not None for revision in standing)
+    left = [f"{count} {how} masks" for count, how in ((imported, "imported"), (carried, "carried")) if count]
+    words = f"{record.path.name}: proposed on {frames} frames of {record.n_frames}"
+    return f"{words}; {' and '.join(left)} are left as they are" if left else words
 
 
 def propose_clip(
@@ -38,7 +52,7 @@ def propose_clip(
     """Propose on frames of a clip; each batch is one transaction, so what is done stays done when it is stopped.
 
     Args:
-        project: Where the proposals go; nothing a person said is touched.
+        project: Where the proposals go; nothing a person said is touched, nor what was carried or imported.
         student: Whose proposals.
         clip_id: The clip.
         frames: Zero-based frame indices, in the order in which they are wanted.
@@ -62,7 +76,7 @@ def propose_clip(
         while done < len(wanted):
             batch = wanted[done : done + _BATCH]
             located = [replace(next(proposals), clip=clip_id, frame=t) for t in batch]
-            project.write_proposals(clip_id, located)
+            project.write_proposals(clip_id, [without_carried_or_imported(project, one) for one in located])
             done += len(batch)
             if progress is not None and progress(done, len(wanted)) is False:
                 break

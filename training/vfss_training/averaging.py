@@ -46,10 +46,10 @@ def averaged(parent: Checkpoint, child: Checkpoint, share: float) -> Checkpoint:
     return Checkpoint(child.config, child.schema, tensors, child.graph, provenance, prompted=child.prompted)
 
 
-def _mean(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:  # type: ignore[type-arg]
+def _mean(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
     if not np.issubdtype(one.dtype, np.floating):
         return other
-    mean: np.ndarray = (1.0 - share) * one.astype(np.float32) + share * other.astype(np.float32)  # type: ignore[type-arg]
+    mean: np.ndarray = (1.0 - share) * one.astype(np.float32) + share * other.astype(np.float32)
     return mean.astype(one.dtype)
 
 

@@ -35,6 +35,14 @@ from vfss.schema import Schema
 
 _FILE = "annotations.xml"
 _TAG = "frame states"  # a space: no structure can be called so
+_HOW_TO_BEGIN = """# For CVAT
+1. Make a task; under Constructor, "Raw", put in what labels.json has. Its data are the pictures in images/.
+2. Upload annotations.xml to the task, as "CVAT 1.1".
+3. Afterwards export the task as "CVAT for images 1.1", and put its annotations.xml in the place of this one.
+
+The tag "frame states" of each picture says what stands for each structure: without a mask it is empty, not visible, or
+not annotated. Draw masks, not polygons. Use a task, not a project: some versions of CVAT take no masks into a project.
+"""
 _NO_MASK = frozenset(("box", "polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "track"))
 _TAG_COLOUR = "#808080"
 
@@ -68,6 +76,7 @@ class CvatWriter(FrameWriter):
                 file.write(self._image(number, row))
             file.write("</annotations>\n")
         (self._folder / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", "utf-8")
+        (self._folder / "README.md").write_text(_HOW_TO_BEGIN, "utf-8")
         write_sidecar(self._folder, manifest, (Row(r.fields, {"file_name": r.kept["file_name"]}) for r in rows))
 
     def _image(self, number: int, row: Row) -> str:

@@ -164,4 +164,5 @@ def said_of(review: PixelReview | None) -> str:
     n = len(review.redaction.boxes)
     boxes = "nothing hidden" if not n else "1 box" if n == 1 else f"{n} boxes"
     crop = ", cropped" if review.redaction.crop is not None else ""
-    return f"looked at by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}"
+    remark = f" ({review.text})" if review.text else ""
+    return f"looked at by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}{remark}"

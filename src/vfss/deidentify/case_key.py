@@ -63,6 +63,11 @@ class CaseKey:
         """Random recording id of a clip, "clip-" and eight letters or digits, made when first asked for."""
         return self._name("recordings", clip_id, lambda taken: _random("clip-", taken))
 
+    @property
+    def recordings(self) -> dict[str, str]:
+        """Clip id by recording id, of all that were given until now."""
+        return {} if self._known is None else {name: clip for clip, name in self._known["recordings"].items()}
+
     def annotator(self, author: str) -> str:
         """Pseudonym of an author or reviewer, "annotator-" and a number, made when first asked for."""
         return self._name("annotators", author, lambda taken: f"annotator-{len(taken) + 1}")

@@ -2,7 +2,7 @@
 """Bringing the database of an older version up to date: a copy first, then all in one transaction.
 
 What a layout added is written beside the tables themselves (`since`), so that one rule serves all of them: a table
-that is too new for the project is made, and so is a column.
+that is too new for the project is made, and so is a column. The rules (triggers) are renewed as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.schema import CreateColumn
 
 from vfss.errors import ProjectError
 from vfss.project.database import Database
-from vfss.project.tables import LAYOUT, added_columns, added_tables, layout
+from vfss.project.tables import LAYOUT, RULES, added_columns, added_tables, layout
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,6 +63,9 @@ def _migrate(database: Database) -> None:
             for column in added_columns(version):
                 definition = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
+            for name, rule in RULES.items():
+                connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+                connection.exec_driver_sql(rule)
             connection.execute(update(layout).values(version=LAYOUT))
             undo.pop_all()
     _LOG.warning("%s: brought from layout %d to %d; as it was it is in %s", database.path, version, LAYOUT, copy.name)

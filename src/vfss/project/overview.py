@@ -13,6 +13,7 @@ from sqlalchemy import func, select
 from vfss.masks import BoxedMask, MaskState, unpack_box
 from vfss.project.database import Database
 from vfss.project.reading import RevisionReader
+from vfss.project.records import UNCONFIRMED
 from vfss.project.tables import present, revisions, structures
 from vfss.schema import Schema
 
@@ -70,7 +71,7 @@ class Overview:
         confidence = np.full((n_frames, len(self._schema)), np.nan, np.float32)
         newest = (
             select(func.max(revisions.c.id).label("id"))
-            .where(revisions.c.clip == clip_id, revisions.c.origin == "proposal")
+            .where(revisions.c.clip == clip_id, revisions.c.origin.in_(UNCONFIRMED))
             .group_by(revisions.c.frame, revisions.c.structure)
             .subquery()
         )
@@ -100,7 +101,7 @@ class Overview:
         words = {
             (row.frame, row.plane): float("nan") if row.confidence is None else float(row.confidence)
             for row in rows
-            if row.origin == "proposal"
+            if row.origin in UNCONFIRMED
         }
         return Changes(max((row.id for row in rows), default=since), tuple(sorted({row.frame for row in rows})), words)
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from vfss.project.database import Database
 from vfss.project.reading import WITH_PIXELS, as_revision
-from vfss.project.records import Revision
+from vfss.project.records import UNCONFIRMED, Revision
 from vfss.project.tables import columns_of, revisions
 
 
@@ -50,11 +50,11 @@ class Past:
         return found[0] if found else None
 
     def proposal(self, clip_id: str, frame: int, structure: str) -> Revision | None:
-        """Newest proposal of a structure on a frame, None where there is none."""
+        """Newest proposal of a structure on a frame, an imported mask too; None where there is none."""
         query = select(*self._columns).where(
             revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == structure
         )
-        query = query.where(revisions.c.origin == "proposal").order_by(revisions.c.id.desc()).limit(1)
+        query = query.where(revisions.c.origin.in_(UNCONFIRMED)).order_by(revisions.c.id.desc()).limit(1)
         with self._database.reading() as connection:
             row = connection.execute(query).first()
         return None if row is None else as_revision(row, self._fetching(row.id, row.state))

@@ -13,7 +13,7 @@ from sqlalchemy import Row, func, select
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks, MaskState, unpack_mask
 from vfss.project.database import Database
-from vfss.project.records import Revision
+from vfss.project.records import UNCONFIRMED, Revision
 from vfss.project.tables import clips, columns_of, present, revisions, structures
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
@@ -64,7 +64,7 @@ class RevisionReader:
         """Confidence of the newest proposal of every structure, float32 (S,), NaN where there is none."""
         ids = (
             select(func.max(revisions.c.id))
-            .where(revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.origin == "proposal")
+            .where(revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.origin.in_(UNCONFIRMED))
             .group_by(revisions.c.structure)
         )
         query = select(structures.c.plane, revisions.c.confidence).join_from(revisions, structures)

@@ -43,6 +43,10 @@ _NO_MACHINE = (
     "CREATE TRIGGER reading_without_student BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
     "BEGIN SELECT RAISE(ABORT, 'this second reading is done without the student'); END"
 )
+_NO_IMPORT = (
+    "CREATE TRIGGER reading_without_imports BEFORE INSERT ON revisions WHEN NEW.origin = 'import' "
+    "BEGIN SELECT RAISE(ABORT, 'a second reading takes no masks of others'); END"
+)
 _FINISHED = (
     "CREATE TRIGGER reading_is_finished BEFORE INSERT ON revisions "
     "BEGIN SELECT RAISE(ABORT, 'this second reading is finished and stays as it is'); END"
@@ -235,7 +239,7 @@ def _fill(connection: Connection, project: Project, folder: Path, chosen: list[s
     connection.execute(insert(clips), rows)
     connection.execute(insert(patients), sides)
     keep_reading(connection, said)
-    for rule in (_CLIPS_STAY, _CASES_STAY, *([_NO_MACHINE] if said["start"] == "nothing" else [])):
+    for rule in (_CLIPS_STAY, _CASES_STAY, _NO_IMPORT, *([_NO_MACHINE] if said["start"] == "nothing" else [])):
         connection.exec_driver_sql(rule)
 
 

@@ -14,6 +14,8 @@ from vfss.masks import BoolArray, MaskState, unpack_mask
 from vfss.student.prompts import Prompts
 
 Origin = Literal["proposal", "hand", "undo", "redo", "import", "truth"]
+UNCONFIRMED: tuple[Origin, ...] = ("proposal", "import")
+"""Ways of masks that no person has looked at here: they are proposals, and never replace a person's word."""
 Split = Literal["train", "validation", "test"]
 
 

@@ -208,11 +208,11 @@ class Project:
         Args:
             edits: The changes, in the order to be written.
             author: Who makes them.
-            origin: By which way they come; a proposal never replaces a person's word.
+            origin: By which way they come; neither a proposal nor an imported mask replaces a person's word.
             student: Student that had a part in them.
             base: Id of the newest revision that the author has seen, by (frame, structure); None or absent for none.
                 Without a base nothing is compared. A machine's proposal that came meanwhile is no conflict.
-            leave: Leave out what someone else has changed or, for proposals, spoken on, instead of refusing all.
+            leave: Leave out what someone else has changed or, for proposals and imports, spoken on; else refuse all.
 
         Raises:
             ConflictError: Someone changed the same frame and structure meanwhile; names who and when.

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of a project, and the rules that the database itself keeps.
 
-Two rules hold whatever program writes: revisions are append-only, and a machine's proposal never follows a person's
-word. `present` names the newest revision of every structure on every frame; a trigger keeps it in the transaction of
-the revision itself, so that reading the present never scans the past.
+Two rules hold whatever program writes: revisions are append-only, and neither a machine's proposal nor an imported mask
+follows a person's word. `present` names the newest revision of every structure on every frame; a trigger keeps it in
+the transaction of the revision itself, so that reading the present never scans the past.
 """
 
 from __future__ import annotations
@@ -35,11 +35,12 @@ from sqlalchemy import (
 )
 
 from vfss.masks import MaskState
+from vfss.project.records import UNCONFIRMED
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of these tables; a project of a newer one is refused, one of an older one is brought up to date.
 
-Tables and columns that came later than layout 1 say so: `info={"since": 2}`.
+Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks.
 """
 
 APPLICATION_ID = 0x56465353
@@ -157,28 +158,33 @@ recollections = Table(
 )
 
 _PLANE = "(SELECT plane FROM structures WHERE key = NEW.structure)"
+_UNCONFIRMED = ", ".join(f"'{origin}'" for origin in UNCONFIRMED)
 _PERSON = ", ".join(str(int(state)) for state in MaskState if state.by_person)
 
-_SQLITE_RULES = (
-    "CREATE TRIGGER revisions_stay BEFORE UPDATE ON revisions "
-    "BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
-    "CREATE TRIGGER revisions_remain BEFORE DELETE ON revisions "
-    "BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
+_SQLITE_RULES = {
+    "revisions_stay": "BEFORE UPDATE ON revisions BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
+    "revisions_remain": "BEFORE DELETE ON revisions BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
     # INSERT OR REPLACE deletes without firing the trigger above.
-    "CREATE TRIGGER revisions_are_new BEFORE INSERT ON revisions "
+    "revisions_are_new": "BEFORE INSERT ON revisions "
     "WHEN EXISTS (SELECT 1 FROM revisions WHERE id = NEW.id) "
     "BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
-    "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
+    "people_stand": f"BEFORE INSERT ON revisions WHEN NEW.origin IN ({_UNCONFIRMED}) "
     f"AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame AND plane = {_PLANE} "
     f"AND state IN ({_PERSON})) "
     "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END",
-    "CREATE TRIGGER revisions_are_present AFTER INSERT ON revisions "
+    # A rule and no constraint of the table, which a project that exists already could not be given.
+    "imports_are_proposals": "BEFORE INSERT ON revisions "
+    f"WHEN NEW.origin = 'import' AND NEW.state <> {MaskState.PROPOSED:d} "
+    "BEGIN SELECT RAISE(ABORT, 'an imported mask is a proposal until a person accepts it'); END",
+    "revisions_are_present": "AFTER INSERT ON revisions "
     "BEGIN INSERT INTO present (clip, frame, plane, revision, state) "
     f"VALUES (NEW.clip, NEW.frame, {_PLANE}, NEW.id, NEW.state) "
     "ON CONFLICT (clip, frame, plane) DO UPDATE SET revision = excluded.revision, state = excluded.state; END",
-)
+}
+RULES = {name: f"CREATE TRIGGER {name} {rule}" for name, rule in _SQLITE_RULES.items()}
+"""Triggers of an SQLite project by name, as it is given them."""
 
-for _rule in _SQLITE_RULES:
+for _rule in RULES.values():
     event.listen(metadata, "after_create", DDL(_rule).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
 
 

@@ -14,7 +14,7 @@ from vfss.errors import ConflictError, MaskError, ProjectError, SchemaError
 from vfss.masks import BoolArray, MaskState, pack_mask, packed_shape, unpack_mask
 from vfss.project.database import Database
 from vfss.project.reading import WITH_PIXELS, RevisionReader
-from vfss.project.records import Edit, Origin, Revision
+from vfss.project.records import UNCONFIRMED, Edit, Origin, Revision
 from vfss.project.tables import present, revisions
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
@@ -23,6 +23,7 @@ from vfss.student.propose import Proposal
 Cells = dict[str, Any]
 Base = Mapping[tuple[int, str], int | None]
 Place = tuple[str, int, str]  # clip, frame, key of the structure
+_NAMED = {"proposal": "a proposal", "import": "an imported mask"}
 _BY_PERSON = [int(state) for state in MaskState if state.by_person]
 
 
@@ -60,8 +61,8 @@ class RevisionWriter:
                 rows = self._free(connection, rows, origin, base)
             elif base is not None:
                 self._refuse_conflict(connection, rows, base)
-            if origin == "proposal":
-                self._refuse_machine(connection, rows)
+            if origin in UNCONFIRMED:
+                self._refuse_unconfirmed(connection, rows)
             return _append(connection, rows)
 
     def write_proposals(self, clip_id: str, proposals: Sequence[Proposal]) -> int:
@@ -135,19 +136,22 @@ class RevisionWriter:
             people |= {(clip_id, frame, self._schema.keys[plane]) for frame, plane in connection.execute(query)}
         return people
 
-    def _refuse_machine(self, connection: Connection, rows: Sequence[Cells]) -> None:
+    def _refuse_unconfirmed(self, connection: Connection, rows: Sequence[Cells]) -> None:
         people = self._people(connection, rows)
         for row in rows:
             if (row["clip"], row["frame"], row["structure"]) in people:
                 raise ProjectError(
-                    f"a person has spoken on {row['structure']}, a proposal cannot replace that", frame=row["frame"]
+                    f"a person has spoken on {row['structure']}, {_NAMED[row['origin']]} cannot replace that",
+                    frame=row["frame"],
                 )
             if row["state"] != MaskState.PROPOSED:
-                raise ProjectError(f"a proposal of {row['structure']} can only be proposed", frame=row["frame"])
+                raise ProjectError(
+                    f"{_NAMED[row['origin']]} of {row['structure']} can only be proposed", frame=row["frame"]
+                )
 
     def _free(self, connection: Connection, rows: Sequence[Cells], origin: Origin, base: Base | None) -> list[Cells]:
         """Rows that take away nobody's word: where no person has spoken, or nobody has since the base."""
-        people = self._people(connection, rows) if origin == "proposal" else set()
+        people = self._people(connection, rows) if origin in UNCONFIRMED else set()
         taken = {} if base is None else self._conflicts(connection, rows, base)
         places = [(row["clip"], row["frame"], row["structure"]) for row in rows]
         return [row for row, place in zip(rows, places, strict=True) if place not in people and place not in taken]
@@ -162,7 +166,7 @@ class RevisionWriter:
             here = (present.c.clip == clip_id, present.c.frame == frame, present.c.plane == self._schema[key].index)
             newest = connection.execute(query.where(*here)).first()
             # A proposal that came meanwhile is no work that could be lost: a person always writes over it.
-            if newest is not None and newest.origin != "proposal" and newest.id != base.get((frame, key)):
+            if newest is not None and newest.origin not in UNCONFIRMED and newest.id != base.get((frame, key)):
                 found[clip_id, frame, key] = newest
         return found
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks of other programs: opened, matched to structures and frames, planned, looked at, and written as proposals.
+
+source = open_source("annotations.json")
+plan = plan_import(project, source, ImportChoices(clip=clip_id))
+picture = preview(project, plan)
+report = write_plan(project, plan, author="Ann")
+"""
+
+from vfss.importing.labels import LabelMatch, candidates, match_labels
+from vfss.importing.matching import ImportChoices
+from vfss.importing.opening import SOURCES, open_source
+from vfss.importing.plan import ImportPlan, PlannedFrame, plan_import
+from vfss.importing.preview import preview
+from vfss.importing.problems import Problem
+from vfss.importing.source import ForeignImage, ForeignLabel, ForeignMasks, ForeignPlanes, SourceKind, SourceOptions
+from vfss.importing.write import ImportReport, write_plan
+
+__all__ = [
+    "SOURCES",
+    "ForeignImage",
+    "ForeignLabel",
+    "ForeignMasks",
+    "ForeignPlanes",
+    "ImportChoices",
+    "ImportPlan",
+    "ImportReport",
+    "LabelMatch",
+    "PlannedFrame",
+    "Problem",
+    "SourceKind",
+    "SourceOptions",
+    "candidates",
+    "match_labels",
+    "open_source",
+    "plan_import",
+    "preview",
+    "write_plan",
+]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which structure a foreign label is: by its name, title, code or a common other word, and by what a person says."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vfss.errors import DatasetError
+from vfss.importing.source import ForeignLabel
+from vfss.schema import Schema, Structure
+
+SYNONYMS: dict[str, str] = {
+    "atlas": "c1",
+    "axis": "c2",
+    "barium": "bolus",
+    "contrast": "bolus",
+    "contrastagent": "bolus",
+    "contrastmedium": "bolus",
+    "jaw": "mandible",
+    "jawbone": "mandible",
+    "lowerjaw": "mandible",
+    "mandibula": "mandible",
+    "pharyngealarea": "pharynx",
+    "pharyngealcavity": "pharynx",
+    "pharyngealspace": "pharynx",
+}
+"""Other words for structures, without spaces and punctuation; they count where the project has the structure."""
+
+_SPINE = frozenset({"vertebra", "vertebrae", "vertebral", "cervical"})
+_IDLE = _SPINE | {"body", "structure", "mask", "label", "segmentation", "the", "of"}
+
+
+@dataclass(frozen=True)
+class LabelMatch:
+    """What becomes of the labels of a source.
+
+    Attributes:
+        structures: Key of the structure by label.
+        skipped: Labels that a person left out.
+        unknown: Labels that are no structure of the project, as far as their names tell.
+    """
+
+    structures: Mapping[str, str]
+    skipped: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+def candidates(label: ForeignLabel, schema: Schema) -> tuple[str, ...]:
+    """Keys of the structures that a label may be, in the order of the schema; none or several where it is not plain.
+
+    A label that is a key to the letter is that structure, unless its code says that it is another.
+    """
+    by_code = {s.key for s in schema.structures if label.code is not None and s.code and s.code.value == label.code}
+    if label.name in schema.keys:
+        found = by_code | {label.name}
+    else:
+        found = by_code | _by_name(label.name, schema)
+        found = found or _by_name(label.title, schema)
+    return tuple(key for key in schema.keys if key in found)
+
+
+def match_labels(
+    labels: Sequence[ForeignLabel], schema: Schema, choices: Mapping[str, str | None] | None = None
+) -> LabelMatch:
+    """Structures of labels.
+
+    Args:
+        labels: Labels of a source.
+        schema: Structures of the project.
+        choices: What a person says: key of a structure by label, None to leave the label out. Labels that are all
+            named here with one structure are united in it.
+
+    Raises:
+        DatasetError: A choice is of no label, a label may be several structures, or several labels are one.
+        SchemaError: A choice is of no structure.
+    """
+    choices = choices or {}
+    names = [label.name for label in labels]
+    for name, key in choices.items():
+        if name not in names:
+            raise DatasetError(f"there is no label {name!r} in the source", remedy=f"It has: {', '.join(names)}.")
+        if key is not None:
+            _ = schema[key]
+    found: dict[str, str] = {}
+    unknown = []
+    for label in labels:
+        if label.name in choices:
+            chosen = choices[label.name]
+            if chosen is not None:
+                found[label.name] = chosen
+        elif len(maybe := candidates(label, schema)) > 1:
+            raise DatasetError(
+                f"label {label.name!r} may be {' or '.join(maybe)}" + (f" (code {label.code})" if label.code else ""),
+                remedy=f"Say which it is (--map {label.name!r}=KEY) or leave it out (--skip {label.name!r}).",
+            )
+        elif maybe:
+            found[label.name] = maybe[0]
+        else:
+            unknown.append(label.name)
+    _refuse_union(found, choices)
+    return LabelMatch(found, tuple(n for n in names if choices.get(n, n) is None), tuple(unknown))
+
+
+def _refuse_union(found: Mapping[str, str], choices: Mapping[str, str | None]) -> None:
+    """Several labels become one structure only where a person named each of them."""
+    together: dict[str, list[str]] = defaultdict(list)
+    for name, key in found.items():
+        together[key].append(name)
+    for key, names in together.items():
+        if len(names) > 1 and any(name not in choices for name in names):
+            said = " ".join(f"--map {name!r}={key}" for name in names)
+            raise DatasetError(
+                f"labels {', '.join(map(repr, names))} would all be {key}",
+                remedy=f"To unite them say so for each ({said}); else leave out what is another thing (--skip).",
+            )
+
+
+def _by_name(name: str, schema: Schema) -> set[str]:
+    said = _forms(name)
+    return {s.key for s in schema.structures if said & _names(s)} if said else set()
+
+
+def _names(structure: Structure) -> set[str]:
+    """All plain forms under which a structure is known."""
+    others = {word for word, key in SYNONYMS.items() if key == structure.key}
+    meaning = _forms(structure.code.meaning) if structure.code else set()
+    return {*_forms(structure.key), *_forms(structure.name), *others, *meaning}
+
+
+def _forms(name: str) -> set[str]:
+    """A name without case, spaces and punctuation; and again without words that say nothing ("C2 vertebra": "c2")."""
+    words = re.findall(r"[a-z]+|[0-9]+", name.casefold())
+    telling = [word.lstrip("0") or "0" if word.isdigit() else word for word in words if word not in _IDLE]
+    short = "".join(telling)
+    if short.isdigit() and _SPINE & set(words):
+        short = f"c{short}"  # "cervical vertebra 2"
+    return {form for form in ("".join(words), short) if form}
