@@ -21,7 +21,7 @@ from napari_vfss.corrections import Corrections
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import READ_ONLY, ClipLayers
-from napari_vfss.making import Exporting
+from napari_vfss.making import Exporting, ExportOrder
 from napari_vfss.nesting_watch import NestingWatch
 from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.propagating import Carrying
@@ -186,11 +186,10 @@ class Desk(QObject):
                 return
             self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
 
-    def export(self, dataset_format: str, folder: Path) -> None:
-        """Write the project's annotations as a dataset."""
-        if self.session is not None and self.layers is not None:
-            self.layers.flush()
-            self.exporting.start(self.session.project.folder, dataset_format, folder)
+    def export(self, order: ExportOrder) -> None:
+        """Write a project's annotations as a dataset."""
+        self.save()
+        self.exporting.start(order)
 
     def retrain(self, arguments: tuple[str, ...] = ()) -> None:
         """Train a new student from the project; arguments are options of `vfss-train fit`, none: the quick way."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.workers import explain
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets.preview import ExportPreview, preview
+from vfss.datasets.unfinished import place_for
 from vfss.phantom.write import write_phantom
 from vfss.project import Project
 
@@ -20,14 +22,15 @@ from vfss.project import Project
 class Making(QObject):
     """Makes one thing at a time, with progress, until it is done or cancelled."""
 
+    started = Signal()
     progressed = Signal(int, int)
-    ended = Signal(str, object)  # message, folder or None where there is nothing to show
+    ended = Signal(str, object)  # message, and what was made: a folder mostly; None where there is nothing to show
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._worker: Any = None
         self._cancelled = False
-        self._outcome: tuple[str, Path | None] = ("", None)
+        self._outcome: tuple[str, object] = ("", None)
 
     @property
     def running(self) -> bool:
@@ -38,7 +41,7 @@ class Making(QObject):
         """Stop at the next frame."""
         self._cancelled = True
 
-    def _begin(self, make: Callable[..., tuple[str, Path | None]], *arguments: Any) -> None:
+    def _begin(self, make: Callable[..., tuple[str, object]], *arguments: Any) -> None:
         if self.running:
             return
         self._cancelled = False
@@ -49,12 +52,13 @@ class Making(QObject):
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)
         self._worker.start()
+        self.started.emit()
 
     def _on_progress(self, done: int, total: int) -> bool:
         self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
         return not self._cancelled
 
-    def _on_returned(self, result: tuple[str, Path | None]) -> None:
+    def _on_returned(self, result: tuple[str, object]) -> None:
         self._outcome = result
 
     def _on_error(self, error: Exception) -> None:
@@ -65,17 +69,71 @@ class Making(QObject):
         self.ended.emit(*self._outcome)
 
 
+@dataclass(frozen=True)
+class ExportOrder:
+    """What to write, how, and the folder that a person chose; see vfss.datasets.unfinished.place_for."""
+
+    project: Path
+    dataset_format: str
+    folder: Path
+    options: ExportOptions = field(default_factory=ExportOptions)
+
+
 class Exporting(Making):
     """Writes datasets."""
 
-    def start(self, project: Path, dataset_format: str, folder: Path) -> None:
-        """Begin to write the project's annotations as a dataset into a folder; nothing while another is written."""
-        self._begin(self._export, project, dataset_format, folder)
+    said = Signal(str)  # what a person should know while it goes on
 
-    def _export(self, folder: Path, dataset_format: str, target: Path) -> tuple[str, Path | None]:
-        with Project.open(folder) as project:
-            report = FORMATS[dataset_format].export(project, target, progress=self._on_progress)
+    def start(self, order: ExportOrder) -> None:
+        """Begin to write the project's annotations as a dataset; nothing while another is written."""
+        self._begin(self._export, order)
+
+    def _export(self, order: ExportOrder) -> tuple[str, Path | None]:
+        dataset_format = FORMATS[order.dataset_format]
+        with Project.open(order.project) as project:
+            place = place_for(project, dataset_format, order.options, order.folder)
+            if place.done:
+                self.said.emit(f"Going on with the export that was interrupted in {place.folder}: {place.done} frames.")
+            report = dataset_format.export(project, place.folder, order.options, progress=self._on_progress)
         return "\n".join(report.lines()), report.folder
+
+
+class Previewing(Making):
+    """Counts what an export would write; the newest question counts."""
+
+    def __init__(self) -> None:
+        """Without a parent: a dialog that goes takes its children with it before the worker has stopped."""
+        super().__init__()
+        self._next: ExportOrder | None = None
+
+    def ask(self, order: ExportOrder) -> None:
+        """Count for this order; a count under way is given up."""
+        self._next = order
+        if self.running:
+            self.cancel()
+        else:
+            self._go()
+
+    def abandon(self) -> None:
+        """Count no more."""
+        self._next = None
+        self.cancel()
+
+    def _go(self) -> None:
+        order, self._next = self._next, None
+        if order is not None:
+            self._begin(self._preview, order)
+
+    def _preview(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
+        with Project.open(order.project) as project:
+            return "", preview(project, FORMATS[order.dataset_format], order.options, self._on_progress)
+
+    def _on_finished(self) -> None:
+        if self._next is None:
+            super()._on_finished()
+        else:
+            self._worker = None
+            self._go()
 
 
 @dataclass(frozen=True)

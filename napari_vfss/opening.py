@@ -11,11 +11,14 @@ from pathlib import Path
 import platformdirs
 
 from napari_vfss import settings
+from napari_vfss.sample_data import is_sample
 from napari_vfss.session import Session
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
+from vfss.phantom.write import AUTHOR
 from vfss.project import Project
 from vfss.project.readings import expect_not_blinded, reading_of, take_over_cases
+from vfss.redaction import Redaction
 
 PROJECT_FOLDER = "vfss_project"
 DATABASE = "vfss.sqlite"
@@ -62,6 +65,8 @@ def open_session(path: Path, author: str, *, project_folder: Path | None = None,
             Project.open_or_create(project_folder or project_folder_for(path), patience_s=PATIENCE_S)
         )
         project.add_clip(clip)
+        if is_sample(path):
+            _say_synthetic(project, clip.id)
         author = admitted(project, clip.id, author)
         undo.pop_all()
     return _session(project, clip, author, frames_kept)
@@ -99,6 +104,12 @@ def admitted(project: Project, clip_id: str, author: str) -> str:
         return author
     take_over_cases(reading)
     return reading.reader
+
+
+def _say_synthetic(project: Project, clip_id: str) -> None:
+    """Record that nobody needs to look for names in a sample, once; a person may take it back."""
+    if not project.read_only and not project.reviews.history(clip_id):
+        project.reviews.accept(clip_id, Redaction(), reviewer=AUTHOR, text="synthetic: no patient")
 
 
 def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Session:

@@ -16,6 +16,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
+from napari_vfss.export_section import ExportSection
 from napari_vfss.history_panel import HistorySection
 from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.marks_section import MarksSection
@@ -24,7 +25,7 @@ from napari_vfss.nesting_notice import NestingNotice
 from napari_vfss.parting import UnsavedBar
 from napari_vfss.people_section import PeopleSection
 from napari_vfss.propagate_section import PropagateSection
-from napari_vfss.result_sections import ExportSection, StudentSection
+from napari_vfss.student_section import StudentSection
 from napari_vfss.timeline_place import TimelinePlace
 from napari_vfss.work_sections import AcceptSection, CorrectSection, ProposeSection, StructureSection
 
@@ -74,6 +75,8 @@ class AnnotationPanel(QWidget):
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
         self._connections.add(self.desk.carrying.started, self._show_progress)
+        self._connections.add(self.desk.exporting.started, self._show_export)
+        self._connections.add(self.desk.exporting.ended, self._show_export)
         self._connections.add(self.desk.retraining.started, self._show_student)
         self._connections.add(self.desk.retraining.ended, self._show_student)
         self._closed = False
@@ -162,6 +165,9 @@ class AnnotationPanel(QWidget):
     def _show_progress(self) -> None:
         # When the section has grown by its bar: on a small screen Cancel would lie out of sight.
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.carry.cancel_button))
+
+    def _show_export(self, *_: object) -> None:
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.export))
 
     def _show_student(self, *_: object) -> None:
         # When the section has grown by what it has to say.

@@ -22,12 +22,17 @@ def sample_path(key: str) -> Path:
 
     Those of other versions of the phantom stay: the project beside them may hold annotations of theirs.
     """
-    folder = platformdirs.user_cache_path("napari-vfss") / "samples"
-    path = folder / f"phantom_{key}_{phantom_source()[:12]}.mp4"
+    path = _folder() / f"phantom_{key}_{phantom_source()[:12]}.mp4"
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(key, path)
     return path
+
+
+def is_sample(path: Path) -> bool:
+    """True for the file of a sample clip, of this phantom or an earlier one: drawn here, of no patient."""
+    names = tuple(f"phantom_{key}" for key in SAMPLES)
+    return path.absolute().parent == _folder().absolute() and path.name.startswith(names)
 
 
 def normal() -> list[LayerData]:
@@ -38,6 +43,10 @@ def normal() -> list[LayerData]:
 def aspiration() -> list[LayerData]:
     """A swallow with bolus in the airway."""
     return _layers("aspiration")
+
+
+def _folder() -> Path:
+    return platformdirs.user_cache_path("napari-vfss") / "samples"
 
 
 def _layers(key: str) -> list[LayerData]:

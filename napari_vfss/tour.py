@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari_vfss.making import ExportOrder
 from napari_vfss.mouse import CanvasMouse
 from napari_vfss.sample_data import sample_path
 from napari_vfss.window import open_window
@@ -128,7 +129,7 @@ class _Tour:
 
     def _export(self) -> int:
         dataset = self._folder / "dataset"
-        self._panel.export.export(dataset)
+        self._panel.export.export(ExportOrder(self._session.project.folder, "coco", dataset))
         self._wait(lambda: not self._panel.desk.exporting.running, "exporting")
         session = self._session
         read = read_coco(dataset)

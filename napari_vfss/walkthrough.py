@@ -99,11 +99,16 @@ class Walkthrough:
             self._wait(partial(self._in_sight, words), f"step {step.number}: “{words}” is not in sight")
 
     def shoot(self, path: Path, width: int) -> None:
-        """Write a picture of the window, `width` pixels wide, few colours, for a small file."""
+        """Write a picture of the window or the dialog over it, `width` pixels wide, few colours, for a small file."""
         from PIL import Image
 
         self._settle(None)
-        picture = Image.fromarray(self._viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
+        dialog = self._panel.export.dialog
+        if dialog is None:
+            picture = Image.fromarray(self._viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
+        else:
+            dialog.grab().save(str(path))
+            picture = Image.open(path).convert("RGB")
         height = round(picture.height * width / picture.width)
         picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256, kmeans=2).save(path, optimize=True)
 
@@ -177,17 +182,16 @@ class Walkthrough:
         return [(y + step * 0.4, x - 14 + step * 2) for step in range(15)]
 
     def _settle(self, step: Step | None) -> None:
-        desk = self._panel.desk
         what = "the window" if step is None else f"step {step.number}"
         for _ in range(8):
             self._process()
-        workers = (desk.proposing, desk.carrying, desk.exporting)
+        self._wait(lambda: not self._at_work(), f"{what} does not end")
 
-        def at_work() -> bool:
-            answering = desk.clicks is not None and desk.clicks.answers.busy
-            return answering or any(worker.running for worker in workers)
-
-        self._wait(lambda: not at_work(), f"{what} does not end")
+    def _at_work(self) -> bool:
+        desk, dialog = self._panel.desk, self._panel.export.dialog
+        counting = dialog is not None and dialog.previewing.running
+        answering = desk.clicks is not None and desk.clicks.answers.busy
+        return counting or answering or any(w.running for w in (desk.proposing, desk.carrying, desk.exporting))
 
     def _wait(self, done: Callable[[], bool], complaint: str) -> None:
         end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from napari_vfss.result_sections import QFileDialog
+from napari_vfss.export_dialog import QFileDialog
 from napari_vfss.walkthrough import Walkthrough, read_steps
 from napari_vfss.window import open_window
 

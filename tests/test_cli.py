@@ -136,6 +136,16 @@ def test_export(folder: Path, tmp_path: Path, name: str, read) -> None:
     assert "not empty" in complaint(run("export", folder, "--format", name, "--out", tmp_path / "out"))
 
 
+def test_export_of_what_nobody_looked_at_must_be_asked_for_in_so_many_words(folder: Path, tmp_path: Path) -> None:
+    with Project.open(folder) as project:
+        project.reviews.withdraw(project.clips()[0].id, reviewer="reader one")
+    said = complaint(run("export", folder, "--out", tmp_path / "out"))
+    assert "nobody has looked" in said and "Export..." in said
+    flag = "--i-accept-that-nobody-looked-at-the-pixels"
+    assert run("export", folder, "--out", tmp_path / "out", flag).exit_code == 0
+    assert read_coco(tmp_path / "out").manifest["pixels_reviewed"] is False
+
+
 def test_export_names_its_formats(folder: Path, tmp_path: Path) -> None:
     assert "coco, png" in complaint(run("export", folder, "--format", "gif", "--out", tmp_path / "out"))
     helped = run("export", "--help").stdout

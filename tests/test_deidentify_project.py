@@ -17,8 +17,9 @@ from vfss.cli import app
 from vfss.clips import ArrayClip, open_clip
 from vfss.deidentify import CaseKey, PixelBox, Redaction
 from vfss.deidentify import preparing as preparing_module
-from vfss.deidentify.preparing import FILE, accept_file, annotated_box, prepare
+from vfss.deidentify.preparing import FILE, accept_file, prepare
 from vfss.deidentify.projections import project_clip
+from vfss.deidentify.proposing import annotated_box
 from vfss.deidentify.run import deidentify_project
 from vfss.deidentify.shutter import propose_crop
 from vfss.deidentify.strip import review_strip

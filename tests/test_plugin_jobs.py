@@ -7,12 +7,13 @@ import sys
 
 import numpy as np
 
-from napari_vfss import result_sections
-from napari_vfss.result_sections import dataset_folder
+from napari_vfss import student_section
+from napari_vfss.making import ExportOrder
 from napari_vfss.retrain import Retraining
 from napari_vfss.workers import ProposalOrder, Proposing
 from vfss.datasets import read_coco
 from vfss.masks import MaskState
+from vfss.redaction import Redaction
 
 WAIT_MS = 60_000
 
@@ -99,9 +100,9 @@ def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp
     session.choose("mandible")
     layers.editor.data[60:90, 60:90] = 1  # still under the pen when the export begins
     folder = tmp_path / "set"
-    window.export.format.setCurrentIndex(window.export.format.findData("coco"))
+    session.project.reviews.accept(session.clip.id, Redaction(), reviewer="Ada")
     with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
-        window.export.export(folder)
+        window.export.export(ExportOrder(session.project.folder, "coco", folder))
     dataset = read_coco(folder)
     assert [image.frame for image in dataset] == [0]
     assert np.array_equal(dataset[0].masks.planes, session.project.masks(session.clip.id, 0).planes)
@@ -111,17 +112,9 @@ def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp
 
 def test_an_export_of_nothing_says_what_to_do(window, qtbot, tmp_path):
     with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS) as caught:
-        window.export.export(tmp_path / "set")
+        window.export.export(ExportOrder(window.desk.session.project.folder, "coco", tmp_path / "set"))
     assert "Accept frames" in caught.args[0]
     assert window.export.export_button.isEnabled()
-
-
-def test_a_taken_folder_gets_a_new_one_inside(tmp_path):
-    assert dataset_folder(tmp_path / "new", "coco") == tmp_path / "new"
-    assert dataset_folder(tmp_path, "coco") == tmp_path
-    (tmp_path / "mine.txt").write_text("mine")
-    assert dataset_folder(tmp_path, "png").parent == tmp_path
-    assert "png" in dataset_folder(tmp_path, "png").name
 
 
 TRAINER = """
@@ -214,7 +207,7 @@ def test_the_real_trainer_takes_the_options_that_the_panel_gives(qtbot, tmp_path
 
 def test_scores_are_said_only_where_there_are_some():
     event = {"scores": {"mean_dice": 0.5}, "previous_scores": {"mean_dice": None}}
-    assert "0.500" in result_sections.offer_text(event)
-    assert "unknown" in result_sections.offer_text(event)
-    assert "could not be examined" in result_sections.offer_text({"scores": {"mean_dice": None}})
-    assert (result_sections._minutes(30), result_sections._minutes(600)) == ("30 s", "10 min")
+    assert "0.500" in student_section.offer_text(event)
+    assert "unknown" in student_section.offer_text(event)
+    assert "could not be examined" in student_section.offer_text({"scores": {"mean_dice": None}})
+    assert (student_section._minutes(30), student_section._minutes(600)) == ("30 s", "10 min")

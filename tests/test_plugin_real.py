@@ -10,8 +10,10 @@ import shutil
 import numpy as np
 import pytest
 
+from napari_vfss.making import ExportOrder
 from napari_vfss.mouse import CanvasMouse
 from vfss.masks import MaskState
+from vfss.redaction import Redaction
 
 RECORDINGS = (
     "clips/lateral_facing_right.mp4",
@@ -80,8 +82,9 @@ def test_open_propose_correct_accept_close_reopen_export_read(kept_window, share
     assert session.work.state[index] == MaskState.ACCEPTED
     assert np.array_equal(desk.layers.editor.mask, corrected[index])
 
+    session.project.reviews.accept(session.clip.id, Redaction(), reviewer=session.author)
     with qtbot.waitSignal(desk.exporting.ended, timeout=WAIT_MS):
-        window.export.export(tmp_path / "dataset")
+        window.export.export(ExportOrder(folder, "coco", tmp_path / "dataset"))
     (planes,) = read_with_pycocotools(tmp_path / "dataset")
     for structure in session.schema.structures:
         expected = corrected[structure.index]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_vfss import result_sections
+from napari_vfss import export_dialog
 from napari_vfss.walkthrough import Step, TutorialError, Walkthrough, read_steps
 from vfss.datasets import read_coco
 from vfss.masks import MaskState
@@ -53,7 +53,7 @@ def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     panel.window().resize(1366, 768)
     folder = tmp_path / "dataset"
     panel.desk.project_folder = tmp_path / "project"
-    monkeypatch.setattr(result_sections.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    monkeypatch.setattr(export_dialog.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     walk = Walkthrough(panel.viewer, panel)
     for step in read_steps(TEXT):
         walk.perform(step)

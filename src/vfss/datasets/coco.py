@@ -131,4 +131,10 @@ def read_coco(folder: str | Path) -> Dataset:
     return Dataset(folder, manifest, images, decode)
 
 
-COCO = Format("coco", "COCO (run-length encoded masks)", CocoWriter, reads=True)
+COCO = Format(
+    "coco",
+    "COCO (run-length encoded masks)",
+    CocoWriter,
+    ("annotations.json: all masks, run-length encoded", "images/: a PNG of every frame"),
+    reads=True,
+)

@@ -247,6 +247,7 @@ CVAT = Format(
     "cvat",
     "CVAT for images 1.1",
     CvatWriter,
+    ("annotations.xml: all masks", "images/: a PNG of every frame", "labels.json: the labels of the task"),
     loses=("Splits, authors and times stand in frames.jsonl only.",),
     reads=True,
 )

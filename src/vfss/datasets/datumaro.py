@@ -147,6 +147,7 @@ DATUMARO = Format(
     "datumaro",
     "Datumaro (run-length encoded masks)",
     DatumaroWriter,
+    ("annotations/: masks, a file per split", "images/: a folder per split"),
     loses=(
         "Authors and times stand in frames.jsonl only.",
         "Grey values of more than 8 bits are whole, but the datumaro package gives their lower 8 bits only, unless it "

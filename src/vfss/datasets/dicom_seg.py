@@ -148,6 +148,7 @@ DICOM_SEG = Format(
     "dicom-seg",
     "DICOM segmentation (of DICOM recordings)",
     DicomSegWriter,
+    ("clip-....dcm: each recording, de-identified", "clip-..._seg.dcm: its segmentation"),
     loses=("A segmentation tells only where a structure is; the rest is told in frames.jsonl.",),
     by_clip=True,
     reads=True,

@@ -60,7 +60,7 @@ class Export:
             )
         self._identities.key.expect_outside(folder)
         self._identities.expect_reviewed([record for record, _ in self._selection.frames])
-        with PartialFolder(folder, self._job()) as partial:
+        with PartialFolder(folder, self.job()) as partial:
             writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
             written = self._written(partial)
             way = _Way(partial, writer, progress)
@@ -80,7 +80,7 @@ class Export:
         _write_report(folder, report)
         return report
 
-    def _job(self) -> str:
+    def job(self) -> str:
         """What is exported, so exactly that only the same work is gone on with."""
         project = self._project
         state = [

@@ -87,7 +87,8 @@ class FrameWriter:
         """Nothing to do."""
 
 
-def _takes_all(_clip: Clip) -> str:
+def takes_all(_clip: Clip) -> str:
+    """Refuse nothing."""
     return ""
 
 
@@ -99,6 +100,7 @@ class Format:
         name: On the command line.
         title: In a menu.
         begin: Makes the writer of one export.
+        holds: What lies in the folder, a phrase each, first the name; papers and manifest are left out.
         loses: What the format cannot say at all, in a sentence each; what it lost of a dataset is counted there.
         by_clip: True where a clip is written as a whole: an interrupted one is then begun again.
         reads: True where `vfss import` takes it.
@@ -108,10 +110,11 @@ class Format:
     name: str
     title: str
     begin: Callable[[Job], Writer]
+    holds: tuple[str, ...]
     loses: tuple[str, ...] = field(default=())
     by_clip: bool = False
     reads: bool = False
-    refuses: Callable[[Clip], str] = _takes_all
+    refuses: Callable[[Clip], str] = takes_all
 
     def export(
         self,

@@ -128,6 +128,7 @@ NIFTI = Format(
     "nifti",
     "NIfTI (a volume T, H, W per structure)",
     NiftiWriter,
+    ("clip-.../: a folder per recording, with frames.nii.gz and a volume per structure",),
     loses=(
         "The volumes tell only where a structure is; empty, not visible and not annotated are told in frames.jsonl.",
     ),

@@ -110,6 +110,7 @@ NNUNET = Format(
     "nnunet",
     "nnU-Net v2",
     NnunetWriter,
+    ("DatasetNNN_NAME/: goes to nnUNet_raw; imagesTr, labelsTr (imagesTs, labelsTs to test), folds by patient",),
     loses=(
         "One label a pixel: where structures overlap, the first in the order has it (in region mode nothing is lost).",
         "What cannot be seen is written as background.",

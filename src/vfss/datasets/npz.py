@@ -42,4 +42,4 @@ class NpzWriter(FrameWriter):
         write_sidecar(self._folder, {**manifest, "state_codes": codes}, rows)
 
 
-NPZ = Format("npz", "NumPy arrays (npz per frame)", NpzWriter)
+NPZ = Format("npz", "NumPy arrays (npz per frame)", NpzWriter, ("frames/: an npz of every frame, picture and masks",))

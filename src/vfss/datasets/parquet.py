@@ -142,4 +142,9 @@ def _card(manifest: dict[str, Any], splits: list[str]) -> str:
     return "\n".join([*head, *files, "---", "", "# VFSS masks", "", manifest["notice"], "", "See DATASHEET.md.", ""])
 
 
-PARQUET = Format("parquet", "Parquet (Hugging Face datasets)", ParquetWriter)
+PARQUET = Format(
+    "parquet",
+    "Parquet (Hugging Face datasets)",
+    ParquetWriter,
+    ("data/: tables of pictures and masks, by split", "README.md: the dataset card"),
+)

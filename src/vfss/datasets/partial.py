@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from vfss.datasets.json_files import to_json
 from vfss.errors import DatasetError
 
-MARK = "EXPORT_NOT_FINISHED"
+MARK, SUFFIX = "EXPORT_NOT_FINISHED", ".partial"
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
 _SYNC_EVERY = 64  # rows; a power cut costs at most so many frames, a killed process none
@@ -39,7 +39,7 @@ class PartialFolder:
                 work that is never gone on with: nothing is left of it when it does not come to its end.
         """
         self.folder = folder.resolve()
-        self.path = self.folder.parent / f"{self.folder.name}.partial"
+        self.path = self.folder.parent / f"{self.folder.name}{SUFFIX}"
         self._job = job
         self._finished = False
         self._lock = FileLock(self.path / MARK / _LOCK, thread_local=False)
@@ -81,6 +81,15 @@ class PartialFolder:
             (mark / _JOURNAL).unlink(missing_ok=True)
             (mark / "job").write_text(self._job or "", "utf-8")
         self._journal = (mark / _JOURNAL).open("ab")
+
+    def begun(self) -> int | None:
+        """Rows that an interrupted attempt at the same job has kept; None where there was none. Takes no lock."""
+        if not self._is_same_job():
+            return None
+        try:
+            return sum("frame" in row for row in self.kept())
+        except (OSError, ValueError):
+            return 0
 
     def _is_same_job(self) -> bool:
         if self._job is None:

@@ -83,4 +83,14 @@ def _read_plane(path: Path, shape: tuple[int, ...]) -> BoolArray:
     return plane > 127
 
 
-PNG = Format("png", "PNG planes and dataset.json", PngWriter, reads=True)
+PNG = Format(
+    "png",
+    "PNG planes and dataset.json",
+    PngWriter,
+    (
+        "dataset.json: states, authors and what else describes a frame",
+        "images/: a PNG of every frame",
+        "masks/: a folder per structure, a PNG per mask",
+    ),
+    reads=True,
+)

@@ -64,6 +64,11 @@ class Selection:
     def __len__(self) -> int:
         return sum(len(frames) for _, frames in self.frames)
 
+    def written(self, clip_id: str) -> BoolArray:
+        """Which planes of a clip count as annotation, bool (n_frames, S)."""
+        written: BoolArray = np.isin(self._project.states(clip_id), self._written_states)
+        return written
+
     def read(self, identity: Identity, clip: Clip, frame: int) -> AnnotatedFrame:
         """Grey values and planes of one frame, after redaction.
 

@@ -124,6 +124,11 @@ YOLO = Format(
     "yolo",
     "YOLO-seg (polygons)",
     YoloWriter,
+    (
+        "data.yaml: names of structures, and where the splits are",
+        "images/: a folder per split",
+        "labels/: polygons, a file per frame",
+    ),
     loses=(
         "Polygons have no holes, and every part of a structure is an object of its own.",
         "What is not annotated, or cannot be seen, is the same as absent.",

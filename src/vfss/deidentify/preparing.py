@@ -11,14 +11,14 @@ from typing import Any
 import imageio.v3 as iio
 
 from vfss.datasets.partial import PartialFolder
-from vfss.deidentify.projections import Progress, project_clip
-from vfss.deidentify.shutter import propose_crop
+from vfss.deidentify.projections import Progress
+from vfss.deidentify.proposing import propose_redaction
 from vfss.deidentify.strip import review_strip
-from vfss.deidentify.text import FoundText, TextDetector, find_text
+from vfss.deidentify.text import FoundText, TextDetector
 from vfss.errors import DatasetError
 from vfss.project import ClipRecord, Project
 from vfss.project.pixel_reviews import PixelReview
-from vfss.redaction import PixelBox, Redaction
+from vfss.redaction import Redaction
 
 FILE = "redactions.json"
 
@@ -72,42 +72,25 @@ def _proposal(
     project: Project, record: ClipRecord, folder: Path, detector: TextDetector, progress: Progress
 ) -> dict[str, Any] | None:
     with project.open_clip(record.id) as clip:
-        # Decoding is quick beside the detector: the first tenth of the way.
-        projections = project_clip(clip, lambda done, total: progress(done, 10 * total))
-        if projections is None:
+        proposed = propose_redaction(project, clip, detector, progress)
+        if proposed is None:
             return None
-        found = find_text(clip, projections, detector, lambda done, total: progress(total + 9 * done, 10 * total))
-        if found is None:
-            return None
-        crop = propose_crop(projections, keep=annotated_box(project, record.id))
-        redaction = Redaction(tuple(text.box for text in found), crop)
+        redaction = proposed.redaction
         strip = f"{record.id.removeprefix('b2-')[:12]}.png"
-        iio.imwrite(folder / strip, review_strip(clip, redaction, projections), extension=".png")
+        iio.imwrite(folder / strip, review_strip(clip, redaction, proposed.projections), extension=".png")
     return {
         "clip": record.id,
         "recording": record.path.name,
         "strip": strip,
         "height": record.height,
         "width": record.width,
-        "boxes": [_described(text) for text in found],
-        "crop": None if crop is None else crop.to_dict(),
+        "boxes": [_described(text) for text in proposed.found],
+        "crop": None if redaction.crop is None else redaction.crop.to_dict(),
     }
 
 
 def _described(text: FoundText) -> dict[str, Any]:
     return {**text.box.to_dict(), "seen": f"on {text.seen} of {text.looked_at} pictures"}
-
-
-def annotated_box(project: Project, clip_id: str) -> PixelBox | None:
-    """The box around all masks of a clip, whoever made them; None where there are none."""
-    around: PixelBox | None = None
-    for frame in project.overview.planes(clip_id):
-        for mask in frame.planes:
-            if mask is not None and mask.inside.size:
-                rows, columns = mask.inside.shape
-                box = PixelBox(mask.top, mask.left, mask.top + rows, mask.left + columns)
-                around = box if around is None else around.joined(box)
-    return around
 
 
 def accept_file(project: Project, path: Path, *, reviewer: str) -> list[PixelReview]:

@@ -1,76 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps 6 and 7: out as a dataset, and back in as a better student."""
+"""Step 8: what was accepted, back in as a better student."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyqtgraph
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QDialog, QFileDialog, QLabel, QProgressBar
+from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
 from napari_vfss.retrain_choice import RetrainChoice
 from napari_vfss.section import button
-from vfss.datasets import FORMATS
 
 UNKNOWN = "unknown"
-
-
-class ExportSection(DeskSection):
-    """Writes the project's annotations as a dataset."""
-
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "7  Export")
-        self.format = QComboBox()
-        self.format.setToolTip("Form of the dataset")
-        self.format.setMinimumContentsLength(10)
-        self.format.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        for name, dataset_format in FORMATS.items():
-            self.format.addItem(dataset_format.title, name)
-        tip = "Write all accepted annotations of this project"
-        self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
-        self.add_row(self.format, self.export_button)
-        self.bar = QProgressBar()
-        self.bar.setFixedHeight(16)
-        self.cancel_button = button("Cancel", "Stop writing", desk.exporting.cancel)
-        self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(desk.exporting.progressed, self._on_progress)
-        self.connections.add(desk.exporting.ended, self._on_ended)
-        self._set_running(False)
-        self._on_session()
-
-    def ask_and_export(self) -> None:
-        """Let a person choose a folder; the dataset goes into it where it is empty, else into a new one inside."""
-        name = QFileDialog.getExistingDirectory(self, "Folder for the dataset")
-        if name:
-            with self.desk.telling():
-                self.export(dataset_folder(Path(name), str(self.format.currentData())))
-
-    def export(self, folder: Path) -> None:
-        """Write the dataset in the chosen form."""
-        if self.desk.session is None:
-            return
-        self.bar.setRange(0, 0)
-        self._set_running(True)
-        with self.desk.telling():
-            self.desk.export(str(self.format.currentData()), folder)
-
-    def _on_progress(self, done: int, total: int) -> None:
-        self.bar.setRange(0, total)
-        self.bar.setValue(done)
-
-    def _on_ended(self, message: str, folder: object) -> None:
-        self._set_running(False)
-        self.desk.tell(message, problem=folder is None and "ancelled" not in message)
-
-    def _set_running(self, running: bool) -> None:
-        for widget in (self.bar, self.cancel_button):
-            widget.setVisible(running)
-        self.export_button.setEnabled(not running)
 
 
 class StudentSection(DeskSection):
@@ -256,13 +200,6 @@ class LossCurve(pyqtgraph.PlotWidget):
         """Add the Dice of a validation."""
         self._dice.append((step, dice))
         self._dice_line.setData(*zip(*self._dice, strict=True))
-
-
-def dataset_folder(chosen: Path, dataset_format: str) -> Path:
-    """The chosen folder where it is empty or not there, else one inside that is named after format and time."""
-    if not chosen.exists() or not any(chosen.iterdir()):
-        return chosen
-    return chosen / f"vfss_{dataset_format}_{datetime.now().astimezone():%Y%m%d_%H%M%S}"
 
 
 def offer_text(event: dict[str, Any]) -> str:
