@@ -197,6 +197,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=240)
     parser.add_argument("--long", type=int, default=100_000)
     parser.add_argument("--formats", default=",".join(FORMATS))
+    parser.add_argument("--long-formats", default=",".join(FORMATS))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     names = arguments.formats.split(",")
@@ -207,9 +208,10 @@ def main() -> None:
         bare = in_process(_decode, project)
         speed = measure(project, names, Path(work))
         project = long_project(Path(work) / "memory", arguments.long)
-        long = measure(project, names, Path(work))
+        long = measure(project, arguments.long_formats.split(","), Path(work))
     result = {
-        "command": f"python benchmarks/export.py --frames {arguments.frames} --long {arguments.long}",
+        "command": f"python benchmarks/export.py --frames {arguments.frames} --long {arguments.long} "
+        f"--long-formats {arguments.long_formats}",
         "decoding_and_reading_alone_frames_a_second": round(bare["frames"] / bare["seconds"], 1),
         "speed": speed,
         "long_frames": arguments.long,
