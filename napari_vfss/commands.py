@@ -28,6 +28,11 @@ def export(viewer: napari.viewer.Viewer) -> None:
     panel_of(viewer).export.ask_and_export()
 
 
+def import_masks(viewer: napari.viewer.Viewer) -> None:
+    """Take in masks of another program as proposals."""
+    panel_of(viewer).importing.ask_and_import()
+
+
 def retrain(viewer: napari.viewer.Viewer) -> None:
     """Ask how to train a new student from the project's accepted annotations."""
     panel_of(viewer).student.ask()

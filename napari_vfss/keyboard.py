@@ -142,6 +142,7 @@ class Keyboard(QObject):
             "project": panel.clip.ask_for_project,
             "range": panel.propose.range_button.click,
             "export": panel.export.ask_and_export,
+            "import": panel.importing.ask_and_import,
             "retrain": panel.student.ask,
         }
         if wish in wishes:

@@ -98,16 +98,16 @@ class Exporting(Making):
         return "\n".join(report.lines()), report.folder
 
 
-class Previewing(Making):
-    """Counts what an export would write; the newest question counts."""
+class Answering(Making):
+    """Answers questions one after the other; the newest one counts."""
 
     def __init__(self) -> None:
         """Without a parent: a dialog that goes takes its children with it before the worker has stopped."""
         super().__init__()
-        self._next: ExportOrder | None = None
+        self._next: Any = None
 
-    def ask(self, order: ExportOrder) -> None:
-        """Count for this order; a count under way is given up."""
+    def ask(self, order: Any) -> None:
+        """Answer this; an answer under way is given up."""
         self._next = order
         if self.running:
             self.cancel()
@@ -115,18 +115,16 @@ class Previewing(Making):
             self._go()
 
     def abandon(self) -> None:
-        """Count no more."""
+        """Answer no more."""
         self._next = None
         self.cancel()
 
+    def _answer(self, order: Any) -> tuple[str, object]:
+        raise NotImplementedError
+
     def _go(self) -> None:
         order, self._next = self._next, None
-        if order is not None:
-            self._begin(self._preview, order)
-
-    def _preview(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
-        with Project.open(order.project) as project:
-            return "", preview(project, FORMATS[order.dataset_format], order.options, self._on_progress)
+        self._begin(self._answer, order)
 
     def _on_finished(self) -> None:
         if self._next is None:
@@ -134,6 +132,14 @@ class Previewing(Making):
         else:
             self._worker = None
             self._go()
+
+
+class Previewing(Answering):
+    """Counts what an export would write."""
+
+    def _answer(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
+        with Project.open(order.project) as project:
+            return "", preview(project, FORMATS[order.dataset_format], order.options, self._on_progress)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ MENU = "napari/plugins/napari-vfss"
 COMMANDS = (
     ("open_project", "Open project..."),
     ("export", "Export dataset..."),
+    ("import_masks", "Import masks..."),
     ("retrain", "Retrain the student"),
     ("show_help", "Keyboard help"),
     ("change_keys", "Change keys..."),

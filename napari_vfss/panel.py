@@ -18,6 +18,7 @@ from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
 from napari_vfss.export_section import ExportSection
 from napari_vfss.history_panel import HistorySection
+from napari_vfss.import_section import ImportSection
 from napari_vfss.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.marks_section import MarksSection
 from napari_vfss.menu import register_menu
@@ -54,6 +55,7 @@ class AnnotationPanel(QWidget):
         self.carry = PropagateSection(self.desk)
         self.history = HistorySection(self.desk)
         self.export = ExportSection(self.desk)
+        self.importing = ImportSection(self.desk)
         self.student = StudentSection(self.desk)
         self.timeline = TimelinePlace(self.desk, self)
         self.unsaved = UnsavedBar(self.desk)
@@ -77,6 +79,7 @@ class AnnotationPanel(QWidget):
         self._connections.add(self.desk.carrying.started, self._show_progress)
         self._connections.add(self.desk.exporting.started, self._show_export)
         self._connections.add(self.desk.exporting.ended, self._show_export)
+        self._connections.add(self.importing.importing.started, self._show_import)
         self._connections.add(self.desk.retraining.started, self._show_student)
         self._connections.add(self.desk.retraining.ended, self._show_student)
         self._closed = False
@@ -113,7 +116,7 @@ class AnnotationPanel(QWidget):
     @property
     def _sections(self) -> tuple[DeskSection | ClipSection, ...]:
         work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
-        return (*work, self.carry, self.marks, self.history, self.export, self.student)
+        return (*work, self.carry, self.marks, self.history, self.importing, self.export, self.student)
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()
@@ -168,6 +171,9 @@ class AnnotationPanel(QWidget):
 
     def _show_export(self, *_: object) -> None:
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.export))
+
+    def _show_import(self, *_: object) -> None:
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.importing))
 
     def _show_student(self, *_: object) -> None:
         # When the section has grown by what it has to say.

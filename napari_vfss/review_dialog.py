@@ -84,7 +84,7 @@ class ReviewDialog(QDialog):
 
     @property
     def _name(self) -> str:
-        return self.reviewer.text().strip()
+        return str(self.reviewer.text()).strip()
 
     def _write(self, write: Callable[[], object]) -> None:
         try:

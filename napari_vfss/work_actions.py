@@ -128,6 +128,8 @@ ACTIONS = (
     Action("window.save_again", "save again what was not saved", "Window", ("Ctrl+Alt+W",),
            lambda desk: desk.saving.again(), lambda desk: desk.saving.waiting > 0, place="window"),
     Action("window.export", "export the dataset", "Window", ("Ctrl+Alt+E",), _asking("export"), place="window"),
+    Action("window.import", "import masks of another program", "Window", ("Ctrl+Alt+I",), _asking("import"),
+           place="window"),
     Action("window.retrain", "retrain the student", "Window", ("Ctrl+Alt+R",), _asking("retrain"), place="window"),
     Action("window.panel", "to the panel, back to the picture", "Window", ("F6",), _asking("panel"), place="window"),
     Action("window.keys", "these keys", "Window", ("?", "F1"), _asking("keys"), place="window"),

@@ -7,7 +7,7 @@ picture = preview(project, plan)
 report = write_plan(project, plan, author="Ann")
 """
 
-from vfss.importing.labels import LabelMatch, candidates, match_labels
+from vfss.importing.labels import LabelMatch, candidates, match_labels, suggested
 from vfss.importing.matching import ImportChoices
 from vfss.importing.opening import SOURCES, open_source
 from vfss.importing.plan import ImportPlan, PlannedFrame, plan_import
@@ -35,5 +35,6 @@ __all__ = [
     "open_source",
     "plan_import",
     "preview",
+    "suggested",
     "write_plan",
 ]

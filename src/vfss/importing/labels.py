@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,6 +60,16 @@ def candidates(label: ForeignLabel, schema: Schema) -> tuple[str, ...]:
         found = by_code | _by_name(label.name, schema)
         found = found or _by_name(label.title, schema)
     return tuple(key for key in schema.keys if key in found)
+
+
+def suggested(labels: Sequence[ForeignLabel], schema: Schema) -> dict[str, str | None]:
+    """Choices to begin with: the structure of each label that can only be one, and that no other label can be.
+
+    None stands for labels of which a person must say what they are; until then they are left out.
+    """
+    maybe = {label.name: candidates(label, schema) for label in labels}
+    claims = Counter(key for keys in maybe.values() for key in keys)
+    return {name: keys[0] if len(keys) == 1 and claims[keys[0]] == 1 else None for name, keys in maybe.items()}
 
 
 def match_labels(
