@@ -24,13 +24,13 @@ EVENLY, CHANGED = 8, 8
 _MODEL = "PP-OCRv6_det_small.onnx"
 _ENGINES = ("openvino", "onnxruntime")
 _LEAST_SURE = 0.4  # below the detector's usual 0.5: a box too many costs a person a look, one too few costs a name
-_TALLEST = 0.25  # of the frame's shorter side: where nothing is written, the network may call all of it text
+_TALLEST = 0.15  # of the frame's shorter side: where nothing is written, the network may call all of it text
 _ABOVE, _BESIDE = 0.35, 1.0
 """Margins as shares of a line's height: strokes end softly, and the last letter of a word is often missed."""
 _LEAST_PAD = 2  # px
 _CONTRAST, _TILES = 4.0, (8, 8)
 _NEAR = 0.5  # of the height of a line: boxes no further apart are one place
-_LOOSE = 1.5  # times the area of two boxes: a common box that is larger hides what is no text
+_LOOSE = 1.15  # times the area of two boxes: a common box that is larger hides what is no text
 
 
 @dataclass(frozen=True)
