@@ -18,6 +18,9 @@ def test_boxes_of_one_place_become_one() -> None:
     line = [PixelBox(10, 10, 20, 40), PixelBox(12, 44, 22, 80), PixelBox(11, 30, 21, 50)]
     apart = PixelBox(60, 10, 70, 40)
     assert merged([line[0], apart, line[1], line[2]]) == [PixelBox(10, 10, 22, 80), apart]
+    ruler, under = PixelBox(100, 480, 300, 490), PixelBox(298, 100, 310, 485)
+    assert merged([ruler, under]) == [ruler, under]
+    assert merged([PixelBox(10, 10, 60, 60), PixelBox(20, 20, 30, 40)]) == [PixelBox(10, 10, 60, 60)]
     assert merged([]) == []
 
 

@@ -14,8 +14,8 @@ from napari_vfss.reader import get_reader, read
 from napari_vfss.sample_data import SAMPLES
 from napari_vfss.writer import write_annotations
 from vfss.clips import SUFFIXES
+from vfss.deidentify import Redaction
 from vfss.errors import DatasetError
-from vfss.redaction import Redaction
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -90,7 +90,7 @@ def test_the_writer_writes_the_project_of_the_layer_and_names_its_files(session,
     mask[30:60, 40:80] = True
     session.stroke(mask)
     session.accept_frame()
-    session.project.reviews.accept(session.clip.id, Redaction(), reviewer="Ada")
+    session.project.reviews.accept(session.clip.id, Redaction(), reviewer="Ann")
     meta = {"metadata": {"vfss_project": str(session.project.folder)}}
     written = write_annotations(str(tmp_path / "set.json"), mask.astype(np.uint8), meta)
     assert written

@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_project import THREE, grey_frames, write_video
+from small_project import THREE, annotate, disc, grey_frames, write_video
 from sqlalchemy import insert
 
 from vfss.errors import ProjectError
 from vfss.project import Project
 from vfss.project.database import Database
 from vfss.project.splits import Splits
+from vfss.project.stratify import SHARES, Sides
 from vfss.project.tables import clips
 
 
@@ -83,11 +84,45 @@ def test_of_many_patients_seventy_percent_are_learnt_from(project: Project) -> N
     database = Database(project.folder / "vfss.sqlite")
     enrol(database, [f"patient {number}" for number in range(1000)])
     count = Counter(project.splits().values())
-    # Three standard deviations of the binomial: 43 and 34.
-    assert abs(count["train"] - 700) < 44
-    assert abs(count["validation"] - 150) < 35
-    assert abs(count["test"] - 150) < 35
+    assert all(abs(count[side] - 1000 * share) <= 1 for side, share in SHARES.items())
     database.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.frozensets(st.integers(0, 11), max_size=12), min_size=12, max_size=60), st.integers(0, 99))
+def test_what_is_annotated_is_on_all_sides_in_their_shares(annotated: list[frozenset[int]], project_id: int) -> None:
+    patients = {f"patient {i}": planes for i, planes in enumerate(annotated)}
+    sides = Sides(patients, str(project_id))
+    found: dict[str, str] = {}
+    for patient in patients:
+        found[patient] = sides.choose(patient)
+        sides.join(patient, found[patient])
+    for plane in range(12):
+        having = Counter(found[patient] for patient, planes in patients.items() if plane in planes)
+        if having.total() >= 24:
+            assert set(having) == set(SHARES), (plane, having)
+
+
+def test_a_rare_structure_is_not_left_to_chance() -> None:
+    patients = {f"patient {i}": frozenset({0} if i % 6 else {0, 7}) for i in range(48)}  # 8 of 48 have plane 7
+    sides = Sides(patients, "project")
+    found: dict[str, str] = {}
+    for patient in patients:
+        found[patient] = sides.choose(patient)
+        sides.join(patient, found[patient])
+    rare = Counter(side for patient, side in found.items() if 7 in patients[patient])
+    assert set(rare) == set(SHARES)
+    assert rare["train"] >= 4
+
+
+def test_annotations_of_the_project_count(project: Project) -> None:
+    mask = disc(16, 16, y=8, x=8, radius=4)
+    for number in range(9):
+        clip = add(project, f"patient {number}")
+        annotate(project, clip, 0, {"bolus": mask} if number % 3 else {"bolus": mask, "mandible": mask})
+        project.splits()  # everybody joins as soon as annotated
+    having = Counter(project.split(f"patient {number}") for number in (0, 3, 6))
+    assert len(having) > 1  # three patients with a mandible: not all on one side
 
 
 @settings(max_examples=25, deadline=None)

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pycocotools import mask as rle
 
 from vfss.datasets.format import Fields, Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import stem
+from vfss.datasets.pictures import LEVEL, stem
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.schema import Schema
@@ -47,7 +47,7 @@ class ParquetWriter(FrameWriter):
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
         name = f"{stem(fields)}.png"
-        iio.imwrite(self._folder / _SPOOL / name, frame.pixels, extension=".png")
+        iio.imwrite(self._folder / _SPOOL / name, frame.pixels, extension=".png", compress_level=LEVEL)
         masks = {}
         for structure in self._schema.structures:
             if frame.written[structure.index]:

@@ -30,6 +30,7 @@ _ABOVE, _BESIDE = 0.35, 1.0
 _LEAST_PAD = 2  # px
 _CONTRAST, _TILES = 4.0, (8, 8)
 _NEAR = 0.5  # of the height of a line: boxes no further apart are one place
+_LOOSE = 1.5  # times the area of two boxes: a common box that is larger hides what is no text
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,15 @@ def find_text(
 
 
 def merged(boxes: Iterable[PixelBox]) -> list[PixelBox]:
-    """One box per place, from top to bottom: those that overlap or nearly touch are joined until none do."""
+    """One box per place, from top to bottom: those that overlap or nearly touch are joined until none do.
+
+    Two that stand to each other like a ruler and the line under it stay two: their common box would hide a picture.
+    """
     places: list[PixelBox] = []
     for box in boxes:
         place, apart = box, places
         while True:
-            near = [other for other in apart if _near(other, place)]
+            near = next(([other] for other in apart if _near(other, place) and _is_tight(other, place)), [])
             if not near:
                 break
             apart = [other for other in apart if other not in near]
@@ -133,6 +137,12 @@ def merged(boxes: Iterable[PixelBox]) -> list[PixelBox]:
                 place = place.joined(other)
         places = [*apart, place]
     return sorted(places, key=lambda place: (place.top, place.left))
+
+
+def _is_tight(one: PixelBox, other: PixelBox) -> bool:
+    """True where the box around both holds little that is in neither."""
+    areas = [(box.bottom - box.top) * (box.right - box.left) for box in (one, other, one.joined(other))]
+    return areas[2] <= _LOOSE * (areas[0] + areas[1])
 
 
 def _near(one: PixelBox, other: PixelBox) -> bool:

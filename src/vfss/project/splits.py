@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +13,19 @@ from typing import get_args
 from sqlalchemy import Connection, insert, select
 
 from vfss.errors import ProjectError
+from vfss.masks import MaskState
 from vfss.project.database import Database
 from vfss.project.opening import FILE, open_database
 from vfss.project.records import Split
-from vfss.project.tables import clips, patients
-
-_SHARES: tuple[tuple[float, Split], ...] = ((0.70, "train"), (0.85, "validation"), (1.0, "test"))
+from vfss.project.stratify import Sides
+from vfss.project.tables import clips, patients, present
 
 
 class Splits:
     """The sides of the patients of one project.
 
-    A patient gets a side when one is first asked for, in the order in which the patients came, and keeps it for ever.
+    A patient gets a side when one is first asked for, in the order in which the patients came, and keeps it for ever:
+    the side that lacks most of what is annotated of the patient then (vfss.project.stratify).
     """
 
     def __init__(self, database: Database, project_id: str, elder: Path | None = None) -> None:
@@ -42,15 +44,16 @@ class Splits:
         """Side of every patient of the project."""
         with self._database.reading() as connection:
             found, waiting = _assigned(connection), _patients(connection)
+            annotated = _annotated(connection)
         if not set(waiting) - set(found):
             return found
         if self._elder is not None:
             return self._of_elder(found, waiting)
         if self._database.access != "write":
-            return self._complete(found, waiting)
+            return self._complete(found, waiting, annotated)
         with self._database.writing() as connection:
             found, waiting = _assigned(connection), _patients(connection)
-            complete = self._complete(found, waiting)
+            complete = self._complete(found, waiting, _annotated(connection))
             new = [_row(name, split) for name, split in complete.items() if name not in found]
             if new:
                 connection.execute(insert(patients), new)
@@ -118,23 +121,19 @@ class Splits:
                     connection.execute(insert(patients), rows)
         return found | new
 
-    def _complete(self, found: dict[str, Split], names: list[str]) -> dict[str, Split]:
-        splits = dict(found)
+    def _complete(
+        self, found: dict[str, Split], names: list[str], annotated: Mapping[str, frozenset[int]]
+    ) -> dict[str, Split]:
+        splits, sides = dict(found), Sides(annotated, self._project_id)
+        for name in names:
+            # Only patients with a clip count: one renamed away leaves nobody to learn from.
+            if name in splits:
+                sides.join(name, splits[name])
         for name in names:
             if name not in splits:
-                # Only patients with a clip count: one renamed away leaves nobody to learn from.
-                splits[name] = self._choose(name, {splits[other] for other in names if other in splits})
+                splits[name] = sides.choose(name)
+                sides.join(name, splits[name])
         return splits
-
-    def _choose(self, patient: str, taken: set[Split]) -> Split:
-        """Side by hash, 70/15/15; but with few patients the first is learnt from and the second held out."""
-        if "train" not in taken:
-            return "train"
-        if taken == {"train"}:
-            return "validation"
-        digest = hashlib.blake2b(f"{self._project_id}/{patient}".encode(), digest_size=8).digest()
-        place = int.from_bytes(digest, "big") / 2**64
-        return next(split for bound, split in _SHARES if place < bound)
 
 
 def _assigned(connection: Connection) -> dict[str, Split]:
@@ -145,6 +144,21 @@ def _assigned(connection: Connection) -> dict[str, Split]:
 def _patients(connection: Connection) -> list[str]:
     query = select(clips.c.patient).order_by(clips.c.added, clips.c.id)
     return list(dict.fromkeys(connection.execute(query).scalars()))
+
+
+def _annotated(connection: Connection) -> dict[str, frozenset[int]]:
+    """Planes that a person confirmed on any frame, by patient."""
+    truth = [int(state) for state in MaskState if state.is_truth]
+    query = (
+        select(clips.c.patient, present.c.plane)
+        .join(present, present.c.clip == clips.c.id)
+        .where(present.c.state.in_(truth))
+        .distinct()
+    )
+    found: dict[str, set[int]] = defaultdict(set)
+    for patient, plane in connection.execute(query):
+        found[patient].add(plane)
+    return {patient: frozenset(planes) for patient, planes in found.items()}
 
 
 def _row(name: str, split: Split) -> dict[str, object]:
