@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QGroupBox,
     QHBoxLayout,
+    QHeaderView,
     QLabel,
     QProgressBar,
     QScrollArea,
@@ -207,10 +208,11 @@ class ImportDialog(QDialog):
         self.counts.setHorizontalHeaderLabels(HEADINGS)
         self.counts.setToolTip("Masks by structure; protected are those on which a person has spoken")
         self.counts.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.counts.setMaximumHeight(150)
-        side = self.counts.verticalHeader()
-        if side is not None:
+        self.counts.setMaximumHeight(132)
+        side, head = self.counts.verticalHeader(), self.counts.horizontalHeader()
+        if side is not None and head is not None:
             side.hide()
+            head.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
         self.picture = QLabel()
         self.picture.setAccessibleName("Frames with the outlines that would be written")
         scroll = QScrollArea()

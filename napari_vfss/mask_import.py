@@ -23,6 +23,8 @@ from vfss.importing import (
 from vfss.masks import ByteArray
 from vfss.project import Project
 
+_TILE = 252  # px: three beside each other fit the dialog
+
 
 @dataclass(frozen=True, eq=False)
 class ImportOrder:
@@ -80,7 +82,7 @@ class ImportPlanning(Answering):
             picture, problem = None, ""
             if plan.counts:
                 try:
-                    picture = preview(project, plan)
+                    picture = preview(project, plan, width=_TILE)
                 except VfssError as error:
                     problem = str(error)
             return "", ImportOutlook(source, choices, plan, problem, picture)

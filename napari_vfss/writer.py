@@ -23,7 +23,8 @@ def write_annotations(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         The files written.
 
     Raises:
-        VfssError: The layer is none of ours, or the dataset cannot be written.
+        VfssError: The layer is none of ours, nobody has looked at the pixels of a recording (the message says where to
+            do that), or the dataset cannot be written.
     """
     project_folder = meta.get("metadata", {}).get("vfss_project")
     if project_folder is None:
