@@ -94,7 +94,7 @@ class Manifest:
             "frame": frame.frame,
             "time_s": frame.time_s,
             "patient": identity.case,
-            "split": self._project.split(identity.record.patient),
+            "split": self._clips[identity.recording]["split"],
             "states": {s.key: MaskState(int(frame.masks.state[s.index])).label for s in structures},
             "provenance": {s.key: self._provenance(frame, s.key) for s in structures if s.key in frame.revisions},
         }

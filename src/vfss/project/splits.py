@@ -44,9 +44,9 @@ class Splits:
         """Side of every patient of the project."""
         with self._database.reading() as connection:
             found, waiting = _assigned(connection), _patients(connection)
+            if not set(waiting) - set(found):
+                return found
             annotated = _annotated(connection)
-        if not set(waiting) - set(found):
-            return found
         if self._elder is not None:
             return self._of_elder(found, waiting)
         if self._database.access != "write":
