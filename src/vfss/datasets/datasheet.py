@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,8 +81,11 @@ def _listed(title: str, counts: Mapping[str, int]) -> list[str]:
 
 def _write_sums(folder: Path) -> None:
     with (folder / SUMS).open("w", encoding="utf-8") as sums:
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.name != SUMS and MARK not in path.relative_to(folder).parts:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                sums.write(f"{digest}  {path.relative_to(folder).as_posix()}\n")
+        for place, folders, names in os.walk(folder):
+            folders[:] = sorted(name for name in folders if name != MARK)
+            for name in sorted(names):  # of one folder at a time: a long dataset has very many files
+                path = Path(place, name)
+                if path != folder / SUMS:
+                    with path.open("rb") as file:
+                        digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    sums.write(f"{digest}  {path.relative_to(folder).as_posix()}\n")
