@@ -22,7 +22,7 @@ def test_a_frame_lies_in_the_middle_with_its_aspect_kept(height: int, width: int
     placement = Placement.of(height, width, 64)
     assert max(placement.rows, placement.columns) == 64
     assert placement.rows / placement.columns == pytest.approx(
-        height / width, rel=0.5 / min(placement.rows, placement.columns) + 0.02
+        height / width, rel=0.5 / (min(placement.rows, placement.columns) - 0.5) + 0.02
     )
     assert abs((64 - placement.rows) - 2 * placement.top) <= 1
     assert abs((64 - placement.columns) - 2 * placement.left) <= 1

@@ -247,7 +247,12 @@ CVAT = Format(
     "cvat",
     "CVAT for images 1.1",
     CvatWriter,
-    ("annotations.xml: all masks", "images/: a PNG of every frame", "labels.json: the labels of the task"),
+    (
+        "annotations.xml: all masks",
+        "images/: a PNG of every frame",
+        "labels.json: the labels of the task",
+        "README.md: how they go into a task, and back",
+    ),
     loses=("Splits, authors and times stand in frames.jsonl only.",),
     reads=True,
 )

@@ -143,7 +143,8 @@ def _picture(path: Path) -> npt.NDArray[Any]:
 def _labels(path: Path, values: npt.NDArray[Any]) -> Labels:
     if values.ndim != 2:
         raise DatasetError(f"has the shape {values.shape}, not that of one image", path=path)
-    labels: Labels = values.astype(np.int64) if np.isfinite(values).all() else np.full((1, 1), -1)
+    with np.errstate(invalid="ignore"):  # numbers beyond all labels are told below
+        labels: Labels = values.astype(np.int64) if np.isfinite(values).all() else np.full((1, 1), -1)
     if labels.shape != values.shape or (labels != values).any() or (labels < 0).any():
         raise DatasetError("has values that are no labels (0, 1, 2, ...)", path=path)
     return labels
