@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QLineEdit, QPushButton
+from qtpy.QtWidgets import QDialog, QHBoxLayout, QLabel, QLayout, QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 PROBLEM = "padding: 4px; border-radius: 3px; color: white; background: #8c3b3b;"
 
@@ -35,6 +35,17 @@ def line(text: str, hint: str, tip: str) -> QLineEdit:
     made.setPlaceholderText(hint)
     made.setToolTip(tip)
     return made
+
+
+def set_body(dialog: QDialog, content: QLayout, problem: QWidget, *foot: QWidget) -> None:
+    """Lay a dialog out: its content, what went wrong, and a last row whose first part takes the room that is left."""
+    row = QHBoxLayout()
+    for place, part in enumerate(foot):
+        row.addWidget(part, 0 if place else 1)
+    body = QVBoxLayout(dialog)
+    body.addLayout(content, 1)
+    body.addWidget(problem)
+    body.addLayout(row)
 
 
 class ProblemLine(QLabel):

@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_vfss.connections import Connections
-from napari_vfss.dialog_parts import ProblemLine, dialog_button, words
+from napari_vfss.dialog_parts import ProblemLine, dialog_button, set_body, words
 from napari_vfss.export_choice import ExportChoice
 from napari_vfss.making import ExportOrder, Previewing
 from napari_vfss.recording_list import RecordingList
@@ -128,14 +128,7 @@ class ExportDialog(QDialog):
         self.write_button = dialog_button(
             "Choose a folder and write...", "Write the dataset into a folder, beside this window", self.ask_and_write
         )
-        row = QHBoxLayout()
-        row.addWidget(self.why_not, 1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.write_button)
-        body = QVBoxLayout(self)
-        body.addLayout(columns, 1)
-        body.addWidget(self.problem)
-        body.addLayout(row)
+        set_body(self, columns, self.problem, self.why_not, self.cancel_button, self.write_button)
 
     def _what(self) -> QGroupBox:
         group = QGroupBox("What will be written")

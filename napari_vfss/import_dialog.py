@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_vfss.connections import Connections
-from napari_vfss.dialog_parts import ProblemLine, dialog_button, words
+from napari_vfss.dialog_parts import ProblemLine, dialog_button, set_body, words
 from napari_vfss.label_choice import LabelChoice
 from napari_vfss.mask_import import ImportOrder, ImportOutlook, ImportPlanning, in_this_window
 from vfss.importing import SOURCES, ImportChoices, ImportPlan, SourceOptions
@@ -138,14 +138,7 @@ class ImportDialog(QDialog):
         self.problem, self.why_not = ProblemLine(), words()
         self.cancel_button = dialog_button("Cancel", "Write nothing", self.reject)
         self.write_button = dialog_button("Write as proposals", "Write the masks, beside this window", self.accept)
-        row = QHBoxLayout()
-        row.addWidget(self.why_not, 1)
-        row.addWidget(self.cancel_button)
-        row.addWidget(self.write_button)
-        body = QVBoxLayout(self)
-        body.addLayout(columns, 1)
-        body.addWidget(self.problem)
-        body.addLayout(row)
+        set_body(self, columns, self.problem, self.why_not, self.cancel_button, self.write_button)
 
     def _where_from(self) -> QGroupBox:
         group = QGroupBox("Masks")

@@ -114,10 +114,10 @@ def annotate(project: Project, clip_id: str, frame: int, said: dict, *, author: 
 
 def clip_id(project: Project, recording: str) -> str:
     """The clip that has this name in exports."""
-    key = CaseKey.of_project(project.folder)
+    key = CaseKey(project.folder / "case-key.json")
     return next(record.id for record in project.clips() if key.recording(record.id) == recording)
 
 
 def case(project: Project, patient: str) -> str:
     """The name of a patient in exports."""
-    return CaseKey.of_project(project.folder).case(patient)
+    return CaseKey(project.folder / "case-key.json").case(patient)

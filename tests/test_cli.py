@@ -221,7 +221,7 @@ def test_a_phantom_goes_through_all_commands(tmp_path: Path) -> None:
     assert run("export", project, "--out", tmp_path / "out").exit_code == 0
     truth = {path.stem: vfss.phantom.Phantom(seed, n_frames=3, height=96, width=96) for path, seed in seeds(clips)}
     with Project.open(project) as opened:
-        names = CaseKey.of_project(project)
+        names = CaseKey(project / "case-key.json")
         stems = {names.recording(record.id): record.path.stem for record in opened.clips()}
     images = list(read_coco(tmp_path / "out"))
     assert len(images) == 6

@@ -23,6 +23,7 @@ from pycocotools.coco import COCO
 from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
 
 from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png
+from vfss.datasets.identities import key_path
 from vfss.datasets.manifest import NOTICE
 from vfss.datasets.partial import MARK
 from vfss.deidentify import PixelBox, Redaction
@@ -184,6 +185,17 @@ def test_pixels_nobody_looked_at_are_refused_unless_told_in_so_many_words(
         manifest = READERS[name](tmp_path / "out").manifest
         assert manifest["pixels_reviewed"] is True
         assert next(iter(manifest["clips"].values()))["review"]["by"] == "annotator-1"
+
+
+def test_a_project_that_can_only_be_read_has_its_key_with_the_user(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "mine"))
+    monkeypatch.setattr(project, "read_only", True)
+    FORMATS["coco"].export(project, tmp_path / "out")
+    assert key_path(project).is_file()
+    assert key_path(project).is_relative_to(tmp_path / "mine")
+    assert not (project.folder / "case-key.json").exists()
 
 
 @ALL

@@ -38,7 +38,7 @@ def project(tmp_path: Path):
 
 
 def clips_of(project: Project) -> tuple[str, str]:
-    key = CaseKey.of_project(project.folder)
+    key = CaseKey(project.folder / "case-key.json")
     first, second = (key.recording(record.id) for record in project.clips())
     return first, second
 

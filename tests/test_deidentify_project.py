@@ -56,7 +56,7 @@ def review(project: Project) -> None:
 
 def test_a_whole_project_leaves_without_names(project: Project, tmp_path: Path) -> None:
     review(project)
-    key = CaseKey.of_project(project.folder)
+    key = CaseKey(project.folder / "case-key.json")
     seen: list[tuple[int, int]] = []
     report = deidentify_project(project, tmp_path / "out", key, progress=lambda *at: seen.append(at) or True)
     assert (report.recordings, report.frames, report.cases, report.unreviewed) == (2, 7, 1, 0)
@@ -85,7 +85,7 @@ def test_a_whole_project_leaves_without_names(project: Project, tmp_path: Path) 
 
 
 def test_what_nobody_looked_at_stays(project: Project, tmp_path: Path) -> None:
-    key = CaseKey.of_project(project.folder)
+    key = CaseKey(project.folder / "case-key.json")
     project.reviews.accept(project.clips()[0].id, Redaction(), reviewer="Eva")
     with pytest.raises(DatasetError, match="nobody has looked"):
         deidentify_project(project, tmp_path / "out", key)
@@ -104,7 +104,7 @@ def test_a_cancel_leaves_nothing(project: Project, tmp_path: Path, stop: int) ->
     review(project)
     before = set(tmp_path.iterdir())
     report = deidentify_project(
-        project, tmp_path / "out", CaseKey.of_project(project.folder), progress=lambda done, _: done < stop
+        project, tmp_path / "out", CaseKey(project.folder / "case-key.json"), progress=lambda done, _: done < stop
     )
     assert report.cancelled and set(tmp_path.iterdir()) == before
 
@@ -130,14 +130,14 @@ def test_a_read_only_folder_is_named(project: Project, tmp_path: Path) -> None:
     review(project)
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(DatasetError, match="cannot be written"):
-        deidentify_project(project, tmp_path / "closed" / "out", CaseKey.of_project(project.folder))
+        deidentify_project(project, tmp_path / "closed" / "out", CaseKey(project.folder / "case-key.json"))
 
 
 def test_a_recording_that_cannot_be_read_is_left_out_and_said(project: Project, tmp_path: Path) -> None:
     review(project)
     dicom = project.clips()[0].path
     dicom.unlink()
-    report = deidentify_project(project, tmp_path / "out", CaseKey.of_project(project.folder))
+    report = deidentify_project(project, tmp_path / "out", CaseKey(project.folder / "case-key.json"))
     assert report.recordings == 1 and len(report.problems) == 1
     assert planted.leaks(tmp_path / "out") == []
 

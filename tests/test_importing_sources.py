@@ -426,7 +426,7 @@ def test_datasets_of_ours_say_clip_frame_and_states(tmp_path: Path, name: str) -
     source = open_source(tmp_path / "out")
     assert source.name == name
     (image,) = source.images
-    assert (CaseKey.of_project(tmp_path / "project").recordings[image.clip], image.frame) == (clip, 2)
+    assert (CaseKey(tmp_path / "project" / "case-key.json").recordings[image.clip], image.frame) == (clip, 2)
     assert image.states["pharynx"] is MaskState.EMPTY and image.states["mandible"] is MaskState.NOT_VISIBLE
     np.testing.assert_array_equal(planes_of(source, 0)["bolus"], INNER)
     assert [label.code for label in source.labels] == [None, None, "91609006"]

@@ -18,6 +18,17 @@ if TYPE_CHECKING:
     from vfss.project import ClipRecord, Project
 
 
+KeyFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Which id is which patient. [case-key.json in the project]")
+]
+Unreviewed = Annotated[
+    bool,
+    typer.Option(
+        "--i-accept-that-nobody-looked-at-the-pixels", help="Write recordings, too, that nobody has reviewed."
+    ),
+]
+
+
 def deidentify(
     target: Annotated[
         Path, typer.Argument(metavar="CLIP|PROJECT", help="Recording, or project folder for all its clips.")
@@ -35,15 +46,8 @@ def deidentify(
     ] = None,
     reviewer: Annotated[str, typer.Option(metavar="NAME", help="Who looked at the pixels.")] = "",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write de-identified recordings here.")] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Which id is which patient. [case-key.json in the project]")
-    ] = None,
-    unreviewed: Annotated[
-        bool,
-        typer.Option(
-            "--i-accept-that-nobody-looked-at-the-pixels", help="Write recordings, too, that nobody has reviewed."
-        ),
-    ] = False,
+    key: KeyFile = None,
+    unreviewed: Unreviewed = False,
 ) -> None:
     """Write recordings without names: --prepare, look at the strips, --accept, then --out."""
     if sum(choice is not None for choice in (prepare, accept, out)) != 1:
@@ -87,10 +91,11 @@ def _accept(project: Project, file: Path, reviewer: str) -> None:
 
 
 def _write(project: Project, records: list[ClipRecord], folder: Path, key_file: Path | None, unreviewed: bool) -> None:
+    from vfss.datasets.identities import key_path
     from vfss.deidentify import CaseKey
     from vfss.deidentify.run import deidentify_project
 
-    key = CaseKey.of_project(project.folder) if key_file is None else CaseKey(key_file)
+    key = CaseKey(key_file or key_path(project))
     wanted = [record.id for record in records]
     with bar("De-identifying") as show:
         report = deidentify_project(project, folder, key, clips=wanted, unreviewed=unreviewed, progress=show)

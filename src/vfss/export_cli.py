@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from vfss.console import bar, say, warn
+from vfss.deidentify_cli import KeyFile, Unreviewed
 from vfss.errors import DatasetError
 
 _NAMES = "coco, png, nnunet, nifti, dicom-seg, yolo, cvat, datumaro, parquet or npz."
@@ -29,15 +30,8 @@ def export(  # noqa: PLR0917  (typer calls it by name)
     ] = "",
     name: Annotated[str, typer.Option(help="Name of the dataset, for formats that ask for one.")] = "VFSS",
     name_authors: Annotated[bool, typer.Option(help="Name annotators instead of giving pseudonyms.")] = False,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Which id is which patient. [case-key.json in the project]")
-    ] = None,
-    unreviewed: Annotated[
-        bool,
-        typer.Option(
-            "--i-accept-that-nobody-looked-at-the-pixels", help="Write recordings, too, that nobody has reviewed."
-        ),
-    ] = False,
+    key: KeyFile = None,
+    unreviewed: Unreviewed = False,
 ) -> None:
     """Write what people accepted as a dataset; the same command goes on where it was interrupted."""
     from vfss.datasets import FORMATS, ExportOptions

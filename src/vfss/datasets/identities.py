@@ -9,7 +9,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from vfss.datasets.report import ExportOptions
-from vfss.deidentify.case_key import CaseKey
+from vfss.deidentify.case_key import FILE, CaseKey
 from vfss.errors import DatasetError
 from vfss.project import ClipRecord, Project
 from vfss.project.locate import project_of_reading
@@ -98,4 +98,4 @@ def key_path(project: Project) -> Path:
     """
     if project.read_only:
         return user_data_path("napari-vfss") / "case-keys" / f"{project.id}.json"
-    return (project_of_reading(project.folder) or project.folder) / "case-key.json"
+    return (project_of_reading(project.folder) or project.folder) / FILE

@@ -50,11 +50,6 @@ class CaseKey:
         self.path = Path(path).absolute()
         self._known = self._read()
 
-    @classmethod
-    def of_project(cls, folder: str | Path) -> CaseKey:
-        """The key in a project folder, where it lies by default."""
-        return cls(Path(folder) / FILE)
-
     def case(self, patient: str) -> str:
         """Random case id of a patient, "case-" and eight letters or digits, made when first asked for."""
         return self._name("cases", patient, lambda taken: _random("case-", taken))
@@ -107,6 +102,7 @@ class CaseKey:
     def _locked(self) -> Iterator[dict[str, Any]]:
         """The key as it is on the disk now, while no other process changes it; becomes what is known."""
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_PATIENCE_S, mode=0o600):
                 known = self._read() or {"what": _WHAT, "version": _VERSION, "secret": secrets.token_hex(32)} | {
                     table: {} for table in _TABLES

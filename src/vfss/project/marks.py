@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     Boolean,
     CheckConstraint,
     Column,
@@ -27,7 +26,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    event,
     func,
     insert,
     inspect,
@@ -37,6 +35,7 @@ from sqlalchemy import (
 
 from vfss.errors import ConflictError, ProjectError
 from vfss.events import SWALLOW
+from vfss.project.append_only import keep_append_only
 from vfss.project.database import Database
 from vfss.project.tables import UtcTime, clips
 
@@ -63,10 +62,7 @@ marks = Table(
     sqlite_autoincrement=True,
 )
 
-for _what, _when in (("remain", "DELETE"), ("stay", "UPDATE")):
-    _refusal = "BEGIN SELECT RAISE(ABORT, 'marks are append-only'); END"
-    _rule = DDL(f"CREATE TRIGGER IF NOT EXISTS marks_{_what} BEFORE {_when} ON marks {_refusal}")  # type: ignore[no-untyped-call]
-    event.listen(_own, "after_create", _rule.execute_if(dialect="sqlite"))
+keep_append_only(marks, "marks")
 
 
 @dataclass(frozen=True)

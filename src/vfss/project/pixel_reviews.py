@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    DDL,
     JSON,
     Boolean,
     CheckConstraint,
@@ -25,13 +24,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    event,
     insert,
     inspect,
     select,
 )
 
 from vfss.errors import DatasetError, ProjectError
+from vfss.project.append_only import keep_append_only
 from vfss.project.database import Database
 from vfss.project.tables import UtcTime, clips
 from vfss.redaction import Redaction
@@ -52,10 +51,7 @@ pixel_reviews = Table(
     sqlite_autoincrement=True,
 )
 
-for _what, _when in (("remain", "DELETE"), ("stay", "UPDATE")):
-    _refusal = "BEGIN SELECT RAISE(ABORT, 'pixel reviews are append-only'); END"
-    _rule = DDL(f"CREATE TRIGGER IF NOT EXISTS pixel_reviews_{_what} BEFORE {_when} ON pixel_reviews {_refusal}")  # type: ignore[no-untyped-call]
-    event.listen(_own, "after_create", _rule.execute_if(dialect="sqlite"))
+keep_append_only(pixel_reviews, "pixel reviews")
 
 
 @dataclass(frozen=True)
