@@ -18,6 +18,7 @@ from vfss.student import Proposal, Student
 from vfss.way import is_soft
 
 _AUTHOR = "propagation from frame "
+_LEARNT = "student that learnt this clip from "
 _BATCH = 4
 _PICTURES, _SUGGESTIONS = 4, 256  # kept in memory; suggestions are packed
 
@@ -49,9 +50,24 @@ def carried_from(revision: Revision) -> int | None:
     return int(revision.author.removeprefix(_AUTHOR)) - 1
 
 
+def learnt_author(frames: int) -> str:
+    """Author of the masks of a student that learnt the clip from so many frames, as revisions name it."""
+    return f"{_LEARNT}{frames} frames"
+
+
+def learnt_from(revision: Revision) -> int | None:
+    """From how many frames of the clip the student of a mask had learnt; None for one that had learnt no clip."""
+    if revision.origin != "proposal" or not revision.author.startswith(_LEARNT):
+        return None
+    return int(revision.author.removeprefix(_LEARNT).split()[0])
+
+
 def stays_before_student(revision: Revision) -> bool:
-    """Whether a student that works through many frames leaves a mask: one carried from a person's, or imported."""
-    return carried_from(revision) is not None or revision.origin == "import"
+    """Whether a student that works through many frames leaves a mask.
+
+    It leaves those that were carried from a person's, or come from a student that learnt the clip, or were imported.
+    """
+    return carried_from(revision) is not None or learnt_from(revision) is not None or revision.origin == "import"
 
 
 def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposal:

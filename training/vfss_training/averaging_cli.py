@@ -21,7 +21,7 @@ def average(
     """Make one student of a PARENT and a CHILD that went on from it: the mean of their weights."""
     # These take seconds to import, which --help need not wait for.
     from vfss_training.averaging import average_files
-    from vfss_training.fit import student_path
+    from vfss_training.parents import student_path
     from vfss_training.recipe import load_recipe
 
     with complaining():

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfss.errors import VfssError
 from vfss_training import teachers_cli
 from vfss_training.ablate_cli import ablate
 from vfss_training.averaging_cli import average
 from vfss_training.calibrate_cli import calibrate
 from vfss_training.clicks_cli import clicks
-from vfss_training.complaints import complaining
+from vfss_training.complaints import complaining, telling
+from vfss_training.learn_cli import learn
 from vfss_training.plan_cli import plan
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ application = typer.Typer(
     help="Train the student that proposes masks.",
     pretty_exceptions_enable=False,
 )
-_CANCELLED = 130
 
 
 @application.callback()
@@ -76,7 +75,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
 
     if phantom in (bool(project), out is None):
         raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
-    with complaining(), _told(events, run) as told, Cancel().listening() as cancel, _telling(told):
+    with complaining(), _told(events, run) as told, Cancel().listening() as cancel, telling(told):
         chosen = load_recipe(recipe or ("default" if phantom or from_scratch else "quick"))
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
         if taught_by is not None:
@@ -99,6 +98,7 @@ application.command()(average)
 application.command()(calibrate)
 application.command()(plan)
 application.command()(clicks)
+application.command()(learn)
 
 
 def _command(projects: Sequence[Path]) -> str:
@@ -126,21 +126,6 @@ def _told(target: str, run: Path | None) -> Iterator[Events]:
         if run is not None:
             listeners.append(stack.enter_context(Curves.kept(run)))
         yield stack.enter_context(Events.opened(target, *listeners))
-
-
-@contextmanager
-def _telling(told: Events) -> Iterator[None]:
-    """Tell how it ended, where that is not well."""
-    from vfss_training.events import TrainingCancelledError
-
-    try:
-        yield
-    except TrainingCancelledError as error:
-        told.tell("cancelled", message=str(error))
-        raise typer.Exit(_CANCELLED) from error
-    except VfssError as error:
-        told.tell("error", message=str(error))
-        raise
 
 
 teachers_cli.attach(application, complaining)

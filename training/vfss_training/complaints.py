@@ -5,11 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 
 from vfss.errors import VfssError
+
+if TYPE_CHECKING:
+    from vfss_training.events import Events
+
+_CANCELLED = 130
 
 
 @contextmanager
@@ -20,3 +26,18 @@ def complaining() -> Iterator[None]:
     except VfssError as error:
         Console(stderr=True).print(str(error), style="red", markup=False)
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def telling(told: Events) -> Iterator[None]:
+    """Tell how it ended, where that is not well."""
+    from vfss_training.events import TrainingCancelledError
+
+    try:
+        yield
+    except TrainingCancelledError as error:
+        told.tell("cancelled", message=str(error))
+        raise typer.Exit(_CANCELLED) from error
+    except VfssError as error:
+        told.tell("error", message=str(error))
+        raise

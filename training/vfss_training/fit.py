@@ -17,7 +17,7 @@ from vfss import evaluate as evaluation
 from vfss.errors import TrainingError
 from vfss.project import Project
 from vfss.schema import Schema
-from vfss.student import Student, load_checkpoint, load_student
+from vfss.student import Student, load_checkpoint
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
@@ -25,6 +25,7 @@ from vfss.student.openvino import OpenVinoRuntime
 from vfss_training import sources
 from vfss_training.clicking import Clicking, teach_clicks
 from vfss_training.export import pack
+from vfss_training.parents import previous_student, student_path
 from vfss_training.phantom_task import PhantomStudy
 from vfss_training.project_task import ProjectStudy
 from vfss_training.recipe import Recipe
@@ -206,24 +207,6 @@ def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
             remedy=f"Name the one with sha256 {wanted}, or change the recipe.",
         )
     return load_checkpoint(path)
-
-
-def previous_student(project: Project, student: str | None) -> Path:
-    """File of the student to go on from."""
-    if student is not None:
-        known = {record.id: record.path for record in project.students()}
-        return known[student] if student in known else student_path(student)
-    current = project.current_student()
-    return student_path("default") if current is None else current.path
-
-
-def student_path(name_or_path: str) -> Path:
-    """File of a student: "default" is the one that ships."""
-    if name_or_path == "default":
-        path = load_student("default", "cpu").path
-        if path is not None:
-            return path
-    return Path(name_or_path)
 
 
 def _provenance(recipe: Recipe, run: Run, parent: Checkpoint | None) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def plan(  # noqa: PLR0917  (typer calls it by name)
     from vfss.project import Project
     from vfss.student import load_checkpoint
     from vfss_training.events import Cancel, Events
-    from vfss_training.fit import previous_student
+    from vfss_training.parents import previous_student
     from vfss_training.plan import Planner
     from vfss_training.recipe import load_recipe
     from vfss_training.run import Run, default_cache

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A clip of a project, and the student that has learnt it: what it says goes wherever nobody has spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from vfss.clips import Clip
+from vfss.errors import ProjectError
+from vfss.masks import BoolArray, Masks, MaskState, unpack_mask
+from vfss.project import Edit, Project
+from vfss.propagating import Stage, StoredClip, learnt_author
+from vfss.spreading import Kept, Spreading, kept
+from vfss.student import Proposal, Student
+from vfss.way import CarriedFrame
+
+_BATCH = 8
+
+
+class LearntClip(StoredClip):
+    """What a project knows of a clip, with the word of the student that has learnt it."""
+
+    def __init__(self, project: Project, clip: Clip, student: Student) -> None:
+        """Nothing is asked of the student yet."""
+        super().__init__(project, clip, student)
+        self.said: dict[int, dict[str, Kept]] = {}
+        self._learnt = student
+
+    def listen(self) -> Iterator[int]:
+        """Ask the student about every frame; tells how many are done."""
+        for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
+            self.said[frame] = kept(said, self.schema.keys)
+            yield frame + 1
+
+    def suggestion(self, frame: int) -> Proposal | None:
+        """What the student said of a frame; its planes of bones are empty."""
+        planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
+        confidence = np.full(len(self.schema), np.nan, np.float32)
+        for key, (packed, sure) in self.said[frame].items():
+            planes[self.schema[key].index], confidence[self.schema[key].index] = unpack_mask(packed), sure
+        state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
+        return Proposal(Masks(planes, state), confidence, self._learnt.id)
+
+    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> Proposal | None:
+        """Nothing: the part of a student that takes a neighbour's masks has not learnt the clip."""
+        return None
+
+
+class LearntRun:
+    """Writes what a student that has learnt a clip says of it, as proposals: never over a person's word."""
+
+    def __init__(self, project: Project, clip: Clip, student: Student, *, frames: int, parent: str) -> None:
+        """Nothing is written yet.
+
+        Args:
+            project: Where masks come from, and go to.
+            clip: The recording.
+            student: The one that has learnt it.
+            frames: From how many frames it has learnt.
+            parent: Id of the student that it went on from.
+
+        Raises:
+            ProjectError: The project can only be read.
+        """
+        if project.read_only:
+            raise ProjectError(
+                "the project can only be read, no mask can be written",
+                path=project.folder,
+                remedy="Copy the folder to a place where you may write, and open the copy.",
+            )
+        self._project, self._clip, self._parent = project, clip, parent
+        self._author = learnt_author(frames)
+        self._source = LearntClip(project, clip, student)
+
+    def run(self) -> Iterator[Stage]:
+        """Ask the student about every frame, then write; each stage is one transaction.
+
+        Raises:
+            VfssError: A frame cannot be decoded, or the project not be read or written.
+        """
+        n = self._clip.n_frames
+        for done in self._source.listen():
+            yield Stage(done, 3 * n, ())  # most clips have their key frames on both sides of each gap
+        spreading = Spreading(self._source, self._source.said)
+        batch: list[CarriedFrame] = []
+        for frame in spreading.run():
+            batch.append(frame)
+            if len(batch) == _BATCH:
+                yield self._write(batch, spreading)
+                batch = []
+        if batch:
+            yield self._write(batch, spreading)
+
+    def _write(self, batch: list[CarriedFrame], spreading: Spreading) -> Stage:
+        n = self._clip.n_frames
+        edits = [
+            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key])
+            for new in batch
+            for key, plane in new.planes.items()
+        ]
+        places: tuple[tuple[int, str, int], ...] = ()
+        if edits:
+            written = self._project.write(
+                edits, author=self._author, origin="proposal", student=self._parent, leave=True
+            )
+            places = tuple((revision.frame, revision.structure, revision.id) for revision in written)
+        return Stage(n + spreading.done, n + spreading.total, places)

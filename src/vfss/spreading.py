@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Spreading: soft structures of a whole clip, from a student that has learnt the clip and from all key frames at once.
+
+Bones keep their shape and are carried (vfss.propagation). A bolus, a pharynx or an epiglottis changes from frame to
+frame, so that what is carried holds near key frames only. Elsewhere the student counts, and it is worth it: it has
+learnt from the key frames of this very clip what it is wrong about. Each place is written once at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from vfss.errors import ProjectError
+from vfss.masks import BoolArray, ByteArray, MaskState, pack_mask, unpack_mask
+from vfss.propagation import KEY_STATES, CarryOrder, Direction, Propagation
+from vfss.student.propose import Proposal
+from vfss.way import CarriedFrame, Source, is_soft
+
+Kept = tuple[bytes, float]  # a packed mask and its confidence
+
+
+class Spreading:
+    """One run over one clip.
+
+    Attributes:
+        total: Frames to work on at most: those that are carried from both sides of a gap count for each.
+        done: Frames worked on.
+    """
+
+    def __init__(self, source: Source, said: Mapping[int, Mapping[str, Kept]]) -> None:
+        """Look what is open.
+
+        Args:
+            source: The clip; its suggestions are those of the student that has learnt it.
+            said: What that student says of every frame, by key of the soft structures.
+
+        Raises:
+            ProjectError: No soft structure has a mask of a person.
+        """
+        self._source, self._said = source, said
+        self._soft = tuple(key for key in source.schema.keys if is_soft(key))
+        states = source.states()
+        self._open = {key: set(map(int, np.flatnonzero(self._is_open(states, key)))) for key in self._soft}
+        self._runs = [Propagation(source, order) for order in _orders(source, states, self._soft)]
+        if not self._runs:
+            raise ProjectError(
+                "no soft structure of the clip has a mask of a person",
+                remedy="Correct or accept bolus, pharynx, epiglottis or airway on some frames.",
+            )
+        self.total = sum(run.total for run in self._runs) + source.n_frames
+        self.done = 0
+
+    def run(self) -> Iterator[CarriedFrame]:
+        """One frame of the work after another, with what masks it brought; a frame may come more than once."""
+        for run in self._runs:
+            for carried in run.run():
+                self.done += 1
+                for key in carried.planes:
+                    self._open[key].discard(carried.frame)
+                yield carried
+        for frame in range(self._source.n_frames):
+            self.done += 1
+            yield self._said_alone(frame)
+
+    def _said_alone(self, frame: int) -> CarriedFrame:
+        """What the student says where nothing was carried."""
+        new = CarriedFrame(frame, {}, {})
+        for key in self._soft:
+            if frame in self._open[key] and key in self._said.get(frame, {}):
+                packed, new.trust[key] = self._said[frame][key]
+                new.planes[key] = unpack_mask(packed)
+        return new
+
+    def _is_open(self, states: ByteArray, key: str) -> BoolArray:
+        found: BoolArray = np.isin(states[:, self._source.schema[key].index], (MaskState.UNSEEN, MaskState.PROPOSED))
+        return found
+
+
+def kept(proposal: Proposal, keys: tuple[str, ...]) -> dict[str, Kept]:
+    """What a proposal says of the soft structures, in little memory.
+
+    Args:
+        proposal: Of one frame.
+        keys: Keys of all structures, in the order of planes.
+    """
+    return {
+        key: (pack_mask(proposal.masks.planes[i]), float(proposal.confidence[i]))
+        for i, key in enumerate(keys)
+        if is_soft(key)
+    }
+
+
+def _orders(source: Source, states: ByteArray, soft: tuple[str, ...]) -> Iterator[CarryOrder]:
+    """From each key frame on to the next one; back to the clip's start only from a structure's first."""
+    is_key = np.isin(states, KEY_STATES)
+    spoken: set[str] = set()
+    for frame in map(int, np.flatnonzero(is_key.any(axis=1))):
+        keys = tuple(key for key in soft if is_key[frame, source.schema[key].index] and source.plane(frame, key).any())
+        ways: tuple[tuple[Direction, tuple[str, ...]], ...] = (
+            ("backward", tuple(key for key in keys if key not in spoken)),
+            ("forward", keys),
+        )
+        yield from (CarryOrder(frame, way, some) for way, some in ways if some)
+        spoken.update(keys)

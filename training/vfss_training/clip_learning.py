@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A student that learns one clip while a person corrects it: its decoder goes on from the frames that are done.
+
+A student is wrong on a clip in the same way on every frame: an epiglottis drawn too small, a pharynx that ends too
+high. A few corrected frames say how. Only the decoder learns, on features that the encoder is asked for once, so that it
+takes seconds on a laptop; what comes of it is for this one clip alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vfss.errors import TrainingError
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.decoder import Features
+from vfss.student.field import exposed_field
+from vfss.student.network import StudentNetwork
+from vfss.student.preprocess import Placement, prepare
+from vfss.student.torch import build_network
+
+STEPS, MOST_FRAMES, LEAST_FRAMES = 80, 32, 2
+"""Steps of the optimiser; frames that are learnt from at most; frames without which nothing is learnt."""
+_RATE, _WARM, _BATCH = 1e-3, 5, 4
+_ENTROPY, _EDGE = 5.0, 8.0  # weight of the cross-entropy beside the Dice; how much more the outline counts
+
+Tell = Callable[[int, int], None]
+"""Called with what is done and what there is to do; may raise in order to stop."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A frame of the clip and what a person said of it.
+
+    Attributes:
+        picture: uint8 (H, W).
+        planes: bool (S, H, W).
+        known: bool (S,), which of the planes are a person's word; an empty plane can be one too.
+    """
+
+    picture: npt.NDArray[np.uint8]
+    planes: npt.NDArray[np.bool_]
+    known: npt.NDArray[np.bool_]
+
+
+def learn_clip(
+    checkpoint: Checkpoint,
+    examples: Sequence[Example],
+    *,
+    steps: int = STEPS,
+    seed: int = 0,
+    tell: Tell = lambda _done, _total: None,
+) -> Checkpoint:
+    """The student with a decoder that has learnt the examples; its encoder and what takes clicks stay as they are.
+
+    Args:
+        checkpoint: The student to begin from; it is left as it is.
+        examples: Frames of one clip, of one size.
+        steps: Steps of the optimiser.
+        seed: Decides the order in which the frames are shown.
+        tell: Told of progress: frames encoded first, then steps.
+
+    Raises:
+        TrainingError: Fewer than LEAST_FRAMES examples, or they do not fit the student's schema.
+    """
+    chosen = _spread(examples)
+    total, n = len(chosen) + steps, len(checkpoint.schema)
+    if len(chosen) < LEAST_FRAMES:
+        raise TrainingError(
+            f"{len(chosen)} corrected frames are too few to learn a clip from",
+            remedy=f"Correct or accept structures on at least {LEAST_FRAMES} frames that differ.",
+        )
+    if any(len(example.planes) != n or len(example.known) != n for example in chosen):
+        raise TrainingError(f"the masks are not of the student's {n} structures")
+    network = build_network(checkpoint)
+    shown: list[_Lesson] = []
+    for example in chosen:
+        tell(len(shown), total)
+        shown.append(_shown(network, checkpoint, example))
+    lesson = _Lesson.of(shown)
+    weights = [weight for name, weight in network.decoder.named_parameters() if not name.startswith("iou_")]
+    optimiser = torch.optim.AdamW(weights, lr=_RATE, weight_decay=0.0)
+    random = np.random.default_rng(seed)
+    for step in range(steps):
+        tell(len(chosen) + step, total)
+        for group in optimiser.param_groups:
+            group["lr"] = _RATE * min(1.0, (step + 1) / _WARM) * (1.0 - step / steps)
+        some = torch.from_numpy(random.choice(len(lesson.known), min(_BATCH, len(lesson.known)), replace=False))
+        loss = lesson.loss(network, some)
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    return _with_decoder(checkpoint, network, len(chosen))
+
+
+@dataclass(frozen=True)
+class _Lesson:
+    """Features of frames (and of their mirror images), with what is to be said of them."""
+
+    features: Features
+    target: Tensor  # float (N, S, size/2, size/2), share of each pixel that is covered
+    weight: Tensor  # float, the same shape: the outline counts more
+    known: Tensor  # float (N, S)
+
+    @classmethod
+    def of(cls, shown: Sequence[_Lesson]) -> _Lesson:
+        """Several as one."""
+        features = [one.features for one in shown]
+        return cls(
+            Features(
+                torch.cat([one.embedding for one in features]),
+                torch.cat([one.fine8 for one in features]),
+                torch.cat([one.fine4 for one in features]),
+            ),
+            torch.cat([one.target for one in shown]),
+            torch.cat([one.weight for one in shown]),
+            torch.cat([one.known for one in shown]),
+        )
+
+    def loss(self, network: StudentNetwork, some: Tensor) -> Tensor:
+        """Weighted cross-entropy and soft Dice of the known planes of some frames, float ()."""
+        kept, target, known = self.features, self.target[some], self.known[some]
+        logits, _ = network.unprompted(Features(kept.embedding[some], kept.fine8[some], kept.fine4[some]))
+        logits = functional.interpolate(logits, size=target.shape[-2:], mode="bilinear")
+        entropy = functional.binary_cross_entropy_with_logits(logits, target, self.weight[some], reduction="none")
+        inside = logits.sigmoid()
+        overlap, size = (inside * target).sum((2, 3)), inside.sum((2, 3)) + target.sum((2, 3))
+        each = _ENTROPY * entropy.mean((2, 3)) + 1.0 - (2.0 * overlap + 1.0) / (size + 1.0)
+        return (each * known).sum() / known.sum().clamp(min=1.0)
+
+
+def _shown(network: StudentNetwork, checkpoint: Checkpoint, example: Example) -> _Lesson:
+    """One frame, and its mirror image where the student looks at both."""
+    config = checkpoint.config
+    window = exposed_field(example.picture) if config.crop_to_field else (slice(None), slice(None))
+    part = example.picture[window]
+    placement = Placement.of(part.shape[0], part.shape[1], config.input_size)
+    frame = torch.from_numpy(prepare(part, placement, config)[None])
+    planes = np.stack([_covered(plane[window], placement) for plane in example.planes])
+    target = torch.from_numpy(planes[None])
+    known = torch.from_numpy(example.known[None].astype(np.float32))
+    if config.mirrored:
+        frame, target = torch.cat([frame, frame.flip(3)]), torch.cat([target, target.flip(3)])
+        known = known.repeat(2, 1)
+    outline = (functional.avg_pool2d(target, 5, 1, 2) - target).abs().clamp(max=0.5)
+    with torch.no_grad():
+        features = network.encoder(frame)
+    return _Lesson(features, target, 1.0 + _EDGE * outline, known)
+
+
+def _covered(plane: npt.NDArray[np.bool_], placement: Placement) -> npt.NDArray[np.float32]:
+    """Share of each pixel of half the input's size that a plane covers, float32 (size/2, size/2)."""
+    square = np.zeros((placement.size, placement.size), np.float32)
+    if plane.any():
+        scaled = cv2.resize(plane.astype(np.float32), (placement.columns, placement.rows), interpolation=cv2.INTER_AREA)
+        square[placement.window] = scaled
+    half = placement.size // 2
+    found: npt.NDArray[np.float32] = square.reshape(half, 2, half, 2).mean(axis=(1, 3), dtype=np.float32)
+    return found
+
+
+def _spread(examples: Sequence[Example]) -> list[Example]:
+    """At most MOST_FRAMES of them, evenly spread."""
+    if len(examples) <= MOST_FRAMES:
+        return list(examples)
+    return [examples[i] for i in np.linspace(0, len(examples) - 1, MOST_FRAMES).round().astype(int)]
+
+
+def _with_decoder(checkpoint: Checkpoint, network: StudentNetwork, frames: int) -> Checkpoint:
+    """The checkpoint with the network's decoder; scores and confidence were another's, and are left away."""
+    tensors = dict(checkpoint.tensors)
+    for name, weight in network.decoder.state_dict().items():
+        kept = checkpoint.tensors[f"decoder.{name}"]
+        tensors[f"decoder.{name}"] = weight.numpy().astype(kept.dtype)
+    provenance = {**checkpoint.provenance, "learnt_clip": {"parent": checkpoint.id, "frames": frames}}
+    return replace(checkpoint, tensors=tensors, provenance=provenance, scores={}, precision={}, id="", path=None)
