@@ -7,6 +7,8 @@ The error model, the same for every tool that is compared:
   down to one `MOST_ZOOM`th.
 - A click is aimed at the pixel deepest inside the largest connected area that is wrong, and falls beside it by a normal
   error of `AIM_PX` pixels in y and x. It says truthfully whether the place that it hits belongs to the structure.
+- Whoever sees a thin rim that is wrong paints it: only where the deepest pixel of the largest wrong area lies at least
+  `RIM_PX` from its border does a person click.
 - A box has its sides off by a normal error of `BOX_PX`.
 - A stroke of the brush repairs the largest wrong area and what lies within `REACH_PX` of it: the mask there becomes the
   truth with a contour that is off, smoothly along the contour, by a normal error of `EDGE_PX`.
@@ -25,7 +27,7 @@ from vfss.masks import BoolArray
 from vfss.metrics import dice
 from vfss.student.prompts import Box, Click
 
-AIM_PX, BOX_PX, EDGE_PX, REACH_PX = 1.5, 3.0, 0.5, 6.0
+AIM_PX, BOX_PX, EDGE_PX, REACH_PX, RIM_PX = 1.5, 3.0, 0.5, 6.0, 3.0
 VIEW_PX, MOST_ZOOM = 128.0, 4.0
 _SMOOTH_PX = 6.0
 _SIDE = 512.0
@@ -55,6 +57,14 @@ class Hand:
         y, x = np.clip(aim + self.random.normal(0.0, spread, 2), 0, np.array(truth.shape) - 1)
         row, column = round(float(y)), round(float(x))
         return Click(float(row), float(column), bool(truth[row, column]))
+
+    def would_click(self, shown: BoolArray, truth: BoolArray) -> bool:
+        """Whether what is most wrong is thick enough to point at, bool (H, W) each."""
+        area = largest(shown ^ truth)
+        if area is None:
+            return False
+        depth = ndimage.distance_transform_edt(np.pad(area, 1)).max()
+        return bool(depth >= RIM_PX * scale_of(truth | shown))
 
     def box(self, truth: BoolArray) -> Box:
         """A box drawn around a structure that is there."""

@@ -64,7 +64,7 @@ def corrected(shown: BoolArray, task: Task, hand: Hand, count: Count, answer: An
         if before >= task.enough or extra > EXTRA:
             return shown
         extra += before >= ENOUGH
-        click = hand.click(shown, truth) if clicking and made < CLICKS else None
+        click = hand.click(shown, truth) if clicking and made < CLICKS and hand.would_click(shown, truth) else None
         if click is None or answer is None:
             found = hand.stroke(shown, truth)
             count.add("strokes", structure=task.key)

@@ -4,9 +4,10 @@
 Three ways, by one simulated annotator (benchmarks/annotator.py has the error model) on the same phantom clips:
 - mobile_sam: MobileSAM, prompted for every structure on every frame: a box, then clicks, then strokes of the brush;
 - frame_by_frame: our proposals, corrected on every frame by clicks and strokes;
-- ours: the same, but what was corrected is carried to the other frames, and the annotator goes to the frame that is
-  then the worst, until none is left. Only what was corrected on a frame is carried from it, and a structure that did
-  not hold to the next frame so many times (TRIES) is not carried any more.
+- ours: the same, but bones that were corrected are carried to the other frames, and after so many corrected frames
+  (LEARN_AT) the annotator lets the student learn the clip, which proposes its soft structures anew. Then he goes on to
+  a frame with most that is wrong, far from those he has been to, until none is left. A bone that did not hold to the
+  next frame so many times (TRIES) is not carried any more.
 Each click, box, stroke and key press counts as one; looking at a frame counts nothing, and accepting it counts one in
 all three. After MOST corrections that do not reach 0.95 the structure is given up, and counted so. A structure that is
 not there costs one key press where something is shown of it. MobileSAM, which is slow, is given every n-th frame only.
@@ -21,105 +22,24 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from annotator import Hand, agreement
+from annotator import Hand
 from correcting import ENOUGH, KEY, Count, Task, corrected, draw, per_frame
+from scene import Scene, scene
 
-from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.phantom import Phantom
-from vfss.propagation import CarryOrder, Propagation
-from vfss.schema import Schema
-from vfss.student import Proposal, Student, load_student
+from vfss.masks import BoolArray, MaskState
+from vfss.student import load_checkpoint, load_student
+from vfss.student.checkpoint import Checkpoint
 from vfss.student.prompts import Click, Prompts
+from vfss.way import is_soft
 from vfss_training.teachers.loading import load_teacher
 
 RESULTS = Path(__file__).parent / "results" / "effort.json"
 FIRST_SEED, TRIES = 180_000, 2
-
-
-@dataclass
-class Scene:
-    """A clip in memory, with its truth and the student's word on it.
-
-    Attributes:
-        pictures: uint8 (T, H, W).
-        truth: bool (T, S, H, W).
-        proposals: One a frame.
-        masks: bool (T, S, H, W), what is shown now.
-        state: uint8 (T, S), values of MaskState.
-    """
-
-    schema: Schema
-    student: Student
-    pictures: ByteArray
-    truth: BoolArray
-    proposals: list[Proposal]
-    masks: BoolArray
-    state: ByteArray
-    encoded: dict[int, Any] = field(default_factory=dict)
-
-    @property
-    def n_frames(self) -> int:
-        """Frames of the clip."""
-        return len(self.pictures)
-
-    def again(self) -> Scene:
-        """The same before anything was corrected."""
-        return replace(self, masks=self.masks.copy(), state=self.state.copy(), encoded={})
-
-    def picture(self, frame: int) -> ByteArray:
-        """Frame as uint8 (H, W)."""
-        return self.pictures[frame]
-
-    def states(self) -> ByteArray:
-        """States of all frames."""
-        return self.state
-
-    def plane(self, frame: int, structure: str) -> BoolArray:
-        """A mask as it is now."""
-        found: BoolArray = self.masks[frame, self.schema[structure].index]
-        return found
-
-    def suggestion(self, frame: int) -> Proposal | None:
-        """What the student says of a frame."""
-        return self.proposals[frame]
-
-    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> Proposal | None:
-        """What it says when it is shown a neighbour's masks."""
-        if not self.student.can_refine:
-            return None
-        told = np.zeros_like(self.truth[frame])
-        known = np.zeros(len(self.schema), np.bool_)
-        for key, plane in planes.items():
-            told[self.schema[key].index], known[self.schema[key].index] = plane, True
-        return self.student.follow(self.features(frame), told, known)
-
-    def features(self, frame: int) -> Any:
-        """What the encoder knows of a frame."""
-        if frame not in self.encoded:
-            self.encoded = {frame: self.student.encode(self.pictures[frame])}
-        return self.encoded[frame]
-
-    def is_right(self, frame: int, index: int) -> bool:
-        """Whether a structure needs no correction."""
-        shown, truth = self.masks[frame, index], self.truth[frame, index]
-        return not shown.any() if not truth.any() else agreement(shown, truth) >= ENOUGH
-
-
-def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Scene:
-    phantom = Phantom(seed, n_frames=frames, height=size, width=size, style=style)
-    samples = [phantom.sample(t) for t in range(frames)]
-    pictures = np.stack([picture for picture, _, _ in samples])
-    truth = np.stack([planes for _, planes, _ in samples])
-    proposals = list(student.propose_each(iter(pictures)))
-    masks = np.stack([proposal.masks.planes for proposal in proposals])
-    state = np.full((frames, len(student.schema)), MaskState.PROPOSED, np.uint8)
-    return Scene(student.schema, student, pictures, truth, proposals, masks, state)
+LEARN_AT = (3, 6, 10, 16, 24, 36, 50, 70, 90)
 
 
 def correct(one: Scene, frame: int, index: int, hand: Hand, count: Count, *, enough: float = ENOUGH) -> None:
@@ -153,52 +73,55 @@ def frame_by_frame(one: Scene, seed: int) -> Count:
     return count
 
 
-def ours(one: Scene, seed: int) -> tuple[Count, int]:
-    """Interactions, and on how many frames anything was corrected."""
-    count, visited = Count(), 0
+def ours(one: Scene, seed: int, checkpoint: Checkpoint) -> tuple[Count, int, float]:
+    """Interactions, on how many frames anything was corrected, and seconds in which the machine learnt."""
+    count, visited, seconds = Count(), list[int](), 0.0
     count.add("propose")
-    tries = Counter[int]()  # how often a structure was carried and did not hold to the next frame
-    while True:
-        wrong = np.array([[not one.is_right(t, i) for i in range(len(one.schema))] for t in range(one.n_frames)])
-        wrong &= one.state == MaskState.PROPOSED
-        if not wrong.any():
-            break
-        frame = worst(wrong)
-        visited += 1
+    tries = Counter[int]()  # how often a bone was carried and did not hold to the next frame
+    while (wrong := one.wrong()).any():
+        frame = next_to_look_at(wrong, visited)
+        visited.append(frame)
         carried = []
-        for index in np.flatnonzero(wrong[frame]):
-            hand = Hand(np.random.default_rng((seed, frame, int(index))))
-            holds = tries[int(index)] < TRIES
-            correct(one, frame, int(index), hand, count, enough=KEY if holds else ENOUGH)
-            if one.state[frame, index] == MaskState.ACCEPTED and holds:
-                carried.append(one.schema.structures[index].key)
-        here = one.state[frame] == MaskState.PROPOSED
-        one.state[frame, here] = np.where(one.masks[frame, here].any((1, 2)), MaskState.ACCEPTED, MaskState.EMPTY)
-        if carried and wrong.sum() > wrong[frame].sum():
+        for index in map(int, np.flatnonzero(wrong[frame])):
+            key = one.schema.structures[index].key
+            holds = not is_soft(key) and tries[index] < TRIES
+            hand = Hand(np.random.default_rng((seed, frame, index)))
+            correct(one, frame, index, hand, count, enough=KEY if holds else ENOUGH)
+            if holds and one.state[frame, index] == MaskState.ACCEPTED:
+                carried.append(key)
+        accept(one, frame)
+        if wrong.sum() == wrong[frame].sum():
+            break
+        if carried:
             count.add("carry")
-            carry(one, frame, tuple(carried))
+            one.carry(frame, tuple(carried))
             for index in (one.schema[key].index for key in carried):
                 near = [t for t in (frame - 1, frame + 1) if 0 <= t < one.n_frames]
                 near = [t for t in near if one.state[t, index] == MaskState.PROPOSED]
                 if near:
                     tries[index] = 0 if all(one.is_right(t, index) for t in near) else tries[index] + 1
+        if len(visited) in LEARN_AT:
+            count.add("learn")
+            began = time.monotonic()
+            one.learn(checkpoint)
+            seconds += time.monotonic() - began
     count.add("accept", one.n_frames)
-    return count, visited
+    return count, len(visited), seconds
 
 
-def worst(wrong: BoolArray) -> int:
-    """The frame with most that is wrong; of equal ones the one in the middle."""
+def next_to_look_at(wrong: BoolArray, visited: list[int]) -> int:
+    """Of the frames with most that is wrong (or one structure less) the one furthest from those that were visited."""
     sums = wrong.sum(axis=1)
-    best = np.flatnonzero(sums == sums.max())
-    return int(best[len(best) // 2])
+    best = np.flatnonzero(sums >= max(1, sums.max() - 1))
+    if not visited:
+        return int(best[len(best) // 2])
+    return int(best[np.abs(best[:, None] - np.array(visited)[None]).min(axis=1).argmax()])
 
 
-def carry(one: Scene, frame: int, keys: tuple[str, ...]) -> None:
-    for found in Propagation(one, CarryOrder(frame, "both", keys)).run():
-        for key, plane in found.planes.items():
-            index = one.schema[key].index
-            if one.state[found.frame, index] in (MaskState.UNSEEN, MaskState.PROPOSED):
-                one.masks[found.frame, index] = plane
+def accept(one: Scene, frame: int) -> None:
+    """Accept all that is still proposed on a frame."""
+    here = one.state[frame] == MaskState.PROPOSED
+    one.state[frame, here] = np.where(one.masks[frame, here].any((1, 2)), MaskState.ACCEPTED, MaskState.EMPTY)
 
 
 def mobile_sam(teacher: Any, one: Scene, seed: int, every: int) -> tuple[Count, int]:
@@ -233,11 +156,11 @@ def prompt_sam(teacher: Any, encoded: Any, task: Task, hand: Hand, count: Count)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", default="default")
-    parser.add_argument("--clips", type=int, default=3)
-    parser.add_argument("--frames", type=int, default=60)
+    parser.add_argument("--clips", type=int, default=2)
+    parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--style", default="standard")
-    parser.add_argument("--sam-every", type=int, default=12, help="MobileSAM is given every n-th frame; 0: none.")
+    parser.add_argument("--sam-every", type=int, default=24, help="MobileSAM is given every n-th frame; 0: none.")
     parser.add_argument(
         "--mobile-sam", type=Path, default=Path(os.environ.get("VFSS_SHARED", ".")) / "weights/mobile_sam.pt"
     )
@@ -246,13 +169,15 @@ def main() -> None:
     student = load_student(arguments.student, "cpu")
     teacher = load_teacher("mobile-sam", arguments.mobile_sam) if arguments.sam_every else None
     counts: dict[str, list[Count]] = {"mobile_sam": [], "frame_by_frame": [], "ours": []}
-    sam_frames, visited, began = 0, [], time.monotonic()
+    sam_frames, visited, learning, began = 0, [], [], time.monotonic()
+    checkpoint = load_checkpoint(student.path or "")
     for i in range(arguments.clips):
         made = scene(student, FIRST_SEED + i, arguments.frames, arguments.size, arguments.style)
         counts["frame_by_frame"].append(frame_by_frame(made.again(), i))
-        found, frames = ours(made.again(), i)
+        found, frames, seconds = ours(made.again(), i, checkpoint)
         counts["ours"].append(found)
         visited.append(frames)
+        learning.append(round(seconds))
         if teacher is not None:
             found, frames = mobile_sam(teacher, made, i, arguments.sam_every)
             counts["mobile_sam"].append(found)
@@ -273,6 +198,7 @@ def main() -> None:
         "ratio_to_frame_by_frame": round(per["frame_by_frame"] / per["ours"], 2),
         "targets": {"ratio_to_mobile_sam": 10, "ratio_to_frame_by_frame": 3},
         "frames_corrected_by_ours": visited,
+        "seconds_of_learning_by_ours": learning,
         "table": table,
     }
     arguments.out.write_text(json.dumps(result, indent=1) + "\n", "utf-8")

@@ -23,7 +23,7 @@ from vfss.motion import FloatArray, KeyMotion, Points, unit_of
 _REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
 _CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
 # Frames after which what is carried of a soft structure counts a third, and the student's own word two thirds.
-_HOLDS = {"bolus": 1.5, "pharynx": 4.0, "epiglottis": 3.0, "airway": 15.0}
+_HOLDS = {"bolus": 0.5, "pharynx": 2.0, "epiglottis": 5.0, "airway": 10.0}
 _HOLDS_ELSE = 4.0
 _WEIGHED = 8  # px at 512: beyond that distance what is carried and what the student says have no more to tell
 
@@ -120,7 +120,7 @@ class KeyFrame:
         """All structures on the next neighbour, uint8 (H, W)."""
         motion, repeated = self._motion.to(frame)
         self._frames += 1
-        self._steps += 0 if repeated and self._steps else 1
+        self._steps += not repeated
         unit = unit_of(frame.shape)
         out: dict[str, Carried] = {}
         if self._bones is not None:
@@ -177,7 +177,7 @@ def with_student(key: str, carried: Carried, suggested: BoolArray | None) -> Boo
 
 def holds(key: str, steps: int) -> float:
     """How much what was carried over so many frames counts beside the student's own word, 0..1."""
-    return exp(-(steps - 1) / _HOLDS.get(key, _HOLDS_ELSE))
+    return exp(-steps / _HOLDS.get(key, _HOLDS_ELSE))
 
 
 def far_away(shape: tuple[int, ...]) -> float:

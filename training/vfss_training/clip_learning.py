@@ -2,8 +2,8 @@
 """A student that learns one clip while a person corrects it: its decoder goes on from the frames that are done.
 
 A student is wrong on a clip in the same way on every frame: an epiglottis drawn too small, a pharynx that ends too
-high. A few corrected frames say how. Only the decoder learns, on features that the encoder is asked for once, so that it
-takes seconds on a laptop; what comes of it is for this one clip alone.
+high. A few corrected frames say how. Only the decoder learns, on features that the encoder is asked for once: that
+takes seconds on a laptop. What comes of it is for this one clip alone.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A phantom clip in memory as an annotator works on it: its truth, what is shown, and what the tool does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from annotator import agreement
+from correcting import ENOUGH
+
+from vfss.masks import BoolArray, ByteArray, MaskState
+from vfss.phantom import Phantom
+from vfss.propagation import CarryOrder, Propagation
+from vfss.schema import Schema
+from vfss.spreading import Spreading, kept
+from vfss.student import Proposal, Student
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.openvino import OpenVinoRuntime
+from vfss.way import is_soft
+from vfss_training.clip_learning import Example, learn_clip
+
+
+@dataclass
+class Scene:
+    """A clip in memory, with its truth and the student's word on it.
+
+    Attributes:
+        pictures: uint8 (T, H, W).
+        truth: bool (T, S, H, W).
+        proposals: One a frame.
+        masks: bool (T, S, H, W), what is shown now.
+        state: uint8 (T, S), values of MaskState.
+    """
+
+    schema: Schema
+    student: Student
+    pictures: ByteArray
+    truth: BoolArray
+    proposals: list[Proposal]
+    masks: BoolArray
+    state: ByteArray
+    encoded: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def n_frames(self) -> int:
+        """Frames of the clip."""
+        return len(self.pictures)
+
+    def again(self) -> Scene:
+        """The same before anything was corrected."""
+        masks, state = self.masks.copy(), self.state.copy()
+        return replace(self, masks=masks, state=state, proposals=list(self.proposals), encoded={})
+
+    def picture(self, frame: int) -> ByteArray:
+        """Frame as uint8 (H, W)."""
+        return self.pictures[frame]
+
+    def states(self) -> ByteArray:
+        """States of all frames."""
+        return self.state
+
+    def plane(self, frame: int, structure: str) -> BoolArray:
+        """A mask as it is now."""
+        found: BoolArray = self.masks[frame, self.schema[structure].index]
+        return found
+
+    def suggestion(self, frame: int) -> Proposal | None:
+        """What the student says of a frame."""
+        return self.proposals[frame]
+
+    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> None:
+        """Nothing: only bones are carried by themselves, and they need no student."""
+
+    def features(self, frame: int) -> Any:
+        """What the encoder knows of a frame."""
+        if frame not in self.encoded:
+            self.encoded = {frame: self.student.encode(self.pictures[frame])}
+        return self.encoded[frame]
+
+    def is_right(self, frame: int, index: int) -> bool:
+        """Whether a structure needs no correction."""
+        shown, truth = self.masks[frame, index], self.truth[frame, index]
+        return not shown.any() if not truth.any() else agreement(shown, truth) >= ENOUGH
+
+    def wrong(self) -> BoolArray:
+        """What a person has still to correct, bool (T, S)."""
+        found = np.zeros(self.state.shape, np.bool_)
+        for frame, index in np.argwhere(self.state == MaskState.PROPOSED):
+            found[frame, index] = not self.is_right(int(frame), int(index))
+        return found
+
+    def carry(self, frame: int, keys: tuple[str, ...]) -> None:
+        """Carry masks of a frame both ways, as the window does."""
+        self._take(Propagation(self, CarryOrder(frame, "both", keys)))
+
+    def learn(self, checkpoint: Checkpoint) -> None:
+        """Learn the clip from what was corrected, and propose its soft structures anew, as the window does."""
+        soft = np.array([is_soft(key) for key in self.schema.keys])
+        told = np.isin(self.state, (MaskState.ACCEPTED, MaskState.EMPTY)) & soft
+        frames = np.flatnonzero(told.any(axis=1))
+        learnt = learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], told[t]) for t in frames])
+        self.proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
+        said = {frame: kept(proposal, self.schema.keys) for frame, proposal in enumerate(self.proposals)}
+        self._take(Spreading(self, said))
+
+    def _take(self, run: Propagation | Spreading) -> None:
+        for found in run.run():
+            for key, plane in found.planes.items():
+                index = self.schema[key].index
+                if self.state[found.frame, index] == MaskState.PROPOSED:
+                    self.masks[found.frame, index] = plane
+
+
+def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Scene:
+    """A clip of which everything is proposed and nothing corrected."""
+    phantom = Phantom(seed, n_frames=frames, height=size, width=size, style=style)
+    samples = [phantom.sample(t) for t in range(frames)]
+    pictures = np.stack([picture for picture, _, _ in samples])
+    truth = np.stack([planes for _, planes, _ in samples])
+    proposals = list(student.propose_each(iter(pictures)))
+    masks = np.stack([proposal.masks.planes for proposal in proposals])
+    state = np.full((frames, len(student.schema)), MaskState.PROPOSED, np.uint8)
+    return Scene(student.schema, student, pictures, truth, proposals, masks, state)
