@@ -21,6 +21,7 @@ from napari_vfss.corrections import Corrections
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import READ_ONLY, ClipLayers
+from napari_vfss.learning import LEAST_FRAMES, TOO_FEW, Learning, frames_to_learn_from
 from napari_vfss.making import Exporting, ExportOrder
 from napari_vfss.nesting_watch import NestingWatch
 from napari_vfss.opening import is_project, open_project_session, open_session
@@ -59,6 +60,7 @@ class Desk(QObject):
         self.project_folder: Path | None = None
         self.proposing: Proposing = Proposing(self)
         self.carrying: Carrying = Carrying(self)
+        self.learning: Learning = Learning(self)
         self.only_active = False
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
@@ -125,6 +127,7 @@ class Desk(QObject):
             return
         self.proposing.cancel()
         self.carrying.let_go()
+        self.learning.let_go()
         self._poll.stop()
         self._remember.stop()
         self.save()
@@ -147,6 +150,7 @@ class Desk(QObject):
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
+        self.learning.close()
         self.time.close()
         self._connections.undo()
 
@@ -186,6 +190,24 @@ class Desk(QObject):
                 return
             self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
 
+    def learn(self) -> None:
+        """Let the student learn the open clip from what was corrected, and propose its soft structures anew."""
+        session = self.session
+        if session is None or self.layers is None or self._is_busy():
+            return
+        if session.project.read_only:
+            self.tell(READ_ONLY)
+            return
+        if session.reading is not None and session.reading.start == "nothing":
+            self.tell("This second reading is done without the student.")
+            return
+        with self.telling():
+            self.layers.flush()
+            if frames_to_learn_from(session) < LEAST_FRAMES:
+                self.tell(TOO_FEW, problem=True)
+                return
+            self.learning.start(session)
+
     def export(self, order: ExportOrder) -> None:
         """Write a project's annotations as a dataset."""
         self.save()
@@ -212,7 +234,7 @@ class Desk(QObject):
 
     def look_for_others(self) -> None:
         """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
-        if self.session is None or self.proposing.running or self.carrying.running:
+        if self.session is None or self.proposing.running or self.carrying.running or self.learning.running:
             return
         try:
             self.session.poll()
@@ -226,6 +248,7 @@ class Desk(QObject):
     def _is_busy(self) -> bool:
         busy = "The student is still at work" if self.proposing.running else ""
         busy = "Masks are still being carried" if self.carrying.running else busy
+        busy = "The student is still learning this clip" if self.learning.running else busy
         if busy:
             self.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
         return bool(busy)

@@ -77,6 +77,7 @@ class AnnotationPanel(QWidget):
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.desk.session_changed, self._clear_message)
         self._connections.add(self.desk.carrying.started, self._show_progress)
+        self._connections.add(self.desk.learning.started, self._show_progress)
         self._connections.add(self.desk.exporting.started, self._show_export)
         self._connections.add(self.desk.exporting.ended, self._show_export)
         self._connections.add(self.importing.importing.started, self._show_import)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The step in which the masks of this frame are carried to its neighbours."""
+"""The step in which what was corrected is brought to other frames: carried from here, or learnt by the student."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar
 from napari_vfss.carried_words import carried_structures
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
+from napari_vfss.learning import LEAST_FRAMES, frames_to_learn_from
 from napari_vfss.section import Later, button
 from vfss.propagation import Direction
 
 
 class PropagateSection(DeskSection):
-    """Carries what a person painted or accepted on this frame, up to the next frame a person has spoken on."""
+    """Carries this frame's masks up to the next frame a person has spoken on; lets the student learn the clip."""
 
     def __init__(self, desk: Desk) -> None:
         super().__init__(desk, "6  Propagate")
@@ -38,19 +39,28 @@ class PropagateSection(DeskSection):
         )
         self.only_active.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.body.addWidget(self.only_active)
+        self.learn_button = button(
+            "Learn this clip",
+            "Let the student learn from what you corrected on this clip, and propose bolus, pharynx, epiglottis and "
+            "airway anew wherever nobody has spoken. Worth it after 3 corrected frames, and again after some more",
+            lambda: self.do(self.desk.learn),
+            key="Ctrl+L",
+        )
+        self.body.addWidget(self.learn_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.cancel_button = button(
-            "Cancel", "Stop; what was carried stays, Ctrl+Z takes it back", desk.carrying.cancel
-        )
+        self.cancel_button = button("Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel)
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(desk.carrying.started, self._on_started)
         self.connections.add(desk.carrying.progressed, self._on_progress)
         self.connections.add(desk.carrying.ended, self._on_ended)
+        self.connections.add(desk.learning.started, self._on_started)
+        self.connections.add(desk.learning.progressed, self._on_learning)
+        self.connections.add(desk.learning.ended, self._on_ended)
         self.connections.add(self.only_active.toggled, self._on_only_active)
-        self._done = (0, 0)
+        self._done = ("", 0, 0)
         self._show_progress = Later(self, self._draw_progress, 150)
-        self._set_running(desk.carrying.running)
+        self._set_running(self._running)
         self._on_session()
 
     @property
@@ -69,8 +79,14 @@ class PropagateSection(DeskSection):
     def refresh(self, *_: object) -> None:
         """Say how many structures would be carried."""
         n = len(self._carried)
-        self.summary.setText("" if self.desk.session is None else f"{n or 'nothing'} to carry here")
-        self._set_running(self.desk.carrying.running)
+        session = self.desk.session
+        if session is None:
+            self.summary.setText("")
+        else:
+            learn = frames_to_learn_from(session)
+            corrected = "1 frame" if learn == 1 else f"{learn} frames"
+            self.summary.setText(f"{n or 'nothing'} to carry here, {corrected} to learn from")
+        self._set_running(self._running)
 
     def _carrying(self, direction: Direction) -> Callable[[], None]:
         return lambda: self.do(lambda: self.desk.propagate(direction))
@@ -80,20 +96,24 @@ class PropagateSection(DeskSection):
         self.refresh()
 
     def _on_started(self) -> None:
-        self._done = (0, 0)
+        self._done = ("", 0, 0)
         self.bar.setRange(0, 0)
-        self.bar.setFormat("looking how far...")
+        self.bar.setFormat("starting to learn..." if self.desk.learning.running else "looking how far...")
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
-        self._done = (done, total)
+        self._done = ("", done, total)
+        self._show_progress.ask()
+
+    def _on_learning(self, what: str, done: int, total: int) -> None:
+        self._done = (f"{what}, ", done, total)
         self._show_progress.ask()
 
     def _draw_progress(self) -> None:
         # QProgressBar repaints the window at once: not in the same breath as the picture that came with the batch.
-        done, total = self._done
+        what, done, total = self._done
         self.bar.setRange(0, max(1, total))
-        self.bar.setFormat("%v of %m steps")
+        self.bar.setFormat(f"{what}%v of %m steps")
         self.bar.setValue(done)
 
     def _on_ended(self, message: str, problem: bool) -> None:
@@ -107,3 +127,14 @@ class PropagateSection(DeskSection):
         able = not running and bool(self._carried)
         for made in self._buttons:
             made.setEnabled(able)
+        session = self.desk.session
+        frames = 0 if session is None else frames_to_learn_from(session)
+        self.learn_button.setEnabled(not running and frames >= LEAST_FRAMES)
+
+    @property
+    def _running(self) -> bool:
+        return self.desk.carrying.running or self.desk.learning.running
+
+    def _cancel(self) -> None:
+        self.desk.carrying.cancel()
+        self.desk.learning.cancel()

@@ -12,7 +12,7 @@ import numpy as np
 from vfss.masks import BoolArray
 from vfss.metrics import dice
 from vfss.project import Revision
-from vfss.propagating import carried_from
+from vfss.propagating import carried_from, learnt_from
 
 HOW = {
     "proposal": "by the student",
@@ -66,6 +66,9 @@ def how(revision: Revision) -> str:
     source = carried_from(revision)
     if source is not None:
         return f"carried from frame {source + 1}"
+    learnt = learnt_from(revision)
+    if learnt is not None:
+        return f"learnt from {learnt} frames of this clip"
     return HOW.get(revision.origin, f"by {revision.origin}")
 
 

@@ -191,7 +191,11 @@ class Walkthrough:
         desk, dialog = self._panel.desk, self._panel.export.dialog
         counting = dialog is not None and dialog.previewing.running
         answering = desk.clicks is not None and desk.clicks.answers.busy
-        return counting or answering or any(w.running for w in (desk.proposing, desk.carrying, desk.exporting))
+        return (
+            counting
+            or answering
+            or any(w.running for w in (desk.proposing, desk.carrying, desk.learning, desk.exporting))
+        )
 
     def _wait(self, done: Callable[[], bool], complaint: str) -> None:
         end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)

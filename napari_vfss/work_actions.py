@@ -115,6 +115,8 @@ ACTIONS = (
     Action("propagate.backward", "carry the masks of this frame back", "Propagate", ("Ctrl+Left",), _carry("backward")),
     Action("propagate.both", "carry them both ways", "Propagate", ("Ctrl+B",), _carry("both")),
     Action("propagate.forward", "carry them on", "Propagate", ("Ctrl+Right",), _carry("forward")),
+    Action("propagate.learn", "learn this clip from what you corrected", "Propagate", ("Ctrl+L",),
+           lambda desk: desk.learn()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from vfss.errors import SchemaError
 from vfss.masks import MaskState
 from vfss.project import ClipRecord, Project
-from vfss.propagating import carried_from, stays_before_student, without_carried_or_imported
+from vfss.propagating import carried_from, learnt_from, stays_before_student, without_carried_or_imported
 from vfss.student import Student
 
 _BATCH = 8
@@ -37,7 +37,9 @@ def proposed_words(project: Project, record: ClipRecord, frames: int) -> str:
     standing = project.past.standing(record.id).values()
     imported = sum(revision.origin == "import" for revision in standing)
     carried = sum(carried_from(revision) is not None for revision in standing)
-    left = [f"{count} {how} masks" for count, how in ((imported, "imported"), (carried, "carried")) if count]
+    learnt = sum(learnt_from(revision) is not None for revision in standing)
+    kinds = ((imported, "imported"), (carried, "carried"), (learnt, "learnt"))
+    left = [f"{count} {how} masks" for count, how in kinds if count]
     words = f"{record.path.name}: proposed on {frames} frames of {record.n_frames}"
     return f"{words}; {' and '.join(left)} are left as they are" if left else words
 
