@@ -45,6 +45,8 @@ class Truth:
         for said in student.propose_each(iter(self._pictures)):
             self._said.append(([pack_mask(plane) for plane in said.masks.planes], said))
         self.keys: tuple[int, ...] = ()
+        self.follower: Student | None = None
+        self._encoded: dict[int, Any] = {}
 
     def picture(self, frame: int) -> ByteArray:
         """Frame as uint8 (H, W)."""
@@ -71,9 +73,19 @@ class Truth:
         planes = np.stack([unpack_mask(plane) for plane in packed])
         return Proposal(Masks(planes, said.masks.state), said.confidence, said.student)
 
-    def following(self, frame: int, planes: Any) -> None:
-        """Nothing: the student is not shown masks here."""
-        return None
+    def following(self, frame: int, planes: Any) -> Proposal | None:
+        """What the student says when it is shown a neighbour's masks, as in the window; None where it is not asked."""
+        if self.follower is None or not self.follower.can_refine:
+            return None
+        shown, known = (
+            np.zeros((len(self.schema), *self._pictures[0].shape), np.bool_),
+            np.zeros(len(self.schema), bool),
+        )
+        for key, plane in planes.items():
+            shown[self.schema[key].index], known[self.schema[key].index] = plane, True
+        if frame not in self._encoded:
+            self._encoded[frame] = self.follower.encode(self._pictures[frame])
+        return self.follower.follow(self._encoded[frame], shown, known)
 
 
 def carried(film: Truth, keys: tuple[int, ...], last: int) -> dict[tuple[int, str], tuple[Any, float]]:
@@ -148,6 +160,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--starts", type=int, default=2, help="key frames in a clip")
     parser.add_argument("--student", default="default")
+    parser.add_argument("--no-follow", action="store_true", help="The student is not shown a neighbour's masks.")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -158,6 +171,7 @@ def main() -> None:
         size = arguments.size
         phantom = Phantom(SEED + i, n_frames=arguments.frames, height=size, width=size, style=STYLES[i % len(STYLES)])
         film = Truth(phantom, student)
+        film.follower = None if arguments.no_follow else student
         last = arguments.frames - max(AHEAD) - 1
         wall, cpu = wall - time.perf_counter(), cpu - time.process_time()
         frames += measure(film, range(2, last, max(1, (last - 2) // arguments.starts)), found)
@@ -181,7 +195,8 @@ def write(found: dict[Any, list[tuple[float, ...]]], speed: dict[str, float], ar
         "size": arguments.size,
         "student": arguments.student,
         "ms_a_frame": {name: round(value, 1) for name, value in speed.items()},
-        "note": "ms_a_frame without decoding and without the student",
+        "follow": not arguments.no_follow,
+        "note": "ms_a_frame without decoding, and without the student's proposals",
         "dice": table,
     }
     arguments.out.parent.mkdir(exist_ok=True)
