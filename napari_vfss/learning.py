@@ -107,14 +107,23 @@ class Learning(QObject):
             self.ended.emit("", False)
             return
         session.changes.end_run(step)
-        back = " Ctrl+Z takes them all back." if step.wrote else ""
-        written = f"{self._masks} masks were proposed anew.{back}" if self._masks else "No mask was changed."
+        written = _what_was_written(self._masks)
         if not outcome:
             self.ended.emit(f"The student has learnt from {self._frames} frames of this clip. {written}", False)
         elif self.trainer.cancelled and not self._error:
             self.ended.emit(f"Learning was stopped. {written}", False)
         else:
             self.ended.emit(f"{self._error or outcome} {written}", True)
+
+
+def _what_was_written(masks: int) -> str:
+    if not masks:
+        return "No mask was changed."
+    return (
+        f"{masks} masks were proposed anew. Ctrl+Z takes them all back."
+        if masks > 1
+        else ("1 mask was proposed anew. Ctrl+Z takes it back.")
+    )
 
 
 def frames_to_learn_from(session: Session) -> int:

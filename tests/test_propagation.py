@@ -182,7 +182,9 @@ def test_the_nearer_end_counts_more():
 def test_the_students_word_counts_more_with_time_and_goes_corrected():
     known, wrong = box(60, 60, 20, 20), box(60, 64, 20, 20)
     field, correction = signed_distance(known), signed_distance(known) - signed_distance(wrong)
-    same = with_student("epiglottis", Carried(field, correction, 1, 0, 1.0), wrong)  # the frame only repeats the key frame
+    same = with_student(
+        "epiglottis", Carried(field, correction, 1, 0, 1.0), wrong
+    )  # the frame only repeats the key frame
     soon = with_student("epiglottis", Carried(field, correction, 1, 1, 1.0), wrong)
     later = with_student("epiglottis", Carried(field, None, 30, 30, 1.0), wrong)
     corrected = with_student("epiglottis", Carried(field, correction, 30, 30, 1.0), wrong)
