@@ -36,6 +36,8 @@ AHEAD, GAPS = (1, 5, 10, 20), (10, 20)
 class Truth:
     """A phantom clip with a person's word on some frames only (vfss.propagation.Source)."""
 
+    learnt = False
+
     def __init__(self, phantom: Phantom, student: Student) -> None:
         self.schema, self.n_frames = phantom.schema, phantom.n_frames
         drawn = [phantom.sample(t) for t in range(phantom.n_frames)]

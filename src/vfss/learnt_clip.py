@@ -22,6 +22,8 @@ _BATCH = 8
 class LearntClip(StoredClip):
     """What a project knows of a clip, with the word of the student that has learnt it."""
 
+    learnt = True
+
     def __init__(self, project: Project, clip: Clip, student: Student) -> None:
         """Nothing is asked of the student yet."""
         super().__init__(project, clip, student)

@@ -160,7 +160,10 @@ class StoredClip:
     Attributes:
         schema: The structures.
         n_frames: Frames of the clip.
+        learnt: False: the student knows nothing of this clip.
     """
+
+    learnt = False
 
     def __init__(self, project: Project, clip: Clip, student: Student | None) -> None:
         """Read from a project, a recording and a student."""
