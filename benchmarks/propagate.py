@@ -36,8 +36,6 @@ AHEAD, GAPS = (1, 5, 10, 20), (10, 20)
 class Truth:
     """A phantom clip with a person's word on some frames only (vfss.propagation.Source)."""
 
-    learnt = False
-
     def __init__(self, phantom: Phantom, student: Student) -> None:
         self.schema, self.n_frames = phantom.schema, phantom.n_frames
         drawn = [phantom.sample(t) for t in range(phantom.n_frames)]
@@ -162,7 +160,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--starts", type=int, default=2, help="key frames in a clip")
     parser.add_argument("--student", default="default")
-    parser.add_argument("--no-follow", action="store_true", help="The student is not shown a neighbour's masks.")
+    parser.add_argument("--follow", action="store_true", help="The student is shown a neighbour's masks.")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -173,7 +171,7 @@ def main() -> None:
         size = arguments.size
         phantom = Phantom(SEED + i, n_frames=arguments.frames, height=size, width=size, style=STYLES[i % len(STYLES)])
         film = Truth(phantom, student)
-        film.follower = None if arguments.no_follow else student
+        film.follower = student if arguments.follow else None
         last = arguments.frames - max(AHEAD) - 1
         wall, cpu = wall - time.perf_counter(), cpu - time.process_time()
         frames += measure(film, range(2, last, max(1, (last - 2) // arguments.starts)), found)
@@ -197,7 +195,7 @@ def write(found: dict[Any, list[tuple[float, ...]]], speed: dict[str, float], ar
         "size": arguments.size,
         "student": arguments.student,
         "ms_a_frame": {name: round(value, 1) for name, value in speed.items()},
-        "follow": not arguments.no_follow,
+        "follow": arguments.follow,
         "note": "ms_a_frame without decoding, and without the student's proposals",
         "dice": table,
     }

@@ -43,7 +43,6 @@ class Scene:
     masks: BoolArray
     state: ByteArray
     encoded: dict[int, Any] = field(default_factory=dict)
-    learnt: bool = False
 
     @property
     def n_frames(self) -> int:
@@ -53,7 +52,7 @@ class Scene:
     def again(self) -> Scene:
         """The same before anything was corrected."""
         masks, state = self.masks.copy(), self.state.copy()
-        return replace(self, masks=masks, state=state, proposals=list(self.proposals), encoded={}, learnt=False)
+        return replace(self, masks=masks, state=state, proposals=list(self.proposals), encoded={})
 
     def picture(self, frame: int) -> ByteArray:
         """Frame as uint8 (H, W)."""
@@ -105,7 +104,6 @@ class Scene:
         learnt = learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], told[t]) for t in frames])
         self.proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
         said = {frame: kept(proposal, self.schema.keys) for frame, proposal in enumerate(self.proposals)}
-        self.learnt = True
         self._take(Spreading(self, said))
 
     def _take(self, run: Propagation | Spreading) -> None:

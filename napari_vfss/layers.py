@@ -21,6 +21,7 @@ from vfss.errors import ClipError, ProjectError
 from vfss.masks import BoolArray
 
 OVERLAY_NAME = "All structures"
+AXES = ("frame", "y", "x")
 READ_ONLY = (
     "This project is open for looking only: its folder cannot be written. To correct masks, get permission to write "
     "in the folder, or copy it to a disk where you have it, and open it there."
@@ -51,6 +52,8 @@ class ClipLayers:
         calm_brush(viewer)
         self._connect()
         self._step_viewer()
+        if viewer.dims.ndim == len(AXES):  # beside the slider, where "-3" stands otherwise
+            viewer.dims.axis_labels = AXES
         self.show_frame()
 
     def close(self) -> None:

@@ -47,8 +47,6 @@ class Film:
         planes: What a person made, by (frame, key).
     """
 
-    learnt = False
-
     def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5) -> None:
         self.schema, self.n_frames = SCHEMA, n_frames
         self._first, self._step = texture(), (dx, dy)

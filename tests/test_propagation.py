@@ -224,17 +224,17 @@ def project(tmp_path):
         yield made
 
 
-def run_on(project, direction="both", structures=("c3", "airway"), student=None, start=2):
+def run_on(project, direction="both", structures=("c3", "airway"), student=None, start=2, *, follow=False):
     clip_id = project.clips()[0].id
     with project.open_clip(clip_id) as clip:
-        run = ProjectPropagation(project, clip, CarryOrder(start, direction, structures), student)
+        run = ProjectPropagation(project, clip, CarryOrder(start, direction, structures), student, follow=follow)
         stages = list(run.run())
     return stages, run
 
 
 def test_what_is_written_is_a_machines_word_with_its_trust(project):
     clip, student = project.clips()[0].id, Follower()
-    stages, run = run_on(project, student=student)
+    stages, run = run_on(project, student=student, follow=True)
     assert len(stages[0].written) == 2  # one frame at once, that a person sees something
     assert sum(len(stage.written) for stage in stages) == 14
     assert stages[-1].done == stages[-1].total == 7

@@ -85,8 +85,6 @@ def test_what_cannot_be_learnt_is_said():
 class Spoken(Film):
     """A film with what a student that has learnt it says: a box that does not move."""
 
-    learnt = True
-
     def __init__(self, n_frames: int = 12) -> None:
         super().__init__(n_frames)
         self.said = {t: {key: (pack_mask(box(90, 30)), 0.7) for key in SOFT} for t in range(n_frames)}

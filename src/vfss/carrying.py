@@ -22,10 +22,8 @@ from vfss.motion import FloatArray, KeyMotion, Points, unit_of
 
 _REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
 _CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
-# Frames after which what is carried of a soft structure counts a third, and the student's own word two thirds: beside a
-# student that never saw the clip, whose word counts from the second frame on, and beside one that has learnt it.
-_HOLDS = {"bolus": 1.5, "pharynx": 4.0, "epiglottis": 3.0, "airway": 15.0}
-_HOLDS_LEARNT = {"bolus": 0.5, "pharynx": 2.0, "epiglottis": 5.0, "airway": 10.0}
+# Frames after which what is carried of a soft structure counts a third, and the student's own word two thirds.
+_HOLDS = {"bolus": 0.5, "pharynx": 2.0, "epiglottis": 5.0, "airway": 10.0}
 _HOLDS_ELSE = 4.0
 _WEIGHED = 8  # px at 512: beyond that distance what is carried and what the student says have no more to tell
 
@@ -160,21 +158,15 @@ def between(near: Carried, far: Carried) -> Carried:
     )
 
 
-def with_student(key: str, carried: Carried, suggested: BoolArray | None, *, learnt: bool = False) -> BoolArray:
+def with_student(key: str, carried: Carried, suggested: BoolArray | None) -> BoolArray:
     """Mask of a structure, bool (H, W): what is carried and, for soft ones, what the student says of this frame.
 
     The student's word is corrected as a person corrected it on the key frame, and counts the more the further away
     that is; where the structure was not carried any more, it counts alone.
-
-    Args:
-        key: Key of the structure.
-        carried: What is carried.
-        suggested: bool (H, W), the student's mask; None without a student.
-        learnt: Whether the student has learnt this clip from its corrected frames.
     """
     if key in RIGID or suggested is None:
         return carried.mask
-    held = holds(key, carried.steps, learnt=learnt)
+    held = holds(key, carried.steps)
     reach = np.float32(_WEIGHED * min(suggested.shape) / 512)
     own = np.clip(signed_distance(suggested), -reach, reach)
     if carried.correction is not None and suggested.any():
@@ -183,11 +175,9 @@ def with_student(key: str, carried: Carried, suggested: BoolArray | None, *, lea
     return mask
 
 
-def holds(key: str, steps: int, *, learnt: bool = False) -> float:
+def holds(key: str, steps: int) -> float:
     """How much what was carried over so many frames counts beside the student's own word, 0..1."""
-    if learnt:
-        return exp(-steps / _HOLDS_LEARNT.get(key, _HOLDS_ELSE))
-    return exp(-max(0, steps - 1) / _HOLDS.get(key, _HOLDS_ELSE))
+    return exp(-steps / _HOLDS.get(key, _HOLDS_ELSE))
 
 
 def far_away(shape: tuple[int, ...]) -> float:

@@ -23,14 +23,7 @@ _UNSTEADY = 0.04  # steadiness of noise: of what is less, nothing can be followe
 _UNASKED = 0.75  # stands for the student's word where there is no student
 
 
-def trust(
-    key: str,
-    carried: Carried,
-    *,
-    student: float | None = None,
-    confidence: float | None = None,
-    learnt: bool = False,
-) -> float:
+def trust(key: str, carried: Carried, *, student: float | None = None, confidence: float | None = None) -> float:
     """Estimate of the Dice of a carried mask, 0..1.
 
     Args:
@@ -38,9 +31,8 @@ def trust(
         carried: What was carried.
         student: Dice of the mask with the student's own one on this frame; None without a student.
         confidence: The student's estimate of its own Dice.
-        learnt: Whether the student has learnt this clip from its corrected frames.
     """
-    signs = signs_of(key, carried, student=student, confidence=confidence, learnt=learnt)
+    signs = signs_of(key, carried, student=student, confidence=confidence)
     weights = _WEIGHTS[key in RIGID, carried.agreement is not None]
     found = 1 / (1 + exp(-sum(weight * signs[name] for name, weight in weights.items())))
     # Phantoms hardly ever lose a bone, so the regression has not seen it: two ends that part are a loss for sure.
@@ -54,19 +46,14 @@ def is_lost(carried: Carried) -> bool:
 
 
 def signs_of(
-    key: str,
-    carried: Carried,
-    *,
-    student: float | None = None,
-    confidence: float | None = None,
-    learnt: bool = False,
+    key: str, carried: Carried, *, student: float | None = None, confidence: float | None = None
 ) -> dict[str, float]:
     """What the estimate is made from, by name."""
     return {
         "": 1.0,
         "steady": carried.steady,
         "steps": log1p(carried.steps),
-        "held": holds(key, carried.steps, learnt=learnt),
+        "held": holds(key, carried.steps),
         "agreement": 1.0 if carried.agreement is None else carried.agreement,
         "student": _UNASKED if student is None else student,
         "confidence": _UNASKED if confidence is None else confidence,

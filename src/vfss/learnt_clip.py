@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
 from vfss.clips import Clip
 from vfss.errors import ProjectError
-from vfss.masks import BoolArray, Masks, MaskState, unpack_mask
+from vfss.masks import Masks, MaskState, unpack_mask
 from vfss.project import Edit, Project
 from vfss.propagating import Stage, StoredClip, learnt_author
 from vfss.spreading import Kept, Spreading, kept
@@ -21,8 +21,6 @@ _BATCH = 8
 
 class LearntClip(StoredClip):
     """What a project knows of a clip, with the word of the student that has learnt it."""
-
-    learnt = True
 
     def __init__(self, project: Project, clip: Clip, student: Student) -> None:
         """Nothing is asked of the student yet."""
@@ -44,10 +42,6 @@ class LearntClip(StoredClip):
             planes[self.schema[key].index], confidence[self.schema[key].index] = unpack_mask(packed), sure
         state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
         return Proposal(Masks(planes, state), confidence, self._learnt.id)
-
-    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> Proposal | None:
-        """Nothing: the part of a student that takes a neighbour's masks has not learnt the clip."""
-        return None
 
 
 class LearntRun:

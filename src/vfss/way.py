@@ -29,12 +29,10 @@ class Source(Protocol):
     Attributes:
         schema: The structures.
         n_frames: Frames of the clip.
-        learnt: Whether the student has learnt this clip from its corrected frames.
     """
 
     schema: Schema
     n_frames: int
-    learnt: bool
 
     def picture(self, frame: int) -> ByteArray:
         """Frame as uint8 (H, W)."""
@@ -173,12 +171,10 @@ class Way:
                 carried = replace(carried, correction=None)  # it was shown corrected masks already
         index, ending = self._source.schema[key].index, self._endings[key]
         plane = None if said is None else said.masks.planes[index]
-        learnt = self._source.learnt
-        mask = with_student(key, carried, plane, learnt=learnt)
+        mask = with_student(key, carried, plane)
         found = trust(
             key,
             carried,
-            learnt=learnt,
             student=None if plane is None else agreement(mask, plane),
             confidence=None if said is None or np.isnan(said.confidence[index]) else float(said.confidence[index]),
         )
