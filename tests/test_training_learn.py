@@ -142,6 +142,9 @@ def learn(*words: object):
 def test_one_command_learns_a_clip_and_leaves_what_people_said(study):
     folder, clip_id, student = study
     with Project.open(folder) as project:
+        plane = np.zeros((96, 96), np.bool_)
+        plane[10:20, 10:20] = True
+        project.write([Edit(clip_id, 6, "pharynx", plane, MaskState.PROPOSED)], author="Ada", origin="import")
         before, newest = project.states(clip_id), project.last_revision()
         name = project.clip(clip_id).path.name
     done = learn(folder, name, "--student", student, "--steps", 4)
@@ -155,6 +158,7 @@ def test_one_command_learns_a_clip_and_leaves_what_people_said(study):
         soft = np.array([is_soft(key) for key in project.schema.keys])
         assert (after[~person & soft[None]] == MaskState.PROPOSED).all()
         assert (after[~person & ~soft[None]] == MaskState.UNSEEN).all(), "bones are carried, not learnt"
+        assert project.newest(clip_id, 6)["pharynx"].origin == "import", "a person chose that"
         written = project.changes_since(newest)
         assert {(r.frame, r.structure, r.id) for r in written} == {
             tuple(w) for e in events for w in e.get("written", ())

@@ -45,7 +45,7 @@ class LearntClip(StoredClip):
 
 
 class LearntRun:
-    """Writes what a student that has learnt a clip says of it, as proposals: never over a person's word."""
+    """Writes what a student that has learnt a clip says of it, as proposals: not over a person's or an imported mask."""
 
     def __init__(self, project: Project, clip: Clip, student: Student, *, frames: int, parent: str) -> None:
         """Nothing is written yet.
@@ -80,21 +80,24 @@ class LearntRun:
         for done in self._source.listen():
             yield Stage(done, 3 * n, ())  # most clips have their key frames on both sides of each gap
         spreading = Spreading(self._source, self._source.said)
+        standing = self._project.past.standing(self._clip.id).items()
+        imported = {place for place, revision in standing if revision.origin == "import"}
         batch: list[CarriedFrame] = []
         for frame in spreading.run():
             batch.append(frame)
             if len(batch) == _BATCH:
-                yield self._write(batch, spreading)
+                yield self._write(batch, spreading, imported)
                 batch = []
         if batch:
-            yield self._write(batch, spreading)
+            yield self._write(batch, spreading, imported)
 
-    def _write(self, batch: list[CarriedFrame], spreading: Spreading) -> Stage:
+    def _write(self, batch: list[CarriedFrame], spreading: Spreading, imported: set[tuple[int, str]]) -> Stage:
         n = self._clip.n_frames
         edits = [
             Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key])
             for new in batch
             for key, plane in new.planes.items()
+            if (new.frame, key) not in imported  # a person chose to import it
         ]
         places: tuple[tuple[int, str, int], ...] = ()
         if edits:

@@ -72,9 +72,9 @@ def learn_project_clip(
         run = LearntRun(project, clip, Student(learnt, runtime), frames=used, parent=parent.id)
         masks = 0
         for stage in run.run():
-            cancel.check()
             masks += len(stage.written)
             events.tell("spread", done=stage.done, total=stage.total, written=stage.written)
+            cancel.check()  # after telling: what is written and not told of could not be undone
     events.tell("learnt", frames=used, masks=masks)
     return masks
 
