@@ -45,7 +45,7 @@ class LearntClip(StoredClip):
 
 
 class LearntRun:
-    """Writes what a student that has learnt a clip says of it, as proposals: not over a person's or an imported mask."""
+    """Writes what a student that has learnt a clip says of it, as proposals, never over a person's or an import."""
 
     def __init__(self, project: Project, clip: Clip, student: Student, *, frames: int, parent: str) -> None:
         """Nothing is written yet.
