@@ -83,9 +83,7 @@ class PropagateSection(DeskSection):
         if session is None:
             self.summary.setText("")
         else:
-            learn = frames_to_learn_from(session)
-            corrected = "1 frame" if learn == 1 else f"{learn} frames"
-            self.summary.setText(f"{n or 'nothing'} to carry here, {corrected} to learn from")
+            self.summary.setText(f"{n or 'none'} to carry, {frames_to_learn_from(session)} to learn from")
         self._set_running(self._running)
 
     def _carrying(self, direction: Direction) -> Callable[[], None]:
