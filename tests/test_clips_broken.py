@@ -122,6 +122,18 @@ def test_any_damage_is_told_or_harmless(
     read_all(path)
 
 
+def test_a_damaged_kind_of_dicom_is_told_on_one_line(tmp_path: Path) -> None:
+    path = write_dicom(tmp_path / "odd.dcm", pictures(2))
+    whole, kind = path.read_bytes(), b"1.2.840.10008.5.1.4.1.1.12.2"
+    assert whole.count(kind) >= 1
+    # The kind of the dataset itself is damaged, and the tag of its pixels is gone.
+    path.write_bytes(
+        whole.replace(kind, b"1.2.840\n.008.5.1.4.1.1.12.2\x00").replace(b"\xe0\x7f\x10\x00", b"\xe0\x7e\x10\x00")
+    )
+    (error,) = read_all(path)
+    assert "\n" not in str(error)
+
+
 def test_truncated_native_dicom_names_the_first_missing_frame(tmp_path: Path) -> None:
     frames = pictures(6)
     path = write_dicom(tmp_path / "short.dcm", frames)

@@ -20,11 +20,11 @@ def average(
 ) -> None:
     """Make one student of a PARENT and a CHILD that went on from it: the mean of their weights."""
     # These take seconds to import, which --help need not wait for.
+    from vfss.student import student_file
     from vfss_training.averaging import average_files
-    from vfss_training.parents import student_path
     from vfss_training.recipe import load_recipe
 
     with complaining():
-        written = average_files(student_path(parent), child, out, load_recipe(recipe), share=share)
+        written = average_files(student_file(parent), child, out, load_recipe(recipe), share=share)
         styles = {style: round(row["mean_dice"], 3) for style, row in written.scores["styles"].items()}
         typer.echo(f"{written.path}: {written.id}, mean Dice {written.scores['mean_dice']:.3f}, by style {styles}")

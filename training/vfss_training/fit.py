@@ -17,7 +17,7 @@ from vfss import evaluate as evaluation
 from vfss.errors import TrainingError
 from vfss.project import Project
 from vfss.schema import Schema
-from vfss.student import Student, load_checkpoint
+from vfss.student import Student, load_checkpoint, student_file
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network import StudentNetwork
@@ -25,7 +25,7 @@ from vfss.student.openvino import OpenVinoRuntime
 from vfss_training import sources
 from vfss_training.clicking import Clicking, teach_clicks
 from vfss_training.export import pack
-from vfss_training.parents import previous_student, student_path
+from vfss_training.parents import previous_student
 from vfss_training.phantom_task import PhantomStudy
 from vfss_training.project_task import ProjectStudy
 from vfss_training.recipe import Recipe
@@ -123,7 +123,7 @@ def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
         run: Circumstances.
         student: "default" or a file.
     """
-    parent = load_checkpoint(student_path(student))
+    parent = load_checkpoint(student_file(student))
     config = replace(parent.config, prompted=True)
     network = from_student(parent, parent.schema, recipe.seed, config)
     task = PhantomStudy(recipe, config, run).task(network)
@@ -198,7 +198,7 @@ def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
     name = student or recipe.start.student
     if not name:
         return None
-    path = student_path(name)
+    path = student_file(name)
     wanted = recipe.start.sha256
     if student is None and wanted and path.is_file() and sha256(path) != wanted:
         raise TrainingError(

@@ -196,7 +196,9 @@ def _kind(dataset: Any) -> str:
     sop_class = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
     if not sop_class:
         return "no SOP class"
-    return str(getattr(sop_class, "name", sop_class)).removesuffix(" Storage")
+    # A damaged identifier may hold anything, the next elements included.
+    name = "".join(sign if sign.isprintable() else "?" for sign in str(getattr(sop_class, "name", sop_class))[:64])
+    return name.removesuffix(" Storage")
 
 
 def _window(dataset: Any) -> tuple[float, float] | None:

@@ -15,7 +15,16 @@ from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
 from vfss.student.propose import Proposal, Runtime, Student
 
-__all__ = ["DEVICES", "Checkpoint", "Proposal", "Student", "bring_in_gpu", "load_checkpoint", "load_student"]
+__all__ = [
+    "DEVICES",
+    "Checkpoint",
+    "Proposal",
+    "Student",
+    "bring_in_gpu",
+    "load_checkpoint",
+    "load_student",
+    "student_file",
+]
 
 DEVICES = ("auto", "cpu", "cuda", "cpu-torch")
 _QT = ("PyQt5.QtWidgets", "PyQt6.QtWidgets", "PySide2.QtWidgets", "PySide6.QtWidgets")
@@ -35,7 +44,7 @@ def load_student(name_or_path: str | Path = "default", device: str = "auto", *, 
     """
     if device not in DEVICES:
         raise StudentError(f"no device {device!r}", remedy=f"Use one of {', '.join(DEVICES)}.")
-    checkpoint = load_checkpoint(_path(name_or_path))
+    checkpoint = load_checkpoint(student_file(name_or_path))
     return Student(checkpoint, _runtime(checkpoint, device, threads))
 
 
@@ -48,7 +57,8 @@ def bring_in_gpu() -> bool:
     return _cuda_is_safe_and_there()
 
 
-def _path(name_or_path: str | Path) -> Path:
+def student_file(name_or_path: str | Path) -> Path:
+    """File of a student; "default" is the one that ships with the program."""
     if str(name_or_path) == "default":
         return Path(str(resources.files("vfss.student") / "default.safetensors"))
     return Path(name_or_path)
