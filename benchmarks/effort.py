@@ -157,6 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--student", default="default")
     parser.add_argument("--clips", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=FIRST_SEED, help="Of the first clip.")
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--style", default="standard")
@@ -172,7 +173,7 @@ def main() -> None:
     sam_frames, visited, learning, began = 0, [], [], time.monotonic()
     checkpoint = load_checkpoint(student.path or "")
     for i in range(arguments.clips):
-        made = scene(student, FIRST_SEED + i, arguments.frames, arguments.size, arguments.style)
+        made = scene(student, arguments.seed + i, arguments.frames, arguments.size, arguments.style)
         counts["frame_by_frame"].append(frame_by_frame(made.again(), i))
         found, frames, seconds = ours(made.again(), i, checkpoint)
         counts["ours"].append(found)
@@ -190,13 +191,14 @@ def main() -> None:
     table = {name: per_frame(c, sam_frames if name == "mobile_sam" else whole) for name, c in counts.items() if c}
     per = {name: row["interactions"] for name, row in table.items()}
     result = {
-        "command": f"python benchmarks/effort.py --clips {arguments.clips} --frames {arguments.frames}",
+        "command": f"python benchmarks/effort.py --seed {arguments.seed} --clips {arguments.clips} --frames {arguments.frames}",
         "student_id": student.id,
         "clips": f"{arguments.clips} of {arguments.frames} frames, {arguments.size} px, style {arguments.style}",
         "interactions_per_frame": per,
         "ratio_to_mobile_sam": round(per["mobile_sam"] / per["ours"], 2) if "mobile_sam" in per else None,
         "ratio_to_frame_by_frame": round(per["frame_by_frame"] / per["ours"], 2),
         "targets": {"ratio_to_mobile_sam": 10, "ratio_to_frame_by_frame": 3},
+        "clip_by_clip": {name: [one.total for one in c] for name, c in counts.items() if c},
         "frames_corrected_by_ours": visited,
         "seconds_of_learning_by_ours": learning,
         "table": table,
