@@ -191,7 +191,8 @@ def main() -> None:
     table = {name: per_frame(c, sam_frames if name == "mobile_sam" else whole) for name, c in counts.items() if c}
     per = {name: row["interactions"] for name, row in table.items()}
     result = {
-        "command": f"python benchmarks/effort.py --seed {arguments.seed} --clips {arguments.clips} --frames {arguments.frames}",
+        "command": f"python benchmarks/effort.py --seed {arguments.seed} --clips {arguments.clips} "
+        f"--frames {arguments.frames}",
         "student_id": student.id,
         "clips": f"{arguments.clips} of {arguments.frames} frames, {arguments.size} px, style {arguments.style}",
         "interactions_per_frame": per,

@@ -43,9 +43,9 @@ def main() -> None:
             QApplication.processEvents()
             time.sleep(0.01)
         idle = gaps(panel, lambda began: time.perf_counter() - began < 3)
-        panel.desk.propose(0, chosen.frames - 1)
+        panel.desk.machine.propose(0, chosen.frames - 1)
         began = time.perf_counter()
-        busy = gaps(panel, lambda _: panel.desk.proposing.running)
+        busy = gaps(panel, lambda _: panel.desk.machine.proposing.running)
         took = time.perf_counter() - began
         done = int((panel.desk.session.states == 1).all(axis=1).sum())
         panel.close_desk()

@@ -11,15 +11,15 @@ import numpy as np
 from annotator import agreement
 from correcting import ENOUGH
 
+from vfss.learnt_clip import told_of_soft
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
 from vfss.propagation import CarryOrder, Propagation
 from vfss.schema import Schema
-from vfss.spreading import Spreading, kept
+from vfss.spreading import Spreading, said_of_soft
 from vfss.student import Proposal, Student
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.openvino import OpenVinoRuntime
-from vfss.way import is_soft
 from vfss_training.clip_learning import Example, learn_clip
 
 
@@ -98,12 +98,18 @@ class Scene:
 
     def learn(self, checkpoint: Checkpoint) -> None:
         """Learn the clip from what was corrected, and propose its soft structures anew, as the window does."""
-        soft = np.array([is_soft(key) for key in self.schema.keys])
-        told = np.isin(self.state, (MaskState.ACCEPTED, MaskState.EMPTY)) & soft
+        self.spread(self.learnt(checkpoint))
+
+    def learnt(self, checkpoint: Checkpoint) -> Checkpoint:
+        """A student that has learnt the clip from what was corrected."""
+        told = told_of_soft(self.state, self.schema)
         frames = np.flatnonzero(told.any(axis=1))
-        learnt = learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], told[t]) for t in frames])
+        return learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], told[t]) for t in frames])
+
+    def spread(self, learnt: Checkpoint) -> None:
+        """Propose the soft structures anew by a student that has learnt the clip."""
         self.proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
-        said = {frame: kept(proposal, self.schema.keys) for frame, proposal in enumerate(self.proposals)}
+        said = {frame: said_of_soft(proposal, self.schema.keys) for frame, proposal in enumerate(self.proposals)}
         self._take(Spreading(self, said))
 
     def _take(self, run: Propagation | Spreading) -> None:

@@ -74,7 +74,7 @@ class Answers(QObject):
         self._connections.add(session.student_changed, self._on_student)
         self._connections.add(self.frames.ready, self._go_on)
         self._connections.add(self.frames.failed, self._on_frame_failed)
-        self._connections.add(desk.proposing.ended, self._go_on)
+        self._connections.add(desk.machine.proposing.ended, self._go_on)
         self._on_student()
 
     @property
@@ -126,7 +126,7 @@ class Answers(QObject):
         if session.student is not None:
             return True
         # While the student proposes for the first time it is on its way: two of them would take twice as long.
-        if not self._loading and not self._desk.proposing.running:
+        if not self._loading and not self._desk.machine.proposing.running:
             self._loading = True
             source, device = session.student_source(), settings.device()
             self._thread.ask(

@@ -13,7 +13,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_vfss import settings
 from napari_vfss.actions import Action
 from napari_vfss.adoption import Adoption
-from napari_vfss.carried_words import carried_structures, nothing_to_carry
 from napari_vfss.click_tool import ClickTool
 from napari_vfss.clip_time import ClipTime
 from napari_vfss.connections import Connections
@@ -21,25 +20,21 @@ from napari_vfss.corrections import Corrections
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import READ_ONLY, ClipLayers
-from napari_vfss.learning import LEAST_FRAMES, TOO_FEW, Learning, frames_to_learn_from
+from napari_vfss.machine import Machine
 from napari_vfss.making import Exporting, ExportOrder
 from napari_vfss.nesting_watch import NestingWatch
 from napari_vfss.opening import is_project, open_project_session, open_session
-from napari_vfss.propagating import Carrying
 from napari_vfss.retrain import Retraining
 from napari_vfss.saving import Saving
 from napari_vfss.session import Session
-from napari_vfss.workers import ProposalOrder, Proposing, outward
 from vfss.errors import ProjectError, VfssError
-from vfss.propagation import CarryOrder, Direction
-from vfss.student import Student
 
 POLL_MS = 2000
 REMEMBER_MS = 1500
 
 
 class Desk(QObject):
-    """Opens and closes clips in a viewer, and starts proposing, exporting and retraining."""
+    """Opens and closes clips in a viewer, and starts exporting and retraining; the machine works on the open clip."""
 
     session_changed = Signal()
     told = Signal(str, bool)  # message, True for a problem
@@ -58,10 +53,7 @@ class Desk(QObject):
         self.clicks: ClickTool | None = None
         self.nesting: NestingWatch | None = None
         self.project_folder: Path | None = None
-        self.proposing: Proposing = Proposing(self)
-        self.carrying: Carrying = Carrying(self)
-        self.learning: Learning = Learning(self)
-        self.only_active = False
+        self.machine: Machine = Machine(self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self.time = ClipTime(self)
@@ -76,8 +68,8 @@ class Desk(QObject):
         self._connections.add(self._remember.timeout, self.remember)
         self.adoption = Adoption(self)
         self._connections.add(viewer.layers.events.inserted, self.adoption.on_inserted)
-        self._connections.add(self.proposing.proposed, self._on_proposed)
-        self._connections.add(self.proposing.told, self._on_problem)
+        self._connections.add(self.machine.proposing.proposed, self.machine.on_proposed)
+        self._connections.add(self.machine.proposing.told, self._on_problem)
 
     @contextlib.contextmanager
     def telling(self) -> Generator[None, None, None]:
@@ -125,9 +117,7 @@ class Desk(QObject):
         session, layers, keys, clicks = self.session, self.layers, self.keys, self.clicks
         if session is None or layers is None or keys is None:
             return
-        self.proposing.cancel()
-        self.carrying.let_go()
-        self.learning.let_go()
+        self.machine.let_go()
         self._poll.stop()
         self._remember.stop()
         self.save()
@@ -150,63 +140,9 @@ class Desk(QObject):
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
-        self.learning.close()
+        self.machine.learning.close()
         self.time.close()
         self._connections.undo()
-
-    def propose(self, first: int, last: int) -> None:
-        """Propose frames first..last, the current one first, then outward; frames a person finished are left out."""
-        session = self.session
-        if session is None:
-            return
-        if session.project.read_only:
-            self.tell(READ_ONLY)
-            return
-        if self._is_busy():
-            return
-        if session.reading is not None and session.reading.start == "nothing":
-            self.tell("This second reading is done without the student.")
-            return
-        frames = tuple(t for t in outward(session.frame, first, last) if session.awaits_machine(t))
-        if not frames:
-            self.tell("A person has spoken on every structure of these frames: nothing is left to propose.")
-            return
-        with self.telling():
-            source = session.student_source()
-            self.proposing.start(
-                ProposalOrder(session.project.folder, session.clip, frames, source, settings.device(), session.student)
-            )
-
-    def propagate(self, direction: Direction) -> None:
-        """Carry the current frame's masks to its neighbours, up to the next frame on which a person has spoken."""
-        session = self.session
-        if session is None or self.layers is None or self._is_busy():
-            return
-        with self.telling():
-            self.layers.flush()
-            structures = carried_structures(session, only_active=self.only_active)
-            if not structures:
-                self.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
-                return
-            self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
-
-    def learn(self) -> None:
-        """Let the student learn the open clip from what was corrected, and propose its soft structures anew."""
-        session = self.session
-        if session is None or self.layers is None or self._is_busy():
-            return
-        if session.project.read_only:
-            self.tell(READ_ONLY)
-            return
-        if session.reading is not None and session.reading.start == "nothing":
-            self.tell("This second reading is done without the student.")
-            return
-        with self.telling():
-            self.layers.flush()
-            if frames_to_learn_from(session) < LEAST_FRAMES:
-                self.tell(TOO_FEW, problem=True)
-                return
-            self.learning.start(session)
 
     def export(self, order: ExportOrder) -> None:
         """Write a project's annotations as a dataset."""
@@ -234,7 +170,7 @@ class Desk(QObject):
 
     def look_for_others(self) -> None:
         """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
-        if self.session is None or self.proposing.running or self.carrying.running or self.learning.running:
+        if self.session is None or self.machine.writing:
             return
         try:
             self.session.poll()
@@ -244,14 +180,6 @@ class Desk(QObject):
                 self._poll_told = error.what
                 self.tell(str(error), problem=True)
         self.saving.try_now_and_then()
-
-    def _is_busy(self) -> bool:
-        busy = "The student is still at work" if self.proposing.running else ""
-        busy = "Masks are still being carried" if self.carrying.running else busy
-        busy = "The student is still learning this clip" if self.learning.running else busy
-        if busy:
-            self.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
-        return bool(busy)
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
@@ -292,15 +220,6 @@ class Desk(QObject):
         self.session_changed.emit()
         if session.project.read_only:
             self.tell(READ_ONLY)
-
-    def _on_proposed(self, student: Student, frames: tuple[int, ...]) -> None:
-        session, order = self.session, self.proposing.order
-        # The last batch of a clip that was closed meanwhile is in its project, and none of this session's business.
-        if session is not None and order is not None and order.clip is session.clip:
-            with self.telling():
-                if session.student is not student:
-                    session.take_student(student)
-                session.reload(frames)
 
     def _on_problem(self, message: str) -> None:
         self.tell(message, problem=True)

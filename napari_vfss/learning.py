@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.history import Step
@@ -13,16 +12,12 @@ from napari_vfss.retrain import Trainer
 from napari_vfss.session import Session
 from napari_vfss.workers import explain, threads_beside_the_window
 from vfss.errors import VfssError
-from vfss.masks import MaskState
-from vfss.way import is_soft
+from vfss.learnt_clip import LEAST_FRAMES, told_of_soft
 
-LEAST_FRAMES = 2
-"""Corrected frames that a clip can be learnt from; more are better."""
 TOO_FEW = (
     "There is too little to learn from: correct or accept bolus, pharynx, epiglottis or airway on "
     f"{LEAST_FRAMES} frames or more that differ, then let the student learn them."
 )
-_TELLING = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
 
 
 class ClipTrainer(Trainer):
@@ -128,5 +123,4 @@ def _what_was_written(masks: int) -> str:
 
 def frames_to_learn_from(session: Session) -> int:
     """Frames of the clip on which a person has said something of soft structures' pixels."""
-    soft = [structure.index for structure in session.schema.structures if is_soft(structure.key)]
-    return int(np.isin(session.states[:, soft], _TELLING).any(axis=1).sum())
+    return int(told_of_soft(session.states, session.schema).any(axis=1).sum())

@@ -88,7 +88,7 @@ class PeopleSection(DeskSection):
             self.name.setText(self._name if settings.author_is_known() else "")
         self._show_question()
         if reading is not None and reading.start == "student" and session is not None and not session.states.any():
-            self.desk.propose(0, session.clip.n_frames - 1)
+            self.desk.machine.propose(0, session.clip.n_frames - 1)
 
     def refresh(self, *_: object) -> None:
         """Say the name beside the heading."""

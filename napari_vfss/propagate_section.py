@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar
 from napari_vfss.carried_words import carried_structures
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
-from napari_vfss.learning import LEAST_FRAMES, frames_to_learn_from
+from napari_vfss.learning import frames_to_learn_from
 from napari_vfss.section import Later, button
+from vfss.learnt_clip import LEAST_FRAMES
 from vfss.propagation import Direction
 
 
@@ -43,7 +44,7 @@ class PropagateSection(DeskSection):
             "Learn this clip",
             "Let the student learn from what you corrected on this clip, and propose bolus, pharynx, epiglottis and "
             "airway anew wherever nobody has spoken. Worth it after 3 corrected frames, and again after some more",
-            lambda: self.do(self.desk.learn),
+            lambda: self.do(self.desk.machine.learn),
             key="Ctrl+L",
         )
         self.body.addWidget(self.learn_button)
@@ -51,12 +52,12 @@ class PropagateSection(DeskSection):
         self.bar.setFixedHeight(16)
         self.cancel_button = button("Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel)
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(desk.carrying.started, self._on_started)
-        self.connections.add(desk.carrying.progressed, self._on_progress)
-        self.connections.add(desk.carrying.ended, self._on_ended)
-        self.connections.add(desk.learning.started, self._on_started)
-        self.connections.add(desk.learning.progressed, self._on_learning)
-        self.connections.add(desk.learning.ended, self._on_ended)
+        self.connections.add(desk.machine.carrying.started, self._on_started)
+        self.connections.add(desk.machine.carrying.progressed, self._on_progress)
+        self.connections.add(desk.machine.carrying.ended, self._on_ended)
+        self.connections.add(desk.machine.learning.started, self._on_started)
+        self.connections.add(desk.machine.learning.progressed, self._on_learning)
+        self.connections.add(desk.machine.learning.ended, self._on_ended)
         self.connections.add(self.only_active.toggled, self._on_only_active)
         self._done = ("", 0, 0)
         self._show_progress = Later(self, self._draw_progress, 150)
@@ -67,7 +68,7 @@ class PropagateSection(DeskSection):
     def _carried(self) -> tuple[str, ...]:
         """Structures that would be carried."""
         session = self.desk.session
-        return () if session is None else carried_structures(session, only_active=self.desk.only_active)
+        return () if session is None else carried_structures(session, only_active=self.desk.machine.only_active)
 
     def show_session(self) -> None:
         """Follow the session."""
@@ -87,16 +88,16 @@ class PropagateSection(DeskSection):
         self._set_running(self._running)
 
     def _carrying(self, direction: Direction) -> Callable[[], None]:
-        return lambda: self.do(lambda: self.desk.propagate(direction))
+        return lambda: self.do(lambda: self.desk.machine.propagate(direction))
 
     def _on_only_active(self, chosen: bool) -> None:
-        self.desk.only_active = chosen
+        self.desk.machine.only_active = chosen
         self.refresh()
 
     def _on_started(self) -> None:
         self._done = ("", 0, 0)
         self.bar.setRange(0, 0)
-        self.bar.setFormat("starting to learn..." if self.desk.learning.running else "looking how far...")
+        self.bar.setFormat("starting to learn..." if self.desk.machine.learning.running else "looking how far...")
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
@@ -131,8 +132,8 @@ class PropagateSection(DeskSection):
 
     @property
     def _running(self) -> bool:
-        return self.desk.carrying.running or self.desk.learning.running
+        return self.desk.machine.carrying.running or self.desk.machine.learning.running
 
     def _cancel(self) -> None:
-        self.desk.carrying.cancel()
-        self.desk.learning.cancel()
+        self.desk.machine.carrying.cancel()
+        self.desk.machine.learning.cancel()

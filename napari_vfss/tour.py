@@ -72,8 +72,8 @@ class _Tour:
         session = self._session
         session.go_to(FRAME)
         self._shoot("1_clip")
-        self._panel.desk.propose(FRAME - 4, FRAME + 4)
-        self._wait(lambda: not self._panel.desk.proposing.running, "proposing")
+        self._panel.desk.machine.propose(FRAME - 4, FRAME + 4)
+        self._wait(lambda: not self._panel.desk.machine.proposing.running, "proposing")
         self._shoot("2_proposed")
         changed = self._correct("epiglottis")
         self._shoot("3_corrected")

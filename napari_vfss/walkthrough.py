@@ -194,7 +194,10 @@ class Walkthrough:
         return (
             counting
             or answering
-            or any(w.running for w in (desk.proposing, desk.carrying, desk.learning, desk.exporting))
+            or any(
+                w.running
+                for w in (desk.machine.proposing, desk.machine.carrying, desk.machine.learning, desk.exporting)
+            )
         )
 
     def _wait(self, done: Callable[[], bool], complaint: str) -> None:

@@ -44,12 +44,12 @@ def _mark(state: MaskState) -> Callable[[Desk], None]:
 
 def _propose_frame(desk: Desk) -> None:
     if desk.session is not None:
-        desk.propose(desk.session.frame, desk.session.frame)
+        desk.machine.propose(desk.session.frame, desk.session.frame)
 
 
 def _propose_clip(desk: Desk) -> None:
     if desk.session is not None:
-        desk.propose(0, desk.session.clip.n_frames - 1)
+        desk.machine.propose(0, desk.session.clip.n_frames - 1)
 
 
 def _next_structure(step: int) -> Callable[[Desk], None]:
@@ -77,7 +77,7 @@ def _toggle_structure(desk: Desk) -> None:
 
 
 def _carry(direction: Direction) -> Callable[[Desk], None]:
-    return lambda desk: desk.propagate(direction)
+    return lambda desk: desk.machine.propagate(direction)
 
 
 def _nothing(_desk: Desk) -> None:
@@ -89,7 +89,7 @@ def _asking(wish: str) -> Callable[[Desk], None]:
 
 
 def _proposing(desk: Desk) -> bool:
-    return desk.proposing.running
+    return desk.machine.proposing.running
 
 
 ACTIONS = (
@@ -100,8 +100,8 @@ ACTIONS = (
     Action("propose.frame", "propose this frame", "Propose", ("Q",), _propose_frame),
     Action("propose.clip", "propose the whole clip", "Propose", ("Shift+Q",), _propose_clip),
     Action("propose.range", "propose the range given in the panel", "Propose", ("Ctrl+Alt+Q",), _asking("range")),
-    Action("propose.cancel", "stop proposing", "Propose", ("Shift+Escape",), lambda desk: desk.proposing.cancel(),
-           _proposing),
+    Action("propose.cancel", "stop proposing", "Propose", ("Shift+Escape",),
+           lambda desk: desk.machine.proposing.cancel(), _proposing),
     Action("tool.paint", "paint", "Correct", ("P",), _tool("paint")),
     Action("tool.erase", "erase", "Correct", ("E",), _tool("erase")),
     Action("tool.polygon", "area: click around it", "Correct", ("G",), _tool("polygon")),
@@ -116,7 +116,7 @@ ACTIONS = (
     Action("propagate.both", "carry them both ways", "Propagate", ("Ctrl+B",), _carry("both")),
     Action("propagate.forward", "carry them on", "Propagate", ("Ctrl+Right",), _carry("forward")),
     Action("propagate.learn", "learn this clip from what you corrected", "Propagate", ("Ctrl+L",),
-           lambda desk: desk.learn()),
+           lambda desk: desk.machine.learn()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),

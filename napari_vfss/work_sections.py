@@ -77,12 +77,12 @@ class ProposeSection(DeskSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
-        tip, cancel = "Stop; what is proposed stays", desk.proposing.cancel
+        tip, cancel = "Stop; what is proposed stays", desk.machine.proposing.cancel
         self.cancel_button = button("Cancel", tip, cancel, key="Shift+Escape", key_on_face=False)
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(desk.proposing.started, self._on_started)
-        self.connections.add(desk.proposing.progressed, self._on_progress)
-        self.connections.add(desk.proposing.ended, self._on_ended)
+        self.connections.add(desk.machine.proposing.started, self._on_started)
+        self.connections.add(desk.machine.proposing.progressed, self._on_progress)
+        self.connections.add(desk.machine.proposing.ended, self._on_ended)
         self._done = 0
         self._show_progress = Later(self, self._draw_progress, 150)
         self._set_running(False)
@@ -106,16 +106,16 @@ class ProposeSection(DeskSection):
     def _frame(self) -> None:
         session = self.desk.session
         if session is not None:
-            self.do(lambda: self.desk.propose(session.frame, session.frame))
+            self.do(lambda: self.desk.machine.propose(session.frame, session.frame))
 
     def _clip(self) -> None:
         session = self.desk.session
         if session is not None:
-            self.do(lambda: self.desk.propose(0, session.clip.n_frames - 1))
+            self.do(lambda: self.desk.machine.propose(0, session.clip.n_frames - 1))
 
     def _range(self) -> None:
         first, last = sorted((self.first.value() - 1, self.last.value() - 1))
-        self.do(lambda: self.desk.propose(first, last))
+        self.do(lambda: self.desk.machine.propose(first, last))
 
     def _on_started(self, total: int) -> None:
         self.bar.setRange(0, total)

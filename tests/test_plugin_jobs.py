@@ -19,13 +19,13 @@ WAIT_MS = 60_000
 
 
 def wait_until_idle(qtbot, window):
-    qtbot.waitUntil(lambda: not window.desk.proposing.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.desk.machine.proposing.running, timeout=WAIT_MS)
 
 
 def test_the_current_frame_comes_first_and_all_is_written_by_the_machine(window, qtbot):
     session, order = window.desk.session, []
     session.go_to(5)
-    window.desk.proposing.proposed.connect(lambda student, frames: order.extend(frames))
+    window.desk.machine.proposing.proposed.connect(lambda student, frames: order.extend(frames))
     window.propose.first.setValue(4)
     window.propose.last.setValue(9)
     window.propose.range_button.click()
@@ -66,14 +66,14 @@ def test_frames_that_a_person_finished_are_left_out(window, qtbot):
     for structure in session.schema.structures:
         session.choose(structure.key)
         session.mark(MaskState.NOT_VISIBLE)
-    window.desk.propose(0, 0)
-    assert not window.desk.proposing.running
+    window.desk.machine.propose(0, 0)
+    assert not window.desk.machine.proposing.running
     assert "nothing is left to propose" in window.message.text()
 
 
 def test_cancelling_keeps_what_is_there(window, qtbot):
     session = window.desk.session
-    with qtbot.waitSignal(window.desk.proposing.proposed, timeout=WAIT_MS):
+    with qtbot.waitSignal(window.desk.machine.proposing.proposed, timeout=WAIT_MS):
         window.propose.clip_button.click()
     window.propose.cancel_button.click()
     wait_until_idle(qtbot, window)

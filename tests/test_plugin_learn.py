@@ -29,7 +29,7 @@ def say(session, frame, key="bolus", x=80, state=MaskState.ACCEPTED):
 
 
 def wait(qtbot, window):
-    qtbot.waitUntil(lambda: not window.desk.learning.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.desk.machine.learning.running, timeout=WAIT_MS)
 
 
 def proposed(session, key="bolus"):
@@ -60,9 +60,11 @@ def small(corrected, tmp_path):
 def fake(monkeypatch, window, *events, code=0):
     """Have another program in the trainer's place, which tells these events."""
     lines = "".join(f"print({json.dumps(event)!r}, flush=True)\n" for event in events)
-    start = window.desk.learning.trainer.start
+    start = window.desk.machine.learning.trainer.start
     program = [sys.executable, "-c", f"{lines}import sys\nsys.exit({code})"]
-    monkeypatch.setattr(window.desk.learning.trainer, "start", lambda project, words: start(project, words, program))
+    monkeypatch.setattr(
+        window.desk.machine.learning.trainer, "start", lambda project, words: start(project, words, program)
+    )
 
 
 def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, qtbot):
@@ -70,13 +72,13 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     assert "2 to learn from" in small.carry.summary.text()
     say(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
     session.go_to(4)
-    small.desk.learning.progressed.connect(lambda what, done, total: said.append((what, done <= total)))
+    small.desk.machine.learning.progressed.connect(lambda what, done, total: said.append((what, done <= total)))
     canvas = CanvasMouse(small.viewer, small.window())._canvas
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
-    assert small.desk.learning.running
+    assert small.desk.machine.learning.running
     assert small.carry.cancel_button.isVisibleTo(small)
     assert not small.carry.learn_button.isEnabled()
-    small.desk.propagate("forward")
+    small.desk.machine.propagate("forward")
     assert "still learning this clip" in small.message.text()
     wait(qtbot, small)
     assert set(said) == {("learning", True), ("proposing", True)}
@@ -99,8 +101,8 @@ def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, 
     assert not window.carry.learn_button.isEnabled()
     say(session, 4)
     say(session, 5, "c3")
-    window.desk.learn()
-    assert not window.desk.learning.running
+    window.desk.machine.learn()
+    assert not window.desk.machine.learning.running
     assert "too little to learn from" in window.message.text()
     say(session, 9)
     window.carry.refresh()
@@ -108,8 +110,8 @@ def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, 
 
 
 def test_cancelling_says_what_was_changed(small, qtbot):
-    with qtbot.waitSignal(small.desk.learning.progressed, timeout=WAIT_MS):
-        small.desk.learn()
+    with qtbot.waitSignal(small.desk.machine.learning.progressed, timeout=WAIT_MS):
+        small.desk.machine.learn()
     small.carry.cancel_button.click()
     wait(qtbot, small)
     assert "Learning was stopped. No mask was changed." in small.message.text()
@@ -125,7 +127,7 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
     (revision,) = session.project.write([edit], author=learnt_author(2), origin="proposal")
     written = {"event": "spread", "done": 1, "total": 2, "written": [[9, "bolus", revision.id]]}
     fake(monkeypatch, corrected, written, {"event": "error", "message": "The disk is full."}, code=1)
-    corrected.desk.learn()
+    corrected.desk.machine.learn()
     wait(qtbot, corrected)
     assert "The disk is full." in corrected.message.text()
     assert "1 mask was proposed anew. Ctrl+Z takes it back." in corrected.message.text()
@@ -135,7 +137,7 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
 
 def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
     fake(monkeypatch, corrected, {"event": "learn", "done": 1, "total": 9}, code=9)
-    corrected.desk.learn()
+    corrected.desk.machine.learn()
     wait(qtbot, corrected)
     assert "stopped with code 9" in corrected.message.text()
     assert "No mask was changed." in corrected.message.text()
@@ -145,8 +147,8 @@ def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
 def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file):
     session = small.desk.session
     folder, clip_id = session.project.folder, session.clip.id
-    with qtbot.waitSignal(small.desk.learning.progressed, timeout=WAIT_MS):
-        small.desk.learn()
+    with qtbot.waitSignal(small.desk.machine.learning.progressed, timeout=WAIT_MS):
+        small.desk.machine.learn()
     small.desk.close_session()
     wait(qtbot, small)
     with Project.open(folder) as project:
@@ -158,8 +160,8 @@ def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_fi
 
 def test_a_project_that_can_only_be_read_is_told(corrected, monkeypatch):
     monkeypatch.setattr(corrected.desk.session.project, "read_only", True)
-    corrected.desk.learn()
-    assert not corrected.desk.learning.running
+    corrected.desk.machine.learn()
+    assert not corrected.desk.machine.learning.running
     assert "open for looking only" in corrected.message.text()
 
 

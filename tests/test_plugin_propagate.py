@@ -31,7 +31,7 @@ def say(session, frame, key="c3", state=MaskState.ACCEPTED, **where):
 
 
 def wait(qtbot, window):
-    qtbot.waitUntil(lambda: not window.desk.carrying.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.desk.machine.carrying.running, timeout=WAIT_MS)
 
 
 def frames_of(session, key="c3", state=MaskState.PROPOSED):
@@ -99,9 +99,9 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
         [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)], author="s", origin="proposal"
     )
     session.reload([5])
-    assert carried_structures(start.desk.session, only_active=start.desk.only_active) == ("c3", "c4")
+    assert carried_structures(start.desk.session, only_active=start.desk.machine.only_active) == ("c3", "c4")
     start.carry.only_active.setChecked(True)
-    assert carried_structures(start.desk.session, only_active=start.desk.only_active) == ("c3",)
+    assert carried_structures(start.desk.session, only_active=start.desk.machine.only_active) == ("c3",)
     start.carry.forward_button.click()
     wait(qtbot, start)
     start.carry.only_active.setChecked(False)
@@ -112,16 +112,18 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
 
 
 def test_nothing_to_carry_says_what_to_do(window):
-    window.desk.propagate("forward")
-    assert not window.desk.carrying.running
+    window.desk.machine.propagate("forward")
+    assert not window.desk.machine.carrying.running
     assert "accept" in window.message.text()
 
 
 def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtbot):
     session = window.desk.session
     say(session, 0)
-    with qtbot.waitSignal(window.desk.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0):
-        window.desk.propagate("forward")
+    with qtbot.waitSignal(
+        window.desk.machine.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+    ):
+        window.desk.machine.propagate("forward")
     window.carry.cancel_button.click()
     wait(qtbot, window)
     assert 1 <= len(frames_of(session)) < session.clip.n_frames - 1
@@ -133,8 +135,10 @@ def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtb
 def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip_file):
     session = start.desk.session
     folder, clip_id = session.project.folder, session.clip.id
-    with qtbot.waitSignal(start.desk.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0):
-        start.desk.propagate("both")
+    with qtbot.waitSignal(
+        start.desk.machine.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+    ):
+        start.desk.machine.propagate("both")
     start.desk.close_session()
     wait(qtbot, start)
     assert start.desk.session is None
@@ -144,13 +148,13 @@ def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip
     assert start.desk.open(clip_file)
     assert start.desk.session.undo() is False
     start.desk.session.go_to(5)
-    start.desk.propagate("forward")
+    start.desk.machine.propagate("forward")
     wait(qtbot, start)
     assert frames_of(start.desk.session)[-3:] == [6, 7, 8]
 
 
 def test_a_layer_deleted_during_a_run_comes_back_and_the_run_goes_on(start, qtbot):
-    start.desk.propagate("forward")
+    start.desk.machine.propagate("forward")
     start.viewer.layers.remove(start.desk.layers.editor)
     wait(qtbot, start)
     qtbot.waitUntil(lambda: start.desk.layers.editor in start.viewer.layers)
@@ -160,8 +164,10 @@ def test_a_layer_deleted_during_a_run_comes_back_and_the_run_goes_on(start, qtbo
 def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session, qtbot):
     session, bob = window.desk.session, make_session("Bob")
     say(session, 0)
-    with qtbot.waitSignal(window.desk.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0):
-        window.desk.propagate("forward")
+    with qtbot.waitSignal(
+        window.desk.machine.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+    ):
+        window.desk.machine.propagate("forward")
     say(bob, 20, state=MaskState.NOT_VISIBLE)
     wait(qtbot, window)
     newest = session.project.newest(session.clip.id, 20)["c3"]
@@ -182,7 +188,7 @@ def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
         self.read_only = True
 
     monkeypatch.setattr(Project, "__init__", read_only)
-    start.desk.propagate("forward")
+    start.desk.machine.propagate("forward")
     wait(qtbot, start)
     assert "can only be read" in start.message.text()
     assert session.project.last_revision() == before
@@ -204,7 +210,7 @@ def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(wind
         return write(self, edits, **settings)
 
     monkeypatch.setattr(Project, "write", filling)
-    window.desk.propagate("forward")
+    window.desk.machine.propagate("forward")
     wait(qtbot, window)
     monkeypatch.undo()
     assert "the disk is full" in window.message.text()
@@ -216,7 +222,7 @@ def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(wind
     session.undo()
     assert frames_of(session) == []
     session.go_to(0)
-    window.desk.propagate("forward")
+    window.desk.machine.propagate("forward")
     wait(qtbot, window)
     assert len(frames_of(session)) > len(done)
 
@@ -231,11 +237,11 @@ def test_an_unexpected_error_is_told_and_the_tool_goes_on(start, qtbot, monkeypa
         yield
 
     monkeypatch.setattr(ProjectPropagation, "run", broken)
-    start.desk.propagate("forward")
+    start.desk.machine.propagate("forward")
     wait(qtbot, start)
     assert "the database is damaged" in start.message.text()
     monkeypatch.undo()
-    start.desk.propagate("forward")
+    start.desk.machine.propagate("forward")
     wait(qtbot, start)
     assert frames_of(start.desk.session) == [6, 7, 8]
 
@@ -245,7 +251,7 @@ def test_soft_structures_go_with_the_student(window, qtbot):
     say(session, 3, "airway", y=90)
     say(session, 6, "airway", y=90)
     session.go_to(3)
-    window.desk.propagate("forward")
+    window.desk.machine.propagate("forward")
     wait(qtbot, window)
     assert session.student is not None
     newest = session.project.newest(session.clip.id, 4).get("airway")

@@ -103,8 +103,8 @@ def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window
     window.desk.open(blinded)
     bob = window.desk.session
     accept(bob, 0, disc(bob, 64, 60))
-    window.desk.propose(0, 2)
-    assert not window.desk.proposing.running
+    window.desk.machine.propose(0, 2)
+    assert not window.desk.machine.proposing.running
     assert "without the student" in window.message.text()
     assert window.desk.open(folder)
     ada = window.desk.session
@@ -119,7 +119,7 @@ def test_a_reading_with_the_student_is_proposed_when_it_is_opened(window, folder
     with Project.open(folder) as project:
         made = create_reading(project, "Cleo", start="student").folder
     orders = []
-    monkeypatch.setattr(window.desk.proposing, "start", orders.append)
+    monkeypatch.setattr(window.desk.machine.proposing, "start", orders.append)
     assert window.desk.open(made)
     (order,) = orders
     # By the student that ships: one of the project's may have learnt from the first reader.

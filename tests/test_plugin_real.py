@@ -57,8 +57,8 @@ def test_open_propose_correct_accept_close_reopen_export_read(kept_window, share
     session = desk.session
     frame = session.clip.n_frames // 2
     session.go_to(frame)
-    desk.propose(frame, frame)
-    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    desk.machine.propose(frame, frame)
+    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
     assert (session.work.state == MaskState.PROPOSED).all()
     proposed = session.work.planes.copy()
 

@@ -123,17 +123,17 @@ def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, 
 
 def test_a_clip_closed_while_it_is_proposed_keeps_what_came_and_goes_on_later(window, clip_file, qtbot):
     desk = window.desk
-    with qtbot.waitSignal(desk.proposing.proposed, timeout=WAIT_MS):
-        desk.propose(0, desk.session.clip.n_frames - 1)
+    with qtbot.waitSignal(desk.machine.proposing.proposed, timeout=WAIT_MS):
+        desk.machine.propose(0, desk.session.clip.n_frames - 1)
     desk.close_session()
     assert desk.session is None
-    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
     assert desk.open(clip_file)
     done = (desk.session.states == MaskState.PROPOSED).all(axis=1)
     assert 1 <= done.sum() < len(done)
     missing = int(np.flatnonzero(~done)[0])
-    desk.propose(missing, missing)
-    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    desk.machine.propose(missing, missing)
+    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
     assert (desk.session.states[missing] == MaskState.PROPOSED).all()
 
 
@@ -145,8 +145,8 @@ def test_where_the_graphics_card_fails_the_processor_goes_on(window, qtbot):
 
     desk.session.student = SimpleNamespace(id="card", device="cuda (bf16)", propose=lost)
     desk.told.connect(lambda message, problem: said.append((message, problem)))
-    desk.propose(0, 2)
-    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    desk.machine.propose(0, 2)
+    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
     assert (desk.session.states[:3] == MaskState.PROPOSED).all()
     ((message, problem),) = [one for one in said if "graphics card" in one[0]]
     assert problem
@@ -162,8 +162,8 @@ def test_an_error_of_the_processor_is_told_and_does_not_go_round(window, qtbot):
         raise RuntimeError("out of memory")
 
     desk.session.student = SimpleNamespace(id="slow", device="cpu (f32)", propose=broken)
-    desk.propose(0, 2)
-    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    desk.machine.propose(0, 2)
+    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
     assert "out of memory" in window.message.text()
     assert window.propose.frame_button.isEnabled()
 
@@ -335,8 +335,8 @@ def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monke
     assert np.array_equal(desk.layers.editor.mask, GRAIN)
     assert desk.saving.waiting == 0
     assert not session.accept_frame()
-    desk.propose(5, 6)
-    assert not desk.proposing.running
+    desk.machine.propose(5, 6)
+    assert not desk.machine.proposing.running
     window.message.clear()
     desk.remember()
     desk.look_for_others()
@@ -415,7 +415,7 @@ def test_a_recording_that_vanishes_is_told_once_and_strokes_are_kept(window, tmp
     assert len(about) == 1
     paint(window)
     assert np.array_equal(stored(desk.session, 7).planes[0], GRAIN)
-    desk.propose(7, 7)
-    qtbot.waitUntil(lambda: not desk.proposing.running, timeout=WAIT_MS)
+    desk.machine.propose(7, 7)
+    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
     assert "Unexpected" not in window.message.text()
     assert "pictures" in window.message.text()

@@ -8,15 +8,32 @@ from collections.abc import Iterator
 import numpy as np
 
 from vfss.clips import Clip
-from vfss.errors import ProjectError
-from vfss.masks import Masks, MaskState, unpack_mask
+from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
 from vfss.project import Edit, Project
 from vfss.propagating import Stage, StoredClip, learnt_author
-from vfss.spreading import Kept, Spreading, kept
+from vfss.schema import Schema
+from vfss.spreading import Said, Spreading, said_of_soft
 from vfss.student import Proposal, Student
-from vfss.way import CarriedFrame
+from vfss.way import CarriedFrame, is_soft
 
+LEAST_FRAMES = 2
+"""Frames on which a person must have said something before a clip can be learnt; more are better."""
+_TELLING = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
 _BATCH = 8
+
+
+def told_of_soft(states: ByteArray, schema: Schema) -> BoolArray:
+    """Where a person has said which pixels belong to a soft structure: what a clip can be learnt from.
+
+    Args:
+        states: uint8 (T, S), values of MaskState.
+        schema: The structures.
+
+    Returns:
+        bool (T, S), False for bones.
+    """
+    found: BoolArray = np.isin(states, _TELLING) & np.array([is_soft(key) for key in schema.keys])
+    return found
 
 
 class LearntClip(StoredClip):
@@ -25,13 +42,13 @@ class LearntClip(StoredClip):
     def __init__(self, project: Project, clip: Clip, student: Student) -> None:
         """Nothing is asked of the student yet."""
         super().__init__(project, clip, student)
-        self.said: dict[int, dict[str, Kept]] = {}
+        self.said: dict[int, dict[str, Said]] = {}
         self._learnt = student
 
     def listen(self) -> Iterator[int]:
         """Ask the student about every frame; tells how many are done."""
         for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
-            self.said[frame] = kept(said, self.schema.keys)
+            self.said[frame] = said_of_soft(said, self.schema.keys)
             yield frame + 1
 
     def suggestion(self, frame: int) -> Proposal | None:
@@ -56,16 +73,7 @@ class LearntRun:
             student: The one that has learnt it.
             frames: From how many frames it has learnt.
             parent: Id of the student that it went on from.
-
-        Raises:
-            ProjectError: The project can only be read.
         """
-        if project.read_only:
-            raise ProjectError(
-                "the project can only be read, no mask can be written",
-                path=project.folder,
-                remedy="Copy the folder to a place where you may write, and open the copy.",
-            )
         self._project, self._clip, self._parent = project, clip, parent
         self._author = learnt_author(frames)
         self._source = LearntClip(project, clip, student)

@@ -70,8 +70,22 @@ def stays_before_student(revision: Revision) -> bool:
     return carried_from(revision) is not None or learnt_from(revision) is not None or revision.origin == "import"
 
 
+def refuse_read_only(project: Project) -> None:
+    """Say so before anything is computed that could not be written.
+
+    Raises:
+        ProjectError: The project can only be read.
+    """
+    if project.read_only:
+        raise ProjectError(
+            "the project can only be read, masks cannot be written",
+            path=project.folder,
+            remedy="Copy the folder to a place where you may write, and open the copy.",
+        )
+
+
 def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposal:
-    """A proposal that says nothing where a mask was carried or imported: a person chose that, and it is worth more.
+    """A proposal that says nothing where a mask was carried, learnt or imported: a person chose that, it is worth more.
 
     Args:
         project: Where the proposal is to be written.
@@ -105,12 +119,7 @@ class ProjectPropagation:
         Raises:
             ProjectError: A structure has no mask of a person on the frame, or the project cannot be read.
         """
-        if project.read_only:
-            raise ProjectError(
-                "the project can only be read, masks cannot be carried",
-                path=project.folder,
-                remedy="Copy the folder to a place where you may write, and open the copy.",
-            )
+        refuse_read_only(project)
         self._project, self._clip, self._order, self._student = project, clip, order, student
         self._run = Propagation(StoredClip(project, clip, student, follow=follow), order)
 

@@ -12,13 +12,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from vfss.errors import ProjectError
-from vfss.masks import BoolArray, ByteArray, MaskState, pack_mask, unpack_mask
+from vfss.masks import ByteArray, MaskState, pack_mask, unpack_mask
 from vfss.propagation import KEY_STATES, CarryOrder, Direction, Propagation
 from vfss.student.propose import Proposal
 from vfss.way import CarriedFrame, Source, is_soft
 
-Kept = tuple[bytes, float]  # a packed mask and its confidence
+Said = tuple[bytes, float]  # a packed mask and its confidence
 
 
 class Spreading:
@@ -29,26 +28,19 @@ class Spreading:
         done: Frames worked on.
     """
 
-    def __init__(self, source: Source, said: Mapping[int, Mapping[str, Kept]]) -> None:
+    def __init__(self, source: Source, said: Mapping[int, Mapping[str, Said]]) -> None:
         """Look what is open.
 
         Args:
             source: The clip; its suggestions are those of the student that has learnt it.
             said: What that student says of every frame, by key of the soft structures.
-
-        Raises:
-            ProjectError: No soft structure has a mask of a person.
         """
         self._source, self._said = source, said
         self._soft = tuple(key for key in source.schema.keys if is_soft(key))
         states = source.states()
-        self._open = {key: set(map(int, np.flatnonzero(self._is_open(states, key)))) for key in self._soft}
+        is_open = np.isin(states, (MaskState.UNSEEN, MaskState.PROPOSED))
+        self._open = {key: set(map(int, np.flatnonzero(is_open[:, source.schema[key].index]))) for key in self._soft}
         self._runs = [Propagation(source, order) for order in _orders(source, states, self._soft)]
-        if not self._runs:
-            raise ProjectError(
-                "no soft structure of the clip has a mask of a person",
-                remedy="Correct or accept bolus, pharynx, epiglottis or airway on some frames.",
-            )
         self.total = sum(run.total for run in self._runs) + source.n_frames
         self.done = 0
 
@@ -73,12 +65,8 @@ class Spreading:
                 new.planes[key] = unpack_mask(packed)
         return new
 
-    def _is_open(self, states: ByteArray, key: str) -> BoolArray:
-        found: BoolArray = np.isin(states[:, self._source.schema[key].index], (MaskState.UNSEEN, MaskState.PROPOSED))
-        return found
 
-
-def kept(proposal: Proposal, keys: tuple[str, ...]) -> dict[str, Kept]:
+def said_of_soft(proposal: Proposal, keys: tuple[str, ...]) -> dict[str, Said]:
     """What a proposal says of the soft structures, in little memory.
 
     Args:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
+from vfss.learnt_clip import LEAST_FRAMES
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.decoder import Features
 from vfss.student.field import exposed_field
@@ -26,11 +28,12 @@ from vfss.student.network import StudentNetwork
 from vfss.student.preprocess import Placement, prepare
 from vfss.student.torch import build_network
 
-STEPS, MOST_FRAMES, LEAST_FRAMES = 80, 32, 2
-"""Steps of the optimiser; frames that are learnt from at most; frames without which nothing is learnt."""
+STEPS, MOST_FRAMES = 80, 32
+"""Steps of the optimiser; frames that are learnt from at most."""
 _RATE, _WARM, _BATCH = 1e-3, 5, 4
 _ENTROPY, _EDGE = 5.0, 8.0  # weight of the cross-entropy beside the Dice; how much more the outline counts
 
+Thing = TypeVar("Thing")
 Tell = Callable[[int, int], None]
 """Called with what is done and what there is to do; may raise in order to stop."""
 
@@ -70,12 +73,12 @@ def learn_clip(
     Raises:
         TrainingError: Fewer than LEAST_FRAMES examples, or they do not fit the student's schema.
     """
-    chosen = _spread(examples)
+    chosen = evenly(examples, MOST_FRAMES)
     total, n = len(chosen) + steps, len(checkpoint.schema)
     if len(chosen) < LEAST_FRAMES:
         raise TrainingError(
-            f"{len(chosen)} corrected frames are too few to learn a clip from",
-            remedy=f"Correct or accept structures on at least {LEAST_FRAMES} frames that differ.",
+            f"a person has said something of soft structures on {len(chosen)} frames, too few to learn the clip from",
+            remedy=f"Correct or accept bolus, pharynx, epiglottis or airway on {LEAST_FRAMES} frames or more.",
         )
     if any(len(example.planes) != n or len(example.known) != n for example in chosen):
         raise TrainingError(f"the masks are not of the student's {n} structures")
@@ -166,11 +169,11 @@ def _covered(plane: npt.NDArray[np.bool_], placement: Placement) -> npt.NDArray[
     return found
 
 
-def _spread(examples: Sequence[Example]) -> list[Example]:
-    """At most MOST_FRAMES of them, evenly spread."""
-    if len(examples) <= MOST_FRAMES:
-        return list(examples)
-    return [examples[i] for i in np.linspace(0, len(examples) - 1, MOST_FRAMES).round().astype(int)]
+def evenly(things: Sequence[Thing], most: int) -> list[Thing]:
+    """At most so many of them, from first to last at even distances."""
+    if len(things) <= most:
+        return list(things)
+    return [things[i] for i in np.linspace(0, len(things) - 1, most).round().astype(int)]
 
 
 def _with_decoder(checkpoint: Checkpoint, network: StudentNetwork, frames: int) -> Checkpoint:

@@ -9,19 +9,15 @@ import numpy as np
 import torch
 
 from vfss.clips import Clip
-from vfss.errors import ProjectError, SchemaError, TrainingError
-from vfss.learnt_clip import LearntRun
-from vfss.masks import MaskState
+from vfss.errors import ProjectError, SchemaError
+from vfss.learnt_clip import LearntRun, told_of_soft
 from vfss.project import ClipRecord, Project
+from vfss.propagating import refuse_read_only
 from vfss.student import Student, load_checkpoint
 from vfss.student.openvino import OpenVinoRuntime
-from vfss.way import is_soft
-from vfss_training.clip_learning import LEAST_FRAMES, MOST_FRAMES, STEPS, Example, learn_clip
+from vfss_training.clip_learning import MOST_FRAMES, STEPS, Example, evenly, learn_clip
 from vfss_training.events import Cancel, Events
 from vfss_training.parents import previous_student
-
-_TELLING = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
-"""What a person says of pixels."""
 
 
 def learn_project_clip(
@@ -52,6 +48,7 @@ def learn_project_clip(
         SchemaError: The student knows other structures than the project.
         VfssError: The project or clip cannot be read or written.
     """
+    refuse_read_only(project)
     cores = threads or max(1, os.cpu_count() or 1)
     torch.set_num_threads(cores)
     parent = load_checkpoint(previous_student(project, student))
@@ -68,35 +65,21 @@ def learn_project_clip(
         found = examples(project, clip)
         learnt = learn_clip(parent, found, steps=steps, tell=tell)
         runtime = OpenVinoRuntime(learnt, threads=cores)
-        used = min(len(found), MOST_FRAMES)
-        run = LearntRun(project, clip, Student(learnt, runtime), frames=used, parent=parent.id)
+        run = LearntRun(project, clip, Student(learnt, runtime), frames=len(found), parent=parent.id)
         masks = 0
         for stage in run.run():
             masks += len(stage.written)
             events.tell("spread", done=stage.done, total=stage.total, written=stage.written)
             cancel.check()  # after telling: what is written and not told of could not be undone
-    events.tell("learnt", frames=used, masks=masks)
+    events.tell("learnt", frames=len(found), masks=masks)
     return masks
 
 
 def examples(project: Project, clip: Clip) -> list[Example]:
-    """Frames of a clip on which a person has said something of soft structures' pixels.
-
-    Raises:
-        TrainingError: There are too few.
-    """
-    soft = np.array([is_soft(key) for key in project.schema.keys])
-    told = np.isin(project.states(clip.id), _TELLING) & soft
-    frames = np.flatnonzero(told.any(axis=1))
-    if len(frames) < LEAST_FRAMES:
-        raise TrainingError(
-            f"a person has corrected or accepted soft structures on {len(frames)} frames, "
-            f"at least {LEAST_FRAMES} are needed to learn the clip",
-            remedy="Correct or accept bolus, pharynx, epiglottis or airway on a few frames that differ, then learn.",
-        )
-    if len(frames) > MOST_FRAMES:
-        frames = frames[np.linspace(0, len(frames) - 1, MOST_FRAMES).round().astype(int)]
-    return [Example(clip.as_uint8(int(t)), project.masks(clip.id, int(t)).planes, told[t]) for t in frames]
+    """Frames of a clip on which a person has said something of soft structures' pixels, evenly spread where many."""
+    told = told_of_soft(project.states(clip.id), project.schema)
+    frames = [int(frame) for frame in np.flatnonzero(told.any(axis=1))]
+    return [Example(clip.as_uint8(t), project.masks(clip.id, t).planes, told[t]) for t in evenly(frames, MOST_FRAMES)]
 
 
 def clip_named(project: Project, name: str) -> ClipRecord:
