@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import cv2
 import numpy as np
 
@@ -106,6 +108,10 @@ class Follower:
 
     def propose(self, frames: np.ndarray) -> list[Proposal]:
         return [self._proposal(np.zeros((N, *frame.shape), np.bool_)) for frame in frames]
+
+    def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
+        for frame in frames:
+            yield self.propose(frame[None])[0]
 
     def _proposal(self, planes: np.ndarray) -> Proposal:
         state = np.full(N, MaskState.PROPOSED, np.uint8)

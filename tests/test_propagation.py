@@ -16,6 +16,7 @@ from small_project import annotate, write_video
 from vfss.carrying import Carried, Kept, between, signed_distance, with_student
 from vfss.carrying_trust import STOP, trust
 from vfss.errors import ProjectError
+from vfss.learnt_clip import LearntRun
 from vfss.masks import Masks, MaskState
 from vfss.metrics import dice
 from vfss.project import Edit, Project
@@ -350,6 +351,22 @@ def test_no_machine_writes_over_a_person_by_any_way(project, said):
         assert (after.mask is None) == (before.mask is None)
         assert after.mask is None or np.array_equal(after.mask, before.mask)
     assert len(project.history(clip, 4, "c3")) == 1
+
+
+@pytest.mark.parametrize("said", SPOKEN.values(), ids=SPOKEN.keys())
+def test_no_student_that_learnt_the_clip_writes_over_a_person(project, said):
+    """Neither over what was said before it was asked, nor over what is said while it is."""
+    clip_id = project.clips()[0].id
+    annotate(project, clip_id, 4, {"airway": said}, author="ann")
+    with project.open_clip(clip_id) as clip:
+        stages = LearntRun(project, clip, Follower(), frames=2, parent="parent").run()
+        first = next(stage for stage in stages if stage.written)  # one batch is written, the others are not
+        late = 1 if all(frame != 1 for frame, _, _ in first.written) else 7
+        annotate(project, clip_id, late, {"airway": said}, author="bob")
+        written = {(frame, key) for stage in (first, *stages) for frame, key, _ in stage.written}
+    assert (5, "airway") in written
+    assert not written & {(2, "airway"), (4, "airway"), (late, "airway")}
+    assert [project.newest(clip_id, t)["airway"].author for t in (2, 4, late)] == ["ann", "ann", "bob"]
 
 
 def test_one_who_speaks_between_reading_and_writing_is_left(project):
