@@ -95,7 +95,7 @@ def draw(table: dict[str, Any], path: Path) -> None:
         for way in WAYS:
             counts = [int(n) for n in table]
             axis.plot(counts, [table[str(n)][way]["all"][name] for n in counts], marker="o", label=way)
-        axis.set(xlabel="corrected frames in the clip", ylabel=f"{title}, soft structures of other frames")
+        axis.set(xlabel="corrected frames in the clip", ylabel=title, title="soft structures of other frames")
     axes[0].legend()
     figure.savefig(path, dpi=110)
 
