@@ -57,6 +57,28 @@ class Changes:
             session.writer.save_again(quietly=True)
         return True
 
+    def repeat(self, words: Mapping[Place, Snapshot], what: str, base: Mapping[Place, int | None]) -> int:
+        """Write a person's word on many places, as one step, where they still stand as `base` says; returns how many.
+
+        Raises:
+            ProjectError: It cannot be written; nothing was.
+        """
+        session = self._session
+        written = session.project.write(
+            [self._again(place, word) for place, word in words.items()],
+            author=session.author,
+            origin="hand",
+            student=None,
+            base=base,
+            leave=True,
+        )
+        frames = {frame for frame, _ in words}
+        if written:
+            ids = {(revision.frame, revision.structure): revision.id for revision in written}
+            session.history.note(Step(what, ids))
+        session.reload(frames)
+        return len(written)
+
     def go(self, *, redo: bool) -> bool:
         """Go over the next step of the history, and show the place that it changes."""
         session, word = self._session, "redone" if redo else "undone"

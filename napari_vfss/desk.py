@@ -20,6 +20,7 @@ from napari_vfss.corrections import Corrections
 from napari_vfss.key_book import KeyBook
 from napari_vfss.keys import KeyBindings
 from napari_vfss.layers import READ_ONLY, ClipLayers
+from napari_vfss.looking import Looking
 from napari_vfss.machine import Machine
 from napari_vfss.making import Exporting, ExportOrder
 from napari_vfss.nesting_watch import NestingWatch
@@ -57,6 +58,7 @@ class Desk(QObject):
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self.time = ClipTime(self)
+        self.looking: Looking = Looking(self)
         self._session_connections = Connections()
         self._connections = Connections()
         self._poll = QTimer(self)
@@ -142,6 +144,7 @@ class Desk(QObject):
         self.retraining.close()
         self.machine.learning.close()
         self.time.close()
+        self.looking.close()
         self._connections.undo()
 
     def export(self, order: ExportOrder) -> None:

@@ -37,12 +37,13 @@ class NestingWatch:
         self._connections.add(session.frame_changed, self._on_frame)
         self._connections.add(session.masks_changed, self._on_masks)
         session.hesitate = self.hesitate
+        session.looked_at.undecided = self.undecided
         self._on_frame(session.frame)
 
     def close(self) -> None:
         """Let go of the session."""
         self._connections.undo()
-        self.session.hesitate = None
+        self.session.hesitate = self.session.looked_at.undecided = None
 
     def here(self) -> list[Break]:
         """Open breaks on the current frame."""
@@ -86,6 +87,12 @@ class NestingWatch:
         for found in concerned:
             self.leave(found)
         return ""
+
+    def undecided(self, frame: int) -> set[str]:
+        """Structures of a frame that are part of an open break, those that were open when the clip was closed too."""
+        children = [found.child for found in self.breaks.get(frame, ())] + list(self._left_open.get(frame, ()))
+        parents = [self.session.schema[child].nests_in for child in children]
+        return {*children, *(parent for parent in parents if parent is not None)}
 
     def _change(self, found: Break, structure: str, *, add: bool, what: str) -> bool:
         session = self.session

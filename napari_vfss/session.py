@@ -12,6 +12,7 @@ from psygnal import Signal
 from napari_vfss.changes import Change, Changes, named
 from napari_vfss.frame_memory import FrameMemory, FrameWork
 from napari_vfss.history import History
+from napari_vfss.looked_at import LookedAt
 from napari_vfss.unsaved import Unsaved
 from napari_vfss.waiting import WaitingWriter
 from vfss.clips import Clip, Facing
@@ -56,6 +57,7 @@ class Session:
         self.unsaved = Unsaved(project.schema)
         self.writer = WaitingWriter(self)
         self.changes = Changes(self)
+        self.looked_at = LookedAt(self)
         self.hesitate: Callable[[Collection[str]], str] | None = None  # asked before acceptance; a sentence stops it
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
@@ -218,13 +220,16 @@ class Session:
         """Read these frames anew when they are needed, and the states of all at once."""
         self.states = self.project.states(self.clip.id)
         self.unsaved.lay_over_states(self.states)
-        self._memory.forget(frames)
+        gone = set(frames)
+        self._memory.forget(gone)
+        self.looked_at.forget(gone)
 
     def took(self, revision: Revision, mask: BoolArray | None) -> None:
         """Keep in memory what this session wrote: revision and plane, bool (H, W)."""
         index = self.schema[revision.structure].index
         self.work_at(revision.frame).take(revision, index, mask)
         self.states[revision.frame, index] = revision.state
+        self.looked_at.forget([revision.frame])  # until it is drawn
 
     def poll(self) -> int:
         """Take in what others wrote since the last look; returns how many frames of this clip they changed."""

@@ -10,7 +10,16 @@ from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import QToolTip, QWidget
 
-from napari_vfss.timeline_furniture import GUTTER, LANE, RULER, as_image, draw_lane, draw_names, draw_ruler
+from napari_vfss.timeline_furniture import (
+    GUTTER,
+    LANE,
+    RULER,
+    as_image,
+    draw_lane,
+    draw_looked_at,
+    draw_names,
+    draw_ruler,
+)
 from napari_vfss.timeline_picture import Strip, strip_picture
 from napari_vfss.timeline_scale import TimelineScale
 from vfss.project.marks import Mark
@@ -46,6 +55,7 @@ class Timeline(QWidget):
         self._marks: Sequence[Mark] = ()
         self._frame, self._active = 0, 0
         self._range: tuple[int, int] | None = None
+        self._looked_at: Sequence[int] = ()
         self._from: int | None = None
         self._picture: QImage | None = None
 
@@ -61,7 +71,7 @@ class Timeline(QWidget):
         """Show another clip from end to end: its schema, times float64 (T,) in seconds and strip; None for none."""
         self._schema, self._times = schema, times_s
         self.scale = TimelineScale(1 if strip is None else len(strip.states), self._strip_width)
-        self._marks, self._range, self._from = (), None, None
+        self._marks, self._range, self._looked_at, self._from = (), None, (), None
         self.updateGeometry()
         self.show_strip(strip)
         self.view_changed.emit()
@@ -90,6 +100,12 @@ class Timeline(QWidget):
         """Show a range of frames that is looped over."""
         self._range = chosen
         self._redraw()
+
+    def show_looked_at(self, frames: Sequence[int]) -> None:
+        """Show which frames can be accepted at once: ascending, those that a person has looked at."""
+        if self._looked_at != frames:
+            self._looked_at = frames
+            self.update()
 
     def zoom(self, factor: float) -> None:
         """Show fewer frames (factor above 1) or more, around the current one."""
@@ -132,6 +148,7 @@ class Timeline(QWidget):
         painter = QPainter(self)
         painter.drawImage(0, 0, self._picture)
         if self._strip is not None:
+            draw_looked_at(painter, self.scale, self._looked_at)
             self._draw_place(painter)
         painter.end()
 

@@ -50,6 +50,7 @@ class TimelineDock(QWidget):
         self.bar.setSizePolicy(kept)
         self.events = EventMenu(self._time, self)
         self._strip_later = Later(self, self._show_strip, STRIP_MS)
+        self._looked_at_later = Later(self, self._show_looked_at, STRIP_MS)
         self._build_tools()
         self._lay_out()
         self._key_labels = KeyLabels(self, desk.key_book)
@@ -146,6 +147,8 @@ class TimelineDock(QWidget):
         add(session.frame_changed, self._show_place)
         add(session.structure_changed, self._show_place)
         add(session.masks_changed, self._strip_later.ask)
+        for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
+            add(signal, self._looked_at_later.ask)
         self._show_marks()
         self._show_steady()
         self._show_playback()
@@ -166,6 +169,11 @@ class TimelineDock(QWidget):
         if self._desk.session is not None:
             self.timeline.show_strip(self._time.trust.strip)
 
+    def _show_looked_at(self) -> None:
+        session = self._desk.session
+        if session is not None:
+            self.timeline.show_looked_at(session.looked_at.stretch(self._time.chosen))
+
     def _show_marks(self) -> None:
         if self._time.marks is not None:
             self.timeline.show_marks(self._time.marks.all)
@@ -173,6 +181,7 @@ class TimelineDock(QWidget):
     def _show_range(self) -> None:
         playback = self._time.playback
         self.timeline.show_range(self._time.chosen if playback.loop is None else playback.loop)
+        self._looked_at_later.ask()
 
     def _show_playback(self) -> None:
         playback = self._time.playback

@@ -91,6 +91,20 @@ def draw_lane(
             free_from = _draw_event(painter, scale, mark, free_from)
 
 
+def draw_looked_at(painter: QPainter, scale: TimelineScale, frames: Sequence[int]) -> None:
+    """Draw a white line just above the rows over frames that were looked at, with an end on both sides of each run."""
+    base = RULER + LANE
+    painter.setClipRect(GUTTER, 0, scale.width, base + 2)
+    breaks = np.flatnonzero(np.diff(frames) > 1) + 1
+    for run in np.split(np.asarray(frames, np.int64), breaks):
+        if run.size:
+            left, right = (GUTTER + round(scale.x_of(int(t))) for t in (run[0], run[-1] + 1))
+            painter.fillRect(QRect(left, base - 3, max(2, right - left), 2), BRIGHT)
+            for x in (left, max(left, right - 2)):
+                painter.fillRect(QRect(x, base - 6, 2, 6), BRIGHT)
+    painter.setClipping(False)
+
+
 def _draw_swallow(painter: QPainter, scale: TimelineScale, swallow: Mark, number: int) -> None:
     left = round(scale.x_of(swallow.first))
     last = swallow.first if swallow.last is None else swallow.last

@@ -118,6 +118,8 @@ ACTIONS = (
     Action("propagate.learn", "learn this clip from what you corrected", "Propagate", ("Ctrl+L",),
            lambda desk: desk.machine.learn()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
+    Action("accept.looked_at", "accept all frames around this one that you have looked at", "Accept", ("Shift+A",),
+           lambda desk: desk.looking.accept()),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),
     Action("accept.empty", "empty: could be seen, no pixels", "Accept", ("X",), _mark(MaskState.EMPTY)),

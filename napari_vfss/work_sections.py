@@ -249,7 +249,9 @@ class AcceptSection(DeskSection):
         self.empty_button = button(
             "Empty", "It could be seen, and there is nothing of it", self._marking(MaskState.EMPTY), key="X"
         )
-        self.body.addWidget(self.frame_button)
+        tip = "Confirm all frames around this one, or in the range chosen on the timeline, that were on the screen"
+        self.stretch_button = button("Looked at", tip, self._stretch, key="Shift+A")
+        self.add_row(self.frame_button, self.stretch_button)
         self.add_row(self.structure_button, self.hidden_button, self.empty_button)
         self._on_session()
 
@@ -257,6 +259,23 @@ class AcceptSection(DeskSection):
         session = self.desk.session
         if session is not None:
             self.do(session.accept_frame)
+
+    def show_session(self) -> None:
+        """Follow what is looked at."""
+        session = self.desk.session
+        if session is not None:
+            for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
+                self.session_connections.add(signal, self.later.ask)
+            self.session_connections.add(self.desk.time.range_changed, self.later.ask)
+
+    def refresh(self, *_: object) -> None:
+        """Show how many frames could be accepted at once."""
+        session = self.desk.session
+        n = 0 if session is None else len(session.looked_at.stretch(self.desk.time.chosen))
+        self.summary.setText(f"{n} frame{'' if n == 1 else 's'} looked at" if n else "")
+
+    def _stretch(self) -> None:
+        self.do(self.desk.looking.accept)
 
     def _structure(self) -> None:
         session = self.desk.session

@@ -189,6 +189,59 @@ def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, pres
     playback.set_speed(1.0)
 
 
+def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, press):
+    propose(window, qtbot)
+    session, frames = window.desk.session, window.desk.session.clip.n_frames
+    session.go_to(frames - 1)
+    qtbot.waitUntil(lambda: len(session.looked_at.stretch()) == 1, timeout=WAIT)
+    session.go_to(0)
+    press(Qt.Key.Key_K)
+    qtbot.waitUntil(lambda: not window.desk.time.playback.playing, timeout=WAIT)
+    assert len(session.looked_at.stretch()) == frames
+    qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames looked at", timeout=WAIT)
+    qtbot.waitUntil(lambda: list(dock.timeline._looked_at) == list(range(frames)), timeout=WAIT)
+    press(Qt.Key.Key_A, SHIFT)
+    assert (session.states == MaskState.ACCEPTED).all()
+    assert f"{frames} frames (1 to {frames})" in window.message.text()
+    press(Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert (session.states == MaskState.PROPOSED).all()
+
+
+def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
+    propose(window, qtbot)
+    session, layers = window.desk.session, window.desk.layers
+    press(Qt.Key.Key_H)
+    session.go_to(5)
+    assert layers.not_shown is None
+    qtbot.wait(200)
+    press(Qt.Key.Key_A, SHIFT)
+    assert (session.states == MaskState.PROPOSED).all()
+    assert "was on the screen" in window.message.text()
+    press(Qt.Key.Key_H)
+    layers.set_hidden("mandible", True)
+    qtbot.waitUntil(lambda: session.looked_at.stretch() == [5], timeout=WAIT)
+    press(Qt.Key.Key_A, SHIFT)
+    here = session.states[5] == MaskState.ACCEPTED
+    assert not here[session.schema["mandible"].index]
+    assert here.sum() == len(session.schema) - 1
+
+
+def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, dock, qtbot, press):
+    propose(window, qtbot)
+    session = window.desk.session
+    session.go_to(4)
+    plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
+    plane[100:120, 100:120] = True
+    session.stroke(plane, structure="bolus")
+    assert window.desk.nesting.undecided(4) == {"bolus", "pharynx"}
+    session.go_to(5)
+    session.go_to(4)
+    qtbot.waitUntil(lambda: 4 in session.looked_at.stretch(), timeout=WAIT)
+    press(Qt.Key.Key_A, SHIFT)
+    assert session.states[4, session.schema["bolus"].index] == MaskState.EDITED
+    assert session.states[4, session.schema["mandible"].index] == MaskState.ACCEPTED
+
+
 def test_naparis_own_playback_is_taken_over(window, qtbot):
     dims = next(w for w in window.window().findChildren(QWidget) if type(w).__name__ == "QtDims")
     playback = window.desk.time.playback
