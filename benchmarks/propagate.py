@@ -26,6 +26,7 @@ from vfss.metrics import dice
 from vfss.phantom import Phantom
 from vfss.propagation import CarryOrder, Propagation
 from vfss.student import Proposal, Student, load_student
+from vfss.student.calibration import expected_error
 
 RESULTS = Path(__file__).parent / "results" / "propagate.json"
 SEED = 910_001  # no student was trained on these
@@ -145,6 +146,7 @@ def summary(rows: list[tuple[float, ...]]) -> dict[str, float]:
         "share_from_0.95": round(float(np.mean(ours[done] >= 0.95)), 3) if done.any() else float("nan"),
         "carried": round(float(done.mean()), 3),
         "trust_error": mean(np.abs(trust - ours)),
+        "trust_expected_error": round(expected_error(trust, ours), 4),
         "n": len(rows),
     }
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from annotator import agreement
 from correcting import ENOUGH
 
@@ -20,7 +21,9 @@ from vfss.spreading import Spreading, said_of_soft
 from vfss.student import Proposal, Student
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.openvino import OpenVinoRuntime
-from vfss_training.clip_learning import Example, learn_clip
+from vfss_training.clip_learning import MOST_FRAMES, Example, learn_clip
+
+FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass
@@ -33,6 +36,7 @@ class Scene:
         proposals: One a frame.
         masks: bool (T, S, H, W), what is shown now.
         state: uint8 (T, S), values of MaskState.
+        sure: float32 (T, S), the machine's estimate of each mask's Dice.
     """
 
     schema: Schema
@@ -42,6 +46,7 @@ class Scene:
     proposals: list[Proposal]
     masks: BoolArray
     state: ByteArray
+    sure: FloatArray
     encoded: dict[int, Any] = field(default_factory=dict)
 
     @property
@@ -52,7 +57,8 @@ class Scene:
     def again(self) -> Scene:
         """The same before anything was corrected."""
         masks, state = self.masks.copy(), self.state.copy()
-        return replace(self, masks=masks, state=state, proposals=list(self.proposals), encoded={})
+        proposals, sure = list(self.proposals), self.sure.copy()
+        return replace(self, masks=masks, state=state, proposals=proposals, sure=sure, encoded={})
 
     def picture(self, frame: int) -> ByteArray:
         """Frame as uint8 (H, W)."""
@@ -108,8 +114,14 @@ class Scene:
 
     def spread(self, learnt: Checkpoint) -> None:
         """Propose the soft structures anew by a student that has learnt the clip."""
-        self.proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
-        said = {frame: said_of_soft(proposal, self.schema.keys) for frame, proposal in enumerate(self.proposals)}
+        told = int(told_of_soft(self.state, self.schema).any(axis=1).sum())
+        keys, frames = self.schema.keys, min(told, MOST_FRAMES)
+        proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
+        said = {frame: said_of_soft(proposal, keys, frames) for frame, proposal in enumerate(proposals)}
+        self.proposals = [
+            replace(one, confidence=np.array([said[t].get(key, (b"", np.nan))[1] for key in keys], np.float32))
+            for t, one in enumerate(proposals)
+        ]
         self._take(Spreading(self, said))
 
     def _take(self, run: Propagation | Spreading) -> None:
@@ -118,6 +130,7 @@ class Scene:
                 index = self.schema[key].index
                 if self.state[found.frame, index] == MaskState.PROPOSED:
                     self.masks[found.frame, index] = plane
+                    self.sure[found.frame, index] = found.trust[key]
 
 
 def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Scene:
@@ -129,4 +142,5 @@ def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Sc
     proposals = list(student.propose_each(iter(pictures)))
     masks = np.stack([proposal.masks.planes for proposal in proposals])
     state = np.full((frames, len(student.schema)), MaskState.PROPOSED, np.uint8)
-    return Scene(student.schema, student, pictures, truth, proposals, masks, state)
+    sure = np.stack([proposal.confidence for proposal in proposals])
+    return Scene(student.schema, student, pictures, truth, proposals, masks, state, sure)

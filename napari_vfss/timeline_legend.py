@@ -27,7 +27,7 @@ SHOWN: tuple[tuple[str, MaskState, float, float], ...] = (  # word, state, confi
 WORDS = (
     "The higher a bar, the surer the student; doubtful masks are pink: not sure, or far from their neighbours (a white "
     "wedge). Edited is hatched, accepted solid, empty hollow, not visible dashed, nothing yet a thin line. "
-    "A white line above the rows: frames that you have looked at, which \"Looked at\" accepts."
+    'A white line above the rows: frames that you have looked at, which "Looked at" accepts.'
 )
 
 

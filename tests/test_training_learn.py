@@ -11,19 +11,21 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from moving_film import SCHEMA, Film, box
 from small_student import CONFIG, disc_frame, small_checkpoint
 from typer.testing import CliRunner
 
 from vfss.errors import TrainingError
-from vfss.masks import MaskState, pack_mask
+from vfss.masks import Masks, MaskState, pack_mask
 from vfss.metrics import dice
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
 from vfss.propagating import learnt_from
 from vfss.proposing import propose_clip, proposed_words, unproposed
-from vfss.spreading import Spreading
-from vfss.student import Student, load_student
+from vfss.spreading import Spreading, learnt_confidence, said_of_soft
+from vfss.student import Proposal, Student, load_student
 from vfss.student.openvino import OpenVinoRuntime
 from vfss.way import is_soft
 from vfss_training.cli import application
@@ -54,7 +56,8 @@ def dice_of(checkpoint, examples) -> float:
 @pytest.mark.parametrize("config", [CONFIG, replace(CONFIG, mirrored=True, crop_to_field=True)])
 def test_what_was_corrected_on_some_frames_is_right_on_others(config):
     parent, told = small_checkpoint(config=config), []
-    new = learn_clip(parent, [disc(i) for i in range(6)], steps=60, tell=lambda done, total: told.append((done, total)))
+    learnt_from = [disc(i) for i in range(6)]
+    new = learn_clip(parent, learnt_from, steps=60, tell=lambda done, total: told.append((done, total)))
     others = [disc(i) for i in range(20, 26)]
     before, after = dice_of(parent, others), dice_of(new, others)
     assert after > 0.8 > before + 0.1
@@ -71,6 +74,27 @@ def test_learning_is_the_same_each_time_and_takes_frames_from_all_of_a_long_clip
     one, two = (learn_clip(parent, many, steps=3) for _ in range(2))
     assert one.provenance["learnt_clip"]["frames"] == MOST_FRAMES
     assert all(np.array_equal(tensor, two.tensors[name]) for name, tensor in one.tensors.items())
+
+
+@given(said=st.floats(0, 1), frames=st.integers(1, MOST_FRAMES), key=st.sampled_from(SOFT))
+def test_a_student_is_surer_the_more_it_has_learnt_but_never_of_a_bolus(said, frames, key):
+    sure = learnt_confidence(key, said, frames)
+    assert said <= sure + 1e-9
+    assert sure <= 1
+    assert learnt_confidence(key, said, frames + 1) >= sure
+    if key == "bolus":
+        assert sure == said
+    elif said < 0.9 and frames >= 3:
+        assert sure > said + 0.01
+
+
+def test_what_is_written_has_the_confidence_of_one_that_has_learnt():
+    state = np.full(N, MaskState.PROPOSED, np.uint8)
+    proposal = Proposal(Masks(np.zeros((N, 8, 8), np.bool_), state), np.full(N, 0.7, np.float32), "st")
+    said = said_of_soft(proposal, SCHEMA.keys, 12)
+    assert {key: round(sure, 3) for key, (_, sure) in said.items()} == {
+        key: round(learnt_confidence(key, 0.7, 12), 3) for key in SOFT
+    }
 
 
 def test_what_cannot_be_learnt_is_said():

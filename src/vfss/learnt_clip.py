@@ -39,16 +39,17 @@ def told_of_soft(states: ByteArray, schema: Schema) -> BoolArray:
 class LearntClip(StoredClip):
     """What a project knows of a clip, with the word of the student that has learnt it."""
 
-    def __init__(self, project: Project, clip: Clip, student: Student) -> None:
-        """Nothing is asked of the student yet."""
+    def __init__(self, project: Project, clip: Clip, student: Student, frames: int) -> None:
+        """Nothing is asked yet of the student, which has learnt from so many frames."""
         super().__init__(project, clip, student)
+        self._learnt_from = frames
         self.said: dict[int, dict[str, Said]] = {}
         self._learnt = student
 
     def listen(self) -> Iterator[int]:
         """Ask the student about every frame; tells how many are done."""
         for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
-            self.said[frame] = said_of_soft(said, self.schema.keys)
+            self.said[frame] = said_of_soft(said, self.schema.keys, self._learnt_from)
             yield frame + 1
 
     def suggestion(self, frame: int) -> Proposal | None:
@@ -76,7 +77,7 @@ class LearntRun:
         """
         self._project, self._clip, self._parent = project, clip, parent
         self._author = learnt_author(frames)
-        self._source = LearntClip(project, clip, student)
+        self._source = LearntClip(project, clip, student, frames)
 
     def run(self) -> Iterator[Stage]:
         """Ask the student about every frame, then write; each stage is one transaction.

@@ -9,6 +9,7 @@ learnt from the key frames of this very clip what it is wrong about. Each place 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from math import sqrt
 
 import numpy as np
 
@@ -18,6 +19,11 @@ from vfss.student.propose import Proposal
 from vfss.way import CarriedFrame, Source, is_soft
 
 Said = tuple[bytes, float]  # a packed mask and its confidence
+
+# A student is wrong on a clip in the same way on every frame, and what is left of that after it has learnt from n
+# frames falls as 1 / sqrt(n); measured on phantoms: benchmarks/learning.py. A bolus is wrong in ever other ways.
+_LEFT, _ALWAYS_LEFT = 0.93, 0.09
+_NOT_LEARNT = frozenset({"bolus"})
 
 
 class Spreading:
@@ -66,15 +72,29 @@ class Spreading:
         return new
 
 
-def said_of_soft(proposal: Proposal, keys: tuple[str, ...]) -> dict[str, Said]:
-    """What a proposal says of the soft structures, in little memory.
+def learnt_confidence(key: str, said: float, frames: int) -> float:
+    """The Dice to expect of a structure after a student has learnt the clip: its own word on itself did not learn.
+
+    Args:
+        key: Key of the structure.
+        said: What the student says of it, 0..1; NaN stays NaN.
+        frames: How many frames it has learnt from.
+    """
+    if key in _NOT_LEARNT or frames < 1:
+        return said
+    return 1.0 - (1.0 - said) * min(1.0, _ALWAYS_LEFT + _LEFT / sqrt(frames))
+
+
+def said_of_soft(proposal: Proposal, keys: tuple[str, ...], frames: int) -> dict[str, Said]:
+    """What a student that has learnt the clip says of the soft structures, in little memory.
 
     Args:
         proposal: Of one frame.
         keys: Keys of all structures, in the order of planes.
+        frames: From how many frames the student has learnt.
     """
     return {
-        key: (pack_mask(proposal.masks.planes[i]), float(proposal.confidence[i]))
+        key: (pack_mask(proposal.masks.planes[i]), learnt_confidence(key, float(proposal.confidence[i]), frames))
         for i, key in enumerate(keys)
         if is_soft(key)
     }

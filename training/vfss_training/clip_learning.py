@@ -28,8 +28,12 @@ from vfss.student.network import StudentNetwork
 from vfss.student.preprocess import Placement, prepare
 from vfss.student.torch import build_network
 
-STEPS, MOST_FRAMES = 80, 32
-"""Steps of the optimiser; frames that are learnt from at most."""
+MOST_FRAMES = 32
+"""Frames that are learnt from at most."""
+_FEWEST_STEPS, _MOST_STEPS, _STEPS_A_FRAME = 80, 280, 12
+# Share of the old decoder's weights in the new one. A decoder that learnt from few frames may see a bolus at its
+# residue's place on all frames; the old one, which was sure that there is none, outvotes it.
+_OLD = 0.05
 _RATE, _WARM, _BATCH = 1e-3, 5, 4
 _ENTROPY, _EDGE = 5.0, 8.0  # weight of the cross-entropy beside the Dice; how much more the outline counts
 
@@ -57,7 +61,7 @@ def learn_clip(
     checkpoint: Checkpoint,
     examples: Sequence[Example],
     *,
-    steps: int = STEPS,
+    steps: int | None = None,
     seed: int = 0,
     tell: Tell = lambda _done, _total: None,
 ) -> Checkpoint:
@@ -66,7 +70,7 @@ def learn_clip(
     Args:
         checkpoint: The student to begin from; it is left as it is.
         examples: Frames of one clip, of one size.
-        steps: Steps of the optimiser.
+        steps: Steps of the optimiser; None: the more, the more frames there are to learn from.
         seed: Decides the order in which the frames are shown.
         tell: Told of progress: frames encoded first, then steps.
 
@@ -74,6 +78,8 @@ def learn_clip(
         TrainingError: Fewer than LEAST_FRAMES examples, or they do not fit the student's schema.
     """
     chosen = evenly(examples, MOST_FRAMES)
+    if steps is None:
+        steps = min(_MOST_STEPS, max(_FEWEST_STEPS, _STEPS_A_FRAME * len(chosen)))
     total, n = len(chosen) + steps, len(checkpoint.schema)
     if len(chosen) < LEAST_FRAMES:
         raise TrainingError(
@@ -181,6 +187,8 @@ def _with_decoder(checkpoint: Checkpoint, network: StudentNetwork, frames: int) 
     tensors = dict(checkpoint.tensors)
     for name, weight in network.decoder.state_dict().items():
         kept = checkpoint.tensors[f"decoder.{name}"]
-        tensors[f"decoder.{name}"] = weight.numpy().astype(kept.dtype)
+        new = weight.numpy()
+        mixed = new + _OLD * (kept.astype(np.float32) - new)  # what did not learn stays the same to the last bit
+        tensors[f"decoder.{name}"] = mixed.astype(kept.dtype)
     provenance = {**checkpoint.provenance, "learnt_clip": {"parent": checkpoint.id, "frames": frames}}
     return replace(checkpoint, tensors=tensors, provenance=provenance, scores={}, precision={}, id="", path=None)

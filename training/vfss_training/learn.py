@@ -15,7 +15,7 @@ from vfss.project import ClipRecord, Project
 from vfss.propagating import refuse_read_only
 from vfss.student import Student, load_checkpoint
 from vfss.student.openvino import OpenVinoRuntime
-from vfss_training.clip_learning import MOST_FRAMES, STEPS, Example, evenly, learn_clip
+from vfss_training.clip_learning import MOST_FRAMES, Example, evenly, learn_clip
 from vfss_training.events import Cancel, Events
 from vfss_training.parents import previous_student
 
@@ -27,7 +27,7 @@ def learn_project_clip(
     cancel: Cancel,
     *,
     student: str | None = None,
-    steps: int = STEPS,
+    steps: int | None = None,
     threads: int = 0,
 ) -> int:
     """Learn a clip from its corrected frames and write proposals of its soft structures; returns how many masks.
@@ -40,7 +40,7 @@ def learn_project_clip(
         events: Told of "learn" and "spread" (done, total, and of the latter what was written), "learnt" at the end.
         cancel: Asked between steps. What is written by then stays.
         student: Student to begin from: a file, an id or "default"; None: the project's.
-        steps: Steps of the optimiser.
+        steps: Steps of the optimiser; None: by the number of frames to learn from.
         threads: Threads to compute with; 0: as many as there are processors.
 
     Raises:

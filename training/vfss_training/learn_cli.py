@@ -15,13 +15,12 @@ def learn(  # noqa: PLR0917  (typer calls it by name)
     project: Annotated[Path, typer.Argument(help="Project with the clip.")],
     clip: Annotated[str, typer.Argument(help="The clip: its id, or the name of its file.")],
     student: Annotated[str | None, typer.Option(help="Student to begin from: a file, an id, or 'default'.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps.", min=1)] = None,
+    steps: Annotated[int | None, typer.Option(help="Optimiser steps; by default by the frames.", min=1)] = None,
     events: Annotated[str, typer.Option(help="Where progress goes as JSON lines: a file, or -.")] = "",
     threads: Annotated[int, typer.Option(help="Threads to compute with; 0: all processors.")] = 0,
 ) -> None:
     """Learn a CLIP from what people corrected on it, and propose its soft structures anew where nobody has spoken."""
     from vfss.project import Project
-    from vfss_training.clip_learning import STEPS
     from vfss_training.events import Cancel, Events
     from vfss_training.learn import clip_named, learn_project_clip
 
@@ -33,8 +32,6 @@ def learn(  # noqa: PLR0917  (typer calls it by name)
         Project.open(project) as opened,
     ):
         record = clip_named(opened, clip)
-        masks = learn_project_clip(
-            opened, record.id, told, cancel, student=student, steps=steps or STEPS, threads=threads
-        )
+        masks = learn_project_clip(opened, record.id, told, cancel, student=student, steps=steps, threads=threads)
         if events != "-":
             typer.echo(f"{record.path.name}: {masks} masks proposed anew")
