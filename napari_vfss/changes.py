@@ -151,7 +151,8 @@ class Changes:
         base: dict[Place, int | None] = {place: session.history.stands(step, place) for place in step.wrote}
         free = {place: step.wrote[place] for place, newest in base.items() if newest is not None}
         stood = self._stood(free)
-        words = {place: _word_of(revision) for place, revision in stood.items()}
+        masks = session.project.past.masks({revision.id for revision in stood.values() if revision is not None})
+        words = {place: _word_of(revision, masks) for place, revision in stood.items()}
         students = {revision.student for revision in stood.values() if revision is not None and revision.packed}
         origin: Origin = "redo" if redo else "undo"
         written = session.project.write(
@@ -218,12 +219,11 @@ class Changes:
         return students.pop() if len(students) == 1 else None
 
 
-def _word_of(revision: Revision | None) -> Snapshot:
-    """What a revision says; None: nothing has been said."""
+def _word_of(revision: Revision | None, masks: Mapping[int, bytes]) -> Snapshot:
+    """What a revision says, its mask among those by id; None: nothing has been said."""
     if revision is None:
         return Snapshot(None, MaskState.UNSEEN)
-    packed = revision.packed() if callable(revision.packed) else revision.packed
-    return Snapshot(packed, revision.state, revision.confidence, revision.prompts)
+    return Snapshot(masks.get(revision.id), revision.state, revision.confidence, revision.prompts)
 
 
 def named(changes: Iterable[Place], schema: Schema) -> str:

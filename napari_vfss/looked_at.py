@@ -109,11 +109,15 @@ class LookedAt:
     def _words(self, frames: Iterable[int], standing: Mapping[Place, Revision]) -> dict[Place, Snapshot]:
         """What shall be said of each mask that stands as it was shown, and that nobody must decide on first."""
         left = {frame: () if self.undecided is None else self.undecided(frame) for frame in frames}
+        as_shown = {
+            (frame, key): revision
+            for (frame, key), revision in standing.items()
+            if key not in left[frame] and self._shown.get(frame, {}).get(key) == revision.id
+        }
+        masks = self._session.project.past.masks({revision.id for revision in as_shown.values()})
         words: dict[Place, Snapshot] = {}
-        for (frame, key), revision in standing.items():
-            if key in left[frame] or self._shown.get(frame, {}).get(key) != revision.id:
-                continue
-            packed = revision.packed() if callable(revision.packed) else revision.packed
+        for (frame, key), revision in as_shown.items():
+            packed = masks.get(revision.id)
             if packed is not None and unpack_box(packed).area:
                 words[frame, key] = Snapshot(packed, MaskState.ACCEPTED, prompts=revision.prompts)
             else:

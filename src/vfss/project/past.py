@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import partial
 
 from sqlalchemy import func, select
@@ -11,6 +12,8 @@ from vfss.project.database import Database
 from vfss.project.reading import WITH_PIXELS, as_revision
 from vfss.project.records import UNCONFIRMED, Revision
 from vfss.project.tables import columns_of, revisions
+
+_AT_ONCE = 400  # values in one statement
 
 
 class Past:
@@ -74,6 +77,17 @@ class Past:
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return {(row.frame, row.structure): as_revision(row, self._fetching(row.id, row.state)) for row in rows}
+
+    def masks(self, ids: Collection[int]) -> dict[int, bytes]:
+        """Packed masks of many revisions by their ids; those without pixels are absent."""
+        wanted, found = sorted(ids), dict[int, bytes]()
+        with self._database.reading() as connection:
+            for some in (wanted[i : i + _AT_ONCE] for i in range(0, len(wanted), _AT_ONCE)):
+                query = select(revisions.c.id, revisions.c.mask).where(
+                    revisions.c.id.in_(some), revisions.c.state.in_(WITH_PIXELS), revisions.c.mask.is_not(None)
+                )
+                found |= {row.id: row.mask for row in connection.execute(query)}
+        return found
 
     def _fetching(self, revision_id: int, state: int) -> partial[bytes | None] | None:
         return None if state not in WITH_PIXELS else partial(self._packed, revision_id)

@@ -24,6 +24,7 @@ Cells = dict[str, Any]
 Base = Mapping[tuple[int, str], int | None]
 Place = tuple[str, int, str]  # clip, frame, key of the structure
 _NAMED = {"proposal": "a proposal", "import": "an imported mask"}
+_AT_ONCE = 400  # frames in one question
 _BY_PERSON = [int(state) for state in MaskState if state.by_person]
 
 
@@ -158,17 +159,22 @@ class RevisionWriter:
 
     def _conflicts(self, connection: Connection, rows: Sequence[Cells], base: Base) -> dict[Place, Any]:
         """Newest revisions of the rows' places that others wrote after the base."""
-        query = select(revisions.c.id, revisions.c.author, revisions.c.time, revisions.c.origin).join_from(
+        columns = (revisions.c.id, revisions.c.author, revisions.c.time, revisions.c.origin)
+        query = select(*columns, present.c.frame, present.c.plane).join_from(
             present, revisions, present.c.revision == revisions.c.id
         )
-        found: dict[Place, Any] = {}
-        for clip_id, frame, key in dict.fromkeys((row["clip"], row["frame"], row["structure"]) for row in rows):
-            here = (present.c.clip == clip_id, present.c.frame == frame, present.c.plane == self._schema[key].index)
-            newest = connection.execute(query.where(*here)).first()
-            # A proposal that came meanwhile is no work that could be lost: a person always writes over it.
-            if newest is not None and newest.origin not in UNCONFIRMED and newest.id != base.get((frame, key)):
-                found[clip_id, frame, key] = newest
-        return found
+        # A proposal that came meanwhile is no work that could be lost: a person always writes over it.
+        query = query.where(revisions.c.origin.not_in(UNCONFIRMED))
+        newest: dict[Place, Any] = {}
+        for clip_id in {row["clip"] for row in rows}:
+            frames = sorted({row["frame"] for row in rows if row["clip"] == clip_id})
+            for some in (frames[i : i + _AT_ONCE] for i in range(0, len(frames), _AT_ONCE)):
+                of_these = (present.c.clip == clip_id, present.c.frame.in_(some))
+                for row in connection.execute(query.where(*of_these)):
+                    newest[clip_id, row.frame, self._schema.keys[row.plane]] = row
+        places = dict.fromkeys((row["clip"], row["frame"], row["structure"]) for row in rows)
+        found = {place: newest[place] for place in places if place in newest}
+        return {place: row for place, row in found.items() if row.id != base.get(place[1:])}
 
     def _refuse_conflict(self, connection: Connection, rows: Sequence[Cells], base: Base) -> None:
         for (_, frame, key), newest in self._conflicts(connection, rows, base).items():
