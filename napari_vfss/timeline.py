@@ -173,7 +173,7 @@ class Timeline(QWidget):
     def _rows_image(self, strip: Strip, ratio: float) -> QImage:
         fine = TimelineScale(self.scale.n_frames, round(self._strip_width * ratio))
         fine.first, fine.span = self.scale.first, self.scale.span
-        image = as_image(strip_picture(strip, fine, round(self._row_height * ratio), self._active))
+        image = as_image(strip_picture(strip, fine, round(self._row_height * ratio), self._active, ratio=ratio))
         image.setDevicePixelRatio(ratio)
         return image
 

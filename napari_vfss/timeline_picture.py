@@ -78,7 +78,7 @@ class Strip:
         return np.where(self.trust == Trust.DOUBTFUL, np.uint8(_DOUBTFUL), _RANK[self.states])
 
 
-def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: int) -> ByteArray:
+def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: int, *, ratio: float = 1.0) -> ByteArray:
     """Draw all structures below each other.
 
     Args:
@@ -86,6 +86,7 @@ def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: i
         scale: Which frames, on how many pixels.
         row_height: Pixels of a structure, the last of them left free as a gap.
         active: Index of the structure in work, whose row is lighter.
+        ratio: Pixels of the picture to one of a screen of ordinary fineness.
 
     Returns:
         uint8 (S * row_height, width), indices into PALETTE.
@@ -106,7 +107,7 @@ def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: i
         np.copyto(picture[:, y], colours, where=ink)
     if scale.width >= _APART * scale.span:
         picture[:, :, np.flatnonzero(np.diff(starts, prepend=starts[0]))] = _GROUND
-    _draw_wedges(picture, strip.jumps, scale)
+    _draw_wedges(picture, strip.jumps, scale, ratio)
     return picture.reshape(-1, scale.width)
 
 
@@ -123,14 +124,15 @@ def _patterns(height: int) -> BoolArray:
     return np.ascontiguousarray(ink.transpose(1, 0, 2))
 
 
-def _draw_wedges(picture: ByteArray, jumps: BoolArray, scale: TimelineScale) -> None:
+def _draw_wedges(picture: ByteArray, jumps: BoolArray, scale: TimelineScale, ratio: float) -> None:
     """Draw a wedge over every frame that jumps into picture, uint8 (S, row_height, width), indices."""
     first = max(0, int(scale.first) - 1)
     frames, rows = np.nonzero(jumps[first : int(scale.first + scale.span) + 2])
     centres = np.floor((frames + first + 0.5 - scale.first) * scale.width / scale.span).astype(int)
-    size = 3 if scale.width < _APART * 2 * scale.span else 5
+    size = round(ratio * (3 if scale.width < _APART * 2 * ratio * scale.span else 5))
+    border = max(1, round(ratio))
     # In a black border, so that it is seen on every colour.
-    for reach_on_top, colour in ((size, _BLACK), (size - 1, _WHITE)):
+    for reach_on_top, colour in ((size, _BLACK), (size - border, _WHITE)):
         for y in range(reach_on_top + 1):
             reach = reach_on_top - y
             for dx in range(-reach, reach + 1):

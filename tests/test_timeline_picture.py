@@ -68,6 +68,16 @@ def test_a_jump_has_a_wedge_that_is_no_colour_alone():
     assert white[:, 1].mean() == pytest.approx(105, abs=1)
 
 
+@pytest.mark.parametrize("ratio", [1.0, 1.5, 2.0, 3.0])
+def test_a_wedge_is_as_large_on_a_fine_screen(ratio):
+    made = strip([[MaskState.PROPOSED], [MaskState.PROPOSED]], jumps=[[0.0], [1.0]])
+    without = strip([[MaskState.PROPOSED], [MaskState.PROPOSED]])
+    scale, row = TimelineScale(2, round(60 * ratio)), round(12 * ratio)
+    changed = strip_picture(made, scale, row, 0, ratio=ratio) != strip_picture(without, scale, row, 0, ratio=ratio)
+    once = strip_picture(made, TimelineScale(2, 60), 12, 0) != strip_picture(without, TimelineScale(2, 60), 12, 0)
+    assert changed.sum() / ratio**2 == pytest.approx(once.sum(), rel=0.35)
+
+
 def test_what_is_not_surveyed_yet_is_not_called_doubtful():
     states = np.full((5, 1), MaskState.PROPOSED, np.uint8)
     unknown = np.full((5, 1), np.nan, np.float32)
