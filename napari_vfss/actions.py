@@ -83,13 +83,14 @@ class Action:
 def all_actions(schema: Schema) -> tuple[Action, ...]:
     """Every action, in the order in which they are shown; those that choose structures are the schema's."""
     # Imported here: these files need Action.
-    from napari_vfss import timeline_actions, tool_keys, work_actions
+    from napari_vfss import button_actions, timeline_actions, tool_keys, work_actions
 
     return (
         *structure_actions(schema),
         *work_actions.ACTIONS,
         *tool_keys.ACTIONS,
         *timeline_actions.ACTIONS,
+        *button_actions.ACTIONS,
     )
 
 

@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QLineEdit,
 
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
+from napari_vfss.key_labels import explain
 from napari_vfss.sample_data import SAMPLES, sample_path
-from napari_vfss.section import Later, Section, button
+from napari_vfss.section import Later, Section, tipped_button
 from vfss.clips import SUFFIXES
 from vfss.masks import MaskState
 
@@ -67,7 +68,8 @@ class ClipSection(Section):
             self._desk.open(sample_path(key))
 
     def _build_sources(self) -> None:
-        opening = button("Open", "Open a recording, a folder of frames or a project", lambda: None)
+        tip = "Open a recording, a folder of frames or a project"
+        opening = tipped_button("Open", tip, lambda: None, key="Ctrl+Alt+N")
         menu = QMenu(opening)
         for text, do in (
             ("Recording...", self.ask_for_clip),
@@ -76,7 +78,8 @@ class ClipSection(Section):
         ):
             self._connections.add(menu.addAction(text).triggered, _calling(do))
         opening.setMenu(menu)
-        sample = button("Sample", "A phantom swallow: made by the program, no patient", lambda: None)
+        tip = "A phantom swallow: made by the program, no patient"
+        sample = self.sample_button = tipped_button("Sample", tip, lambda: None, key="Ctrl+Alt+Shift+N")
         menu = QMenu(sample)
         for key, text in SAMPLES.items():
             self._connections.add(menu.addAction(text).triggered, _calling(partial(self.open_sample, key)))
@@ -99,7 +102,8 @@ class ClipSection(Section):
             self.facing.addItem(text, value)
         self._connections.add(self.facing.activated, self._on_facing)
         self.inverted = QCheckBox("Invert")
-        self.inverted.setToolTip("Bone and barium are stored bright: show them dark. Stored values never change")
+        tip = "Bone and barium are stored bright: show them dark. Stored values never change"
+        explain(self.inverted, tip, keys=("Ctrl+Alt+V",))
         self._connections.add(self.inverted.clicked, self._on_inverted)
         self.add_row(self.case, self.facing, self.inverted, stretch=0)
 

@@ -17,7 +17,7 @@ from napari_vfss.desk_section import DeskSection
 from napari_vfss.dialog_parts import words
 from napari_vfss.export_dialog import ExportDialog
 from napari_vfss.making import ExportOrder
-from napari_vfss.section import button
+from napari_vfss.section import button, tipped_button
 from vfss.project import Project
 
 
@@ -28,11 +28,15 @@ class ExportSection(DeskSection):
         super().__init__(desk, "7  Export")
         tip = "Choose a form, see what will be written, and write what was accepted in this project"
         self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
-        self.open_button = button("Open the folder", "Show the dataset that was written", self.open_folder)
+        self.open_button = tipped_button(
+            "Open the folder", "Show the dataset that was written", self.open_folder, key="Ctrl+Alt+F"
+        )
         self.add_row(self.export_button, self.open_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.cancel_button = button("Cancel", "Stop writing; another time it goes on there", desk.exporting.cancel)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop writing; another time it goes on there", desk.exporting.cancel, key="Ctrl+Alt+Shift+E"
+        )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.report = words()
         self.report.setTextFormat(Qt.TextFormat.PlainText)

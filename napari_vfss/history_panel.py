@@ -13,7 +13,7 @@ from napari_vfss.desk_section import DeskSection
 from napari_vfss.history_table import RevisionTable
 from napari_vfss.revision_outline import FIRST, SECOND, RevisionOutline
 from napari_vfss.revision_words import compare, when, who
-from napari_vfss.section import button
+from napari_vfss.section import tipped_button
 from vfss.project import Revision
 
 HEIGHT = 196
@@ -34,11 +34,17 @@ class HistorySection(DeskSection):
         self.tabs.addTab(self.clip, "Whole clip")
         self.tabs.setFixedHeight(HEIGHT)
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.proposal_button = button(
-            "Compare with the proposal", "Show what the student proposed last as an outline", self.compare_with_proposal
+        self.proposal_button = tipped_button(
+            "Compare with the proposal",
+            "Show what the student proposed last as an outline",
+            self.compare_with_proposal,
+            key="Ctrl+Alt+C",
         )
-        self.back_button = button(
-            "Go back to this", "Write the chosen one again, as a new change; Ctrl+Z takes that back", self.go_back
+        self.back_button = tipped_button(
+            "Go back to this",
+            "Write the chosen one again, as a new change; Ctrl+Z takes that back",
+            self.go_back,
+            key="Ctrl+Alt+B",
         )
         self.words = QLabel(HINT)
         self.words.setWordWrap(True)

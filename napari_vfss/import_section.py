@@ -11,7 +11,7 @@ from napari_vfss.desk_section import DeskSection
 from napari_vfss.dialog_parts import words
 from napari_vfss.import_dialog import ImportDialog
 from napari_vfss.mask_import import Importing
-from napari_vfss.section import button
+from napari_vfss.section import button, tipped_button
 from vfss.project import Project
 
 
@@ -26,7 +26,9 @@ class ImportSection(DeskSection):
         self.body.addWidget(self.import_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.cancel_button = button("Cancel", "Stop writing; what is written stays", self.importing.cancel)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop writing; what is written stays", self.importing.cancel, key="Ctrl+Alt+Shift+I"
+        )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.report = words()
         self.report.setTextFormat(Qt.TextFormat.PlainText)

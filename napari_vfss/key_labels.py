@@ -13,7 +13,18 @@ from napari_vfss.key_book import KeyBook
 TIP, TEXT, KEYS = "vfss_tip", "vfss_text", "vfss_keys"
 
 
-def explain(widget: QWidget, tip: str, *, keys: Sequence[str] = (), text: str = "") -> None:
+def _as_it_came(key: str) -> str:
+    return key
+
+
+def explain(
+    widget: QWidget,
+    tip: str,
+    *,
+    keys: Sequence[str] = (),
+    text: str = "",
+    shown_for: Callable[[str], str] = _as_it_came,
+) -> None:
     """Give a widget a tip that names its keys, and a button a face with its first key.
 
     Args:
@@ -21,11 +32,12 @@ def explain(widget: QWidget, tip: str, *, keys: Sequence[str] = (), text: str = 
         tip: A sentence, without a full stop.
         keys: Keys of the standard layout.
         text: What the button says beside its key; empty where the key has no room there.
+        shown_for: Gives the key of now for one of the standard layout, for a tip that changes while the panel is shown.
     """
     widget.setProperty(TIP, tip)
     widget.setProperty(TEXT, text)
     widget.setProperty(KEYS, list(keys))
-    _write(widget, lambda key: key)
+    _write(widget, shown_for)
 
 
 class KeyLabels:

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_vfss.button_actions import buttons
 from napari_vfss.choices import ChoiceFile
 from napari_vfss.connections import Connections
 from napari_vfss.folding import Folding
@@ -144,6 +145,7 @@ class Keyboard(QObject):
             "export": panel.export.ask_and_export,
             "import": panel.importing.ask_and_import,
             "retrain": panel.student.ask,
+            **buttons(panel),
         }
         if wish in wishes:
             wishes[wish]()

@@ -80,6 +80,17 @@ class Machine:
                 return
             self.learning.start(session)
 
+    @property
+    def running(self) -> bool:
+        """True while it does anything."""
+        return self.writing or self.learning.running
+
+    def cancel(self) -> None:
+        """Stop whatever it does; what was written stays."""
+        self.proposing.cancel()
+        self.carrying.cancel()
+        self.learning.cancel()
+
     def let_go(self) -> None:
         """The clip is being closed: end, what is written is in its project."""
         self.proposing.cancel()

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
-from napari_vfss.section import button
+from napari_vfss.section import tipped_button
 from napari_vfss.timeline_words import words_on_mark
 from vfss.events import SWALLOW, name_of
 from vfss.project.marks import Mark
@@ -28,10 +28,16 @@ class MarksSection(DeskSection):
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.list.setToolTip("Click one to go there. Keys: D and Shift+D for a swallow, M for an event")
         self.list.setFixedHeight(ROWS * 18 + 4)
-        self.remove = button("Take away", "Take the chosen mark away; its history stays in the project", self._remove)
-        self.back = button("Bring back", "Set the mark again that was taken away last", self._bring_back)
+        self.remove = tipped_button(
+            "Take away", "Take the chosen mark away; its history stays in the project", self._remove, key="Ctrl+Alt+Y"
+        )
+        self.back = tipped_button(
+            "Bring back", "Set the mark again that was taken away last", self._bring_back, key="Ctrl+Alt+Shift+Y"
+        )
         self.body.addWidget(self.list)
-        self.timeline = button("Timeline", "Show the timeline under the picture again", self.timeline_asked.emit)
+        self.timeline = tipped_button(
+            "Timeline", "Show the timeline under the picture again", self.timeline_asked.emit, key="Ctrl+Alt+M"
+        )
         self.add_row(self.remove, self.back, self.timeline)
         self.connections.add(self.list.itemClicked, self._on_clicked)
         self.connections.add(self.list.itemSelectionChanged, self._show_buttons)

@@ -9,8 +9,9 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
+from napari_vfss.key_labels import KEYS, explain
 from napari_vfss.nesting_watch import NestingWatch
-from napari_vfss.section import button
+from napari_vfss.section import tipped_button
 from vfss.nesting import Break
 
 LEFT_TIP = (
@@ -31,9 +32,9 @@ class NestingNotice(QFrame):
         self._connections, self._session_connections = Connections(), Connections()
         self.words = QLabel()
         self.words.setWordWrap(True)
-        self.grow = button("Grow", "", lambda: self._decide(NestingWatch.grow_parent))
-        self.cut = button("Cut", "", lambda: self._decide(NestingWatch.cut_child))
-        self.leave = button("Leave", LEFT_TIP, lambda: self._decide(NestingWatch.leave))
+        self.grow = tipped_button("Grow", "", lambda: self._decide(NestingWatch.grow_parent), key="Ctrl+Alt+G")
+        self.cut = tipped_button("Cut", "", lambda: self._decide(NestingWatch.cut_child), key="Ctrl+Alt+X")
+        self.leave = tipped_button("Leave", LEFT_TIP, lambda: self._decide(NestingWatch.leave), key="Ctrl+Alt+Z")
         # A sign and a bar at the side, so that not the colour alone says it.
         self.setObjectName("vfss_nesting_notice")
         self.setStyleSheet(
@@ -70,9 +71,10 @@ class NestingNotice(QFrame):
         also = f" Also undecided: frame{'s' if len(others) > 1 else ''} {_few(others)}." if others else ""
         self.words.setText(f"⚠ {watch.words(found)}{also}")
         self.grow.setText(f"Grow {parent}")
-        self.grow.setToolTip(f"Add that part of {child} to {parent}")
+        tips = ((self.grow, f"Add that part of {child} to {parent}"), (self.cut, f"Take that part away from {child}"))
+        for made, tip in tips:
+            explain(made, tip, keys=made.property(KEYS), shown_for=self._desk.key_book.shown_for)
         self.cut.setText(f"Cut {child}")
-        self.cut.setToolTip(f"Take that part away from {child}")
         self.leave.setText(f"Leave: in {schema[found.lies_in].name}" if found.lies_in else "Leave as it is")
         for place, made in enumerate((self.grow, self.cut, self.leave)):
             self._row.setStretch(place, len(made.text()) + 2)  # names of structures differ much in length

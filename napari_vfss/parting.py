@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QMessageBox, QPushB
 
 from napari_vfss.connections import Connections
 from napari_vfss.desk import Desk
-from napari_vfss.section import button
+from napari_vfss.section import button, tipped_button
 
 STAY, AGAIN, ELSEWHERE, LOSE = "Stay here", "Save again", "Save elsewhere...", "Close without saving"
 
@@ -26,7 +26,9 @@ class UnsavedBar(QWidget):
         self.words.setWordWrap(True)
         tip = "Try once more to write them into the project"
         self.again = button(AGAIN, tip, desk.saving.again, key="Ctrl+Alt+W", key_on_face=False)
-        self.elsewhere = button(ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere)
+        self.elsewhere = tipped_button(
+            ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere, key="Ctrl+Alt+Shift+W"
+        )
         self.setStyleSheet("QLabel { font-weight: bold; color: #ffb454; }")
         below = QHBoxLayout()
         below.addWidget(self.again)

@@ -13,7 +13,7 @@ from napari_vfss.agreement_page import AgreementPage
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
 from napari_vfss.reading_dialog import ReadingDialog
-from napari_vfss.section import button
+from napari_vfss.section import tipped_button
 from napari_vfss.session import Session
 from vfss.project import Project
 from vfss.project.readings import finish_reading
@@ -46,11 +46,17 @@ class PeopleSection(DeskSection):
         self.name = QLineEdit(self._name if settings.author_is_known() else "")
         self.name.setPlaceholderText(self._name)
         self.name.setToolTip("Written with every change you make; also in File > Preferences")
-        self.readings_button = button(
-            "Second readings...", "Let another person annotate the same clips without seeing your masks", self.ask
+        self.readings_button = tipped_button(
+            "Second readings...",
+            "Let another person annotate the same clips without seeing your masks",
+            self.ask,
+            key="Ctrl+Alt+A",
         )
-        self.finish_button = button(
-            "I have finished...", "End this second reading for good, so that it can be compared", self.ask_to_finish
+        self.finish_button = tipped_button(
+            "I have finished...",
+            "End this second reading for good, so that it can be compared",
+            self.ask_to_finish,
+            key="Ctrl+Alt+Shift+A",
         )
         self.body.addWidget(self.banner)
         self.body.addWidget(self.ask_name)

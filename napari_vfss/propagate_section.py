@@ -11,8 +11,9 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar
 from napari_vfss.carried_words import carried_structures
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
+from napari_vfss.key_labels import explain
 from napari_vfss.learning import frames_to_learn_from
-from napari_vfss.section import Later, button
+from napari_vfss.section import Later, button, tipped_button
 from vfss.learnt_clip import LEAST_FRAMES
 from vfss.propagation import Direction
 
@@ -35,9 +36,8 @@ class PropagateSection(DeskSection):
         self._buttons = (self.backward_button, self.both_button, self.forward_button)
         self.add_row(*self._buttons)
         self.only_active = QCheckBox("Only the structure in work")
-        self.only_active.setToolTip(
-            "Carry the structure in work alone; else all that you painted or accepted on this frame"
-        )
+        tip = "Carry the structure in work alone; else all that you painted or accepted on this frame"
+        explain(self.only_active, tip, keys=("Ctrl+Alt+H",))
         self.only_active.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.body.addWidget(self.only_active)
         self.learn_button = button(
@@ -50,7 +50,9 @@ class PropagateSection(DeskSection):
         self.body.addWidget(self.learn_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.cancel_button = button("Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel, key="Shift+Escape"
+        )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(desk.machine.carrying.started, self._on_started)
         self.connections.add(desk.machine.carrying.progressed, self._on_progress)

@@ -122,3 +122,8 @@ def button(
     made.clicked.connect(lambda _checked=False: do())
     explain(made, tip, keys=(key,) if key else (), text=text if key_on_face else "")
     return made
+
+
+def tipped_button(text: str, tip: str, do: Callable[[], object], *, key: str) -> QPushButton:
+    """A button that says its key in the tip only: it is pressed now and then, or has no room."""
+    return button(text, tip, do, key=key, key_on_face=False)

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 from napari_vfss.desk import Desk
 from napari_vfss.desk_section import DeskSection
 from napari_vfss.retrain_choice import RetrainChoice
-from napari_vfss.section import button
+from napari_vfss.section import button, tipped_button
 
 UNKNOWN = "unknown"
 
@@ -32,14 +32,20 @@ class StudentSection(DeskSection):
         self.add_row(self.students, self.retrain_button, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.cancel_button = button("Cancel", "Stop training; the student stays as it is", desk.retraining.cancel)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop training; the student stays as it is", desk.retraining.cancel, key="Ctrl+Alt+Shift+R"
+        )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.curve = LossCurve()
         self.body.addWidget(self.curve)
         self.offer = QLabel()
         self.offer.setWordWrap(True)
-        self.use_button = button("Use the new student", "Propose with it from now on", self._use_offered)
-        self.keep_button = button("Keep the old one", "The new student stays in the list", self._hide_offer)
+        self.use_button = tipped_button(
+            "Use the new student", "Propose with it from now on", self._use_offered, key="Ctrl+Alt+U"
+        )
+        self.keep_button = tipped_button(
+            "Keep the old one", "The new student stays in the list", self._hide_offer, key="Ctrl+Alt+Shift+U"
+        )
         self.body.addWidget(self.offer)
         self.add_row(self.use_button, self.keep_button)
         self._offered = ""

@@ -88,8 +88,8 @@ def _asking(wish: str) -> Callable[[Desk], None]:
     return lambda desk: desk.wished.emit(wish)
 
 
-def _proposing(desk: Desk) -> bool:
-    return desk.machine.proposing.running
+def _at_work(desk: Desk) -> bool:
+    return desk.machine.running
 
 
 ACTIONS = (
@@ -100,8 +100,8 @@ ACTIONS = (
     Action("propose.frame", "propose this frame", "Propose", ("Q",), _propose_frame),
     Action("propose.clip", "propose the whole clip", "Propose", ("Shift+Q",), _propose_clip),
     Action("propose.range", "propose the range given in the panel", "Propose", ("Ctrl+Alt+Q",), _asking("range")),
-    Action("propose.cancel", "stop proposing", "Propose", ("Shift+Escape",),
-           lambda desk: desk.machine.proposing.cancel(), _proposing),
+    Action("propose.cancel", "stop proposing, carrying or learning", "Propose", ("Shift+Escape",),
+           lambda desk: desk.machine.cancel(), _at_work),
     Action("tool.paint", "paint", "Correct", ("P",), _tool("paint")),
     Action("tool.erase", "erase", "Correct", ("E",), _tool("erase")),
     Action("tool.polygon", "area: click around it", "Correct", ("G",), _tool("polygon")),

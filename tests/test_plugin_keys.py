@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QLabel, QPushButton
+from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
 from napari_vfss.actions import (
     Action,
@@ -31,6 +32,8 @@ from napari_vfss.keys import help_rows
 from napari_vfss.mouse import CanvasMouse
 from vfss.masks import MaskState
 from vfss.schema import Schema
+
+CTRL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 
 ACTIONS = all_actions(Schema.load())
 KEY = st.sampled_from([*"ABCDEFGHIJKLMNOPQRSTUVWXYZ,.0123456789", "Left", "F5", "Escape"])
@@ -189,6 +192,38 @@ def test_every_key_on_a_button_is_in_the_table(window):
     buttons = [made for made in window.findChildren(QPushButton) if made.property(KEYS)]
     assert len(buttons) > 10
     assert [made.text() for made in buttons if {normal(key) for key in made.property(KEYS)} - known] == []
+
+
+def test_every_button_of_the_panel_has_a_key_or_a_menu_of_those_that_have(window):
+    bare = [made for made in window.findChildren(QPushButton) if not made.property(KEYS) and made.menu() is None]
+    assert [made.text() for made in bare] == []
+    assert all(made.property(KEYS) for made in window.findChildren(QCheckBox))
+
+
+def test_a_key_presses_the_button_of_the_panel(window, press):
+    desk, carry = window.desk, window.carry.only_active
+    press(Qt.Key.Key_H, CTRL | ALT)
+    assert carry.isChecked()
+    assert desk.machine.only_active
+    press(Qt.Key.Key_H, CTRL | ALT)
+    assert not desk.machine.only_active
+    press(Qt.Key.Key_V, CTRL | ALT)
+    assert desk.session.record.inverted
+    press(Qt.Key.Key_V, CTRL | ALT)
+    assert not desk.session.record.inverted
+
+
+def test_keys_decide_on_a_bolus_outside_the_pharynx(window, press):
+    session, shape = window.desk.session, (window.desk.session.clip.height, window.desk.session.clip.width)
+    inner, outer = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
+    outer[40:60, 40:60], inner[50:70, 45:55] = True, True
+    session.stroke(outer, structure="pharynx")
+    session.stroke(inner, structure="bolus")
+    assert window.desk.nesting.here()
+    assert "Ctrl+Alt+X" in window.nesting.cut.toolTip()
+    press(Qt.Key.Key_X, CTRL | ALT)
+    assert not window.desk.nesting.here()
+    assert not session.work.planes[session.schema["bolus"].index][60:].any()
 
 
 def test_a_changed_key_works_and_is_on_button_list_and_tip(window, keys, press):
