@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+from napari_vfss.beside import worker_for
 from napari_vfss.connections import Connections
 from napari_vfss.section import Later
 from napari_vfss.session import Session
@@ -96,7 +96,7 @@ class ClipTrust(QObject):
         if self._worker is not None:
             self._again = True
             return
-        worker = self._worker = create_worker(read, self._survey, _start_thread=False, _ignore_errors=True)
+        worker = self._worker = worker_for(read, self._survey)
         worker.yielded.connect(self._on_report)
         worker.start()
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+from napari_vfss.beside import worker_for
 from napari_vfss.workers import explain
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets.preview import ExportPreview, preview
@@ -47,7 +47,7 @@ class Making(QObject):
         self._cancelled = False
         # What is told of a worker that returns nothing: napari asks all to quit when its window closes.
         self._outcome = ("Cancelled", None)
-        self._worker = create_worker(make, *arguments, _start_thread=False, _ignore_errors=True)
+        self._worker = worker_for(make, *arguments)
         self._worker.returned.connect(self._on_returned)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)

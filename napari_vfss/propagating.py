@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
+from napari_vfss.beside import worker_for
 from napari_vfss.carried_words import what_was_carried
 from napari_vfss.history import Step
 from napari_vfss.session import Session
@@ -116,7 +116,7 @@ class Carrying(QObject):
         what = f"{names[0] if len(names) == 1 else f'{len(names)} structures'} carried from frame {order.start + 1}"
         self._session, self._step, self._order = session, session.changes.begin_run(what), order
         self._news, self._error = None, ""
-        self._worker = create_worker(carry, job, _start_thread=False, _ignore_errors=True)
+        self._worker = worker_for(carry, job)
         self._worker.yielded.connect(self._on_news)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)

@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 import vfss.student.openvino  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
+from napari_vfss.beside import worker_for
 from vfss.clips import Clip
 from vfss.errors import StudentError, VfssError
 from vfss.project import Project
@@ -143,7 +143,7 @@ class Proposing(QObject):
             return
         self.order = order
         self._done, self._total, self._outcome = 0, len(order.frames), ""
-        self._worker = create_worker(propose, order, _start_thread=False, _ignore_errors=True)
+        self._worker = worker_for(propose, order)
         self._worker.yielded.connect(self._on_batch)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import threading
+import time
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,7 @@ from hypothesis.extra import numpy as hnp
 from psygnal import Signal
 
 from napari_vfss import app, opening
+from napari_vfss.beside import worker_for
 from napari_vfss.connections import Connections
 from napari_vfss.frames import ClipFrames
 from napari_vfss.overlay import Overlay, bounding_box, palette
@@ -191,3 +196,48 @@ def test_nothing_of_the_plugin_brings_torch_into_the_process():
     )
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=Path.cwd(), check=False).returncode == 0
+
+
+def test_two_workers_at_once_leave_warnings_as_they_were_for_the_rest_of_the_program(qapp, qtbot, monkeypatch, caplog):
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    let_go, ended = threading.Event(), []
+
+    def first():
+        yield "begun"
+        let_go.wait(10)
+
+    def second():
+        yield "begun"
+        while not ended:
+            time.sleep(0.01)
+
+    one, two = worker_for(first), worker_for(second)
+    one.finished.connect(lambda: ended.append(1))
+    two.finished.connect(lambda: ended.append(2))
+    with qtbot.waitSignal(one.yielded):
+        one.start()
+    with qtbot.waitSignal(two.yielded):
+        two.start()
+    let_go.set()  # the one that began first ends first: superqt then leaves its handler behind
+    qtbot.waitUntil(lambda: ended == [1, 2])
+    for worker in (one, two):
+        worker.signals.deleteLater()
+    del one, two, worker
+    gc.collect()
+    qapp.sendPostedEvents(None, 52)  # DeferredDelete
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.warn("a library has something to say", RuntimeWarning, stacklevel=1)
+
+
+def test_a_function_beside_the_window_returns_and_tells_its_error(qapp, qtbot):
+    with qtbot.waitSignal((worker := worker_for(lambda: 7)).returned) as returned:
+        worker.start()
+    assert returned.args == [7]
+
+    def fails():
+        raise ClipError("gone")
+
+    with qtbot.waitSignal((worker := worker_for(fails)).errored) as errored:
+        worker.start()
+    assert isinstance(errored.args[0], ClipError)
