@@ -80,13 +80,14 @@ class LookedAt:
         """
         session = self._session
         frames = self.stretch(within)
+        looked_at = set(frames)
         if session.unsaved and not session.writer.save_again(quietly=True):
             session.problem.emit("Nothing was accepted: changes wait to be saved. Press Save again first.")
             return False
         standing = {
             place: revision
             for place, revision in session.project.past.standing(session.clip.id).items()
-            if place[0] in set(frames) and revision.state in _WAITING
+            if place[0] in looked_at and revision.state in _WAITING
         }
         words = self._words(frames, standing)
         if not words:

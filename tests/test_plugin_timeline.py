@@ -8,6 +8,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QWidget
 
+from napari_vfss import playback
 from napari_vfss.mouse import CanvasMouse
 from napari_vfss.timeline import TOP
 from napari_vfss.timeline_furniture import GUTTER
@@ -189,7 +190,8 @@ def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, pres
     playback.set_speed(1.0)
 
 
-def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, press):
+def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, press, monkeypatch):
+    monkeypatch.setattr(playback, "UNSEEN_MS", WAIT)  # a slow machine draws every frame too
     propose(window, qtbot)
     session, frames = window.desk.session, window.desk.session.clip.n_frames
     session.go_to(frames - 1)
