@@ -202,14 +202,17 @@ def test_the_students_word_counts_more_with_time_and_goes_corrected():
     steps=st.integers(1, 100),
     student=st.none() | st.floats(0, 1),
     both=st.none() | st.floats(0, 1),
+    learnt=st.booleans(),
 )
-def test_trust_is_a_share_and_grows_with_every_good_sign(steady, steps, student, both):
+def test_trust_is_a_share_and_grows_with_every_good_sign(steady, steps, student, both, learnt):
     field = np.zeros((2, 2), np.float32)
     for key in ("c3", "bolus"):
-        less = trust(key, Carried(field, None, steps, steps, steady, both), student=student)
-        more = trust(key, Carried(field, None, steps, steps, min(1.0, steady + 0.1), both), student=student)
+        less = trust(key, Carried(field, None, steps, steps, steady, both), student=student, learnt=learnt)
+        more = trust(
+            key, Carried(field, None, steps, steps, min(1.0, steady + 0.1), both), student=student, learnt=learnt
+        )
         assert 0 <= less <= more <= 1
-        assert trust(key, Carried(field, None, steps, steps, 0.0, both), student=student) < STOP
+        assert trust(key, Carried(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
 
 
 # In a project

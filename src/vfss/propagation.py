@@ -48,8 +48,13 @@ class Propagation:
         done: Frames worked on.
     """
 
-    def __init__(self, source: Source, order: CarryOrder) -> None:
+    def __init__(self, source: Source, order: CarryOrder, *, learnt: bool = False) -> None:
         """Look how far each structure may go.
+
+        Args:
+            source: The clip.
+            order: What to carry.
+            learnt: True where the source's student has learnt the clip, and is to be trusted accordingly.
 
         Raises:
             ProjectError: A structure has no mask of a person on the frame.
@@ -65,7 +70,9 @@ class Propagation:
                 )
         self._source = source
         ways = {"forward": (True,), "backward": (False,), "both": (True, False)}[order.direction]
-        self._ways = [Way(source, start, self._spans(order, states, forward), forward=forward) for forward in ways]
+        self._ways = [
+            Way(source, start, self._spans(order, states, forward), forward=forward, learnt=learnt) for forward in ways
+        ]
         self.done = 0
         self.total = sum(way.work for way in self._ways)
 

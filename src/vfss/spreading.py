@@ -46,7 +46,7 @@ class Spreading:
         states = source.states()
         is_open = np.isin(states, (MaskState.UNSEEN, MaskState.PROPOSED))
         self._open = {key: set(map(int, np.flatnonzero(is_open[:, source.schema[key].index]))) for key in self._soft}
-        self._runs = [Propagation(source, order) for order in _orders(source, states, self._soft)]
+        self._runs = [Propagation(source, order, learnt=True) for order in _orders(source, states, self._soft)]
         self.total = sum(run.total for run in self._runs) + source.n_frames
         self.done = 0
 

@@ -102,8 +102,11 @@ class Way:
         work: Frames to work on at most, those carried back from far ends counted too.
     """
 
-    def __init__(self, source: Source, start: int, spans: Mapping[str, Span], *, forward: bool) -> None:
-        """Take the way of every structure, by key."""
+    def __init__(
+        self, source: Source, start: int, spans: Mapping[str, Span], *, forward: bool, learnt: bool = False
+    ) -> None:
+        """Take the way of every structure, by key; `learnt`: the source's student has learnt the clip."""
+        self._learnt = learnt
         self._source, self._start, self._spans = source, start, spans
         self._sign = 1 if forward else -1
         self._kept: dict[tuple[int, str], Kept] = {}
@@ -177,6 +180,7 @@ class Way:
             carried,
             student=None if plane is None else agreement(mask, plane),
             confidence=None if said is None or np.isnan(said.confidence[index]) else float(said.confidence[index]),
+            learnt=self._learnt,
         )
         gone = np.count_nonzero(mask) < max(1.0, _LEAST_SHARE * self._areas[key])
         if not gone and found >= STOP:
