@@ -114,7 +114,7 @@ class ProjectPropagation:
             student: Whose proposals help with soft structures; None: motion alone.
             follow: Show the student the neighbour's masks, where it can take them, instead of asking what it proposes
                 by itself. Measured on phantoms that is worse: a soft mask between key frames 10 apart has a Dice of
-                0.81 with it, and 0.86 without (benchmarks/propagate.py).
+                0.81 with it, and 0.84 without, in nearly twice the time (benchmarks/propagate.py).
 
         Raises:
             ProjectError: A structure has no mask of a person on the frame, or the project cannot be read.
