@@ -57,7 +57,9 @@ class Changes:
             session.writer.save_again(quietly=True)
         return True
 
-    def repeat(self, words: Mapping[Place, Snapshot], what: str, base: Mapping[Place, int | None]) -> int:
+    def repeat(
+        self, words: Mapping[Place, Snapshot], what: str, base: Mapping[Place, int | None], student: str | None
+    ) -> int:
         """Write a person's word on many places, as one step, where they still stand as `base` says; returns how many.
 
         Raises:
@@ -68,7 +70,7 @@ class Changes:
             [self._again(place, word) for place, word in words.items()],
             author=session.author,
             origin="hand",
-            student=None,
+            student=student,
             base=base,
             leave=True,
         )

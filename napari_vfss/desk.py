@@ -28,6 +28,7 @@ from napari_vfss.opening import is_project, open_project_session, open_session
 from napari_vfss.retrain import Retraining
 from napari_vfss.saving import Saving
 from napari_vfss.session import Session
+from napari_vfss.view_memory import recall_view, remember_view
 from vfss.errors import ProjectError, VfssError
 
 POLL_MS = 2000
@@ -169,7 +170,7 @@ class Desk(QObject):
         """Keep frame, structure and view for the next time."""
         if self.session is not None and self.layers is not None and not self.session.project.read_only:
             with self.telling():
-                self.session.remember_view(**self.layers.camera())
+                remember_view(self.session, **self.layers.camera())
 
     def look_for_others(self) -> None:
         """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
@@ -196,7 +197,7 @@ class Desk(QObject):
     def _take(self, session: Session) -> None:
         self.close_session()
         self.session = session
-        view = session.recall_view()
+        view = recall_view(session)
         self.layers = ClipLayers(self.viewer, session)
         self.corrections = Corrections(session, self.tell)
         self.clicks = ClickTool(self, session, self.layers)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from vfss.errors import ClipError, ProjectError
 from vfss.masks import BoolArray
 
 OVERLAY_NAME = "All structures"
-_FAINT = 0.1  # opacity below which masks are as good as hidden
 AXES = ("frame", "y", "x")
 READ_ONLY = (
     "This project is open for looking only: its folder cannot be written. To correct masks, get permission to write "
@@ -103,14 +102,9 @@ class ClipLayers:
         self._show_editor(visible)
 
     @property
-    def not_shown(self) -> Collection[str] | None:
-        """Keys of structures whose masks a person cannot see on the session's frame; None: all of them."""
-        there = (self.overlay, self.editor)
-        if self._shown is None or self._shown[0] != self.session.frame or not self.overlay.visible:
-            return None
-        if any(layer not in self.viewer.layers or layer.opacity < _FAINT for layer in there):
-            return None
-        return self.hidden if self.editor.visible else self.hidden | {self.session.structure}
+    def shown_frame(self) -> int | None:
+        """The frame whose masks the layers hold; None before the first."""
+        return None if self._shown is None else self._shown[0]
 
     def set_tool(self, mode: str) -> None:
         """Take a tool of napari's Labels layer: paint, erase, polygon, fill or pan_zoom."""

@@ -99,7 +99,9 @@ class LookedAt:
         accepted = sorted({frame for frame, _ in words})
         what = f"acceptance of {_count(len(words), 'mask')} on {_named(accepted)}"
         base: dict[Place, int | None] = {place: standing[place].id for place in words}
-        written = session.changes.repeat(words, what, base)
+        students = {standing[place].student for place in words}
+        student = students.pop() if len(students) == 1 else None
+        written = session.changes.repeat(words, what, base, student)
         session.said.emit(self._report(written, accepted, standing, within))
         return written > 0
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
@@ -15,6 +16,9 @@ from vfss.errors import ProjectError
 
 if TYPE_CHECKING:
     from napari_vfss.desk import Desk
+    from napari_vfss.layers import ClipLayers
+
+_FAINT = 0.1  # opacity below which masks are as good as hidden
 
 
 class Looking(QObject):
@@ -51,7 +55,17 @@ class Looking(QObject):
         session, layers = self._desk.session, self._desk.layers
         if session is None or layers is None:
             return
-        hidden = layers.not_shown
+        hidden = hidden_structures(layers)
         with contextlib.suppress(ProjectError):  # a frame that cannot be read was told of when it was to be shown
             if hidden is not None:
                 session.looked_at.note(hidden)
+
+
+def hidden_structures(layers: ClipLayers) -> Collection[str] | None:
+    """Keys of structures whose masks a person cannot see on the session's frame; None: all of them."""
+    session, there = layers.session, (layers.overlay, layers.editor)
+    if layers.shown_frame != session.frame or not layers.overlay.visible:
+        return None
+    if any(layer not in layers.viewer.layers or layer.opacity < _FAINT for layer in there):
+        return None
+    return layers.hidden if layers.editor.visible else layers.hidden | {session.structure}

@@ -13,6 +13,7 @@ import platformdirs
 from napari_vfss import settings
 from napari_vfss.sample_data import is_sample
 from napari_vfss.session import Session
+from napari_vfss.view_memory import recall_view
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
 from vfss.phantom.write import AUTHOR
@@ -116,5 +117,5 @@ def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Ses
     record = project.clip(clip.id)
     clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
     session = Session(project, clip, record, author, frames_kept=frames_kept)
-    session.recall_view()
+    recall_view(session)
     return session

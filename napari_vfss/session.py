@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
@@ -265,22 +265,6 @@ class Session:
         """Keep a student that was loaded, for the next order."""
         self.student = student
         self.student_changed.emit()
-
-    def remember_view(self, **view: Any) -> None:
-        """Keep frame, structure and what the viewer adds (camera) for the next time this clip is opened."""
-        view = {"frame": self.frame, "structure": self.structure, **view}
-        self.project.remember(self.author, f"view/{self.clip.id}", view)
-        self.project.remember(self.author, "last_clip", self.clip.id)
-
-    def recall_view(self) -> dict[str, Any]:
-        """What remember_view kept; empty where this clip is new to this annotator."""
-        view = self.project.recall(self.author, f"view/{self.clip.id}")
-        if not isinstance(view, dict):
-            return {}
-        self.frame = min(max(0, int(view.get("frame", 0))), self.clip.n_frames - 1)
-        if view.get("structure") in self.schema.keys:
-            self.structure = str(view["structure"])
-        return view
 
     def close(self) -> None:
         """Let go of file and project."""

@@ -51,7 +51,7 @@ def test_the_frames_around_the_current_one_that_were_looked_at_are_accepted_and_
     assert accepted(session) == [10, 11, 12, 13]
     assert told == ["Accepted 48 masks on 4 frames (11 to 14); undo (Ctrl+Z) takes them back."]
     newest = session.project.newest(session.clip.id, 11)["bolus"]
-    assert (newest.author, newest.origin) == ("Ada", "hand")
+    assert (newest.author, newest.origin, newest.student) == ("Ada", "hand", "student-a")
 
 
 def test_one_undo_takes_it_back_and_redo_brings_it_again(session):

@@ -9,6 +9,7 @@ import pytest
 from napari_vfss import settings
 from napari_vfss.opening import open_session
 from napari_vfss.revision_outline import NAME
+from napari_vfss.view_memory import remember_view
 from vfss.datasets import FORMATS
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
@@ -37,7 +38,7 @@ def folder(clip_file, monkeypatch):
     for frame in range(3):
         accept(session, frame, disc(session, 60, 60))
     session.go_to(2)
-    session.remember_view()
+    remember_view(session)
     session.close()
     return session.project.folder
 

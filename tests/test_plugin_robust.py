@@ -14,6 +14,7 @@ import pytest
 
 from napari_vfss import opening, parting
 from napari_vfss.mouse import CanvasMouse
+from napari_vfss.view_memory import remember_view
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
@@ -312,7 +313,7 @@ def test_the_question_names_its_answers(window, full, qtbot):
 def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monkeypatch):
     desk = window.desk
     paint(window)
-    desk.session.remember_view()
+    remember_view(desk.session)
     folder = desk.session.project.folder
     desk.close_session()
     monkeypatch.setattr(project_opening, "_may_write", lambda path: False)

@@ -9,6 +9,7 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QWidget
 
 from napari_vfss import playback
+from napari_vfss.looking import hidden_structures
 from napari_vfss.mouse import CanvasMouse
 from napari_vfss.timeline import TOP
 from napari_vfss.timeline_furniture import GUTTER
@@ -214,7 +215,7 @@ def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
     session, layers = window.desk.session, window.desk.layers
     press(Qt.Key.Key_H)
     session.go_to(5)
-    assert layers.not_shown is None
+    assert hidden_structures(layers) is None
     qtbot.wait(200)
     press(Qt.Key.Key_A, SHIFT)
     assert (session.states == MaskState.PROPOSED).all()

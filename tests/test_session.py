@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from napari_vfss.opening import open_session
+from napari_vfss.view_memory import recall_view, remember_view
 from vfss.errors import SchemaError
 from vfss.masks import Masks, MaskState
 from vfss.student import Proposal
@@ -218,11 +219,11 @@ def test_view_and_masks_come_back(clip_file, make_session):
     session.go_to(13)
     session.choose("c4")
     session.stroke(disc(session, 70, 70))
-    session.remember_view(center=[10.0, 20.0], zoom=3.5)
+    remember_view(session, center=[10.0, 20.0], zoom=3.5)
     masks = stored(session)
     again = make_session()
     assert (again.frame, again.structure) == (13, "c4")
-    assert again.recall_view()["zoom"] == 3.5
+    assert recall_view(again)["zoom"] == 3.5
     assert np.array_equal(again.work.planes, masks.planes)
     by_project = open_session(session.project.folder, "Ada")
     assert by_project.clip.id == session.clip.id
@@ -234,7 +235,7 @@ def test_view_and_masks_come_back(clip_file, make_session):
 
 def test_a_view_of_another_world_is_ignored(session):
     session.project.remember("Ada", f"view/{session.clip.id}", {"frame": 10_000, "structure": "hyoid"})
-    session.recall_view()
+    recall_view(session)
     assert session.frame == session.clip.n_frames - 1
     assert session.structure == "bolus"
     with pytest.raises(SchemaError):
