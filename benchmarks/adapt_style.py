@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from vfss.evaluate import evaluate
+from vfss.evaluation.evaluate import evaluate
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
 from vfss.student import load_student

@@ -24,7 +24,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from vfss.masks import BoolArray
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.student.prompts import Box, Click
 
 AIM_PX, BOX_PX, EDGE_PX, REACH_PX, RIM_PX = 1.5, 3.0, 0.5, 6.0, 3.0

@@ -31,8 +31,8 @@ import yaml
 
 from vfss.phantom import Phantom
 from vfss.student.checkpoint import load_checkpoint
-from vfss.student.openvino import OpenVinoRuntime
-from vfss.student.propose import Student
+from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss.student.student import Student
 
 RESULTS = Path(__file__).parent / "results" / "backbones"
 RECIPE = Path(__file__).parents[1] / "training" / "recipes" / "backbones.yaml"

@@ -35,10 +35,10 @@ from correcting import ENOUGH, KEY, Count, Task, corrected, draw, per_frame
 from scene import Scene, scene
 
 from vfss.masks import BoolArray, MaskState
+from vfss.propagation.direction import is_soft
 from vfss.student import load_checkpoint, load_student
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.prompts import Click, Prompts
-from vfss.way import is_soft
 from vfss_training.teachers.loading import load_teacher
 
 RESULTS = Path(__file__).parent / "results" / "effort.json"

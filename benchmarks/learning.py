@@ -29,9 +29,9 @@ from correcting import ENOUGH
 from scene import Scene, scene
 
 from vfss.masks import MaskState
+from vfss.propagation.direction import is_soft
 from vfss.student import load_checkpoint, load_student
 from vfss.student.calibration import expected_error
-from vfss.way import is_soft
 
 RESULTS = Path(__file__).parent / "results" / "learning.json"
 FIRST_SEED = 240_000  # nothing was tried on these

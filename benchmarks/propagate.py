@@ -20,11 +20,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vfss.bones import RIGID
 from vfss.masks import ByteArray, Masks, MaskState, pack_mask, unpack_mask
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
+from vfss.motion.rigid import RIGID
 from vfss.phantom import Phantom
-from vfss.propagation import CarryOrder, Propagation
+from vfss.propagation.propagation import CarryOrder, Propagation
 from vfss.student import Proposal, Student, load_student
 from vfss.student.calibration import expected_error
 
@@ -35,7 +35,7 @@ AHEAD, GAPS = (1, 5, 10, 20), (10, 20)
 
 
 class Truth:
-    """A phantom clip with a person's word on some frames only (vfss.propagation.Source)."""
+    """A phantom clip with a person's word on some frames only (vfss.propagation.propagation.Source)."""
 
     def __init__(self, phantom: Phantom, student: Student) -> None:
         self.schema, self.n_frames = phantom.schema, phantom.n_frames

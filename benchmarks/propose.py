@@ -69,7 +69,7 @@ def phantom_clip(folder: Path, size: int) -> Path:
 def measure_student(name: str, device: str, precision: str | None, repeats: int, folder: str) -> dict[str, Any]:
     from vfss.clips import open_clip
     from vfss.student import Student, load_checkpoint, load_student
-    from vfss.student.openvino import OpenVinoRuntime
+    from vfss.student.openvino_runtime import OpenVinoRuntime
 
     began = time.perf_counter()
     student = load_student(name, device)
@@ -104,7 +104,7 @@ def per_frame(taken: list[float], frames: int) -> dict[str, float]:
 
 def stages(checkpoint: Any, precision: str | None, frames: list[Any], repeats: int) -> dict[str, float]:
     """Median milliseconds of preparing, of the network, and of masks at the frame's size."""
-    from vfss.student.openvino import OpenVinoRuntime
+    from vfss.student.openvino_runtime import OpenVinoRuntime
     from vfss.student.preprocess import Placement, prepare, restore
 
     runtime = OpenVinoRuntime(checkpoint, precision=precision)
@@ -152,7 +152,7 @@ def measure_cuda(name: str, folder: str) -> dict[str, Any]:
 
     from vfss.clips import open_clip
     from vfss.student import load_checkpoint, load_student
-    from vfss.student.torch import TorchRuntime
+    from vfss.student.torch_runtime import TorchRuntime
 
     student = load_student(name, "cuda")
     checkpoint = load_checkpoint(student.path)

@@ -37,7 +37,7 @@ from scipy import ndimage
 
 from vfss.clips import can_open, content_id, open_clip
 from vfss.errors import ClipError, VfssError
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.schema import Schema
 from vfss.student import Student, load_student
 

@@ -12,15 +12,15 @@ import numpy.typing as npt
 from annotator import agreement
 from correcting import ENOUGH
 
-from vfss.learnt_clip import told_of_soft
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
-from vfss.propagation import CarryOrder, Propagation
+from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.propagation.whole_clip import Spreading, said_of_soft
+from vfss.proposals.adapted_student import told_of_soft
 from vfss.schema import Schema
-from vfss.spreading import Spreading, said_of_soft
 from vfss.student import Proposal, Student
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.clip_learning import MOST_FRAMES, Example, learn_clip
 
 FloatArray = npt.NDArray[np.float32]

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vfss.deidentify.text import TextDetector, merged
+from vfss.deidentify.text_detection import TextDetector, merged
 from vfss.phantom import Phantom
 from vfss.phantom.overlays import Overlays, font, painted
 from vfss.redaction import PixelBox, Redaction

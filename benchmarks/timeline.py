@@ -28,13 +28,13 @@ from qtpy.QtWidgets import QApplication
 
 from napari_vfss.timeline import Timeline
 from napari_vfss.timeline_picture import Strip
+from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState
 from vfss.phantom import Phantom
 from vfss.project import Project
 from vfss.project.marks import Mark
 from vfss.schema import Schema
 from vfss.student import Proposal
-from vfss.survey import Survey
 
 RESULT = Path(__file__).parent / "results" / "timeline.json"
 FRAMES, WIDTH, HEIGHT = 9000, 1340, 160

@@ -14,10 +14,10 @@ from napari_vfss.desk import Desk
 from napari_vfss.revision_outline import FIRST, SECOND, RevisionOutline
 from napari_vfss.revision_words import compare
 from napari_vfss.section import button
-from vfss.agreement import Comparison
+from vfss.evaluation.agreement import Comparison
 from vfss.masks import MaskState, pack_mask
 from vfss.project import Project, Revision
-from vfss.project.second_reading import Reading
+from vfss.project.second_reading_record import Reading
 
 ELSEWHERE = "Open the project (not its second reading) to go there."
 HINT = "Click a row to see both outlines. What you take is written into the project, under your name; Ctrl+Z undoes it."

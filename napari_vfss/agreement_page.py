@@ -27,9 +27,9 @@ from napari_vfss.departure import Departure
 from napari_vfss.desk import Desk
 from napari_vfss.making import Making
 from napari_vfss.section import button
-from vfss.agreement import HEADINGS, Agreement, Comparison, agree, cells
+from vfss.evaluation.agreement import HEADINGS, Agreement, Comparison, agree, cells
 from vfss.project import Project
-from vfss.project.second_reading import Reading
+from vfss.project.second_reading_record import Reading
 
 TIPS = (
     "",

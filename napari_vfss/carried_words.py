@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from napari_vfss.session import Session
 from vfss.masks import MaskState
-from vfss.propagation import KEY_STATES, CarryOrder, Ending, Reason
+from vfss.propagation.propagation import KEY_STATES, CarryOrder, Ending, Reason
 
 _WHY: dict[Reason, str] = {
     "person": "a person's word follows",

@@ -17,7 +17,7 @@ from napari_vfss.section import Later
 from napari_vfss.session import Session
 from napari_vfss.timeline_picture import Strip
 from napari_vfss.workers import explain
-from vfss.survey import Findings, Survey
+from vfss.consistency.survey import Findings, Survey
 
 CATCH_UP_MS = 250
 BREATH_S = 0.01

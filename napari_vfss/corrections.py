@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_vfss.changes import Change
 from napari_vfss.session import WITH_PIXELS, Session
-from vfss import editing
 from vfss.masks import BoolArray, MaskState
+from vfss.masks import morphology as editing
 
 REACH = (1, 30)
 """Fewest and most pixels to grow or shrink by in one go."""

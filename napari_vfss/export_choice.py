@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.dialog_parts import dialog_button, line, words
 from vfss.datasets import FORMATS, ExportOptions
-from vfss.datasets.overlaps import order_on_top
+from vfss.datasets.files import order_on_top
 from vfss.schema import Schema
 
 NAMED = ("nnunet", "cvat")  # forms that ask for the dataset's name

@@ -30,7 +30,7 @@ from napari_vfss.dialog_parts import ProblemLine, dialog_button, set_body, words
 from napari_vfss.label_choice import LabelChoice
 from napari_vfss.mask_import import ImportOrder, ImportOutlook, ImportPlanning, in_this_window
 from vfss.importing import SOURCES, ImportChoices, ImportPlan, SourceOptions
-from vfss.importing.words import STRUCTURE_HEADINGS, plan_lines, structure_rows
+from vfss.importing.report import STRUCTURE_HEADINGS, plan_lines, structure_rows
 from vfss.project import Project
 
 ABOUT = "Masks come in as proposals: none counts until you accept it, and nothing that a person has said is changed."

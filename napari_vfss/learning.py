@@ -12,7 +12,7 @@ from napari_vfss.retrain import Trainer
 from napari_vfss.session import Session
 from napari_vfss.workers import explain, threads_beside_the_window
 from vfss.errors import VfssError
-from vfss.learnt_clip import LEAST_FRAMES, told_of_soft
+from vfss.proposals.adapted_student import LEAST_FRAMES, told_of_soft
 
 TOO_FEW = (
     "There is too little to learn from: correct or accept bolus, pharynx, epiglottis or airway on "

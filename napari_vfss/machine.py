@@ -12,8 +12,8 @@ from napari_vfss.learning import TOO_FEW, Learning, frames_to_learn_from
 from napari_vfss.propagating import Carrying
 from napari_vfss.session import Session
 from napari_vfss.workers import ProposalOrder, Proposing, outward
-from vfss.learnt_clip import LEAST_FRAMES
-from vfss.propagation import CarryOrder, Direction
+from vfss.propagation.propagation import CarryOrder, Direction
+from vfss.proposals.adapted_student import LEAST_FRAMES
 from vfss.student import Student
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from qtpy.QtCore import QObject, Signal
 from napari_vfss.beside import worker_for
 from napari_vfss.workers import explain
 from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets.export_folder import place_for
 from vfss.datasets.preview import ExportPreview, preview
-from vfss.datasets.unfinished import place_for
 from vfss.phantom.write import write_phantom
 from vfss.project import Project
 
@@ -71,7 +71,7 @@ class Making(QObject):
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """What to write, how, and the folder that a person chose; see vfss.datasets.unfinished.place_for."""
+    """What to write, how, and the folder that a person chose; see vfss.datasets.export_folder.place_for."""
 
     project: Path
     dataset_format: str

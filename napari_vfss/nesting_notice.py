@@ -12,7 +12,7 @@ from napari_vfss.desk import Desk
 from napari_vfss.key_labels import KEYS, explain
 from napari_vfss.nesting_watch import NestingWatch
 from napari_vfss.section import tipped_button
-from vfss.nesting import Break
+from vfss.masks.nesting import Break
 
 LEFT_TIP = (
     "Change nothing. Bolus in the airway is a finding, not a mistake; bolus in the mouth or the oesophagus is "

@@ -11,9 +11,8 @@ from psygnal import Signal
 
 from napari_vfss.connections import Connections
 from napari_vfss.session import Session
-from vfss import nesting
-from vfss.masks import MaskState, pack_mask, unpack_mask
-from vfss.nesting import Break
+from vfss.masks import MaskState, nesting, pack_mask, unpack_mask
+from vfss.masks.nesting import Break
 
 
 class NestingWatch:

@@ -18,7 +18,7 @@ from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
 from vfss.phantom.write import AUTHOR
 from vfss.project import Project
-from vfss.project.readings import expect_not_blinded, reading_of, take_over_cases
+from vfss.project.second_readings import expect_not_blinded, reading_of, take_over_cases
 from vfss.redaction import Redaction
 
 PROJECT_FOLDER = "vfss_project"

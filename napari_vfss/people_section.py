@@ -16,8 +16,8 @@ from napari_vfss.reading_dialog import ReadingDialog
 from napari_vfss.section import tipped_button
 from napari_vfss.session import Session
 from vfss.project import Project
-from vfss.project.readings import finish_reading
-from vfss.project.second_reading import Reading
+from vfss.project.second_reading_record import Reading
+from vfss.project.second_readings import finish_reading
 
 BANNER = "background: #6b4b00; color: white; padding: 4px; border-radius: 3px; font-weight: bold;"
 PAGE = QSize(780, 330)

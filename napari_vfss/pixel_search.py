@@ -6,8 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from napari_vfss.making import Making
-from vfss.deidentify.proposing import ProposedRedaction, propose_redaction
-from vfss.deidentify.text import TextDetector
+from vfss.deidentify.suggest_redaction import ProposedRedaction, propose_redaction
+from vfss.deidentify.text_detection import TextDetector
 from vfss.errors import VfssError
 from vfss.project import Project
 

@@ -14,8 +14,8 @@ from napari_vfss.desk_section import DeskSection
 from napari_vfss.key_labels import explain
 from napari_vfss.learning import frames_to_learn_from
 from napari_vfss.section import Later, button, tipped_button
-from vfss.learnt_clip import LEAST_FRAMES
-from vfss.propagation import Direction
+from vfss.propagation.propagation import Direction
+from vfss.proposals.adapted_student import LEAST_FRAMES
 
 
 class PropagateSection(DeskSection):

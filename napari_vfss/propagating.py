@@ -20,10 +20,10 @@ from napari_vfss.workers import BREATH_S, explain, threads_beside_the_window
 from vfss.clips import Clip
 from vfss.errors import SchemaError, StudentError, VfssError
 from vfss.project import Project
-from vfss.propagating import ProjectPropagation, Stage
-from vfss.propagation import CarryOrder, Ending
+from vfss.propagation.direction import is_soft
+from vfss.propagation.propagation import CarryOrder, Ending
+from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student
-from vfss.way import is_soft
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
 
 from vfss.errors import VfssError
 from vfss.project import Project
-from vfss.project.readings import create_reading, finish_first, readings
-from vfss.project.second_reading import Reading
+from vfss.project.second_reading_record import Reading
+from vfss.project.second_readings import create_reading, finish_first, readings
 
 ABOUT = (
     "A second reader annotates the same clips without seeing the first reader's masks. Each finishes; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from qtpy.QtCore import QObject, Signal
 
-from vfss.deidentify.proposing import ProposedRedaction
+from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.redaction import PixelBox, Redaction
 
 _LEAST = 3  # px of a box's side: less is a slip of the mouse

@@ -18,7 +18,7 @@ from napari_vfss.pixel_view import PixelView
 from napari_vfss.redaction_draft import RedactionDraft
 from napari_vfss.redaction_editor import RedactionEditor
 from vfss.datasets.preview import said_of
-from vfss.deidentify.proposing import ProposedRedaction
+from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.errors import VfssError
 from vfss.project import ClipRecord, Project
 

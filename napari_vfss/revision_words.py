@@ -10,9 +10,9 @@ from datetime import datetime
 import numpy as np
 
 from vfss.masks import BoolArray
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.project import Revision
-from vfss.propagating import carried_from, learnt_from
+from vfss.proposals.propagation import carried_from, learnt_from
 
 HOW = {
     "proposal": "by the student",

@@ -8,7 +8,7 @@ from typing import Any
 
 import platformdirs
 
-from vfss.phantom_source import phantom_source
+from vfss.phantom_fingerprint import phantom_source
 
 SAMPLES = {"normal": "Phantom swallow (normal)", "aspiration": "Phantom swallow (aspiration)"}
 _SEEDS = {"normal": 21, "aspiration": 34}

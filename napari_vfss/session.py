@@ -18,7 +18,7 @@ from napari_vfss.waiting import WaitingWriter
 from vfss.clips import Clip, Facing
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import UNCONFIRMED, ClipRecord, Project, Revision
-from vfss.project.readings import reading_of
+from vfss.project.second_readings import reading_of
 from vfss.schema import Schema, Structure
 from vfss.student.prompts import Prompts
 

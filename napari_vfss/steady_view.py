@@ -12,8 +12,8 @@ from napari_vfss.clip_trust import ClipTrust
 from napari_vfss.connections import Connections
 from napari_vfss.layers import ClipLayers
 from napari_vfss.session import Session
+from vfss.motion.stabilise import HELD_STILL, SteadyPath, steady_path
 from vfss.schema import Schema
-from vfss.stabilise import HELD_STILL, SteadyPath, steady_path
 
 NO_SPINE = "The spine cannot be held still: C2 to C4 have no masks yet. Propose the clip first."
 

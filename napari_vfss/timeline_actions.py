@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_vfss.actions import Action
+from vfss.consistency.judge import Trust
 from vfss.masks import MaskState
-from vfss.trust import Trust
 
 if TYPE_CHECKING:
     from napari_vfss.clip_time import ClipTime

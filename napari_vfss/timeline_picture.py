@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from napari_vfss.timeline_scale import TimelineScale
+from vfss.consistency.judge import JUMPY, Trust, judge
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.trust import JUMPY, Trust, judge
 
 FloatArray = npt.NDArray[np.float32]
 

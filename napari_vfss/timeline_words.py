@@ -7,10 +7,10 @@ import math
 
 from napari_vfss.clip_time import ClipTime
 from napari_vfss.session import Session
+from vfss.consistency.judge import JUMPY, SURE, Trust
 from vfss.events import SWALLOW, name_of
 from vfss.masks import MaskState
 from vfss.project.marks import RECORDING, Mark
-from vfss.trust import JUMPY, SURE, Trust
 
 
 def words_on_place(session: Session, frame: int) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from napari_vfss.desk import Desk
     from napari_vfss.layers import ClipLayers
     from napari_vfss.session import Session
-    from vfss.propagation import Direction
+    from vfss.propagation.propagation import Direction
 
 LARGEST_BRUSH = 80
 

@@ -13,12 +13,12 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-import vfss.student.openvino  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
+import vfss.student.openvino_runtime  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
 from napari_vfss.beside import worker_for
 from vfss.clips import Clip
 from vfss.errors import StudentError, VfssError
 from vfss.project import Project
-from vfss.propagating import without_carried_or_imported
+from vfss.proposals.propagation import without_carried_or_imported
 from vfss.student import Proposal, Student, load_student
 
 BATCH = 4

@@ -42,7 +42,7 @@ def box(y: int, x: int, height: int = 16, width: int = 20, size: int = SIZE) -> 
 
 
 class Film:
-    """Frames that move by (dx, dy) from one to the next, and what is known of them (vfss.propagation.Source).
+    """Frames that move by (dx, dy), and what is known of them (vfss.propagation.propagation.Source).
 
     Attributes:
         states_now: uint8 (n_frames, S); a test may change it while masks are carried.

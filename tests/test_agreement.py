@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from typer.testing import CliRunner
 
-from vfss.agreement import agree, compare, write_agreement
-from vfss.agreement_figures import Comparison, cohen, summarise
-from vfss.cli import app
+from vfss.cli.app import app
 from vfss.errors import DatasetError, ProjectError
+from vfss.evaluation.agreement import agree, compare, write_agreement
+from vfss.evaluation.agreement_statistics import Comparison, cohen, summarise
 from vfss.masks import MaskState
-from vfss.metrics import dice, hd95
+from vfss.masks.metrics import dice, hd95
 from vfss.project import Project
-from vfss.project.readings import create_reading, find_reading, finish_first, finish_reading
-from vfss.project.second_reading import Reading
+from vfss.project.second_reading_record import Reading
+from vfss.project.second_readings import create_reading, find_reading, finish_first, finish_reading
 
 HEIGHT, WIDTH, FRAMES = 40, 48, 6
 A, B = (disc(HEIGHT, WIDTH, y=15, x=x, radius=7) for x in (20, 23))

@@ -10,7 +10,7 @@ from test_session import disc, propose, stored
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit
-from vfss.propagating import author_of
+from vfss.proposals.propagation import author_of
 
 
 def run_over(session, frames, keys=("bolus", "c1"), *, step=None, y=80):

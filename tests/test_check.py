@@ -9,9 +9,9 @@ import imageio.v3 as iio
 import pytest
 from small_project import THREE, annotate, disc, grey_frames, write_video
 
-from vfss.check import check_clip, check_project
 from vfss.masks import MaskState
 from vfss.project import Project
+from vfss.project.integrity import check_clip, check_project
 from vfss.student import load_student
 
 HEIGHT, WIDTH = 32, 48

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 import vfss
 import vfss.phantom
-from vfss.cli import app
+from vfss.cli.app import app
 from vfss.datasets import FORMATS, read_coco, read_png
 from vfss.deidentify import CaseKey
 from vfss.masks import MaskState

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfss.clips import SUFFIXES, ArrayClip, can_open, content_id
-from vfss.clips.content import WHOLE_BYTES
+from vfss.clips.cached import FrameCache
+from vfss.clips.content_id import WHOLE_BYTES
 from vfss.clips.grey import collapse, measured_window
-from vfss.clips.memory import FrameCache
 from vfss.errors import ClipError
 
 

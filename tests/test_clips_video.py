@@ -131,7 +131,7 @@ def test_dropped_frames_of_a_capture_are_gaps_in_time(tmp_path: Path) -> None:
 
 
 def test_backward_steps_do_not_decode_the_group_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from vfss.clips.video_packets import PacketReader
+    from vfss.clips.video.packets import PacketReader
 
     starts: list[int] = []
     original = PacketReader.decode_from

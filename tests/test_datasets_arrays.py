@@ -71,7 +71,7 @@ def test_nibabel_reads_the_volumes_and_the_lines_beside_them_tell_the_rest(proje
 
 def test_large_volumes_are_turned_in_blocks(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     FORMATS["nifti"].export(project, tmp_path / "whole")
-    monkeypatch.setattr("vfss.datasets.nifti._BLOCK_BYTES", 700)
+    monkeypatch.setattr("vfss.datasets.formats.nifti._BLOCK_BYTES", 700)
     FORMATS["nifti"].export(project, tmp_path / "blocks")
     for path in (tmp_path / "whole").rglob("*.nii.gz"):
         other = tmp_path / "blocks" / path.relative_to(tmp_path / "whole")
@@ -120,8 +120,8 @@ def test_hugging_faces_datasets_loads_the_parquet(
 
 
 def test_a_long_split_becomes_several_files(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vfss.datasets.parquet.ROWS", 3)
-    monkeypatch.setattr("vfss.datasets.parquet._GROUP", 2)
+    monkeypatch.setattr("vfss.datasets.formats.parquet.ROWS", 3)
+    monkeypatch.setattr("vfss.datasets.formats.parquet._GROUP", 2)
     first = project.clips()[0].id
     for frame in (0, 2, 3, 5):
         annotate(project, first, frame, {"bolus": INNER})

@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 from small_project import THREE, cohort
 
 from vfss.datasets import FORMATS, read_cvat
-from vfss.datasets.cvat import encoded
+from vfss.datasets.formats.cvat import encoded
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
 

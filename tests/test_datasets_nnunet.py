@@ -12,10 +12,10 @@ from foreign_program import ask
 from small_project import THREE, annotate, case, clip_id, cohort, contents, disc, grey_frames, write_video
 
 from vfss.datasets import FORMATS, ExportOptions
-from vfss.datasets import nnunet as nnunet_module
-from vfss.datasets.nnunet import dataset_name
-from vfss.datasets.nnunet_files import folds
-from vfss.datasets.overlaps import order_on_top
+from vfss.datasets.files import order_on_top
+from vfss.datasets.formats import nnunet as nnunet_module
+from vfss.datasets.formats.nnunet import dataset_name
+from vfss.datasets.formats.nnunet_files import folds
 from vfss.datasets.sidecar import read_frames
 from vfss.errors import DatasetError, SchemaError
 from vfss.masks import MaskState

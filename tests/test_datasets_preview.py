@@ -11,8 +11,8 @@ import pytest
 from small_project import annotate, cohort, disc
 
 from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets.export_folder import place_for
 from vfss.datasets.preview import preview, said_of
-from vfss.datasets.unfinished import place_for
 from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
 from vfss.masks import MaskState

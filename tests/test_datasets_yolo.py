@@ -16,10 +16,10 @@ from hypothesis.extra import numpy as hnp
 from small_project import THREE, clip_id, cohort, contents
 
 from vfss.datasets import FORMATS, ExportReport
+from vfss.datasets.formats.yolo import polygons
 from vfss.datasets.sidecar import read_frames
-from vfss.datasets.yolo import polygons
 from vfss.masks import MaskState
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.project import Project
 
 YOLO = FORMATS["yolo"]

@@ -13,16 +13,16 @@ from PIL import Image
 from small_project import annotate, disc, grey_frames
 from typer.testing import CliRunner, Result
 
-from vfss.cli import app
+from vfss.cli.app import app
 from vfss.clips import ArrayClip, open_clip
 from vfss.deidentify import CaseKey, PixelBox, Redaction
-from vfss.deidentify import preparing as preparing_module
-from vfss.deidentify.preparing import FILE, accept_file, prepare
+from vfss.deidentify import review_pack as preparing_module
+from vfss.deidentify.project import deidentify_project
 from vfss.deidentify.projections import project_clip
-from vfss.deidentify.proposing import annotated_box
-from vfss.deidentify.run import deidentify_project
+from vfss.deidentify.review_pack import FILE, accept_file, prepare
+from vfss.deidentify.review_strip import review_strip
 from vfss.deidentify.shutter import propose_crop
-from vfss.deidentify.strip import review_strip
+from vfss.deidentify.suggest_redaction import annotated_box
 from vfss.errors import DatasetError
 from vfss.project import Project
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from vfss.clips import ArrayClip
 from vfss.deidentify import PixelBox, Redaction
 from vfss.deidentify.projections import project_clip
-from vfss.deidentify.text import TextDetector, find_text, merged
+from vfss.deidentify.text_detection import TextDetector, find_text, merged
 from vfss.phantom.overlays import font
 
 
@@ -44,8 +44,8 @@ def test_names_are_found_wherever_they_stand_for_a_moment(monkeypatch: pytest.Mo
     clip = ArrayClip(frames)
     glance = project_clip(clip)
     assert glance is not None
-    monkeypatch.setattr("vfss.deidentify.text.EVENLY", 2)
-    monkeypatch.setattr("vfss.deidentify.text.CHANGED", 0)
+    monkeypatch.setattr("vfss.deidentify.text_detection.EVENLY", 2)
+    monkeypatch.setattr("vfss.deidentify.text_detection.CHANGED", 0)
     found = find_text(clip, glance, TextDetector())
     assert found is not None
     hidden = Redaction(tuple(text.box for text in found)).pixels(np.full_like(plain, 255)) == 0

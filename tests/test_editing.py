@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from small_project import disc
 
-from vfss import editing
 from vfss.errors import MaskError
-from vfss.metrics import dice
+from vfss.masks import morphology as editing
+from vfss.masks.metrics import dice
 
 ALL = {
     "smooth": editing.smooth,

@@ -11,7 +11,7 @@ import pytest
 from small_project import THREE, annotate, disc, grey_frames, write_video
 
 from vfss.errors import SchemaError
-from vfss.evaluate import evaluate
+from vfss.evaluation.evaluate import evaluate
 from vfss.masks import Masks, MaskState
 from vfss.project import Project
 from vfss.schema import Schema, Structure

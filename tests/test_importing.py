@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from typer.testing import CliRunner, Result
 
-from vfss.cli import app
+from vfss.cli.app import app
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.errors import DatasetError, ProjectError
 from vfss.importing import ImportChoices, ImportPlan, open_source, plan_import, preview, write_plan
-from vfss.importing.words import label_rows, plan_lines, structure_rows
+from vfss.importing.report import label_rows, plan_lines, structure_rows
 from vfss.masks import Masks, MaskState
 from vfss.project import Edit, Project
-from vfss.project.readings import create_reading
+from vfss.project.second_readings import create_reading
 from vfss.student import Proposal
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 5

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from small_project import grey_frames, write_video
 
 from vfss.errors import DatasetError, ProjectError, SchemaError
+from vfss.importing.files import clip_and_frame, last_number
 from vfss.importing.labels import candidates, match_labels
 from vfss.importing.matching import FrameMatch, ImportChoices, match_frames
-from vfss.importing.names import clip_and_frame, last_number
 from vfss.importing.problems import Problems
 from vfss.importing.source import ForeignImage, ForeignLabel, ForeignPlanes
 from vfss.project import Project

@@ -25,7 +25,7 @@ from vfss.datasets import FORMATS
 from vfss.deidentify import CaseKey
 from vfss.errors import DatasetError
 from vfss.importing import SOURCES, SourceOptions, open_source
-from vfss.importing.coco import CocoMasks
+from vfss.importing.formats.coco import CocoMasks
 from vfss.masks import MaskState
 from vfss.project import Project
 

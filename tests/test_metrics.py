@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from vfss.errors import MaskError
-from vfss.metrics import dice, hd95
+from vfss.masks.metrics import dice, hd95
 
 SMALL = st.tuples(st.integers(1, 9), st.integers(1, 9))
 PAIRS = SMALL.flatmap(lambda shape: st.tuples(hnp.arrays(np.bool_, shape), hnp.arrays(np.bool_, shape)))

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from moving_film import SIZE, box, moved, texture
 
-from vfss.bones import Bones
-from vfss.motion import KeyMotion, repeats, small_picture
+from vfss.motion.optical_flow import KeyMotion, repeats, small_picture
+from vfss.motion.rigid import Bones
 
 POINTS = np.array([(40.0, 40.0), (64.0, 70.0), (90.0, 50.0)])
 

@@ -10,9 +10,8 @@ from hypothesis.extra.numpy import arrays
 from small_project import THREE, disc
 
 from napari_vfss.nesting_watch import NestingWatch
-from vfss import nesting
-from vfss.editing import grow
-from vfss.masks import Masks, MaskState
+from vfss.masks import Masks, MaskState, nesting
+from vfss.masks.morphology import grow
 from vfss.student import Proposal
 
 SIZE = 160

@@ -17,7 +17,7 @@ from napari_vfss.revision_outline import NAME, outline
 from napari_vfss.revision_words import Difference, compare, when
 from vfss.masks import Masks, MaskState
 from vfss.project import Edit
-from vfss.propagating import author_of
+from vfss.proposals.propagation import author_of
 from vfss.student import Proposal
 
 

@@ -15,8 +15,8 @@ from napari_vfss.mouse import CanvasMouse
 from napari_vfss.revision_words import how
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
-from vfss.propagating import learnt_author
-from vfss.way import is_soft
+from vfss.propagation.direction import is_soft
+from vfss.proposals.propagation import learnt_author
 
 WAIT_MS = 180_000
 

@@ -12,8 +12,8 @@ from napari_vfss.mouse import CanvasMouse
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
-from vfss.propagating import ProjectPropagation
-from vfss.propagation import CarryOrder, Ending
+from vfss.propagation.propagation import CarryOrder, Ending
+from vfss.proposals.propagation import ProjectPropagation
 
 WAIT_MS = 120_000
 

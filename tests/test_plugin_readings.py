@@ -13,9 +13,9 @@ from napari_vfss.view_memory import remember_view
 from vfss.datasets import FORMATS
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.project import Project
-from vfss.project.readings import create_reading, find_reading, finish_first, finish_reading
+from vfss.project.second_readings import create_reading, find_reading, finish_first, finish_reading
 
 
 def disc(session, y, x, radius=12):

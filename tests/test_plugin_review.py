@@ -16,8 +16,8 @@ from napari_vfss import pixel_search
 from napari_vfss.redaction_draft import RedactionDraft
 from napari_vfss.review_dialog import BRIGHTEST, DARKEST, FRAMES, ReviewDialog
 from vfss.deidentify.projections import Projections
-from vfss.deidentify.proposing import ProposedRedaction
-from vfss.deidentify.text import FoundText
+from vfss.deidentify.suggest_redaction import ProposedRedaction
+from vfss.deidentify.text_detection import FoundText
 from vfss.errors import ClipError, VfssError
 from vfss.project import Project
 from vfss.redaction import PixelBox, Redaction

@@ -18,7 +18,7 @@ from napari_vfss.view_memory import remember_view
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
-from vfss.project import opening as project_opening
+from vfss.project import database_files as project_opening
 
 WAIT_MS = 120_000
 GRAIN = np.random.default_rng(0).random((160, 160)) > 0.5

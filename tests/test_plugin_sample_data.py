@@ -10,7 +10,7 @@ import pytest
 
 import vfss.phantom
 from napari_vfss import sample_data
-from vfss.phantom_source import phantom_source
+from vfss.phantom_fingerprint import phantom_source
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from small_project import disc
 
 from napari_vfss.corrections import Corrections
 from napari_vfss.mouse import CanvasMouse
-from vfss import editing
 from vfss.masks import Masks, MaskState
-from vfss.metrics import dice
+from vfss.masks import morphology as editing
+from vfss.masks.metrics import dice
 from vfss.student import Proposal
 
 SIZE = 160

@@ -16,7 +16,7 @@ from small_project import THREE, disc, grey_frames, write_video
 from vfss.errors import ConflictError, MaskError, ProjectError, SchemaError
 from vfss.masks import Masks, MaskState
 from vfss.project import ClipRecord, Edit, Project
-from vfss.student.propose import Proposal
+from vfss.student.student import Proposal
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 5
 DISC = disc(HEIGHT, WIDTH, y=10, x=12, radius=5)

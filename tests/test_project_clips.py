@@ -14,10 +14,10 @@ import pytest
 from small_project import THREE, grey_frames, write_stack, write_video
 
 from vfss.clips import Swallow, content_id, open_clip
-from vfss.clips.memory import ArrayClip
+from vfss.clips.cached import ArrayClip
 from vfss.errors import ClipError, ProjectError
 from vfss.project import Project
-from vfss.project.network import on_network
+from vfss.project.network_share import on_network
 
 FRAMES = grey_frames(4, 24, 32)
 

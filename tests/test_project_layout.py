@@ -17,7 +17,8 @@ from small_project import THREE, disc, grey_frames, write_video
 
 from vfss.errors import MaskError, ProjectError
 from vfss.masks import MaskState
-from vfss.project import Edit, Project, migration, opening
+from vfss.project import Edit, Project, migration
+from vfss.project import database_files as opening
 from vfss.project.tables import LAYOUT
 from vfss.student.prompts import Box, Click, Prompts
 

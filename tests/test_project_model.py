@@ -17,8 +17,8 @@ from small_project import THREE, grey_frames, write_video
 from vfss.errors import ConflictError
 from vfss.masks import Masks, MaskState
 from vfss.project import Edit, Project
-from vfss.project.reading import WITH_PIXELS
-from vfss.student.propose import Proposal
+from vfss.project.revision_reader import WITH_PIXELS
+from vfss.student.student import Proposal
 
 HEIGHT, WIDTH, FRAMES = 6, 9, 3
 KEYS = THREE.keys

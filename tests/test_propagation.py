@@ -13,16 +13,16 @@ from hypothesis import strategies as st
 from moving_film import SCHEMA, SIZE, Film, Follower, N, box, moved, texture
 from small_project import annotate, write_video
 
-from vfss import learnt_clip
-from vfss.carrying import Carried, Kept, between, signed_distance, with_student
-from vfss.carrying_trust import STOP, trust
 from vfss.errors import ProjectError
-from vfss.learnt_clip import LearntRun
 from vfss.masks import Masks, MaskState
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.project import Edit, Project
-from vfss.propagating import ProjectPropagation, author_of, without_carried_or_imported
-from vfss.propagation import CarryOrder, Propagation
+from vfss.propagation.confidence import STOP, trust
+from vfss.propagation.key_frame import Carried, Kept, between, signed_distance, with_student
+from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.proposals import adapted_student as learnt_clip
+from vfss.proposals.adapted_student import LearntRun
+from vfss.proposals.propagation import ProjectPropagation, author_of, without_carried_or_imported
 from vfss.student import Proposal
 
 BONE = box(60, 50)

@@ -10,7 +10,7 @@ from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.errors import SchemaError
 from vfss.masks import MaskState
 from vfss.project import Project
-from vfss.proposing import propose_clip, proposed_words, unproposed
+from vfss.proposals.student import propose_clip, proposed_words, unproposed
 from vfss.student import Student, load_student
 
 FRAMES = 20

@@ -16,7 +16,7 @@ from vfss.datasets import FORMATS
 from vfss.errors import DatasetError, ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.project import Project
-from vfss.project.readings import (
+from vfss.project.second_readings import (
     create_reading,
     expect_not_blinded,
     find_reading,
@@ -26,7 +26,7 @@ from vfss.project.readings import (
     readings,
     take_over_cases,
 )
-from vfss.student.propose import Proposal
+from vfss.student.student import Proposal
 
 HEIGHT, WIDTH, FRAMES = 40, 48, 6
 DISC = disc(HEIGHT, WIDTH, y=15, x=20, radius=7)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfss.stabilise import steady_path
+from vfss.motion.stabilise import steady_path
 
 SPINE = np.array([[100.0, 200.0], [140.0, 205.0], [180.0, 215.0]])
 T = 60

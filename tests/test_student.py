@@ -20,7 +20,7 @@ from vfss.errors import ClipError, StudentError
 from vfss.masks import MaskState
 from vfss.schema import Schema
 from vfss.student import load_checkpoint, load_student
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from small_student import disc_frame, small_checkpoint
 from vfss.errors import StudentError
 from vfss.student import Student, load_checkpoint
 from vfss.student.calibration import Calibration, expected_error, fit_calibration
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 
 
 def overconfident(n=400, seed=0):

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_student import disc_frame, small_checkpoint
 
+from vfss.clips.exposed_field import exposed_field
 from vfss.student import Student
-from vfss.student.field import exposed_field
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 
 NOISE = np.random.default_rng(0).integers(60, 200, (900, 1500), np.uint8)
 

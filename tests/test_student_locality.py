@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_project import disc
 
-from vfss.student.locality import changed_where_clicked
 from vfss.student.prompts import Click
+from vfss.student.refinement import changed_where_clicked
 
 SIDE = 256
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState
 from vfss.project import Edit, Project
 from vfss.student import Proposal
-from vfss.survey import Survey
 
 N, SIDE = 24, 160
 

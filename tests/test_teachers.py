@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 import vfss_training.teachers.weights
 from vfss.clips import open_clip
 from vfss.errors import TrainingError
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.phantom import Phantom
 from vfss_training.teachers.loading import load_teacher
 from vfss_training.teachers.prompted import PromptedTeacher

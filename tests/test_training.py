@@ -20,7 +20,7 @@ import vfss_training.validation
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student import load_student
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss_training.augment import Augmentation
 from vfss_training.data import ListedSamples, Sample
 from vfss_training.events import Cancel, Events, TrainingCancelledError

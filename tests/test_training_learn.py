@@ -19,15 +19,15 @@ from typer.testing import CliRunner
 
 from vfss.errors import TrainingError
 from vfss.masks import Masks, MaskState, pack_mask
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
-from vfss.propagating import learnt_from
-from vfss.proposing import propose_clip, proposed_words, unproposed
-from vfss.spreading import Spreading, learnt_confidence, said_of_soft
+from vfss.propagation.direction import is_soft
+from vfss.propagation.whole_clip import Spreading, learnt_confidence, said_of_soft
+from vfss.proposals.propagation import learnt_from
+from vfss.proposals.student import propose_clip, proposed_words, unproposed
 from vfss.student import Proposal, Student, load_student
-from vfss.student.openvino import OpenVinoRuntime
-from vfss.way import is_soft
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.cli import application
 from vfss_training.clip_learning import MOST_FRAMES, Example, learn_clip
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from vfss.consistency.judge import JUMPY, Movement, Trust, centre, gap, judge
 from vfss.masks import MaskState, pack_mask, unpack_box
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.phantom import Phantom
 from vfss.project.overview import FramePlanes
-from vfss.trust import JUMPY, Movement, Trust, centre, gap, judge
 
 PLANES = hnp.arrays(np.bool_, (13, 17), elements=st.booleans())
 N = 90

@@ -17,7 +17,7 @@ from vfss.masks import BoolArray
 from vfss.schema import Schema
 from vfss.student.checkpoint import write_whole
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss_training.bootstrap import FloatArray
 from vfss_training.events import Events

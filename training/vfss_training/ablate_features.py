@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss.student.preprocess import Placement, prepare
 
 FrameArray = npt.NDArray[np.uint8]

@@ -16,7 +16,7 @@ import numpy as np
 from vfss.errors import TrainingError
 from vfss.student import Student
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.recipe import Recipe
 from vfss_training.score import score_on_phantoms
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.phantom.style import STYLES
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint
 from vfss.student.calibration import Calibration, expected_error, fit_calibration
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.phantoms import PHANTOM_SCHEMA, draw_phantom
 
 FIRST_SEED, TEST_SEED = 160_000, 170_000

@@ -16,8 +16,8 @@ from torch.optim.swa_utils import AveragedModel
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student.config import StudentConfig
-from vfss.student.decoder import Features
-from vfss.student.network import StudentNetwork
+from vfss.student.network.decoder import Features
+from vfss.student.network.student import StudentNetwork
 from vfss_training.clicks import Asked, blotted, boxes, coverage, moved
 from vfss_training.data import Samples
 from vfss_training.losses import MaskLoss, hard_dice

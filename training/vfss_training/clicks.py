@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vfss.student.corrector import prompt_channels
+from vfss.student.network.corrector import prompt_channels
 from vfss.student.prompt_maps import RADIUS
 
 _DEPTH = 16  # pixels of the logits: clicks are not told apart any deeper inside an error

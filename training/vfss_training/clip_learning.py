@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vfss.clips.exposed_field import exposed_field
 from vfss.errors import TrainingError
-from vfss.learnt_clip import LEAST_FRAMES
+from vfss.proposals.adapted_student import LEAST_FRAMES
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.decoder import Features
-from vfss.student.field import exposed_field
-from vfss.student.network import StudentNetwork
+from vfss.student.network.decoder import Features
+from vfss.student.network.student import StudentNetwork
 from vfss.student.preprocess import Placement, prepare
-from vfss.student.torch import build_network
+from vfss.student.torch_runtime import build_network
 
 MOST_FRAMES = 32
 """Frames that are learnt from at most."""

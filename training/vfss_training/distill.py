@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vfss.student.decoder import Features
-from vfss.student.network import StudentNetwork
+from vfss.student.network.decoder import Features
+from vfss.student.network.student import StudentNetwork
 from vfss_training.balance import Balancer, balance
 from vfss_training.feature_losses import FEATURE_LOSSES
 from vfss_training.parts import Distillation

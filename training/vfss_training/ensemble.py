@@ -13,7 +13,7 @@ from torch import Tensor
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import LOGIT_STRIDE
 from vfss.student.preprocess import Placement, prepare
-from vfss.student.torch import build_network
+from vfss.student.torch_runtime import build_network
 
 
 class StudentTeacher:

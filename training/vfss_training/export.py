@@ -18,11 +18,11 @@ from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
-from vfss.student.corrector import prompt_channels
-from vfss.student.decoder import Features
-from vfss.student.network import StudentNetwork
-from vfss.student.openvino import OpenVinoRuntime
-from vfss.student.torch import build_network
+from vfss.student.network.corrector import prompt_channels
+from vfss.student.network.decoder import Features
+from vfss.student.network.student import StudentNetwork
+from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss.student.torch_runtime import build_network
 
 OPSET = 17
 

@@ -13,15 +13,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vfss import evaluate as evaluation
 from vfss.errors import TrainingError
+from vfss.evaluation import evaluate as evaluation
 from vfss.project import Project
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, student_file
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.network.student import StudentNetwork
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training import sources
 from vfss_training.clicking import Clicking, teach_clicks
 from vfss_training.export import pack

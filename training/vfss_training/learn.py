@@ -10,11 +10,11 @@ import torch
 
 from vfss.clips import Clip
 from vfss.errors import ProjectError, SchemaError
-from vfss.learnt_clip import LearntRun, told_of_soft
 from vfss.project import ClipRecord, Project
-from vfss.propagating import refuse_read_only
+from vfss.proposals.adapted_student import LearntRun, told_of_soft
+from vfss.proposals.propagation import refuse_read_only
 from vfss.student import Student, load_checkpoint
-from vfss.student.openvino import OpenVinoRuntime
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.clip_learning import MOST_FRAMES, Example, evenly, learn_clip
 from vfss_training.events import Cancel, Events
 from vfss_training.parents import previous_student

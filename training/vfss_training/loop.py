@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from vfss.errors import TrainingError
 from vfss.student.checkpoint import write_whole
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss_training.balance import balancer_of
 from vfss_training.distill import Taught, Teaching
 from vfss_training.events import Cancel, Events, cancelled

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vfss.schema import Schema
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss_training import sources
 from vfss_training.data import Samples, Unlabelled, first
 from vfss_training.painters import Painters

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import vfss.phantom
 from vfss.masks import BoolArray
-from vfss.phantom_source import phantom_source
+from vfss.phantom_fingerprint import phantom_source
 from vfss.schema import Schema
 from vfss_training.data import FrameArray, Sample
 

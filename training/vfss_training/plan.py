@@ -20,7 +20,7 @@ from vfss.project import Project
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint, write_whole
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
-from vfss.student.torch import build_network
+from vfss.student.torch_runtime import build_network
 from vfss_training.losses import MaskLoss
 from vfss_training.phantoms import draw_phantom
 from vfss_training.recipe import Recipe

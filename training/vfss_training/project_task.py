@@ -12,7 +12,7 @@ from vfss.project import Project, Split
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss_training import sources
 from vfss_training.data import ListedSamples, Samples, Unlabelled, first, project_film, project_samples
 from vfss_training.distill import Lesson

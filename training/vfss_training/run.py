@@ -12,7 +12,7 @@ import torch
 from platformdirs import user_cache_path
 
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events
 from vfss_training.loop import Loop
 from vfss_training.running import leads

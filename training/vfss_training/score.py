@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores on phantom frames at the size of film, in the form vfss.evaluate gives."""
+"""Scores on phantom frames at the size of film, in the form vfss.evaluation.evaluate gives."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vfss.metrics import dice
+from vfss.masks.metrics import dice
 from vfss.schema import Schema
 from vfss.student import Student
 from vfss_training.parts import HeldOut

@@ -14,8 +14,8 @@ from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
-from vfss.student.torch import build_network
+from vfss.student.network.student import StudentNetwork
+from vfss.student.torch_runtime import build_network
 from vfss_training.recipe import Recipe
 
 _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.layers.2.")

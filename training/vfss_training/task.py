@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vfss.schema import Schema
 from vfss.student.config import StudentConfig
-from vfss.student.network import StudentNetwork
+from vfss.student.network.student import StudentNetwork
 from vfss_training.data import Samples
 from vfss_training.distill import Lesson
 from vfss_training.recipe import Recipe

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recordings: open_clip(path) gives a Clip, whatever the format."""
 
+from vfss.clips.cached import ArrayClip
 from vfss.clips.clip import Clip, Facing, Frame, Swallow, through_window
-from vfss.clips.content import content_id
-from vfss.clips.memory import ArrayClip
+from vfss.clips.content_id import content_id
 from vfss.clips.opening import SUFFIXES, can_open, open_clip
 
 __all__ = [

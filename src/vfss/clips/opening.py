@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from vfss.clips.cached import CACHE_BYTES
 from vfss.clips.clip import Clip
-from vfss.clips.content import content_id
+from vfss.clips.content_id import content_id
 from vfss.clips.folder import is_picture
-from vfss.clips.foreign import reason
-from vfss.clips.memory import CACHE_BYTES
+from vfss.clips.library_errors import reason
 from vfss.errors import ClipError
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".asf"})
@@ -44,17 +44,17 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
         raise ClipError("the file is empty", path=path, remedy="Copy it again from its source.")
     suffix = path.suffix.lower()
     if _is_dicom(head, path):
-        from vfss.clips.dicom import open_dicom
+        from vfss.clips.dicom.clip import open_dicom
 
         return open_dicom(path, content_id(path), cache_bytes=cache_bytes)
     if head[:4] in _TIFF_MAGIC or suffix in STACK_SUFFIXES:
-        from vfss.clips.stack import open_stack
+        from vfss.clips.tiff import open_stack
 
         return open_stack(path, content_id(path), cache_bytes=cache_bytes)
     if suffix not in VIDEO_SUFFIXES:
         remedy = "Open the folder it lies in." if is_picture(path.name) else "Choose another file, or convert it."
         raise ClipError(f"is not {_KINDS}", path=path, remedy=remedy)
-    from vfss.clips.video import open_video
+    from vfss.clips.video.clip import open_video
 
     return open_video(path, content_id(path), cache_bytes=cache_bytes)
 

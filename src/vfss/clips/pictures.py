@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vfss.clips.cached import CACHE_BYTES, LazyClip
 from vfss.clips.clip import Frame
 from vfss.clips.folder import picture_files
-from vfss.clips.foreign import DECODING_ERRORS, reason
 from vfss.clips.grey import collapse, measured_window
-from vfss.clips.memory import CACHE_BYTES, LazyClip
+from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.errors import ClipError
 
 _UNKNOWN_RATE = 30.0

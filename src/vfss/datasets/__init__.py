@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Datasets: one file per format, all of them in FORMATS."""
 
-from vfss.datasets.coco import COCO, read_coco
-from vfss.datasets.cvat import CVAT, read_cvat
 from vfss.datasets.dataset import Dataset, DatasetImage
-from vfss.datasets.datumaro import DATUMARO, read_datumaro
-from vfss.datasets.dicom_seg import DICOM_SEG
 from vfss.datasets.format import Format
-from vfss.datasets.nifti import NIFTI
-from vfss.datasets.nnunet import NNUNET
-from vfss.datasets.npz import NPZ
-from vfss.datasets.parquet import PARQUET
-from vfss.datasets.png import PNG, read_png
+from vfss.datasets.formats.coco import COCO, read_coco
+from vfss.datasets.formats.cvat import CVAT, read_cvat
+from vfss.datasets.formats.datumaro import DATUMARO, read_datumaro
+from vfss.datasets.formats.dicom_seg import DICOM_SEG
+from vfss.datasets.formats.nifti import NIFTI
+from vfss.datasets.formats.nnunet import NNUNET
+from vfss.datasets.formats.npz import NPZ
+from vfss.datasets.formats.parquet import PARQUET
+from vfss.datasets.formats.png import PNG, read_png
+from vfss.datasets.formats.yolo import YOLO
 from vfss.datasets.report import ExportOptions, ExportReport, Progress
-from vfss.datasets.yolo import YOLO
 
 FORMATS: dict[str, Format] = {
     "coco": COCO,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vfss.datasets.manifest import NOTICE
-from vfss.datasets.partial import MARK
+from vfss.output.partial_folder import MARK
 
 if TYPE_CHECKING:
     from vfss.datasets.format import Format

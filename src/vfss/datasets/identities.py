@@ -9,9 +9,9 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from vfss.datasets.report import ExportOptions
-from vfss.deidentify.case_key import FILE, CaseKey
 from vfss.errors import DatasetError
 from vfss.project import ClipRecord, Project
+from vfss.project.case_key import FILE, CaseKey
 from vfss.project.locate import project_of_reading
 from vfss.project.pixel_reviews import PixelReview
 from vfss.redaction import Redaction

@@ -13,8 +13,8 @@ from typing import Any
 
 from vfss.datasets.dataset import Fields, malformed, read_json
 from vfss.datasets.format import Row
-from vfss.datasets.json_files import to_json, write_json
 from vfss.errors import DatasetError
+from vfss.output.json_files import to_json, write_json
 
 MANIFEST = "manifest.json"
 FRAMES = "frames.jsonl"

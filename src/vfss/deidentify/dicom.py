@@ -18,13 +18,13 @@ from pydicom.uid import (
 )
 
 from vfss.clips import Clip
-from vfss.clips.dicom_header import DICOM_ERRORS
-from vfss.clips.dicom_pixels import VIDEO
-from vfss.clips.dicom_times import times_ms
-from vfss.clips.foreign import reason
-from vfss.deidentify.case_key import CaseKey
-from vfss.deidentify.profile import EDITION, Profile
+from vfss.clips.dicom.header import DICOM_ERRORS
+from vfss.clips.dicom.pixels import VIDEO
+from vfss.clips.dicom.times import times_ms
+from vfss.clips.library_errors import reason
+from vfss.deidentify.dicom_profile import EDITION, Profile
 from vfss.errors import ClipError
+from vfss.project.case_key import CaseKey
 from vfss.redaction import Redaction
 from vfss.version import __version__
 

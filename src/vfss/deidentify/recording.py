@@ -9,10 +9,10 @@ import numpy as np
 
 from vfss.clips import Clip, open_clip
 from vfss.clips.opening import is_dicom
-from vfss.deidentify.case_key import CaseKey
 from vfss.deidentify.dicom import Tick, write_dicom
 from vfss.deidentify.video import SUFFIX, write_video
 from vfss.errors import ClipError, DatasetError
+from vfss.project.case_key import CaseKey
 from vfss.redaction import Redaction
 
 

@@ -7,9 +7,9 @@ import math
 
 import numpy as np
 
+from vfss.clips.exposed_field import largest_area
 from vfss.deidentify.projections import Projections
 from vfss.redaction import PixelBox
-from vfss.student.field import largest_area
 
 _MARGIN = 0.015  # of each side, on top of the grid's own coarseness: the crop must not take anatomy
 _NEARLY_ALL = 0.92  # share of the frame from which cropping is not worth it

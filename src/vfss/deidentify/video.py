@@ -13,7 +13,7 @@ import numpy.typing as npt
 from av.codec.context import Flags
 
 from vfss.clips import Clip, Frame
-from vfss.clips.foreign import reason
+from vfss.clips.library_errors import reason
 from vfss.deidentify.dicom import Tick
 from vfss.errors import DatasetError
 from vfss.redaction import Redaction

@@ -14,14 +14,14 @@ from pathlib import Path
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from vfss.clips.foreign import DECODING_ERRORS
+from vfss.clips.library_errors import DECODING_ERRORS
 from vfss.datasets.identities import key_path
-from vfss.deidentify.case_key import CaseKey
 from vfss.errors import DatasetError
-from vfss.importing.names import last_number, natural
+from vfss.importing.files import last_number, natural
 from vfss.importing.problems import Problems
 from vfss.importing.source import ForeignImage, ForeignMasks
 from vfss.project import ClipRecord, Project
+from vfss.project.case_key import CaseKey
 
 _BY_SOURCE = "as the source says"
 _BY_ORDER = "in order, as there is one for every frame"

@@ -7,11 +7,11 @@ from collections import Counter
 from pathlib import Path
 
 from vfss.errors import DatasetError
-from vfss.importing.coco import COCO
-from vfss.importing.dicom_seg import DICOM_SEG
-from vfss.importing.names import listed
-from vfss.importing.nnunet import NNUNET
-from vfss.importing.png import PNG
+from vfss.importing.files import listed
+from vfss.importing.formats.coco import COCO
+from vfss.importing.formats.dicom_seg import DICOM_SEG
+from vfss.importing.formats.nnunet import NNUNET
+from vfss.importing.formats.png import PNG
 from vfss.importing.source import ForeignMasks, SourceKind, SourceOptions
 
 SOURCES: dict[str, SourceKind] = {"coco": COCO, "nnunet": NNUNET, "dicom-seg": DICOM_SEG, "png": PNG}

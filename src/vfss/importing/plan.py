@@ -16,7 +16,7 @@ from vfss.importing.problems import Problem, Problems
 from vfss.importing.source import ForeignMasks, ForeignPlanes
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import ClipRecord, Project, Revision
-from vfss.project.readings import reading_of
+from vfss.project.second_readings import reading_of
 
 Progress = Callable[[int, int], bool]
 """Called with images done and in all; False stops."""

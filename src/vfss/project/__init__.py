@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The project: a folder with an append-only store of who annotated what, splits by patient, and students."""
 
+from vfss.project.project import Project
 from vfss.project.records import UNCONFIRMED, ClipRecord, Edit, Origin, Revision, Split, StudentRecord
-from vfss.project.store import Project
 
 __all__ = ["UNCONFIRMED", "ClipRecord", "Edit", "Origin", "Project", "Revision", "Split", "StudentRecord"]

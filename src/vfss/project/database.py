@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from vfss.errors import ProjectError
-from vfss.project.network import on_network
+from vfss.project.network_share import on_network
 
 Access = Literal["write", "read", "frozen"]
 """write: all; read: no changes, but sees those of others; frozen: a file that nobody changes, on a read-only disk."""

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from vfss.clips.content import content_id
+from vfss.clips.content_id import content_id
 from vfss.clips.folder import picture_files
 from vfss.errors import ClipError
-from vfss.project.opening import FILE
+from vfss.project.database_files import FILE
 
 READINGS = "readings"
 """Folder in a project's that holds its second readings, each a project of its own."""

@@ -12,8 +12,8 @@ from sqlalchemy import func, select
 
 from vfss.masks import BoxedMask, MaskState, unpack_box
 from vfss.project.database import Database
-from vfss.project.reading import RevisionReader
 from vfss.project.records import UNCONFIRMED
+from vfss.project.revision_reader import RevisionReader
 from vfss.project.tables import present, revisions, structures
 from vfss.schema import Schema
 

@@ -9,8 +9,8 @@ from functools import partial
 from sqlalchemy import func, select
 
 from vfss.project.database import Database
-from vfss.project.reading import WITH_PIXELS, as_revision
 from vfss.project.records import UNCONFIRMED, Revision
+from vfss.project.revision_reader import WITH_PIXELS, as_revision
 from vfss.project.tables import columns_of, revisions
 
 _AT_ONCE = 400  # values in one statement

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert, select
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project.database import Database
-from vfss.project.opening import FILE, open_database
+from vfss.project.database_files import FILE, open_database
 from vfss.project.records import Split
 from vfss.project.stratify import Sides
 from vfss.project.tables import clips, patients, present

@@ -15,7 +15,7 @@ from sqlalchemy import Row, insert, select, update
 
 from vfss.errors import ProjectError, StudentError
 from vfss.project.database import Database
-from vfss.project.opening import synchronise_folder
+from vfss.project.database_files import synchronise_folder
 from vfss.project.records import StudentRecord
 from vfss.project.tables import students
 from vfss.student.checkpoint import load_checkpoint

@@ -13,7 +13,7 @@ from platformdirs import user_cache_path
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
-from vfss.student.propose import Proposal, Runtime, Student
+from vfss.student.student import Proposal, Runtime, Student
 
 __all__ = [
     "DEVICES",
@@ -69,10 +69,10 @@ def _runtime(checkpoint: Checkpoint, device: str, threads: int | None) -> Runtim
     if device == "auto":
         chosen = "cuda" if _cuda_is_safe_and_there() else "cpu"
     if chosen == "cpu":
-        from vfss.student.openvino import OpenVinoRuntime
+        from vfss.student.openvino_runtime import OpenVinoRuntime
 
         return OpenVinoRuntime(checkpoint, cache=user_cache_path("napari-vfss") / "openvino", threads=threads)
-    from vfss.student.torch import TorchRuntime
+    from vfss.student.torch_runtime import TorchRuntime
 
     return TorchRuntime(checkpoint, chosen)
 

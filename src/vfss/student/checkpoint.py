@@ -48,7 +48,7 @@ class Checkpoint:
         tensors: Weights by the network's names: float16 matrices and kernels, float32 vectors, int64 counters.
         graph: ONNX graph of the CPU path, initialisers without data; empty where none was exported.
         provenance: Command, recipe, seed, data, parent, versions: what is needed to make the file again.
-        scores: Scores it was saved with, in the form vfss.evaluate gives.
+        scores: Scores it was saved with, in the form vfss.evaluation.evaluate gives.
         precision: Share of pixels, 0..1, on which a reduced precision agrees with f32, e.g. {"bf16": 0.9995}.
         prompted: Graphs "encode" and "correct" of a student that takes prompts, likewise; empty where it takes none.
         id: Hash of all of the above.

@@ -31,7 +31,7 @@ class StudentConfig:
         detail: Two layers of its own look at the frame for the decoder's stride 4, beside the backbone's.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
         prompted: There is a corrector beside the decoder, which takes clicks, boxes and a neighbour frame's masks.
-        crop_to_field: Of a long frame only the part with the exposed field is looked at (see vfss.student.field).
+        crop_to_field: Of a long frame only the part with the exposed field is looked at (see vfss.clips.exposed_field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
         high_percentile: Grey value mapped to +1, as a percentile of the frame.
     """

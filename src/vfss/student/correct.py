@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from vfss.clips.exposed_field import Window
 from vfss.masks import BoolArray
-from vfss.student.field import Window
 from vfss.student.preprocess import Placement
 
 FloatArray = npt.NDArray[np.float32]

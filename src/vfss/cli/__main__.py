@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The `vfss` command as `python -m vfss.cli`."""
+
+from vfss.cli.app import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: vfss info | propose | export | import | deidentify | check | phantom | evaluate..."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_args
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from vfss.cli.console import Commands, bar, complain, plain_table, say
+from vfss.cli.deidentify import deidentify
+from vfss.cli.export import export
+from vfss.cli.import_masks import import_masks
+from vfss.errors import DatasetError, ProjectError, VfssError
+from vfss.version import __version__
+
+# Everything else of the engine is imported where it is needed: `vfss --help` must not wait for it.
+if TYPE_CHECKING:
+    from vfss.clips import Clip
+    from vfss.project import Project
+    from vfss.project.integrity import Finding
+    from vfss.student import Student
+
+ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="Project folder.", show_default=False)]
+StudentName = Annotated[
+    str | None, typer.Option("--student", help="Student file, or id of a student of the project. [its chosen one]")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help="Swallowing studies: masks and datasets."
+)
+app.command()(deidentify)
+app.command()(export)
+app.command("import")(import_masks)
+
+
+def main() -> None:
+    """Entry of the console script."""
+    app()
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        say(f"vfss {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and leave.")
+    ] = False,
+) -> None:
+    """Everything above a single command."""
+
+
+@app.command()
+def info(
+    clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Recordings.", show_default=False)],
+) -> None:
+    """Say what recordings are: size, frames, times, bits, flags."""
+    from vfss.clips import open_clip
+
+    failed = False
+    for path in clips:
+        try:
+            with open_clip(path) as clip:
+                say(_facts_table(path.name, clip))
+        except VfssError as error:  # the others may be whole
+            failed = True
+            complain(str(error))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _facts_table(name: str, clip: Clip) -> Table:
+    seconds = float(clip.times_s[-1])
+    rate = f", {(len(clip) - 1) / seconds:.2f} a second" if seconds > 0 else ""
+    table = Table(title=Text(name), show_header=False, title_justify="left")
+    table.add_row("size", f"{clip.height} x {clip.width} pixels (height x width)")
+    table.add_row("frames", f"{len(clip)}{rate}")
+    table.add_row("time", f"0 to {seconds:.3f} s")
+    table.add_row("bits", f"{clip.bits}, shown from {clip.window[0]} to {clip.window[1]}")
+    table.add_row("facing", clip.facing)
+    table.add_row("polarity", "dense matter is bright" if clip.inverted else "dense matter is dark")
+    table.add_row("id", clip.id)
+    return table
+
+
+@app.command()
+def propose(
+    target: Annotated[
+        Path, typer.Argument(metavar="CLIP|PROJECT", help="Recording, or project folder for all its clips.")
+    ],
+    project: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Project that takes a recording's proposals; made where there is none."),
+    ] = None,
+    student: StudentName = None,
+    device: Device = "auto",
+    frames: Annotated[
+        str,
+        typer.Option(metavar="A:B", help="Zero-based frames from A up to, not including, B. [all]", show_default=False),
+    ] = ":",
+) -> None:
+    """Let the student propose masks; never over what a person said. Frames it proposed already are passed over."""
+    from vfss.project import Project
+    from vfss.proposals.student import propose_clip, proposed_words, unproposed
+
+    if project is None and not target.is_dir():
+        raise ProjectError("a recording needs a project for its proposals", path=target, remedy="Add --project DIR.")
+    with Project.open(target) if project is None else Project.open_or_create(project) as opened:
+        records = opened.clips() if project is None else [opened.add_clip(target)]
+        chosen = _student(opened, student, device)
+        for record in records:
+            todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen.id)
+            with bar(f"Proposing on {record.path.name}") as show:
+                propose_clip(opened, chosen, record.id, todo, show)
+            say(Text(proposed_words(opened, record, len(todo))))
+
+
+def _range(text: str, n_frames: int) -> range:
+    first, colon, last = text.partition(":")
+    try:
+        start = int(first) if first else 0
+        stop = (int(last) if last else n_frames) if colon else start + 1
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no range of frames; write 10:20, 10: or :20") from error
+    return range(n_frames)[start:stop]
+
+
+def _student(project: Project, name: str | None, device: str) -> Student:
+    """The student of that name, or the one the project uses, or the shipped one."""
+    from vfss.student import load_student
+
+    current = project.current_student()
+    if name is None:
+        return load_student("default" if current is None else current.path, device=device)
+    paths = {student.id: student.path for student in project.students()}
+    return load_student(paths.get(name, name), device=device)
+
+
+@app.command()
+def check(
+    targets: Annotated[
+        list[Path], typer.Argument(metavar="PROJECT|CLIP...", help="Projects or recordings.", show_default=False)
+    ],
+) -> None:
+    """Look whether projects and recordings are whole; exit code 1 where something is wrong."""
+    from vfss.project.integrity import check_clip, check_project
+
+    findings: list[Finding] = []
+    for target in targets:
+        with bar(f"Checking {target.name}") as show:
+            findings += (check_project if (target / "vfss.sqlite").exists() else check_clip)(target, show)
+    table = plain_table("what", "", "found")
+    for finding in findings:
+        sign = Text("wrong", "bold red") if finding.wrong else Text("ok", "green")
+        table.add_row(Text(finding.subject), sign, Text(finding.found))
+    say(table)
+    if any(finding.wrong for finding in findings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def phantom(
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.", show_default=False)],
+    clips: Annotated[int, typer.Option(min=1, help="How many clips.")] = 1,
+    frames: Annotated[int, typer.Option(min=1, help="Frames of each.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first clip.")] = 0,
+    size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 512,
+    style: Annotated[str, typer.Option(help="How the pictures are formed.")] = "standard",
+    both: Annotated[bool, typer.Option("--both", help="Each as video and as DICOM, instead of in turn.")] = False,
+) -> None:
+    """Make synthetic swallows, and a project whose accepted masks are their exact truth."""
+    from vfss.phantom import write_phantom
+
+    with bar("Drawing") as show:
+        made = write_phantom(
+            out, clips=clips, frames=frames, seed=seed, size=size, style=style, both=both, progress=show
+        )
+    say(Text(f"Wrote {clips} clips with {frames} frames each to {made}"))
+
+
+@app.command()
+def evaluate(
+    project: ProjectFolder,
+    student: StudentName = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write them here too.")] = None,
+    device: Device = "auto",
+    split: Annotated[list[str] | None, typer.Option(help="Only train, validation or test patients. [all]")] = None,
+) -> None:
+    """Compare a student's proposals with the accepted masks."""
+    from vfss.evaluation.evaluate import evaluate as measure
+    from vfss.project import Project, Split
+
+    if unknown := set(split or ()) - set(get_args(Split)):
+        raise typer.BadParameter(f"no split {', '.join(sorted(unknown))}; there are {', '.join(get_args(Split))}")
+    with Project.open(project) as opened, bar("Evaluating") as show:
+        figures = measure(opened, _student(opened, student, device), splits=split or None, progress=show)
+    if not figures["frames"]:
+        raise ProjectError(
+            "no frame has an accepted structure to compare with", path=project, remedy="Accept some first."
+        )
+    if json_file is not None:
+        _write_json(json_file, figures)
+    dice = _number(figures["mean_dice"], 3)
+    say(Text(f"Student {figures['student']} on {figures['frames']} frames: mean Dice {dice}"))
+    say(_figures_table(figures))
+
+
+def _write_json(path: Path, figures: dict[str, Any]) -> None:
+    try:
+        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", "utf-8")
+    except OSError as error:
+        raise DatasetError(f"cannot be written ({error.strerror})", path=path) from error
+
+
+def _figures_table(figures: dict[str, Any]) -> Table:
+    table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty")
+    for key, row in figures["structures"].items():
+        table.add_row(key, _number(row["dice"], 3), _number(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+@app.command()
+def agreement(
+    project: ProjectFolder,
+    reading: Annotated[str | None, typer.Option(metavar="NAME", help="Which second reading. [the only one]")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures here, .json or .csv.")] = None,
+) -> None:
+    """Say how far a second reader agrees with the first, when both have finished."""
+    from vfss.evaluation.agreement import HEADINGS, agree, cells, write_agreement
+    from vfss.project import Project
+    from vfss.project.second_readings import find_reading
+
+    with Project.open(project) as opened, bar("Comparing") as show:
+        if (figures := agree(opened, find_reading(opened, reading), progress=show)) is None:
+            return
+    if out is not None:
+        write_agreement(figures, out)
+    say(Text(figures.said))
+    table = plain_table(*HEADINGS)
+    for row in (*figures.structures, figures.mean):
+        table.add_row(*cells(row))
+    say(table)
+
+
+@app.command()
+def students(
+    project: ProjectFolder,
+    choose: Annotated[str | None, typer.Option(metavar="ID", help="Use this one from now on.")] = None,
+) -> None:
+    """List the students of a project, or choose one."""
+    from vfss.project import Project
+
+    with Project.open(project) as opened:
+        if choose is not None:
+            opened.choose_student(choose)
+        current = opened.current_student()
+        table = plain_table("", "student", "mean Dice", "trained on from", "added")
+        for student in opened.students():
+            mark = "*" if current is not None and current.id == student.id else ""
+            score = _number(student.scores.get("mean_dice"), 3)
+            table.add_row(mark, student.id, score, student.parent or "scratch", f"{student.added:%Y-%m-%d %H:%M}")
+    say(table if table.row_count else Text("No students yet: the shipped one is used."))

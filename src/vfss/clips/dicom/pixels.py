@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bytes of a DICOM frame to stored grey values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gdcm
+import numpy as np
+import numpy.typing as npt
+from pydicom import uid
+from pydicom.encaps import encapsulate
+from pydicom.pixels import apply_color_lut, get_decoder
+
+from vfss.clips.clip import Frame
+from vfss.clips.dicom.header import DicomHeader
+from vfss.clips.dicom.picture_head import check_head
+from vfss.clips.grey import collapse
+
+NATIVE = frozenset(
+    {
+        uid.ImplicitVRLittleEndian,
+        uid.ExplicitVRLittleEndian,
+        uid.ExplicitVRBigEndian,
+        uid.UID("1.2.840.10008.1.2.1.98"),  # uncompressed, one fragment a frame: what holds more than 4 GiB
+    }
+)
+PICTURES = frozenset(
+    {
+        uid.RLELossless,
+        uid.JPEGBaseline8Bit,
+        uid.JPEGExtended12Bit,
+        uid.JPEGLossless,
+        uid.JPEGLosslessSV1,
+        uid.JPEGLSLossless,
+        uid.JPEGLSNearLossless,
+        uid.JPEG2000Lossless,
+        uid.JPEG2000,
+    }
+)
+_BY_PILLOW = frozenset({uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit})
+"""Of these Pillow survives any damage; GDCM takes the rest, and 12 bits."""
+VIDEO = frozenset(uid.MPEGTransferSyntaxes)
+
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+def native_samples(header: DicomHeader, data: bytes) -> Samples:
+    """Samples of an uncompressed frame as stored, uint8 or uint16 (H, W) or (H, W, 3).
+
+    Raises:
+        ValueError: The bytes do not make a frame.
+    """
+    shape = (header.rows, header.columns)
+    if header.swapped:
+        data = np.frombuffer(data, "<u2").byteswap().tobytes()
+    kind = "u1" if header.allocated == 8 else "<u2" if header.syntax.is_little_endian else ">u2"
+    stored = np.frombuffer(data, kind)
+    flat: Samples = stored.astype(np.uint8) if header.allocated == 8 else stored.astype(np.uint16)
+    if header.samples == 1:
+        return flat[: shape[0] * shape[1]].reshape(shape)
+    if header.planar:
+        return np.moveaxis(flat[: 3 * shape[0] * shape[1]].reshape(3, *shape), 0, -1)
+    if header.photometric == "YBR_FULL_422":
+        # Two pixels share their colour: Y Y Cb Cr.
+        return flat[: 2 * shape[0] * shape[1]].reshape(-1, 4)[:, :2].reshape(*shape, 1)
+    return flat[: 3 * shape[0] * shape[1]].reshape(*shape, 3)
+
+
+def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
+    """Samples of a compressed frame, uint8 or uint16 (H, W) or (H, W, 3), and their photometric interpretation.
+
+    Raises:
+        RuntimeError: No decoder could decode it.
+        ValueError: The decoded bytes do not make a frame.
+    """
+    if header.syntax != uid.RLELossless:
+        check_head(data, header.rows, header.columns, header.samples, header.stored)
+    if header.syntax == uid.JPEGExtended12Bit and header.stored > 8:
+        return _extended_samples(header, data), header.photometric
+    array, about = get_decoder(header.syntax).as_array(
+        encapsulate([data]),
+        index=0,
+        raw=True,
+        decoding_plugin="pillow" if header.syntax in _BY_PILLOW else "",
+        number_of_frames=1,
+        rows=header.rows,
+        columns=header.columns,
+        samples_per_pixel=header.samples,
+        photometric_interpretation=header.photometric,
+        planar_configuration=int(header.planar),
+        bits_allocated=header.allocated,
+        bits_stored=header.stored,
+        pixel_representation=int(header.signed),
+        pixel_keyword="PixelData",
+    )
+    unsigned = array.view(f"u{array.itemsize}")
+    return unsigned, str(getattr(about["photometric_interpretation"], "value", about["photometric_interpretation"]))
+
+
+def _extended_samples(header: DicomHeader, data: bytes) -> npt.NDArray[np.uint16]:
+    """Samples of a 12-bit JPEG frame: GDCM decodes them, pydicom's way to GDCM does not ask it to."""
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(data)
+    sequence = gdcm.SequenceOfFragments.New()
+    sequence.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(sequence.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((header.columns, header.rows, 1))
+    image.SetDataElement(element)
+    grey = gdcm.PhotometricInterpretation.GetPIType("MONOCHROME2")
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(grey))
+    syntax = gdcm.TransferSyntax.GetTSType(str.__str__(header.syntax))
+    image.SetTransferSyntax(gdcm.TransferSyntax(syntax))
+    image.SetPixelFormat(gdcm.PixelFormat(header.samples, 16, 12, 11, int(header.signed)))
+    buffer: Any = image.GetBuffer().encode("utf-8", "surrogateescape")
+    return np.frombuffer(buffer, "<u2").astype(np.uint16).reshape(header.rows, header.columns)
+
+
+def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shifted: bool) -> Frame:
+    """Grey values from samples: colour collapsed, bits that are not the picture's masked, signed values moved up.
+
+    Args:
+        header: What the file says.
+        samples: uint8 or uint16 (H, W), (H, W, 1) or (H, W, 3).
+        photometric: Photometric interpretation of the samples, which a decoder may have changed.
+        shifted: Whether the stored bits may lie high in their word (uncompressed words and RLE).
+
+    Returns:
+        uint8 (H, W) where 8 bits hold the values, else uint16. A signed value v becomes v + 2**(stored - 1).
+    """
+    if photometric == "PALETTE COLOR":
+        colour = apply_color_lut(samples, header.palette)
+        return collapse((colour >> 8 if colour.dtype == np.uint16 else colour).astype(np.uint8))
+    grey: Samples = samples
+    if samples.ndim == 3:
+        grey = samples[..., 0].copy() if photometric.startswith("YBR_FULL") else collapse(samples)
+    low = header.high + 1 - header.stored if shifted else 0
+    mask = (1 << header.stored) - 1
+    words: npt.NDArray[np.uint16] = (grey.astype(np.uint16) >> np.uint16(low)) & np.uint16(mask)
+    if header.signed:
+        words ^= np.uint16(1 << (header.stored - 1))
+    return words.astype(np.uint8) if header.bits == 8 else words

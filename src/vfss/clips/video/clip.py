@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Video clips: exact frames in any order out of AVI, MP4, MOV, MKV, MPG, WMV, and streams inside DICOM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.video.reformatter import VideoReformatter
+
+from vfss.clips.cached import CACHE_BYTES, LazyClip
+from vfss.clips.clip import Frame
+from vfss.clips.grey import collapse, measured_window
+from vfss.clips.library_errors import DECODING_ERRORS, reason
+from vfss.clips.video.index import (
+    DisagreementError,
+    VideoIndex,
+    agreed_index,
+    other_index,
+    plane_check,
+    presented,
+)
+from vfss.clips.video.packets import Opener, PacketReader, PacketTable
+from vfss.clips.video.truncation import refuse_truncated
+from vfss.errors import ClipError
+
+_DAMAGED = "Convert the recording again from its source; the other frames can be used."
+
+
+class VideoClip(LazyClip):
+    """A clip decoded from a video stream.
+
+    A step forward decodes one frame. A jump begins at the nearest entry before the frame and keeps what it decodes
+    on the way, as far as the cache goes, so that stepping back is quick as well.
+    """
+
+    def __init__(
+        self, *, opener: Opener, reader: PacketReader, table: PacketTable, index: VideoIndex, **about: Any
+    ) -> None:
+        """Take over an opened reader and its index; `about` is what LazyClip takes."""
+        super().__init__(**about)
+        self._about = about
+        self._opener = opener
+        self._reader = reader
+        self._table = table
+        self._video_index = index
+        self._grey = GreyConverter(self.bits)
+        self._run: Iterator[tuple[int, Any, str]] | None = None
+        self._next = 0
+        self._lost: dict[int, str] = {}
+
+    def reopen(self) -> VideoClip:
+        """The same recording through a file handle and cache of its own."""
+        clip = VideoClip(
+            opener=self._opener,
+            reader=PacketReader(self._reader.path, self._opener),
+            table=self._table,
+            index=self._video_index,
+            **self._about,
+        )
+        return self._flag_alike(clip)
+
+    def measure_window(self) -> None:
+        """Set `window` for frames deeper than 8 bits, after a few frames at which decoding can begin.
+
+        Raises:
+            ClipError: One of them cannot be decoded.
+        """
+        if self.bits > 8:
+            starts = self._video_index.entry_frames
+            looked_at = sorted({int(starts[0]), int(starts[len(starts) // 2]), int(starts[-1])})
+            self.window = measured_window((self[t] for t in looked_at), self.bits)
+
+    def _release(self) -> None:
+        self._run = None
+        self._reader.close()
+
+    def _read(self, t: int) -> Frame:
+        # Each try uses the next, slower kind of index; the last one decodes from the start and cannot disagree.
+        for _ in range(4):
+            try:
+                return self._decode(t)
+            except DisagreementError:
+                self._run = None
+                self._cache.clear()
+                self._video_index = other_index(self._reader, self._table, self._video_index)
+            except ClipError as error:
+                self._run = None
+                if error.frame is not None:
+                    raise
+                raise ClipError(error.what, remedy=_DAMAGED, path=error.path, frame=t) from error
+        raise ClipError("decodes differently each time", path=self.source, frame=t, remedy=_DAMAGED)
+
+    def _decode(self, t: int) -> Frame:
+        if t in self._lost:
+            raise self._loss(t)
+        index = self._video_index
+        entry = index.entry_for(t)
+        if self._run is None or not max(self._next, 0) <= t or int(index.entry_frames[entry]) > self._next:
+            self._run = presented(self._reader, self._table, index, entry)
+        held = max(1, self._cache.max_bytes // (self.height * self.width * self.dtype.itemsize))
+        for position, frame, complaint in self._run:
+            self._next = position + 1
+            if complaint:
+                self._lost[position] = complaint
+            elif position > t - held:
+                self._verify(position, frame)
+                if position == t:
+                    return self._convert(t, frame)
+                if (frame.height, frame.width) == (self.height, self.width):
+                    self._keep(position, self._convert(position, frame))
+            if position >= t:
+                break
+        else:
+            self._run = None
+        self._lost.setdefault(t, next(iter(self._reader.damaged.values()), "the stream ends before it"))
+        raise self._loss(t)
+
+    def _loss(self, t: int) -> ClipError:
+        return ClipError(f"cannot be decoded ({self._lost[t]})", path=self.source, frame=t, remedy=_DAMAGED)
+
+    def _verify(self, t: int, frame: Any) -> None:
+        checks = self._video_index.checks
+        if checks is not None and len(self._video_index.entries) > 1 and plane_check(frame) != checks[t]:
+            raise DisagreementError
+
+    def _convert(self, t: int, frame: Any) -> Frame:
+        found = (frame.height, frame.width)
+        if found != (self.height, self.width):
+            raise ClipError(
+                f"has {found[0]} rows and {found[1]} columns, the first frame {self.height} and {self.width}",
+                path=self.source,
+                frame=t,
+                remedy="Cut the recording where its size changes, and open the parts.",
+            )
+        try:
+            return self._grey(frame)
+        except (av.FFmpegError, *DECODING_ERRORS) as error:
+            raise ClipError(
+                f"cannot be turned into grey values ({reason(error)})", path=self.source, frame=t, remedy=_DAMAGED
+            ) from error
+
+
+class GreyConverter:
+    """Turns decoded frames into grey values of one depth: uint8 or uint16 (H, W), full range."""
+
+    def __init__(self, bits: int) -> None:
+        self._format = "gray" if bits <= 8 else f"gray{bits}le"
+        self._bits = bits
+        # One converter for all frames: setting it up costs more than using it.
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Any) -> Frame:
+        """Grey values of an av.VideoFrame."""
+        if frame.format.is_rgb or frame.format.has_palette:
+            return collapse(frame.to_ndarray(format="rgb24" if self._bits <= 8 else "rgb48le"))
+        reformatted: Any = self._reformatter.reformat(frame, format=self._format)
+        grey: Frame = reformatted.to_ndarray()
+        return grey
+
+
+def frame_bits(frame: Any) -> int:
+    """Significant bits of the grey values of an av.VideoFrame: 8, 10, 12, 14 or 16."""
+    depth = max(component.bits for component in frame.format.components)
+    if frame.format.is_rgb or frame.format.has_palette:
+        return 8 if depth <= 8 else 16
+    return next(bits for bits in (8, 10, 12, 14, 16) if depth <= bits or bits == 16)
+
+
+def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_bytes: int = CACHE_BYTES) -> VideoClip:
+    """Open a video file, or a stream inside another file.
+
+    Args:
+        path: The file, for messages and as the source of the clip.
+        clip_id: Its content id.
+        opener: What libav is to read; by default the file itself.
+        cache_bytes: Upper bound of the memory for decoded frames.
+
+    Raises:
+        ClipError: No video, damaged, truncated or without frames.
+    """
+    read = opener if opener is not None else (lambda: str(path.absolute()))
+    reader = PacketReader(path, read)
+    try:
+        table = reader.list_packets()
+        refuse_truncated(reader, table)
+        index = agreed_index(reader, table)
+        first = _first_frame(reader, table)
+        clip = VideoClip(
+            opener=read,
+            reader=reader,
+            table=table,
+            index=index,
+            clip_id=clip_id,
+            source=path,
+            n_frames=index.n_frames,
+            height=first.height,
+            width=first.width,
+            bits=frame_bits(first),
+            times_s=_times(reader, table, index),
+            cache_bytes=cache_bytes,
+        )
+        clip.measure_window()
+        return clip
+    except ClipError:
+        reader.close()
+        raise
+
+
+def _first_frame(reader: PacketReader, table: PacketTable) -> Any:
+    for _, frame in reader.decode_from(table, 0):
+        return frame
+    why = next(iter(reader.damaged.values()), "the decoder gives nothing")
+    raise ClipError(f"holds no frame that can be decoded ({why})", path=reader.path, frame=0, remedy=_DAMAGED)
+
+
+def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.NDArray[np.float64]:
+    numbers = np.arange(len(table)) if index.ranks is None else np.flatnonzero(index.ranks >= 0)
+    pts = np.sort(table.pts[numbers])
+    if len(pts) == index.n_frames and table.timed[numbers].all() and (np.diff(pts) > 0).all():
+        times: npt.NDArray[np.float64] = (pts - pts[0]) * float(reader.time_base)
+        return times
+    return np.arange(index.n_frames, dtype=np.float64) / float(reader.frame_rate)

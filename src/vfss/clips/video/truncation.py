@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a video file is all there: a copy that broke off must not pass for a short recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import BinaryIO
+
+from vfss.clips.video.packets import PacketReader, PacketTable
+from vfss.errors import ClipError
+
+_REMEDY = "Copy it again from its source, or keep what is there with: ffmpeg -i FILE -c copy NEW.mkv"
+_SLACK_BYTES = 16
+"""Some recorders count their own chunk header twice."""
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+
+
+def refuse_truncated(reader: PacketReader, table: PacketTable) -> None:
+    """Compare the end that the container declares with the end of the file.
+
+    Program streams and raw streams declare none; there only the last frame tells, when it is read.
+
+    Raises:
+        ClipError: The file ends early.
+    """
+    found, declared = int(table.shown.sum()), reader.declared_frames
+    missing = declared - len(table) if reader.format.startswith("mov") else 0
+    end, size = declared_end(reader.path, reader.format), reader.path.stat().st_size
+    if missing > 0 or end > size + _SLACK_BYTES:
+        of = f" of {declared}" if declared > found else ""
+        raise ClipError(
+            f"the file is cut off: {size} of {max(end, size)} bytes, {found}{of} frames are there",
+            path=reader.path,
+            frame=found,
+            remedy=_REMEDY,
+        )
+
+
+def declared_end(path: Path, container: str) -> int:
+    """Where the file should end by the sizes that its container declares, in bytes; 0 where it declares none."""
+    with path.open("rb") as stream:
+        if container == "avi":
+            return _riff_end(stream, path.stat().st_size)
+        if container.startswith("mov"):
+            return _box_end(stream, path.stat().st_size)
+        if container.startswith("matroska"):
+            return _segment_end(stream)
+        if container == "asf":
+            return _asf_end(stream)
+    return 0
+
+
+def _riff_end(stream: BinaryIO, size: int) -> int:
+    at = 0
+    while at + 8 <= size:
+        stream.seek(at)
+        head = stream.read(8)
+        if head[:4] != b"RIFF":
+            break
+        at += 8 + int.from_bytes(head[4:], "little")
+    return at
+
+
+def _box_end(stream: BinaryIO, size: int) -> int:
+    at = 0
+    while at + 8 <= size:
+        stream.seek(at)
+        head = stream.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:], "big")
+        if length < 8 or not head[4:8].isalnum():  # 0: to the end of the file
+            break
+        at += length
+    return at
+
+
+def _segment_end(stream: BinaryIO) -> int:
+    head = stream.read(4096)
+    if not head.startswith(_EBML):
+        return 0
+    length, at = _ebml_size(head, 4)
+    at += length or 0
+    if head[at : at + 4] != _SEGMENT:
+        return 0
+    length, at = _ebml_size(head, at + 4)
+    return 0 if length is None else at + length
+
+
+def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
+    """A size of variable length and where it ends; None where it is left open, as recorders do that stream."""
+    count = 9 - data[at].bit_length() if at < len(data) else 9
+    if count > 8:
+        return None, at
+    value = int.from_bytes(data[at : at + count], "big") & ((1 << 7 * count) - 1)
+    return (None if value == (1 << 7 * count) - 1 else value), at + count
+
+
+def _asf_end(stream: BinaryIO) -> int:
+    head = stream.read(65536)
+    at = head.find(_ASF_FILE)
+    properties = head[at : at + 92]
+    if at < 0 or len(properties) < 92 or properties[88] & 1:  # the flag of a broadcast: its size means nothing
+        return 0
+    return int.from_bytes(properties[40:48], "little")

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""COCO: annotations.json with one run-length encoded mask per structure and frame, beside the frames as PNG.
+
+One category per structure of the schema, ids from 1 in the order of planes. Masks overlap where structures do. A plane
+without pixels has no annotation in COCO; whether it is empty, not visible or not annotated stands in the image's
+"states". Fields of ours stand beside those of COCO, which programs that do not know them pass over.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as rle
+
+from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.pictures import write_picture
+from vfss.datasets.selection import AnnotatedFrame
+from vfss.masks import BoolArray
+from vfss.output.json_files import write_json
+from vfss.schema import Schema, Structure
+
+_FILE = "annotations.json"
+
+
+class CocoWriter(FrameWriter):
+    """Pictures as they come; annotations.json at the end, streamed from what was kept of the frames."""
+
+    def __init__(self, job: Job) -> None:
+        self._folder = job.folder
+        self._schema = job.schema
+
+    def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
+        """See Writer.add."""
+        name = write_picture(self._folder, fields, frame)
+        masks = []
+        for structure in self._schema.structures:
+            plane = frame.masks.planes[structure.index]
+            if frame.written[structure.index] and plane.any():
+                masks.append(_encoded(structure, plane))
+        return {"file_name": name, "masks": masks}
+
+    def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
+        """See Writer.finish."""
+        now = datetime.now(UTC)
+        head = {
+            "info": {
+                "description": manifest["notice"],
+                "version": manifest["tool_version"],
+                "year": now.year,
+                "date_created": now.date().isoformat(),
+                "contributor": ", ".join(manifest["authors"]),
+            },
+            "licenses": [{"id": 1, "name": manifest["licence"], "url": ""}],
+            "vfss": manifest,
+            "categories": [_category(structure) for structure in self._schema.structures],
+        }
+        images = (_image(i, row) for i, row in enumerate(rows, 1))
+        write_json(self._folder / _FILE, head, images=images, annotations=_annotations(rows))
+
+
+def _encoded(structure: Structure, plane: BoolArray) -> dict[str, Any]:
+    encoded = rle.encode(np.asfortranarray(plane, np.uint8))
+    return {
+        "category_id": structure.index + 1,
+        "segmentation": {"size": list(plane.shape), "counts": encoded["counts"].decode("ascii")},
+        "area": int(rle.area(encoded)),
+        "bbox": [float(value) for value in rle.toBbox(encoded)],
+        "iscrowd": 0,
+        "structure": structure.key,
+    }
+
+
+def _image(number: int, row: Row) -> dict[str, Any]:
+    return {"id": number, "file_name": row.kept["file_name"], "license": 1, **row.fields}
+
+
+def _annotations(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    number = itertools.count(1)
+    for image, row in enumerate(rows, 1):
+        for mask in row.kept["masks"]:
+            state = row.fields["states"][mask["structure"]]
+            yield {"id": next(number), "image_id": image, **mask, "state": state}
+
+
+def _category(structure: Structure) -> dict[str, Any]:
+    code = structure.code
+    return {
+        "id": structure.index + 1,
+        "name": structure.key,
+        "supercategory": "structure",
+        "title": structure.name,
+        "colour": structure.colour,
+        "color": list(structure.rgb),  # the spelling that COCO's own viewers know
+        "nests_in": structure.nests_in,
+        "code": None if code is None else {"scheme": code.scheme, "value": code.value, "meaning": code.meaning},
+    }
+
+
+def read_coco(folder: str | Path) -> Dataset:
+    """A dataset that COCO exported: images with planes bool (S, H, W) and their states.
+
+    Raises:
+        DatasetError: No such dataset, or malformed.
+    """
+    folder = Path(folder)
+    data = read_json(folder / _FILE)
+    try:
+        schema = Schema.from_dict(data["vfss"]["schema"], source=folder)
+        planes = {category["id"]: schema[category["name"]].index for category in data["categories"]}
+        by_image: dict[int, list[Fields]] = defaultdict(list)
+        for annotation in data["annotations"]:
+            by_image[annotation["image_id"]].append(annotation)
+        images = list(data["images"])
+        manifest = data["vfss"]
+    except MALFORMED as error:
+        raise malformed(folder, error) from error
+
+    def decode(fields: Fields) -> BoolArray:
+        stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
+        for annotation in by_image[fields["id"]]:
+            stack[planes[annotation["category_id"]]] = rle.decode(annotation["segmentation"])
+        return stack
+
+    return Dataset(folder, manifest, images, decode)
+
+
+COCO = Format(
+    "coco",
+    "COCO (run-length encoded masks)",
+    CocoWriter,
+    ("annotations.json: all masks, run-length encoded", "images/: a PNG of every frame"),
+    reads=True,
+)

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings of a project, de-identified, in a folder that is whole or not there."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vfss.clips import Clip
+from vfss.datasets.manifest import NOTICE
+from vfss.datasets.report import Progress
+from vfss.deidentify.recording import deidentify_recording
+from vfss.errors import ClipError, DatasetError
+from vfss.output.json_files import write_json
+from vfss.output.partial_folder import PartialFolder
+from vfss.project import ClipRecord, Project
+from vfss.project.case_key import CaseKey
+from vfss.project.pixel_reviews import PixelReview
+from vfss.redaction import Redaction
+from vfss.version import __version__
+
+MANIFEST, README = "manifest.json", "README.txt"
+LAYOUT = 1
+"""Version of the manifest."""
+
+_ABOUT = (
+    "De-identified recordings. DICOM files follow PS3.15, Basic Application Level Confidentiality Profile; other "
+    "recordings are videos without sound and metadata, without loss (FFV1 in Matroska). Recordings and patients have "
+    "random names; which is which stands in a key file that is no part of this folder. manifest.json says of each "
+    "recording which rectangles are black on all frames, how it was cropped, and whether a person looked at its pixels."
+)
+_UNSEEN = "NOBODY LOOKED AT THE PIXELS of {} of {} recordings: names may stand in the pictures. Do not pass them on."
+
+
+@dataclass(frozen=True)
+class DeidentifyReport:
+    """What was written.
+
+    Attributes:
+        folder: The finished folder; None where it was cancelled, then nothing is left on disk.
+        recordings: Recordings written.
+        frames: Their frames.
+        cases: Patients among them.
+        unreviewed: Recordings written at whose pixels nobody looked.
+        problems: Messages on recordings that could not be read; they name files, so they stay out of the folder.
+    """
+
+    folder: Path | None
+    recordings: int
+    frames: int
+    cases: int
+    unreviewed: int
+    problems: tuple[str, ...] = ()
+
+    @property
+    def cancelled(self) -> bool:
+        """True where it was stopped before its end."""
+        return self.folder is None
+
+    def lines(self) -> list[str]:
+        """The report in sentences for a person."""
+        if self.cancelled:
+            return ["Cancelled: nothing was written."]
+        counts = f"{self.recordings} recordings with {self.frames} frames, patients: {self.cases}"
+        unseen = [_UNSEEN.format(self.unreviewed, self.recordings)] if self.unreviewed else []
+        return [f"Wrote {counts}, to {self.folder}.", *unseen, *(f"Not readable: {p}" for p in self.problems)]
+
+
+def deidentify_project(
+    project: Project,
+    folder: str | Path,
+    key: CaseKey,
+    *,
+    clips: Collection[str] | None = None,
+    unreviewed: bool = False,
+    progress: Progress | None = None,
+) -> DeidentifyReport:
+    """Write de-identified recordings of a project into a new folder, whole or not at all.
+
+    Args:
+        project: Where the recordings and the reviews of their pixels are.
+        folder: The folder to make; it must not exist, or be empty.
+        key: The case key, which must lie outside of it.
+        clips: Content ids of the recordings to write; None for all.
+        unreviewed: Write recordings, too, at whose pixels nobody has looked; the manifest says so.
+        progress: Called after every frame; False cancels, and leaves nothing behind.
+
+    Raises:
+        DatasetError: A recording was not reviewed, the key lies in the folder, the folder is taken, none of the
+            recordings can be read, or writing failed.
+        ProjectError: The project cannot be read.
+    """
+    folder = Path(folder)
+    key.expect_outside(folder)
+    records = [record for record in project.clips() if clips is None or record.id in clips]
+    reviews = {record.id: project.reviews.of(record.id) for record in records}
+    if not records:
+        raise DatasetError("there is no recording to write", path=project.folder, remedy="Add recordings first.")
+    if not unreviewed:
+        _expect_reviewed(records, reviews)
+    with PartialFolder(folder) as partial:
+        run = _Run(project, partial.path, key, sum(record.n_frames for record in records), progress)
+        for record in records:
+            if not run.add(record, reviews[record.id]):
+                return run.report(None)
+        run.finish(folder)
+        partial.finish()
+    return run.report(folder)
+
+
+def _expect_reviewed(records: list[ClipRecord], reviews: dict[str, PixelReview | None]) -> None:
+    missing = [record.path.name for record in records if reviews[record.id] is None]
+    if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise DatasetError(
+            f"nobody has looked at the pixels of {', '.join(missing[:3])}{more}: names may stand in the pictures",
+            remedy="Look at them first: in the panel press Export..., there Look at the pixels...; or with: "
+            "vfss deidentify PROJECT --prepare DIR.",
+        )
+
+
+class _Run:
+    """One de-identification under way."""
+
+    def __init__(self, project: Project, folder: Path, key: CaseKey, frames: int, progress: Progress | None) -> None:
+        self._project, self._folder, self._key = project, folder, key
+        self._total, self._progress = frames, progress
+        self._before = 0
+        self._written: dict[str, dict[str, Any]] = {}
+        self._problems: list[str] = []
+
+    def add(self, record: ClipRecord, review: PixelReview | None) -> bool:
+        """Write one recording; False where it was cancelled."""
+        case = self._key.case(record.patient)
+        redaction = Redaction() if review is None else review.redaction
+        folder = self._folder / case
+        folder.mkdir(exist_ok=True)
+        try:
+            with self._project.open_clip(record.id) as clip:
+                file = deidentify_recording(
+                    clip,
+                    folder,
+                    redaction,
+                    self._key,
+                    patient=record.patient,
+                    reviewed=review is not None,
+                    tick=self._tick,
+                )
+                if file is None:
+                    return False
+                self._written[file.stem] = self._entry(clip, file, case, review, redaction)
+        except ClipError as error:
+            self._problems.append(str(error))
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        self._before += record.n_frames
+        return self._tick(0)
+
+    def _tick(self, done: int) -> bool:
+        return self._progress is None or self._progress(self._before + done, self._total) is not False
+
+    def _entry(
+        self, clip: Clip, file: Path, case: str, review: PixelReview | None, redaction: Redaction
+    ) -> dict[str, Any]:
+        height, width = redaction.size(clip.height, clip.width)
+        who = review and {"reviewer": self._key.annotator(review.reviewer), "time": review.time.isoformat()}
+        return {
+            "file": f"{case}/{file.name}",
+            "case": case,
+            "n_frames": clip.n_frames,
+            "height": height,
+            "width": width,
+            "bits": clip.bits,
+            "facing": clip.facing,
+            "inverted": clip.inverted,
+            "pixels_reviewed": review is not None,
+            "review": who,
+            **redaction.to_dict(),
+        }
+
+    def finish(self, folder: Path) -> None:
+        """Write manifest and README."""
+        if not self._written:
+            raise DatasetError(
+                f"none of {len(self._problems)} recordings could be read; the first: {self._problems[0]}", path=folder
+            )
+        manifest = {
+            "layout": LAYOUT,
+            "tool": "napari-vfss",
+            "tool_version": __version__,
+            "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+            "notice": NOTICE,
+            "pixels_reviewed": not self._unreviewed,
+            "recordings": self._written,
+            "left_out": {"recordings that could not be read": len(self._problems)} if self._problems else {},
+        }
+        write_json(self._folder / MANIFEST, manifest)
+        unseen = [_UNSEEN.format(self._unreviewed, len(self._written))] if self._unreviewed else []
+        (self._folder / README).write_text("\n\n".join([*unseen, _ABOUT, NOTICE]) + "\n", "utf-8")
+
+    @property
+    def _unreviewed(self) -> int:
+        return sum(not entry["pixels_reviewed"] for entry in self._written.values())
+
+    def report(self, folder: Path | None) -> DeidentifyReport:
+        """What was written."""
+        return DeidentifyReport(
+            folder=folder,
+            recordings=len(self._written),
+            frames=sum(entry["n_frames"] for entry in self._written.values()),
+            cases=len({entry["case"] for entry in self._written.values()}),
+            unreviewed=self._unreviewed,
+            problems=tuple(self._problems),
+        )

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person looks at before recordings may leave: a strip of each, and a proposal of what to hide, to be edited."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+
+from vfss.deidentify.projections import Progress
+from vfss.deidentify.review_strip import review_strip
+from vfss.deidentify.suggest_redaction import propose_redaction
+from vfss.deidentify.text_detection import FoundText, TextDetector
+from vfss.errors import DatasetError
+from vfss.output.partial_folder import PartialFolder
+from vfss.project import ClipRecord, Project
+from vfss.project.pixel_reviews import PixelReview
+from vfss.redaction import Redaction
+
+FILE = "redactions.json"
+
+_WHAT = (
+    "Proposed, not checked by anybody: look at every strip, correct boxes and crop (rows and columns from 0; bottom "
+    "and right stand after the last; null is no crop), take out clips you did not look at, then accept this file with: "
+    "vfss deidentify PROJECT --accept FILE --reviewer NAME. Keep this folder: it shows what is to be hidden."
+)
+_REMEDY = "Make it anew with: vfss deidentify PROJECT --prepare DIR."
+
+
+def prepare(
+    project: Project, records: Sequence[ClipRecord], folder: Path, progress: Progress | None = None
+) -> Path | None:
+    """Find text and the exposed field of recordings; write a strip of each and one file of proposals.
+
+    Args:
+        project: Where the recordings and their masks are; the proposed crop cuts no mask.
+        records: The recordings.
+        folder: The folder to make, no part of any export: it shows what is to be hidden.
+        progress: Called after every picture looked at; False cancels, and leaves nothing behind.
+
+    Returns:
+        The file of proposals; None where it was cancelled.
+
+    Raises:
+        ClipError: A recording cannot be read.
+        DatasetError: The folder is taken or cannot be written.
+        VfssError: The detector of text cannot be loaded.
+    """
+    detector = TextDetector()
+    entries: list[dict[str, Any]] = []
+
+    def of_all(done: int, total: int) -> bool:
+        share = (len(entries) + done / total) / len(records)
+        return progress is None or progress(round(1000 * share), 1000) is not False
+
+    with PartialFolder(folder) as partial:
+        for record in records:
+            entry = _proposal(project, record, partial.path, detector, of_all)
+            if entry is None:
+                return None
+            entries.append(entry)
+        text = json.dumps({"what": _WHAT, "clips": entries}, ensure_ascii=False, indent=2)
+        (partial.path / FILE).write_text(text + "\n", "utf-8")
+        partial.finish()
+    return folder / FILE
+
+
+def _proposal(
+    project: Project, record: ClipRecord, folder: Path, detector: TextDetector, progress: Progress
+) -> dict[str, Any] | None:
+    with project.open_clip(record.id) as clip:
+        proposed = propose_redaction(project, clip, detector, progress)
+        if proposed is None:
+            return None
+        redaction = proposed.redaction
+        strip = f"{record.id.removeprefix('b2-')[:12]}.png"
+        iio.imwrite(folder / strip, review_strip(clip, redaction, proposed.projections), extension=".png")
+    return {
+        "clip": record.id,
+        "recording": record.path.name,
+        "strip": strip,
+        "height": record.height,
+        "width": record.width,
+        "boxes": [_described(text) for text in proposed.found],
+        "crop": None if redaction.crop is None else redaction.crop.to_dict(),
+    }
+
+
+def _described(text: FoundText) -> dict[str, Any]:
+    return {**text.box.to_dict(), "seen": f"on {text.seen} of {text.looked_at} pictures"}
+
+
+def accept_file(project: Project, path: Path, *, reviewer: str) -> list[PixelReview]:
+    """Record that a person looked at the strips and accepts what the file says of each clip that stands in it.
+
+    Args:
+        project: The project that the file was prepared from.
+        path: The file, as edited.
+        reviewer: Who looked.
+
+    Raises:
+        DatasetError: The file is missing or malformed, or belongs to other recordings; nothing was accepted then.
+        ProjectError: Nobody is named, or the project cannot be written.
+    """
+    accepted = _accepted(path)
+    sizes = {record.id: (record.height, record.width) for record in project.clips()}
+    for clip_id, redaction in accepted.items():
+        if clip_id not in sizes:
+            raise DatasetError(f"clip {clip_id} is not in the project", path=path, remedy=_REMEDY)
+        redaction.expect_within(*sizes[clip_id])
+    return [
+        project.reviews.accept(clip_id, redaction, reviewer=reviewer, text=f"accepted from {path.name}")
+        for clip_id, redaction in accepted.items()
+    ]
+
+
+def _accepted(path: Path) -> dict[str, Redaction]:
+    try:
+        entries = json.loads(path.read_text("utf-8"))["clips"]
+        accepted = {str(entry["clip"]): Redaction.from_dict(entry) for entry in entries}
+    except OSError as error:
+        raise DatasetError(f"cannot be read ({error.strerror or error})", path=path, remedy=_REMEDY) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"is no file of redactions ({error!r})", path=path, remedy=_REMEDY) from error
+    if not accepted or len(accepted) < len(entries):
+        what = "names no clip" if not accepted else "names a clip twice"
+        raise DatasetError(what, path=path, remedy=_REMEDY)
+    return accepted

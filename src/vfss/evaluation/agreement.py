@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far two readers agree on all that both have finished: compared frame by frame, written as JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vfss.errors import DatasetError, ProjectError
+from vfss.evaluation.agreement_statistics import HEADINGS, Agreement, Comparison, StructureAgreement, cells, summarise
+from vfss.masks import BoolArray, MaskState
+from vfss.masks.metrics import dice, hd95
+from vfss.project import ClipRecord, Project, Revision
+from vfss.project.second_reading_record import Reading
+
+__all__ = ["HEADINGS", "Agreement", "Comparison", "agree", "cells", "compare", "expect_finished", "write_agreement"]
+
+FINISHED = (MaskState.ACCEPTED, MaskState.EMPTY, MaskState.NOT_VISIBLE)
+
+
+def agree(
+    project: Project, reading: Reading, *, progress: Callable[[int, int], bool] | None = None
+) -> Agreement | None:
+    """Compare a second reading with the project, as both were when the readers had finished.
+
+    A plane is compared where both have finished it: accepted, empty or not visible. Means are over frames; their 95 %
+    intervals come from drawing patients anew (clips where there is one patient, frames where there is one clip, which
+    are alike, so that the interval is then too narrow).
+
+    Args:
+        project: What the first reader wrote.
+        reading: The second reading of it.
+        progress: Called with frames done and in all; False ends it.
+
+    Returns:
+        The figures; None where progress ended it.
+
+    Raises:
+        ProjectError: One reader has not finished, or there is nothing that both have finished.
+        VfssError: A mask cannot be read.
+    """
+    comparisons: list[Comparison] = []
+    for done, total, found in compare(project, reading):
+        comparisons += found
+        if progress is not None and progress(done, total) is False:
+            return None
+    if not comparisons:
+        raise ProjectError(
+            "there is no structure that both readers have accepted or called empty or not visible",
+            path=reading.folder,
+            remedy="Compare when both have finished some of the same frames.",
+        )
+    return summarise(comparisons, project.schema.keys, reader=reading.reader)
+
+
+def compare(project: Project, reading: Reading) -> Iterator[tuple[int, int, list[Comparison]]]:
+    """Comparisons frame by frame: how many frames are done, how many there are, and those of this frame.
+
+    Raises:
+        ProjectError: One reader has not finished.
+    """
+    expect_finished(reading)
+    with Project.open(reading.folder) as second:
+        places = []
+        for record in project.clips():
+            if record.id in reading.clips:
+                here = project.past.standing(record.id, reading.first_until), second.past.standing(record.id)
+                shared = sorted({frame for frame, _ in here[0]} & {frame for frame, _ in here[1]})
+                places += [(record, here, frame) for frame in shared]
+        for done, (record, here, frame) in enumerate(places, 1):
+            found = [_compared(record, *(said.get((frame, key)) for said in here)) for key in project.schema.keys]
+            yield done, len(places), [comparison for comparison in found if comparison is not None]
+
+
+def expect_finished(reading: Reading) -> None:
+    """Let nobody see both readers' masks before both have finished.
+
+    Raises:
+        ProjectError: One has not.
+    """
+    if reading.blinded:
+        at_work = "the second reader" if reading.first_until is not None else "the first reader"
+        at_work = "neither reader" if reading.finished is None and reading.first_until is None else at_work
+        said = "has finished" if at_work == "neither reader" else "has not finished"
+        raise ProjectError(
+            f"{at_work} {said}, so the readers are still blinded to each other",
+            path=reading.folder,
+            remedy="Each says so first: the second reader in the panel, the first under Second readings.",
+        )
+
+
+def _compared(record: ClipRecord, first: Revision | None, second: Revision | None) -> Comparison | None:
+    if first is None or second is None or first.state not in FINISHED or second.state not in FINISHED:
+        return None
+    size = (record.height, record.width)
+    a, b = _plane(first, size), _plane(second, size)
+    pixels = MaskState.NOT_VISIBLE not in (first.state, second.state)
+    distance = hd95(a, b) if pixels else math.nan
+    return Comparison(
+        clip=record.id,
+        recording=record.path.name,
+        patient=record.patient,
+        frame=first.frame,
+        structure=first.structure,
+        first=first.state,
+        second=second.state,
+        present=(bool(a.any()), bool(b.any())),
+        dice=dice(a, b) if pixels else math.nan,
+        hd95=math.nan if math.isinf(distance) else distance,
+    )
+
+
+def _plane(revision: Revision, size: tuple[int, int]) -> BoolArray:
+    mask = revision.mask
+    return np.zeros(size, np.bool_) if mask is None else mask
+
+
+def write_agreement(agreement: Agreement, path: Path) -> None:
+    """Write the figures as JSON, or where the name ends in .csv as a table with a row for each structure.
+
+    Raises:
+        DatasetError: The file cannot be written.
+    """
+    try:
+        if path.suffix.lower() == ".csv":
+            rows = [_flat(row) for row in (*agreement.structures, agreement.mean)]
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.DictWriter(file, list(rows[0]))
+                writer.writeheader()
+                writer.writerows(rows)
+        else:
+            text = json.dumps(agreement.to_dict(), indent=2, allow_nan=False)
+            path.write_text(text + "\n", "utf-8")
+    except OSError as error:
+        raise DatasetError(f"cannot be written ({error.strerror or error})", path=path) from error
+
+
+def _flat(row: StructureAgreement) -> dict[str, Any]:
+    dice_low, dice_high = row.dice_interval or (None, None)
+    hd95_low, hd95_high = row.hd95_interval or (None, None)
+    return {
+        "structure": row.key,
+        "compared": row.compared,
+        "dice": row.dice,
+        "dice_low": dice_low,
+        "dice_high": dice_high,
+        "hd95_px": row.hd95,
+        "hd95_px_low": hd95_low,
+        "hd95_px_high": hd95_high,
+        "both_present": row.both_present,
+        "only_first": row.only_first,
+        "only_second": row.only_second,
+        "both_absent": row.both_absent,
+        "not_visible_first": row.not_visible[0],
+        "not_visible_second": row.not_visible[1],
+        "kappa": row.kappa,
+    }

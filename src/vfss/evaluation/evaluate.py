@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good a student is on a project: its proposals against what people accepted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from vfss.errors import SchemaError
+from vfss.masks import BoolArray, MaskState
+from vfss.masks.metrics import dice, hd95
+from vfss.project import Project, Revision
+from vfss.schema import Schema
+from vfss.student import Student
+
+
+def evaluate(
+    project: Project,
+    student: Student,
+    *,
+    splits: Collection[str] | None = None,
+    progress: Callable[[int, int], bool] | None = None,
+) -> dict[str, Any]:
+    """Propose anew on every annotated frame and compare with the truth there.
+
+    A plane counts where a person said what is true: state ACCEPTED or EMPTY. Per structure, over those frames:
+
+    - truth and proposal both empty: left out, there is nothing to measure;
+    - exactly one of them empty: Dice 0, and the frame's diagonal as distance, so that missing a structure never
+      improves the mean distance;
+    - else Dice and hd95 of vfss.masks.metrics, in pixels of the frame.
+
+    A structure's figures are means over its frames, None without any; `mean_dice` is the mean over structures that
+    have a figure. Structures that the student's schema does not know are named under "not_known_to_student".
+
+    Args:
+        project: Where clips and truth are.
+        student: Whom to examine.
+        splits: Only patients of these splits; all by default.
+        progress: Called with frames done and in all; False ends it early, with the figures of the frames done.
+
+    Returns:
+        {"student", "frames", "mean_dice", "structures": {key: {"dice", "hd95", "planes", "one_empty"}}, ...},
+        plain data for JSON.
+
+    Raises:
+        SchemaError: Student and project have no structure in common.
+        VfssError: A clip, mask or frame cannot be read.
+    """
+    keys = _common_keys(project.schema, student.schema)
+    places = list(_places(project, splits, keys))
+    tallies = {key: _Tally() for key in keys}
+    done = 0
+    for clip_id, frames in places:
+        with project.open_clip(clip_id) as clip:
+            proposals = student.propose_each(clip.as_uint8(t) for t in frames)
+            for t, proposal in zip(frames, proposals, strict=True):
+                _compare(project.newest(clip_id, t), proposal.masks.planes, student.schema, tallies)
+                done += 1
+                if progress is not None and progress(done, sum(len(f) for _, f in places)) is False:
+                    return _result(student, done, tallies, project.schema)
+    return _result(student, done, tallies, project.schema)
+
+
+@dataclass
+class _Tally:
+    dices: list[float] = field(default_factory=list)
+    distances: list[float] = field(default_factory=list)
+    one_empty: int = 0
+
+    def add(self, truth: BoolArray, proposed: BoolArray) -> None:
+        overlap = dice(truth, proposed)
+        if math.isnan(overlap):
+            return
+        distance = hd95(truth, proposed)
+        if math.isinf(distance):
+            self.one_empty += 1
+            distance = math.hypot(*truth.shape)
+        self.dices.append(overlap)
+        self.distances.append(distance)
+
+    def to_dict(self) -> dict[str, float | int | None]:
+        return {
+            "dice": float(np.mean(self.dices)) if self.dices else None,
+            "hd95": float(np.mean(self.distances)) if self.distances else None,
+            "planes": len(self.dices),
+            "one_empty": self.one_empty,
+        }
+
+
+def _common_keys(project: Schema, student: Schema) -> list[str]:
+    keys = [key for key in student.keys if key in project.keys]
+    if not keys:
+        raise SchemaError(
+            f"the student knows {', '.join(student.keys)}; the project has {', '.join(project.keys)}",
+            remedy="Choose a student that was trained for this project's schema, or train one with `vfss-train fit`.",
+        )
+    return keys
+
+
+def _places(project: Project, splits: Collection[str] | None, keys: list[str]) -> Iterator[tuple[str, list[int]]]:
+    columns = [project.schema[key].index for key in keys]
+    truth = [int(state) for state in MaskState if state.is_truth]
+    for record in project.clips():
+        if splits is None or project.split(record.patient) in splits:
+            frames = np.flatnonzero(np.isin(project.states(record.id)[:, columns], truth).any(axis=1))
+            if frames.size:
+                yield record.id, [int(t) for t in frames]
+
+
+def _compare(revisions: dict[str, Revision], proposed: BoolArray, schema: Schema, tallies: dict[str, _Tally]) -> None:
+    """Add one frame; `proposed` is bool (S, H, W) in the order of the student's `schema`."""
+    for key, tally in tallies.items():
+        revision = revisions.get(key)
+        if revision is None or not revision.state.is_truth:
+            continue
+        plane, truth = proposed[schema[key].index], revision.mask
+        tally.add(np.zeros_like(plane) if truth is None else truth, plane)
+
+
+def _result(student: Student, frames: int, tallies: dict[str, _Tally], schema: Schema) -> dict[str, Any]:
+    structures = {key: tally.to_dict() for key, tally in tallies.items()}
+    means = [row["dice"] for row in structures.values() if row["dice"] is not None]
+    return {
+        "student": student.id,
+        "frames": frames,
+        "mean_dice": float(np.mean(means)) if means else None,
+        "structures": structures,
+        "not_known_to_student": [key for key in schema.keys if key not in tallies],
+    }

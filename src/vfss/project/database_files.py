@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Making and opening the database of a project, without ever harming one that cannot be opened."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sqlite3
+import tempfile
+import uuid
+from contextlib import ExitStack, closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import create_engine, insert, inspect, select
+from sqlalchemy.exc import DBAPIError
+
+from vfss.errors import ProjectError
+from vfss.project.database import Database
+from vfss.project.migration import bring_up_to_date
+from vfss.project.network_share import on_network
+from vfss.project.tables import APPLICATION_ID, LAYOUT, layout, metadata, project, structures, tables_of
+from vfss.schema import Schema
+
+FILE = "vfss.sqlite"
+
+_CHECKED_BELOW = 256 << 20
+"""Bytes up to which a database is checked as a whole at every opening, at about a gigabyte per second."""
+
+_LOG = logging.getLogger(__name__)
+_LEFT = "Restore the folder from a backup. The file was left as it is."
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a project, and those above it that are missing.
+
+    Raises:
+        ProjectError: It cannot be made.
+    """
+    try:
+        (folder / "students").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ProjectError(
+            f"no project can be made here ({error.strerror or error})",
+            path=folder,
+            remedy="Choose a folder on a disk with room, where you may write.",
+        ) from error
+
+
+def create_database(path: Path, schema: Schema) -> None:
+    """Make an empty project at path; a crash meanwhile leaves no half of one, and none replaces another.
+
+    Raises:
+        ProjectError: There is one already, or the folder cannot be written.
+    """
+    taken = ProjectError("there is a project already", path=path, remedy="Open it, or choose another folder.")
+    if path.exists():
+        raise taken
+    temporary = path.with_name(f".{FILE}-{uuid.uuid4().hex}")
+    try:
+        _fill(temporary, schema)
+        _put_in_place(temporary, path)
+    except FileExistsError as error:
+        raise taken from error
+    except (OSError, DBAPIError) as error:
+        raise ProjectError(
+            f"no project can be made here ({getattr(error, 'orig', error)})",
+            path=path.parent,
+            remedy="Choose a folder on a disk with room, where you may write.",
+        ) from error
+    finally:
+        for left in (temporary, temporary.with_name(temporary.name + "-journal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _fill(path: Path, schema: Schema) -> None:
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(path))
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # synchronised once, as a whole
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            metadata.create_all(connection)
+            connection.execute(insert(layout).values(version=LAYOUT))
+            row = {"id": uuid.uuid4().hex, "schema": schema.to_dict(), "created": datetime.now(UTC)}
+            connection.execute(insert(project), [row])
+            rows = [{"key": structure.key, "plane": structure.index} for structure in schema.structures]
+            connection.execute(insert(structures), rows)
+    finally:
+        engine.dispose()
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _put_in_place(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)  # unlike a rename, fails where another process was quicker
+    except FileExistsError:
+        raise
+    except OSError:  # some shares and memory cards have no hard links: claim the name first
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        temporary.replace(path)
+    synchronise_folder(path.parent)
+
+
+def synchronise_folder(folder: Path) -> None:
+    """Make a rename or a new file in the folder survive a power cut, where the system can do that."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:  # some shares refuse to synchronise folders; the file itself is safe
+        _LOG.debug("%s: cannot be synchronised (%s)", folder, error)
+    finally:
+        os.close(handle)
+
+
+def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Schema]:
+    """The database, the project's id and its schema; opened for reading only where no more is possible.
+
+    All is read through a connection that cannot write before one that can is made: a damaged or foreign file stays
+    as it is. (It is never opened but by SQLite: closing another handle would drop the locks of this process.)
+    A project of an older version is brought up to date where it may be written, and else read as it is.
+
+    Raises:
+        ProjectError: There is none, or it is damaged, foreign, or of a newer version.
+    """
+    _expect_file(path)
+    writable = _may_write(path)
+    with ExitStack() as undo:
+        database = undo.enter_context(closing(Database(path, "read", patience_s=patience_s)))
+        try:
+            identity, schema = _inspect(database)
+        except ProjectError:
+            # WAL needs a file beside the database; where none can be made and no work waits in one, go without.
+            if writable:
+                raise
+            _expect_no_waiting_work(path)
+            database.close()
+            database = undo.enter_context(closing(Database(path, "frozen", patience_s=patience_s)))
+            identity, schema = _inspect(database)
+        if path.stat().st_size < _CHECKED_BELOW:
+            expect_whole(database)
+        if writable:
+            database.close()
+            database = undo.enter_context(closing(Database(path, "write", patience_s=patience_s)))
+            _choose_journal(database)
+            bring_up_to_date(database)
+        undo.pop_all()
+    if not writable:
+        _LOG.warning("%s: the folder is read-only, changes to the project are not possible", path.parent)
+    return database, identity, schema
+
+
+def _expect_file(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise ProjectError("there is no such folder", path=path.parent, remedy="Check the path and the disk or share.")
+    if not path.is_file():
+        raise ProjectError(
+            f"this folder is not a project (no {FILE} in it)", path=path.parent, remedy="Create a project here first."
+        )
+    if path.stat().st_size == 0:
+        raise ProjectError("the database is damaged (the file is empty)", path=path, remedy=_LEFT)
+
+
+def expect_whole(database: Database) -> None:
+    """Read all of the database and compare it with itself.
+
+    Raises:
+        ProjectError: It is damaged.
+    """
+    found = database.pragma("quick_check(3)")
+    if found != ["ok"]:
+        raise ProjectError(f"the database is damaged ({'; '.join(found)})", path=database.path, remedy=_LEFT)
+
+
+def _may_write(path: Path) -> bool:
+    """Whether the file may be changed and files made beside it; found by trying, as flags may not tell."""
+    if not os.access(path, os.W_OK):
+        return False
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            return True
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _expect_no_waiting_work(path: Path) -> None:
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise ProjectError(
+            "the last session did not end properly, and what it left cannot be taken in on a read-only disk",
+            path=log,
+            remedy="Nothing is lost: copy the whole folder to a disk where you may write and open it there.",
+        )
+
+
+def _inspect(database: Database) -> tuple[str, Schema]:
+    path = database.path
+    with database.reading() as connection:
+        names = set(inspect(connection).get_table_names())
+        if "layout" not in names:
+            raise ProjectError("an SQLite database, but not of a project", path=path, remedy=_LEFT)
+        version = connection.execute(select(layout.c.version)).scalar()
+        if version is not None and version > LAYOUT:
+            raise ProjectError(
+                f"the project was made by a newer version of napari-vfss (layout {version}, this one reads {LAYOUT})",
+                path=path,
+                remedy="Update napari-vfss: pip install --upgrade napari-vfss.",
+            )
+        if version is None or not names.issuperset(tables_of(version)):
+            raise ProjectError("the database is damaged (tables are missing)", path=path, remedy=_LEFT)
+        database.layout = version
+        row: Any = connection.execute(select(project)).first()
+        if row is None:
+            raise ProjectError("the database is damaged (it does not name its project)", path=path, remedy=_LEFT)
+        return row.id, Schema.from_dict(row.schema, source=path)
+
+
+def _choose_journal(database: Database) -> None:
+    """Write-ahead log where it is safe; else the older journal, in which readers may wait for a writer."""
+    shared = on_network(database.path)
+    try:
+        database.pragma(f"journal_mode = {'delete' if shared else 'wal'}")
+    except ProjectError as error:
+        _LOG.info("%s", error)  # another program is at work on it: then its journal is ours
+    found = database.pragma("journal_mode")
+    if shared and found == ["wal"]:
+        raise ProjectError(
+            "the project lies on a network share and another program has it open in a way that is unsafe there",
+            path=database.path,
+            remedy="Close it everywhere, then open it again.",
+        )
+    if found != ["wal"]:
+        _LOG.warning("%s: no write-ahead log on this disk or share; readers may wait for writers", database.path)

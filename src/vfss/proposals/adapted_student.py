@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A clip of a project, and the student that has learnt it: what it says goes wherever nobody has spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vfss.clips import Clip
+from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
+from vfss.project import Edit, Project
+from vfss.propagation.direction import CarriedFrame, is_soft
+from vfss.propagation.whole_clip import Said, Spreading, said_of_soft
+from vfss.proposals.propagation import Stage, StoredClip, learnt_author
+from vfss.schema import Schema
+from vfss.student import Proposal, Student
+
+LEAST_FRAMES = 2
+"""Frames on which a person must have said something before a clip can be learnt; more are better."""
+_TELLING = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
+_BATCH = 8
+
+
+def told_of_soft(states: ByteArray, schema: Schema) -> BoolArray:
+    """Where a person has said which pixels belong to a soft structure: what a clip can be learnt from.
+
+    Args:
+        states: uint8 (T, S), values of MaskState.
+        schema: The structures.
+
+    Returns:
+        bool (T, S), False for bones.
+    """
+    found: BoolArray = np.isin(states, _TELLING) & np.array([is_soft(key) for key in schema.keys])
+    return found
+
+
+class LearntClip(StoredClip):
+    """What a project knows of a clip, with the word of the student that has learnt it."""
+
+    def __init__(self, project: Project, clip: Clip, student: Student, frames: int) -> None:
+        """Nothing is asked yet of the student, which has learnt from so many frames."""
+        super().__init__(project, clip, student)
+        self._learnt_from = frames
+        self.said: dict[int, dict[str, Said]] = {}
+        self._learnt = student
+
+    def listen(self) -> Iterator[int]:
+        """Ask the student about every frame; tells how many are done."""
+        for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
+            self.said[frame] = said_of_soft(said, self.schema.keys, self._learnt_from)
+            yield frame + 1
+
+    def suggestion(self, frame: int) -> Proposal | None:
+        """What the student said of a frame; its planes of bones are empty."""
+        planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
+        confidence = np.full(len(self.schema), np.nan, np.float32)
+        for key, (packed, sure) in self.said[frame].items():
+            planes[self.schema[key].index], confidence[self.schema[key].index] = unpack_mask(packed), sure
+        state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
+        return Proposal(Masks(planes, state), confidence, self._learnt.id)
+
+
+class LearntRun:
+    """Writes what a student that has learnt a clip says of it, as proposals, never over a person's or an import."""
+
+    def __init__(self, project: Project, clip: Clip, student: Student, *, frames: int, parent: str) -> None:
+        """Nothing is written yet.
+
+        Args:
+            project: Where masks come from, and go to.
+            clip: The recording.
+            student: The one that has learnt it.
+            frames: From how many frames it has learnt.
+            parent: Id of the student that it went on from.
+        """
+        self._project, self._clip, self._parent = project, clip, parent
+        self._author = learnt_author(frames)
+        self._source = LearntClip(project, clip, student, frames)
+
+    def run(self) -> Iterator[Stage]:
+        """Ask the student about every frame, then write; each stage is one transaction.
+
+        Raises:
+            VfssError: A frame cannot be decoded, or the project not be read or written.
+        """
+        n = self._clip.n_frames
+        for done in self._source.listen():
+            yield Stage(done, 3 * n, ())  # most clips have their key frames on both sides of each gap
+        spreading = Spreading(self._source, self._source.said)
+        standing = self._project.past.standing(self._clip.id).items()
+        imported = {place for place, revision in standing if revision.origin == "import"}
+        batch: list[CarriedFrame] = []
+        for frame in spreading.run():
+            batch.append(frame)
+            if len(batch) == _BATCH:
+                yield self._write(batch, spreading, imported)
+                batch = []
+        if batch:
+            yield self._write(batch, spreading, imported)
+
+    def _write(self, batch: list[CarriedFrame], spreading: Spreading, imported: set[tuple[int, str]]) -> Stage:
+        n = self._clip.n_frames
+        edits = [
+            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key])
+            for new in batch
+            for key, plane in new.planes.items()
+            if (new.frame, key) not in imported  # a person chose to import it
+        ]
+        places: tuple[tuple[int, str, int], ...] = ()
+        if edits:
+            written = self._project.write(
+                edits, author=self._author, origin="proposal", student=self._parent, leave=True
+            )
+            places = tuple((revision.frame, revision.structure, revision.id) for revision in written)
+        return Stage(n + spreading.done, n + spreading.total, places)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network: timm backbone, light neck, segment-anything's prompt encoder and mask decoder made small."""
+
+from __future__ import annotations
+
+import timm
+import torch
+from segment_anything.modeling import PromptEncoder
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vfss.errors import StudentError
+from vfss.student.config import STRIDE, StudentConfig
+from vfss.student.network.corrector import Corrector
+from vfss.student.network.decoder import Features, FineMaskDecoder, convolution
+
+_LEVELS = (4, 8, 16, 32)
+_DETAIL = 16  # channels of the detail layers at stride 2
+
+
+class Encoder(nn.Module):
+    """Backbone and neck: frames to Features."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        """Build with random weights."""
+        super().__init__()
+        probe = timm.create_model(config.backbone, features_only=True, pretrained=False, in_chans=1)
+        indices = [probe.feature_info.reduction().index(level) for level in _LEVELS]
+        self.backbone = timm.create_model(
+            config.backbone, features_only=True, pretrained=False, in_chans=1, out_indices=indices
+        )
+        at4, at8, at16, at32 = self.backbone.feature_info.channels()
+        width = config.width
+        self.lateral16 = nn.Conv2d(at16, width, 1)
+        self.lateral32 = nn.Conv2d(at32, width, 1)
+        self.blend = nn.Sequential(convolution(width, width, 3), nn.Conv2d(width, width, 1))
+        self.fine8 = convolution(at8, config.channels8, 1)
+        self.fine4 = convolution(at4, config.channels8 // 2, 1)
+        # The backbone's first blocks were made for photographs and stay as they are in training on a CPU.
+        self.detail = (
+            nn.Sequential(convolution(1, _DETAIL, 3, 2), convolution(_DETAIL, config.channels8 // 2, 3, 2))
+            if config.detail
+            else None
+        )
+
+    def forward(self, frames: Tensor) -> Features:
+        """Features of frames, float (N, 1, size, size) as from preprocess.prepare."""
+        at4, at8, at16, at32 = self.backbone(frames)
+        lateral = self.lateral16(at16)
+        coarse = functional.interpolate(self.lateral32(at32), size=lateral.shape[-2:], mode="bilinear")
+        merged = lateral + coarse
+        fine4 = self.fine4(at4)
+        if self.detail is not None:
+            fine4 = fine4 + self.detail(frames)
+        return Features(merged + self.blend(merged), self.fine8(at8), fine4)
+
+
+class StudentNetwork(nn.Module):
+    """Frames to logits and quality of every structure of a schema, in one pass and without a prompt."""
+
+    def __init__(self, config: StudentConfig, n_structures: int) -> None:
+        """Build with random weights."""
+        super().__init__()
+        cells = config.input_size // STRIDE
+        self._mirrored = config.mirrored
+        self.encoder = Encoder(config)
+        self.prompt_encoder = PromptEncoder(
+            embed_dim=config.width,
+            image_embedding_size=(cells, cells),
+            input_image_size=(config.input_size, config.input_size),
+            mask_in_chans=16,
+        )
+        self.decoder = FineMaskDecoder(config, n_structures)
+        self.corrector = Corrector(config, n_structures) if config.prompted else None
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits, float (N, S, size/4, size/4), and quality 0..1, float (N, S).
+
+        Args:
+            frames: float (N, 1, size, size) as from preprocess.prepare.
+        """
+        if self.training or not self._mirrored:
+            return self._pass(frames)
+        logits, quality = self._pass(torch.cat([frames, frames.flip(3)]))
+        n = frames.shape[0]
+        return (logits[:n] + logits[n:].flip(3)) / 2, (quality[:n] + quality[n:]) / 2
+
+    def correct(self, features: Features, prompts: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits and quality with prompts; see Corrector."""
+        if self.corrector is None:
+            raise StudentError("the student takes no prompts", remedy="Teach it: vfss-train clicks STUDENT --out FILE.")
+        position = self.prompt_encoder.pe_layer(tuple(features.embedding.shape[-2:])).unsqueeze(0)
+        found: tuple[Tensor, Tensor] = self.corrector(features, position, prompts, asked)
+        return found
+
+    def unprompted(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Logits, and quality before the sigmoid, of features alone."""
+        return self.decoder.decode(features, *self._no_prompt(features))
+
+    def _pass(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        logits, quality = self.unprompted(self.encoder(frames))
+        return logits, quality.sigmoid()
+
+    def _no_prompt(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
+        """Position, sparse and dense prompt where nobody has clicked.
+
+        One not-a-point stands in for no point: a sparse prompt of length zero is more than OpenVINO can bear.
+        """
+        n, _, height, width = features.embedding.shape
+        prompts = self.prompt_encoder
+        position = prompts.pe_layer((height, width)).unsqueeze(0)
+        sparse = prompts.not_a_point_embed.weight.unsqueeze(0).expand(n, -1, -1)
+        dense = prompts.no_mask_embed.weight.reshape(1, -1, 1, 1).expand(1, -1, height, width)
+        return position, sparse, dense

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Student and Proposal: frames in, a machine's word out."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.clips.exposed_field import Window, exposed_field
+from vfss.errors import StudentError
+from vfss.masks import BoolArray, Masks, MaskState
+from vfss.schema import Schema
+from vfss.student import prompt_maps
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.correct import EncodedFrame, PromptRuntime, Refinement
+from vfss.student.preprocess import Placement, prepare, restore
+from vfss.student.prompts import Prompts
+from vfss.student.refinement import changed_where_clicked
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A machine's word on one frame: becomes truth only when a person accepts it.
+
+    Attributes:
+        masks: Planes at the frame's own size, every state PROPOSED.
+        confidence: float32 (S,), the student's own estimate of each plane's Dice, 0..1, calibrated where it was.
+        student: Id of the student that made it.
+        clip: Id of the clip, where known.
+        frame: Zero-based frame index, where known.
+    """
+
+    masks: Masks
+    confidence: npt.NDArray[np.float32]
+    student: str
+    clip: str | None = None
+    frame: int | None = None
+
+
+class Runtime(PromptRuntime, Protocol):
+    """What runs the network.
+
+    Attributes:
+        device: Where it runs and how precisely, e.g. "cpu (bf16)".
+        batch: Frames it likes to take at once.
+    """
+
+    device: str
+    batch: int
+
+    def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
+
+    def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
+        """The same for one input, float32 (1, size, size), after another, in order, as quickly as all of them go."""
+
+
+class Student:
+    """The network at work: proposes masks of all structures of a schema.
+
+    Several threads may use one student; they take turns.
+
+    Attributes:
+        id: Hash of the file's content.
+        schema: Structures; plane i of a proposal is schema.structures[i].
+        provenance: How the file came to be.
+        scores: Scores it was saved with.
+        path: File it was read from.
+        device: Where it runs, for a person.
+        can_refine: Whether it takes clicks, boxes and a neighbour frame's masks.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
+        """Bind a checkpoint to the runtime that was built from it."""
+        self.id = checkpoint.id
+        self.schema: Schema = checkpoint.schema
+        self.provenance: Mapping[str, Any] = checkpoint.provenance
+        self.scores: Mapping[str, Any] = checkpoint.scores
+        self.path: Path | None = checkpoint.path
+        self.device = runtime.device
+        self.can_refine = checkpoint.config.prompted and set(checkpoint.prompted) >= {"encode", "correct"}
+        self._config = checkpoint.config
+        self._calibration = checkpoint.calibration
+        self._runtime = runtime
+        self._placement: Placement | None = None
+        self._turn = threading.Lock()
+
+    def propose(self, frames: npt.NDArray[np.uint8]) -> list[Proposal]:
+        """Masks and confidence of every structure on each frame.
+
+        Args:
+            frames: uint8 (N, H, W).
+
+        Returns:
+            One proposal per frame, in order, planes bool (S, H, W).
+
+        Raises:
+            StudentError: frames has another dtype or number of axes, or is empty in height or width.
+        """
+        _check(frames)
+        proposals: list[Proposal] = []
+        for start in range(0, len(frames), self._runtime.batch):
+            part = frames[start : start + self._runtime.batch]
+            windows = [self._window(frame) for frame in part]
+            placed = [self._placed(frame[window]) for frame, window in zip(part, windows, strict=True)]
+            inputs = [
+                prepare(frame[window], placement, self._config)
+                for frame, window, placement in zip(part, windows, placed, strict=True)
+            ]
+            with self._turn:
+                logits, quality = self._runtime.run(np.stack(inputs))
+            for i, (window, placement) in enumerate(zip(windows, placed, strict=True)):
+                planes = restore(logits[i], placement)
+                proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
+        return proposals
+
+    def propose_each(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Proposal]:
+        """Proposals for one frame after another, in order, for whole clips.
+
+        On a CPU several are worked on side by side, while the next ones are asked for (and decoded).
+
+        Args:
+            frames: uint8 (H, W) each.
+
+        Raises:
+            StudentError: A frame has another dtype or number of axes, or is empty in height or width.
+        """
+        places: deque[tuple[Window, Placement, tuple[int, ...]]] = deque()
+
+        def prepared() -> Iterator[FloatArray]:
+            for frame in frames:
+                _check(frame[np.newaxis])
+                window = self._window(frame)
+                placement = self._placed(frame[window])
+                places.append((window, placement, frame.shape))
+                yield prepare(frame[window], placement, self._config)
+
+        for logits, quality in self._runtime.run_each(prepared()):
+            window, placement, shape = places.popleft()
+            yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
+
+    def encode(self, frame: npt.NDArray[np.uint8]) -> EncodedFrame:
+        """What the encoder knows of a frame, uint8 (H, W), for refine and follow.
+
+        Raises:
+            StudentError: The frame has another dtype or number of axes, or the student takes no prompts.
+        """
+        self._expect_prompts()
+        _check(frame[np.newaxis])
+        window = self._window(frame)
+        placement = self._placed(frame[window])
+        with self._turn:
+            features = self._runtime.encode(prepare(frame[window], placement, self._config))
+        return EncodedFrame(features, window, placement, (frame.shape[0], frame.shape[1]), self.id)
+
+    def refine(self, encoded: EncodedFrame, structure: str, prompts: Prompts, current: BoolArray) -> Refinement:
+        """The mask of one structure after a person pointed at places.
+
+        Args:
+            encoded: The frame, by this student.
+            structure: Key of the structure.
+            prompts: In pixels of the frame.
+            current: bool (H, W), the structure's mask as it is.
+
+        Raises:
+            StudentError: The frame was encoded by another student, or the mask has another size.
+            SchemaError: There is no such structure.
+        """
+        index, n = self.schema[structure].index, len(self.schema)
+        self._expect_own(encoded, current.shape)
+        inner = prompt_maps.shifted(prompts, encoded.window)
+        maps = prompt_maps.asking(index, current[encoded.window], inner, encoded.placement, n)
+        asked = np.zeros(n, np.float32)
+        asked[index] = 1.0
+        with self._turn:
+            logits, quality = self._runtime.correct(encoded.features, maps, asked)
+        planes = restore(logits[index : index + 1], encoded.placement)
+        answer = _in_frame(planes, encoded.window, encoded.shape)[0]
+        mask = changed_where_clicked(current, answer, prompts.clicks)
+        return Refinement(mask, float(self._worth(quality)[index]))
+
+    def follow(self, encoded: EncodedFrame, planes: BoolArray, known: BoolArray) -> Proposal:
+        """A proposal for a frame, told what a neighbour frame showed.
+
+        Args:
+            encoded: The frame, by this student.
+            planes: bool (S, H, W), masks of the neighbour, moved along where the motion is known.
+            known: bool (S,), which of them say something.
+
+        Raises:
+            StudentError: The frame was encoded by another student, or the planes have another size.
+        """
+        self._expect_own(encoded, planes.shape[1:])
+        inside = planes[(slice(None), *encoded.window)]
+        maps = prompt_maps.neighbouring(inside, known, encoded.placement)
+        with self._turn:
+            logits, quality = self._runtime.correct(encoded.features, maps, np.zeros(len(self.schema), np.float32))
+        found = _in_frame(restore(logits, encoded.placement), encoded.window, encoded.shape)
+        return self._proposal(found, quality)
+
+    def _expect_prompts(self) -> None:
+        if not self.can_refine:
+            raise StudentError(
+                "the student takes no clicks",
+                path=self.path,
+                remedy="Choose one that does, such as the one that ships.",
+            )
+
+    def _expect_own(self, encoded: EncodedFrame, shape: tuple[int, ...]) -> None:
+        self._expect_prompts()
+        if encoded.student != self.id or encoded.shape != shape:
+            raise StudentError(
+                f"masks of {shape} and a frame of {encoded.shape}, encoded by {encoded.student}, do not go together",
+                remedy="Encode the frame again.",
+            )
+
+    def _window(self, frame: npt.NDArray[np.uint8]) -> Window:
+        if self._config.crop_to_field:
+            return exposed_field(frame)
+        return slice(0, frame.shape[0]), slice(0, frame.shape[1])
+
+    def _placed(self, part: npt.NDArray[np.uint8]) -> Placement:
+        """Placement of a part of that size; the last one is kept, as size and field of a clip hardly change."""
+        placement = self._placement
+        if placement is None or (placement.height, placement.width) != part.shape:
+            placement = Placement.of(part.shape[0], part.shape[1], self._config.input_size)
+            self._placement = placement
+        return placement
+
+    def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
+        state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
+        return Proposal(Masks(planes, state), self._worth(quality), self.id)
+
+    def _worth(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Confidence, float32 (S,): the network's own estimates, calibrated where that was measured."""
+        said = quality.astype(np.float32, copy=True)
+        return said if self._calibration is None else self._calibration.apply(said, self.schema.keys)
+
+
+def _check(frames: npt.NDArray[np.uint8]) -> None:
+    if frames.dtype != np.uint8 or frames.ndim != 3 or 0 in frames.shape[1:]:
+        raise StudentError(
+            f"frames must be uint8 (N, H, W), got {frames.dtype} {frames.shape}",
+            remedy="Use clip.as_uint8(t)[None] for one frame of a clip.",
+        )
+
+
+def _in_frame(planes: BoolArray, window: Window, shape: tuple[int, ...]) -> BoolArray:
+    """Planes of a part of a frame, bool (S, h, w), as planes of the frame, bool (S, H, W)."""
+    if planes.shape[1:] == shape:
+        return planes
+    whole = np.zeros((len(planes), *shape), np.bool_)
+    whole[(slice(None), *window)] = planes
+    return whole
