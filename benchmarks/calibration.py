@@ -24,7 +24,16 @@ import numpy as np
 from matplotlib import pyplot
 
 from vfss.student import Checkpoint, load_checkpoint
-from vfss_training.calibrate import COMMON, FIRST_SEED, FRAMES, TEST_SEED, Measured, calibration_of, errors, measure
+from vfss_training.evaluation.calibrate import (
+    COMMON,
+    FIRST_SEED,
+    FRAMES,
+    TEST_SEED,
+    Measured,
+    calibration_of,
+    errors,
+    measure,
+)
 
 matplotlib.use("Agg")
 RESULTS = Path(__file__).parent / "results"

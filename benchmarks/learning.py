@@ -78,7 +78,9 @@ def measure(made: Scene, wanted: int, checkpoint: Any, rows: Rows) -> tuple[floa
 def start_of_a_process() -> float:
     """Seconds until a process has all that it needs to learn."""
     began = time.monotonic()
-    subprocess.run([sys.executable, "-c", "import vfss_training.cli, vfss_training.learn"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", "import vfss_training.cli, vfss_training.clip_adaptation.project_clip"], check=True
+    )
     return time.monotonic() - began
 
 

@@ -21,7 +21,7 @@ from vfss.schema import Schema
 from vfss.student import Proposal, Student
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.openvino_runtime import OpenVinoRuntime
-from vfss_training.clip_learning import MOST_FRAMES, Example, learn_clip
+from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, learn_clip
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -10,7 +10,7 @@ from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
-from vfss_training.export import pack
+from vfss_training.model.export import pack
 
 CONFIG = StudentConfig(backbone="mobilenetv3_small_050", input_size=64, width=32, heads=2, depth=1, mlp_width=32)
 

@@ -19,10 +19,10 @@ from vfss.errors import TrainingError
 from vfss.masks.metrics import dice
 from vfss.phantom import Phantom
 from vfss_training.teachers.loading import load_teacher
-from vfss_training.teachers.prompted import PromptedTeacher
+from vfss_training.teachers.networks.mobile_sam import PromptedTeacher
+from vfss_training.teachers.networks.tiny_vit import TinyVitEncoder, renamed
 from vfss_training.teachers.table import TEACHERS, teacher_named
 from vfss_training.teachers.teacher import Teacher
-from vfss_training.teachers.tiny_vit import TinyVitEncoder, renamed
 from vfss_training.teachers.weights import read_weights, verified_file
 
 SHARED = os.environ.get("VFSS_SHARED")

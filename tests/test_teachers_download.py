@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 
 import vfss_training.teachers.download
 from vfss.errors import TrainingError
-from vfss_training import teachers_cli
-from vfss_training.cli import application
+from vfss_training.cli import teachers as teachers_cli
+from vfss_training.cli.app import application
 from vfss_training.teachers.download import download
 from vfss_training.teachers.table import TEACHERS
 from vfss_training.teachers.weights import verified_file
@@ -292,6 +292,6 @@ def test_the_command_tells_errors_in_a_line_and_what_is_there_when_stopped(
     def stopped(*parts: object, **named: object) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(vfss_training.teachers_cli, "download", stopped)
+    monkeypatch.setattr(vfss_training.cli.teachers, "download", stopped)
     ended = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
     assert ended.exit_code == 130 and "begun, 5,000 bytes" in ended.output

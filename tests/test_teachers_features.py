@@ -27,12 +27,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vfss.errors import TrainingError
-from vfss_training.teachers.dino import DinoTeacher
-from vfss_training.teachers.fitting import Window, fitted, window
-from vfss_training.teachers.hiera import HieraTeacher
 from vfss_training.teachers.loading import BUILDERS, built
-from vfss_training.teachers.sam_vit import SamVitTeacher
-from vfss_training.teachers.swin import SwinTeacher
+from vfss_training.teachers.networks.hiera import HieraTeacher
+from vfss_training.teachers.networks.rad_dino import DinoTeacher
+from vfss_training.teachers.networks.sam_vit import SamVitTeacher
+from vfss_training.teachers.networks.swin import SwinTeacher
+from vfss_training.teachers.preprocess import Window, fitted, window
 from vfss_training.teachers.table import TEACHERS, TeacherEntry
 from vfss_training.teachers.teacher import FrozenTeacher, Teacher
 

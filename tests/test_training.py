@@ -14,28 +14,28 @@ import timm
 import torch
 from small_student import CONFIG, disc_frame, small_checkpoint
 
-import vfss_training.loop
-import vfss_training.strides
-import vfss_training.validation
+import vfss_training.loop.loop
+import vfss_training.loop.validation
+import vfss_training.model.fast_depthwise
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student import load_student
 from vfss.student.network.student import StudentNetwork
-from vfss_training.augment import Augmentation
-from vfss_training.data import ListedSamples, Sample
+from vfss_training.config.parts import HeldOut, Stage, Start
+from vfss_training.config.recipe import Recipe, load_recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import HIDDEN, PhantomSamples, draw_phantom
+from vfss_training.data.samples import ListedSamples, Sample
 from vfss_training.events import Cancel, Events, TrainingCancelledError
-from vfss_training.fit import Run, fit_phantom, start_of
-from vfss_training.loop import Loop
-from vfss_training.losses import MaskLoss, hard_dice
-from vfss_training.parts import HeldOut, Stage, Start
-from vfss_training.phantoms import HIDDEN, PhantomSamples, draw_phantom
-from vfss_training.recipe import Recipe, load_recipe
-from vfss_training.schedule import schedule
-from vfss_training.start import freeze, from_scratch, from_student, sha256
-from vfss_training.strides import thinned
-from vfss_training.task import Task
-from vfss_training.validation import HeldOutSamples
-from vfss_training.views import Order, share, view
+from vfss_training.loop.batches import Order, share, view
+from vfss_training.loop.loop import Loop
+from vfss_training.loop.schedule import schedule
+from vfss_training.loop.task import Task
+from vfss_training.loop.validation import HeldOutSamples
+from vfss_training.losses.masks import MaskLoss, hard_dice
+from vfss_training.model.fast_depthwise import thinned
+from vfss_training.model.initialise import freeze, from_scratch, from_student, sha256
+from vfss_training.studies.fit import Run, fit_phantom, start_of
 
 RECIPE = Recipe(
     name="test", student=CONFIG, phantom_frames=4, held_out={"standard": HeldOut(1.0, 90_000, 2)}, steps=2, batch=2
@@ -430,14 +430,14 @@ def scored_by(styles: dict[str, float], folder: Path | None = None, **changes: o
 
 def dice_falls_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make Dice on held-out frames rise up to a step and fall from then on, as where a phantom's habits are learnt."""
-    found = vfss_training.validation.dice_by_structure
+    found = vfss_training.loop.validation.dice_by_structure
     rounds = iter(range(1, 1000))
 
     def told(*arguments: object) -> dict[str, float | None]:
         here = (next(rounds) + 1) // 2
         return {key: 0.5 - 0.1 * abs(here - step) for key in found(*arguments)}
 
-    monkeypatch.setattr(vfss_training.validation, "dice_by_structure", told)
+    monkeypatch.setattr(vfss_training.loop.validation, "dice_by_structure", told)
 
 
 def test_the_step_that_is_best_on_held_out_styles_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -483,7 +483,7 @@ def test_a_killed_run_still_has_its_best_step(tmp_path: Path, monkeypatch: pytes
         Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Dies(io.StringIO()), Cancel()).run()
     monkeypatch.undo()
     monkeypatch.setattr(
-        vfss_training.validation, "dice_by_structure", lambda *_: dict.fromkeys(Schema.load().keys, 0.1)
+        vfss_training.loop.validation, "dice_by_structure", lambda *_: dict.fromkeys(Schema.load().keys, 0.1)
     )
     resumed = Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel())
     torch.testing.assert_close(weights(resumed.run()), expected, atol=1e-5, rtol=1e-4)
@@ -501,7 +501,7 @@ def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
             logits.square().sum().backward()
         found.append((logits.detach(), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
     torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-3)
-    assert all(type(module) is not vfss_training.strides._Thinned for module in network.modules())
+    assert all(type(module) is not vfss_training.model.fast_depthwise._Thinned for module in network.modules())
 
 
 def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
@@ -521,7 +521,7 @@ def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> Non
 
 def test_time_ends_a_schedule_early(monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = iter(float(i) for i in range(10_000))
-    monkeypatch.setattr(vfss_training.loop.time, "monotonic", lambda: next(ticks))
+    monkeypatch.setattr(vfss_training.loop.loop.time, "monotonic", lambda: next(ticks))
     stream = io.StringIO()
     Loop(task(minutes=0.1, recipe=replace(RECIPE, steps=5000)), Events(stream), Cancel()).run()
     assert max(entry["step"] for entry in lines(stream) if entry["event"] == "step") < 10

@@ -14,17 +14,17 @@ import yaml
 from small_student import CONFIG
 from typer.testing import CliRunner
 
-import vfss_training.ablate
+import vfss_training.experiments.ablation
 from vfss.errors import TrainingError
-from vfss_training.ablate import NOTHING, Ablation, Examination, Row, examine, rows_of
-from vfss_training.ablate_features import coloured, embedded, plot_features
-from vfss_training.ablate_report import Report, plot_weights
-from vfss_training.cli import application
+from vfss_training.cli.app import application
+from vfss_training.config.parts import Distillation, SelfTeaching
+from vfss_training.config.recipe import Recipe
+from vfss_training.data.phantoms import draw_phantom
 from vfss_training.events import Cancel, Events
-from vfss_training.parts import Distillation, SelfTeaching
-from vfss_training.phantoms import draw_phantom
-from vfss_training.recipe import Recipe
-from vfss_training.run import Run
+from vfss_training.experiments.ablation import NOTHING, Ablation, Examination, Row, examine, rows_of
+from vfss_training.experiments.feature_maps import coloured, embedded, plot_features
+from vfss_training.experiments.report import Report, plot_weights
+from vfss_training.loop.run import Run
 
 BASE = Recipe(name="base", student=CONFIG, phantom_frames=4, held_out={}, steps=1, batch=2)
 PLAIN = BASE.but(name="plain-single", distill=Distillation(("mobile-sam",)))
@@ -72,7 +72,7 @@ def test_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     found = list(ablation(tmp_path).results(rows, [1], [0.5]))
     assert [(row, share, seed) for row, share, seed, _ in found] == [(NOTHING, 0.5, 1), ("own", 0.5, 1)]
     assert all(dice.shape == (2, 12) for _, _, _, styles in found for dice in styles.values())
-    monkeypatch.setattr(vfss_training.ablate, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(vfss_training.experiments.ablation, "train", lambda *_: pytest.fail("trained again"))
     again = list(ablation(tmp_path).results(rows, [1], [0.5]))
     for (*_, one), (*_, other) in zip(found, again, strict=True):
         for style, dice in one.items():

@@ -17,15 +17,15 @@ from torch import Tensor, nn
 
 from vfss.errors import TrainingError
 from vfss.schema import Schema
-from vfss_training.adapting import Adapting, moved
-from vfss_training.augment import Augmentation
-from vfss_training.data import ListedSamples, Sample, first
+from vfss_training.config.parts import Adaptation, Distillation
+from vfss_training.config.recipe import Recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import PhantomSamples
+from vfss_training.data.samples import ListedSamples, Sample, first
 from vfss_training.events import Cancel, Events, TrainingCancelledError
-from vfss_training.painters import Painters
-from vfss_training.parts import Adaptation, Distillation
-from vfss_training.phantoms import PhantomSamples
-from vfss_training.recipe import Recipe
-from vfss_training.run import Run
+from vfss_training.loop.run import Run
+from vfss_training.studies.pseudo_labels import Painters
+from vfss_training.studies.teacher_adaptation import Adapting, moved
 from vfss_training.teachers.adapted import LowRank, MaskHead, correct
 from vfss_training.teachers.loading import built
 from vfss_training.teachers.table import TEACHERS, teacher_named

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from vfss.errors import TrainingError
-from vfss_training.appearance import Appearance, mix_spectrum
-from vfss_training.augment import Augmentation
-from vfss_training.data import Sample
+from vfss_training.data.appearance import Appearance, mix_spectrum
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.samples import Sample
 
 NOTHING = Augmentation(flip=0, invert=0, warp=0, crop=0, grey=0, field=0, blur=0, noise=0)
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from vfss.errors import TrainingError
 from vfss.student import load_checkpoint, load_student
-from vfss_training import averaging
-from vfss_training.averaging import averaged
-from vfss_training.cli import application
+from vfss_training.cli.app import application
+from vfss_training.evaluation import averaging
+from vfss_training.evaluation.averaging import averaged
 
 
 def test_one_command_averages_two_files(tmp_path, monkeypatch):

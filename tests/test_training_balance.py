@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from vfss.errors import TrainingError
-from vfss_training.balance import BALANCERS, Aim, Balancer, Balancing, balance, balancer_of
+from vfss_training.losses.balancing import BALANCERS, Aim, Balancer, Balancing, balance, balancer_of
 
 EASY_AND_HARD = torch.tensor([0.1, 1.0])
 

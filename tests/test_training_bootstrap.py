@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vfss.errors import TrainingError
-from vfss_training.bootstrap import estimate, gain, mean_dice
+from vfss_training.experiments.bootstrap import estimate, gain, mean_dice
 
 
 def scores(seed: int, mean: float, *, seeds: int = 3, patients: int = 40, structures: int = 4) -> np.ndarray:

@@ -9,8 +9,8 @@ from small_student import small_checkpoint
 from typer.testing import CliRunner
 
 from vfss.student import load_checkpoint
-from vfss_training import calibrate
-from vfss_training.cli import application
+from vfss_training.cli.app import application
+from vfss_training.evaluation import calibrate
 
 
 @pytest.fixture

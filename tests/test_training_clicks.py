@@ -19,12 +19,12 @@ from vfss.student import load_student
 from vfss.student.preprocess import Placement
 from vfss.student.prompt_maps import click_map
 from vfss.student.prompts import Click
-from vfss_training import fit
-from vfss_training.clicks import Asked, blotted, boxes, coverage, deepest, moved
+from vfss_training.config.parts import Clicks, HeldOut
+from vfss_training.config.recipe import Recipe, load_recipe
+from vfss_training.data.click_examples import Asked, blotted, boxes, coverage, deepest, moved
 from vfss_training.events import Cancel, Events
-from vfss_training.parts import Clicks, HeldOut
-from vfss_training.recipe import Recipe, load_recipe
-from vfss_training.run import Run
+from vfss_training.loop.run import Run
+from vfss_training.studies import fit
 
 
 def _square(n: int = 1, side: int = 24) -> torch.Tensor:
@@ -123,7 +123,7 @@ def test_clicks_are_learnt_and_proposals_stay(tmp_path: Path) -> None:
 
 
 def test_a_student_goes_on_with_its_corrector(tmp_path: Path) -> None:
-    from vfss_training.start import from_student
+    from vfss_training.model.initialise import from_student
 
     prompted = small_checkpoint(config=replace(CONFIG, prompted=True))
     network = from_student(prompted, prompted.schema, 0)

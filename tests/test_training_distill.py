@@ -15,26 +15,26 @@ from small_student import CONFIG
 from torch import Tensor
 from torch.nn import functional
 
-import vfss_training.sources
+import vfss_training.studies.sources
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student import load_student
-from vfss_training.augment import Augmentation
-from vfss_training.balance import Balancing, balancer_of
-from vfss_training.distill import Lesson, Taught, Teaching
+from vfss_training.config.parts import Distillation, HeldOut
+from vfss_training.config.recipe import Recipe, load_recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.events import Cancel, Events, TrainingCancelledError
-from vfss_training.feature_losses import FEATURE_LOSSES
-from vfss_training.fit import Run, fit_phantom
-from vfss_training.loop import Loop
-from vfss_training.parts import Distillation, HeldOut
-from vfss_training.phantom_task import PhantomStudy
-from vfss_training.phantoms import PhantomSamples
-from vfss_training.recipe import Recipe, load_recipe
-from vfss_training.sources import lessons, looked_at
-from vfss_training.start import from_scratch
+from vfss_training.loop.batches import Draw, Order, Views
+from vfss_training.loop.feature_lessons import Lesson, Taught, Teaching
+from vfss_training.loop.loop import Loop
+from vfss_training.losses.balancing import Balancing, balancer_of
+from vfss_training.losses.features import FEATURE_LOSSES
+from vfss_training.model.initialise import from_scratch
+from vfss_training.studies.fit import Run, fit_phantom
+from vfss_training.studies.phantom import PhantomStudy
+from vfss_training.studies.sources import lessons, looked_at
 from vfss_training.teachers.table import TEACHERS
 from vfss_training.teachers.targets import CachedTargets, textured
-from vfss_training.views import Draw, Order, Views
 
 ENTRY = replace(TEACHERS["lite-medsam"], channels=6, grid=8)
 RECIPE = Recipe(
@@ -199,8 +199,8 @@ def test_a_student_is_taught_from_end_to_end_and_keeps_no_adaptor(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher = Averages()
-    monkeypatch.setattr(vfss_training.sources, "teacher_named", lambda name: ENTRY)
-    monkeypatch.setattr(vfss_training.sources, "load_teacher", lambda name, place: teacher)
+    monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", lambda name: ENTRY)
+    monkeypatch.setattr(vfss_training.studies.sources, "load_teacher", lambda name, place: teacher)
     told = io.StringIO()
     run = Run(Events(told), Cancel(), "vfss-train test", tmp_path / "cache", tmp_path / "run", workers=0, threads=1)
     fit_phantom(RECIPE, tmp_path / "out.safetensors", run, backbone=None, student=None)
@@ -216,8 +216,8 @@ def test_a_student_is_taught_from_end_to_end_and_keeps_no_adaptor(
 def test_teachers_that_are_online_say_what_the_student_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vfss_training.sources, "teacher_named", lambda name: ENTRY)
-    monkeypatch.setattr(vfss_training.sources, "load_teacher", lambda name, place: Averages())
+    monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", lambda name: ENTRY)
+    monkeypatch.setattr(vfss_training.studies.sources, "load_teacher", lambda name, place: Averages())
     recipe = RECIPE.but(distill=replace(RECIPE.distill, online=True, frames=2))
     run = Run(Events(io.StringIO()), Cancel(), "vfss-train test", tmp_path, workers=0, threads=1)
     samples = stream(tmp_path)
@@ -304,8 +304,8 @@ def test_several_teachers_are_balanced_and_their_weights_told(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = {"lite-medsam": ENTRY, "mobile-sam": replace(ENTRY, name="mobile-sam", sha256="00")}
-    monkeypatch.setattr(vfss_training.sources, "teacher_named", entries.__getitem__)
-    monkeypatch.setattr(vfss_training.sources, "load_teacher", lambda name, place: Averages())
+    monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", entries.__getitem__)
+    monkeypatch.setattr(vfss_training.studies.sources, "load_teacher", lambda name, place: Averages())
     how = replace(RECIPE.distill, teachers=tuple(entries), projector="mlp", relation=0.1, standard="phi-s", views=2)
     recipe = replace(RECIPE, distill=how, balance=Balancing(name))
     told = io.StringIO()

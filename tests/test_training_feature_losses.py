@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
-from vfss_training.feature_losses import (
+from vfss_training.losses.features import (
     FEATURE_LOSSES,
     CellLoss,
     RelationLoss,

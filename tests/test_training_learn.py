@@ -28,8 +28,8 @@ from vfss.proposals.propagation import learnt_from
 from vfss.proposals.student import propose_clip, proposed_words, unproposed
 from vfss.student import Proposal, Student, load_student
 from vfss.student.openvino_runtime import OpenVinoRuntime
-from vfss_training.cli import application
-from vfss_training.clip_learning import MOST_FRAMES, Example, learn_clip
+from vfss_training.cli.app import application
+from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, learn_clip
 
 SOFT = tuple(key for key in SCHEMA.keys if is_soft(key))
 N = len(SCHEMA)

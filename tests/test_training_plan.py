@@ -12,10 +12,10 @@ import torch
 from small_student import small_checkpoint
 from typer.testing import CliRunner
 
-import vfss_training.plan
+import vfss_training.studies.time_plan
 from vfss.phantom import write_phantom
-from vfss_training.cli import application
-from vfss_training.plan import found_teachers
+from vfss_training.cli.app import application
+from vfss_training.studies.time_plan import found_teachers
 from vfss_training.teachers.table import teacher_named
 
 
@@ -50,8 +50,8 @@ def planned(project: Path, *arguments: str) -> list[dict[str, object]]:
 
 def test_quick_and_distil_are_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [teacher_named("mobile-sam"), teacher_named("lite-medsam")]
-    monkeypatch.setattr(vfss_training.plan, "found_teachers", lambda place: entries)
-    monkeypatch.setattr(vfss_training.plan, "loading", lambda name, place: Quiet)
+    monkeypatch.setattr(vfss_training.studies.time_plan, "found_teachers", lambda place: entries)
+    monkeypatch.setattr(vfss_training.studies.time_plan, "loading", lambda name, place: Quiet)
     told = planned(project)
     quick, distil = [event for event in told if event["event"] == "plan"]
     assert (quick["recipe"], quick["frames"], quick["held_out"], quick["teachers"]) == ("quick", 3, 3, [])
@@ -76,8 +76,8 @@ def test_only_the_right_weights_are_found(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_plan_for_a_terminal_is_a_line() -> None:
-    from vfss_training.plan import Plan, TeacherPlan
-    from vfss_training.plan_cli import in_words
+    from vfss_training.cli.student_commands import in_words
+    from vfss_training.studies.time_plan import Plan, TeacherPlan
 
     plan = Plan("distil", 600, 24, 120, 12, 1200.0, (TeacherPlan("mobile-sam", 300.0, 1, "Apache-2.0"),))
     assert in_words(plan) == "distil: 24 labelled frames, 120 without labels, 20 min, +5 min with mobile-sam"

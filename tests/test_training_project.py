@@ -17,16 +17,16 @@ import yaml
 from small_student import small_checkpoint
 from typer.testing import CliRunner
 
-import vfss_training.sources
+import vfss_training.studies.sources
 from vfss.errors import TrainingError
 from vfss.masks import MaskState
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
 from vfss.student import load_student
-from vfss_training.cli import application
-from vfss_training.data import project_film, project_samples
-from vfss_training.project_task import refuse_leaks
-from vfss_training.sources import HELD_OUT, TRAINED
+from vfss_training.cli.app import application
+from vfss_training.data.samples import project_film, project_samples
+from vfss_training.studies.project import refuse_leaks
+from vfss_training.studies.sources import HELD_OUT, TRAINED
 
 SHORT = {"name": "short", "steps": 2, "batch": 2, "phantom_frames": 2, "first_seed": 60_000, "held_out": {}}
 
@@ -197,7 +197,7 @@ def test_film_is_what_nobody_has_painted_of_training_patients(film: Path) -> Non
 def test_teachers_and_the_old_student_paint_film(
     film: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vfss_training.sources, "loading", lambda name, weights: Grey)
+    monkeypatch.setattr(vfss_training.studies.sources, "loading", lambda name, weights: Grey)
     recipe = tmp_path / "distil.yaml"
     distill = {"teachers": ["mobile-sam", "lite-medsam"], "frames": 8, "pool": 4, "share": 0.5}
     recipe.write_text(

@@ -18,12 +18,12 @@ from small_student import CONFIG
 from test_training import RECIPE, task
 from typer.testing import CliRunner
 
-import vfss_training.running
+import vfss_training.loop.distributed
 from vfss.errors import TrainingError
-from vfss_training.cli import application
+from vfss_training.cli.app import application
 from vfss_training.events import Cancel, Events
-from vfss_training.loop import Loop
-from vfss_training.running import processes, shared_norms
+from vfss_training.loop.distributed import processes, shared_norms
+from vfss_training.loop.loop import Loop
 
 LONGEST_S = 600
 """Bound of a run of seconds, for a machine that does much else."""
@@ -81,7 +81,10 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
 
 def test_who_started_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert processes() == (1, 1)
-    torchrun, slurm = vfss_training.running.TorchElasticEnvironment, vfss_training.running.SLURMEnvironment
+    torchrun, slurm = (
+        vfss_training.loop.distributed.TorchElasticEnvironment,
+        vfss_training.loop.distributed.SLURMEnvironment,
+    )
     monkeypatch.setattr(torchrun, "detect", staticmethod(lambda: True))
     assert processes({"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}) == (4, 2)
     monkeypatch.setattr(torchrun, "detect", staticmethod(lambda: False))

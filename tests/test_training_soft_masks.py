@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vfss.errors import TrainingError
-from vfss_training.soft_masks import Blend, LabelAgreement, SoftMaskLoss, blend, mutual_agreement
-from vfss_training.spread import Origin
+from vfss_training.loop.soft_masks import Blend, LabelAgreement, SoftMaskLoss, blend, mutual_agreement
+from vfss_training.teachers.feature_statistics import Origin
 
 
 def disc(radius: float, size: int = 16, middle: float = 7.5) -> Tensor:

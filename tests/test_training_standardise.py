@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vfss.errors import TrainingError
-from vfss_training.rotations import hadamard, levelling
-from vfss_training.spread import Chunk, Origin, Spread
-from vfss_training.standardise import STANDARDS, Standard, load_standard
+from vfss_training.teachers.feature_statistics import Chunk, Origin, Spread
+from vfss_training.teachers.rotations import hadamard, levelling
+from vfss_training.teachers.standardise import STANDARDS, Standard, load_standard
 
 
 def chunk(

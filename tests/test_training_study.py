@@ -15,23 +15,23 @@ import torch
 from small_student import CONFIG, small_checkpoint
 from torch import Tensor
 
-import vfss_training.painters
+import vfss_training.studies.pseudo_labels
 from vfss.errors import TrainingError
 from vfss.schema import Schema
-from vfss_training.augment import Augmentation
-from vfss_training.data import Unlabelled, first
-from vfss_training.ensemble import StudentTeacher
+from vfss_training.config.parts import Distillation, SelfTeaching
+from vfss_training.config.recipe import Recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import PhantomSamples
+from vfss_training.data.samples import Unlabelled, first
+from vfss_training.data.showing import Showing
 from vfss_training.events import Cancel, Events, TrainingCancelledError
-from vfss_training.loop import Loop
-from vfss_training.parts import Distillation, SelfTeaching
-from vfss_training.phantom_task import PhantomStudy
-from vfss_training.phantoms import PhantomSamples
-from vfss_training.recipe import Recipe
-from vfss_training.run import Run
-from vfss_training.showing import Showing
-from vfss_training.soft_targets import MaskLesson, Painted, SoftTargets
-from vfss_training.start import from_scratch
-from vfss_training.views import Draw, Order, Views, view
+from vfss_training.loop.batches import Draw, Order, Views, view
+from vfss_training.loop.loop import Loop
+from vfss_training.loop.run import Run
+from vfss_training.loop.soft_targets import MaskLesson, Painted, SoftTargets
+from vfss_training.model.initialise import from_scratch
+from vfss_training.studies.ensemble import StudentTeacher
+from vfss_training.studies.phantom import PhantomStudy
 
 RECIPE = Recipe(
     name="few labels",
@@ -164,7 +164,7 @@ def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, m
     Loop(replace(task, workers=0, recipe=staged), Events(stream), Cancel()).run()
     steps = [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] == "step"]
     assert [("mask_loss" in step) for step in steps] == [True, True, False]
-    monkeypatch.setattr(vfss_training.painters, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(vfss_training.studies.pseudo_labels, "train", lambda *_: pytest.fail("trained again"))
     study.task(network)
     with pytest.raises(TrainingError, match="labels of a share"):
         replace(RECIPE, labels=0.0)

@@ -13,10 +13,10 @@ from rich.console import Console
 from test_training import RECIPE
 
 from vfss.errors import TrainingError
+from vfss_training.config.parts import HeldOut, Stage
+from vfss_training.config.recipe import load_recipe
 from vfss_training.events import Events
-from vfss_training.parts import HeldOut, Stage
-from vfss_training.recipe import load_recipe
-from vfss_training.telling import Bar, Curves, versions, write_circumstances
+from vfss_training.loop.reporting import Bar, Curves, versions, write_circumstances
 
 STEP = {"step": 3, "loss": 0.25, "remaining_s": 3900.0, "weights": {"a": 0.75, "b": 0.25}}
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts as maps beside the logits, on numpy alone; training makes the same maps (vfss_training.clicks)."""
+"""Prompts as maps beside the logits, on numpy alone; training makes the same (vfss_training.data.click_examples)."""
 
 from __future__ import annotations
 

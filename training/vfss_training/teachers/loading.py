@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vfss_training.teachers.dino import DinoTeacher
-from vfss_training.teachers.hiera import HieraTeacher
-from vfss_training.teachers.prompted import PromptedTeacher
-from vfss_training.teachers.sam_vit import SamVitTeacher
-from vfss_training.teachers.swin import SwinTeacher
+from vfss_training.teachers.networks.hiera import HieraTeacher
+from vfss_training.teachers.networks.mobile_sam import PromptedTeacher
+from vfss_training.teachers.networks.rad_dino import DinoTeacher
+from vfss_training.teachers.networks.sam_vit import SamVitTeacher
+from vfss_training.teachers.networks.swin import SwinTeacher
 from vfss_training.teachers.table import TeacherEntry, teacher_named
 from vfss_training.teachers.teacher import FrozenTeacher
 from vfss_training.teachers.weights import read_weights, verified_file

@@ -28,7 +28,7 @@ class TeacherEntry:
             "square": black is added on both sides until the frame is square, then it is scaled.
         interpolation: Of that scaling.
         pixels: How grey values become input: each frame's own range to 0..1, or a mean and deviation, in
-            vfss_training.teachers.fitting.
+            vfss_training.teachers.preprocess.
         channels: Of its features.
         grid: Cells of its features along a side.
         file: Name of its weights on this machine.

@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
-from vfss_training.data import Film, FrameArray
-from vfss_training.showing import Showing
-from vfss_training.spread import Chunk, Origin, Spread
-from vfss_training.standardise import STANDARDS, Standard, load_standard
+from vfss_training.data.samples import Film, FrameArray
+from vfss_training.data.showing import Showing
+from vfss_training.teachers.feature_statistics import Chunk, Origin, Spread
+from vfss_training.teachers.standardise import STANDARDS, Standard, load_standard
 from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import Teacher
 

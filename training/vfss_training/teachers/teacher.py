@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vfss.errors import TrainingError
-from vfss_training.teachers.fitting import Window, fitted, window
+from vfss_training.teachers.preprocess import Window, fitted, window
 from vfss_training.teachers.table import TeacherEntry
 
 _NAMED = 5

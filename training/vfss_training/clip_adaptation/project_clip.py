@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learn a clip of a project: a student goes on from its corrected frames, and proposes anew where nobody has spoken."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import torch
+
+from vfss.clips import Clip
+from vfss.errors import ProjectError, SchemaError
+from vfss.project import ClipRecord, Project
+from vfss.project.parents import previous_student
+from vfss.proposals.adapted_student import LearntRun, told_of_soft
+from vfss.proposals.propagation import refuse_read_only
+from vfss.student import Student, load_checkpoint
+from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, evenly, learn_clip
+from vfss_training.events import Cancel, Events
+
+
+def learn_project_clip(
+    project: Project,
+    clip_id: str,
+    events: Events,
+    cancel: Cancel,
+    *,
+    student: str | None = None,
+    steps: int | None = None,
+    threads: int = 0,
+) -> int:
+    """Learn a clip from its corrected frames and write proposals of its soft structures; returns how many masks.
+
+    The student that has learnt is not kept: on another clip it would be worth less than the one it came from.
+
+    Args:
+        project: Holds the clip.
+        clip_id: The clip.
+        events: Told of "learn" and "spread" (done, total, and of the latter what was written), "learnt" at the end.
+        cancel: Asked between steps. What is written by then stays.
+        student: Student to begin from: a file, an id or "default"; None: the project's.
+        steps: Steps of the optimiser; None: by the number of frames to learn from.
+        threads: Threads to compute with; 0: as many as there are processors.
+
+    Raises:
+        TrainingError: Too few frames to learn from, or cancelled.
+        SchemaError: The student knows other structures than the project.
+        VfssError: The project or clip cannot be read or written.
+    """
+    refuse_read_only(project)
+    cores = threads or max(1, os.cpu_count() or 1)
+    torch.set_num_threads(cores)
+    parent = load_checkpoint(previous_student(project, student))
+    if parent.schema.keys != project.schema.keys:
+        raise SchemaError(
+            "the student knows other structures than the project has", remedy="Choose a student of this project."
+        )
+
+    def tell(done: int, total: int) -> None:
+        cancel.check()
+        events.tell("learn", done=done, total=total)
+
+    with project.open_clip(clip_id) as clip:
+        found = examples(project, clip)
+        learnt = learn_clip(parent, found, steps=steps, tell=tell)
+        runtime = OpenVinoRuntime(learnt, threads=cores)
+        run = LearntRun(project, clip, Student(learnt, runtime), frames=len(found), parent=parent.id)
+        masks = 0
+        for stage in run.run():
+            masks += len(stage.written)
+            events.tell("spread", done=stage.done, total=stage.total, written=stage.written)
+            cancel.check()  # after telling: what is written and not told of could not be undone
+    events.tell("learnt", frames=len(found), masks=masks)
+    return masks
+
+
+def examples(project: Project, clip: Clip) -> list[Example]:
+    """Frames of a clip on which a person has said something of soft structures' pixels, evenly spread where many."""
+    told = told_of_soft(project.states(clip.id), project.schema)
+    frames = [int(frame) for frame in np.flatnonzero(told.any(axis=1))]
+    return [Example(clip.as_uint8(t), project.masks(clip.id, t).planes, told[t]) for t in evenly(frames, MOST_FRAMES)]
+
+
+def clip_named(project: Project, name: str) -> ClipRecord:
+    """The clip with that id, or whose file has that name.
+
+    Raises:
+        ProjectError: There is none, or several files have that name.
+    """
+    records = project.clips()
+    found = [record for record in records if name == record.id] or [r for r in records if name == r.path.name]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(record.path.name for record in records[:10]) or "none"
+    what = f"{len(found)} clips of the project are called {name}" if found else f"the project has no clip {name}"
+    raise ProjectError(what, path=project.folder, remedy=f"Name one by its id, or by its file. It has: {known}.")

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ablations with confidence intervals."""

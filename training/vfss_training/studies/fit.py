@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fit: what `vfss-train fit` does, from scratch on phantoms or on from a student with a project."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from vfss.errors import TrainingError
+from vfss.evaluation import evaluate as evaluation
+from vfss.project import Project
+from vfss.project.parents import previous_student
+from vfss.schema import Schema
+from vfss.student import Student, load_checkpoint, student_file
+from vfss.student.checkpoint import Checkpoint
+from vfss.student.config import StudentConfig
+from vfss.student.network.student import StudentNetwork
+from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss_training.config.recipe import Recipe
+from vfss_training.evaluation.score import score_on_phantoms
+from vfss_training.loop.distributed import leads
+from vfss_training.loop.reporting import versions
+from vfss_training.loop.run import Run, train
+from vfss_training.loop.task import Task
+from vfss_training.model.export import pack
+from vfss_training.model.initialise import from_scratch, from_student, sha256
+from vfss_training.studies import sources
+from vfss_training.studies.click_training import Clicking, teach_clicks
+from vfss_training.studies.phantom import PhantomStudy
+from vfss_training.studies.project import ProjectStudy
+
+
+def fit_phantom(
+    recipe: Recipe, out: Path, run: Run, *, backbone: Path | None, student: str | None
+) -> Checkpoint | None:
+    """Train on phantom frames alone and write the student to `out`.
+
+    Args:
+        recipe: How.
+        out: File to write, replaced only at the end.
+        run: Circumstances.
+        backbone: ImageNet weights for the backbone.
+        student: Student to go on from instead of the recipe's start.
+
+    Returns:
+        The student; None in a process that only helped another one to learn.
+    """
+    schema = Schema.load()
+    parent = start_of(recipe, student)
+    config = recipe.student if parent is None else recipe.start.grown(parent.config)
+    network = _network(parent, config, schema, recipe, backbone)
+    task = PhantomStudy(recipe, config, run, backbone).task(network)
+    trained, told = train(task, run, parent)
+    if not leads():
+        return None
+    told |= _prompts_taught(trained, task, recipe, run)
+    provenance = _provenance(recipe, run, parent) | told
+    provenance["backbone_weights"] = None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)}
+    compared = next((part.samples for part in task.held_out.values()), task.sources[0])
+    checkpoint = pack(trained, config, schema, provenance=provenance, frames=sources.inputs(compared, config))
+    scores = score_on_phantoms(Student(checkpoint, OpenVinoRuntime(checkpoint)), recipe)
+    saved = replace(checkpoint, scores=scores).save(out)
+    run.events.tell(
+        "done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None, chosen=told["chosen"]
+    )
+    return saved
+
+
+def fit_project(
+    folders: Sequence[Path],
+    recipe: Recipe,
+    run: Run,
+    *,
+    student: str | None,
+    scratch: bool = False,
+    backbone: Path | None = None,
+) -> str | None:
+    """Train on the accepted annotations of projects, score on held-out patients, register the new student.
+
+    Args:
+        folders: The projects; the first one's held-out patients score the student, and it gets it.
+        recipe: How.
+        run: Circumstances.
+        student: Student to go on from; None: the project's current one, else the default.
+        scratch: Start from random weights instead.
+        backbone: ImageNet weights for the backbone, where it starts from scratch.
+
+    Returns:
+        Id of the new student; None in a process that only helped another one to learn.
+    """
+    with ExitStack() as stack:
+        projects = tuple(stack.enter_context(Project.open(folder)) for folder in folders)
+        project = projects[0]
+        previous = load_checkpoint(previous_student(project, student))
+        parent = None if scratch else previous
+        config = previous.config if parent is not None else recipe.student
+        network = _network(parent, config, project.schema, recipe, backbone)
+        task = ProjectStudy(projects, recipe, config, run, backbone, parent).task(network)
+        trained, told = train(task, run, parent)
+        if not leads():
+            return None
+        told |= _prompts_taught(trained, task, recipe, run)
+        provenance = _provenance(recipe, run, parent) | told
+        compared = next((part.samples for part in task.held_out.values()), task.sources[0])
+        frames = sources.inputs(compared, config)
+        checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
+        return _register(project, checkpoint, previous, parent, run)
+
+
+def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
+    """Teach a student to take prompts, from phantom frames, and write it to `out`; its proposals stay as they are.
+
+    Args:
+        recipe: How; its part `clicks`.
+        out: File to write, replaced only at the end.
+        run: Circumstances.
+        student: "default" or a file.
+    """
+    parent = load_checkpoint(student_file(student))
+    config = replace(parent.config, prompted=True)
+    network = from_student(parent, parent.schema, recipe.seed, config)
+    task = PhantomStudy(recipe, config, run).task(network)
+    told = _prompts_taught(network, task, recipe, run, minutes=run.minutes)
+    provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | told}
+    checkpoint = pack(network, config, parent.schema, provenance=provenance)
+    known = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
+    saved = known.save(out)
+    run.events.tell("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
+    return saved
+
+
+def _prompts_taught(
+    network: StudentNetwork, task: Task, recipe: Recipe, run: Run, *, minutes: float | None = None
+) -> dict[str, Any]:
+    """Teach the corrector where there is one and the recipe wants it; what to say of it in the provenance."""
+    if network.corrector is None or not recipe.clicks.steps:
+        return {}
+    n = len(task.sources) if task.film is None else task.film
+    taught = Clicking(network, task.config, task.schema, task.sources[:n], task.held_out)
+    return {"clicks": teach_clicks(taught, recipe, run, minutes=minutes)}
+
+
+def _network(
+    parent: Checkpoint | None, config: StudentConfig, schema: Schema, recipe: Recipe, backbone: Path | None
+) -> StudentNetwork:
+    if parent is not None:
+        return from_student(parent, schema, recipe.seed, config)
+    return from_scratch(config, schema, recipe.seed, backbone)
+
+
+def _register(
+    project: Project, checkpoint: Checkpoint, previous: Checkpoint, parent: Checkpoint | None, run: Run
+) -> str:
+    """Score old and new on the same frames, and give the new one to the project in one last step."""
+    shares_structures = not set(previous.schema.keys).isdisjoint(project.schema.keys)
+    before = _scores_of_held_out(project, previous, run) if shares_structures else None
+    after = _scores_of_held_out(project, checkpoint, run)
+    work = Path(tempfile.mkdtemp(prefix="vfss-train-"))
+    try:
+        saved = replace(checkpoint, scores=after).save(work / "student.safetensors")
+        run.cancel.check()
+        record = project.add_student(
+            work / "student.safetensors", scores=after, parent=None if parent is None else parent.id
+        )
+    finally:
+        shutil.rmtree(work)
+    run.events.tell(
+        "done", student=saved.id, path=str(record.path), scores=after, previous=previous.id, previous_scores=before
+    )
+    return saved.id
+
+
+def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
+    """Scores on the held-out patients at the frames' own size; without the id, which depends on the scores."""
+
+    def progress(done: int, total: int) -> bool:
+        run.cancel.check()
+        return True
+
+    student = Student(checkpoint, OpenVinoRuntime(checkpoint))
+    scores = evaluation.evaluate(project, student, splits=sources.HELD_OUT, progress=progress)
+    return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(sources.HELD_OUT)}
+
+
+def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
+    """The student to go on from, of the command line or else the recipe.
+
+    Raises:
+        TrainingError: The recipe's file is another one than it says.
+    """
+    name = student or recipe.start.student
+    if not name:
+        return None
+    path = student_file(name)
+    wanted = recipe.start.sha256
+    if student is None and wanted and path.is_file() and sha256(path) != wanted:
+        raise TrainingError(
+            f"the student that recipe {recipe.name!r} starts from is another one: its sha256 is {sha256(path)}",
+            path=path,
+            remedy=f"Name the one with sha256 {wanted}, or change the recipe.",
+        )
+    return load_checkpoint(path)
+
+
+def _provenance(recipe: Recipe, run: Run, parent: Checkpoint | None) -> dict[str, Any]:
+    return {
+        "command": run.command,
+        "recipe": recipe.to_dict(),
+        "seed": recipe.seed,
+        "parent": None if parent is None else parent.id,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {name: version for name, version in versions().items() if name != "python"},
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Standardising: a teacher's features on a common scale.
+
+Two forms, both affine and invertible: per channel its mean and deviation, or PHI-S (Ranzinger et al., arXiv
+2410.01680), which also turns the features so that one scale serves all channels, and none is blown up that the teacher
+left small.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vfss.errors import TrainingError
+from vfss.student.checkpoint import write_whole
+from vfss_training.teachers.feature_statistics import Spread, hashed
+from vfss_training.teachers.rotations import levelling
+
+_FORMAT = "vfss-standard/1"
+_SMALLEST_DEVIATION = 1e-3
+
+
+@dataclass(frozen=True)
+class Standard:
+    """A common scale for a teacher's features: rotation (features - mean) / scale.
+
+    Attributes:
+        teacher: Whose features.
+        method: "channel" or "phi-s".
+        mean: float32 (C,).
+        scale: float32 (C,), what the turned features are divided by, at least 1e-3.
+        rotation: float32 (C, C), orthogonal; (0, 0): they are not turned.
+        cells: How many cells it was computed over.
+        patients: Hashes of the patients whose frames those were, sorted.
+        frames: Hash of the set of those frames.
+    """
+
+    teacher: str
+    method: str
+    mean: Tensor
+    scale: Tensor
+    rotation: Tensor
+    cells: int
+    patients: tuple[str, ...]
+    frames: str
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Standardised features, float32 (N, C, ...), of features, float (N, C, ...).
+
+        Raises:
+            TrainingError: They have other channels.
+        """
+        values = self._columns(features) - self.mean.to(features.device)
+        if self.rotation.numel():
+            values = _turned(values, self.rotation.T)
+        return (values / self.scale.to(features.device)).movedim(-1, 1)
+
+    def inverse(self, standardised: Tensor) -> Tensor:
+        """Features as the teacher gave them, float32 (N, C, ...), of standardised ones, float (N, C, ...)."""
+        values = self._columns(standardised) * self.scale.to(standardised.device)
+        if self.rotation.numel():
+            values = _turned(values, self.rotation)
+        return (values + self.mean.to(standardised.device)).movedim(-1, 1)
+
+    def _columns(self, features: Tensor) -> Tensor:
+        if features.shape[1] != len(self.mean):
+            raise TrainingError(
+                f"features of {features.shape[1]} channels, not {len(self.mean)} as {self.teacher!r} had",
+                remedy="Compute the spread of this teacher again.",
+            )
+        return features.float().movedim(1, -1)
+
+    def check(self, held_out: Collection[str]) -> None:
+        """Stop before a training that holds out a patient whose frames took part.
+
+        Raises:
+            TrainingError: It does.
+        """
+        leaked = [patient for patient in held_out if hashed(patient) in self.patients]
+        if leaked:
+            raise TrainingError(
+                f"the features of {self.teacher!r} were standardised on frames of {len(leaked)} held-out patients",
+                remedy="Compute the spread again over the training patients.",
+            )
+
+    def save(self, path: str | Path) -> None:
+        """Write it as one .safetensors file, whole or not at all; patients stand in it as hashes."""
+        about = {name: getattr(self, name) for name in ("teacher", "method", "cells", "patients", "frames")}
+        tensors = {name: getattr(self, name).contiguous() for name in ("mean", "scale", "rotation")}
+        write_whole(path, save(tensors, metadata={"format": _FORMAT, "about": json.dumps(about)}))
+
+
+def _turned(values: Tensor, rotation: Tensor) -> Tensor:
+    """Values, float32 (..., C), times a rotation; in full precision, whatever the training multiplies in."""
+    with torch.autocast(values.device.type, enabled=False):
+        return values @ rotation.to(values.device)
+
+
+def load_standard(path: str | Path) -> Standard:
+    """The common scale in a file.
+
+    Raises:
+        TrainingError: There is no such file, or it is another kind of file.
+    """
+    try:
+        with safe_open(str(path), "pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+        if header.get("format") != _FORMAT:
+            raise TrainingError(f"its format is {header.get('format')!r}, not {_FORMAT!r}", path=path)
+        about = json.loads(header["about"])
+        about["patients"] = tuple(about["patients"])
+        return Standard(**about, **tensors)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"not readable as a teacher's standardisation ({error})", path=path, remedy="Compute the spread again."
+        ) from error
+
+
+def per_channel(spread: Spread) -> Standard:
+    """Mean 0 and deviation 1 of each channel."""
+    scale = spread.covariance().diagonal().sqrt()
+    return _standard(spread, "channel", scale, torch.zeros(0, 0))
+
+
+def phi_s(spread: Spread) -> Standard:
+    """PHI-S: principal axes turned so that all channels have one variance, and one scale, the root of its mean."""
+    variances, axes = torch.linalg.eigh(spread.covariance())
+    variances = variances.clamp(min=0.0)
+    # An axis has no sign of its own: its largest entry is made positive, so that another machine finds the same.
+    axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
+    rotation = torch.from_numpy(levelling(variances.numpy())) @ axes.T
+    return _standard(spread, "phi-s", variances.mean().sqrt().expand(len(variances)), rotation)
+
+
+def _standard(spread: Spread, method: str, scale: Tensor, rotation: Tensor) -> Standard:
+    return Standard(
+        teacher=spread.teacher,
+        method=method,
+        mean=spread.mean.float(),
+        scale=scale.clamp(min=_SMALLEST_DEVIATION).float(),
+        rotation=rotation.float(),
+        cells=spread.cells,
+        patients=tuple(sorted(spread.patients)),
+        frames=hashed(*sorted(spread.frames)),
+    )
+
+
+STANDARDS: dict[str, Callable[[Spread], Standard]] = {"channel": per_channel, "phi-s": phi_s}
+"""How features are put on a common scale, by name."""
