@@ -26,8 +26,8 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from napari_vfss.timeline import Timeline
-from napari_vfss.timeline_picture import Strip
+from napari_vfss.ui.timeline.picture import Strip
+from napari_vfss.ui.timeline.strip import Timeline
 from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState
 from vfss.phantom import Phantom

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         bring_in_gpu()
         if chosen.tour is not None:
-            from napari_vfss.tour import run_tour
+            from napari_vfss.demo.tour import run_tour
 
             return run_tour(chosen.tour)
         return _run(chosen)
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _is_project(path: Path) -> bool:
-    from napari_vfss.opening import is_project
+    from napari_vfss.session.opening import is_project
 
     return is_project(path)
 

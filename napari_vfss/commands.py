@@ -7,7 +7,7 @@ from typing import Any
 
 import napari
 
-from napari_vfss.panel import AnnotationPanel
+from napari_vfss.ui.panel import AnnotationPanel
 
 PLUGIN, WIDGET, HELP_WIDGET = "napari-vfss", "VFSS annotation", "Keyboard and wording"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from napari_vfss.frames import ClipFrames, clip_layer_settings
+from napari_vfss.viewer.clip_array import ClipFrames, clip_layer_settings
 from vfss.clips import can_open, open_clip
 
 LayerData = tuple[Any, dict[str, Any], str]

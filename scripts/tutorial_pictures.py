@@ -8,11 +8,14 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from napari_vfss.export_dialog import QFileDialog
-from napari_vfss.walkthrough import Walkthrough, read_steps
+from napari_vfss.ui.dialogs.export import QFileDialog
 from napari_vfss.window import open_window
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from walkthrough import Walkthrough, read_steps  # noqa: E402
+
+DOCS = ROOT / "docs"
 WIDTH = 1024
 
 

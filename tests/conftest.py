@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from napari_vfss.panel import AnnotationPanel
-    from napari_vfss.session import Session
+    from napari_vfss.session.session import Session
+    from napari_vfss.ui.panel import AnnotationPanel
 
 # Before napari is imported: tests neither read nor write the settings of whoever runs them.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari_vfss_test_")
@@ -69,7 +69,7 @@ def clip_file(phantom_file: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def make_session(clip_file: Path) -> Iterator[Callable[..., Session]]:
     """Sessions on the clip, all in one project; they are closed at the end."""
-    from napari_vfss.opening import open_session
+    from napari_vfss.session.opening import open_session
 
     made: list[Session] = []
 

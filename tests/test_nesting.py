@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from small_project import THREE, disc
 
-from napari_vfss.nesting_watch import NestingWatch
+from napari_vfss.session.nesting import NestingWatch
 from vfss.masks import Masks, MaskState, nesting
 from vfss.masks.morphology import grow
 from vfss.student import Proposal

@@ -10,12 +10,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QPushButton
 
-from napari_vfss.choices import ChoiceFile
-from napari_vfss.folding import Folding
-from napari_vfss.keyboard import stops
-from napari_vfss.mouse import CanvasMouse
-from napari_vfss.section import Section
-from napari_vfss.structure_table import STATES, StructureTable
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.ui.folding import Folding
+from napari_vfss.ui.keys.keyboard import stops
+from napari_vfss.ui.section import Section
+from napari_vfss.ui.structure_table import STATES, StructureTable
+from napari_vfss.user_config import ChoiceFile
 from vfss.masks import MaskState
 
 

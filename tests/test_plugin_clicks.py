@@ -11,12 +11,13 @@ import pytest
 from qtpy.QtCore import Qt
 from small_project import disc
 
-from napari_vfss import clicks, encoding
-from napari_vfss.answers import LOOKING
-from napari_vfss.click_marks import canvas_near
-from napari_vfss.encoding import EncodedFrames
-from napari_vfss.mouse import CanvasMouse
-from napari_vfss.student_thread import StudentThread
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.prompting import encoder_cache as encoding
+from napari_vfss.prompting.encoder_cache import EncodedFrames
+from napari_vfss.prompting.marks import canvas_near
+from napari_vfss.prompting.queue import LOOKING
+from napari_vfss.prompting.thread import StudentThread
+from napari_vfss.session import clicks
 from vfss.errors import StudentError
 from vfss.masks import MaskState
 from vfss.student.prompts import Box, Click, Prompts

@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow
 
-from napari_vfss.departure import Departure
+from napari_vfss.ui.close_watcher import Departure
 
 
 class Window(QMainWindow):

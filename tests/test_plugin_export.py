@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from small_project import annotate
 
-from napari_vfss import export_dialog, sample_data
-from napari_vfss.export_choice import ExportChoice
-from napari_vfss.opening import open_session
-from napari_vfss.recording_list import RecordingList
+from napari_vfss import sample_data
+from napari_vfss.session.opening import open_session
+from napari_vfss.ui.dialogs import export as export_dialog
+from napari_vfss.ui.dialogs.export_options import ExportChoice
+from napari_vfss.ui.dialogs.recording_list import RecordingList
 from napari_vfss.writer import write_annotations
 from vfss.datasets import FORMATS, ExportOptions, read_coco
 from vfss.datasets.preview import preview

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_vfss.history_table import LAST, PAGE, WHAT, WHO, RevisionModel
-from napari_vfss.opening import open_session
-from napari_vfss.revision_outline import NAME, outline
-from napari_vfss.revision_words import Difference, compare, when
+from napari_vfss.session.opening import open_session
+from napari_vfss.ui.history.describe import Difference, compare, when
+from napari_vfss.ui.history.table import LAST, PAGE, WHAT, WHO, RevisionModel
+from napari_vfss.viewer.outlines import NAME, outline
 from vfss.masks import Masks, MaskState
 from vfss.project import Edit
 from vfss.proposals.propagation import author_of

@@ -8,8 +8,8 @@ import pytest
 from foreign_masks import write_coco
 from small_project import annotate, disc
 
-from napari_vfss import import_dialog
-from napari_vfss.mask_import import in_this_window
+from napari_vfss.jobs.importing import in_this_window
+from napari_vfss.ui.dialogs import import_masks as import_dialog
 from vfss.importing import ForeignLabel, suggested
 from vfss.masks import MaskState
 from vfss.schema import Schema

@@ -7,10 +7,10 @@ import sys
 
 import numpy as np
 
-from napari_vfss import student_section
-from napari_vfss.making import ExportOrder
-from napari_vfss.retrain import Retraining
-from napari_vfss.workers import ProposalOrder, Proposing
+from napari_vfss.jobs.files import ExportOrder
+from napari_vfss.jobs.proposing import ProposalOrder, Proposing
+from napari_vfss.jobs.training import Retraining
+from napari_vfss.ui.sections import student as student_section
 from vfss.datasets import read_coco
 from vfss.masks import MaskState
 from vfss.redaction import Redaction

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
-from napari_vfss.actions import (
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.keys.action import (
     Action,
     KeyTextError,
     all_actions,
@@ -23,13 +24,12 @@ from napari_vfss.actions import (
     shown,
     structure_actions,
 )
-from napari_vfss.choices import ChoiceFile
-from napari_vfss.key_book import KeyBook, check_key
-from napari_vfss.key_labels import KEYS
-from napari_vfss.key_overlay import in_columns
-from napari_vfss.key_press import menu_command
-from napari_vfss.keys import help_rows
-from napari_vfss.mouse import CanvasMouse
+from napari_vfss.keys.bindings import help_rows
+from napari_vfss.keys.book import KeyBook, check_key
+from napari_vfss.keys.capture import menu_command
+from napari_vfss.keys.labels import KEYS
+from napari_vfss.ui.keys.overlay import in_columns
+from napari_vfss.user_config import ChoiceFile
 from vfss.masks import MaskState
 from vfss.schema import Schema
 

@@ -11,8 +11,8 @@ import pytest
 from qtpy.QtCore import Qt
 from small_student import small_checkpoint
 
-from napari_vfss.mouse import CanvasMouse
-from napari_vfss.revision_words import how
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.ui.history.describe import how
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
 from vfss.propagation.direction import is_soft

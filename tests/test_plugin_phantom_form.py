@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_vfss.phantom_form import PhantomForm
+from napari_vfss.ui.dialogs.phantom import PhantomForm
 from vfss.project import Project
 
 TITLE = "Make phantom clips"

@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from psygnal import Signal
 
-from napari_vfss import app, opening
-from napari_vfss.beside import worker_for
+from napari_vfss import app
 from napari_vfss.connections import Connections
-from napari_vfss.frames import ClipFrames
-from napari_vfss.overlay import Overlay, bounding_box, palette
-from napari_vfss.workers import outward
+from napari_vfss.jobs.proposing import outward
+from napari_vfss.jobs.worker import worker_for
+from napari_vfss.session import opening
+from napari_vfss.viewer.clip_array import ClipFrames
+from napari_vfss.viewer.overlay import Overlay, bounding_box, palette
 from vfss.clips import ArrayClip
 from vfss.errors import ClipError, ProjectError, SchemaError
 from vfss.project import Project
@@ -191,7 +192,7 @@ def test_nothing_of_the_plugin_brings_torch_into_the_process():
     import sys
 
     code = (
-        "import napari_vfss.panel, napari_vfss.tour, napari_vfss.reader, napari_vfss.writer, sys; "
+        "import napari_vfss.ui.panel, napari_vfss.demo.tour, napari_vfss.reader, napari_vfss.writer, sys; "
         "sys.exit('torch' in sys.modules)"
     )
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_vfss import settings
-from napari_vfss.opening import open_session
-from napari_vfss.revision_outline import NAME
-from napari_vfss.view_memory import remember_view
+from napari_vfss import preferences as settings
+from napari_vfss.session.opening import open_session
+from napari_vfss.session.view_memory import remember_view
+from napari_vfss.viewer.outlines import NAME
 from vfss.datasets import FORMATS
 from vfss.errors import DatasetError
 from vfss.masks import MaskState

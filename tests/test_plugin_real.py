@@ -10,8 +10,8 @@ import shutil
 import numpy as np
 import pytest
 
-from napari_vfss.making import ExportOrder
-from napari_vfss.mouse import CanvasMouse
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.jobs.files import ExportOrder
 from vfss.masks import MaskState
 from vfss.redaction import Redaction
 

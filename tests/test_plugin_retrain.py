@@ -9,8 +9,8 @@ import sys
 import pytest
 from qtpy.QtCore import Qt
 
-from napari_vfss.retrain_choice import DISTIL, QUICK, RetrainChoice, duration
-from napari_vfss.student_section import StudentSection
+from napari_vfss.ui.dialogs.retrain import DISTIL, QUICK, RetrainChoice, duration
+from napari_vfss.ui.sections.student import StudentSection
 
 WAIT_MS = 60_000
 TEACHERS = [

@@ -12,9 +12,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 from small_project import annotate, disc, write_video
 
-from napari_vfss import pixel_search
-from napari_vfss.redaction_draft import RedactionDraft
-from napari_vfss.review_dialog import BRIGHTEST, DARKEST, FRAMES, ReviewDialog
+from napari_vfss.jobs import pixel_search
+from napari_vfss.ui.redaction.dialog import BRIGHTEST, DARKEST, FRAMES, ReviewDialog
+from napari_vfss.ui.redaction.draft import RedactionDraft
 from vfss.deidentify.projections import Projections
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.deidentify.text_detection import FoundText

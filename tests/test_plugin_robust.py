@@ -12,9 +12,10 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 
-from napari_vfss import opening, parting
-from napari_vfss.mouse import CanvasMouse
-from napari_vfss.view_memory import remember_view
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.session import opening
+from napari_vfss.session.view_memory import remember_view
+from napari_vfss.ui import parting
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project

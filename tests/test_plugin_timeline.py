@@ -8,12 +8,12 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QWidget
 
-from napari_vfss import playback
-from napari_vfss.looking import hidden_structures
-from napari_vfss.mouse import CanvasMouse
-from napari_vfss.timeline import TOP
-from napari_vfss.timeline_furniture import GUTTER
-from napari_vfss.timeline_words import words_on_cell
+from napari_vfss.controller.viewed import hidden_structures
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.ui.timeline.axes import GUTTER
+from napari_vfss.ui.timeline.strip import TOP
+from napari_vfss.ui.timeline.tooltips import words_on_cell
+from napari_vfss.viewer import playback
 from vfss.clips import Swallow
 from vfss.masks import Masks, MaskState
 from vfss.project import Project

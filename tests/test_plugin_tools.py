@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtCore import Qt
 from small_project import disc
 
-from napari_vfss.corrections import Corrections
-from napari_vfss.mouse import CanvasMouse
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.session.corrections import Corrections
 from vfss.masks import Masks, MaskState
 from vfss.masks import morphology as editing
 from vfss.masks.metrics import dice

@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QWidget
 
-from napari_vfss.mouse import CanvasMouse
-from napari_vfss.opening import open_session
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.session.opening import open_session
 from vfss.masks import Masks, MaskState
 from vfss.student import Proposal
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_vfss.timeline_actions import cells_after
-from napari_vfss.timeline_legend import SHOWN, piece
-from napari_vfss.timeline_picture import BACKGROUND, COLOURS, PALETTE, Strip, strip_picture
-from napari_vfss.timeline_scale import TimelineScale
+from napari_vfss.controller.timeline_actions import cells_after
+from napari_vfss.ui.timeline.picture import BACKGROUND, COLOURS, PALETTE, Strip, strip_picture
+from napari_vfss.ui.timeline.scale import TimelineScale
+from napari_vfss.ui.timeline.timeline_legend import SHOWN, piece
 from vfss.masks import MaskState
 
 ROW = 11

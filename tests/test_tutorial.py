@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
+from walkthrough import Step, TutorialError, Walkthrough, read_steps
 
-from napari_vfss import export_dialog
-from napari_vfss.walkthrough import Step, TutorialError, Walkthrough, read_steps
+from napari_vfss.ui.dialogs import export as export_dialog
 from vfss.datasets import read_coco
 from vfss.masks import MaskState
 

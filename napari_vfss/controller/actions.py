@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Actions of the daily work: propose, correct, accept, look, and the window's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from napari_vfss.keys.action import Action
+from vfss.masks import MaskState
+
+if TYPE_CHECKING:
+    from napari_vfss.controller.controller import Desk
+    from napari_vfss.session.session import Session
+    from napari_vfss.viewer.layers import ClipLayers
+    from vfss.propagation.propagation import Direction
+
+LARGEST_BRUSH = 80
+
+
+def _session(do: Callable[[Session], object]) -> Callable[[Desk], None]:
+    def run(desk: Desk) -> None:
+        if desk.session is not None:
+            do(desk.session)
+
+    return run
+
+
+def _layers(do: Callable[[ClipLayers], object]) -> Callable[[Desk], None]:
+    def run(desk: Desk) -> None:
+        if desk.layers is not None:
+            do(desk.layers)
+
+    return run
+
+
+def _tool(mode: str) -> Callable[[Desk], None]:
+    return _layers(lambda layers: layers.set_tool(mode))
+
+
+def _mark(state: MaskState) -> Callable[[Desk], None]:
+    return _session(lambda session: session.mark(state))
+
+
+def _propose_frame(desk: Desk) -> None:
+    if desk.session is not None:
+        desk.machine.propose(desk.session.frame, desk.session.frame)
+
+
+def _propose_clip(desk: Desk) -> None:
+    if desk.session is not None:
+        desk.machine.propose(0, desk.session.clip.n_frames - 1)
+
+
+def _next_structure(step: int) -> Callable[[Desk], None]:
+    def choose(session: Session) -> None:
+        keys = session.schema.keys
+        session.choose(keys[(keys.index(session.structure) + step) % len(keys)])
+
+    return _session(choose)
+
+
+def _brush(step: int) -> Callable[[Desk], None]:
+    def resize(layers: ClipLayers) -> None:
+        size = int(layers.editor.brush_size)
+        # A small brush in single pixels, a large one in steps that one notices.
+        layers.editor.brush_size = min(max(1, size + step * max(1, size // 8)), LARGEST_BRUSH)
+
+    return _layers(resize)
+
+
+def _toggle_structure(desk: Desk) -> None:
+    session, layers = desk.session, desk.layers
+    if session is not None and layers is not None:
+        layers.set_hidden(session.structure, session.structure not in layers.hidden)
+        session.masks_changed.emit(session.frame)
+
+
+def _carry(direction: Direction) -> Callable[[Desk], None]:
+    return lambda desk: desk.machine.propagate(direction)
+
+
+def _nothing(_desk: Desk) -> None:
+    """Do nothing: the key is bound by napari, which does it."""
+
+
+def _asking(wish: str) -> Callable[[Desk], None]:
+    return lambda desk: desk.wished.emit(wish)
+
+
+def _at_work(desk: Desk) -> bool:
+    return desk.machine.running
+
+
+ACTIONS = (
+    Action("structure.previous", "previous structure", "Structures", ("Up",), _next_structure(-1)),
+    Action("structure.next", "next structure", "Structures", ("Down",), _next_structure(1)),
+    Action("frame.previous", "previous frame", "Frames", ("Left",), _nothing, place="napari"),
+    Action("frame.next", "next frame", "Frames", ("Right",), _nothing, place="napari"),
+    Action("propose.frame", "propose this frame", "Propose", ("Q",), _propose_frame),
+    Action("propose.clip", "propose the whole clip", "Propose", ("Shift+Q",), _propose_clip),
+    Action("propose.range", "propose the range given in the panel", "Propose", ("Ctrl+Alt+Q",), _asking("range")),
+    Action("propose.cancel", "stop proposing, carrying or learning", "Propose", ("Shift+Escape",),
+           lambda desk: desk.machine.cancel(), _at_work),
+    Action("tool.paint", "paint", "Correct", ("P",), _tool("paint")),
+    Action("tool.erase", "erase", "Correct", ("E",), _tool("erase")),
+    Action("tool.polygon", "area: click around it", "Correct", ("G",), _tool("polygon")),
+    Action("tool.fill", "fill a closed outline", "Correct", ("F",), _tool("fill")),
+    Action("brush.smaller", "smaller brush", "Correct", ("[",), _brush(-1)),
+    Action("brush.larger", "larger brush", "Correct", ("]",), _brush(1)),
+    Action("polygon.cancel", "give up the area under way", "Correct", ("Escape",), _nothing, place="napari"),
+    Action("edit.undo", "undo the newest change, and go there", "Correct", ("Ctrl+Z",), _session(lambda s: s.undo())),
+    Action("edit.redo", "redo it, and go there", "Correct", ("Ctrl+Shift+Z", "Ctrl+Y"), _session(lambda s: s.redo())),
+    Action("edit.proposal", "back to the proposal", "Correct", ("R",), _session(lambda s: s.restore_proposal())),
+    Action("propagate.backward", "carry the masks of this frame back", "Propagate", ("Ctrl+Left",), _carry("backward")),
+    Action("propagate.both", "carry them both ways", "Propagate", ("Ctrl+B",), _carry("both")),
+    Action("propagate.forward", "carry them on", "Propagate", ("Ctrl+Right",), _carry("forward")),
+    Action("propagate.learn", "learn this clip from what you corrected", "Propagate", ("Ctrl+L",),
+           lambda desk: desk.machine.learn()),
+    Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
+    Action("accept.looked_at", "accept all frames around this one that you have looked at", "Accept", ("Shift+A",),
+           lambda desk: desk.looking.accept()),
+    Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
+    Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),
+    Action("accept.empty", "empty: could be seen, no pixels", "Accept", ("X",), _mark(MaskState.EMPTY)),
+    Action("view.move", "move the picture", "View", ("Z",), _tool("pan_zoom")),
+    Action("view.hold_to_move", "move it while held", "View", ("Space",), _nothing, place="napari"),
+    Action("view.masks", "hide all masks, show them", "View", ("H",), _layers(lambda layers: layers.toggle_masks())),
+    Action("view.structure", "hide this structure, show it", "View", ("Shift+H",), _toggle_structure),
+    Action("window.open", "open a recording", "Window", ("Ctrl+Alt+N",), _asking("open"), place="window"),
+    Action("window.project", "open a project", "Window", ("Ctrl+Alt+J",), _asking("project"), place="window"),
+    Action("window.save_again", "save again what was not saved", "Window", ("Ctrl+Alt+W",),
+           lambda desk: desk.saving.again(), lambda desk: desk.saving.waiting > 0, place="window"),
+    Action("window.export", "export the dataset", "Window", ("Ctrl+Alt+E",), _asking("export"), place="window"),
+    Action("window.import", "import masks of another program", "Window", ("Ctrl+Alt+I",), _asking("import"),
+           place="window"),
+    Action("window.retrain", "retrain the student", "Window", ("Ctrl+Alt+R",), _asking("retrain"), place="window"),
+    Action("window.panel", "to the panel, back to the picture", "Window", ("F6",), _asking("panel"), place="window"),
+    Action("window.keys", "these keys", "Window", ("?", "F1"), _asking("keys"), place="window"),
+    Action("window.change_keys", "change keys", "Window", ("Ctrl+Alt+K",), _asking("change_keys"), place="window"),
+)  # fmt: skip

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ClipTime: the open clip as something in time: trust, marks, playback, the steady view. Draws nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
+
+from napari_vfss.connections import Connections
+from napari_vfss.controller.timeline_actions import cells_after, doubtful, unaccepted
+from napari_vfss.jobs.survey import ClipTrust
+from napari_vfss.session.marks import ClipMarks
+from napari_vfss.viewer.playback import Playback
+from napari_vfss.viewer.stabilised import NO_SPINE, SteadyView
+
+if TYPE_CHECKING:
+    from napari_vfss.controller.controller import Desk
+
+POLL_MS = 2000
+
+
+class ClipTime(QObject):
+    """Follows the desk's session, and goes to places in it.
+
+    Attributes:
+        trust: States, confidence and consistency.
+        playback: Plays the clip.
+        steady: Holds the spine still.
+        marks: Swallows and events; None while nothing is open.
+        chosen: Range of frames that a person chose, (first, last).
+    """
+
+    session_changed = Signal()
+    marks_changed = Signal()
+    range_changed = Signal()
+    event_asked = Signal()
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk)
+        self._desk = desk
+        self.trust = ClipTrust(self)
+        self.playback: Playback = Playback(self)
+        self.steady = SteadyView(self.trust, self)
+        self.marks: ClipMarks | None = None
+        self.chosen: tuple[int, int] | None = None
+        self._connections = Connections()
+        self._session_connections = Connections()
+        self._poll = QTimer(self)
+        self._poll.setInterval(POLL_MS)
+        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(self._poll.timeout, self._look_for_others)
+        self._connections.add(self.trust.problem, self._on_problem)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._leave()
+        self._connections.undo()
+
+    def choose_range(self, chosen: tuple[int, int] | None) -> None:
+        """Choose a range of frames (first, last), or none; a loop takes it at once."""
+        self.chosen = chosen
+        if self.playback.loop is not None:
+            self.playback.set_loop(self._loop())
+        self.range_changed.emit()
+
+    def ask_event(self) -> None:
+        """Let a person say which event happens on the current frame."""
+        self.event_asked.emit()
+
+    def toggle_loop(self) -> None:
+        """Go round in the chosen range, else in the swallow, else in the whole clip; or no more."""
+        self.playback.set_loop(None if self.playback.loop is not None else self._loop())
+
+    def begin_swallow(self) -> None:
+        """A swallow begins on the current frame."""
+        session = self._desk.session
+        if self.marks is not None and session is not None:
+            with self._desk.telling():
+                self.marks.begin_swallow(session.frame)
+
+    def end_swallow(self) -> None:
+        """The swallow ends on the current frame."""
+        session = self._desk.session
+        if self.marks is not None and session is not None:
+            with self._desk.telling():
+                self.marks.end_swallow(session.frame)
+
+    def set_event(self, kind: str, text: str = "") -> None:
+        """Set an event on the current frame."""
+        session = self._desk.session
+        if self.marks is not None and session is not None:
+            with self._desk.telling():
+                self.marks.set_event(kind, session.frame, text)
+
+    def go_to_doubtful(self, direction: int) -> None:
+        """Go to the next (1) or previous (-1) mask that deserves a second look, and choose its structure."""
+        strip = self.trust.strip
+        if strip is not None:
+            more = "" if self.trust.findings.complete else " Masks are still being compared."
+            self._go(doubtful(strip.trust), direction, f"No doubtful mask {_side(direction)} this one.{more}")
+
+    def go_to_unaccepted(self, direction: int) -> None:
+        """Go to the next (1) or previous (-1) structure on which a person has not spoken, and choose it."""
+        session = self._desk.session
+        if session is not None:
+            words = f"Every structure {_side(direction)} this one is accepted, or said to be empty or not visible."
+            self._go(unaccepted(session.states), direction, words)
+
+    def go_to_swallow(self, direction: int) -> None:
+        """Go to the beginning of the next (1) or previous (-1) swallow."""
+        session, marks = self._desk.session, self.marks
+        if session is None or marks is None:
+            return
+        firsts = [s.first for s in marks.swallows if (s.first - session.frame) * direction > 0]
+        if firsts:
+            session.go_to(min(firsts) if direction > 0 else max(firsts))
+        elif not marks.swallows:
+            self._desk.tell("No swallow is marked yet: press D where it begins and Shift+D where it ends.")
+        else:
+            self._desk.tell(f"No swallow begins {_side(direction)} this frame.")
+
+    def toggle_steady(self) -> None:
+        """Hold the spine still, or let it move again."""
+        if self._desk.session is not None and not self.steady.toggle():
+            self._desk.tell(NO_SPINE)
+
+    def _go(self, wanted: object, direction: int, otherwise: str) -> None:
+        session = self._desk.session
+        if session is None:
+            return
+        place = next(cells_after(wanted, session.frame, session.active.index, direction), None)
+        if place is None:
+            self._desk.tell(otherwise)
+            return
+        session.go_to(place[0])
+        session.choose(session.schema.structures[place[1]].key)
+
+    def _loop(self) -> tuple[int, int] | None:
+        session, marks = self._desk.session, self.marks
+        if session is None or marks is None:
+            return None
+        swallow = marks.swallow_at(session.frame)
+        if self.chosen is not None:
+            return self.chosen
+        if swallow is not None and swallow.last is not None:
+            return swallow.first, swallow.last
+        return 0, session.clip.n_frames - 1
+
+    def _on_session(self) -> None:
+        self._leave()
+        session, layers = self._desk.session, self._desk.layers
+        if session is not None and layers is not None:
+            with self._desk.telling():
+                self.marks = ClipMarks(session)
+                self._session_connections.add(self.marks.changed, self.marks_changed.emit)
+                self._session_connections.add(self.marks.told, self._desk.tell)
+                self._poll.start()
+            self.trust.open(session)
+            self.steady.open(session, layers)
+            parent = self._desk.parent()
+            self.playback.open(session, parent.window() if isinstance(parent, QWidget) else None)
+        self.session_changed.emit()
+
+    def _leave(self) -> None:
+        self._poll.stop()
+        self._session_connections.undo()
+        self.playback.close()
+        self.steady.close()
+        self.trust.close()
+        self.marks, self.chosen = None, None
+
+    def _look_for_others(self) -> None:
+        if self.marks is not None:
+            with self._desk.telling():
+                self.marks.poll()
+
+    def _on_problem(self, message: str) -> None:
+        self._desk.tell(message, problem=True)
+
+
+def _side(direction: int) -> str:
+    return "after" if direction > 0 else "before"

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Work in threads and processes; QtCore signals only, never a widget."""

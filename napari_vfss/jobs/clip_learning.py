@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learning the clip, in a process of its own: a student learns the corrected frames, and proposes the rest anew."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_vfss.jobs.proposing import explain, threads_beside_the_window
+from napari_vfss.jobs.training import Trainer
+from napari_vfss.session.session import Session
+from napari_vfss.session.undo import Step
+from vfss.errors import VfssError
+from vfss.proposals.adapted_student import LEAST_FRAMES, told_of_soft
+
+TOO_FEW = (
+    "There is too little to learn from: correct or accept bolus, pharynx, epiglottis or airway on "
+    f"{LEAST_FRAMES} frames or more that differ, then let the student learn them."
+)
+
+
+class ClipTrainer(Trainer):
+    """Runs `vfss-train learn`."""
+
+    name, command, last_event = "Learning the clip", "learn", "learnt"
+
+    @property
+    def cancelled(self) -> bool:
+        """True where a person stopped the last run."""
+        return self._cancelled
+
+
+class Learning(QObject):
+    """Lets the student learn one clip at a time; all that comes of it is one step of the session's undo."""
+
+    started = Signal()
+    progressed = Signal(str, int, int)  # what is done, how much of it, of how much
+    ended = Signal(str, bool)  # message, True for a problem
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.trainer = ClipTrainer(self)
+        self.trainer.told.connect(self._on_told)
+        self.trainer.ended.connect(self._on_ended)
+        self._session: Session | None = None
+        self._step: Step | None = None
+        self._masks = self._frames = 0
+        self._error = ""
+
+    @property
+    def running(self) -> bool:
+        """True while the clip is learnt."""
+        return self.trainer.running
+
+    def start(self, session: Session) -> None:
+        """Begin; nothing happens while another run goes on."""
+        if self.running:
+            return
+        self._session, self._step = session, session.changes.begin_run("what the student learnt from this clip")
+        self._masks = self._frames = 0
+        self._error = ""
+        threads = str(threads_beside_the_window())
+        words = (session.clip.id, "--student", session.student_source(), "--threads", threads)
+        self.trainer.start(session.project.folder, words)
+        self.started.emit()
+
+    def cancel(self) -> None:
+        """Stop; what was written stays, and can be undone."""
+        self.trainer.cancel()
+
+    def let_go(self) -> None:
+        """The session is being closed: end, and touch it no more. What is written is in its project."""
+        self.cancel()
+        self._session = None
+
+    def close(self) -> None:
+        """The window closes: wait until the process is gone."""
+        self._session = None
+        self.trainer.close()
+
+    def _on_told(self, event: dict[str, Any]) -> None:
+        kind, session = event["event"], self._session
+        if kind == "spread" and session is not None and self._step is not None:
+            written = [(int(frame), str(key), int(revision)) for frame, key, revision in event.get("written", ())]
+            self._masks += len(written)
+            try:
+                session.changes.grow(self._step, written)
+            except (VfssError, OSError) as error:
+                self._error = explain(error)
+                self.cancel()
+        if kind in ("learn", "spread"):
+            what = "learning" if kind == "learn" else "proposing"
+            self.progressed.emit(what, int(event.get("done", 0)), int(event.get("total", 1)))
+        elif kind == "learnt":
+            self._frames = int(event.get("frames", 0))
+
+    def _on_ended(self, outcome: str) -> None:
+        session, step = self._session, self._step
+        self._session = self._step = None
+        if session is None or step is None:
+            self.ended.emit("", False)
+            return
+        session.changes.end_run(step)
+        written = _what_was_written(self._masks)
+        if not outcome:
+            self.ended.emit(f"The student has learnt from {self._frames} frames of this clip. {written}", False)
+        elif self.trainer.cancelled and not self._error:
+            self.ended.emit(f"Learning was stopped. {written}", False)
+        else:
+            self.ended.emit(f"{self._error or outcome} {written}", True)
+
+
+def _what_was_written(masks: int) -> str:
+    if not masks:
+        return "No mask was changed."
+    return (
+        f"{masks} masks were proposed anew. Ctrl+Z takes them all back."
+        if masks > 1
+        else ("1 mask was proposed anew. Ctrl+Z takes it back.")
+    )
+
+
+def frames_to_learn_from(session: Session) -> int:
+    """Frames of the clip on which a person has said something of soft structures' pixels."""
+    return int(told_of_soft(session.states, session.schema).any(axis=1).sum())

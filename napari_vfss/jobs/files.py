@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files made beside the window: datasets and phantom clips. Workers touch no widgets; Qt carries their signals over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_vfss.jobs.proposing import explain
+from napari_vfss.jobs.worker import worker_for
+from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets.export_folder import place_for
+from vfss.datasets.preview import ExportPreview, preview
+from vfss.phantom.write import write_phantom
+from vfss.project import Project
+
+
+class Making(QObject):
+    """Makes one thing at a time, with progress, until it is done or cancelled."""
+
+    started = Signal()
+    progressed = Signal(int, int)
+    ended = Signal(str, object)  # message, and what was made: a folder mostly; None where there is nothing to show
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worker: Any = None
+        self._cancelled = False
+        self._outcome: tuple[str, object] = ("", None)
+
+    @property
+    def running(self) -> bool:
+        """True while something is being made."""
+        return self._worker is not None
+
+    def cancel(self) -> None:
+        """Stop at the next frame."""
+        self._cancelled = True
+
+    def _begin(self, make: Callable[..., tuple[str, object]], *arguments: Any) -> None:
+        if self.running:
+            return
+        self._cancelled = False
+        # What is told of a worker that returns nothing: napari asks all to quit when its window closes.
+        self._outcome = ("Cancelled", None)
+        self._worker = worker_for(make, *arguments)
+        self._worker.returned.connect(self._on_returned)
+        self._worker.errored.connect(self._on_error)
+        self._worker.finished.connect(self._on_finished)
+        self._worker.start()
+        self.started.emit()
+
+    def _on_progress(self, done: int, total: int) -> bool:
+        self.progressed.emit(done, total)  # from the worker's thread: Qt queues it
+        return not self._cancelled
+
+    def _on_returned(self, result: tuple[str, object]) -> None:
+        self._outcome = result
+
+    def _on_error(self, error: Exception) -> None:
+        self._outcome = (explain(error), None)
+
+    def _on_finished(self) -> None:
+        self._worker = None
+        self.ended.emit(*self._outcome)
+
+
+@dataclass(frozen=True)
+class ExportOrder:
+    """What to write, how, and the folder that a person chose; see vfss.datasets.export_folder.place_for."""
+
+    project: Path
+    dataset_format: str
+    folder: Path
+    options: ExportOptions = field(default_factory=ExportOptions)
+
+
+class Exporting(Making):
+    """Writes datasets."""
+
+    said = Signal(str)  # what a person should know while it goes on
+
+    def start(self, order: ExportOrder) -> None:
+        """Begin to write the project's annotations as a dataset; nothing while another is written."""
+        self._begin(self._export, order)
+
+    def _export(self, order: ExportOrder) -> tuple[str, Path | None]:
+        dataset_format = FORMATS[order.dataset_format]
+        with Project.open(order.project) as project:
+            place = place_for(project, dataset_format, order.options, order.folder)
+            if place.done:
+                self.said.emit(f"Going on with the export that was interrupted in {place.folder}: {place.done} frames.")
+            report = dataset_format.export(project, place.folder, order.options, progress=self._on_progress)
+        return "\n".join(report.lines()), report.folder
+
+
+class Answering(Making):
+    """Answers questions one after the other; the newest one counts."""
+
+    def __init__(self) -> None:
+        """Without a parent: a dialog that goes takes its children with it before the worker has stopped."""
+        super().__init__()
+        self._next: Any = None
+
+    def ask(self, order: Any) -> None:
+        """Answer this; an answer under way is given up."""
+        self._next = order
+        if self.running:
+            self.cancel()
+        else:
+            self._go()
+
+    def abandon(self) -> None:
+        """Answer no more."""
+        self._next = None
+        self.cancel()
+
+    def _answer(self, order: Any) -> tuple[str, object]:
+        raise NotImplementedError
+
+    def _go(self) -> None:
+        order, self._next = self._next, None
+        self._begin(self._answer, order)
+
+    def _on_finished(self) -> None:
+        if self._next is None:
+            super()._on_finished()
+        else:
+            self._worker = None
+            self._go()
+
+
+class Previewing(Answering):
+    """Counts what an export would write."""
+
+    def _answer(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
+        with Project.open(order.project) as project:
+            return "", preview(project, FORMATS[order.dataset_format], order.options, self._on_progress)
+
+
+@dataclass(frozen=True)
+class PhantomOrder:
+    """Which phantom clips to make, and where; see vfss.phantom.write.write_phantom."""
+
+    folder: Path
+    clips: int
+    frames: int
+    seed: int
+    size: int
+    style: str
+
+
+class Phantoms(Making):
+    """Makes phantom clips; those that are done stay when the rest is cancelled."""
+
+    def start(self, order: PhantomOrder) -> None:
+        """Begin to make clips; nothing while others are made."""
+        self._begin(self._make, order)
+
+    def _make(self, order: PhantomOrder) -> tuple[str, Path | None]:
+        project = write_phantom(
+            order.folder,
+            clips=order.clips,
+            frames=order.frames,
+            seed=order.seed,
+            size=order.size,
+            style=order.style,
+            progress=self._on_progress,
+        )
+        if self._cancelled:
+            return "Cancelled. The clips that were done are kept; use another folder for the next.", project
+        return f"Made {project.parent}. Their truth is in {project.name}/ as accepted annotations.", project

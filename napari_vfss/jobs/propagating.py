@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Carrying masks over a clip beside the window. The worker touches no widgets; Qt carries its signals over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+from qtpy.QtCore import QObject, Signal
+
+from napari_vfss.jobs.carried_words import what_was_carried
+from napari_vfss.jobs.proposing import BREATH_S, explain, threads_beside_the_window
+from napari_vfss.jobs.worker import worker_for
+from napari_vfss.session.session import Session
+from napari_vfss.session.undo import Step
+from vfss.clips import Clip
+from vfss.errors import SchemaError, StudentError, VfssError
+from vfss.project import Project
+from vfss.propagation.direction import is_soft
+from vfss.propagation.propagation import CarryOrder, Ending
+from vfss.proposals.propagation import ProjectPropagation, Stage
+from vfss.student import Student, load_student
+
+
+@dataclass(frozen=True)
+class CarryJob:
+    """What to carry: an order for a clip of a project, with the help of which student."""
+
+    project: Path
+    clip: Clip
+    order: CarryOrder
+    source: str
+    device: str
+    student: Student | None = None
+
+
+@dataclass(frozen=True)
+class News:
+    """What the worker tells: what was written since, how far every structure has come, and the student it loaded."""
+
+    stage: Stage
+    endings: tuple[Ending, ...]
+    student: Student | None
+
+
+def carry(job: CarryJob) -> Generator[News, None, None]:
+    """Carry frame after frame, write each batch, and tell what was written.
+
+    Raises:
+        StudentError: The student failed. Never a RuntimeError, which superqt takes for the end of the program.
+    """
+    try:
+        yield from _carrying(job)
+    except RuntimeError as error:
+        raise StudentError(
+            f"the student failed while masks were carried ({error})",
+            remedy="What came before is kept. Try again, or carry bones alone: they need no student.",
+        ) from error
+
+
+def _carrying(job: CarryJob) -> Generator[News, None, None]:
+    cv2.setNumThreads(threads_beside_the_window())
+    clip = job.clip.reopen()
+    with Project.open(job.project) as project, clip:
+        student = _student(job, project) if any(map(is_soft, job.order.structures)) else None
+        run = ProjectPropagation(project, clip, job.order, student)
+        stage = Stage(0, run.total, ())
+        yield News(stage, run.endings, student)
+        for stage in run.run():
+            yield News(stage, run.endings, student)
+            time.sleep(BREATH_S)
+        yield News(Stage(stage.done, stage.total, ()), run.endings, student)
+
+
+def _student(job: CarryJob, project: Project) -> Student:
+    student = job.student or load_student(job.source, job.device, threads=threads_beside_the_window())
+    if student.schema.keys != project.schema.keys:
+        raise SchemaError(
+            "the student knows other structures than the project has",
+            remedy="Choose a student of this project, or carry bones alone: they need none.",
+        )
+    return student
+
+
+class Carrying(QObject):
+    """Runs one propagation at a time; all that it writes is one step of the session's undo."""
+
+    started = Signal()
+    progressed = Signal(int, int)
+    ended = Signal(str, bool)  # message, True for a problem
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._worker: Any = None
+        self._session: Session | None = None
+        self._step: Step | None = None
+        self._news: News | None = None
+        self._order: CarryOrder | None = None
+        self._error = ""
+
+    @property
+    def running(self) -> bool:
+        """True while masks are carried."""
+        return self._worker is not None
+
+    def start(self, session: Session, order: CarryOrder, device: str) -> None:
+        """Begin; nothing happens while another run goes on."""
+        if self.running:
+            return
+        job = CarryJob(session.project.folder, session.clip, order, session.student_source(), device, session.student)
+        names = [session.schema[key].name for key in order.structures]
+        what = f"{names[0] if len(names) == 1 else f'{len(names)} structures'} carried from frame {order.start + 1}"
+        self._session, self._step, self._order = session, session.changes.begin_run(what), order
+        self._news, self._error = None, ""
+        self._worker = worker_for(carry, job)
+        self._worker.yielded.connect(self._on_news)
+        self._worker.errored.connect(self._on_error)
+        self._worker.finished.connect(self._on_finished)
+        self.started.emit()
+        self._worker.start()
+
+    def cancel(self) -> None:
+        """Stop after the batch under way; what was carried stays, and can be undone."""
+        if self._worker is not None:
+            self._worker.quit()
+
+    def let_go(self) -> None:
+        """The session is being closed: end, and touch it no more. What is written is in its project."""
+        self.cancel()
+        self._session = None
+
+    def _on_news(self, news: News) -> None:
+        self._news, session = news, self._session
+        if session is None or self._step is None:
+            return
+        try:
+            if news.student is not None and session.student is not news.student:
+                session.take_student(news.student)
+            session.changes.grow(self._step, news.stage.written)
+        except (VfssError, OSError) as error:
+            self._error = explain(error)
+            self.cancel()
+        self.progressed.emit(news.stage.done, news.stage.total)
+
+    def _on_error(self, error: Exception) -> None:
+        self._error = explain(error)
+
+    def _on_finished(self) -> None:
+        session, step, news, order = self._session, self._step, self._news, self._order
+        self._worker = self._session = self._step = None
+        if session is None or step is None or order is None:
+            self.ended.emit("", False)
+            return
+        session.changes.end_run(step)
+        told = "" if news is None else what_was_carried(session, order, news.endings, undoable=bool(step.wrote))
+        self.ended.emit(f"{self._error} {told}".strip(), bool(self._error))

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trust in the masks of the open clip, surveyed beside the window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_vfss.connections import Connections
+from napari_vfss.jobs.proposing import explain
+from napari_vfss.jobs.worker import worker_for
+from napari_vfss.session.session import Session
+from napari_vfss.ui.section import Later
+from napari_vfss.ui.timeline.picture import Strip
+from vfss.consistency.survey import Findings, Survey
+
+CATCH_UP_MS = 250
+BREATH_S = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What a survey found, or why it could not go on; neither: it is done."""
+
+    survey: Survey
+    findings: Findings | None = None
+    error: Exception | None = None
+
+
+def read(survey: Survey) -> Generator[Report, None, None]:
+    """Run a survey, leaving the window time to draw."""
+    try:
+        for findings in survey.catch_up():
+            yield Report(survey, findings)
+            time.sleep(BREATH_S)
+    except Exception as error:  # noqa: BLE001  (a worker's border: the window says what happened)
+        yield Report(survey, error=error)
+    yield Report(survey)
+
+
+class ClipTrust(QObject):
+    """Knows states, confidence and inconsistency of every mask of a session; reads anew what changed."""
+
+    changed = Signal()
+    problem = Signal(str)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.findings = Findings.none(0, 0)
+        self._session: Session | None = None
+        self._survey: Survey | None = None
+        self._worker: Any = None
+        self._again = False
+        self._connections = Connections()
+        self._later = Later(self, self._start, CATCH_UP_MS)
+
+    def open(self, session: Session) -> None:
+        """Survey another session."""
+        self.close()
+        n_frames, n = session.clip.n_frames, len(session.schema)
+        self._session = session
+        self.findings = Findings.none(n_frames, n)
+        self._survey = Survey(session.project.overview, session.clip.id, n_frames, n)
+        self._connections.add(session.masks_changed, self._later.ask)
+        self._start()
+
+    def close(self) -> None:
+        """Let go of the session; a survey under way ends by itself."""
+        self._connections.undo()
+        if self._worker is not None:
+            self._worker.quit()
+        self._session = self._survey = self._worker = None
+        self._again = False
+
+    @property
+    def strip(self) -> Strip | None:
+        """All that a strip shows; None without a session."""
+        if self._session is None:
+            return None
+        found = self.findings
+        return Strip(np.array(self._session.states), found.confidence, found.inconsistency, found.begun)
+
+    @property
+    def running(self) -> bool:
+        """True while masks are read."""
+        return self._worker is not None
+
+    def _start(self) -> None:
+        if self._survey is None:
+            return
+        if self._worker is not None:
+            self._again = True
+            return
+        worker = self._worker = worker_for(read, self._survey)
+        worker.yielded.connect(self._on_report)
+        worker.start()
+
+    def _on_report(self, report: Report) -> None:
+        if report.survey is not self._survey:  # the clip was closed meanwhile, and nobody asks any more
+            return
+        if report.error is not None:
+            self.problem.emit(explain(report.error))
+        elif report.findings is not None:
+            self.findings = report.findings
+            self.changed.emit()
+        else:
+            self._worker = None
+            if self._again:
+                self._again = False
+                self._later.ask()

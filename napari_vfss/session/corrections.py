@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Corrections of a whole plane at once, as changes of a session. No widgets, no viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_vfss.session.changes import Change
+from napari_vfss.session.session import WITH_PIXELS, Session
+from vfss.masks import BoolArray, MaskState
+from vfss.masks import morphology as editing
+
+REACH = (1, 30)
+"""Fewest and most pixels to grow or shrink by in one go."""
+
+_FREE = (MaskState.UNSEEN, MaskState.PROPOSED)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Frames between two on which a person confirmed a structure.
+
+    Attributes:
+        first: Confirmed frame before them.
+        last: Confirmed frame after them.
+        free: Those between on which nobody but the machine has spoken, ascending.
+    """
+
+    first: int
+    last: int
+    free: tuple[int, ...]
+
+
+class Corrections:
+    """Smooth, grow, shrink, fill holes, keep the largest part, copy from a neighbour, fill the frames between two.
+
+    Each is a person's edit of the active structure, as a stroke is. What cannot be done is told and changes nothing.
+
+    Attributes:
+        pixels: How far grow and shrink go.
+    """
+
+    def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
+        """Correct a session's masks.
+
+        Args:
+            session: What is corrected.
+            tell: Called with a sentence where something was done that the picture alone does not show.
+        """
+        self.session = session
+        self.pixels = max(1, round(session.clip.height / 500))
+        self._tell = tell
+
+    def smooth(self) -> bool:
+        """Calm the outline."""
+        pixels = max(1.5, self.session.clip.height / 400)
+        return self._correct(lambda mask: editing.smooth(mask, pixels), "is smooth already")
+
+    def grow(self) -> bool:
+        """Add a rim."""
+        return self._correct(lambda mask: editing.grow(mask, self.pixels), "fills the picture already")
+
+    def shrink(self) -> bool:
+        """Take a rim away."""
+        return self._correct(lambda mask: editing.shrink(mask, self.pixels), "is not bounded within the picture")
+
+    def fill_holes(self) -> bool:
+        """Fill what the outline encloses."""
+        return self._correct(editing.fill_holes, "has no holes")
+
+    def keep_largest(self) -> bool:
+        """Take away all parts but the largest."""
+        return self._correct(editing.keep_largest, "is of one part")
+
+    def copy(self, step: int) -> bool:
+        """Take the active structure's mask of the previous (-1) or next (1) frame."""
+        session, source = self.session, self._neighbour(step)
+        if source is None:
+            return False
+        work, active = session.work_at(source), session.active
+        if work.state[active.index] not in WITH_PIXELS or not work.planes[active.index].any():
+            state = MaskState(work.state[active.index])
+            found = "without a mask" if state in WITH_PIXELS else state.label
+            session.problem.emit(f"{active.name} is {found} on frame {source + 1}: there is nothing to copy.")
+            return False
+        return session.stroke(work.planes[active.index])
+
+    def copy_all(self, step: int) -> bool:
+        """Take the masks of the previous (-1) or next (1) frame for all structures that no person has spoken on."""
+        session, source = self.session, self._neighbour(step)
+        if source is None:
+            return False
+        there, here = session.work_at(source), session.work
+        changes: dict[tuple[int, str], Change] = {
+            (session.frame, s.key): (there.planes[s.index].copy(), MaskState.EDITED)
+            for s in session.schema.structures
+            if here.state[s.index] in _FREE and there.state[s.index] in WITH_PIXELS and there.planes[s.index].any()
+        }
+        if not changes:
+            session.problem.emit(
+                f"Nothing was copied: frame {source + 1} has no mask of a structure that is still open here."
+            )
+            return False
+        return self._write(changes, what=f"copied {_count(len(changes), 'structure')} from frame {source + 1}")
+
+    def interpolate(self) -> bool:
+        """Fill the frames between the two confirmed ones around the current frame, where no person has spoken."""
+        session, active = self.session, self.session.active
+        gap = self.gap()
+        if gap is None:
+            session.problem.emit(
+                f"{active.name} must be accepted on a frame before and on a frame after this one, "
+                "with frames between them that are still open."
+            )
+            return False
+        first, last = (session.work_at(frame).planes[active.index].copy() for frame in (gap.first, gap.last))
+        empty = [frame for frame, plane in ((gap.first, first), (gap.last, last)) if not plane.any()]
+        if empty:
+            session.problem.emit(
+                f"{active.name} is empty on frame {empty[0] + 1}: when it comes or goes is not to be guessed. "
+                "Accept it on a frame where it can be seen, closer to that one."
+            )
+            return False
+        changes: dict[tuple[int, str], Change] = {
+            (frame, active.key): (editing.interpolate(first, last, self._place(gap, frame)), MaskState.EDITED)
+            for frame in gap.free
+        }
+        between = f"between frames {gap.first + 1} and {gap.last + 1}"
+        return self._write(changes, what=f"filled {_count(len(changes), 'frame')} of {active.name} {between}")
+
+    def gap(self) -> Gap | None:
+        """The frames to fill: around the current one, or before it (else after it) where it is confirmed itself."""
+        states, frame = self.session.states[:, self.session.active.index], self.session.frame
+        known = np.flatnonzero(np.isin(states, [state for state in MaskState if state.is_truth]))
+        places = np.searchsorted(known, frame, side="left"), np.searchsorted(known, frame, side="right")
+        for place in dict.fromkeys(int(place) for place in places):
+            if 0 < place < len(known):
+                first, last = int(known[place - 1]), int(known[place])
+                free = tuple(t for t in range(first + 1, last) if states[t] in _FREE)
+                if free:
+                    return Gap(first, last, free)
+        return None
+
+    def _place(self, gap: Gap, frame: int) -> float:
+        """Where a frame lies between the two, 0..1, by the true times of the frames."""
+        start, now, end = (float(self.session.clip.times_s[t]) for t in (gap.first, frame, gap.last))
+        if start < now < end:
+            return (now - start) / (end - start)
+        return (frame - gap.first) / (gap.last - gap.first)
+
+    def _correct(self, correct: Callable[[BoolArray], BoolArray], no_need: str) -> bool:
+        session, active = self.session, self.session.active
+        mask = session.work.planes[active.index]
+        if not mask.any():
+            session.problem.emit(f"{active.name} has no mask on this frame: paint, click or propose first.")
+            return False
+        corrected = correct(mask)
+        if not corrected.any():
+            session.problem.emit(
+                f"Nothing of {active.name} would be left. Press Empty (X) where there is nothing of it to be seen."
+            )
+            return False
+        if np.array_equal(corrected, mask):
+            self._tell(f"{active.name} {no_need}: nothing was changed.")
+            return False
+        return session.stroke(corrected)
+
+    def _neighbour(self, step: int) -> int | None:
+        source = self.session.frame + step
+        if 0 <= source < self.session.clip.n_frames:
+            return source
+        self.session.problem.emit(f"There is no frame {'before' if step < 0 else 'after'} this one.")
+        return None
+
+    def _write(self, changes: Mapping[tuple[int, str], Change], *, what: str) -> bool:
+        written = self.session.change(changes, what=what)
+        if written:
+            self._tell(f"{what[0].upper()}{what[1:]}; they are edited, not yet accepted.")
+        return written
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'' if n == 1 else 's'}"

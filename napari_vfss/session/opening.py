@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a path to a session: which project a clip belongs to, and which clip of a project to show."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import platformdirs
+
+from napari_vfss import preferences as settings
+from napari_vfss.sample_data import is_sample
+from napari_vfss.session.session import Session
+from napari_vfss.session.view_memory import recall_view
+from vfss.clips import Clip, open_clip
+from vfss.errors import ProjectError
+from vfss.phantom.write import AUTHOR
+from vfss.project import Project
+from vfss.project.second_readings import expect_not_blinded, reading_of, take_over_cases
+from vfss.redaction import Redaction
+
+PROJECT_FOLDER = "vfss_project"
+DATABASE = "vfss.sqlite"
+PATIENCE_S = 2.0
+"""How long the window may stand still for another program that writes; a change that was not written waits."""
+
+
+def is_project(path: Path) -> bool:
+    """True for a folder that holds a project."""
+    return (path / DATABASE).is_file()
+
+
+def project_folder_for(clip_path: Path) -> Path:
+    """Folder of the project that a clip opened by itself joins.
+
+    All clips of one folder share the project `vfss_project` beside them. Where that folder may not be written
+    (a read-only archive, a disc), the project lies in the user's own data folder and the archive stays as it is.
+    """
+    parent = clip_path.absolute().parent
+    beside = parent / PROJECT_FOLDER
+    if os.access(beside if beside.is_dir() else parent, os.W_OK):
+        return beside
+    tag = hashlib.blake2b(str(parent).encode(), digest_size=4).hexdigest()
+    return platformdirs.user_data_path("napari-vfss") / "projects" / f"{parent.name}-{tag}"
+
+
+def open_session(path: Path, author: str, *, project_folder: Path | None = None, frames_kept: int = 6) -> Session:
+    """Session on a clip, or on the clip of a project that this author had open last.
+
+    Args:
+        path: A recording, or a project folder.
+        author: Who annotates.
+        project_folder: Project that the recording joins; None for the one of its folder.
+        frames_kept: Number of frames whose masks stay in memory.
+
+    Raises:
+        VfssError: The clip or the project cannot be opened.
+    """
+    if is_project(path):
+        return open_project_session(path, author, frames_kept=frames_kept)
+    with ExitStack() as undo:
+        clip = undo.enter_context(open_clip(path))
+        project = undo.enter_context(
+            Project.open_or_create(project_folder or project_folder_for(path), patience_s=PATIENCE_S)
+        )
+        project.add_clip(clip)
+        if is_sample(path):
+            _say_synthetic(project, clip.id)
+        author = admitted(project, clip.id, author)
+        undo.pop_all()
+    return _session(project, clip, author, frames_kept)
+
+
+def open_project_session(folder: Path, author: str, *, clip_id: str | None = None, frames_kept: int = 6) -> Session:
+    """Session on one clip of a project: the named one, else the one that this author had open last, else the first.
+
+    Raises:
+        VfssError: No such project, an empty one, or its clip is not found.
+    """
+    with ExitStack() as undo:
+        project = undo.enter_context(Project.open(folder, patience_s=PATIENCE_S))
+        known = [record.id for record in project.clips()]
+        if not known:
+            raise ProjectError("the project has no clips", path=folder, remedy="Open a recording to add it.")
+        reading = reading_of(project)
+        last = project.recall(author if reading is None else reading.reader, "last_clip")
+        chosen = clip_id or (last if last in known else known[0])
+        author = admitted(project, str(chosen), author)
+        clip = undo.enter_context(project.open_clip(str(chosen)))
+        undo.pop_all()
+    return _session(project, clip, author, frames_kept)
+
+
+def admitted(project: Project, clip_id: str, author: str) -> str:
+    """Name to work under: a second reading knows its reader, and a second reader stays out of the first reader's work.
+
+    Raises:
+        ProjectError: The author would see what the own reading must not know yet.
+    """
+    reading = reading_of(project)
+    if reading is None:
+        expect_not_blinded(project, clip_id, None if settings.is_nobody(author) else author)
+        return author
+    take_over_cases(reading)
+    return reading.reader
+
+
+def _say_synthetic(project: Project, clip_id: str) -> None:
+    """Record that nobody needs to look for names in a sample, once; a person may take it back."""
+    if not project.read_only and not project.reviews.history(clip_id):
+        project.reviews.accept(clip_id, Redaction(), reviewer=AUTHOR, text="synthetic: no patient")
+
+
+def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Session:
+    record = project.clip(clip.id)
+    clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
+    session = Session(project, clip, record, author, frames_kept=frames_kept)
+    recall_view(session)
+    return session

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A list of revisions, newest first: read page by page, masks only for the rows in sight."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+
+from napari_vfss.ui.history.describe import Difference, describe, how, when, who
+from napari_vfss.ui.structure_table import STATE_COLOURS, STATES
+from vfss.errors import VfssError
+from vfss.project import Project, Revision
+
+WHO, WHAT, LAST = range(3)
+PAGE = 100
+ROW_HEIGHT = 33  # two lines: side by side the words would not fit into the panel
+HEADINGS = ("Who and when", "What")
+TIPS = ("Who wrote it, and the local time; newest first", "What was said of the structure, and by which way")
+Role = Qt.ItemDataRole
+
+
+class RevisionModel(QAbstractTableModel):
+    """Rows of revisions; the last column says how many pixels changed, or where."""
+
+    def __init__(self, parent: QWidget | None = None, *, with_place: bool) -> None:
+        """Make an empty list.
+
+        Args:
+            parent: Owner.
+            with_place: True to say frame and structure of each row; False to say how many pixels changed.
+        """
+        super().__init__(parent)
+        self.revisions: list[Revision] = []
+        self._with_place = with_place
+        self._project: Project | None = None
+        self._clip = ""
+        self._place: tuple[int, str] | None = None
+        self._complete = True
+        self._changes: dict[int, Difference | None] = {}
+
+    def show(self, project: Project | None, clip_id: str = "", place: tuple[int, str] | None = None) -> None:
+        """Show the newest revisions of a place, or with None of the whole clip.
+
+        Raises:
+            ProjectError: They cannot be read.
+        """
+        revisions = [] if project is None else project.past.page(clip_id, place, limit=PAGE)
+        known = self.revisions[0].id if self.revisions else 0
+        newer = [revision for revision in revisions if revision.id > known]
+        if (project, clip_id, place) == (self._project, self._clip, self._place) and len(newer) < len(revisions):
+            if newer:  # what was there stays: revisions are only ever added
+                self.beginInsertRows(QModelIndex(), 0, len(newer) - 1)
+                self.revisions[:0] = newer
+                self.endInsertRows()
+            return
+        if project is not self._project:
+            self._changes.clear()
+        self.beginResetModel()
+        self._project, self._clip, self._place = project, clip_id, place
+        self.revisions, self._complete = revisions, len(revisions) < PAGE
+        self.endResetModel()
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        """Number of revisions read so far."""
+        return 0 if parent is not None and parent.isValid() else len(self.revisions)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        """Number of columns."""
+        return LAST + 1
+
+    def canFetchMore(self, parent: QModelIndex) -> bool:  # noqa: N802
+        """True where older revisions are still to be read."""
+        return not parent.isValid() and not self._complete
+
+    def fetchMore(self, parent: QModelIndex) -> None:  # noqa: N802
+        """Read the next page of older ones."""
+        if self._project is None or self._complete:
+            return
+        more: list[Revision] = []
+        # An error ends the list, and is not asked for again at every movement of the mouse.
+        with contextlib.suppress(VfssError):
+            more = self._project.past.page(self._clip, self._place, before=self.revisions[-1].id, limit=PAGE)
+        if more:
+            first = len(self.revisions)
+            self.beginInsertRows(QModelIndex(), first, first + len(more) - 1)
+            self.revisions += more
+            self.endInsertRows()
+        self._complete = len(more) < PAGE
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Role.DisplayRole) -> Any:  # noqa: N802
+        """Heading of a column, and what it means."""
+        if orientation != Qt.Orientation.Horizontal:
+            return None
+        if role == Role.DisplayRole:
+            return (*HEADINGS, "Where" if self._with_place else "Pixels")[section]
+        if role == Role.ToolTipRole:
+            last = "Frame and structure" if self._with_place else "Pixels added and taken away since the row below"
+            return (*TIPS, last)[section]
+        return None
+
+    def data(self, index: QModelIndex, role: int = Role.DisplayRole) -> Any:
+        """Text, colour or tooltip of a cell."""
+        revision = self.revisions[index.row()]
+        if role == Role.DisplayRole:
+            return self._text(revision, index.column())
+        if role == Role.ToolTipRole:
+            return describe(revision)
+        if role == Role.ForegroundRole and index.column() == WHAT:
+            return STATE_COLOURS[revision.state]
+        return None
+
+    def _text(self, revision: Revision, column: int) -> str:
+        if column == WHO:
+            return f"{who(revision)}\n{when(revision.time)}"
+        if column == WHAT:
+            sign, word, _ = STATES[revision.state]
+            return f"{sign} {word}\n{how(revision)}"
+        if self._with_place:
+            return f"frame {revision.frame + 1}\n{self._name(revision.structure)}"
+        change = self._change(revision)
+        return "unreadable" if change is None else change.short.replace(" ", "\n")
+
+    def _name(self, structure: str) -> str:
+        return structure if self._project is None else self._project.schema[structure].name
+
+    def _change(self, revision: Revision) -> Difference | None:
+        """Change of a row against the revision before it, kept: a revision never changes."""
+        if revision.id not in self._changes and self._project is not None:
+            try:
+                before = self._project.past.before(revision)
+                earlier = None if before is None else before.mask
+                self._changes[revision.id] = Difference.between(earlier, revision.mask)
+            except VfssError:  # one damaged mask must not hide the list
+                self._changes[revision.id] = None
+        return self._changes.get(revision.id)
+
+
+class RevisionTable(QTableView):
+    """The list itself; a click or the arrow keys choose a row."""
+
+    chosen = Signal(object)  # Revision, or None where no row is chosen any more
+
+    def __init__(self, *, with_place: bool, tip: str) -> None:
+        super().__init__()
+        self.rows = RevisionModel(self, with_place=with_place)
+        self.setModel(self.rows)
+        self.setToolTip(tip)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        # A click leaves the keyboard to the picture; Tab brings it here.
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setStyleSheet(
+            "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
+            "QTableView::item:selected { background: #3d5a80; }"
+        )
+        self._shape()
+        self.selectionModel().selectionChanged.connect(self._on_selected)
+
+    @property
+    def revision(self) -> Revision | None:
+        """The chosen row."""
+        rows = self.selectionModel().selectedRows()
+        return self.rows.revisions[rows[0].row()] if rows else None
+
+    def renew(self, refresh: Callable[[], None]) -> None:
+        """Refresh the rows; tell where the chosen one is no longer among them."""
+        chosen = self.revision
+        refresh()
+        if chosen is not None and self.revision is None:
+            self.chosen.emit(None)
+
+    def _shape(self) -> None:
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        rows.setVisible(False)
+        rows.setMinimumSectionSize(ROW_HEIGHT)
+        rows.setDefaultSectionSize(ROW_HEIGHT)
+        columns.setMinimumSectionSize(20)
+        columns.setFixedHeight(20)
+        columns.setHighlightSections(False)
+        columns.setSectionsClickable(False)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+
+    def _on_selected(self, *_: object) -> None:
+        self.chosen.emit(self.revision)

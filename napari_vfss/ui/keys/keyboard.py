@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The keyboard in a window: keys that work everywhere, focus between picture and panel, overlay and key page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QMainWindow,
+    QScrollArea,
+    QSlider,
+    QTableView,
+    QWidget,
+)
+
+from napari_vfss.connections import Connections
+from napari_vfss.keys.bindings import WindowKeys
+from napari_vfss.keys.labels import KeyLabels
+from napari_vfss.ui.folding import Folding
+from napari_vfss.ui.keys.button_actions import buttons
+from napari_vfss.ui.keys.overlay import KeyOverlay
+from napari_vfss.ui.keys.page import KeyPage
+from napari_vfss.ui.section import Section
+from napari_vfss.user_config import ChoiceFile
+
+if TYPE_CHECKING:
+    from napari_vfss.controller.controller import Desk
+    from napari_vfss.ui.panel import AnnotationPanel
+
+# Where the keyboard is must be seen: a frame as light as the text, not another shade of grey.
+FOCUS_STYLE = """
+QPushButton:focus, QComboBox:focus, QLineEdit:focus, QSpinBox:focus, QCheckBox:focus, QToolButton:focus,
+QSlider:focus, QTableView:focus { border: 2px solid #ffe08a; }
+"""
+
+
+class Keyboard(QObject):
+    """What the keyboard does in one window, beside the keys of a clip."""
+
+    def __init__(self, panel: AnnotationPanel, desk: Desk) -> None:
+        super().__init__(panel)
+        self._panel, self._desk = panel, desk
+        self._labels = KeyLabels(panel, desk.key_book)
+        self._folding = Folding(panel.findChildren(Section), ChoiceFile("panel.json", self))
+        self._connections = Connections()
+        self._make_reachable()
+        self._keys: WindowKeys | None = None
+        self._window: QWidget | None = None
+        self.overlay: KeyOverlay | None = None
+        self.page: KeyPage | None = None
+        self._last: QWidget | None = None
+        self._connections.add(desk.wished, self._on_wish)
+
+    def enter_window(self) -> None:
+        """Bind in the window that the panel is in now; a dock that floats is none."""
+        window = self._panel.window()
+        if window is self._window or not isinstance(window, QMainWindow):
+            return
+        self._leave_window()
+        self._window = window
+        self._keys = WindowKeys(self._desk, window)
+        self._labels.write()
+        if self._desk.key_book.complaint:
+            self._desk.tell(self._desk.key_book.complaint, problem=True)
+
+    def close(self) -> None:
+        """Let go of the window."""
+        self._connections.undo()
+        self._labels.close()
+        self._folding.close()
+        self._leave_window()
+
+    def toggle_overlay(self) -> None:
+        """Show all keys over the picture, or put them away."""
+        if self._window is None:
+            return
+        if self.overlay is not None and self.overlay.isVisible():
+            self.overlay.put_away()
+            return
+        if self.overlay is None:
+            self.overlay = KeyOverlay(self._window, self._desk.key_book)
+            self.overlay.change_asked.connect(self.show_page)
+        self.overlay.show_keys()
+
+    def show_page(self) -> None:
+        """Show the page on which keys are changed."""
+        if self.overlay is not None:
+            self.overlay.put_away()
+        if self.page is None:
+            self.page = KeyPage(self._desk.key_book, self._panel)
+        self.page.show()
+        self.page.raise_()
+        self.page.activateWindow()
+
+    def change_focus(self) -> None:
+        """From the picture to the panel, where it was last, and from anywhere else back to the picture."""
+        focus = QApplication.focusWidget()
+        if focus is not None and self._panel.isAncestorOf(focus):
+            self._last = focus
+            self._focus_picture()
+            return
+        last = self._last
+        wanted = last if last is not None and last.isVisibleTo(self._panel) and last.isEnabled() else None
+        wanted = wanted or next(iter(stops(self._panel)), None)
+        if wanted is not None:
+            wanted.setFocus(Qt.FocusReason.TabFocusReason)
+            scroll = self._panel.findChild(QScrollArea)
+            if scroll is not None:
+                scroll.ensureWidgetVisible(wanted)
+
+    def _make_reachable(self) -> None:
+        """Let Tab stop at every control, a click leave the keyboard to the picture, and a screen reader name them."""
+        for widget in self._panel.findChildren(QWidget):
+            if isinstance(widget, (QComboBox, QAbstractButton, QSlider, QTableView)):
+                inner = isinstance(widget.parent(), QComboBox) or widget.objectName().startswith("qt_")
+                widget.setFocusPolicy(widget.focusPolicy() if inner else Qt.FocusPolicy.TabFocus)
+            elif isinstance(widget, QScrollArea):
+                widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            elif isinstance(widget, QLineEdit):
+                # Enter ends the typing; a letter after it is a key of the picture again.
+                self._connections.add(widget.returnPressed, self._focus_picture)
+            if widget.toolTip() and not widget.accessibleName():
+                widget.setAccessibleName(widget.toolTip())
+
+    def _focus_picture(self) -> None:
+        canvas = None if self._window is None else self._window.findChild(QOpenGLWidget)
+        if canvas is not None:
+            canvas.setFocus(Qt.FocusReason.OtherFocusReason)
+
+    def _on_wish(self, wish: str) -> None:
+        panel = self._panel
+        wishes = {
+            "keys": self.toggle_overlay,
+            "change_keys": self.show_page,
+            "panel": self.change_focus,
+            "open": panel.clip.ask_for_clip,
+            "project": panel.clip.ask_for_project,
+            "range": panel.propose.range_button.click,
+            "export": panel.export.ask_and_export,
+            "import": panel.importing.ask_and_import,
+            "retrain": panel.student.ask,
+            **buttons(panel),
+        }
+        if wish in wishes:
+            wishes[wish]()
+
+    def _leave_window(self) -> None:
+        if self._keys is not None:
+            self._keys.close()
+        for shown in (self.overlay, self.page):
+            if shown is not None:
+                shown.close_for_good()
+        self._keys = self._window = self.overlay = self.page = None
+
+
+def stops(panel: QWidget) -> list[QWidget]:
+    """Widgets of the panel at which Tab stops, in that order."""
+    found: list[QWidget] = []
+    widget = panel.nextInFocusChain()
+    while widget is not None and widget is not panel:
+        stops_here = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
+        if stops_here and panel.isAncestorOf(widget) and widget.isVisibleTo(panel) and widget.isEnabled():
+            found.append(widget)
+        widget = widget.nextInFocusChain()
+    return found

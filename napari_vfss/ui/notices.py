@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says in a sentence that a correction took a structure out of the one it nests in, and lets a person decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
+
+from napari_vfss.connections import Connections
+from napari_vfss.controller.controller import Desk
+from napari_vfss.keys.labels import KEYS, explain
+from napari_vfss.session.nesting import NestingWatch
+from napari_vfss.ui.section import tipped_button
+from vfss.masks.nesting import Break
+
+LEFT_TIP = (
+    "Change nothing. Bolus in the airway is a finding, not a mistake; bolus in the mouth or the oesophagus is "
+    "where it belongs before and after the swallow."
+)
+
+
+class NestingNotice(QFrame):
+    """One open break of the current frame with three buttons; hidden where there is none.
+
+    Lies outside the part of the panel that scrolls, so that nothing moves away from under the mouse.
+    """
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self._desk = desk
+        self._connections, self._session_connections = Connections(), Connections()
+        self.words = QLabel()
+        self.words.setWordWrap(True)
+        self.grow = tipped_button("Grow", "", lambda: self._decide(NestingWatch.grow_parent), key="Ctrl+Alt+G")
+        self.cut = tipped_button("Cut", "", lambda: self._decide(NestingWatch.cut_child), key="Ctrl+Alt+X")
+        self.leave = tipped_button("Leave", LEFT_TIP, lambda: self._decide(NestingWatch.leave), key="Ctrl+Alt+Z")
+        # A sign and a bar at the side, so that not the colour alone says it.
+        self.setObjectName("vfss_nesting_notice")
+        self.setStyleSheet(
+            "#vfss_nesting_notice { border-left: 4px solid #ffb454; border-radius: 3px; background: #3d3524; }"
+            "QLabel { color: white; background: transparent; }"
+        )
+        row = self._row = QHBoxLayout()
+        row.setSpacing(4)
+        for made in (self.grow, self.cut, self.leave):
+            row.addWidget(made, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(6, 4, 4, 4)
+        column.setSpacing(4)
+        column.addWidget(self.words)
+        column.addLayout(row)
+        self._connections.add(desk.session_changed, self._on_session)
+        self._on_session()
+
+    def close_connections(self) -> None:
+        """Let go of everything."""
+        self._session_connections.undo()
+        self._connections.undo()
+
+    def refresh(self) -> None:
+        """Show the first open break of the current frame."""
+        watch = self._desk.nesting
+        here = [] if watch is None else watch.here()
+        self.setVisible(bool(here))
+        if watch is None or not here:
+            return
+        found, schema = here[0], watch.session.schema
+        child, parent = schema[found.child].name, schema[found.parent].name
+        others = [frame for frame in sorted(watch.breaks) if frame != watch.session.frame]
+        also = f" Also undecided: frame{'s' if len(others) > 1 else ''} {_few(others)}." if others else ""
+        self.words.setText(f"⚠ {watch.words(found)}{also}")
+        self.grow.setText(f"Grow {parent}")
+        tips = ((self.grow, f"Add that part of {child} to {parent}"), (self.cut, f"Take that part away from {child}"))
+        for made, tip in tips:
+            explain(made, tip, keys=made.property(KEYS), shown_for=self._desk.key_book.shown_for)
+        self.cut.setText(f"Cut {child}")
+        self.leave.setText(f"Leave: in {schema[found.lies_in].name}" if found.lies_in else "Leave as it is")
+        for place, made in enumerate((self.grow, self.cut, self.leave)):
+            self._row.setStretch(place, len(made.text()) + 2)  # names of structures differ much in length
+
+    def _on_session(self) -> None:
+        self._session_connections.undo()
+        if self._desk.nesting is not None:
+            self._session_connections.add(self._desk.nesting.changed, self.refresh)
+        self.refresh()
+
+    def _decide(self, decide: Callable[[NestingWatch, Break], object]) -> None:
+        desk, watch = self._desk, self._desk.nesting
+        if watch is not None and desk.layers is not None:
+            with desk.telling():
+                desk.layers.flush()  # may change what is open
+                for found in watch.here()[:1]:
+                    decide(watch, found)
+
+
+def _few(frames: list[int]) -> str:
+    """Frame numbers as a person counts them, not too many."""
+    shown = ", ".join(str(frame + 1) for frame in frames[:5])
+    return f"{shown} and {len(frames) - 5} more" if len(frames) > 5 else shown

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The panel: the steps of the work from top to bottom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_warning
+from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from napari_vfss.connections import Connections
+from napari_vfss.controller.controller import Desk
+from napari_vfss.menu import register_menu
+from napari_vfss.ui.about import SHORT_WORDING, WORDING
+from napari_vfss.ui.close_watcher import Departure
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
+from napari_vfss.ui.notices import NestingNotice
+from napari_vfss.ui.parting import UnsavedBar
+from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
+from napari_vfss.ui.sections.clip import ClipSection
+from napari_vfss.ui.sections.export import ExportSection
+from napari_vfss.ui.sections.history import HistorySection
+from napari_vfss.ui.sections.import_masks import ImportSection
+from napari_vfss.ui.sections.marks import MarksSection
+from napari_vfss.ui.sections.people import PeopleSection
+from napari_vfss.ui.sections.propagate import PropagateSection
+from napari_vfss.ui.sections.student import StudentSection
+from napari_vfss.ui.timeline.docking import TimelinePlace
+
+if TYPE_CHECKING:
+    import napari
+
+WIDTH = 340
+MESSAGE_MS = 20_000
+
+
+class AnnotationPanel(QWidget):
+    """The dock widget "VFSS annotation"."""
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        self.setObjectName("vfss_annotation_panel")
+        self.viewer = napari_viewer
+        self.desk = Desk(napari_viewer, self)
+        self.people = PeopleSection(self.desk)
+        self.clip = ClipSection(self.desk)
+        self.structures = StructureSection(self.desk)
+        self.propose = ProposeSection(self.desk)
+        self.correct = CorrectSection(self.desk)
+        self.accept = AcceptSection(self.desk)
+        self.marks = MarksSection(self.desk)
+        self.carry = PropagateSection(self.desk)
+        self.history = HistorySection(self.desk)
+        self.export = ExportSection(self.desk)
+        self.importing = ImportSection(self.desk)
+        self.student = StudentSection(self.desk)
+        self.timeline = TimelinePlace(self.desk, self)
+        self.unsaved = UnsavedBar(self.desk)
+        self.desk.saving.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
+        self.nesting = NestingNotice(self.desk)
+        self.message = QLabel()
+        self._message_time = QTimer(self)
+        self._message_time.setSingleShot(True)
+        self._message_time.setInterval(MESSAGE_MS)
+        self._connections = Connections()
+        self._lay_out()
+        self.setStyleSheet(FOCUS_STYLE)
+        self.keyboard = Keyboard(self, self.desk)
+        self._departure = Departure(self, self.desk.saving.may_let_go)
+        self._connections.add(self._departure.asked, self.desk.save)
+        self._connections.add(self._departure.gone, self.close_desk)
+        self._connections.add(self.desk.told, self._on_told)
+        self._connections.add(self.marks.timeline_asked, self.timeline.show)
+        self._connections.add(self._message_time.timeout, self._clear_message)
+        self._connections.add(self.desk.session_changed, self._clear_message)
+        self._connections.add(self.desk.machine.carrying.started, self._show_progress)
+        self._connections.add(self.desk.machine.learning.started, self._show_progress)
+        self._connections.add(self.desk.exporting.started, self._show_export)
+        self._connections.add(self.desk.exporting.ended, self._show_export)
+        self._connections.add(self.importing.importing.started, self._show_import)
+        self._connections.add(self.desk.retraining.started, self._show_student)
+        self._connections.add(self.desk.retraining.ended, self._show_student)
+        self._closed = False
+        self._forget_menu = register_menu()
+        self._adopt_what_is_open()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Wide enough for the list of structures, no wider."""
+        return QSize(WIDTH, 640)
+
+    def close_desk(self) -> None:
+        """Save the view, end the work beside the window, let go of the viewer."""
+        if self._closed:
+            return
+        self._closed = True
+        self.desk.close()
+        self.keyboard.close()
+        for section in self._sections:
+            section.close_connections()
+        self.unsaved.close_connections()
+        self.nesting.close_connections()
+        self._connections.undo()
+        self.timeline.close()
+        self._forget_menu()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Take the width that the rows need."""
+        super().showEvent(event)
+        if self.timeline.widget is None:
+            self.timeline.show()
+        self.keyboard.enter_window()
+        self._fit_width()
+
+    @property
+    def _sections(self) -> tuple[DeskSection | ClipSection, ...]:
+        work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
+        return (*work, self.carry, self.marks, self.history, self.importing, self.export, self.student)
+
+    def _lay_out(self) -> None:
+        inside = self._inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(2, 2, 4, 2)
+        column.setSpacing(3)
+        for section in self._sections:
+            column.addWidget(section)
+        column.addStretch(1)
+        scroll = self._scroll = QScrollArea()
+        scroll.setWidget(inside)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.message.setWordWrap(True)
+        self.message.setVisible(False)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        footer = QLabel(SHORT_WORDING)
+        footer.setToolTip(WORDING)
+        footer.setWordWrap(True)
+        footer.setStyleSheet("font-size: 11px; color: #b4bac2;")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 2, 2, 2)
+        outer.setSpacing(2)
+        outer.addWidget(scroll, 1)
+        outer.addWidget(self.unsaved)
+        outer.addWidget(self.nesting)
+        outer.addWidget(self.message)
+        outer.addWidget(footer)
+
+    def _fit_width(self) -> None:
+        # Known only once napari's style is applied: no row may reach under the scroll bar.
+        bar = self._scroll.verticalScrollBar()
+        taken = 0 if bar is None else bar.sizeHint().width()
+        self.setMinimumWidth(max(WIDTH, self._inside.minimumSizeHint().width() + taken + 6))
+
+    def _on_told(self, message: str, problem: bool) -> None:
+        self.message.setStyleSheet(
+            f"padding: 4px; border-radius: 3px; color: white; background: {'#8c3b3b' if problem else '#33557a'};"
+        )
+        self.message.setText(f"⚠ {message}" if problem else message)
+        self.message.setVisible(True)
+        if problem:
+            self._message_time.stop()
+            show_warning(message)
+        else:
+            self._message_time.start()
+
+    def _show_progress(self) -> None:
+        # When the section has grown by its bar: on a small screen Cancel would lie out of sight.
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.carry.cancel_button))
+
+    def _show_export(self, *_: object) -> None:
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.export))
+
+    def _show_import(self, *_: object) -> None:
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.importing))
+
+    def _show_student(self, *_: object) -> None:
+        # When the section has grown by what it has to say.
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.student))
+
+    def _clear_message(self) -> None:
+        self.message.setVisible(False)
+
+    def _adopt_what_is_open(self) -> None:
+        for layer in list(self.viewer.layers):
+            if "vfss_frames" in layer.metadata and not layer.metadata.get("vfss_session"):
+                self.desk.adoption.adopt(layer)
+                return

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A picture with boxes and crop over it: the wheel zooms, a drag draws a box, a click chooses one."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from qtpy.QtCore import QPointF, QRectF, Qt, Signal
+from qtpy.QtGui import (
+    QBrush,
+    QColor,
+    QImage,
+    QKeyEvent,
+    QMouseEvent,
+    QPainter,
+    QPainterPath,
+    QPen,
+    QPixmap,
+    QWheelEvent,
+)
+from qtpy.QtWidgets import QGraphicsItem, QGraphicsPixmapItem, QGraphicsScene, QGraphicsSimpleTextItem, QGraphicsView
+
+from napari_vfss.ui.redaction.draft import RedactionDraft
+from vfss.redaction import PixelBox
+
+_BOX, _CROP, _CUT = QColor(255, 70, 70), QColor(70, 230, 120), QColor(0, 0, 0, 110)
+_STEP, _MOST, _CLICK = 1.25, 40.0, 4.0
+
+
+class PixelView(QGraphicsView):
+    """Shows one picture at a time; all that is drawn on it is in the draft."""
+
+    drawn = Signal(float, float, float, float)  # y, x, y, x of two corners, in pixels of the picture
+    clicked = Signal(float, float)  # y, x
+    remove_asked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._scene = QGraphicsScene(self)
+        self.setScene(self._scene)
+        self._picture = QGraphicsPixmapItem()
+        self._scene.addItem(self._picture)
+        self._over: list[QGraphicsItem] = []
+        self._rubber: QGraphicsItem | None = None
+        self._from: QPointF | None = None
+        self._whole = True
+        self.setBackgroundBrush(QColor(24, 24, 28))
+        self.setTransformationAnchor(QGraphicsView.ViewportAnchor.AnchorUnderMouse)
+        self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        self.setToolTip("Drag: a new box. Click: choose a box; Delete takes it away. Wheel: zoom")
+        self.setAccessibleName("Picture")
+
+    def show_picture(self, picture: npt.NDArray[np.uint8]) -> None:
+        """Show a picture.
+
+        Args:
+            picture: uint8 (H, W).
+        """
+        rows = np.ascontiguousarray(picture)
+        height, width = rows.shape
+        image = QImage(rows.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
+        self._picture.setPixmap(QPixmap.fromImage(image))
+        self._scene.setSceneRect(QRectF(0, 0, width, height))
+        if self._whole:
+            self.show_whole()
+
+    def show_draft(self, draft: RedactionDraft, *, as_it_leaves: bool) -> None:
+        """Draw boxes and crop.
+
+        Args:
+            draft: What is drawn.
+            as_it_leaves: Black instead of outlines.
+        """
+        for item in self._over:
+            self._scene.removeItem(item)
+        self._over.clear()
+        black = QColor(0, 0, 0)
+        if draft.crop is not None:
+            path = QPainterPath()
+            path.addRect(QRectF(0, 0, draft.width, draft.height))
+            path.addRect(_rect(draft.crop))
+            self._add(self._scene.addPath(path, QPen(Qt.PenStyle.NoPen), QBrush(black if as_it_leaves else _CUT)))
+            if not as_it_leaves:
+                self._outline(draft.crop, _pen(_CROP, 2, dashed=True), "kept", _CROP)
+        for number, one in enumerate(draft.boxes):
+            if as_it_leaves:
+                self._add(self._scene.addRect(_rect(one.box), QPen(Qt.PenStyle.NoPen), QBrush(black)))
+                continue
+            chosen = number == draft.chosen
+            self._outline(one.box, _pen(_BOX, 4 if chosen else 2), f"{number + 1}{' chosen' if chosen else ''}", _BOX)
+
+    def zoom(self, factor: float) -> None:
+        """Larger (over 1) or smaller, never smaller than the whole picture."""
+        scale = self.transform().m11() * factor
+        if scale <= self._scale_of_whole():
+            self.show_whole()
+        elif scale < _MOST:
+            self._whole = False
+            self.scale(factor, factor)
+
+    def show_whole(self) -> None:
+        """As large as fits."""
+        self._whole = True
+        self.fitInView(self._scene.sceneRect(), Qt.AspectRatioMode.KeepAspectRatio)
+
+    def resizeEvent(self, event: object) -> None:  # noqa: N802
+        """Stay whole where it was whole."""
+        super().resizeEvent(event)
+        if self._whole:
+            self.show_whole()
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
+        """Zoom where the pointer is."""
+        if event is not None and event.angleDelta().y():
+            self.zoom(_STEP if event.angleDelta().y() > 0 else 1 / _STEP)
+
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Begin a box, or a click."""
+        if event is not None and event.button() == Qt.MouseButton.LeftButton:
+            self._from = self.mapToScene(event.position().toPoint())
+
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Show the box under way."""
+        if event is None or self._from is None:
+            return
+        self._drop_rubber()
+        to = self.mapToScene(event.position().toPoint())
+        self._rubber = self._scene.addRect(QRectF(self._from, to).normalized(), _pen(_BOX, 2, dashed=True))
+
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """End a box, or a click."""
+        if event is None or self._from is None:
+            return
+        begin, self._from = self._from, None
+        self._drop_rubber()
+        end = self.mapToScene(event.position().toPoint())
+        moved = self.mapFromScene(end) - self.mapFromScene(begin)
+        if max(abs(moved.x()), abs(moved.y())) < _CLICK:
+            self.clicked.emit(end.y(), end.x())
+        else:
+            self.drawn.emit(begin.y(), begin.x(), end.y(), end.x())
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Delete takes the chosen box away; plus and minus zoom."""
+        if event is None:
+            return
+        if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.remove_asked.emit()
+        elif event.text() in ("+", "-"):
+            self.zoom(_STEP if event.text() == "+" else 1 / _STEP)
+        else:
+            super().keyPressEvent(event)
+
+    def _scale_of_whole(self) -> float:
+        rect, view = self._scene.sceneRect(), self.viewport()
+        if view is None or not rect.width():
+            return 1.0
+        return float(min(view.width() / rect.width(), view.height() / rect.height()))
+
+    def _outline(self, box: PixelBox, pen: QPen, said: str, colour: QColor) -> None:
+        self._add(self._scene.addRect(_rect(box), pen))
+        text = QGraphicsSimpleTextItem(said)
+        text.setBrush(colour)
+        text.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+        # Below the box where there is no room above it.
+        text.setPos(box.left, box.bottom if box.top < 16 / max(self.transform().m11(), 0.01) else box.top)
+        if text.pos().y() == box.top:
+            text.setTransform(text.transform().translate(0, -16))
+        self._scene.addItem(text)
+        self._over.append(text)
+
+    def _add(self, item: QGraphicsItem | None) -> None:
+        if item is not None:
+            self._over.append(item)
+
+    def _drop_rubber(self) -> None:
+        if self._rubber is not None:
+            self._scene.removeItem(self._rubber)
+            self._rubber = None
+
+
+def _rect(box: PixelBox) -> QRectF:
+    return QRectF(box.left, box.top, box.right - box.left, box.bottom - box.top)
+
+
+def _pen(colour: QColor, width: int, *, dashed: bool = False) -> QPen:
+    pen = QPen(colour, width, Qt.PenStyle.DashLine if dashed else Qt.PenStyle.SolidLine)
+    pen.setCosmetic(True)
+    return pen

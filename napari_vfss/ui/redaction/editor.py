@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Boxes and crop of a draft as a list and numbers: all that the mouse does in the picture, for the keyboard."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QGridLayout,
+    QGroupBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_vfss.connections import Connections
+from napari_vfss.ui.dialog_parts import dialog_button, words
+from napari_vfss.ui.redaction.draft import RedactionDraft
+from vfss.redaction import PixelBox
+
+_CUTS = "⚠ The crop takes away parts of masks: they would end at its border."
+
+
+class RedactionEditor(QWidget):
+    """Shows a draft and changes it."""
+
+    def __init__(self, draft: RedactionDraft) -> None:
+        super().__init__()
+        self._draft = draft
+        self._connections = Connections()
+        body = QVBoxLayout(self)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.addWidget(self._boxes())
+        body.addWidget(self._crop())
+        self._connections.add(self.list.remove_asked, draft.remove_chosen)
+        self._connections.add(self.list.currentRowChanged, self._on_row)
+        self._connections.add(self.edges.edited, draft.reshape_chosen)
+        self._connections.add(self.kept.edited, draft.set_crop)
+        self._connections.add(self.cropped.clicked, self._on_cropped)
+        self._connections.add(draft.changed, self.refresh)
+        self.refresh()
+
+    def close_connections(self) -> None:
+        """Let go of the draft."""
+        self._connections.undo()
+
+    def refresh(self) -> None:
+        """Show the draft as it is now."""
+        draft = self._draft
+        self.list.blockSignals(True)
+        self.list.clear()
+        self.list.addItems([f"{number}: {one.why}" for number, one in enumerate(draft.boxes, 1)])
+        self.list.setCurrentRow(draft.chosen)
+        self.list.blockSignals(False)
+        chosen = 0 <= draft.chosen < len(draft.boxes)
+        self.remove_button.setEnabled(chosen)
+        self.edges.setEnabled(chosen)
+        if chosen:
+            self.edges.show_box(draft.boxes[draft.chosen].box)
+        self.cropped.setChecked(draft.crop is not None)
+        self.kept.setEnabled(draft.crop is not None)
+        self.kept.show_box(draft.crop or PixelBox(0, 0, draft.height, draft.width))
+        self.cuts.setVisible(draft.cuts_masks)
+
+    def _boxes(self) -> QGroupBox:
+        group = QGroupBox("Black on all frames")
+        body = QVBoxLayout(group)
+        self.list = BoxList()
+        self.list.setToolTip("Boxes; Delete takes the chosen one away")
+        self.list.setMinimumHeight(64)
+        self.add_button = dialog_button(
+            "Add a box", "A box in the middle, to be moved by its numbers", self._draft.add_in_the_middle
+        )
+        self.remove_button = dialog_button(
+            "Remove", "Take the chosen box away (key: Delete)", self._draft.remove_chosen
+        )
+        row = QHBoxLayout()
+        row.addWidget(self.add_button)
+        row.addWidget(self.remove_button)
+        self.edges = Edges(self._draft.height, self._draft.width, "of the chosen box")
+        body.addWidget(self.list, 1)
+        body.addLayout(row)
+        body.addWidget(self.edges)
+        return group
+
+    def _crop(self) -> QGroupBox:
+        group = QGroupBox("Cut to a part of the picture")
+        body = QVBoxLayout(group)
+        self.cropped = QCheckBox("keep only what is inside of the green line")
+        self.cropped.setToolTip("What lies outside is cut away on all frames, masks included")
+        self.kept = Edges(self._draft.height, self._draft.width, "of what is kept")
+        self.cuts = words(_CUTS)
+        for widget in (self.cropped, self.kept, self.cuts):
+            body.addWidget(widget)
+        return group
+
+    def _on_row(self, row: int) -> None:
+        if row != self._draft.chosen:
+            self._draft.choose(row)
+
+    def _on_cropped(self, wanted: bool) -> None:
+        self._draft.set_crop(self.kept.box if wanted else None)
+
+
+class BoxList(QListWidget):
+    """Boxes, one a line."""
+
+    remove_asked = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Delete takes the chosen box away."""
+        if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
+            self.remove_asked.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+class Edges(QWidget):
+    """The four edges of a box as numbers, in pixels from the top left corner."""
+
+    edited = Signal(object)  # PixelBox
+
+    def __init__(self, height: int, width: int, of_what: str) -> None:
+        super().__init__()
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        self._spins: list[QSpinBox] = []
+        for place, (name, most) in enumerate((("Top", height), ("Left", width), ("Bottom", height), ("Right", width))):
+            spin = QSpinBox()
+            spin.setRange(0 if place < 2 else 1, most if place >= 2 else most - 1)
+            spin.setToolTip(f"{name} edge {of_what}, in pixels")
+            spin.setAccessibleName(f"{name} edge {of_what}")
+            spin.setKeyboardTracking(False)
+            spin.valueChanged.connect(self._on_value)
+            self._spins.append(spin)
+            grid.addWidget(QLabel(name), place // 2, 2 * (place % 2))
+            grid.addWidget(spin, place // 2, 2 * (place % 2) + 1)
+
+    @property
+    def box(self) -> PixelBox:
+        """The box that the numbers say; at least a pixel wide and high."""
+        top, left, bottom, right = (spin.value() for spin in self._spins)
+        return PixelBox(top, left, max(bottom, top + 1), max(right, left + 1))
+
+    def show_box(self, box: PixelBox) -> None:
+        """Show the edges of a box."""
+        for spin, value in zip(self._spins, (box.top, box.left, box.bottom, box.right), strict=True):
+            spin.blockSignals(True)
+            spin.setValue(value)
+            spin.blockSignals(False)
+
+    def _on_value(self, _value: int) -> None:
+        self.edited.emit(self.box)

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps 2 to 5: choose a structure, propose, correct, accept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
+
+from napari_vfss.controller.controller import Desk
+from napari_vfss.keys.labels import explain
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.section import Later, button
+from napari_vfss.ui.sections.mask_tools import TOOLS, CorrectTools
+from napari_vfss.ui.structure_table import StructureTable
+from napari_vfss.viewer.structure_layer import CLICK
+from vfss.masks import MaskState
+
+__all__ = ("AcceptSection", "CorrectSection", "DeskSection", "ProposeSection", "StructureSection")
+
+
+class StructureSection(DeskSection):
+    """The list of structures."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "2  Structures")
+        self.table = StructureTable()
+        self.body.addWidget(self.table)
+        self.connections.add(self.table.chosen, self._on_chosen)
+        self.connections.add(self.table.eye_clicked, self._on_eye)
+        self.connections.add(desk.key_book.changed, self.table.refresh)
+        self._on_session()
+
+    def show_session(self) -> None:
+        """Take the session's structures."""
+        session, layers = self.desk.session, self.desk.layers
+        self.table.rows.keys = self.desk.key_book
+        self.table.show_session(session, set() if layers is None else layers.hidden)
+        if session is not None:
+            for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
+                self.session_connections.add(signal, self.later.ask)
+
+    def refresh(self, *_: object) -> None:
+        """Show states, confidence and the active structure."""
+        self.table.refresh()
+        session = self.desk.session
+        self.summary.setText("" if session is None else f"correcting: {session.active.name}")
+
+    def _on_chosen(self, key: str) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(lambda: session.choose(key))
+
+    def _on_eye(self, key: str) -> None:
+        if self.desk.layers is not None:
+            self.desk.layers.set_hidden(key, key not in self.desk.layers.hidden)
+            self.table.refresh()
+
+
+class ProposeSection(DeskSection):
+    """Lets the student propose."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "3  Propose")
+        self.frame_button = button("Frame", "Propose every structure of this frame", self._frame, key="Q")
+        self.clip_button = button("Whole clip", "This frame first, then outward", self._clip, key="Shift+Q")
+        self.first, self.last = QSpinBox(), QSpinBox()
+        for box, tip in ((self.first, "First frame"), (self.last, "Last frame")):
+            box.setToolTip(f"{tip} of a range")
+            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            box.setFixedWidth(46)
+        tip = "Propose the frames from the first to the last one given"
+        self.range_button = button("Range", tip, self._range, key="Ctrl+Alt+Q", key_on_face=False)
+        self.add_row(self.frame_button, self.clip_button)
+        self.add_row(self.range_button, self.first, QLabel("to"), self.last, stretch=0)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.bar.setFormat("%v of %m frames")
+        tip, cancel = "Stop; what is proposed stays", desk.machine.proposing.cancel
+        self.cancel_button = button("Cancel", tip, cancel, key="Shift+Escape", key_on_face=False)
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.connections.add(desk.machine.proposing.started, self._on_started)
+        self.connections.add(desk.machine.proposing.progressed, self._on_progress)
+        self.connections.add(desk.machine.proposing.ended, self._on_ended)
+        self._done = 0
+        self._show_progress = Later(self, self._draw_progress, 150)
+        self._set_running(False)
+        self._on_session()
+
+    def show_session(self) -> None:
+        """Take the session's range of frames."""
+        session = self.desk.session
+        if session is not None:
+            for box, value in ((self.first, 1), (self.last, session.clip.n_frames)):
+                box.setRange(1, session.clip.n_frames)
+                box.setValue(value)
+            self.session_connections.add(session.student_changed, self.refresh)
+
+    def refresh(self, *_: object) -> None:
+        """Say where it computes."""
+        session = self.desk.session
+        student = None if session is None else session.student
+        self.summary.setText("" if student is None else f"on {student.device}")
+
+    def _frame(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(lambda: self.desk.machine.propose(session.frame, session.frame))
+
+    def _clip(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(lambda: self.desk.machine.propose(0, session.clip.n_frames - 1))
+
+    def _range(self) -> None:
+        first, last = sorted((self.first.value() - 1, self.last.value() - 1))
+        self.do(lambda: self.desk.machine.propose(first, last))
+
+    def _on_started(self, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(0)
+        self.bar.setFormat("preparing the student..." if self.summary.text() == "" else "%v of %m frames")
+        self._set_running(True)
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self._done = done
+        self._show_progress.ask()
+
+    def _draw_progress(self) -> None:
+        # QProgressBar repaints the window at once: not in the same breath as the picture that came with the batch.
+        self.bar.setFormat("%v of %m frames")
+        self.bar.setValue(self._done)
+
+    def _on_ended(self, message: str) -> None:
+        self._set_running(False)
+        if message:
+            self.desk.tell(message, problem=message != "Cancelled")
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        for made in (self.frame_button, self.clip_button, self.range_button):
+            made.setEnabled(not running)
+
+
+class CorrectSection(DeskSection):
+    """Tools for the active structure."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "4  Correct")
+        self.tools = {
+            mode: button(text, tip, self._taking(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
+        }
+        self.add_row(*(self.tools[mode] for mode in ("paint", "erase", CLICK, "pan_zoom")))
+        self.size = QSlider(Qt.Orientation.Horizontal)
+        self.size.setRange(1, 80)
+        self.size.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.size.setAccessibleName("Brush size")
+        explain(self.size, "Size of the brush in pixels", keys=("[", "]"))
+        self.size_label = QLabel()
+        self.add_row(self.tools["polygon"], self.tools["fill"], self.size, self.size_label, stretch=2)
+        self.connections.add(self.size.valueChanged, self._on_size)
+        back = "Take back your newest change, and go where it was"
+        self.more = CorrectTools(desk)
+        self.body.addWidget(self.more)
+        self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
+        self.redo = button("Redo", "Bring it back, and go there", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
+        self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
+        self.add_row(self.undo, self.redo, self.proposal)
+        self._on_session()
+
+    def show_session(self) -> None:
+        """Follow the editable layer."""
+        session, layers = self.desk.session, self.desk.layers
+        if session is None or layers is None:
+            return
+        for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
+            self.session_connections.add(signal, self.later.ask)
+        self.session_connections.add(layers.editor_changed, self._follow_editor)
+        self.more.show_session(self.tools[CLICK], self.summary, self.session_connections)
+        self._follow_editor()
+
+    def refresh(self, *_: object) -> None:
+        """Show which tool is in the hand and whether there is a way back."""
+        session, layers = self.desk.session, self.desk.layers
+        if session is None or layers is None:
+            return
+        for mode, made in self.tools.items():
+            made.setChecked(str(layers.editor.mode) == mode)
+        self.size.blockSignals(True)
+        self.size.setValue(int(layers.editor.brush_size))
+        self.size.blockSignals(False)
+        self.size_label.setText(f"brush {int(layers.editor.brush_size)} px")
+        self.undo.setEnabled(session.can_undo)
+        self.redo.setEnabled(session.can_redo)
+
+    def _follow_editor(self) -> None:
+        if self.desk.layers is not None:
+            events = self.desk.layers.editor.events
+            self.session_connections.add(events.mode, self.refresh)
+            self.session_connections.add(events.brush_size, self.refresh)
+        self.refresh()
+
+    def _taking(self, mode: str) -> Callable[[], None]:
+        def take() -> None:
+            if mode == CLICK and self.desk.clicks is not None:
+                self.desk.clicks.take()
+            elif self.desk.layers is not None:
+                self.desk.layers.set_tool(mode)
+            self.refresh()
+
+        return take
+
+    def _on_size(self, size: int) -> None:
+        if self.desk.layers is not None:
+            self.desk.layers.editor.brush_size = size
+
+    def _undo(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(session.undo)
+
+    def _redo(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(session.redo)
+
+    def _proposal(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(session.restore_proposal)
+
+
+class AcceptSection(DeskSection):
+    """A person's word on what is shown."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "5  Accept")
+        self.frame_button = button("Accept frame", "Confirm every structure that has a mask", self._frame, key="A")
+        self.frame_button.setStyleSheet(
+            "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
+            "QPushButton:focus { padding: 2px; border: 2px solid #ffe08a; }"
+        )
+        self.structure_button = button("Structure", "Confirm the structure in work", self._structure, key="S")
+        self.hidden_button = button(
+            "Not visible", "It cannot be seen on this frame", self._marking(MaskState.NOT_VISIBLE), key="N"
+        )
+        self.empty_button = button(
+            "Empty", "It could be seen, and there is nothing of it", self._marking(MaskState.EMPTY), key="X"
+        )
+        tip = "Confirm all frames around this one, or in the range chosen on the timeline, that were on the screen"
+        self.stretch_button = button("Looked at", tip, self._stretch, key="Shift+A")
+        self.add_row(self.frame_button, self.stretch_button)
+        self.add_row(self.structure_button, self.hidden_button, self.empty_button)
+        self._on_session()
+
+    def _frame(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(session.accept_frame)
+
+    def show_session(self) -> None:
+        """Follow what is looked at."""
+        session = self.desk.session
+        if session is not None:
+            for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
+                self.session_connections.add(signal, self.later.ask)
+            self.session_connections.add(self.desk.time.range_changed, self.later.ask)
+
+    def refresh(self, *_: object) -> None:
+        """Show how many frames could be accepted at once."""
+        session = self.desk.session
+        n = 0 if session is None else len(session.looked_at.stretch(self.desk.time.chosen))
+        self.summary.setText(f"{n} frame{'' if n == 1 else 's'} looked at" if n else "")
+
+    def _stretch(self) -> None:
+        self.do(self.desk.looking.accept)
+
+    def _structure(self) -> None:
+        session = self.desk.session
+        if session is not None:
+            self.do(session.accept_structure)
+
+    def _marking(self, state: MaskState) -> Callable[[], None]:
+        def mark() -> None:
+            session = self.desk.session
+            if session is not None:
+                self.do(lambda: session.mark(state))
+
+        return mark

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Step 1: which recording, of whom, and where in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QLineEdit, QMenu
+
+from napari_vfss.connections import Connections
+from napari_vfss.controller.controller import Desk
+from napari_vfss.keys.labels import explain
+from napari_vfss.sample_data import SAMPLES, sample_path
+from napari_vfss.ui.section import Later, Section, tipped_button
+from vfss.clips import SUFFIXES
+from vfss.masks import MaskState
+
+FACINGS = (("unknown", "Faces: ?"), ("left", "Faces left"), ("right", "Faces right"))
+
+
+class ClipSection(Section):
+    """Opens recordings and projects; says frame, true time and progress."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__("1  Clip")
+        self._desk = desk
+        self._connections = Connections()
+        self._session_connections = Connections()
+        self._later = Later(self, self._show_place)
+        self._build_sources()
+        self._build_flags()
+        self.place = QLabel("Open a recording, or try a sample.")
+        self.place.setToolTip("Frame, and its time in the recording as the file tells it")
+        self.body.addWidget(self.place)
+        self._connections.add(desk.session_changed, self._on_session)
+        self._on_session()
+
+    def close_connections(self) -> None:
+        """Let go of everything."""
+        self._session_connections.undo()
+        self._connections.undo()
+
+    def ask_for_clip(self) -> None:
+        """Let a person choose a recording."""
+        patterns = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))
+        kinds = f"Recordings ({patterns});;All files, DICOM without suffix too (*)"
+        name, _ = QFileDialog.getOpenFileName(self, "Open a recording", "", kinds)
+        if name:
+            self._desk.open(Path(name))
+
+    def ask_for_folder(self) -> None:
+        """Let a person choose a folder of pictures."""
+        name = QFileDialog.getExistingDirectory(self, "Open a folder of PNG or JPEG frames")
+        if name:
+            self._desk.open(Path(name))
+
+    def ask_for_project(self) -> None:
+        """Let a person choose a project, or a folder for a new one that the open clip joins."""
+        name = QFileDialog.getExistingDirectory(self, "Open a project, or choose a folder for a new one")
+        if name:
+            self._desk.choose_project(Path(name))
+
+    def open_sample(self, key: str) -> None:
+        """Open a phantom clip, made on the first call."""
+        with self._desk.telling():
+            self._desk.open(sample_path(key))
+
+    def _build_sources(self) -> None:
+        tip = "Open a recording, a folder of frames or a project"
+        opening = tipped_button("Open", tip, lambda: None, key="Ctrl+Alt+N")
+        menu = QMenu(opening)
+        for text, do in (
+            ("Recording...", self.ask_for_clip),
+            ("Folder of frames...", self.ask_for_folder),
+            ("Project...", self.ask_for_project),
+        ):
+            self._connections.add(menu.addAction(text).triggered, _calling(do))
+        opening.setMenu(menu)
+        tip = "A phantom swallow: made by the program, no patient"
+        sample = self.sample_button = tipped_button("Sample", tip, lambda: None, key="Ctrl+Alt+Shift+N")
+        menu = QMenu(sample)
+        for key, text in SAMPLES.items():
+            self._connections.add(menu.addAction(text).triggered, _calling(partial(self.open_sample, key)))
+        sample.setMenu(menu)
+        self.clips = QComboBox()
+        self.clips.setToolTip("Recordings of this project; annotations of all of them lie in its folder")
+        self.clips.setMinimumContentsLength(6)
+        self.clips.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._connections.add(self.clips.activated, self._on_clip_chosen)
+        self.add_row(opening, sample, self.clips, stretch=2)
+
+    def _build_flags(self) -> None:
+        self.case = QLineEdit()
+        self.case.setPlaceholderText("case id")
+        self.case.setToolTip("Pseudonym of the patient: clips with the same one stay on one side of the split")
+        self._connections.add(self.case.editingFinished, self._on_case)
+        self.facing = QComboBox()
+        self.facing.setToolTip("Where the patient looks in the picture")
+        for value, text in FACINGS:
+            self.facing.addItem(text, value)
+        self._connections.add(self.facing.activated, self._on_facing)
+        self.inverted = QCheckBox("Invert")
+        tip = "Bone and barium are stored bright: show them dark. Stored values never change"
+        explain(self.inverted, tip, keys=("Ctrl+Alt+V",))
+        self._connections.add(self.inverted.clicked, self._on_inverted)
+        self.add_row(self.case, self.facing, self.inverted, stretch=0)
+
+    def _on_session(self) -> None:
+        self._session_connections.undo()
+        session = self._desk.session
+        for widget in (self.case, self.facing, self.inverted, self.clips):
+            widget.setEnabled(session is not None)
+        self.clips.clear()
+        if session is None:
+            self.place.setText("Open a recording, or try a sample.")
+            return
+        for record in session.project.clips():
+            self.clips.addItem(record.path.name, record.id)
+        self.clips.setCurrentIndex(self.clips.findData(session.clip.id))
+        for signal in (session.frame_changed, session.masks_changed):
+            self._session_connections.add(signal, self._later.ask)
+        self._session_connections.add(session.flags_changed, self._show_flags)
+        self._show_flags()
+        self._show_place()
+
+    def _show_flags(self) -> None:
+        session = self._desk.session
+        if session is not None:
+            self.case.setText(session.record.patient)
+            self.case.setCursorPosition(0)
+            self.facing.setCurrentIndex(self.facing.findData(session.clip.facing))
+            self.inverted.setChecked(session.clip.inverted)
+
+    def _show_place(self, *_: object) -> None:
+        session = self._desk.session
+        if session is None:
+            return
+        t, n = session.frame, session.clip.n_frames
+        done = int((session.states >= MaskState.ACCEPTED).all(axis=1).sum())
+        self.place.setText(
+            f"<b>Frame {t + 1} of {n}</b> &nbsp; {session.clip.times_s[t]:.3f} s &nbsp; "
+            f"<span style='color:#5fd38d'>{done} finished</span>"
+        )
+
+    def _on_clip_chosen(self, row: int) -> None:
+        self._desk.open_clip_of_project(str(self.clips.itemData(row)))
+
+    def _on_case(self) -> None:
+        session, text = self._desk.session, self.case.text().strip()
+        if session is not None and text and text != session.record.patient:
+            with self._desk.telling():
+                session.set_flags(patient=text)
+
+    def _on_facing(self, row: int) -> None:
+        if self._desk.session is not None:
+            with self._desk.telling():
+                self._desk.session.set_flags(facing=self.facing.itemData(row))
+
+    def _on_inverted(self, checked: bool) -> None:
+        if self._desk.session is not None:
+            with self._desk.telling():
+                self._desk.session.set_flags(inverted=checked)
+
+
+def _calling(do: Callable[[], None]) -> Callable[..., None]:
+    return lambda *_: do()

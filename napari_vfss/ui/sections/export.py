@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Step 7: out as a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import Qt, QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QDialog, QProgressBar
+
+from napari_vfss import preferences as settings
+from napari_vfss.controller.controller import Desk
+from napari_vfss.jobs.files import ExportOrder
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.dialog_parts import words
+from napari_vfss.ui.dialogs.export import ExportDialog
+from napari_vfss.ui.section import button, tipped_button
+from napari_vfss.user_config import ChoiceFile
+from vfss.project import Project
+
+
+class ExportSection(DeskSection):
+    """Writes the project's annotations as a dataset, and says what was written."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "7  Export")
+        tip = "Choose a form, see what will be written, and write what was accepted in this project"
+        self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
+        self.open_button = tipped_button(
+            "Open the folder", "Show the dataset that was written", self.open_folder, key="Ctrl+Alt+F"
+        )
+        self.add_row(self.export_button, self.open_button)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop writing; another time it goes on there", desk.exporting.cancel, key="Ctrl+Alt+Shift+E"
+        )
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.report = words()
+        self.report.setTextFormat(Qt.TextFormat.PlainText)
+        self.body.addWidget(self.report)
+        self.dialog: ExportDialog | None = None
+        self.folder: Path | None = None
+        self._choices = ChoiceFile("export.json", self)
+        self.connections.add(desk.exporting.progressed, self._on_progress)
+        self.connections.add(desk.exporting.said, desk.tell)
+        self.connections.add(desk.exporting.ended, self._on_ended)
+        self._set_running(False)
+        self._show_report("", None)
+        self._on_session()
+
+    def close_connections(self) -> None:
+        """Let go of everything, an open question included."""
+        if self.dialog is not None:
+            self.dialog.reject()
+        super().close_connections()
+
+    def ask_and_export(self) -> None:
+        """Ask what to write and where, in a window that does not hold up this one."""
+        session = self.desk.session
+        if session is None:
+            self.desk.tell("Open a recording or a project first: its accepted masks are what is exported.")
+            return
+        if self.desk.exporting.running or self.dialog is not None:
+            return
+        self.desk.save()
+        with self.desk.telling():
+            reviewer = "" if settings.is_nobody(session.author) else session.author
+            self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self._choices.values, self)
+            self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.dialog.finished.connect(self._on_dialog)
+            self.dialog.open()
+
+    def export(self, order: ExportOrder) -> None:
+        """Write a dataset."""
+        self.unfold()
+        self.bar.setRange(0, 0)
+        self._set_running(True)
+        self._show_report("", None)
+        self.desk.export(order)
+
+    def open_folder(self) -> None:
+        """Show the dataset in the computer's own window for files."""
+        if self.folder is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.folder)))
+
+    def _on_dialog(self, result: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is None or result != QDialog.DialogCode.Accepted or dialog.order is None:
+            return
+        chosen: dict[str, Any] = dialog.choice.chosen
+        with self.desk.telling():
+            self._choices.update(lambda _before: chosen)
+        self.export(dialog.order)
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _on_ended(self, message: str, folder: Path | None) -> None:
+        self._set_running(False)
+        stopped = message.startswith(("Cancelled", "Stopped"))
+        first, *more = message.split("\n")
+        self.desk.tell(message if folder is None else first, problem=folder is None and not stopped)
+        self._show_report("\n".join(more), folder)
+
+    def _show_report(self, said: str, folder: Path | None) -> None:
+        self.folder = folder
+        self.report.setText(said)
+        self.report.setVisible(bool(said))
+        self.open_button.setVisible(folder is not None)
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        self.export_button.setEnabled(not running)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who changed what and when: of the structure in work on this frame, and of the whole clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QTabWidget
+
+from napari_vfss.controller.controller import Desk
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.history.describe import compare, when, who
+from napari_vfss.ui.history.table import RevisionTable
+from napari_vfss.ui.section import tipped_button
+from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
+from vfss.project import Revision
+
+HEIGHT = 196
+HINT = "Choose a row to see it over the picture."
+PLACE_TIP = "Changes of the structure in work on this frame, newest first: choose one to see it over the picture"
+CLIP_TIP = "The last changes of this clip, by everybody: click one to go there"
+
+
+class HistorySection(DeskSection):
+    """Lists revisions, shows one over the picture and brings it back."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "History", folded=True)
+        self.place = RevisionTable(with_place=False, tip=PLACE_TIP)
+        self.clip = RevisionTable(with_place=True, tip=CLIP_TIP)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.place, "This structure here")
+        self.tabs.addTab(self.clip, "Whole clip")
+        self.tabs.setFixedHeight(HEIGHT)
+        self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.proposal_button = tipped_button(
+            "Compare with the proposal",
+            "Show what the student proposed last as an outline",
+            self.compare_with_proposal,
+            key="Ctrl+Alt+C",
+        )
+        self.back_button = tipped_button(
+            "Go back to this",
+            "Write the chosen one again, as a new change; Ctrl+Z takes that back",
+            self.go_back,
+            key="Ctrl+Alt+B",
+        )
+        self.words = QLabel(HINT)
+        self.words.setWordWrap(True)
+        self.words.setTextFormat(Qt.TextFormat.RichText)
+        self.body.addWidget(self.tabs)
+        self.add_row(self.proposal_button, self.back_button, stretch=0)
+        self.body.addWidget(self.words)
+        self.outline: RevisionOutline | None = None
+        self._compared: Revision | None = None
+        self.connections.add(self.place.chosen, self._on_chosen)
+        self.connections.add(self.clip.clicked, self._on_clip_clicked)
+        self.connections.add(self.tabs.currentChanged, self._on_tab)
+        self.connections.add(self._heading.toggled, self._on_folded)
+        self._on_session()
+
+    def close_connections(self) -> None:
+        """Let go of everything, the outlines included."""
+        self._close_outline()
+        super().close_connections()
+
+    def show_session(self) -> None:
+        """Follow another session."""
+        self._close_outline()
+        session = self.desk.session
+        if session is None:
+            self.place.rows.show(None)
+            self.clip.rows.show(None)
+            return
+        for signal in (session.frame_changed, session.structure_changed):
+            self.session_connections.add(signal, self._on_place)
+            self.session_connections.add(signal, self.later.ask)
+        self.session_connections.add(session.masks_changed, self.later.ask)
+
+    def refresh(self, *_: object) -> None:
+        """Read the list that is in sight anew; a folded one is left alone."""
+        session = self.desk.session
+        if session is None or not self._open:
+            self.summary.setText("")
+            return
+        with self.desk.telling():
+            project, clip_id, place = session.project, session.clip.id, (session.frame, session.structure)
+            self.place.renew(lambda: self.place.rows.show(project, clip_id, place))
+            if self.tabs.currentWidget() is self.clip:
+                self.clip.rows.show(project, clip_id)
+            newest = self.place.rows.revisions[:1]
+            name = f"{session.active.name}, frame {session.frame + 1}"
+            self.summary.setText(f"{name}: {who(newest[0])}" if newest else f"{name}: nothing yet")
+            self._show_compared()
+        self._enable()
+
+    def compare_with_proposal(self) -> None:
+        """Show the newest proposal of the structure in work on this frame as an outline."""
+
+        def show() -> None:
+            session = self.desk.session
+            if session is None:
+                return
+            proposal = session.project.past.proposal(session.clip.id, session.frame, session.structure)
+            if proposal is None:
+                self.desk.tell(f"{session.active.name} was never proposed on this frame.")
+                return
+            self.place.clearSelection()
+            self._compare(proposal)
+
+        self.do(show)
+
+    def go_back(self) -> None:
+        """Write the chosen revision again, as a new one."""
+        session, revision = self.desk.session, self._compared
+        if session is not None and revision is not None:
+            self.do(lambda: session.go_back(revision))
+
+    @property
+    def _open(self) -> bool:
+        return bool(self._heading.isChecked())
+
+    def _on_chosen(self, revision: Revision | None) -> None:
+        self.do(lambda: self._compare(revision))
+
+    def _on_clip_clicked(self, index: object) -> None:
+        session, revision = self.desk.session, self.clip.revision
+        if session is not None and revision is not None:
+            self.do(_going(lambda: session.go_to(revision.frame), lambda: session.choose(revision.structure)))
+
+    def _on_tab(self, *_: object) -> None:
+        self.refresh()
+
+    def _on_folded(self, shown: bool) -> None:
+        if not shown:
+            self.place.clearSelection()
+            self._compare(None)
+        self.refresh()
+
+    def _on_place(self, *_: object) -> None:
+        # At once, not a little later: an outline of another frame must never lie over this one.
+        self._compared = None
+        if self.outline is not None:
+            self.outline.clear()
+
+    def _compare(self, revision: Revision | None) -> None:
+        self._compared = revision
+        self._show_compared()
+        self._enable()
+
+    def _show_compared(self) -> None:
+        session, revision = self.desk.session, self._compared
+        if session is None or revision is None:
+            if self.outline is not None:
+                self.outline.clear()
+            self.words.setText(HINT)
+            return
+        if self.outline is None:
+            self.outline = RevisionOutline(self.desk.viewer, session.clip.height, session.clip.width)
+        now = session.work.planes[session.active.index]
+        then = revision.mask
+        self.outline.show(now, then)
+        self.words.setText(f"{compare(_naming(revision), then, now)}<br>{LEGEND}")
+
+    def _enable(self) -> None:
+        newest = self.place.rows.revisions[0].id if self.place.rows.revisions else None
+        compared = self._compared
+        self.back_button.setEnabled(compared is not None and compared.id != newest)
+
+    def _close_outline(self) -> None:
+        outline, self.outline, self._compared = self.outline, None, None
+        if outline is not None:
+            outline.close()
+
+
+def _naming(revision: Revision) -> str:
+    if revision.origin == "proposal":
+        return f"the proposal of {when(revision.time)}"
+    return f"{who(revision)}'s version of {when(revision.time)}"
+
+
+def _going(*steps: Callable[[], object]) -> Callable[[], None]:
+    def go() -> None:
+        for step in steps:
+            step()
+
+    return go
+
+
+LEGEND = (
+    f"<span style='color:{FIRST}'>━━</span> now &nbsp; <span style='color:{SECOND}'>╸╸╸</span> the one compared with"
+)

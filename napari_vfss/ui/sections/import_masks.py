@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks of other programs, in as proposals."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDialog, QProgressBar
+
+from napari_vfss.controller.controller import Desk
+from napari_vfss.jobs.importing import Importing
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.dialog_parts import words
+from napari_vfss.ui.dialogs.import_masks import ImportDialog
+from napari_vfss.ui.section import button, tipped_button
+from vfss.project import Project
+
+
+class ImportSection(DeskSection):
+    """Asks for masks, writes them as proposals, and says what was written."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "Masks of other programs", folded=True)
+        self.importing = Importing(self)
+        tip = "Take in masks as proposals, from COCO, PNG, nnU-Net or DICOM segmentations"
+        self.import_button = button("Import masks...", tip, self.ask_and_import, key="Ctrl+Alt+I", key_on_face=False)
+        self.body.addWidget(self.import_button)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop writing; what is written stays", self.importing.cancel, key="Ctrl+Alt+Shift+I"
+        )
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.report = words()
+        self.report.setTextFormat(Qt.TextFormat.PlainText)
+        self.report.hide()
+        self.body.addWidget(self.report)
+        self.dialog: ImportDialog | None = None
+        self.connections.add(self.importing.progressed, self._on_progress)
+        self.connections.add(self.importing.ended, self._on_ended)
+        self._set_running(False)
+        self._on_session()
+
+    def close_connections(self) -> None:
+        """Let go of everything, an open question included."""
+        if self.dialog is not None:
+            self.dialog.reject()
+        self.importing.cancel()
+        super().close_connections()
+
+    def ask_and_import(self) -> None:
+        """Ask which masks, in a window that does not hold up this one."""
+        session = self.desk.session
+        if session is None:
+            self.desk.tell("Open the recording first that the masks are of.")
+            return
+        if self.importing.running or self.dialog is not None:
+            return
+        self.desk.save()
+        with self.desk.telling():
+            self.dialog = ImportDialog(Project.open(session.project.folder), session.clip.id, self)
+            self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.dialog.finished.connect(self._on_dialog)
+            self.dialog.open()
+
+    def _on_dialog(self, result: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        session = self.desk.session
+        plan = None if dialog is None else dialog.plan
+        if session is None or plan is None or result != QDialog.DialogCode.Accepted:
+            return
+        self.unfold()
+        self.bar.setRange(0, 0)
+        self._set_running(True)
+        self.report.hide()
+        self.importing.start(session.project.folder, plan, session.author)
+
+    def _on_progress(self, done: int, total: int) -> None:
+        self.bar.setRange(0, total)
+        self.bar.setValue(done)
+
+    def _on_ended(self, message: str, written: object) -> None:
+        self._set_running(False)
+        first, *more = message.split("\n")
+        self.desk.tell(first, problem=not written and message != "Cancelled")
+        self.report.setText("\n".join(more))
+        self.report.setVisible(bool(more))
+        self.desk.look_for_others()  # the masks that came
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        self.import_button.setEnabled(not running)

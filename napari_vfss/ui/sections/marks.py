@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of swallows and events in the panel: go there, take away, bring back."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
+
+from napari_vfss.controller.controller import Desk
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.section import tipped_button
+from napari_vfss.ui.timeline.tooltips import words_on_mark
+from vfss.events import SWALLOW, name_of
+from vfss.project.marks import Mark
+
+ROWS = 6
+
+
+class MarksSection(DeskSection):
+    """Swallows and events of the clip by time; a click goes there."""
+
+    timeline_asked = Signal()
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "Swallows and events", folded=True)
+        self.list = QListWidget()
+        self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.list.setToolTip("Click one to go there. Keys: D and Shift+D for a swallow, M for an event")
+        self.list.setFixedHeight(ROWS * 18 + 4)
+        self.remove = tipped_button(
+            "Take away", "Take the chosen mark away; its history stays in the project", self._remove, key="Ctrl+Alt+Y"
+        )
+        self.back = tipped_button(
+            "Bring back", "Set the mark again that was taken away last", self._bring_back, key="Ctrl+Alt+Shift+Y"
+        )
+        self.body.addWidget(self.list)
+        self.timeline = tipped_button(
+            "Timeline", "Show the timeline under the picture again", self.timeline_asked.emit, key="Ctrl+Alt+M"
+        )
+        self.add_row(self.remove, self.back, self.timeline)
+        self.connections.add(self.list.itemClicked, self._on_clicked)
+        self.connections.add(self.list.itemSelectionChanged, self._show_buttons)
+        self.connections.add(desk.time.marks_changed, self.refresh)
+        self.connections.add(desk.time.session_changed, self.refresh)
+        self._on_session()
+
+    def refresh(self, *_: object) -> None:
+        """Show the marks of the session."""
+        marks, session = self.desk.time.marks, self.desk.session
+        shown = self._chosen()
+        self.list.clear()
+        self.summary.setText("")
+        if marks is None or session is None:
+            return
+        for mark in marks.all:
+            item = QListWidgetItem(_line(mark, session.clip.times_s[mark.first]))
+            item.setData(Qt.ItemDataRole.UserRole, mark)
+            item.setToolTip(words_on_mark(mark))
+            self.list.addItem(item)
+            if shown is not None and mark.mark == shown.mark:
+                self.list.setCurrentItem(item)
+        swallows = len(marks.swallows)
+        self.summary.setText(f"{swallows} swallow{'' if swallows == 1 else 's'}, {len(marks.all) - swallows} more")
+        self._show_buttons()
+
+    def _chosen(self) -> Mark | None:
+        item = self.list.currentItem()
+        return None if item is None else item.data(Qt.ItemDataRole.UserRole)
+
+    def _show_buttons(self) -> None:
+        marks = self.desk.time.marks
+        self.remove.setEnabled(self._chosen() is not None)
+        self.back.setEnabled(marks is not None and marks.can_bring_back)
+
+    def _on_clicked(self, item: QListWidgetItem) -> None:
+        session, mark = self.desk.session, item.data(Qt.ItemDataRole.UserRole)
+        if session is not None:
+            self.do(lambda: session.go_to(mark.first))
+
+    def _remove(self) -> None:
+        marks, mark = self.desk.time.marks, self._chosen()
+        if marks is not None and mark is not None:
+            self.do(lambda: marks.remove(mark))
+
+    def _bring_back(self) -> None:
+        marks = self.desk.time.marks
+        if marks is not None:
+            self.do(marks.bring_back)
+
+
+def _line(mark: Mark, seconds: float) -> str:
+    frames = f"{mark.first + 1}"
+    if mark.kind == SWALLOW:
+        frames += "-..." if mark.last is None else f"-{mark.last + 1}"
+    return f"{frames}   {seconds:.2f} s   {name_of(mark.kind, mark.text)}"

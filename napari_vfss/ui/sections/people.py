@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who works here: the name under which changes are written, second readings, and what a blinded reader must know."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
+
+from napari_vfss import preferences as settings
+from napari_vfss.controller.controller import Desk
+from napari_vfss.session.session import Session
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.second_reader.agreement import AgreementPage
+from napari_vfss.ui.second_reader.dialog import ReadingDialog
+from napari_vfss.ui.section import tipped_button
+from vfss.project import Project
+from vfss.project.second_reading_record import Reading
+from vfss.project.second_readings import finish_reading
+
+BANNER = "background: #6b4b00; color: white; padding: 4px; border-radius: 3px; font-weight: bold;"
+PAGE = QSize(780, 330)
+FINISH = (
+    "Finish this second reading? It cannot be changed any more after that. "
+    "You and the first reader see each other's work when both have finished."
+)
+
+
+class PeopleSection(DeskSection):
+    """The annotator's name, and the way to second readings and their agreement."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "Annotator", folded=settings.author_is_known())
+        self._name = settings.author()
+        self._held_here = False
+        self._title = ""
+        self.dialog: ReadingDialog | None = None
+        self.page: AgreementPage | None = None
+        self.question: QMessageBox | None = None
+        self.banner = QLabel()
+        self.banner.setWordWrap(True)
+        self.banner.setStyleSheet(BANNER)
+        self.ask_name = QLabel("Who is working here? Your name or initials go with every change you make.")
+        self.ask_name.setWordWrap(True)
+        self.name = QLineEdit(self._name if settings.author_is_known() else "")
+        self.name.setPlaceholderText(self._name)
+        self.name.setToolTip("Written with every change you make; also in File > Preferences")
+        self.readings_button = tipped_button(
+            "Second readings...",
+            "Let another person annotate the same clips without seeing your masks",
+            self.ask,
+            key="Ctrl+Alt+A",
+        )
+        self.finish_button = tipped_button(
+            "I have finished...",
+            "End this second reading for good, so that it can be compared",
+            self.ask_to_finish,
+            key="Ctrl+Alt+Shift+A",
+        )
+        self.body.addWidget(self.banner)
+        self.body.addWidget(self.ask_name)
+        self.add_row(QLabel("Name"), self.name, stretch=1)
+        self.add_row(self.readings_button, self.finish_button)
+        self.connections.add(self.name.editingFinished, self._on_name)
+        self._on_session()
+
+    def close_connections(self) -> None:
+        """Let go of everything, open questions included."""
+        for asked in (self.dialog, self.question):
+            if asked is not None:
+                asked.close()
+        self._close_page()
+        super().close_connections()
+
+    def show_session(self) -> None:
+        """Say who works here, and where a blinded reader is."""
+        session = self.desk.session
+        reading = None if session is None else session.reading
+        if session is not None and reading is None:
+            self._take_name(session)
+        self._show_title(reading)
+        self._heading.setText("Annotator" if reading is None else said_of(reading))
+        self.banner.setVisible(reading is not None)
+        self.finish_button.setVisible(reading is not None and reading.finished is None)
+        self.readings_button.setVisible(reading is None)
+        self.name.setEnabled(reading is None)
+        if reading is not None:
+            self.banner.setText(f"{said_of(reading)}. {_ways(reading)}")
+            self.name.setText(reading.reader)
+            self.unfold()
+            self._close_page()
+        elif not self.name.isModified():
+            self.name.setText(self._name if settings.author_is_known() else "")
+        self._show_question()
+        if reading is not None and reading.start == "student" and session is not None and not session.states.any():
+            self.desk.machine.propose(0, session.clip.n_frames - 1)
+
+    def refresh(self, *_: object) -> None:
+        """Say the name beside the heading."""
+        session = self.desk.session
+        self.summary.setText(self._name if session is None else session.author)
+
+    def ask(self) -> None:
+        """Show the second readings of the project that is open, or of one that a person chooses."""
+        session = self.desk.session
+        folder = None if session is None else session.project.folder
+        if folder is None:
+            name = QFileDialog.getExistingDirectory(self, "Project whose clips are read a second time")
+            folder = Path(name) if name else None
+        if folder is not None:
+            self.show_readings(folder)
+
+    def show_readings(self, folder: Path) -> None:
+        """Show the second readings of a project in a window that does not hold up this one."""
+        with self.desk.telling():
+            self.desk.save()
+            if self.dialog is not None:
+                self.dialog.close()
+            self.dialog = ReadingDialog(Project.open(folder), self)
+            self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.dialog.open_asked.connect(self._on_open)
+            self.dialog.agreement_asked.connect(self.show_agreement)
+            self.dialog.finished.connect(self._on_dialog_gone)
+            self.dialog.open()
+
+    def show_agreement(self, folder: Path, reading: Reading) -> None:
+        """Compare a second reading with its project, on a page under the picture."""
+        self._close_page()
+        self.page = AgreementPage(self.desk, folder, reading)
+        self.page.left.connect(self._on_page_left)
+        dock = self.desk.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
+        # Beside the picture where there is room; a small screen has none for a dock of this height.
+        dock.setFloating(True)
+        dock.resize(PAGE)
+        corner = self.window().geometry().bottomLeft()
+        dock.move(corner.x() + 8, corner.y() - PAGE.height() - 32)
+
+    def ask_to_finish(self) -> None:
+        """Ask before a second reading is ended for good."""
+        self.question = QMessageBox(self)
+        self.question.setWindowTitle("Second reading")
+        self.question.setText(FINISH)
+        self.question.addButton(QMessageBox.StandardButton.Cancel)
+        yes = self.question.addButton("Finish", QMessageBox.ButtonRole.AcceptRole)
+        yes.clicked.connect(self.finish)
+        self.question.open()
+
+    def finish(self) -> None:
+        """End the second reading that is open."""
+        session = self.desk.session
+        if session is None or session.reading is None:
+            return
+        with self.desk.telling():
+            self.desk.save()
+            session.reading = finish_reading(session.project.folder)
+            self.desk.tell("This second reading is finished: it can be looked at, and not changed any more.")
+        self._on_session()
+
+    def _on_session(self) -> None:
+        # Unlike the steps of the work, this is of use before a clip is open.
+        super()._on_session()
+        self.body.parentWidget().setEnabled(True)
+
+    def _on_name(self) -> None:
+        name, session = self.name.text().strip(), self.desk.session
+        if not name or name == self._name or (session is not None and session.reading is not None):
+            return
+        self._name = name
+        self.name.setModified(False)
+        if self.ask_name.isVisibleTo(self):  # answered: out of the way
+            self._heading.setChecked(False)
+        self._held_here = not settings.keep_author(name)
+        if session is not None:
+            session.author = name
+        self._show_question()
+        self.refresh()
+
+    def _take_name(self, session: Session) -> None:
+        # Preferences may have changed meanwhile; where they could not take the name, this panel keeps it.
+        if self._held_here:
+            session.author = self._name
+        else:
+            self._name = session.author
+
+    def _on_open(self, folder: Path) -> None:
+        self.desk.open(folder)
+
+    def _on_dialog_gone(self, *_: object) -> None:
+        self.dialog = None
+
+    def _on_page_left(self) -> None:
+        self.page = None
+
+    def _show_question(self) -> None:
+        self.ask_name.setVisible(self.name.isEnabled() and not self.name.text().strip())
+
+    def _show_title(self, reading: Reading | None) -> None:
+        viewer = self.desk.viewer
+        if reading is not None:
+            self._title = self._title or str(viewer.title)
+            viewer.title = f"{said_of(reading)} - {self._title}"
+        elif self._title:
+            viewer.title, self._title = self._title, ""
+
+    def _close_page(self) -> None:
+        page, self.page = self.page, None
+        if page is not None:
+            page.leave()
+
+
+def said_of(reading: Reading) -> str:
+    """Whose reading it is and whether it is still blinded, in a line."""
+    if reading.finished is not None:
+        return f"Second reading by {reading.reader} (finished)"
+    return f"Second reading by {reading.reader} (blinded)"
+
+
+def _ways(reading: Reading) -> str:
+    if reading.finished is not None:
+        return "It can be looked at, and not changed any more."
+    start = "The student proposes." if reading.start == "student" else "It is done without the student."
+    return f"You see nothing of the first reader's work. {start}"

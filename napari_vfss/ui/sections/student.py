@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Step 8: what was accepted, back in as a better student."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
+
+from napari_vfss.controller.controller import Desk
+from napari_vfss.ui.desk_section import DeskSection
+from napari_vfss.ui.dialogs.retrain import RetrainChoice
+from napari_vfss.ui.section import button, tipped_button
+
+UNKNOWN = "unknown"
+
+
+class StudentSection(DeskSection):
+    """Which student proposes, and training the next one."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__(desk, "8  Student", folded=True)
+        self.students = QComboBox()
+        self.students.setToolTip("The student that proposes in this project")
+        self.students.setMinimumContentsLength(10)
+        self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.connections.add(self.students.activated, self._on_chosen)
+        tip = "Train a new student from this project's accepted annotations, beside this window"
+        self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
+        self.add_row(self.students, self.retrain_button, stretch=0)
+        self.bar = QProgressBar()
+        self.bar.setFixedHeight(16)
+        self.cancel_button = tipped_button(
+            "Cancel", "Stop training; the student stays as it is", desk.retraining.cancel, key="Ctrl+Alt+Shift+R"
+        )
+        self.add_row(self.bar, self.cancel_button, stretch=0)
+        self.curve = LossCurve()
+        self.body.addWidget(self.curve)
+        self.offer = QLabel()
+        self.offer.setWordWrap(True)
+        self.use_button = tipped_button(
+            "Use the new student", "Propose with it from now on", self._use_offered, key="Ctrl+Alt+U"
+        )
+        self.keep_button = tipped_button(
+            "Keep the old one", "The new student stays in the list", self._hide_offer, key="Ctrl+Alt+Shift+U"
+        )
+        self.body.addWidget(self.offer)
+        self.add_row(self.use_button, self.keep_button)
+        self._offered = ""
+        self.choice: RetrainChoice | None = None
+        self.connections.add(desk.retraining.started, self._on_started)
+        self.connections.add(desk.retraining.told, self._on_told)
+        self.connections.add(desk.retraining.ended, self._on_ended)
+        self.curve.setVisible(False)
+        self._set_running(False)
+        self._hide_offer()
+        self._on_session()
+
+    def show_session(self) -> None:
+        """List the project's students."""
+        self._list_students()
+        if self.desk.session is not None:
+            self.session_connections.add(self.desk.session.student_changed, self._list_students)
+
+    def _list_students(self) -> None:
+        session = self.desk.session
+        self.students.clear()
+        if session is None:
+            return
+        with self.desk.telling():
+            current = session.project.current_student()
+            self.students.addItem("as shipped", None)
+            for record in session.project.students():
+                score = record.scores.get("mean_dice")
+                said = "" if score is None else f"  Dice {score:.3f}"
+                self.students.addItem(f"{record.added.astimezone():%d %b %H:%M}{said}", record.id)
+            self.students.setCurrentIndex(0 if current is None else self.students.findData(current.id))
+
+    def _on_chosen(self, row: int) -> None:
+        session = self.desk.session
+        if session is not None:
+            with self.desk.telling():
+                session.choose_student(self.students.itemData(row))
+
+    def ask(self) -> None:
+        """Ask how, in a window that does not hold up this one, and start."""
+        session = self.desk.session
+        if session is None or self.desk.retraining.running:
+            return
+        self._hide_offer()
+        self.unfold()
+        with self.desk.telling():
+            self.desk.save()
+        if self.choice is not None:
+            self.choice.reject()
+        self.choice = RetrainChoice(session.project.folder, self)
+        self.choice.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.choice.finished.connect(self._on_choice)
+        self.choice.open()
+
+    def _on_choice(self, result: int) -> None:
+        choice, self.choice = self.choice, None
+        if choice is not None and result == QDialog.DialogCode.Accepted:
+            with self.desk.telling():
+                self.desk.retrain(choice.arguments)
+
+    def close_connections(self) -> None:
+        """Let go of everything, an open question included."""
+        if self.choice is not None:
+            self.choice.reject()
+        super().close_connections()
+
+    def _on_started(self) -> None:
+        self.unfold()
+        self.curve.clear_points()
+        self.curve.setVisible(True)
+        self.bar.setRange(0, 0)
+        self.bar.setFormat("starting the trainer...")
+        self._set_running(True)
+
+    def _on_told(self, event: dict[str, Any]) -> None:
+        kind = event["event"]
+        if kind == "start":
+            self.bar.setRange(0, max(1, int(event.get("total_steps", 1))))
+            estimate = event.get("estimate_s")
+            self.bar.setFormat("step %v of %m" + (f", about {_minutes(float(estimate))}" if estimate else ""))
+        elif kind == "step":
+            self.bar.setValue(int(event.get("step", 0)))
+            self.curve.add_loss(float(event.get("step", 0)), float(event.get("loss", 0.0)))
+        elif kind == "prepare":
+            self.bar.setRange(0, max(1, int(event.get("total", 1))))
+            self.bar.setValue(int(event.get("done", 0)))
+            self.bar.setFormat(f"{event.get('of', 'reading frames')}, %v of %m")
+        elif kind == "validation" and event.get("mean_dice") is not None:
+            self.curve.add_dice(float(event.get("step", 0)), float(event["mean_dice"]))
+        elif kind == "done":
+            self._offer(event)
+
+    def _offer(self, event: dict[str, Any]) -> None:
+        session, project = self.desk.session, self.desk.retraining.project
+        if session is None or session.project.folder != project:
+            self.desk.tell(f"A new student is ready in {project}: open that project to use it.")
+            return
+        self._offered = str(event.get("student", ""))
+        self.offer.setText(offer_text(event))
+        for widget in (self.offer, self.use_button, self.keep_button):
+            widget.setVisible(True)
+
+    def _use_offered(self) -> None:
+        session = self.desk.session
+        if session is not None and self._offered:
+            with self.desk.telling():
+                session.choose_student(self._offered)
+                self.desk.tell("The new student proposes from now on.")
+        self._hide_offer()
+
+    def _hide_offer(self) -> None:
+        self._offered = ""
+        for widget in (self.offer, self.use_button, self.keep_button):
+            widget.setVisible(False)
+
+    def _on_ended(self, message: str) -> None:
+        self._set_running(False)
+        self._list_students()
+        if message:
+            self.desk.tell(message, problem="cancelled" not in message)
+
+    def _set_running(self, running: bool) -> None:
+        for widget in (self.bar, self.cancel_button):
+            widget.setVisible(running)
+        self.retrain_button.setEnabled(not running)
+
+
+class LossCurve(pyqtgraph.PlotWidget):
+    """Loss over steps, with the Dice of each validation."""
+
+    def __init__(self) -> None:
+        super().__init__(background=None)
+        self.setFixedHeight(110)
+        self.setMouseEnabled(False, False)
+        self.setMenuEnabled(False)
+        self.hideButtons()
+        self.addLegend(offset=(-2, 2), labelTextSize="8pt")
+        self.setToolTip("Over training steps: loss (less is better) and Dice on held-out frames (more is better)")
+        self._loss_line = self.plot(pen=pyqtgraph.mkPen("#7fb4ff", width=2), name="loss")
+        self._dice_line = self.plot(
+            pen=pyqtgraph.mkPen("#5fd38d", width=1), symbol="o", symbolSize=6, symbolBrush="#5fd38d", name="Dice"
+        )
+        self.clear_points()
+
+    def clear_points(self) -> None:
+        """Begin a new curve."""
+        self._loss: list[tuple[float, float]] = []
+        self._dice: list[tuple[float, float]] = []
+        self._loss_line.setData([], [])
+        self._dice_line.setData([], [])
+
+    def add_loss(self, step: float, loss: float) -> None:
+        """Add a point of the loss."""
+        self._loss.append((step, loss))
+        self._loss_line.setData(*zip(*self._loss, strict=True))
+
+    def add_dice(self, step: float, dice: float) -> None:
+        """Add the Dice of a validation."""
+        self._dice.append((step, dice))
+        self._dice_line.setData(*zip(*self._dice, strict=True))
+
+
+def offer_text(event: dict[str, Any]) -> str:
+    """What to say of a new student, from the trainer's last event."""
+    new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
+    if new == UNKNOWN:
+        return (
+            "A new student is ready. It could not be examined: every accepted frame is of a patient it learned from. "
+            "Accept frames of more patients to see scores."
+        )
+    return f"A new student is ready. Dice on held-out patients: <b>{new}</b> (the old one: {old})."
+
+
+def _dice(scores: Any) -> str:
+    value = scores.get("mean_dice") if isinstance(scores, dict) else None
+    return UNKNOWN if value is None else f"{float(value):.3f}"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of structures: colour, key, what is known on this frame, confidence, and an eye."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QAbstractTableModel, QEvent, QModelIndex, QRect, Qt, Signal
+from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPixmap
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from napari_vfss.keys.action import shown
+from napari_vfss.keys.book import KeyBook
+from napari_vfss.session.session import Session
+from vfss.masks import MaskState
+from vfss.schema import Structure
+
+EYE, NAME, KEY, STATE, CONFIDENCE = range(5)
+HEADINGS = ("", "Structure", "Key", "On this frame", "Sure")
+TIPS = (
+    "Click to show or hide",
+    "Click to correct this structure",
+    "Key that chooses it",
+    "Who has spoken: nobody, the student, or a person",
+    "The student's own estimate of how well its mask fits",
+)
+MARGIN = 4  # around the text of a row, above and below together
+STATES = {
+    MaskState.UNSEEN: ("·", "unseen", "#8a8f98"),
+    MaskState.PROPOSED: ("◌", "proposed", "#7fb4ff"),
+    MaskState.EDITED: ("✎", "edited", "#ffb454"),
+    MaskState.ACCEPTED: ("✓", "accepted", "#5fd38d"),
+    MaskState.EMPTY: ("∅", "empty", "#5fd38d"),
+    MaskState.NOT_VISIBLE: ("⊘", "not visible", "#c4a7ff"),
+}
+
+
+@cache
+def swatch(colour: str, filled: bool) -> QPixmap:
+    """A little square of a colour, hollow where the structure is hidden."""
+    made = QPixmap(12, 12)
+    made.fill(QColor(colour))
+    if not filled:
+        painter = QPainter(made)
+        painter.fillRect(2, 2, 8, 8, QColor(38, 41, 48))
+        painter.end()
+    return made
+
+
+class StructureModel(QAbstractTableModel):
+    """Rows of the current frame of a session."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.session: Session | None = None
+        self.hidden: set[str] = set()
+        self.keys: KeyBook | None = None
+
+    def show(self, session: Session | None, hidden: set[str]) -> None:
+        """Take another session."""
+        self.beginResetModel()
+        self.session, self.hidden = session, hidden
+        self.endResetModel()
+
+    def refresh(self) -> None:
+        """Say that anything may have changed."""
+        if self.rowCount():
+            self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(HEADINGS) - 1))
+
+    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        """Number of structures."""
+        return 0 if self.session is None else len(self.session.schema)
+
+    def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+        """Number of columns."""
+        return len(HEADINGS)
+
+    def headerData(  # noqa: N802
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> Any:
+        """Heading of a column, and what it means."""
+        if orientation == Qt.Orientation.Horizontal:
+            if role == Qt.ItemDataRole.DisplayRole:
+                return HEADINGS[section]
+            if role == Qt.ItemDataRole.ToolTipRole:
+                return TIPS[section]
+        return None
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Text, colour, tooltip, or (user role) confidence or colour for the delegate."""
+        cell = CELLS.get((index.column(), role)) or CELLS.get((ANY, role))
+        if self.session is None or cell is None:
+            return None
+        return cell(self, self.session.schema.structures[index.row()])
+
+    def state_of(self, structure: Structure) -> MaskState:
+        """State on the current frame."""
+        return MaskState.UNSEEN if self.session is None else MaskState(self.session.work.state[structure.index])
+
+    def confidence_of(self, structure: Structure) -> float:
+        """Confidence on the current frame, NaN where unknown."""
+        return float("nan") if self.session is None else float(self.session.work.confidence[structure.index])
+
+    def key_of(self, structure: Structure) -> str:
+        """Key that chooses it now."""
+        if self.keys is None:
+            return structure.shortcut or ""
+        return shown(self.keys.keys_of(f"structure.{structure.key}")[:1])
+
+    def background_of(self, structure: Structure) -> QColor | None:
+        """Colour behind the row of the active structure."""
+        return ACTIVE if self.session is not None and structure.key == self.session.structure else None
+
+
+Role = Qt.ItemDataRole
+ANY = -1
+ACTIVE = QColor(255, 255, 255, 42)
+STATE_TEXTS = {state: f"{sign}  {word}" for state, (sign, word, _) in STATES.items()}
+STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items()}
+# What a cell shows, by column and role; Qt asks for some thirty of them at every change of frame.
+CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
+    (EYE, Role.DecorationRole): lambda model, s: swatch(s.colour, s.key not in model.hidden),
+    (NAME, Role.DisplayRole): lambda model, s: s.name,
+    (KEY, Role.DisplayRole): lambda model, s: model.key_of(s),
+    (KEY, Role.TextAlignmentRole): lambda model, s: Qt.AlignmentFlag.AlignCenter,
+    (STATE, Role.DisplayRole): lambda model, s: STATE_TEXTS[model.state_of(s)],
+    (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],
+    (CONFIDENCE, Role.UserRole): lambda model, s: model.confidence_of(s),
+    (ANY, Role.BackgroundRole): lambda model, s: model.background_of(s),
+    (ANY, Role.ToolTipRole): lambda model, s: f"{s.name}: {model.state_of(s).label}",
+}
+
+
+class ConfidenceBar(QStyledItemDelegate):
+    """Draws a confidence of 0..1 as a bar with a percentage."""
+
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
+        """Draw one cell."""
+        super().paint(painter, option, index)
+        value = index.data(Qt.ItemDataRole.UserRole)
+        if painter is None or value is None or np.isnan(value):
+            return
+        box: QRect = option.rect.adjusted(3, 4, -3, -4)
+        painter.save()
+        painter.fillRect(box, QColor(128, 128, 128, 60))
+        filled = QRect(box)
+        filled.setWidth(round(box.width() * min(1.0, max(0.0, value))))
+        painter.fillRect(filled, QColor("#3b7dd8" if value >= 0.8 else "#b07d2b" if value >= 0.6 else "#b04a4a"))
+        painter.setPen(QColor("white"))
+        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), f"{100 * value:.0f}%")
+        painter.restore()
+
+
+class StructureTable(QTableView):
+    """The list itself: a click chooses a structure, a click on the eye hides it."""
+
+    STYLE = "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
+
+    chosen = Signal(str)
+    eye_clicked = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = StructureModel(self)
+        self.setModel(self.rows)
+        self.setItemDelegateForColumn(CONFIDENCE, ConfidenceBar(self))
+        self.setAccessibleName("Structures")
+        self.setTabKeyNavigation(False)  # Tab leaves the list
+        # The active row is drawn by its background: a selection would drown the colours of the states.
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setShowGrid(False)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setStyleSheet(self.STYLE)
+        self.setToolTip("Structures of this frame: click one to correct it, its colour to hide it")
+        self._shape_columns()
+        self.clicked.connect(self._on_clicked)
+
+    def refresh(self) -> None:
+        """Show the current frame and structure of the session."""
+        self.rows.refresh()
+
+    def show_session(self, session: Session | None, hidden: set[str]) -> None:
+        """Show another session."""
+        self.rows.show(session, hidden)
+        self.fit_font()
+        self.refresh()
+
+    def fit_font(self) -> None:
+        """Give rows and columns the room that the font needs, which on some screens is large."""
+        words, rows, columns = self.fontMetrics(), self.verticalHeader(), self.horizontalHeader()
+        height = words.height() + MARGIN
+        rows.setMinimumSectionSize(height)
+        rows.setDefaultSectionSize(height)
+        columns.setFixedHeight(height + 1)
+        longest = max(words.horizontalAdvance(text) for text in (*STATE_TEXTS.values(), HEADINGS[STATE]))
+        for column, width in (
+            (EYE, 22),
+            (KEY, words.horizontalAdvance("Key") + 10),
+            (STATE, longest + 12),
+            (CONFIDENCE, words.horizontalAdvance("100%") + 20),
+        ):
+            self.setColumnWidth(column, width)
+        self.setFixedHeight(self.rows.rowCount() * height + height + 3)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Follow the font."""
+        changes = (QEvent.Type.FontChange, QEvent.Type.StyleChange)
+        if event is not None and event.type() in changes and self.model() is not None:
+            self.fit_font()
+        return bool(super().event(event))
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Up and Down choose, Space hides and shows."""
+        session = self.rows.session
+        if event is None or session is None:
+            return
+        row, last = session.active.index, len(session.schema) - 1
+        if event.key() == Qt.Key.Key_Up:
+            self.chosen.emit(session.schema.keys[max(0, row - 1)])
+        elif event.key() == Qt.Key.Key_Down:
+            self.chosen.emit(session.schema.keys[min(last, row + 1)])
+        elif event.key() == Qt.Key.Key_Space:
+            self.eye_clicked.emit(session.structure)
+        else:
+            event.ignore()  # a key of the picture
+
+    def _shape_columns(self) -> None:
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        rows.setVisible(False)
+        columns.setMinimumSectionSize(20)
+        columns.setHighlightSections(False)
+        columns.setToolTip("Point at a heading to learn what it means")
+        columns.setSectionsClickable(False)
+        for column in (EYE, KEY, STATE, CONFIDENCE):
+            columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
+        self.fit_font()
+        columns.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
+
+    def _on_clicked(self, index: QModelIndex) -> None:
+        if self.rows.session is None:
+            return
+        key = self.rows.session.schema.structures[index.row()].key
+        (self.eye_clicked if index.column() == EYE else self.chosen).emit(key)

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What stands around the rows of the strip: names, the ruler of times, swallows and events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import QPoint, QRect, Qt
+from qtpy.QtGui import QColor, QFont, QImage, QPainter, QPolygon
+
+from napari_vfss.ui.timeline.picture import PALETTE
+from napari_vfss.ui.timeline.scale import TimelineScale
+from vfss.events import SWALLOW, short_of
+from vfss.masks import ByteArray
+from vfss.project.marks import Mark
+from vfss.schema import Schema
+
+GUTTER, RULER, LANE = 92, 13, 17
+TEXT, FAINT, BRIGHT = QColor(214, 218, 224), QColor(120, 126, 136), QColor("white")
+SWALLOW_COLOUR, RANGE_COLOUR = QColor(84, 96, 116), QColor(255, 255, 255, 46)
+_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+_LABEL_EVERY = 70  # pixels
+_LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
+
+
+def as_image(indices: ByteArray) -> QImage:
+    """Picture of a strip's indices, uint8 (H, W)."""
+    height, width = indices.shape
+    image = QImage(np.ascontiguousarray(indices).tobytes(), width, height, width, QImage.Format.Format_Indexed8)
+    image.setColorTable([QColor(*(int(c) for c in colour)).rgb() for colour in PALETTE])
+    return image.copy()
+
+
+def _font(pixels: int, *, bold: bool = False) -> QFont:
+    font = QFont()
+    font.setPixelSize(pixels)
+    font.setBold(bold)
+    return font
+
+
+def draw_names(painter: QPainter, schema: Schema, active: int, top: int, row_height: int) -> None:
+    """Draw the structures' names with their colours; the one in work is bright, bold and has an arrow."""
+    size = min(12, max(8, row_height))
+    for structure in schema.structures:
+        y = top + structure.index * row_height
+        here = structure.index == active
+        painter.fillRect(QRect(12, y + 1, 5, row_height - 3), QColor(structure.colour))
+        painter.setFont(_font(size, bold=here))
+        painter.setPen(BRIGHT if here else TEXT)
+        if here:
+            painter.drawText(QRect(1, y - 2, 12, row_height + 3), _LEFT, "▸")
+        painter.drawText(QRect(20, y - 2, GUTTER - 22, row_height + 3), _LEFT, structure.name)
+
+
+def draw_ruler(painter: QPainter, scale: TimelineScale, times_s: Any) -> None:
+    """Draw times along the top, by the recording's own clock: float64 (T,), seconds."""
+    first, last = scale.frame_at(0), scale.frame_at(scale.width - 1)
+    shown_s = float(times_s[last] - times_s[first])
+    wanted = max(1, scale.width // _LABEL_EVERY)
+    step = next((s for s in _STEPS_S if shown_s / s <= wanted), 1200.0)
+    painter.setFont(_font(9))
+    painter.setPen(FAINT)
+    ticks = np.floor(np.asarray(times_s[first : last + 1]) / step + 1e-6)
+    for i in np.flatnonzero(np.diff(ticks, prepend=ticks[0] - (first == 0))):
+        x = round(scale.x_of(first + int(i)))
+        painter.drawLine(x, RULER - 3, x, RULER)
+        painter.drawText(QRect(x + 2, 0, _LABEL_EVERY, RULER), _LEFT, _clock(float(ticks[i]) * step))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 1), 60)
+    words = f"{rest:.1f}".removesuffix(".0")
+    return f"{minutes:.0f}:{rest:02.0f}" if minutes else f"{words} s"
+
+
+def draw_lane(
+    painter: QPainter, scale: TimelineScale, marks: Sequence[Mark], chosen: tuple[int, int] | None, rows_height: int
+) -> None:
+    """Draw swallows as bars with ends, events as wedges with a few letters, and the range that is looped over."""
+    if chosen is not None:
+        left, right = round(scale.x_of(chosen[0])), round(scale.x_of(chosen[1] + 1))
+        painter.fillRect(QRect(left, RULER, max(2, right - left), LANE + rows_height), RANGE_COLOUR)
+    swallows = [mark for mark in marks if mark.kind == SWALLOW]
+    for number, swallow in enumerate(swallows, start=1):
+        _draw_swallow(painter, scale, swallow, number)
+    free_from = -1000
+    for mark in marks:
+        if mark.kind != SWALLOW:
+            free_from = _draw_event(painter, scale, mark, free_from)
+
+
+def draw_looked_at(painter: QPainter, scale: TimelineScale, frames: Sequence[int]) -> None:
+    """Draw a white line just above the rows over frames that were looked at, with an end on both sides of each run."""
+    base = RULER + LANE
+    painter.setClipRect(GUTTER, 0, scale.width, base + 2)
+    breaks = np.flatnonzero(np.diff(frames) > 1) + 1
+    for run in np.split(np.asarray(frames, np.int64), breaks):
+        if run.size:
+            left, right = (GUTTER + round(scale.x_of(int(t))) for t in (run[0], run[-1] + 1))
+            painter.fillRect(QRect(left, base - 3, max(2, right - left), 2), BRIGHT)
+            for x in (left, max(left, right - 2)):
+                painter.fillRect(QRect(x, base - 6, 2, 6), BRIGHT)
+    painter.setClipping(False)
+
+
+def _draw_swallow(painter: QPainter, scale: TimelineScale, swallow: Mark, number: int) -> None:
+    left = round(scale.x_of(swallow.first))
+    last = swallow.first if swallow.last is None else swallow.last
+    right = max(left + 3, round(scale.x_of(last + 1)))
+    bar = QRect(left, RULER + 2, right - left, LANE - 5)
+    if swallow.last is not None:
+        painter.fillRect(bar, SWALLOW_COLOUR)
+        painter.fillRect(QRect(right - 2, RULER + 1, 2, LANE - 3), TEXT)
+    painter.fillRect(QRect(left, RULER + 1, 2, LANE - 3), TEXT)
+    painter.setFont(_font(9))
+    painter.setPen(BRIGHT)
+    words = f"swallow {number}" if swallow.last is not None else "swallow begins..."
+    painter.drawText(bar.adjusted(4, 0, 80 if swallow.last is None else -2, 0), _LEFT, words)
+
+
+def _draw_event(painter: QPainter, scale: TimelineScale, mark: Mark, free_from: int) -> int:
+    """Draw one event; its letters only where they do not cover those before. Returns where the next may begin."""
+    x = round(scale.x_of(mark.first + 0.5))
+    base = RULER + LANE
+    wedge = QPolygon([QPoint(x - 4, base - 8), QPoint(x + 4, base - 8), QPoint(x, base - 1)])
+    painter.setPen(QColor("black"))
+    painter.setBrush(QColor(255, 232, 130))
+    painter.drawPolygon(wedge)
+    words = short_of(mark.kind, mark.text)
+    if x < free_from:
+        return free_from
+    painter.setFont(_font(9, bold=True))
+    width: int = painter.fontMetrics().horizontalAdvance(words)
+    painter.fillRect(QRect(x + 5, RULER + 2, width + 3, LANE - 5), QColor(28, 30, 35, 200))
+    painter.setPen(QColor(255, 232, 130))
+    painter.drawText(QRect(x + 6, RULER + 1, width + 4, LANE - 4), _LEFT, words)
+    return x + width + 12

@@ -1,0 +1,257 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The dock under the picture: buttons to go and to play, and the strip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QScrollBar, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_vfss.connections import Connections
+from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.timeline import ClipTime
+from napari_vfss.controller.timeline_actions import KEY_OF
+from napari_vfss.keys.labels import TEXT, KeyLabels, explain
+from napari_vfss.ui.section import Later, button
+from napari_vfss.ui.timeline.event_menu import EventMenu
+from napari_vfss.ui.timeline.strip import Timeline
+from napari_vfss.ui.timeline.timeline_legend import TimelineLegend
+from napari_vfss.ui.timeline.tooltips import words_on_cell, words_on_place
+from napari_vfss.viewer.playback import SPEEDS
+from vfss.errors import VfssError
+
+TITLE = "VFSS timeline"
+STRIP_MS = 60
+_FINE = 100  # steps of the scroll bar to a frame
+
+
+class TimelineDock(QWidget):
+    """Shows the desk's clip in time and turns clicks into places."""
+
+    def __init__(self, desk: Desk) -> None:
+        super().__init__()
+        self.setObjectName("vfss_timeline")
+        self._desk = desk
+        self._time: ClipTime = desk.time
+        self._connections = Connections()
+        self._session_connections = Connections()
+        self.timeline = Timeline()
+        self.timeline.describe = self._words
+        self.place = QLabel()
+        self.place.setToolTip("Frame, and its time in the recording as the file tells it")
+        self.pace = QLabel()
+        self.pace.setStyleSheet("color: #ffb454;")
+        self.pace.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.bar = QScrollBar(Qt.Orientation.Horizontal)
+        self.bar.setFixedHeight(10)
+        kept = self.bar.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)  # the rows do not change their height when a person zooms
+        self.bar.setSizePolicy(kept)
+        self.events = EventMenu(self._time, self)
+        self._strip_later = Later(self, self._show_strip, STRIP_MS)
+        self._looked_at_later = Later(self, self._show_looked_at, STRIP_MS)
+        self._build_tools()
+        self._lay_out()
+        self._key_labels = KeyLabels(self, desk.key_book)
+        self._connect()
+        self._on_session()
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """As high as the rows need."""
+        return QSize(800, self.timeline.sizeHint().height() + 56)
+
+    def close_connections(self) -> None:
+        """Let go of everything."""
+        self._key_labels.close()
+        self._session_connections.undo()
+        self._connections.undo()
+
+    def _build_tools(self) -> None:
+        time, playback = self._time, self._time.playback
+        self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "play")
+        self.speed = QComboBox()
+        explain(self.speed, "Share of true speed", keys=(KEY_OF["slower"], KEY_OF["faster"]))
+        self.speed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.speed.setFixedWidth(66)
+        for speed in SPEEDS:
+            self.speed.addItem(f"{speed:g}x", speed)
+        self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
+        self.loop = _small("Loop", "Go round in the chosen range, else in this swallow", time.toggle_loop, "loop")
+        self.loop.setCheckable(True)
+        self.mark = _small("Mark", "Set an event on this frame", self.events.ask, "mark")
+        self.begin = _small("[", "A swallow begins on this frame", time.begin_swallow, "begin_swallow")
+        self.end = _small("]", "The swallow ends on this frame", time.end_swallow, "end_swallow")
+        self.doubtful = _small(
+            "Doubtful ▸",
+            "To the next mask worth a second look",
+            lambda: time.go_to_doubtful(1),
+            "next_doubtful",
+        )
+        self.unaccepted = _small(
+            "Open ▸", "To the next mask that is not accepted", lambda: time.go_to_unaccepted(1), "next_open"
+        )
+        self.swallow = _small("Swallow ▸", "To the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
+        self.steady = _small(
+            "Steady", "Hold the spine (C2 to C4) still under the picture", time.toggle_steady, "steady"
+        )
+        self.steady.setCheckable(True)
+        self.closer = _small("+", "Show fewer frames (or turn the wheel)", lambda: self.timeline.zoom(1.6))
+        self.wider = _small("−", "Show more frames (or turn the wheel)", lambda: self.timeline.zoom(1 / 1.6))
+        self.all = _small("All", "Show the whole clip", self.timeline.show_all)
+
+    def _lay_out(self) -> None:
+        going = (self.doubtful, self.unaccepted, self.swallow)
+        tools = (self.play, self.speed, self.loop, self.steady, self.begin, self.end, self.mark)
+        self._tools = (*tools, *going, self.closer, self.wider, self.all)
+        above, below = _row(*tools, *going), _row(self.place, self.pace, self.bar, self.wider, self.closer, self.all)
+        above.addWidget(TimelineLegend(), 1)
+        below.setStretch(1, 1)
+        below.setStretch(2, 1)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 2, 4, 2)
+        column.setSpacing(2)
+        column.addLayout(above)
+        column.addWidget(self.timeline, 1)
+        column.addLayout(below)
+
+    def _connect(self) -> None:
+        time, add = self._time, self._connections.add
+        add(time.session_changed, self._on_session)
+        add(time.trust.changed, self._strip_later.ask)
+        add(time.marks_changed, self._show_marks)
+        add(time.steady.changed, self._show_steady)
+        add(time.range_changed, self._show_range)
+        add(time.playback.changed, self._show_playback)
+        add(time.playback.told, self._show_pace)
+        add(self.timeline.frame_chosen, self._on_frame)
+        add(self.timeline.structure_chosen, self._on_structure)
+        add(self.timeline.range_chosen, self._on_range)
+        add(self.timeline.view_changed, self._show_bar)
+        add(self.bar.valueChanged, self._on_bar)
+        add(self.speed.activated, self._on_speed)
+        add(time.event_asked, self.events.ask)
+
+    def _on_session(self) -> None:
+        self._session_connections.undo()
+        session = self._desk.session
+        for tool in self._tools:
+            tool.setEnabled(session is not None)
+        if session is None:
+            self.timeline.show_clip(None, None, None)
+            self.place.setText("No recording is open.")
+            self.pace.setText("")
+            return
+        self.timeline.show_clip(session.schema, session.clip.times_s, self._time.trust.strip)
+        add = self._session_connections.add
+        add(session.frame_changed, self._show_place)
+        add(session.structure_changed, self._show_place)
+        add(session.masks_changed, self._strip_later.ask)
+        for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
+            add(signal, self._looked_at_later.ask)
+        self._show_marks()
+        self._show_steady()
+        self._show_playback()
+
+    def _show_place(self, *_: object) -> None:
+        session = self._desk.session
+        if session is not None:
+            self.timeline.show_place(session.frame, session.active.index)
+            held = self._time.steady.words
+            more = f" ({held})" if held else ""
+            self.place.setText(f"<b>{words_on_place(session, session.frame)}</b>{more}")
+
+    def _show_steady(self) -> None:
+        self.steady.setChecked(self._time.steady.on)
+        self._show_place()
+
+    def _show_strip(self) -> None:
+        if self._desk.session is not None:
+            self.timeline.show_strip(self._time.trust.strip)
+
+    def _show_looked_at(self) -> None:
+        session = self._desk.session
+        if session is not None:
+            self.timeline.show_looked_at(session.looked_at.stretch(self._time.chosen))
+
+    def _show_marks(self) -> None:
+        if self._time.marks is not None:
+            self.timeline.show_marks(self._time.marks.all)
+
+    def _show_range(self) -> None:
+        playback = self._time.playback
+        self.timeline.show_range(self._time.chosen if playback.loop is None else playback.loop)
+        self._looked_at_later.ask()
+
+    def _show_playback(self) -> None:
+        playback = self._time.playback
+        self.play.setProperty(TEXT, "■ Stop" if playback.playing else "▶ Play")
+        self._key_labels.write()
+        self.loop.setChecked(playback.loop is not None)
+        self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
+        self._show_range()
+
+    def _show_pace(self, words: str) -> None:
+        room = self.pace.width() - 4
+        metrics = self.pace.fontMetrics()
+        short = words.replace(": this computer shows ", ", ").replace(" a second", "/s")  # on a small screen
+        self.pace.setText(words if metrics.horizontalAdvance(words) <= room else short)
+        self.pace.setToolTip(f"{words}; no frame is left out" if words else "")
+
+    def _show_bar(self) -> None:
+        scale = self.timeline.scale
+        self.bar.setVisible(not scale.whole)
+        self.bar.blockSignals(True)
+        self.bar.setRange(0, round((scale.n_frames - scale.span) * _FINE))
+        self.bar.setPageStep(round(scale.span * _FINE))
+        self.bar.setSingleStep(round(scale.span * _FINE / 10))
+        self.bar.setValue(round(scale.first * _FINE))
+        self.bar.blockSignals(False)
+
+    def _on_bar(self, value: int) -> None:
+        self.timeline.pan_to(value / _FINE)
+
+    def _on_frame(self, frame: int) -> None:
+        session = self._desk.session
+        if session is not None:
+            with self._desk.telling():
+                session.go_to(frame)
+
+    def _on_structure(self, row: int) -> None:
+        session = self._desk.session
+        if session is not None:
+            with self._desk.telling():
+                session.choose(session.schema.structures[row].key)
+
+    def _on_range(self, first: int, last: int) -> None:
+        self._time.choose_range(None if first == last else (first, last))
+
+    def _on_speed(self, row: int) -> None:
+        self._time.playback.set_speed(float(self.speed.itemData(row)))
+
+    def _words(self, frame: int, row: int | None) -> str:
+        session = self._desk.session
+        if session is None:
+            return ""
+        try:
+            return words_on_cell(session, self._time, frame, row)
+        except VfssError as error:
+            return str(error)
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    row.setSpacing(3)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
+
+
+def _small(text: str, tip: str, do: Any, action: str = "") -> QPushButton:
+    """A button that takes no more room than its words, and shows the key of that action of the timeline."""
+    made = button(text, tip, do, key=KEY_OF.get(action, ""))
+    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    made.setMinimumWidth(24)
+    made.setStyleSheet("QPushButton { padding: 2px 5px; }")
+    return made

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the timeline is: docked under the picture while the panel is there, and back again when a person asks."""
+
+from __future__ import annotations
+
+import contextlib
+
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+from napari_vfss.controller.controller import Desk
+from napari_vfss.ui.timeline.dock import TITLE, TimelineDock
+
+
+class TimelinePlace(QObject):
+    """Puts the timeline into the viewer's window and takes it away."""
+
+    def __init__(self, desk: Desk, parent: QObject) -> None:
+        super().__init__(parent)
+        self._desk = desk
+        self._closed = False
+        self.widget: TimelineDock | None = None
+
+    def show(self) -> None:
+        """Dock it under the picture; where a person hid or closed it, bring it back."""
+        if self._closed:
+            return
+        if self.widget is None:
+            self.widget = TimelineDock(self._desk)
+        if _dock_of(self.widget) is None:
+            window = self._desk.viewer.window
+            window.add_dock_widget(self.widget, name=TITLE, area="bottom", add_vertical_stretch=False)
+            main = self.widget.window()
+            if isinstance(main, QMainWindow):
+                # Beside napari's own docks on the left, which are too high to stand above it on a small screen.
+                main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        dock = _dock_of(self.widget)
+        if dock is not None:
+            self.widget.show()  # taking it out of a dock had hidden it
+            dock.show()
+
+    def close(self) -> None:
+        """Take it away for good."""
+        self._closed = True
+        widget, self.widget = self.widget, None
+        if widget is None:
+            return
+        widget.close_connections()
+        if _dock_of(widget) is not None:
+            with contextlib.suppress(LookupError, RuntimeError):  # the window has taken it away already
+                self._desk.viewer.window.remove_dock_widget(widget)
+
+
+def _dock_of(widget: QWidget) -> QDockWidget | None:
+    above = widget.parentWidget()
+    while above is not None and not isinstance(above, QDockWidget):
+        above = above.parentWidget()
+    return above

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The picture of a strip of structures by frames. States differ by height and pattern, not by colour alone.
+
+Nothing known: a thin line. Proposed: a bar, the higher the surer the student; a doubtful one is pink. Edited: hatched.
+Accepted: solid. Empty: hollow. Not visible: a dashed line in the middle. A mask that jumps: a white wedge on top.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from napari_vfss.ui.timeline.scale import TimelineScale
+from vfss.consistency.judge import JUMPY, Trust, judge
+from vfss.masks import BoolArray, ByteArray, MaskState
+
+FloatArray = npt.NDArray[np.float32]
+
+BACKGROUND, ACTIVE_BACKGROUND = (38, 41, 48), (66, 71, 82)
+COLOURS: dict[str, tuple[int, int, int]] = {
+    "not visible": (196, 167, 255),
+    "empty": (95, 211, 141),
+    "accepted": (95, 211, 141),
+    "unseen": (122, 128, 138),
+    "proposed": (94, 152, 228),
+    "edited": (255, 180, 84),
+    "doubtful": (255, 110, 160),
+}
+"""Colours by what is shown; where several frames share a pixel, the last one in this list is shown."""
+
+_NAMES = tuple(COLOURS)
+_RANK = np.array([_NAMES.index(state.label) for state in MaskState], np.uint8)
+_PROPOSED, _DOUBTFUL = _NAMES.index("proposed"), _NAMES.index("doubtful")
+_GROUND, _ACTIVE, _BLACK, _WHITE, _FIRST = range(5)
+PALETTE = np.array([BACKGROUND, ACTIVE_BACKGROUND, (0, 0, 0), (255, 255, 255), *COLOURS.values()], np.uint8)
+"""Colours of the strip's indices, uint8 (N, 3), red, green, blue."""
+_PERIOD = 4  # pixels after which patterns repeat
+_APART = 7  # pixels of a frame from which a line parts it from the next
+_LOWEST, _HIGHEST = 0.25, 0.9  # height of a bar for confidence 0 and 1
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """What is to be drawn of a clip.
+
+    Attributes:
+        states: uint8 (T, S), values of MaskState.
+        confidence: float32 (T, S), 0..1, NaN where not known.
+        inconsistency: float32 (T, S), 0..1, NaN where not known.
+        surveyed: False while confidence and inconsistency are still being read: then nothing is called doubtful.
+        trust: uint8 (T, S), values of Trust.
+    """
+
+    states: ByteArray
+    confidence: FloatArray
+    inconsistency: FloatArray
+    surveyed: bool = True
+    trust: ByteArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        trust = judge(self.states, self.confidence, self.inconsistency)
+        if not self.surveyed:
+            trust[trust == Trust.DOUBTFUL] = Trust.TRUSTED
+        object.__setattr__(self, "trust", trust)
+
+    @cached_property
+    def jumps(self) -> BoolArray:
+        """Bool (T, S), where a mask jumps against its neighbours."""
+        jumps: BoolArray = self.inconsistency >= JUMPY
+        return jumps
+
+    @cached_property
+    def ranks(self) -> ByteArray:
+        """uint8 (T, S), index into COLOURS."""
+        return np.where(self.trust == Trust.DOUBTFUL, np.uint8(_DOUBTFUL), _RANK[self.states])
+
+
+def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: int, *, ratio: float = 1.0) -> ByteArray:
+    """Draw all structures below each other.
+
+    Args:
+        strip: What to draw.
+        scale: Which frames, on how many pixels.
+        row_height: Pixels of a structure, the last of them left free as a gap.
+        active: Index of the structure in work, whose row is lighter.
+        ratio: Pixels of the picture to one of a screen of ordinary fineness.
+
+    Returns:
+        uint8 (S * row_height, width), indices into PALETTE.
+    """
+    starts = np.minimum((scale.first + np.arange(scale.width) * scale.span / scale.width).astype(int), scale.n_frames)
+    end = min(scale.n_frames, max(int(np.ceil(scale.first + scale.span)), int(starts[-1]) + 1))
+    # One value a pixel, (S, W), of all frames that fall on it; frames wider than a pixel repeat.
+    ranks = np.maximum.reduceat(strip.ranks[:end], starts, axis=0).T
+    confidence = np.nan_to_num(np.fmin.reduceat(strip.confidence[:end], starts, axis=0).T)
+    inside = row_height - 1
+    bar = np.rint((_LOWEST + (_HIGHEST - _LOWEST) * confidence) * inside)
+    bar[(ranks != _PROPOSED) & (ranks != _DOUBTFUL)] = 0
+    picture = np.full((len(ranks), row_height, scale.width), _GROUND, np.uint8)
+    picture[active] = _ACTIVE
+    patterns, phase, colours = _patterns(inside), np.arange(scale.width) % _PERIOD, _FIRST + ranks
+    for y in range(inside):
+        ink = patterns[y][ranks, phase] | (bar >= inside - y)
+        np.copyto(picture[:, y], colours, where=ink)
+    if scale.width >= _APART * scale.span:
+        picture[:, :, np.flatnonzero(np.diff(starts, prepend=starts[0]))] = _GROUND
+    _draw_wedges(picture, strip.jumps, scale, ratio)
+    return picture.reshape(-1, scale.width)
+
+
+def _patterns(height: int) -> BoolArray:
+    """Ink of each kind of cell, bool (height, kinds, _PERIOD); bars have none here, for their confidence draws them."""
+    ink = np.zeros((len(_NAMES), height, _PERIOD), np.bool_)
+    y, x = np.ogrid[:height, :_PERIOD]
+    ink[_NAMES.index("unseen")] = y >= height - 1
+    ink[_NAMES.index("edited")] = ((x + y) % _PERIOD) < 2
+    ink[_NAMES.index("accepted")] = True
+    ink[_NAMES.index("empty")] = (y == 0) | (y == height - 1)
+    middle = height // 2
+    ink[_NAMES.index("not visible")] = ((y == middle) | (y == middle - 1)) & (x < 2)
+    return np.ascontiguousarray(ink.transpose(1, 0, 2))
+
+
+def _draw_wedges(picture: ByteArray, jumps: BoolArray, scale: TimelineScale, ratio: float) -> None:
+    """Draw a wedge over every frame that jumps into picture, uint8 (S, row_height, width), indices."""
+    first = max(0, int(scale.first) - 1)
+    frames, rows = np.nonzero(jumps[first : int(scale.first + scale.span) + 2])
+    centres = np.floor((frames + first + 0.5 - scale.first) * scale.width / scale.span).astype(int)
+    size = round(ratio * (3 if scale.width < _APART * 2 * ratio * scale.span else 5))
+    border = max(1, round(ratio))
+    # In a black border, so that it is seen on every colour.
+    for reach_on_top, colour in ((size, _BLACK), (size - border, _WHITE)):
+        for y in range(reach_on_top + 1):
+            reach = reach_on_top - y
+            for dx in range(-reach, reach + 1):
+                x = centres + dx
+                seen = (x >= 0) & (x < scale.width)
+                picture[rows[seen], y, x[seen]] = colour

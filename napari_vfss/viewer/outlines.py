@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two masks as outlines over the picture, one drawn through and one in dashes: no colour is needed to tell them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from napari.layers import Image
+from napari.utils.colormaps import Colormap
+from scipy.ndimage import binary_erosion
+
+from napari_vfss.viewer.overlay import bounding_box
+from vfss.masks import BoolArray, ByteArray
+
+NAME = "Comparison"
+FIRST, SECOND = "#ffffff", "#ff3bd4"
+DASH = 5  # pixels of a dash and of the gap after it
+
+
+def outline(mask: BoolArray, thickness: int) -> BoolArray:
+    """Pixels of a bool (H, W) plane that lie within `thickness` of its border; the picture's edge is a border too."""
+    edge = np.zeros_like(mask)
+    box = bounding_box(mask)
+    if box is not None:
+        inside = np.pad(mask[box], 1)
+        eroded = binary_erosion(inside, iterations=thickness)
+        edge[box] = (inside & ~eroded)[1:-1, 1:-1]
+    return edge
+
+
+def draw(first: BoolArray | None, second: BoolArray | None, out: ByteArray) -> None:
+    """Draw two outlines into out, uint8 (H, W): 1 the first, drawn through; 2 the second, in dashes, on top."""
+    out[...] = 0
+    thickness = max(1, round(max(out.shape) / 500))
+    if first is not None:
+        out[outline(first, thickness)] = 1
+    if second is not None:
+        y, x = np.ogrid[: out.shape[0], : out.shape[1]]
+        dashes = ((x + y) // (DASH * thickness)) % 2 == 0
+        out[outline(second, thickness) & dashes] = 2
+
+
+class RevisionOutline:
+    """A layer with two outlines, there only while something is compared."""
+
+    def __init__(self, viewer: Any, height: int, width: int) -> None:
+        self._viewer = viewer
+        self._shape = (height, width)
+        self._layer: Image | None = None
+
+    @property
+    def shown(self) -> bool:
+        """True while outlines are in the picture."""
+        return self._layer is not None and self._layer in self._viewer.layers and bool(self._layer.visible)
+
+    @property
+    def picture(self) -> ByteArray:
+        """What is drawn, uint8 (H, W): 0 nothing, 1 the first outline, 2 the second."""
+        if self._layer is None or not self.shown:
+            return np.zeros(self._shape, np.uint8)
+        drawn: ByteArray = np.asarray(self._layer.data)
+        return drawn
+
+    def show(self, first: BoolArray | None, second: BoolArray | None) -> None:
+        """Show two planes, bool (H, W), as outlines; None draws nothing for that one."""
+        layer = self._layer
+        if layer is None or layer not in self._viewer.layers:
+            layer = self._layer = self._add()
+        draw(first, second, layer.data)
+        layer.visible = True
+        layer.refresh(extent=False, highlight=False, thumbnail=False)
+
+    def clear(self) -> None:
+        """Show nothing. The layer waits: napari takes long to remove one, and a frame step has no time for that."""
+        if self._layer is not None:
+            self._layer.visible = False
+
+    def close(self) -> None:
+        """Take the layer away."""
+        layer, self._layer = self._layer, None
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.remove(layer)
+
+    def _add(self) -> Image:
+        colours = np.zeros((256, 4), np.float32)
+        for index, colour in ((1, FIRST), (2, SECOND)):
+            colours[index] = [*(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)), 1.0]
+        layer = Image(
+            np.zeros(self._shape, np.uint8),
+            name=NAME,
+            contrast_limits=(0, 255),
+            colormap=Colormap(colours, name="vfss comparison", interpolation="zero"),
+            blending="translucent",
+            interpolation2d="nearest",
+            rgb=False,
+            multiscale=False,
+        )
+        selection = self._viewer.layers.selection
+        active = selection.active
+        self._viewer.add_layer(layer)
+        selection.active = active  # the brush stays in the hand
+        return layer

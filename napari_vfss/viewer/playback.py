@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Playback: one frame after another at the recording's own times; none is left out, and it says where it is slow."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtOpenGLWidgets import QOpenGLWidget
+from qtpy.QtWidgets import QWidget
+
+from napari_vfss.connections import Connections
+from napari_vfss.session.session import Session
+from napari_vfss.viewer.pace import Pace
+
+SPEEDS = (0.25, 0.5, 1.0, 2.0)
+UNSEEN_MS = 300  # a window that is hidden draws nothing: then a frame counts as shown after this time
+TELL_EVERY_S = 0.5
+
+
+class Playback(QObject):
+    """Plays the session that it was given; the next frame waits until the last one is on the screen."""
+
+    changed = Signal()  # begun, ended, another speed or loop
+    told = Signal(str)
+
+    def __init__(self, parent: QObject | None = None, *, clock: Callable[[], float] = time.perf_counter) -> None:
+        super().__init__(parent)
+        self.pace: Pace | None = None
+        self._session: Session | None = None
+        self._clock = clock
+        self._canvas: Any = None
+        self._dims: Any = None
+        self._connections = Connections()
+        self._before = self._frame = 0
+        self._awaited = self.playing = self._stepping = False
+        self._speed = 1.0
+        self._told_at = -math.inf
+        self._next = self._timer(self._step)
+        self._unseen = self._timer(self._on_drawn)
+
+    def _timer(self, do: Callable[[], None]) -> QTimer:
+        timer = QTimer(self)
+        timer.setSingleShot(True)
+        timer.setTimerType(Qt.TimerType.PreciseTimer)
+        timer.timeout.connect(do)
+        return timer
+
+    def open(self, session: Session, window: QWidget | None) -> None:
+        """Be ready to play a session, seen in that window."""
+        self.close()
+        self._session = session
+        self.pace = Pace(session.clip.times_s)
+        self.pace.speed = self._speed
+        self._connections.add(session.frame_changed, self._on_frame)
+        if window is not None:
+            self._canvas = window.findChild(QOpenGLWidget)
+            self._dims = next((w for w in window.findChildren(QWidget) if type(w).__name__ == "QtDims"), None)
+        if self._canvas is not None:
+            self._connections.add(self._canvas.frameSwapped, self._on_drawn)
+
+    def close(self) -> None:
+        """Stop, and let go of the session."""
+        self.stop()
+        self._connections.undo()
+        self._session = self.pace = self._canvas = self._dims = None
+
+    def toggle(self) -> None:
+        """Play, or stop."""
+        if self.playing:
+            self.stop()
+        else:
+            self.play()
+
+    def play(self) -> None:
+        """Play from the current frame; from the start where the current one is the last."""
+        session, pace = self._session, self.pace
+        if session is None or pace is None or self.playing or session.clip.n_frames < 2:
+            return
+        self.playing = True
+        self._told_at = -math.inf
+        if pace.after(session.frame) is None:
+            self._go(0)
+        pace.begin(self._clock())
+        self._before = self._frame = session.frame
+        self._await_drawing()
+        self.changed.emit()
+
+    def stop(self) -> None:
+        """Stop on the current frame."""
+        self._next.stop()
+        self._unseen.stop()
+        self._awaited = False
+        if self.playing:
+            self.playing = False
+            self.told.emit("")
+            self.changed.emit()
+
+    @property
+    def speed(self) -> float:
+        """Share of true speed wanted."""
+        return self._speed
+
+    def set_speed(self, speed: float) -> None:
+        """Play at another share of true speed, from now on."""
+        self._speed = speed
+        if self.pace is not None:
+            self.pace.speed = speed
+            self.pace.begin(self._clock())
+        self.changed.emit()
+
+    def step_speed(self, steps: int) -> None:
+        """Take the next quicker (1) or slower (-1) speed."""
+        at = SPEEDS.index(self._speed) + steps
+        self.set_speed(SPEEDS[min(max(0, at), len(SPEEDS) - 1)])
+
+    @property
+    def loop(self) -> tuple[int, int] | None:
+        """First and last frame that it goes round in."""
+        return None if self.pace is None else self.pace.loop
+
+    def set_loop(self, loop: tuple[int, int] | None) -> None:
+        """Go round in a range of frames (first, last), or no more."""
+        if self.pace is not None:
+            self.pace.loop = loop
+            self.pace.begin(self._clock())
+        self.changed.emit()
+
+    def _step(self) -> None:
+        session, pace = self._session, self.pace
+        if session is None or pace is None:
+            return
+        follower = pace.after(session.frame)
+        if follower is None:
+            self.stop()
+            return
+        self._before, self._frame = session.frame, follower
+        self._go(follower)
+        if self.playing:
+            self._await_drawing()
+
+    def _go(self, frame: int) -> None:
+        self._stepping = True
+        try:
+            if self._session is not None:
+                self._session.go_to(frame)
+        finally:
+            self._stepping = False
+
+    def _await_drawing(self) -> None:
+        self._awaited = True
+        self._unseen.start(UNSEEN_MS if self._canvas is not None and self._canvas.isVisible() else 0)
+
+    def _on_drawn(self) -> None:
+        if not self._awaited or self.pace is None:
+            return
+        self._awaited = False
+        self._unseen.stop()
+        now = self._clock()
+        wait = self.pace.wait(self._before, self._frame, now)
+        self._next.start(math.floor(wait * 1000))
+        if now - self._told_at >= TELL_EVERY_S:
+            self._told_at = now
+            self.told.emit(self.pace.words)
+
+    def _on_frame(self, frame: int) -> None:
+        if not self._stepping and self._dims is not None and self._dims.is_playing:
+            # napari's own playback leaves frames out where a step is slow: the person gets this one instead.
+            QTimer.singleShot(0, self._take_over)
+
+    def _take_over(self) -> None:
+        if self._dims is not None and self._dims.is_playing:
+            self._dims.stop()
+            self.play()

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Follows a written tutorial in a real window, word by word, so that the text cannot say what the window does not do.
+
+In a numbered step of the text, **bold** is pressed in the order in which it stands: a button or menu entry by what is
+written on it, or a key. **Paint over the picture** and **Click the picture** are done by the mouse. *Italic* must be
+readable in the panel when the step is done. A picture after a step shows the window as it then is.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+from qtpy.QtCore import QModelIndex
+from qtpy.QtGui import QKeySequence
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QPushButton, QTableView
+
+from napari_vfss.demo.canvas_mouse import CanvasMouse
+from napari_vfss.keys.labels import TEXT
+from vfss.errors import VfssError
+
+WAIT_S = 600.0
+_WORDS = re.compile(r"\*\*(?P<press>[^*]+)\*\*|(?<!\*)\*(?P<see>[^*]+)\*(?!\*)")
+_PICTURE = re.compile(r"!\[[^\]]*\]\((?P<file>[^)]+)\)")
+_STEP = re.compile(r"(?P<number>\d+)\. ")
+
+
+class TutorialError(VfssError):
+    """The text and the window do not agree."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered step.
+
+    Attributes:
+        number: As written.
+        press: Buttons, menu entries, keys and gestures, in order.
+        see: Words that must be in sight at the end.
+        picture: File of the picture after it, empty for none.
+    """
+
+    number: int
+    press: tuple[str, ...]
+    see: tuple[str, ...]
+    picture: str = ""
+
+
+def read_steps(text: str) -> list[Step]:
+    """The numbered steps of a tutorial; what stands outside them is for the reader only."""
+    found: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        begin = _STEP.match(line)
+        if begin is not None:
+            found.append((int(begin["number"]), line[begin.end() :]))
+        elif found and line.startswith("   "):
+            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
+    return [_step(number, words) for number, words in found]
+
+
+def _step(number: int, words: str) -> Step:
+    picture = _PICTURE.search(words)
+    matches = list(_WORDS.finditer(_PICTURE.sub("", words)))
+    return Step(
+        number,
+        tuple(match["press"] for match in matches if match["press"]),
+        tuple(match["see"] for match in matches if match["see"]),
+        "" if picture is None else picture["file"],
+    )
+
+
+class Walkthrough:
+    """Does the steps in a window with the panel docked."""
+
+    def __init__(self, viewer: Any, panel: Any) -> None:
+        self._viewer, self._panel = viewer, panel
+        self._application = QApplication.instance()
+        self._mouse = CanvasMouse(viewer, panel.window())
+        self._menu: Any = None
+
+    def perform(self, step: Step) -> None:
+        """Press what a step names and look for what it promises.
+
+        Raises:
+            TutorialError: There is no such button or key, or what is promised is not in sight.
+        """
+        self._panel.window().activateWindow()
+        for name in step.press:
+            self._press(name, step)
+            self._settle(step)
+        for words in step.see:
+            self._wait(partial(self._in_sight, words), f"step {step.number}: “{words}” is not in sight")
+
+    def shoot(self, path: Path, width: int) -> None:
+        """Write a picture of the window or the dialog over it, `width` pixels wide, few colours, for a small file."""
+        from PIL import Image
+
+        self._settle(None)
+        dialog = self._panel.export.dialog
+        if dialog is None:
+            picture = Image.fromarray(self._viewer.screenshot(canvas_only=False, flash=False)).convert("RGB")
+        else:
+            dialog.grab().save(str(path))
+            picture = Image.open(path).convert("RGB")
+        height = round(picture.height * width / picture.width)
+        picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256, kmeans=2).save(path, optimize=True)
+
+    def readable(self) -> str:
+        """All words that the panel shows now."""
+        said: list[str] = []
+        for kind in (QLabel, QAbstractButton, QLineEdit):
+            for widget in self._panel.findChildren(kind):
+                if widget.isVisibleTo(self._panel):
+                    said.append(str(widget.text()))
+        for table in self._panel.findChildren(QTableView):
+            model = table.model()
+            for row in range(model.rowCount(QModelIndex())):
+                said.append(" ".join(str(model.index(row, c).data() or "") for c in range(model.columnCount())))
+        return unescape(re.sub(r"<[^>]+>", "", "\n".join(said))).replace("\xa0", " ")
+
+    def _in_sight(self, words: str) -> bool:
+        return words in self.readable()
+
+    def _press(self, name: str, step: Step) -> None:
+        gestures: dict[str, Callable[[], None]] = {
+            "Paint over the picture": lambda: self._mouse.stroke(self._rim()),
+            "Click the picture": lambda: self._mouse.click(self._rim()[7]),
+        }
+        if self._menu is not None:
+            self._choose_from_menu(name, step)
+        elif name in gestures:
+            gestures[name]()
+        elif (button := self._button(name, step)) is not None:
+            if button.menu() is not None:
+                self._menu = button.menu()  # a menu that is open would wait for a hand
+            else:
+                button.click()
+        elif self._panel.desk.key_book.owner(name) is not None:
+            self._key(name)
+        else:
+            raise TutorialError(f"step {step.number}: “{name}” is no button in sight and no key")
+
+    def _button(self, name: str, step: Step) -> QPushButton | None:
+        found = [
+            button
+            for button in self._panel.findChildren(QPushButton)
+            if button.isVisibleTo(self._panel) and name in (button.text(), button.property(TEXT))
+        ]
+        if len(found) > 1:
+            raise TutorialError(f"step {step.number}: there are {len(found)} buttons “{name}”")
+        if found and not found[0].isEnabled():
+            raise TutorialError(f"step {step.number}: the button “{name}” cannot be pressed now")
+        return found[0] if found else None
+
+    def _choose_from_menu(self, name: str, step: Step) -> None:
+        menu, self._menu = self._menu, None
+        action = next((action for action in menu.actions() if action.text() == name), None)
+        if action is None:
+            raise TutorialError(f"step {step.number}: the menu has no “{name}”")
+        action.trigger()
+
+    def _key(self, name: str) -> None:
+        combination = QKeySequence(name)[0]
+        overlay = self._panel.keyboard.overlay
+        target = overlay if overlay is not None and overlay.isVisible() else self._mouse.canvas
+        QTest.keyClick(target, combination.key(), combination.keyboardModifiers())
+
+    def _rim(self) -> list[tuple[float, float]]:
+        """A stroke (y, x) over the upper rim of the structure in work, well inside the picture."""
+        session = self._panel.desk.session
+        rows, columns = session.work.planes[session.active.index].nonzero()
+        height, width = session.clip.height, session.clip.width
+        y, x = (float(rows.min()), float(columns.mean())) if rows.size else (height / 2, width / 2)
+        y, x = min(max(y, 20.0), height - 20.0), min(max(x, 40.0), width - 40.0)
+        return [(y + step * 0.4, x - 14 + step * 2) for step in range(15)]
+
+    def _settle(self, step: Step | None) -> None:
+        what = "the window" if step is None else f"step {step.number}"
+        for _ in range(8):
+            self._process()
+        self._wait(lambda: not self._at_work(), f"{what} does not end")
+
+    def _at_work(self) -> bool:
+        desk, dialog = self._panel.desk, self._panel.export.dialog
+        counting = dialog is not None and dialog.previewing.running
+        answering = desk.clicks is not None and desk.clicks.answers.busy
+        return (
+            counting
+            or answering
+            or any(
+                w.running
+                for w in (desk.machine.proposing, desk.machine.carrying, desk.machine.learning, desk.exporting)
+            )
+        )
+
+    def _wait(self, done: Callable[[], bool], complaint: str) -> None:
+        end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)
+        while not done():
+            if time.monotonic() > end:
+                raise TutorialError(complaint, remedy=f"The panel says: {self.readable()}")
+            self._process()
+
+    def _process(self) -> None:
+        self._application.processEvents()
+        time.sleep(0.01)
