@@ -19,9 +19,9 @@ if (($#)); then
     exit
 fi
 # Windows have a display and a processor of their own; all else is tested beside them.
-windows=(tests/test_plugin_*.py tests/test_playback.py tests/test_session.py tests/test_tutorial.py)
+windows=(tests/plugin/test_plugin_*.py tests/plugin/test_playback.py tests/plugin/test_session.py tests/plugin/test_tutorial.py)
 others=()
-for file in tests/test_*.py; do
+for file in tests/*/test_*.py; do
     [[ " ${windows[*]} " == *" $file "* ]] || others+=("$file")
 done
 log=$(mktemp)

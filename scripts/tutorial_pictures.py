@@ -12,7 +12,7 @@ from napari_vfss.ui.dialogs.export import QFileDialog
 from napari_vfss.window import open_window
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT / "tests" / "support"))
 from walkthrough import Walkthrough, read_steps  # noqa: E402
 
 DOCS = ROOT / "docs"

@@ -7,7 +7,7 @@ structure without a mask is empty, not visible or not annotated. CVAT exports th
 too: put CVAT's annotations.xml in the place of ours.
 
 Written and read by ourselves: datumaro, which does both, pins opencv<5, pandas<3 and pillow<13. It reads what we write,
-in tests/test_datasets_datumaro.py.
+in tests/engine/test_datasets_datumaro.py.
 """
 
 from __future__ import annotations

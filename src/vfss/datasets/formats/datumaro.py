@@ -5,7 +5,7 @@ The state of each structure is an attribute of the item, "state_<structure>", si
 not visible or not annotated.
 
 Written and read by ourselves: the datumaro package pins opencv<5, pandas<3 and pillow<13. It reads what we write, in
-tests/test_datasets_datumaro.py.
+tests/engine/test_datasets_datumaro.py.
 """
 
 from __future__ import annotations

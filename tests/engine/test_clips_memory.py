@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from clip_material import pictures
+from vfss.clips import SUFFIXES, ArrayClip, can_open, content_id
+from vfss.clips.cached import FrameCache
+from vfss.clips.content_id import WHOLE_BYTES
+from vfss.clips.grey import collapse, measured_window
+from vfss.errors import ClipError
+
+
+def test_array_clip_gives_its_frames() -> None:
+    frames = pictures(5)
+    clip = ArrayClip(frames, fps=25)
+    assert (clip.n_frames, clip.height, clip.width, clip.bits) == (5, 48, 64, 8)
+    assert np.allclose(clip.times_s, np.arange(5) / 25)
+    assert np.array_equal(clip[-1], frames[4])
+    assert clip.as_uint8(2) is not None
+    with pytest.raises(IndexError):
+        clip[5]
+    with pytest.raises(ValueError, match="read-only"):
+        clip[0][0, 0] = 0
+    frames[0, 0, 0] = 9  # its owner may go on writing
+    assert clip[0][0, 0] == 9
+
+
+def test_array_clip_is_known_by_its_content() -> None:
+    assert ArrayClip(pictures(3)).id == ArrayClip(pictures(3).copy()).id
+    assert ArrayClip(pictures(3)).id != ArrayClip(pictures(4)).id
+    assert ArrayClip(pictures(3)).id != ArrayClip(pictures(3).astype(np.uint16)).id
+    assert ArrayClip(pictures(3), clip_id="mine").id == "mine"
+
+
+def test_array_clip_keeps_what_it_is_told_when_reopened() -> None:
+    clip = ArrayClip(pictures(3, 12), times_s=[0, 0.1, 0.4], bits=12, facing="left", inverted=True, window=(100, 3000))
+    other = clip.reopen()
+    clip.close()
+    with pytest.raises(ClipError, match="closed"):
+        clip[0]
+    assert (other.bits, other.facing, other.inverted, other.window) == (12, "left", True, (100, 3000))
+    assert other.times_s.tolist() == [0, 0.1, 0.4]
+    assert np.array_equal(other[2], pictures(3, 12)[2])
+
+
+@pytest.mark.parametrize(
+    "frames", [np.zeros((4, 4), np.uint8), np.zeros((2, 4, 4), np.float32), np.zeros((0, 4, 4), np.uint8)]
+)
+def test_array_clip_refuses_other_arrays(frames: np.ndarray) -> None:
+    with pytest.raises(ClipError, match="uint8 or uint16"):
+        ArrayClip(frames)
+
+
+def test_times_must_fit_the_frames() -> None:
+    with pytest.raises(ClipError, match="2 times for 3 frames"):
+        ArrayClip(pictures(3), times_s=[0, 1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    room=st.integers(0, 400),
+    calls=st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.integers(1, 200)), max_size=40),
+)
+def test_cache_holds_the_last_frames_within_its_bytes(room: int, calls: list[tuple[bool, int, int]]) -> None:
+    cache = FrameCache(room)
+    order: dict[int, int] = {}  # frame -> bytes, the one used last at the end
+    for is_put, t, size in calls:
+        if is_put:
+            cache.put(t, np.zeros((1, size), np.uint8))
+            order.pop(t, None)
+            order[t] = size
+            while sum(order.values()) > room and len(order) > 1:
+                order.pop(next(iter(order)))
+        else:
+            found = cache.get(t)
+            assert (found is None) == (t not in order)
+            if found is not None:
+                assert found.nbytes == order[t]
+                order[t] = order.pop(t)
+        assert cache.bytes == sum(order.values())
+
+
+@given(st.integers(0, 255), st.sampled_from([1, 2, 3, 4]))
+def test_grey_in_colour_collapses_to_itself(value: int, channels: int) -> None:
+    assert (collapse(np.full((3, 4, channels), value, np.uint8)) == value).all()
+
+
+def test_colour_becomes_luma() -> None:
+    colour = np.zeros((2, 2, 3), np.uint8)
+    colour[..., 1] = 200
+    assert (collapse(colour) == 117).all()
+
+
+def test_window_leaves_out_the_rare_extremes() -> None:
+    frame = np.full((100, 100), 500, np.uint16)
+    frame[:, 50:] = 900
+    frame[0, 0], frame[0, 1] = 4000, 0
+    assert measured_window([frame], 12) == (500, 900)
+    assert measured_window([np.full((4, 4), 7, np.uint16)], 12) == (6, 8)
+
+
+def test_content_id_follows_the_content_not_the_place(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.mp4", tmp_path / "b.mp4"
+    first.write_bytes(b"x" * 5000)
+    second.write_bytes(b"x" * 5000)
+    assert content_id(first) == content_id(str(second))
+    assert content_id(first).startswith("b2-")
+    assert len(content_id(first)) == 3 + 40
+    second.write_bytes(b"x" * 4999 + b"y")
+    assert content_id(first) != content_id(second)
+
+
+@pytest.mark.parametrize("at", [0, WHOLE_BYTES // 2, 2 * WHOLE_BYTES - 1])
+def test_content_id_of_a_large_file_sees_first_last_and_size(tmp_path: Path, at: int) -> None:
+    first, second = tmp_path / "a.dcm", tmp_path / "b.dcm"
+    for path in (first, second):
+        with path.open("wb") as stream:
+            stream.truncate(2 * WHOLE_BYTES)
+    same = content_id(first)
+    assert content_id(second) == same
+    with second.open("r+b") as stream:
+        stream.seek(at if at in (0, 2 * WHOLE_BYTES - 1) else 0)
+        stream.write(b"y")
+        if at == WHOLE_BYTES // 2:
+            stream.truncate(2 * WHOLE_BYTES + 1)
+    assert content_id(second) != same
+
+
+def test_content_id_of_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ClipError, match=r"gone\.mp4"):
+        content_id(tmp_path / "gone.mp4")
+
+
+def test_can_open_goes_by_names_and_first_bytes(tmp_path: Path) -> None:
+    assert {".mp4", ".avi", ".mov", ".mkv", ".mpg", ".wmv", ".dcm", ".tif"} <= SUFFIXES
+    for name, content in (("a.MP4", b""), ("IM0001", bytes(128) + b"DICM"), ("b.txt", b"hello"), ("c.png", b"")):
+        (tmp_path / name).write_bytes(content)
+    assert can_open(tmp_path / "a.MP4")
+    assert can_open(str(tmp_path / "IM0001"))
+    assert can_open(tmp_path)  # for c.png
+    for nothing in (tmp_path / "b.txt", tmp_path / "c.png", tmp_path / "gone.mp4", "\0", "~nobody-here/x.mp4"):
+        assert not can_open(nothing)

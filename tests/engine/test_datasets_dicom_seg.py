@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DICOM segmentations of fluoroscopies, read by programs that are not ours."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import highdicom
+import numpy as np
+import pydicom
+import pytest
+
+from clip_material import write_dicom
+from small_project import THREE, annotate, clip_id, disc, grey_frames, write_video
+from vfss.clips import open_clip
+from vfss.datasets import FORMATS
+from vfss.datasets.sidecar import read_frames
+from vfss.deidentify import PixelBox, Redaction
+from vfss.errors import DatasetError
+from vfss.masks import MaskState
+from vfss.project import Project
+
+HEIGHT, WIDTH = 23, 35  # 805 pixels: frames do not end with a byte
+INNER, OUTER = (disc(HEIGHT, WIDTH, y=11, x=14, radius=r) for r in (4, 8))
+FRAMES = grey_frames(6, HEIGHT, WIDTH)
+XRF = "1.2.840.10008.5.1.4.1.1.12.2"
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    """A DICOM recording with overlapping, empty, hidden and unknown structures, and a video."""
+    with Project.create(tmp_path / "project", THREE) as made:
+        source = write_dicom(
+            tmp_path / "Doe.dcm", FRAMES, SOPClassUID=XRF, PatientName="Zwiebelmann^Jane", PatientID="ID-4711-0815"
+        )
+        clip = made.add_clip(source, patient="Jane Doe").id
+        annotate(made, clip, 1, {"bolus": INNER, "pharynx": OUTER, "mandible": MaskState.NOT_VISIBLE})
+        annotate(made, clip, 2, {"bolus": MaskState.EMPTY})
+        annotate(made, clip, 4, {"pharynx": np.roll(OUTER, 3, 1), "mandible": np.ones_like(OUTER)})
+        video = made.add_clip(write_video(tmp_path / "b.mkv", grey_frames(2, HEIGHT, WIDTH, seed=1)), patient="x").id
+        annotate(made, video, 0, {"bolus": INNER})
+        yield made
+
+
+def segmented(folder: Path) -> tuple[Path, Path]:
+    """The recording and its segmentation."""
+    (segmentation,) = folder.glob("*_seg.dcm")
+    return segmentation.with_name(segmentation.name.replace("_seg", "")), segmentation
+
+
+def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Project, tmp_path: Path) -> None:
+    report = FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    recording, path = segmented(tmp_path / "out")
+    segmentation = highdicom.seg.segread(path)
+    source = pydicom.dcmread(recording)
+    assert source.SOPClassUID == XRF
+    assert segmentation.number_of_segments == 3
+    assert [segmentation.get_segment_description(n).segment_label for n in (1, 2, 3)] == [
+        "Bolus",
+        "Pharynx",
+        "Mandible",
+    ]
+    planes = segmentation.get_pixels_by_source_frame(
+        source.SOPInstanceUID, source_frame_numbers=[2, 3, 5], assert_missing_frames_are_empty=True
+    )
+    nothing = np.zeros_like(INNER)
+    expected = [[INNER, OUTER, nothing], [nothing] * 3, [nothing, np.roll(OUTER, 3, 1), np.ones_like(OUTER)]]
+    np.testing.assert_array_equal(planes, np.moveaxis(np.array(expected), 1, -1))
+    # What a segmentation cannot say stands beside it.
+    lines = list(read_frames(tmp_path / "out"))
+    assert [line["frame"] for line in lines] == [1, 2, 4]
+    assert lines[0]["states"]["mandible"] == "not visible"
+    assert lines[1]["states"] == {"bolus": "empty", "pharynx": "unseen", "mandible": "unseen"}
+    assert {line["segmentation"] for line in lines} == {path.name}
+    assert report.left_out["frames of recordings that are no DICOM: a segmentation must refer to one"] == 1
+    assert not list((tmp_path / "out").glob("*.tmp"))
+
+
+def test_the_recording_is_whole_and_names_nobody(project: Project, tmp_path: Path) -> None:
+    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    recording, path = segmented(tmp_path / "out")
+    with open_clip(recording) as clip:
+        np.testing.assert_array_equal([clip[t] for t in range(6)], FRAMES)
+    source, segmentation = pydicom.dcmread(recording), pydicom.dcmread(path)
+    original = next(record for record in project.clips() if record.id == clip_id(project, recording.stem))
+    assert source.SOPInstanceUID != pydicom.dcmread(original.path).SOPInstanceUID
+    for keyword in ("PatientID", "PatientName", "StudyInstanceUID"):
+        assert segmentation[keyword].value == source[keyword].value
+    for file in (tmp_path / "out").rglob("*"):
+        data = file.read_bytes() if file.is_file() else b""
+        assert not any(secret in data for secret in (b"Zwiebelmann", b"4711-0815", b"reader one"))
+
+
+def test_redaction_and_crop_hold_for_recording_and_masks(project: Project, tmp_path: Path) -> None:
+    record = project.clips()[0]
+    project.reviews.accept(record.id, Redaction((PixelBox(0, 0, 4, 9),), PixelBox(2, 3, 22, 30)), reviewer="reader one")
+    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    recording, path = segmented(tmp_path / "out")
+    with open_clip(recording) as clip:
+        assert (clip.height, clip.width) == (20, 27)
+        assert not clip[3][:2, :6].any()
+    source = pydicom.dcmread(recording, stop_before_pixels=True)
+    planes = highdicom.seg.segread(path).get_pixels_by_source_frame(
+        source.SOPInstanceUID, source_frame_numbers=[2], assert_missing_frames_are_empty=True
+    )
+    np.testing.assert_array_equal(planes[0, ..., 1], OUTER[2:22, 3:30])
+
+
+def test_dcmqi_reads_it(project: Project, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("segimage2itkimage")
+    if not program.exists():
+        pytest.skip("dcmqi is not installed")
+    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    _, path = segmented(tmp_path / "out")
+    (tmp_path / "read").mkdir()
+    done = subprocess.run(
+        [program, "--inputDICOM", path, "--outputDirectory", tmp_path / "read", "-t", "nrrd"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    # It asks every segmentation for a place in the patient, which fluoroscopy has not; up to there it must come.
+    assert "Failed to read" not in said and "ERROR: Failed to load" not in said, said
+
+
+def test_dciodvfy_finds_no_error(project: Project, tmp_path: Path) -> None:
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy (Debian's dicom3tools) is not installed")
+    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    done = subprocess.run([program, segmented(tmp_path / "out")[1]], capture_output=True, text=True, check=False)
+    assert "Error" not in done.stdout + done.stderr
+
+
+def test_a_stopped_export_begins_the_recording_again(project: Project, tmp_path: Path) -> None:
+    assert FORMATS["dicom-seg"].export(project, tmp_path / "out", progress=lambda done, _: done < 2).cancelled
+    report = FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    assert (report.images, report.taken_up) == (3, 0)
+    assert len(highdicom.seg.segread(segmented(tmp_path / "out")[1]).get_source_image_uids()) == 1
+
+
+def test_without_any_dicom_there_is_nothing_to_write(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project", THREE) as project:
+        clip = project.add_clip(write_video(tmp_path / "b.mkv", grey_frames(2, HEIGHT, WIDTH))).id
+        annotate(project, clip, 0, {"bolus": INNER})
+        with pytest.raises(DatasetError, match="no DICOM"):
+            FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))

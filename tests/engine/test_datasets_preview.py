@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an export says beforehand is what it then does, and unfinished exports are found again."""
+
+from __future__ import annotations
+
+import fnmatch
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from small_project import annotate, cohort, disc
+from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets.export_folder import place_for
+from vfss.datasets.preview import preview, said_of
+from vfss.deidentify import PixelBox, Redaction
+from vfss.errors import DatasetError
+from vfss.masks import MaskState
+from vfss.project import Project
+
+OPTIONS = ExportOptions()
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    with cohort(tmp_path, {"a": "train", "b": "validation", "c": "test"}) as made:
+        yield made
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "dicom-seg"])
+def test_what_is_said_beforehand_is_what_is_written(project: Project, tmp_path: Path, name: str) -> None:
+    annotate(project, project.clips()[0].id, 2, {"mandible": (disc(48, 64, y=9, x=9, radius=4), MaskState.EDITED)})
+    options = replace(OPTIONS, include_edited=name == "coco", licence="CC0-1.0")
+    said = preview(project, FORMATS[name], options)
+    assert said is not None
+    report = FORMATS[name].export(project, tmp_path / "out", options)
+    assert (said.frames, said.planes, said.patients) == (report.images, report.planes, report.patients)
+    assert (dict(said.structures), dict(said.splits)) == (dict(report.structures), dict(report.splits))
+    assert dict(said.left_out) == dict(report.left_out)
+    names = {known.identity.recording for known in said.recordings}
+    text = "\n".join(path.name for path in (tmp_path / "out").rglob("*")) + (tmp_path / "out/SHA256SUMS").read_text()
+    assert any(known in text for known in names) or name == "parquet"
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name != "dicom-seg"])
+def test_the_top_of_the_folder_is_as_it_was_told(project: Project, tmp_path: Path, name: str) -> None:
+    FORMATS[name].export(project, tmp_path / "out")
+    said = preview(project, FORMATS[name], OPTIONS)
+    assert said is not None
+    told = [part.strip() for line in said.holds for part in line.split(":")[0].replace("NNN_NAME", "*").split(",")]
+    told = [part.replace("...", "*").rstrip("/") for part in told] + ["manifest.json", "frames.jsonl"]
+    for path in (tmp_path / "out").iterdir():
+        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in told), path.name
+    assert all(any((tmp_path / "out").glob(pattern)) for pattern in told[:-2])
+
+
+def test_a_format_that_takes_none_says_so_before(project: Project, tmp_path: Path) -> None:
+    said = preview(project, FORMATS["dicom-seg"], OPTIONS)
+    assert said is not None and said.frames == said.patients == 0
+    assert sum(said.left_out.values()) == 9 and "no DICOM" in said.recordings[0].refused
+    project.clips()[0].path.unlink()
+    gone = preview(project, FORMATS["dicom-seg"], OPTIONS)
+    assert gone is not None and "could not be opened" in gone.recordings[0].refused
+    assert preview(project, FORMATS["coco"], OPTIONS, lambda _done, _total: False) is None
+
+
+def test_recordings_that_nobody_looked_at_are_named_and_refused(project: Project, tmp_path: Path) -> None:
+    record = project.clips()[1]
+    project.reviews.withdraw(record.id, reviewer="reader one")
+    said = preview(project, FORMATS["png"], OPTIONS)
+    assert said is not None and [known.identity.record.id for known in said.unreviewed] == [record.id]
+    with pytest.raises(DatasetError, match="nobody has looked"):
+        FORMATS["png"].export(project, tmp_path / "out")
+    assert said_of(project.reviews.of(record.id)) == "nobody has looked at the pixels yet"
+    box = PixelBox(0, 0, 4, 9)
+    assert said_of(project.reviews.accept(record.id, Redaction((box,)), reviewer="Eva")).endswith(": 1 box")
+    both = project.reviews.accept(record.id, Redaction((box, box), PixelBox(0, 0, 40, 60)), reviewer="Eva")
+    assert said_of(both).startswith("looked at by Eva on ") and said_of(both).endswith(": 2 boxes, cropped")
+
+
+def test_an_export_goes_into_a_free_folder_or_a_new_one_inside(project: Project, tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    assert place_for(project, FORMATS["coco"], OPTIONS, tmp_path / "new").folder == tmp_path / "new"
+    assert place_for(project, FORMATS["coco"], OPTIONS, taken).folder == taken
+    (taken / "mine.txt").write_text("mine")
+    place = place_for(project, FORMATS["png"], OPTIONS, taken)
+    assert place.folder.parent == taken and place.folder.name.startswith("vfss_png_") and not place.done
+
+
+@pytest.mark.parametrize("chosen", ["out", "out.partial", ""])
+def test_an_interrupted_export_is_found_wherever_one_points(project: Project, tmp_path: Path, chosen: str) -> None:
+    stopped = FORMATS["coco"].export(project, tmp_path / "out", progress=lambda done, _total: done < 4)
+    assert stopped.cancelled
+    place = place_for(project, FORMATS["coco"], OPTIONS, tmp_path / chosen)
+    assert (place.folder, place.done) == (tmp_path / "out", 4)
+    other = place_for(project, FORMATS["coco"], replace(OPTIONS, licence="CC0-1.0"), tmp_path)
+    assert other.folder != tmp_path / "out" and not other.done
+    assert FORMATS["coco"].export(project, place.folder).taken_up == 4

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from small_project import THREE, annotate, disc, grey_frames, write_video
+from vfss.errors import SchemaError
+from vfss.evaluation.evaluate import evaluate
+from vfss.masks import Masks, MaskState
+from vfss.project import Project
+from vfss.schema import Schema, Structure
+from vfss.student import Proposal
+
+HEIGHT, WIDTH, FRAMES = 40, 30, 12
+DISC = disc(HEIGHT, WIDTH, y=15, x=15, radius=8)
+NOTHING = np.zeros((HEIGHT, WIDTH), np.bool_)
+
+
+class Parrot:
+    """Says of every frame what it was told, by the frame's pixels; counts the frames."""
+
+    id = "st-parrot"
+
+    def __init__(self, frames: np.ndarray, answers: dict[int, np.ndarray], schema: Schema = THREE) -> None:
+        self.schema = schema
+        self._answers = {frames[t].tobytes(): planes for t, planes in answers.items()}
+        self.asked = 0
+
+    def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
+        state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
+        confidence = np.ones(len(self.schema), np.float32)
+        for frame in frames:
+            assert frame.dtype == np.uint8
+            self.asked += 1
+            yield Proposal(Masks(self._answers[frame.tobytes()], state), confidence, self.id)
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    return grey_frames(FRAMES, HEIGHT, WIDTH)
+
+
+@pytest.fixture
+def project(tmp_path: Path, frames: np.ndarray):
+    with Project.create(tmp_path / "project", THREE) as made:
+        made.add_clip(write_video(tmp_path / "one.mkv", frames), patient="one")
+        yield made
+
+
+def test_figures_worked_out_by_hand(project: Project, frames: np.ndarray) -> None:
+    clip = project.clips()[0].id
+    lower = np.roll(DISC, 3, axis=0)
+    overlap = 2 * (DISC & lower).sum() / (DISC.sum() + lower.sum())
+    annotate(project, clip, 0, {"bolus": DISC, "pharynx": DISC, "mandible": MaskState.NOT_VISIBLE})
+    annotate(project, clip, 3, {"bolus": DISC, "pharynx": MaskState.EMPTY, "mandible": (DISC, MaskState.EDITED)})
+    annotate(project, clip, 5, {"bolus": MaskState.EMPTY})
+    student = Parrot(
+        frames,
+        {
+            0: np.stack([DISC, lower, DISC]),  # right; 3 pixels off; nobody knows
+            3: np.stack([NOTHING, DISC, DISC]),  # missed; invented; not accepted
+            5: np.stack([NOTHING, NOTHING, NOTHING]),  # rightly empty: nothing to measure
+        },
+    )
+    result = evaluate(project, student)
+    diagonal = math.hypot(HEIGHT, WIDTH)
+    assert result["student"] == "st-parrot"
+    assert result["frames"] == 3
+    bolus, pharynx, mandible = (result["structures"][key] for key in THREE.keys)
+    assert bolus == {"dice": 0.5, "hd95": diagonal / 2, "planes": 2, "one_empty": 1}
+    assert pharynx["dice"] == pytest.approx(overlap / 2)
+    assert pharynx["hd95"] == pytest.approx((3 + diagonal) / 2, abs=0.3)
+    assert mandible == {"dice": None, "hd95": None, "planes": 0, "one_empty": 0}
+    assert result["mean_dice"] == pytest.approx((0.5 + overlap / 2) / 2)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+
+
+def test_progress_is_told_and_ends_it(project: Project, frames: np.ndarray) -> None:
+    clip = project.clips()[0].id
+    for t in range(FRAMES):
+        annotate(project, clip, t, {"bolus": DISC})
+    student = Parrot(frames, {t: np.stack([DISC] * 3) for t in range(FRAMES)})
+    told: list[tuple[int, int]] = []
+    result = evaluate(project, student, progress=lambda done, total: told.append((done, total)) or True)
+    assert result["frames"] == FRAMES
+    assert result["mean_dice"] == 1.0
+    assert told[-1] == (FRAMES, FRAMES)
+    assert [total for _, total in told] == [FRAMES] * len(told)
+    assert evaluate(project, student, progress=lambda done, total: False)["frames"] == 1
+    assert student.asked == FRAMES + 1
+
+
+def test_only_patients_of_the_splits_asked_for(project: Project, frames: np.ndarray, tmp_path: Path) -> None:
+    others = grey_frames(2, HEIGHT, WIDTH, seed=1)
+    second = project.add_clip(write_video(tmp_path / "two.mkv", others), patient="two").id
+    first = next(record.id for record in project.clips() if record.id != second)
+    project.assign_split("one", "train")
+    project.assign_split("two", "test")
+    annotate(project, first, 0, {"bolus": DISC})
+    annotate(project, second, 0, {"bolus": DISC})
+    both = np.concatenate([frames, others])
+    student = Parrot(both, {0: np.stack([NOTHING] * 3), FRAMES: np.stack([DISC] * 3)})
+    assert evaluate(project, student, splits=["test"])["mean_dice"] == 1.0
+    assert evaluate(project, student, splits=["train"])["mean_dice"] == 0.0
+    assert evaluate(project, student)["mean_dice"] == 0.5
+    assert evaluate(project, student, splits=["validation"]) == {
+        "student": "st-parrot",
+        "frames": 0,
+        "mean_dice": None,
+        "structures": {key: {"dice": None, "hd95": None, "planes": 0, "one_empty": 0} for key in THREE.keys},
+        "not_known_to_student": [],
+    }
+
+
+def schema_of(*keys: str) -> Schema:
+    return Schema("other", "1", "Other", tuple(Structure(key, key, i, "#102030") for i, key in enumerate(keys)))
+
+
+def test_structures_are_matched_by_key_not_by_place(project: Project, frames: np.ndarray) -> None:
+    annotate(project, project.clips()[0].id, 0, {"bolus": DISC, "mandible": ~DISC, "pharynx": DISC})
+    answers = {0: np.stack([~DISC, NOTHING, DISC])}
+    result = evaluate(project, Parrot(frames, answers, schema_of("mandible", "tongue", "bolus")))
+    assert {key: row["dice"] for key, row in result["structures"].items()} == {"mandible": 1.0, "bolus": 1.0}
+    assert result["not_known_to_student"] == ["pharynx"]
+
+
+def test_a_student_of_other_structures_cannot_be_examined(project: Project, frames: np.ndarray) -> None:
+    with pytest.raises(SchemaError, match=r"knows tongue; the project has bolus.*Choose"):
+        evaluate(project, Parrot(frames, {}, schema_of("tongue")))

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Projects of an older layout: brought up to date with a copy first, by one of many, or read as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import shutil
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from small_project import THREE, disc, grey_frames, write_video
+from vfss.errors import MaskError, ProjectError
+from vfss.masks import MaskState
+from vfss.project import Edit, Project, migration
+from vfss.project import database_files as opening
+from vfss.project.tables import LAYOUT
+from vfss.student.prompts import Box, Click, Prompts
+
+HEIGHT, WIDTH = 24, 32
+DISC = disc(HEIGHT, WIDTH, y=10, x=12, radius=5)
+OTHER = disc(HEIGHT, WIDTH, y=14, x=20, radius=7)
+PROMPTS = Prompts((Click(3.25, 4.0, True), Click(7, 8, False)), Box(1, 2, 20.5, 30))
+
+# The revisions of layout 1, as the version before wrote them.
+LAYOUT_1 = """
+CREATE TABLE revisions (
+    id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, clip VARCHAR NOT NULL, frame INTEGER NOT NULL CHECK (frame >= 0),
+    structure VARCHAR NOT NULL, state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),
+    author VARCHAR NOT NULL CHECK (author <> ''), time DATETIME NOT NULL, origin VARCHAR NOT NULL,
+    student VARCHAR, confidence FLOAT, mask BLOB,
+    CONSTRAINT a_machine_only_proposes CHECK (origin <> 'proposal' OR state = 1),
+    FOREIGN KEY(clip) REFERENCES clips (id), FOREIGN KEY(structure) REFERENCES structures ("key")
+);
+CREATE INDEX revisions_of_a_plane ON revisions (clip, frame, structure, id);
+"""
+
+
+def as_layout_1(folder: Path) -> None:
+    """Make a closed project, without prompts, what the version before would have made."""
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
+        triggers = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        columns = "id, clip, frame, structure, state, author, time, origin, student, confidence, mask"
+        database.execute("PRAGMA foreign_keys = OFF")
+        for name, _ in triggers:
+            database.execute(f"DROP TRIGGER {name}")
+        database.execute("CREATE TEMP TABLE kept AS SELECT * FROM revisions")
+        database.execute("DROP TABLE revisions")
+        database.executescript(LAYOUT_1)
+        database.execute(f"INSERT INTO revisions ({columns}) SELECT {columns} FROM kept")
+        for _, statement in triggers:
+            database.execute(statement)
+        database.execute("UPDATE layout SET version = 1")
+
+
+@pytest.fixture
+def clip_id(folder: Path) -> str:
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as database:
+        return str(database.execute("SELECT id FROM clips").fetchone()[0])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A closed project of layout 1 with some work in it."""
+    write_video(tmp_path / "swallow.mkv", grey_frames(5, HEIGHT, WIDTH))
+    with Project.create(tmp_path / "project", THREE) as project:
+        clip = project.add_clip(tmp_path / "swallow.mkv").id
+        project.write([Edit(clip, 0, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
+        project.write([Edit(clip, 0, "bolus", OTHER, MaskState.ACCEPTED)], author="ann", origin="hand")
+        project.write([Edit(clip, 1, "mandible", None, MaskState.NOT_VISIBLE)], author="bob", origin="hand")
+    as_layout_1(tmp_path / "project")
+    return tmp_path / "project"
+
+
+def copies(folder: Path) -> list[Path]:
+    return sorted(folder.glob("vfss-layout1*.sqlite"))
+
+
+def layout_of(path: Path) -> tuple[int, bool]:
+    """Version that a database says it has, and whether it has the column of prompts."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        version = database.execute("SELECT version FROM layout").fetchone()[0]
+        return version, "prompts" in [row[1] for row in database.execute("PRAGMA table_info(revisions)")]
+
+
+def expect_the_work(project: Project, clip: str) -> None:
+    history = project.history(clip, 0, "bolus")
+    assert [(r.author, r.state, r.prompts) for r in history] == [
+        ("ann", MaskState.EDITED, None),
+        ("ann", MaskState.ACCEPTED, None),
+    ]
+    np.testing.assert_array_equal(history[0].mask, DISC)
+    np.testing.assert_array_equal(project.masks(clip, 0).planes[0], OTHER)
+    assert project.newest(clip, 1)["mandible"].state == MaskState.NOT_VISIBLE
+    assert len(project.changes_since(0)) == 3
+
+
+def test_prompts_are_kept_with_a_mask(folder: Path, clip_id: str) -> None:
+    with Project.open(folder) as project:
+        edits = [
+            Edit(clip_id, 2, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS),
+            Edit(clip_id, 2, "pharynx", DISC, MaskState.EDITED),
+            Edit(clip_id, 2, "mandible", DISC, MaskState.EDITED, prompts=Prompts()),
+        ]
+        written = project.write(edits, author="ann", origin="hand")
+        assert [r.prompts for r in written] == [PROMPTS, None, None]
+    with Project.open(folder) as project:
+        assert list(project.newest(clip_id, 2).values()) == written
+        assert project.history(clip_id, 2, "bolus")[0].prompts == PROMPTS
+        assert project.changes_since(3)[0].prompts == PROMPTS
+
+
+def test_damaged_prompts_are_told(folder: Path, clip_id: str) -> None:
+    Project.open(folder).close()
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
+        database.execute(
+            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, prompts) "
+            "SELECT clip, 3, 'bolus', 4, 'ann', time, 'hand', ? FROM revisions WHERE id = 1",
+            (json.dumps({"clicks": [[1]]}),),
+        )
+    with Project.open(folder) as project, pytest.raises(MaskError, match="malformed prompts"):
+        project.newest(clip_id, 3)
+
+
+def test_an_older_project_is_brought_up_to_date_and_a_copy_stays_as_it_was(folder: Path, clip_id: str) -> None:
+    before = sqlite3.connect(folder / "vfss.sqlite")
+    dump = "\n".join(before.iterdump())
+    before.close()
+    with Project.open(folder) as project:
+        expect_the_work(project, clip_id)
+        project.write([Edit(clip_id, 0, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS)], author="ann", origin="hand")
+        project.check()
+    assert layout_of(folder / "vfss.sqlite") == (LAYOUT, True)
+    (copy,) = copies(folder)
+    assert layout_of(copy) == (1, False)
+    with contextlib.closing(sqlite3.connect(copy)) as database:
+        assert "\n".join(database.iterdump()) == dump
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+    with Project.open(folder) as project:
+        assert project.newest(clip_id, 0)["bolus"].prompts == PROMPTS
+    assert copies(folder) == [copy]
+
+
+def test_the_rules_hold_in_a_project_that_was_brought_up_to_date(folder: Path) -> None:
+    Project.open(folder).close()
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other_program:
+        for statement in (
+            "UPDATE revisions SET prompts = '{}'",
+            "DELETE FROM revisions",
+            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin) "
+            "SELECT clip, frame, structure, 1, 'st-1', time, 'proposal' FROM revisions WHERE id = 1",
+        ):
+            with pytest.raises(sqlite3.IntegrityError):
+                other_program.execute(statement)
+
+
+def test_a_copy_never_replaces_another_file(folder: Path) -> None:
+    (folder / "vfss-layout1.sqlite").write_bytes(b"somebody's own")
+    Project.open(folder).close()
+    assert (folder / "vfss-layout1.sqlite").read_bytes() == b"somebody's own"
+    assert layout_of(folder / "vfss-layout1-1.sqlite") == (1, False)
+
+
+@pytest.mark.parametrize("step", ["copy", "columns"])
+def test_where_it_fails_the_project_is_as_it_was(
+    folder: Path, clip_id: str, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(*((os, "fsync", full) if step == "copy" else (migration, "added_columns", full)))
+        with pytest.raises(ProjectError, match=r"could not be brought up to date \(.*No space left.*nothing is lost"):
+            Project.open(folder)
+    assert layout_of(folder / "vfss.sqlite") == (1, False)
+    assert sorted(path.name for path in folder.iterdir()) == ["students", "vfss.sqlite"]
+    with Project.open(folder) as project:
+        expect_the_work(project, clip_id)
+
+
+def test_another_program_that_holds_the_pen_is_waited_for_and_then_told(folder: Path) -> None:
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ProjectError, match=r"kept the project locked for 0\.05 s"):
+            Project(folder, patience_s=0.05)
+        other.execute("ROLLBACK")
+    assert layout_of(folder / "vfss.sqlite") == (1, False)
+    assert copies(folder) == []
+
+
+def open_at_once(folder: Path, start: multiprocessing.synchronize.Barrier, found: multiprocessing.Queue) -> None:
+    start.wait()
+    with Project.open(folder) as project:
+        clip = project.clips()[0].id
+        edit = Edit(clip, 4, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS)
+        found.put(project.write([edit], author=str(os.getpid()), origin="hand")[0].id)
+
+
+def test_of_many_that_open_it_at_once_one_brings_it_up_to_date(folder: Path, clip_id: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    start, found = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=open_at_once, args=(folder, start, found)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert sorted(found.get() for _ in workers) == [4, 5, 6]
+    assert len(copies(folder)) == 1
+    assert layout_of(copies(folder)[0]) == (1, False)
+    with Project.open(folder) as project:
+        assert [r.prompts for r in project.history(clip_id, 4, "bolus")] == [PROMPTS] * 3
+
+
+def test_a_read_only_project_of_the_older_layout_is_read(
+    folder: Path, clip_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_may_write", lambda path: False)
+    with Project.open(folder) as project:
+        assert project.read_only
+        expect_the_work(project, clip_id)
+        with pytest.raises(ProjectError, match="can only be read"):
+            project.write([Edit(clip_id, 0, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
+        project.back_up(folder.parent / "elsewhere.sqlite")
+    assert layout_of(folder / "vfss.sqlite") == (1, False)
+    assert layout_of(folder.parent / "elsewhere.sqlite") == (1, False)
+    assert copies(folder) == []
+
+
+def test_a_newer_layout_is_refused_and_left(folder: Path) -> None:
+    Project.open(folder).close()
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
+        database.execute(f"UPDATE layout SET version = {LAYOUT + 1}")
+    with pytest.raises(ProjectError, match=rf"newer version of napari-vfss \(layout {LAYOUT + 1}"):
+        Project.open(folder)
+    assert layout_of(folder / "vfss.sqlite") == (LAYOUT + 1, True)
+
+
+def test_the_copy_opens_again_as_a_project(folder: Path, clip_id: str) -> None:
+    Project.open(folder).close()
+    again = folder.with_name("again")
+    again.mkdir()
+    shutil.copy(copies(folder)[0], again / "vfss.sqlite")
+    with Project.open(again) as project:
+        expect_the_work(project, clip_id)
+
+
+def test_a_new_project_has_the_newest_layout_and_the_same_columns(folder: Path, tmp_path: Path) -> None:
+    Project.open(folder).close()
+    Project.create(tmp_path / "new", THREE).close()
+    found = []
+    for path in (folder, tmp_path / "new"):
+        with contextlib.closing(sqlite3.connect(path / "vfss.sqlite")) as database:
+            rows = database.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
+            columns = database.execute("PRAGMA table_info(revisions)").fetchall()
+            found.append((sorted(rows), sorted((row[1], row[2], row[3]) for row in columns)))
+    assert found[0] == found[1]
+    assert layout_of(tmp_path / "new" / "vfss.sqlite") == (LAYOUT, True)
+
+
+OLD_RULE = (
+    "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
+    "AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame "
+    "AND plane = (SELECT plane FROM structures WHERE key = NEW.structure) AND state IN (2, 3, 4, 5)) "
+    "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END"
+)
+
+
+IMPORT = (
+    "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, mask) "
+    "SELECT clip, :frame, structure, {state}, 'eve', time, 'import', mask FROM revisions WHERE id = 1"
+)
+
+
+def as_layout_2(folder: Path) -> None:
+    """Give a closed project the rules that the version before knew."""
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
+        database.execute("DROP TRIGGER people_stand")
+        database.execute("DROP TRIGGER IF EXISTS imports_are_proposals")
+        database.execute(OLD_RULE)
+        database.execute("UPDATE layout SET version = 2")
+
+
+def rules_of(path: Path) -> dict[str, str]:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
+
+
+@pytest.mark.parametrize("older", [1, 2])
+def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_path: Path, older: int) -> None:
+    if older == 2:
+        Project.open(folder).close()
+        as_layout_2(folder)
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
+        if older == 2:
+            other.execute("BEGIN")
+            other.execute(IMPORT.format(state=1), {"frame": 0})  # over a person's word: so weak the rule was
+            other.execute("ROLLBACK")
+    Project.open(folder).close()
+    assert layout_of(folder / "vfss.sqlite") == (LAYOUT, True)
+    assert (folder / f"vfss-layout{older}.sqlite").is_file()
+    Project.create(tmp_path / "new", THREE).close()
+    assert rules_of(folder / "vfss.sqlite") == rules_of(tmp_path / "new" / "vfss.sqlite")
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other:
+        for frame, state, words in ((0, 1, "person's word"), (3, 3, "until a person accepts it"), (3, 4, "until")):
+            with pytest.raises(sqlite3.IntegrityError, match=words):
+                other.execute(IMPORT.format(state=state), {"frame": frame})

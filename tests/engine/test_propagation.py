@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks carried from frame to frame: how far, how well, and never over a person's word."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moving_film import SCHEMA, SIZE, Film, Follower, N, box, moved, texture
+from small_project import annotate, write_video
+from vfss.errors import ProjectError
+from vfss.masks import Masks, MaskState
+from vfss.masks.metrics import dice
+from vfss.project import Edit, Project
+from vfss.propagation.confidence import STOP, trust
+from vfss.propagation.key_frame import Carried, Kept, between, signed_distance, with_student
+from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.proposals import adapted_student as learnt_clip
+from vfss.proposals.adapted_student import LearntRun
+from vfss.proposals.propagation import ProjectPropagation, author_of, without_carried_or_imported
+from vfss.student import Proposal
+
+BONE = box(60, 50)
+
+
+def carried(film, start, direction, *keys):
+    """All masks that a run brings, by (frame, key), and its endings by (key, forward)."""
+    run = Propagation(film, CarryOrder(start, direction, keys))
+    out = {(new.frame, key): plane for new in run.run() for key, plane in new.planes.items()}
+    return out, {(ending.structure, ending.forward): ending for ending in run.endings}, run
+
+
+def test_a_bone_is_carried_to_both_ends_of_the_clip_and_stays_right():
+    film = Film(12)
+    film.say(4, "c3", BONE)
+    masks, endings, run = carried(film, 4, "both", "c3")
+    assert sorted(frame for frame, _ in masks) == [t for t in range(12) if t != 4]
+    assert all(dice(plane, film.truth(BONE, frame - 4)) > 0.93 for (frame, _), plane in masks.items())
+    assert (endings["c3", True].last, endings["c3", True].reason) == (11, "end")
+    assert (endings["c3", False].last, endings["c3", False].frames) == (0, 4)
+    assert run.done == run.total == 11
+    assert film.asked == []  # bones need no student
+
+
+@pytest.mark.parametrize("state", [MaskState.ACCEPTED, MaskState.EDITED, MaskState.EMPTY, MaskState.NOT_VISIBLE])
+def test_a_persons_word_is_a_barrier_for_its_structure_alone(state):
+    film = Film(10)
+    film.say(1, "c3", BONE)
+    film.say(1, "c4", box(85, 50))
+    film.say(6, "c3", film.truth(BONE, 5) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
+    masks, endings, _ = carried(film, 1, "forward", "c3", "c4")
+    assert sorted(frame for frame, key in masks if key == "c3") == [2, 3, 4, 5]
+    assert sorted(frame for frame, key in masks if key == "c4") == list(range(2, 10))
+    assert endings["c3", True].reason == "person"
+    assert endings["c4", True].reason == "end"
+
+
+def test_from_both_ends_of_a_gap_each_end_counts_where_it_is_near():
+    film = Film(11, 0, 0)  # nothing moves, and two people differ in what they call the bone
+    film.say(0, "c3", box(60, 50, 12, 12))
+    film.say(10, "c3", box(60, 50, 20, 20))
+    masks, _, run = carried(film, 0, "forward", "c3")
+    areas = [int(masks[t, "c3"].sum()) for t in range(1, 10)]
+    assert areas == sorted(areas)
+    assert areas[0] <= 12 * 14
+    assert areas[-1] >= 18 * 20
+    assert run.done == run.total == 18  # nine frames from each end
+
+
+def test_who_speaks_during_the_run_ends_it_there():
+    film = Film(10)
+    film.say(0, "c3", BONE)
+    run, seen = Propagation(film, CarryOrder(0, "forward", ("c3",))), []
+    for new in run.run():
+        seen.append(new.frame)
+        if new.frame == 3:
+            film.say(5, "c3", None, MaskState.NOT_VISIBLE)
+    assert seen == [1, 2, 3, 4]
+    assert run.endings[0].reason == "spoken"
+
+
+def test_what_leaves_the_picture_ends():
+    film = Film(30, 2.0, 0.0)
+    film.say(0, "c3", box(60, 100))
+    masks, endings, _ = carried(film, 0, "forward", "c3")
+    assert endings["c3", True].reason in ("gone", "trust")
+    assert 5 <= len(masks) < 25
+
+
+def test_over_a_cut_trust_falls():
+    film = Film(10)
+    film.pictures = {t: texture(9) for t in range(5, 10)}
+    film.say(0, "c3", BONE)
+    film.say(0, "airway", box(60, 90, 30, 16))
+    masks, endings, _ = carried(film, 0, "forward", "c3", "airway")
+    assert max(frame for frame, _ in masks) == 4
+    assert {ending.reason for ending in endings.values()} == {"trust"}
+
+
+def test_each_side_of_a_cut_is_carried_from_its_own_end():
+    film = Film(12)
+    film.pictures = {t: moved(texture(9), t, 0) for t in range(6, 12)}
+    film.say(0, "c3", BONE)
+    film.say(11, "c3", BONE)
+    masks, endings, _ = carried(film, 0, "forward", "c3")
+    assert endings["c3", True].reason == "person"
+    assert endings["c3", True].left_out == 0
+    assert all(dice(masks[t, "c3"], film.truth(BONE, t)) > 0.93 for t in range(1, 6))
+    assert all(dice(masks[t, "c3"], moved(BONE, t - 11, 0)) > 0.93 for t in range(6, 11))
+
+
+def test_ends_that_part_leave_out_what_nobody_can_say():
+    film = Film(12, 0, 0)
+    film.say(0, "c3", BONE)
+    film.say(11, "c3", box(100, 100))
+    masks, endings, _ = carried(film, 0, "forward", "c3")
+    assert masks == {}
+    assert (endings["c3", True].left_out, endings["c3", True].reason) == (10, "person")
+
+
+def test_repeated_frames_take_the_mask_of_the_frame_that_they_repeat():
+    film = Film(8)
+    film.pictures = {3: film.picture(2), 4: film.picture(2)}
+    film.say(0, "c3", BONE)
+    masks, _, _ = carried(film, 0, "forward", "c3")
+    assert np.array_equal(masks[2, "c3"], masks[3, "c3"])
+    assert np.array_equal(masks[2, "c3"], masks[4, "c3"])
+
+
+def test_what_a_machine_proposed_is_not_carried():
+    film = Film(5)
+    film.say(0, "c3", BONE, MaskState.PROPOSED)
+    with pytest.raises(ProjectError, match=r"C3 has no mask of a person.*accept"):
+        carried(film, 0, "forward", "c3")
+
+
+WORDS = st.dictionaries(
+    st.tuples(st.integers(0, 9), st.sampled_from(["c3", "airway"])), st.sampled_from(list(MaskState)), max_size=8
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(words=WORDS, start=st.integers(0, 9), direction=st.sampled_from(["backward", "both", "forward"]))
+def test_no_mask_ever_lands_on_a_persons_word_or_behind_it(words, start, direction):
+    film = Film(10)
+    for (frame, key), state in words.items():
+        film.say(frame, key, BONE if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
+    film.say(start, "c3", BONE)
+    masks, _, _ = carried(film, start, direction, "c3")
+    for frame, key in masks:
+        between_them = film.states_now[min(frame, start) : max(frame, start) + 1, SCHEMA[key].index]
+        assert key == "c3"
+        assert sum(MaskState(state).by_person for state in between_them) == 1
+
+
+# One frame
+
+
+def test_fields_keep_a_mask_and_find_it_again():
+    plane = box(40, 30, 13, 9)
+    assert np.array_equal(signed_distance(plane) > 0, plane)
+    assert not (signed_distance(np.zeros((SIZE, SIZE), np.bool_)) > 0).any()
+    some = Carried(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
+    again = Kept.of(some).carried
+    assert np.array_equal(again.mask, plane)
+    assert np.allclose(again.field, some.field, atol=0.01)
+    assert (again.frames, again.steps, again.steady) == (4, 3, 0.5)
+
+
+def test_the_nearer_end_counts_more():
+    one, other = signed_distance(box(60, 60, 10, 10)), signed_distance(box(60, 60, 20, 20))
+    near = between(Carried(one, None, 1, 1, 1.0), Carried(other, None, 9, 9, 1.0))
+    far = between(Carried(one, None, 9, 9, 1.0), Carried(other, None, 1, 1, 1.0))
+    assert near.mask.sum() < far.mask.sum()
+    assert near.steps == far.steps == 1
+    assert near.agreement == pytest.approx(2 * 100 / 500)
+
+
+def test_the_students_word_counts_more_with_time_and_goes_corrected():
+    known, wrong = box(60, 60, 20, 20), box(60, 64, 20, 20)
+    field, correction = signed_distance(known), signed_distance(known) - signed_distance(wrong)
+    same = with_student(
+        "epiglottis", Carried(field, correction, 1, 0, 1.0), wrong
+    )  # the frame only repeats the key frame
+    soon = with_student("epiglottis", Carried(field, correction, 1, 1, 1.0), wrong)
+    later = with_student("epiglottis", Carried(field, None, 30, 30, 1.0), wrong)
+    corrected = with_student("epiglottis", Carried(field, correction, 30, 30, 1.0), wrong)
+    assert np.array_equal(same, known)
+    assert dice(soon, known) > dice(corrected, known)
+    assert dice(later, wrong) > 0.99
+    assert dice(corrected, known) > dice(wrong, known)
+    assert np.array_equal(with_student("c3", Carried(field, None, 30, 30, 1.0), wrong), known)
+
+
+@given(
+    steady=st.floats(0, 1),
+    steps=st.integers(1, 100),
+    student=st.none() | st.floats(0, 1),
+    both=st.none() | st.floats(0, 1),
+    learnt=st.booleans(),
+)
+def test_trust_is_a_share_and_grows_with_every_good_sign(steady, steps, student, both, learnt):
+    field = np.zeros((2, 2), np.float32)
+    for key in ("c3", "bolus"):
+        less = trust(key, Carried(field, None, steps, steps, steady, both), student=student, learnt=learnt)
+        more = trust(
+            key, Carried(field, None, steps, steps, min(1.0, steady + 0.1), both), student=student, learnt=learnt
+        )
+        assert 0 <= less <= more <= 1
+        assert trust(key, Carried(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
+
+
+# In a project
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project with a film of eight frames, whose bone and airway a person has accepted on frame 2."""
+    film = Film(8)
+    write_video(tmp_path / "film.mkv", np.stack([film.picture(t) for t in range(8)]))
+    with Project.create(tmp_path / "project", SCHEMA) as made:
+        clip = made.add_clip(tmp_path / "film.mkv").id
+        annotate(made, clip, 2, {"c3": BONE, "airway": box(60, 90, 30, 16)}, author="ann")
+        yield made
+
+
+def run_on(project, direction="both", structures=("c3", "airway"), student=None, start=2, *, follow=False):
+    clip_id = project.clips()[0].id
+    with project.open_clip(clip_id) as clip:
+        run = ProjectPropagation(project, clip, CarryOrder(start, direction, structures), student, follow=follow)
+        stages = list(run.run())
+    return stages, run
+
+
+def test_what_is_written_is_a_machines_word_with_its_trust(project):
+    clip, student = project.clips()[0].id, Follower()
+    stages, run = run_on(project, student=student, follow=True)
+    assert len(stages[0].written) == 2  # one frame at once, that a person sees something
+    assert sum(len(stage.written) for stage in stages) == 14
+    assert stages[-1].done == stages[-1].total == 7
+    for frame, key, revision_id in (place for stage in stages for place in stage.written):
+        revision = project.newest(clip, frame)[key]
+        assert revision.id == revision_id
+        assert (revision.origin, revision.state) == ("proposal", MaskState.PROPOSED)
+        assert (revision.author, revision.student) == (author_of(2), "follower")
+        assert STOP <= revision.confidence <= 1
+    assert author_of(2) == "propagation from frame 3"
+    assert all(known[[SCHEMA["c3"].index, SCHEMA["airway"].index]].all() for known in student.shown)
+    assert {ending.reason for ending in run.endings} == {"end"}
+
+
+def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
+    class Asked(Follower):
+        can_refine = False
+        asked = 0
+
+        def propose(self, frames):
+            self.asked += len(frames)
+            return super().propose(frames)
+
+    student, clip = Asked(), project.clips()[0].id
+    for frame in (2, 3, 4):
+        planes = np.stack([box(60, 90, 30, 16)] * N)
+        state = np.full(N, MaskState.PROPOSED, np.uint8)
+        words = np.full(N, 0.9, np.float32)
+        project.write_proposals(clip, [Proposal(Masks(planes, state), words, "follower", clip, frame)])
+    run_on(project, "forward", ("airway",), student)
+    assert student.asked == 8 - 5 + 1  # the last frames, and the first: there a person has spoken over the proposal
+
+
+def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project):
+    clip = project.clips()[0].id
+    run_on(project, structures=("c3",))
+    state, words = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
+    proposal = Proposal(Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
+    assert project.write_proposals(clip, [without_carried_or_imported(project, proposal)]) == N - 1
+    assert project.newest(clip, 5)["c3"].author == author_of(2)
+    assert project.newest(clip, 5)["airway"].author == "student-a"
+
+
+SPOKEN = {
+    "accepted": (box(61, 51), MaskState.ACCEPTED),
+    "edited": (box(61, 51), MaskState.EDITED),
+    "empty": MaskState.EMPTY,
+    "not visible": MaskState.NOT_VISIBLE,
+}
+
+
+def by_proposals(project, clip):
+    planes, state = np.stack([BONE] * N), np.zeros(N, np.uint8)
+    state[SCHEMA["c3"].index] = MaskState.PROPOSED
+    words = np.full(N, 0.9, np.float32)
+    assert project.write_proposals(clip, [Proposal(Masks(planes, state), words, "student-a", clip, 4)]) == 0
+
+
+def by_write(project, clip):
+    with pytest.raises(ProjectError, match="a person has spoken"):
+        project.write([Edit(clip, 4, "c3", BONE, MaskState.PROPOSED)], author="machine", origin="proposal")
+
+
+def by_leaving_write(project, clip):
+    edits = [Edit(clip, frame, "c3", BONE, MaskState.PROPOSED, 0.9) for frame in (4, 7)]
+    written = project.write(edits, author="machine", origin="proposal", leave=True)
+    assert [revision.frame for revision in written] == [7]
+
+
+def by_leaving_write_as_truth(project, clip):
+    with pytest.raises(ProjectError):
+        project.write([Edit(clip, 7, "c3", BONE, MaskState.ACCEPTED)], author="machine", origin="proposal", leave=True)
+
+
+def by_a_run(project, clip):
+    run_on(project, student=Follower())
+    assert project.newest(clip, 3)["c3"].author == author_of(2)
+
+
+def by_a_run_backward(project, clip):
+    annotate(project, clip, 7, {"c3": BONE})
+    run_on(project, "backward", ("c3",), start=7)
+    assert project.newest(clip, 6)["c3"].author == author_of(7)
+
+
+def by_raw_sql(project, clip):
+    insert = (
+        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin) "
+        f"VALUES (?, 4, 'c3', {MaskState.PROPOSED:d}, 'machine', '2026-01-01 00:00:00.000000', 'proposal')"
+    )
+    with closing(sqlite3.connect(project.folder / "vfss.sqlite", isolation_level=None)) as raw:
+        for statement in (insert, insert.replace("INSERT", "INSERT OR REPLACE", 1)):
+            with pytest.raises(sqlite3.IntegrityError, match="never follows a person"):
+                raw.execute(statement, (clip,))
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            raw.execute("UPDATE revisions SET state = 1 WHERE frame = 4")
+        with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+            raw.execute("DELETE FROM revisions WHERE frame = 4")
+
+
+WAYS = (by_proposals, by_write, by_leaving_write, by_leaving_write_as_truth, by_a_run, by_a_run_backward, by_raw_sql)
+
+
+@pytest.mark.parametrize("said", SPOKEN.values(), ids=SPOKEN.keys())
+def test_no_machine_writes_over_a_person_by_any_way(project, said):
+    clip = project.clips()[0].id
+    annotate(project, clip, 4, {"c3": said}, author="ann")
+    before = project.newest(clip, 4)["c3"]
+    for way in WAYS:
+        way(project, clip)
+        after = project.newest(clip, 4)["c3"]
+        assert (after.id, after.author, after.state) == (before.id, "ann", before.state), way.__name__
+        assert (after.mask is None) == (before.mask is None)
+        assert after.mask is None or np.array_equal(after.mask, before.mask)
+    assert len(project.history(clip, 4, "c3")) == 1
+
+
+@pytest.mark.parametrize("said", SPOKEN.values(), ids=SPOKEN.keys())
+def test_no_student_that_learnt_the_clip_writes_over_a_person(project, said, monkeypatch):
+    """Neither over what was said before it was asked, nor over what is said while it is."""
+    monkeypatch.setattr(learnt_clip, "_BATCH", 1)
+    clip_id, late = project.clips()[0].id, 7
+    annotate(project, clip_id, 4, {"airway": said}, author="ann")
+    with project.open_clip(clip_id) as clip:
+        stages = LearntRun(project, clip, Follower(), frames=2, parent="parent").run()
+        first = next(stage for stage in stages if stage.written)  # one frame is written, the others are worked out
+        assert all(frame != late for frame, _, _ in first.written)
+        annotate(project, clip_id, late, {"airway": said}, author="bob")
+        written = {(frame, key) for stage in (first, *stages) for frame, key, _ in stage.written}
+    assert (5, "airway") in written
+    assert not written & {(2, "airway"), (4, "airway"), (late, "airway")}
+    assert [project.newest(clip_id, t)["airway"].author for t in (2, 4, late)] == ["ann", "ann", "bob"]
+
+
+def test_one_who_speaks_between_reading_and_writing_is_left(project):
+    """The run has looked, and computes; a person accepts; then the run writes."""
+    clip_id = project.clips()[0].id
+    with project.open_clip(clip_id) as clip:
+        run = ProjectPropagation(project, clip, CarryOrder(2, "forward", ("c3",)), None)
+        stages = run.run()
+        next(stages)
+        batch = run._run.run()  # as far as the pictures are concerned, frame 3 is done again
+        new = next(batch)
+        annotate(project, clip_id, 3, {"c3": box(20, 20)}, author="bob")
+        assert run._write([new]).written == ()
+    assert project.newest(clip_id, 3)["c3"].author == "bob"
+
+
+def test_a_project_that_can_only_be_read_says_so_before_anything_is_computed(project, monkeypatch):
+    monkeypatch.setattr(project, "read_only", True)
+    with pytest.raises(ProjectError, match=r"can only be read.*Copy"):
+        run_on(project)

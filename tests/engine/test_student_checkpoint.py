@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The student's one file: whole, verified, and never executed."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from small_student import CONFIG, small_checkpoint
+from vfss.errors import StudentError
+from vfss.schema import Schema
+from vfss.student import Checkpoint, load_checkpoint, load_student
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    return small_checkpoint()
+
+
+@pytest.fixture
+def path(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    checkpoint.save(tmp_path / "student.safetensors")
+    return tmp_path / "student.safetensors"
+
+
+def test_everything_comes_back(checkpoint: Checkpoint, path: Path) -> None:
+    loaded = load_checkpoint(path)
+    assert loaded.config == CONFIG
+    assert loaded.schema == Schema.load()
+    assert loaded.provenance == {"command": "test"}
+    assert loaded.graph == checkpoint.graph
+    assert loaded.path == path
+    assert set(loaded.tensors) == set(checkpoint.tensors)
+    for name, tensor in checkpoint.tensors.items():
+        np.testing.assert_array_equal(loaded.tensors[name], tensor)
+        assert loaded.tensors[name].dtype == tensor.dtype
+
+
+def test_the_id_is_the_content(checkpoint: Checkpoint, path: Path, tmp_path: Path) -> None:
+    same = checkpoint.save(tmp_path / "elsewhere" / "copy.safetensors")
+    assert same.id == load_checkpoint(path).id
+    other = Checkpoint(CONFIG, checkpoint.schema, checkpoint.tensors, checkpoint.graph, {"command": "another"})
+    assert other.save(tmp_path / "other.safetensors").id != same.id
+
+
+def test_the_graph_repeats_no_weights(checkpoint: Checkpoint, path: Path) -> None:
+    weights = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
+    assert path.stat().st_size < weights + len(checkpoint.graph) + 200_000
+    assert all(tensor.tobytes() not in checkpoint.graph for tensor in checkpoint.tensors.values() if tensor.size > 64)
+
+
+def test_saving_over_a_file_leaves_no_rest(path: Path, checkpoint: Checkpoint) -> None:
+    checkpoint.save(path)
+    assert [found.name for found in path.parent.iterdir()] == [path.name]
+
+
+def test_a_folder_that_cannot_be_written_is_named(checkpoint: Checkpoint, path: Path) -> None:
+    with pytest.raises(StudentError, match="cannot write"):
+        checkpoint.save(path / "inside_a_file.safetensors")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.0001, 0.3, 0.999])
+def test_a_cut_file_is_refused(path: Path, share: float) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(StudentError, match=path.name) as caught:
+        load_student(path, "cpu")
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("place", [0.02, 0.4, 0.8, 0.9999])
+def test_a_changed_byte_is_noticed(path: Path, place: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(len(data) * place)] ^= 0x10
+    path.write_bytes(bytes(data))
+    with pytest.raises(StudentError, match=path.name):
+        load_checkpoint(path)
+
+
+class _Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("/tmp/vfss-student-executed"),)
+
+
+def test_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
+    marker = Path("/tmp/vfss-student-executed")
+    marker.unlink(missing_ok=True)
+    path = tmp_path / "student.safetensors"
+    path.write_bytes(pickle.dumps(_Bomb()))
+    with pytest.raises(StudentError):
+        load_student(path, "cpu")
+    assert not marker.exists()
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": np.zeros(3, np.float32)}, path)
+    with pytest.raises(StudentError, match="not a student file"):
+        load_checkpoint(path)
+    path.write_text("a text", encoding="utf-8")
+    with pytest.raises(StudentError, match="not readable"):
+        load_checkpoint(path)
+    with pytest.raises(StudentError, match="no such student"):
+        load_checkpoint(tmp_path)
+
+
+def rewritten(path: Path, name: str, value: str) -> Path:
+    """The file with one header entry replaced, its checksum made right again."""
+    from safetensors import safe_open
+
+    from vfss.student import checkpoint as module
+
+    with safe_open(path, framework="numpy") as opened:
+        header = dict(opened.metadata())
+        tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    header.pop("digest")
+    header[name] = value
+    header["digest"] = module._digest(header, tensors)
+    save_file(tensors, path, metadata=header)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("format", "vfss-student/99"),
+        ("config", '{"bones": 3}'),
+        ("schema", json.dumps({"id": "x"})),
+        ("schema", "nonsense"),
+        ("scores", "{"),
+    ],
+)
+def test_a_header_of_another_kind_is_refused(path: Path, name: str, value: str) -> None:
+    with pytest.raises(StudentError, match=path.name):
+        load_checkpoint(rewritten(path, name, value))
+
+
+def test_a_schema_of_another_length_does_not_fit_the_weights(path: Path) -> None:
+    data = Schema.load().to_dict()
+    data["structures"] = data["structures"][:5]
+    with pytest.raises(StudentError, match="do not fit"):
+        load_student(rewritten(path, "schema", json.dumps(data)), "cpu-torch")

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The question before an export: what is said, what keeps one from writing, and what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_vfss import sample_data
+from napari_vfss.session.opening import open_session
+from napari_vfss.ui.dialogs import export as export_dialog
+from napari_vfss.ui.dialogs.export_options import ExportChoice
+from napari_vfss.ui.dialogs.recording_list import RecordingList
+from napari_vfss.writer import write_annotations
+from small_project import annotate
+from vfss.datasets import FORMATS, ExportOptions, read_coco
+from vfss.datasets.preview import preview
+from vfss.errors import DatasetError
+from vfss.project import Project
+from vfss.schema import Schema
+
+WAIT_MS = 60_000
+
+
+@pytest.fixture
+def accepted(window):
+    """The window's session with two accepted frames; nobody has looked at the pixels."""
+    session = window.desk.session
+    mask = np.zeros((session.clip.height, session.clip.width), bool)
+    mask[20:40, 20:40] = True
+    annotate(session.project, session.clip.id, 0, {"bolus": mask}, author="Ada")
+    annotate(session.project, session.clip.id, 3, {"bolus": mask, "pharynx": mask}, author="Ada")
+    session.project.reviews.withdraw(session.clip.id, reviewer="Ada")
+    session.reload([0, 3])
+    window.export._choices.update(lambda _before: {})
+    yield session
+    window.export._choices.update(lambda _before: {})
+    if window.export.dialog is not None:
+        window.export.dialog.reject()
+
+
+@pytest.fixture
+def dialog(window, accepted, qtbot):
+    """The dialog, counted."""
+    window.export.export_button.click()
+    made = window.export.dialog
+    settle(qtbot, made)
+    return made
+
+
+def settle(qtbot, dialog):
+    qtbot.waitUntil(lambda: not dialog.previewing.running, timeout=WAIT_MS)
+
+
+def answer(monkeypatch, folder):
+    monkeypatch.setattr(export_dialog.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+
+
+def test_it_says_what_will_be_written_and_why_it_cannot_be_yet(dialog, accepted, qtbot):
+    said = dialog.summary.text()
+    assert "2 frames of 1 recording, 1 patient" in said and "3 masks: Bolus 2, Pharynx 1" in said
+    assert "annotations.json" in said
+    cells = [dialog.recordings.item(0, column).text() for column in range(dialog.recordings.columnCount())]
+    assert cells[0] == "swallow.mp4" and cells[1].startswith("case-") and "nobody has looked" in cells[-1]
+    assert not dialog.write_button.isEnabled()
+    assert "Nobody has looked at the pixels of 1 recording" in dialog.why_not.text()
+    dialog.unseen.click()
+    assert dialog.write_button.isEnabled()
+    assert "nobody looked" in dialog.why_not.text()
+
+
+def test_what_nobody_looked_at_goes_out_only_by_a_tick_and_says_so(window, dialog, qtbot, tmp_path, monkeypatch):
+    dialog.unseen.click()
+    dialog.choice.licence.setText("CC-BY-4.0")
+    settle(qtbot, dialog)
+    answer(monkeypatch, "")
+    dialog.write_button.click()  # the folder's question was cancelled: nothing is lost
+    assert window.export.dialog is dialog
+    answer(monkeypatch, tmp_path / "set")
+    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+        dialog.write_button.click()
+    dataset = read_coco(tmp_path / "set")
+    assert [image.frame for image in dataset] == [0, 3]
+    assert (dataset.manifest["pixels_reviewed"], dataset.manifest["licence"]) == (False, "CC-BY-4.0")
+    assert "Wrote 2 frames" in window.message.text()
+    assert window.export.open_button.isVisibleTo(window) and window.export.folder == tmp_path / "set"
+    # The next time it begins with what was chosen; that nobody looked must be said anew.
+    window.export.ask_and_export()
+    again = window.export.dialog
+    assert again.choice.licence.text() == "CC-BY-4.0" and not again.unseen.isChecked()
+
+
+def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypatch):
+    dialog.unseen.click()
+    dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("nnunet"))
+    settle(qtbot, dialog)
+    answer(monkeypatch, tmp_path / "set")
+    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+        dialog.write_button.click()
+    assert "The format cannot keep" in window.export.report.text()
+    labels = json.loads((tmp_path / "set/Dataset501_VFSS/dataset.json").read_text("utf-8"))
+    assert labels["overlaps"] == "priority"
+
+
+def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monkeypatch):
+    options, project = ExportOptions(unreviewed=True), window.desk.session.project
+    stopped = FORMATS["coco"].export(project, tmp_path / "set", options, progress=lambda done, _total: done < 1)
+    assert stopped.cancelled
+    said = []
+    window.desk.exporting.said.connect(said.append)
+    dialog.unseen.click()
+    answer(monkeypatch, tmp_path)
+    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+        dialog.write_button.click()
+    window.desk.exporting.said.disconnect(said.append)
+    assert "Going on" in said[0] and "1 frames" in said[0]
+    assert "1 of them were there" in window.export.report.text()
+    assert len(read_coco(tmp_path / "set")) == 2
+
+
+def test_options_are_those_of_the_chosen_form(qtbot):
+    choice = ExportChoice(Schema.load(), {"format": "nonsense", "licence": "CC0-1.0"})
+    qtbot.addWidget(choice)
+    assert choice.format_name == "coco" and choice.options == ExportOptions(licence="CC0-1.0")
+    assert "keeps everything" in choice.loses.text()
+    choice.format.setCurrentIndex(choice.format.findData("nnunet"))
+    assert "cannot keep everything" in choice.loses.text()
+    first, second, *_ = choice.options.priority
+    choice.down_button.click()
+    assert choice.options.priority[:2] == (second, first)
+    choice.up_button.click()
+    choice.up_button.click()
+    assert choice.options.priority[:2] == (first, second)
+    choice.overlaps.setCurrentIndex(1)
+    choice.name.setText("Swallow")
+    choice.edited.click()
+    choice.named.click()
+    options = choice.options
+    assert (options.overlaps, options.name, options.include_edited, options.name_authors) == (
+        "regions", "Swallow", True, True,
+    )  # fmt: skip
+    again = ExportChoice(Schema.load(), choice.chosen)
+    qtbot.addWidget(again)
+    assert again.options.name == "Swallow" and again.options.overlaps == "regions"
+
+
+def test_a_form_that_takes_nothing_says_so(dialog, qtbot):
+    dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("dicom-seg"))
+    settle(qtbot, dialog)
+    assert "takes none" in dialog.why_not.text() and not dialog.write_button.isEnabled()
+    assert "no DICOM" in dialog.summary.text()
+
+
+def test_nothing_to_write_and_nothing_open(window, qtbot):
+    window.export.ask_and_export()
+    dialog = window.export.dialog
+    settle(qtbot, dialog)
+    assert "nothing to write yet" in dialog.why_not.text() and not dialog.look_button.isEnabled()
+    dialog.reject()
+    assert window.export.dialog is None
+    window.desk.close_session()
+    window.export.ask_and_export()
+    assert window.export.dialog is None
+    assert "Open a recording" in window.message.text()
+
+
+def test_closing_while_it_counts_leaves_nothing_behind(window, accepted, qtbot):
+    window.export.ask_and_export()
+    dialog = window.export.dialog
+    previewing = dialog.previewing
+    dialog.choice.edited.click()
+    dialog.reject()
+    qtbot.waitUntil(lambda: not previewing.running, timeout=WAIT_MS)
+    assert window.export.dialog is None
+
+
+def test_the_chosen_recording_stays_chosen(accepted, qtbot):
+    counted = preview(accepted.project, FORMATS["coco"], ExportOptions())
+    table = RecordingList()
+    qtbot.addWidget(table)
+    assert table.record is None
+    table.show_recordings(counted.recordings)
+    assert table.record.id == accepted.clip.id
+    assert table.horizontalHeaderItem(0).text() == "Recording"
+
+
+def test_file_save_refuses_what_nobody_looked_at_and_names_the_way(accepted, tmp_path: Path):
+    meta = {"metadata": {"vfss_project": accepted.project.folder}}
+    with pytest.raises(DatasetError, match=r"press Export\.\.\., there Look at the pixels"):
+        write_annotations(str(tmp_path / "set.json"), None, meta)
+    assert not (tmp_path / "set").exists()
+
+
+def test_samples_are_known_to_show_nobody(clip_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(sample_data, "_folder", lambda: clip_file.parent)
+    sample = clip_file.rename(clip_file.with_name("phantom_normal_0.mp4"))
+    session = open_session(sample, "Ada")
+    clip = session.clip.id
+    assert session.project.reviews.of(clip).reviewer == "phantom"
+    session.project.reviews.withdraw(clip, reviewer="Ada")
+    session.close()
+    again = open_session(sample, "Ada")  # a person's word stays
+    assert again.project.reviews.of(clip) is None
+    again.close()
+    other = sample.rename(sample.with_name("swallow.mp4"))
+    with Project.create(tmp_path / "other"):
+        pass
+    session = open_session(other, "Ada", project_folder=tmp_path / "other")
+    assert session.project.reviews.of(clip) is None
+    session.close()

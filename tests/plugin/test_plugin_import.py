@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Masks of other programs through the window: looked at, matched, written as proposals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from foreign_masks import write_coco
+from napari_vfss.jobs.importing import in_this_window
+from napari_vfss.ui.dialogs import import_masks as import_dialog
+from small_project import annotate, disc
+from vfss.importing import ForeignLabel, suggested
+from vfss.masks import MaskState
+from vfss.schema import Schema
+
+WAIT_MS = 60_000
+SIZE = 160
+INNER, OUTER = (disc(SIZE, SIZE, y=80, x=80, radius=r) for r in (12, 30))
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Bolus and jaw on two frames of another program, and a label that nobody knows."""
+    images = {f"f_{t}.png": {"Bolus": np.roll(INNER, t, 1), "jaw": OUTER, "blob": INNER} for t in (0, 5)}
+    return write_coco(tmp_path / "foreign" / "labels.json", images)
+
+
+@pytest.fixture
+def dialog(window, qtbot):
+    """The dialog over the window's recording."""
+    window.importing.import_button.click()
+    made = window.importing.dialog
+    yield made
+    if window.importing.dialog is not None:
+        made.reject()
+
+
+def look(dialog, qtbot, path):
+    dialog.look_at(path)
+    settle(dialog, qtbot)
+
+
+def settle(dialog, qtbot):
+    qtbot.waitUntil(lambda: not dialog.planning.running, timeout=WAIT_MS)
+
+
+def test_it_says_what_would_be_written_before_it_is(window, dialog, masks, qtbot, monkeypatch):
+    session = window.desk.session
+    annotate(session.project, session.clip.id, 5, {"bolus": OUTER}, author="Ada")
+    assert not dialog.write_button.isEnabled() and "Choose a file" in dialog.why_not.text()
+    monkeypatch.setattr(import_dialog.QFileDialog, "getOpenFileName", lambda *_, **__: (str(masks), ""))
+    dialog.file_button.click()
+    settle(dialog, qtbot)
+    assert dialog.labels.choices == {"Bolus": "bolus", "jaw": "mandible", "blob": None}
+    text = dialog.lines.text()
+    assert "To write: 3 masks on 2 frames" in text and "Left as a person has said, 1 places" in text
+    rows = [[dialog.counts.item(r, c).text() for c in range(5)] for r in range(dialog.counts.rowCount())]
+    assert rows == [["Bolus", "1", "0", "0", "1"], ["Mandible", "2", "0", "0", "0"]]
+    assert not dialog.picture.pixmap().isNull()
+    assert session.project.newest(session.clip.id, 0) == {}
+    dialog.reject()
+
+
+def test_what_is_written_is_in_the_window_as_proposals(window, dialog, masks, qtbot):
+    session = window.desk.session
+    look(dialog, qtbot, masks)
+    with qtbot.waitSignal(window.importing.importing.ended, timeout=WAIT_MS):
+        dialog.write_button.click()
+    revision = session.project.newest(session.clip.id, 5)["mandible"]
+    assert (revision.origin, revision.state, revision.author) == ("import", MaskState.PROPOSED, session.author)
+    assert np.array_equal(revision.mask, OUTER)
+    mandible = session.schema["mandible"].index
+    assert session.states[5, mandible] == MaskState.PROPOSED
+    assert np.array_equal(session.project.masks(session.clip.id, 0).planes[session.schema["bolus"].index], INNER)
+    assert "Wrote 4 proposed masks on 2 frames" in window.message.text()
+    window.importing.ask_and_import()  # once more: nothing is left to do
+    again = window.importing.dialog
+    look(again, qtbot, masks)
+    assert "There already: 4" in again.lines.text() and not again.write_button.isEnabled()
+    again.reject()
+
+
+def test_a_person_says_what_a_label_is(dialog, masks, qtbot):
+    look(dialog, qtbot, masks)
+    box = dialog.labels.box(2)
+    box.setCurrentIndex(box.findData("c2"))
+    settle(dialog, qtbot)
+    assert dialog.plan.counts == {"bolus": 2, "mandible": 2, "c2": 2}
+    box.setCurrentIndex(box.findData("bolus"))
+    settle(dialog, qtbot)
+    assert "united: Bolus" in dialog.united.text() and dialog.united.isVisibleTo(dialog)
+    for row in range(3):
+        dialog.labels.box(row).setCurrentIndex(0)
+    settle(dialog, qtbot)
+    assert "none of the labels" in dialog.problem.text() and "--" not in dialog.problem.text()
+    assert not dialog.write_button.isEnabled()
+
+
+def test_what_must_be_said_first_is_asked_for(dialog, masks, tmp_path, qtbot):
+    unclear = write_coco(tmp_path / "unclear.json", {f"f_{t}.png": {"bolus": INNER} for t in (3, 7)})
+    look(dialog, qtbot, unclear)
+    assert "under First frame" in dialog.problem.text() and "Say first" in dialog.why_not.text()
+    dialog.first.setCurrentIndex(2)
+    settle(dialog, qtbot)
+    assert dialog.problem.isHidden() and [frame.frame for frame in dialog.plan.frames] == [2, 6]
+    assert dialog.write_button.isEnabled()
+
+
+def test_what_is_no_source_is_told(dialog, tmp_path, qtbot):
+    look(dialog, qtbot, tmp_path)
+    assert "no masks that can be imported" in dialog.problem.text()
+    assert not dialog.write_button.isEnabled() and dialog.plan is None
+    broken = tmp_path / "broken.json"
+    broken.write_text("{")
+    look(dialog, qtbot, broken)
+    assert dialog.problem.isVisibleTo(dialog)
+
+
+def test_closing_while_it_looks_leaves_nothing_behind(window, dialog, masks, qtbot):
+    planning = dialog.planning
+    dialog.look_at(masks)
+    dialog.clips.setCurrentIndex(0)
+    dialog.reject()
+    qtbot.waitUntil(lambda: not planning.running, timeout=WAIT_MS)
+    assert window.importing.dialog is None
+
+
+def test_without_a_recording_it_says_so(window):
+    window.desk.close_session()
+    window.importing.ask_and_import()
+    assert window.importing.dialog is None and "Open the recording first" in window.message.text()
+
+
+def test_it_fits_a_small_screen_and_explains_itself(dialog):
+    hint = dialog.minimumSizeHint()
+    assert hint.width() <= 1366 and hint.height() <= 730
+    buttons = dialog.findChildren(type(dialog.write_button))
+    assert [button.text() for button in buttons if button.text() and not button.toolTip()] == []
+
+
+def test_only_plain_labels_are_suggested():
+    labels = [ForeignLabel(name) for name in ("jaw", "mandible", "barium", "blob")]
+    assert suggested(labels, Schema.load()) == {"jaw": None, "mandible": None, "barium": "bolus", "blob": None}
+
+
+def test_flags_have_the_names_of_fields():
+    said = in_this_window("Name the clip (--clip ID or FILE). Say --first-frame 0 or 1; leave it out (--skip 'x').")
+    assert said == "Name the clip under Recording. Say under First frame; leave it out."

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A person looks at pixels: what is proposed, drawn, taken away, signed and taken back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtTest import QTest
+
+from napari_vfss.jobs import pixel_search
+from napari_vfss.ui.redaction.dialog import BRIGHTEST, DARKEST, FRAMES, ReviewDialog
+from napari_vfss.ui.redaction.draft import RedactionDraft
+from small_project import annotate, disc, write_video
+from vfss.deidentify.projections import Projections
+from vfss.deidentify.suggest_redaction import ProposedRedaction
+from vfss.deidentify.text_detection import FoundText
+from vfss.errors import ClipError, VfssError
+from vfss.project import Project
+from vfss.redaction import PixelBox, Redaction
+
+WAIT_MS = 120_000
+HEIGHT, WIDTH, N = 240, 320, 6
+NAME = PixelBox(8, 8, 26, 170)
+
+
+def film() -> np.ndarray:
+    """A grey field on black with a name above it, uint8 (T, H, W)."""
+    frame = np.full((HEIGHT, WIDTH), 10, np.uint8)
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    frame[40:230, 60:300] = (90 + (rows + columns) % 60)[40:230, 60:300]
+    image = Image.fromarray(frame)
+    ImageDraw.Draw(image).text((12, 8), "ANNA MUELLER", fill=240, font=ImageFont.load_default(16))
+    return np.stack([np.asarray(image)] * N)
+
+
+@pytest.fixture
+def project(tmp_path):
+    with Project.create(tmp_path / "project") as made:
+        record = made.add_clip(write_video(tmp_path / "swallow.mkv", film()), patient="p")
+        annotate(made, record.id, 0, {"bolus": disc(HEIGHT, WIDTH, y=120, x=160, radius=20)}, author="Ada")
+        made.reviews.withdraw(record.id, reviewer="Ada")
+        yield made
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A detector that needs no loading."""
+
+    class Detector:
+        def boxes(self, picture):
+            return [NAME] if picture[8:26, 8:170].max() > 200 else []
+
+    monkeypatch.setattr(pixel_search, "TextDetector", Detector)
+
+
+@pytest.fixture
+def dialog(project, quick, qtbot):
+    made = opened(project, qtbot)
+    done(qtbot, made)
+    return made
+
+
+def opened(project, qtbot, author="Eva"):
+    made = ReviewDialog(project, project.clips()[0], author)
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def done(qtbot, dialog):
+    qtbot.waitUntil(lambda: not dialog.search.running, timeout=WAIT_MS)
+
+
+def test_text_and_field_are_found_beside_the_window(project, qtbot):
+    dialog = opened(project, qtbot)  # with the real detector
+    assert dialog.bar.isVisibleTo(dialog) and not dialog.accept_button.isEnabled()
+    assert "Wait for the search" in dialog.why_not.text()
+    assert dialog.picture.currentIndex() == FRAMES  # something to look at meanwhile
+    done(qtbot, dialog)
+    (box,) = dialog.draft.redaction.boxes
+    assert box.joined(PixelBox(12, 14, 20, 100)) == box
+    assert dialog.draft.crop is not None and dialog.draft.crop.top > 20
+    assert "1 place looks like text" in dialog.note.text()
+    assert dialog.picture.currentIndex() == BRIGHTEST
+    dialog.reject()
+
+
+def test_what_was_looked_at_is_signed(dialog, project):
+    record = project.clips()[0]
+    dialog.reviewer.setText("  ")
+    assert not dialog.accept_button.isEnabled() and "Enter your name" in dialog.why_not.text()
+    dialog.reviewer.setText("Eva")
+    dialog.accept_button.click()
+    review = project.reviews.of(record.id)
+    assert (review.reviewer, review.redaction) == ("Eva", dialog.draft.redaction)
+    assert review.redaction.boxes == (NAME,) and review.redaction.crop is not None
+
+
+def test_boxes_are_drawn_chosen_and_removed_by_the_mouse(dialog):
+    view = dialog.view
+
+    def at(y, x):
+        return view.mapFromScene(float(x), float(y))
+
+    drag(view, at(100, 200), at(140, 260))
+    added = dialog.draft.boxes[-1].box
+    assert np.allclose([added.top, added.left, added.bottom, added.right], [100, 200, 140, 260], atol=2)
+    assert dialog.draft.chosen == 1 and dialog.editor.list.currentRow() == 1
+    drag(view, at(150, 200), at(150, 200) + QPoint(1, 1))  # a click on nothing
+    assert dialog.draft.chosen == -1 and len(dialog.draft.boxes) == 2
+    drag(view, at(120, 230), at(120, 230))
+    assert dialog.draft.chosen == 1
+    QTest.keyClick(view, Qt.Key.Key_Delete)
+    assert [one.box for one in dialog.draft.boxes] == [NAME]
+    drag(view, at(-30, -30), at(12, 20))  # from outside of the picture: what lies on it counts
+    assert dialog.draft.boxes[-1].box.top == dialog.draft.boxes[-1].box.left == 0
+
+
+def drag(view, begin, end):
+    port = view.viewport()
+    QTest.mousePress(port, Qt.MouseButton.LeftButton, pos=begin)
+    QTest.mouseMove(port, end)
+    QTest.mouseRelease(port, Qt.MouseButton.LeftButton, pos=end)
+
+
+def test_all_goes_by_the_keyboard(dialog):
+    editor, draft = dialog.editor, dialog.draft
+    editor.add_button.click()
+    assert draft.chosen == 1 and editor.remove_button.isEnabled()
+    for spin, value in zip(editor.edges._spins, (30, 40, 60, 90), strict=True):
+        spin.setValue(value)
+    assert draft.boxes[1].box == PixelBox(30, 40, 60, 90)
+    editor.list.setCurrentRow(0)
+    assert draft.chosen == 0
+    QTest.keyClick(editor.list, Qt.Key.Key_Delete)
+    assert [one.box for one in draft.boxes] == [PixelBox(30, 40, 60, 90)]
+    editor.cropped.click()
+    assert draft.crop is None
+    editor.cropped.click()
+    editor.kept._spins[0].setValue(115)
+    assert draft.crop is not None and draft.crop.top == 115
+    assert editor.cuts.isVisibleTo(editor)  # the bolus reaches above it
+    editor.kept._spins[0].setValue(60)
+    assert not editor.cuts.isVisibleTo(editor)
+
+
+def test_every_frame_can_be_seen(dialog, qtbot):
+    assert dialog.picture.model().item(DARKEST).isEnabled()
+    dialog.walk.slider.setValue(4)
+    assert dialog.picture.currentIndex() == FRAMES
+    assert dialog.walk.said.text() == f"Frame 5 of {N}, seen: 2"
+    dialog.walk.slider.setValue(0)
+    dialog.walk.play_button.click()
+    qtbot.waitUntil(lambda: len(dialog.walk.seen) == N, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dialog.walk.play_button.text() == "Play", timeout=WAIT_MS)
+    dialog.walk.play_button.click()
+    dialog.picture.setCurrentIndex(DARKEST)
+    assert dialog.walk.play_button.text() == "Play"
+
+
+def test_as_it_would_leave_is_black(dialog):
+    centre = dialog.view.mapFromScene(float(NAME.left + 30), float(NAME.top + 9))
+    dialog.leaving.click()
+    shown = dialog.view.grab().toImage().pixelColor(centre)
+    assert (shown.red(), shown.green(), shown.blue()) == (0, 0, 0)
+    whole = dialog.view.transform().m11()
+    dialog.view.zoom(2.0)
+    assert dialog.view.transform().m11() == pytest.approx(2 * whole)
+    dialog.view.zoom(0.1)
+    assert dialog.view.transform().m11() == pytest.approx(whole)
+
+
+def test_a_stopped_search_leaves_the_looking_to_the_person(project, quick, qtbot, monkeypatch):
+    monkeypatch.setattr(pixel_search, "propose_redaction", lambda *_: None)  # as it answers when it was cancelled
+    dialog = opened(project, qtbot)
+    dialog.stop_button.click()
+    done(qtbot, dialog)
+    assert "look for yourself" in dialog.note.text()
+    assert not dialog.picture.model().item(BRIGHTEST).isEnabled()
+    assert dialog.accept_button.isEnabled()
+
+
+def test_without_a_detector_the_person_is_told_and_goes_on(project, qtbot, monkeypatch):
+    def missing():
+        raise VfssError("the detector cannot be loaded")
+
+    monkeypatch.setattr(pixel_search, "TextDetector", missing)
+    dialog = opened(project, qtbot)
+    done(qtbot, dialog)
+    assert "cannot be loaded" in dialog.note.text()
+    assert dialog.draft.boxes == [] and dialog.picture.currentIndex() == BRIGHTEST
+
+
+def test_an_earlier_review_is_shown_and_can_be_taken_back(project, quick, qtbot):
+    record = project.clips()[0]
+    project.reviews.accept(record.id, Redaction((PixelBox(1, 1, 9, 9),)), reviewer="Ada")
+    dialog = opened(project, qtbot)
+    done(qtbot, dialog)
+    assert [one.why for one in dialog.draft.boxes] == ["of the last review"] and dialog.draft.crop is None
+    assert "looked at by Ada" in dialog.note.text()
+    dialog.find_button.click()
+    done(qtbot, dialog)
+    assert [one.box for one in dialog.draft.boxes] == [PixelBox(1, 1, 9, 9), NAME]
+    assert dialog.draft.crop is None  # nobody asked for one
+    dialog.withdraw_button.click()
+    assert project.reviews.of(record.id) is None
+    assert project.reviews.history(record.id)[-1].reviewer == "Eva"
+
+
+def test_what_cannot_be_written_or_read_is_said(dialog, project, monkeypatch):
+    project.close()
+    dialog.accept_button.click()
+    assert dialog.isVisible() and dialog.problem.isVisibleTo(dialog)
+
+    def broken(_frame):
+        raise ClipError("cannot be decoded")
+
+    monkeypatch.setattr(dialog._clip, "as_uint8", broken)
+    dialog.show_frame(3)
+    assert "cannot be decoded" in dialog.problem.text() and 3 not in dialog.walk.seen
+
+
+def test_a_recording_that_is_gone_is_said(project):
+    record = project.clips()[0]
+    record.path.unlink()
+    with pytest.raises(VfssError):
+        ReviewDialog(project, record, "Eva")
+
+
+def test_it_fits_a_small_screen(dialog):
+    hint = dialog.minimumSizeHint()
+    assert hint.width() <= 1366 and hint.height() <= 730
+    bare = [
+        w.text() for w in dialog.findChildren(type(dialog.accept_button)) if w.isVisibleTo(dialog) and not w.toolTip()
+    ]
+    assert bare == []
+
+
+def test_a_draft_keeps_to_the_picture():
+    draft = RedactionDraft(100, 200)
+    draft.add_between(50, 50, 51, 90)  # a slip of the mouse
+    draft.add_between(120, 150, 90, 260)
+    assert [one.box for one in draft.boxes] == [PixelBox(90, 150, 100, 200)]
+    draft.add_between(92, 160, 98, 180)
+    draft.choose_at(95, 170)
+    assert draft.chosen == 1  # the smaller one
+    blank = np.zeros((100, 200), np.uint8)
+    found = FoundText(PixelBox(93, 161, 97, 170), 3, 18)
+    proposed = ProposedRedaction(Projections(blank, blank, np.zeros(1, np.float32)), (found,), None, None)
+    draft.take_proposed(proposed, crop=True)
+    assert len(draft.boxes) == 2  # it lies inside of one
+    draft.take_proposed(replace(proposed, found=(FoundText(PixelBox(0, 0, 5, 5), 1, 18),)), crop=False)
+    assert draft.boxes[-1].why == "like text on 1 of 18 pictures"
+    draft.choose(7)
+    assert draft.chosen == -1
+    draft.remove_chosen()
+    assert len(draft.boxes) == 3

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A short run that several processes share; each of them imports this file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from small_training import RECIPE, task
+from vfss.errors import TrainingError
+from vfss_training.events import Cancel, Events
+from vfss_training.loop.loop import Loop
+
+
+def trained(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]:
+    """A short run, batch normalisation included: its loop, weights, and loss of each step."""
+    recipe = replace(RECIPE, steps=4, batch=batch, learning_rate=1e-3, frozen_norm=False, clip_norm=0.5)
+    loop, losses = Loop(task(recipe=recipe), Events(None), Cancel()), []
+    learn = loop._learn
+
+    def learning(*parts: object) -> dict[str, float]:
+        losses.append(learn(*parts)["loss"])
+        return {"loss": losses[-1]}
+
+    loop._learn = learning
+    network = loop.run()
+    return loop, network.state_dict(), losses
+
+
+def refuses_an_odd_batch() -> None:
+    """Asked in each of two processes."""
+    with pytest.raises(TrainingError, match="cannot be shared by 2 processes"):
+        trained(3)

@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Downloading weights, from a server on this machine: taken up again, cut, another file, an archive, no space."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import sys
+import zipfile
+from collections import namedtuple
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import vfss_training.teachers.download
+from small_server import Server, serving
+from vfss.errors import TrainingError
+from vfss_training.cli import teachers as teachers_cli
+from vfss_training.cli.app import application
+from vfss_training.teachers.download import download
+from vfss_training.teachers.table import TEACHERS
+from vfss_training.teachers.weights import verified_file
+
+CONTENT = bytes(range(256)) * 4000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+ENTRY = replace(TEACHERS["mobile-sam"], file="file.bin", bytes=len(CONTENT), sha256=SHA256)
+UNKNOWN = replace(ENTRY, bytes=0, sha256="")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with serving(Server(CONTENT)) as running:
+        yield running
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def begun(server: Server, folder: Path, entry=ENTRY, after: int = 300_000) -> None:
+    """A download whose connection was cut."""
+    server.cut_after = after
+    with pytest.raises(TrainingError, match="was cut"):
+        download(entry, folder, url=server.url)
+    server.cut_after = None
+    assert (folder / "file.bin.part").stat().st_size == after
+
+
+def test_a_file_comes_whole_and_is_told_of(server: Server, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    path = download(ENTRY, tmp_path / "new", url=server.url, progress=lambda done, total: told.append((done, total)))
+    assert path == tmp_path / "new" / "file.bin" and path.read_bytes() == CONTENT
+    assert told[0] == (0, len(CONTENT)) and told[-1] == (len(CONTENT), len(CONTENT))
+    assert names(tmp_path / "new") == ["file.bin"]
+    assert download(ENTRY, tmp_path / "new", url="http://127.0.0.1:9/") == path
+    assert len(server.asked) == 1
+
+
+def test_a_cut_connection_tells_how_much_is_there_and_goes_on_from_there(server: Server, tmp_path: Path) -> None:
+    server.cut_after = 300_000
+    with pytest.raises(TrainingError) as error:
+        download(ENTRY, tmp_path, url=server.url)
+    for said in ("300,000 of 1,024,000", "same command", "127.0.0.1", "file.bin.part"):
+        assert said in str(error.value)
+    server.cut_after = 100_000
+    with pytest.raises(TrainingError, match="400,000 of 1,024,000"):
+        download(ENTRY, tmp_path, url=server.url)
+    server.cut_after = None
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+    assert server.asked == ["", "bytes=300000-", "bytes=400000-"]
+    assert names(tmp_path) == ["file.bin"]
+
+
+def test_a_server_without_parts_sends_all_again(server: Server, tmp_path: Path) -> None:
+    begun(server, tmp_path)
+    server.ranges = False
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("change", [{"etag": '"two"'}, {"shift": 7}, {"etag": ""}])
+def test_a_part_of_something_else_is_not_gone_on_with(
+    server: Server, tmp_path: Path, change: dict[str, object]
+) -> None:
+    begun(server, tmp_path, UNKNOWN)
+    server.content = CONTENT[::-1]
+    for name, value in change.items():
+        setattr(server, name, value)
+    assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT[::-1]
+
+
+def test_without_a_hash_or_a_tag_nothing_is_glued_together(server: Server, tmp_path: Path) -> None:
+    server.etag = ""
+    begun(server, tmp_path, UNKNOWN)
+    assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT
+    assert server.asked == ["", ""]
+
+
+def test_a_part_that_is_longer_than_the_file_is_begun_again(server: Server, tmp_path: Path) -> None:
+    begun(server, tmp_path)
+    (tmp_path / "file.bin.part").write_bytes(CONTENT + b"more")
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+
+
+def test_a_part_of_another_address_is_begun_again(server: Server, tmp_path: Path) -> None:
+    begun(server, tmp_path)
+    assert download(ENTRY, tmp_path, url=f"{server.url}?mirror").read_bytes() == CONTENT
+    assert server.asked == ["", ""]
+
+
+def test_all_that_had_come_before_the_name_was_given_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+    begun(server, tmp_path)
+    (tmp_path / "file.bin.part").write_bytes(CONTENT)
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+    assert server.asked == [""]
+
+
+def test_another_file_is_removed_and_said_to_be_one(server: Server, tmp_path: Path) -> None:
+    server.content = b"x" * len(CONTENT)
+    with pytest.raises(TrainingError, match=f"not {SHA256}; it was removed") as error:
+        download(ENTRY, tmp_path, url=server.url)
+    assert ENTRY.source in str(error.value)
+    assert names(tmp_path) == []
+    server.content = CONTENT
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+
+
+def test_a_file_of_another_size_is_refused_before_it_comes(server: Server, tmp_path: Path) -> None:
+    server.content = b"short"
+    with pytest.raises(TrainingError, match="another file: 5 bytes, not 1,024,000"):
+        download(ENTRY, tmp_path, url=server.url)
+
+
+def test_a_hash_may_be_md5(server: Server, tmp_path: Path) -> None:
+    entry = replace(ENTRY, sha256="", md5=hashlib.md5(CONTENT, usedforsecurity=False).hexdigest())
+    assert download(entry, tmp_path, url=server.url).is_file()
+    (tmp_path / "file.bin").write_bytes(b"other")
+    with pytest.raises(TrainingError, match="md5 is"):
+        verified_file(entry, tmp_path)
+
+
+def test_an_unknown_hash_is_noted_at_first_and_checked_from_then_on(server: Server, tmp_path: Path) -> None:
+    assert names(download(UNKNOWN, tmp_path, url=server.url).parent) == ["file.bin", "file.bin.json"]
+    assert verified_file(UNKNOWN, tmp_path) == tmp_path / "file.bin"
+    (tmp_path / "file.bin").write_bytes(b"other")
+    with pytest.raises(TrainingError, match=f"not {SHA256} that was noted at first"):
+        verified_file(UNKNOWN, tmp_path)
+    (tmp_path / "file.bin").unlink()
+    server.content = b"other"
+    with pytest.raises(TrainingError, match="noted at first; it was removed"):
+        download(UNKNOWN, tmp_path, url=server.url)
+
+
+def test_a_file_put_there_by_hand_is_noted_at_its_first_use(tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(CONTENT)
+    verified_file(UNKNOWN, tmp_path)
+    (tmp_path / "file.bin").write_bytes(CONTENT[1:])
+    with pytest.raises(TrainingError, match="noted at first"):
+        verified_file(UNKNOWN, tmp_path)
+
+
+def test_what_the_user_put_there_is_not_overwritten(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin").write_bytes(b"mine")
+    with pytest.raises(TrainingError, match="Move it away"):
+        download(ENTRY, tmp_path, url=server.url)
+    assert (tmp_path / "file.bin").read_bytes() == b"mine" and server.asked == []
+
+
+def zipped(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name.replace("__", "/"), content)
+    return out.getvalue()
+
+
+def test_a_member_of_an_archive_is_taken_out(server: Server, tmp_path: Path) -> None:
+    entry = replace(ENTRY, member="model.bin")
+    server.content = zipped(folder__model=b"", pretrained__x=b"y", **{"pretrained__model.bin": CONTENT})
+    server.cut_after = 500
+    with pytest.raises(TrainingError, match="500 of"):
+        download(entry, tmp_path, url=server.url)
+    server.cut_after = None
+    assert download(entry, tmp_path, url=server.url).read_bytes() == CONTENT
+    assert server.asked == ["", "bytes=500-"] and names(tmp_path) == ["file.bin"]
+
+
+@pytest.mark.parametrize("content", [b"no archive", zipped(other=b"z"), zipped(a__m=b"1", b__m=b"2")])
+def test_an_archive_without_the_member_is_refused(server: Server, tmp_path: Path, content: bytes) -> None:
+    server.content = content
+    with pytest.raises(TrainingError, match="no archive with m"):
+        download(replace(ENTRY, member="m"), tmp_path, url=server.url)
+    assert names(tmp_path) == []
+
+
+def test_a_file_on_this_machine_has_an_address_too(tmp_path: Path) -> None:
+    (tmp_path / "there.bin").write_bytes(CONTENT)
+    (tmp_path / "file.bin.part").write_bytes(b"half")
+    path = download(ENTRY, tmp_path, url=(tmp_path / "there.bin").as_uri())
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_server_that_tells_no_length_is_borne(server: Server, tmp_path: Path) -> None:
+    server.length = False
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+
+
+def test_refusals_and_addresses_that_lead_nowhere_are_told(server: Server, tmp_path: Path) -> None:
+    server.status = 404
+    with pytest.raises(TrainingError, match=r"answers 404 .* Or get file.bin from https://github.com/ChaoningZhang"):
+        download(ENTRY, tmp_path, url=server.url)
+    with pytest.raises(TrainingError, match=r"cannot reach 127.0.0.1 .*Check the connection"):
+        download(ENTRY, tmp_path, url="http://127.0.0.1:9/file.bin")
+    with pytest.raises(TrainingError, match="cannot download 'ftp:"):
+        download(ENTRY, tmp_path, url="ftp://127.0.0.1/file.bin")
+
+
+def test_it_can_be_stopped_and_goes_on(server: Server, tmp_path: Path) -> None:
+    def stop(done: int, total: int) -> None:
+        if done > 200_000:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        download(ENTRY, tmp_path, url=server.url, progress=stop)
+    there = (tmp_path / "file.bin.part").stat().st_size
+    assert there > 200_000
+    assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
+    assert server.asked[-1] == f"bytes={there}-"
+
+
+def test_no_space_is_told_before_anything_comes(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 1000))
+    with pytest.raises(TrainingError, match="the disk is full"):
+        download(ENTRY, tmp_path, url=server.url)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no /dev/full")
+def test_a_disk_that_becomes_full_is_told(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "file.bin.part").symlink_to("/dev/full")
+    with pytest.raises(TrainingError, match="the disk is full"):
+        download(ENTRY, tmp_path, url=server.url)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_one_may_not_write_to_is_told(server: Server, tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(TrainingError, match="cannot write"):
+        download(ENTRY, tmp_path, url=server.url)
+
+
+@pytest.fixture
+def table(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The table with a teacher on that server."""
+    monkeypatch.setitem(TEACHERS, "mobile-sam", replace(ENTRY, url=server.url))
+    monkeypatch.setenv("COLUMNS", "400")
+    return server
+
+
+def test_the_commands_list_name_the_licence_and_download(table: Server, tmp_path: Path) -> None:
+    run = CliRunner()
+    before = run.invoke(application, ["teachers", "--folder", str(tmp_path)])
+    assert before.exit_code == 0 and all(name in before.output for name in TEACHERS)
+    assert "ask the authors" in " ".join(before.output.replace("│", " ").split())
+    got = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
+    assert got.exit_code == 0, got.output
+    assert got.output.index("Licence: Apache-2.0") < got.output.index("of the right hash")
+    assert teachers_cli.presence(TEACHERS["mobile-sam"], tmp_path) == "yes"
+    assert (tmp_path / "file.bin").read_bytes() == CONTENT
+    (tmp_path / "file.bin").write_bytes(b"other")
+    assert teachers_cli.presence(TEACHERS["mobile-sam"], tmp_path) == "another file, 5 bytes"
+
+
+def test_the_command_tells_errors_in_a_line_and_what_is_there_when_stopped(
+    table: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = CliRunner()
+    assert run.invoke(application, ["download", "huge-sam"]).exit_code == 1
+    table.cut_after = 5000
+    cut = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
+    assert cut.exit_code == 1 and "5,000 of 1,024,000" in " ".join(cut.output.split())
+    assert teachers_cli.presence(TEACHERS["mobile-sam"], tmp_path) == "begun, 5,000 bytes"
+
+    def stopped(*parts: object, **named: object) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vfss_training.cli.teachers, "download", stopped)
+    ended = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
+    assert ended.exit_code == 130 and "begun, 5,000 bytes" in ended.output

@@ -1,0 +1,539 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trainer: its parts, a run from end to end, cancelling and taking up again."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+import vfss_training.loop.loop
+import vfss_training.loop.validation
+import vfss_training.model.fast_depthwise
+from small_student import CONFIG, small_checkpoint
+from small_training import RECIPE, disc_sample, lines, planes_of, run_in, task
+from vfss.errors import TrainingError
+from vfss.schema import Schema
+from vfss.student import load_student
+from vfss.student.network.student import StudentNetwork
+from vfss_training.config.parts import HeldOut, Stage, Start
+from vfss_training.config.recipe import load_recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import HIDDEN, PhantomSamples, draw_phantom
+from vfss_training.data.samples import ListedSamples
+from vfss_training.events import Cancel, Events, TrainingCancelledError
+from vfss_training.loop.batches import Order, share, view
+from vfss_training.loop.loop import Loop
+from vfss_training.loop.schedule import schedule
+from vfss_training.loop.task import Task
+from vfss_training.loop.validation import HeldOutSamples
+from vfss_training.losses.masks import MaskLoss, hard_dice
+from vfss_training.model.fast_depthwise import thinned
+from vfss_training.model.initialise import freeze, from_scratch, from_student, sha256
+from vfss_training.studies.fit import fit_phantom, start_of
+
+STANDARD = {"standard": 1.0}
+
+
+# Data
+
+
+def test_phantom_frames_are_rendered_once_and_come_back_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = Schema.load()
+    samples = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, styles=STANDARD)
+    frame, planes, visible = draw_phantom(9, 64, "standard")
+    np.testing.assert_array_equal(samples[2].frame, frame)
+    np.testing.assert_array_equal(planes_of(samples[2]), planes)
+    np.testing.assert_array_equal(samples[2].known == 1.0, visible)
+    monkeypatch.setattr("vfss.phantom.Phantom", lambda *a, **k: pytest.fail("rendered twice"))
+    again = PhantomSamples(tmp_path, schema, first_seed=7, n=3, size=64, styles=STANDARD)
+    np.testing.assert_array_equal(again[2].bits, samples[2].bits)
+
+
+def test_more_phantom_frames_keep_those_that_are_there(tmp_path: Path) -> None:
+    few = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=1, size=64, styles=STANDARD)[0]
+    many = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, styles=STANDARD)
+    np.testing.assert_array_equal(many[0].frame, few.frame)
+    np.testing.assert_array_equal(many[2].frame, draw_phantom(2, 64, "standard")[0])
+
+
+def test_what_is_hidden_counts_little(tmp_path: Path) -> None:
+    samples = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=40, size=64, styles=STANDARD)
+    weights = np.stack([samples[i].known for i in range(len(samples))])
+    assert set(np.unique(weights)) == {np.float32(HIDDEN), np.float32(1.0)}
+    for sample in (samples[i] for i in range(len(samples))):
+        assert not planes_of(sample)[sample.known < 1].any()
+
+
+def test_a_schema_of_ones_own_gets_the_planes_it_shares(tmp_path: Path) -> None:
+    data = Schema.load().to_dict()
+    c2 = next(row for row in data["structures"] if row["key"] == "c2")
+    own = Schema.from_dict({**data, "structures": [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}, c2]})
+    sample = PhantomSamples(tmp_path, own, first_seed=3, n=1, size=64, styles=STANDARD)[0]
+    planes = np.unpackbits(sample.bits, axis=0, count=2).astype(bool)
+    np.testing.assert_array_equal(planes[1], draw_phantom(3, 64, "standard")[1][Schema.load()["c2"].index])
+    assert not planes[0].any()
+    assert sample.known.tolist() == [0.0, 1.0]
+
+
+def test_styles_are_mixed_by_weight_and_each_frame_is_of_one(tmp_path: Path) -> None:
+    mixed = {"standard": 3.0, "harsh": 1.0}
+    samples = PhantomSamples(tmp_path, Schema.load(), styles=mixed, first_seed=0, n=400, size=64)
+    styles = [samples.style(i) for i in range(400)]
+    assert 96 <= styles.count("harsh") <= 104
+    assert 7 <= styles[:40].count("harsh") <= 13
+    rare = styles.index("harsh")
+    np.testing.assert_array_equal(samples[rare].frame, draw_phantom(rare, 64, "harsh")[0])
+
+
+def test_disk_is_bounded_and_what_does_not_fit_is_rendered_again(tmp_path: Path) -> None:
+    each = 3 * 64**2 + 13
+    bounded = PhantomSamples(
+        tmp_path, Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=2 * each + 1
+    )
+    assert (bounded.disk.kept, bounded.disk.bytes, bounded.disk.frames) == (2, 2 * each, 5)
+    frames = [bounded[i].frame for i in range(5)]
+    for i in (1, 4):
+        np.testing.assert_array_equal(frames[i], draw_phantom(i, 64, "standard")[0])
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 2 * each
+    nothing = PhantomSamples(
+        tmp_path / "none", Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=0
+    )
+    np.testing.assert_array_equal(nothing[4].frame, frames[4])
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_augmentation_moves_picture_and_planes_together(seed: int) -> None:
+    only_shape = Augmentation(invert=0, grey=0, field=0, blur=0, noise=0, warp=1, flip=0.5, crop=0.5)
+    seen = only_shape(disc_sample(seed), np.random.default_rng(seed))
+    bright, disc = seen.frame > 120, planes_of(seen)[0]
+    overlap = 2 * (bright & disc).sum() / (bright.sum() + disc.sum())
+    assert overlap > 0.93
+
+
+def test_augmentation_repeats_itself_by_seed_only() -> None:
+    augment = Augmentation()
+    first, again, other = (augment(disc_sample(0), np.random.default_rng(s)) for s in (1, 1, 2))
+    np.testing.assert_array_equal(first.frame, again.frame)
+    assert not np.array_equal(first.frame, other.frame)
+    assert first.frame.dtype == np.uint8
+
+
+def test_a_view_holds_the_covered_share_at_any_size() -> None:
+    sample = disc_sample(0)
+    for size, stride in ((64, 4), (64, 2), (32, 4), (96, 4)):
+        frame, target, known = view(sample, CONFIG, size, stride)
+        assert frame.shape == (1, size, size)
+        assert target.shape == (12, size // stride, size // stride)
+        np.testing.assert_allclose(share(target).mean((1, 2)).numpy(), planes_of(sample).mean((1, 2)), atol=0.01)
+        assert (known == 1).all()
+
+
+def test_every_sample_comes_once_a_round_and_batches_are_half_replay() -> None:
+    order = Order(replace(RECIPE, batch=4, steps=6, replay=0.5), (4, 6))
+    draws = [draw for step in order.steps(0) for draw in step]
+    learnt = [draw.item for draw in draws if draw.source == 0]
+    replayed = [draw.item for draw in draws if draw.source == 1]
+    assert [sorted(learnt[i : i + 4]) for i in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
+    assert [sorted(replayed[i : i + 6]) for i in (0, 6)] == [list(range(6))] * 2
+    assert len({draw.number for draw in draws}) == len(draws)
+    assert list(order.steps(3)) == list(order.steps(0))[3:]
+
+
+# Losses
+
+
+def perfect(target: torch.Tensor) -> torch.Tensor:
+    return (target * 2 - 1) * 20
+
+
+def test_the_loss_falls_with_the_masks_and_with_honest_quality() -> None:
+    target = torch.zeros(2, 3, 8, 8)
+    target[:, :2, 2:6, 2:6] = 1
+    known = torch.ones(2, 3, dtype=torch.bool)
+    loss, one = MaskLoss(), torch.ones(2, 3)
+    right = loss(perfect(target), one, target, known)
+    assert right < 1e-3
+    wrong = perfect(target.flip(3).roll(2, 2))
+    assert loss(wrong, hard_dice(wrong, target), target, known) > 0.5
+    assert loss(perfect(target), one * 0.2, target, known) > right + 0.1
+
+
+def test_unknown_planes_say_nothing() -> None:
+    target = torch.zeros(1, 2, 8, 8)
+    logits = torch.randn(1, 2, 8, 8, requires_grad=True)
+    known = torch.tensor([[True, False]])
+    MaskLoss()(logits, torch.rand(1, 2), target, known).backward()
+    assert logits.grad is not None
+    assert logits.grad[0, 0].abs().sum() > 0
+    assert logits.grad[0, 1].abs().sum() == 0
+    assert MaskLoss()(logits, torch.rand(1, 2), target, torch.zeros(1, 2, dtype=torch.bool)) == 0
+
+
+def test_quality_teaches_nothing_to_the_masks() -> None:
+    logits = torch.randn(1, 1, 8, 8, requires_grad=True)
+    quality = torch.rand(1, 1, requires_grad=True)
+    only_quality = MaskLoss(cross_entropy=0.0, dice=0.0)
+    only_quality(logits, quality, torch.ones(1, 1, 8, 8), torch.ones(1, 1, dtype=torch.bool)).backward()
+    assert quality.grad is not None
+    assert quality.grad.abs().sum() > 0
+    assert logits.grad is None or logits.grad.abs().sum() == 0
+
+
+def test_dice_of_nothing_found_where_nothing_is_counts_as_right() -> None:
+    empty = torch.zeros(1, 1, 4, 4)
+    assert hard_dice(empty - 1, empty) == 1
+    assert hard_dice(empty + 1, empty) == 0
+
+
+# Start
+
+
+def test_another_schema_keeps_what_it_shares() -> None:
+    data = Schema.load().to_dict()
+    rows = {row["key"]: row for row in data["structures"]}
+    hyoid = {"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}
+    own = Schema.from_dict({**data, "structures": [hyoid, rows["c3"], rows["bolus"] | {"nests_in": None}]})
+    checkpoint = small_checkpoint()
+    old = from_student(checkpoint, checkpoint.schema, 0).eval()
+    new = from_student(checkpoint, own, 0).eval()
+    frames = torch.randn(1, 1, 64, 64)
+    with torch.no_grad():
+        features = old.encoder(frames).embedding, new.encoder(frames).embedding
+    torch.testing.assert_close(*features)
+    before, after = old.decoder, new.decoder
+    keys = checkpoint.schema.keys
+    for to, key in ((1, "c3"), (2, "bolus")):
+        source = keys.index(key)
+        torch.testing.assert_close(after.mask_tokens.weight[to], before.mask_tokens.weight[source])
+        for a, b in zip(
+            after.output_hypernetworks_mlps[to].parameters(),
+            before.output_hypernetworks_mlps[source].parameters(),
+            strict=True,
+        ):
+            torch.testing.assert_close(a, b)
+
+
+def test_a_student_grows_where_its_decoder_is_fine() -> None:
+    checkpoint = small_checkpoint()
+    wider = Start(fine_width=24, detail=True).grown(checkpoint.config)
+    old, new = from_student(checkpoint, checkpoint.schema, 0), from_student(checkpoint, checkpoint.schema, 0, wider)
+    before, after = old.state_dict(), new.state_dict()
+    changed = {name for name in after if name not in before or after[name].shape != before[name].shape}
+    assert any(name.startswith("encoder.detail.") for name in changed)
+    assert all(name.startswith(("encoder.detail.", "encoder.fine", "decoder.output_")) for name in changed)
+    for name in set(after) - changed:
+        torch.testing.assert_close(after[name], before[name])
+    assert new.eval()(torch.zeros(1, 1, 64, 64))[0].shape == (1, 12, 16, 16)
+    other = replace(checkpoint.config, width=checkpoint.config.width * 2)
+    with pytest.raises(TrainingError, match="no counterpart"):
+        from_student(checkpoint, checkpoint.schema, 0, other)
+
+
+def test_frozen_parts_do_not_move() -> None:
+    network = StudentNetwork(CONFIG, 12)
+    fixed = freeze(network, replace(RECIPE, frozen_blocks=1, frozen_depthwise=5, frozen_norm=True))
+    still = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert "encoder.backbone.conv_stem.weight" in still
+    assert any("blocks.3" in name and "conv_dw" in name for name in still)
+    assert not any(name.startswith("decoder") for name in still)
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in fixed) > 10
+
+
+def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.zeros(3)}, path)
+    with pytest.raises(TrainingError, match="mobilenetv3_small_050"):
+        from_scratch(CONFIG, Schema.load(), 0, path)
+
+
+def test_weights_of_another_port_are_matched_by_position(tmp_path: Path) -> None:
+    """Ports rename layers, and write the last convolution as a linear layer."""
+    model = timm.create_model(CONFIG.backbone, pretrained=False).state_dict()
+    renamed = {f"layer {i}": tensor for i, tensor in enumerate(model.values())}
+    head = list(model).index("conv_head.weight")
+    renamed[f"layer {head}"] = renamed[f"layer {head}"].flatten(1)
+    torch.save(renamed, tmp_path / "weights.pth")
+    own = from_scratch(CONFIG, Schema.load(), 0, tmp_path / "weights.pth").encoder.backbone.state_dict()
+    torch.testing.assert_close(own["conv_stem.weight"], model["conv_stem.weight"].sum(dim=1, keepdim=True))
+    torch.testing.assert_close(own["blocks.1.0.conv_pw.weight"], model["blocks.1.0.conv_pw.weight"])
+
+
+# Recipes
+
+
+def test_a_recipe_is_read_and_checked(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: a\nsteps: 7\nstudent: {input_size: 96}\nstages: [{until: 0.5, size: 64}, {until: 1, size: 96}]\n"
+    )
+    recipe = load_recipe(path)
+    assert recipe.steps == 7
+    assert recipe.stages == (Stage(0.5, 64), Stage(1.0, 96))
+    assert [recipe.size_at(step) for step in (0, 2, 5, 6)] == [64, 64, 96, 96]
+    for text in (
+        "[]",
+        "stepz: 3",
+        "steps: many",
+        "steps: 0",
+        "stages: [{until: 0.5, size: 64}]",
+        "student: {sizes: 3}",
+        "a: [",
+        "stages: [{until: 1, size: 65}]",
+    ):
+        path.write_text(text)
+        with pytest.raises(TrainingError):
+            load_recipe(path)
+    with pytest.raises(TrainingError):
+        load_recipe(tmp_path / "none.yaml")
+
+
+RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_recipes_that_ship_are_valid_and_leave_the_seeds_of_examinations_alone(path: Path) -> None:
+    recipe = load_recipe(path)
+    ends = [recipe.first_seed + recipe.phantom_frames]
+    ends += [part.first_seed + part.frames for part in recipe.held_out.values()]
+    assert max(ends) <= 100_000, "seeds from 100000 on are for examining"
+    if path.stem not in ("quick", "distil"):  # these go on from a project, whose held-out patients choose nothing
+        assert any(part.weight > 0 for part in recipe.held_out.values())
+
+
+def test_recipes_that_ship_are_known_by_name(tmp_path: Path) -> None:
+    assert load_recipe("quick") == load_recipe(RECIPES[0].with_name("quick.yaml"))
+    with pytest.raises(TrainingError, match=r"one of: .*paper-mlp"):
+        load_recipe("quickest")
+    with pytest.raises(TrainingError, match="cannot read"):
+        load_recipe(tmp_path / "quick")
+
+
+def test_fields_of_another_file_stand_instead_of_a_recipes_own(tmp_path: Path) -> None:
+    (tmp_path / "over.yaml").write_text("steps: 7\nheld_out: {}\ndistill: {frames: 9}\nstudent: {input_size: 64}\n")
+    whole, over = load_recipe("paper-mlp"), load_recipe("paper-mlp", tmp_path / "over.yaml")
+    assert over == whole.but(
+        steps=7,
+        held_out={},
+        distill=replace(whole.distill, frames=9),
+        student=replace(whole.student, input_size=64),
+    )
+
+
+def test_a_recipe_learns_nothing_that_it_holds_out() -> None:
+    with pytest.raises(TrainingError, match="also validates on"):
+        replace(RECIPE, phantom_frames=90_001)
+    replace(RECIPE, phantom_frames=90_001, held_out={"harsh": HeldOut(1.0, 90_000, 2)})
+    with pytest.raises(TrainingError, match="does not have: gentle"):
+        replace(RECIPE, styles={"gentle": 1.0})
+
+
+def test_the_rate_rises_and_falls() -> None:
+    rates = [schedule(i / 100, 0.1) for i in range(101)]
+    assert rates.index(max(rates)) == 10
+    assert rates[0] < 0.05
+    assert rates[-1] == pytest.approx(0.01)
+
+
+# The loop
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([weight.detach().flatten() for weight in network.parameters()])
+
+
+def test_a_short_run_learns() -> None:
+    stream = io.StringIO()
+    recipe = replace(RECIPE, steps=30, batch=4, learning_rate=3e-3, average=0.8)
+    held_out = ListedSamples([disc_sample(seed) for seed in range(20, 24)])
+    Loop(task(recipe=recipe, held_out={"discs": HeldOutSamples(held_out)}), Events(stream), Cancel()).run()
+    told = lines(stream)
+    assert [entry["event"] for entry in told[:2]] == ["start", "step"]
+    losses = [entry["loss"] for entry in told if entry["event"] == "step"]
+    assert losses[-1] < 0.7 * losses[0]
+    assert told[-1]["event"] == "validation"
+    assert set(told[-1]["structures"]) == set(Schema.load().keys)
+
+
+class StopAfter(Cancel):
+    """Asks to stop after so many questions."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    @property
+    def asked(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+
+def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    events = Events(io.StringIO())
+    whole = weights(Loop(task(), events, Cancel()).run())
+    with pytest.raises(TrainingCancelledError):
+        Loop(task(tmp_path), events, StopAfter(1)).run()
+    stream = io.StringIO()
+    resumed = weights(Loop(task(tmp_path), Events(stream), Cancel()).run())
+    assert lines(stream)[0] == {"event": "resume", "step": 2}
+    torch.testing.assert_close(resumed, whole, atol=1e-5, rtol=1e-4)
+
+
+def scored_by(styles: dict[str, float], folder: Path | None = None, **changes: object) -> Task:
+    """A task that validates after each step on parts of those weights."""
+    held_out = {
+        name: HeldOutSamples(ListedSamples([disc_sample(seed) for seed in (30 + i, 40 + i)]), weight)
+        for i, (name, weight) in enumerate(styles.items())
+    }
+    recipe = replace(RECIPE, steps=5, batch=3, validate_steps=1, learning_rate=3e-3, average=0.5)
+    return task(folder, **{"recipe": recipe, "held_out": held_out} | changes)
+
+
+def dice_falls_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make Dice on held-out frames rise up to a step and fall from then on, as where a phantom's habits are learnt."""
+    found = vfss_training.loop.validation.dice_by_structure
+    rounds = iter(range(1, 1000))
+
+    def told(*arguments: object) -> dict[str, float | None]:
+        here = (next(rounds) + 1) // 2
+        return {key: 0.5 - 0.1 * abs(here - step) for key in found(*arguments)}
+
+    monkeypatch.setattr(vfss_training.loop.validation, "dice_by_structure", told)
+
+
+def test_the_step_that_is_best_on_held_out_styles_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    third = weights(
+        Loop(scored_by({}, recipe=replace(RECIPE, steps=5, batch=3)), Events(io.StringIO()), Cancel()).run()
+    )
+    dice_falls_after(3, monkeypatch)
+    stream = io.StringIO()
+    loop = Loop(scored_by({"a": 1.0, "b": 3.0}), Events(stream), Cancel())
+    kept = weights(loop.run())
+    told = [entry for entry in lines(stream) if entry["event"] == "validation"]
+    assert [entry["step"] for entry in told if entry["best"]] == [1, 2, 3]
+    assert set(told[0]["styles"]) == {"a", "b"}
+    assert (loop.choice.step, loop.choice.mean_dice, loop.choice.validations) == (3, 0.5, 5)
+    assert "held-out" in loop.choice.why
+    assert not torch.allclose(kept, third)
+
+
+def test_styles_without_weight_are_told_and_choose_nothing() -> None:
+    stream = io.StringIO()
+    loop = Loop(scored_by({"a": 0.0}), Events(stream), Cancel())
+    loop.run()
+    assert "best" in lines(stream)[-1] and not lines(stream)[-1]["best"]
+    assert (loop.choice.step, loop.choice.mean_dice) == (5, None)
+
+
+def test_a_killed_run_still_has_its_best_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice_falls_after(2, monkeypatch)
+    whole = Loop(scored_by({"a": 1.0, "b": 1.0}), Events(io.StringIO()), Cancel())
+    expected = weights(whole.run())
+    dice_falls_after(2, monkeypatch)
+
+    class Killed(BaseException):
+        pass
+
+    class Dies(Events):
+        def tell(self, event: str, **fields: object) -> None:
+            if event == "validation" and fields["step"] == 4:
+                raise Killed
+            super().tell(event, **fields)
+
+    with pytest.raises(Killed):
+        Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Dies(io.StringIO()), Cancel()).run()
+    monkeypatch.undo()
+    monkeypatch.setattr(
+        vfss_training.loop.validation, "dice_by_structure", lambda *_: dict.fromkeys(Schema.load().keys, 0.1)
+    )
+    resumed = Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel())
+    torch.testing.assert_close(weights(resumed.run()), expected, atol=1e-5, rtol=1e-4)
+    assert resumed.choice.step == whole.choice.step == 2
+
+
+def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
+    network = StudentNetwork(CONFIG, 12).eval()
+    frames = torch.randn(1, 1, 64, 64)
+    found = []
+    for active in (False, True):
+        with thinned(network, active=active):
+            network.zero_grad()
+            logits, _ = network(frames)
+            logits.square().sum().backward()
+        found.append((logits.detach(), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
+    torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-3)
+    assert all(type(module) is not vfss_training.model.fast_depthwise._Thinned for module in network.modules())
+
+
+def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
+    Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
+    with pytest.raises(TrainingError, match="another recipe"):
+        Loop(task(tmp_path, recipe=replace(RECIPE, steps=9)), Events(io.StringIO()), Cancel())
+
+
+def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> None:
+    Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
+    longer = replace(RECIPE, steps=6, batch=2)
+    loop = Loop(task(tmp_path, recipe=longer, change=True, source={"phantom": "x"}), Events(io.StringIO()), Cancel())
+    loop.run()
+    assert [(entry["from_step"], entry["recipe"]["steps"]) for entry in loop.history] == [(0, 4), (4, 6)]
+    assert loop.history[1]["source"] == {"phantom": "x"}
+
+
+def test_time_ends_a_schedule_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(float(i) for i in range(10_000))
+    monkeypatch.setattr(vfss_training.loop.loop.time, "monotonic", lambda: next(ticks))
+    stream = io.StringIO()
+    Loop(task(minutes=0.1, recipe=replace(RECIPE, steps=5000)), Events(stream), Cancel()).run()
+    assert max(entry["step"] for entry in lines(stream) if entry["event"] == "step") < 10
+
+
+def test_nothing_to_learn_from_is_said() -> None:
+    with pytest.raises(TrainingError, match="nothing to learn"):
+        Loop(task(sources=(ListedSamples(()),)), Events(io.StringIO()), Cancel())
+
+
+# From end to end
+
+
+def test_fit_on_phantoms_writes_a_student_that_works(tmp_path: Path) -> None:
+    stream = io.StringIO()
+    saved = fit_phantom(RECIPE, tmp_path / "out.safetensors", run_in(tmp_path, stream), backbone=None, student=None)
+    student = load_student(tmp_path / "out.safetensors", "cpu")
+    assert student.id == saved.id
+    assert student.provenance["recipe"]["name"] == "test"
+    assert student.provenance["chosen"]["step"] in (1, 2)
+    assert set(student.provenance["chosen"]["styles"]) == set(student.scores["styles"]) == {"standard"}
+    assert student.provenance["command"] == "vfss-train test"
+    assert set(student.scores["structures"]) == set(student.schema.keys)
+    assert lines(stream)[-1]["event"] == "done"
+    more = fit_phantom(
+        RECIPE,
+        tmp_path / "more.safetensors",
+        run_in(tmp_path),
+        backbone=None,
+        student=str(tmp_path / "out.safetensors"),
+    )
+    assert more.provenance["parent"] == student.id
+
+
+def test_a_recipe_names_the_student_it_starts_from(tmp_path: Path) -> None:
+    small_checkpoint().save(tmp_path / "first.safetensors")
+    text = "start: {student: first.safetensors, sha256: %s, input_size: 96}\nstages: [{until: 1.0, size: 96}]\n"
+    (tmp_path / "recipe.yaml").write_text(text % sha256(tmp_path / "first.safetensors"))
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    parent = start_of(recipe, None)
+    assert parent is not None
+    config = recipe.start.grown(parent.config)
+    assert (config.input_size, config.backbone) == (96, CONFIG.backbone)
+    assert from_student(parent, parent.schema, 0, config)(torch.zeros(1, 1, 96, 96))[0].shape == (1, 12, 24, 24)
+    with pytest.raises(TrainingError, match="another one"):
+        start_of(replace(recipe, start=Start(str(tmp_path / "first.safetensors"), "00")), None)
+    assert start_of(replace(recipe, start=Start()), None) is None

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Teachers that learn the structures: heads, corrections in their attention, and what each painter is worth."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from small_student import CONFIG, small_checkpoint
+from vfss.errors import TrainingError
+from vfss.schema import Schema
+from vfss_training.config.parts import Adaptation, Distillation
+from vfss_training.config.recipe import Recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import PhantomSamples
+from vfss_training.data.samples import ListedSamples, Sample, first
+from vfss_training.events import Cancel, Events, TrainingCancelledError
+from vfss_training.loop.run import Run
+from vfss_training.studies.pseudo_labels import Painters
+from vfss_training.studies.teacher_adaptation import Adapting, moved
+from vfss_training.teachers.adapted import LowRank, MaskHead, correct
+from vfss_training.teachers.loading import built
+from vfss_training.teachers.table import TEACHERS, teacher_named
+from vfss_training.teachers.targets import CachedTargets
+
+CHANNELS, GRID = 8, 16
+ENTRY = replace(teacher_named("lite-medsam"), channels=CHANNELS, grid=GRID, input_size=64)
+RECIPE = Recipe(
+    name="adapting",
+    student=CONFIG,
+    phantom_frames=8,
+    held_out={},
+    steps=1,
+    distill=Distillation(("lite-medsam",), frames=8),
+    adapt=Adaptation(steps=60, width=16, batch=4, learning_rate=1e-2),
+    augmentation=Augmentation(warp=0.3),
+)
+
+
+class Grid(nn.Module):
+    """A teacher whose features are the frame itself, in a few powers."""
+
+    name = "lite-medsam"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attn = nn.Module()
+        self.attn.qkv = nn.Linear(CHANNELS, CHANNELS)
+        self.requires_grad_(False)
+
+    def prepare(self, frames: Tensor) -> Tensor:
+        return frames[:, None].float() / 255
+
+    def features(self, inputs: Tensor) -> Tensor:
+        grey = nn.functional.adaptive_avg_pool2d(inputs, GRID)
+        powers = torch.cat([grey**i for i in range(1, CHANNELS + 1)], dim=1)
+        return self.attn.qkv(powers.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+    def targets(self, frames: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self.features(self.prepare(frames))
+
+
+def stream(folder: Path, n: int = 8) -> PhantomSamples:
+    return PhantomSamples(folder, Schema.load(), styles={"standard": 1.0}, first_seed=0, n=n, size=64)
+
+
+def run_in(folder: Path) -> Run:
+    return Run(Events(io.StringIO()), Cancel(), "vfss-train test", folder, workers=0, threads=1)
+
+
+def seen(folder: Path) -> CachedTargets:
+    torch.manual_seed(0)
+    targets = CachedTargets(folder, ENTRY, stream(folder), frames=8, pool=1)
+    targets.prepare(Grid, lambda done, total: None)
+    return targets
+
+
+def adapting(folder: Path, recipe: Recipe = RECIPE) -> Adapting:
+    def load() -> Grid:
+        torch.manual_seed(0)
+        return Grid()
+
+    whole = (recipe, CONFIG, 12, run_in(folder))
+    return Adapting(ENTRY, load, first(stream(folder), 8), tuple(range(8)), seen(folder), *whole)
+
+
+def painted_and_true(folder: Path, of: Adapting) -> tuple[Tensor, Tensor]:
+    """Masks of the pharynx and the mandible, and where they are, of all eight frames."""
+    samples = [stream(folder)[i] for i in range(8)]
+    frames = torch.from_numpy(np.stack([sample.frame for sample in samples]))
+    masks = of.teacher().masks(frames, [(i, 0) for i in range(8)])
+    planes = np.stack([np.unpackbits(sample.bits, axis=0, count=12) for sample in samples])
+    true = nn.functional.adaptive_avg_pool2d(torch.from_numpy(planes).float(), GRID)
+    return masks, true
+
+
+def test_a_head_learns_to_paint_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    untaught = adapting(tmp_path, RECIPE.but(adapt=replace(RECIPE.adapt, steps=1)))
+    taught = adapting(tmp_path)
+    before, true = painted_and_true(tmp_path, untaught)
+    after, _ = painted_and_true(tmp_path, taught)
+    assert after.shape == (8, 12, GRID, GRID)
+    assert (after - true).square().mean() < 0.5 * (before - true).square().mean()
+    monkeypatch.setattr(Adapting, "_learn", lambda *_: pytest.fail("taught again"))
+    again, _ = painted_and_true(tmp_path, adapting(tmp_path))
+    torch.testing.assert_close(again, after)
+    assert len(list(tmp_path.glob("adapted-*.safetensors"))) == 2
+
+
+def test_corrections_change_a_teacher_and_nothing_of_its_own(tmp_path: Path) -> None:
+    recipe = RECIPE.but(adapt=replace(RECIPE.adapt, rank=2, steps=4))
+    after, _ = painted_and_true(tmp_path, adapting(tmp_path, recipe))
+    teacher = adapting(tmp_path, recipe).teacher()
+    (corrected,) = [layer for layer in teacher._teacher.modules() if isinstance(layer, LowRank)]
+    assert corrected.up.weight.abs().sum() > 0
+    assert torch.equal(corrected.layer.weight, adapting(tmp_path, recipe).load().attn.qkv.weight)
+    again, _ = painted_and_true(tmp_path, adapting(tmp_path, recipe))
+    torch.testing.assert_close(again, after)
+
+
+@pytest.mark.parametrize("name", TEACHERS)
+def test_every_teacher_has_attention_to_correct(name: str) -> None:
+    with torch.device("meta"):
+        teacher = built(teacher_named(name))
+    own = {key for key, _ in teacher.named_parameters()}
+    found = correct(teacher, 4)
+    assert len(found) >= 16
+    learnt = {key for key, weight in teacher.named_parameters() if weight.requires_grad}
+    assert len(learnt) == 2 * len(found)
+    assert not learnt & own
+
+
+def test_a_correction_is_nothing_at_first() -> None:
+    layer = nn.Linear(6, 10)
+    inputs = torch.randn(3, 6)
+    torch.testing.assert_close(LowRank(layer, 2)(inputs), layer(inputs))
+    with pytest.raises(TrainingError, match="no attention"):
+        correct(nn.Sequential(layer), 2)
+
+
+def test_kept_features_move_with_their_masks() -> None:
+    features = torch.zeros(6, 1, 32, 32)
+    features[:, :, 8:14, 4:12] = 1.0
+    target = features.repeat(1, 1, 1, 1).clone()
+    a, b = moved(features, target, Augmentation(flip=0.5, warp=1.0), (1, 7, 3))
+    torch.testing.assert_close(a, b)
+    assert not torch.allclose(a, features)
+    still, _ = moved(features, target, Augmentation(flip=0.0, warp=0.0), (1, 7, 3))
+    torch.testing.assert_close(still, features, atol=1e-4, rtol=0)
+    turned, _ = moved(features, target, Augmentation(flip=1.0, warp=0.0), (1, 7, 3))
+    torch.testing.assert_close(turned, features.flip(3), atol=1e-4, rtol=0)
+
+
+def test_heads_are_of_any_size() -> None:
+    for side in (7, 14, 37, 64):
+        assert MaskHead(5, 12, 8, 24)(torch.randn(2, 5, side, side)).shape == (2, 12, 24, 24)
+
+
+class Half:
+    """Paints the left half, or everything."""
+
+    grid = 16
+
+    def __init__(self, share: float) -> None:
+        self.key, self._share = f"paints {share}", share
+
+    def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+        masks = torch.zeros(len(frames), 12, self.grid, self.grid)
+        masks[..., : round(self.grid * self._share)] = 1.0
+        return masks
+
+
+def test_painters_are_worth_what_they_paint_of_the_labels(tmp_path: Path) -> None:
+    bits = np.zeros((12, 64, 64), np.uint8)
+    bits[:, :, :32] = 1
+    frame = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    sample = Sample(frame, np.packbits(bits, axis=0), np.ones(12, np.float32), (0, 0, 64, 64))
+    labelled = ListedSamples([sample] * 7, ["someone"] * 7)
+    painters = Painters(RECIPE, CONFIG, Schema.load(), run_in(tmp_path), labelled)
+    assert painters._worth(Half(0.5), (0, 5)).min() > 0.99
+    assert painters._worth(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
+    assert (painters._worth(Half(1.0), ()) == 1).all()
+    beside = replace(painters, parent=small_checkpoint())
+    assert (beside._worth(Half(1.0), ()) == 0).all(), "who cannot be judged does not spoil what the old student says"
+    partly = replace(sample, known=np.array([1.0] + [0.0] * 11, np.float32))
+    few = replace(painters, labelled=ListedSamples([partly] * 3, ["someone"] * 3))
+    assert few._worth(Half(1.0), (0,)).numpy() == pytest.approx(2 / 3, abs=0.01), "no structure is trusted unseen"
+    assert (few._left(4), few._learnt(4)) == ((1,), (0, 2))
+    assert painters._left(1) == (1, 6)
+    assert painters._learnt(1) == (0, 2, 3, 4, 5)
+    told = [json.loads(line) for line in painters.run.events._stream.getvalue().splitlines()]
+    assert told[0]["dice"]["c3"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_adapting_can_be_stopped(tmp_path: Path) -> None:
+    one = adapting(tmp_path)
+    one.run.cancel.asked = True
+    with pytest.raises(TrainingCancelledError):
+        one.teacher()
+    assert not list(tmp_path.glob("adapted-*"))
+
+
+def test_adaptation_has_sensible_numbers() -> None:
+    with pytest.raises(TrainingError, match="rank -1"):
+        Adaptation(rank=-1)

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`vfss-train average`: the mean of two students is a student, scored, and says whose mean it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from small_student import CONFIG, disc_frame, small_checkpoint
+from vfss.errors import TrainingError
+from vfss.student import load_checkpoint, load_student
+from vfss_training.cli.app import application
+from vfss_training.evaluation import averaging
+from vfss_training.evaluation.averaging import averaged
+
+
+def test_one_command_averages_two_files(tmp_path, monkeypatch):
+    def score(student, recipe):
+        assert np.isfinite(student.propose(disc_frame(64, 64)[None])[0].confidence).all()
+        return {"mean_dice": 0.5, "styles": {"standard": {"mean_dice": 0.5}}, "held_out": recipe.name}
+
+    monkeypatch.setattr(averaging, "score_on_phantoms", score)
+    parent = small_checkpoint().save(tmp_path / "parent.safetensors")
+    child = small_checkpoint(seed=1).save(tmp_path / "child.safetensors")
+    out = tmp_path / "mean.safetensors"
+    words = ["average", str(parent.path), str(child.path), "--out", str(out), "--share", "0.25"]
+    done = CliRunner().invoke(application, words)
+    assert done.exit_code == 0, done.output
+    mean = load_checkpoint(out)
+    assert mean.id in done.output
+    assert mean.provenance["average_of"] == {parent.id: 0.75, child.id: 0.25}
+    assert mean.scores["mean_dice"] == 0.5
+    for name, tensor in mean.tensors.items():
+        expected = 0.75 * parent.tensors[name].astype(np.float32) + 0.25 * child.tensors[name].astype(np.float32)
+        np.testing.assert_allclose(tensor.astype(np.float32), expected, rtol=2e-3, atol=1e-4, err_msg=name)
+    # What runs on a processor is the mean as well, not one of the two.
+    frame = disc_frame(64, 64)[None]
+    graph, torch = (load_student(out, device).propose(frame)[0] for device in ("cpu", "cpu-torch"))
+    assert np.mean(graph.masks.planes == torch.masks.planes) > 0.995
+
+
+def test_what_is_of_no_descent_is_refused():
+    one = small_checkpoint()
+    with pytest.raises(TrainingError, match="different architecture"):
+        averaged(one, small_checkpoint(config=replace(CONFIG, width=48)), 0.5)
+    for share in (0.0, 1.0, -1.0):
+        with pytest.raises(TrainingError, match="no mean"):
+            averaged(one, one, share)
+
+
+def test_the_mean_of_a_student_with_itself_is_itself():
+    one = small_checkpoint()
+    mean = averaged(one, one, 0.5)
+    assert all(np.array_equal(mean.tensors[name], tensor) for name, tensor in one.tensors.items())

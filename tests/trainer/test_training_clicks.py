@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learning to take prompts: clicks fall on errors, the corrector learns from them, proposals stay as they are."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from small_student import CONFIG, small_checkpoint
+from vfss.errors import TrainingError
+from vfss.student import load_student
+from vfss.student.preprocess import Placement
+from vfss.student.prompt_maps import click_map
+from vfss.student.prompts import Click
+from vfss_training.config.parts import Clicks, HeldOut
+from vfss_training.config.recipe import Recipe, load_recipe
+from vfss_training.data.click_examples import Asked, blotted, boxes, coverage, deepest, moved
+from vfss_training.events import Cancel, Events
+from vfss_training.loop.run import Run
+from vfss_training.studies import fit
+
+
+def _square(n: int = 1, side: int = 24) -> torch.Tensor:
+    area = torch.zeros(n, side, side)
+    area[:, 6:16, 8:18] = 1.0
+    return area
+
+
+def _asked(truth: torch.Tensor, current: torch.Tensor) -> Asked:
+    blank = torch.zeros_like(truth)
+    return Asked(torch.zeros(len(truth), dtype=torch.int64), truth, current, blank, blank, blank)
+
+
+@given(st.integers(0, 1000))
+def test_clicks_fall_inside_the_error_and_say_what_is_wrong(seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    truth = _square()
+    missing = _asked(truth, torch.zeros_like(truth)).clicked(random)
+    at = np.unravel_index(int(missing.adding.argmax()), (24, 24))
+    assert truth[0][at] == 1 and not missing.removing.any()
+    too_much = _asked(torch.zeros_like(truth), truth).clicked(random)
+    assert too_much.removing.any() and not too_much.adding.any()
+
+
+def test_where_all_is_right_nobody_clicks() -> None:
+    right = _asked(_square(), _square()).clicked(torch.Generator())
+    assert not right.adding.any() and not right.removing.any()
+
+
+def test_the_deepest_place_is_in_the_thickest_part() -> None:
+    area = torch.zeros(1, 32, 32, dtype=torch.bool)
+    area[0, 2, 2:30] = True
+    area[0, 10:21, 12:23] = True
+    y, x = deepest(area, torch.Generator())
+    assert (int(y), int(x)) == (15, 17)
+
+
+def test_maps_of_training_are_those_of_use() -> None:
+    truth = torch.zeros(1, 32, 32)
+    truth[0, 20, 9] = 1.0
+    asked = _asked(truth, torch.zeros_like(truth)).clicked(torch.Generator().manual_seed(3))
+    learnt = asked.adding[0].numpy()
+    used = click_map((Click(20, 9, True),), Placement.of(32, 32, 128), adds=True)
+    assert np.unravel_index(learnt.argmax(), learnt.shape) == np.unravel_index(used.argmax(), used.shape)
+    assert (learnt > 0).sum() == pytest.approx((used > 0).sum(), abs=12)
+
+
+def test_boxes_lie_around_and_empty_areas_have_none() -> None:
+    truth = torch.cat([_square(), torch.zeros(1, 24, 24)])
+    found = boxes(truth, torch.Generator().manual_seed(0))
+    assert found[0, 11, 13] == 1 and found[0, 0, 0] == -1 and not found[1].any()
+
+
+@given(st.integers(0, 200))
+def test_moved_planes_stay_near_and_keep_their_size(seed: int) -> None:
+    truth = _square(3, 48)[:, None]
+    before = moved(truth, torch.Generator().manual_seed(seed), 0.5)
+    assert before.shape == truth.shape and before.min() >= 0 and before.max() <= 1.0001
+    assert (before.sum((1, 2, 3)) / truth.sum((1, 2, 3)) - 1).abs().max() < 0.6
+    spoilt = blotted(truth[:, 0], torch.Generator().manual_seed(seed))
+    assert ((spoilt != truth[:, 0]).float().mean((1, 2)) < 0.2).all()
+
+
+def test_coverage_is_the_share_of_finer_pixels() -> None:
+    logits = torch.full((1, 1, 8, 8), -1.0)
+    logits[..., 2:6] = 3.0
+    found = coverage(logits)
+    assert found.shape == logits.shape and 0 < found[0, 0, 4, 1] < 0.5 and found[0, 0, 4, 3] == 1
+
+
+def _recipe(steps: int) -> Recipe:
+    return Recipe(
+        name="few clicks",
+        phantom_frames=24,
+        held_out={"standard": HeldOut(first_seed=95000, frames=4)},
+        clicks=Clicks(steps=steps, batch=4, learning_rate=3e-3, average=0.9),
+    )
+
+
+def test_clicks_are_learnt_and_proposals_stay(tmp_path: Path) -> None:
+    plain = small_checkpoint().save(tmp_path / "plain.safetensors")
+    with Events.opened(str(tmp_path / "events.jsonl")) as events:
+        run = Run(events, Cancel(), "test", tmp_path / "cache", workers=0)
+        taught = fit.teach(_recipe(40), tmp_path / "taught.safetensors", run, student=str(plain.path))
+    assert taught.config.prompted and set(taught.prompted) == {"encode", "correct"}
+    told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    losses = [event["loss"] for event in told if event["event"] == "clicks"]
+    assert losses and losses[-1] < 4.0
+    (examined,) = [event["dice_by_clicks"]["standard"] for event in told if event["event"] == "clicks_examined"]
+    assert len(examined) == 4
+    assert taught.provenance["prompts"]["clicks"]["dice_by_clicks"]["standard"] == examined
+    frame = np.random.default_rng(0).integers(0, 255, (1, 64, 64), np.uint8)
+    before, after = (load_student(one.path, "cpu-torch").propose(frame)[0] for one in (plain, taught))
+    assert (before.masks.planes == after.masks.planes).all()
+    assert (before.confidence == after.confidence).all()
+
+
+def test_a_student_goes_on_with_its_corrector(tmp_path: Path) -> None:
+    from vfss_training.model.initialise import from_student
+
+    prompted = small_checkpoint(config=replace(CONFIG, prompted=True))
+    network = from_student(prompted, prompted.schema, 0)
+    again = from_student(small_checkpoint(), prompted.schema, 0, replace(CONFIG, prompted=True))
+    assert network.corrector is not None and again.corrector is not None
+    kept = network.corrector.state_dict()
+    for name, tensor in kept.items():
+        stored = torch.from_numpy(np.array(prompted.tensors[f"corrector.{name}"])).to(tensor.dtype)
+        assert torch.equal(tensor, stored), name
+    begun = again.corrector.decoder.state_dict()
+    assert all(torch.equal(begun[name], tensor) for name, tensor in again.decoder.state_dict().items())
+
+
+def test_wrong_numbers_are_refused_and_the_recipe_ships() -> None:
+    with pytest.raises(TrainingError):
+        Clicks(steps=-1)
+    with pytest.raises(TrainingError):
+        Clicks(boxes=2.0)
+    assert load_recipe("clicks").clicks.steps > 0

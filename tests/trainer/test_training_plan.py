@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training would take, measured before it begins."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import vfss_training.studies.time_plan
+from small_student import small_checkpoint
+from vfss.phantom import write_phantom
+from vfss_training.cli.app import application
+from vfss_training.studies.time_plan import found_teachers
+from vfss_training.teachers.table import teacher_named
+
+
+class Quiet:
+    def targets(self, frames: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(frames), 256, 64, 64)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write_phantom(tmp_path, clips=2, frames=3, seed=5, size=96)
+    small_checkpoint().save(tmp_path / "small.safetensors")
+    return tmp_path / "project"
+
+
+def planned(project: Path, *arguments: str) -> list[dict[str, object]]:
+    folder = project.parent
+    whole = [
+        "plan",
+        str(project),
+        "--student",
+        str(folder / "small.safetensors"),
+        "--cache",
+        str(folder),
+        "--threads",
+        "1",
+    ]
+    done = CliRunner().invoke(application, [*whole, *arguments])
+    assert done.exit_code == 0, done.output
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_quick_and_distil_are_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [teacher_named("mobile-sam"), teacher_named("lite-medsam")]
+    monkeypatch.setattr(vfss_training.studies.time_plan, "found_teachers", lambda place: entries)
+    monkeypatch.setattr(vfss_training.studies.time_plan, "loading", lambda name, place: Quiet)
+    told = planned(project)
+    quick, distil = [event for event in told if event["event"] == "plan"]
+    assert (quick["recipe"], quick["frames"], quick["held_out"], quick["teachers"]) == ("quick", 3, 3, [])
+    assert [one["name"] for one in distil["teachers"]] == ["mobile-sam", "lite-medsam"]
+    assert distil["teachers"][0]["bytes"] == 120 * 2 * 256 * 64**2, "all is painted: they look at phantoms"
+    assert float(str(quick["seconds"])) < float(str(distil["seconds"]))
+    measured = [event["what"] for event in told if event["event"] == "measuring"]
+    assert {"step", "phantom frame", "frame of mobile-sam"} <= set(measured)
+    again = planned(project)
+    assert [event for event in again if event["event"] == "measuring"] == []
+    assert again == [quick, distil]
+    os.utime(project.parent / "speeds.json", (0, 0))
+    assert any(event["event"] == "measuring" for event in planned(project, "--recipe", "quick"))
+
+
+def test_only_the_right_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert found_teachers(tmp_path) == []
+    (tmp_path / "mobile_sam.pt").write_bytes(b"another file")
+    assert found_teachers(tmp_path) == []
+    monkeypatch.setenv("VFSS_TEACHERS", str(tmp_path))
+    assert found_teachers(None) == []
+
+
+def test_a_plan_for_a_terminal_is_a_line() -> None:
+    from vfss_training.cli.student_commands import in_words
+    from vfss_training.studies.time_plan import Plan, TeacherPlan
+
+    plan = Plan("distil", 600, 24, 120, 12, 1200.0, (TeacherPlan("mobile-sam", 300.0, 1, "Apache-2.0"),))
+    assert in_words(plan) == "distil: 24 labelled frames, 120 without labels, 20 min, +5 min with mobile-sam"

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several processes learn what one would: the same batches, shared, and the same numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+import vfss_training.loop.distributed
+from shared_run import trained
+from small_student import CONFIG
+from vfss.errors import TrainingError
+from vfss_training.cli.app import application
+from vfss_training.loop.distributed import processes, shared_norms
+
+LONGEST_S = 600
+"""Bound of a run of seconds, for a machine that does much else."""
+RUN = """
+import sys, torch
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from shared_run import refuses_an_odd_batch, trained
+refuses_an_odd_batch()
+loop, weights, losses = trained()
+if loop.leads:
+    torch.save(dict(weights=weights, losses=losses), {out!r})
+"""
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    script, out = tmp_path / "run.py", tmp_path / "two.pt"
+    script.write_text(RUN.format(tests=str(Path(__file__).parents[1] / "support"), out=str(out)))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_S, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    (_, one, losses), two = trained(), torch.load(out, weights_only=True)
+    assert len(losses) == 4
+    assert two["losses"] == pytest.approx(losses, rel=1e-3)
+    assert any("running_mean" in name for name in one)
+    # A gradient that is nearly 0 has no sign to rely on, and Adam's first steps follow the sign alone.
+    apart = torch.cat([(two["weights"][name].float() - tensor.float()).abs().flatten() for name, tensor in one.items()])
+    assert apart.mean() < 1e-5
+    assert (apart > 2e-4).float().mean() < 1e-3
+
+
+def test_who_started_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert processes() == (1, 1)
+    torchrun, slurm = (
+        vfss_training.loop.distributed.TorchElasticEnvironment,
+        vfss_training.loop.distributed.SLURMEnvironment,
+    )
+    monkeypatch.setattr(torchrun, "detect", staticmethod(lambda: True))
+    assert processes({"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}) == (4, 2)
+    monkeypatch.setattr(torchrun, "detect", staticmethod(lambda: False))
+    monkeypatch.setattr(slurm, "detect", staticmethod(lambda: True))
+    assert processes({"SLURM_NTASKS_PER_NODE": "8", "SLURM_NNODES": "3"}) == (8, 3)
+    with pytest.raises(TrainingError, match="ntasks-per-node"):
+        processes({})
+
+
+def test_norms_are_themselves_again_afterwards() -> None:
+    network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
+    with shared_norms(network, active=True):
+        assert type(network[0]) is not torch.nn.BatchNorm2d
+    assert type(network[0]) is torch.nn.BatchNorm2d
+
+
+def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    how = {
+        "name": "killed",
+        "student": asdict(CONFIG),
+        "phantom_frames": 6,
+        "steps": 40,
+        "validate_steps": 3,
+        "batch": 2,
+    }
+    held_out = {"standard": {"weight": 1.0, "first_seed": 95_000, "frames": 1}}
+    recipe.write_text(yaml.safe_dump(how | {"held_out": held_out}))
+    cache = ["--cache", str(tmp_path / "cache"), "--workers", "0", "--threads", "1", "--events", "-"]
+
+    def command(name: str) -> list[str]:
+        out = ["--out", str(tmp_path / f"{name}.safetensors"), "--run", str(tmp_path / name)]
+        return ["fit", "--phantom", "--recipe", str(recipe), *out, *cache]
+
+    def curve(text: str) -> dict[tuple[str, int], float]:
+        told = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        shown = {"step": "loss", "validation": "mean_dice"}
+        return {(one["event"], one["step"]): one[shown[one["event"]]] for one in told if one["event"] in shown}
+
+    whole = CliRunner().invoke(application, command("whole"))
+    assert whole.exit_code == 0, whole.output
+    process = subprocess.Popen(
+        [sys.executable, "-m", "vfss_training.cli", *command("killed")], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if '"validation"' in line and json.loads(line)["step"] >= 6:
+            process.kill()
+            break
+    process.stdout.close()
+    assert process.wait() == -signal.SIGKILL
+    again = CliRunner().invoke(application, command("killed"))
+    assert again.exit_code == 0, again.output
+    assert '"resume"' in again.stdout
+    resumed, expected = curve(again.stdout), curve(whole.stdout)
+    validated = {key for key in expected if key[0] == "validation" and key[1] > 6}
+    assert validated <= set(resumed)
+    for key in set(resumed) & set(expected):
+        assert resumed[key] == pytest.approx(expected[key], abs=1e-4), key

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A few labels and much film: students that learnt the labels paint the film, and the student learns from both."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+import vfss_training.studies.pseudo_labels
+from small_student import CONFIG, small_checkpoint
+from vfss.errors import TrainingError
+from vfss.schema import Schema
+from vfss_training.config.parts import Distillation, SelfTeaching
+from vfss_training.config.recipe import Recipe
+from vfss_training.data.augment import Augmentation
+from vfss_training.data.phantoms import PhantomSamples
+from vfss_training.data.samples import Unlabelled, first
+from vfss_training.data.showing import Showing
+from vfss_training.events import Cancel, Events, TrainingCancelledError
+from vfss_training.loop.batches import Draw, Order, Views, view
+from vfss_training.loop.loop import Loop
+from vfss_training.loop.run import Run
+from vfss_training.loop.soft_targets import MaskLesson, Painted, SoftTargets
+from vfss_training.model.initialise import from_scratch
+from vfss_training.studies.ensemble import StudentTeacher
+from vfss_training.studies.phantom import PhantomStudy
+
+RECIPE = Recipe(
+    name="few labels",
+    student=CONFIG,
+    phantom_frames=6,
+    labels=0.5,
+    held_out={},
+    steps=3,
+    batch=4,
+    self_teaching=SelfTeaching(students=2, steps=1),
+    distill=Distillation(share=1.0, views=2, labels_only=0.3),
+)
+
+
+def stream(folder: Path, n: int = 4) -> PhantomSamples:
+    return PhantomSamples(folder, Schema.load(), styles={"standard": 1.0}, first_seed=0, n=n, size=64)
+
+
+class Painter:
+    """Paints where the frame is bright, structure i above i twelfths of it."""
+
+    grid = 16
+
+    def __init__(self, key: str = "painter", softness: float = 0.1) -> None:
+        self.key, self._softness = key, softness
+        self.asked = 0
+
+    def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+        self.asked += len(frames)
+        grey = torch.nn.functional.adaptive_avg_pool2d(frames[:, None].float() / 255, self.grid)
+        return ((grey - torch.arange(12).reshape(1, 12, 1, 1) / 12) / self._softness).sigmoid()
+
+
+def painted(folder: Path, *teachers: Painter, views: int = 1) -> SoftTargets:
+    targets = SoftTargets(folder, teachers, stream(folder), structures=12, frames=4, showing=Showing(views=views))
+    targets.prepare(lambda done, total: None)
+    return targets
+
+
+def test_painted_masks_are_what_the_teachers_say(tmp_path: Path) -> None:
+    painter = Painter()
+    targets = painted(tmp_path, painter)
+    said, field = targets.batch([(2, 0), (0, 0)])
+    frames = torch.from_numpy(np.stack([stream(tmp_path)[i].frame for i in (2, 0)]))
+    torch.testing.assert_close(said.planes, painter.masks(frames, [(2, 0), (0, 0)]), atol=0.003, rtol=0)
+    assert (said.weight == 1).all()
+    assert field.shape == (2, 16, 16)
+
+
+def test_where_teachers_disagree_there_is_little_to_learn(tmp_path: Path) -> None:
+    class Contrary(Painter):
+        def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+            return 1.0 - super().masks(frames, places)
+
+    agreed = painted(tmp_path, Painter("a"), Painter("b")).batch([(0, 0)])[0].weight
+    apart = painted(tmp_path, Painter("a"), Contrary("c")).batch([(0, 0)])[0].weight
+    assert agreed.min() > 0.99
+    assert (apart < agreed - 0.2).all()
+
+
+def test_painting_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    painter = Painter()
+    targets = SoftTargets(
+        tmp_path, [painter], stream(tmp_path), structures=12, frames=4, showing=Showing(views=2, seed=1)
+    )
+
+    def stop(done: int, total: int) -> None:
+        if done >= 4:
+            raise TrainingCancelledError("enough")
+
+    assert not targets.folder.exists()
+    with pytest.raises(TrainingCancelledError):
+        targets.prepare(stop)
+    assert targets.missing() == [4, 5, 6, 7]
+    targets.prepare(lambda done, total: None)
+    assert painter.asked == 8
+    assert sum(path.stat().st_size for path in targets.folder.iterdir()) == targets.bytes
+    moved, still = targets.batch([(1, 1)])[0].planes, targets.batch([(1, 0)])[0].planes
+    assert not torch.allclose(moved, still)
+
+
+def test_only_painted_views_of_that_source_teach(tmp_path: Path) -> None:
+    lesson = MaskLesson(painted(tmp_path, Painter()), 1)
+    logits = torch.randn(3, 12, 24, 24, requires_grad=True)
+    assert lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96), Draw(0, 1, 2, 96)]) is None
+    loss = lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96, 0), Draw(1, 1, 2, 96)])
+    assert loss is not None
+    loss.backward()
+    assert logits.grad is not None
+    assert [bool(grad.abs().sum() > 0) for grad in logits.grad] == [False, True, False]
+
+
+def test_film_without_labels_says_nothing_of_masks(tmp_path: Path) -> None:
+    drawn = stream(tmp_path)
+    bare = Unlabelled(drawn)[1]
+    assert not bare.bits.any()
+    assert not bare.known.any()
+    np.testing.assert_array_equal(bare.frame, drawn[1].frame)
+    some = first(drawn, 2)
+    assert len(some) == 2
+    with pytest.raises(IndexError):
+        some[2]
+
+
+def test_a_student_paints_as_it_proposes() -> None:
+    teacher = StudentTeacher(small_checkpoint())
+    frames = torch.randint(0, 255, (2, 64, 64), dtype=torch.uint8)
+    masks = teacher.masks(frames)
+    assert masks.shape == (2, 12, teacher.grid, teacher.grid)
+    assert 0 <= masks.min() <= masks.max() <= 1
+    torch.testing.assert_close(teacher.masks(frames.flip(2)), masks.flip(3), atol=1e-4, rtol=1e-3)
+
+
+def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    run = Run(Events(stream), Cancel(), "vfss-train test", tmp_path, workers=0, threads=1)
+    study = PhantomStudy(RECIPE, CONFIG, run)
+    network = from_scratch(CONFIG, Schema.load(), 0, None)
+    task = study.task(network)
+    assert [len(source) for source in task.sources] == [3, 6]
+    assert task.taught_frames == (0, 6)
+    assert len(list(tmp_path.glob("own-*.safetensors"))) == 2
+    stream.truncate(0)
+    Loop(replace(task, workers=0), Events(stream), Cancel()).run()
+    steps = [line for line in map(json.loads, stream.getvalue().strip("\0").splitlines()) if line["event"] == "step"]
+    assert [("mask_loss" in step) for step in steps] == [True, True, True]
+    stream.seek(0)
+    stream.truncate()
+    staged = replace(RECIPE, distill=replace(RECIPE.distill, features_only=0.3, labels_only=0.5))
+    Loop(replace(task, workers=0, recipe=staged), Events(stream), Cancel()).run()
+    steps = [line for line in map(json.loads, stream.getvalue().splitlines()) if line["event"] == "step"]
+    assert [("mask_loss" in step) for step in steps] == [True, True, False]
+    monkeypatch.setattr(vfss_training.studies.pseudo_labels, "train", lambda *_: pytest.fail("trained again"))
+    study.task(network)
+    with pytest.raises(TrainingError, match="labels of a share"):
+        replace(RECIPE, labels=0.0)
+
+
+def test_film_that_was_painted_is_learnt_as_far_as_it_is_trusted(tmp_path: Path) -> None:
+    targets = painted(tmp_path, Painter("a", softness=0.01), Painter("b", softness=0.01))
+    film = Painted(stream(tmp_path, 6), targets)
+    assert len(film) == 6
+    sample, drawn = film[1], stream(tmp_path)[1]
+    np.testing.assert_array_equal(sample.frame, drawn.frame)
+    planes = np.unpackbits(sample.bits, axis=0, count=12)
+    said = targets.batch([(1, 0)])[0].planes[0].numpy() > 0.5
+    assert ((planes[:, 2::4, 2::4] > 0) == said).mean() > 0.99
+    assert sample.known.min() > 0.95
+    assert not film[5].known.any(), "frames beyond the targets teach nothing"
+
+
+def test_worthier_painters_count_more(tmp_path: Path) -> None:
+    class Nothing(Painter):
+        def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
+            return torch.zeros(len(frames), 12, self.grid, self.grid)
+
+    worth = torch.tensor([[1.0] * 12, [0.75] * 12])
+    samples = stream(tmp_path)
+    whole = {"structures": 12, "frames": 4, "showing": Showing()}
+    targets = SoftTargets(tmp_path / "a", (Painter("a"), Nothing("b")), samples, **whole, agreement=worth)
+    targets.prepare(lambda done, total: None)
+    frames = torch.from_numpy(samples[0].frame)[None]
+    torch.testing.assert_close(
+        targets.batch([(0, 0)])[0].planes, Painter().masks(frames, [(0, 0)]) / (1 + 0.75**8), atol=0.003, rtol=0
+    )
+
+
+def test_the_order_leaves_film_out_where_only_labels_are_learnt() -> None:
+    recipe = RECIPE.but(steps=10, batch=8, film=0.25, replay=0.5, distill=Distillation(labels_only=0.2))
+    order = Order(recipe, (5, 6, 7), (), 2)
+    counts = [[draw.source for draw in order.step(step)] for step in range(10)]
+    assert all(len(sources) == 8 for sources in counts)
+    assert [sources.count(2) for sources in counts] == [2] * 8 + [0, 0]
+    assert [sources.count(1) for sources in counts] == [3] * 8 + [4, 4]
+    bare = RECIPE.but(batch=8, film=0.5, self_teaching=SelfTeaching(), distill=Distillation(("mobile-sam",), share=0.1))
+    draws = Order(bare, (5, 7), (0, 7), 1).step(0)
+    assert [draw.view >= 0 for draw in draws] == [False] * 4 + [True] * 4, "all that film has to say is its teachers'"
+
+
+def test_mixed_samples_are_both(tmp_path: Path) -> None:
+    recipe = RECIPE.but(mixup=1.0, augmentation=Augmentation(0, 0, 0, crop=0, grey=0, field=0, blur=0, noise=0))
+    samples = stream(tmp_path)
+    draw = Draw(0, 1, 3, 64)
+    frame, target, known = Views((samples,), recipe, CONFIG)[draw]
+    found = []
+    for other in range(4):
+        one = view(samples[1], CONFIG, 64, recipe.loss_stride)
+        two = view(samples[other], CONFIG, 64, recipe.loss_stride)
+        for much in np.linspace(0.5, 1, 501):
+            found.append((float((frame - torch.lerp(two[0], one[0], float(much))).abs().max()), other, float(much)))
+    error, other, much = min(found)
+    assert error < 0.01
+    one, two = (view(samples[i], CONFIG, 64, recipe.loss_stride) for i in (1, other))
+    torch.testing.assert_close(target.float(), torch.lerp(two[1].float(), one[1].float(), much), atol=1.5, rtol=0)
+    torch.testing.assert_close(known, torch.minimum(one[2], two[2]))
+    plain = Views((samples,), recipe.but(mixup=0.0), CONFIG)
+    for a, b in zip(
+        plain[draw._replace(view=0)], Views((samples,), recipe, CONFIG)[draw._replace(view=0)], strict=True
+    ):
+        torch.testing.assert_close(a, b)
