@@ -24,7 +24,7 @@ import napari
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_vfss.window import open_window
+from napari_vfss.commands import open_window
 from vfss.masks import Masks, MaskState
 from vfss.phantom import Phantom
 from vfss.phantom.write import write_video

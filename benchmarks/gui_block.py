@@ -19,7 +19,7 @@ from pathlib import Path
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_vfss.window import open_window
+from napari_vfss.commands import open_window
 from vfss.phantom import Phantom
 from vfss.phantom.write import write_video
 

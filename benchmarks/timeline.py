@@ -26,7 +26,7 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from napari_vfss.ui.timeline.picture import Strip
+from napari_vfss.jobs.survey import Strip
 from napari_vfss.ui.timeline.strip import Timeline
 from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState

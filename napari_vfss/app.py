@@ -55,7 +55,7 @@ def _end_workers() -> None:
 def _run(chosen: argparse.Namespace) -> int:
     import napari
 
-    from napari_vfss.window import open_window
+    from napari_vfss.commands import open_window
 
     _, panel = open_window(chosen.project)
     if chosen.sample:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import napari
@@ -46,3 +47,14 @@ def show_help(viewer: napari.viewer.Viewer) -> None:
 def change_keys(viewer: napari.viewer.Viewer) -> None:
     """Show the page on which keys are changed."""
     panel_of(viewer).keyboard.show_page()
+
+
+TITLE = "VFSS annotation (research software, not a medical device)"
+
+
+def open_window(project: Path | None = None) -> tuple[Any, Any]:
+    """A napari viewer with the panel docked: (viewer, panel)."""
+    viewer = napari.Viewer(title=TITLE)
+    panel = panel_of(viewer)
+    panel.desk.project_folder = project
+    return viewer, panel

@@ -3,36 +3,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import platformdirs
-
-from vfss.phantom_fingerprint import phantom_source
-
-SAMPLES = {"normal": "Phantom swallow (normal)", "aspiration": "Phantom swallow (aspiration)"}
-_SEEDS = {"normal": 21, "aspiration": 34}
-_FRAMES, _SIZE = 60, 512
+from vfss.sample_clips import sample_path
 
 LayerData = tuple[Any, dict[str, Any], str]
-
-
-def sample_path(key: str) -> Path:
-    """File of a sample clip in the user's cache; it is drawn and written where this phantom's is missing.
-
-    Those of other versions of the phantom stay: the project beside them may hold annotations of theirs.
-    """
-    path = _folder() / f"phantom_{key}_{phantom_source()[:12]}.mp4"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(key, path)
-    return path
-
-
-def is_sample(path: Path) -> bool:
-    """True for the file of a sample clip, of this phantom or an earlier one: drawn here, of no patient."""
-    names = tuple(f"phantom_{key}" for key in SAMPLES)
-    return path.absolute().parent == _folder().absolute() and path.name.startswith(names)
 
 
 def normal() -> list[LayerData]:
@@ -45,18 +20,7 @@ def aspiration() -> list[LayerData]:
     return _layers("aspiration")
 
 
-def _folder() -> Path:
-    return platformdirs.user_cache_path("napari-vfss") / "samples"
-
-
 def _layers(key: str) -> list[LayerData]:
     from napari_vfss.reader import clip_layers
 
     return clip_layers(sample_path(key))
-
-
-def _write(key: str, path: Path) -> None:
-    from vfss.phantom import Phantom
-    from vfss.phantom.write import write_video
-
-    write_video(Phantom(_SEEDS[key], n_frames=_FRAMES, height=_SIZE, width=_SIZE, variant=key), path)

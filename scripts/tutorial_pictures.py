@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
+from napari_vfss.commands import open_window
 from napari_vfss.ui.dialogs.export import QFileDialog
-from napari_vfss.window import open_window
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "support"))

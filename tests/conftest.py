@@ -91,7 +91,7 @@ def session(make_session: Callable[..., Session]) -> Session:
 @pytest.fixture
 def make_window(qapp: Any) -> Iterator[Callable[[], AnnotationPanel]]:
     """Real napari windows with the panel docked; whatever they leave behind is closed at the end."""
-    from napari_vfss.window import open_window
+    from napari_vfss.commands import open_window
 
     made: list[tuple[Any, AnnotationPanel]] = []
 
@@ -112,7 +112,7 @@ def make_window(qapp: Any) -> Iterator[Callable[[], AnnotationPanel]]:
 @pytest.fixture(scope="session")
 def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
     """One window for many tests: building one takes seconds on a small machine."""
-    from napari_vfss.window import open_window
+    from napari_vfss.commands import open_window
 
     viewer, panel = open_window()
     panel.window().resize(1200, 800)

@@ -11,6 +11,9 @@ from vfss.masks import MaskState
 
 if TYPE_CHECKING:
     from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.timeline import ClipTime
+    from napari_vfss.prompting.tool import ClickTool
+    from napari_vfss.session.corrections import Corrections
     from napari_vfss.session.session import Session
     from napari_vfss.viewer.layers import ClipLayers
     from vfss.propagation.propagation import Direction
@@ -92,7 +95,7 @@ def _at_work(desk: Desk) -> bool:
     return desk.machine.running
 
 
-ACTIONS = (
+WORK_ACTIONS = (
     Action("structure.previous", "previous structure", "Structures", ("Up",), _next_structure(-1)),
     Action("structure.next", "next structure", "Structures", ("Down",), _next_structure(1)),
     Action("frame.previous", "previous frame", "Frames", ("Left",), _nothing, place="napari"),
@@ -139,3 +142,92 @@ ACTIONS = (
     Action("window.keys", "these keys", "Window", ("?", "F1"), _asking("keys"), place="window"),
     Action("window.change_keys", "change keys", "Window", ("Ctrl+Alt+K",), _asking("change_keys"), place="window"),
 )  # fmt: skip
+
+
+def _time(do: Callable[[ClipTime], object]) -> Callable[[Desk], object]:
+    return lambda desk: do(desk.time)
+
+
+FRAMES, TIME = "Frames", "Time"
+TIMELINE_ACTIONS: tuple[Action, ...] = (
+    Action("timeline.next_doubtful", "next doubtful mask", FRAMES, ("U",), _time(lambda time: time.go_to_doubtful(1))),
+    Action(
+        "timeline.previous_doubtful",
+        "previous doubtful mask",
+        FRAMES,
+        ("Shift+U",),
+        _time(lambda time: time.go_to_doubtful(-1)),
+    ),
+    Action(
+        "timeline.next_open",
+        "next mask that is not accepted",
+        FRAMES,
+        ("J",),
+        _time(lambda time: time.go_to_unaccepted(1)),
+    ),
+    Action(
+        "timeline.previous_open",
+        "previous mask that is not accepted",
+        FRAMES,
+        ("Shift+J",),
+        _time(lambda time: time.go_to_unaccepted(-1)),
+    ),
+    Action("timeline.next_swallow", "next swallow", FRAMES, ("W",), _time(lambda time: time.go_to_swallow(1))),
+    Action(
+        "timeline.previous_swallow",
+        "previous swallow",
+        FRAMES,
+        ("Shift+W",),
+        _time(lambda time: time.go_to_swallow(-1)),
+    ),
+    Action("timeline.play", "play, stop", TIME, ("K",), _time(lambda time: time.playback.toggle())),
+    Action("timeline.slower", "play slower", TIME, ("Alt+Down",), _time(lambda time: time.playback.step_speed(-1))),
+    Action("timeline.faster", "play faster", TIME, ("Alt+Up",), _time(lambda time: time.playback.step_speed(1))),
+    Action(
+        "timeline.loop", "loop over the swallow, or the range", TIME, ("L",), _time(lambda time: time.toggle_loop())
+    ),
+    Action("timeline.begin_swallow", "a swallow begins here", TIME, ("D",), _time(lambda time: time.begin_swallow())),
+    Action("timeline.end_swallow", "the swallow ends here", TIME, ("Shift+D",), _time(lambda time: time.end_swallow())),
+    Action("timeline.mark", "mark an event here", TIME, ("M",), _time(lambda time: time.ask_event())),
+    Action(
+        "timeline.steady", "hold the spine still, let it move", TIME, ("Y",), _time(lambda time: time.toggle_steady())
+    ),
+)
+
+TIMELINE_KEYS = {action.id.removeprefix("timeline."): action.keys[0] for action in TIMELINE_ACTIONS}
+
+
+def _correcting(do: Callable[[Corrections], object]) -> Callable[[Desk], object]:
+    return lambda desk: None if desk.corrections is None else do(desk.corrections)
+
+
+def _clicking(do: Callable[[ClickTool], object]) -> Callable[[Desk], object]:
+    return lambda desk: None if desk.clicks is None else do(desk.clicks)
+
+
+def _mask_tool(name: str, title: str, key: str, do: Callable[[Corrections], object]) -> Action:
+    return Action(f"correct.{name}", title, "Whole mask", (key,), _correcting(do))
+
+
+MASK_TOOL_ACTIONS = (
+    Action(
+        "correct.click", "click: left adds, right removes, drag a box", "Correct", ("C",), _clicking(lambda c: c.take())
+    ),
+    Action(
+        "correct.take_back", "take the last click back", "Correct", ("Backspace",), _clicking(lambda c: c.take_back())
+    ),
+    _mask_tool("smooth", "smooth the outline", "O", lambda tools: tools.smooth()),
+    _mask_tool("shrink", "shrink by the pixels in the panel", ",", lambda tools: tools.shrink()),
+    _mask_tool("grow", "grow by the pixels in the panel", ".", lambda tools: tools.grow()),
+    _mask_tool("fill_holes", "fill holes", "Shift+F", lambda tools: tools.fill_holes()),
+    _mask_tool("largest", "keep the largest part", "Shift+K", lambda tools: tools.keep_largest()),
+    _mask_tool("copy_previous", "copy from the previous frame", "V", lambda tools: tools.copy(-1)),
+    _mask_tool("copy_next", "copy from the next frame", "B", lambda tools: tools.copy(1)),
+    _mask_tool(
+        "copy_all_previous", "copy all open from the previous frame", "Shift+V", lambda tools: tools.copy_all(-1)
+    ),
+    _mask_tool("copy_all_next", "copy all open from the next frame", "Shift+B", lambda tools: tools.copy_all(1)),
+    _mask_tool("interpolate", "fill the frames between two accepted ones", "I", lambda tools: tools.interpolate()),
+)
+
+MASK_TOOL_KEYS = {tool.id: tool.keys[0] for tool in MASK_TOOL_ACTIONS}

@@ -12,7 +12,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import preferences as settings
 from napari_vfss.connections import Connections
-from napari_vfss.controller.adoption import Adoption
 from napari_vfss.controller.student_jobs import Machine
 from napari_vfss.controller.timeline import ClipTime
 from napari_vfss.controller.unsaved import Saving
@@ -25,11 +24,38 @@ from napari_vfss.keys.book import KeyBook
 from napari_vfss.prompting.tool import ClickTool
 from napari_vfss.session.corrections import Corrections
 from napari_vfss.session.nesting import NestingWatch
-from napari_vfss.session.opening import is_project, open_project_session, open_session
+from napari_vfss.session.opening import is_project, open_project_session, open_session, recall_view, remember_view
 from napari_vfss.session.session import Session
-from napari_vfss.session.view_memory import recall_view, remember_view
+from napari_vfss.viewer.clip_array import ClipFrames
 from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
 from vfss.errors import ProjectError, VfssError
+
+
+class Adoption:
+    """Watches for layers of clips that are in no session."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def on_inserted(self, event: Any) -> None:
+        """A layer was added."""
+        layer, layers = event.value, self._desk.layers
+        metadata = getattr(layer, "metadata", {})
+        frames = metadata.get("vfss_frames")
+        own = layers is not None and layer is layers.image
+        bare = isinstance(frames, ClipFrames) and frames.source is not None and not metadata.get("vfss_session", False)
+        if bare and not own:
+            # It moves when napari is done with adding it.
+            QTimer.singleShot(0, lambda: self.adopt(layer))
+
+    def adopt(self, layer: Any) -> None:
+        """Open the clip of a layer in that layer's place."""
+        desk, frames = self._desk, layer.metadata["vfss_frames"]
+        if layer in desk.viewer.layers and frames.source is not None:
+            desk.viewer.layers.remove(layer)
+            frames.close()
+            desk.open(frames.source)
+
 
 POLL_MS = 2000
 REMEMBER_MS = 1500

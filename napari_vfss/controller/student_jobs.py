@@ -6,9 +6,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_vfss import preferences as settings
-from napari_vfss.jobs.carried_words import carried_structures, nothing_to_carry
 from napari_vfss.jobs.clip_learning import TOO_FEW, Learning, frames_to_learn_from
-from napari_vfss.jobs.propagating import Carrying
+from napari_vfss.jobs.propagating import Carrying, carried_structures, nothing_to_carry
 from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY

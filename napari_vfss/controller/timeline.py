@@ -3,22 +3,44 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.timeline_actions import cells_after, doubtful, unaccepted
 from napari_vfss.jobs.survey import ClipTrust
 from napari_vfss.session.marks import ClipMarks
 from napari_vfss.viewer.playback import Playback
 from napari_vfss.viewer.stabilised import NO_SPINE, SteadyView
+from vfss.consistency.judge import Trust
+from vfss.masks import MaskState
 
 if TYPE_CHECKING:
     from napari_vfss.controller.controller import Desk
 
 POLL_MS = 2000
+
+
+def cells_after(wanted: Any, frame: int, structure: int, direction: int) -> Iterator[tuple[int, int]]:
+    """Cells (frame, structure) of wanted, bool (T, S), after a cell, frame by frame; direction -1: before it."""
+    frames, structures = np.nonzero(wanted)
+    at = frames * wanted.shape[1] + structures
+    here = frame * wanted.shape[1] + structure
+    chosen = at[at > here] if direction > 0 else at[at < here][::-1]
+    return ((int(cell // wanted.shape[1]), int(cell % wanted.shape[1])) for cell in chosen)
+
+
+def doubtful(trust: Any) -> Any:
+    """Bool (T, S), where a mask deserves a second look."""
+    return trust == Trust.DOUBTFUL
+
+
+def unaccepted(states: Any) -> Any:
+    """Bool (T, S), where a person has not yet confirmed anything."""
+    return states < MaskState.ACCEPTED
 
 
 class ClipTime(QObject):

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari_vfss.commands import open_window
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.jobs.files import ExportOrder
-from napari_vfss.sample_data import sample_path
-from napari_vfss.window import open_window
 from vfss.datasets import read_coco
 from vfss.errors import VfssError
+from vfss.sample_clips import sample_path
 
 FRAME = 24
 PROPOSE_S = 600.0

@@ -15,6 +15,9 @@ from napari_vfss.jobs.worker import worker_for
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets.export_folder import place_for
 from vfss.datasets.preview import ExportPreview, preview
+from vfss.deidentify.suggest_redaction import ProposedRedaction, propose_redaction
+from vfss.deidentify.text_detection import TextDetector
+from vfss.errors import VfssError
 from vfss.phantom.write import write_phantom
 from vfss.project import Project
 
@@ -174,3 +177,27 @@ class Phantoms(Making):
         if self._cancelled:
             return "Cancelled. The clips that were done are kept; use another folder for the next.", project
         return f"Made {project.parent}. Their truth is in {project.name}/ as accepted annotations.", project
+
+
+class PixelSearch(Making):
+    """Goes through one recording; ends with a note and a ProposedRedaction, None where it was cancelled."""
+
+    def start(self, project: Path, clip_id: str, *, text: bool) -> None:
+        """Begin; nothing while another search goes on.
+
+        Args:
+            project: Folder of the project.
+            clip_id: The recording.
+            text: Whether text is looked for, which takes longest.
+        """
+        self._begin(self._search, project, clip_id, text)
+
+    def _search(self, folder: Path, clip_id: str, text: bool) -> tuple[str, ProposedRedaction | None]:
+        detector, note = None, ""
+        if text:
+            try:
+                detector = TextDetector()
+            except VfssError as error:
+                note = str(error)
+        with Project.open(folder) as project, project.open_clip(clip_id) as clip:
+            return note, propose_redaction(project, clip, detector, self._on_progress)

@@ -5,22 +5,68 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.connections import Connections
+from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.proposing import explain
 from napari_vfss.jobs.worker import worker_for
 from napari_vfss.session.session import Session
-from napari_vfss.ui.section import Later
-from napari_vfss.ui.timeline.picture import Strip
+from vfss.consistency.judge import JUMPY, Trust, judge
 from vfss.consistency.survey import Findings, Survey
+from vfss.masks import BoolArray, ByteArray, MaskState
+
+FloatArray = npt.NDArray[np.float32]
+
+SHOWN = ("not visible", "empty", "accepted", "unseen", "proposed", "edited", "doubtful")
+"""What is shown of a mask; where several frames share a pixel, the last one of these is shown."""
+_RANK = np.array([SHOWN.index(state.label) for state in MaskState], np.uint8)
+_DOUBTFUL = SHOWN.index("doubtful")
 
 CATCH_UP_MS = 250
 BREATH_S = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """What is to be drawn of a clip.
+
+    Attributes:
+        states: uint8 (T, S), values of MaskState.
+        confidence: float32 (T, S), 0..1, NaN where not known.
+        inconsistency: float32 (T, S), 0..1, NaN where not known.
+        surveyed: False while confidence and inconsistency are still being read: then nothing is called doubtful.
+        trust: uint8 (T, S), values of Trust.
+    """
+
+    states: ByteArray
+    confidence: FloatArray
+    inconsistency: FloatArray
+    surveyed: bool = True
+    trust: ByteArray = field(init=False)
+
+    def __post_init__(self) -> None:
+        trust = judge(self.states, self.confidence, self.inconsistency)
+        if not self.surveyed:
+            trust[trust == Trust.DOUBTFUL] = Trust.TRUSTED
+        object.__setattr__(self, "trust", trust)
+
+    @cached_property
+    def jumps(self) -> BoolArray:
+        """Bool (T, S), where a mask jumps against its neighbours."""
+        jumps: BoolArray = self.inconsistency >= JUMPY
+        return jumps
+
+    @cached_property
+    def ranks(self) -> ByteArray:
+        """uint8 (T, S), index into SHOWN."""
+        return np.where(self.trust == Trust.DOUBTFUL, np.uint8(_DOUBTFUL), _RANK[self.states])
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +103,7 @@ class ClipTrust(QObject):
         self._worker: Any = None
         self._again = False
         self._connections = Connections()
-        self._later = Later(self, self._start, CATCH_UP_MS)
+        self._later = Debounce(self, self._start, CATCH_UP_MS)
 
     def open(self, session: Session) -> None:
         """Survey another session."""

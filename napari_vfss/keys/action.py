@@ -83,15 +83,14 @@ class Action:
 def all_actions(schema: Schema) -> tuple[Action, ...]:
     """Every action, in the order in which they are shown; those that choose structures are the schema's."""
     # Imported here: these files need Action.
-    from napari_vfss.controller import actions as work_actions
-    from napari_vfss.controller import timeline_actions, tool_keys
+    from napari_vfss.controller.actions import MASK_TOOL_ACTIONS, TIMELINE_ACTIONS, WORK_ACTIONS
     from napari_vfss.ui.keys import button_actions
 
     return (
         *structure_actions(schema),
-        *work_actions.ACTIONS,
-        *tool_keys.ACTIONS,
-        *timeline_actions.ACTIONS,
+        *WORK_ACTIONS,
+        *MASK_TOOL_ACTIONS,
+        *TIMELINE_ACTIONS,
         *button_actions.ACTIONS,
     )
 

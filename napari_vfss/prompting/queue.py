@@ -14,7 +14,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.proposing import threads_beside_the_window
 from napari_vfss.prompting.encoder_cache import WAITED_FOR, EncodedFrames
 from napari_vfss.prompting.thread import StudentThread
-from napari_vfss.session import clicks
+from napari_vfss.session import corrections as clicks
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from vfss.student import Student, load_student

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_vfss.connections import Connections
 from napari_vfss.prompting.marks import ClickMarks, canvas_near
 from napari_vfss.prompting.queue import Answers
-from napari_vfss.session import clicks
+from napari_vfss.session import corrections as clicks
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from napari_vfss.viewer.structure_layer import CLICK

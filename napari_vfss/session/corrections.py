@@ -12,6 +12,7 @@ from napari_vfss.session.changes import Change
 from napari_vfss.session.session import WITH_PIXELS, Session
 from vfss.masks import BoolArray, MaskState
 from vfss.masks import morphology as editing
+from vfss.student.prompts import Box, Click, Prompts
 
 REACH = (1, 30)
 """Fewest and most pixels to grow or shrink by in one go."""
@@ -184,3 +185,27 @@ class Corrections:
 
 def _count(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
+
+
+def pointed(session: Session, frame: int, structure: str, at: Click | Box) -> Prompts:
+    """All that a person has pointed at for a mask, and this; a new box takes the place of an older one."""
+    prompts = session.work_at(frame).prompts.get(structure, Prompts())
+    return prompts.with_box(at) if isinstance(at, Box) else prompts.with_click(at)
+
+
+def take_back(session: Session) -> bool:
+    """Bring back what the active structure was before the last click (or box) on the current frame.
+
+    Found in the project, which has all that ever was: also a click of another day can be taken back. Undo brings it
+    back again.
+    """
+    frame, structure = session.frame, session.structure
+    prompts = session.work.prompts.get(structure)
+    if prompts is None:
+        session.problem.emit(f"{session.active.name} has no click on this frame that could be taken back.")
+        return False
+    for revision in reversed(session.project.history(session.clip.id, frame, structure)):
+        if prompts.follows(revision.prompts):
+            return session.go_back(revision)
+    # It was unseen before its first click.
+    return session.change({(frame, structure): (None, MaskState.UNSEEN)}, what="took the click back")

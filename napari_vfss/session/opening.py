@@ -7,19 +7,38 @@ import hashlib
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from napari_vfss import preferences as settings
-from napari_vfss.sample_data import is_sample
 from napari_vfss.session.session import Session
-from napari_vfss.session.view_memory import recall_view
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
 from vfss.phantom.write import AUTHOR
 from vfss.project import Project
 from vfss.project.second_readings import expect_not_blinded, reading_of, take_over_cases
 from vfss.redaction import Redaction
+from vfss.sample_clips import is_sample
+
+
+def remember_view(session: Session, **view: Any) -> None:
+    """Keep frame, structure and what the viewer adds (camera) for the next time this clip is opened."""
+    view = {"frame": session.frame, "structure": session.structure, **view}
+    session.project.remember(session.author, f"view/{session.clip.id}", view)
+    session.project.remember(session.author, "last_clip", session.clip.id)
+
+
+def recall_view(session: Session) -> dict[str, Any]:
+    """What remember_view kept, with frame and structure taken up; empty where this clip is new to this annotator."""
+    view = session.project.recall(session.author, f"view/{session.clip.id}")
+    if not isinstance(view, dict):
+        return {}
+    session.frame = min(max(0, int(view.get("frame", 0))), session.clip.n_frames - 1)
+    if view.get("structure") in session.schema.keys:
+        session.structure = str(view["structure"])
+    return view
+
 
 PROJECT_FOLDER = "vfss_project"
 DATABASE = "vfss.sqlite"

@@ -12,9 +12,8 @@ from psygnal import Signal
 from napari_vfss.session.changes import Change, Changes, named
 from napari_vfss.session.frame_cache import FrameMemory, FrameWork
 from napari_vfss.session.undo import History
-from napari_vfss.session.unsaved import Unsaved
+from napari_vfss.session.unsaved import Unsaved, WaitingWriter
 from napari_vfss.session.viewed import LookedAt
-from napari_vfss.session.waiting import WaitingWriter
 from vfss.clips import Clip, Facing
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import UNCONFIRMED, ClipRecord, Project, Revision

@@ -15,10 +15,9 @@ from napari_vfss.controller.controller import Desk
 from napari_vfss.menu import register_menu
 from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import Departure
-from napari_vfss.ui.desk_section import DeskSection
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
-from napari_vfss.ui.notices import NestingNotice
-from napari_vfss.ui.parting import UnsavedBar
+from napari_vfss.ui.notices import NestingNotice, UnsavedBar
+from napari_vfss.ui.section import DeskSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
 from napari_vfss.ui.sections.export import ExportSection

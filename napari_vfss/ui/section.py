@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from qtpy.QtCore import QObject, QSize, Qt, QTimer, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_vfss.connections import Connections
+from napari_vfss.controller.controller import Desk
+from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
+from napari_vfss.user_config import ChoiceFile
 
 # The frame of the button that has the keyboard takes the room of its padding: the words stay whole.
 BUTTON_STYLE = "QPushButton { padding: 3px 2px; } QPushButton:focus { padding: 1px 0px; border: 2px solid #ffe08a; }"
@@ -81,22 +85,6 @@ class Section(QWidget):
         self._heading.setAccessibleName(f"{self.title}, {'shown' if shown else 'folded'}")
 
 
-class Later(QObject):
-    """Calls something soon, once, however often it is asked: a quick walk through frames waits for no label."""
-
-    def __init__(self, parent: QObject, do: Callable[[], object], milliseconds: int = 40) -> None:
-        super().__init__(parent)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(milliseconds)
-        self._timer.timeout.connect(do)
-
-    def ask(self, *_: object) -> None:
-        """Ask for the call; takes and ignores what a signal brings."""
-        if not self._timer.isActive():
-            self._timer.start()
-
-
 def button(
     text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False, key_on_face: bool = True
 ) -> QPushButton:
@@ -127,3 +115,67 @@ def button(
 def tipped_button(text: str, tip: str, do: Callable[[], object], *, key: str) -> QPushButton:
     """A button that says its key in the tip only: it is pressed now and then, or has no room."""
     return button(text, tip, do, key=key, key_on_face=False)
+
+
+class DeskSection(Section):
+    """A section that follows the desk's session."""
+
+    def __init__(self, desk: Desk, title: str, *, folded: bool = False) -> None:
+        super().__init__(title, folded=folded)
+        self.desk = desk
+        self.connections = Connections()
+        self.session_connections = Connections()
+        self.later = Debounce(self, self.refresh)
+        self.connections.add(desk.session_changed, self._on_session)
+
+    def close_connections(self) -> None:
+        """Let go of everything."""
+        self.session_connections.undo()
+        self.connections.undo()
+
+    def show_session(self) -> None:
+        """Show the session of the desk; connect to it."""
+
+    def refresh(self, *_: object) -> None:
+        """Show what changed."""
+
+    def do(self, action: Callable[[], object]) -> None:
+        """Do something to the session after what is under the pen was written; tell errors."""
+        if self.desk.session is not None and self.desk.layers is not None:
+            with self.desk.telling():
+                self.desk.layers.flush()
+                action()
+
+    def _on_session(self) -> None:
+        self.session_connections.undo()
+        self.body.parentWidget().setEnabled(self.desk.session is not None)
+        self.show_session()
+        self.refresh()
+
+
+class Folding:
+    """Folds sections as they were left, and remembers when a person folds one; what unfolds by itself is not kept."""
+
+    def __init__(self, sections: Sequence[Section], file: ChoiceFile) -> None:
+        self._file = file
+        self._connections = Connections()
+        folded = file.values.get("folded")
+        for section in sections:
+            left = folded.get(section.title) if isinstance(folded, dict) else None
+            if isinstance(left, bool):
+                (section.fold if left else section.unfold)()
+            self._connections.add(section.folded_by_hand, self._remember)
+
+    def close(self) -> None:
+        """Remember no more."""
+        self._connections.undo()
+
+    def _remember(self, title: str, folded: bool) -> None:
+        def change(values: dict[str, object]) -> dict[str, object]:
+            before = values.get("folded")
+            return {**values, "folded": {**(before if isinstance(before, dict) else {}), title: folded}}
+
+        try:
+            self._file.update(change)
+        except OSError:  # a folder that cannot be written: it is folded for as long as the window is open
+            return

@@ -14,8 +14,7 @@ from small_project import THREE, annotate, case, clip_id, cohort, contents, disc
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets.files import order_on_top
 from vfss.datasets.formats import nnunet as nnunet_module
-from vfss.datasets.formats.nnunet import dataset_name
-from vfss.datasets.formats.nnunet_files import folds
+from vfss.datasets.formats.nnunet import dataset_name, folds
 from vfss.datasets.sidecar import read_frames
 from vfss.errors import DatasetError, SchemaError
 from vfss.masks import MaskState

@@ -21,8 +21,7 @@ from vfss.deidentify.project import deidentify_project
 from vfss.deidentify.projections import project_clip
 from vfss.deidentify.review_pack import FILE, accept_file, prepare
 from vfss.deidentify.review_strip import review_strip
-from vfss.deidentify.shutter import propose_crop
-from vfss.deidentify.suggest_redaction import annotated_box
+from vfss.deidentify.suggest_redaction import annotated_box, propose_crop
 from vfss.errors import DatasetError
 from vfss.project import Project
 

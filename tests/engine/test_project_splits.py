@@ -18,8 +18,7 @@ from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.errors import ProjectError
 from vfss.project import Project
 from vfss.project.database import Database
-from vfss.project.splits import Splits
-from vfss.project.stratify import SHARES, Sides
+from vfss.project.splits import SHARES, Sides, Splits
 from vfss.project.tables import clips
 
 

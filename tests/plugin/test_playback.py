@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_vfss.viewer.pace import Pace
-from napari_vfss.viewer.playback import Playback
+from napari_vfss.viewer.playback import Pace, Playback
 
 TIMES = np.array([0.0, 0.04, 0.08, 0.12, 0.20, 0.24, 0.28, 0.32, 0.36, 0.40])
 

@@ -11,9 +11,8 @@ from qtpy.QtGui import QFontMetrics
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLabel, QLineEdit, QPushButton
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
-from napari_vfss.ui.folding import Folding
 from napari_vfss.ui.keys.keyboard import stops
-from napari_vfss.ui.section import Section
+from napari_vfss.ui.section import Folding, Section
 from napari_vfss.ui.structure_table import STATES, StructureTable
 from napari_vfss.user_config import ChoiceFile
 from vfss.masks import MaskState

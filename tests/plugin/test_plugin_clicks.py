@@ -16,7 +16,7 @@ from napari_vfss.prompting.encoder_cache import EncodedFrames
 from napari_vfss.prompting.marks import canvas_near
 from napari_vfss.prompting.queue import LOOKING
 from napari_vfss.prompting.thread import StudentThread
-from napari_vfss.session import clicks
+from napari_vfss.session import corrections as clicks
 from small_project import disc
 from vfss.errors import StudentError
 from vfss.masks import MaskState

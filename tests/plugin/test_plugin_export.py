@@ -9,13 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_vfss import sample_data
 from napari_vfss.session.opening import open_session
 from napari_vfss.ui.dialogs import export as export_dialog
-from napari_vfss.ui.dialogs.export_options import ExportChoice
-from napari_vfss.ui.dialogs.recording_list import RecordingList
+from napari_vfss.ui.dialogs.export_options import ExportChoice, RecordingList
 from napari_vfss.writer import write_annotations
 from small_project import annotate
+from vfss import sample_clips
 from vfss.datasets import FORMATS, ExportOptions, read_coco
 from vfss.datasets.preview import preview
 from vfss.errors import DatasetError
@@ -195,7 +194,7 @@ def test_file_save_refuses_what_nobody_looked_at_and_names_the_way(accepted, tmp
 
 
 def test_samples_are_known_to_show_nobody(clip_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(sample_data, "_folder", lambda: clip_file.parent)
+    monkeypatch.setattr(sample_clips, "_folder", lambda: clip_file.parent)
     sample = clip_file.rename(clip_file.with_name("phantom_normal_0.mp4"))
     session = open_session(sample, "Ada")
     clip = session.clip.id

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
-from napari_vfss.jobs.carried_words import carried_structures, what_was_carried
+from napari_vfss.jobs.propagating import carried_structures, what_was_carried
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from napari_vfss import preferences as settings
-from napari_vfss.session.opening import open_session
-from napari_vfss.session.view_memory import remember_view
+from napari_vfss.session.opening import open_session, remember_view
 from napari_vfss.viewer.outlines import NAME
 from vfss.datasets import FORMATS
 from vfss.errors import DatasetError

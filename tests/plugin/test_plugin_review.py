@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_vfss.jobs import pixel_search
+from napari_vfss.jobs import files as pixel_search
 from napari_vfss.ui.redaction.dialog import BRIGHTEST, DARKEST, FRAMES, ReviewDialog
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from small_project import annotate, disc, write_video

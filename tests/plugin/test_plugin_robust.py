@@ -14,8 +14,8 @@ import pytest
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.session import opening
-from napari_vfss.session.view_memory import remember_view
-from napari_vfss.ui import parting
+from napari_vfss.session.opening import remember_view
+from napari_vfss.ui import notices as parting
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project

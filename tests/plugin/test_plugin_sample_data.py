@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import vfss.phantom
-from napari_vfss import sample_data
+from vfss import sample_clips
 from vfss.phantom_fingerprint import phantom_source
 
 
@@ -22,13 +22,13 @@ def drawn(tmp_path, monkeypatch):
         path.write_text(key)
         written.append(path)
 
-    monkeypatch.setattr(sample_data, "_write", write)
+    monkeypatch.setattr(sample_clips, "_write", write)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path)
     return written
 
 
 def test_a_sample_is_drawn_once(drawn):
-    paths = [sample_data.sample_path(key) for key in ("normal", "aspiration", "normal")]
+    paths = [sample_clips.sample_path(key) for key in ("normal", "aspiration", "normal")]
     assert paths[2] == paths[0] != paths[1]
     assert drawn == paths[:2]
     assert [path.read_text() for path in drawn] == ["normal", "aspiration"]
@@ -36,11 +36,11 @@ def test_a_sample_is_drawn_once(drawn):
 
 def test_a_sample_of_another_phantom_is_not_used_and_stays(drawn, monkeypatch):
     with monkeypatch.context() as other:
-        other.setattr(sample_data, "phantom_source", lambda: "another" * 4)
-        old = sample_data.sample_path("normal")
+        other.setattr(sample_clips, "phantom_source", lambda: "another" * 4)
+        old = sample_clips.sample_path("normal")
     older = old.with_name("phantom_normal.mp4")
     older.touch()
-    new = sample_data.sample_path("normal")
+    new = sample_clips.sample_path("normal")
     assert new not in (old, older)
     assert drawn == [old, new]
     assert old.is_file() and older.is_file()  # a project beside them may hold annotations of theirs

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_vfss.session.opening import open_session
-from napari_vfss.session.view_memory import recall_view, remember_view
+from napari_vfss.session.opening import open_session, recall_view, remember_view
 from small_session import disc, propose, stored
 from vfss.errors import SchemaError
 from vfss.masks import MaskState

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_vfss.controller.timeline_actions import cells_after
-from napari_vfss.ui.timeline.picture import BACKGROUND, COLOURS, PALETTE, Strip, strip_picture
+from napari_vfss.controller.timeline import cells_after
+from napari_vfss.jobs.survey import Strip
+from napari_vfss.ui.timeline.axes import SHOWN, piece
+from napari_vfss.ui.timeline.picture import BACKGROUND, COLOURS, PALETTE, strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
-from napari_vfss.ui.timeline.timeline_legend import SHOWN, piece
 from vfss.masks import MaskState
 
 ROW = 11

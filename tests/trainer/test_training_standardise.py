@@ -14,8 +14,7 @@ from torch import Tensor
 
 from vfss.errors import TrainingError
 from vfss_training.teachers.feature_statistics import Chunk, Origin, Spread
-from vfss_training.teachers.rotations import hadamard, levelling
-from vfss_training.teachers.standardise import STANDARDS, Standard, load_standard
+from vfss_training.teachers.standardise import STANDARDS, Standard, hadamard, levelling, load_standard
 
 
 def chunk(

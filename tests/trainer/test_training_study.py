@@ -20,18 +20,17 @@ from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss_training.config.parts import Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
-from vfss_training.data.augment import Augmentation
+from vfss_training.data.augment import Augmentation, Showing
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.data.samples import Unlabelled, first
-from vfss_training.data.showing import Showing
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.batches import Draw, Order, Views, view
 from vfss_training.loop.loop import Loop
 from vfss_training.loop.run import Run
 from vfss_training.loop.soft_targets import MaskLesson, Painted, SoftTargets
 from vfss_training.model.initialise import from_scratch
-from vfss_training.studies.ensemble import StudentTeacher
 from vfss_training.studies.phantom import PhantomStudy
+from vfss_training.studies.pseudo_labels import StudentTeacher
 
 RECIPE = Recipe(
     name="few labels",

@@ -25,8 +25,7 @@ from qtpy.QtWidgets import (
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.files import ExportOrder, Previewing
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, words
-from napari_vfss.ui.dialogs.export_options import ExportChoice
-from napari_vfss.ui.dialogs.recording_list import RecordingList
+from napari_vfss.ui.dialogs.export_options import ExportChoice, RecordingList
 from napari_vfss.ui.redaction.dialog import ReviewDialog
 from vfss.datasets import ExportOptions
 from vfss.datasets.preview import ExportPreview

@@ -22,11 +22,10 @@ from qtpy.QtWidgets import (
 from napari_vfss.connections import Connections
 from napari_vfss.keys.bindings import WindowKeys
 from napari_vfss.keys.labels import KeyLabels
-from napari_vfss.ui.folding import Folding
 from napari_vfss.ui.keys.button_actions import buttons
 from napari_vfss.ui.keys.overlay import KeyOverlay
 from napari_vfss.ui.keys.page import KeyPage
-from napari_vfss.ui.section import Section
+from napari_vfss.ui.section import Folding, Section
 from napari_vfss.user_config import ChoiceFile
 
 if TYPE_CHECKING:

@@ -11,12 +11,11 @@ from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, QProgressBar, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.jobs.pixel_search import PixelSearch
+from napari_vfss.jobs.files import PixelSearch
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line, words
-from napari_vfss.ui.redaction.canvas import PixelView
+from napari_vfss.ui.redaction.canvas import FrameWalk, PixelView
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from napari_vfss.ui.redaction.editor import RedactionEditor
-from napari_vfss.ui.redaction.frame_walk import FrameWalk
 from vfss.datasets.preview import said_of
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.errors import VfssError

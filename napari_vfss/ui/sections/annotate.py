@@ -9,9 +9,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
 from napari_vfss.controller.controller import Desk
+from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
-from napari_vfss.ui.desk_section import DeskSection
-from napari_vfss.ui.section import Later, button
+from napari_vfss.ui.section import DeskSection, button
 from napari_vfss.ui.sections.mask_tools import TOOLS, CorrectTools
 from napari_vfss.ui.structure_table import StructureTable
 from napari_vfss.viewer.structure_layer import CLICK
@@ -84,7 +84,7 @@ class ProposeSection(DeskSection):
         self.connections.add(desk.machine.proposing.progressed, self._on_progress)
         self.connections.add(desk.machine.proposing.ended, self._on_ended)
         self._done = 0
-        self._show_progress = Later(self, self._draw_progress, 150)
+        self._show_progress = Debounce(self, self._draw_progress, 150)
         self._set_running(False)
         self._on_session()
 

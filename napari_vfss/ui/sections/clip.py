@@ -11,11 +11,12 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QLineEdit,
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import Desk
+from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
-from napari_vfss.sample_data import SAMPLES, sample_path
-from napari_vfss.ui.section import Later, Section, tipped_button
+from napari_vfss.ui.section import Section, tipped_button
 from vfss.clips import SUFFIXES
 from vfss.masks import MaskState
+from vfss.sample_clips import SAMPLES, sample_path
 
 FACINGS = (("unknown", "Faces: ?"), ("left", "Faces left"), ("right", "Faces right"))
 
@@ -28,7 +29,7 @@ class ClipSection(Section):
         self._desk = desk
         self._connections = Connections()
         self._session_connections = Connections()
-        self._later = Later(self, self._show_place)
+        self._later = Debounce(self, self._show_place)
         self._build_sources()
         self._build_flags()
         self.place = QLabel("Open a recording, or try a sample.")

@@ -13,10 +13,9 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 from napari_vfss import preferences as settings
 from napari_vfss.controller.controller import Desk
 from napari_vfss.jobs.files import ExportOrder
-from napari_vfss.ui.desk_section import DeskSection
 from napari_vfss.ui.dialog_parts import words
 from napari_vfss.ui.dialogs.export import ExportDialog
-from napari_vfss.ui.section import button, tipped_button
+from napari_vfss.ui.section import DeskSection, button, tipped_button
 from napari_vfss.user_config import ChoiceFile
 from vfss.project import Project
 

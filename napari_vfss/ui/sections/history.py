@@ -9,10 +9,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget
 
 from napari_vfss.controller.controller import Desk
-from napari_vfss.ui.desk_section import DeskSection
 from napari_vfss.ui.history.describe import compare, when, who
 from napari_vfss.ui.history.table import RevisionTable
-from napari_vfss.ui.section import tipped_button
+from napari_vfss.ui.section import DeskSection, tipped_button
 from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
 from vfss.project import Revision
 

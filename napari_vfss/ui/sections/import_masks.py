@@ -8,10 +8,9 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 
 from napari_vfss.controller.controller import Desk
 from napari_vfss.jobs.importing import Importing
-from napari_vfss.ui.desk_section import DeskSection
 from napari_vfss.ui.dialog_parts import words
 from napari_vfss.ui.dialogs.import_masks import ImportDialog
-from napari_vfss.ui.section import button, tipped_button
+from napari_vfss.ui.section import DeskSection, button, tipped_button
 from vfss.project import Project
 
 

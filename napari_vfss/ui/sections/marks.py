@@ -7,8 +7,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_vfss.controller.controller import Desk
-from napari_vfss.ui.desk_section import DeskSection
-from napari_vfss.ui.section import tipped_button
+from napari_vfss.ui.section import DeskSection, tipped_button
 from napari_vfss.ui.timeline.tooltips import words_on_mark
 from vfss.events import SWALLOW, name_of
 from vfss.project.marks import Mark

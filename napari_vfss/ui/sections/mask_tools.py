@@ -9,8 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QPushButton, QSpinBox, QWidget, QWidgetAction
 
 from napari_vfss.connections import Connections
+from napari_vfss.controller.actions import MASK_TOOL_KEYS
 from napari_vfss.controller.controller import Desk
-from napari_vfss.controller.tool_keys import KEY_OF
 from napari_vfss.session.corrections import REACH, Corrections
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.structure_layer import CLICK
@@ -21,7 +21,7 @@ TOOLS = (
     ("erase", "Erase", "E", "Take pixels away with the brush"),
     ("polygon", "Area", "G", "Click around an area; a double click closes and fills it"),
     ("fill", "Fill", "F", "Fill a closed outline"),
-    (CLICK, "Click", KEY_OF["correct.click"], CLICK_TIP),
+    (CLICK, "Click", MASK_TOOL_KEYS["correct.click"], CLICK_TIP),
     ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
 )
 """Tools for the mouse: napari's mode, text, key, explanation."""
@@ -49,7 +49,7 @@ class CorrectTools(QWidget):
         super().__init__()
         self._desk = desk
         self.smooth = button(
-            "Smooth", "Calm the outline", self._doing(Corrections.smooth), key=KEY_OF["correct.smooth"]
+            "Smooth", "Calm the outline", self._doing(Corrections.smooth), key=MASK_TOOL_KEYS["correct.smooth"]
         )
         self.shape = self._menu("Shape", "Shrink, grow, fill holes, keep the largest part", SHAPE)
         self.copy = self._menu(
@@ -61,7 +61,7 @@ class CorrectTools(QWidget):
             "Between",
             "Fill the open frames between the two around this one on which the structure is accepted",
             self._doing(Corrections.interpolate),
-            key=KEY_OF["correct.interpolate"],
+            key=MASK_TOOL_KEYS["correct.interpolate"],
         )
         self.pixels = self._add_pixels()
         row = QHBoxLayout(self)
@@ -86,7 +86,7 @@ class CorrectTools(QWidget):
                 if why_not:
                     click.setToolTip(why_not)
                 else:
-                    key = self._desk.key_book.shown_for(KEY_OF["correct.click"])
+                    key = self._desk.key_book.shown_for(MASK_TOOL_KEYS["correct.click"])
                     click.setToolTip(f"{CLICK_TIP} (key: {key})" if key else CLICK_TIP)
 
             connections.add(clicks.available, allow)
@@ -107,7 +107,7 @@ class CorrectTools(QWidget):
         def name() -> None:
             for action, (title, tool, _) in zip(made_actions, entries, strict=True):
                 # What follows the tab is shown where a menu has its keys, and binds none.
-                action.setText(f"{title}\t{self._desk.key_book.shown_for(KEY_OF[f'correct.{tool}'])}")
+                action.setText(f"{title}\t{self._desk.key_book.shown_for(MASK_TOOL_KEYS[f'correct.{tool}'])}")
 
         name()
         menu.aboutToShow.connect(name)

@@ -11,10 +11,9 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
 from napari_vfss import preferences as settings
 from napari_vfss.controller.controller import Desk
 from napari_vfss.session.session import Session
-from napari_vfss.ui.desk_section import DeskSection
 from napari_vfss.ui.second_reader.agreement import AgreementPage
 from napari_vfss.ui.second_reader.dialog import ReadingDialog
-from napari_vfss.ui.section import tipped_button
+from napari_vfss.ui.section import DeskSection, tipped_button
 from vfss.project import Project
 from vfss.project.second_reading_record import Reading
 from vfss.project.second_readings import finish_reading

@@ -9,11 +9,11 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
 from napari_vfss.controller.controller import Desk
-from napari_vfss.jobs.carried_words import carried_structures
+from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.clip_learning import frames_to_learn_from
+from napari_vfss.jobs.propagating import carried_structures
 from napari_vfss.keys.labels import explain
-from napari_vfss.ui.desk_section import DeskSection
-from napari_vfss.ui.section import Later, button, tipped_button
+from napari_vfss.ui.section import DeskSection, button, tipped_button
 from vfss.propagation.propagation import Direction
 from vfss.proposals.adapted_student import LEAST_FRAMES
 
@@ -62,7 +62,7 @@ class PropagateSection(DeskSection):
         self.connections.add(desk.machine.learning.ended, self._on_ended)
         self.connections.add(self.only_active.toggled, self._on_only_active)
         self._done = ("", 0, 0)
-        self._show_progress = Later(self, self._draw_progress, 150)
+        self._show_progress = Debounce(self, self._draw_progress, 150)
         self._set_running(self._running)
         self._on_session()
 

@@ -10,9 +10,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 
 from napari_vfss.controller.controller import Desk
-from napari_vfss.ui.desk_section import DeskSection
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
-from napari_vfss.ui.section import button, tipped_button
+from napari_vfss.ui.section import DeskSection, button, tipped_button
 
 UNKNOWN = "unknown"
 

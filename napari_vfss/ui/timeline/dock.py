@@ -9,14 +9,15 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QScrollBar, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
+from napari_vfss.controller.actions import TIMELINE_KEYS
 from napari_vfss.controller.controller import Desk
 from napari_vfss.controller.timeline import ClipTime
-from napari_vfss.controller.timeline_actions import KEY_OF
+from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import TEXT, KeyLabels, explain
-from napari_vfss.ui.section import Later, button
+from napari_vfss.ui.section import button
+from napari_vfss.ui.timeline.axes import TimelineLegend
 from napari_vfss.ui.timeline.event_menu import EventMenu
 from napari_vfss.ui.timeline.strip import Timeline
-from napari_vfss.ui.timeline.timeline_legend import TimelineLegend
 from napari_vfss.ui.timeline.tooltips import words_on_cell, words_on_place
 from napari_vfss.viewer.playback import SPEEDS
 from vfss.errors import VfssError
@@ -49,8 +50,8 @@ class TimelineDock(QWidget):
         kept.setRetainSizeWhenHidden(True)  # the rows do not change their height when a person zooms
         self.bar.setSizePolicy(kept)
         self.events = EventMenu(self._time, self)
-        self._strip_later = Later(self, self._show_strip, STRIP_MS)
-        self._looked_at_later = Later(self, self._show_looked_at, STRIP_MS)
+        self._strip_later = Debounce(self, self._show_strip, STRIP_MS)
+        self._looked_at_later = Debounce(self, self._show_looked_at, STRIP_MS)
         self._build_tools()
         self._lay_out()
         self._key_labels = KeyLabels(self, desk.key_book)
@@ -71,7 +72,7 @@ class TimelineDock(QWidget):
         time, playback = self._time, self._time.playback
         self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "play")
         self.speed = QComboBox()
-        explain(self.speed, "Share of true speed", keys=(KEY_OF["slower"], KEY_OF["faster"]))
+        explain(self.speed, "Share of true speed", keys=(TIMELINE_KEYS["slower"], TIMELINE_KEYS["faster"]))
         self.speed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.speed.setFixedWidth(66)
         for speed in SPEEDS:
@@ -250,7 +251,7 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
 
 def _small(text: str, tip: str, do: Any, action: str = "") -> QPushButton:
     """A button that takes no more room than its words, and shows the key of that action of the timeline."""
-    made = button(text, tip, do, key=KEY_OF.get(action, ""))
+    made = button(text, tip, do, key=TIMELINE_KEYS.get(action, ""))
     made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
     made.setMinimumWidth(24)
     made.setStyleSheet("QPushButton { padding: 2px 5px; }")

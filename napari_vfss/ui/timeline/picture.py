@@ -7,15 +7,12 @@ Accepted: solid. Empty: hollow. Not visible: a dashed line in the middle. A mask
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
-
 import numpy as np
 import numpy.typing as npt
 
+from napari_vfss.jobs.survey import SHOWN, Strip
 from napari_vfss.ui.timeline.scale import TimelineScale
-from vfss.consistency.judge import JUMPY, Trust, judge
-from vfss.masks import BoolArray, ByteArray, MaskState
+from vfss.masks import BoolArray, ByteArray
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -29,53 +26,17 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "edited": (255, 180, 84),
     "doubtful": (255, 110, 160),
 }
-"""Colours by what is shown; where several frames share a pixel, the last one in this list is shown."""
+"""Colours by what is shown, red, green, blue."""
 
-_NAMES = tuple(COLOURS)
-_RANK = np.array([_NAMES.index(state.label) for state in MaskState], np.uint8)
-_PROPOSED, _DOUBTFUL = _NAMES.index("proposed"), _NAMES.index("doubtful")
+_PROPOSED, _DOUBTFUL = SHOWN.index("proposed"), SHOWN.index("doubtful")
 _GROUND, _ACTIVE, _BLACK, _WHITE, _FIRST = range(5)
-PALETTE = np.array([BACKGROUND, ACTIVE_BACKGROUND, (0, 0, 0), (255, 255, 255), *COLOURS.values()], np.uint8)
+PALETTE = np.array(
+    [BACKGROUND, ACTIVE_BACKGROUND, (0, 0, 0), (255, 255, 255), *(COLOURS[name] for name in SHOWN)], np.uint8
+)
 """Colours of the strip's indices, uint8 (N, 3), red, green, blue."""
 _PERIOD = 4  # pixels after which patterns repeat
 _APART = 7  # pixels of a frame from which a line parts it from the next
 _LOWEST, _HIGHEST = 0.25, 0.9  # height of a bar for confidence 0 and 1
-
-
-@dataclass(frozen=True, eq=False)
-class Strip:
-    """What is to be drawn of a clip.
-
-    Attributes:
-        states: uint8 (T, S), values of MaskState.
-        confidence: float32 (T, S), 0..1, NaN where not known.
-        inconsistency: float32 (T, S), 0..1, NaN where not known.
-        surveyed: False while confidence and inconsistency are still being read: then nothing is called doubtful.
-        trust: uint8 (T, S), values of Trust.
-    """
-
-    states: ByteArray
-    confidence: FloatArray
-    inconsistency: FloatArray
-    surveyed: bool = True
-    trust: ByteArray = field(init=False)
-
-    def __post_init__(self) -> None:
-        trust = judge(self.states, self.confidence, self.inconsistency)
-        if not self.surveyed:
-            trust[trust == Trust.DOUBTFUL] = Trust.TRUSTED
-        object.__setattr__(self, "trust", trust)
-
-    @cached_property
-    def jumps(self) -> BoolArray:
-        """Bool (T, S), where a mask jumps against its neighbours."""
-        jumps: BoolArray = self.inconsistency >= JUMPY
-        return jumps
-
-    @cached_property
-    def ranks(self) -> ByteArray:
-        """uint8 (T, S), index into COLOURS."""
-        return np.where(self.trust == Trust.DOUBTFUL, np.uint8(_DOUBTFUL), _RANK[self.states])
 
 
 def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: int, *, ratio: float = 1.0) -> ByteArray:
@@ -113,14 +74,14 @@ def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: i
 
 def _patterns(height: int) -> BoolArray:
     """Ink of each kind of cell, bool (height, kinds, _PERIOD); bars have none here, for their confidence draws them."""
-    ink = np.zeros((len(_NAMES), height, _PERIOD), np.bool_)
+    ink = np.zeros((len(SHOWN), height, _PERIOD), np.bool_)
     y, x = np.ogrid[:height, :_PERIOD]
-    ink[_NAMES.index("unseen")] = y >= height - 1
-    ink[_NAMES.index("edited")] = ((x + y) % _PERIOD) < 2
-    ink[_NAMES.index("accepted")] = True
-    ink[_NAMES.index("empty")] = (y == 0) | (y == height - 1)
+    ink[SHOWN.index("unseen")] = y >= height - 1
+    ink[SHOWN.index("edited")] = ((x + y) % _PERIOD) < 2
+    ink[SHOWN.index("accepted")] = True
+    ink[SHOWN.index("empty")] = (y == 0) | (y == height - 1)
     middle = height // 2
-    ink[_NAMES.index("not visible")] = ((y == middle) | (y == middle - 1)) & (x < 2)
+    ink[SHOWN.index("not visible")] = ((y == middle) | (y == middle - 1)) & (x < 2)
     return np.ascontiguousarray(ink.transpose(1, 0, 2))
 
 

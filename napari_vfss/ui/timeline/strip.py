@@ -10,6 +10,7 @@ from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import QToolTip, QWidget
 
+from napari_vfss.jobs.survey import Strip
 from napari_vfss.ui.timeline.axes import (
     GUTTER,
     LANE,
@@ -20,7 +21,7 @@ from napari_vfss.ui.timeline.axes import (
     draw_names,
     draw_ruler,
 )
-from napari_vfss.ui.timeline.picture import Strip, strip_picture
+from napari_vfss.ui.timeline.picture import strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
 from vfss.project.marks import Mark
 from vfss.schema import Schema

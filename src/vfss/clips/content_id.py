@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from vfss.clips.folder import picture_files
+from vfss.clips.pictures import picture_files
 from vfss.errors import ClipError
 
 WHOLE_BYTES = 64 * 2**20

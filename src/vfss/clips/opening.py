@@ -9,8 +9,8 @@ from pathlib import Path
 from vfss.clips.cached import CACHE_BYTES
 from vfss.clips.clip import Clip
 from vfss.clips.content_id import content_id
-from vfss.clips.folder import is_picture
 from vfss.clips.library_errors import reason
+from vfss.clips.pictures import is_picture
 from vfss.errors import ClipError
 
 VIDEO_SUFFIXES = frozenset({".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".asf"})

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +13,34 @@ from PIL import Image
 
 from vfss.clips.cached import CACHE_BYTES, LazyClip
 from vfss.clips.clip import Frame
-from vfss.clips.folder import picture_files
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.errors import ClipError
+
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """PNG and JPEG files directly in `folder`, hidden ones left out, numbers in names counted as numbers (2 before 10).
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_picture(entry.name) and entry.is_file()]
+    return [folder / name for name in sorted(names, key=_natural)]
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file of this name is a frame of a recording kept as a folder of pictures."""
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    # ASCII digits only: str.isdigit also takes superscripts, which int() does not read.
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
+
 
 _UNKNOWN_RATE = 30.0
 _SIZES_CHECKED = 2000

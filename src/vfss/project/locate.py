@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from vfss.clips.content_id import content_id
-from vfss.clips.folder import picture_files
+from vfss.clips.pictures import picture_files
 from vfss.errors import ClipError
 from vfss.project.database_files import FILE
 

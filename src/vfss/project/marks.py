@@ -35,9 +35,8 @@ from sqlalchemy import (
 
 from vfss.errors import ConflictError, ProjectError
 from vfss.events import SWALLOW
-from vfss.project.append_only import keep_append_only
 from vfss.project.database import Database
-from vfss.project.tables import UtcTime, clips
+from vfss.project.tables import UtcTime, clips, keep_append_only
 
 RECORDING = "recording"
 """Author of a swallow that came with the recording, or by another way than these marks."""

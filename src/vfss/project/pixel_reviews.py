@@ -30,9 +30,8 @@ from sqlalchemy import (
 )
 
 from vfss.errors import DatasetError, ProjectError
-from vfss.project.append_only import keep_append_only
 from vfss.project.database import Database
-from vfss.project.tables import UtcTime, clips
+from vfss.project.tables import UtcTime, clips, keep_append_only
 from vfss.redaction import Redaction
 
 _own = MetaData()

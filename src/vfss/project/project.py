@@ -20,10 +20,9 @@ from vfss.project.database_files import FILE, create_database, expect_whole, mak
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
 from vfss.project.overview import Overview
-from vfss.project.past import Past
 from vfss.project.pixel_reviews import PixelReviews
 from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
-from vfss.project.revision_reader import RevisionReader
+from vfss.project.revision_reader import Past, RevisionReader
 from vfss.project.revision_writer import RevisionWriter
 from vfss.project.splits import Splits
 from vfss.project.students import StudentShelf
@@ -290,6 +289,14 @@ class Project:
     def current_student(self) -> StudentRecord | None:
         """The chosen student, None where none was chosen."""
         return self._students.current()
+
+    def student_path(self, name: str | None = None) -> Path:
+        """File of a student to propose with or to go on from.
+
+        Args:
+            name: Id of a student of the project, or a student file; None for the current one, else the one that ships.
+        """
+        return self._students.path(name)
 
     def remember(self, author: str, key: str, value: Any) -> None:
         """Keep a small value that JSON can say, such as the view a person had."""

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import hashlib
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import get_args
@@ -17,15 +19,55 @@ from vfss.masks import MaskState
 from vfss.project.database import Database
 from vfss.project.database_files import FILE, open_database
 from vfss.project.records import Split
-from vfss.project.stratify import Sides
 from vfss.project.tables import clips, patients, present
+
+SHARES: dict[Split, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
+"""Of patients, and of the patients on whom a structure is annotated."""
+
+
+@dataclass
+class Sides:
+    """Who is on which side, and how many patients there have which structure annotated.
+
+    Attributes:
+        annotated: Planes of structures that a person confirmed at least once, by patient.
+        project_id: Breaks ties, so that two projects do not split the same patients alike.
+    """
+
+    annotated: Mapping[str, frozenset[int]]
+    project_id: str
+    _patients: Counter[Split] = field(default_factory=Counter)
+    _structures: dict[Split, Counter[int]] = field(default_factory=lambda: {side: Counter() for side in SHARES})
+
+    def join(self, patient: str, side: Split) -> None:
+        """Count in a patient who is on a side."""
+        self._patients[side] += 1
+        self._structures[side].update(self.annotated.get(patient, frozenset()))
+
+    def choose(self, patient: str) -> Split:
+        """The side of a new patient; of the first two, one is learnt from and one held out."""
+        if not self._patients["train"]:
+            return "train"
+        if self._patients.total() == self._patients["train"]:
+            return "validation"
+        return max(SHARES, key=lambda side: self._wish(patient, side))
+
+    def _wish(self, patient: str, side: Split) -> tuple[float, float, bytes]:
+        """How much a side lacks a patient: in structures, then in number, then by lot."""
+        wanted = 0.0
+        for plane in self.annotated.get(patient, frozenset()):
+            everywhere = 1 + sum(structures[plane] for structures in self._structures.values())
+            wanted += (SHARES[side] - self._structures[side][plane] / everywhere) / everywhere  # rare ones count most
+        lacking = SHARES[side] * (1 + self._patients.total()) - self._patients[side]
+        lot = hashlib.blake2b(f"{self.project_id}/{patient}/{side}".encode(), digest_size=8).digest()
+        return round(wanted, 9), round(lacking, 9), lot
 
 
 class Splits:
     """The sides of the patients of one project.
 
     A patient gets a side when one is first asked for, in the order in which the patients came, and keeps it for ever:
-    the side that lacks most of what is annotated of the patient then (vfss.project.stratify).
+    the side that lacks most of what is annotated of the patient then (vfss.project.splits).
     """
 
     def __init__(self, database: Database, project_id: str, elder: Path | None = None) -> None:

@@ -18,6 +18,7 @@ from vfss.project.database import Database
 from vfss.project.database_files import synchronise_folder
 from vfss.project.records import StudentRecord
 from vfss.project.tables import students
+from vfss.student import student_file
 from vfss.student.checkpoint import load_checkpoint
 
 
@@ -48,6 +49,14 @@ class StudentShelf:
         with self._database.reading() as connection:
             rows = connection.execute(select(students).order_by(students.c.added, students.c.id)).all()
         return [self._record(row) for row in rows]
+
+    def path(self, name: str | None) -> Path:
+        """File of a student by id or path; None: of the current one, else of the one that ships."""
+        if name is not None:
+            paths = {record.id: record.path for record in self.all()}
+            return paths[name] if name in paths else student_file(name)
+        current = self.current()
+        return student_file("default") if current is None else current.path
 
     def get(self, student_id: str) -> StudentRecord:
         """One student.

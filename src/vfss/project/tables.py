@@ -211,3 +211,16 @@ def columns_of(table: Table, version: int) -> list[ColumnElement[Any]]:
 
 def _since(item: Table | Column[Any]) -> int:
     return int(item.info.get("since", 1))
+
+
+def keep_append_only(table: Table, words: str) -> None:
+    """Let the database refuse changes of a table's rows, from the moment on when the table is made.
+
+    Args:
+        table: The table.
+        words: What its rows are called when one is refused.
+    """
+    for what, when in (("remain", "DELETE"), ("stay", "UPDATE")):
+        refusal = f"BEGIN SELECT RAISE(ABORT, '{words} are append-only'); END"
+        rule = DDL(f"CREATE TRIGGER IF NOT EXISTS {table.name}_{what} BEFORE {when} ON {table.name} {refusal}")  # type: ignore[no-untyped-call]
+        event.listen(table, "after_create", rule.execute_if(dialect="sqlite"))

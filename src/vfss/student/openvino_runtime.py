@@ -18,7 +18,7 @@ from onnx import numpy_helper
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.correct import Encoded
+from vfss.student.refinement import Encoded
 
 FloatArray = npt.NDArray[np.float32]
 

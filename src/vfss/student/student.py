@@ -19,10 +19,9 @@ from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
 from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.correct import EncodedFrame, PromptRuntime, Refinement
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
-from vfss.student.refinement import changed_where_clicked
+from vfss.student.refinement import EncodedFrame, PromptRuntime, Refinement, changed_where_clicked
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
-from vfss.student.correct import Encoded
 from vfss.student.network.decoder import Features
 from vfss.student.network.student import StudentNetwork
+from vfss.student.refinement import Encoded
 
 FloatArray = npt.NDArray[np.float32]
 

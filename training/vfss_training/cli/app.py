@@ -15,12 +15,8 @@ import typer
 
 from vfss_training.cli import teachers as teachers_cli
 from vfss_training.cli.ablate import ablate
-from vfss_training.cli.averaging_cli import average
-from vfss_training.cli.calibrate_cli import calibrate
-from vfss_training.cli.clicks_cli import clicks
 from vfss_training.cli.errors import complaining, telling
-from vfss_training.cli.learn_cli import learn
-from vfss_training.cli.student_commands import plan
+from vfss_training.cli.student_commands import average, calibrate, clicks, learn, plan
 
 if TYPE_CHECKING:
     from vfss_training.events import Events

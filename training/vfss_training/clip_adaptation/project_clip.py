@@ -11,7 +11,6 @@ import torch
 from vfss.clips import Clip
 from vfss.errors import ProjectError, SchemaError
 from vfss.project import ClipRecord, Project
-from vfss.project.parents import previous_student
 from vfss.proposals.adapted_student import LearntRun, told_of_soft
 from vfss.proposals.propagation import refuse_read_only
 from vfss.student import Student, load_checkpoint
@@ -51,7 +50,7 @@ def learn_project_clip(
     refuse_read_only(project)
     cores = threads or max(1, os.cpu_count() or 1)
     torch.set_num_threads(cores)
-    parent = load_checkpoint(previous_student(project, student))
+    parent = load_checkpoint(project.student_path(student))
     if parent.schema.keys != project.schema.keys:
         raise SchemaError(
             "the student knows other structures than the project has", remedy="Choose a student of this project."

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 
 from vfss.errors import TrainingError
 from vfss.student.config import StudentConfig
-from vfss_training.losses.features import FEATURE_LOSSES
-from vfss_training.losses.projectors import PROJECTORS
+from vfss_training.losses.features import FEATURE_LOSSES, PROJECTORS
 from vfss_training.teachers.standardise import STANDARDS
 
 _LAST_RATE = 0.1

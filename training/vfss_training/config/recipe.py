@@ -15,8 +15,7 @@ from vfss.phantom import STYLES
 from vfss.student.config import StudentConfig
 from vfss_training.config.parts import Adaptation, Clicks, Distillation, HeldOut, SelfTeaching, Stage, Start
 from vfss_training.data.appearance import Appearance
-from vfss_training.data.augment import Augmentation
-from vfss_training.data.showing import Showing
+from vfss_training.data.augment import Augmentation, Showing
 from vfss_training.losses.balancing import Balancing
 from vfss_training.teachers.table import teacher_named
 

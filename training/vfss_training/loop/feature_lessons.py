@@ -15,10 +15,8 @@ from vfss.student.network.student import StudentNetwork
 from vfss_training.config.parts import Distillation
 from vfss_training.loop.batches import Draw
 from vfss_training.losses.balancing import Balancer, balance
-from vfss_training.losses.features import FEATURE_LOSSES
-from vfss_training.losses.projectors import PROJECTORS
-from vfss_training.teachers.online import OnlineTargets
-from vfss_training.teachers.targets import CachedTargets
+from vfss_training.losses.features import FEATURE_LOSSES, PROJECTORS
+from vfss_training.teachers.targets import CachedTargets, OnlineTargets
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vfss_training.data.augment import Showing
 from vfss_training.data.samples import Film, FrameArray, Sample
-from vfss_training.data.showing import Showing
 from vfss_training.loop.batches import Draw
 from vfss_training.loop.soft_masks import Blend, SoftMaskLoss, blend, mutual_agreement
 from vfss_training.teachers.targets import textured

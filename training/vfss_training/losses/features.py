@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from vfss.errors import TrainingError
@@ -153,3 +154,17 @@ def _aligned(student: Tensor, target: Tensor, field: Tensor, *, same_channels: b
         smaller = size[0] < student.shape[-2] or size[1] < student.shape[-1]
         student = functional.interpolate(student, size=size, mode="bilinear", antialias=smaller)
     return student, target
+
+
+def linear(width: int, channels: int) -> nn.Module:
+    """A linear map of each cell: what it cannot say is not in the embedding."""
+    return nn.Conv2d(width, channels, 1)
+
+
+def mlp(width: int, channels: int) -> nn.Module:
+    """The paper's: one hidden layer, twice as wide as the embedding."""
+    return nn.Sequential(nn.Conv2d(width, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, channels, 1))
+
+
+PROJECTORS: dict[str, Callable[[int, int], nn.Module]] = {"linear": linear, "mlp": mlp}
+"""Projectors by name: float (N, width, h, w) to float (N, channels, h, w)."""

@@ -16,7 +16,6 @@ from typing import Any
 from vfss.errors import TrainingError
 from vfss.evaluation import evaluate as evaluation
 from vfss.project import Project
-from vfss.project.parents import previous_student
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, student_file
 from vfss.student.checkpoint import Checkpoint
@@ -98,7 +97,7 @@ def fit_project(
     with ExitStack() as stack:
         projects = tuple(stack.enter_context(Project.open(folder)) for folder in folders)
         project = projects[0]
-        previous = load_checkpoint(previous_student(project, student))
+        previous = load_checkpoint(project.student_path(student))
         parent = None if scratch else previous
         config = previous.config if parent is not None else recipe.student
         network = _network(parent, config, project.schema, recipe, backbone)

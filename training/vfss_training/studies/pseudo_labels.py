@@ -17,6 +17,8 @@ from torch.nn import functional
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
+from vfss.student.preprocess import Placement, prepare
+from vfss.student.torch_runtime import build_network
 from vfss_training.config.parts import Adaptation, Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.samples import ChosenSamples, Film
@@ -28,12 +30,45 @@ from vfss_training.loop.task import Task
 from vfss_training.model.export import pack
 from vfss_training.model.initialise import from_scratch, sha256
 from vfss_training.studies import sources
-from vfss_training.studies.ensemble import StudentTeacher
 from vfss_training.studies.teacher_adaptation import Adapting
 from vfss_training.teachers.adapted import AdaptedTeacher
 from vfss_training.teachers.feature_statistics import Origin
 from vfss_training.teachers.table import TEACHERS, teacher_named
 from vfss_training.teachers.targets import CachedTargets, textured
+
+
+class StudentTeacher:
+    """One student that paints masks.
+
+    Attributes:
+        key: Id of its file.
+        grid: Side of its masks, px.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        """Build its network; logits are the mean over the frame and its mirror image."""
+        self.key = checkpoint.id
+        self._config = replace(checkpoint.config, mirrored=True)
+        self.grid = self._config.input_size // LOGIT_STRIDE
+        self._network = build_network(replace(checkpoint, config=self._config))
+        if torch.cuda.is_available():
+            self._network.cuda()
+
+    def masks(self, frames: Tensor, places: Sequence[tuple[int, int]] = ()) -> Tensor:
+        """Sigmoid of each structure, float32 (N, S, grid, grid).
+
+        Args:
+            frames: uint8 (N, size, size).
+            places: Of the frames in their stream; it looks at the frames themselves.
+        """
+        side = frames.shape[1]
+        placement = Placement.of(side, side, self._config.input_size)
+        inputs = np.stack([prepare(frame, placement, self._config) for frame in frames.numpy()])
+        with torch.inference_mode():
+            logits, _ = self._network(torch.from_numpy(inputs).to(next(self._network.parameters()).device))
+        found: Tensor = logits.float().sigmoid().cpu()
+        return found
+
 
 _FOLDS = 5
 _AT_ONCE = 8

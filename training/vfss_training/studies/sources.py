@@ -22,9 +22,8 @@ from vfss_training.loop.feature_lessons import Lesson
 from vfss_training.loop.run import Run
 from vfss_training.loop.validation import HeldOutSamples
 from vfss_training.teachers.loading import load_teacher
-from vfss_training.teachers.online import OnlineTargets
 from vfss_training.teachers.table import teacher_named
-from vfss_training.teachers.targets import CachedTargets
+from vfss_training.teachers.targets import CachedTargets, OnlineTargets
 from vfss_training.teachers.teacher import FrozenTeacher
 
 HELD_OUT: tuple[Split, ...] = ("validation", "test")

@@ -15,8 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
+from vfss_training.data.augment import Showing
 from vfss_training.data.samples import Film, FrameArray
-from vfss_training.data.showing import Showing
 from vfss_training.teachers.feature_statistics import Chunk, Origin, Spread
 from vfss_training.teachers.standardise import STANDARDS, Standard, load_standard
 from vfss_training.teachers.table import TeacherEntry
@@ -193,3 +193,34 @@ def textured(frames: Tensor, grid: int) -> Tensor:
     high = functional.adaptive_max_pool2d(values, grid)
     low = -functional.adaptive_max_pool2d(-values, grid)
     return (high - low)[:, 0] >= _FLAT
+
+
+class OnlineTargets:
+    """Features of whatever a batch shows, standardised.
+
+    Attributes:
+        frames: 0, as no views are kept.
+        channels: Of the features.
+    """
+
+    frames = 0
+
+    def __init__(self, teacher: Teacher, scale: CachedTargets) -> None:
+        """Ask that teacher.
+
+        Args:
+            teacher: With its weights, on the device it works on.
+            scale: Features of some frames, which say how all are standardised and pooled.
+        """
+        self._teacher, self._scale = teacher, scale
+        self.channels = scale.channels
+
+    def said(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid).
+
+        Args:
+            places: Frame and view of each; it looks at the pictures themselves.
+            shown: float (N, 1, size, size), the student's input, -1..1.
+        """
+        frames = ((shown[:, 0].detach().clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
+        return self._scale.pooled(self._teacher.targets(frames)), textured(frames, self._scale.grid)

@@ -19,8 +19,8 @@ import numpy as np
 from pycocotools import mask as rle
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.files import write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import write_picture
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import BoolArray
 from vfss.output.json_files import write_json

@@ -24,9 +24,8 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed
-from vfss.datasets.files import order_on_top
+from vfss.datasets.files import FOLDER, order_on_top, write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import FOLDER, write_picture
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.errors import DatasetError

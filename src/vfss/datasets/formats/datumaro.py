@@ -21,9 +21,8 @@ import numpy as np
 from pycocotools import mask as rle
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
-from vfss.datasets.files import order_on_top
+from vfss.datasets.files import FOLDER, order_on_top, stem
 from vfss.datasets.format import Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import FOLDER, stem
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.masks import BoolArray

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from vfss.datasets.files import stem
 from vfss.datasets.format import Fields, Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import stem
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.masks import MaskState

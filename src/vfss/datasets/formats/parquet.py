@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pycocotools import mask as rle
 
+from vfss.datasets.files import LEVEL, stem
 from vfss.datasets.format import Fields, Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import LEVEL, stem
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.schema import Schema

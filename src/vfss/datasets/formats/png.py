@@ -16,8 +16,8 @@ import imageio.v3 as iio
 import numpy as np
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.files import stem, write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
-from vfss.datasets.pictures import stem, write_picture
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray

@@ -21,9 +21,9 @@ import yaml
 
 from vfss.clips import Clip, through_window
 from vfss.datasets.dataset import Fields
+from vfss.datasets.files import stem
 from vfss.datasets.format import Format, Job, Row
 from vfss.datasets.identities import Identity
-from vfss.datasets.pictures import stem
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.masks import BoolArray, MaskState

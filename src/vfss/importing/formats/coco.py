@@ -14,8 +14,7 @@ import numpy as np
 from pycocotools import mask as rle
 
 from vfss.errors import DatasetError
-from vfss.importing.files import clip_and_frame, files_in
-from vfss.importing.json_objects import MALFORMED, malformed, mentions, read_object
+from vfss.importing.files import MALFORMED, clip_and_frame, files_in, malformed, mentions, read_object
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,

@@ -14,10 +14,8 @@ from typing import Any
 import numpy as np
 
 from vfss.errors import DatasetError
-from vfss.importing.files import clip_and_frame, files_in, listed
-from vfss.importing.formats.label_images import LabelImages, extent
-from vfss.importing.formats.label_table import Table, planes_of, refuse_others, table_of
-from vfss.importing.json_objects import object_or_nothing, read_object
+from vfss.importing.files import clip_and_frame, files_in, listed, object_or_nothing, read_object
+from vfss.importing.formats.label_images import LabelImages, Table, extent, planes_of, refuse_others, table_of
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,

@@ -10,10 +10,27 @@ from typing import Any
 import numpy as np
 
 from vfss.errors import DatasetError
-from vfss.importing.files import clip_and_frame, files_in, listed, natural, stem
-from vfss.importing.formats.label_images import PICTURES, LabelImages, binary_plane, extent
-from vfss.importing.formats.label_table import Table, planes_of, read_table, refuse_others
-from vfss.importing.json_objects import MALFORMED, malformed, object_or_nothing, read_object
+from vfss.importing.files import (
+    MALFORMED,
+    clip_and_frame,
+    files_in,
+    listed,
+    malformed,
+    natural,
+    object_or_nothing,
+    read_object,
+    stem,
+)
+from vfss.importing.formats.label_images import (
+    PICTURES,
+    LabelImages,
+    Table,
+    binary_plane,
+    extent,
+    planes_of,
+    read_table,
+    refuse_others,
+)
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
