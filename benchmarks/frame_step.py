@@ -97,11 +97,11 @@ def main() -> None:
         path = make_clip(Path(folder), chosen.frames, chosen.size)
         viewer, panel = open_window()
         panel.window().resize(1366, 768)
-        panel.desk.open(path)
+        panel.controller.open(path)
         settle()
         first = walk(panel.viewer.dims, chosen.frames, chosen.frames - 1)
         again = walk(panel.viewer.dims, chosen.frames, chosen.frames - 1)
-        panel.close_desk()
+        panel.close_controller()
         viewer.close()
     bare = bare_napari(chosen.frames, chosen.size)
     result = {

@@ -38,17 +38,17 @@ def main() -> None:
         write_video(Phantom(7, n_frames=chosen.frames, height=chosen.size, width=chosen.size), path)
         viewer, panel = open_window(Path(folder) / "project")
         panel.window().resize(1366, 768)
-        panel.desk.open(path)
+        panel.controller.open(path)
         for _ in range(40):
             QApplication.processEvents()
             time.sleep(0.01)
         idle = gaps(panel, lambda began: time.perf_counter() - began < 3)
-        panel.desk.machine.propose(0, chosen.frames - 1)
+        panel.controller.student_jobs.propose(0, chosen.frames - 1)
         began = time.perf_counter()
-        busy = gaps(panel, lambda _: panel.desk.machine.proposing.running)
+        busy = gaps(panel, lambda _: panel.controller.student_jobs.proposing.running)
         took = time.perf_counter() - began
-        done = int((panel.desk.session.states == 1).all(axis=1).sum())
-        panel.close_desk()
+        done = int((panel.controller.session.states == 1).all(axis=1).sum())
+        panel.close_controller()
         viewer.close()
     result = {
         "size": chosen.size,

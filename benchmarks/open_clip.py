@@ -184,7 +184,11 @@ def main() -> None:
             path.unlink()
             print(name, clips[name], flush=True)
     result = {
-        "machine": {"processor": platform.machine(), "system": platform.system(), "python": platform.python_version()},
+        "machine": {
+            "processor": platform.machine(),
+            "system": platform.system(),
+            "python": platform.python_version(),
+        },
         "size": [SIZE, SIZE],
         "limits": {"open_s": OPEN_LIMIT_S, "peak_mb": MEMORY_LIMIT_MB},
         "within_limits": all(c["open_s"] < OPEN_LIMIT_S and c["peak_mb"] < MEMORY_LIMIT_MB for c in clips.values()),

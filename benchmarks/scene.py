@@ -15,8 +15,8 @@ from correcting import ENOUGH
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
 from vfss.propagation.propagation import CarryOrder, Propagation
-from vfss.propagation.whole_clip import Spreading, said_of_soft
-from vfss.proposals.adapted_student import told_of_soft
+from vfss.propagation.whole_clip import WholeClipPropagation, soft_predictions
+from vfss.proposals.adapted_student import annotated_soft
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
 from vfss.student.checkpoint import Checkpoint
@@ -108,23 +108,23 @@ class Scene:
 
     def learnt(self, checkpoint: Checkpoint) -> Checkpoint:
         """A student that has learnt the clip from what was corrected."""
-        told = told_of_soft(self.state, self.schema)
+        told = annotated_soft(self.state, self.schema)
         frames = np.flatnonzero(told.any(axis=1))
         return learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], told[t]) for t in frames])
 
     def spread(self, learnt: Checkpoint) -> None:
         """Propose the soft structures anew by a student that has learnt the clip."""
-        told = int(told_of_soft(self.state, self.schema).any(axis=1).sum())
+        told = int(annotated_soft(self.state, self.schema).any(axis=1).sum())
         keys, frames = self.schema.keys, min(told, MOST_FRAMES)
         proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
-        said = {frame: said_of_soft(proposal, keys, frames) for frame, proposal in enumerate(proposals)}
+        said = {frame: soft_predictions(proposal, keys, frames) for frame, proposal in enumerate(proposals)}
         self.proposals = [
             replace(one, confidence=np.array([said[t].get(key, (b"", np.nan))[1] for key in keys], np.float32))
             for t, one in enumerate(proposals)
         ]
-        self._take(Spreading(self, said))
+        self._take(WholeClipPropagation(self, said))
 
-    def _take(self, run: Propagation | Spreading) -> None:
+    def _take(self, run: Propagation | WholeClipPropagation) -> None:
         for found in run.run():
             for key, plane in found.planes.items():
                 index = self.schema[key].index

@@ -26,7 +26,7 @@ import numpy as np
 import tifffile
 from qtpy.QtWidgets import QApplication
 
-from napari_vfss.jobs.survey import Strip
+from napari_vfss.jobs.survey import ClipOverview
 from napari_vfss.ui.timeline.strip import Timeline
 from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState
@@ -41,12 +41,12 @@ FRAMES, WIDTH, HEIGHT = 9000, 1340, 160
 TARGET_MS = 16
 
 
-def some_strip(random: np.random.Generator, n: int) -> Strip:
+def some_strip(random: np.random.Generator, n: int) -> ClipOverview:
     """States as work leaves them: accepted stretches, proposals of every confidence, a jump here and there."""
     stretches = np.repeat(random.choice(list(MaskState), (n // 30 + 1, 12)), 30, axis=0)[:n].astype(np.uint8)
     confidence = random.random((n, 12), np.float32)
     jumps = (random.random((n, 12), np.float32) < 0.02).astype(np.float32)
-    return Strip(stretches, confidence, jumps)
+    return ClipOverview(stretches, confidence, jumps)
 
 
 def timed(do: Callable[[], object], times: int) -> dict[str, float]:
@@ -71,7 +71,7 @@ def repaint() -> dict[str, dict[str, float]]:
     QApplication.processEvents()
 
     def changed() -> None:
-        timeline.show_strip(Strip(strip.states, strip.confidence, strip.inconsistency))
+        timeline.show_strip(ClipOverview(strip.states, strip.confidence, strip.inconsistency))
         timeline.repaint()
 
     def stepped() -> None:

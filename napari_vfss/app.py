@@ -61,9 +61,9 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.sample:
         panel.clip.open_sample(chosen.sample)
     for path in chosen.paths:
-        panel.desk.open(path)
+        panel.controller.open(path)
     if chosen.project is not None and not chosen.paths and not chosen.sample:
-        panel.desk.choose_project(chosen.project)
+        panel.controller.choose_project(chosen.project)
     napari.run()
     return 0
 

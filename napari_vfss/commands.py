@@ -56,5 +56,5 @@ def open_window(project: Path | None = None) -> tuple[Any, Any]:
     """A napari viewer with the panel docked: (viewer, panel)."""
     viewer = napari.Viewer(title=TITLE)
     panel = panel_of(viewer)
-    panel.desk.project_folder = project
+    panel.controller.project_folder = project
     return viewer, panel

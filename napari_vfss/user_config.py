@@ -23,7 +23,7 @@ def choices_folder() -> Path:
     return platformdirs.user_config_path("napari-vfss")
 
 
-class ChoiceFile(QObject):
+class UserConfigFile(QObject):
     """One JSON object in a file, shared by all windows of a user.
 
     A damaged file is put aside, never overwritten, and counts as empty; `complaint` says so.

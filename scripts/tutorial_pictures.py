@@ -30,7 +30,7 @@ def main() -> int:
                 walk.perform(step)
                 if step.picture:
                     walk.shoot(DOCS / step.picture, WIDTH)
-        panel.close_desk()
+        panel.close_controller()
         viewer.close()
     return 0
 

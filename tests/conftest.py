@@ -104,7 +104,7 @@ def make_window(qapp: Any) -> Iterator[Callable[[], AnnotationPanel]]:
 
     yield make
     for viewer, panel in made:
-        panel.close_desk()
+        panel.close_controller()
         viewer.close()
     qapp.processEvents()
 
@@ -119,19 +119,19 @@ def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
     gc.freeze()  # napari collects garbage at every layer it removes, through all that the test run has imported
     yield panel
     gc.unfreeze()
-    panel.close_desk()
+    panel.close_controller()
     viewer.close()
 
 
 @pytest.fixture
 def window(kept_window: AnnotationPanel, clip_file: Path) -> Iterator[AnnotationPanel]:
     """A window with the phantom swallow open."""
-    desk = kept_window.desk
-    desk.project_folder = None
-    if not desk.open(clip_file):
+    controller = kept_window.controller
+    controller.project_folder = None
+    if not controller.open(clip_file):
         pytest.fail(kept_window.message.text())
     yield kept_window
-    desk.close_session()
+    controller.close_session()
     kept_window.viewer.layers.clear()
     kept_window.message.clear()
 

@@ -10,8 +10,8 @@ from napari_vfss.keys.action import Action
 from vfss.masks import MaskState
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
-    from napari_vfss.controller.timeline import ClipTime
+    from napari_vfss.controller.controller import AnnotationController
+    from napari_vfss.controller.timeline import TimelineController
     from napari_vfss.prompting.tool import ClickTool
     from napari_vfss.session.corrections import Corrections
     from napari_vfss.session.session import Session
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
 LARGEST_BRUSH = 80
 
 
-def _session(do: Callable[[Session], object]) -> Callable[[Desk], None]:
-    def run(desk: Desk) -> None:
-        if desk.session is not None:
-            do(desk.session)
+def _session(do: Callable[[Session], object]) -> Callable[[AnnotationController], None]:
+    def run(controller: AnnotationController) -> None:
+        if controller.session is not None:
+            do(controller.session)
 
     return run
 
 
-def _layers(do: Callable[[ClipLayers], object]) -> Callable[[Desk], None]:
-    def run(desk: Desk) -> None:
-        if desk.layers is not None:
-            do(desk.layers)
+def _layers(do: Callable[[ClipLayers], object]) -> Callable[[AnnotationController], None]:
+    def run(controller: AnnotationController) -> None:
+        if controller.layers is not None:
+            do(controller.layers)
 
     return run
 
 
-def _tool(mode: str) -> Callable[[Desk], None]:
+def _tool(mode: str) -> Callable[[AnnotationController], None]:
     return _layers(lambda layers: layers.set_tool(mode))
 
 
-def _mark(state: MaskState) -> Callable[[Desk], None]:
+def _mark(state: MaskState) -> Callable[[AnnotationController], None]:
     return _session(lambda session: session.mark(state))
 
 
-def _propose_frame(desk: Desk) -> None:
-    if desk.session is not None:
-        desk.machine.propose(desk.session.frame, desk.session.frame)
+def _propose_frame(controller: AnnotationController) -> None:
+    if controller.session is not None:
+        controller.student_jobs.propose(controller.session.frame, controller.session.frame)
 
 
-def _propose_clip(desk: Desk) -> None:
-    if desk.session is not None:
-        desk.machine.propose(0, desk.session.clip.n_frames - 1)
+def _propose_clip(controller: AnnotationController) -> None:
+    if controller.session is not None:
+        controller.student_jobs.propose(0, controller.session.clip.n_frames - 1)
 
 
-def _next_structure(step: int) -> Callable[[Desk], None]:
+def _next_structure(step: int) -> Callable[[AnnotationController], None]:
     def choose(session: Session) -> None:
         keys = session.schema.keys
         session.choose(keys[(keys.index(session.structure) + step) % len(keys)])
@@ -63,7 +63,7 @@ def _next_structure(step: int) -> Callable[[Desk], None]:
     return _session(choose)
 
 
-def _brush(step: int) -> Callable[[Desk], None]:
+def _brush(step: int) -> Callable[[AnnotationController], None]:
     def resize(layers: ClipLayers) -> None:
         size = int(layers.editor.brush_size)
         # A small brush in single pixels, a large one in steps that one notices.
@@ -72,27 +72,27 @@ def _brush(step: int) -> Callable[[Desk], None]:
     return _layers(resize)
 
 
-def _toggle_structure(desk: Desk) -> None:
-    session, layers = desk.session, desk.layers
+def _toggle_structure(controller: AnnotationController) -> None:
+    session, layers = controller.session, controller.layers
     if session is not None and layers is not None:
         layers.set_hidden(session.structure, session.structure not in layers.hidden)
         session.masks_changed.emit(session.frame)
 
 
-def _carry(direction: Direction) -> Callable[[Desk], None]:
-    return lambda desk: desk.machine.propagate(direction)
+def _carry(direction: Direction) -> Callable[[AnnotationController], None]:
+    return lambda controller: controller.student_jobs.propagate(direction)
 
 
-def _nothing(_desk: Desk) -> None:
+def _nothing(_controller: AnnotationController) -> None:
     """Do nothing: the key is bound by napari, which does it."""
 
 
-def _asking(wish: str) -> Callable[[Desk], None]:
-    return lambda desk: desk.wished.emit(wish)
+def _asking(wish: str) -> Callable[[AnnotationController], None]:
+    return lambda controller: controller.action_requested.emit(wish)
 
 
-def _at_work(desk: Desk) -> bool:
-    return desk.machine.running
+def _at_work(controller: AnnotationController) -> bool:
+    return controller.student_jobs.running
 
 
 WORK_ACTIONS = (
@@ -104,7 +104,7 @@ WORK_ACTIONS = (
     Action("propose.clip", "propose the whole clip", "Propose", ("Shift+Q",), _propose_clip),
     Action("propose.range", "propose the range given in the panel", "Propose", ("Ctrl+Alt+Q",), _asking("range")),
     Action("propose.cancel", "stop proposing, carrying or learning", "Propose", ("Shift+Escape",),
-           lambda desk: desk.machine.cancel(), _at_work),
+           lambda controller: controller.student_jobs.cancel(), _at_work),
     Action("tool.paint", "paint", "Correct", ("P",), _tool("paint")),
     Action("tool.erase", "erase", "Correct", ("E",), _tool("erase")),
     Action("tool.polygon", "area: click around it", "Correct", ("G",), _tool("polygon")),
@@ -119,10 +119,10 @@ WORK_ACTIONS = (
     Action("propagate.both", "carry them both ways", "Propagate", ("Ctrl+B",), _carry("both")),
     Action("propagate.forward", "carry them on", "Propagate", ("Ctrl+Right",), _carry("forward")),
     Action("propagate.learn", "learn this clip from what you corrected", "Propagate", ("Ctrl+L",),
-           lambda desk: desk.machine.learn()),
+           lambda controller: controller.student_jobs.learn()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
     Action("accept.looked_at", "accept all frames around this one that you have looked at", "Accept", ("Shift+A",),
-           lambda desk: desk.looking.accept()),
+           lambda controller: controller.viewed_tracker.accept()),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),
     Action("accept.empty", "empty: could be seen, no pixels", "Accept", ("X",), _mark(MaskState.EMPTY)),
@@ -133,7 +133,8 @@ WORK_ACTIONS = (
     Action("window.open", "open a recording", "Window", ("Ctrl+Alt+N",), _asking("open"), place="window"),
     Action("window.project", "open a project", "Window", ("Ctrl+Alt+J",), _asking("project"), place="window"),
     Action("window.save_again", "save again what was not saved", "Window", ("Ctrl+Alt+W",),
-           lambda desk: desk.saving.again(), lambda desk: desk.saving.waiting > 0, place="window"),
+           lambda controller: controller.unsaved_guard.again(),
+           lambda controller: controller.unsaved_guard.waiting > 0, place="window"),
     Action("window.export", "export the dataset", "Window", ("Ctrl+Alt+E",), _asking("export"), place="window"),
     Action("window.import", "import masks of another program", "Window", ("Ctrl+Alt+I",), _asking("import"),
            place="window"),
@@ -144,8 +145,8 @@ WORK_ACTIONS = (
 )  # fmt: skip
 
 
-def _time(do: Callable[[ClipTime], object]) -> Callable[[Desk], object]:
-    return lambda desk: do(desk.time)
+def _time(do: Callable[[TimelineController], object]) -> Callable[[AnnotationController], object]:
+    return lambda controller: do(controller.time)
 
 
 FRAMES, TIME = "Frames", "Time"
@@ -197,12 +198,12 @@ TIMELINE_ACTIONS: tuple[Action, ...] = (
 TIMELINE_KEYS = {action.id.removeprefix("timeline."): action.keys[0] for action in TIMELINE_ACTIONS}
 
 
-def _correcting(do: Callable[[Corrections], object]) -> Callable[[Desk], object]:
-    return lambda desk: None if desk.corrections is None else do(desk.corrections)
+def _correcting(do: Callable[[Corrections], object]) -> Callable[[AnnotationController], object]:
+    return lambda controller: None if controller.corrections is None else do(controller.corrections)
 
 
-def _clicking(do: Callable[[ClickTool], object]) -> Callable[[Desk], object]:
-    return lambda desk: None if desk.clicks is None else do(desk.clicks)
+def _clicking(do: Callable[[ClickTool], object]) -> Callable[[AnnotationController], object]:
+    return lambda controller: None if controller.clicks is None else do(controller.clicks)
 
 
 def _mask_tool(name: str, title: str, key: str, do: Callable[[Corrections], object]) -> Action:

@@ -12,10 +12,10 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import preferences as settings
 from napari_vfss.connections import Connections
-from napari_vfss.controller.student_jobs import Machine
-from napari_vfss.controller.timeline import ClipTime
-from napari_vfss.controller.unsaved import Saving
-from napari_vfss.controller.viewed import Looking
+from napari_vfss.controller.student_jobs import StudentJobs
+from napari_vfss.controller.timeline import TimelineController
+from napari_vfss.controller.unsaved import UnsavedGuard
+from napari_vfss.controller.viewed import ViewedTracker
 from napari_vfss.jobs.files import Exporting, ExportOrder
 from napari_vfss.jobs.training import Retraining
 from napari_vfss.keys.action import Action
@@ -31,15 +31,15 @@ from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
 from vfss.errors import ProjectError, VfssError
 
 
-class Adoption:
+class LayerAdoption:
     """Watches for layers of clips that are in no session."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, controller: AnnotationController) -> None:
+        self._controller = controller
 
     def on_inserted(self, event: Any) -> None:
         """A layer was added."""
-        layer, layers = event.value, self._desk.layers
+        layer, layers = event.value, self._controller.layers
         metadata = getattr(layer, "metadata", {})
         frames = metadata.get("vfss_frames")
         own = layers is not None and layer is layers.image
@@ -50,23 +50,23 @@ class Adoption:
 
     def adopt(self, layer: Any) -> None:
         """Open the clip of a layer in that layer's place."""
-        desk, frames = self._desk, layer.metadata["vfss_frames"]
-        if layer in desk.viewer.layers and frames.source is not None:
-            desk.viewer.layers.remove(layer)
+        controller, frames = self._controller, layer.metadata["vfss_frames"]
+        if layer in controller.viewer.layers and frames.source is not None:
+            controller.viewer.layers.remove(layer)
             frames.close()
-            desk.open(frames.source)
+            controller.open(frames.source)
 
 
 POLL_MS = 2000
 REMEMBER_MS = 1500
 
 
-class Desk(QObject):
+class AnnotationController(QObject):
     """Opens and closes clips in a viewer, and starts exporting and retraining; the machine works on the open clip."""
 
     session_changed = Signal()
-    told = Signal(str, bool)  # message, True for a problem
-    wished = Signal(str)  # what a key asks of the window; napari_vfss/keyboard.py knows the wishes
+    message = Signal(str, bool)  # message, True for a problem
+    action_requested = Signal(str)  # what a key asks of the window; napari_vfss/keyboard.py knows the wishes
 
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -75,17 +75,17 @@ class Desk(QObject):
         self.layers: ClipLayers | None = None
         self.keys: KeyBindings | None = None
         self.key_book = KeyBook(self)
-        self.saving: Saving = Saving(self)
+        self.unsaved_guard: UnsavedGuard = UnsavedGuard(self)
         self._poll_told = ""
         self.corrections: Corrections | None = None
         self.clicks: ClickTool | None = None
         self.nesting: NestingWatch | None = None
         self.project_folder: Path | None = None
-        self.machine: Machine = Machine(self)
+        self.student_jobs: StudentJobs = StudentJobs(self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
-        self.time = ClipTime(self)
-        self.looking: Looking = Looking(self)
+        self.time = TimelineController(self)
+        self.viewed_tracker: ViewedTracker = ViewedTracker(self)
         self._session_connections = Connections()
         self._connections = Connections()
         self._poll = QTimer(self)
@@ -95,10 +95,10 @@ class Desk(QObject):
         self._remember.setInterval(REMEMBER_MS)
         self._connections.add(self._poll.timeout, self.look_for_others)
         self._connections.add(self._remember.timeout, self.remember)
-        self.adoption = Adoption(self)
+        self.adoption = LayerAdoption(self)
         self._connections.add(viewer.layers.events.inserted, self.adoption.on_inserted)
-        self._connections.add(self.machine.proposing.proposed, self.machine.on_proposed)
-        self._connections.add(self.machine.proposing.told, self._on_problem)
+        self._connections.add(self.student_jobs.proposing.proposed, self.student_jobs.on_proposed)
+        self._connections.add(self.student_jobs.proposing.message, self._on_problem)
 
     @contextlib.contextmanager
     def telling(self) -> Generator[None, None, None]:
@@ -110,7 +110,7 @@ class Desk(QObject):
 
     def tell(self, message: str, *, problem: bool = False) -> None:
         """Say something to the person."""
-        self.told.emit(message, problem)
+        self.message.emit(message, problem)
 
     def act(self, action: Action) -> None:
         """Do what a key stands for, after what is under the pen was written; tell errors."""
@@ -146,7 +146,7 @@ class Desk(QObject):
         session, layers, keys, clicks = self.session, self.layers, self.keys, self.clicks
         if session is None or layers is None or keys is None:
             return
-        self.machine.let_go()
+        self.student_jobs.let_go()
         self._poll.stop()
         self._remember.stop()
         self.save()
@@ -165,13 +165,13 @@ class Desk(QObject):
     def close(self) -> None:
         """Put everything away, the trainer included."""
         self.save()
-        self.saving.part()
+        self.unsaved_guard.part()
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
-        self.machine.learning.close()
+        self.student_jobs.learning.close()
         self.time.close()
-        self.looking.close()
+        self.viewed_tracker.close()
         self._connections.undo()
 
     def export(self, order: ExportOrder) -> None:
@@ -200,7 +200,7 @@ class Desk(QObject):
 
     def look_for_others(self) -> None:
         """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
-        if self.session is None or self.machine.writing:
+        if self.session is None or self.student_jobs.writing:
             return
         try:
             self.session.poll()
@@ -209,11 +209,11 @@ class Desk(QObject):
             if error.what != self._poll_told:  # once, not every two seconds
                 self._poll_told = error.what
                 self.tell(str(error), problem=True)
-        self.saving.try_now_and_then()
+        self.unsaved_guard.try_now_and_then()
 
     def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         session: Session | None = None
-        if not self.saving.may_let_go():
+        if not self.unsaved_guard.may_let_go():
             return False
         with self.telling():
             session = opener(path, settings.author(), frames_kept=settings.frames_kept(), **options)
@@ -228,13 +228,13 @@ class Desk(QObject):
         self.corrections = Corrections(session, self.tell)
         self.clicks = ClickTool(self, session, self.layers)
         self.nesting = NestingWatch(session)
-        self._session_connections.add(self.nesting.told, self.tell)
+        self._session_connections.add(self.nesting.message, self.tell)
         self.key_book.take_schema(session.schema)
         self.keys = KeyBindings(self, self.layers)
         self.layers.restore_camera(view)
         add = self._session_connections.add
         add(session.problem, self._on_problem)
-        add(session.said, self.tell)
+        add(session.message, self.tell)
         add(self.layers.message, self.tell)
         add(self.layers.editor_changed, self.keys.bind)
         add(self.layers.editor_changed, self.clicks.follow_editor)
@@ -261,7 +261,7 @@ class Desk(QObject):
     def _close_or_put_back(self) -> None:
         if self.layers is None:
             return
-        if self.saving.may_let_go():
+        if self.unsaved_guard.may_let_go():
             self.close_session()
         else:
             self.layers.put_back(with_recording=True)

@@ -16,21 +16,21 @@ from vfss.proposals.adapted_student import LEAST_FRAMES
 from vfss.student import Student
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
 
 
-class Machine:
+class StudentJobs:
     """Starts the work on the clip that is open on a desk, and says why where it cannot.
 
     Attributes:
         only_active: Carry the structure in work alone.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
-        self.proposing: Proposing = Proposing(desk)
-        self.carrying: Carrying = Carrying(desk)
-        self.learning: Learning = Learning(desk)
+    def __init__(self, controller: AnnotationController) -> None:
+        self._controller = controller
+        self.proposing: Proposing = Proposing(controller)
+        self.carrying: Carrying = Carrying(controller)
+        self.learning: Learning = Learning(controller)
         self.only_active = False
 
     @property
@@ -40,14 +40,14 @@ class Machine:
 
     def propose(self, first: int, last: int) -> None:
         """Propose frames first..last, the current one first, then outward; frames a person finished are left out."""
-        desk, session = self._desk, self._session_for_student()
+        controller, session = self._controller, self._session_for_student()
         if session is None:
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.awaits_machine(t))
         if not frames:
-            desk.tell("A person has spoken on every structure of these frames: nothing is left to propose.")
+            controller.tell("A person has spoken on every structure of these frames: nothing is left to propose.")
             return
-        with desk.telling():
+        with controller.telling():
             source = session.student_source()
             self.proposing.start(
                 ProposalOrder(session.project.folder, session.clip, frames, source, settings.device(), session.student)
@@ -55,27 +55,27 @@ class Machine:
 
     def propagate(self, direction: Direction) -> None:
         """Carry the current frame's masks to its neighbours, up to the next frame on which a person has spoken."""
-        desk = self._desk
-        session, layers = desk.session, desk.layers
+        controller = self._controller
+        session, layers = controller.session, controller.layers
         if session is None or layers is None or self._is_busy():
             return
-        with desk.telling():
+        with controller.telling():
             layers.flush()
             structures = carried_structures(session, only_active=self.only_active)
             if not structures:
-                desk.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
+                controller.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
                 return
             self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
 
     def learn(self) -> None:
         """Let the student learn the open clip from what was corrected, and propose its soft structures anew."""
-        desk, session = self._desk, self._session_for_student()
-        if session is None or desk.layers is None:
+        controller, session = self._controller, self._session_for_student()
+        if session is None or controller.layers is None:
             return
-        with desk.telling():
-            desk.layers.flush()
+        with controller.telling():
+            controller.layers.flush()
             if frames_to_learn_from(session) < LEAST_FRAMES:
-                desk.tell(TOO_FEW, problem=True)
+                controller.tell(TOO_FEW, problem=True)
                 return
             self.learning.start(session)
 
@@ -98,26 +98,26 @@ class Machine:
 
     def on_proposed(self, student: Student, frames: tuple[int, ...]) -> None:
         """A batch of proposals is in the project."""
-        session, order = self._desk.session, self.proposing.order
+        session, order = self._controller.session, self.proposing.order
         # The last batch of a clip that was closed meanwhile is in its project, and none of this session's business.
         if session is not None and order is not None and order.clip is session.clip:
-            with self._desk.telling():
+            with self._controller.telling():
                 if session.student is not student:
                     session.take_student(student)
                 session.reload(frames)
 
     def _session_for_student(self) -> Session | None:
         """The open session where a student may write into it now; None, and why, where it may not."""
-        desk, session = self._desk, self._desk.session
+        controller, session = self._controller, self._controller.session
         if session is None:
             return None
         if session.project.read_only:
-            desk.tell(READ_ONLY)
+            controller.tell(READ_ONLY)
             return None
         if self._is_busy():
             return None
         if session.reading is not None and session.reading.start == "nothing":
-            desk.tell("This second reading is done without the student.")
+            controller.tell("This second reading is done without the student.")
             return None
         return session
 
@@ -126,5 +126,5 @@ class Machine:
         busy = "Masks are still being carried" if self.carrying.running else busy
         busy = "The student is still learning this clip" if self.learning.running else busy
         if busy:
-            self._desk.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
+            self._controller.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
         return bool(busy)

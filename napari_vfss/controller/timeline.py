@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ClipTime: the open clip as something in time: trust, marks, playback, the steady view. Draws nothing."""
+"""TimelineController: the open clip as something in time: trust, marks, playback, the steady view. Draws nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.jobs.survey import ClipTrust
+from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.marks import ClipMarks
 from napari_vfss.viewer.playback import Playback
 from napari_vfss.viewer.stabilised import NO_SPINE, SteadyView
@@ -19,7 +19,7 @@ from vfss.consistency.judge import Trust
 from vfss.masks import MaskState
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
 
 POLL_MS = 2000
 
@@ -43,7 +43,7 @@ def unaccepted(states: Any) -> Any:
     return states < MaskState.ACCEPTED
 
 
-class ClipTime(QObject):
+class TimelineController(QObject):
     """Follows the desk's session, and goes to places in it.
 
     Attributes:
@@ -59,10 +59,10 @@ class ClipTime(QObject):
     range_changed = Signal()
     event_asked = Signal()
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk)
-        self._desk = desk
-        self.trust = ClipTrust(self)
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller)
+        self._controller = controller
+        self.trust = MaskSurvey(self)
         self.playback: Playback = Playback(self)
         self.steady = SteadyView(self.trust, self)
         self.marks: ClipMarks | None = None
@@ -71,7 +71,7 @@ class ClipTime(QObject):
         self._session_connections = Connections()
         self._poll = QTimer(self)
         self._poll.setInterval(POLL_MS)
-        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(controller.session_changed, self._on_session)
         self._connections.add(self._poll.timeout, self._look_for_others)
         self._connections.add(self.trust.problem, self._on_problem)
 
@@ -97,23 +97,23 @@ class ClipTime(QObject):
 
     def begin_swallow(self) -> None:
         """A swallow begins on the current frame."""
-        session = self._desk.session
+        session = self._controller.session
         if self.marks is not None and session is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 self.marks.begin_swallow(session.frame)
 
     def end_swallow(self) -> None:
         """The swallow ends on the current frame."""
-        session = self._desk.session
+        session = self._controller.session
         if self.marks is not None and session is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 self.marks.end_swallow(session.frame)
 
     def set_event(self, kind: str, text: str = "") -> None:
         """Set an event on the current frame."""
-        session = self._desk.session
+        session = self._controller.session
         if self.marks is not None and session is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 self.marks.set_event(kind, session.frame, text)
 
     def go_to_doubtful(self, direction: int) -> None:
@@ -125,42 +125,42 @@ class ClipTime(QObject):
 
     def go_to_unaccepted(self, direction: int) -> None:
         """Go to the next (1) or previous (-1) structure on which a person has not spoken, and choose it."""
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
             words = f"Every structure {_side(direction)} this one is accepted, or said to be empty or not visible."
             self._go(unaccepted(session.states), direction, words)
 
     def go_to_swallow(self, direction: int) -> None:
         """Go to the beginning of the next (1) or previous (-1) swallow."""
-        session, marks = self._desk.session, self.marks
+        session, marks = self._controller.session, self.marks
         if session is None or marks is None:
             return
         firsts = [s.first for s in marks.swallows if (s.first - session.frame) * direction > 0]
         if firsts:
             session.go_to(min(firsts) if direction > 0 else max(firsts))
         elif not marks.swallows:
-            self._desk.tell("No swallow is marked yet: press D where it begins and Shift+D where it ends.")
+            self._controller.tell("No swallow is marked yet: press D where it begins and Shift+D where it ends.")
         else:
-            self._desk.tell(f"No swallow begins {_side(direction)} this frame.")
+            self._controller.tell(f"No swallow begins {_side(direction)} this frame.")
 
     def toggle_steady(self) -> None:
         """Hold the spine still, or let it move again."""
-        if self._desk.session is not None and not self.steady.toggle():
-            self._desk.tell(NO_SPINE)
+        if self._controller.session is not None and not self.steady.toggle():
+            self._controller.tell(NO_SPINE)
 
     def _go(self, wanted: object, direction: int, otherwise: str) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is None:
             return
         place = next(cells_after(wanted, session.frame, session.active.index, direction), None)
         if place is None:
-            self._desk.tell(otherwise)
+            self._controller.tell(otherwise)
             return
         session.go_to(place[0])
         session.choose(session.schema.structures[place[1]].key)
 
     def _loop(self) -> tuple[int, int] | None:
-        session, marks = self._desk.session, self.marks
+        session, marks = self._controller.session, self.marks
         if session is None or marks is None:
             return None
         swallow = marks.swallow_at(session.frame)
@@ -172,16 +172,16 @@ class ClipTime(QObject):
 
     def _on_session(self) -> None:
         self._leave()
-        session, layers = self._desk.session, self._desk.layers
+        session, layers = self._controller.session, self._controller.layers
         if session is not None and layers is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 self.marks = ClipMarks(session)
                 self._session_connections.add(self.marks.changed, self.marks_changed.emit)
-                self._session_connections.add(self.marks.told, self._desk.tell)
+                self._session_connections.add(self.marks.message, self._controller.tell)
                 self._poll.start()
             self.trust.open(session)
             self.steady.open(session, layers)
-            parent = self._desk.parent()
+            parent = self._controller.parent()
             self.playback.open(session, parent.window() if isinstance(parent, QWidget) else None)
         self.session_changed.emit()
 
@@ -195,11 +195,11 @@ class ClipTime(QObject):
 
     def _look_for_others(self) -> None:
         if self.marks is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 self.marks.poll()
 
     def _on_problem(self, message: str) -> None:
-        self._desk.tell(message, problem=True)
+        self._controller.tell(message, problem=True)
 
 
 def _side(direction: int) -> str:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from napari_vfss.session.unsaved import save_elsewhere
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
 
 POLLS_BETWEEN = 5
 SAVED = "Everything is saved now."
 
 
-class Saving:
+class UnsavedGuard:
     """Keeps a desk from letting go of changes that its project did not take.
 
     Attributes:
@@ -24,48 +24,48 @@ class Saving:
             be closed.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, controller: AnnotationController) -> None:
+        self._controller = controller
         self._polls = 0
         self.ask_to_part: Callable[[bool], bool] = lambda may_stay: not may_stay
 
     @property
     def waiting(self) -> int:
         """Number of changes that wait to be written."""
-        return 0 if self._desk.session is None else len(self._desk.session.unsaved)
+        return 0 if self._controller.session is None else len(self._controller.session.unsaved)
 
     def again(self, *, quietly: bool = False) -> bool:
         """Write what could not be written before; True where nothing is left."""
-        session = self._desk.session
+        session = self._controller.session
         if session is not None and self.waiting:
-            with self._desk.telling():
+            with self._controller.telling():
                 if session.writer.save_again(quietly=quietly):
-                    self._desk.tell(SAVED)
+                    self._controller.tell(SAVED)
         return not self.waiting
 
     def elsewhere(self, folder: Path) -> bool:
         """Write what waits into a new project in another folder; True where that is done."""
-        session = self._desk.session
+        session = self._controller.session
         if session is None:
             return False
         done = False
-        with self._desk.telling():
+        with self._controller.telling():
             save_elsewhere(session.unsaved, session.schema, session.clip, folder)
             done = True
         if done:
             self.give_up()  # here; they are safe there
-            self._desk.tell(f"The changes are in a project of their own now: {folder}")
+            self._controller.tell(f"The changes are in a project of their own now: {folder}")
         return done
 
     def give_up(self) -> None:
         """Forget what waits: a person said so."""
-        if self._desk.session is not None:
-            with self._desk.telling():
-                self._desk.session.writer.give_up_unsaved()
+        if self._controller.session is not None:
+            with self._controller.telling():
+                self._controller.session.writer.give_up_unsaved()
 
     def may_let_go(self) -> bool:
         """True where closing the clip loses nothing; asks a person where it would."""
-        self._desk.save()
+        self._controller.save()
         return self.again(quietly=True) or self.ask_to_part(True)
 
     def part(self) -> None:

@@ -15,22 +15,22 @@ from napari_vfss.connections import Connections
 from vfss.errors import ProjectError
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
     from napari_vfss.viewer.layers import ClipLayers
 
 _FAINT = 0.1  # opacity below which masks are as good as hidden
 
 
-class Looking(QObject):
+class ViewedTracker(QObject):
     """Follows the canvas of the desk's window: what it has drawn was looked at."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, controller: AnnotationController) -> None:
         """Follow the desk's session, from the next one on."""
-        super().__init__(desk)
-        self._desk = desk
+        super().__init__(controller)
+        self._controller = controller
         self._connections = Connections()
         self._session_connections = Connections()
-        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(controller.session_changed, self._on_session)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -39,20 +39,20 @@ class Looking(QObject):
 
     def accept(self) -> None:
         """Accept what was looked at: in the range chosen on the timeline, else around the current frame."""
-        if self._desk.session is not None:
-            self._desk.session.looked_at.accept(self._desk.time.chosen)
+        if self._controller.session is not None:
+            self._controller.session.looked_at.accept(self._controller.time.chosen)
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        parent = self._desk.parent()
-        if self._desk.session is None or not isinstance(parent, QWidget):
+        parent = self._controller.parent()
+        if self._controller.session is None or not isinstance(parent, QWidget):
             return
         canvas = parent.window().findChild(QOpenGLWidget)
         if canvas is not None:
             self._session_connections.add(canvas.frameSwapped, self._on_drawn)
 
     def _on_drawn(self) -> None:
-        session, layers = self._desk.session, self._desk.layers
+        session, layers = self._controller.session, self._controller.layers
         if session is None or layers is None:
             return
         hidden = hidden_structures(layers)

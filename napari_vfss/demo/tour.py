@@ -63,17 +63,17 @@ class _Tour:
         self._mouse = CanvasMouse(self._viewer, self._panel.window())
         self._said: list[str] = []
         self._shots: list[str] = []
-        self._panel.desk.told.connect(self._on_told)
+        self._panel.controller.message.connect(self._on_told)
 
     def run(self) -> dict[str, Any]:
         """Open, propose, correct, accept, step, export, read back."""
         began = time.monotonic()
-        self._panel.desk.open(sample_path("aspiration"))
+        self._panel.controller.open(sample_path("aspiration"))
         session = self._session
         session.go_to(FRAME)
         self._shoot("1_clip")
-        self._panel.desk.machine.propose(FRAME - 4, FRAME + 4)
-        self._wait(lambda: not self._panel.desk.machine.proposing.running, "proposing")
+        self._panel.controller.student_jobs.propose(FRAME - 4, FRAME + 4)
+        self._wait(lambda: not self._panel.controller.student_jobs.proposing.running, "proposing")
         self._shoot("2_proposed")
         changed = self._correct("epiglottis")
         self._shoot("3_corrected")
@@ -91,12 +91,12 @@ class _Tour:
 
     def close(self) -> None:
         """Put the window away."""
-        self._panel.close_desk()
+        self._panel.close_controller()
         self._viewer.close()
 
     @property
     def _session(self) -> Any:
-        session = self._panel.desk.session
+        session = self._panel.controller.session
         if session is None:
             raise VfssError("the sample clip did not open", remedy=" ".join(self._said))
         return session
@@ -108,7 +108,7 @@ class _Tour:
         plane = session.work.planes[session.active.index].copy()
         rows, columns = plane.nonzero()
         y, x = (float(rows.min()), float(columns.mean())) if rows.size else (plane.shape[0] / 2, plane.shape[1] / 2)
-        self._panel.desk.layers.set_tool("paint")
+        self._panel.controller.layers.set_tool("paint")
         self._process()
         height, width = plane.shape
         y, x = min(max(y, 20.0), height - 20.0), min(max(x, 40.0), width - 40.0)
@@ -130,7 +130,7 @@ class _Tour:
     def _export(self) -> int:
         dataset = self._folder / "dataset"
         self._panel.export.export(ExportOrder(self._session.project.folder, "coco", dataset))
-        self._wait(lambda: not self._panel.desk.exporting.running, "exporting")
+        self._wait(lambda: not self._panel.controller.exporting.running, "exporting")
         session = self._session
         read = read_coco(dataset)
         wrong = [

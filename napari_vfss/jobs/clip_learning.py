@@ -12,7 +12,7 @@ from napari_vfss.jobs.training import Trainer
 from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.errors import VfssError
-from vfss.proposals.adapted_student import LEAST_FRAMES, told_of_soft
+from vfss.proposals.adapted_student import LEAST_FRAMES, annotated_soft
 
 TOO_FEW = (
     "There is too little to learn from: correct or accept bolus, pharynx, epiglottis or airway on "
@@ -41,7 +41,7 @@ class Learning(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.trainer = ClipTrainer(self)
-        self.trainer.told.connect(self._on_told)
+        self.trainer.message.connect(self._on_told)
         self.trainer.ended.connect(self._on_ended)
         self._session: Session | None = None
         self._step: Step | None = None
@@ -123,4 +123,4 @@ def _what_was_written(masks: int) -> str:
 
 def frames_to_learn_from(session: Session) -> int:
     """Frames of the clip on which a person has said something of soft structures' pixels."""
-    return int(told_of_soft(session.states, session.schema).any(axis=1).sum())
+    return int(annotated_soft(session.states, session.schema).any(axis=1).sum())

@@ -22,7 +22,7 @@ from vfss.phantom.write import write_phantom
 from vfss.project import Project
 
 
-class Making(QObject):
+class FileJob(QObject):
     """Makes one thing at a time, with progress, until it is done or cancelled."""
 
     started = Signal()
@@ -82,10 +82,10 @@ class ExportOrder:
     options: ExportOptions = field(default_factory=ExportOptions)
 
 
-class Exporting(Making):
+class Exporting(FileJob):
     """Writes datasets."""
 
-    said = Signal(str)  # what a person should know while it goes on
+    message = Signal(str)  # what a person should know while it goes on
 
     def start(self, order: ExportOrder) -> None:
         """Begin to write the project's annotations as a dataset; nothing while another is written."""
@@ -96,12 +96,14 @@ class Exporting(Making):
         with Project.open(order.project) as project:
             place = place_for(project, dataset_format, order.options, order.folder)
             if place.done:
-                self.said.emit(f"Going on with the export that was interrupted in {place.folder}: {place.done} frames.")
+                self.message.emit(
+                    f"Going on with the export that was interrupted in {place.folder}: {place.done} frames."
+                )
             report = dataset_format.export(project, place.folder, order.options, progress=self._on_progress)
         return "\n".join(report.lines()), report.folder
 
 
-class Answering(Making):
+class LatestOnlyJob(FileJob):
     """Answers questions one after the other; the newest one counts."""
 
     def __init__(self) -> None:
@@ -137,7 +139,7 @@ class Answering(Making):
             self._go()
 
 
-class Previewing(Answering):
+class Previewing(LatestOnlyJob):
     """Counts what an export would write."""
 
     def _answer(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
@@ -157,7 +159,7 @@ class PhantomOrder:
     style: str
 
 
-class Phantoms(Making):
+class Phantoms(FileJob):
     """Makes phantom clips; those that are done stay when the rest is cancelled."""
 
     def start(self, order: PhantomOrder) -> None:
@@ -179,7 +181,7 @@ class Phantoms(Making):
         return f"Made {project.parent}. Their truth is in {project.name}/ as accepted annotations.", project
 
 
-class PixelSearch(Making):
+class PixelSearch(FileJob):
     """Goes through one recording; ends with a note and a ProposedRedaction, None where it was cancelled."""
 
     def start(self, project: Path, clip_id: str, *, text: bool) -> None:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_vfss.jobs.files import Answering, Making
+from napari_vfss.jobs.files import FileJob, LatestOnlyJob
 from vfss.errors import VfssError
 from vfss.importing import (
     ForeignMasks,
@@ -64,7 +64,7 @@ class ImportOutlook:
     picture: ByteArray | None = None
 
 
-class ImportPlanning(Answering):
+class ImportPlanning(LatestOnlyJob):
     """Opens a source, and says what an import of it would do; None where it was cancelled."""
 
     def _answer(self, order: ImportOrder) -> tuple[str, ImportOutlook | None]:
@@ -88,7 +88,7 @@ class ImportPlanning(Answering):
             return "", ImportOutlook(source, choices, plan, problem, picture)
 
 
-class Importing(Making):
+class Importing(FileJob):
     """Writes planned masks as proposals; what is written when it is stopped stays."""
 
     def start(self, project: Path, plan: ImportPlan, author: str) -> None:

@@ -119,7 +119,7 @@ class CarryJob:
 
 
 @dataclass(frozen=True)
-class News:
+class PropagationProgress:
     """What the worker tells: what was written since, how far every structure has come, and the student it loaded."""
 
     stage: Stage
@@ -127,7 +127,7 @@ class News:
     student: Student | None
 
 
-def carry(job: CarryJob) -> Generator[News, None, None]:
+def carry(job: CarryJob) -> Generator[PropagationProgress, None, None]:
     """Carry frame after frame, write each batch, and tell what was written.
 
     Raises:
@@ -142,18 +142,18 @@ def carry(job: CarryJob) -> Generator[News, None, None]:
         ) from error
 
 
-def _carrying(job: CarryJob) -> Generator[News, None, None]:
+def _carrying(job: CarryJob) -> Generator[PropagationProgress, None, None]:
     cv2.setNumThreads(threads_beside_the_window())
     clip = job.clip.reopen()
     with Project.open(job.project) as project, clip:
         student = _student(job, project) if any(map(is_soft, job.order.structures)) else None
         run = ProjectPropagation(project, clip, job.order, student)
         stage = Stage(0, run.total, ())
-        yield News(stage, run.endings, student)
+        yield PropagationProgress(stage, run.endings, student)
         for stage in run.run():
-            yield News(stage, run.endings, student)
+            yield PropagationProgress(stage, run.endings, student)
             time.sleep(BREATH_S)
-        yield News(Stage(stage.done, stage.total, ()), run.endings, student)
+        yield PropagationProgress(Stage(stage.done, stage.total, ()), run.endings, student)
 
 
 def _student(job: CarryJob, project: Project) -> Student:
@@ -178,7 +178,7 @@ class Carrying(QObject):
         self._worker: Any = None
         self._session: Session | None = None
         self._step: Step | None = None
-        self._news: News | None = None
+        self._news: PropagationProgress | None = None
         self._order: CarryOrder | None = None
         self._error = ""
 
@@ -213,7 +213,7 @@ class Carrying(QObject):
         self.cancel()
         self._session = None
 
-    def _on_news(self, news: News) -> None:
+    def _on_news(self, news: PropagationProgress) -> None:
         self._news, session = news, self._session
         if session is None or self._step is None:
             return

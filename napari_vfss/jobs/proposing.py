@@ -121,7 +121,7 @@ class Proposing(QObject):
     started = Signal(int)
     proposed = Signal(object, object)  # Student, frames done in this batch
     progressed = Signal(int, int)
-    told = Signal(str)  # what a person must know while it goes on
+    message = Signal(str)  # what a person must know while it goes on
     ended = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -159,7 +159,7 @@ class Proposing(QObject):
     def _on_batch(self, result: tuple[Student, tuple[int, ...], str]) -> None:
         student, frames, note = result
         if note:
-            self.told.emit(note)
+            self.message.emit(note)
         self._done += len(frames)
         self.proposed.emit(student, frames)
         self.progressed.emit(self._done, self._total)

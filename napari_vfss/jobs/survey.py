@@ -34,7 +34,7 @@ BREATH_S = 0.01
 
 
 @dataclass(frozen=True, eq=False)
-class Strip:
+class ClipOverview:
     """What is to be drawn of a clip.
 
     Attributes:
@@ -89,7 +89,7 @@ def read(survey: Survey) -> Generator[Report, None, None]:
     yield Report(survey)
 
 
-class ClipTrust(QObject):
+class MaskSurvey(QObject):
     """Knows states, confidence and inconsistency of every mask of a session; reads anew what changed."""
 
     changed = Signal()
@@ -124,12 +124,12 @@ class ClipTrust(QObject):
         self._again = False
 
     @property
-    def strip(self) -> Strip | None:
+    def strip(self) -> ClipOverview | None:
         """All that a strip shows; None without a session."""
         if self._session is None:
             return None
         found = self.findings
-        return Strip(np.array(self._session.states), found.confidence, found.inconsistency, found.begun)
+        return ClipOverview(np.array(self._session.states), found.confidence, found.inconsistency, found.begun)
 
     @property
     def running(self) -> bool:

@@ -23,7 +23,7 @@ class Trainer(QObject):
     """The event without which the command did not do its work."""
 
     started = Signal()
-    told = Signal(dict)  # one event of the trainer, as it came
+    event_received = Signal(dict)  # one event of the trainer, as it came
     ended = Signal(str)  # "" after success, else what to tell a person
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -104,7 +104,7 @@ class Trainer(QObject):
         self._done = self._done or event["event"] == self.last_event
         if event["event"] == "error":
             self._error = str(event.get("message", ""))
-        self.told.emit(event)
+        self.event_received.emit(event)
 
     def _on_log(self) -> None:
         if self._process is not None:

@@ -23,7 +23,7 @@ from app_model.types import KeyBinding, KeyCode, OperatingSystem
 from vfss.errors import VfssError
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
     from vfss.schema import Schema
 
 Layout = Literal["right", "left"]
@@ -44,7 +44,7 @@ class KeyTextError(VfssError):
     """Text that names no key, or one that cannot be bound."""
 
 
-def _always(_desk: Desk) -> bool:
+def _always(_controller: AnnotationController) -> bool:
     return True
 
 
@@ -68,8 +68,8 @@ class Action:
     title: str
     group: str
     keys: tuple[str, ...]
-    do: Callable[[Desk], object]
-    when: Callable[[Desk], bool] = _always
+    do: Callable[[AnnotationController], object]
+    when: Callable[[AnnotationController], bool] = _always
     left: tuple[str, ...] | None = None
     place: Place = "clip"
 
@@ -105,9 +105,9 @@ def structure_actions(schema: Schema) -> tuple[Action, ...]:
     return tuple(made)
 
 
-def _choose(desk: Desk, key: str) -> None:
-    if desk.session is not None:
-        desk.session.choose(key)
+def _choose(controller: AnnotationController, key: str) -> None:
+    if controller.session is not None:
+        controller.session.choose(key)
 
 
 def mirrored(key: str) -> str:

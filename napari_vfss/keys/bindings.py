@@ -16,7 +16,7 @@ from napari_vfss.keys.action import GROUPS, Action, binding, shown
 from napari_vfss.keys.book import KeyBook
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
     from napari_vfss.viewer.layers import ClipLayers
 
 
@@ -33,24 +33,24 @@ def help_rows(book: KeyBook) -> list[tuple[str, list[tuple[str, str]]]]:
 class KeyBindings:
     """Binds the keys of a clip on the viewer and on the clip's layers, and unbinds them on close."""
 
-    def __init__(self, desk: Desk, layers: ClipLayers) -> None:
+    def __init__(self, controller: AnnotationController, layers: ClipLayers) -> None:
         """Bind.
 
         Args:
-            desk: What the actions act on.
+            controller: What the actions act on.
             layers: Layers of its clip, on which keys are bound too: napari's own would come first there.
         """
-        self._desk, self._layers = desk, layers
+        self._controller, self._layers = controller, layers
         self._keys: dict[KeyBinding, Callable[[Any], None]] = {}
         self._bound: list[Any] = []
         self._connections = Connections()
-        self._connections.add(desk.key_book.changed, self._bind_anew)
+        self._connections.add(controller.key_book.changed, self._bind_anew)
         self._bind_anew()
 
     def bind(self) -> None:
         """Bind on the viewer and on every layer of the clip; again after a layer was put back."""
         layers = self._layers
-        for target in (self._desk.viewer, layers.image, layers.overlay, layers.editor):
+        for target in (self._controller.viewer, layers.image, layers.overlay, layers.editor):
             if any(target is bound for bound in self._bound):
                 continue
             for key, do in self._keys.items():
@@ -64,7 +64,7 @@ class KeyBindings:
 
     def _bind_anew(self) -> None:
         self._unbind()
-        book = self._desk.key_book
+        book = self._controller.key_book
         self._keys = {
             binding(key): self._doing(action)
             for action in book.actions
@@ -80,17 +80,17 @@ class KeyBindings:
         self._bound.clear()
 
     def _doing(self, action: Action) -> Callable[[Any], None]:
-        return lambda _target: self._desk.act(action)
+        return lambda _target: self._controller.act(action)
 
 
 class WindowKeys:
     """Keys that work in the whole window, with a clip or without."""
 
-    def __init__(self, desk: Desk, window: QWidget) -> None:
-        self._desk, self._window = desk, window
+    def __init__(self, controller: AnnotationController, window: QWidget) -> None:
+        self._controller, self._window = controller, window
         self._made: list[QShortcut] = []
         self._connections = Connections()
-        self._connections.add(desk.key_book.changed, self._make)
+        self._connections.add(controller.key_book.changed, self._make)
         self._make()
 
     def close(self) -> None:
@@ -100,7 +100,7 @@ class WindowKeys:
 
     def _make(self) -> None:
         self._clear()
-        book = self._desk.key_book
+        book = self._controller.key_book
         for action in book.actions:
             keys = book.keys_of(action.id) if action.place == "window" else ()
             # "?" needs Shift on most keyboards, and not every system takes that Shift out again.
@@ -120,4 +120,4 @@ class WindowKeys:
         self._made.clear()
 
     def _doing(self, action: Action) -> Callable[[], None]:
-        return lambda: self._desk.act(action)
+        return lambda: self._controller.act(action)

@@ -9,7 +9,7 @@ from typing import Any
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.keys.action import Action, KeyTextError, Layout, all_actions, binding, normal, shown
-from napari_vfss.user_config import ChoiceFile
+from napari_vfss.user_config import UserConfigFile
 from vfss.schema import Schema
 
 LAYOUTS: dict[Layout, str] = {
@@ -23,9 +23,9 @@ class KeyBook(QObject):
 
     changed = Signal()
 
-    def __init__(self, parent: QObject | None = None, *, file: ChoiceFile | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, file: UserConfigFile | None = None) -> None:
         super().__init__(parent)
-        self._file = file or ChoiceFile("keys.json", self)
+        self._file = file or UserConfigFile("keys.json", self)
         self._file.changed.connect(self._on_file)
         self.complaint = self._file.complaint
         self.actions: tuple[Action, ...] = ()

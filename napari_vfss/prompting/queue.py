@@ -21,7 +21,7 @@ from vfss.student import Student, load_student
 from vfss.student.prompts import Box, Click, Prompts
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
 
 LOOKING = "looking at the frame..."
 PREPARING = "preparing the student..."
@@ -35,7 +35,7 @@ Place = tuple[int, str]  # frame, structure key
 
 
 @dataclass(eq=False)
-class Pointing:
+class PendingPrompt:
     """One click or box without an answer.
 
     Attributes:
@@ -53,7 +53,7 @@ class Pointing:
     taken_back: bool = False
 
 
-class Answers(QObject):
+class PromptQueue(QObject):
     """Has the session's student answer what a person points at, and writes the answers as edits.
 
     The student answers on a thread even though an answer takes less than 50 ms: it may be busy looking at a neighbour
@@ -63,19 +63,21 @@ class Answers(QObject):
 
     changed = Signal()
 
-    def __init__(self, desk: Desk, session: Session, layers: ClipLayers, parent: QObject | None = None) -> None:
+    def __init__(
+        self, controller: AnnotationController, session: Session, layers: ClipLayers, parent: QObject | None = None
+    ) -> None:
         super().__init__(parent)
-        self._desk, self._session, self._layers = desk, session, layers
+        self._controller, self._session, self._layers = controller, session, layers
         self._thread = StudentThread(self)
         self.frames = EncodedFrames(self._thread, session.clip, self)
-        self._waiting: deque[Pointing] = deque()
-        self._asked: Pointing | None = None
+        self._waiting: deque[PendingPrompt] = deque()
+        self._asked: PendingPrompt | None = None
         self._loading = False
         self._connections = Connections()
         self._connections.add(session.student_changed, self._on_student)
         self._connections.add(self.frames.ready, self._go_on)
         self._connections.add(self.frames.failed, self._on_frame_failed)
-        self._connections.add(desk.machine.proposing.ended, self._go_on)
+        self._connections.add(controller.student_jobs.proposing.ended, self._go_on)
         self._on_student()
 
     @property
@@ -106,7 +108,7 @@ class Answers(QObject):
 
     def point(self, place: Place, at: Click | Box) -> None:
         """Ask for the mask that a click or box makes."""
-        self._waiting.append(Pointing(place, at))
+        self._waiting.append(PendingPrompt(place, at))
         self._go_on()
 
     def take_back(self, place: Place) -> bool:
@@ -127,7 +129,7 @@ class Answers(QObject):
         if session.student is not None:
             return True
         # While the student proposes for the first time it is on its way: two of them would take twice as long.
-        if not self._loading and not self._desk.machine.proposing.running:
+        if not self._loading and not self._controller.student_jobs.proposing.running:
             self._loading = True
             source, device = session.student_source(), settings.device()
             self._thread.ask(
@@ -145,13 +147,13 @@ class Answers(QObject):
         self._connections.undo()
         self.frames.close()
 
-    def _open(self, place: Place) -> list[Pointing]:
+    def _open(self, place: Place) -> list[PendingPrompt]:
         asked = () if self._asked is None or self._asked.taken_back else (self._asked,)
         return [pointing for pointing in (*asked, *self._waiting) if pointing.place == place]
 
     def _go_on(self, *_: Any) -> None:
         """Ask for the next answer when the student, and what it knows of the frame, are there."""
-        with self._desk.telling():
+        with self._controller.telling():
             if self._asked is None and self._waiting and self.prepare():
                 frame = self._waiting[0].place[0]
                 encoded = self.frames.get(frame)
@@ -161,7 +163,7 @@ class Answers(QObject):
                     self._ask(self._waiting.popleft(), encoded)
         self.changed.emit()
 
-    def _ask(self, pointing: Pointing, encoded: Any) -> None:
+    def _ask(self, pointing: PendingPrompt, encoded: Any) -> None:
         session, student, (frame, structure) = self._session, self._session.student, pointing.place
         if student is None:
             return
@@ -181,12 +183,12 @@ class Answers(QObject):
         student, refinement = result
         pointing, self._asked = self._asked, None
         if pointing is not None and not pointing.taken_back:
-            with self._desk.telling():
+            with self._controller.telling():
                 self._layers.flush()
                 self._take_answer(pointing, student, refinement.mask)
         self._go_on()
 
-    def _take_answer(self, pointing: Pointing, student: Student, mask: Any) -> None:
+    def _take_answer(self, pointing: PendingPrompt, student: Student, mask: Any) -> None:
         session, (frame, structure) = self._session, pointing.place
         if session.work_at(frame).seen.get(structure) != pointing.seen:
             self._waiting.appendleft(pointing)  # the mask that it was asked to correct is another one by now
@@ -195,14 +197,14 @@ class Answers(QObject):
 
     def _on_no_answer(self, message: str) -> None:
         self._asked = None
-        self._desk.tell(message, problem=True)
+        self._controller.tell(message, problem=True)
         self._go_on()
 
     def _on_frame_failed(self, frame: int, message: str) -> None:
         left = deque(pointing for pointing in self._waiting if pointing.place[0] != frame)
         if len(left) < len(self._waiting):  # what is looked at ahead fails in silence: it is told when it is needed
             self._waiting = left
-            self._desk.tell(message, problem=True)
+            self._controller.tell(message, problem=True)
         self._go_on()
 
     def _on_loaded(self, student: Student) -> None:
@@ -213,7 +215,7 @@ class Answers(QObject):
     def _on_not_loaded(self, message: str) -> None:
         self._loading = False
         self._waiting.clear()
-        self._desk.tell(message, problem=True)
+        self._controller.tell(message, problem=True)
         self.changed.emit()
 
     def _on_student(self) -> None:

@@ -106,7 +106,7 @@ class Changes:
             return False
         moved = self._show(way_back.wrote)
         if moved or left or len(way_back.wrote) > 1:
-            session.said.emit(f"{word.capitalize()}: {step.what}.{kept if left else ''}")
+            session.message.emit(f"{word.capitalize()}: {step.what}.{kept if left else ''}")
         return True
 
     def _make_again(self, step: Step) -> bool:

@@ -16,7 +16,7 @@ class ClipMarks:
     """Marks of one session; every change is written to the project at once."""
 
     changed = Signal()
-    told = Signal(str)
+    message = Signal(str)
 
     def __init__(self, session: Session) -> None:
         """Take the marks that are there.
@@ -61,7 +61,7 @@ class ClipMarks:
             before = [s for s in self.swallows if s.first <= frame]
             begun = self.swallow_at(frame) or (before[-1] if before else None)
         if begun is None:
-            self.told.emit("Say first where the swallow begins: go there and press D.")
+            self.message.emit("Say first where the swallow begins: go there and press D.")
             return
         self._set(replace(begun, last=frame), f"Swallow from frame {begun.first + 1} to {frame + 1}.")
 
@@ -87,7 +87,7 @@ class ClipMarks:
             self._removed.append(gone)
         finally:
             self._reload()
-        self.told.emit(f"{name_of(mark.kind, mark.text)} was taken away; Bring back sets it again.")
+        self.message.emit(f"{name_of(mark.kind, mark.text)} was taken away; Bring back sets it again.")
 
     @property
     def can_bring_back(self) -> bool:
@@ -133,7 +133,7 @@ class ClipMarks:
             self._marks.set(self._session.clip.id, mark, author=self._session.author)
         finally:
             self._reload()  # after a refusal too: then the other's version is to be seen
-        self.told.emit(words)
+        self.message.emit(words)
 
     def _reload(self) -> None:
         session = self._session

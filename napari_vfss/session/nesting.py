@@ -23,7 +23,7 @@ class NestingWatch:
     """
 
     changed = Signal()
-    told = Signal(str)
+    message = Signal(str)
 
     def __init__(self, session: Session) -> None:
         """Watch a session, from what it is now; what was open when the clip was last closed is open again."""
@@ -71,7 +71,7 @@ class NestingWatch:
         before[found.child] = pack_mask(kept | found.outside)
         self._look(frame)
         schema = self.session.schema
-        self.told.emit(f"Kept as it is: part of {schema[found.child].name} outside {schema[found.parent].name}.")
+        self.message.emit(f"Kept as it is: part of {schema[found.child].name} outside {schema[found.parent].name}.")
 
     def hesitate(self, structures: Collection[str]) -> str:
         """What to ask before these structures are accepted on the current frame; asked once, then it is meant."""
@@ -99,7 +99,7 @@ class NestingWatch:
         mask = plane | found.outside if add else plane & ~found.outside
         changed = session.stroke(mask, structure=structure)
         if changed:
-            self.told.emit(f"{session.schema[structure].name} {what} {_pixels(found)}.")
+            self.message.emit(f"{session.schema[structure].name} {what} {_pixels(found)}.")
         return changed
 
     def _on_frame(self, frame: int) -> None:

@@ -12,8 +12,8 @@ from psygnal import Signal
 from napari_vfss.session.changes import Change, Changes, named
 from napari_vfss.session.frame_cache import FrameMemory, FrameWork
 from napari_vfss.session.undo import History
-from napari_vfss.session.unsaved import Unsaved, WaitingWriter
-from napari_vfss.session.viewed import LookedAt
+from napari_vfss.session.unsaved import UnsavedChanges, UnsavedQueue
+from napari_vfss.session.viewed import ViewedMasks
 from vfss.clips import Clip, Facing
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.project import UNCONFIRMED, ClipRecord, Project, Revision
@@ -39,7 +39,7 @@ class Session:
     flags_changed = Signal()
     student_changed = Signal()
     problem = Signal(str)
-    said = Signal(str)
+    message = Signal(str)
     unsaved_changed = Signal(int)  # how many changes wait to be written
 
     def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
@@ -53,10 +53,10 @@ class Session:
         self.structure = project.schema.structures[0].key
         self.student: Student | None = None
         self.history = History()
-        self.unsaved = Unsaved(project.schema)
-        self.writer = WaitingWriter(self)
+        self.unsaved = UnsavedQueue(project.schema)
+        self.writer = UnsavedChanges(self)
         self.changes = Changes(self)
-        self.looked_at = LookedAt(self)
+        self.looked_at = ViewedMasks(self)
         self.hesitate: Callable[[Collection[str]], str] | None = None  # asked before acceptance; a sentence stops it
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()

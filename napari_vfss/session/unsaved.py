@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Change = tuple[BoolArray | None, MaskState]
 
 
-class WaitingWriter:
+class UnsavedChanges:
     """Keeps what a session could not write, and writes it later, against the newest revision that it has seen."""
 
     def __init__(self, session: Session) -> None:
@@ -145,7 +145,7 @@ class UnsavedChange:
         return Edit(clip_id, *place, self.mask, self.state, prompts=self.prompts)
 
 
-class Unsaved:
+class UnsavedQueue:
     """The newest change of every place that waits to be written, oldest place first."""
 
     def __init__(self, schema: Schema) -> None:
@@ -186,7 +186,7 @@ class Unsaved:
             states[t, self._schema[key].index] = change.state
 
 
-def save_elsewhere(unsaved: Unsaved, schema: Schema, clip: Clip, folder: Path) -> None:
+def save_elsewhere(unsaved: UnsavedQueue, schema: Schema, clip: Clip, folder: Path) -> None:
     """Write waiting changes into a new project.
 
     Args:

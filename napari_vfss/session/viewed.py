@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WAITING = (MaskState.PROPOSED, MaskState.EDITED)
 
 
-class LookedAt:
+class ViewedMasks:
     """Remembers which revision of each mask was on the screen; a mask that changed since was not looked at.
 
     Attributes:
@@ -102,7 +102,7 @@ class LookedAt:
         students = {standing[place].student for place in words}
         student = students.pop() if len(students) == 1 else None
         written = session.changes.repeat(words, what, base, student)
-        session.said.emit(self._report(written, accepted, standing, within))
+        session.message.emit(self._report(written, accepted, standing, within))
         return written > 0
 
     @property

@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 
-class Departure(QObject):
+class CloseWatcher(QObject):
     """Watches a widget and the window it is in."""
 
     asked = Signal()  # the window is asked to close; a person may still say no

@@ -9,7 +9,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.keys.labels import KEYS, explain
 from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.ui.section import button, tipped_button
@@ -27,9 +27,9 @@ class NestingNotice(QFrame):
     Lies outside the part of the panel that scrolls, so that nothing moves away from under the mouse.
     """
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
-        self._desk = desk
+        self._controller = controller
         self._connections, self._session_connections = Connections(), Connections()
         self.words = QLabel()
         self.words.setWordWrap(True)
@@ -51,7 +51,7 @@ class NestingNotice(QFrame):
         column.setSpacing(4)
         column.addWidget(self.words)
         column.addLayout(row)
-        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
     def close_connections(self) -> None:
@@ -61,7 +61,7 @@ class NestingNotice(QFrame):
 
     def refresh(self) -> None:
         """Show the first open break of the current frame."""
-        watch = self._desk.nesting
+        watch = self._controller.nesting
         here = [] if watch is None else watch.here()
         self.setVisible(bool(here))
         if watch is None or not here:
@@ -74,7 +74,7 @@ class NestingNotice(QFrame):
         self.grow.setText(f"Grow {parent}")
         tips = ((self.grow, f"Add that part of {child} to {parent}"), (self.cut, f"Take that part away from {child}"))
         for made, tip in tips:
-            explain(made, tip, keys=made.property(KEYS), shown_for=self._desk.key_book.shown_for)
+            explain(made, tip, keys=made.property(KEYS), shown_for=self._controller.key_book.shown_for)
         self.cut.setText(f"Cut {child}")
         self.leave.setText(f"Leave: in {schema[found.lies_in].name}" if found.lies_in else "Leave as it is")
         for place, made in enumerate((self.grow, self.cut, self.leave)):
@@ -82,15 +82,15 @@ class NestingNotice(QFrame):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        if self._desk.nesting is not None:
-            self._session_connections.add(self._desk.nesting.changed, self.refresh)
+        if self._controller.nesting is not None:
+            self._session_connections.add(self._controller.nesting.changed, self.refresh)
         self.refresh()
 
     def _decide(self, decide: Callable[[NestingWatch, Break], object]) -> None:
-        desk, watch = self._desk, self._desk.nesting
-        if watch is not None and desk.layers is not None:
-            with desk.telling():
-                desk.layers.flush()  # may change what is open
+        controller, watch = self._controller, self._controller.nesting
+        if watch is not None and controller.layers is not None:
+            with controller.telling():
+                controller.layers.flush()  # may change what is open
                 for found in watch.here()[:1]:
                     decide(watch, found)
 
@@ -107,15 +107,15 @@ STAY, AGAIN, ELSEWHERE, LOSE = "Stay here", "Save again", "Save elsewhere...", "
 class UnsavedBar(QWidget):
     """Shown while changes wait: how many, and two ways to save them."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
-        self._desk = desk
+        self._controller = controller
         self._connections = Connections()
         self._session_connections = Connections()
         self.words = QLabel()
         self.words.setWordWrap(True)
         tip = "Try once more to write them into the project"
-        self.again = button(AGAIN, tip, desk.saving.again, key="Ctrl+Alt+W", key_on_face=False)
+        self.again = button(AGAIN, tip, controller.unsaved_guard.again, key="Ctrl+Alt+W", key_on_face=False)
         self.elsewhere = tipped_button(
             ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere, key="Ctrl+Alt+Shift+W"
         )
@@ -127,7 +127,7 @@ class UnsavedBar(QWidget):
         outer.setContentsMargins(2, 2, 2, 2)
         outer.addWidget(self.words)
         outer.addLayout(below)
-        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
     def close_connections(self) -> None:
@@ -138,7 +138,7 @@ class UnsavedBar(QWidget):
     def save_elsewhere(self) -> bool:
         """Ask for a folder and write there; True where all is written."""
         name = QFileDialog.getExistingDirectory(self, "Empty folder for a new project with these changes")
-        return bool(name) and self._desk.saving.elsewhere(Path(name))
+        return bool(name) and self._controller.unsaved_guard.elsewhere(Path(name))
 
     def may_part(self, *, may_stay: bool = True) -> bool:
         """Ask what is to become of changes that cannot be saved.
@@ -149,14 +149,14 @@ class UnsavedBar(QWidget):
         Returns:
             True where the clip may be closed: everything is saved, or the person gave it up.
         """
-        while self._desk.saving.waiting:
+        while self._controller.unsaved_guard.waiting:
             answer = self.ask(may_stay)
             if answer == AGAIN:
-                self._desk.saving.again()
+                self._controller.unsaved_guard.again()
             elif answer == ELSEWHERE:
                 self.save_elsewhere()
             elif answer == LOSE:
-                self._desk.saving.give_up()
+                self._controller.unsaved_guard.give_up()
             elif may_stay:
                 return False
         return True
@@ -166,7 +166,7 @@ class UnsavedBar(QWidget):
         box = QMessageBox(self.window())
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("Not saved")
-        box.setText(f"{_count(self._desk.saving.waiting)} could not be written into the project.")
+        box.setText(f"{_count(self._controller.unsaved_guard.waiting)} could not be written into the project.")
         box.setInformativeText(
             "Make room on the disk, or connect it again, and save again. Or save into a new project in another folder. "
             "If you close now without saving, they are lost."
@@ -187,13 +187,13 @@ class UnsavedBar(QWidget):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
             self._session_connections.add(session.unsaved_changed, self._show)
         self._show()
 
     def _show(self, *_: object) -> None:
-        count = self._desk.saving.waiting
+        count = self._controller.unsaved_guard.waiting
         self.words.setText(f"! {_count(count)} not saved")
         self.setVisible(count > 0)
 

@@ -11,13 +11,13 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.menu import register_menu
 from napari_vfss.ui.about import SHORT_WORDING, WORDING
-from napari_vfss.ui.close_watcher import Departure
+from napari_vfss.ui.close_watcher import CloseWatcher
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.ui.notices import NestingNotice, UnsavedBar
-from napari_vfss.ui.section import DeskSection
+from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
 from napari_vfss.ui.sections.export import ExportSection
@@ -43,23 +43,23 @@ class AnnotationPanel(QWidget):
         super().__init__()
         self.setObjectName("vfss_annotation_panel")
         self.viewer = napari_viewer
-        self.desk = Desk(napari_viewer, self)
-        self.people = PeopleSection(self.desk)
-        self.clip = ClipSection(self.desk)
-        self.structures = StructureSection(self.desk)
-        self.propose = ProposeSection(self.desk)
-        self.correct = CorrectSection(self.desk)
-        self.accept = AcceptSection(self.desk)
-        self.marks = MarksSection(self.desk)
-        self.carry = PropagateSection(self.desk)
-        self.history = HistorySection(self.desk)
-        self.export = ExportSection(self.desk)
-        self.importing = ImportSection(self.desk)
-        self.student = StudentSection(self.desk)
-        self.timeline = TimelinePlace(self.desk, self)
-        self.unsaved = UnsavedBar(self.desk)
-        self.desk.saving.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
-        self.nesting = NestingNotice(self.desk)
+        self.controller = AnnotationController(napari_viewer, self)
+        self.people = PeopleSection(self.controller)
+        self.clip = ClipSection(self.controller)
+        self.structures = StructureSection(self.controller)
+        self.propose = ProposeSection(self.controller)
+        self.correct = CorrectSection(self.controller)
+        self.accept = AcceptSection(self.controller)
+        self.marks = MarksSection(self.controller)
+        self.carry = PropagateSection(self.controller)
+        self.history = HistorySection(self.controller)
+        self.export = ExportSection(self.controller)
+        self.importing = ImportSection(self.controller)
+        self.student = StudentSection(self.controller)
+        self.timeline = TimelinePlace(self.controller, self)
+        self.unsaved = UnsavedBar(self.controller)
+        self.controller.unsaved_guard.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
+        self.nesting = NestingNotice(self.controller)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -67,21 +67,21 @@ class AnnotationPanel(QWidget):
         self._connections = Connections()
         self._lay_out()
         self.setStyleSheet(FOCUS_STYLE)
-        self.keyboard = Keyboard(self, self.desk)
-        self._departure = Departure(self, self.desk.saving.may_let_go)
-        self._connections.add(self._departure.asked, self.desk.save)
-        self._connections.add(self._departure.gone, self.close_desk)
-        self._connections.add(self.desk.told, self._on_told)
+        self.keyboard = Keyboard(self, self.controller)
+        self._departure = CloseWatcher(self, self.controller.unsaved_guard.may_let_go)
+        self._connections.add(self._departure.asked, self.controller.save)
+        self._connections.add(self._departure.gone, self.close_controller)
+        self._connections.add(self.controller.message, self._on_told)
         self._connections.add(self.marks.timeline_asked, self.timeline.show)
         self._connections.add(self._message_time.timeout, self._clear_message)
-        self._connections.add(self.desk.session_changed, self._clear_message)
-        self._connections.add(self.desk.machine.carrying.started, self._show_progress)
-        self._connections.add(self.desk.machine.learning.started, self._show_progress)
-        self._connections.add(self.desk.exporting.started, self._show_export)
-        self._connections.add(self.desk.exporting.ended, self._show_export)
+        self._connections.add(self.controller.session_changed, self._clear_message)
+        self._connections.add(self.controller.student_jobs.carrying.started, self._show_progress)
+        self._connections.add(self.controller.student_jobs.learning.started, self._show_progress)
+        self._connections.add(self.controller.exporting.started, self._show_export)
+        self._connections.add(self.controller.exporting.ended, self._show_export)
         self._connections.add(self.importing.importing.started, self._show_import)
-        self._connections.add(self.desk.retraining.started, self._show_student)
-        self._connections.add(self.desk.retraining.ended, self._show_student)
+        self._connections.add(self.controller.retraining.started, self._show_student)
+        self._connections.add(self.controller.retraining.ended, self._show_student)
         self._closed = False
         self._forget_menu = register_menu()
         self._adopt_what_is_open()
@@ -90,12 +90,12 @@ class AnnotationPanel(QWidget):
         """Wide enough for the list of structures, no wider."""
         return QSize(WIDTH, 640)
 
-    def close_desk(self) -> None:
+    def close_controller(self) -> None:
         """Save the view, end the work beside the window, let go of the viewer."""
         if self._closed:
             return
         self._closed = True
-        self.desk.close()
+        self.controller.close()
         self.keyboard.close()
         for section in self._sections:
             section.close_connections()
@@ -114,7 +114,7 @@ class AnnotationPanel(QWidget):
         self._fit_width()
 
     @property
-    def _sections(self) -> tuple[DeskSection | ClipSection, ...]:
+    def _sections(self) -> tuple[SessionSection | ClipSection, ...]:
         work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
         return (*work, self.carry, self.marks, self.history, self.importing, self.export, self.student)
 
@@ -185,5 +185,5 @@ class AnnotationPanel(QWidget):
     def _adopt_what_is_open(self) -> None:
         for layer in list(self.viewer.layers):
             if "vfss_frames" in layer.metadata and not layer.metadata.get("vfss_session"):
-                self.desk.adoption.adopt(layer)
+                self.controller.adoption.adopt(layer)
                 return

@@ -9,10 +9,10 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
-from napari_vfss.user_config import ChoiceFile
+from napari_vfss.user_config import UserConfigFile
 
 # The frame of the button that has the keyboard takes the room of its padding: the words stay whole.
 BUTTON_STYLE = "QPushButton { padding: 3px 2px; } QPushButton:focus { padding: 1px 0px; border: 2px solid #ffe08a; }"
@@ -117,16 +117,16 @@ def tipped_button(text: str, tip: str, do: Callable[[], object], *, key: str) ->
     return button(text, tip, do, key=key, key_on_face=False)
 
 
-class DeskSection(Section):
+class SessionSection(Section):
     """A section that follows the desk's session."""
 
-    def __init__(self, desk: Desk, title: str, *, folded: bool = False) -> None:
+    def __init__(self, controller: AnnotationController, title: str, *, folded: bool = False) -> None:
         super().__init__(title, folded=folded)
-        self.desk = desk
+        self.controller = controller
         self.connections = Connections()
         self.session_connections = Connections()
         self.later = Debounce(self, self.refresh)
-        self.connections.add(desk.session_changed, self._on_session)
+        self.connections.add(controller.session_changed, self._on_session)
 
     def close_connections(self) -> None:
         """Let go of everything."""
@@ -141,14 +141,14 @@ class DeskSection(Section):
 
     def do(self, action: Callable[[], object]) -> None:
         """Do something to the session after what is under the pen was written; tell errors."""
-        if self.desk.session is not None and self.desk.layers is not None:
-            with self.desk.telling():
-                self.desk.layers.flush()
+        if self.controller.session is not None and self.controller.layers is not None:
+            with self.controller.telling():
+                self.controller.layers.flush()
                 action()
 
     def _on_session(self) -> None:
         self.session_connections.undo()
-        self.body.parentWidget().setEnabled(self.desk.session is not None)
+        self.body.parentWidget().setEnabled(self.controller.session is not None)
         self.show_session()
         self.refresh()
 
@@ -156,7 +156,7 @@ class DeskSection(Section):
 class Folding:
     """Folds sections as they were left, and remembers when a person folds one; what unfolds by itself is not kept."""
 
-    def __init__(self, sections: Sequence[Section], file: ChoiceFile) -> None:
+    def __init__(self, sections: Sequence[Section], file: UserConfigFile) -> None:
         self._file = file
         self._connections = Connections()
         folded = file.values.get("folded")

@@ -99,7 +99,7 @@ class Playback(QObject):
     """Plays the session that it was given; the next frame waits until the last one is on the screen."""
 
     changed = Signal()  # begun, ended, another speed or loop
-    told = Signal(str)
+    message = Signal(str)
 
     def __init__(self, parent: QObject | None = None, *, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__(parent)
@@ -170,7 +170,7 @@ class Playback(QObject):
         self._awaited = False
         if self.playing:
             self.playing = False
-            self.told.emit("")
+            self.message.emit("")
             self.changed.emit()
 
     @property
@@ -238,7 +238,7 @@ class Playback(QObject):
         self._next.start(math.floor(wait * 1000))
         if now - self._told_at >= TELL_EVERY_S:
             self._told_at = now
-            self.told.emit(self.pace.words)
+            self.message.emit(self.pace.words)
 
     def _on_frame(self, frame: int) -> None:
         if not self._stepping and self._dims is not None and self._dims.is_playing:

@@ -9,7 +9,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.connections import Connections
-from napari_vfss.jobs.survey import ClipTrust
+from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from vfss.motion.stabilise import HELD_STILL, SteadyPath, steady_path
@@ -23,7 +23,7 @@ class SteadyView(QObject):
 
     changed = Signal()
 
-    def __init__(self, trust: ClipTrust, parent: QObject | None = None) -> None:
+    def __init__(self, trust: MaskSurvey, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.on = False
         self._trust = trust

@@ -71,7 +71,7 @@ def test_a_plan_writes_nothing_and_says_all(project: Project, coco: Path) -> Non
     ]
     assert structure_rows(plan) == [("bolus", "5", "0", "0", "0"), ("mandible", "5", "0", "0", "0")]
     (problem,) = plan.problems
-    assert problem.kind == "label" and "'hyoid'" in problem.said
+    assert problem.kind == "label" and "'hyoid'" in problem.text
     text = "\n".join(plan_lines(project, plan))
     assert "To write: 10 masks on 5 frames, as proposals that count when a person accepts them." in text
     assert "in order, as there is one for every frame" in text
@@ -196,7 +196,7 @@ def test_sizes_and_frames_that_do_not_fit_are_problems(project: Project, tmp_pat
     images["f_1.png"] = {"bolus": INNER[:, :-1]}
     plan = planned(project, write_coco(tmp_path / "a.json", images))
     assert [(frame.frame, frame.write) for frame in plan.frames] == [(0, ("bolus",))]
-    assert {problem.kind: problem.said for problem in plan.problems} == {
+    assert {problem.kind: problem.text for problem in plan.problems} == {
         "frame": "the clip film.mkv has no such frame, its frames are 0 to 4: 1 (f_7.png (frame 7))",
         "size": "the image is 24x31, the clip film.mkv 24x32 (height x width): 1 (f_1.png)",
     }
@@ -212,7 +212,7 @@ def test_a_damaged_file_costs_its_frame_only(project: Project, tmp_path: Path) -
     plan = planned(project, folder)
     assert [frame.frame for frame in plan.frames] == [0, 1, 2, 4]
     assert [problem.kind for problem in plan.problems] == ["damaged"]
-    assert "f_3.png" in plan.problems[0].said
+    assert "f_3.png" in plan.problems[0].text
 
 
 def test_files_that_change_after_the_plan_are_told(project: Project, tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def test_what_is_beyond_the_clip_is_a_problem(project: Project) -> None:
     assert frames_of(found) == {"f0.png": 0}
     (problem,) = problems.all()
     assert (problem.kind, problem.count) == ("frame", 2)
-    assert "its frames are 0 to 5: 2 (f6.png (frame 6), f9.png (frame 9))" in problem.said
+    assert "its frames are 0 to 5: 2 (f6.png (frame 6), f9.png (frame 9))" in problem.text
 
 
 def test_by_order_only_where_the_counts_agree(project: Project) -> None:
@@ -227,7 +227,7 @@ def test_a_recording_that_is_no_clip(project: Project) -> None:
     known = dataclasses.replace(stranger, number=1, name="k.png", clip=second)
     found = match_frames(project, Images([stranger, known]), ImportChoices(first), problems)
     assert frames_of(found) == {"k.png": 2}
-    assert [problem.said for problem in problems.all()] == ["the recording case-7 is no clip of the project: 1 (s.png)"]
+    assert [problem.text for problem in problems.all()] == ["the recording case-7 is no clip of the project: 1 (s.png)"]
 
 
 def test_volumes_have_as_many_slices_as_the_clip_frames(project: Project) -> None:
@@ -236,7 +236,7 @@ def test_volumes_have_as_many_slices_as_the_clip_frames(project: Project) -> Non
     problems = Problems()
     short = [dataclasses.replace(image, depth=FRAMES - 1) for image in slices[:-1]]
     assert match_frames(project, Images(short), ImportChoices(ids(project)[0]), problems).places == ()
-    assert problems.all()[0].said.startswith("the volume has 5 slices, the clip 6 frames: 5")
+    assert problems.all()[0].text.startswith("the volume has 5 slices, the clip 6 frames: 5")
 
 
 def test_images_are_numbered_alike(project: Project) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from moving_film import SIZE, box, moved, texture
 from vfss.motion.optical_flow import KeyMotion, repeats, small_picture
-from vfss.motion.rigid import Bones
+from vfss.motion.rigid import RigidBodies
 
 POINTS = np.array([(40.0, 40.0), (64.0, 70.0), (90.0, 50.0)])
 
@@ -70,7 +70,7 @@ def test_a_blank_frame_is_no_error():
 
 
 def test_bones_turn_and_shift_as_a_whole():
-    key, bones = texture(), Bones({"c3": box(50, 60), "mandible": box(90, 90)})
+    key, bones = texture(), RigidBodies({"c3": box(50, 60), "mandible": box(90, 90)})
     motion, frames = KeyMotion(key), 8
     for n in range(1, frames + 1):
         found = bones.on(motion.to(moved(key, 4 * n / frames, 2 * n / frames, 3 * n / frames))[0])
@@ -91,14 +91,14 @@ def test_a_vertebra_without_any_texture_goes_with_its_neighbours():
         return np.where(hidden, flat, picture).astype(np.uint8)
 
     motion, steps = KeyMotion(covered(key)), 12
-    bones = Bones(planes)
+    bones = RigidBodies(planes)
     for n in range(1, steps + 1):
         found = bones.on(motion.to(covered(moved(key, 0.5 * n, 0)))[0])
-    alone = Bones({"c4": planes["c4"]}).on(motion.to(covered(moved(key, 6, 0)))[0])["c4"][0]
+    alone = RigidBodies({"c4": planes["c4"]}).on(motion.to(covered(moved(key, 6, 0)))[0])["c4"][0]
     middle = np.array((64, 60, 1))
     assert (found["c4"][0] @ middle)[0] - 64 > (alone @ middle)[0] - 64 + 0.5
 
 
 def test_c2_and_c4_alone_are_not_joined():
-    assert Bones({"c2": box(40, 64), "c4": box(80, 64)})._joints == []
-    assert len(Bones({"c2": box(40, 64), "c3": box(60, 64), "c4": box(80, 64)})._joints) == 2
+    assert RigidBodies({"c2": box(40, 64), "c4": box(80, 64)})._joints == []
+    assert len(RigidBodies({"c2": box(40, 64), "c3": box(60, 64), "c4": box(80, 64)})._joints) == 2

@@ -18,10 +18,10 @@ from vfss.masks import Masks, MaskState
 from vfss.masks.metrics import dice
 from vfss.project import Edit, Project
 from vfss.propagation.confidence import STOP, trust
-from vfss.propagation.key_frame import Carried, Kept, between, signed_distance, with_student
+from vfss.propagation.key_frame import CarriedMask, PackedCarriedMask, between, signed_distance, with_student
 from vfss.propagation.propagation import CarryOrder, Propagation
 from vfss.proposals import adapted_student as learnt_clip
-from vfss.proposals.adapted_student import LearntRun
+from vfss.proposals.adapted_student import AdaptedRun
 from vfss.proposals.propagation import ProjectPropagation, author_of, without_carried_or_imported
 from vfss.student import Proposal
 
@@ -165,8 +165,8 @@ def test_fields_keep_a_mask_and_find_it_again():
     plane = box(40, 30, 13, 9)
     assert np.array_equal(signed_distance(plane) > 0, plane)
     assert not (signed_distance(np.zeros((SIZE, SIZE), np.bool_)) > 0).any()
-    some = Carried(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
-    again = Kept.of(some).carried
+    some = CarriedMask(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
+    again = PackedCarriedMask.of(some).carried
     assert np.array_equal(again.mask, plane)
     assert np.allclose(again.field, some.field, atol=0.01)
     assert (again.frames, again.steps, again.steady) == (4, 3, 0.5)
@@ -174,8 +174,8 @@ def test_fields_keep_a_mask_and_find_it_again():
 
 def test_the_nearer_end_counts_more():
     one, other = signed_distance(box(60, 60, 10, 10)), signed_distance(box(60, 60, 20, 20))
-    near = between(Carried(one, None, 1, 1, 1.0), Carried(other, None, 9, 9, 1.0))
-    far = between(Carried(one, None, 9, 9, 1.0), Carried(other, None, 1, 1, 1.0))
+    near = between(CarriedMask(one, None, 1, 1, 1.0), CarriedMask(other, None, 9, 9, 1.0))
+    far = between(CarriedMask(one, None, 9, 9, 1.0), CarriedMask(other, None, 1, 1, 1.0))
     assert near.mask.sum() < far.mask.sum()
     assert near.steps == far.steps == 1
     assert near.agreement == pytest.approx(2 * 100 / 500)
@@ -185,16 +185,16 @@ def test_the_students_word_counts_more_with_time_and_goes_corrected():
     known, wrong = box(60, 60, 20, 20), box(60, 64, 20, 20)
     field, correction = signed_distance(known), signed_distance(known) - signed_distance(wrong)
     same = with_student(
-        "epiglottis", Carried(field, correction, 1, 0, 1.0), wrong
+        "epiglottis", CarriedMask(field, correction, 1, 0, 1.0), wrong
     )  # the frame only repeats the key frame
-    soon = with_student("epiglottis", Carried(field, correction, 1, 1, 1.0), wrong)
-    later = with_student("epiglottis", Carried(field, None, 30, 30, 1.0), wrong)
-    corrected = with_student("epiglottis", Carried(field, correction, 30, 30, 1.0), wrong)
+    soon = with_student("epiglottis", CarriedMask(field, correction, 1, 1, 1.0), wrong)
+    later = with_student("epiglottis", CarriedMask(field, None, 30, 30, 1.0), wrong)
+    corrected = with_student("epiglottis", CarriedMask(field, correction, 30, 30, 1.0), wrong)
     assert np.array_equal(same, known)
     assert dice(soon, known) > dice(corrected, known)
     assert dice(later, wrong) > 0.99
     assert dice(corrected, known) > dice(wrong, known)
-    assert np.array_equal(with_student("c3", Carried(field, None, 30, 30, 1.0), wrong), known)
+    assert np.array_equal(with_student("c3", CarriedMask(field, None, 30, 30, 1.0), wrong), known)
 
 
 @given(
@@ -207,12 +207,12 @@ def test_the_students_word_counts_more_with_time_and_goes_corrected():
 def test_trust_is_a_share_and_grows_with_every_good_sign(steady, steps, student, both, learnt):
     field = np.zeros((2, 2), np.float32)
     for key in ("c3", "bolus"):
-        less = trust(key, Carried(field, None, steps, steps, steady, both), student=student, learnt=learnt)
+        less = trust(key, CarriedMask(field, None, steps, steps, steady, both), student=student, learnt=learnt)
         more = trust(
-            key, Carried(field, None, steps, steps, min(1.0, steady + 0.1), both), student=student, learnt=learnt
+            key, CarriedMask(field, None, steps, steps, min(1.0, steady + 0.1), both), student=student, learnt=learnt
         )
         assert 0 <= less <= more <= 1
-        assert trust(key, Carried(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
+        assert trust(key, CarriedMask(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
 
 
 # In a project
@@ -364,7 +364,7 @@ def test_no_student_that_learnt_the_clip_writes_over_a_person(project, said, mon
     clip_id, late = project.clips()[0].id, 7
     annotate(project, clip_id, 4, {"airway": said}, author="ann")
     with project.open_clip(clip_id) as clip:
-        stages = LearntRun(project, clip, Follower(), frames=2, parent="parent").run()
+        stages = AdaptedRun(project, clip, Follower(), frames=2, parent="parent").run()
         first = next(stage for stage in stages if stage.written)  # one frame is written, the others are worked out
         assert all(frame != late for frame, _, _ in first.written)
         annotate(project, clip_id, late, {"airway": said}, author="bob")

@@ -44,7 +44,7 @@ def test_a_whole_run_is_one_step_back_and_one_on_again(session):
     session.changes.end_run(run_over(session, range(1, 19)))
     after = all_of(session)
     said = []
-    session.said.connect(said.append)
+    session.message.connect(said.append)
     assert session.undo()
     assert said == ["Undone: 2 structures carried from frame 1."]
     assert session.frame == 1
@@ -67,7 +67,7 @@ def test_undoing_a_run_leaves_what_someone_said_since(make_session):
     bob.choose("c1")
     bob.stroke(disc(bob, 20, 20))
     said = []
-    ada.said.connect(said.append)
+    ada.message.connect(said.append)
     assert ada.undo()
     assert said == ["Undone: 2 structures carried from frame 1. 1 place was left: changed since by someone else."]
     newest = ada.project.newest(ada.clip.id, 4)
@@ -126,7 +126,7 @@ def test_a_change_of_several_frames_is_one_step_all_of_it_or_nothing(make_sessio
     both = {(2, "bolus"): (disc(ada, 40, 40), MaskState.EDITED), (9, "c4"): (disc(ada, 60, 60), MaskState.EDITED)}
     assert ada.change(both, what="copied")
     said = []
-    ada.said.connect(said.append)
+    ada.message.connect(said.append)
     assert ada.undo()
     assert said == ["Undone: copied."]
     assert not stored(ada, 2).planes.any()

@@ -20,7 +20,7 @@ BY_PERSON = [state for state in MaskState if state.by_person]
 def told(session):
     """What a person was told: sentences, problems too."""
     said = []
-    session.said.connect(said.append)
+    session.message.connect(said.append)
     session.problem.connect(said.append)
     return said
 

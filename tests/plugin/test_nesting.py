@@ -162,7 +162,7 @@ def test_a_pharynx_that_is_made_smaller_than_its_bolus_is_told_too(session, watc
 def test_acceptance_asks_once_and_then_records_what_is_there(session, watch, said, whole_frame):
     bolus = INSIDE | LEAVING
     told = []
-    watch.told.connect(told.append)
+    watch.message.connect(told.append)
     session.stroke(bolus)
     accept = session.accept_frame if whole_frame else session.accept_structure
     assert not accept()
@@ -207,7 +207,7 @@ def test_a_frame_stays_marked_when_one_goes_on_and_on_another_day(session, watch
 
 
 def test_the_panel_says_it_and_offers_three_ways(window):
-    session, notice = window.desk.session, window.nesting
+    session, notice = window.controller.session, window.nesting
     propose(session, 0, bolus=INSIDE)
     session.reload([0])
     assert not notice.isVisible()
@@ -234,5 +234,5 @@ def test_the_panel_says_it_and_offers_three_ways(window):
     assert "Kept as it is" in window.message.text()
     window.accept.frame_button.click()
     assert session.work.state[0] == MaskState.ACCEPTED
-    window.desk.close_session()
+    window.controller.close_session()
     assert not notice.isVisible()

@@ -14,7 +14,7 @@ from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.ui.keys.keyboard import stops
 from napari_vfss.ui.section import Folding, Section
 from napari_vfss.ui.structure_table import STATES, StructureTable
-from napari_vfss.user_config import ChoiceFile
+from napari_vfss.user_config import UserConfigFile
 from vfss.masks import MaskState
 
 
@@ -68,16 +68,16 @@ def _in(widget, sections):
 def test_a_click_on_a_button_leaves_the_keyboard_to_the_picture(window, front, qtbot):
     qtbot.mouseClick(window.correct.tools["erase"], Qt.MouseButton.LeftButton)
     assert not window.isAncestorOf(focus())
-    assert str(window.desk.layers.editor.mode) == "erase"
+    assert str(window.controller.layers.editor.mode) == "erase"
     qtbot.keyClick(focus(), Qt.Key.Key_P)
-    assert str(window.desk.layers.editor.mode) == "paint"
+    assert str(window.controller.layers.editor.mode) == "paint"
 
 
 def test_space_presses_the_button_that_has_the_keyboard(window, front, qtbot):
     button = window.accept.empty_button
     button.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(button, Qt.Key.Key_Space)
-    assert window.desk.session.states[0, 0] == MaskState.EMPTY
+    assert window.controller.session.states[0, 0] == MaskState.EMPTY
 
 
 def test_where_the_keyboard_is_can_be_seen(window, front, qtbot):
@@ -88,12 +88,12 @@ def test_where_the_keyboard_is_can_be_seen(window, front, qtbot):
 
 
 def test_the_list_of_structures_goes_by_keys(window, front, qtbot):
-    table, session = window.structures.table, window.desk.session
+    table, session = window.structures.table, window.controller.session
     table.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(table, Qt.Key.Key_Down)
     assert session.structure == session.schema.keys[1]
     qtbot.keyClick(table, Qt.Key.Key_Space)
-    assert session.structure in window.desk.layers.hidden
+    assert session.structure in window.controller.layers.hidden
     qtbot.keyClick(table, Qt.Key.Key_Space)
     qtbot.keyClick(table, Qt.Key.Key_Up)
     assert session.structure == session.schema.keys[0]
@@ -104,7 +104,7 @@ def test_enter_ends_the_typing_of_a_case(window, front, qtbot):
     window.clip.case.setText("case 5")
     qtbot.keyClick(window.clip.case, Qt.Key.Key_Return)
     assert focus() is front
-    assert window.desk.session.record.patient == "case 5"
+    assert window.controller.session.record.patient == "case 5"
 
 
 def test_every_control_has_a_name_for_a_screen_reader(window):
@@ -127,9 +127,9 @@ def test_no_state_is_told_by_its_colour_alone():
 
 
 def test_a_problem_is_told_by_a_sign_too(window):
-    window.desk.tell("The disk is full.", problem=True)
+    window.controller.tell("The disk is full.", problem=True)
     assert window.message.text().startswith("⚠")
-    window.desk.tell("Saved.")
+    window.controller.tell("Saved.")
     assert window.message.text() == "Saved."
 
 
@@ -171,7 +171,7 @@ def test_buttons_show_all_of_their_words_on_a_small_screen(window, qtbot):
 
 
 def test_the_panel_is_calm_at_first_and_as_it_was_left_later(qtbot, tmp_path):
-    file = ChoiceFile("panel.json", folder=tmp_path)
+    file = UserConfigFile("panel.json", folder=tmp_path)
     first = [Section("1  Daily"), Section("2  Rare", folded=True)]
     for section in first:
         qtbot.addWidget(section)
@@ -183,7 +183,7 @@ def test_the_panel_is_calm_at_first_and_as_it_was_left_later(qtbot, tmp_path):
     again = [Section("1  Daily"), Section("2  Rare", folded=True)]
     for section in again:
         qtbot.addWidget(section)
-    Folding(again, ChoiceFile("panel.json", folder=tmp_path))
+    Folding(again, UserConfigFile("panel.json", folder=tmp_path))
     assert [section._heading.isChecked() for section in again] == [False, False]
     again[1]._heading.click()
     assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True, "2  Rare": False}

@@ -61,7 +61,7 @@ class FakeStudent:
 @pytest.fixture
 def student(window):
     made = FakeStudent()
-    window.desk.session.take_student(made)
+    window.controller.session.take_student(made)
     yield made
     made.may_look.set()
     made.may_answer.set()
@@ -69,8 +69,8 @@ def student(window):
 
 @pytest.fixture
 def tool(window, student):
-    window.desk.clicks.take()
-    return window.desk.clicks
+    window.controller.clicks.take()
+    return window.controller.clicks
 
 
 @pytest.fixture
@@ -93,8 +93,8 @@ def close_to(click, y, x, adds):
 
 
 def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse, qtbot):
-    session = window.desk.session
-    view = window.desk.layers.camera()
+    session = window.controller.session
+    view = window.controller.layers.camera()
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
     mouse.click((60, 78))
@@ -103,7 +103,7 @@ def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse,
     plane = stored(session).planes[0]
     assert plane[60, 70]
     assert not plane[60, 84]
-    assert np.array_equal(window.desk.layers.editor.mask, plane)
+    assert np.array_equal(window.controller.layers.editor.mask, plane)
     newest = session.project.newest(session.clip.id, 0)["bolus"]
     assert (newest.state, newest.origin, newest.student) == (MaskState.EDITED, "hand", "fake")
     one, two, three = newest.prompts.clicks
@@ -113,7 +113,7 @@ def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse,
     assert tool.marks.isVisible()
     assert tool.marks.answered == newest.prompts
     assert not tool.marks.waiting
-    assert window.desk.layers.camera() == view  # a right button drag zooms, a right click must not
+    assert window.controller.layers.camera() == view  # a right button drag zooms, a right click must not
     for left in (2, 1):
         session.undo()
         assert len(session.work.prompts["bolus"]) == left
@@ -127,7 +127,7 @@ def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse,
 
 
 def test_two_quick_clicks_are_two(window, tool, mouse, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     zoom = window.viewer.scene.camera.zoom
     mouse.click((60, 70))
     mouse.click_again((61, 90))
@@ -137,9 +137,9 @@ def test_two_quick_clicks_are_two(window, tool, mouse, qtbot):
 
 
 def test_a_drag_is_a_box_and_a_click_goes_on_from_it(window, tool, mouse, student, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     drawn = []
-    window.desk.layers.editor.box_moved.connect(lambda one, other: drawn.append(tool.marks.waiting.box))
+    window.controller.layers.editor.box_moved.connect(lambda one, other: drawn.append(tool.marks.waiting.box))
     mouse.stroke([(100, 40), (90, 60), (80, 75), (60, 90)])
     qtbot.waitUntil(lambda: stored(session).planes[0, 80, 60])
     assert [box is not None for box in drawn] == [True] * 3
@@ -156,7 +156,7 @@ def test_a_drag_is_a_box_and_a_click_goes_on_from_it(window, tool, mouse, studen
 
 
 def test_a_click_goes_on_from_what_is_shown(window, tool, mouse, student, qtbot):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     layers.editor.data[10:20, 10:20] = 1  # under the pen
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
@@ -171,7 +171,7 @@ def test_a_click_goes_on_from_what_is_shown(window, tool, mouse, student, qtbot)
 
 
 def test_in_a_turned_view_clicks_and_marks_stand_where_the_mouse_is(window, tool, mouse, qtbot):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     turn, shift = np.deg2rad(12.0), (7.0, -5.0)
     matrix = np.array([[np.cos(turn), -np.sin(turn), shift[0]], [np.sin(turn), np.cos(turn), shift[1]], [0, 0, 1]])
     whole = np.eye(4)
@@ -190,7 +190,7 @@ def test_in_a_turned_view_clicks_and_marks_stand_where_the_mouse_is(window, tool
 
 
 def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, mouse, student, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     student.may_look.clear()
     session.go_to(5)
     mouse.click((60, 70))
@@ -210,7 +210,7 @@ def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, m
 
 
 def test_clicks_made_meanwhile_are_answered_in_their_order(window, tool, mouse, student, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     student.may_answer.clear()
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: len(student.asked) == 1)
@@ -234,7 +234,7 @@ def test_clicks_made_meanwhile_are_answered_in_their_order(window, tool, mouse, 
 
 
 def test_who_paints_while_the_student_thinks_loses_nothing(window, tool, mouse, student, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     student.may_answer.clear()
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: len(student.asked) == 1)
@@ -249,7 +249,7 @@ def test_who_paints_while_the_student_thinks_loses_nothing(window, tool, mouse, 
 
 
 def test_backspace_takes_back_clicks_with_and_without_an_answer(window, mouse, student, press, qtbot):
-    session, tool = window.desk.session, window.desk.clicks
+    session, tool = window.controller.session, window.controller.clicks
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
     first = stored(session).planes[0]
@@ -323,7 +323,7 @@ def test_prompts_follow_each_other_by_one_step():
 
 
 def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, tool, press):
-    session = window.desk.session
+    session = window.controller.session
     button = window.correct.tools["pick"]
     assert button.isEnabled()
     session.take_student(FakeStudent("older", can_refine=False))
@@ -341,7 +341,7 @@ def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, 
 
 
 def test_an_error_of_the_student_is_told_and_the_next_click_is_answered(window, tool, mouse, student, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     student.trouble = StudentError("it has lost its graph", remedy="Choose another.")
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: "lost its graph" in window.message.text())
@@ -368,7 +368,7 @@ def test_the_picture_can_be_moved_with_the_tool_in_the_hand(window, tool, mouse,
 
 
 def test_marks_are_shown_with_the_tool_in_the_hand_and_the_masks(window, tool, mouse, qtbot):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: len(tool.marks.answered) == 1)
     layers.set_tool("paint")
@@ -391,15 +391,15 @@ def test_marks_are_shown_with_the_tool_in_the_hand_and_the_masks(window, tool, m
 
 
 def test_closing_while_the_student_thinks_writes_nothing_more(window, tool, mouse, student, qtbot):
-    session, desk = window.desk.session, window.desk
+    session, controller = window.controller.session, window.controller
     student.may_answer.clear()
     mouse.click((60, 70))
     mouse.click((60, 90))
     qtbot.waitUntil(lambda: len(student.asked) == 1)
     thread = tool.answers._thread._thread
     folder, clip = session.project.folder, session.clip.id
-    desk.close_session()
-    assert desk.clicks is None
+    controller.close_session()
+    assert controller.clicks is None
     student.may_answer.set()
     thread.join(20)
     assert not thread.is_alive()
@@ -480,7 +480,7 @@ def test_what_another_student_knew_is_dropped(session, frames, qtbot):
 
 
 def test_a_frame_that_cannot_be_read_is_told_when_a_click_waits_for_it(window, tool, mouse, monkeypatch, qtbot):
-    session = window.desk.session
+    session = window.controller.session
 
     def broken(*_):
         raise StudentError("the frame cannot be looked at")

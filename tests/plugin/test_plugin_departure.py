@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDockWidget, QLabel, QMainWindow
 
-from napari_vfss.ui.close_watcher import Departure
+from napari_vfss.ui.close_watcher import CloseWatcher
 
 
 class Window(QMainWindow):
@@ -24,7 +24,7 @@ def docked(qtbot):
     window, dock, widget = Window(), QDockWidget(), QLabel("here")
     qtbot.addWidget(window)
     told = []
-    departure = Departure(widget)
+    departure = CloseWatcher(widget)
     departure.asked.connect(lambda: told.append("asked"))
     departure.gone.connect(lambda: told.append("gone"))
     dock.setWidget(widget)

@@ -27,7 +27,7 @@ WAIT_MS = 60_000
 @pytest.fixture
 def accepted(window):
     """The window's session with two accepted frames; nobody has looked at the pixels."""
-    session = window.desk.session
+    session = window.controller.session
     mask = np.zeros((session.clip.height, session.clip.width), bool)
     mask[20:40, 20:40] = True
     annotate(session.project, session.clip.id, 0, {"bolus": mask}, author="Ada")
@@ -79,7 +79,7 @@ def test_what_nobody_looked_at_goes_out_only_by_a_tick_and_says_so(window, dialo
     dialog.write_button.click()  # the folder's question was cancelled: nothing is lost
     assert window.export.dialog is dialog
     answer(monkeypatch, tmp_path / "set")
-    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
         dialog.write_button.click()
     dataset = read_coco(tmp_path / "set")
     assert [image.frame for image in dataset] == [0, 3]
@@ -97,7 +97,7 @@ def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypa
     dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("nnunet"))
     settle(qtbot, dialog)
     answer(monkeypatch, tmp_path / "set")
-    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
         dialog.write_button.click()
     assert "The format cannot keep" in window.export.report.text()
     labels = json.loads((tmp_path / "set/Dataset501_VFSS/dataset.json").read_text("utf-8"))
@@ -105,16 +105,16 @@ def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypa
 
 
 def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monkeypatch):
-    options, project = ExportOptions(unreviewed=True), window.desk.session.project
+    options, project = ExportOptions(unreviewed=True), window.controller.session.project
     stopped = FORMATS["coco"].export(project, tmp_path / "set", options, progress=lambda done, _total: done < 1)
     assert stopped.cancelled
     said = []
-    window.desk.exporting.said.connect(said.append)
+    window.controller.exporting.message.connect(said.append)
     dialog.unseen.click()
     answer(monkeypatch, tmp_path)
-    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
         dialog.write_button.click()
-    window.desk.exporting.said.disconnect(said.append)
+    window.controller.exporting.message.disconnect(said.append)
     assert "Going on" in said[0] and "1 frames" in said[0]
     assert "1 of them were there" in window.export.report.text()
     assert len(read_coco(tmp_path / "set")) == 2
@@ -160,7 +160,7 @@ def test_nothing_to_write_and_nothing_open(window, qtbot):
     assert "nothing to write yet" in dialog.why_not.text() and not dialog.look_button.isEnabled()
     dialog.reject()
     assert window.export.dialog is None
-    window.desk.close_session()
+    window.controller.close_session()
     window.export.ask_and_export()
     assert window.export.dialog is None
     assert "Open a recording" in window.message.text()

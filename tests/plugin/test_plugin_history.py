@@ -62,7 +62,7 @@ def history(window):
 
 @pytest.fixture
 def session(window):
-    return window.desk.session
+    return window.controller.session
 
 
 def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot):
@@ -117,7 +117,7 @@ def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history
     assert not history.outline.shown
     session.go_to(0)
     assert not history.outline.shown
-    window.desk.close_session()
+    window.controller.close_session()
     assert NAME not in [layer.name for layer in window.viewer.layers]
 
 
@@ -170,7 +170,7 @@ def test_other_peoples_work_comes_into_both_lists_and_a_click_goes_there(history
     session.stroke(disc(session, 60, 60))
     written_by("Bob", session, 0, disc(session, 60, 60, 30))
     written_by("Cleo", session, 7, disc(session, 30, 30), "c3")
-    window.desk.look_for_others()
+    window.controller.look_for_others()
     qtbot.waitUntil(lambda: authors(history.place) == ["Bob", "Ada"])
     history.tabs.setCurrentWidget(history.clip)
     assert authors(history.clip) == ["Cleo", "Bob", "Ada"]
@@ -188,7 +188,7 @@ def test_a_chosen_row_stays_chosen_while_others_write(history, session, window, 
     history.place.selectRow(1)
     chosen = history.place.revision.id
     written_by("Bob", session, 0, disc(session, 60, 60, 30))
-    window.desk.look_for_others()
+    window.controller.look_for_others()
     qtbot.waitUntil(lambda: history.place.rows.rowCount() == 3)
     assert history.place.revision.id == chosen
     assert history.outline.shown
@@ -251,7 +251,7 @@ def test_a_difference_counts_what_is_added_and_taken_away(before, after):
     difference = Difference.between(before, after)
     assert (difference.added, difference.removed) == ((b & ~a).sum(), (a & ~b).sum())
     assert (difference.short == "same") == np.array_equal(a, b)
-    assert str(difference.added) in difference.said or not difference.added
+    assert str(difference.added) in difference.summary or not difference.added
     assert ("any pixel" in compare("the proposal", before, after)) == (not a.any() and not b.any())
 
 

@@ -46,7 +46,7 @@ def settle(dialog, qtbot):
 
 
 def test_it_says_what_would_be_written_before_it_is(window, dialog, masks, qtbot, monkeypatch):
-    session = window.desk.session
+    session = window.controller.session
     annotate(session.project, session.clip.id, 5, {"bolus": OUTER}, author="Ada")
     assert not dialog.write_button.isEnabled() and "Choose a file" in dialog.why_not.text()
     monkeypatch.setattr(import_dialog.QFileDialog, "getOpenFileName", lambda *_, **__: (str(masks), ""))
@@ -63,7 +63,7 @@ def test_it_says_what_would_be_written_before_it_is(window, dialog, masks, qtbot
 
 
 def test_what_is_written_is_in_the_window_as_proposals(window, dialog, masks, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     look(dialog, qtbot, masks)
     with qtbot.waitSignal(window.importing.importing.ended, timeout=WAIT_MS):
         dialog.write_button.click()
@@ -127,7 +127,7 @@ def test_closing_while_it_looks_leaves_nothing_behind(window, dialog, masks, qtb
 
 
 def test_without_a_recording_it_says_so(window):
-    window.desk.close_session()
+    window.controller.close_session()
     window.importing.ask_and_import()
     assert window.importing.dialog is None and "Open the recording first" in window.message.text()
 

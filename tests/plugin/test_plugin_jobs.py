@@ -19,13 +19,13 @@ WAIT_MS = 60_000
 
 
 def wait_until_idle(qtbot, window):
-    qtbot.waitUntil(lambda: not window.desk.machine.proposing.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.controller.student_jobs.proposing.running, timeout=WAIT_MS)
 
 
 def test_the_current_frame_comes_first_and_all_is_written_by_the_machine(window, qtbot):
-    session, order = window.desk.session, []
+    session, order = window.controller.session, []
     session.go_to(5)
-    window.desk.machine.proposing.proposed.connect(lambda student, frames: order.extend(frames))
+    window.controller.student_jobs.proposing.proposed.connect(lambda student, frames: order.extend(frames))
     window.propose.first.setValue(4)
     window.propose.last.setValue(9)
     window.propose.range_button.click()
@@ -40,13 +40,13 @@ def test_the_current_frame_comes_first_and_all_is_written_by_the_machine(window,
     revision = session.project.newest(session.clip.id, 5)["pharynx"]
     assert revision.origin == "proposal"
     assert revision.author == session.student.id
-    assert window.desk.layers.overlay.data.any()
+    assert window.controller.layers.overlay.data.any()
     assert session.student.device in window.propose.summary.text()
     assert not window.propose.cancel_button.isVisibleTo(window)
 
 
 def test_proposing_again_never_touches_a_persons_word(window, qtbot):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     layers.editor.data[20:40, 20:40] = 1
     layers.flush()
     session.choose("c1")
@@ -62,18 +62,18 @@ def test_proposing_again_never_touches_a_persons_word(window, qtbot):
 
 
 def test_frames_that_a_person_finished_are_left_out(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     for structure in session.schema.structures:
         session.choose(structure.key)
         session.mark(MaskState.NOT_VISIBLE)
-    window.desk.machine.propose(0, 0)
-    assert not window.desk.machine.proposing.running
+    window.controller.student_jobs.propose(0, 0)
+    assert not window.controller.student_jobs.proposing.running
     assert "nothing is left to propose" in window.message.text()
 
 
 def test_cancelling_keeps_what_is_there(window, qtbot):
-    session = window.desk.session
-    with qtbot.waitSignal(window.desk.machine.proposing.proposed, timeout=WAIT_MS):
+    session = window.controller.session
+    with qtbot.waitSignal(window.controller.student_jobs.proposing.proposed, timeout=WAIT_MS):
         window.propose.clip_button.click()
     window.propose.cancel_button.click()
     wait_until_idle(qtbot, window)
@@ -92,7 +92,7 @@ def test_a_student_that_is_not_there_is_told(session, qtbot, tmp_path):
 
 
 def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp_path):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     layers.editor.data[20:40, 20:40] = 1
     layers.flush()
     session.accept_frame()
@@ -101,7 +101,7 @@ def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp
     layers.editor.data[60:90, 60:90] = 1  # still under the pen when the export begins
     folder = tmp_path / "set"
     session.project.reviews.accept(session.clip.id, Redaction(), reviewer="Ada")
-    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
         window.export.export(ExportOrder(session.project.folder, "coco", folder))
     dataset = read_coco(folder)
     assert [image.frame for image in dataset] == [0]
@@ -111,8 +111,8 @@ def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp
 
 
 def test_an_export_of_nothing_says_what_to_do(window, qtbot, tmp_path):
-    with qtbot.waitSignal(window.desk.exporting.ended, timeout=WAIT_MS) as caught:
-        window.export.export(ExportOrder(window.desk.session.project.folder, "coco", tmp_path / "set"))
+    with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS) as caught:
+        window.export.export(ExportOrder(window.controller.session.project.folder, "coco", tmp_path / "set"))
     assert "Accept frames" in caught.args[0]
     assert window.export.export_button.isEnabled()
 
@@ -133,13 +133,15 @@ tell(event="done", student={student!r}, path="x", scores={{"mean_dice": 0.912}},
 
 
 def run(window, qtbot, code):
-    with qtbot.waitSignal(window.desk.retraining.ended, timeout=WAIT_MS) as caught:
-        window.desk.retraining.start(window.desk.session.project.folder, command=[sys.executable, "-c", code])
+    with qtbot.waitSignal(window.controller.retraining.ended, timeout=WAIT_MS) as caught:
+        window.controller.retraining.start(
+            window.controller.session.project.folder, command=[sys.executable, "-c", code]
+        )
     return caught.args[0]
 
 
 def test_a_new_student_is_offered_with_old_and_new_scores_and_taken(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     from importlib import resources
 
     shipped = resources.files("vfss.student") / "default.safetensors"
@@ -161,8 +163,8 @@ def test_a_new_student_is_offered_with_old_and_new_scores_and_taken(window, qtbo
 
 
 def test_a_student_of_another_project_is_not_offered_here(window, qtbot, tmp_path):
-    with qtbot.waitSignal(window.desk.retraining.ended, timeout=WAIT_MS):
-        window.desk.retraining.start(tmp_path, command=[sys.executable, "-c", TRAINER + DONE.format(student="s")])
+    with qtbot.waitSignal(window.controller.retraining.ended, timeout=WAIT_MS):
+        window.controller.retraining.start(tmp_path, command=[sys.executable, "-c", TRAINER + DONE.format(student="s")])
     assert not window.student.offer.isVisibleTo(window)
     assert str(tmp_path) in window.message.text()
 
@@ -178,9 +180,9 @@ def test_a_trainer_that_fails_is_told_with_the_end_of_its_log(window, qtbot):
 
 
 def test_cancelling_a_trainer_ends_its_process(window, qtbot):
-    job = window.desk.retraining
-    with qtbot.waitSignal(job.told, timeout=WAIT_MS):
-        job.start(window.desk.session.project.folder, command=[sys.executable, "-c", TRAINER + "time.sleep(600)"])
+    job = window.controller.retraining
+    with qtbot.waitSignal(job.event_received, timeout=WAIT_MS):
+        job.start(window.controller.session.project.folder, command=[sys.executable, "-c", TRAINER + "time.sleep(600)"])
     process = job._process
     with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
         window.student.cancel_button.click()

@@ -29,7 +29,7 @@ from napari_vfss.keys.book import KeyBook, check_key
 from napari_vfss.keys.capture import menu_command
 from napari_vfss.keys.labels import KEYS
 from napari_vfss.ui.keys.overlay import in_columns
-from napari_vfss.user_config import ChoiceFile
+from napari_vfss.user_config import UserConfigFile
 from vfss.masks import MaskState
 from vfss.schema import Schema
 
@@ -42,14 +42,14 @@ MODIFIERS = st.sampled_from(["", "Ctrl+", "Ctrl+Shift+", "Alt+"])
 
 @pytest.fixture
 def book(qapp, tmp_path):
-    return KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    return KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
 
 
 @pytest.fixture
 def keys(window):
     """The book of a window, put back afterwards: windows of one test run share the file."""
-    yield window.desk.key_book
-    file = window.desk.key_book._file
+    yield window.controller.key_book
+    file = window.controller.key_book._file
     file.path.unlink(missing_ok=True)
     file.update(lambda _values: {})
 
@@ -124,7 +124,7 @@ def test_what_a_person_chose_is_there_after_a_restart(qapp, tmp_path, book):
     book.bind("accept.frame", ["T"])
     book.choose_layout("left")
     book.bind("accept.frame", ["F5"])
-    again = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    again = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
     assert (again.layout, again.keys_of("accept.frame")) == ("left", ("F5",))
     again.choose_layout("right")
     assert again.keys_of("accept.frame") == ("T",)
@@ -147,7 +147,7 @@ def test_a_key_of_naparis_own_is_not_given_away(book):
 
 
 def test_two_windows_follow_each_other(qtbot, tmp_path, book):
-    other = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    other = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
     book.bind("accept.frame", ["T"])
     qtbot.waitUntil(lambda: other.keys_of("accept.frame") == ("T",))
     other.bind("tool.paint", ["D"])
@@ -158,7 +158,7 @@ def test_two_windows_follow_each_other(qtbot, tmp_path, book):
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "\0\xff"])
 def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
     (tmp_path / "keys.json").write_text(text, "latin-1")
-    book = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    book = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
     assert book.keys_of("accept.frame") == ("A",)
     assert "defaults" in book.complaint
     (aside,) = tmp_path.glob("keys-damaged-*.json")
@@ -170,7 +170,7 @@ def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
 def test_what_no_version_can_have_written_is_passed_over(qapp, tmp_path):
     changed = {"right": {"accept.frame": ["Hyper+A"], "tool.paint": 7, "gone.action": ["T"], "tool.erase": ["D"]}}
     (tmp_path / "keys.json").write_text(json.dumps({"layout": "both", "changed": changed}), "utf-8")
-    book = KeyBook(file=ChoiceFile("keys.json", folder=tmp_path))
+    book = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
     assert book.layout == "right"
     assert [book.keys_of(a) for a in ("accept.frame", "tool.paint", "tool.erase")] == [("A",), ("P",), ("D",)]
 
@@ -201,33 +201,36 @@ def test_every_button_of_the_panel_has_a_key_or_a_menu_of_those_that_have(window
 
 
 def test_a_key_presses_the_button_of_the_panel(window, press):
-    desk, carry = window.desk, window.carry.only_active
+    controller, carry = window.controller, window.carry.only_active
     press(Qt.Key.Key_H, CTRL | ALT)
     assert carry.isChecked()
-    assert desk.machine.only_active
+    assert controller.student_jobs.only_active
     press(Qt.Key.Key_H, CTRL | ALT)
-    assert not desk.machine.only_active
+    assert not controller.student_jobs.only_active
     press(Qt.Key.Key_V, CTRL | ALT)
-    assert desk.session.record.inverted
+    assert controller.session.record.inverted
     press(Qt.Key.Key_V, CTRL | ALT)
-    assert not desk.session.record.inverted
+    assert not controller.session.record.inverted
 
 
 def test_keys_decide_on_a_bolus_outside_the_pharynx(window, press):
-    session, shape = window.desk.session, (window.desk.session.clip.height, window.desk.session.clip.width)
+    session, shape = (
+        window.controller.session,
+        (window.controller.session.clip.height, window.controller.session.clip.width),
+    )
     inner, outer = np.zeros(shape, np.bool_), np.zeros(shape, np.bool_)
     outer[40:60, 40:60], inner[50:70, 45:55] = True, True
     session.stroke(outer, structure="pharynx")
     session.stroke(inner, structure="bolus")
-    assert window.desk.nesting.here()
+    assert window.controller.nesting.here()
     assert "Ctrl+Alt+X" in window.nesting.cut.toolTip()
     press(Qt.Key.Key_X, CTRL | ALT)
-    assert not window.desk.nesting.here()
+    assert not window.controller.nesting.here()
     assert not session.work.planes[session.schema["bolus"].index][60:].any()
 
 
 def test_a_changed_key_works_and_is_on_button_list_and_tip(window, keys, press):
-    session = window.desk.session
+    session = window.controller.session
     keys.bind("accept.not_visible", ["F5"])
     keys.bind("structure.mandible", ["T"])
     assert window.accept.hidden_button.text() == "Not visible  F5"
@@ -243,7 +246,7 @@ def test_a_changed_key_works_and_is_on_button_list_and_tip(window, keys, press):
 
 
 def test_the_left_handed_layout_works_at_once(window, keys, press):
-    session = window.desk.session
+    session = window.controller.session
     keys.choose_layout("left")
     press(Qt.Key.Key_Comma)
     assert session.states[0, 0] == MaskState.EMPTY
@@ -253,7 +256,7 @@ def test_the_left_handed_layout_works_at_once(window, keys, press):
 
 
 def test_keys_of_brush_and_structures(window, press):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     press(Qt.Key.Key_Up)
     assert session.structure == session.schema.keys[-1]
     press(Qt.Key.Key_Down)
@@ -292,7 +295,7 @@ def test_the_keys_are_shown_over_the_picture_and_put_away(window, keys, qtbot, p
 
 
 def test_window_keys_need_no_clip(window, keys, press, qtbot):
-    window.desk.close_session()
+    window.controller.close_session()
     to_front(window, qtbot)
     press(Qt.Key.Key_F1)
     assert window.keyboard.overlay.isVisible()
@@ -381,13 +384,13 @@ def test_help_lists_every_action_once(book):
 
 def test_an_action_that_cannot_be_done_is_silent_and_errors_are_told(window):
     done = []
-    window.desk.act(Action("x", "x", "View", ("T",), lambda desk: done.append(1), lambda desk: False))
+    window.controller.act(Action("x", "x", "View", ("T",), lambda controller: done.append(1), lambda controller: False))
     assert done == []
 
-    def fail(desk):
+    def fail(controller):
         raise KeyTextError("this went wrong", remedy="Do that.")
 
-    window.desk.act(Action("x", "x", "View", ("T",), fail))
+    window.controller.act(Action("x", "x", "View", ("T",), fail))
     assert "this went wrong. Do that." in window.message.text()
 
 

@@ -29,7 +29,7 @@ def say(session, frame, key="bolus", x=80, state=MaskState.ACCEPTED):
 
 
 def wait(qtbot, window):
-    qtbot.waitUntil(lambda: not window.desk.machine.learning.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.controller.student_jobs.learning.running, timeout=WAIT_MS)
 
 
 def proposed(session, key="bolus"):
@@ -40,7 +40,7 @@ def proposed(session, key="bolus"):
 @pytest.fixture
 def corrected(window):
     """A window in which frames 4 and 16 are corrected."""
-    session = window.desk.session
+    session = window.controller.session
     say(session, 4)
     say(session, 16, x=90)
     window.carry.refresh()
@@ -50,7 +50,7 @@ def corrected(window):
 @pytest.fixture
 def small(corrected, tmp_path):
     """The same, with a small student that learns in seconds."""
-    session = corrected.desk.session
+    session = corrected.controller.session
     path = small_checkpoint().save(tmp_path / "small.safetensors").path
     record = session.project.add_student(path, scores={}, parent=None)
     session.choose_student(record.id)
@@ -60,25 +60,27 @@ def small(corrected, tmp_path):
 def fake(monkeypatch, window, *events, code=0):
     """Have another program in the trainer's place, which tells these events."""
     lines = "".join(f"print({json.dumps(event)!r}, flush=True)\n" for event in events)
-    start = window.desk.machine.learning.trainer.start
+    start = window.controller.student_jobs.learning.trainer.start
     program = [sys.executable, "-c", f"{lines}import sys\nsys.exit({code})"]
     monkeypatch.setattr(
-        window.desk.machine.learning.trainer, "start", lambda project, words: start(project, words, program)
+        window.controller.student_jobs.learning.trainer, "start", lambda project, words: start(project, words, program)
     )
 
 
 def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, qtbot):
-    session, said = small.desk.session, []
+    session, said = small.controller.session, []
     assert "2 to learn from" in small.carry.summary.text()
     say(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
     session.go_to(4)
-    small.desk.machine.learning.progressed.connect(lambda what, done, total: said.append((what, done <= total)))
+    small.controller.student_jobs.learning.progressed.connect(
+        lambda what, done, total: said.append((what, done <= total))
+    )
     canvas = CanvasMouse(small.viewer, small.window())._canvas
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
-    assert small.desk.machine.learning.running
+    assert small.controller.student_jobs.learning.running
     assert small.carry.cancel_button.isVisibleTo(small)
     assert not small.carry.learn_button.isEnabled()
-    small.desk.machine.propagate("forward")
+    small.controller.student_jobs.propagate("forward")
     assert "still learning this clip" in small.message.text()
     wait(qtbot, small)
     assert set(said) == {("learning", True), ("proposing", True)}
@@ -97,12 +99,12 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
 
 
 def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     assert not window.carry.learn_button.isEnabled()
     say(session, 4)
     say(session, 5, "c3")
-    window.desk.machine.learn()
-    assert not window.desk.machine.learning.running
+    window.controller.student_jobs.learn()
+    assert not window.controller.student_jobs.learning.running
     assert "too little to learn from" in window.message.text()
     say(session, 9)
     window.carry.refresh()
@@ -110,24 +112,24 @@ def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, 
 
 
 def test_cancelling_says_what_was_changed(small, qtbot):
-    with qtbot.waitSignal(small.desk.machine.learning.progressed, timeout=WAIT_MS):
-        small.desk.machine.learn()
+    with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
+        small.controller.student_jobs.learn()
     small.carry.cancel_button.click()
     wait(qtbot, small)
     assert "Learning was stopped. No mask was changed." in small.message.text()
-    assert small.desk.session.undo()  # the last thing that a person did, not the run
+    assert small.controller.session.undo()  # the last thing that a person did, not the run
     qtbot.waitUntil(lambda: not small.carry.learn_button.isEnabled())
 
 
 def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, qtbot, monkeypatch):
-    session = corrected.desk.session
+    session = corrected.controller.session
     plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
     plane[10:20, 10:20] = True
     edit = Edit(session.clip.id, 9, "bolus", plane, MaskState.PROPOSED)
     (revision,) = session.project.write([edit], author=learnt_author(2), origin="proposal")
     written = {"event": "spread", "done": 1, "total": 2, "written": [[9, "bolus", revision.id]]}
     fake(monkeypatch, corrected, written, {"event": "error", "message": "The disk is full."}, code=1)
-    corrected.desk.machine.learn()
+    corrected.controller.student_jobs.learn()
     wait(qtbot, corrected)
     assert "The disk is full." in corrected.message.text()
     assert "1 mask was proposed anew. Ctrl+Z takes it back." in corrected.message.text()
@@ -137,7 +139,7 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
 
 def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
     fake(monkeypatch, corrected, {"event": "learn", "done": 1, "total": 9}, code=9)
-    corrected.desk.machine.learn()
+    corrected.controller.student_jobs.learn()
     wait(qtbot, corrected)
     assert "stopped with code 9" in corrected.message.text()
     assert "No mask was changed." in corrected.message.text()
@@ -145,27 +147,27 @@ def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
 
 
 def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file):
-    session = small.desk.session
+    session = small.controller.session
     folder, clip_id = session.project.folder, session.clip.id
-    with qtbot.waitSignal(small.desk.machine.learning.progressed, timeout=WAIT_MS):
-        small.desk.machine.learn()
-    small.desk.close_session()
+    with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
+        small.controller.student_jobs.learn()
+    small.controller.close_session()
     wait(qtbot, small)
     with Project.open(folder) as project:
         assert project.newest(clip_id, 4)["bolus"].state == MaskState.ACCEPTED
         project.check()
-    assert small.desk.open(clip_file)
-    assert small.desk.session.undo() is False
+    assert small.controller.open(clip_file)
+    assert small.controller.session.undo() is False
 
 
 def test_a_project_that_can_only_be_read_is_told(corrected, monkeypatch):
-    monkeypatch.setattr(corrected.desk.session.project, "read_only", True)
-    corrected.desk.machine.learn()
-    assert not corrected.desk.machine.learning.running
+    monkeypatch.setattr(corrected.controller.session.project, "read_only", True)
+    corrected.controller.student_jobs.learn()
+    assert not corrected.controller.student_jobs.learning.running
     assert "open for looking only" in corrected.message.text()
 
 
 def test_soft_structures_are_those_that_are_learnt(window):
-    assert {key for key in window.desk.session.schema.keys if is_soft(key)} == {
+    assert {key for key in window.controller.session.schema.keys if is_soft(key)} == {
         "bolus", "pharynx", "epiglottis", "airway",
     }  # fmt: skip

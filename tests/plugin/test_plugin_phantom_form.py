@@ -34,7 +34,7 @@ def test_clips_are_made_and_opened_in_the_panel(form, window, qtbot, tmp_path):
         assert [record.n_frames for record in project.clips()] == [3, 3]
     assert form.make_button.enabled
     form.open_button.native.click()
-    session = window.desk.session
+    session = window.controller.session
     assert session is not None
     assert session.project.folder == tmp_path / "made" / "project"
 
@@ -48,7 +48,7 @@ def test_cancel_keeps_what_is_done_and_nothing_half_done(form, qtbot, tmp_path):
         clips = project.clips()
     assert 1 <= len(clips) < 30
     assert len(list((tmp_path / "made" / "clips").iterdir())) == len(clips)
-    assert "Cancelled" in form.said.value
+    assert "Cancelled" in form.message.value
 
 
 def test_a_folder_in_use_is_said_and_left_alone(form, qtbot, tmp_path):
@@ -56,7 +56,7 @@ def test_a_folder_in_use_is_said_and_left_alone(form, qtbot, tmp_path):
     fill(form, tmp_path)
     form.make_button.native.click()
     qtbot.waitUntil(lambda: not form.phantoms.running, timeout=30_000)
-    assert "there is a project already" in form.said.value
+    assert "there is a project already" in form.message.value
     assert not form.open_button.visible
 
 
@@ -78,7 +78,7 @@ def test_a_window_may_close_while_clips_are_made(make_window, qtbot, tmp_path):
     phantoms = form.phantoms
     with qtbot.waitSignal(phantoms.progressed, timeout=120_000):
         form.make()
-    panel.close_desk()
+    panel.close_controller()
     panel.viewer.close()
     qtbot.waitUntil(lambda: not phantoms.running, timeout=120_000)
     assert len(list((tmp_path / "made" / "clips").iterdir())) < 100

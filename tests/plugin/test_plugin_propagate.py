@@ -31,7 +31,7 @@ def say(session, frame, key="c3", state=MaskState.ACCEPTED, **where):
 
 
 def wait(qtbot, window):
-    qtbot.waitUntil(lambda: not window.desk.machine.carrying.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.controller.student_jobs.carrying.running, timeout=WAIT_MS)
 
 
 def frames_of(session, key="c3", state=MaskState.PROPOSED):
@@ -42,7 +42,7 @@ def frames_of(session, key="c3", state=MaskState.PROPOSED):
 @pytest.fixture
 def start(window):
     """A window on frame 5, where the annotator has accepted C3; frame 9 is accepted too."""
-    session = window.desk.session
+    session = window.controller.session
     say(session, 5)
     say(session, 9)
     session.go_to(5)
@@ -52,7 +52,7 @@ def start(window):
 
 
 def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
-    session, shown = start.desk.session, []
+    session, shown = start.controller.session, []
     assert "1 to carry" in start.carry.summary.text()
     session.masks_changed.connect(shown.append)
     start.carry.forward_button.click()
@@ -79,7 +79,7 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
 
 
 def test_keys_carry_back_and_both_ways(start, qtbot):
-    session = start.desk.session
+    session = start.controller.session
     canvas = CanvasMouse(start.viewer, start.window())._canvas
     qtbot.keyClick(canvas, Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier)
     wait(qtbot, start)
@@ -93,15 +93,20 @@ def test_keys_carry_back_and_both_ways(start, qtbot):
 
 
 def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start, qtbot):
-    session = start.desk.session
+    session = start.controller.session
     say(session, 5, "c4", y=110)
     session.project.write(
         [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)], author="s", origin="proposal"
     )
     session.reload([5])
-    assert carried_structures(start.desk.session, only_active=start.desk.machine.only_active) == ("c3", "c4")
+    assert carried_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
+        "c3",
+        "c4",
+    )
     start.carry.only_active.setChecked(True)
-    assert carried_structures(start.desk.session, only_active=start.desk.machine.only_active) == ("c3",)
+    assert carried_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
+        "c3",
+    )
     start.carry.forward_button.click()
     wait(qtbot, start)
     start.carry.only_active.setChecked(False)
@@ -112,18 +117,18 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
 
 
 def test_nothing_to_carry_says_what_to_do(window):
-    window.desk.machine.propagate("forward")
-    assert not window.desk.machine.carrying.running
+    window.controller.student_jobs.propagate("forward")
+    assert not window.controller.student_jobs.carrying.running
     assert "accept" in window.message.text()
 
 
 def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     say(session, 0)
     with qtbot.waitSignal(
-        window.desk.machine.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+        window.controller.student_jobs.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
-        window.desk.machine.propagate("forward")
+        window.controller.student_jobs.propagate("forward")
     window.carry.cancel_button.click()
     wait(qtbot, window)
     assert 1 <= len(frames_of(session)) < session.clip.n_frames - 1
@@ -133,41 +138,41 @@ def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtb
 
 
 def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip_file):
-    session = start.desk.session
+    session = start.controller.session
     folder, clip_id = session.project.folder, session.clip.id
     with qtbot.waitSignal(
-        start.desk.machine.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+        start.controller.student_jobs.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
-        start.desk.machine.propagate("both")
-    start.desk.close_session()
+        start.controller.student_jobs.propagate("both")
+    start.controller.close_session()
     wait(qtbot, start)
-    assert start.desk.session is None
+    assert start.controller.session is None
     with Project.open(folder) as project:
         assert project.newest(clip_id, 5)["c3"].state == MaskState.ACCEPTED
         project.check()
-    assert start.desk.open(clip_file)
-    assert start.desk.session.undo() is False
-    start.desk.session.go_to(5)
-    start.desk.machine.propagate("forward")
+    assert start.controller.open(clip_file)
+    assert start.controller.session.undo() is False
+    start.controller.session.go_to(5)
+    start.controller.student_jobs.propagate("forward")
     wait(qtbot, start)
-    assert frames_of(start.desk.session)[-3:] == [6, 7, 8]
+    assert frames_of(start.controller.session)[-3:] == [6, 7, 8]
 
 
 def test_a_layer_deleted_during_a_run_comes_back_and_the_run_goes_on(start, qtbot):
-    start.desk.machine.propagate("forward")
-    start.viewer.layers.remove(start.desk.layers.editor)
+    start.controller.student_jobs.propagate("forward")
+    start.viewer.layers.remove(start.controller.layers.editor)
     wait(qtbot, start)
-    qtbot.waitUntil(lambda: start.desk.layers.editor in start.viewer.layers)
-    assert frames_of(start.desk.session) == [6, 7, 8]
+    qtbot.waitUntil(lambda: start.controller.layers.editor in start.viewer.layers)
+    assert frames_of(start.controller.session) == [6, 7, 8]
 
 
 def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session, qtbot):
-    session, bob = window.desk.session, make_session("Bob")
+    session, bob = window.controller.session, make_session("Bob")
     say(session, 0)
     with qtbot.waitSignal(
-        window.desk.machine.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+        window.controller.student_jobs.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
-        window.desk.machine.propagate("forward")
+        window.controller.student_jobs.propagate("forward")
     say(bob, 20, state=MaskState.NOT_VISIBLE)
     wait(qtbot, window)
     newest = session.project.newest(session.clip.id, 20)["c3"]
@@ -177,7 +182,7 @@ def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session,
 
 
 def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
-    session = start.desk.session
+    session = start.controller.session
     before = session.project.last_revision()
     monkeypatch.setattr(Project, "read_only", True, raising=False)
     monkeypatch.setattr(ProjectPropagation, "run", lambda self: pytest.fail("it began to compute"), raising=True)
@@ -188,7 +193,7 @@ def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
         self.read_only = True
 
     monkeypatch.setattr(Project, "__init__", read_only)
-    start.desk.machine.propagate("forward")
+    start.controller.student_jobs.propagate("forward")
     wait(qtbot, start)
     assert "can only be read" in start.message.text()
     assert session.project.last_revision() == before
@@ -196,7 +201,7 @@ def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
 
 
 def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(window, qtbot, monkeypatch):
-    session = window.desk.session
+    session = window.controller.session
     say(session, 0)
     write, calls = Project.write, []
 
@@ -210,7 +215,7 @@ def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(wind
         return write(self, edits, **settings)
 
     monkeypatch.setattr(Project, "write", filling)
-    window.desk.machine.propagate("forward")
+    window.controller.student_jobs.propagate("forward")
     wait(qtbot, window)
     monkeypatch.undo()
     assert "the disk is full" in window.message.text()
@@ -222,7 +227,7 @@ def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(wind
     session.undo()
     assert frames_of(session) == []
     session.go_to(0)
-    window.desk.machine.propagate("forward")
+    window.controller.student_jobs.propagate("forward")
     wait(qtbot, window)
     assert len(frames_of(session)) > len(done)
 
@@ -237,21 +242,21 @@ def test_an_unexpected_error_is_told_and_the_tool_goes_on(start, qtbot, monkeypa
         yield
 
     monkeypatch.setattr(ProjectPropagation, "run", broken)
-    start.desk.machine.propagate("forward")
+    start.controller.student_jobs.propagate("forward")
     wait(qtbot, start)
     assert "the database is damaged" in start.message.text()
     monkeypatch.undo()
-    start.desk.machine.propagate("forward")
+    start.controller.student_jobs.propagate("forward")
     wait(qtbot, start)
-    assert frames_of(start.desk.session) == [6, 7, 8]
+    assert frames_of(start.controller.session) == [6, 7, 8]
 
 
 def test_soft_structures_go_with_the_student(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     say(session, 3, "airway", y=90)
     say(session, 6, "airway", y=90)
     session.go_to(3)
-    window.desk.machine.propagate("forward")
+    window.controller.student_jobs.propagate("forward")
     wait(qtbot, window)
     assert session.student is not None
     newest = session.project.newest(session.clip.id, 4).get("airway")

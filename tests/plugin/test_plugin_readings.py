@@ -50,8 +50,8 @@ def blinded(folder):
 
 
 def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file, tmp_path, qtbot):
-    assert window.desk.open(blinded)
-    session = window.desk.session
+    assert window.controller.open(blinded)
+    session = window.controller.session
     assert session.author == "Bob"
     assert session.project.folder == blinded
     assert "Second reading by Bob (blinded)" in window.people.banner.text()
@@ -64,8 +64,8 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
         assert not session.work.planes.any()
         assert not session.work.state.any()
         assert np.isnan(session.work.confidence).all()
-        assert not window.desk.layers.overlay.data.any()
-        assert not window.desk.layers.editor.mask.any()
+        assert not window.controller.layers.overlay.data.any()
+        assert not window.controller.layers.editor.mask.any()
     assert not session.states.any()
     session.go_to(0)
     qtbot.waitUntil(lambda: "frame 1" in window.history.summary.text())
@@ -80,34 +80,34 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
     with pytest.raises(DatasetError):
         FORMATS["png"].export(session.project, tmp_path / "out", progress=None)
     # The same recording opened again, by whatever way, stays in the reading.
-    assert window.desk.open(clip_file)
-    assert window.desk.session.project.folder == blinded
-    assert not window.desk.session.states.any()
+    assert window.controller.open(clip_file)
+    assert window.controller.session.project.folder == blinded
+    assert not window.controller.session.states.any()
     window.history._heading.setChecked(False)
 
 
 def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_file, monkeypatch):
     monkeypatch.setattr(settings, "author", lambda: "Bob")
-    window.desk.close_session()
+    window.controller.close_session()
     for path in (folder, clip_file):
-        assert not window.desk.open(path)
-        assert window.desk.session is None
+        assert not window.controller.open(path)
+        assert window.controller.session is None
         assert "must not see" in window.message.text()
         assert str(blinded) in window.message.text()
     monkeypatch.setattr(settings, "author", lambda: "root")
-    assert not window.desk.open(clip_file)
+    assert not window.controller.open(clip_file)
     assert "Enter your name" in window.message.text()
 
 
 def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window, folder, blinded):
-    window.desk.open(blinded)
-    bob = window.desk.session
+    window.controller.open(blinded)
+    bob = window.controller.session
     accept(bob, 0, disc(bob, 64, 60))
-    window.desk.machine.propose(0, 2)
-    assert not window.desk.machine.proposing.running
+    window.controller.student_jobs.propose(0, 2)
+    assert not window.controller.student_jobs.proposing.running
     assert "without the student" in window.message.text()
-    assert window.desk.open(folder)
-    ada = window.desk.session
+    assert window.controller.open(folder)
+    ada = window.controller.session
     assert ada.reading is None
     assert np.array_equal(ada.work_at(0).planes[0], disc(ada, 60, 60))
     assert not window.people.banner.isVisibleTo(window)
@@ -119,34 +119,34 @@ def test_a_reading_with_the_student_is_proposed_when_it_is_opened(window, folder
     with Project.open(folder) as project:
         made = create_reading(project, "Cleo", start="student").folder
     orders = []
-    monkeypatch.setattr(window.desk.machine.proposing, "start", orders.append)
-    assert window.desk.open(made)
+    monkeypatch.setattr(window.controller.student_jobs.proposing, "start", orders.append)
+    assert window.controller.open(made)
     (order,) = orders
     # By the student that ships: one of the project's may have learnt from the first reader.
     assert (order.project, order.source, sorted(order.frames)) == (made, "default", list(range(24)))
-    accept(window.desk.session, 0, disc(window.desk.session, 60, 60))
-    window.desk.open(made)
+    accept(window.controller.session, 0, disc(window.controller.session, 60, 60))
+    window.controller.open(made)
     assert len(orders) == 1
 
 
 def test_the_panel_finishes_a_reading_for_good(window, folder, blinded):
-    window.desk.open(blinded)
-    bob = window.desk.session
+    window.controller.open(blinded)
+    bob = window.controller.session
     accept(bob, 0, disc(bob, 64, 60))
     window.people.ask_to_finish()
-    assert window.desk.session.reading.finished is None
+    assert window.controller.session.reading.finished is None
     (yes,) = [made for made in window.people.question.buttons() if made.text() == "Finish"]
     yes.click()
-    assert window.desk.session.reading.finished is not None
+    assert window.controller.session.reading.finished is not None
     assert "finished" in window.people.banner.text()
-    with window.desk.telling():
+    with window.controller.telling():
         bob.stroke(disc(bob, 20, 20))
     assert "stays as it is" in window.message.text()
     assert np.array_equal(bob.project.masks(bob.clip.id, 0).planes[0], disc(bob, 64, 60))
 
 
 def test_the_dialog_begins_lists_and_opens(window, folder, qtbot):
-    window.desk.open(folder)
+    window.controller.open(folder)
     window.people.readings_button.click()
     dialog = window.people.dialog
     assert not dialog.open_button.isEnabled()
@@ -161,18 +161,18 @@ def test_the_dialog_begins_lists_and_opens(window, folder, qtbot):
     assert "first reader finished" in dialog.list.item(0).text()
     assert not dialog.agreement_button.isEnabled()
     dialog.open_button.click()
-    assert window.desk.session.reading.reader == "Cleo"
+    assert window.controller.session.reading.reader == "Cleo"
     qtbot.waitUntil(lambda: window.people.dialog is None)
 
 
 def test_agreement_tells_nothing_while_one_is_at_work(window, folder, blinded, qtbot):
-    window.desk.open(folder)
+    window.controller.open(folder)
     with Project.open(folder) as project:
         reading = finish_first(project, find_reading(project, None))
     window.people.show_agreement(folder, reading)
     page = window.people.page
     qtbot.waitUntil(lambda: not page.agreeing.running)
-    assert "blinded" in page.said.text()
+    assert "blinded" in page.message.text()
     assert page.table.rowCount() == page.worst.rowCount() == 0
     window.people._close_page()
 
@@ -180,14 +180,14 @@ def test_agreement_tells_nothing_while_one_is_at_work(window, folder, blinded, q
 @pytest.fixture
 def compared(window, folder, blinded, qtbot):
     """The agreement page of two readers who have finished, in the project's window."""
-    window.desk.open(blinded)
-    bob = window.desk.session
+    window.controller.open(blinded)
+    bob = window.controller.session
     for frame in range(2):
         accept(bob, frame, disc(bob, 60 + 3 * frame, 60))
     bob.go_to(2)
     bob.mark(MaskState.EMPTY)
     finish_reading(blinded)
-    window.desk.open(folder)
+    window.controller.open(folder)
     with Project.open(folder) as project:
         reading = finish_first(project, find_reading(project, None))
     window.people.show_agreement(folder, reading)
@@ -197,18 +197,18 @@ def compared(window, folder, blinded, qtbot):
 
 
 def test_the_page_shows_figures_a_plot_and_where_they_differ(compared, window):
-    session = window.desk.session
+    session = window.controller.session
     expected = (1 + dice(disc(session, 60, 60), disc(session, 63, 60)) + 0) / 3
     assert compared.table.item(0, 1).text() == f"{expected:.3f}"
     assert compared.table.item(0, 6).text() == "1"
-    assert "over 3 frames" in compared.said.text()
-    assert "wider" in compared.said.text()
+    assert "over 3 frames" in compared.message.text()
+    assert "wider" in compared.message.text()
     assert compared.plot.points.getData()[1][0] == pytest.approx(expected)
     assert [compared.worst.item(row, 1).text() for row in range(compared.worst.rowCount())] == ["3", "2"]
 
 
 def test_a_difference_is_settled_in_the_project(compared, window):
-    session = window.desk.session
+    session = window.controller.session
     first, second = disc(session, 60, 60), disc(session, 63, 60)
     compared.worst.cellClicked.emit(1, 0)
     assert (session.frame, session.structure) == (1, "bolus")
@@ -249,10 +249,10 @@ def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch)
     people.name.setText("  Dora ")
     people.name.editingFinished.emit()
     assert kept == ["Dora"]
-    assert window.desk.session.author == "Dora"
+    assert window.controller.session.author == "Dora"
     assert not people.ask_name.isVisibleTo(people)
     assert people.summary.text() == "Dora"
-    session = window.desk.session
+    session = window.controller.session
     session.stroke(disc(session, 60, 60))
     assert session.project.newest(session.clip.id, 0)["bolus"].author == "Dora"
 

@@ -51,19 +51,19 @@ def test_open_propose_correct_accept_close_reopen_export_read(kept_window, share
     file = tmp_path / "recordings" / source.name
     file.parent.mkdir()
     shutil.copyfile(source, file)
-    window, desk = kept_window, kept_window.desk
-    desk.project_folder = None
-    assert desk.open(file), window.message.text()
-    session = desk.session
+    window, controller = kept_window, kept_window.controller
+    controller.project_folder = None
+    assert controller.open(file), window.message.text()
+    session = controller.session
     frame = session.clip.n_frames // 2
     session.go_to(frame)
-    desk.machine.propose(frame, frame)
-    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
+    controller.student_jobs.propose(frame, frame)
+    qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
     assert (session.work.state == MaskState.PROPOSED).all()
     proposed = session.work.planes.copy()
 
     session.choose("epiglottis")
-    desk.layers.set_tool("paint")
+    controller.layers.set_tool("paint")
     y, x = session.clip.height / 2, session.clip.width / 2
     CanvasMouse(window.viewer, window.window()).stroke([(y + 2 * i, x + 4 * i) for i in range(8)])
     corrected = session.work.planes.copy()
@@ -74,20 +74,20 @@ def test_open_propose_correct_accept_close_reopen_export_read(kept_window, share
     folder = session.project.folder
     assert folder.parent == file.parent
 
-    desk.close_session()
-    assert desk.open(folder)
-    session = desk.session
+    controller.close_session()
+    assert controller.open(folder)
+    session = controller.session
     assert (session.frame, session.structure) == (frame, "epiglottis")
     assert np.array_equal(session.work.planes, corrected)
     assert session.work.state[index] == MaskState.ACCEPTED
-    assert np.array_equal(desk.layers.editor.mask, corrected[index])
+    assert np.array_equal(controller.layers.editor.mask, corrected[index])
 
     session.project.reviews.accept(session.clip.id, Redaction(), reviewer=session.author)
-    with qtbot.waitSignal(desk.exporting.ended, timeout=WAIT_MS):
+    with qtbot.waitSignal(controller.exporting.ended, timeout=WAIT_MS):
         window.export.export(ExportOrder(folder, "coco", tmp_path / "dataset"))
     (planes,) = read_with_pycocotools(tmp_path / "dataset")
     for structure in session.schema.structures:
         expected = corrected[structure.index]
         found = planes.get(structure.key, np.zeros_like(expected))
         assert np.array_equal(found, expected), structure.key
-    desk.close_session()
+    controller.close_session()

@@ -101,7 +101,7 @@ def test_closing_the_question_ends_the_estimate(qtbot, tmp_path):
 
 def test_the_panel_starts_what_was_chosen(window, qtbot, monkeypatch, tmp_path):
     started = []
-    monkeypatch.setattr(window.desk.retraining, "start", lambda *given: started.append(given))
+    monkeypatch.setattr(window.controller.retraining, "start", lambda *given: started.append(given))
     section: StudentSection = window.student
     command = planner(*plans(TEACHERS))
     ask = RetrainChoice.__init__
@@ -113,7 +113,7 @@ def test_the_panel_starts_what_was_chosen(window, qtbot, monkeypatch, tmp_path):
     qtbot.waitUntil(choice.start_button.isEnabled, timeout=WAIT_MS)
     choice.ways[DISTIL].click()
     choice.start_button.click()
-    assert started == [(window.desk.session.project.folder, ("--recipe", "distil", "--taught-by", "mobile-sam"))]
+    assert started == [(window.controller.session.project.folder, ("--recipe", "distil", "--taught-by", "mobile-sam"))]
     assert section.choice is None
     section.ask()
     section.choice.reject()

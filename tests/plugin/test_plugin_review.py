@@ -152,7 +152,7 @@ def test_every_frame_can_be_seen(dialog, qtbot):
     assert dialog.picture.model().item(DARKEST).isEnabled()
     dialog.walk.slider.setValue(4)
     assert dialog.picture.currentIndex() == FRAMES
-    assert dialog.walk.said.text() == f"Frame 5 of {N}, seen: 2"
+    assert dialog.walk.message.text() == f"Frame 5 of {N}, seen: 2"
     dialog.walk.slider.setValue(0)
     dialog.walk.play_button.click()
     qtbot.waitUntil(lambda: len(dialog.walk.seen) == N, timeout=WAIT_MS)

@@ -27,8 +27,8 @@ GRAIN = np.random.default_rng(0).random((160, 160)) > 0.5
 
 def paint(window, mask=GRAIN):
     """A stroke of a plane that takes many bytes: grain does not compress."""
-    window.desk.layers.editor.data[...] = mask
-    window.desk.layers.flush()
+    window.controller.layers.editor.data[...] = mask
+    window.controller.layers.flush()
 
 
 def stored(session, frame=None):
@@ -62,10 +62,10 @@ class Disk:
 
 @pytest.fixture
 def full(window):
-    disk = Disk(window.desk.session)
+    disk = Disk(window.controller.session)
     disk.fill()
     yield disk
-    window.desk.saving.give_up()
+    window.controller.unsaved_guard.give_up()
 
 
 @pytest.fixture
@@ -86,86 +86,86 @@ def answers(window, monkeypatch):
 
 
 def test_all_layers_deleted_at_once_close_the_clip_and_keep_the_stroke(window, clip_file, qtbot):
-    desk = window.desk
-    desk.session.go_to(4)
-    desk.layers.editor.data[...] = GRAIN  # under the pen
+    controller = window.controller
+    controller.session.go_to(4)
+    controller.layers.editor.data[...] = GRAIN  # under the pen
     window.viewer.layers.clear()
-    qtbot.waitUntil(lambda: desk.session is None)
+    qtbot.waitUntil(lambda: controller.session is None)
     assert len(window.viewer.layers) == 0
-    assert desk.open(clip_file)
-    assert np.array_equal(stored(desk.session, 4).planes[0], GRAIN)
+    assert controller.open(clip_file)
+    assert np.array_equal(stored(controller.session, 4).planes[0], GRAIN)
 
 
 def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, qtbot, monkeypatch):
-    desk, viewer = window.desk, window.viewer
-    desk.layers.set_tool("paint")
+    controller, viewer = window.controller, window.viewer
+    controller.layers.set_tool("paint")
     mouse, send = CanvasMouse(viewer, window.window()), CanvasMouse._send
     moves = []
 
     def delete_on_the_way(self, kind, point, *, pressed, button):
         moves.append(point)
         if len(moves) == 5:
-            viewer.layers.remove(desk.layers.overlay)
-            viewer.layers.remove(desk.layers.editor)
+            viewer.layers.remove(controller.layers.overlay)
+            viewer.layers.remove(controller.layers.editor)
         send(self, kind, point, pressed=pressed, button=button)
 
     monkeypatch.setattr(CanvasMouse, "_send", delete_on_the_way)
     mouse.stroke([(60, 40 + 8 * i) for i in range(8)])
     monkeypatch.undo()
-    qtbot.waitUntil(lambda: desk.layers.editor in viewer.layers and desk.layers.overlay in viewer.layers)
-    assert stored(desk.session).planes[0, 60, 45]
-    assert np.array_equal(desk.layers.editor.mask, stored(desk.session).planes[0])
-    desk.layers.set_tool("paint")
+    qtbot.waitUntil(lambda: controller.layers.editor in viewer.layers and controller.layers.overlay in viewer.layers)
+    assert stored(controller.session).planes[0, 60, 45]
+    assert np.array_equal(controller.layers.editor.mask, stored(controller.session).planes[0])
+    controller.layers.set_tool("paint")
     mouse.stroke([(100, 50), (100, 60)])
-    assert stored(desk.session).planes[0, 100, 55]
+    assert stored(controller.session).planes[0, 100, 55]
 
 
 # Proposing
 
 
 def test_a_clip_closed_while_it_is_proposed_keeps_what_came_and_goes_on_later(window, clip_file, qtbot):
-    desk = window.desk
-    with qtbot.waitSignal(desk.machine.proposing.proposed, timeout=WAIT_MS):
-        desk.machine.propose(0, desk.session.clip.n_frames - 1)
-    desk.close_session()
-    assert desk.session is None
-    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
-    assert desk.open(clip_file)
-    done = (desk.session.states == MaskState.PROPOSED).all(axis=1)
+    controller = window.controller
+    with qtbot.waitSignal(controller.student_jobs.proposing.proposed, timeout=WAIT_MS):
+        controller.student_jobs.propose(0, controller.session.clip.n_frames - 1)
+    controller.close_session()
+    assert controller.session is None
+    qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
+    assert controller.open(clip_file)
+    done = (controller.session.states == MaskState.PROPOSED).all(axis=1)
     assert 1 <= done.sum() < len(done)
     missing = int(np.flatnonzero(~done)[0])
-    desk.machine.propose(missing, missing)
-    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
-    assert (desk.session.states[missing] == MaskState.PROPOSED).all()
+    controller.student_jobs.propose(missing, missing)
+    qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
+    assert (controller.session.states[missing] == MaskState.PROPOSED).all()
 
 
 def test_where_the_graphics_card_fails_the_processor_goes_on(window, qtbot):
-    desk, said = window.desk, []
+    controller, said = window.controller, []
 
     def lost(frames):
         raise RuntimeError("CUDA error: unspecified launch failure")
 
-    desk.session.student = SimpleNamespace(id="card", device="cuda (bf16)", propose=lost)
-    desk.told.connect(lambda message, problem: said.append((message, problem)))
-    desk.machine.propose(0, 2)
-    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
-    assert (desk.session.states[:3] == MaskState.PROPOSED).all()
+    controller.session.student = SimpleNamespace(id="card", device="cuda (bf16)", propose=lost)
+    controller.message.connect(lambda message, problem: said.append((message, problem)))
+    controller.student_jobs.propose(0, 2)
+    qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
+    assert (controller.session.states[:3] == MaskState.PROPOSED).all()
     ((message, problem),) = [one for one in said if "graphics card" in one[0]]
     assert problem
     assert "processor" in message
     assert "start it again" in message
-    assert desk.session.student.device.startswith("cpu")
+    assert controller.session.student.device.startswith("cpu")
 
 
 def test_an_error_of_the_processor_is_told_and_does_not_go_round(window, qtbot):
-    desk = window.desk
+    controller = window.controller
 
     def broken(frames):
         raise RuntimeError("out of memory")
 
-    desk.session.student = SimpleNamespace(id="slow", device="cpu (f32)", propose=broken)
-    desk.machine.propose(0, 2)
-    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
+    controller.session.student = SimpleNamespace(id="slow", device="cpu (f32)", propose=broken)
+    controller.student_jobs.propose(0, 2)
+    qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
     assert "out of memory" in window.message.text()
     assert window.propose.frame_button.isEnabled()
 
@@ -174,11 +174,11 @@ def test_an_error_of_the_processor_is_told_and_does_not_go_round(window, qtbot):
 
 
 def test_a_stroke_on_a_full_disk_stays_in_sight_and_is_saved_again(window, full):
-    session = window.desk.session
+    session = window.controller.session
     paint(window)
     assert "the disk is full" in window.message.text()
     assert "Save again" in window.message.text()
-    assert np.array_equal(window.desk.layers.editor.mask, GRAIN)
+    assert np.array_equal(window.controller.layers.editor.mask, GRAIN)
     assert window.unsaved.isVisibleTo(window)
     assert "1 change not saved" in window.unsaved.words.text()
     assert not stored(session).planes[0].any()
@@ -193,7 +193,7 @@ def test_a_stroke_on_a_full_disk_stays_in_sight_and_is_saved_again(window, full)
 
 
 def test_what_is_not_saved_is_seen_wherever_one_goes_and_can_be_undone(window, full):
-    session = window.desk.session
+    session = window.controller.session
     paint(window)
     session.choose("c1")
     paint(window, ~GRAIN)
@@ -202,10 +202,10 @@ def test_what_is_not_saved_is_seen_wherever_one_goes_and_can_be_undone(window, f
         assert not session.work.planes.any()
     session.go_to(0)
     session.reload([0])
-    assert np.array_equal(window.desk.layers.editor.mask, ~GRAIN)
+    assert np.array_equal(window.controller.layers.editor.mask, ~GRAIN)
     assert session.states[0, 0] == MaskState.EDITED
     session.undo()
-    assert not window.desk.layers.editor.mask.any()
+    assert not window.controller.layers.editor.mask.any()
     session.redo()
     full.make_room()
     session.choose("c2")
@@ -213,25 +213,25 @@ def test_what_is_not_saved_is_seen_wherever_one_goes_and_can_be_undone(window, f
     planes = stored(session).planes
     for key, mask in (("bolus", GRAIN), ("c1", ~GRAIN), ("c2", GRAIN.T)):
         assert np.array_equal(planes[session.schema[key].index], mask)
-    assert window.desk.saving.waiting == 0
+    assert window.controller.unsaved_guard.waiting == 0
 
 
 def test_room_that_comes_by_itself_is_found(window, full):
     paint(window)
     full.make_room()
     for _ in range(5):
-        window.desk.look_for_others()
-    assert window.desk.saving.waiting == 0
-    assert np.array_equal(stored(window.desk.session).planes[0], GRAIN)
+        window.controller.look_for_others()
+    assert window.controller.unsaved_guard.waiting == 0
+    assert np.array_equal(stored(window.controller.session).planes[0], GRAIN)
 
 
 def test_someone_elses_change_meanwhile_is_not_overwritten(window, full, make_session):
-    session = window.desk.session
+    session = window.controller.session
     paint(window)
     other = make_session("Bob")
     other.stroke(~GRAIN)
     full.make_room()
-    window.desk.saving.again()
+    window.controller.unsaved_guard.again()
     assert "Bob" in window.message.text()
     assert np.array_equal(stored(session).planes[0], ~GRAIN)
     assert session.redo()
@@ -244,37 +244,37 @@ def test_the_window_stays_open_with_what_is_not_saved(window, full, answers):
     window.window().close()
     assert window.window().isVisible()
     assert answers.asked == [True, True]
-    assert window.desk.saving.waiting == 1
-    assert np.array_equal(window.desk.layers.editor.mask, GRAIN)
+    assert window.controller.unsaved_guard.waiting == 1
+    assert np.array_equal(window.controller.layers.editor.mask, GRAIN)
 
 
 def test_another_clip_is_not_opened_over_what_is_not_saved(window, full, answers, phantom_file):
-    session = window.desk.session
+    session = window.controller.session
     paint(window)
     answers.give([parting.STAY])
-    assert not window.desk.open(phantom_file)
-    assert window.desk.session is session
+    assert not window.controller.open(phantom_file)
+    assert window.controller.session is session
 
 
 def test_deleting_the_recording_does_not_lose_what_is_not_saved(window, full, answers, qtbot):
     paint(window)
     answers.give([parting.STAY])
     window.viewer.layers.clear()
-    layers = window.desk.layers
+    layers = window.controller.layers
     qtbot.waitUntil(lambda: len(window.viewer.layers) == 3)
     assert [window.viewer.layers.index(layer) for layer in (layers.image, layers.overlay, layers.editor)] == [0, 1, 2]
     assert np.array_equal(layers.editor.mask, GRAIN)
     full.make_room()
     window.unsaved.again.click()
-    assert np.array_equal(stored(window.desk.session).planes[0], GRAIN)
+    assert np.array_equal(stored(window.controller.session).planes[0], GRAIN)
 
 
 def test_what_is_not_saved_goes_into_a_new_project(window, full, answers, tmp_path, monkeypatch):
-    session, folder = window.desk.session, tmp_path / "rescue"
+    session, folder = window.controller.session, tmp_path / "rescue"
     paint(window)
     monkeypatch.setattr(parting.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     answers.give([parting.ELSEWHERE])
-    assert window.desk.saving.may_let_go()
+    assert window.controller.unsaved_guard.may_let_go()
     with Project.open(folder) as project:
         assert np.array_equal(project.masks(session.clip.id, 0).planes[0], GRAIN)
         assert project.newest(session.clip.id, 0)["bolus"].author == session.author
@@ -284,8 +284,8 @@ def test_what_is_not_saved_goes_into_a_new_project(window, full, answers, tmp_pa
 def test_a_person_may_give_up_what_is_not_saved(window, full, answers):
     paint(window)
     answers.give([parting.LOSE])
-    assert window.desk.saving.may_let_go()
-    assert not window.desk.layers.editor.mask.any()
+    assert window.controller.unsaved_guard.may_let_go()
+    assert not window.controller.layers.editor.mask.any()
 
 
 def test_the_question_names_its_answers(window, full, qtbot):
@@ -312,87 +312,87 @@ def test_the_question_names_its_answers(window, full, qtbot):
 
 
 def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monkeypatch):
-    desk = window.desk
+    controller = window.controller
     paint(window)
-    remember_view(desk.session)
-    folder = desk.session.project.folder
-    desk.close_session()
+    remember_view(controller.session)
+    folder = controller.session.project.folder
+    controller.close_session()
     monkeypatch.setattr(project_opening, "_may_write", lambda path: False)
-    assert desk.open(folder)
-    session = desk.session
+    assert controller.open(folder)
+    session = controller.session
     assert "looking only" in window.message.text()
-    assert np.array_equal(desk.layers.editor.mask, GRAIN)
+    assert np.array_equal(controller.layers.editor.mask, GRAIN)
     window.correct.tools["paint"].click()
-    assert str(desk.layers.editor.mode) == "pan_zoom"
+    assert str(controller.layers.editor.mode) == "pan_zoom"
     session.go_to(3)
     session.choose("c1")
-    desk.layers.set_tool("erase")
-    assert str(desk.layers.editor.mode) == "pan_zoom"
-    assert not desk.layers.editor.editable
+    controller.layers.set_tool("erase")
+    assert str(controller.layers.editor.mode) == "pan_zoom"
+    assert not controller.layers.editor.editable
     session.go_to(0)
     session.choose("bolus")
     paint(window, ~GRAIN)
     assert "can only be read" in window.message.text()
     assert "permission to write" in window.message.text()
-    assert np.array_equal(desk.layers.editor.mask, GRAIN)
-    assert desk.saving.waiting == 0
+    assert np.array_equal(controller.layers.editor.mask, GRAIN)
+    assert controller.unsaved_guard.waiting == 0
     assert not session.accept_frame()
-    desk.machine.propose(5, 6)
-    assert not desk.machine.proposing.running
+    controller.student_jobs.propose(5, 6)
+    assert not controller.student_jobs.proposing.running
     window.message.clear()
-    desk.remember()
-    desk.look_for_others()
+    controller.remember()
+    controller.look_for_others()
     assert window.message.text() == ""
 
 
 def test_a_project_folder_that_is_moved_away_and_back_loses_nothing(window):
-    desk, folder = window.desk, window.desk.session.project.folder
+    controller, folder = window.controller, window.controller.session.project.folder
     away = folder.with_name("away")
     folder.rename(away)
     paint(window)
     assert "moved, deleted or replaced" in window.message.text()
-    assert desk.saving.waiting == 1
-    window.desk.session.go_to(2)
+    assert controller.unsaved_guard.waiting == 1
+    window.controller.session.go_to(2)
     paint(window, ~GRAIN)
-    assert desk.saving.waiting == 2
+    assert controller.unsaved_guard.waiting == 2
     away.rename(folder)
     window.unsaved.again.click()
-    assert np.array_equal(stored(desk.session, 0).planes[0], GRAIN)
-    assert np.array_equal(stored(desk.session, 2).planes[0], ~GRAIN)
+    assert np.array_equal(stored(controller.session, 0).planes[0], GRAIN)
+    assert np.array_equal(stored(controller.session, 2).planes[0], ~GRAIN)
 
 
 def test_a_project_folder_that_is_deleted_leaves_the_work_to_be_saved_elsewhere(window, tmp_path):
-    desk = window.desk
-    shutil.rmtree(desk.session.project.folder)
+    controller = window.controller
+    shutil.rmtree(controller.session.project.folder)
     paint(window)
-    assert np.array_equal(desk.layers.editor.mask, GRAIN)
-    assert desk.saving.elsewhere(tmp_path / "rescue")
+    assert np.array_equal(controller.layers.editor.mask, GRAIN)
+    assert controller.unsaved_guard.elsewhere(tmp_path / "rescue")
     with Project.open(tmp_path / "rescue") as project:
-        assert np.array_equal(project.masks(desk.session.clip.id, 0).planes[0], GRAIN)
+        assert np.array_equal(project.masks(controller.session.clip.id, 0).planes[0], GRAIN)
 
 
 def test_trouble_that_lasts_is_told_once(window, monkeypatch):
     said = []
-    window.desk.told.connect(lambda message, problem: said.append(message))
+    window.controller.message.connect(lambda message, problem: said.append(message))
 
     def gone(*_):
         raise ProjectError("the share is gone", remedy="Connect it.")
 
-    monkeypatch.setattr(window.desk.session.project, "last_revision", gone)
+    monkeypatch.setattr(window.controller.session.project, "last_revision", gone)
     for _ in range(4):
-        window.desk.look_for_others()
+        window.controller.look_for_others()
     assert [message for message in said if "share is gone" in message] == ["the share is gone. Connect it."]
 
 
 def test_another_program_that_holds_the_lock_holds_up_nobody_for_long(window, clip_file, monkeypatch):
     monkeypatch.setattr(opening, "PATIENCE_S", 0.05)
-    assert window.desk.open(clip_file)
-    session = window.desk.session
+    assert window.controller.open(clip_file)
+    session = window.controller.session
     other = sqlite3.connect(session.project.folder / "vfss.sqlite", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     paint(window)
     assert "another program" in window.message.text()
-    assert np.array_equal(window.desk.layers.editor.mask, GRAIN)
+    assert np.array_equal(window.controller.layers.editor.mask, GRAIN)
     other.execute("ROLLBACK")
     other.close()
     window.unsaved.again.click()
@@ -404,20 +404,20 @@ def test_a_recording_that_vanishes_is_told_once_and_strokes_are_kept(window, tmp
     folder.mkdir()
     for t in range(8):
         iio.imwrite(folder / f"{t:03}.png", np.full((160, 160), 20 * t, np.uint8))
-    desk = window.desk
-    assert desk.open(folder)
+    controller = window.controller
+    assert controller.open(folder)
     for path in folder.glob("*.png"):
         path.unlink()
     said = []
-    desk.told.connect(lambda message, problem: said.append(message))
+    controller.message.connect(lambda message, problem: said.append(message))
     for frame in range(3, 8):
         window.viewer.dims.set_current_step(0, frame)
-    assert desk.session.frame == 7
+    assert controller.session.frame == 7
     about = [message for message in said if "pictures" in message or ".png" in message]
     assert len(about) == 1
     paint(window)
-    assert np.array_equal(stored(desk.session, 7).planes[0], GRAIN)
-    desk.machine.propose(7, 7)
-    qtbot.waitUntil(lambda: not desk.machine.proposing.running, timeout=WAIT_MS)
+    assert np.array_equal(stored(controller.session, 7).planes[0], GRAIN)
+    controller.student_jobs.propose(7, 7)
+    qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
     assert "Unexpected" not in window.message.text()
     assert "pictures" in window.message.text()

@@ -38,7 +38,7 @@ def press(window, qtbot):
 
 def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
     """Propose all frames: squares that move with the spine; odd (frame, structure) are far off."""
-    session = window.desk.session
+    session = window.controller.session
     n = len(session.schema)
     proposals = []
     for t in range(session.clip.n_frames):
@@ -57,7 +57,7 @@ def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
 
 
 def surveyed(window, qtbot):
-    trust, session = window.desk.time.trust, window.desk.session
+    trust, session = window.controller.time.trust, window.controller.session
     wanted = session.states == MaskState.PROPOSED
     qtbot.waitUntil(
         lambda: trust.findings.complete and bool(np.isfinite(trust.findings.confidence[wanted]).all()), timeout=WAIT
@@ -72,7 +72,7 @@ def point(dock, frame, row):
 
 
 def test_a_click_goes_to_the_frame_and_chooses_the_structure(window, dock, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     qtbot.mouseClick(dock.timeline, Qt.MouseButton.LeftButton, pos=point(dock, 17, 6))
     assert (session.frame, session.structure) == (17, "c2")
     assert "Frame 18 of 24" in dock.place.text()
@@ -87,7 +87,7 @@ def test_a_click_goes_to_the_frame_and_chooses_the_structure(window, dock, qtbot
 
 
 def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press):
-    session = window.desk.session
+    session = window.controller.session
     propose(window, qtbot, odd={(9, 4)})
     press(Qt.Key.Key_U)
     assert (session.frame, session.structure) == (9, "airway")
@@ -108,7 +108,7 @@ def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press)
 
 def test_low_confidence_is_doubtful_and_words_say_who_and_why(window, dock, qtbot):
     propose(window, qtbot, confidence=0.4)
-    session, time = window.desk.session, window.desk.time
+    session, time = window.controller.session, window.controller.time
     words = words_on_cell(session, time, 3, 0)
     assert "Bolus: Frame 4 of 24" in words
     assert "proposed, by the student" in words
@@ -121,7 +121,7 @@ def test_low_confidence_is_doubtful_and_words_say_who_and_why(window, dock, qtbo
 
 
 def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
-    session, marks = window.desk.session, window.desk.time.marks
+    session, marks = window.controller.session, window.controller.time.marks
     session.go_to(4)
     press(Qt.Key.Key_D)
     assert session.clip.swallows == ()
@@ -152,16 +152,16 @@ def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
 def test_an_end_without_a_beginning_is_told(window, press):
     press(Qt.Key.Key_D, SHIFT)
     assert "begins" in window.message.text()
-    assert window.desk.time.marks.all == []
+    assert window.controller.time.marks.all == []
 
 
 def test_marks_of_another_window_come_in_and_are_not_overwritten(window):
-    session, marks = window.desk.session, window.desk.time.marks
+    session, marks = window.controller.session, window.controller.time.marks
     marks.set_event("lvc", 6)
     with Project.open(session.project.folder) as other:
         seen = other.marks.of(session.clip.id)[0]
         other.marks.set(session.clip.id, Mark("lvc", 9, mark=seen.mark, id=seen.id), author="Bo")
-    with window.desk.telling():
+    with window.controller.telling():
         marks.remove(marks.all[0])
     assert "Bo changed this mark" in window.message.text()
     assert [(m.first, m.author) for m in marks.all] == [(9, "Bo")]
@@ -172,12 +172,12 @@ def test_marks_of_another_window_come_in_and_are_not_overwritten(window):
 
 
 def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, press):
-    session, playback = window.desk.session, window.desk.time.playback
+    session, playback = window.controller.session, window.controller.time.playback
     timeline = dock.timeline
     qtbot.mousePress(timeline, Qt.MouseButton.LeftButton, SHIFT, point(dock, 5, 0))
     qtbot.mouseMove(timeline, point(dock, 7, 0))
     qtbot.mouseRelease(timeline, Qt.MouseButton.LeftButton, SHIFT, point(dock, 7, 0))
-    assert window.desk.time.chosen == (5, 7)
+    assert window.controller.time.chosen == (5, 7)
     press(Qt.Key.Key_L)
     assert playback.loop == (5, 7)
     playback.set_speed(2.0)
@@ -194,12 +194,12 @@ def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, pres
 def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, press, monkeypatch):
     monkeypatch.setattr(playback, "UNSEEN_MS", WAIT)  # a slow machine draws every frame too
     propose(window, qtbot)
-    session, frames = window.desk.session, window.desk.session.clip.n_frames
+    session, frames = window.controller.session, window.controller.session.clip.n_frames
     session.go_to(frames - 1)
     qtbot.waitUntil(lambda: len(session.looked_at.stretch()) == 1, timeout=WAIT)
     session.go_to(0)
     press(Qt.Key.Key_K)
-    qtbot.waitUntil(lambda: not window.desk.time.playback.playing, timeout=WAIT)
+    qtbot.waitUntil(lambda: not window.controller.time.playback.playing, timeout=WAIT)
     assert len(session.looked_at.stretch()) == frames
     qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames looked at", timeout=WAIT)
     qtbot.waitUntil(lambda: list(dock.timeline._looked_at) == list(range(frames)), timeout=WAIT)
@@ -212,7 +212,7 @@ def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, p
 
 def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
     propose(window, qtbot)
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     press(Qt.Key.Key_H)
     session.go_to(5)
     assert hidden_structures(layers) is None
@@ -231,12 +231,12 @@ def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
 
 def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, dock, qtbot, press):
     propose(window, qtbot)
-    session = window.desk.session
+    session = window.controller.session
     session.go_to(4)
     plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
     plane[100:120, 100:120] = True
     session.stroke(plane, structure="bolus")
-    assert window.desk.nesting.undecided(4) == {"bolus", "pharynx"}
+    assert window.controller.nesting.undecided(4) == {"bolus", "pharynx"}
     session.go_to(5)
     session.go_to(4)
     qtbot.waitUntil(lambda: 4 in session.looked_at.stretch(), timeout=WAIT)
@@ -247,7 +247,7 @@ def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, do
 
 def test_naparis_own_playback_is_taken_over(window, qtbot):
     dims = next(w for w in window.window().findChildren(QWidget) if type(w).__name__ == "QtDims")
-    playback = window.desk.time.playback
+    playback = window.controller.time.playback
     dims.play(0)
     qtbot.waitUntil(lambda: playback.playing, timeout=WAIT)
     assert not dims.is_playing
@@ -255,26 +255,26 @@ def test_naparis_own_playback_is_taken_over(window, qtbot):
 
 
 def test_zoom_and_contrast_stay_across_frames_and_reopening(window, clip_file):
-    layers, camera = window.desk.layers, window.viewer.scene.camera
+    layers, camera = window.controller.layers, window.viewer.scene.camera
     camera.zoom, camera.center = 7.0, (60.0, 90.0)
     layers.image.contrast_limits = (30, 180)
     layers.image.gamma = 1.4
-    window.desk.session.go_to(9)
+    window.controller.session.go_to(9)
     assert tuple(layers.image.contrast_limits) == (30, 180)
     assert camera.zoom == 7.0
-    window.desk.close_session()
+    window.controller.close_session()
     camera.zoom = 1.0
-    assert window.desk.open(clip_file)
-    image = window.desk.layers.image
+    assert window.controller.open(clip_file)
+    image = window.controller.layers.image
     assert tuple(image.contrast_limits) == (30, 180)
     assert image.gamma == pytest.approx(1.4)
     assert camera.zoom == 7.0
     assert tuple(camera.center[-2:]) == (60.0, 90.0)
-    assert window.desk.session.frame == 9
+    assert window.controller.session.frame == 9
 
 
 def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(window, dock, qtbot, press):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     propose(window, qtbot, spine=lambda t: (t // 2, t))
     press(Qt.Key.Key_Y)
     assert dock.steady.isChecked()
@@ -309,12 +309,12 @@ def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(
 def test_without_a_spine_the_steady_view_says_so(window, press):
     press(Qt.Key.Key_Y)
     assert "C2 to C4 have no masks" in window.message.text()
-    assert not window.desk.time.steady.on
+    assert not window.controller.time.steady.on
 
 
 def test_a_timeline_that_was_closed_comes_back(window, dock):
     window.viewer.window.remove_dock_widget(dock)
     window.marks.timeline.click()
     assert dock.isVisibleTo(window.window())
-    window.desk.session.go_to(5)
+    window.controller.session.go_to(5)
     assert "Frame 6 of 24" in dock.place.text()

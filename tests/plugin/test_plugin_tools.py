@@ -193,7 +193,7 @@ def test_places_between_follow_the_true_times(session, tools):
 
 
 def test_keys_and_buttons_correct_what_is_shown(window, qtbot):
-    session, layers, tools = window.desk.session, window.desk.layers, window.correct.more
+    session, layers, tools = window.controller.session, window.controller.layers, window.correct.more
     canvas = CanvasMouse(window.viewer, window.window())._canvas
     session.stroke(RING)
     qtbot.keyClick(canvas, Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)

@@ -16,7 +16,7 @@ from vfss.student import Proposal
 
 @pytest.fixture
 def mouse(window):
-    window.desk.layers.set_tool("paint")
+    window.controller.layers.set_tool("paint")
     return CanvasMouse(window.viewer, window.window())
 
 
@@ -49,7 +49,7 @@ def propose(session, frame):
 
 
 def test_a_stroke_of_the_mouse_is_saved_and_shown(window, mouse):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     stroke(mouse)
     plane = stored(session).planes[0]
     assert plane[60, 60]
@@ -64,7 +64,7 @@ def test_a_stroke_of_the_mouse_is_saved_and_shown(window, mouse):
 
 
 def test_ctrl_z_goes_to_the_frame_that_it_changes(window, mouse, press):
-    session, control = window.desk.session, Qt.KeyboardModifier.ControlModifier
+    session, control = window.controller.session, Qt.KeyboardModifier.ControlModifier
     session.go_to(10)
     stroke(mouse)
     on_ten = stored(session, 10).planes.copy()
@@ -76,18 +76,18 @@ def test_ctrl_z_goes_to_the_frame_that_it_changes(window, mouse, press):
     assert (session.frame, session.structure) == (20, "mandible")
     assert window.viewer.dims.current_step[0] == 20
     assert not stored(session, 20).planes.any()
-    assert not window.desk.layers.editor.mask.any()
+    assert not window.controller.layers.editor.mask.any()
     assert np.array_equal(stored(session, 10).planes, on_ten)
     press(Qt.Key.Key_Z, control)
     assert (session.frame, session.structure) == (10, "bolus")
     assert not stored(session, 10).planes.any()
     press(Qt.Key.Key_Z, control | Qt.KeyboardModifier.ShiftModifier)
-    assert np.array_equal(window.desk.layers.editor.mask, on_ten[0])
+    assert np.array_equal(window.controller.layers.editor.mask, on_ten[0])
     assert not stored(session, 20).planes.any()
 
 
 def test_keys_choose_structures_and_speak_for_the_person(window, mouse, press):
-    session = window.desk.session
+    session = window.controller.session
     for code, key in (
         (Qt.Key.Key_4, "mandible"),
         (Qt.Key.Key_0, "c5"),
@@ -106,22 +106,22 @@ def test_keys_choose_structures_and_speak_for_the_person(window, mouse, press):
     press(Qt.Key.Key_X)
     assert list(stored(session).state[:3]) == [MaskState.ACCEPTED, MaskState.NOT_VISIBLE, MaskState.EMPTY]
     press(Qt.Key.Key_E)
-    assert str(window.desk.layers.editor.mode) == "erase"
+    assert str(window.controller.layers.editor.mode) == "erase"
     press(Qt.Key.Key_Right)
     assert session.frame == 1
 
 
 def test_keys_work_with_the_recording_selected_too_and_end_with_the_clip(window, press):
-    layers, session = window.desk.layers, window.desk.session
+    layers, session = window.controller.layers, window.controller.session
     window.viewer.layers.selection.active = layers.image
     press(Qt.Key.Key_5)
     assert session.structure == "airway"
-    window.desk.close_session()
+    window.controller.close_session()
     assert not [key for key in window.viewer.keymap]
 
 
 def test_the_slider_and_the_session_go_together(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     window.viewer.dims.set_current_step(0, 9)
     assert session.frame == 9
     session.go_to(4)
@@ -131,7 +131,7 @@ def test_the_slider_and_the_session_go_together(window, qtbot):
 
 
 def test_switching_structure_or_frame_in_the_middle_of_a_stroke_keeps_it(window):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     layers.editor.data[10:20, 10:20] = 1  # under the pen: no paint event yet
     session.choose("mandible")
     layers.editor.data[30:40, 30:40] = 1
@@ -143,7 +143,7 @@ def test_switching_structure_or_frame_in_the_middle_of_a_stroke_keeps_it(window)
 
 
 def test_a_proposal_that_comes_while_the_pen_is_down_leaves_the_stroke(window):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     layers.editor.data[10:20, 10:20] = 1
     propose(session, 0)
     session.reload([0])
@@ -157,7 +157,7 @@ def test_a_proposal_that_comes_while_the_pen_is_down_leaves_the_stroke(window):
 
 
 def test_the_tool_stays_in_the_hand(window):
-    layers, session = window.desk.layers, window.desk.session
+    layers, session = window.controller.layers, window.controller.session
     for tool in ("erase", "paint"):
         layers.set_tool(tool)
         session.choose("c1")
@@ -172,13 +172,13 @@ def test_the_tool_stays_in_the_hand(window):
 
 
 def test_whatever_label_is_picked_it_paints_the_structure(window, mouse):
-    window.desk.layers.editor.selected_label = 7
+    window.controller.layers.editor.selected_label = 7
     stroke(mouse)
-    assert stored(window.desk.session).planes[0, 60, 60]
+    assert stored(window.controller.session).planes[0, 60, 60]
 
 
 def test_polygon_and_fill_are_saved(window):
-    session, layers = window.desk.session, window.desk.layers
+    session, layers = window.controller.session, window.controller.layers
     layers.editor.paint_polygon([[20, 20], [20, 60], [60, 60], [60, 20]], 1)
     assert stored(session).planes[0, 40, 40]
     layers.editor.fill((0, 0), 1)
@@ -186,25 +186,27 @@ def test_polygon_and_fill_are_saved(window):
 
 
 def test_deleted_layers_come_back_with_everything(window, mouse, qtbot):
-    session, viewer = window.desk.session, window.viewer
+    session, viewer = window.controller.session, window.viewer
     stroke(mouse)
     plane = stored(session).planes[0]
-    viewer.layers.remove(window.desk.layers.editor)
-    qtbot.waitUntil(lambda: window.desk.layers.editor in viewer.layers)
-    assert np.array_equal(window.desk.layers.editor.mask, plane)
-    viewer.layers.remove(window.desk.layers.overlay)
-    qtbot.waitUntil(lambda: window.desk.layers.overlay in viewer.layers)
-    assert [viewer.layers.index(layer) for layer in (window.desk.layers.image, window.desk.layers.overlay)] == [0, 1]
+    viewer.layers.remove(window.controller.layers.editor)
+    qtbot.waitUntil(lambda: window.controller.layers.editor in viewer.layers)
+    assert np.array_equal(window.controller.layers.editor.mask, plane)
+    viewer.layers.remove(window.controller.layers.overlay)
+    qtbot.waitUntil(lambda: window.controller.layers.overlay in viewer.layers)
+    assert [
+        viewer.layers.index(layer) for layer in (window.controller.layers.image, window.controller.layers.overlay)
+    ] == [0, 1]
     assert "put back" in window.message.text()
-    window.desk.layers.set_tool("paint")
+    window.controller.layers.set_tool("paint")
     stroke(mouse, 100)
-    window.desk.layers.editor.undo()
+    window.controller.layers.editor.undo()
     assert np.array_equal(stored(session).planes[0], plane)
 
 
 def test_deleting_the_recording_closes_the_clip(window, qtbot):
-    window.viewer.layers.remove(window.desk.layers.image)
-    qtbot.waitUntil(lambda: window.desk.session is None)
+    window.viewer.layers.remove(window.controller.layers.image)
+    qtbot.waitUntil(lambda: window.controller.session is None)
     assert len(window.viewer.layers) == 0
     assert not window.structures._contents.isEnabled()
 
@@ -215,42 +217,42 @@ def test_three_dimensions_and_rolled_axes_are_refused(window):
     assert dims.ndisplay == 2
     dims.order = (1, 0, 2)
     assert tuple(dims.order) == (0, 1, 2)
-    window.desk.layers.editor.n_edit_dimensions = 3
-    assert window.desk.layers.editor.n_edit_dimensions == 2
+    window.controller.layers.editor.n_edit_dimensions = 3
+    assert window.controller.layers.editor.n_edit_dimensions == 2
 
 
 def test_closing_and_reopening_brings_everything_back(make_window, clip_file, qtbot):
     first = make_window()
-    first.desk.open(clip_file)
-    session = first.desk.session
+    first.controller.open(clip_file)
+    session = first.controller.session
     session.go_to(11)
     session.choose("c3")
-    first.desk.layers.set_tool("paint")
+    first.controller.layers.set_tool("paint")
     stroke(CanvasMouse(first.viewer, first.window()))
     first.viewer.scene.camera.zoom = 6.5
     first.viewer.scene.camera.center = (0, 70, 90)
     masks, folder = stored(session), session.project.folder
     first.viewer.close()
-    qtbot.waitUntil(lambda: first.desk.session is None)
+    qtbot.waitUntil(lambda: first.controller.session is None)
     second = make_window()
-    assert second.desk.open(folder)
-    again = second.desk.session
+    assert second.controller.open(folder)
+    again = second.controller.session
     assert (again.frame, again.structure) == (11, "c3")
     assert second.viewer.dims.current_step[0] == 11
     assert second.viewer.scene.camera.zoom == pytest.approx(6.5)
     assert tuple(second.viewer.scene.camera.center[-2:]) == pytest.approx((70, 90))
     assert np.array_equal(again.work.planes, masks.planes)
-    assert np.array_equal(second.desk.layers.editor.mask, masks.planes[again.active.index])
+    assert np.array_equal(second.controller.layers.editor.mask, masks.planes[again.active.index])
 
 
 def test_taking_the_panel_out_of_the_window_saves_and_lets_go(make_window, clip_file):
     window = make_window()
-    window.desk.open(clip_file)
-    session = window.desk.session
-    window.desk.layers.editor.data[10:20, 10:20] = 1
+    window.controller.open(clip_file)
+    session = window.controller.session
+    window.controller.layers.editor.data[10:20, 10:20] = 1
     folder, clip_id = session.project.folder, session.clip.id
     window.viewer.window.remove_dock_widget(window)
-    assert window.desk.session is None
+    assert window.controller.session is None
     assert len(window.viewer.layers) == 0
     again = open_session(folder, "Ada")
     assert again.project.masks(clip_id, 0).planes[0].sum() == 100
@@ -271,60 +273,60 @@ def connections_of(viewer):
 def test_no_connection_is_left_behind(make_window, clip_file):
     panel = make_window()
     bare = connections_of(panel.viewer)
-    panel.desk.open(clip_file)
+    panel.controller.open(clip_file)
     opened = connections_of(panel.viewer)
-    session, layers = panel.desk.session, panel.desk.layers
-    panel.desk.close_session()
+    session, layers = panel.controller.session, panel.controller.layers
+    panel.controller.close_session()
     assert connections_of(panel.viewer) == bare != opened
     signals = (session.frame_changed, session.masks_changed, session.structure_changed, layers.message)
     assert [len(signal) for signal in signals] == [0, 0, 0, 0]
     for _ in range(3):
-        panel.desk.open(clip_file)
+        panel.controller.open(clip_file)
     assert connections_of(panel.viewer) == opened
-    panel.close_desk()
+    panel.close_controller()
     assert connections_of(panel.viewer)[3] == bare[3] - 1
 
 
 def test_a_clip_opened_through_napari_becomes_a_session(window, clip_file, qtbot):
     panel = window
-    panel.desk.close_session()
+    panel.controller.close_session()
     panel.viewer.open(str(clip_file), plugin="napari-vfss")
-    qtbot.waitUntil(lambda: panel.desk.session is not None)
+    qtbot.waitUntil(lambda: panel.controller.session is not None)
     assert [layer.name for layer in panel.viewer.layers][1:] == ["All structures", "Bolus (correct here)"]
 
 
 def test_what_cannot_be_opened_is_told_and_nothing_is_lost(window, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video at all")
-    session = window.desk.session
-    assert not window.desk.open(broken)
+    session = window.controller.session
+    assert not window.controller.open(broken)
     assert "broken.mp4" in window.message.text()
-    assert window.desk.session is session
+    assert window.controller.session is session
     assert window.message.isVisibleTo(window)
 
 
 def test_the_list_shows_states_and_hides_structures(window, mouse):
-    table, session = window.structures.table, window.desk.session
+    table, session = window.structures.table, window.controller.session
     propose(session, 0)
     session.reload([0])
     model = table.model()
     texts = [model.index(row, 3).data() for row in range(model.rowCount())]
     assert all("proposed" in text for text in texts)
     assert model.index(0, 4).data(Qt.ItemDataRole.UserRole) == pytest.approx(0.8)
-    assert window.desk.layers.overlay.data.any()
+    assert window.controller.layers.overlay.data.any()
     for structure in session.schema.structures:
         table.eye_clicked.emit(structure.key)
-    assert not window.desk.layers.overlay.data.any()
-    assert not window.desk.layers.editor.visible
+    assert not window.controller.layers.overlay.data.any()
+    assert not window.controller.layers.editor.visible
     table.chosen.emit("c7")
     assert session.structure == "c7"
 
 
 def test_flags_and_the_clip_list(window, qtbot):
-    session = window.desk.session
+    session = window.controller.session
     window.clip.inverted.click()
     assert session.project.clip(session.clip.id).inverted
-    assert window.desk.layers.image.colormap.name == "gray_r"
+    assert window.controller.layers.image.colormap.name == "gray_r"
     window.clip.case.setText("case 12")
     window.clip.case.editingFinished.emit()
     assert session.project.clip(session.clip.id).patient == "case 12"
@@ -370,17 +372,17 @@ def test_commands_are_in_the_plugins_menu(window):
 
 def test_two_windows_on_one_project_tell_of_a_conflict(window, make_window, clip_file):
     ada, bob = window, make_window()
-    assert bob.desk.open(clip_file)
-    bob.desk.session.author = "Bob"
-    ada.desk.layers.editor.data[10:20, 10:20] = 1
-    ada.desk.layers.flush()
-    bob.desk.layers.editor.data[50:60, 50:60] = 1
-    bob.desk.layers.flush()
+    assert bob.controller.open(clip_file)
+    bob.controller.session.author = "Bob"
+    ada.controller.layers.editor.data[10:20, 10:20] = 1
+    ada.controller.layers.flush()
+    bob.controller.layers.editor.data[50:60, 50:60] = 1
+    bob.controller.layers.flush()
     assert "your change was not written" in bob.message.text()
-    assert bob.desk.layers.editor.mask[15, 15]
-    assert not bob.desk.layers.editor.mask[55, 55]
-    ada.desk.session.go_to(2)
-    ada.desk.layers.editor.data[10:20, 10:20] = 1
-    ada.desk.layers.flush()
-    bob.desk.look_for_others()
-    assert bob.desk.session.states[2, 0] == MaskState.EDITED
+    assert bob.controller.layers.editor.mask[15, 15]
+    assert not bob.controller.layers.editor.mask[55, 55]
+    ada.controller.session.go_to(2)
+    ada.controller.layers.editor.data[10:20, 10:20] = 1
+    ada.controller.layers.flush()
+    bob.controller.look_for_others()
+    assert bob.controller.session.states[2, 0] == MaskState.EDITED

@@ -56,7 +56,7 @@ def test_undo_takes_back_the_newest_change_wherever_it_was_and_goes_there(sessio
     session.go_to(3)
     session.choose("c1")
     said = []
-    session.said.connect(said.append)
+    session.message.connect(said.append)
     assert session.undo()
     assert (session.frame, session.structure) == (20, "mandible")
     assert not stored(session, 20).planes.any()
@@ -75,7 +75,7 @@ def test_undo_takes_back_the_newest_change_wherever_it_was_and_goes_there(sessio
 
 def test_undo_in_sight_says_nothing(session):
     said = []
-    session.said.connect(said.append)
+    session.message.connect(said.append)
     session.stroke(disc(session, 30, 30))
     session.undo()
     session.redo()

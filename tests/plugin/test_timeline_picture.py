@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_vfss.controller.timeline import cells_after
-from napari_vfss.jobs.survey import Strip
+from napari_vfss.jobs.survey import ClipOverview
 from napari_vfss.ui.timeline.axes import SHOWN, piece
 from napari_vfss.ui.timeline.picture import BACKGROUND, COLOURS, PALETTE, strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
@@ -22,7 +22,7 @@ def strip(states, confidence=None, jumps=None):
     states = np.array(states, np.uint8)
     unknown = np.full(states.shape, np.nan, np.float32)
     word = unknown if confidence is None else np.full(states.shape, confidence, np.float32)
-    return Strip(states, word, unknown if jumps is None else np.array(jumps, np.float32))
+    return ClipOverview(states, word, unknown if jumps is None else np.array(jumps, np.float32))
 
 
 def drawn(made, scale, row_height, active):
@@ -82,8 +82,8 @@ def test_a_wedge_is_as_large_on_a_fine_screen(ratio):
 def test_what_is_not_surveyed_yet_is_not_called_doubtful():
     states = np.full((5, 1), MaskState.PROPOSED, np.uint8)
     unknown = np.full((5, 1), np.nan, np.float32)
-    assert not (Strip(states, unknown, unknown, surveyed=False).ranks == list(COLOURS).index("doubtful")).any()
-    assert (Strip(states, unknown, unknown).ranks == list(COLOURS).index("doubtful")).all()
+    assert not (ClipOverview(states, unknown, unknown, surveyed=False).ranks == list(COLOURS).index("doubtful")).any()
+    assert (ClipOverview(states, unknown, unknown).ranks == list(COLOURS).index("doubtful")).all()
 
 
 @settings(deadline=None)

@@ -52,12 +52,12 @@ def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     panel = make_window()
     panel.window().resize(1366, 768)
     folder = tmp_path / "dataset"
-    panel.desk.project_folder = tmp_path / "project"
+    panel.controller.project_folder = tmp_path / "project"
     monkeypatch.setattr(export_dialog.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     walk = Walkthrough(panel.viewer, panel)
     for step in read_steps(TEXT):
         walk.perform(step)
-    session = panel.desk.session
+    session = panel.controller.session
     frames = session.project.annotated_frames(session.clip.id)
     assert len(frames) == 2
     assert [image.frame for image in read_coco(folder)] == frames

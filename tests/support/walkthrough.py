@@ -142,7 +142,7 @@ class Walkthrough:
                 self._menu = button.menu()  # a menu that is open would wait for a hand
             else:
                 button.click()
-        elif self._panel.desk.key_book.owner(name) is not None:
+        elif self._panel.controller.key_book.owner(name) is not None:
             self._key(name)
         else:
             raise TutorialError(f"step {step.number}: “{name}” is no button in sight and no key")
@@ -174,7 +174,7 @@ class Walkthrough:
 
     def _rim(self) -> list[tuple[float, float]]:
         """A stroke (y, x) over the upper rim of the structure in work, well inside the picture."""
-        session = self._panel.desk.session
+        session = self._panel.controller.session
         rows, columns = session.work.planes[session.active.index].nonzero()
         height, width = session.clip.height, session.clip.width
         y, x = (float(rows.min()), float(columns.mean())) if rows.size else (height / 2, width / 2)
@@ -188,15 +188,20 @@ class Walkthrough:
         self._wait(lambda: not self._at_work(), f"{what} does not end")
 
     def _at_work(self) -> bool:
-        desk, dialog = self._panel.desk, self._panel.export.dialog
+        controller, dialog = self._panel.controller, self._panel.export.dialog
         counting = dialog is not None and dialog.previewing.running
-        answering = desk.clicks is not None and desk.clicks.answers.busy
+        answering = controller.clicks is not None and controller.clicks.answers.busy
         return (
             counting
             or answering
             or any(
                 w.running
-                for w in (desk.machine.proposing, desk.machine.carrying, desk.machine.learning, desk.exporting)
+                for w in (
+                    controller.student_jobs.proposing,
+                    controller.student_jobs.carrying,
+                    controller.student_jobs.learning,
+                    controller.exporting,
+                )
             )
         )
 

@@ -33,7 +33,7 @@ from vfss_training.loop.schedule import schedule
 from vfss_training.loop.task import Task
 from vfss_training.loop.validation import HeldOutSamples
 from vfss_training.losses.masks import MaskLoss, hard_dice
-from vfss_training.model.fast_depthwise import thinned
+from vfss_training.model.fast_depthwise import fast_depthwise
 from vfss_training.model.initialise import freeze, from_scratch, from_student, sha256
 from vfss_training.studies.fit import fit_phantom, start_of
 
@@ -463,7 +463,7 @@ def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
     frames = torch.randn(1, 1, 64, 64)
     found = []
     for active in (False, True):
-        with thinned(network, active=active):
+        with fast_depthwise(network, active=active):
             network.zero_grad()
             logits, _ = network(frames)
             logits.square().sum().backward()

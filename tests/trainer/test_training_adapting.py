@@ -24,7 +24,7 @@ from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.data.samples import ListedSamples, Sample, first
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.run import Run
-from vfss_training.studies.pseudo_labels import Painters
+from vfss_training.studies.pseudo_labels import PseudoLabeller
 from vfss_training.studies.teacher_adaptation import Adapting, moved
 from vfss_training.teachers.adapted import LowRank, MaskHead, correct
 from vfss_training.teachers.loading import built
@@ -185,7 +185,7 @@ def test_painters_are_worth_what_they_paint_of_the_labels(tmp_path: Path) -> Non
     frame = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
     sample = Sample(frame, np.packbits(bits, axis=0), np.ones(12, np.float32), (0, 0, 64, 64))
     labelled = ListedSamples([sample] * 7, ["someone"] * 7)
-    painters = Painters(RECIPE, CONFIG, Schema.load(), run_in(tmp_path), labelled)
+    painters = PseudoLabeller(RECIPE, CONFIG, Schema.load(), run_in(tmp_path), labelled)
     assert painters._worth(Half(0.5), (0, 5)).min() > 0.99
     assert painters._worth(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
     assert (painters._worth(Half(1.0), ()) == 1).all()

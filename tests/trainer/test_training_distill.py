@@ -25,14 +25,14 @@ from vfss_training.data.augment import Augmentation
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.batches import Draw, Order, Views
-from vfss_training.loop.feature_lessons import Lesson, Taught, Teaching
+from vfss_training.loop.feature_lessons import DistillationObjective, DistilledStudent, FeatureTargets
 from vfss_training.loop.loop import Loop
 from vfss_training.losses.balancing import Balancing, balancer_of
 from vfss_training.losses.features import FEATURE_LOSSES
 from vfss_training.model.initialise import from_scratch
 from vfss_training.studies.fit import Run, fit_phantom
 from vfss_training.studies.phantom import PhantomStudy
-from vfss_training.studies.sources import lessons, looked_at
+from vfss_training.studies.sources import cached_teacher_features, lessons
 from vfss_training.teachers.table import TEACHERS
 from vfss_training.teachers.targets import CachedTargets, textured
 
@@ -179,9 +179,9 @@ def test_a_view_in_place_keeps_its_planes(tmp_path: Path) -> None:
 
 
 def test_only_views_in_place_teach_and_the_gradient_reaches_the_backbone(tmp_path: Path) -> None:
-    teaching = Teaching((Lesson("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
+    teaching = DistillationObjective((FeatureTargets("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
     network = from_scratch(CONFIG, Schema.load(), 0, None)
-    taught = Taught(network, CONFIG.width, {"averages": 6})
+    taught = DistilledStudent(network, CONFIG.width, {"averages": 6})
     frames = torch.randn(2, 1, 64, 64)
     _, _, adapted = taught(frames)
     assert adapted["averages"].shape == (2, 6, 4, 4)
@@ -221,14 +221,14 @@ def test_teachers_that_are_online_say_what_the_student_is_shown(
     recipe = RECIPE.but(distill=replace(RECIPE.distill, online=True, frames=2))
     run = Run(Events(io.StringIO()), Cancel(), "vfss-train test", tmp_path, workers=0, threads=1)
     samples = stream(tmp_path)
-    (lesson,) = lessons(recipe, looked_at(recipe, samples, run), 0, run)
+    (lesson,) = lessons(recipe, cached_teacher_features(recipe, samples, run), 0, run)
     shown = torch.linspace(-1, 1, 64).expand(3, 1, 64, 64).clone()
     shown[1] = -shown[1]
     features, field = lesson.targets.said([(0, -1), (1, -1), (9, -1)], shown)
     assert field.all()
     torch.testing.assert_close(features[0], features[1].flip(2), atol=0.05, rtol=0)
     torch.testing.assert_close(features[0], features[2])
-    assert [lesson.speaks(Draw(source, 5, 0, 64)) for source in (0, 1)] == [True, False]
+    assert [lesson.covers(Draw(source, 5, 0, 64)) for source in (0, 1)] == [True, False]
     stated = io.StringIO()
     fit_phantom(recipe, tmp_path / "out.safetensors", replace(run, events=Events(stated)), backbone=None, student=None)
     steps = [event for event in map(json.loads, stated.getvalue().splitlines()) if event["event"] == "step"]

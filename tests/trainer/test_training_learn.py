@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from moving_film import SCHEMA, Film, box
+from moving_film import SCHEMA, FrameStream, box
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import TrainingError
 from vfss.masks import Masks, MaskState, pack_mask
@@ -23,7 +23,7 @@ from vfss.masks.metrics import dice
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
 from vfss.propagation.direction import is_soft
-from vfss.propagation.whole_clip import Spreading, learnt_confidence, said_of_soft
+from vfss.propagation.whole_clip import WholeClipPropagation, learnt_confidence, soft_predictions
 from vfss.proposals.propagation import learnt_from
 from vfss.proposals.student import propose_clip, proposed_words, unproposed
 from vfss.student import Proposal, Student, load_student
@@ -91,7 +91,7 @@ def test_a_student_is_surer_the_more_it_has_learnt_but_never_of_a_bolus(said, fr
 def test_what_is_written_has_the_confidence_of_one_that_has_learnt():
     state = np.full(N, MaskState.PROPOSED, np.uint8)
     proposal = Proposal(Masks(np.zeros((N, 8, 8), np.bool_), state), np.full(N, 0.7, np.float32), "st")
-    said = said_of_soft(proposal, SCHEMA.keys, 12)
+    said = soft_predictions(proposal, SCHEMA.keys, 12)
     assert {key: round(sure, 3) for key, (_, sure) in said.items()} == {
         key: round(learnt_confidence(key, 0.7, 12), 3) for key in SOFT
     }
@@ -106,7 +106,7 @@ def test_what_cannot_be_learnt_is_said():
         learn_clip(parent, [wrong, wrong])
 
 
-class Spoken(Film):
+class Spoken(FrameStream):
     """A film with what a student that has learnt it says: a box that does not move."""
 
     def __init__(self, n_frames: int = 12) -> None:
@@ -120,7 +120,7 @@ def test_each_open_place_is_written_once_and_no_other():
     film.say(8, "epiglottis", box(40, 60))
     film.states_now[6, SCHEMA["bolus"].index] = MaskState.EMPTY
     film.states_now[2, SCHEMA["pharynx"].index] = MaskState.NOT_VISIBLE
-    spreading, places = Spreading(film, film.said), []
+    spreading, places = WholeClipPropagation(film, film.said), []
     for found in spreading.run():
         places += [(found.frame, key) for key in found.planes]
     person = {(4, "bolus"), (8, "epiglottis"), (6, "bolus"), (2, "pharynx")}
@@ -132,7 +132,7 @@ def test_where_a_person_only_said_that_nothing_is_there_the_student_speaks_alone
     film = Spoken()
     film.states_now[3, SCHEMA["bolus"].index] = MaskState.EMPTY
     film.say(2, "c3", box(60, 60))
-    found = list(Spreading(film, film.said).run())
+    found = list(WholeClipPropagation(film, film.said).run())
     assert len(found) == 12
     assert all(np.array_equal(one.planes["pharynx"], box(90, 30)) for one in found)
     assert [one.frame for one in found if "bolus" not in one.planes] == [3]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from vfss.errors import TrainingError
-from vfss_training.teachers.feature_statistics import Chunk, Origin, Spread
-from vfss_training.teachers.standardise import STANDARDS, Standard, hadamard, levelling, load_standard
+from vfss_training.teachers.feature_statistics import Chunk, FeatureStatistics, Origin
+from vfss_training.teachers.standardise import STANDARDS, FeatureScaler, hadamard, levelling, load_standard
 
 
 def chunk(
@@ -29,8 +29,8 @@ def chunk(
     return Chunk(features, field, tuple(Origin(patient, f"{frame}{i}") for i in range(n)))
 
 
-def spread_of(*chunks: Chunk, held_out: tuple[str, ...] = ()) -> Spread:
-    spread = Spread("medsam", chunks[0].features.shape[1], held_out)
+def spread_of(*chunks: Chunk, held_out: tuple[str, ...] = ()) -> FeatureStatistics:
+    spread = FeatureStatistics("medsam", chunks[0].features.shape[1], held_out)
     for one in chunks:
         spread.add(one)
     return spread
@@ -50,7 +50,7 @@ def test_a_planted_test_split_moves_no_statistic_and_a_leak_is_refused() -> None
         torch.cat([training[1].field, planted.field]),
         training[1].origins + planted.origins,
     )
-    seen = Spread("medsam", 6, ("zoe",))
+    seen = FeatureStatistics("medsam", 6, ("zoe",))
     seen.add(training[0])
     before = (seen.cells, seen.mean.clone(), seen.scatter.clone(), set(seen.frames))
     with pytest.raises(TrainingError, match="held-out patients, 'zoe'"):
@@ -102,8 +102,8 @@ def test_chunks_in_any_grouping_give_what_all_cells_at_once_give(
         field = torch.rand(n, 3, 3, generator=random) > 0.4
         chunks.append(Chunk(features, field, tuple(Origin("ann", f"{i}/{j}") for j in range(n))))
     cells = torch.cat([inside(one.features, one.field) for one in chunks])
-    whole = Spread("t", 4, ())
-    rest = Spread("t", 4, ())
+    whole = FeatureStatistics("t", 4, ())
+    rest = FeatureStatistics("t", 4, ())
     for i, one in enumerate(chunks):
         (whole if i < split else rest).add(one)
     whole.merge(rest)
@@ -200,7 +200,7 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="counted before"):
         spread.merge(spread_of(chunk("ann")))
     with pytest.raises(TrainingError, match="not one of"):
-        spread.merge(Spread("rad-dino", 6, ()))
+        spread.merge(FeatureStatistics("rad-dino", 6, ()))
     with pytest.raises(TrainingError, match="4 channels"):
         spread.add(chunk("bob", channels=4))
     broken = chunk("cem")
@@ -214,6 +214,6 @@ def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
     for name in ("foreign", "absent"):
         with pytest.raises(TrainingError, match=name):
             load_standard(tmp_path / name)
-    standard: Standard = STANDARDS["channel"](spread)
+    standard: FeatureScaler = STANDARDS["channel"](spread)
     with pytest.raises(TrainingError, match="4 channels"):
         standard(torch.zeros(1, 4, 2, 2))

@@ -20,14 +20,14 @@ from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss_training.config.parts import Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
-from vfss_training.data.augment import Augmentation, Showing
+from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.data.samples import Unlabelled, first
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.batches import Draw, Order, Views, view
 from vfss_training.loop.loop import Loop
 from vfss_training.loop.run import Run
-from vfss_training.loop.soft_targets import MaskLesson, Painted, SoftTargets
+from vfss_training.loop.soft_targets import MaskTargets, PseudoLabelled, SoftTargets
 from vfss_training.model.initialise import from_scratch
 from vfss_training.studies.phantom import PhantomStudy
 from vfss_training.studies.pseudo_labels import StudentTeacher
@@ -65,7 +65,7 @@ class Painter:
 
 
 def painted(folder: Path, *teachers: Painter, views: int = 1) -> SoftTargets:
-    targets = SoftTargets(folder, teachers, stream(folder), structures=12, frames=4, showing=Showing(views=views))
+    targets = SoftTargets(folder, teachers, stream(folder), structures=12, frames=4, showing=TeacherViews(views=views))
     targets.prepare(lambda done, total: None)
     return targets
 
@@ -94,7 +94,7 @@ def test_where_teachers_disagree_there_is_little_to_learn(tmp_path: Path) -> Non
 def test_painting_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
     painter = Painter()
     targets = SoftTargets(
-        tmp_path, [painter], stream(tmp_path), structures=12, frames=4, showing=Showing(views=2, seed=1)
+        tmp_path, [painter], stream(tmp_path), structures=12, frames=4, showing=TeacherViews(views=2, seed=1)
     )
 
     def stop(done: int, total: int) -> None:
@@ -113,7 +113,7 @@ def test_painting_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) ->
 
 
 def test_only_painted_views_of_that_source_teach(tmp_path: Path) -> None:
-    lesson = MaskLesson(painted(tmp_path, Painter()), 1)
+    lesson = MaskTargets(painted(tmp_path, Painter()), 1)
     logits = torch.randn(3, 12, 24, 24, requires_grad=True)
     assert lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96), Draw(0, 1, 2, 96)]) is None
     loss = lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96, 0), Draw(1, 1, 2, 96)])
@@ -171,7 +171,7 @@ def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, m
 
 def test_film_that_was_painted_is_learnt_as_far_as_it_is_trusted(tmp_path: Path) -> None:
     targets = painted(tmp_path, Painter("a", softness=0.01), Painter("b", softness=0.01))
-    film = Painted(stream(tmp_path, 6), targets)
+    film = PseudoLabelled(stream(tmp_path, 6), targets)
     assert len(film) == 6
     sample, drawn = film[1], stream(tmp_path)[1]
     np.testing.assert_array_equal(sample.frame, drawn.frame)
@@ -189,7 +189,7 @@ def test_worthier_painters_count_more(tmp_path: Path) -> None:
 
     worth = torch.tensor([[1.0] * 12, [0.75] * 12])
     samples = stream(tmp_path)
-    whole = {"structures": 12, "frames": 4, "showing": Showing()}
+    whole = {"structures": 12, "frames": 4, "showing": TeacherViews()}
     targets = SoftTargets(tmp_path / "a", (Painter("a"), Nothing("b")), samples, **whole, agreement=worth)
     targets.prepare(lambda done, total: None)
     frames = torch.from_numpy(samples[0].frame)[None]

@@ -11,7 +11,7 @@ from magicgui.widgets import ComboBox, Container, FileEdit, Label, ProgressBar, 
 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.files import PhantomOrder, Phantoms
-from napari_vfss.ui.close_watcher import Departure
+from napari_vfss.ui.close_watcher import CloseWatcher
 from vfss.phantom import STYLES
 
 
@@ -30,16 +30,16 @@ class PhantomForm(Container[Any]):
         self.make_button = PushButton(text="Make clips")
         self.bar = ProgressBar(label="", visible=False)
         self.cancel_button = PushButton(text="Cancel", visible=False)
-        self.said = Label(value="", visible=False)
+        self.message = Label(value="", visible=False)
         self.open_button = PushButton(text="Open them", visible=False)
         self._asked = (self.folder, self.clips, self.frames, self.side, self.seed, self.style, self.make_button)
         super().__init__(
-            widgets=[*self._asked, self.bar, self.cancel_button, self.said, self.open_button], label="Phantom clips"
+            widgets=[*self._asked, self.bar, self.cancel_button, self.message, self.open_button], label="Phantom clips"
         )
-        self.said.native.setWordWrap(True)
+        self.message.native.setWordWrap(True)
         # No child of the form: a window that goes takes its widgets with it before the worker has stopped.
         self.phantoms = Phantoms()
-        self._departure = Departure(self.native)
+        self._departure = CloseWatcher(self.native)
         self._connections = Connections()
         for signal, do in (
             (self.make_button.clicked, self.make),
@@ -75,7 +75,7 @@ class PhantomForm(Container[Any]):
         from napari_vfss.commands import panel_of
 
         if self._project is not None:
-            panel_of(self._viewer).desk.open(self._project)
+            panel_of(self._viewer).controller.open(self._project)
 
     def _on_progress(self, done: int, total: int) -> None:
         self.bar.max, self.bar.value = total, done
@@ -83,8 +83,8 @@ class PhantomForm(Container[Any]):
     def _on_ended(self, message: str, project: Path | None) -> None:
         self._project = project
         self._show_running(False)
-        self.said.value = message
-        self.said.visible = True
+        self.message.value = message
+        self.message.visible = True
         self.open_button.visible = project is not None
 
     def _show_running(self, running: bool) -> None:
@@ -92,4 +92,4 @@ class PhantomForm(Container[Any]):
             widget.enabled = not running
         self.bar.value = 0
         self.bar.visible = self.cancel_button.visible = running
-        self.said.visible = self.open_button.visible = False
+        self.message.visible = self.open_button.visible = False

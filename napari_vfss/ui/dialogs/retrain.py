@@ -93,7 +93,7 @@ class RetrainChoice(QDialog):
         self.buttons.rejected.connect(self.reject)
         body.addWidget(self.buttons)
         self.ways[QUICK].setChecked(True)
-        self._connections.add(self.planning.told, self._on_told)
+        self._connections.add(self.planning.event_received, self._on_told)
         self._connections.add(self.planning.ended, self._on_ended)
         self.finished.connect(self._close)
         self.planning.start(project, command=command)

@@ -48,7 +48,7 @@ class Difference:
         return " ".join(parts) or "same"
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """For a sentence: "12 pixels added, 3 taken away"."""
         if not self.added and not self.removed:
             return "no pixel differs"
@@ -110,4 +110,4 @@ def compare(then: str, before: BoolArray | None, after: BoolArray | None, *, lea
     difference = Difference.between(before, after)
     if math.isnan(difference.dice):
         return "Neither has any pixel."
-    return f"{lead} {then}: {difference.said}. Dice {difference.dice:.3f}."
+    return f"{lead} {then}: {difference.summary}. Dice {difference.dice:.3f}."

@@ -11,15 +11,15 @@ from napari_vfss.keys.action import Action, Place
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QAbstractButton
 
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
     from napari_vfss.ui.panel import AnnotationPanel
 
 
 def _press(name: str, title: str, group: str, key: str, place: Place = "clip") -> Action:
     """The button is one of `buttons`, by the same name; a click on it while it is off does nothing."""
 
-    def wish(desk: Desk) -> None:
-        desk.wished.emit(name)
+    def wish(controller: AnnotationController) -> None:
+        controller.action_requested.emit(name)
 
     return Action(name, title, group, (key,), wish, place=place)
 

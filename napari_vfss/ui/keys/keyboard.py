@@ -26,10 +26,10 @@ from napari_vfss.ui.keys.button_actions import buttons
 from napari_vfss.ui.keys.overlay import KeyOverlay
 from napari_vfss.ui.keys.page import KeyPage
 from napari_vfss.ui.section import Folding, Section
-from napari_vfss.user_config import ChoiceFile
+from napari_vfss.user_config import UserConfigFile
 
 if TYPE_CHECKING:
-    from napari_vfss.controller.controller import Desk
+    from napari_vfss.controller.controller import AnnotationController
     from napari_vfss.ui.panel import AnnotationPanel
 
 # Where the keyboard is must be seen: a frame as light as the text, not another shade of grey.
@@ -42,11 +42,11 @@ QSlider:focus, QTableView:focus { border: 2px solid #ffe08a; }
 class Keyboard(QObject):
     """What the keyboard does in one window, beside the keys of a clip."""
 
-    def __init__(self, panel: AnnotationPanel, desk: Desk) -> None:
+    def __init__(self, panel: AnnotationPanel, controller: AnnotationController) -> None:
         super().__init__(panel)
-        self._panel, self._desk = panel, desk
-        self._labels = KeyLabels(panel, desk.key_book)
-        self._folding = Folding(panel.findChildren(Section), ChoiceFile("panel.json", self))
+        self._panel, self._controller = panel, controller
+        self._labels = KeyLabels(panel, controller.key_book)
+        self._folding = Folding(panel.findChildren(Section), UserConfigFile("panel.json", self))
         self._connections = Connections()
         self._make_reachable()
         self._keys: WindowKeys | None = None
@@ -54,7 +54,7 @@ class Keyboard(QObject):
         self.overlay: KeyOverlay | None = None
         self.page: KeyPage | None = None
         self._last: QWidget | None = None
-        self._connections.add(desk.wished, self._on_wish)
+        self._connections.add(controller.action_requested, self._on_wish)
 
     def enter_window(self) -> None:
         """Bind in the window that the panel is in now; a dock that floats is none."""
@@ -63,10 +63,10 @@ class Keyboard(QObject):
             return
         self._leave_window()
         self._window = window
-        self._keys = WindowKeys(self._desk, window)
+        self._keys = WindowKeys(self._controller, window)
         self._labels.write()
-        if self._desk.key_book.complaint:
-            self._desk.tell(self._desk.key_book.complaint, problem=True)
+        if self._controller.key_book.complaint:
+            self._controller.tell(self._controller.key_book.complaint, problem=True)
 
     def close(self) -> None:
         """Let go of the window."""
@@ -83,7 +83,7 @@ class Keyboard(QObject):
             self.overlay.put_away()
             return
         if self.overlay is None:
-            self.overlay = KeyOverlay(self._window, self._desk.key_book)
+            self.overlay = KeyOverlay(self._window, self._controller.key_book)
             self.overlay.change_asked.connect(self.show_page)
         self.overlay.show_keys()
 
@@ -92,7 +92,7 @@ class Keyboard(QObject):
         if self.overlay is not None:
             self.overlay.put_away()
         if self.page is None:
-            self.page = KeyPage(self._desk.key_book, self._panel)
+            self.page = KeyPage(self._controller.key_book, self._panel)
         self.page.show()
         self.page.raise_()
         self.page.activateWindow()

@@ -203,7 +203,7 @@ def _pen(colour: QColor, width: int, *, dashed: bool = False) -> QPen:
 _PLAY_MS = 40
 
 
-class FrameWalk(QWidget):
+class FrameSlider(QWidget):
     """Says which frame is wanted."""
 
     wanted = Signal(int)
@@ -221,12 +221,12 @@ class FrameWalk(QWidget):
         self.slider.setToolTip("Steps through all frames; the arrow keys go one by one")
         self.slider.setAccessibleName("Frame")
         self.play_button = dialog_button("Play", "Run through all frames from here, or stop", self.play)
-        self.said = QLabel()
+        self.message = QLabel()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(self.play_button)
         row.addWidget(self.slider, 1)
-        row.addWidget(self.said)
+        row.addWidget(self.message)
         self.slider.valueChanged.connect(self._on_value)
         self._say()
 
@@ -262,4 +262,4 @@ class FrameWalk(QWidget):
         self.wanted.emit(frame)
 
     def _say(self) -> None:
-        self.said.setText(f"Frame {self.slider.value() + 1} of {self._n}, seen: {len(self.seen)}")
+        self.message.setText(f"Frame {self.slider.value() + 1} of {self._n}, seen: {len(self.seen)}")

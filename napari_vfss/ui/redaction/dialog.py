@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, Q
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.files import PixelSearch
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line, words
-from napari_vfss.ui.redaction.canvas import FrameWalk, PixelView
+from napari_vfss.ui.redaction.canvas import FrameSlider, PixelView
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from napari_vfss.ui.redaction.editor import RedactionEditor
 from vfss.datasets.preview import said_of
@@ -95,7 +95,7 @@ class ReviewDialog(QDialog):
 
     def _lay_out(self, author: str) -> None:
         left = QVBoxLayout()
-        self.view, self.walk = PixelView(), FrameWalk(self._record.n_frames)
+        self.view, self.walk = PixelView(), FrameSlider(self._record.n_frames)
         left.addLayout(self._tools())
         left.addWidget(self.view, 1)
         left.addWidget(self.walk)

@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.ui.history.describe import compare
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
@@ -26,9 +26,9 @@ HINT = "Click a row to see both outlines. What you take is written into the proj
 class Adjudication(QWidget):
     """Goes to a place, shows both readers' masks there, and writes the one that is taken as a new revision."""
 
-    def __init__(self, desk: Desk, folder: Path, reading: Reading) -> None:
+    def __init__(self, controller: AnnotationController, folder: Path, reading: Reading) -> None:
         super().__init__()
-        self._desk, self._folder, self._reading = desk, folder, reading
+        self._controller, self._folder, self._reading = controller, folder, reading
         self._outline: RevisionOutline | None = None
         self._connections = Connections()
         self.pair: tuple[Revision, Revision] | None = None
@@ -48,19 +48,19 @@ class Adjudication(QWidget):
 
     def go_to(self, comparison: Comparison) -> None:
         """Show a place of the project with both readers' outlines."""
-        session = self._desk.session
+        session = self._controller.session
         if session is None or session.project.folder != self._folder:
             self.clear()
             self.words.setText(ELSEWHERE)
             return
-        if session.clip.id != comparison.clip and not self._desk.open_clip_of_project(comparison.clip):
+        if session.clip.id != comparison.clip and not self._controller.open_clip_of_project(comparison.clip):
             return
-        session = self._desk.session
-        if session is None or self._desk.layers is None:
+        session = self._controller.session
+        if session is None or self._controller.layers is None:
             return
         self._connections.undo()
-        with self._desk.telling():
-            self._desk.layers.flush()
+        with self._controller.telling():
+            self._controller.layers.flush()
             session.go_to(comparison.frame)
             session.choose(comparison.structure)
             self.pair = self._read(session.project, comparison)
@@ -112,12 +112,12 @@ class Adjudication(QWidget):
         return (first[0], found[0]) if first and found else None
 
     def _show(self) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is None or self.pair is None:
             return
         masks = [revision.mask for revision in self.pair]
         if self._outline is None:
-            self._outline = RevisionOutline(self._desk.viewer, session.clip.height, session.clip.width)
+            self._outline = RevisionOutline(self._controller.viewer, session.clip.height, session.clip.width)
         self._outline.show(*masks)
         said = [f"{revision.author}: {revision.state.label}" for revision in self.pair]
         legend = (
@@ -129,14 +129,14 @@ class Adjudication(QWidget):
         self.both_button.setEnabled(all(mask is not None for mask in masks))
 
     def _take(self, which: int) -> None:
-        session, pair = self._desk.session, self.pair
-        if session is None or pair is None or self._desk.layers is None:
+        session, pair = self._controller.session, self.pair
+        if session is None or pair is None or self._controller.layers is None:
             return
-        with self._desk.telling():
-            self._desk.layers.flush()
+        with self._controller.telling():
+            self._controller.layers.flush()
             taken = pair[which] if which < 2 else _union(*pair)
             if session.go_back(taken):
-                self._desk.tell(f"Written into the project by {session.author}.")
+                self._controller.tell(f"Written into the project by {session.author}.")
 
 
 def _union(first: Revision, second: Revision) -> Revision:

@@ -22,9 +22,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.controller import Desk
-from napari_vfss.jobs.files import Making
-from napari_vfss.ui.close_watcher import Departure
+from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.jobs.files import FileJob
+from napari_vfss.ui.close_watcher import CloseWatcher
 from napari_vfss.ui.second_reader.adjudication import Adjudication
 from napari_vfss.ui.section import button
 from vfss.evaluation.agreement import HEADINGS, Agreement, Comparison, agree, cells
@@ -46,7 +46,7 @@ TIPS = (
 WORST_HEADINGS = ("recording", "frame", "structure", "first reader", "second reader", "Dice", "HD95 (px)")
 
 
-class Agreeing(Making):
+class Agreeing(FileJob):
     """Compares two readers beside the window."""
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -78,18 +78,18 @@ class AgreementPage(QWidget):
 
     left = Signal()  # the page is closed, by whomever
 
-    def __init__(self, desk: Desk, folder: Path, reading: Reading) -> None:
+    def __init__(self, controller: AnnotationController, folder: Path, reading: Reading) -> None:
         """Compare; both readers must have finished, else the page says that they have not."""
         super().__init__()
-        self._desk, self._folder, self.reading = desk, folder, reading
+        self._controller, self._folder, self.reading = controller, folder, reading
         self._connections = Connections()
         self._gone = False
-        self._departure = Departure(self)
+        self._departure = CloseWatcher(self)
         self._connections.add(self._departure.gone, self._let_go)
         self.agreeing = Agreeing(self)
-        self.adjudication = Adjudication(desk, folder, reading)
-        self.said = QLabel("Comparing...")
-        self.said.setWordWrap(True)
+        self.adjudication = Adjudication(controller, folder, reading)
+        self.message = QLabel("Comparing...")
+        self.message.setWordWrap(True)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
@@ -104,13 +104,13 @@ class AgreementPage(QWidget):
         self.tabs.addTab(self._worst_tab(), "Where they differ")
         body = QVBoxLayout(self)
         body.setContentsMargins(4, 2, 4, 2)
-        for widget in (self.said, self.bar, self.cancel_button, self.tabs):
+        for widget in (self.message, self.bar, self.cancel_button, self.tabs):
             body.addWidget(widget)
         self._comparisons: tuple[Comparison, ...] = ()
         self._connections.add(self.agreeing.progressed, self._on_progress)
         self._connections.add(self.agreeing.ended, self._on_ended)
         self._connections.add(self.worst.cellClicked, self._on_worst)
-        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(controller.session_changed, self._on_session)
         self._set_running(True)
         self.agreeing.start(folder, reading)
 
@@ -118,12 +118,12 @@ class AgreementPage(QWidget):
         """Stop, let go of everything and leave the window."""
         self._let_go()
         if self.parent() is not None:
-            self._desk.viewer.window.remove_dock_widget(self)
+            self._controller.viewer.window.remove_dock_widget(self)
         self.deleteLater()
 
     def show_agreement(self, agreement: Agreement) -> None:
         """Show figures."""
-        self.said.setText(agreement.said)
+        self.message.setText(agreement.summary)
         self._comparisons = agreement.worst
         _fill(self.table, [cells(row) for row in (*agreement.structures, agreement.mean)])
         _fill(self.worst, [_worst_cells(comparison) for comparison in agreement.worst])
@@ -161,7 +161,7 @@ class AgreementPage(QWidget):
         if self.agreeing.agreement is not None:
             self.show_agreement(self.agreeing.agreement)
         else:
-            self.said.setText(message)
+            self.message.setText(message)
             self.tabs.hide()
 
     def _set_running(self, running: bool) -> None:

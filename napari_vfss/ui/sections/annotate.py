@@ -8,34 +8,34 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
-from napari_vfss.ui.section import DeskSection, button
+from napari_vfss.ui.section import SessionSection, button
 from napari_vfss.ui.sections.mask_tools import TOOLS, CorrectTools
 from napari_vfss.ui.structure_table import StructureTable
 from napari_vfss.viewer.structure_layer import CLICK
 from vfss.masks import MaskState
 
-__all__ = ("AcceptSection", "CorrectSection", "DeskSection", "ProposeSection", "StructureSection")
+__all__ = ("AcceptSection", "CorrectSection", "ProposeSection", "SessionSection", "StructureSection")
 
 
-class StructureSection(DeskSection):
+class StructureSection(SessionSection):
     """The list of structures."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "2  Structures")
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "2  Structures")
         self.table = StructureTable()
         self.body.addWidget(self.table)
         self.connections.add(self.table.chosen, self._on_chosen)
         self.connections.add(self.table.eye_clicked, self._on_eye)
-        self.connections.add(desk.key_book.changed, self.table.refresh)
+        self.connections.add(controller.key_book.changed, self.table.refresh)
         self._on_session()
 
     def show_session(self) -> None:
         """Take the session's structures."""
-        session, layers = self.desk.session, self.desk.layers
-        self.table.rows.keys = self.desk.key_book
+        session, layers = self.controller.session, self.controller.layers
+        self.table.rows.keys = self.controller.key_book
         self.table.show_session(session, set() if layers is None else layers.hidden)
         if session is not None:
             for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
@@ -44,25 +44,25 @@ class StructureSection(DeskSection):
     def refresh(self, *_: object) -> None:
         """Show states, confidence and the active structure."""
         self.table.refresh()
-        session = self.desk.session
+        session = self.controller.session
         self.summary.setText("" if session is None else f"correcting: {session.active.name}")
 
     def _on_chosen(self, key: str) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             self.do(lambda: session.choose(key))
 
     def _on_eye(self, key: str) -> None:
-        if self.desk.layers is not None:
-            self.desk.layers.set_hidden(key, key not in self.desk.layers.hidden)
+        if self.controller.layers is not None:
+            self.controller.layers.set_hidden(key, key not in self.controller.layers.hidden)
             self.table.refresh()
 
 
-class ProposeSection(DeskSection):
+class ProposeSection(SessionSection):
     """Lets the student propose."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "3  Propose")
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "3  Propose")
         self.frame_button = button("Frame", "Propose every structure of this frame", self._frame, key="Q")
         self.clip_button = button("Whole clip", "This frame first, then outward", self._clip, key="Shift+Q")
         self.first, self.last = QSpinBox(), QSpinBox()
@@ -77,12 +77,12 @@ class ProposeSection(DeskSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
-        tip, cancel = "Stop; what is proposed stays", desk.machine.proposing.cancel
+        tip, cancel = "Stop; what is proposed stays", controller.student_jobs.proposing.cancel
         self.cancel_button = button("Cancel", tip, cancel, key="Shift+Escape", key_on_face=False)
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(desk.machine.proposing.started, self._on_started)
-        self.connections.add(desk.machine.proposing.progressed, self._on_progress)
-        self.connections.add(desk.machine.proposing.ended, self._on_ended)
+        self.connections.add(controller.student_jobs.proposing.started, self._on_started)
+        self.connections.add(controller.student_jobs.proposing.progressed, self._on_progress)
+        self.connections.add(controller.student_jobs.proposing.ended, self._on_ended)
         self._done = 0
         self._show_progress = Debounce(self, self._draw_progress, 150)
         self._set_running(False)
@@ -90,7 +90,7 @@ class ProposeSection(DeskSection):
 
     def show_session(self) -> None:
         """Take the session's range of frames."""
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             for box, value in ((self.first, 1), (self.last, session.clip.n_frames)):
                 box.setRange(1, session.clip.n_frames)
@@ -99,23 +99,23 @@ class ProposeSection(DeskSection):
 
     def refresh(self, *_: object) -> None:
         """Say where it computes."""
-        session = self.desk.session
+        session = self.controller.session
         student = None if session is None else session.student
         self.summary.setText("" if student is None else f"on {student.device}")
 
     def _frame(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
-            self.do(lambda: self.desk.machine.propose(session.frame, session.frame))
+            self.do(lambda: self.controller.student_jobs.propose(session.frame, session.frame))
 
     def _clip(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
-            self.do(lambda: self.desk.machine.propose(0, session.clip.n_frames - 1))
+            self.do(lambda: self.controller.student_jobs.propose(0, session.clip.n_frames - 1))
 
     def _range(self) -> None:
         first, last = sorted((self.first.value() - 1, self.last.value() - 1))
-        self.do(lambda: self.desk.machine.propose(first, last))
+        self.do(lambda: self.controller.student_jobs.propose(first, last))
 
     def _on_started(self, total: int) -> None:
         self.bar.setRange(0, total)
@@ -135,7 +135,7 @@ class ProposeSection(DeskSection):
     def _on_ended(self, message: str) -> None:
         self._set_running(False)
         if message:
-            self.desk.tell(message, problem=message != "Cancelled")
+            self.controller.tell(message, problem=message != "Cancelled")
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
@@ -144,11 +144,11 @@ class ProposeSection(DeskSection):
             made.setEnabled(not running)
 
 
-class CorrectSection(DeskSection):
+class CorrectSection(SessionSection):
     """Tools for the active structure."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "4  Correct")
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "4  Correct")
         self.tools = {
             mode: button(text, tip, self._taking(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
         }
@@ -162,7 +162,7 @@ class CorrectSection(DeskSection):
         self.add_row(self.tools["polygon"], self.tools["fill"], self.size, self.size_label, stretch=2)
         self.connections.add(self.size.valueChanged, self._on_size)
         back = "Take back your newest change, and go where it was"
-        self.more = CorrectTools(desk)
+        self.more = CorrectTools(controller)
         self.body.addWidget(self.more)
         self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
         self.redo = button("Redo", "Bring it back, and go there", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
@@ -172,7 +172,7 @@ class CorrectSection(DeskSection):
 
     def show_session(self) -> None:
         """Follow the editable layer."""
-        session, layers = self.desk.session, self.desk.layers
+        session, layers = self.controller.session, self.controller.layers
         if session is None or layers is None:
             return
         for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
@@ -183,7 +183,7 @@ class CorrectSection(DeskSection):
 
     def refresh(self, *_: object) -> None:
         """Show which tool is in the hand and whether there is a way back."""
-        session, layers = self.desk.session, self.desk.layers
+        session, layers = self.controller.session, self.controller.layers
         if session is None or layers is None:
             return
         for mode, made in self.tools.items():
@@ -196,47 +196,47 @@ class CorrectSection(DeskSection):
         self.redo.setEnabled(session.can_redo)
 
     def _follow_editor(self) -> None:
-        if self.desk.layers is not None:
-            events = self.desk.layers.editor.events
+        if self.controller.layers is not None:
+            events = self.controller.layers.editor.events
             self.session_connections.add(events.mode, self.refresh)
             self.session_connections.add(events.brush_size, self.refresh)
         self.refresh()
 
     def _taking(self, mode: str) -> Callable[[], None]:
         def take() -> None:
-            if mode == CLICK and self.desk.clicks is not None:
-                self.desk.clicks.take()
-            elif self.desk.layers is not None:
-                self.desk.layers.set_tool(mode)
+            if mode == CLICK and self.controller.clicks is not None:
+                self.controller.clicks.take()
+            elif self.controller.layers is not None:
+                self.controller.layers.set_tool(mode)
             self.refresh()
 
         return take
 
     def _on_size(self, size: int) -> None:
-        if self.desk.layers is not None:
-            self.desk.layers.editor.brush_size = size
+        if self.controller.layers is not None:
+            self.controller.layers.editor.brush_size = size
 
     def _undo(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             self.do(session.undo)
 
     def _redo(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             self.do(session.redo)
 
     def _proposal(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             self.do(session.restore_proposal)
 
 
-class AcceptSection(DeskSection):
+class AcceptSection(SessionSection):
     """A person's word on what is shown."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "5  Accept")
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "5  Accept")
         self.frame_button = button("Accept frame", "Confirm every structure that has a mask", self._frame, key="A")
         self.frame_button.setStyleSheet(
             "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
@@ -256,35 +256,35 @@ class AcceptSection(DeskSection):
         self._on_session()
 
     def _frame(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             self.do(session.accept_frame)
 
     def show_session(self) -> None:
         """Follow what is looked at."""
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
                 self.session_connections.add(signal, self.later.ask)
-            self.session_connections.add(self.desk.time.range_changed, self.later.ask)
+            self.session_connections.add(self.controller.time.range_changed, self.later.ask)
 
     def refresh(self, *_: object) -> None:
         """Show how many frames could be accepted at once."""
-        session = self.desk.session
-        n = 0 if session is None else len(session.looked_at.stretch(self.desk.time.chosen))
+        session = self.controller.session
+        n = 0 if session is None else len(session.looked_at.stretch(self.controller.time.chosen))
         self.summary.setText(f"{n} frame{'' if n == 1 else 's'} looked at" if n else "")
 
     def _stretch(self) -> None:
-        self.do(self.desk.looking.accept)
+        self.do(self.controller.viewed_tracker.accept)
 
     def _structure(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             self.do(session.accept_structure)
 
     def _marking(self, state: MaskState) -> Callable[[], None]:
         def mark() -> None:
-            session = self.desk.session
+            session = self.controller.session
             if session is not None:
                 self.do(lambda: session.mark(state))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QLineEdit, QMenu
 
 from napari_vfss.connections import Connections
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
 from napari_vfss.ui.section import Section, tipped_button
@@ -24,9 +24,9 @@ FACINGS = (("unknown", "Faces: ?"), ("left", "Faces left"), ("right", "Faces rig
 class ClipSection(Section):
     """Opens recordings and projects; says frame, true time and progress."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, controller: AnnotationController) -> None:
         super().__init__("1  Clip")
-        self._desk = desk
+        self._controller = controller
         self._connections = Connections()
         self._session_connections = Connections()
         self._later = Debounce(self, self._show_place)
@@ -35,7 +35,7 @@ class ClipSection(Section):
         self.place = QLabel("Open a recording, or try a sample.")
         self.place.setToolTip("Frame, and its time in the recording as the file tells it")
         self.body.addWidget(self.place)
-        self._connections.add(desk.session_changed, self._on_session)
+        self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
     def close_connections(self) -> None:
@@ -49,24 +49,24 @@ class ClipSection(Section):
         kinds = f"Recordings ({patterns});;All files, DICOM without suffix too (*)"
         name, _ = QFileDialog.getOpenFileName(self, "Open a recording", "", kinds)
         if name:
-            self._desk.open(Path(name))
+            self._controller.open(Path(name))
 
     def ask_for_folder(self) -> None:
         """Let a person choose a folder of pictures."""
         name = QFileDialog.getExistingDirectory(self, "Open a folder of PNG or JPEG frames")
         if name:
-            self._desk.open(Path(name))
+            self._controller.open(Path(name))
 
     def ask_for_project(self) -> None:
         """Let a person choose a project, or a folder for a new one that the open clip joins."""
         name = QFileDialog.getExistingDirectory(self, "Open a project, or choose a folder for a new one")
         if name:
-            self._desk.choose_project(Path(name))
+            self._controller.choose_project(Path(name))
 
     def open_sample(self, key: str) -> None:
         """Open a phantom clip, made on the first call."""
-        with self._desk.telling():
-            self._desk.open(sample_path(key))
+        with self._controller.telling():
+            self._controller.open(sample_path(key))
 
     def _build_sources(self) -> None:
         tip = "Open a recording, a folder of frames or a project"
@@ -110,7 +110,7 @@ class ClipSection(Section):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        session = self._desk.session
+        session = self._controller.session
         for widget in (self.case, self.facing, self.inverted, self.clips):
             widget.setEnabled(session is not None)
         self.clips.clear()
@@ -127,7 +127,7 @@ class ClipSection(Section):
         self._show_place()
 
     def _show_flags(self) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
             self.case.setText(session.record.patient)
             self.case.setCursorPosition(0)
@@ -135,7 +135,7 @@ class ClipSection(Section):
             self.inverted.setChecked(session.clip.inverted)
 
     def _show_place(self, *_: object) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is None:
             return
         t, n = session.frame, session.clip.n_frames
@@ -146,23 +146,23 @@ class ClipSection(Section):
         )
 
     def _on_clip_chosen(self, row: int) -> None:
-        self._desk.open_clip_of_project(str(self.clips.itemData(row)))
+        self._controller.open_clip_of_project(str(self.clips.itemData(row)))
 
     def _on_case(self) -> None:
-        session, text = self._desk.session, self.case.text().strip()
+        session, text = self._controller.session, self.case.text().strip()
         if session is not None and text and text != session.record.patient:
-            with self._desk.telling():
+            with self._controller.telling():
                 session.set_flags(patient=text)
 
     def _on_facing(self, row: int) -> None:
-        if self._desk.session is not None:
-            with self._desk.telling():
-                self._desk.session.set_flags(facing=self.facing.itemData(row))
+        if self._controller.session is not None:
+            with self._controller.telling():
+                self._controller.session.set_flags(facing=self.facing.itemData(row))
 
     def _on_inverted(self, checked: bool) -> None:
-        if self._desk.session is not None:
-            with self._desk.telling():
-                self._desk.session.set_flags(inverted=checked)
+        if self._controller.session is not None:
+            with self._controller.telling():
+                self._controller.session.set_flags(inverted=checked)
 
 
 def _calling(do: Callable[[], None]) -> Callable[..., None]:

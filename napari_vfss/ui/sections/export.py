@@ -11,20 +11,20 @@ from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QDialog, QProgressBar
 
 from napari_vfss import preferences as settings
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.files import ExportOrder
 from napari_vfss.ui.dialog_parts import words
 from napari_vfss.ui.dialogs.export import ExportDialog
-from napari_vfss.ui.section import DeskSection, button, tipped_button
-from napari_vfss.user_config import ChoiceFile
+from napari_vfss.ui.section import SessionSection, button, tipped_button
+from napari_vfss.user_config import UserConfigFile
 from vfss.project import Project
 
 
-class ExportSection(DeskSection):
+class ExportSection(SessionSection):
     """Writes the project's annotations as a dataset, and says what was written."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "7  Export")
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "7  Export")
         tip = "Choose a form, see what will be written, and write what was accepted in this project"
         self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
         self.open_button = tipped_button(
@@ -34,7 +34,7 @@ class ExportSection(DeskSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop writing; another time it goes on there", desk.exporting.cancel, key="Ctrl+Alt+Shift+E"
+            "Cancel", "Stop writing; another time it goes on there", controller.exporting.cancel, key="Ctrl+Alt+Shift+E"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.report = words()
@@ -42,10 +42,10 @@ class ExportSection(DeskSection):
         self.body.addWidget(self.report)
         self.dialog: ExportDialog | None = None
         self.folder: Path | None = None
-        self._choices = ChoiceFile("export.json", self)
-        self.connections.add(desk.exporting.progressed, self._on_progress)
-        self.connections.add(desk.exporting.said, desk.tell)
-        self.connections.add(desk.exporting.ended, self._on_ended)
+        self._choices = UserConfigFile("export.json", self)
+        self.connections.add(controller.exporting.progressed, self._on_progress)
+        self.connections.add(controller.exporting.message, controller.tell)
+        self.connections.add(controller.exporting.ended, self._on_ended)
         self._set_running(False)
         self._show_report("", None)
         self._on_session()
@@ -58,14 +58,14 @@ class ExportSection(DeskSection):
 
     def ask_and_export(self) -> None:
         """Ask what to write and where, in a window that does not hold up this one."""
-        session = self.desk.session
+        session = self.controller.session
         if session is None:
-            self.desk.tell("Open a recording or a project first: its accepted masks are what is exported.")
+            self.controller.tell("Open a recording or a project first: its accepted masks are what is exported.")
             return
-        if self.desk.exporting.running or self.dialog is not None:
+        if self.controller.exporting.running or self.dialog is not None:
             return
-        self.desk.save()
-        with self.desk.telling():
+        self.controller.save()
+        with self.controller.telling():
             reviewer = "" if settings.is_nobody(session.author) else session.author
             self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self._choices.values, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -78,7 +78,7 @@ class ExportSection(DeskSection):
         self.bar.setRange(0, 0)
         self._set_running(True)
         self._show_report("", None)
-        self.desk.export(order)
+        self.controller.export(order)
 
     def open_folder(self) -> None:
         """Show the dataset in the computer's own window for files."""
@@ -90,7 +90,7 @@ class ExportSection(DeskSection):
         if dialog is None or result != QDialog.DialogCode.Accepted or dialog.order is None:
             return
         chosen: dict[str, Any] = dialog.choice.chosen
-        with self.desk.telling():
+        with self.controller.telling():
             self._choices.update(lambda _before: chosen)
         self.export(dialog.order)
 
@@ -102,7 +102,7 @@ class ExportSection(DeskSection):
         self._set_running(False)
         stopped = message.startswith(("Cancelled", "Stopped"))
         first, *more = message.split("\n")
-        self.desk.tell(message if folder is None else first, problem=folder is None and not stopped)
+        self.controller.tell(message if folder is None else first, problem=folder is None and not stopped)
         self._show_report("\n".join(more), folder)
 
     def _show_report(self, said: str, folder: Path | None) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget
 
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.ui.history.describe import compare, when, who
 from napari_vfss.ui.history.table import RevisionTable
-from napari_vfss.ui.section import DeskSection, tipped_button
+from napari_vfss.ui.section import SessionSection, tipped_button
 from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
 from vfss.project import Revision
 
@@ -21,11 +21,11 @@ PLACE_TIP = "Changes of the structure in work on this frame, newest first: choos
 CLIP_TIP = "The last changes of this clip, by everybody: click one to go there"
 
 
-class HistorySection(DeskSection):
+class HistorySection(SessionSection):
     """Lists revisions, shows one over the picture and brings it back."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "History", folded=True)
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "History", folded=True)
         self.place = RevisionTable(with_place=False, tip=PLACE_TIP)
         self.clip = RevisionTable(with_place=True, tip=CLIP_TIP)
         self.tabs = QTabWidget()
@@ -67,7 +67,7 @@ class HistorySection(DeskSection):
     def show_session(self) -> None:
         """Follow another session."""
         self._close_outline()
-        session = self.desk.session
+        session = self.controller.session
         if session is None:
             self.place.rows.show(None)
             self.clip.rows.show(None)
@@ -79,11 +79,11 @@ class HistorySection(DeskSection):
 
     def refresh(self, *_: object) -> None:
         """Read the list that is in sight anew; a folded one is left alone."""
-        session = self.desk.session
+        session = self.controller.session
         if session is None or not self._open:
             self.summary.setText("")
             return
-        with self.desk.telling():
+        with self.controller.telling():
             project, clip_id, place = session.project, session.clip.id, (session.frame, session.structure)
             self.place.renew(lambda: self.place.rows.show(project, clip_id, place))
             if self.tabs.currentWidget() is self.clip:
@@ -98,12 +98,12 @@ class HistorySection(DeskSection):
         """Show the newest proposal of the structure in work on this frame as an outline."""
 
         def show() -> None:
-            session = self.desk.session
+            session = self.controller.session
             if session is None:
                 return
             proposal = session.project.past.proposal(session.clip.id, session.frame, session.structure)
             if proposal is None:
-                self.desk.tell(f"{session.active.name} was never proposed on this frame.")
+                self.controller.tell(f"{session.active.name} was never proposed on this frame.")
                 return
             self.place.clearSelection()
             self._compare(proposal)
@@ -112,7 +112,7 @@ class HistorySection(DeskSection):
 
     def go_back(self) -> None:
         """Write the chosen revision again, as a new one."""
-        session, revision = self.desk.session, self._compared
+        session, revision = self.controller.session, self._compared
         if session is not None and revision is not None:
             self.do(lambda: session.go_back(revision))
 
@@ -124,7 +124,7 @@ class HistorySection(DeskSection):
         self.do(lambda: self._compare(revision))
 
     def _on_clip_clicked(self, index: object) -> None:
-        session, revision = self.desk.session, self.clip.revision
+        session, revision = self.controller.session, self.clip.revision
         if session is not None and revision is not None:
             self.do(_going(lambda: session.go_to(revision.frame), lambda: session.choose(revision.structure)))
 
@@ -149,14 +149,14 @@ class HistorySection(DeskSection):
         self._enable()
 
     def _show_compared(self) -> None:
-        session, revision = self.desk.session, self._compared
+        session, revision = self.controller.session, self._compared
         if session is None or revision is None:
             if self.outline is not None:
                 self.outline.clear()
             self.words.setText(HINT)
             return
         if self.outline is None:
-            self.outline = RevisionOutline(self.desk.viewer, session.clip.height, session.clip.width)
+            self.outline = RevisionOutline(self.controller.viewer, session.clip.height, session.clip.width)
         now = session.work.planes[session.active.index]
         then = revision.mask
         self.outline.show(now, then)

@@ -6,19 +6,19 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QProgressBar
 
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.importing import Importing
 from napari_vfss.ui.dialog_parts import words
 from napari_vfss.ui.dialogs.import_masks import ImportDialog
-from napari_vfss.ui.section import DeskSection, button, tipped_button
+from napari_vfss.ui.section import SessionSection, button, tipped_button
 from vfss.project import Project
 
 
-class ImportSection(DeskSection):
+class ImportSection(SessionSection):
     """Asks for masks, writes them as proposals, and says what was written."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "Masks of other programs", folded=True)
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "Masks of other programs", folded=True)
         self.importing = Importing(self)
         tip = "Take in masks as proposals, from COCO, PNG, nnU-Net or DICOM segmentations"
         self.import_button = button("Import masks...", tip, self.ask_and_import, key="Ctrl+Alt+I", key_on_face=False)
@@ -48,14 +48,14 @@ class ImportSection(DeskSection):
 
     def ask_and_import(self) -> None:
         """Ask which masks, in a window that does not hold up this one."""
-        session = self.desk.session
+        session = self.controller.session
         if session is None:
-            self.desk.tell("Open the recording first that the masks are of.")
+            self.controller.tell("Open the recording first that the masks are of.")
             return
         if self.importing.running or self.dialog is not None:
             return
-        self.desk.save()
-        with self.desk.telling():
+        self.controller.save()
+        with self.controller.telling():
             self.dialog = ImportDialog(Project.open(session.project.folder), session.clip.id, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
@@ -63,7 +63,7 @@ class ImportSection(DeskSection):
 
     def _on_dialog(self, result: int) -> None:
         dialog, self.dialog = self.dialog, None
-        session = self.desk.session
+        session = self.controller.session
         plan = None if dialog is None else dialog.plan
         if session is None or plan is None or result != QDialog.DialogCode.Accepted:
             return
@@ -80,10 +80,10 @@ class ImportSection(DeskSection):
     def _on_ended(self, message: str, written: object) -> None:
         self._set_running(False)
         first, *more = message.split("\n")
-        self.desk.tell(first, problem=not written and message != "Cancelled")
+        self.controller.tell(first, problem=not written and message != "Cancelled")
         self.report.setText("\n".join(more))
         self.report.setVisible(bool(more))
-        self.desk.look_for_others()  # the masks that came
+        self.controller.look_for_others()  # the masks that came
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

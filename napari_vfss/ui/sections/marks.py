@@ -6,8 +6,8 @@ from __future__ import annotations
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
-from napari_vfss.controller.controller import Desk
-from napari_vfss.ui.section import DeskSection, tipped_button
+from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.ui.section import SessionSection, tipped_button
 from napari_vfss.ui.timeline.tooltips import words_on_mark
 from vfss.events import SWALLOW, name_of
 from vfss.project.marks import Mark
@@ -15,13 +15,13 @@ from vfss.project.marks import Mark
 ROWS = 6
 
 
-class MarksSection(DeskSection):
+class MarksSection(SessionSection):
     """Swallows and events of the clip by time; a click goes there."""
 
     timeline_asked = Signal()
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "Swallows and events", folded=True)
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "Swallows and events", folded=True)
         self.list = QListWidget()
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -40,13 +40,13 @@ class MarksSection(DeskSection):
         self.add_row(self.remove, self.back, self.timeline)
         self.connections.add(self.list.itemClicked, self._on_clicked)
         self.connections.add(self.list.itemSelectionChanged, self._show_buttons)
-        self.connections.add(desk.time.marks_changed, self.refresh)
-        self.connections.add(desk.time.session_changed, self.refresh)
+        self.connections.add(controller.time.marks_changed, self.refresh)
+        self.connections.add(controller.time.session_changed, self.refresh)
         self._on_session()
 
     def refresh(self, *_: object) -> None:
         """Show the marks of the session."""
-        marks, session = self.desk.time.marks, self.desk.session
+        marks, session = self.controller.time.marks, self.controller.session
         shown = self._chosen()
         self.list.clear()
         self.summary.setText("")
@@ -68,22 +68,22 @@ class MarksSection(DeskSection):
         return None if item is None else item.data(Qt.ItemDataRole.UserRole)
 
     def _show_buttons(self) -> None:
-        marks = self.desk.time.marks
+        marks = self.controller.time.marks
         self.remove.setEnabled(self._chosen() is not None)
         self.back.setEnabled(marks is not None and marks.can_bring_back)
 
     def _on_clicked(self, item: QListWidgetItem) -> None:
-        session, mark = self.desk.session, item.data(Qt.ItemDataRole.UserRole)
+        session, mark = self.controller.session, item.data(Qt.ItemDataRole.UserRole)
         if session is not None:
             self.do(lambda: session.go_to(mark.first))
 
     def _remove(self) -> None:
-        marks, mark = self.desk.time.marks, self._chosen()
+        marks, mark = self.controller.time.marks, self._chosen()
         if marks is not None and mark is not None:
             self.do(lambda: marks.remove(mark))
 
     def _bring_back(self) -> None:
-        marks = self.desk.time.marks
+        marks = self.controller.time.marks
         if marks is not None:
             self.do(marks.bring_back)
 

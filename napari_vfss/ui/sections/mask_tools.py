@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QPushButton
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.actions import MASK_TOOL_KEYS
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.corrections import REACH, Corrections
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.structure_layer import CLICK
@@ -45,9 +45,9 @@ COPY: tuple[tuple[str, str, Do], ...] = (
 class CorrectTools(QWidget):
     """Smooth; change the shape; copy from neighbours; fill between two accepted frames."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
-        self._desk = desk
+        self._controller = controller
         self.smooth = button(
             "Smooth", "Calm the outline", self._doing(Corrections.smooth), key=MASK_TOOL_KEYS["correct.smooth"]
         )
@@ -78,7 +78,7 @@ class CorrectTools(QWidget):
             status: Where it is said what a click waits for.
             connections: Undone when the session goes.
         """
-        clicks = self._desk.clicks
+        clicks = self._controller.clicks
         if clicks is not None:
 
             def allow(why_not: str) -> None:
@@ -86,15 +86,15 @@ class CorrectTools(QWidget):
                 if why_not:
                     click.setToolTip(why_not)
                 else:
-                    key = self._desk.key_book.shown_for(MASK_TOOL_KEYS["correct.click"])
+                    key = self._controller.key_book.shown_for(MASK_TOOL_KEYS["correct.click"])
                     click.setToolTip(f"{CLICK_TIP} (key: {key})" if key else CLICK_TIP)
 
             connections.add(clicks.available, allow)
             connections.add(clicks.status, status.setText)
             allow(clicks.answers.why_not)
-        if self._desk.corrections is not None:
+        if self._controller.corrections is not None:
             self.pixels.blockSignals(True)
-            self.pixels.setValue(self._desk.corrections.pixels)
+            self.pixels.setValue(self._controller.corrections.pixels)
             self.pixels.blockSignals(False)
 
     def _menu(self, text: str, tip: str, entries: tuple[tuple[str, str, Do], ...]) -> QPushButton:
@@ -133,17 +133,17 @@ class CorrectTools(QWidget):
 
     def _doing(self, do: Do) -> Callable[[], None]:
         def run(_checked: bool = False) -> None:
-            desk = self._desk
-            if desk.corrections is not None and desk.layers is not None:
-                with desk.telling():
-                    desk.layers.flush()
-                    do(desk.corrections)
+            controller = self._controller
+            if controller.corrections is not None and controller.layers is not None:
+                with controller.telling():
+                    controller.layers.flush()
+                    do(controller.corrections)
 
         return run
 
     def _on_pixels(self, pixels: int) -> None:
-        if self._desk.corrections is not None:
-            self._desk.corrections.pixels = pixels
+        if self._controller.corrections is not None:
+            self._controller.corrections.pixels = pixels
 
 
 def _shift() -> bool:

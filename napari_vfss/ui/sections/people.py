@@ -9,11 +9,11 @@ from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
 
 from napari_vfss import preferences as settings
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.session import Session
 from napari_vfss.ui.second_reader.agreement import AgreementPage
 from napari_vfss.ui.second_reader.dialog import ReadingDialog
-from napari_vfss.ui.section import DeskSection, tipped_button
+from napari_vfss.ui.section import SessionSection, tipped_button
 from vfss.project import Project
 from vfss.project.second_reading_record import Reading
 from vfss.project.second_readings import finish_reading
@@ -26,11 +26,11 @@ FINISH = (
 )
 
 
-class PeopleSection(DeskSection):
+class PeopleSection(SessionSection):
     """The annotator's name, and the way to second readings and their agreement."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "Annotator", folded=settings.author_is_known())
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "Annotator", folded=settings.author_is_known())
         self._name = settings.author()
         self._held_here = False
         self._title = ""
@@ -74,7 +74,7 @@ class PeopleSection(DeskSection):
 
     def show_session(self) -> None:
         """Say who works here, and where a blinded reader is."""
-        session = self.desk.session
+        session = self.controller.session
         reading = None if session is None else session.reading
         if session is not None and reading is None:
             self._take_name(session)
@@ -93,16 +93,16 @@ class PeopleSection(DeskSection):
             self.name.setText(self._name if settings.author_is_known() else "")
         self._show_question()
         if reading is not None and reading.start == "student" and session is not None and not session.states.any():
-            self.desk.machine.propose(0, session.clip.n_frames - 1)
+            self.controller.student_jobs.propose(0, session.clip.n_frames - 1)
 
     def refresh(self, *_: object) -> None:
         """Say the name beside the heading."""
-        session = self.desk.session
+        session = self.controller.session
         self.summary.setText(self._name if session is None else session.author)
 
     def ask(self) -> None:
         """Show the second readings of the project that is open, or of one that a person chooses."""
-        session = self.desk.session
+        session = self.controller.session
         folder = None if session is None else session.project.folder
         if folder is None:
             name = QFileDialog.getExistingDirectory(self, "Project whose clips are read a second time")
@@ -112,8 +112,8 @@ class PeopleSection(DeskSection):
 
     def show_readings(self, folder: Path) -> None:
         """Show the second readings of a project in a window that does not hold up this one."""
-        with self.desk.telling():
-            self.desk.save()
+        with self.controller.telling():
+            self.controller.save()
             if self.dialog is not None:
                 self.dialog.close()
             self.dialog = ReadingDialog(Project.open(folder), self)
@@ -126,9 +126,9 @@ class PeopleSection(DeskSection):
     def show_agreement(self, folder: Path, reading: Reading) -> None:
         """Compare a second reading with its project, on a page under the picture."""
         self._close_page()
-        self.page = AgreementPage(self.desk, folder, reading)
+        self.page = AgreementPage(self.controller, folder, reading)
         self.page.left.connect(self._on_page_left)
-        dock = self.desk.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
+        dock = self.controller.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
         # Beside the picture where there is room; a small screen has none for a dock of this height.
         dock.setFloating(True)
         dock.resize(PAGE)
@@ -147,13 +147,13 @@ class PeopleSection(DeskSection):
 
     def finish(self) -> None:
         """End the second reading that is open."""
-        session = self.desk.session
+        session = self.controller.session
         if session is None or session.reading is None:
             return
-        with self.desk.telling():
-            self.desk.save()
+        with self.controller.telling():
+            self.controller.save()
             session.reading = finish_reading(session.project.folder)
-            self.desk.tell("This second reading is finished: it can be looked at, and not changed any more.")
+            self.controller.tell("This second reading is finished: it can be looked at, and not changed any more.")
         self._on_session()
 
     def _on_session(self) -> None:
@@ -162,7 +162,7 @@ class PeopleSection(DeskSection):
         self.body.parentWidget().setEnabled(True)
 
     def _on_name(self) -> None:
-        name, session = self.name.text().strip(), self.desk.session
+        name, session = self.name.text().strip(), self.controller.session
         if not name or name == self._name or (session is not None and session.reading is not None):
             return
         self._name = name
@@ -183,7 +183,7 @@ class PeopleSection(DeskSection):
             self._name = session.author
 
     def _on_open(self, folder: Path) -> None:
-        self.desk.open(folder)
+        self.controller.open(folder)
 
     def _on_dialog_gone(self, *_: object) -> None:
         self.dialog = None
@@ -195,7 +195,7 @@ class PeopleSection(DeskSection):
         self.ask_name.setVisible(self.name.isEnabled() and not self.name.text().strip())
 
     def _show_title(self, reading: Reading | None) -> None:
-        viewer = self.desk.viewer
+        viewer = self.controller.viewer
         if reading is not None:
             self._title = self._title or str(viewer.title)
             viewer.title = f"{said_of(reading)} - {self._title}"

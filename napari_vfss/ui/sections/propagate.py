@@ -8,21 +8,21 @@ from collections.abc import Callable
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar
 
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.clip_learning import frames_to_learn_from
 from napari_vfss.jobs.propagating import carried_structures
 from napari_vfss.keys.labels import explain
-from napari_vfss.ui.section import DeskSection, button, tipped_button
+from napari_vfss.ui.section import SessionSection, button, tipped_button
 from vfss.propagation.propagation import Direction
 from vfss.proposals.adapted_student import LEAST_FRAMES
 
 
-class PropagateSection(DeskSection):
+class PropagateSection(SessionSection):
     """Carries this frame's masks up to the next frame a person has spoken on; lets the student learn the clip."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "6  Propagate")
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "6  Propagate")
         whole, carry = {"key_on_face": False}, "Carry this frame's masks to"  # three such keys do not fit into one row
         self.backward_button = button(
             "◀ Back", f"{carry} earlier frames", self._carrying("backward"), key="Ctrl+Left", **whole
@@ -44,7 +44,7 @@ class PropagateSection(DeskSection):
             "Learn this clip",
             "Let the student learn from what you corrected on this clip, and propose bolus, pharynx, epiglottis and "
             "airway anew wherever nobody has spoken. Worth it after 3 corrected frames, and again after some more",
-            lambda: self.do(self.desk.machine.learn),
+            lambda: self.do(self.controller.student_jobs.learn),
             key="Ctrl+L",
         )
         self.body.addWidget(self.learn_button)
@@ -54,12 +54,12 @@ class PropagateSection(DeskSection):
             "Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel, key="Shift+Escape"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(desk.machine.carrying.started, self._on_started)
-        self.connections.add(desk.machine.carrying.progressed, self._on_progress)
-        self.connections.add(desk.machine.carrying.ended, self._on_ended)
-        self.connections.add(desk.machine.learning.started, self._on_started)
-        self.connections.add(desk.machine.learning.progressed, self._on_learning)
-        self.connections.add(desk.machine.learning.ended, self._on_ended)
+        self.connections.add(controller.student_jobs.carrying.started, self._on_started)
+        self.connections.add(controller.student_jobs.carrying.progressed, self._on_progress)
+        self.connections.add(controller.student_jobs.carrying.ended, self._on_ended)
+        self.connections.add(controller.student_jobs.learning.started, self._on_started)
+        self.connections.add(controller.student_jobs.learning.progressed, self._on_learning)
+        self.connections.add(controller.student_jobs.learning.ended, self._on_ended)
         self.connections.add(self.only_active.toggled, self._on_only_active)
         self._done = ("", 0, 0)
         self._show_progress = Debounce(self, self._draw_progress, 150)
@@ -69,12 +69,14 @@ class PropagateSection(DeskSection):
     @property
     def _carried(self) -> tuple[str, ...]:
         """Structures that would be carried."""
-        session = self.desk.session
-        return () if session is None else carried_structures(session, only_active=self.desk.machine.only_active)
+        session = self.controller.session
+        return (
+            () if session is None else carried_structures(session, only_active=self.controller.student_jobs.only_active)
+        )
 
     def show_session(self) -> None:
         """Follow the session."""
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
             for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
                 self.session_connections.add(signal, self.later.ask)
@@ -82,7 +84,7 @@ class PropagateSection(DeskSection):
     def refresh(self, *_: object) -> None:
         """Say how many structures would be carried."""
         n = len(self._carried)
-        session = self.desk.session
+        session = self.controller.session
         if session is None:
             self.summary.setText("")
         else:
@@ -90,16 +92,18 @@ class PropagateSection(DeskSection):
         self._set_running(self._running)
 
     def _carrying(self, direction: Direction) -> Callable[[], None]:
-        return lambda: self.do(lambda: self.desk.machine.propagate(direction))
+        return lambda: self.do(lambda: self.controller.student_jobs.propagate(direction))
 
     def _on_only_active(self, chosen: bool) -> None:
-        self.desk.machine.only_active = chosen
+        self.controller.student_jobs.only_active = chosen
         self.refresh()
 
     def _on_started(self) -> None:
         self._done = ("", 0, 0)
         self.bar.setRange(0, 0)
-        self.bar.setFormat("starting to learn..." if self.desk.machine.learning.running else "looking how far...")
+        self.bar.setFormat(
+            "starting to learn..." if self.controller.student_jobs.learning.running else "looking how far..."
+        )
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
@@ -120,7 +124,7 @@ class PropagateSection(DeskSection):
     def _on_ended(self, message: str, problem: bool) -> None:
         self._set_running(False)
         if message:
-            self.desk.tell(message, problem=problem)
+            self.controller.tell(message, problem=problem)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
@@ -128,14 +132,14 @@ class PropagateSection(DeskSection):
         able = not running and bool(self._carried)
         for made in self._buttons:
             made.setEnabled(able)
-        session = self.desk.session
+        session = self.controller.session
         frames = 0 if session is None else frames_to_learn_from(session)
         self.learn_button.setEnabled(not running and frames >= LEAST_FRAMES)
 
     @property
     def _running(self) -> bool:
-        return self.desk.machine.carrying.running or self.desk.machine.learning.running
+        return self.controller.student_jobs.carrying.running or self.controller.student_jobs.learning.running
 
     def _cancel(self) -> None:
-        self.desk.machine.carrying.cancel()
-        self.desk.machine.learning.cancel()
+        self.controller.student_jobs.carrying.cancel()
+        self.controller.student_jobs.learning.cancel()

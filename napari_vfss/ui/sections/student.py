@@ -9,18 +9,18 @@ import pyqtgraph
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
-from napari_vfss.ui.section import DeskSection, button, tipped_button
+from napari_vfss.ui.section import SessionSection, button, tipped_button
 
 UNKNOWN = "unknown"
 
 
-class StudentSection(DeskSection):
+class StudentSection(SessionSection):
     """Which student proposes, and training the next one."""
 
-    def __init__(self, desk: Desk) -> None:
-        super().__init__(desk, "8  Student", folded=True)
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller, "8  Student", folded=True)
         self.students = QComboBox()
         self.students.setToolTip("The student that proposes in this project")
         self.students.setMinimumContentsLength(10)
@@ -32,7 +32,7 @@ class StudentSection(DeskSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop training; the student stays as it is", desk.retraining.cancel, key="Ctrl+Alt+Shift+R"
+            "Cancel", "Stop training; the student stays as it is", controller.retraining.cancel, key="Ctrl+Alt+Shift+R"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.curve = LossCurve()
@@ -49,9 +49,9 @@ class StudentSection(DeskSection):
         self.add_row(self.use_button, self.keep_button)
         self._offered = ""
         self.choice: RetrainChoice | None = None
-        self.connections.add(desk.retraining.started, self._on_started)
-        self.connections.add(desk.retraining.told, self._on_told)
-        self.connections.add(desk.retraining.ended, self._on_ended)
+        self.connections.add(controller.retraining.started, self._on_started)
+        self.connections.add(controller.retraining.event_received, self._on_told)
+        self.connections.add(controller.retraining.ended, self._on_ended)
         self.curve.setVisible(False)
         self._set_running(False)
         self._hide_offer()
@@ -60,15 +60,15 @@ class StudentSection(DeskSection):
     def show_session(self) -> None:
         """List the project's students."""
         self._list_students()
-        if self.desk.session is not None:
-            self.session_connections.add(self.desk.session.student_changed, self._list_students)
+        if self.controller.session is not None:
+            self.session_connections.add(self.controller.session.student_changed, self._list_students)
 
     def _list_students(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         self.students.clear()
         if session is None:
             return
-        with self.desk.telling():
+        with self.controller.telling():
             current = session.project.current_student()
             self.students.addItem("as shipped", None)
             for record in session.project.students():
@@ -78,20 +78,20 @@ class StudentSection(DeskSection):
             self.students.setCurrentIndex(0 if current is None else self.students.findData(current.id))
 
     def _on_chosen(self, row: int) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None:
-            with self.desk.telling():
+            with self.controller.telling():
                 session.choose_student(self.students.itemData(row))
 
     def ask(self) -> None:
         """Ask how, in a window that does not hold up this one, and start."""
-        session = self.desk.session
-        if session is None or self.desk.retraining.running:
+        session = self.controller.session
+        if session is None or self.controller.retraining.running:
             return
         self._hide_offer()
         self.unfold()
-        with self.desk.telling():
-            self.desk.save()
+        with self.controller.telling():
+            self.controller.save()
         if self.choice is not None:
             self.choice.reject()
         self.choice = RetrainChoice(session.project.folder, self)
@@ -102,8 +102,8 @@ class StudentSection(DeskSection):
     def _on_choice(self, result: int) -> None:
         choice, self.choice = self.choice, None
         if choice is not None and result == QDialog.DialogCode.Accepted:
-            with self.desk.telling():
-                self.desk.retrain(choice.arguments)
+            with self.controller.telling():
+                self.controller.retrain(choice.arguments)
 
     def close_connections(self) -> None:
         """Let go of everything, an open question included."""
@@ -138,9 +138,9 @@ class StudentSection(DeskSection):
             self._offer(event)
 
     def _offer(self, event: dict[str, Any]) -> None:
-        session, project = self.desk.session, self.desk.retraining.project
+        session, project = self.controller.session, self.controller.retraining.project
         if session is None or session.project.folder != project:
-            self.desk.tell(f"A new student is ready in {project}: open that project to use it.")
+            self.controller.tell(f"A new student is ready in {project}: open that project to use it.")
             return
         self._offered = str(event.get("student", ""))
         self.offer.setText(offer_text(event))
@@ -148,11 +148,11 @@ class StudentSection(DeskSection):
             widget.setVisible(True)
 
     def _use_offered(self) -> None:
-        session = self.desk.session
+        session = self.controller.session
         if session is not None and self._offered:
-            with self.desk.telling():
+            with self.controller.telling():
                 session.choose_student(self._offered)
-                self.desk.tell("The new student proposes from now on.")
+                self.controller.tell("The new student proposes from now on.")
         self._hide_offer()
 
     def _hide_offer(self) -> None:
@@ -164,7 +164,7 @@ class StudentSection(DeskSection):
         self._set_running(False)
         self._list_students()
         if message:
-            self.desk.tell(message, problem="cancelled" not in message)
+            self.controller.tell(message, problem="cancelled" not in message)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

@@ -11,7 +11,7 @@ from qtpy.QtCore import QPoint, QRect, QSize, Qt
 from qtpy.QtGui import QColor, QFont, QImage, QPainter, QPaintEvent, QPolygon
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_vfss.jobs.survey import Strip
+from napari_vfss.jobs.survey import ClipOverview
 from napari_vfss.ui.timeline.picture import PALETTE, strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
 from vfss.events import SWALLOW, short_of
@@ -45,7 +45,7 @@ def piece(state: MaskState, confidence: float, inconsistency: float) -> ByteArra
         np.array([[inconsistency]], np.float32),
     )
     scale = TimelineScale(1, WIDE)
-    return strip_picture(Strip(*cell), scale, HIGH, active=0)
+    return strip_picture(ClipOverview(*cell), scale, HIGH, active=0)
 
 
 class TimelineLegend(QWidget):

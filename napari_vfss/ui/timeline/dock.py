@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QScrollB
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.actions import TIMELINE_KEYS
-from napari_vfss.controller.controller import Desk
-from napari_vfss.controller.timeline import ClipTime
+from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import TEXT, KeyLabels, explain
 from napari_vfss.ui.section import button
@@ -30,11 +30,11 @@ _FINE = 100  # steps of the scroll bar to a frame
 class TimelineDock(QWidget):
     """Shows the desk's clip in time and turns clicks into places."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
         self.setObjectName("vfss_timeline")
-        self._desk = desk
-        self._time: ClipTime = desk.time
+        self._controller = controller
+        self._time: TimelineController = controller.time
         self._connections = Connections()
         self._session_connections = Connections()
         self.timeline = Timeline()
@@ -54,7 +54,7 @@ class TimelineDock(QWidget):
         self._looked_at_later = Debounce(self, self._show_looked_at, STRIP_MS)
         self._build_tools()
         self._lay_out()
-        self._key_labels = KeyLabels(self, desk.key_book)
+        self._key_labels = KeyLabels(self, controller.key_book)
         self._connect()
         self._on_session()
 
@@ -124,7 +124,7 @@ class TimelineDock(QWidget):
         add(time.steady.changed, self._show_steady)
         add(time.range_changed, self._show_range)
         add(time.playback.changed, self._show_playback)
-        add(time.playback.told, self._show_pace)
+        add(time.playback.message, self._show_pace)
         add(self.timeline.frame_chosen, self._on_frame)
         add(self.timeline.structure_chosen, self._on_structure)
         add(self.timeline.range_chosen, self._on_range)
@@ -135,7 +135,7 @@ class TimelineDock(QWidget):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        session = self._desk.session
+        session = self._controller.session
         for tool in self._tools:
             tool.setEnabled(session is not None)
         if session is None:
@@ -155,7 +155,7 @@ class TimelineDock(QWidget):
         self._show_playback()
 
     def _show_place(self, *_: object) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
             self.timeline.show_place(session.frame, session.active.index)
             held = self._time.steady.words
@@ -167,11 +167,11 @@ class TimelineDock(QWidget):
         self._show_place()
 
     def _show_strip(self) -> None:
-        if self._desk.session is not None:
+        if self._controller.session is not None:
             self.timeline.show_strip(self._time.trust.strip)
 
     def _show_looked_at(self) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
             self.timeline.show_looked_at(session.looked_at.stretch(self._time.chosen))
 
@@ -213,15 +213,15 @@ class TimelineDock(QWidget):
         self.timeline.pan_to(value / _FINE)
 
     def _on_frame(self, frame: int) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 session.go_to(frame)
 
     def _on_structure(self, row: int) -> None:
-        session = self._desk.session
+        session = self._controller.session
         if session is not None:
-            with self._desk.telling():
+            with self._controller.telling():
                 session.choose(session.schema.structures[row].key)
 
     def _on_range(self, first: int, last: int) -> None:
@@ -231,7 +231,7 @@ class TimelineDock(QWidget):
         self._time.playback.set_speed(float(self.speed.itemData(row)))
 
     def _words(self, frame: int, row: int | None) -> str:
-        session = self._desk.session
+        session = self._controller.session
         if session is None:
             return ""
         try:

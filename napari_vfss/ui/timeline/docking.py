@@ -8,16 +8,16 @@ import contextlib
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
-from napari_vfss.controller.controller import Desk
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.ui.timeline.dock import TITLE, TimelineDock
 
 
 class TimelinePlace(QObject):
     """Puts the timeline into the viewer's window and takes it away."""
 
-    def __init__(self, desk: Desk, parent: QObject) -> None:
+    def __init__(self, controller: AnnotationController, parent: QObject) -> None:
         super().__init__(parent)
-        self._desk = desk
+        self._controller = controller
         self._closed = False
         self.widget: TimelineDock | None = None
 
@@ -26,9 +26,9 @@ class TimelinePlace(QObject):
         if self._closed:
             return
         if self.widget is None:
-            self.widget = TimelineDock(self._desk)
+            self.widget = TimelineDock(self._controller)
         if _dock_of(self.widget) is None:
-            window = self._desk.viewer.window
+            window = self._controller.viewer.window
             window.add_dock_widget(self.widget, name=TITLE, area="bottom", add_vertical_stretch=False)
             main = self.widget.window()
             if isinstance(main, QMainWindow):
@@ -48,7 +48,7 @@ class TimelinePlace(QObject):
         widget.close_connections()
         if _dock_of(widget) is not None:
             with contextlib.suppress(LookupError, RuntimeError):  # the window has taken it away already
-                self._desk.viewer.window.remove_dock_widget(widget)
+                self._controller.viewer.window.remove_dock_widget(widget)
 
 
 def _dock_of(widget: QWidget) -> QDockWidget | None:

@@ -8,7 +8,7 @@ from functools import partial
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QInputDialog, QMenu, QWidget
 
-from napari_vfss.controller.timeline import ClipTime
+from napari_vfss.controller.timeline import TimelineController
 from vfss.events import EVENTS, FREE
 
 KEYS = "123456789abcdefgh"
@@ -17,7 +17,7 @@ KEYS = "123456789abcdefgh"
 class EventMenu:
     """Asks which event happens on the current frame; the list is told by digits and letters too."""
 
-    def __init__(self, time: ClipTime, parent: QWidget) -> None:
+    def __init__(self, time: TimelineController, parent: QWidget) -> None:
         self._time = time
         self._parent = parent
         self.menu = QMenu(parent)

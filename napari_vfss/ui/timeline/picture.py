@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from napari_vfss.jobs.survey import SHOWN, Strip
+from napari_vfss.jobs.survey import SHOWN, ClipOverview
 from napari_vfss.ui.timeline.scale import TimelineScale
 from vfss.masks import BoolArray, ByteArray
 
@@ -39,7 +39,9 @@ _APART = 7  # pixels of a frame from which a line parts it from the next
 _LOWEST, _HIGHEST = 0.25, 0.9  # height of a bar for confidence 0 and 1
 
 
-def strip_picture(strip: Strip, scale: TimelineScale, row_height: int, active: int, *, ratio: float = 1.0) -> ByteArray:
+def strip_picture(
+    strip: ClipOverview, scale: TimelineScale, row_height: int, active: int, *, ratio: float = 1.0
+) -> ByteArray:
     """Draw all structures below each other.
 
     Args:

@@ -10,7 +10,7 @@ from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
 from qtpy.QtWidgets import QToolTip, QWidget
 
-from napari_vfss.jobs.survey import Strip
+from napari_vfss.jobs.survey import ClipOverview
 from napari_vfss.ui.timeline.axes import (
     GUTTER,
     LANE,
@@ -52,7 +52,7 @@ class Timeline(QWidget):
         self.scale = TimelineScale()
         self._schema: Schema | None = None
         self._times: Any = None
-        self._strip: Strip | None = None
+        self._strip: ClipOverview | None = None
         self._marks: Sequence[Mark] = ()
         self._frame, self._active = 0, 0
         self._range: tuple[int, int] | None = None
@@ -68,7 +68,7 @@ class Timeline(QWidget):
         """Rows as low as they are still clear."""
         return QSize(240, TOP + LEAST_ROW * self._rows + 2)
 
-    def show_clip(self, schema: Schema | None, times_s: Any, strip: Strip | None) -> None:
+    def show_clip(self, schema: Schema | None, times_s: Any, strip: ClipOverview | None) -> None:
         """Show another clip from end to end: its schema, times float64 (T,) in seconds and strip; None for none."""
         self._schema, self._times = schema, times_s
         self.scale = TimelineScale(1 if strip is None else len(strip.states), self._strip_width)
@@ -77,7 +77,7 @@ class Timeline(QWidget):
         self.show_strip(strip)
         self.view_changed.emit()
 
-    def show_strip(self, strip: Strip | None) -> None:
+    def show_strip(self, strip: ClipOverview | None) -> None:
         """Show other states of the same clip."""
         self._strip = strip
         self._redraw()
@@ -171,7 +171,7 @@ class Timeline(QWidget):
         painter.end()
         return picture
 
-    def _rows_image(self, strip: Strip, ratio: float) -> QImage:
+    def _rows_image(self, strip: ClipOverview, ratio: float) -> QImage:
         fine = TimelineScale(self.scale.n_frames, round(self._strip_width * ratio))
         fine.first, fine.span = self.scale.first, self.scale.span
         image = as_image(strip_picture(strip, fine, round(self._row_height * ratio), self._active, ratio=ratio))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 
-from napari_vfss.controller.timeline import ClipTime
+from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.session.session import Session
 from vfss.consistency.judge import JUMPY, SURE, Trust
 from vfss.events import SWALLOW, name_of
@@ -18,7 +18,7 @@ def words_on_place(session: Session, frame: int) -> str:
     return f"Frame {frame + 1} of {session.clip.n_frames}, {session.clip.times_s[frame]:.3f} s"
 
 
-def words_on_cell(session: Session, time: ClipTime, frame: int, row: int | None) -> str:
+def words_on_cell(session: Session, time: TimelineController, frame: int, row: int | None) -> str:
     """Frame, time, and what is known of the structure of that row; None: of the marks on that frame.
 
     Raises:
@@ -32,7 +32,7 @@ def words_on_cell(session: Session, time: ClipTime, frame: int, row: int | None)
     )
 
 
-def words_on_marks(time: ClipTime, frame: int) -> list[str]:
+def words_on_marks(time: TimelineController, frame: int) -> list[str]:
     """Swallows and events on a frame, and who set them."""
     if time.marks is None:
         return []
@@ -54,7 +54,7 @@ def _on(mark: Mark, frame: int) -> bool:
     return mark.first <= frame <= (mark.first if mark.last is None else mark.last)
 
 
-def _words_on_mask(session: Session, time: ClipTime, frame: int, row: int) -> list[str]:
+def _words_on_mask(session: Session, time: TimelineController, frame: int, row: int) -> list[str]:
     state = MaskState(session.states[frame, row])
     strip = time.trust.strip
     if state == MaskState.UNSEEN or strip is None:

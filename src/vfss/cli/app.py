@@ -249,7 +249,7 @@ def agreement(
             return
     if out is not None:
         write_agreement(figures, out)
-    say(Text(figures.said))
+    say(Text(figures.summary))
     table = plain_table(*HEADINGS)
     for row in (*figures.structures, figures.mean):
         table.add_row(*cells(row))

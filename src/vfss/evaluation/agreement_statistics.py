@@ -112,7 +112,7 @@ class Agreement:
     worst: tuple[Comparison, ...]
 
     @property
-    def said(self) -> str:
+    def summary(self) -> str:
         """What was compared, in a sentence or two."""
         alike = " Frames of one clip are alike: the true intervals are wider." if self.unit == "frames" else ""
         return (

@@ -28,7 +28,7 @@ class Problem:
     examples: tuple[str, ...]
 
     @property
-    def said(self) -> str:
+    def text(self) -> str:
         """In a sentence for a person."""
         shown = ", ".join(self.examples) + (", ..." if self.count > len(self.examples) else "")
         return f"{self.what}: {self.count} ({shown})" if self.examples else self.what

@@ -47,7 +47,7 @@ def plan_lines(project: Project, plan: ImportPlan) -> list[str]:
     lines += [f"Not taken over: {what}: {count}." for what, count in plan.not_taken.items()]
     if plan.unknown:
         lines.append(f"On {plan.unknown} frames the source calls pixels unknown: look at their masks with more care.")
-    lines += [f"Problem: {problem.said}." for problem in plan.problems]
+    lines += [f"Problem: {problem.text}." for problem in plan.problems]
     return lines if plan.complete else [*lines, "Stopped: the plan is not complete."]
 
 

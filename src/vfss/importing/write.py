@@ -88,7 +88,7 @@ def write_plan(project: Project, plan: ImportPlan, *, author: str, progress: Pro
         frames=len(touched),
         same=plan.same + passed["same"],
         protected=sum(1 for _ in plan.protected()) + passed["protected"],
-        problems=tuple(problem.said for problem in plan.problems),
+        problems=tuple(problem.text for problem in plan.problems),
         cancelled=cancelled,
     )
 

@@ -35,7 +35,7 @@ _MISS_PX = 1.0  # the same for going there and back
 _POINTS, _INDEPENDENT, _ROUNDS = 600, 12, 4
 
 
-class Bones:
+class RigidBodies:
     """The bones of a key frame, and where they are on others."""
 
     def __init__(self, planes: Mapping[str, BoolArray]) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from math import exp, log1p
 
 from vfss.motion.rigid import RIGID
-from vfss.propagation.key_frame import Carried, holds
+from vfss.propagation.key_frame import CarriedMask, holds
 
 STOP = 0.6
 """Trust below which a mask is not worth a person's look, and carrying ends."""
@@ -47,7 +47,7 @@ _UNASKED = 0.6  # stands for the student's word where there is no student
 
 def trust(
     key: str,
-    carried: Carried,
+    carried: CarriedMask,
     *,
     student: float | None = None,
     confidence: float | None = None,
@@ -71,13 +71,13 @@ def trust(
     return min(found, parted) * min(1.0, carried.steady / _UNSTEADY)
 
 
-def is_lost(carried: Carried) -> bool:
+def is_lost(carried: CarriedMask) -> bool:
     """True where the motion up to here is no better than noise."""
     return carried.steady < _UNSTEADY
 
 
 def signs_of(
-    key: str, carried: Carried, *, student: float | None = None, confidence: float | None = None
+    key: str, carried: CarriedMask, *, student: float | None = None, confidence: float | None = None
 ) -> dict[str, float]:
     """What the estimate is made from, by name."""
     held = holds(key, carried.steps)

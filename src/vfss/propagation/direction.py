@@ -12,7 +12,7 @@ import numpy as np
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.motion.rigid import RIGID
 from vfss.propagation.confidence import STOP, is_lost, trust
-from vfss.propagation.key_frame import Carried, Kept, KeyFrame, agreement, between, with_student
+from vfss.propagation.key_frame import CarriedMask, KeyFrame, PackedCarriedMask, agreement, between, with_student
 from vfss.schema import Schema
 from vfss.student.student import Proposal
 
@@ -81,7 +81,7 @@ class CarriedFrame:
 
 
 @dataclass(frozen=True)
-class Span:
+class Route:
     """The way of one structure.
 
     Attributes:
@@ -95,7 +95,7 @@ class Span:
     reason: Reason
 
 
-class Way:
+class DirectedPropagation:
     """Carries structures from a start in one direction.
 
     Attributes:
@@ -103,13 +103,13 @@ class Way:
     """
 
     def __init__(
-        self, source: Source, start: int, spans: Mapping[str, Span], *, forward: bool, learnt: bool = False
+        self, source: Source, start: int, spans: Mapping[str, Route], *, forward: bool, learnt: bool = False
     ) -> None:
         """Take the way of every structure, by key; `learnt`: the source's student has learnt the clip."""
         self._learnt = learnt
         self._source, self._start, self._spans = source, start, spans
         self._sign = 1 if forward else -1
-        self._kept: dict[tuple[int, str], Kept] = {}
+        self._kept: dict[tuple[int, str], PackedCarriedMask] = {}
         self._areas = {key: int(np.count_nonzero(source.plane(start, key))) for key in spans}
         self._endings = {key: Ending(key, forward) for key in spans}
         back = {span.far: len(span.frames) for span in spans.values() if span.far is not None}
@@ -131,7 +131,7 @@ class Way:
         key_frame = self._key_frame(far, keys)
         for frame in range(far - self._sign, self._start, -self._sign):
             for key, carried in key_frame.to(self._source.picture(frame)).items():
-                self._kept[frame, key] = Kept.of(carried)
+                self._kept[frame, key] = PackedCarriedMask.of(carried)
             yield CarriedFrame(frame, {}, {})
 
     def _onward(self) -> Iterator[CarriedFrame]:
@@ -163,7 +163,7 @@ class Way:
         self._end(spoken, "spoken")
         return going - spoken
 
-    def _put(self, key: str, near: Carried, following: Proposal | None, new: CarriedFrame) -> bool:
+    def _put(self, key: str, near: CarriedMask, following: Proposal | None, new: CarriedFrame) -> bool:
         """Put one structure on a frame where it can be trusted; False where its way ends."""
         kept = self._kept.pop((new.frame, key), None)
         carried = near if kept is None else _from_both(near, kept.carried)
@@ -204,7 +204,7 @@ class Way:
             self._endings[key] = replace(self._endings[key], reason=reason or self._spans[key].reason)
 
 
-def _from_both(near: Carried, far: Carried) -> Carried:
+def _from_both(near: CarriedMask, far: CarriedMask) -> CarriedMask:
     """What comes from both ends of a gap, or from one where the other end's was lost on its way."""
     if is_lost(near) != is_lost(far):
         return far if is_lost(near) else near

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vfss.masks import BoolArray, ByteArray
 from vfss.masks.metrics import dice
 from vfss.motion.optical_flow import FloatArray, KeyMotion, Points, unit_of
-from vfss.motion.rigid import RIGID, Bones, Matrix
+from vfss.motion.rigid import RIGID, Matrix, RigidBodies
 
 _REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
 _CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
@@ -29,7 +29,7 @@ _WEIGHED = 8  # px at 512: beyond that distance what is carried and what the stu
 
 
 @dataclass(frozen=True, eq=False)
-class Carried:
+class CarriedMask:
     """One structure of a key frame on another frame.
 
     Attributes:
@@ -57,7 +57,7 @@ class Carried:
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class PackedCarriedMask:
     """What was carried from a far end, in little memory until the other end gets there."""
 
     box: tuple[slice, slice]
@@ -69,7 +69,7 @@ class Kept:
     steady: float
 
     @classmethod
-    def of(cls, carried: Carried) -> Kept:
+    def of(cls, carried: CarriedMask) -> PackedCarriedMask:
         """Keep it: only where the distance says more than "far"."""
         near = carried.field > carried.field.min()
         rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
@@ -81,7 +81,7 @@ class Kept:
         return cls(box, carried.field.shape, field, correction, carried.frames, carried.steps, carried.steady)
 
     @property
-    def carried(self) -> Carried:
+    def carried(self) -> CarriedMask:
         """What was kept."""
         field = np.full(self.shape, -far_away(self.shape), np.float32)
         field[self.box] = self.field
@@ -89,7 +89,7 @@ class Kept:
         if self.correction is not None:
             correction = np.zeros(self.shape, np.float32)
             correction[self.box] = self.correction
-        return Carried(field, correction, self.frames, self.steps, self.steady)
+        return CarriedMask(field, correction, self.frames, self.steps, self.steady)
 
 
 class KeyFrame:
@@ -108,7 +108,7 @@ class KeyFrame:
         self._motion = KeyMotion(frame)
         self._fields = {key: signed_distance(plane) for key, plane in planes.items()}
         rigid = {key: plane for key, plane in planes.items() if key in RIGID}
-        self._bones = Bones(rigid) if rigid else None
+        self._bones = RigidBodies(rigid) if rigid else None
         self._soft = tuple(key for key in planes if key not in RIGID)
         self._corrections = {
             key: self._fields[key] - signed_distance(suggested[key]) for key in self._soft if suggested is not None
@@ -116,23 +116,23 @@ class KeyFrame:
         self._outlines = {key: _edge_points(planes[key]) for key in self._soft}
         self._frames = self._steps = 0
 
-    def to(self, frame: ByteArray) -> dict[str, Carried]:
+    def to(self, frame: ByteArray) -> dict[str, CarriedMask]:
         """All structures on the next neighbour, uint8 (H, W)."""
         motion, repeated = self._motion.to(frame)
         self._frames += 1
         self._steps += not repeated
         unit = unit_of(frame.shape)
-        out: dict[str, Carried] = {}
+        out: dict[str, CarriedMask] = {}
         if self._bones is not None:
             for key, (matrix, steady) in self._bones.on(motion).items():
-                out[key] = Carried(
+                out[key] = CarriedMask(
                     _moved(self._fields[key], matrix), None, self._frames, self._steps, steady * motion.unbroken
                 )
         for key in self._soft:
             _, misses = motion.of(self._outlines[key])
             steady = float(np.mean(1 / (1 + (misses / unit) ** 2))) * motion.unbroken
             correction = self._corrections.get(key)
-            out[key] = Carried(
+            out[key] = CarriedMask(
                 _pulled(self._fields[key], motion.pull),
                 None if correction is None else _pulled(correction, motion.pull),
                 self._frames,
@@ -142,13 +142,13 @@ class KeyFrame:
         return out
 
 
-def between(near: Carried, far: Carried) -> Carried:
+def between(near: CarriedMask, far: CarriedMask) -> CarriedMask:
     """What comes from key frames on both sides, each counting the more the nearer it is."""
     share = near.frames / (near.frames + far.frames)
     correction = near.correction
     if near.correction is not None and far.correction is not None:
         correction = (1 - share) * near.correction + share * far.correction
-    return Carried(
+    return CarriedMask(
         (1 - share) * near.field + share * far.field,
         correction,
         min(near.frames, far.frames),
@@ -158,7 +158,7 @@ def between(near: Carried, far: Carried) -> Carried:
     )
 
 
-def with_student(key: str, carried: Carried, suggested: BoolArray | None) -> BoolArray:
+def with_student(key: str, carried: CarriedMask, suggested: BoolArray | None) -> BoolArray:
     """Mask of a structure, bool (H, W): what is carried and, for soft ones, what the student says of this frame.
 
     The student's word is corrected as a person corrected it on the key frame, and counts the more the further away

@@ -13,7 +13,7 @@ from typing import Literal
 
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, MaskState
-from vfss.propagation.direction import CarriedFrame, Ending, Reason, Source, Span, Way
+from vfss.propagation.direction import CarriedFrame, DirectedPropagation, Ending, Reason, Route, Source
 
 __all__ = ["KEY_STATES", "CarriedFrame", "CarryOrder", "Direction", "Ending", "Propagation", "Reason", "Source"]
 
@@ -71,7 +71,8 @@ class Propagation:
         self._source = source
         ways = {"forward": (True,), "backward": (False,), "both": (True, False)}[order.direction]
         self._ways = [
-            Way(source, start, self._spans(order, states, forward), forward=forward, learnt=learnt) for forward in ways
+            DirectedPropagation(source, start, self._spans(order, states, forward), forward=forward, learnt=learnt)
+            for forward in ways
         ]
         self.done = 0
         self.total = sum(way.work for way in self._ways)
@@ -88,11 +89,11 @@ class Propagation:
                 self.done += 1
                 yield frame
 
-    def _spans(self, order: CarryOrder, states: ByteArray, forward: bool) -> dict[str, Span]:
+    def _spans(self, order: CarryOrder, states: ByteArray, forward: bool) -> dict[str, Route]:
         sign = 1 if forward else -1
         return {key: self._span(key, order.start + sign, states, sign) for key in order.structures}
 
-    def _span(self, key: str, first: int, states: ByteArray, sign: int) -> Span:
+    def _span(self, key: str, first: int, states: ByteArray, sign: int) -> Route:
         index = self._source.schema[key].index
         beyond = self._source.n_frames if sign > 0 else -1
         for frame in range(first, beyond, sign):
@@ -100,5 +101,5 @@ class Propagation:
             if state.by_person:
                 near = abs(frame - first) <= _LONGEST
                 is_key = near and state in KEY_STATES and bool(self._source.plane(frame, key).any())
-                return Span(range(first, frame, sign), frame if is_key else None, "person")
-        return Span(range(first, beyond, sign), None, "end")
+                return Route(range(first, frame, sign), frame if is_key else None, "person")
+        return Route(range(first, beyond, sign), None, "end")

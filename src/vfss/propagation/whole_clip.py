@@ -26,7 +26,7 @@ _LEFT, _ALWAYS_LEFT = 0.93, 0.09
 _NOT_LEARNT = frozenset({"bolus"})
 
 
-class Spreading:
+class WholeClipPropagation:
     """One run over one clip.
 
     Attributes:
@@ -85,7 +85,7 @@ def learnt_confidence(key: str, said: float, frames: int) -> float:
     return 1.0 - (1.0 - said) * min(1.0, _ALWAYS_LEFT + _LEFT / sqrt(frames))
 
 
-def said_of_soft(proposal: Proposal, keys: tuple[str, ...], frames: int) -> dict[str, Said]:
+def soft_predictions(proposal: Proposal, keys: tuple[str, ...], frames: int) -> dict[str, Said]:
     """What a student that has learnt the clip says of the soft structures, in little memory.
 
     Args:

@@ -11,7 +11,7 @@ from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
 from vfss.project import Edit, Project
 from vfss.propagation.direction import CarriedFrame, is_soft
-from vfss.propagation.whole_clip import Said, Spreading, said_of_soft
+from vfss.propagation.whole_clip import Said, WholeClipPropagation, soft_predictions
 from vfss.proposals.propagation import Stage, StoredClip, learnt_author
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
@@ -22,7 +22,7 @@ _TELLING = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
 _BATCH = 8
 
 
-def told_of_soft(states: ByteArray, schema: Schema) -> BoolArray:
+def annotated_soft(states: ByteArray, schema: Schema) -> BoolArray:
     """Where a person has said which pixels belong to a soft structure: what a clip can be learnt from.
 
     Args:
@@ -36,7 +36,7 @@ def told_of_soft(states: ByteArray, schema: Schema) -> BoolArray:
     return found
 
 
-class LearntClip(StoredClip):
+class AdaptedClip(StoredClip):
     """What a project knows of a clip, with the word of the student that has learnt it."""
 
     def __init__(self, project: Project, clip: Clip, student: Student, frames: int) -> None:
@@ -49,7 +49,7 @@ class LearntClip(StoredClip):
     def listen(self) -> Iterator[int]:
         """Ask the student about every frame; tells how many are done."""
         for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
-            self.said[frame] = said_of_soft(said, self.schema.keys, self._learnt_from)
+            self.said[frame] = soft_predictions(said, self.schema.keys, self._learnt_from)
             yield frame + 1
 
     def suggestion(self, frame: int) -> Proposal | None:
@@ -62,7 +62,7 @@ class LearntClip(StoredClip):
         return Proposal(Masks(planes, state), confidence, self._learnt.id)
 
 
-class LearntRun:
+class AdaptedRun:
     """Writes what a student that has learnt a clip says of it, as proposals, never over a person's or an import."""
 
     def __init__(self, project: Project, clip: Clip, student: Student, *, frames: int, parent: str) -> None:
@@ -77,7 +77,7 @@ class LearntRun:
         """
         self._project, self._clip, self._parent = project, clip, parent
         self._author = learnt_author(frames)
-        self._source = LearntClip(project, clip, student, frames)
+        self._source = AdaptedClip(project, clip, student, frames)
 
     def run(self) -> Iterator[Stage]:
         """Ask the student about every frame, then write; each stage is one transaction.
@@ -88,7 +88,7 @@ class LearntRun:
         n = self._clip.n_frames
         for done in self._source.listen():
             yield Stage(done, 3 * n, ())  # most clips have their key frames on both sides of each gap
-        spreading = Spreading(self._source, self._source.said)
+        spreading = WholeClipPropagation(self._source, self._source.said)
         standing = self._project.past.standing(self._clip.id).items()
         imported = {place for place, revision in standing if revision.origin == "import"}
         batch: list[CarriedFrame] = []
@@ -100,7 +100,9 @@ class LearntRun:
         if batch:
             yield self._write(batch, spreading, imported)
 
-    def _write(self, batch: list[CarriedFrame], spreading: Spreading, imported: set[tuple[int, str]]) -> Stage:
+    def _write(
+        self, batch: list[CarriedFrame], spreading: WholeClipPropagation, imported: set[tuple[int, str]]
+    ) -> Stage:
         n = self._clip.n_frames
         edits = [
             Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key])

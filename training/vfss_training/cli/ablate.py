@@ -13,7 +13,7 @@ import numpy as np
 import typer
 
 from vfss.errors import TrainingError
-from vfss_training.cli.errors import complaining
+from vfss_training.cli.errors import errors_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training.experiments.report import Report, plot_weights
     from vfss_training.loop.run import Run, default_cache
 
-    with complaining(), ExitStack() as stack:
+    with errors_to_stderr(), ExitStack() as stack:
         rows = rows_of(
             [load_recipe(path, over) for path in recipe], each_teacher=each_teacher, leave_one_out=leave_one_out
         )

@@ -15,7 +15,7 @@ import typer
 
 from vfss_training.cli import teachers as teachers_cli
 from vfss_training.cli.ablate import ablate
-from vfss_training.cli.errors import complaining, telling
+from vfss_training.cli.errors import errors_to_stderr, report_outcome
 from vfss_training.cli.student_commands import average, calibrate, clicks, learn, plan
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
 
     if phantom in (bool(project), out is None):
         raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
-    with complaining(), _told(events, run) as told, Cancel().listening() as cancel, telling(told):
+    with errors_to_stderr(), _told(events, run) as told, Cancel().listening() as cancel, report_outcome(told):
         chosen = load_recipe(recipe or ("default" if phantom or from_scratch else "quick"))
         chosen = chosen.but(**{k: v for k, v in {"steps": steps, "seed": seed}.items() if v is not None})
         if taught_by is not None:
@@ -124,7 +124,7 @@ def _told(target: str, run: Path | None) -> Iterator[Events]:
         yield stack.enter_context(Events.opened(target, *listeners))
 
 
-teachers_cli.attach(application, complaining)
+teachers_cli.attach(application, errors_to_stderr)
 
 
 def main() -> None:

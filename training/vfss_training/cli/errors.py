@@ -19,7 +19,7 @@ _CANCELLED = 130
 
 
 @contextmanager
-def complaining() -> Iterator[None]:
+def errors_to_stderr() -> Iterator[None]:
     """An error that a person can act on: one red line, no traceback."""
     try:
         yield
@@ -29,7 +29,7 @@ def complaining() -> Iterator[None]:
 
 
 @contextmanager
-def telling(told: Events) -> Iterator[None]:
+def report_outcome(told: Events) -> Iterator[None]:
     """Tell how it ended, where that is not well."""
     from vfss_training.events import TrainingCancelledError
 

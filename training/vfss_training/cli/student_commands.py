@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfss_training.cli.errors import complaining, telling
+from vfss_training.cli.errors import errors_to_stderr, report_outcome
 
 if TYPE_CHECKING:
     from vfss_training.studies.time_plan import Plan
@@ -37,7 +37,7 @@ def plan(  # noqa: PLR0917  (typer calls it by name)
 
     shown = not events and sys.stdout.isatty()
     with (
-        complaining(),
+        errors_to_stderr(),
         Events.opened(events or ("" if shown else "-")) as told,
         Cancel().listening() as cancel,
         Project.open(project) as opened,
@@ -72,7 +72,7 @@ def average(
     from vfss_training.config.recipe import load_recipe
     from vfss_training.evaluation.averaging import average_files
 
-    with complaining():
+    with errors_to_stderr():
         written = average_files(student_file(parent), child, out, load_recipe(recipe), share=share)
         styles = {style: round(row["mean_dice"], 3) for style, row in written.scores["styles"].items()}
         typer.echo(f"{written.path}: {written.id}, mean Dice {written.scores['mean_dice']:.3f}, by style {styles}")
@@ -93,7 +93,7 @@ def calibrate(
             sys.stderr.write(f"\r{done} of {total} phantoms" + ("\n" if done == total else ""))
 
     path = Path(str(resources.files("vfss.student") / "default.safetensors")) if student == "default" else Path(student)
-    with complaining():
+    with errors_to_stderr():
         written = calibrate_file(path, out, frames=frames, progress=show, threads=threads or None)
         how = {} if written.calibration is None else written.calibration.measured
         typer.echo(
@@ -120,7 +120,7 @@ def clicks(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training.studies import fit
 
     words = [Path(word).name for word in sys.argv[1:]]
-    with complaining(), Events.opened(events) as told, Cancel().listening() as cancel:
+    with errors_to_stderr(), Events.opened(events) as told, Cancel().listening() as cancel:
         chosen = load_recipe(recipe)
         if steps is not None:
             chosen = chosen.but(clicks=replace(chosen.clicks, steps=steps))
@@ -143,10 +143,10 @@ def learn(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training.events import Cancel, Events
 
     with (
-        complaining(),
+        errors_to_stderr(),
         Events.opened(events) as told,
         Cancel().listening() as cancel,
-        telling(told),
+        report_outcome(told),
         Project.open(project) as opened,
     ):
         record = clip_named(opened, clip)

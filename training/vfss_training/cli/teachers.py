@@ -21,18 +21,18 @@ _CANCELLED = 130
 _Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of the weights. Default: your cache folder.")]
 
 
-def attach(application: typer.Typer, complaining: Callable[[], AbstractContextManager[None]]) -> None:
+def attach(application: typer.Typer, errors_to_stderr: Callable[[], AbstractContextManager[None]]) -> None:
     """Add the two commands.
 
     Args:
         application: The command line.
-        complaining: Shows errors that a person can act on.
+        errors_to_stderr: Shows errors that a person can act on.
     """
 
     @application.command("teachers")
     def teachers(folder: _Folder = None) -> None:
         """List the teachers, and which of them are on this machine."""
-        with complaining():
+        with errors_to_stderr():
             Console().print(listed(default_folder() if folder is None else folder))
 
     @application.command("download")
@@ -41,7 +41,7 @@ def attach(application: typer.Typer, complaining: Callable[[], AbstractContextMa
         folder: _Folder = None,
     ) -> None:
         """Download weights of teachers; the same command again goes on with what was broken off."""
-        with complaining():
+        with errors_to_stderr():
             entries = [teacher_named(name) for name in names]
             for entry in entries:
                 _fetched(entry, default_folder() if folder is None else folder)

@@ -11,7 +11,7 @@ import torch
 from vfss.clips import Clip
 from vfss.errors import ProjectError, SchemaError
 from vfss.project import ClipRecord, Project
-from vfss.proposals.adapted_student import LearntRun, told_of_soft
+from vfss.proposals.adapted_student import AdaptedRun, annotated_soft
 from vfss.proposals.propagation import refuse_read_only
 from vfss.student import Student, load_checkpoint
 from vfss.student.openvino_runtime import OpenVinoRuntime
@@ -64,7 +64,7 @@ def learn_project_clip(
         found = examples(project, clip)
         learnt = learn_clip(parent, found, steps=steps, tell=tell)
         runtime = OpenVinoRuntime(learnt, threads=cores)
-        run = LearntRun(project, clip, Student(learnt, runtime), frames=len(found), parent=parent.id)
+        run = AdaptedRun(project, clip, Student(learnt, runtime), frames=len(found), parent=parent.id)
         masks = 0
         for stage in run.run():
             masks += len(stage.written)
@@ -76,7 +76,7 @@ def learn_project_clip(
 
 def examples(project: Project, clip: Clip) -> list[Example]:
     """Frames of a clip on which a person has said something of soft structures' pixels, evenly spread where many."""
-    told = told_of_soft(project.states(clip.id), project.schema)
+    told = annotated_soft(project.states(clip.id), project.schema)
     frames = [int(frame) for frame in np.flatnonzero(told.any(axis=1))]
     return [Example(clip.as_uint8(t), project.masks(clip.id, t).planes, told[t]) for t in evenly(frames, MOST_FRAMES)]
 

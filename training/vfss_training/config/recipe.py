@@ -15,7 +15,7 @@ from vfss.phantom import STYLES
 from vfss.student.config import StudentConfig
 from vfss_training.config.parts import Adaptation, Clicks, Distillation, HeldOut, SelfTeaching, Stage, Start
 from vfss_training.data.appearance import Appearance
-from vfss_training.data.augment import Augmentation, Showing
+from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.losses.balancing import Balancing
 from vfss_training.teachers.table import teacher_named
 
@@ -167,9 +167,9 @@ class Recipe:
         return self.self_teaching.students > 0 or (self.adapt.steps > 0 and bool(self.distill.teachers))
 
     @property
-    def showing(self) -> Showing:
+    def showing(self) -> TeacherViews:
         """Views that teachers see."""
-        return Showing(self.augmentation, self.seed, self.distill.views)
+        return TeacherViews(self.augmentation, self.seed, self.distill.views)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for YAML and JSON."""

@@ -175,7 +175,7 @@ _STREAM = 3  # sets these draws apart from those of augmentation as it comes
 
 
 @dataclass(frozen=True)
-class Showing:
+class TeacherViews:
     """Which views: the first is the frame as it is, each further one is moved, and always the same way.
 
     A teacher's targets cost a second a frame and are kept on disk, so its views are few; grey values may differ each

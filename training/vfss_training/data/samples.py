@@ -50,7 +50,7 @@ class Samples(Protocol):
         """Sample i."""
 
 
-class Film(Samples, Protocol):
+class FrameStream(Samples, Protocol):
     """Samples that teachers look at, whose features are kept.
 
     Attributes:
@@ -114,7 +114,7 @@ class ChosenSamples:
         key: Hash of all that the samples depend on.
     """
 
-    def __init__(self, samples: Film, items: Sequence[int]) -> None:
+    def __init__(self, samples: FrameStream, items: Sequence[int]) -> None:
         """Choose these."""
         self._samples, self.items = samples, tuple(items)
         whole = f"{samples.key} {self.items}"
@@ -135,7 +135,7 @@ class ChosenSamples:
         return self._samples[self.items[i]]
 
 
-def first(samples: Film, n: int) -> ChosenSamples:
+def first(samples: FrameStream, n: int) -> ChosenSamples:
     """The first n of some samples, or all where they are fewer."""
     return ChosenSamples(samples, range(min(n, len(samples))))
 

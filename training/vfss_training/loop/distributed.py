@@ -61,7 +61,7 @@ def total(fabric: Fabric, value: Tensor) -> Tensor:
     return summed
 
 
-def furthest(fabric: Fabric, *values: float) -> tuple[float, ...]:
+def all_reduce_max(fabric: Fabric, *values: float) -> tuple[float, ...]:
     """The largest of each value over all processes, so that all of them decide alike."""
     if fabric.world_size == 1:
         return values

@@ -20,7 +20,7 @@ from vfss_training.teachers.targets import CachedTargets, OnlineTargets
 
 
 @dataclass(frozen=True)
-class Lesson:
+class FeatureTargets:
     """What a teacher has to say.
 
     Attributes:
@@ -33,12 +33,12 @@ class Lesson:
     targets: CachedTargets | OnlineTargets
     source: int
 
-    def speaks(self, draw: Draw) -> bool:
+    def covers(self, draw: Draw) -> bool:
         """Whether it has something to say of that place in a batch."""
         return draw.source == self.source and (draw.view >= 0 or isinstance(self.targets, OnlineTargets))
 
 
-class Heard(NamedTuple):
+class DistillationLoss(NamedTuple):
     """What teachers said of a batch.
 
     Attributes:
@@ -54,7 +54,7 @@ class Heard(NamedTuple):
     weights: dict[str, float]
 
 
-class Taught(nn.Module):
+class DistilledStudent(nn.Module):
     """A student while it is trained: its own outputs, and its embedding as each teacher would say it.
 
     Attributes:
@@ -101,7 +101,7 @@ class Taught(nn.Module):
 
 
 @dataclass(frozen=True)
-class Teaching:
+class DistillationObjective:
     """What all teachers have to say, and how it is compared.
 
     Attributes:
@@ -109,12 +109,12 @@ class Teaching:
         how: Which losses.
     """
 
-    lessons: tuple[Lesson, ...]
+    lessons: tuple[FeatureTargets, ...]
     how: Distillation
 
     def listen(
         self, balancer: Balancer, adapted: Mapping[str, Tensor], shown: Tensor, draws: Sequence[Draw], step: int = 0
-    ) -> Heard | None:
+    ) -> DistillationLoss | None:
         """Balanced loss of the views in a batch that teachers have seen; None where there is none.
 
         Args:
@@ -124,7 +124,7 @@ class Teaching:
             draws: What the batch is made of.
             step: Seed of what the relation loss draws.
         """
-        rows = [row for row, draw in enumerate(draws) if any(lesson.speaks(draw) for lesson in self.lessons)]
+        rows = [row for row, draw in enumerate(draws) if any(lesson.covers(draw) for lesson in self.lessons)]
         if not rows:
             return None
         by_teacher = [self._losses(lesson, adapted[lesson.teacher], shown, draws, step) for lesson in self.lessons]
@@ -133,7 +133,7 @@ class Teaching:
         found = balance(balancer, losses, known)
         mean = torch.where(known, losses.detach(), 0.0).sum(0) / known.sum(0).clamp(min=1)
         names = [lesson.teacher for lesson in self.lessons]
-        return Heard(
+        return DistillationLoss(
             found.loss,
             found.gate,
             dict(zip(names, mean.tolist(), strict=True)),
@@ -141,12 +141,12 @@ class Teaching:
         )
 
     def _losses(
-        self, lesson: Lesson, adapted: Tensor, shown: Tensor, draws: Sequence[Draw], step: int
+        self, lesson: FeatureTargets, adapted: Tensor, shown: Tensor, draws: Sequence[Draw], step: int
     ) -> tuple[Tensor, Tensor]:
         """One teacher's loss of each frame of a batch, float32 (N,), and whether it said something, bool (N,)."""
         losses = torch.zeros(len(draws), device=adapted.device)
         known = torch.zeros(len(draws), dtype=torch.bool, device=adapted.device)
-        rows = [row for row, draw in enumerate(draws) if lesson.speaks(draw)]
+        rows = [row for row, draw in enumerate(draws) if lesson.covers(draw)]
         if not rows:
             return losses, known
         places = torch.tensor(rows, device=adapted.device)

@@ -19,14 +19,14 @@ from vfss.student.checkpoint import write_whole
 from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events, cancelled
 from vfss_training.loop.batches import Batch, Draw, Order, Views, share
-from vfss_training.loop.distributed import furthest, launched, mean_gradients, shared_norms, total
-from vfss_training.loop.feature_lessons import Taught, Teaching
+from vfss_training.loop.distributed import all_reduce_max, launched, mean_gradients, shared_norms, total
+from vfss_training.loop.feature_lessons import DistillationObjective, DistilledStudent
 from vfss_training.loop.schedule import averaging, rounded, schedule
 from vfss_training.loop.task import Task
 from vfss_training.loop.validation import Best, Choice, validate
 from vfss_training.losses.balancing import balancer_of
 from vfss_training.losses.masks import MaskLoss
-from vfss_training.model.fast_depthwise import thinned
+from vfss_training.model.fast_depthwise import fast_depthwise
 from vfss_training.model.initialise import freeze
 
 _BETWEEN_STEPS_S = 1.0
@@ -53,7 +53,7 @@ class Loop:
         self._fixed = freeze(task.network, recipe)
         channels = {lesson.teacher: lesson.targets.channels for lesson in task.lessons}
         how = recipe.distill
-        self._taught = Taught(task.network, task.config.width, channels, how.projector)
+        self._taught = DistilledStudent(task.network, task.config.width, channels, how.projector)
         self._taught.to(memory_format=torch.channels_last)
         # Not a part of what Fabric wraps, as it is asked after the forward pass.
         self._balancer = balancer_of(recipe.balance, len(channels)) if channels else None
@@ -119,7 +119,7 @@ class Loop:
         part = (self._fabric.global_rank, self._fabric.world_size)
         loader = views.loader(self._order, self._step, self._task.workers, part)
         with (
-            thinned(self._task.network, active=self._fabric.device.type == "cpu"),
+            fast_depthwise(self._task.network, active=self._fabric.device.type == "cpu"),
             shared_norms(self._task.network, active=self._fabric.world_size > 1),
         ):
             told = kept = began = time.monotonic()
@@ -138,7 +138,7 @@ class Loop:
                 if self._validate_now(due=due) or due:
                     self._keep()
                     kept = time.monotonic()
-                if furthest(self._fabric, float(self._cancel.asked))[0]:
+                if all_reduce_max(self._fabric, float(self._cancel.asked))[0]:
                     self._keep()
                     raise cancelled()
 
@@ -159,7 +159,7 @@ class Loop:
 
     def _done(self) -> bool:
         if self._task.minutes is not None:
-            (self._longest,) = furthest(self._fabric, self._seconds)
+            (self._longest,) = all_reduce_max(self._fabric, self._seconds)
         return self._progress() >= 1.0
 
     def _learn(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, Any]:
@@ -184,7 +184,9 @@ class Loop:
             loss = 0.0 * loss
         weight = how.weight_at(progress)
         if weight > 0 and self._balancer is not None:
-            heard = Teaching(self._task.lessons, how).listen(self._balancer, adapted, frames, draws, self._step)
+            heard = DistillationObjective(self._task.lessons, how).listen(
+                self._balancer, adapted, frames, draws, self._step
+            )
             if heard is not None:
                 told["feature_loss"] = float(heard.loss.detach())
                 told |= {"teachers": heard.losses, "weights": heard.weights}

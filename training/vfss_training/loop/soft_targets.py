@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vfss_training.data.augment import Showing
-from vfss_training.data.samples import Film, FrameArray, Sample
+from vfss_training.data.augment import TeacherViews
+from vfss_training.data.samples import FrameArray, FrameStream, Sample
 from vfss_training.loop.batches import Draw
 from vfss_training.loop.soft_masks import Blend, SoftMaskLoss, blend, mutual_agreement
 from vfss_training.teachers.targets import textured
@@ -72,11 +72,11 @@ class SoftTargets:
         self,
         folder: Path,
         teachers: Sequence[MaskTeacher],
-        samples: Film,
+        samples: FrameStream,
         *,
         structures: int,
         frames: int,
-        showing: Showing,
+        showing: TeacherViews,
         agreement: Tensor | None = None,
     ) -> None:
         """Open or begin; nothing is computed or written yet.
@@ -187,13 +187,13 @@ class SoftTargets:
         return Blend(planes, trust), field
 
 
-class Painted:
+class PseudoLabelled:
     """Frames that nobody has painted, with what teachers painted on them as if it were known, as far as it is trusted.
 
     They can be moved as they come, which the soft masks of a view that is kept cannot.
     """
 
-    def __init__(self, film: Film, targets: SoftTargets) -> None:
+    def __init__(self, film: FrameStream, targets: SoftTargets) -> None:
         """The frames of that film; those beyond the targets have no plane known."""
         self._film, self._targets = film, targets
 
@@ -214,7 +214,7 @@ class Painted:
 
 
 @dataclass(frozen=True)
-class MaskLesson:
+class MaskTargets:
     """What teachers of masks have to say.
 
     Attributes:

@@ -12,8 +12,8 @@ from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.samples import Samples
-from vfss_training.loop.feature_lessons import Lesson
-from vfss_training.loop.soft_targets import MaskLesson
+from vfss_training.loop.feature_lessons import FeatureTargets
+from vfss_training.loop.soft_targets import MaskTargets
 from vfss_training.loop.validation import HeldOutSamples
 
 
@@ -46,8 +46,8 @@ class Task:
     recipe: Recipe
     sources: tuple[Samples, ...]
     held_out: Mapping[str, HeldOutSamples] = field(default_factory=dict)
-    lessons: tuple[Lesson, ...] = ()
-    painted: MaskLesson | None = None
+    lessons: tuple[FeatureTargets, ...] = ()
+    painted: MaskTargets | None = None
     film: int | None = None
     source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None

@@ -20,7 +20,7 @@ class _Thinned(nn.Conv2d):
 
 
 @contextmanager
-def thinned(network: nn.Module, *, active: bool = True) -> Iterator[None]:
+def fast_depthwise(network: nn.Module, *, active: bool = True) -> Iterator[None]:
     """Let strided depthwise convolutions of a network work this way as long as the block lasts."""
     found = [
         module

@@ -13,10 +13,10 @@ from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.data.samples import Samples, Unlabelled, first
 from vfss_training.loop.run import Run
-from vfss_training.loop.soft_targets import MaskLesson, Painted, SoftTargets
+from vfss_training.loop.soft_targets import MaskTargets, PseudoLabelled, SoftTargets
 from vfss_training.loop.task import Task
 from vfss_training.studies import sources
-from vfss_training.studies.pseudo_labels import Painters
+from vfss_training.studies.pseudo_labels import PseudoLabeller
 from vfss_training.teachers.targets import CachedTargets
 
 
@@ -44,9 +44,9 @@ class PhantomStudy:
         learnt: Samples = drawn if n == len(drawn) else first(drawn, n)
         apart = n < len(drawn) and (bool(recipe.distill.teachers) or recipe.paints)
         where = 1 if apart else 0
-        seen = sources.looked_at(recipe, drawn, run)
+        seen = sources.cached_teacher_features(recipe, drawn, run)
         painted = self._painted(drawn, n, seen) if recipe.paints else None
-        film: Samples = Unlabelled(drawn) if painted is None else Painted(drawn, painted)
+        film: Samples = Unlabelled(drawn) if painted is None else PseudoLabelled(drawn, painted)
         return Task(
             network,
             self.config,
@@ -55,7 +55,7 @@ class PhantomStudy:
             (learnt, film) if apart else (learnt,),
             sources.held_out_phantoms(recipe, schema, self.config, run.cache),
             sources.lessons(recipe, seen, where, run),
-            None if painted is None else MaskLesson(painted, where),
+            None if painted is None else MaskTargets(painted, where),
             film=where if apart else None,
             source={"phantom": drawn.source, "frames": len(drawn), "labelled": n},
         )
@@ -64,4 +64,4 @@ class PhantomStudy:
         """What those who learnt the labels paint on all frames; teachers learn those whose features are kept."""
         some = min(n, self.recipe.distill.frames)
         whole = (self.recipe, self.config, Schema.load(), self.run, first(drawn, some), self.backbone)
-        return Painters(*whole).paint(drawn, features, features)
+        return PseudoLabeller(*whole).paint(drawn, features, features)

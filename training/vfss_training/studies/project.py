@@ -16,12 +16,12 @@ from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.data.samples import ListedSamples, Samples, Unlabelled, first, project_film, project_samples
-from vfss_training.loop.feature_lessons import Lesson
+from vfss_training.loop.feature_lessons import FeatureTargets
 from vfss_training.loop.run import Run
-from vfss_training.loop.soft_targets import MaskLesson, Painted
+from vfss_training.loop.soft_targets import MaskTargets, PseudoLabelled
 from vfss_training.loop.task import Task
 from vfss_training.studies import sources
-from vfss_training.studies.pseudo_labels import Painters
+from vfss_training.studies.pseudo_labels import PseudoLabeller
 
 _VALIDATE_S = 45.0
 
@@ -69,21 +69,23 @@ class ProjectStudy:
         replayed = sources.phantoms(recipe, self.schema, self.config, run.cache, run.events)
         used: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
         film = self._film() if recipe.distill.teachers or recipe.paints else ListedSamples(())
-        where, told, painted = len(used), tuple[Lesson, ...](), None
+        where, told, painted = len(used), tuple[FeatureTargets, ...](), None
         if len(film) > 0:
             told, painted = self._taught(learnt, film, where)
-            used = (*used, Unlabelled(film) if painted is None else Painted(film, painted.targets))
+            used = (*used, Unlabelled(film) if painted is None else PseudoLabelled(film, painted.targets))
         elif recipe.distill.teachers:
             # Every frame is painted: teachers speak of phantoms.
             where = 1 if recipe.replay > 0 else 0
-            told = sources.lessons(recipe, sources.looked_at(recipe, replayed if where else learnt, run), where, run)
+            told = sources.lessons(
+                recipe, sources.cached_teacher_features(recipe, replayed if where else learnt, run), where, run
+            )
         return Task(
             network,
             self.config,
             self.schema,
             recipe,
             used,
-            sources.some(held_out),
+            sources.sample_held_out(held_out),
             told,
             painted,
             film=where if len(film) > 0 else None,
@@ -93,18 +95,18 @@ class ProjectStudy:
 
     def _taught(
         self, learnt: ListedSamples, film: ListedSamples, where: int
-    ) -> tuple[tuple[Lesson, ...], MaskLesson | None]:
+    ) -> tuple[tuple[FeatureTargets, ...], MaskTargets | None]:
         """Features of film, and masks painted on it by those who learnt the labels."""
         recipe = self.recipe
-        shown = sources.looked_at(recipe, film, self.run)
+        shown = sources.cached_teacher_features(recipe, film, self.run)
         told = sources.lessons(recipe, shown, where, self.run)
         if not recipe.paints:
             return told, None
         some = first(learnt, recipe.distill.frames)
-        seen = sources.looked_at(recipe, some, self.run) if recipe.adapt.steps else {}
+        seen = sources.cached_teacher_features(recipe, some, self.run) if recipe.adapt.steps else {}
         whole = (recipe, self.config, self.schema, self.run, some, self.backbone, self.parent)
-        targets = Painters(*whole).paint(film, shown, seen)
-        return told, MaskLesson(targets, where)
+        targets = PseudoLabeller(*whole).paint(film, shown, seen)
+        return told, MaskTargets(targets, where)
 
     def _labelled(self, splits: Sequence[Split]) -> ListedSamples:
         tick = sources.ticking(self.run, "reading frames")

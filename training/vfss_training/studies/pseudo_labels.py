@@ -21,7 +21,7 @@ from vfss.student.preprocess import Placement, prepare
 from vfss.student.torch_runtime import build_network
 from vfss_training.config.parts import Adaptation, Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
-from vfss_training.data.samples import ChosenSamples, Film
+from vfss_training.data.samples import ChosenSamples, FrameStream
 from vfss_training.loop.batches import share, view
 from vfss_training.loop.run import Run, train
 from vfss_training.loop.soft_masks import LabelAgreement
@@ -76,7 +76,7 @@ _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Painters:
+class PseudoLabeller:
     """Those who paint.
 
     Attributes:
@@ -93,11 +93,13 @@ class Painters:
     config: StudentConfig
     schema: Schema
     run: Run
-    labelled: Film
+    labelled: FrameStream
     backbone: Path | None = None
     parent: Checkpoint | None = None
 
-    def paint(self, film: Film, shown: Mapping[str, CachedTargets], seen: Mapping[str, CachedTargets]) -> SoftTargets:
+    def paint(
+        self, film: FrameStream, shown: Mapping[str, CachedTargets], seen: Mapping[str, CachedTargets]
+    ) -> SoftTargets:
         """Soft masks of the first frames of some film, painted where they are missing.
 
         Each painter leaves another fifth of the labelled frames unlearnt, and weighs what it is worth there.

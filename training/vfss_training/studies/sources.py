@@ -15,10 +15,10 @@ from vfss.schema import Schema
 from vfss.student.config import StudentConfig
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import GIGABYTE, PhantomSamples
-from vfss_training.data.samples import Film, ListedSamples, Samples
+from vfss_training.data.samples import FrameStream, ListedSamples, Samples
 from vfss_training.events import Events
 from vfss_training.loop.batches import view
-from vfss_training.loop.feature_lessons import Lesson
+from vfss_training.loop.feature_lessons import FeatureTargets
 from vfss_training.loop.run import Run
 from vfss_training.loop.validation import HeldOutSamples
 from vfss_training.teachers.loading import load_teacher
@@ -67,7 +67,7 @@ def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cac
     }
 
 
-def looked_at(recipe: Recipe, samples: Film, run: Run) -> dict[str, CachedTargets]:
+def cached_teacher_features(recipe: Recipe, samples: FrameStream, run: Run) -> dict[str, CachedTargets]:
     """Teachers' features of a stream, kept on disk and computed where they are missing, by teacher.
 
     The sizes of all are told before the first is computed.
@@ -102,7 +102,7 @@ def looked_at(recipe: Recipe, samples: Film, run: Run) -> dict[str, CachedTarget
     return found
 
 
-def lessons(recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run: Run) -> tuple[Lesson, ...]:
+def lessons(recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run: Run) -> tuple[FeatureTargets, ...]:
     """What teachers have to say of the features of a source's frames; nothing where a recipe compares none.
 
     Args:
@@ -115,8 +115,8 @@ def lessons(recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run:
         return ()
     if recipe.distill.online:
         asked = {name: OnlineTargets(loading(name, run.teachers)(), kept) for name, kept in seen.items()}
-        return tuple(Lesson(name, targets, source) for name, targets in asked.items())
-    return tuple(Lesson(name, targets, source) for name, targets in seen.items())
+        return tuple(FeatureTargets(name, targets, source) for name, targets in asked.items())
+    return tuple(FeatureTargets(name, targets, source) for name, targets in seen.items())
 
 
 def loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
@@ -144,7 +144,7 @@ def ticking(run: Run, of: str) -> Callable[[int, int], None]:
     return tick
 
 
-def some(samples: ListedSamples) -> dict[str, HeldOutSamples]:
+def sample_held_out(samples: ListedSamples) -> dict[str, HeldOutSamples]:
     """A few samples of the held-out patients, evenly over all: enough for a curve; the scores at the end take all.
 
     They choose nothing, as the new student is compared with the old one on the same patients.

@@ -18,7 +18,7 @@ from vfss.student.checkpoint import write_whole
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.augment import Augmentation
-from vfss_training.data.samples import Film, Sample
+from vfss_training.data.samples import FrameStream, Sample
 from vfss_training.loop.batches import share, view
 from vfss_training.loop.run import Run
 from vfss_training.loop.schedule import schedule
@@ -53,7 +53,7 @@ class Adapting:
 
     entry: TeacherEntry
     load: Callable[[], FrozenTeacher]
-    labelled: Film
+    labelled: FrameStream
     items: tuple[int, ...]
     seen: CachedTargets
     recipe: Recipe

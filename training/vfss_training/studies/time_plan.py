@@ -25,7 +25,7 @@ from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import draw_phantom
 from vfss_training.loop.run import Run
 from vfss_training.losses.masks import MaskLoss
-from vfss_training.model.fast_depthwise import thinned
+from vfss_training.model.fast_depthwise import fast_depthwise
 from vfss_training.model.initialise import freeze
 from vfss_training.studies.sources import HELD_OUT, TRAINED, loading
 from vfss_training.teachers.adapted import MaskHead
@@ -201,7 +201,7 @@ def _step_s(parent: Checkpoint, recipe: Recipe) -> float:
         loss = MaskLoss()(logits, quality, target, torch.ones((recipe.batch, s), device=device))
         loss.backward()  # type: ignore[no-untyped-call]  # torch's own
 
-    with thinned(network, active=device.type == "cpu"):
+    with fast_depthwise(network, active=device.type == "cpu"):
         return _timed(step, 1)
 
 

@@ -72,7 +72,7 @@ def refuse_held_out(origins: Sequence[Origin], held_out: Collection[str], what: 
         )
 
 
-class Spread:
+class FeatureStatistics:
     """Mean and covariance of a teacher's features over the field of training frames, chunk by chunk, in float64.
 
     Chunks are centred on their own mean and then merged (Chan, Golub, LeVeque 1983): a sum of squares would lose all
@@ -125,7 +125,7 @@ class Spread:
         self.frames.update(frames)
         self.patients.update(hashed(origin.patient) for origin in chunk.origins)
 
-    def merge(self, other: Spread) -> None:
+    def merge(self, other: FeatureStatistics) -> None:
         """Count what another process has counted.
 
         Raises:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from vfss.errors import TrainingError
 from vfss.student.checkpoint import write_whole
-from vfss_training.teachers.feature_statistics import Spread, hashed
+from vfss_training.teachers.feature_statistics import FeatureStatistics, hashed
 
 Matrix = npt.NDArray[np.float64]
 
@@ -110,7 +110,7 @@ _SMALLEST_DEVIATION = 1e-3
 
 
 @dataclass(frozen=True)
-class Standard:
+class FeatureScaler:
     """A common scale for a teacher's features: rotation (features - mean) / scale.
 
     Attributes:
@@ -185,7 +185,7 @@ def _turned(values: Tensor, rotation: Tensor) -> Tensor:
         return values @ rotation.to(values.device)
 
 
-def load_standard(path: str | Path) -> Standard:
+def load_standard(path: str | Path) -> FeatureScaler:
     """The common scale in a file.
 
     Raises:
@@ -199,20 +199,20 @@ def load_standard(path: str | Path) -> Standard:
             raise TrainingError(f"its format is {header.get('format')!r}, not {_FORMAT!r}", path=path)
         about = json.loads(header["about"])
         about["patients"] = tuple(about["patients"])
-        return Standard(**about, **tensors)
+        return FeatureScaler(**about, **tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"not readable as a teacher's standardisation ({error})", path=path, remedy="Compute the spread again."
         ) from error
 
 
-def per_channel(spread: Spread) -> Standard:
+def per_channel(spread: FeatureStatistics) -> FeatureScaler:
     """Mean 0 and deviation 1 of each channel."""
     scale = spread.covariance().diagonal().sqrt()
     return _standard(spread, "channel", scale, torch.zeros(0, 0))
 
 
-def phi_s(spread: Spread) -> Standard:
+def phi_s(spread: FeatureStatistics) -> FeatureScaler:
     """PHI-S: principal axes turned so that all channels have one variance, and one scale, the root of its mean."""
     variances, axes = torch.linalg.eigh(spread.covariance())
     variances = variances.clamp(min=0.0)
@@ -222,8 +222,8 @@ def phi_s(spread: Spread) -> Standard:
     return _standard(spread, "phi-s", variances.mean().sqrt().expand(len(variances)), rotation)
 
 
-def _standard(spread: Spread, method: str, scale: Tensor, rotation: Tensor) -> Standard:
-    return Standard(
+def _standard(spread: FeatureStatistics, method: str, scale: Tensor, rotation: Tensor) -> FeatureScaler:
+    return FeatureScaler(
         teacher=spread.teacher,
         method=method,
         mean=spread.mean.float(),
@@ -235,5 +235,5 @@ def _standard(spread: Spread, method: str, scale: Tensor, rotation: Tensor) -> S
     )
 
 
-STANDARDS: dict[str, Callable[[Spread], Standard]] = {"channel": per_channel, "phi-s": phi_s}
+STANDARDS: dict[str, Callable[[FeatureStatistics], FeatureScaler]] = {"channel": per_channel, "phi-s": phi_s}
 """How features are put on a common scale, by name."""

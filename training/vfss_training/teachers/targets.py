@@ -15,10 +15,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
-from vfss_training.data.augment import Showing
-from vfss_training.data.samples import Film, FrameArray
-from vfss_training.teachers.feature_statistics import Chunk, Origin, Spread
-from vfss_training.teachers.standardise import STANDARDS, Standard, load_standard
+from vfss_training.data.augment import TeacherViews
+from vfss_training.data.samples import FrameArray, FrameStream
+from vfss_training.teachers.feature_statistics import Chunk, FeatureStatistics, Origin
+from vfss_training.teachers.standardise import STANDARDS, FeatureScaler, load_standard
 from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import Teacher
 
@@ -44,11 +44,11 @@ class CachedTargets:
         self,
         folder: Path,
         entry: TeacherEntry,
-        samples: Film,
+        samples: FrameStream,
         *,
         frames: int,
         pool: int,
-        showing: Showing | None = None,
+        showing: TeacherViews | None = None,
         standard: str = "channel",
     ) -> None:
         """Open or begin; nothing is computed or written yet.
@@ -62,7 +62,7 @@ class CachedTargets:
             showing: Which views of each; None: the frame as it is.
             standard: How features are put on a common scale, one of STANDARDS.
         """
-        self._samples, self._showing, self._method = samples, showing or Showing(), standard
+        self._samples, self._showing, self._method = samples, showing or TeacherViews(), standard
         self.frames = min(frames, len(samples))
         # A grid that pool does not divide, like RAD-DINO's 37, gives windows of unequal size that leave no cell out.
         self.channels, self.grid = entry.channels, max(1, entry.grid // pool)
@@ -71,7 +71,7 @@ class CachedTargets:
         self.folder = folder / f"targets-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}"
         self._n = self.frames * self._showing.views
         self.bytes = self._n * (2 * self.channels * self.grid**2 + self.grid**2 + 1)
-        self._standard: Standard | None = None
+        self._standard: FeatureScaler | None = None
 
     def missing(self) -> list[int]:
         """Views whose targets are still to be computed, by number: all first views come first."""
@@ -131,13 +131,13 @@ class CachedTargets:
         found: npt.NDArray[np.generic] = np.memmap(self.folder / name, kind, "r+", shape=shape)
         return found
 
-    def _spread(self) -> Standard:
+    def _spread(self) -> FeatureScaler:
         """The common scale over the cells in the field of these frames, all of which are learnt from."""
         path = self.folder / f"{self._method}-{self._n}.safetensors"
         if path.is_file():
             return load_standard(path)
         kept, seen = self._map("features"), self._map("field")
-        spread = Spread(self._teacher, self.channels, ())
+        spread = FeatureStatistics(self._teacher, self.channels, ())
         for start in range(0, self._n, _CHUNK):
             numbers = range(start, min(start + _CHUNK, self._n))
             features = torch.from_numpy(np.array(kept[numbers.start : numbers.stop], np.float32))
