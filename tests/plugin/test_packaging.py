@@ -70,7 +70,7 @@ def test_the_wheel_holds_code_manifest_schema_and_student(wheel: zipfile.ZipFile
     for path in (ROOT / "training" / "recipes").glob("*.yaml"):
         assert f"vfss_training/recipes/{path.name}" in names
     assert "vfss/student/default.safetensors" in names
-    assert "vfss_training/cli.py" in names
+    assert "vfss_training/cli/app.py" in names
     student = wheel.getinfo("vfss/student/default.safetensors")
     assert student.file_size <= 25_000_000
     tops = {name.split("/")[0] for name in names if not name.split("/")[0].endswith(".dist-info")}
