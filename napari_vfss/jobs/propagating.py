@@ -24,6 +24,7 @@ from vfss.propagation.direction import is_soft
 from vfss.propagation.propagation import KEY_STATES, CarryOrder, Ending, Reason
 from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student
+from vfss.wording import count
 
 _WHY: dict[Reason, str] = {
     "person": "a person's word follows",
@@ -71,19 +72,15 @@ def _group(session: Session, group: list[Ending], of: int) -> str:
         who = ", ".join(names)
     if first.left_out:
         most = max(ending.left_out for ending in group)
-        return f"{who} with {'up to ' if len(group) > 1 else ''}{_frames(most)} left out (trust is low there)"
+        return f"{who} with {'up to ' if len(group) > 1 else ''}{count(most, 'frame')} left out (trust is low there)"
     where = "not at all" if first.last is None else f"to frame {first.last + 1}"
     return f"{who} {where} ({_WHY[first.reason]})"
-
-
-def _frames(n: int) -> str:
-    return "1 frame" if n == 1 else f"{n} frames"
 
 
 def _only_proposed(session: Session, order: CarryOrder) -> str:
     states = session.states[order.start]
     n = sum(states[s.index] == MaskState.PROPOSED for s in session.schema.structures if s.key not in order.structures)
-    return "" if not n else "One structure is" if n == 1 else f"{n} structures are"
+    return count(n, "structure is", "structures are") if n else ""
 
 
 def carried_structures(session: Session, *, only_active: bool) -> tuple[str, ...]:
@@ -193,7 +190,7 @@ class Carrying(QObject):
             return
         job = CarryJob(session.project.folder, session.clip, order, session.student_source(), device, session.student)
         names = [session.schema[key].name for key in order.structures]
-        what = f"{names[0] if len(names) == 1 else f'{len(names)} structures'} carried from frame {order.start + 1}"
+        what = f"{names[0] if len(names) == 1 else count(len(names), 'structure')} carried from frame {order.start + 1}"
         self._session, self._step, self._order = session, session.changes.begin_run(what), order
         self._news, self._error = None, ""
         self._worker = worker_for(carry, job)

@@ -12,6 +12,7 @@ from vfss.masks import BoolArray, MaskState
 from vfss.project import Edit, Origin, Revision
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
+from vfss.wording import count
 
 if TYPE_CHECKING:
     from napari_vfss.session.session import Session
@@ -98,7 +99,7 @@ class Changes:
         way_back = self._go_over(step, redo=redo)
         session.forget({frame for frame, _ in places})
         left = len(places) - len(way_back.wrote)
-        kept = f" {left} {'place was' if left == 1 else 'places were'} left: changed since by someone else."
+        kept = f" {count(left, 'place was', 'places were')} left: changed since by someone else."
         if not way_back.wrote:
             session.history.forget(redo=redo)
             session.problem.emit(f"Not {word}: {step.what}.{kept}")

@@ -13,6 +13,7 @@ from napari_vfss.session.session import WITH_PIXELS, Session
 from vfss.masks import BoolArray, MaskState
 from vfss.masks import morphology as editing
 from vfss.student.prompts import Box, Click, Prompts
+from vfss.wording import count
 
 REACH = (1, 30)
 """Fewest and most pixels to grow or shrink by in one go."""
@@ -105,7 +106,7 @@ class Corrections:
                 f"Nothing was copied: frame {source + 1} has no mask of a structure that is still open here."
             )
             return False
-        return self._write(changes, what=f"copied {_count(len(changes), 'structure')} from frame {source + 1}")
+        return self._write(changes, what=f"copied {count(len(changes), 'structure')} from frame {source + 1}")
 
     def interpolate(self) -> bool:
         """Fill the frames between the two confirmed ones around the current frame, where no person has spoken."""
@@ -130,7 +131,7 @@ class Corrections:
             for frame in gap.free
         }
         between = f"between frames {gap.first + 1} and {gap.last + 1}"
-        return self._write(changes, what=f"filled {_count(len(changes), 'frame')} of {active.name} {between}")
+        return self._write(changes, what=f"filled {count(len(changes), 'frame')} of {active.name} {between}")
 
     def gap(self) -> Gap | None:
         """The frames to fill: around the current one, or before it (else after it) where it is confirmed itself."""
@@ -181,10 +182,6 @@ class Corrections:
         if written:
             self._tell(f"{what[0].upper()}{what[1:]}; they are edited, not yet accepted.")
         return written
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
 def pointed(session: Session, frame: int, structure: str, at: Click | Box) -> Prompts:

@@ -13,6 +13,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.session.session import Session
 from vfss.masks import MaskState, nesting, pack_mask, unpack_mask
 from vfss.masks.nesting import Break
+from vfss.wording import count
 
 
 class NestingWatch:
@@ -53,7 +54,7 @@ class NestingWatch:
         schema = self.session.schema
         child, parent = schema[found.child].name, schema[found.parent].name
         place = f"most of it in {schema[found.lies_in].name}" if found.lies_in else "in no other structure"
-        return f"A correction left {_pixels(found)} of {child} outside {parent}, {place}."
+        return f"A correction left {count(found.pixels, 'pixel')} of {child} outside {parent}, {place}."
 
     def grow_parent(self, found: Break) -> bool:
         """Add to the outer structure what lies outside of it."""
@@ -99,7 +100,7 @@ class NestingWatch:
         mask = plane | found.outside if add else plane & ~found.outside
         changed = session.stroke(mask, structure=structure)
         if changed:
-            self.message.emit(f"{session.schema[structure].name} {what} {_pixels(found)}.")
+            self.message.emit(f"{session.schema[structure].name} {what} {count(found.pixels, 'pixel')}.")
         return changed
 
     def _on_frame(self, frame: int) -> None:
@@ -155,7 +156,3 @@ class NestingWatch:
         if not isinstance(kept, dict):
             return {}
         return {int(frame): [str(child) for child in children] for frame, children in kept.items()}
-
-
-def _pixels(found: Break) -> str:
-    return f"{found.pixels} pixel{'' if found.pixels == 1 else 's'}"

@@ -11,6 +11,7 @@ from psygnal import Signal
 
 from napari_vfss.session.undo import Place, Snapshot
 from vfss.masks import BoolArray, MaskState, unpack_box
+from vfss.wording import count
 
 if TYPE_CHECKING:
     from napari_vfss.session.session import Session
@@ -97,7 +98,7 @@ class ViewedMasks:
             )
             return False
         accepted = sorted({frame for frame, _ in words})
-        what = f"acceptance of {_count(len(words), 'mask')} on {_named(accepted)}"
+        what = f"acceptance of {count(len(words), 'mask')} on {_named(accepted)}"
         base: dict[Place, int | None] = {place: standing[place].id for place in words}
         students = {standing[place].student for place in words}
         student = students.pop() if len(students) == 1 else None
@@ -130,13 +131,13 @@ class ViewedMasks:
     def _report(
         self, written: int, accepted: list[int], standing: Mapping[Place, Revision], within: tuple[int, int] | None
     ) -> str:
-        said = f"Accepted {_count(written, 'mask')} on {_named(accepted)}; undo (Ctrl+Z) takes them back."
+        said = f"Accepted {count(written, 'mask')} on {_named(accepted)}; undo (Ctrl+Z) takes them back."
         left = len(standing) - written
         if left:
-            said += f" {_count(left, 'mask')} there stay open: hidden, changed since, or to be decided on first."
+            said += f" {count(left, 'mask')} there stay open: hidden, changed since, or to be decided on first."
         unseen = 0 if within is None else self.not_looked_at(within)
         if unseen:
-            said += f" {_count(unseen, 'frame')} of the chosen range were not looked at as they are now: play them."
+            said += f" {count(unseen, 'frame')} of the chosen range were not looked at as they are now: play them."
         return said
 
 
@@ -145,7 +146,3 @@ def _named(frames: list[int]) -> str:
     if len(frames) == 1:
         return f"frame {frames[0] + 1}"
     return f"{len(frames)} frames ({frames[0] + 1} to {frames[-1] + 1})"
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'' if n == 1 else 's'}"

@@ -14,6 +14,7 @@ from napari_vfss.keys.labels import KEYS, explain
 from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.ui.section import button, tipped_button
 from vfss.masks.nesting import Break
+from vfss.wording import count
 
 LEFT_TIP = (
     "Change nothing. Bolus in the airway is a finding, not a mistake; bolus in the mouth or the oesophagus is "
@@ -166,7 +167,7 @@ class UnsavedBar(QWidget):
         box = QMessageBox(self.window())
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("Not saved")
-        box.setText(f"{_count(self._controller.unsaved_guard.waiting)} could not be written into the project.")
+        box.setText(f"{count(self._controller.unsaved_guard.waiting, 'change')} could not be written into the project.")
         box.setInformativeText(
             "Make room on the disk, or connect it again, and save again. Or save into a new project in another folder. "
             "If you close now without saving, they are lost."
@@ -193,10 +194,6 @@ class UnsavedBar(QWidget):
         self._show()
 
     def _show(self, *_: object) -> None:
-        count = self._controller.unsaved_guard.waiting
-        self.words.setText(f"! {_count(count)} not saved")
-        self.setVisible(count > 0)
-
-
-def _count(changes: int) -> str:
-    return "1 change" if changes == 1 else f"{changes} changes"
+        unsaved = self._controller.unsaved_guard.waiting
+        self.words.setText(f"! {count(unsaved, 'change')} not saved")
+        self.setVisible(unsaved > 0)

@@ -113,7 +113,7 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
     assert frames_of(session) == [6, 7, 8]
     assert frames_of(session, "c4") == []
     assert "2 structures are" not in start.message.text()
-    assert "One structure is only proposed on frame 6" in start.message.text()
+    assert "1 structure is only proposed on frame 6" in start.message.text()
 
 
 def test_nothing_to_carry_says_what_to_do(window):

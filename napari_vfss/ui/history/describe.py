@@ -13,6 +13,7 @@ from vfss.masks import BoolArray
 from vfss.masks.metrics import dice
 from vfss.project import Revision
 from vfss.proposals.propagation import carried_from, learnt_from
+from vfss.wording import count
 
 HOW = {
     "proposal": "by the student",
@@ -52,13 +53,9 @@ class Difference:
         """For a sentence: "12 pixels added, 3 taken away"."""
         if not self.added and not self.removed:
             return "no pixel differs"
-        first = f"{_pixels(self.added)} added"
-        second = f"{self.removed if self.added else _pixels(self.removed)} taken away"
+        first = f"{count(self.added, 'pixel')} added"
+        second = f"{self.removed if self.added else count(self.removed, 'pixel')} taken away"
         return ", ".join([first] * bool(self.added) + [second] * bool(self.removed))
-
-
-def _pixels(n: int) -> str:
-    return "1 pixel" if n == 1 else f"{n} pixels"
 
 
 def how(revision: Revision) -> str:

@@ -20,6 +20,7 @@ from vfss.datasets.preview import said_of
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.errors import VfssError
 from vfss.project import ClipRecord, Project
+from vfss.wording import count
 
 BRIGHTEST, DARKEST, FRAMES = range(3)
 ABOUT = (
@@ -209,7 +210,7 @@ class ReviewDialog(QDialog):
         if not self._with_text:
             return f"This recording was {said_of(self._review)}."
         n = len(proposed.found)
-        places = "1 place looks" if n == 1 else f"{n or 'no'} places look"
+        places = count(n, "place looks", "places look") if n else "no places look"
         return f"The program says: {places} like text. Check it with your own eyes."
 
     def _on_draft(self, *_: object) -> None:

@@ -23,6 +23,7 @@ from vfss.errors import VfssError
 from vfss.project import Project
 from vfss.project.second_reading_record import Reading
 from vfss.project.second_readings import create_reading, finish_first, readings
+from vfss.wording import count
 
 ABOUT = (
     "A second reader annotates the same clips without seeing the first reader's masks. Each finishes; "
@@ -181,8 +182,7 @@ class ReadingDialog(QDialog):
 
 def told(reading: Reading) -> str:
     """A reading in a line: whose it is, and who is still at work."""
-    n = len(reading.clips)
-    clips = "1 clip" if n == 1 else f"{n} clips"
+    clips = count(len(reading.clips), "clip")
     first = "finished" if reading.first_until is not None else "at work"
     second = "finished" if reading.finished is not None else "at work"
     seen = "still blinded" if reading.blinded else "can be compared"

@@ -16,6 +16,7 @@ from napari_vfss.ui.sections.mask_tools import TOOLS, CorrectTools
 from napari_vfss.ui.structure_table import StructureTable
 from napari_vfss.viewer.structure_layer import CLICK
 from vfss.masks import MaskState
+from vfss.wording import count
 
 __all__ = ("AcceptSection", "CorrectSection", "ProposeSection", "SessionSection", "StructureSection")
 
@@ -272,7 +273,7 @@ class AcceptSection(SessionSection):
         """Show how many frames could be accepted at once."""
         session = self.controller.session
         n = 0 if session is None else len(session.looked_at.stretch(self.controller.time.chosen))
-        self.summary.setText(f"{n} frame{'' if n == 1 else 's'} looked at" if n else "")
+        self.summary.setText(f"{count(n, 'frame')} looked at" if n else "")
 
     def _stretch(self) -> None:
         self.do(self.controller.viewed_tracker.accept)

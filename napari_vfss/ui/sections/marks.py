@@ -11,6 +11,7 @@ from napari_vfss.ui.section import SessionSection, tipped_button
 from napari_vfss.ui.timeline.tooltips import words_on_mark
 from vfss.events import SWALLOW, name_of
 from vfss.project.marks import Mark
+from vfss.wording import count
 
 ROWS = 6
 
@@ -60,7 +61,7 @@ class MarksSection(SessionSection):
             if shown is not None and mark.mark == shown.mark:
                 self.list.setCurrentItem(item)
         swallows = len(marks.swallows)
-        self.summary.setText(f"{swallows} swallow{'' if swallows == 1 else 's'}, {len(marks.all) - swallows} more")
+        self.summary.setText(f"{count(swallows, 'swallow')}, {len(marks.all) - swallows} more")
         self._show_buttons()
 
     def _chosen(self) -> Mark | None:

@@ -17,6 +17,7 @@ from vfss.errors import ClipError
 from vfss.project import Project, Split
 from vfss.project.pixel_reviews import PixelReview
 from vfss.schema import Schema
+from vfss.wording import count
 
 SPLIT_WORDS: Mapping[Split, str] = {"train": "to train", "validation": "to validate", "test": "to test"}
 
@@ -85,11 +86,11 @@ class ExportPreview:
         )
         planes = ", ".join(f"{schema[key].name} {n}" for key, n in self.structures.items() if n)
         taken = sum(not known.refused for known in self.recordings)
-        counts = f"{_n(self.frames, 'frame')} of {_n(taken, 'recording')}, {_n(self.patients, 'patient')}"
+        counts = f"{count(self.frames, 'frame')} of {count(taken, 'recording')}, {count(self.patients, 'patient')}"
         return [
             f"{counts}. Frames by use: {by_split}." if by_split else f"{counts}.",
-            *([f"{_n(self.planes, 'mask')}: {planes}."] if planes else []),
-            *(f"Left out: {reason}: {count}." for reason, count in self.left_out.items()),
+            *([f"{count(self.planes, 'mask')}: {planes}."] if planes else []),
+            *(f"Left out: {reason}: {n}." for reason, n in self.left_out.items()),
         ]
 
     def obstacle(self, options: ExportOptions) -> str:
@@ -101,7 +102,9 @@ class ExportPreview:
         n = len(self.unreviewed)
         if not n or options.unreviewed:
             return ""
-        return f"Nobody has looked at the pixels of {_n(n, 'recording')}: names may stand in the picture. Look first."
+        return (
+            f"Nobody has looked at the pixels of {count(n, 'recording')}: names may stand in the picture. Look first."
+        )
 
 
 def preview(
@@ -153,16 +156,12 @@ def _refused(project: Project, dataset_format: Format, clip_id: str) -> str:
         return "frames of clips that could not be opened"
 
 
-def _n(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
 def said_of(review: PixelReview | None) -> str:
     """Who looked at the pixels of a recording and what was found, in a sentence."""
     if review is None:
         return "nobody has looked at the pixels yet"
     n = len(review.redaction.boxes)
-    boxes = "nothing hidden" if not n else "1 box" if n == 1 else f"{n} boxes"
+    boxes = count(n, "box", "boxes") if n else "nothing hidden"
     crop = ", cropped" if review.redaction.crop is not None else ""
     remark = f" ({review.text})" if review.text else ""
     return f"looked at by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}{remark}"
