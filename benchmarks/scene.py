@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,9 +75,6 @@ class Scene:
     def suggestion(self, frame: int) -> Proposal | None:
         """What the student says of a frame."""
         return self.proposals[frame]
-
-    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> None:
-        """Nothing: only bones are carried by themselves, and they need no student."""
 
     def features(self, frame: int) -> Any:
         """What the encoder knows of a frame."""

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moving_film import SCHEMA, SIZE, Film, Follower, N, box, moved, texture
+from moving_film import SCHEMA, SIZE, Film, FixedStudent, N, box, moved, texture
 from small_project import annotate, write_video
 from vfss.errors import ProjectError
 from vfss.masks import Masks, MaskState
@@ -229,17 +229,17 @@ def project(tmp_path):
         yield made
 
 
-def run_on(project, direction="both", structures=("c3", "airway"), student=None, start=2, *, follow=False):
+def run_on(project, direction="both", structures=("c3", "airway"), student=None, start=2):
     clip_id = project.clips()[0].id
     with project.open_clip(clip_id) as clip:
-        run = ProjectPropagation(project, clip, CarryOrder(start, direction, structures), student, follow=follow)
+        run = ProjectPropagation(project, clip, CarryOrder(start, direction, structures), student)
         stages = list(run.run())
     return stages, run
 
 
 def test_what_is_written_is_a_machines_word_with_its_trust(project):
-    clip, student = project.clips()[0].id, Follower()
-    stages, run = run_on(project, student=student, follow=True)
+    clip = project.clips()[0].id
+    stages, run = run_on(project, student=FixedStudent(box(60, 90, 30, 16)))
     assert len(stages[0].written) == 2  # one frame at once, that a person sees something
     assert sum(len(stage.written) for stage in stages) == 14
     assert stages[-1].done == stages[-1].total == 7
@@ -247,16 +247,14 @@ def test_what_is_written_is_a_machines_word_with_its_trust(project):
         revision = project.newest(clip, frame)[key]
         assert revision.id == revision_id
         assert (revision.origin, revision.state) == ("proposal", MaskState.PROPOSED)
-        assert (revision.author, revision.student) == (author_of(2), "follower")
+        assert (revision.author, revision.student) == (author_of(2), "fixed")
         assert STOP <= revision.confidence <= 1
     assert author_of(2) == "propagation from frame 3"
-    assert all(known[[SCHEMA["c3"].index, SCHEMA["airway"].index]].all() for known in student.shown)
     assert {ending.reason for ending in run.endings} == {"end"}
 
 
 def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
-    class Asked(Follower):
-        can_refine = False
+    class Asked(FixedStudent):
         asked = 0
 
         def propose(self, frames):
@@ -268,7 +266,7 @@ def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
         planes = np.stack([box(60, 90, 30, 16)] * N)
         state = np.full(N, MaskState.PROPOSED, np.uint8)
         words = np.full(N, 0.9, np.float32)
-        project.write_proposals(clip, [Proposal(Masks(planes, state), words, "follower", clip, frame)])
+        project.write_proposals(clip, [Proposal(Masks(planes, state), words, "fixed", clip, frame)])
     run_on(project, "forward", ("airway",), student)
     assert student.asked == 8 - 5 + 1  # the last frames, and the first: there a person has spoken over the proposal
 
@@ -315,7 +313,7 @@ def by_leaving_write_as_truth(project, clip):
 
 
 def by_a_run(project, clip):
-    run_on(project, student=Follower())
+    run_on(project, student=FixedStudent())
     assert project.newest(clip, 3)["c3"].author == author_of(2)
 
 
@@ -364,7 +362,7 @@ def test_no_student_that_learnt_the_clip_writes_over_a_person(project, said, mon
     clip_id, late = project.clips()[0].id, 7
     annotate(project, clip_id, 4, {"airway": said}, author="ann")
     with project.open_clip(clip_id) as clip:
-        stages = AdaptedRun(project, clip, Follower(), frames=2, parent="parent").run()
+        stages = AdaptedRun(project, clip, FixedStudent(), frames=2, parent="parent").run()
         first = next(stage for stage in stages if stage.written)  # one frame is written, the others are worked out
         assert all(frame != late for frame, _, _ in first.written)
         annotate(project, clip_id, late, {"airway": said}, author="bob")

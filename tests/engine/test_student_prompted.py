@@ -15,7 +15,7 @@ from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import StudentError
 from vfss.student import load_checkpoint, load_student
 from vfss.student.preprocess import Placement
-from vfss.student.prompt_maps import asking, box_map, click_map, covered, neighbouring
+from vfss.student.prompt_maps import asking, box_map, click_map, covered
 from vfss.student.prompts import Box, Click, Prompts
 
 PROMPTED = replace(CONFIG, prompted=True)
@@ -41,18 +41,12 @@ def test_graph_and_torch_answer_alike(path: Path) -> None:
     for device in ("cpu", "cpu-torch"):
         student = load_student(path, device)
         encoded = student.encode(frame)
-        answers.append(
-            (
-                student.refine(encoded, "mandible", prompts, current),
-                student.follow(encoded, np.stack([current] * 12), np.arange(12) % 2 == 0),
-            )
-        )
+        answers.append(student.refine(encoded, "mandible", prompts, current))
         assert student.can_refine
-    (one, followed), (other, also) = answers
+    one, other = answers
     assert one.mask.shape == (90, 131) and one.mask.dtype == np.bool_
     assert np.mean(one.mask == other.mask) > 0.999
     assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
-    assert np.mean(followed.masks.planes == also.masks.planes) > 0.999
 
 
 def test_prompts_reach_the_answer(path: Path) -> None:
@@ -110,12 +104,9 @@ def test_shares_add_up_to_the_area(height: int, width: int) -> None:
     assert covered(plane, placement).sum() == pytest.approx(plane.sum() * scale, rel=0.15, abs=1.0)
 
 
-def test_boxes_and_unknown_neighbours_are_zero_where_nothing_is_said() -> None:
+def test_boxes_and_clicks_are_zero_where_there_are_none() -> None:
     placement = Placement.of(64, 64, 64)
     assert not box_map(None, placement).any()
     inside = box_map(Box(16, 16, 47, 47), placement)
     assert inside[8, 8] == 1 and inside[0, 0] == -1
-    planes = np.ones((12, 64, 64), np.bool_)
-    maps = neighbouring(planes, np.arange(12) == 4, placement)
-    assert (maps[4] == 1).all() and not np.delete(maps, 4, axis=0).any()
     assert not click_map((), placement, adds=True).any()

@@ -80,39 +80,24 @@ class Film:
         self.asked.append(frame)
         return None
 
-    def following(self, frame: int, planes: dict) -> Proposal | None:
-        return None
 
+class FixedStudent:
+    """A student that proposes the same mask for every structure of every frame; no mask: empty planes."""
 
-class Follower:
-    """A student that answers with the masks that it is shown, and knows where it was asked.
-
-    Attributes:
-        can_refine: True: it can be shown masks.
-    """
-
-    can_refine = True
-    id = "follower"
+    id = "fixed"
     schema = SCHEMA
 
-    def __init__(self, sure: float = 0.9) -> None:
-        self._sure = sure
-        self.shown: list[np.ndarray] = []
-
-    def encode(self, frame: np.ndarray) -> np.ndarray:
-        return frame
-
-    def follow(self, encoded: np.ndarray, planes: np.ndarray, known: np.ndarray) -> Proposal:
-        self.shown.append(known.copy())
-        return self._proposal(planes)
+    def __init__(self, plane: np.ndarray | None = None, confidence: float = 0.9) -> None:
+        self._plane, self._confidence = plane, confidence
 
     def propose(self, frames: np.ndarray) -> list[Proposal]:
-        return [self._proposal(np.zeros((N, *frame.shape), np.bool_)) for frame in frames]
+        return [self._proposal(frame) for frame in frames]
 
     def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
         for frame in frames:
-            yield self.propose(frame[None])[0]
+            yield self._proposal(frame)
 
-    def _proposal(self, planes: np.ndarray) -> Proposal:
+    def _proposal(self, frame: np.ndarray) -> Proposal:
+        plane = np.zeros(frame.shape, np.bool_) if self._plane is None else self._plane
         state = np.full(N, MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(planes.copy(), state), np.full(N, self._sure, np.float32), self.id)
+        return Proposal(Masks(np.stack([plane] * N), state), np.full(N, self._confidence, np.float32), self.id)

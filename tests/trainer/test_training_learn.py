@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from moving_film import SCHEMA, FrameStream, box
+from moving_film import SCHEMA, Film, box
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import TrainingError
 from vfss.masks import Masks, MaskState, pack_mask
@@ -106,7 +106,7 @@ def test_what_cannot_be_learnt_is_said():
         learn_clip(parent, [wrong, wrong])
 
 
-class Spoken(FrameStream):
+class Spoken(Film):
     """A film with what a student that has learnt it says: a box that does not move."""
 
     def __init__(self, n_frames: int = 12) -> None:

@@ -46,9 +46,6 @@ class Source(Protocol):
     def suggestion(self, frame: int) -> Proposal | None:
         """What the student says of a frame; None without a student."""
 
-    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> Proposal | None:
-        """What the student says of a frame when it is shown the masks of a neighbour; None where it cannot be."""
-
 
 @dataclass(frozen=True)
 class Ending:
@@ -140,15 +137,12 @@ class DirectedPropagation:
             return
         source, frame = self._source, self._start
         key_frame = self._key_frame(frame, sorted(going, key=source.schema.keys.index))
-        planes = {key: source.plane(frame, key) for key in going}
         while going := self._still_going(frame + self._sign, going):
             frame += self._sign
             new = CarriedFrame(frame, {}, {})
-            said = source.following(frame, planes) if any(map(is_soft, going)) else None
             for key, carried in key_frame.to(source.picture(frame)).items():
-                if key in going and not self._put(key, carried, said, new):
+                if key in going and not self._put(key, carried, new):
                     going = going - {key}
-            planes = planes | new.planes
             yield new
 
     def _still_going(self, frame: int, going: set[str]) -> set[str]:
@@ -163,15 +157,11 @@ class DirectedPropagation:
         self._end(spoken, "spoken")
         return going - spoken
 
-    def _put(self, key: str, near: CarriedMask, following: Proposal | None, new: CarriedFrame) -> bool:
+    def _put(self, key: str, near: CarriedMask, new: CarriedFrame) -> bool:
         """Put one structure on a frame where it can be trusted; False where its way ends."""
         kept = self._kept.pop((new.frame, key), None)
         carried = near if kept is None else _from_both(near, kept.carried)
-        said = None
-        if is_soft(key):
-            said = following if following is not None else self._source.suggestion(new.frame)
-            if following is not None:
-                carried = replace(carried, correction=None)  # it was shown corrected masks already
+        said = self._source.suggestion(new.frame) if is_soft(key) else None
         index, ending = self._source.schema[key].index, self._endings[key]
         plane = None if said is None else said.masks.planes[index]
         mask = with_student(key, carried, plane)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,9 +102,7 @@ def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposa
 class ProjectPropagation:
     """One run over one clip of a project. What it writes is a machine's word: never over a person's."""
 
-    def __init__(
-        self, project: Project, clip: Clip, order: CarryOrder, student: Student | None, *, follow: bool = False
-    ) -> None:
+    def __init__(self, project: Project, clip: Clip, order: CarryOrder, student: Student | None) -> None:
         """Look how far it may go.
 
         Args:
@@ -112,16 +110,13 @@ class ProjectPropagation:
             clip: The recording.
             order: What to carry.
             student: Whose proposals help with soft structures; None: motion alone.
-            follow: Show the student the neighbour's masks, where it can take them, instead of asking what it proposes
-                by itself. Measured on phantoms that is worse: a soft mask between key frames 10 apart has a Dice of
-                0.81 with it, and 0.84 without, in nearly twice the time (benchmarks/propagate.py).
 
         Raises:
             ProjectError: A structure has no mask of a person on the frame, or the project cannot be read.
         """
         refuse_read_only(project)
         self._project, self._clip, self._order, self._student = project, clip, order, student
-        self._run = Propagation(StoredClip(project, clip, student, follow=follow), order)
+        self._run = Propagation(StoredClip(project, clip, student), order)
 
     @property
     def total(self) -> int:
@@ -176,9 +171,8 @@ class StoredClip:
         n_frames: Frames of the clip.
     """
 
-    def __init__(self, project: Project, clip: Clip, student: Student | None, *, follow: bool = False) -> None:
-        """Read from a project, a recording and a student; `follow`: see ProjectPropagation."""
-        self._follow = follow
+    def __init__(self, project: Project, clip: Clip, student: Student | None) -> None:
+        """Read from a project, a recording and a student."""
         self.schema, self.n_frames = project.schema, clip.n_frames
         self._project, self._clip, self._student = project, clip, student
         self._pictures: OrderedDict[int, ByteArray] = OrderedDict()
@@ -215,18 +209,6 @@ class StoredClip:
         self._suggestions[frame] = [pack_mask(plane) for plane in said.masks.planes], bare
         if len(self._suggestions) > _SUGGESTIONS:
             self._suggestions.popitem(last=False)
-        return said
-
-    def following(self, frame: int, planes: Mapping[str, BoolArray]) -> Proposal | None:
-        """What the student says of a frame when it is shown the masks of a neighbour; None where it cannot be."""
-        student = self._student
-        if not self._follow or student is None or not getattr(student, "can_refine", False):
-            return None
-        shown = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
-        known = np.zeros(len(self.schema), np.bool_)
-        for key, plane in planes.items():
-            shown[self.schema[key].index], known[self.schema[key].index] = plane, True
-        said: Proposal = student.follow(student.encode(self.picture(frame)), shown, known)  # type: ignore[attr-defined, unused-ignore]
         return said
 
     def _stored(self, frame: int, student_id: str) -> Proposal | None:

@@ -90,21 +90,6 @@ def asking(index: int, current: BoolArray, prompts: Prompts, placement: Placemen
     return maps
 
 
-def neighbouring(planes: BoolArray, known: BoolArray, placement: Placement) -> FloatArray:
-    """Maps of a neighbour frame's masks, float32 (S + 4, size/4, size/4).
-
-    Args:
-        planes: bool (S, H, W).
-        known: bool (S,), which of them say something.
-        placement: Where that part of the frame lies in the input.
-    """
-    side = placement.size // LOGIT_STRIDE
-    maps = np.zeros((len(planes) + 4, side, side), np.float32)
-    for i in np.flatnonzero(known):
-        maps[i] = signed(covered(planes[i], placement))
-    return maps
-
-
 def _in_logits(y: float, x: float, placement: Placement) -> tuple[float, float]:
     """A place in pixels of the part of the frame, in pixels of the logits."""
     return (

@@ -148,7 +148,7 @@ class Student:
             yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
 
     def encode(self, frame: npt.NDArray[np.uint8]) -> EncodedFrame:
-        """What the encoder knows of a frame, uint8 (H, W), for refine and follow.
+        """What the encoder knows of a frame, uint8 (H, W), for refine.
 
         Raises:
             StudentError: The frame has another dtype or number of axes, or the student takes no prompts.
@@ -186,25 +186,6 @@ class Student:
         answer = _in_frame(planes, encoded.window, encoded.shape)[0]
         mask = changed_where_clicked(current, answer, prompts.clicks)
         return Refinement(mask, float(self._worth(quality)[index]))
-
-    def follow(self, encoded: EncodedFrame, planes: BoolArray, known: BoolArray) -> Proposal:
-        """A proposal for a frame, told what a neighbour frame showed.
-
-        Args:
-            encoded: The frame, by this student.
-            planes: bool (S, H, W), masks of the neighbour, moved along where the motion is known.
-            known: bool (S,), which of them say something.
-
-        Raises:
-            StudentError: The frame was encoded by another student, or the planes have another size.
-        """
-        self._expect_own(encoded, planes.shape[1:])
-        inside = planes[(slice(None), *encoded.window)]
-        maps = prompt_maps.neighbouring(inside, known, encoded.placement)
-        with self._turn:
-            logits, quality = self._runtime.correct(encoded.features, maps, np.zeros(len(self.schema), np.float32))
-        found = _in_frame(restore(logits, encoded.placement), encoded.window, encoded.shape)
-        return self._proposal(found, quality)
 
     def _expect_prompts(self) -> None:
         if not self.can_refine:
