@@ -481,7 +481,11 @@ def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
 def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> None:
     Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
     longer = replace(RECIPE, steps=6, batch=2)
-    loop = Loop(task(tmp_path, recipe=longer, change=True, source={"phantom": "x"}), Events(io.StringIO()), Cancel())
+    loop = Loop(
+        task(tmp_path, recipe=longer, allow_recipe_change=True, source={"phantom": "x"}),
+        Events(io.StringIO()),
+        Cancel(),
+    )
     loop.run()
     assert [(entry["from_step"], entry["recipe"]["steps"]) for entry in loop.history] == [(0, 4), (4, 6)]
     assert loop.history[1]["source"] == {"phantom": "x"}

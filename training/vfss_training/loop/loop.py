@@ -267,7 +267,7 @@ class Loop:
                 "the folder holds a run of an earlier version", path=path, remedy="Choose another --run."
             )
         self.history = json.loads(state["history"])
-        if not self._task.change and self.history[-1]["recipe"] != self._plain_recipe():
+        if not self._task.allow_recipe_change and self.history[-1]["recipe"] != self._plain_recipe():
             raise TrainingError(
                 "the folder holds a run of another recipe",
                 path=path,

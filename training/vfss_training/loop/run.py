@@ -31,7 +31,7 @@ class Run:
         cache: Folder for rendered phantom frames.
         folder: Folder for the state, to be taken up again; None: none.
         minutes: Time limit of the schedule; None: by steps alone.
-        change: The folder's run may go on under another recipe.
+        allow_recipe_change: The folder's run may go on under another recipe.
         workers: Processes that make batches.
         threads: Threads of torch; 0: as many as there are processors.
         teachers: File or folder of a teacher's weights; None: the user's cache folder.
@@ -44,7 +44,7 @@ class Run:
     cache: Path
     folder: Path | None = None
     minutes: float | None = None
-    change: bool = False
+    allow_recipe_change: bool = False
     workers: int = 1
     threads: int = 0
     teachers: Path | None = None
@@ -63,8 +63,13 @@ def train(task: Task, run: Run, parent: Checkpoint | None = None) -> tuple[Stude
     if run.folder is not None and leads():
         told = {"command": run.command, "parent": None if parent is None else parent.id, "data": dict(task.source)}
         write_circumstances(run.folder, task.recipe, told)
-    whole = replace(
-        task, run=run.folder, change=run.change, minutes=run.minutes, workers=run.workers, compiled=run.compiled
+    task = replace(
+        task,
+        run=run.folder,
+        allow_recipe_change=run.allow_recipe_change,
+        minutes=run.minutes,
+        workers=run.workers,
+        compiled=run.compiled,
     )
-    loop = Loop(whole, run.events, run.cancel)
+    loop = Loop(task, run.events, run.cancel)
     return loop.run(), {"history": loop.history, "chosen": loop.choice.to_dict()}

@@ -33,7 +33,7 @@ class Task:
         film: Number of the source that nobody has painted; None: there is none.
         source: Where the samples come from, for the run's history.
         run: Folder for the state of the run; None: it cannot be taken up again.
-        change: A run in that folder may go on under another recipe, which its history then says.
+        allow_recipe_change: A run in that folder may go on under another recipe, which its history then says.
         minutes: Time after which the schedule ends early; None: all steps are done.
         workers: Processes that make batches.
         compiled: Network and loss are compiled before the first step.
@@ -51,7 +51,7 @@ class Task:
     film: int | None = None
     source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None
-    change: bool = False
+    allow_recipe_change: bool = False
     minutes: float | None = None
     workers: int = 1
     compiled: bool = False
