@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import surface_distance
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -71,6 +72,30 @@ def test_hd95_agrees_with_brute_force_over_all_contour_points(pair: tuple[np.nda
         assert found == math.inf
     else:
         assert math.isnan(found)
+
+
+def by_surface_distance(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float]) -> float:
+    distances = surface_distance.compute_surface_distances(a, b, spacing)
+    return float(surface_distance.compute_robust_hausdorff(distances, 95))
+
+
+@settings(deadline=None)
+@given(PAIRS, st.tuples(st.floats(0.1, 4), st.floats(0.1, 4)))
+def test_hd95_agrees_with_surface_distance(pair: tuple[np.ndarray, np.ndarray], spacing: tuple[float, float]) -> None:
+    a, b = pair
+    if a.any() and b.any():
+        assert hd95(a, b, spacing) == pytest.approx(by_surface_distance(a, b, spacing), abs=1e-6)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (0.7, 1.3)])
+def test_hd95_agrees_with_surface_distance_on_a_frame(spacing: tuple[float, float]) -> None:
+    rng = np.random.default_rng(7)
+    speck = np.zeros((64, 48), np.bool_)
+    speck[0, 47] = True
+    masks = [square(0, 0, 20), square(40, 24, 24), square(20, 11, 9), speck, rng.random((64, 48)) < 0.3]
+    for a in masks:
+        for b in masks:
+            assert hd95(a, b, spacing) == pytest.approx(by_surface_distance(a, b, spacing), abs=1e-6)
 
 
 def test_a_mask_against_itself() -> None:
