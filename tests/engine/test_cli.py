@@ -64,7 +64,9 @@ def test_version() -> None:
     assert result.stdout.strip() == f"vfss {vfss.__version__}"
 
 
-@pytest.mark.parametrize("command", ["info", "propose", "export", "import", "check", "phantom", "evaluate", "students"])
+@pytest.mark.parametrize(
+    "command", ["info", "propose", "export", "import", "check", "phantom", "evaluate", "students", "splits", "project"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.exit_code == 0
@@ -266,3 +268,33 @@ def test_the_command_line_starts_light() -> None:
     loaded = set(done.stdout.split())
     assert "vfss.cli" in loaded
     assert not loaded & {"torch", "openvino", "onnx", "scipy", "pycocotools", "av", "pydicom", "imageio"}
+
+
+def test_a_project_of_ones_own_schema(tmp_path: Path) -> None:
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        "id: hand\nversion: '1'\nstructures:\n"
+        "  - {key: mc1, name: First metacarpal, colour: '#112233'}\n  - {key: skin, name: Skin, colour: '#445566'}\n"
+    )
+    made = run("project", "new", tmp_path / "own", "--schema", file)
+    assert made.exit_code == 0, made.output
+    assert "2 structures of hand 1" in made.stdout
+    with Project.open(tmp_path / "own") as project:
+        assert project.schema.keys == ("mc1", "skin")
+    assert "project" in complaint(run("project", "new", tmp_path / "own", "--schema", file))
+    assert "no such schema" in complaint(run("project", "new", tmp_path / "other", "--schema", "absent.yaml"))
+    assert not (tmp_path / "other").exists()
+
+
+def test_splits_are_listed_and_assigned(folder: Path) -> None:
+    with Project.open(folder) as project:
+        patient = project.clips()[0].patient
+    listed = run("splits", folder)
+    assert listed.exit_code == 0, listed.output
+    assert re.search(rf"{re.escape(patient)} +│ 1 +│ 1 +│ open", listed.stdout)
+    assigned = run("splits", folder, "--assign", f"{patient}=val")
+    assert re.search(rf"{re.escape(patient)} +│ 1 +│ 1 +│ validation", assigned.stdout)
+    assert "stays there" in complaint(run("splits", folder, "--assign", f"{patient}=train"))
+    assert "no patient 'nobody'" in complaint(run("splits", folder, "--assign", "nobody=train"))
+    assert "unknown split 'first'" in complaint(run("splits", folder, "--assign", f"{patient}=first"))
+    assert run("splits", folder, "--assign", patient).exit_code == 2

@@ -18,6 +18,7 @@ from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.errors import ProjectError
 from vfss.project import Project
 from vfss.project.database import Database
+from vfss.project.patients import assign_splits, list_patients
 from vfss.project.splits import SHARES, Sides, Splits
 from vfss.project.tables import clips
 
@@ -140,3 +141,39 @@ def test_whoever_comes_nobody_moves_and_two_patients_are_enough_for_both_sides(a
             assert Splits(database, project.id).all() == splits
             seen = dict(splits)
         database.close()
+
+
+def test_patients_are_listed_without_choosing_a_split(project: Project) -> None:
+    clip = add(project, "ann")
+    add(project, "ann")
+    add(project, "bob")
+    annotate(project, clip, 1, {"mandible": disc(16, 16, y=8, x=8, radius=3)})
+    ann, bob = list_patients(project)
+    assert (ann.name, ann.clips, ann.annotated_frames, ann.split) == ("ann", 2, 1, None)
+    assert (bob.name, bob.clips, bob.annotated_frames, bob.split) == ("bob", 1, 0, None)
+    assign_splits(project, {"bob": "test"})
+    assert [patient.split for patient in list_patients(project)] == [None, "test"]
+    assert project.splits() == {"ann": "train", "bob": "test"}
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"ann": "train", "eve": "train"}, "no patient 'eve'.*It has: ann, bob"),
+        ({"ann": "train", "bob": "held out"}, "unknown split 'held out'"),
+    ],
+)
+def test_a_wrong_assignment_changes_nothing(project: Project, splits: dict[str, str], message: str) -> None:
+    add(project, "ann")
+    add(project, "bob")
+    with pytest.raises(ProjectError, match=message):
+        assign_splits(project, splits)
+    assert project.assigned_splits() == {}
+
+
+def test_a_patient_stays_in_its_split(project: Project) -> None:
+    add(project, "ann")
+    assert project.split("ann") == "train"
+    assign_splits(project, {"ann": "train"})
+    with pytest.raises(ProjectError, match="'ann' is in 'train' already"):
+        assign_splits(project, {"ann": "test"})

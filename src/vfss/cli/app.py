@@ -15,6 +15,7 @@ from vfss.cli.console import Commands, bar, complain, plain_table, say
 from vfss.cli.deidentify import deidentify
 from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
+from vfss.cli.project import project_app, splits
 from vfss.errors import DatasetError, ProjectError, VfssError
 from vfss.version import __version__
 
@@ -37,6 +38,8 @@ app = typer.Typer(
 app.command()(deidentify)
 app.command()(export)
 app.command("import")(import_masks)
+app.command()(splits)
+app.add_typer(project_app, name="project")
 
 
 def main() -> None:

@@ -266,6 +266,10 @@ class Project:
         """Side of every patient, fixed from the first time they are asked for."""
         return self._splits.all()
 
+    def assigned_splits(self) -> dict[str, Split]:
+        """Return the splits that are fixed, by patient, without choosing any."""
+        return self._splits.assigned()
+
     def assign_split(self, patient: str, split: Split) -> None:
         """Put a patient on a side; ProjectError where the patient is on another already."""
         self._splits.assign(patient, split)

@@ -101,6 +101,16 @@ class Splits:
                 connection.execute(insert(patients), new)
         return complete
 
+    def assigned(self) -> dict[str, Split]:
+        """Return the sides that are fixed already, by patient; a second reading has those of the first reader too."""
+        with self._database.reading() as connection:
+            found = _assigned(connection)
+        if self._elder is None:
+            return found
+        database, project_id, _ = open_database(self._elder / FILE, patience_s=10.0)
+        with closing(database):
+            return Splits(database, project_id).assigned() | found
+
     def of(self, patient: str) -> Split:
         """Side of a patient.
 
