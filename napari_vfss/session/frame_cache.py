@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray
@@ -53,8 +53,7 @@ class FrameMemory:
         self._project = project
         self._clip_id = clip.id
         self._height, self._width = clip.height, clip.width
-        self._limit = frames
-        self._kept: OrderedDict[int, FrameWork] = OrderedDict()
+        self._kept: LRUCache[int, FrameWork] = LRUCache(max(1, frames))
 
     def get(self, frame: int) -> FrameWork:
         """What is known of a frame.
@@ -63,7 +62,6 @@ class FrameMemory:
             ProjectError: It cannot be read.
         """
         if frame in self._kept:
-            self._kept.move_to_end(frame)
             return self._kept[frame]
         newest = self._project.newest(self._clip_id, frame)
         n, structures = len(self._project.schema), self._project.schema
@@ -87,8 +85,6 @@ class FrameMemory:
         if judged:
             work.confidence[judged] = self._project.confidence(self._clip_id, frame)[judged]
         self._kept[frame] = work
-        while len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
         return work
 
     def forget(self, frames: Iterable[int]) -> None:

@@ -7,47 +7,18 @@ import hashlib
 import operator
 import threading
 from abc import abstractmethod
-from collections import OrderedDict
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from vfss.clips.clip import Clip, Facing, Frame, Swallow
 from vfss.errors import ClipError
 
 CACHE_BYTES = 64 * 2**20
 """Memory for decoded frames of one clip: a second or three at usual sizes, far under what a whole recording needs."""
-
-
-class FrameCache:
-    """The frames read last, up to a number of bytes; not thread-safe by itself, its clip holds a lock."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
-        self.bytes = 0
-        self._frames: OrderedDict[int, Frame] = OrderedDict()
-
-    def get(self, t: int) -> Frame | None:
-        """Frame t, or None when it is not held."""
-        frame = self._frames.get(t)
-        if frame is not None:
-            self._frames.move_to_end(t)
-        return frame
-
-    def put(self, t: int, frame: Frame) -> None:
-        """Hold frame t as the one read last; the oldest go when the bytes run out, the newest never does."""
-        old = self._frames.pop(t, None)
-        self.bytes += frame.nbytes - (0 if old is None else old.nbytes)
-        self._frames[t] = frame
-        while self.bytes > self.max_bytes and len(self._frames) > 1:
-            self.bytes -= self._frames.popitem(last=False)[1].nbytes
-
-    def clear(self) -> None:
-        """Hold nothing."""
-        self._frames.clear()
-        self.bytes = 0
 
 
 _Lazy = TypeVar("_Lazy", bound="LazyClip")
@@ -60,11 +31,12 @@ class LazyClip(Clip):
         """Set up lock and cache.
 
         Args:
-            cache_bytes: Upper bound of the memory for decoded frames.
-            about: What Clip takes.
+            cache_bytes: Upper bound of the memory for decoded frames; the frame read last is kept in any case.
+            about: Arguments of Clip.
         """
         super().__init__(**about)
-        self._cache = FrameCache(cache_bytes)
+        self._cache_bytes = max(cache_bytes, self.height * self.width * self.dtype.itemsize)
+        self._cache: LRUCache[int, Frame] = LRUCache(self._cache_bytes, _frame_bytes)
         self._lock = threading.RLock()
         self._closed = False
 
@@ -103,7 +75,11 @@ class LazyClip(Clip):
 
     def _keep(self, t: int, frame: Frame) -> None:
         frame.flags.writeable = False
-        self._cache.put(t, frame)
+        self._cache[t] = frame
+
+
+def _frame_bytes(frame: Frame) -> int:
+    return frame.nbytes
 
 
 def frame_index(t: int, n_frames: int) -> int:

@@ -73,7 +73,7 @@ class FolderClip(LazyClip):
 
     def reopen(self) -> FolderClip:
         """The same recording with a cache of its own."""
-        clip = FolderClip(self._folder, self._files, self._first, self.id, self._cache.max_bytes)
+        clip = FolderClip(self._folder, self._files, self._first, self.id, self._cache_bytes)
         return self._flag_alike(clip)
 
     def _release(self) -> None:

@@ -183,7 +183,7 @@ class StackClip(LazyClip):
     def reopen(self) -> StackClip:
         """The same recording through a file handle and cache of its own."""
         stack = _StackFile(self._stack.path)
-        return self._flag_alike(StackClip(stack, self._first, self.id, self._cache.max_bytes))
+        return self._flag_alike(StackClip(stack, self._first, self.id, self._cache_bytes))
 
     def _release(self) -> None:
         self._stack.close()

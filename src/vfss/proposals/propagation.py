@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
+from cachetools import LRUCache
 
 from vfss.clips import Clip
 from vfss.errors import ProjectError
@@ -175,15 +175,13 @@ class StoredClip:
         """Read from a project, a recording and a student."""
         self.schema, self.n_frames = project.schema, clip.n_frames
         self._project, self._clip, self._student = project, clip, student
-        self._pictures: OrderedDict[int, ByteArray] = OrderedDict()
-        self._suggestions: OrderedDict[int, tuple[list[bytes], Proposal]] = OrderedDict()
+        self._pictures: LRUCache[int, ByteArray] = LRUCache(_PICTURES)
+        self._suggestions: LRUCache[int, tuple[list[bytes], Proposal]] = LRUCache(_SUGGESTIONS)
 
     def picture(self, frame: int) -> ByteArray:
         """Frame as uint8 (H, W)."""
         if frame not in self._pictures:
             self._pictures[frame] = self._clip.as_uint8(frame)
-            if len(self._pictures) > _PICTURES:
-                self._pictures.popitem(last=False)
         return self._pictures[frame]
 
     def states(self) -> ByteArray:
@@ -207,8 +205,6 @@ class StoredClip:
         said = self._stored(frame, self._student.id) or self._student.propose(self.picture(frame)[None])[0]
         bare = Proposal(Masks(said.masks.planes[:, :0, :0], said.masks.state), said.confidence, said.student)
         self._suggestions[frame] = [pack_mask(plane) for plane in said.masks.planes], bare
-        if len(self._suggestions) > _SUGGESTIONS:
-            self._suggestions.popitem(last=False)
         return said
 
     def _stored(self, frame: int, student_id: str) -> Proposal | None:

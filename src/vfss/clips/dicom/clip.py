@@ -71,7 +71,7 @@ class DicomClip(LazyClip):
 
     def reopen(self) -> DicomClip:
         """The same recording through a file handle and cache of its own."""
-        return self._flag_alike(DicomClip(self._header, self._spans, self.id, self._cache.max_bytes))
+        return self._flag_alike(DicomClip(self._header, self._spans, self.id, self._cache_bytes))
 
     def _release(self) -> None:
         self._file.close()

@@ -102,7 +102,7 @@ class VideoClip(LazyClip):
         entry = index.entry_for(t)
         if self._run is None or not max(self._next, 0) <= t or int(index.entry_frames[entry]) > self._next:
             self._run = presented(self._reader, self._table, index, entry)
-        held = max(1, self._cache.max_bytes // (self.height * self.width * self.dtype.itemsize))
+        held = self._cache_bytes // (self.height * self.width * self.dtype.itemsize)
         for position, frame, complaint in self._run:
             self._next = position + 1
             if complaint:
