@@ -25,14 +25,14 @@ from vfss_training.data.augment import Augmentation
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.batches import Draw, Order, Views
-from vfss_training.loop.feature_lessons import DistillationObjective, DistilledStudent, FeatureTargets
+from vfss_training.loop.feature_targets import DistillationObjective, DistilledStudent, FeatureTargets
 from vfss_training.loop.loop import Loop
 from vfss_training.losses.balancing import Balancing, balancer_of
 from vfss_training.losses.features import FEATURE_LOSSES
 from vfss_training.model.initialise import from_scratch
 from vfss_training.studies.fit import Run, fit_phantom
 from vfss_training.studies.phantom import PhantomStudy
-from vfss_training.studies.sources import cached_teacher_features, lessons
+from vfss_training.studies.sources import cached_teacher_features, feature_targets
 from vfss_training.teachers.table import TEACHERS
 from vfss_training.teachers.targets import CachedTargets, textured
 
@@ -179,18 +179,18 @@ def test_a_view_in_place_keeps_its_planes(tmp_path: Path) -> None:
 
 
 def test_only_views_in_place_teach_and_the_gradient_reaches_the_backbone(tmp_path: Path) -> None:
-    teaching = DistillationObjective((FeatureTargets("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
+    objective = DistillationObjective((FeatureTargets("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     taught = DistilledStudent(network, CONFIG.width, {"averages": 6})
     frames = torch.randn(2, 1, 64, 64)
     _, _, adapted = taught(frames)
     assert adapted["averages"].shape == (2, 6, 4, 4)
     balancer = balancer_of(Balancing("equal"), 1)
-    assert teaching.listen(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
-    heard = teaching.listen(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64, 0)])
-    assert heard is not None
-    assert heard.weights == {"averages": 1.0}
-    heard.loss.backward()
+    assert objective(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
+    distilled = objective(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64, 0)])
+    assert distilled is not None
+    assert distilled.weights == {"averages": 1.0}
+    distilled.loss.backward()
     assert network.encoder.backbone.conv_stem.weight.grad.abs().sum() > 0
     assert all(weight.grad is None for weight in network.decoder.parameters())
 
@@ -221,14 +221,14 @@ def test_teachers_that_are_online_say_what_the_student_is_shown(
     recipe = RECIPE.but(distill=replace(RECIPE.distill, online=True, frames=2))
     run = Run(Events(io.StringIO()), Cancel(), "vfss-train test", tmp_path, workers=0, threads=1)
     samples = stream(tmp_path)
-    (lesson,) = lessons(recipe, cached_teacher_features(recipe, samples, run), 0, run)
+    (teacher_targets,) = feature_targets(recipe, cached_teacher_features(recipe, samples, run), 0, run)
     shown = torch.linspace(-1, 1, 64).expand(3, 1, 64, 64).clone()
     shown[1] = -shown[1]
-    features, field = lesson.targets.said([(0, -1), (1, -1), (9, -1)], shown)
+    features, field = teacher_targets.provider.targets([(0, -1), (1, -1), (9, -1)], shown)
     assert field.all()
     torch.testing.assert_close(features[0], features[1].flip(2), atol=0.05, rtol=0)
     torch.testing.assert_close(features[0], features[2])
-    assert [lesson.covers(Draw(source, 5, 0, 64)) for source in (0, 1)] == [True, False]
+    assert [teacher_targets.covers(Draw(source, 5, 0, 64)) for source in (0, 1)] == [True, False]
     stated = io.StringIO()
     fit_phantom(recipe, tmp_path / "out.safetensors", replace(run, events=Events(stated)), backbone=None, student=None)
     steps = [event for event in map(json.loads, stated.getvalue().splitlines()) if event["event"] == "step"]

@@ -24,7 +24,7 @@ from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
 from vfss.student import load_student
 from vfss_training.cli.app import application
-from vfss_training.data.samples import project_film, project_samples
+from vfss_training.data.samples import project_samples, unlabelled_project_samples
 from vfss_training.studies.project import refuse_leaks
 from vfss_training.studies.sources import HELD_OUT, TRAINED
 
@@ -184,8 +184,8 @@ def film(tmp_path: Path) -> Path:
 
 def test_film_is_what_nobody_has_painted_of_training_patients(film: Path) -> None:
     with Project.open(film) as project:
-        whole = project_film(project, TRAINED, 64, 100)
-        some = project_film(project, TRAINED, 64, 2)
+        whole = unlabelled_project_samples(project, TRAINED, 64, 100)
+        some = unlabelled_project_samples(project, TRAINED, 64, 2)
         (clip,) = [record for record in project.clips() if project.split(record.patient) == "train"]
     assert (len(whole), len(some)) == (4, 2)
     assert not any(sample.known.any() or sample.bits.any() for sample in (whole[i] for i in range(4)))

@@ -22,7 +22,7 @@ from vfss_training.config.parts import Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.data.phantoms import PhantomSamples
-from vfss_training.data.samples import Unlabelled, first
+from vfss_training.data.samples import UnlabelledSamples, first
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.batches import Draw, Order, Views, view
 from vfss_training.loop.loop import Loop
@@ -113,10 +113,10 @@ def test_painting_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) ->
 
 
 def test_only_painted_views_of_that_source_teach(tmp_path: Path) -> None:
-    lesson = MaskTargets(painted(tmp_path, Painter()), 1)
+    mask_targets = MaskTargets(painted(tmp_path, Painter()), 1)
     logits = torch.randn(3, 12, 24, 24, requires_grad=True)
-    assert lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96), Draw(0, 1, 2, 96)]) is None
-    loss = lesson.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96, 0), Draw(1, 1, 2, 96)])
+    assert mask_targets.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96), Draw(0, 1, 2, 96)]) is None
+    loss = mask_targets.loss(logits, [Draw(0, 0, 0, 96, 0), Draw(1, 0, 1, 96, 0), Draw(1, 1, 2, 96)])
     assert loss is not None
     loss.backward()
     assert logits.grad is not None
@@ -125,7 +125,7 @@ def test_only_painted_views_of_that_source_teach(tmp_path: Path) -> None:
 
 def test_film_without_labels_says_nothing_of_masks(tmp_path: Path) -> None:
     drawn = stream(tmp_path)
-    bare = Unlabelled(drawn)[1]
+    bare = UnlabelledSamples(drawn)[1]
     assert not bare.bits.any()
     assert not bare.known.any()
     np.testing.assert_array_equal(bare.frame, drawn[1].frame)
@@ -151,7 +151,7 @@ def test_own_students_learn_the_labels_once_and_teach_the_rest(tmp_path: Path, m
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     task = study.task(network)
     assert [len(source) for source in task.sources] == [3, 6]
-    assert task.taught_frames == (0, 6)
+    assert task.target_frames == (0, 6)
     assert len(list(tmp_path.glob("own-*.safetensors"))) == 2
     stream.truncate(0)
     Loop(replace(task, workers=0), Events(stream), Cancel()).run()

@@ -140,7 +140,7 @@ def first(samples: FrameStream, n: int) -> ChosenSamples:
     return ChosenSamples(samples, range(min(n, len(samples))))
 
 
-class Unlabelled:
+class UnlabelledSamples:
     """Frames alone: whatever is known of their masks is left out."""
 
     def __init__(self, samples: Samples) -> None:
@@ -191,7 +191,7 @@ def project_samples(
     return ListedSamples(samples, patients)
 
 
-def project_film(
+def unlabelled_project_samples(
     project: Project, splits: Collection[Split], size: int, n: int, *, tick: Tick | None = None
 ) -> ListedSamples:
     """Frames that nobody has painted, evenly over the clips of the patients of some splits.

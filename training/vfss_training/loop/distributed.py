@@ -52,7 +52,7 @@ def leads() -> bool:
     return local * machines == 1 or int(os.environ.get("RANK", os.environ.get("SLURM_PROCID", "0"))) == 0
 
 
-def total(fabric: Fabric, value: Tensor) -> Tensor:
+def all_reduce_sum(fabric: Fabric, value: Tensor) -> Tensor:
     """Sum of a scalar over all processes, without gradient."""
     if fabric.world_size == 1:
         return value.detach()

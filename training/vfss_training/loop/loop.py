@@ -19,8 +19,8 @@ from vfss.student.checkpoint import write_whole
 from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events, cancelled
 from vfss_training.loop.batches import Batch, Draw, Order, Views, share
-from vfss_training.loop.distributed import all_reduce_max, launched, mean_gradients, shared_norms, total
-from vfss_training.loop.feature_lessons import DistillationObjective, DistilledStudent
+from vfss_training.loop.distributed import all_reduce_max, all_reduce_sum, launched, mean_gradients, shared_norms
+from vfss_training.loop.feature_targets import DistillationObjective, DistilledStudent
 from vfss_training.loop.schedule import averaging, rounded, schedule
 from vfss_training.loop.task import Task
 from vfss_training.loop.validation import Best, Choice, validate
@@ -51,7 +51,7 @@ class Loop:
         self._task, self._events, self._cancel = task, events, cancel
         recipe = task.recipe
         self._fixed = freeze(task.network, recipe)
-        channels = {lesson.teacher: lesson.targets.channels for lesson in task.lessons}
+        channels = {targets.teacher: targets.provider.channels for targets in task.feature_targets}
         how = recipe.distill
         self._taught = DistilledStudent(task.network, task.config.width, channels, how.projector)
         self._taught.to(memory_format=torch.channels_last)
@@ -77,7 +77,7 @@ class Loop:
         if task.compiled:
             self._taught.compile()
             self._loss = torch.compile(self._loss)
-        self._order = Order(recipe, tuple(len(source) for source in task.sources), task.taught_frames, task.film)
+        self._order = Order(recipe, tuple(len(source) for source in task.sources), task.target_frames, task.unlabelled)
         self._step, self._seconds, self._longest, self._validated = 0, 0.0, 0.0, -1
         self.history: list[dict[str, Any]] = []
         self._resume()
@@ -175,28 +175,28 @@ class Loop:
         frames, covered, known = (self._fabric.to_device(part) for part in batch)
         logits, quality, adapted = self._model(frames.to(memory_format=torch.channels_last))
         if how.is_last_stage(progress):
-            known = known * known.new_tensor([[draw.source != self._task.film] for draw in draws])
+            known = known * known.new_tensor([[draw.source != self._task.unlabelled] for draw in draws])
         # Gradients of several processes are averaged: each divides by the mean of what all of them know.
-        among = total(self._fabric, known.sum()) / self._fabric.world_size
+        among = all_reduce_sum(self._fabric, known.sum()) / self._fabric.world_size
         loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known, among)
-        told: dict[str, Any] = {"loss": float(total(self._fabric, loss) / self._fabric.world_size)}
+        told: dict[str, Any] = {"loss": float(all_reduce_sum(self._fabric, loss) / self._fabric.world_size)}
         if not how.learns_masks(progress):
             loss = 0.0 * loss
         weight = how.weight_at(progress)
         if weight > 0 and self._balancer is not None:
-            heard = DistillationObjective(self._task.lessons, how).listen(
+            distilled = DistillationObjective(self._task.feature_targets, how)(
                 self._balancer, adapted, frames, draws, self._step
             )
-            if heard is not None:
-                told["feature_loss"] = float(heard.loss.detach())
-                told |= {"teachers": heard.losses, "weights": heard.weights}
-                loss = loss + weight * heard.loss + heard.gate
-        lesson = self._task.painted
-        if lesson is not None and how.learns_masks(progress) and not how.is_last_stage(progress):
-            painted = lesson.loss(logits.float(), draws)
-            if painted is not None:
-                told["mask_loss"] = float(painted.detach())
-                loss = loss + how.mask_weight * painted
+            if distilled is not None:
+                told["feature_loss"] = float(distilled.loss.detach())
+                told |= {"teachers": distilled.losses, "weights": distilled.weights}
+                loss = loss + weight * distilled.loss + distilled.gate
+        mask_targets = self._task.mask_targets
+        if mask_targets is not None and how.learns_masks(progress) and not how.is_last_stage(progress):
+            mask_loss = mask_targets.loss(logits.float(), draws)
+            if mask_loss is not None:
+                told["mask_loss"] = float(mask_loss.detach())
+                loss = loss + how.mask_weight * mask_loss
         self._fabric.backward(loss)
         if self._balancer is not None:
             mean_gradients(self._fabric, self._balancer)

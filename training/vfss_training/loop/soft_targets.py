@@ -225,6 +225,11 @@ class MaskTargets:
     targets: SoftTargets
     source: int
 
+    @property
+    def frames(self) -> int:
+        """Number of first frames of the source that have soft masks."""
+        return self.targets.frames
+
     def loss(self, logits: Tensor, draws: Sequence[Draw]) -> Tensor | None:
         """Loss of the views in a batch that were painted; None where there is none.
 

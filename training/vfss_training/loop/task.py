@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Task: what a loop is given."""
+"""Task: everything that a training loop is given."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.samples import Samples
-from vfss_training.loop.feature_lessons import FeatureTargets
+from vfss_training.loop.feature_targets import FeatureTargets
 from vfss_training.loop.soft_targets import MaskTargets
 from vfss_training.loop.validation import HeldOutSamples
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learnt, and where the run lives.
+    """What to train, on which samples, and where the state of the run is kept.
 
     Attributes:
         network: Starting weights; trained in place.
-        config: Its config.
-        schema: Its schema.
-        recipe: How.
-        sources: What is learnt, and optionally what is replayed.
-        held_out: What to validate on, by name; may be empty.
-        lessons: What teachers have to say.
-        painted: What teachers of masks have painted; None: nothing.
-        film: Number of the source that nobody has painted; None: there is none.
+        config: Config of the network.
+        schema: Structures of the network.
+        recipe: Training recipe.
+        sources: Samples to learn from: the first source, and optionally replayed samples and unlabelled frames.
+        held_out: Samples to validate on, by name; may be empty.
+        feature_targets: Teachers' features that the embedding is trained towards.
+        mask_targets: Soft masks that the masks of unlabelled frames are trained towards; None: none.
+        unlabelled: Index of the source of unlabelled frames; None: there is none.
         source: Where the samples come from, for the run's history.
-        run: Folder for the state of the run; None: it cannot be taken up again.
-        allow_recipe_change: A run in that folder may go on under another recipe, which its history then says.
+        run: Folder for the state of the run; None: the run cannot be resumed.
+        allow_recipe_change: Let a run in that folder continue under another recipe, which its history then records.
         minutes: Time after which the schedule ends early; None: all steps are done.
         workers: Processes that make batches.
-        compiled: Network and loss are compiled before the first step.
-        validate_s: Seconds between saved states, and between validations where the recipe does not say steps.
+        compiled: Compile network and loss before the first step.
+        validate_s: Seconds between saved states, and between validations if the recipe does not give them in steps.
     """
 
     network: StudentNetwork
@@ -46,9 +46,9 @@ class Task:
     recipe: Recipe
     sources: tuple[Samples, ...]
     held_out: Mapping[str, HeldOutSamples] = field(default_factory=dict)
-    lessons: tuple[FeatureTargets, ...] = ()
-    painted: MaskTargets | None = None
-    film: int | None = None
+    feature_targets: tuple[FeatureTargets, ...] = ()
+    mask_targets: MaskTargets | None = None
+    unlabelled: int | None = None
     source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None
     allow_recipe_change: bool = False
@@ -58,12 +58,11 @@ class Task:
     validate_s: float = 240.0
 
     @property
-    def taught_frames(self) -> tuple[int, ...]:
-        """How many first samples of each source have a teacher's targets; empty without a teacher."""
-        taught = [*self.lessons, *(() if self.painted is None else (self.painted,))]
-        if not taught:
+    def target_frames(self) -> tuple[int, ...]:
+        """Number of first samples of each source that have a teacher's targets; empty if there is no teacher."""
+        targets = [*self.feature_targets, *(() if self.mask_targets is None else (self.mask_targets,))]
+        if not targets:
             return ()
         return tuple(
-            max((lesson.targets.frames for lesson in taught if lesson.source == i), default=0)
-            for i in range(len(self.sources))
+            max((one.frames for one in targets if one.source == i), default=0) for i in range(len(self.sources))
         )

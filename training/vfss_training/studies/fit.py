@@ -141,7 +141,7 @@ def _prompts_taught(
     """Teach the corrector where there is one and the recipe wants it; what to say of it in the provenance."""
     if network.corrector is None or not recipe.clicks.steps:
         return {}
-    n = len(task.sources) if task.film is None else task.film
+    n = len(task.sources) if task.unlabelled is None else task.unlabelled
     taught = Clicking(network, task.config, task.schema, task.sources[:n], task.held_out)
     return {"clicks": teach_clicks(taught, recipe, run, minutes=minutes)}
 

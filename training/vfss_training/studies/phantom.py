@@ -11,7 +11,7 @@ from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import PhantomSamples
-from vfss_training.data.samples import Samples, Unlabelled, first
+from vfss_training.data.samples import Samples, UnlabelledSamples, first
 from vfss_training.loop.run import Run
 from vfss_training.loop.soft_targets import MaskTargets, PseudoLabelled, SoftTargets
 from vfss_training.loop.task import Task
@@ -46,7 +46,7 @@ class PhantomStudy:
         where = 1 if apart else 0
         seen = sources.cached_teacher_features(recipe, drawn, run)
         painted = self._painted(drawn, n, seen) if recipe.paints else None
-        film: Samples = Unlabelled(drawn) if painted is None else PseudoLabelled(drawn, painted)
+        film: Samples = UnlabelledSamples(drawn) if painted is None else PseudoLabelled(drawn, painted)
         return Task(
             network,
             self.config,
@@ -54,9 +54,9 @@ class PhantomStudy:
             recipe,
             (learnt, film) if apart else (learnt,),
             sources.held_out_phantoms(recipe, schema, self.config, run.cache),
-            sources.lessons(recipe, seen, where, run),
+            sources.feature_targets(recipe, seen, where, run),
             None if painted is None else MaskTargets(painted, where),
-            film=where if apart else None,
+            unlabelled=where if apart else None,
             source={"phantom": drawn.source, "frames": len(drawn), "labelled": n},
         )
 

@@ -15,8 +15,15 @@ from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import PhantomSamples
-from vfss_training.data.samples import ListedSamples, Samples, Unlabelled, first, project_film, project_samples
-from vfss_training.loop.feature_lessons import FeatureTargets
+from vfss_training.data.samples import (
+    ListedSamples,
+    Samples,
+    UnlabelledSamples,
+    first,
+    project_samples,
+    unlabelled_project_samples,
+)
+from vfss_training.loop.feature_targets import FeatureTargets
 from vfss_training.loop.run import Run
 from vfss_training.loop.soft_targets import MaskTargets, PseudoLabelled
 from vfss_training.loop.task import Task
@@ -72,11 +79,11 @@ class ProjectStudy:
         where, told, painted = len(used), tuple[FeatureTargets, ...](), None
         if len(film) > 0:
             told, painted = self._taught(learnt, film, where)
-            used = (*used, Unlabelled(film) if painted is None else PseudoLabelled(film, painted.targets))
+            used = (*used, UnlabelledSamples(film) if painted is None else PseudoLabelled(film, painted.targets))
         elif recipe.distill.teachers:
             # Every frame is painted: teachers speak of phantoms.
             where = 1 if recipe.replay > 0 else 0
-            told = sources.lessons(
+            told = sources.feature_targets(
                 recipe, sources.cached_teacher_features(recipe, replayed if where else learnt, run), where, run
             )
         return Task(
@@ -88,7 +95,7 @@ class ProjectStudy:
             sources.sample_held_out(held_out),
             told,
             painted,
-            film=where if len(film) > 0 else None,
+            unlabelled=where if len(film) > 0 else None,
             source=self._source(learnt, replayed, film),
             validate_s=_VALIDATE_S,
         )
@@ -99,7 +106,7 @@ class ProjectStudy:
         """Features of film, and masks painted on it by those who learnt the labels."""
         recipe = self.recipe
         shown = sources.cached_teacher_features(recipe, film, self.run)
-        told = sources.lessons(recipe, shown, where, self.run)
+        told = sources.feature_targets(recipe, shown, where, self.run)
         if not recipe.paints:
             return told, None
         some = first(learnt, recipe.distill.frames)
@@ -117,7 +124,10 @@ class ProjectStudy:
         """As many frames as have targets, of each project its share."""
         n = self.recipe.distill.frames // len(self.projects)
         tick = sources.ticking(self.run, "reading frames")
-        found = [project_film(one, sources.TRAINED, self.config.input_size, n, tick=tick) for one in self.projects]
+        found = [
+            unlabelled_project_samples(one, sources.TRAINED, self.config.input_size, n, tick=tick)
+            for one in self.projects
+        ]
         return ListedSamples.joined(found)
 
     def _source(self, learnt: ListedSamples, replayed: PhantomSamples, film: ListedSamples) -> dict[str, object]:

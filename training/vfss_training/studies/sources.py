@@ -18,7 +18,7 @@ from vfss_training.data.phantoms import GIGABYTE, PhantomSamples
 from vfss_training.data.samples import FrameStream, ListedSamples, Samples
 from vfss_training.events import Events
 from vfss_training.loop.batches import view
-from vfss_training.loop.feature_lessons import FeatureTargets
+from vfss_training.loop.feature_targets import FeatureTargets
 from vfss_training.loop.run import Run
 from vfss_training.loop.validation import HeldOutSamples
 from vfss_training.teachers.loading import load_teacher
@@ -102,12 +102,14 @@ def cached_teacher_features(recipe: Recipe, samples: FrameStream, run: Run) -> d
     return found
 
 
-def lessons(recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run: Run) -> tuple[FeatureTargets, ...]:
+def feature_targets(
+    recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run: Run
+) -> tuple[FeatureTargets, ...]:
     """What teachers have to say of the features of a source's frames; nothing where a recipe compares none.
 
     Args:
         recipe: How they are asked.
-        seen: Their features, from looked_at().
+        seen: Their features, from cached_teacher_features().
         source: Number of the source.
         run: Circumstances: teachers' weights.
     """

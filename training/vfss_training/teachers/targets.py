@@ -167,7 +167,7 @@ class CachedTargets:
         field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
         return self._standard(features), field
 
-    def said(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
+    def targets(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
         """The same as batch(); what the student is shown is the view that was kept.
 
         Args:
@@ -215,7 +215,7 @@ class OnlineTargets:
         self._teacher, self._scale = teacher, scale
         self.channels = scale.channels
 
-    def said(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
+    def targets(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
         """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid).
 
         Args:
