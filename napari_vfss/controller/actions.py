@@ -146,7 +146,7 @@ WORK_ACTIONS = (
 
 
 def _time(do: Callable[[TimelineController], object]) -> Callable[[AnnotationController], object]:
-    return lambda controller: do(controller.time)
+    return lambda controller: do(controller.timeline)
 
 
 FRAMES, TIME = "Frames", "Time"
@@ -191,7 +191,11 @@ TIMELINE_ACTIONS: tuple[Action, ...] = (
     Action("timeline.end_swallow", "the swallow ends here", TIME, ("Shift+D",), _time(lambda time: time.end_swallow())),
     Action("timeline.mark", "mark an event here", TIME, ("M",), _time(lambda time: time.ask_event())),
     Action(
-        "timeline.steady", "hold the spine still, let it move", TIME, ("Y",), _time(lambda time: time.toggle_steady())
+        "timeline.stabilised",
+        "hold the spine still, let it move",
+        TIME,
+        ("Y",),
+        _time(lambda time: time.toggle_stabilised()),
     ),
 )
 
@@ -203,7 +207,7 @@ def _correcting(do: Callable[[Corrections], object]) -> Callable[[AnnotationCont
 
 
 def _clicking(do: Callable[[ClickTool], object]) -> Callable[[AnnotationController], object]:
-    return lambda controller: None if controller.clicks is None else do(controller.clicks)
+    return lambda controller: None if controller.click_tool is None else do(controller.click_tool)
 
 
 def _mask_tool(name: str, title: str, key: str, do: Callable[[Corrections], object]) -> Action:

@@ -10,7 +10,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.connections import Connections
 from napari_vfss.controller.student_jobs import StudentJobs
 from napari_vfss.controller.timeline import TimelineController
@@ -78,13 +78,13 @@ class AnnotationController(QObject):
         self.unsaved_guard: UnsavedGuard = UnsavedGuard(self)
         self._poll_told = ""
         self.corrections: Corrections | None = None
-        self.clicks: ClickTool | None = None
+        self.click_tool: ClickTool | None = None
         self.nesting: NestingWatch | None = None
         self.project_folder: Path | None = None
         self.student_jobs: StudentJobs = StudentJobs(self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
-        self.time = TimelineController(self)
+        self.timeline = TimelineController(self)
         self.viewed_tracker: ViewedTracker = ViewedTracker(self)
         self._session_connections = Connections()
         self._connections = Connections()
@@ -143,14 +143,14 @@ class AnnotationController(QObject):
 
     def close_session(self) -> None:
         """Put the open clip away; everything is saved already."""
-        session, layers, keys, clicks = self.session, self.layers, self.keys, self.clicks
+        session, layers, keys, clicks = self.session, self.layers, self.keys, self.click_tool
         if session is None or layers is None or keys is None:
             return
         self.student_jobs.let_go()
         self._poll.stop()
         self._remember.stop()
         self.save()
-        self.session = self.layers = self.keys = self.corrections = self.clicks = None
+        self.session = self.layers = self.keys = self.corrections = self.click_tool = None
         self._session_connections.undo()
         keys.close()
         if clicks is not None:
@@ -170,7 +170,7 @@ class AnnotationController(QObject):
         self.exporting.cancel()
         self.retraining.close()
         self.student_jobs.learning.close()
-        self.time.close()
+        self.timeline.close()
         self.viewed_tracker.close()
         self._connections.undo()
 
@@ -216,7 +216,7 @@ class AnnotationController(QObject):
         if not self.unsaved_guard.may_let_go():
             return False
         with self.telling():
-            session = opener(path, settings.author(), frames_kept=settings.frames_kept(), **options)
+            session = opener(path, preferences.author(), frames_kept=preferences.frames_kept(), **options)
             self._take(session)
         return session is not None
 
@@ -226,7 +226,7 @@ class AnnotationController(QObject):
         view = recall_view(session)
         self.layers = ClipLayers(self.viewer, session)
         self.corrections = Corrections(session, self.tell)
-        self.clicks = ClickTool(self, session, self.layers)
+        self.click_tool = ClickTool(self, session, self.layers)
         self.nesting = NestingWatch(session)
         self._session_connections.add(self.nesting.message, self.tell)
         self.key_book.take_schema(session.schema)
@@ -237,7 +237,7 @@ class AnnotationController(QObject):
         add(session.message, self.tell)
         add(self.layers.message, self.tell)
         add(self.layers.editor_changed, self.keys.bind)
-        add(self.layers.editor_changed, self.clicks.follow_editor)
+        add(self.layers.editor_changed, self.click_tool.follow_editor)
         add(self.layers.clip_removed, self._on_clip_removed)
         add(session.frame_changed, self._note_view)
         add(session.structure_changed, self._note_view)

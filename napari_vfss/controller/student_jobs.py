@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.jobs.clip_learning import TOO_FEW, Learning, frames_to_learn_from
 from napari_vfss.jobs.propagating import Carrying, carried_structures, nothing_to_carry
 from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
@@ -29,14 +29,14 @@ class StudentJobs:
     def __init__(self, controller: AnnotationController) -> None:
         self._controller = controller
         self.proposing: Proposing = Proposing(controller)
-        self.carrying: Carrying = Carrying(controller)
+        self.propagating: Carrying = Carrying(controller)
         self.learning: Learning = Learning(controller)
         self.only_active = False
 
     @property
     def writing(self) -> bool:
         """True while masks are written that the session is told of as they come."""
-        return self.proposing.running or self.carrying.running
+        return self.proposing.running or self.propagating.running
 
     def propose(self, first: int, last: int) -> None:
         """Propose frames first..last, the current one first, then outward; frames a person finished are left out."""
@@ -50,7 +50,9 @@ class StudentJobs:
         with controller.telling():
             source = session.student_source()
             self.proposing.start(
-                ProposalOrder(session.project.folder, session.clip, frames, source, settings.device(), session.student)
+                ProposalOrder(
+                    session.project.folder, session.clip, frames, source, preferences.device(), session.student
+                )
             )
 
     def propagate(self, direction: Direction) -> None:
@@ -65,7 +67,7 @@ class StudentJobs:
             if not structures:
                 controller.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
                 return
-            self.carrying.start(session, CarryOrder(session.frame, direction, structures), settings.device())
+            self.propagating.start(session, CarryOrder(session.frame, direction, structures), preferences.device())
 
     def learn(self) -> None:
         """Let the student learn the open clip from what was corrected, and propose its soft structures anew."""
@@ -87,13 +89,13 @@ class StudentJobs:
     def cancel(self) -> None:
         """Stop whatever it does; what was written stays."""
         self.proposing.cancel()
-        self.carrying.cancel()
+        self.propagating.cancel()
         self.learning.cancel()
 
     def let_go(self) -> None:
         """The clip is being closed: end, what is written is in its project."""
         self.proposing.cancel()
-        self.carrying.let_go()
+        self.propagating.let_go()
         self.learning.let_go()
 
     def on_proposed(self, student: Student, frames: tuple[int, ...]) -> None:
@@ -123,7 +125,7 @@ class StudentJobs:
 
     def _is_busy(self) -> bool:
         busy = "The student is still at work" if self.proposing.running else ""
-        busy = "Masks are still being carried" if self.carrying.running else busy
+        busy = "Masks are still being carried" if self.propagating.running else busy
         busy = "The student is still learning this clip" if self.learning.running else busy
         if busy:
             self._controller.tell(f"{busy}: wait, or press Cancel and try again in a moment.")

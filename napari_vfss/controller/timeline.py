@@ -14,7 +14,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.marks import ClipMarks
 from napari_vfss.viewer.playback import Playback
-from napari_vfss.viewer.stabilised import NO_SPINE, SteadyView
+from napari_vfss.viewer.stabilised import NO_SPINE, StabilisedView
 from vfss.consistency.judge import Trust
 from vfss.masks import MaskState
 
@@ -47,9 +47,9 @@ class TimelineController(QObject):
     """Follows the desk's session, and goes to places in it.
 
     Attributes:
-        trust: States, confidence and consistency.
+        survey: States, confidence and consistency.
         playback: Plays the clip.
-        steady: Holds the spine still.
+        stabilised: Holds the spine still.
         marks: Swallows and events; None while nothing is open.
         chosen: Range of frames that a person chose, (first, last).
     """
@@ -62,9 +62,9 @@ class TimelineController(QObject):
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller)
         self._controller = controller
-        self.trust = MaskSurvey(self)
+        self.survey = MaskSurvey(self)
         self.playback: Playback = Playback(self)
-        self.steady = SteadyView(self.trust, self)
+        self.stabilised = StabilisedView(self.survey, self)
         self.marks: ClipMarks | None = None
         self.chosen: tuple[int, int] | None = None
         self._connections = Connections()
@@ -73,7 +73,7 @@ class TimelineController(QObject):
         self._poll.setInterval(POLL_MS)
         self._connections.add(controller.session_changed, self._on_session)
         self._connections.add(self._poll.timeout, self._look_for_others)
-        self._connections.add(self.trust.problem, self._on_problem)
+        self._connections.add(self.survey.problem, self._on_problem)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -118,9 +118,9 @@ class TimelineController(QObject):
 
     def go_to_doubtful(self, direction: int) -> None:
         """Go to the next (1) or previous (-1) mask that deserves a second look, and choose its structure."""
-        strip = self.trust.strip
+        strip = self.survey.overview
         if strip is not None:
-            more = "" if self.trust.findings.complete else " Masks are still being compared."
+            more = "" if self.survey.findings.complete else " Masks are still being compared."
             self._go(doubtful(strip.trust), direction, f"No doubtful mask {_side(direction)} this one.{more}")
 
     def go_to_unaccepted(self, direction: int) -> None:
@@ -143,9 +143,9 @@ class TimelineController(QObject):
         else:
             self._controller.tell(f"No swallow begins {_side(direction)} this frame.")
 
-    def toggle_steady(self) -> None:
+    def toggle_stabilised(self) -> None:
         """Hold the spine still, or let it move again."""
-        if self._controller.session is not None and not self.steady.toggle():
+        if self._controller.session is not None and not self.stabilised.toggle():
             self._controller.tell(NO_SPINE)
 
     def _go(self, wanted: object, direction: int, otherwise: str) -> None:
@@ -179,8 +179,8 @@ class TimelineController(QObject):
                 self._session_connections.add(self.marks.changed, self.marks_changed.emit)
                 self._session_connections.add(self.marks.message, self._controller.tell)
                 self._poll.start()
-            self.trust.open(session)
-            self.steady.open(session, layers)
+            self.survey.open(session)
+            self.stabilised.open(session, layers)
             parent = self._controller.parent()
             self.playback.open(session, parent.window() if isinstance(parent, QWidget) else None)
         self.session_changed.emit()
@@ -189,8 +189,8 @@ class TimelineController(QObject):
         self._poll.stop()
         self._session_connections.undo()
         self.playback.close()
-        self.steady.close()
-        self.trust.close()
+        self.stabilised.close()
+        self.survey.close()
         self.marks, self.chosen = None, None
 
     def _look_for_others(self) -> None:

@@ -40,7 +40,7 @@ class ViewedTracker(QObject):
     def accept(self) -> None:
         """Accept what was looked at: in the range chosen on the timeline, else around the current frame."""
         if self._controller.session is not None:
-            self._controller.session.looked_at.accept(self._controller.time.chosen)
+            self._controller.session.viewed.accept(self._controller.timeline.chosen)
 
     def _on_session(self) -> None:
         self._session_connections.undo()
@@ -58,7 +58,7 @@ class ViewedTracker(QObject):
         hidden = hidden_structures(layers)
         with contextlib.suppress(ProjectError):  # a frame that cannot be read was told of when it was to be shown
             if hidden is not None:
-                session.looked_at.note(hidden)
+                session.viewed.note(hidden)
 
 
 def hidden_structures(layers: ClipLayers) -> Collection[str] | None:

@@ -41,7 +41,7 @@ class Learning(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.trainer = ClipTrainer(self)
-        self.trainer.message.connect(self._on_told)
+        self.trainer.event_received.connect(self._on_told)
         self.trainer.ended.connect(self._on_ended)
         self._session: Session | None = None
         self._step: Step | None = None

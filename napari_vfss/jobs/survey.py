@@ -124,7 +124,7 @@ class MaskSurvey(QObject):
         self._again = False
 
     @property
-    def strip(self) -> ClipOverview | None:
+    def overview(self) -> ClipOverview | None:
         """All that a strip shows; None without a session."""
         if self._session is None:
             return None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.proposing import threads_beside_the_window
 from napari_vfss.prompting.encoder_cache import WAITED_FOR, EncodedFrames
 from napari_vfss.prompting.thread import StudentThread
-from napari_vfss.session import corrections as clicks
+from napari_vfss.session.corrections import pointed
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from vfss.student import Student, load_student
@@ -131,7 +131,7 @@ class PromptQueue(QObject):
         # While the student proposes for the first time it is on its way: two of them would take twice as long.
         if not self._loading and not self._controller.student_jobs.proposing.running:
             self._loading = True
-            source, device = session.student_source(), settings.device()
+            source, device = session.student_source(), preferences.device()
             self._thread.ask(
                 lambda: load_student(source, device, threads=threads_beside_the_window()),
                 self._on_loaded,
@@ -168,7 +168,7 @@ class PromptQueue(QObject):
         if student is None:
             return
         work = session.work_at(frame)
-        pointing.prompts = clicks.pointed(session, frame, structure, pointing.at)
+        pointing.prompts = pointed(session, frame, structure, pointing.at)
         pointing.seen = work.seen.get(structure)
         current = work.planes[session.schema[structure].index].copy()
         self._asked = pointing

@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_vfss.connections import Connections
 from napari_vfss.prompting.marks import ClickMarks, canvas_near
 from napari_vfss.prompting.queue import PromptQueue
-from napari_vfss.session import corrections as clicks
+from napari_vfss.session.corrections import take_back
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from napari_vfss.viewer.structure_layer import CLICK
@@ -32,14 +32,14 @@ class ClickTool(QObject):
     def __init__(self, controller: AnnotationController, session: Session, layers: ClipLayers) -> None:
         super().__init__(controller)
         self._controller, self._session, self._layers = controller, session, layers
-        self.answers = PromptQueue(controller, session, layers, self)
+        self.queue = PromptQueue(controller, session, layers, self)
         self._marks: ClickMarks | None = None
         self._connections, self._editor_connections = Connections(), Connections()
         self._connections.add(session.frame_changed, self._on_moved)
         self._connections.add(session.structure_changed, self._show)
         self._connections.add(session.masks_changed, self._show)
         self._connections.add(session.student_changed, self._on_student)
-        self._connections.add(self.answers.changed, self._show)
+        self._connections.add(self.queue.changed, self._show)
         self.follow_editor()
 
     @property
@@ -54,15 +54,15 @@ class ClickTool(QObject):
 
     def take(self) -> None:
         """Take the tool into the hand, or say why it is off."""
-        if self.answers.why_not:
-            self._controller.tell(self.answers.why_not)
+        if self.queue.why_not:
+            self._controller.tell(self.queue.why_not)
         else:
             self._layers.set_tool(CLICK)
 
     def take_back(self) -> None:
         """Take the last click of the active structure on the current frame back, answered or not."""
-        if not self.answers.take_back((self._session.frame, self._session.structure)):
-            clicks.take_back(self._session)
+        if not self.queue.take_back((self._session.frame, self._session.structure)):
+            take_back(self._session)
 
     def follow_editor(self) -> None:
         """Listen to the editable layer; again after it was put back."""
@@ -79,7 +79,7 @@ class ClickTool(QObject):
         """Drop the clicks that have no answer; let go of everything."""
         self._connections.undo()
         self._editor_connections.undo()
-        self.answers.close()
+        self.queue.close()
         if self._marks is not None:
             self._marks.close_marks()
             self._marks = None
@@ -116,38 +116,38 @@ class ClickTool(QObject):
         camera.center = (*before, middle_y - y, middle_x - x)
 
     def _point(self, at: Click | Box) -> None:
-        if self.answers.why_not:
+        if self.queue.why_not:
             self._show()
-            self._controller.tell(self.answers.why_not)
+            self._controller.tell(self.queue.why_not)
             return
         with self._controller.telling():
             self._layers.flush()
-            self.answers.point((self._session.frame, self._session.structure), at)
+            self.queue.point((self._session.frame, self._session.structure), at)
 
     def _on_moved(self, frame: int) -> None:
         if self.in_hand:
-            self.answers.frames.travel(frame)
+            self.queue.frames.travel(frame)
         self._show()
 
     def _on_mode(self, event: Any = None) -> None:
         if self.in_hand:
             with self._controller.telling():
-                self.answers.prepare()
-            self.answers.frames.travel(self._session.frame)
+                self.queue.prepare()
+            self.queue.frames.travel(self._session.frame)
         self._show()
 
     def _on_student(self) -> None:
-        why_not = self.answers.why_not
+        why_not = self.queue.why_not
         self.available.emit(why_not)
         if self.in_hand and why_not:
             self._layers.set_tool("pan_zoom")
             self._controller.tell(why_not)
         elif self.in_hand:
-            self.answers.frames.travel(self._session.frame)
+            self.queue.frames.travel(self._session.frame)
 
     def _show(self, *_: Any, drawing: Box | None = None) -> None:
         """Mark what was pointed at in the current place, what has no answer apart, and say what that waits for."""
-        waits = self.answers.waits_for
+        waits = self.queue.waits_for
         self.status.emit(waits)
         marks = self._marks or self._new_marks()
         if marks is None:
@@ -156,7 +156,7 @@ class ClickTool(QObject):
             marks.show_prompts(Prompts())
             return
         session = self._session
-        waiting = self.answers.unanswered((session.frame, session.structure))
+        waiting = self.queue.unanswered((session.frame, session.structure))
         note = waits if waiting else ""
         answered = session.work.prompts.get(session.structure, Prompts())
         marks.show_prompts(answered, waiting if drawing is None else waiting.with_box(drawing), note)

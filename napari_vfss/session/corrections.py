@@ -10,8 +10,7 @@ import numpy as np
 
 from napari_vfss.session.changes import Change
 from napari_vfss.session.session import WITH_PIXELS, Session
-from vfss.masks import BoolArray, MaskState
-from vfss.masks import morphology as editing
+from vfss.masks import BoolArray, MaskState, morphology
 from vfss.student.prompts import Box, Click, Prompts
 from vfss.wording import count
 
@@ -59,23 +58,23 @@ class Corrections:
     def smooth(self) -> bool:
         """Calm the outline."""
         pixels = max(1.5, self.session.clip.height / 400)
-        return self._correct(lambda mask: editing.smooth(mask, pixels), "is smooth already")
+        return self._correct(lambda mask: morphology.smooth(mask, pixels), "is smooth already")
 
     def grow(self) -> bool:
         """Add a rim."""
-        return self._correct(lambda mask: editing.grow(mask, self.pixels), "fills the picture already")
+        return self._correct(lambda mask: morphology.grow(mask, self.pixels), "fills the picture already")
 
     def shrink(self) -> bool:
         """Take a rim away."""
-        return self._correct(lambda mask: editing.shrink(mask, self.pixels), "is not bounded within the picture")
+        return self._correct(lambda mask: morphology.shrink(mask, self.pixels), "is not bounded within the picture")
 
     def fill_holes(self) -> bool:
         """Fill what the outline encloses."""
-        return self._correct(editing.fill_holes, "has no holes")
+        return self._correct(morphology.fill_holes, "has no holes")
 
     def keep_largest(self) -> bool:
         """Take away all parts but the largest."""
-        return self._correct(editing.keep_largest, "is of one part")
+        return self._correct(morphology.keep_largest, "is of one part")
 
     def copy(self, step: int) -> bool:
         """Take the active structure's mask of the previous (-1) or next (1) frame."""
@@ -127,7 +126,7 @@ class Corrections:
             )
             return False
         changes: dict[tuple[int, str], Change] = {
-            (frame, active.key): (editing.interpolate(first, last, self._place(gap, frame)), MaskState.EDITED)
+            (frame, active.key): (morphology.interpolate(first, last, self._place(gap, frame)), MaskState.EDITED)
             for frame in gap.free
         }
         between = f"between frames {gap.first + 1} and {gap.last + 1}"

@@ -37,13 +37,13 @@ class NestingWatch:
         self._connections.add(session.frame_changed, self._on_frame)
         self._connections.add(session.masks_changed, self._on_masks)
         session.hesitate = self.hesitate
-        session.looked_at.undecided = self.undecided
+        session.viewed.undecided = self.undecided
         self._on_frame(session.frame)
 
     def close(self) -> None:
         """Let go of the session."""
         self._connections.undo()
-        self.session.hesitate = self.session.looked_at.undecided = None
+        self.session.hesitate = self.session.viewed.undecided = None
 
     def here(self) -> list[Break]:
         """Open breaks on the current frame."""

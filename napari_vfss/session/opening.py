@@ -11,7 +11,7 @@ from typing import Any
 
 import platformdirs
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.session.session import Session
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
@@ -120,7 +120,7 @@ def admitted(project: Project, clip_id: str, author: str) -> str:
     """
     reading = reading_of(project)
     if reading is None:
-        expect_not_blinded(project, clip_id, None if settings.is_nobody(author) else author)
+        expect_not_blinded(project, clip_id, None if preferences.is_nobody(author) else author)
         return author
     take_over_cases(reading)
     return reading.reader

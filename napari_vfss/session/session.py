@@ -56,7 +56,7 @@ class Session:
         self.unsaved = UnsavedQueue(project.schema)
         self.writer = UnsavedChanges(self)
         self.changes = Changes(self)
-        self.looked_at = ViewedMasks(self)
+        self.viewed = ViewedMasks(self)
         self.hesitate: Callable[[Collection[str]], str] | None = None  # asked before acceptance; a sentence stops it
         self.states: ByteArray = project.states(clip.id)
         self._last_revision = project.last_revision()
@@ -221,14 +221,14 @@ class Session:
         self.unsaved.lay_over_states(self.states)
         gone = set(frames)
         self._memory.forget(gone)
-        self.looked_at.forget(gone)
+        self.viewed.forget(gone)
 
     def took(self, revision: Revision, mask: BoolArray | None) -> None:
         """Keep in memory what this session wrote: revision and plane, bool (H, W)."""
         index = self.schema[revision.structure].index
         self.work_at(revision.frame).take(revision, index, mask)
         self.states[revision.frame, index] = revision.state
-        self.looked_at.forget([revision.frame])  # until it is drawn
+        self.viewed.forget([revision.frame])  # until it is drawn
 
     def poll(self) -> int:
         """Take in what others wrote since the last look; returns how many frames of this clip they changed."""

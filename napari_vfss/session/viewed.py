@@ -68,7 +68,7 @@ class ViewedMasks:
         chosen = range(max(0, within[0]), min(n - 1, within[1]) + 1)
         return [frame for frame in chosen if waits[frame] and seen[frame]]
 
-    def not_looked_at(self, within: tuple[int, int]) -> int:
+    def not_viewed(self, within: tuple[int, int]) -> int:
         """Frames of a range on which something waits that was not looked at as it is now."""
         first, last = within
         return int(np.count_nonzero(self._waits[first : last + 1])) - len(self.stretch(within))
@@ -135,7 +135,7 @@ class ViewedMasks:
         left = len(standing) - written
         if left:
             said += f" {count(left, 'mask')} there stay open: hidden, changed since, or to be decided on first."
-        unseen = 0 if within is None else self.not_looked_at(within)
+        unseen = 0 if within is None else self.not_viewed(within)
         if unseen:
             said += f" {count(unseen, 'frame')} of the chosen range were not looked at as they are now: play them."
         return said

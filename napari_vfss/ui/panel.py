@@ -75,7 +75,7 @@ class AnnotationPanel(QWidget):
         self._connections.add(self.marks.timeline_asked, self.timeline.show)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.controller.session_changed, self._clear_message)
-        self._connections.add(self.controller.student_jobs.carrying.started, self._show_progress)
+        self._connections.add(self.controller.student_jobs.propagating.started, self._show_progress)
         self._connections.add(self.controller.student_jobs.learning.started, self._show_progress)
         self._connections.add(self.controller.exporting.started, self._show_export)
         self._connections.add(self.controller.exporting.ended, self._show_export)

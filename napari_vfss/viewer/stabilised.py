@@ -18,15 +18,15 @@ from vfss.schema import Schema
 NO_SPINE = "The spine cannot be held still: C2 to C4 have no masks yet. Propose the clip first."
 
 
-class SteadyView(QObject):
+class StabilisedView(QObject):
     """Sets the transforms of a clip's layers for the current frame; masks and recording stay what they are."""
 
     changed = Signal()
 
-    def __init__(self, trust: MaskSurvey, parent: QObject | None = None) -> None:
+    def __init__(self, survey: MaskSurvey, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.on = False
-        self._trust = trust
+        self._survey = survey
         self._session: Session | None = None
         self._layers: ClipLayers | None = None
         self._path: SteadyPath | None = None
@@ -39,7 +39,7 @@ class SteadyView(QObject):
         self._connections.add(session.frame_changed, self._apply)
         self._connections.add(layers.editor_changed, self._apply)
         self._connections.add(layers.message, self._apply)  # told when any layer was put back
-        self._connections.add(self._trust.changed, self._on_trust)
+        self._connections.add(self._survey.changed, self._on_survey)
 
     def close(self) -> None:
         """Let go of the clip."""
@@ -69,10 +69,10 @@ class SteadyView(QObject):
         if self._session is None:
             return None
         columns = held_columns(self._session.schema)
-        path = steady_path(self._trust.findings.centres, columns) if columns else None
+        path = steady_path(self._survey.findings.centres, columns) if columns else None
         return path if path is not None and path.found.any() else None
 
-    def _on_trust(self) -> None:
+    def _on_survey(self) -> None:
         if self.on:
             # Masks were corrected: the path may be another; without any it stays as it was.
             self._path = self._found_path() or self._path

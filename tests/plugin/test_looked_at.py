@@ -34,7 +34,7 @@ def propose_all(session, frames=range(FRAMES)):
 def look(session, *frames, hidden=()):
     for frame in frames:
         session.go_to(frame)
-        session.looked_at.note(hidden)
+        session.viewed.note(hidden)
 
 
 def accepted(session):
@@ -47,7 +47,7 @@ def test_the_frames_around_the_current_one_that_were_looked_at_are_accepted_and_
     propose_all(session)
     look(session, 2, 3, 10, 11, 12, 13, 20)
     session.go_to(12)
-    assert session.looked_at.accept()
+    assert session.viewed.accept()
     assert accepted(session) == [10, 11, 12, 13]
     assert told == ["Accepted 48 masks on 4 frames (11 to 14); undo (Ctrl+Z) takes them back."]
     newest = session.project.newest(session.clip.id, 11)["bolus"]
@@ -57,7 +57,7 @@ def test_the_frames_around_the_current_one_that_were_looked_at_are_accepted_and_
 def test_one_undo_takes_it_back_and_redo_brings_it_again(session):
     propose_all(session)
     look(session, *range(5, 9))
-    session.looked_at.accept()
+    session.viewed.accept()
     assert session.undo()
     assert accepted(session) == []
     assert (session.states == MaskState.PROPOSED).all()
@@ -74,7 +74,7 @@ def test_what_changed_since_it_was_shown_stays_open(session, make_session, told)
     other.choose("mandible")
     assert other.stroke(disc(other, 80, 80))
     # Ada's window has not looked for the words of others yet.
-    assert session.looked_at.accept()
+    assert session.viewed.accept()
     assert accepted(session) == [5, 7, 8]
     assert stored(session, 6).state[session.schema["mandible"].index] == MaskState.EDITED
     assert "1 mask there stay open" in told[-1]
@@ -86,15 +86,15 @@ def test_a_mask_that_was_proposed_anew_must_be_looked_at_again(session):
     propose(session, 7)
     session.poll()
     session.go_to(8)
-    assert session.looked_at.stretch() == [8]
+    assert session.viewed.stretch() == [8]
     session.go_to(5)
-    assert session.looked_at.stretch() == [5, 6]
+    assert session.viewed.stretch() == [5, 6]
 
 
 def test_hidden_structures_stay_open(session):
     propose_all(session)
     look(session, 4, 5, hidden={"mandible"})
-    session.looked_at.accept()
+    session.viewed.accept()
     states = session.project.states(session.clip.id)
     mandible = session.schema["mandible"].index
     assert (states[4:6, mandible] == MaskState.PROPOSED).all()
@@ -105,14 +105,14 @@ def test_frames_where_nothing_waits_do_not_end_the_stretch(session):
     propose_all(session, [3, 4, 8, 9])
     look(session, 3, 4, 8, 9)
     session.go_to(6)
-    assert session.looked_at.stretch() == [3, 4, 8, 9]
+    assert session.viewed.stretch() == [3, 4, 8, 9]
 
 
 def test_a_chosen_range_says_what_in_it_was_not_looked_at(session, told):
     propose_all(session)
     look(session, 2, 3, 8)
     session.go_to(20)
-    assert session.looked_at.accept((2, 9))
+    assert session.viewed.accept((2, 9))
     assert accepted(session) == [2, 3, 8]
     assert "5 frames of the chosen range were not looked at" in told[-1]
 
@@ -120,7 +120,7 @@ def test_a_chosen_range_says_what_in_it_was_not_looked_at(session, told):
 def test_nothing_looked_at_is_told_and_changes_nothing(session, told):
     propose_all(session)
     before = session.project.last_revision()
-    assert not session.looked_at.accept()
+    assert not session.viewed.accept()
     assert "was on the screen" in told[-1]
     assert session.project.last_revision() == before
 
@@ -129,16 +129,16 @@ def test_an_empty_plane_is_accepted_as_empty(session):
     session.go_to(3)
     session.stroke(disc(session, 40, 40))
     session.stroke(np.zeros((session.clip.height, session.clip.width), np.bool_))
-    session.looked_at.note(())
-    session.looked_at.accept()
+    session.viewed.note(())
+    session.viewed.accept()
     assert stored(session, 3).state[0] == MaskState.EMPTY
 
 
 def test_what_a_person_must_decide_on_first_stays_open(session, told):
     propose_all(session)
-    session.looked_at.undecided = lambda frame: {"bolus", "pharynx"} if frame == 4 else ()
+    session.viewed.undecided = lambda frame: {"bolus", "pharynx"} if frame == 4 else ()
     look(session, 4, 5)
-    session.looked_at.accept()
+    session.viewed.accept()
     states = session.project.states(session.clip.id)
     assert [session.schema.structures[i].key for i in np.flatnonzero(states[4] == MaskState.PROPOSED)] == [
         "bolus",
@@ -158,9 +158,9 @@ def test_a_full_disk_accepts_nothing_and_loses_nothing(session, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(session.project, "write", full)
         with pytest.raises(ProjectError, match="the disk is full"):
-            session.looked_at.accept()
+            session.viewed.accept()
     assert not session.can_undo
-    assert session.looked_at.accept()
+    assert session.viewed.accept()
     assert accepted(session) == [4, 5]
 
 
@@ -180,7 +180,7 @@ def test_only_what_was_seen_as_it_is_now_is_ever_accepted(make_session, seen, ch
     for frame in changed:
         propose(session, frame)
     session.go_to(here)
-    session.looked_at.accept(within)
+    session.viewed.accept(within)
     now = session.project.states(session.clip.id)
     touched = {int(t) for t in np.flatnonzero((now != before).any(axis=1))}
     assert touched <= seen - changed

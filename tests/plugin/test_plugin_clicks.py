@@ -69,8 +69,8 @@ def student(window):
 
 @pytest.fixture
 def tool(window, student):
-    window.controller.clicks.take()
-    return window.controller.clicks
+    window.controller.click_tool.take()
+    return window.controller.click_tool
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse,
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
     mouse.click((60, 78))
     mouse.click((60, 84), button=RIGHT)
-    qtbot.waitUntil(lambda: not tool.answers.busy)
+    qtbot.waitUntil(lambda: not tool.queue.busy)
     plane = stored(session).planes[0]
     assert plane[60, 70]
     assert not plane[60, 84]
@@ -202,7 +202,7 @@ def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, m
     session.choose("airway")
     assert not tool.marks.isVisible()
     student.may_look.set()
-    qtbot.waitUntil(lambda: not tool.answers.busy)
+    qtbot.waitUntil(lambda: not tool.queue.busy)
     assert stored(session, 5).planes[0, 60, 70]
     assert stored(session, 5).planes[4].sum() == 0
     assert not stored(session, 9).planes.any()
@@ -220,7 +220,7 @@ def test_clicks_made_meanwhile_are_answered_in_their_order(window, tool, mouse, 
     session.choose("bolus")
     assert len(tool.marks.waiting) == 2
     student.may_answer.set()
-    qtbot.waitUntil(lambda: not tool.answers.busy)
+    qtbot.waitUntil(lambda: not tool.queue.busy)
     assert [(structure, len(prompts)) for structure, prompts, _ in student.asked] == [
         ("bolus", 1),
         ("bolus", 2),
@@ -241,7 +241,7 @@ def test_who_paints_while_the_student_thinks_loses_nothing(window, tool, mouse, 
     painted = disc(SIZE, SIZE, y=120, x=40, radius=10)
     session.stroke(painted)
     student.may_answer.set()
-    qtbot.waitUntil(lambda: not tool.answers.busy)
+    qtbot.waitUntil(lambda: not tool.queue.busy)
     assert len(student.asked) == 2  # again, from what was painted
     plane = stored(session).planes[0]
     assert plane[60, 70]
@@ -249,7 +249,7 @@ def test_who_paints_while_the_student_thinks_loses_nothing(window, tool, mouse, 
 
 
 def test_backspace_takes_back_clicks_with_and_without_an_answer(window, mouse, student, press, qtbot):
-    session, tool = window.controller.session, window.controller.clicks
+    session, tool = window.controller.session, window.controller.click_tool
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
     first = stored(session).planes[0]
@@ -262,7 +262,7 @@ def test_backspace_takes_back_clicks_with_and_without_an_answer(window, mouse, s
     press(Qt.Key.Key_Backspace)  # the first one is being answered
     assert not tool.marks.waiting
     student.may_answer.set()
-    qtbot.waitUntil(lambda: not tool.answers.busy)
+    qtbot.waitUntil(lambda: not tool.queue.busy)
     np.testing.assert_array_equal(stored(session).planes[0], first)
     assert len(student.asked) == 2
     press(Qt.Key.Key_Backspace)
@@ -396,10 +396,10 @@ def test_closing_while_the_student_thinks_writes_nothing_more(window, tool, mous
     mouse.click((60, 70))
     mouse.click((60, 90))
     qtbot.waitUntil(lambda: len(student.asked) == 1)
-    thread = tool.answers._thread._thread
+    thread = tool.queue._thread._thread
     folder, clip = session.project.folder, session.clip.id
     controller.close_session()
-    assert controller.clicks is None
+    assert controller.click_tool is None
     student.may_answer.set()
     thread.join(20)
     assert not thread.is_alive()
@@ -489,5 +489,5 @@ def test_a_frame_that_cannot_be_read_is_told_when_a_click_waits_for_it(window, t
     session.go_to(7)
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: "cannot be looked at" in window.message.text())
-    assert not tool.answers.busy
+    assert not tool.queue.busy
     assert not stored(session, 7).planes.any()

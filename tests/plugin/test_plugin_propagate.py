@@ -31,7 +31,7 @@ def say(session, frame, key="c3", state=MaskState.ACCEPTED, **where):
 
 
 def wait(qtbot, window):
-    qtbot.waitUntil(lambda: not window.controller.student_jobs.carrying.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.controller.student_jobs.propagating.running, timeout=WAIT_MS)
 
 
 def frames_of(session, key="c3", state=MaskState.PROPOSED):
@@ -118,7 +118,7 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
 
 def test_nothing_to_carry_says_what_to_do(window):
     window.controller.student_jobs.propagate("forward")
-    assert not window.controller.student_jobs.carrying.running
+    assert not window.controller.student_jobs.propagating.running
     assert "accept" in window.message.text()
 
 
@@ -126,7 +126,7 @@ def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtb
     session = window.controller.session
     say(session, 0)
     with qtbot.waitSignal(
-        window.controller.student_jobs.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+        window.controller.student_jobs.propagating.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
         window.controller.student_jobs.propagate("forward")
     window.carry.cancel_button.click()
@@ -141,7 +141,7 @@ def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip
     session = start.controller.session
     folder, clip_id = session.project.folder, session.clip.id
     with qtbot.waitSignal(
-        start.controller.student_jobs.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+        start.controller.student_jobs.propagating.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
         start.controller.student_jobs.propagate("both")
     start.controller.close_session()
@@ -170,7 +170,7 @@ def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session,
     session, bob = window.controller.session, make_session("Bob")
     say(session, 0)
     with qtbot.waitSignal(
-        window.controller.student_jobs.carrying.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
+        window.controller.student_jobs.propagating.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
         window.controller.student_jobs.propagate("forward")
     say(bob, 20, state=MaskState.NOT_VISIBLE)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.session.opening import open_session, remember_view
 from napari_vfss.viewer.outlines import NAME
 from vfss.datasets import FORMATS
@@ -32,7 +32,7 @@ def accept(session, frame, mask, structure="bolus"):
 @pytest.fixture
 def folder(clip_file, monkeypatch):
     """The project of the clip, in which Ada accepted the bolus on three frames; she sits at the window."""
-    monkeypatch.setattr(settings, "author", lambda: "Ada")
+    monkeypatch.setattr(preferences, "author", lambda: "Ada")
     session = open_session(clip_file, "Ada")
     for frame in range(3):
         accept(session, frame, disc(session, 60, 60))
@@ -87,14 +87,14 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
 
 
 def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_file, monkeypatch):
-    monkeypatch.setattr(settings, "author", lambda: "Bob")
+    monkeypatch.setattr(preferences, "author", lambda: "Bob")
     window.controller.close_session()
     for path in (folder, clip_file):
         assert not window.controller.open(path)
         assert window.controller.session is None
         assert "must not see" in window.message.text()
         assert str(blinded) in window.message.text()
-    monkeypatch.setattr(settings, "author", lambda: "root")
+    monkeypatch.setattr(preferences, "author", lambda: "root")
     assert not window.controller.open(clip_file)
     assert "Enter your name" in window.message.text()
 
@@ -242,7 +242,7 @@ def test_a_difference_is_settled_in_the_project(compared, window):
 def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch):
     people = window.people
     kept = []
-    monkeypatch.setattr(settings, "keep_author", lambda name: kept.append(name) or True)
+    monkeypatch.setattr(preferences, "keep_author", lambda name: kept.append(name) or True)
     people.name.setText("")
     people._show_question()
     assert people.ask_name.isVisibleTo(people)
@@ -258,17 +258,17 @@ def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch)
 
 
 def test_a_shared_account_is_no_name(monkeypatch):
-    monkeypatch.setattr(settings, "_value", lambda name, default: default)
+    monkeypatch.setattr(preferences, "_value", lambda name, default: default)
     for account, known in (("root", False), ("Administrator", False), ("m.weber", True)):
-        monkeypatch.setattr(settings.getpass, "getuser", lambda account=account: account)
-        assert settings.author_is_known() is known
-    monkeypatch.setattr(settings, "_value", lambda name, default: "Eve")
-    assert settings.author_is_known()
-    assert settings.author() == "Eve"
+        monkeypatch.setattr(preferences.getpass, "getuser", lambda account=account: account)
+        assert preferences.author_is_known() is known
+    monkeypatch.setattr(preferences, "_value", lambda name, default: "Eve")
+    assert preferences.author_is_known()
+    assert preferences.author() == "Eve"
 
 
 def test_a_name_that_is_kept_is_there_for_the_next_window(window):
-    before = settings._value("author", "")
-    assert settings.keep_author("Fay")
-    assert settings.author() == "Fay"
-    settings.keep_author(before)
+    before = preferences._value("author", "")
+    assert preferences.keep_author("Fay")
+    assert preferences.author() == "Fay"
+    preferences.keep_author(before)

@@ -57,7 +57,7 @@ def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
 
 
 def surveyed(window, qtbot):
-    trust, session = window.controller.time.trust, window.controller.session
+    trust, session = window.controller.timeline.survey, window.controller.session
     wanted = session.states == MaskState.PROPOSED
     qtbot.waitUntil(
         lambda: trust.findings.complete and bool(np.isfinite(trust.findings.confidence[wanted]).all()), timeout=WAIT
@@ -108,7 +108,7 @@ def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press)
 
 def test_low_confidence_is_doubtful_and_words_say_who_and_why(window, dock, qtbot):
     propose(window, qtbot, confidence=0.4)
-    session, time = window.controller.session, window.controller.time
+    session, time = window.controller.session, window.controller.timeline
     words = words_on_cell(session, time, 3, 0)
     assert "Bolus: Frame 4 of 24" in words
     assert "proposed, by the student" in words
@@ -121,7 +121,7 @@ def test_low_confidence_is_doubtful_and_words_say_who_and_why(window, dock, qtbo
 
 
 def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
-    session, marks = window.controller.session, window.controller.time.marks
+    session, marks = window.controller.session, window.controller.timeline.marks
     session.go_to(4)
     press(Qt.Key.Key_D)
     assert session.clip.swallows == ()
@@ -152,11 +152,11 @@ def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
 def test_an_end_without_a_beginning_is_told(window, press):
     press(Qt.Key.Key_D, SHIFT)
     assert "begins" in window.message.text()
-    assert window.controller.time.marks.all == []
+    assert window.controller.timeline.marks.all == []
 
 
 def test_marks_of_another_window_come_in_and_are_not_overwritten(window):
-    session, marks = window.controller.session, window.controller.time.marks
+    session, marks = window.controller.session, window.controller.timeline.marks
     marks.set_event("lvc", 6)
     with Project.open(session.project.folder) as other:
         seen = other.marks.of(session.clip.id)[0]
@@ -172,12 +172,12 @@ def test_marks_of_another_window_come_in_and_are_not_overwritten(window):
 
 
 def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, press):
-    session, playback = window.controller.session, window.controller.time.playback
+    session, playback = window.controller.session, window.controller.timeline.playback
     timeline = dock.timeline
     qtbot.mousePress(timeline, Qt.MouseButton.LeftButton, SHIFT, point(dock, 5, 0))
     qtbot.mouseMove(timeline, point(dock, 7, 0))
     qtbot.mouseRelease(timeline, Qt.MouseButton.LeftButton, SHIFT, point(dock, 7, 0))
-    assert window.controller.time.chosen == (5, 7)
+    assert window.controller.timeline.chosen == (5, 7)
     press(Qt.Key.Key_L)
     assert playback.loop == (5, 7)
     playback.set_speed(2.0)
@@ -196,11 +196,11 @@ def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, p
     propose(window, qtbot)
     session, frames = window.controller.session, window.controller.session.clip.n_frames
     session.go_to(frames - 1)
-    qtbot.waitUntil(lambda: len(session.looked_at.stretch()) == 1, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(session.viewed.stretch()) == 1, timeout=WAIT)
     session.go_to(0)
     press(Qt.Key.Key_K)
-    qtbot.waitUntil(lambda: not window.controller.time.playback.playing, timeout=WAIT)
-    assert len(session.looked_at.stretch()) == frames
+    qtbot.waitUntil(lambda: not window.controller.timeline.playback.playing, timeout=WAIT)
+    assert len(session.viewed.stretch()) == frames
     qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames looked at", timeout=WAIT)
     qtbot.waitUntil(lambda: list(dock.timeline._looked_at) == list(range(frames)), timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
@@ -222,7 +222,7 @@ def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
     assert "was on the screen" in window.message.text()
     press(Qt.Key.Key_H)
     layers.set_hidden("mandible", True)
-    qtbot.waitUntil(lambda: session.looked_at.stretch() == [5], timeout=WAIT)
+    qtbot.waitUntil(lambda: session.viewed.stretch() == [5], timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
     here = session.states[5] == MaskState.ACCEPTED
     assert not here[session.schema["mandible"].index]
@@ -239,7 +239,7 @@ def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, do
     assert window.controller.nesting.undecided(4) == {"bolus", "pharynx"}
     session.go_to(5)
     session.go_to(4)
-    qtbot.waitUntil(lambda: 4 in session.looked_at.stretch(), timeout=WAIT)
+    qtbot.waitUntil(lambda: 4 in session.viewed.stretch(), timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
     assert session.states[4, session.schema["bolus"].index] == MaskState.EDITED
     assert session.states[4, session.schema["mandible"].index] == MaskState.ACCEPTED
@@ -247,7 +247,7 @@ def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, do
 
 def test_naparis_own_playback_is_taken_over(window, qtbot):
     dims = next(w for w in window.window().findChildren(QWidget) if type(w).__name__ == "QtDims")
-    playback = window.controller.time.playback
+    playback = window.controller.timeline.playback
     dims.play(0)
     qtbot.waitUntil(lambda: playback.playing, timeout=WAIT)
     assert not dims.is_playing
@@ -309,7 +309,7 @@ def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(
 def test_without_a_spine_the_steady_view_says_so(window, press):
     press(Qt.Key.Key_Y)
     assert "C2 to C4 have no masks" in window.message.text()
-    assert not window.controller.time.steady.on
+    assert not window.controller.timeline.stabilised.on
 
 
 def test_a_timeline_that_was_closed_comes_back(window, dock):

@@ -190,7 +190,7 @@ class Walkthrough:
     def _at_work(self) -> bool:
         controller, dialog = self._panel.controller, self._panel.export.dialog
         counting = dialog is not None and dialog.previewing.running
-        answering = controller.clicks is not None and controller.clicks.answers.busy
+        answering = controller.click_tool is not None and controller.click_tool.queue.busy
         return (
             counting
             or answering
@@ -198,7 +198,7 @@ class Walkthrough:
                 w.running
                 for w in (
                     controller.student_jobs.proposing,
-                    controller.student_jobs.carrying,
+                    controller.student_jobs.propagating,
                     controller.student_jobs.learning,
                     controller.exporting,
                 )

@@ -205,8 +205,8 @@ class CorrectSection(SessionSection):
 
     def _taking(self, mode: str) -> Callable[[], None]:
         def take() -> None:
-            if mode == CLICK and self.controller.clicks is not None:
-                self.controller.clicks.take()
+            if mode == CLICK and self.controller.click_tool is not None:
+                self.controller.click_tool.take()
             elif self.controller.layers is not None:
                 self.controller.layers.set_tool(mode)
             self.refresh()
@@ -265,14 +265,14 @@ class AcceptSection(SessionSection):
         """Follow what is looked at."""
         session = self.controller.session
         if session is not None:
-            for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
+            for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
                 self.session_connections.add(signal, self.later.ask)
-            self.session_connections.add(self.controller.time.range_changed, self.later.ask)
+            self.session_connections.add(self.controller.timeline.range_changed, self.later.ask)
 
     def refresh(self, *_: object) -> None:
         """Show how many frames could be accepted at once."""
         session = self.controller.session
-        n = 0 if session is None else len(session.looked_at.stretch(self.controller.time.chosen))
+        n = 0 if session is None else len(session.viewed.stretch(self.controller.timeline.chosen))
         self.summary.setText(f"{count(n, 'frame')} looked at" if n else "")
 
     def _stretch(self) -> None:

@@ -10,7 +10,7 @@ from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QDialog, QProgressBar
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.files import ExportOrder
 from napari_vfss.ui.dialog_parts import words
@@ -66,7 +66,7 @@ class ExportSection(SessionSection):
             return
         self.controller.save()
         with self.controller.telling():
-            reviewer = "" if settings.is_nobody(session.author) else session.author
+            reviewer = "" if preferences.is_nobody(session.author) else session.author
             self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self._choices.values, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)

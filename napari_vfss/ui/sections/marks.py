@@ -41,13 +41,13 @@ class MarksSection(SessionSection):
         self.add_row(self.remove, self.back, self.timeline)
         self.connections.add(self.list.itemClicked, self._on_clicked)
         self.connections.add(self.list.itemSelectionChanged, self._show_buttons)
-        self.connections.add(controller.time.marks_changed, self.refresh)
-        self.connections.add(controller.time.session_changed, self.refresh)
+        self.connections.add(controller.timeline.marks_changed, self.refresh)
+        self.connections.add(controller.timeline.session_changed, self.refresh)
         self._on_session()
 
     def refresh(self, *_: object) -> None:
         """Show the marks of the session."""
-        marks, session = self.controller.time.marks, self.controller.session
+        marks, session = self.controller.timeline.marks, self.controller.session
         shown = self._chosen()
         self.list.clear()
         self.summary.setText("")
@@ -69,7 +69,7 @@ class MarksSection(SessionSection):
         return None if item is None else item.data(Qt.ItemDataRole.UserRole)
 
     def _show_buttons(self) -> None:
-        marks = self.controller.time.marks
+        marks = self.controller.timeline.marks
         self.remove.setEnabled(self._chosen() is not None)
         self.back.setEnabled(marks is not None and marks.can_bring_back)
 
@@ -79,12 +79,12 @@ class MarksSection(SessionSection):
             self.do(lambda: session.go_to(mark.first))
 
     def _remove(self) -> None:
-        marks, mark = self.controller.time.marks, self._chosen()
+        marks, mark = self.controller.timeline.marks, self._chosen()
         if marks is not None and mark is not None:
             self.do(lambda: marks.remove(mark))
 
     def _bring_back(self) -> None:
-        marks = self.controller.time.marks
+        marks = self.controller.timeline.marks
         if marks is not None:
             self.do(marks.bring_back)
 

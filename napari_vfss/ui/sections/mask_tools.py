@@ -78,7 +78,7 @@ class CorrectTools(QWidget):
             status: Where it is said what a click waits for.
             connections: Undone when the session goes.
         """
-        clicks = self._controller.clicks
+        clicks = self._controller.click_tool
         if clicks is not None:
 
             def allow(why_not: str) -> None:
@@ -91,7 +91,7 @@ class CorrectTools(QWidget):
 
             connections.add(clicks.available, allow)
             connections.add(clicks.status, status.setText)
-            allow(clicks.answers.why_not)
+            allow(clicks.queue.why_not)
         if self._controller.corrections is not None:
             self.pixels.blockSignals(True)
             self.pixels.setValue(self._controller.corrections.pixels)
@@ -107,7 +107,7 @@ class CorrectTools(QWidget):
         def name() -> None:
             for action, (title, tool, _) in zip(made_actions, entries, strict=True):
                 # What follows the tab is shown where a menu has its keys, and binds none.
-                action.setText(f"{title}\t{self._desk.key_book.shown_for(MASK_TOOL_KEYS[f'correct.{tool}'])}")
+                action.setText(f"{title}\t{self._controller.key_book.shown_for(MASK_TOOL_KEYS[f'correct.{tool}'])}")
 
         name()
         menu.aboutToShow.connect(name)

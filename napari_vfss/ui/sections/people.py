@@ -8,7 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
 
-from napari_vfss import preferences as settings
+from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.session import Session
 from napari_vfss.ui.second_reader.agreement import AgreementPage
@@ -30,8 +30,8 @@ class PeopleSection(SessionSection):
     """The annotator's name, and the way to second readings and their agreement."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "Annotator", folded=settings.author_is_known())
-        self._name = settings.author()
+        super().__init__(controller, "Annotator", folded=preferences.author_is_known())
+        self._name = preferences.author()
         self._held_here = False
         self._title = ""
         self.dialog: ReadingDialog | None = None
@@ -42,7 +42,7 @@ class PeopleSection(SessionSection):
         self.banner.setStyleSheet(BANNER)
         self.ask_name = QLabel("Who is working here? Your name or initials go with every change you make.")
         self.ask_name.setWordWrap(True)
-        self.name = QLineEdit(self._name if settings.author_is_known() else "")
+        self.name = QLineEdit(self._name if preferences.author_is_known() else "")
         self.name.setPlaceholderText(self._name)
         self.name.setToolTip("Written with every change you make; also in File > Preferences")
         self.readings_button = tipped_button(
@@ -90,7 +90,7 @@ class PeopleSection(SessionSection):
             self.unfold()
             self._close_page()
         elif not self.name.isModified():
-            self.name.setText(self._name if settings.author_is_known() else "")
+            self.name.setText(self._name if preferences.author_is_known() else "")
         self._show_question()
         if reading is not None and reading.start == "student" and session is not None and not session.states.any():
             self.controller.student_jobs.propose(0, session.clip.n_frames - 1)
@@ -169,7 +169,7 @@ class PeopleSection(SessionSection):
         self.name.setModified(False)
         if self.ask_name.isVisibleTo(self):  # answered: out of the way
             self._heading.setChecked(False)
-        self._held_here = not settings.keep_author(name)
+        self._held_here = not preferences.keep_author(name)
         if session is not None:
             session.author = name
         self._show_question()

@@ -54,9 +54,9 @@ class PropagateSection(SessionSection):
             "Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel, key="Shift+Escape"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(controller.student_jobs.carrying.started, self._on_started)
-        self.connections.add(controller.student_jobs.carrying.progressed, self._on_progress)
-        self.connections.add(controller.student_jobs.carrying.ended, self._on_ended)
+        self.connections.add(controller.student_jobs.propagating.started, self._on_started)
+        self.connections.add(controller.student_jobs.propagating.progressed, self._on_progress)
+        self.connections.add(controller.student_jobs.propagating.ended, self._on_ended)
         self.connections.add(controller.student_jobs.learning.started, self._on_started)
         self.connections.add(controller.student_jobs.learning.progressed, self._on_learning)
         self.connections.add(controller.student_jobs.learning.ended, self._on_ended)
@@ -138,8 +138,8 @@ class PropagateSection(SessionSection):
 
     @property
     def _running(self) -> bool:
-        return self.controller.student_jobs.carrying.running or self.controller.student_jobs.learning.running
+        return self.controller.student_jobs.propagating.running or self.controller.student_jobs.learning.running
 
     def _cancel(self) -> None:
-        self.controller.student_jobs.carrying.cancel()
+        self.controller.student_jobs.propagating.cancel()
         self.controller.student_jobs.learning.cancel()

@@ -34,7 +34,7 @@ class TimelineDock(QWidget):
         super().__init__()
         self.setObjectName("vfss_timeline")
         self._controller = controller
-        self._time: TimelineController = controller.time
+        self._time: TimelineController = controller.timeline
         self._connections = Connections()
         self._session_connections = Connections()
         self.timeline = Timeline()
@@ -94,7 +94,7 @@ class TimelineDock(QWidget):
         )
         self.swallow = _small("Swallow ▸", "To the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
         self.steady = _small(
-            "Steady", "Hold the spine (C2 to C4) still under the picture", time.toggle_steady, "steady"
+            "Steady", "Hold the spine (C2 to C4) still under the picture", time.toggle_stabilised, "steady"
         )
         self.steady.setCheckable(True)
         self.closer = _small("+", "Show fewer frames (or turn the wheel)", lambda: self.timeline.zoom(1.6))
@@ -119,9 +119,9 @@ class TimelineDock(QWidget):
     def _connect(self) -> None:
         time, add = self._time, self._connections.add
         add(time.session_changed, self._on_session)
-        add(time.trust.changed, self._strip_later.ask)
+        add(time.survey.changed, self._strip_later.ask)
         add(time.marks_changed, self._show_marks)
-        add(time.steady.changed, self._show_steady)
+        add(time.stabilised.changed, self._show_steady)
         add(time.range_changed, self._show_range)
         add(time.playback.changed, self._show_playback)
         add(time.playback.message, self._show_pace)
@@ -143,12 +143,12 @@ class TimelineDock(QWidget):
             self.place.setText("No recording is open.")
             self.pace.setText("")
             return
-        self.timeline.show_clip(session.schema, session.clip.times_s, self._time.trust.strip)
+        self.timeline.show_clip(session.schema, session.clip.times_s, self._time.survey.overview)
         add = self._session_connections.add
         add(session.frame_changed, self._show_place)
         add(session.structure_changed, self._show_place)
         add(session.masks_changed, self._strip_later.ask)
-        for signal in (session.looked_at.changed, session.frame_changed, session.masks_changed):
+        for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
             add(signal, self._looked_at_later.ask)
         self._show_marks()
         self._show_steady()
@@ -158,22 +158,22 @@ class TimelineDock(QWidget):
         session = self._controller.session
         if session is not None:
             self.timeline.show_place(session.frame, session.active.index)
-            held = self._time.steady.words
+            held = self._time.stabilised.words
             more = f" ({held})" if held else ""
             self.place.setText(f"<b>{words_on_place(session, session.frame)}</b>{more}")
 
     def _show_steady(self) -> None:
-        self.steady.setChecked(self._time.steady.on)
+        self.steady.setChecked(self._time.stabilised.on)
         self._show_place()
 
     def _show_strip(self) -> None:
         if self._controller.session is not None:
-            self.timeline.show_strip(self._time.trust.strip)
+            self.timeline.show_strip(self._time.survey.overview)
 
     def _show_looked_at(self) -> None:
         session = self._controller.session
         if session is not None:
-            self.timeline.show_looked_at(session.looked_at.stretch(self._time.chosen))
+            self.timeline.show_looked_at(session.viewed.stretch(self._time.chosen))
 
     def _show_marks(self) -> None:
         if self._time.marks is not None:

@@ -56,7 +56,7 @@ def _on(mark: Mark, frame: int) -> bool:
 
 def _words_on_mask(session: Session, time: TimelineController, frame: int, row: int) -> list[str]:
     state = MaskState(session.states[frame, row])
-    strip = time.trust.strip
+    strip = time.survey.overview
     if state == MaskState.UNSEEN or strip is None:
         return ["nothing is known yet"]
     author = session.project.overview.author(session.clip.id, frame, row)
