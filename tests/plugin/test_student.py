@@ -129,7 +129,7 @@ def test_no_frames_no_proposals(path: Path) -> None:
 @pytest.mark.parametrize(
     "frames", [np.zeros((64, 64), np.uint8), np.zeros((1, 64, 64), np.uint16), np.zeros((1, 0, 64), np.uint8)]
 )
-def test_what_is_no_stack_of_frames_is_refused(path: Path, frames: np.ndarray) -> None:
+def test_an_array_that_is_no_stack_of_frames_is_refused(path: Path, frames: np.ndarray) -> None:
     with pytest.raises(StudentError, match="frames must be"):
         load_student(path, "cpu").propose(frames)
 
@@ -182,21 +182,22 @@ def test_cuda_without_a_gpu_is_an_error_a_person_can_act_on(path: Path) -> None:
         (False, False, True, True, True),
     ],
 )
-def test_torch_is_taken_only_where_it_is_safe(  # noqa: PLR0917
+def test_torch_is_imported_only_where_it_is_safe(  # noqa: PLR0917
     monkeypatch: pytest.MonkeyPatch, window: bool, torch_there: bool, driver: bool, gpu: bool, expected: bool
 ) -> None:
-    fake = types.SimpleNamespace(cuda=types.SimpleNamespace(is_available=lambda: gpu))
     modules = {name: module for name, module in sys.modules.items() if name != "torch" and "QtWidgets" not in name}
     if window:
         modules["PyQt6.QtWidgets"] = types.ModuleType("PyQt6.QtWidgets")
     if torch_there:
-        modules["torch"] = fake
-    imported: list[str] = []
+        modules["torch"] = types.ModuleType("torch")
+    calls: list[str] = []
+    runtime = types.ModuleType("vfss.student.torch_runtime")
+    runtime.cuda_is_available = lambda: bool(calls.append("torch") or gpu)
+    monkeypatch.setattr(vfss.student, "torch_runtime", runtime, raising=False)
     monkeypatch.setattr(vfss.student.sys, "modules", modules)
-    monkeypatch.setattr(vfss.student.importlib, "import_module", lambda name: imported.append(name) or fake)
     monkeypatch.setattr(vfss.student, "_nvidia_driver", lambda: driver)
-    assert vfss.student._cuda_is_safe_and_there() is expected
-    assert torch_there or expected or not imported
+    assert vfss.student.bring_in_gpu() is expected
+    assert torch_there or expected or not calls
 
 
 def test_reduced_precision_needs_proof(path: Path) -> None:

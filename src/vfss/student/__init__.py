@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student: the small network that proposes masks. Importing this imports neither torch nor OpenVINO."""
+"""Load a student, the small network that proposes masks. Importing this package imports neither torch nor OpenVINO."""
 
 from __future__ import annotations
 
 import ctypes.util
-import importlib
 import sys
 from importlib import resources
 from pathlib import Path
@@ -31,13 +30,13 @@ _QT = ("PyQt5.QtWidgets", "PyQt6.QtWidgets", "PySide2.QtWidgets", "PySide6.QtWid
 
 
 def load_student(name_or_path: str | Path = "default", device: str = "auto", *, threads: int | None = None) -> Student:
-    """A student ready to propose.
+    """Load a student and the runtime for a device.
 
     Args:
         name_or_path: "default", the student that ships with the program, or a .safetensors file.
         device: "cpu": OpenVINO, never imports torch. "cuda": torch in bf16. "auto": cuda where there is a GPU and torch
-            can be used safely, else cpu. "cpu-torch": torch in f32, to compare with.
-        threads: Threads that "cpu" computes with; None: as many as there are cores.
+            can be imported safely, else cpu. "cpu-torch": torch in f32, for comparison.
+        threads: Threads for "cpu"; None: one per core.
 
     Raises:
         StudentError: No such file or device, or the file is damaged, foreign or of another version.
@@ -49,46 +48,46 @@ def load_student(name_or_path: str | Path = "default", device: str = "auto", *, 
 
 
 def bring_in_gpu() -> bool:
-    """Make a GPU usable to a program that is about to open a window; returns whether there is one.
+    """Import torch where there is a GPU, before a program opens its window; return whether CUDA can be used.
 
-    A window must not be open yet: torch, which computes on it, cannot be imported safely afterwards. Where there is no
-    NVIDIA driver nothing is imported and nothing is lost.
+    A window must not be open yet: torch cannot be imported safely afterwards. Without an NVIDIA driver nothing is
+    imported.
     """
-    return _cuda_is_safe_and_there()
+    return _cuda_is_usable()
 
 
 def student_file(name_or_path: str | Path) -> Path:
-    """File of a student; "default" is the one that ships with the program."""
+    """Return the file of a student; "default" is the one that ships with the program."""
     if str(name_or_path) == "default":
         return Path(str(resources.files("vfss.student") / "default.safetensors"))
     return Path(name_or_path)
 
 
 def _runtime(checkpoint: Checkpoint, device: str, threads: int | None) -> Runtime:
-    chosen = device
     if device == "auto":
-        chosen = "cuda" if _cuda_is_safe_and_there() else "cpu"
-    if chosen == "cpu":
+        device = "cuda" if _cuda_is_usable() else "cpu"
+    if device == "cpu":
         from vfss.student.openvino_runtime import OpenVinoRuntime
 
         return OpenVinoRuntime(checkpoint, cache=user_cache_path("napari-vfss") / "openvino", threads=threads)
     from vfss.student.torch_runtime import TorchRuntime
 
-    return TorchRuntime(checkpoint, chosen)
+    return TorchRuntime(checkpoint, device)
 
 
-def _cuda_is_safe_and_there() -> bool:
-    """Whether torch may be used here and sees a GPU.
+def _cuda_is_usable() -> bool:
+    """Return whether torch can be imported safely here and finds a GPU.
 
-    Importing torch after a software OpenGL context exists kills the process, so where Qt is loaded only a torch that
-    came first is used; elsewhere torch is imported only if the driver is there, as that import takes seconds.
+    Importing torch after a software OpenGL context exists kills the process, so where Qt is loaded torch is used only
+    if it was imported first; elsewhere it is imported only if there is a driver, as that import takes seconds.
     """
     if "torch" not in sys.modules:
         has_window = any(name in sys.modules for name in _QT)
         if has_window or not _nvidia_driver():
             return False
-    torch = importlib.import_module("torch")
-    return bool(torch.cuda.is_available())
+    from vfss.student import torch_runtime
+
+    return torch_runtime.cuda_is_available()
 
 
 def _nvidia_driver() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student in torch: bf16 on CUDA. Import it only where no Qt window is open yet, or in a process of its own."""
+"""Run a student in torch: bf16 on CUDA. Import this only before a Qt window is open, or in a separate process."""
 
 from __future__ import annotations
 
@@ -20,41 +20,46 @@ from vfss.student.refinement import Encoded
 FloatArray = npt.NDArray[np.float32]
 
 
+def cuda_is_available() -> bool:
+    """Return whether torch finds a CUDA device."""
+    return bool(torch.cuda.is_available())
+
+
 def build_network(checkpoint: Checkpoint) -> StudentNetwork:
-    """The network with the checkpoint's weights in float32, in evaluation mode, on the CPU.
+    """Build the network with a checkpoint's weights in float32, in evaluation mode, on the CPU.
 
     Raises:
-        StudentError: Names or shapes of the weights differ from what config and schema ask for.
+        StudentError: Names or shapes of the weights differ from what config and schema require.
     """
     network = StudentNetwork(checkpoint.config, len(checkpoint.schema))
     weights: dict[str, Tensor] = {}
-    for name, tensor in checkpoint.tensors.items():
-        loaded = torch.from_numpy(np.array(tensor))
-        weights[name] = loaded.float() if loaded.is_floating_point() else loaded
+    for name, array in checkpoint.tensors.items():
+        tensor = torch.from_numpy(np.array(array))
+        weights[name] = tensor.float() if tensor.is_floating_point() else tensor
     try:
         network.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise StudentError(
-            f"its weights do not fit its config ({error})", path=checkpoint.path, remedy="Choose another student."
+            f"the weights do not fit the config ({error})", path=checkpoint.path, remedy="Choose another student."
         ) from error
     return network.eval()
 
 
 class TorchRuntime:
-    """The network in torch.
+    """Runtime that computes in torch.
 
     Attributes:
         device: "cuda (bf16)" or "cpu-torch (f32)".
-        batch: Frames at once.
+        batch: Frames per call of the network.
     """
 
     def __init__(self, checkpoint: Checkpoint, device: str) -> None:
-        """Move the network to "cuda", or to "cpu-torch" for comparing.
+        """Build the network and move it to "cuda", or to "cpu-torch" for comparison.
 
         Raises:
             StudentError: There is no such device.
         """
-        if device == "cuda" and not torch.cuda.is_available():
+        if device == "cuda" and not cuda_is_available():
             raise StudentError(
                 "torch finds no CUDA device", remedy="Use device='cpu', or install a driver for your GPU."
             )
@@ -64,31 +69,33 @@ class TorchRuntime:
         self.batch = 16 if device == "cuda" else 4
 
     def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Logits and quality of one input, float32 (1, size, size), after another: a device is filled by a batch."""
+        """Yield logits and quality of each input, float32 (1, size, size), in order; computed in batches."""
         source = iter(inputs)
-        while some := list(itertools.islice(source, self.batch)):
-            yield from zip(*self.run(np.stack(some)), strict=True)
+        while batch := list(itertools.islice(source, self.batch)):
+            yield from zip(*self.run(np.stack(batch)), strict=True)
 
     def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
+        """Return logits float32 (N, S, size/4, size/4), quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
         on_device = torch.from_numpy(inputs).to(self._device)
         with torch.inference_mode(), self._precision():
             logits, quality = self._network(on_device)
         return logits.float().cpu().numpy(), quality.float().cpu().numpy()
 
-    def encode(self, one: FloatArray) -> Encoded:
-        """Features of one input, float32 (1, size, size)."""
+    def encode(self, frame: FloatArray) -> Encoded:
+        """Return the encoder's features of one input, float32 (1, size, size)."""
         with torch.inference_mode(), self._precision():
-            found = self._network.encoder(torch.from_numpy(one[None]).to(self._device))
-        embedding, fine8, fine4 = (part.float().cpu().numpy() for part in (found.embedding, found.fine8, found.fine4))
+            features = self._network.encoder(torch.from_numpy(frame[None]).to(self._device))
+        embedding, fine8, fine4 = (
+            level.float().cpu().numpy() for level in (features.embedding, features.fine8, features.fine4)
+        )
         return embedding, fine8, fine4
 
     def correct(self, features: Encoded, maps: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Logits float32 (S, size/4, size/4) and quality float32 (S,); see PromptRuntime."""
-        told = Features(*(torch.from_numpy(part).to(self._device) for part in features))
-        given = (torch.from_numpy(part[None]).to(self._device) for part in (maps, asked))
+        """Return logits float32 (S, size/4, size/4) and quality float32 (S,); see PromptRuntime."""
+        on_device = Features(*(torch.from_numpy(level).to(self._device) for level in features))
+        prompts = (torch.from_numpy(array[None]).to(self._device) for array in (maps, asked))
         with torch.inference_mode(), self._precision():
-            logits, quality = self._network.correct(told, *given)
+            logits, quality = self._network.correct(on_device, *prompts)
         return logits[0].float().cpu().numpy(), quality[0].float().cpu().numpy()
 
     def _precision(self) -> torch.autocast:
