@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +12,8 @@ from typing import Any
 
 import platformdirs
 from qtpy.QtCore import QFileSystemWatcher, QLockFile, QObject, Signal
+
+from vfss.output.atomic_file import atomic_file
 
 WAIT_FOR_OTHER_MS = 1000
 
@@ -49,14 +49,11 @@ class UserConfigFile(QObject):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = QLockFile(str(self.path) + ".lock")
         locked = lock.tryLock(WAIT_FOR_OTHER_MS)
-        temporary = self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")
         try:
             values = change(self._read())
-            temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", "utf-8")
-            temporary.replace(self.path)
+            with atomic_file(self.path) as file:
+                file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
         finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)
             if locked:
                 lock.unlock()
         self._watch()

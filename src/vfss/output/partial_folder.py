@@ -14,6 +14,7 @@ from typing import IO, Any
 from filelock import FileLock, Timeout
 
 from vfss.errors import DatasetError
+from vfss.output.atomic_file import atomic_file
 from vfss.output.json_files import to_json
 
 MARK, SUFFIX = "EXPORT_NOT_FINISHED", ".partial"
@@ -120,16 +121,11 @@ class PartialFolder:
     def keep_only(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Forget what is not wanted, and a last line that a power cut left incomplete."""
         path = self.path / MARK / _JOURNAL
-        renewed = path.with_suffix(".new")
-        with renewed.open("wb") as file:
+        self._close_journal()  # Windows replaces no open file
+        with atomic_file(path) as file:
             for row in self.kept():
                 if wanted(row):
                     file.write(_line(row))
-            file.flush()
-            os.fsync(file.fileno())
-        if self._journal is not None:
-            self._journal.close()
-        renewed.replace(path)
         self._journal = path.open("ab")
 
     def finish(self) -> None:
@@ -147,10 +143,13 @@ class PartialFolder:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _leave(self) -> None:
+        self._close_journal()
+        self._lock.release()
+
+    def _close_journal(self) -> None:
         if self._journal is not None:
             self._journal.close()
             self._journal = None
-        self._lock.release()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

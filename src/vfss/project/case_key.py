@@ -6,18 +6,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import re
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from vfss.errors import DatasetError
+from vfss.output.atomic_file import atomic_file
 
 FILE = "case-key.json"
 
@@ -141,16 +141,8 @@ class CaseKey:
 
     def _write(self, known: dict[str, Any]) -> None:
         """Put the file in place as a whole, readable for its owner only."""
-        temporary = self.path.with_name(f".{self.path.name}-{uuid.uuid4().hex}")
-        try:
-            with os.fdopen(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", -1, "utf-8") as file:
-                json.dump(known, file, ensure_ascii=False, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+        with atomic_file(self.path, mode=0o600) as file:
+            file.write(json.dumps(known, ensure_ascii=False, indent=1).encode())
 
 
 def _fault(data: Any) -> str:

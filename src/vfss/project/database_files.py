@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import uuid
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from sqlalchemy import create_engine, insert, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from vfss.errors import ProjectError
+from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
 from vfss.project.database import Database
 from vfss.project.migration import bring_up_to_date
 from vfss.project.network_share import on_network
@@ -58,10 +59,10 @@ def create_database(path: Path, schema: Schema) -> None:
     taken = ProjectError("there is a project already", path=path, remedy="Open it, or choose another folder.")
     if path.exists():
         raise taken
-    temporary = path.with_name(f".{FILE}-{uuid.uuid4().hex}")
     try:
-        _fill(temporary, schema)
-        _put_in_place(temporary, path)
+        with temporary_path(path) as temporary:
+            _fill(temporary, schema)
+            _put_in_place(temporary, path)
     except FileExistsError as error:
         raise taken from error
     except (OSError, DBAPIError) as error:
@@ -70,10 +71,6 @@ def create_database(path: Path, schema: Schema) -> None:
             path=path.parent,
             remedy="Choose a folder on a disk with room, where you may write.",
         ) from error
-    finally:
-        for left in (temporary, temporary.with_name(temporary.name + "-journal")):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
 
 
 def _fill(path: Path, schema: Schema) -> None:
@@ -90,8 +87,7 @@ def _fill(path: Path, schema: Schema) -> None:
             connection.execute(insert(structures), rows)
     finally:
         engine.dispose()
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
+    synchronise_file(path)
 
 
 def _put_in_place(temporary: Path, path: Path) -> None:
@@ -103,19 +99,6 @@ def _put_in_place(temporary: Path, path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         temporary.replace(path)
     synchronise_folder(path.parent)
-
-
-def synchronise_folder(folder: Path) -> None:
-    """Make a rename or a new file in the folder survive a power cut, where the system can do that."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:  # some shares refuse to synchronise folders; the file itself is safe
-        _LOG.debug("%s: cannot be synchronised (%s)", folder, error)
-    finally:
-        os.close(handle)
 
 
 def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Schema]:

@@ -8,9 +8,7 @@ that is too new for the project is made, and so is a column. The rules (triggers
 from __future__ import annotations
 
 import logging
-import os
-import uuid
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from sqlalchemy import Connection, select, update
@@ -18,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
 from vfss.errors import ProjectError
+from vfss.output.atomic_file import synchronise_file, temporary_path
 from vfss.project.database import Database
 from vfss.project.tables import LAYOUT, RULES, added_columns, added_tables, layout
 
@@ -78,19 +77,13 @@ def _version(connection: Connection) -> int:
 def _back_up(database: Database, version: int) -> Path:
     """Copy the database beside itself under a free name; the caller holds the pen, so nobody writes meanwhile."""
     folder, stem = database.path.parent, database.path.stem
-    temporary = folder / f".{stem}-{uuid.uuid4().hex}"
-    try:
+    with temporary_path(database.path) as temporary:
         with closing(database.fresh()) as reader:
             reader.back_up(temporary)
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
+        synchronise_file(temporary)
         number = 0
         while True:
             target = folder / f"{stem}-layout{version}{f'-{number}' if number else ''}.sqlite"
             if not target.exists():
                 return temporary.replace(target)
             number += 1
-    finally:
-        for left in (temporary, *(temporary.with_name(temporary.name + end) for end in ("-journal", "-wal", "-shm"))):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)

@@ -22,8 +22,9 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 
 from vfss.errors import ProjectError
+from vfss.output.atomic_file import synchronise_folder
 from vfss.project.database import Database
-from vfss.project.database_files import FILE, synchronise_folder
+from vfss.project.database_files import FILE
 from vfss.project.locate import READINGS, project_of_reading
 from vfss.project.project import Project
 from vfss.project.second_reading_record import KEPT_BY, KEY, Reading, Start, keep_reading, kept_of_reading, read_reading

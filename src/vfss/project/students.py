@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +12,8 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from vfss.errors import ProjectError, StudentError
+from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
 from vfss.project.database import Database
-from vfss.project.database_files import synchronise_folder
 from vfss.project.records import StudentRecord
 from vfss.project.tables import students
 from vfss.student import student_file
@@ -93,15 +91,13 @@ class StudentShelf:
         """Bring a file in, whole or not at all; what was checked is what stays."""
         if not path.is_file():
             raise StudentError("there is no such student file", path=path, remedy="Check the path.")
-        temporary = self._folder / f".{uuid.uuid4().hex}.safetensors"
         try:
             self._folder.mkdir(exist_ok=True)
-            with path.open("rb") as source, temporary.open("wb") as target:
-                shutil.copyfileobj(source, target, 1 << 20)
-                target.flush()
-                os.fsync(target.fileno())
-            student_id = _id_of(temporary, path)
-            temporary.replace(self._path(student_id))
+            with temporary_path(self._folder / "student.safetensors") as temporary:
+                shutil.copyfile(path, temporary)
+                synchronise_file(temporary)
+                student_id = _id_of(temporary, path)
+                temporary.replace(self._path(student_id))
             synchronise_folder(self._folder)
         except OSError as error:
             raise ProjectError(
@@ -109,8 +105,6 @@ class StudentShelf:
                 path=self._folder,
                 remedy="Make room on the disk and check that you may write there, then add it again.",
             ) from error
-        finally:
-            temporary.unlink(missing_ok=True)
         return student_id
 
 

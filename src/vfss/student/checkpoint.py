@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from vfss.errors import SchemaError, StudentError
+from vfss.output.atomic_file import atomic_file
 from vfss.schema import Schema
 from vfss.student.calibration import Calibration
 from vfss.student.config import StudentConfig
@@ -160,17 +159,8 @@ def write_whole(path: str | Path, data: bytes) -> None:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-        part = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.chmod(0o644)
-            part.replace(target)
-        finally:
-            part.unlink(missing_ok=True)
+        with atomic_file(target) as file:
+            file.write(data)
     except OSError as error:
         raise StudentError(
             f"cannot write ({error})", path=target, remedy="Choose a folder you may write to, with space left."
