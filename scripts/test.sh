@@ -1,36 +1,62 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# One green command: ruff, mypy --strict, import contracts, pytest under a virtual display of its own.
+# One green command: ruff, mypy --strict, import contracts, pytest.
+#   scripts/test.sh            everything
+#   scripts/test.sh --fast     the engine alone: no window, no training, no program of others
+#   scripts/test.sh FILES...   pytest with these arguments on a virtual display
+# Two lanes share the processors: windows in one, engine and trainer in the other, with as many workers each as half the
+# processors. Windows always have virtual displays of their own: a test must not depend on, or disturb, anybody's screen.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --headless
-bash scripts/foreign.sh
 bin=.venv/bin
 step() { printf '\033[1m== %s\033[0m\n' "$*"; "$@"; }
-step $bin/ruff check .
-step $bin/ruff format --check .
-step $bin/mypy
-step $bin/lint-imports
-# Always a virtual display: a test must not depend on, or disturb, the screen of the person who runs it.
-# Each screen is looked for from another number on: two that begin at once could take the same.
+took() { printf '\033[1m== %s took %s s\033[0m\n' "$1" $((SECONDS - $2)); }
+pytest() { "$bin/python" -m pytest "$@"; }
 screen() { xvfb-run -a -n "$1" -s "-screen 0 1600x1000x24" "$bin/python" -m pytest "${@:2}"; }
+# Importing napari and Qt for each test is for windows only.
+plain=(-p no:napari)
+
+if [ "${1:-}" = --fast ]; then
+    exec "$bin/python" -m pytest "${plain[@]}" -n auto --dist worksteal -m "not foreign and not window" tests/engine "${@:2}"
+fi
+bash scripts/foreign.sh
 if (($#)); then
     step screen 99 "$@"
     exit
 fi
-# Windows have a display and a processor of their own; all else is tested beside them.
-windows=(tests/plugin/test_plugin_*.py tests/plugin/test_playback.py tests/plugin/test_session.py tests/plugin/test_tutorial.py)
-others=()
-for file in tests/*/test_*.py; do
-    [[ " ${windows[*]} " == *" $file "* ]] || others+=("$file")
-done
+
+began=$SECONDS
+step $bin/ruff check .
+step $bin/ruff format --check .
+$bin/mypy >"${mypy_log:=$(mktemp)}" 2>&1 &
+mypy=$!
+step $bin/lint-imports
+step wait "$mypy" || { cat "$mypy_log"; exit 1; }
+step cat "$mypy_log"
+took linters "$began"
+
+processors=$(nproc 2>/dev/null || echo 2)
+workers=()
+((processors < 4)) || workers=(-n $((processors / 2)) --dist loadfile)
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-screen 300 "${others[@]}" >"$log" 2>&1 &
-beside=$!
-trap 'kill "$beside" 2>/dev/null; rm -f "$log"' INT TERM
+trap 'rm -f "$log" "$mypy_log"' EXIT
+began=$SECONDS
+beside() {
+    local worked=0
+    pytest "${plain[@]}" "${workers[@]}" tests/engine || worked=$?
+    took engine "$began"
+    pytest "${plain[@]}" "${workers[@]}" tests/trainer || worked=$?
+    took "engine and trainer" "$began"
+    return "$worked"
+}
+beside >"$log" 2>&1 &
+lane=$!
+trap 'kill "$lane" 2>/dev/null; rm -f "$log" "$mypy_log"' INT TERM
 worked=0
-step screen 99 "${windows[@]}" || worked=$?
-wait "$beside" || worked=$?
+step screen 99 "${workers[@]}" tests/plugin || worked=$?
+took windows "$began"
+wait "$lane" || worked=$?
 step cat "$log"
+took tests "$began"
 exit "$worked"

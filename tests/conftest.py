@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -24,17 +27,32 @@ os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
 os.environ["XDG_CONFIG_HOME"] = _SETTINGS.name  # of windows, too, that live longer than one test
 
 FRAMES, SIZE = 24, 160
+TORCH = {"small_checkpoint", "torch", "vfss_training"}
+"""Names in a test module by which it will import torch."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several workers a virtual display of its own: windows on one display would take each other's focus."""
+    if sys.platform == "linux" and hasattr(config, "workerinput") and shutil.which("Xvfb"):
+        ours, theirs = os.pipe()
+        command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+        display = subprocess.Popen(command, pass_fds=(theirs,), stderr=subprocess.DEVNULL)
+        os.close(theirs)
+        with os.fdopen(ours) as number:
+            os.environ["DISPLAY"] = f":{number.readline().strip()}"
+        atexit.register(display.kill)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip windows where there is no display; bring torch in before the first window."""
+    """Mark tests of windows and skip them where there is no display; import torch before the first window."""
     windows = [item for item in items if "qapp" in getattr(item, "fixturenames", ())]
     display = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if not display:
-        for item in windows:
+    for item in windows:
+        item.add_marker("window")
+        if not display:
             item.add_marker(pytest.mark.skip(reason="no display: run under xvfb-run"))
-    elif windows and len(windows) < len(items):
-        # Importing torch after a software OpenGL context exists kills the process; other tests may import it late.
+    if display and windows and any(TORCH & set(vars(item.module)) for item in items if hasattr(item, "module")):
+        # Importing torch after a software OpenGL context exists kills the process.
         importlib.import_module("torch")
 
 

@@ -34,6 +34,7 @@ def exported(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict
     return {name: out / name for name in READERS}
 
 
+@pytest.mark.foreign
 def test_the_datumaro_package_reads_both(project: Project, exported: dict[str, Path], tmp_path: Path) -> None:
     folders = [f"{name}={folder}" for name, folder in exported.items()]
     answer = ask("foreign_datumaro.py", tmp_path / "arrays.npz", *folders)

@@ -49,6 +49,7 @@ def stored(project: Project, fields: dict):
     return project.masks(clip_id(project, fields["clip"]), fields["frame"])
 
 
+@pytest.mark.foreign
 def test_nnunet_reads_both_ways(project: Project, exported: dict[str, Path], tmp_path: Path) -> None:
     for name in ("raw", "preprocessed", "results", "arrays"):
         (tmp_path / name).mkdir()

@@ -45,6 +45,7 @@ def drawn(plane: np.ndarray) -> np.ndarray:
     return mask.astype(np.bool_)
 
 
+@pytest.mark.foreign
 def test_ultralytics_reads_it(project: Project, report: ExportReport, tmp_path: Path) -> None:
     shutil.copytree(report.folder, tmp_path / "out")  # it leaves files of its own there
     answer = ask(

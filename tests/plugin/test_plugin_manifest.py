@@ -11,7 +11,7 @@ import pytest
 from npe2 import PluginManager, PluginManifest
 
 from napari_vfss.reader import get_reader, read
-from napari_vfss.sample_data import SAMPLES
+from vfss.sample_clips import SAMPLES
 from napari_vfss.writer import write_annotations
 from vfss.clips import SUFFIXES
 from vfss.deidentify import Redaction

@@ -4,13 +4,10 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
-from vfss.student.network.student import StudentNetwork
-from vfss_training.model.export import pack
 
 CONFIG = StudentConfig(backbone="mobilenetv3_small_050", input_size=64, width=32, heads=2, depth=1, mlp_width=32)
 
@@ -19,6 +16,12 @@ def small_checkpoint(
     *, schema: Schema | None = None, seed: int = 0, config: StudentConfig = CONFIG, frames: np.ndarray | None = None
 ) -> Checkpoint:
     """Checkpoint of random weights whose masks are neither empty nor full."""
+    # Imported here: most tests that collect this file do not need torch.
+    import torch
+
+    from vfss.student.network.student import StudentNetwork
+    from vfss_training.model.export import pack
+
     torch.manual_seed(seed)
     wanted = schema if schema is not None else Schema.load()
     network = StudentNetwork(config, len(wanted)).eval()

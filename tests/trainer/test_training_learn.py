@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -217,9 +216,9 @@ def test_too_little_and_wrong_names_are_said_with_what_to_do(study, tmp_path):
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
-def test_stopped_or_killed_it_loses_nothing(study, how):
+def test_stopped_or_killed_it_loses_nothing(study, how, trainer):
     folder, clip_id, student = study
-    words = [sys.executable, "-m", "vfss_training.cli", "learn", str(folder), clip_id, "--student", str(student)]
+    words = [*trainer, "learn", str(folder), clip_id, "--student", str(student)]
     with subprocess.Popen([*words, "--steps", "100000", "--events", "-"], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

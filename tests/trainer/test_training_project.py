@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -135,10 +134,12 @@ def test_a_command_that_cannot_be_meant_is_refused(arguments: list[str]) -> None
     assert "Traceback" not in error
 
 
-def test_cancelling_the_process_leaves_everything_as_it_was(annotated: Path, student: Path, tmp_path: Path) -> None:
+def test_cancelling_the_process_leaves_everything_as_it_was(
+    annotated: Path, student: Path, tmp_path: Path, trainer: list[str]
+) -> None:
     with Project.open(annotated) as project:
         before = [record.id for record in project.students()]
-    command = [sys.executable, "-m", "vfss_training.cli", "fit", str(annotated)]
+    command = [*trainer, "fit", str(annotated)]
     options = ["--student", str(student), "--steps", "100000", "--workers", "0", "--threads", "1"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     process = subprocess.Popen(

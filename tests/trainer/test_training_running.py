@@ -78,7 +78,7 @@ def test_norms_are_themselves_again_afterwards() -> None:
     assert type(network[0]) is torch.nn.BatchNorm2d
 
 
-def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path) -> None:
+def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path, trainer: list[str]) -> None:
     recipe = tmp_path / "recipe.yaml"
     how = {
         "name": "killed",
@@ -103,14 +103,13 @@ def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path) -> No
 
     whole = CliRunner().invoke(application, command("whole"))
     assert whole.exit_code == 0, whole.output
-    process = subprocess.Popen(
-        [sys.executable, "-m", "vfss_training.cli", *command("killed")], stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen([*trainer, *command("killed")], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if '"validation"' in line and json.loads(line)["step"] >= 6:
             process.kill()
             break
+    process.stdout.read()  # its end is the end of all that writes to it
     process.stdout.close()
     assert process.wait() == -signal.SIGKILL
     again = CliRunner().invoke(application, command("killed"))
