@@ -29,18 +29,15 @@ fi
 began=$SECONDS
 step $bin/ruff check .
 step $bin/ruff format --check .
-$bin/mypy >"${mypy_log:=$(mktemp)}" 2>&1 &
-mypy=$!
 step $bin/lint-imports
-step wait "$mypy" || { cat "$mypy_log"; exit 1; }
-step cat "$mypy_log"
+step $bin/mypy
 took linters "$began"
 
 processors=$(nproc 2>/dev/null || echo 2)
 workers=()
 ((processors < 4)) || workers=(-n $((processors / 2)) --dist loadfile)
 log=$(mktemp)
-trap 'rm -f "$log" "$mypy_log"' EXIT
+trap 'rm -f "$log"' EXIT
 began=$SECONDS
 beside() {
     local worked=0
@@ -52,7 +49,7 @@ beside() {
 }
 beside >"$log" 2>&1 &
 lane=$!
-trap 'kill "$lane" 2>/dev/null; rm -f "$log" "$mypy_log"' INT TERM
+trap 'kill "$lane" 2>/dev/null; rm -f "$log"' INT TERM
 worked=0
 step screen 99 "${workers[@]}" tests/plugin || worked=$?
 took windows "$began"

@@ -32,7 +32,7 @@ TORCH = {"small_checkpoint", "torch", "vfss_training"}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Give each of several workers a virtual display of its own: windows on one display would take each other's focus."""
+    """Give each of several workers its own virtual display: windows on one display take each other's focus."""
     if sys.platform == "linux" and hasattr(config, "workerinput") and shutil.which("Xvfb"):
         ours, theirs = os.pipe()
         command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]

@@ -11,11 +11,11 @@ import pytest
 from npe2 import PluginManager, PluginManifest
 
 from napari_vfss.reader import get_reader, read
-from vfss.sample_clips import SAMPLES
 from napari_vfss.writer import write_annotations
 from vfss.clips import SUFFIXES
 from vfss.deidentify import Redaction
 from vfss.errors import DatasetError
+from vfss.sample_clips import SAMPLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
