@@ -34,7 +34,7 @@ from vfss_training.studies.fit import Run, fit_phantom
 from vfss_training.studies.phantom import PhantomStudy
 from vfss_training.studies.sources import cached_teacher_features, feature_targets
 from vfss_training.teachers.table import TEACHERS
-from vfss_training.teachers.targets import CachedTargets, textured
+from vfss_training.teachers.targets import CachedTargets, exposed_cells
 
 ENTRY = replace(TEACHERS["lite-medsam"], channels=6, grid=8)
 RECIPE = Recipe(
@@ -143,7 +143,7 @@ def replace_seed(folder: Path) -> PhantomSamples:
 def test_flat_cells_beside_the_field_do_not_count() -> None:
     frame = torch.zeros(1, 64, 64, dtype=torch.uint8)
     frame[:, :, 32:] = torch.randint(60, 200, (64, 32), dtype=torch.uint8)
-    field = textured(frame, 8)
+    field = exposed_cells(frame, 8)
     assert field[0, :, 4:].all()
     assert not field[0, :, :4].any()
     target, wrong = torch.randn(1, 5, 8, 8), torch.randn(1, 5, 8, 8)
@@ -267,7 +267,7 @@ def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> Non
     recipe = replace(RECIPE, augmentation=Augmentation(flip=0.5, warp=1.0, bend=1.0, crop=0.0), seed=4)
     recipe = replace(recipe, distill=replace(RECIPE.distill, views=3))
     samples = stream(tmp_path)
-    targets = CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, showing=recipe.showing)
+    targets = CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, views=recipe.teacher_views)
     targets.prepare(Averages, lambda done, total: None)
     plain = replace(recipe, augmentation=recipe.augmentation.placed())
     views = Views((samples,), plain, CONFIG)
@@ -280,8 +280,8 @@ def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> Non
     moved = [views[Draw(0, 1, 7, 64, view)][1] for view in (0, 1, 2)]
     assert not torch.equal(moved[0], moved[1])
     assert not torch.equal(moved[1], moved[2])
-    other = replace(recipe, seed=5).showing
-    assert CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, showing=other).folder != targets.folder
+    other = replace(recipe, seed=5).teacher_views
+    assert CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, views=other).folder != targets.folder
 
 
 def test_draws_show_every_view_that_was_kept() -> None:

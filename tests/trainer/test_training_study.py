@@ -65,7 +65,7 @@ class Painter:
 
 
 def painted(folder: Path, *teachers: Painter, views: int = 1) -> SoftTargets:
-    targets = SoftTargets(folder, teachers, stream(folder), structures=12, frames=4, showing=TeacherViews(views=views))
+    targets = SoftTargets(folder, teachers, stream(folder), structures=12, frames=4, views=TeacherViews(views=views))
     targets.prepare(lambda done, total: None)
     return targets
 
@@ -94,7 +94,7 @@ def test_where_teachers_disagree_there_is_little_to_learn(tmp_path: Path) -> Non
 def test_painting_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
     painter = Painter()
     targets = SoftTargets(
-        tmp_path, [painter], stream(tmp_path), structures=12, frames=4, showing=TeacherViews(views=2, seed=1)
+        tmp_path, [painter], stream(tmp_path), structures=12, frames=4, views=TeacherViews(views=2, seed=1)
     )
 
     def stop(done: int, total: int) -> None:
@@ -189,7 +189,7 @@ def test_worthier_painters_count_more(tmp_path: Path) -> None:
 
     worth = torch.tensor([[1.0] * 12, [0.75] * 12])
     samples = stream(tmp_path)
-    whole = {"structures": 12, "frames": 4, "showing": TeacherViews()}
+    whole = {"structures": 12, "frames": 4, "views": TeacherViews()}
     targets = SoftTargets(tmp_path / "a", (Painter("a"), Nothing("b")), samples, **whole, agreement=worth)
     targets.prepare(lambda done, total: None)
     frames = torch.from_numpy(samples[0].frame)[None]

@@ -167,7 +167,7 @@ class Recipe:
         return self.self_teaching.students > 0 or (self.adapt.steps > 0 and bool(self.distill.teachers))
 
     @property
-    def showing(self) -> TeacherViews:
+    def teacher_views(self) -> TeacherViews:
         """Views that teachers see."""
         return TeacherViews(self.augmentation, self.seed, self.distill.views)
 

@@ -124,7 +124,7 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
         self._sources = sources
         self._recipe = recipe
         self._config = config
-        self._showing = recipe.showing
+        self._showing = recipe.teacher_views
         self._donors: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft targets: what teachers of masks paint together on views of frames that nobody has painted, kept on disk."""
+"""Mask targets: soft masks that several mask teachers predict together on views of unlabelled frames, kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -16,23 +16,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vfss_training.data.array_store import RowLayout
 from vfss_training.data.augment import TeacherViews
-from vfss_training.data.samples import FrameArray, FrameStream, Sample
+from vfss_training.data.samples import FrameStream, Sample
+from vfss_training.data.view_store import ViewStore
 from vfss_training.loop.batches import Draw
 from vfss_training.loop.soft_masks import Blend, SoftMaskLoss, blend, mutual_agreement
-from vfss_training.teachers.targets import textured
+from vfss_training.teachers.targets import exposed_cells
 
 _AT_ONCE = 4
-_WHOLE = 255.0
-_HALF = 0.5
 _LEVELS = 255
+"""Soft masks and confidences of 0..1 are stored as bytes of 0.._LEVELS."""
+_HALF = 0.5
 _STRICTNESS = 4.0
-"""Power of a painter's worth, beside the blend's own: one that is clearly worse spoils what a better one says."""
-_VERSION = 3  # of how masks are blended and trusted
+"""Power of a teacher's agreement with the labels, on top of the blend's own power: a clearly worse teacher spoils the
+mean with a better one."""
+_VERSION = 3  # of how masks are blended and weighted
 
 
 class MaskTeacher(Protocol):
-    """Something that was taught the structures and paints them.
+    """A network that has learnt the structures and predicts their masks.
 
     Attributes:
         key: Hash of all that its masks depend on.
@@ -41,31 +44,31 @@ class MaskTeacher(Protocol):
 
     @property
     def key(self) -> str:
-        """Hash of its weights."""
+        """Hash of all that its masks depend on."""
 
     @property
     def grid(self) -> int:
-        """Side of its masks."""
+        """Side of its masks, px."""
 
     def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
-        """Sigmoid of each structure, float32 (N, S, grid, grid).
+        """Return the sigmoid of each structure, float32 (N, S, grid, grid).
 
         Args:
             frames: uint8 (N, size, size).
-            places: Frame and view of each in the stream they are of.
+            places: Frame and view number of each in their stream.
         """
 
 
 class SoftTargets:
     """Blended soft masks of views of the first frames of a stream, in a folder named after all they depend on.
 
-    Each plane has a trust, the teachers' mean agreement on it, which is its weight: where they paint different things
-    there is little to learn from their mean.
+    The confidence of each plane, the mean agreement of the teachers on it, is its weight in training: where teachers
+    predict different masks, there is little to learn from their mean.
 
     Attributes:
-        frames: How many first frames have targets.
+        frames: Number of first frames that have targets.
         bytes: Size on disk when all are there.
-        folder: Where they lie.
+        folder: Folder of the files.
     """
 
     def __init__(
@@ -76,150 +79,125 @@ class SoftTargets:
         *,
         structures: int,
         frames: int,
-        showing: TeacherViews,
+        views: TeacherViews,
         agreement: Tensor | None = None,
     ) -> None:
-        """Open or begin; nothing is computed or written yet.
+        """Describe the targets; nothing is computed or written yet.
 
         Args:
-            folder: Where caches lie.
-            teachers: At least one; masks of other sizes are brought to the first one's.
+            folder: Folder of all caches.
+            teachers: At least one; masks of other sizes are resized to the first one's.
             samples: The frames.
-            structures: How many.
-            frames: How many of them, from the first on.
-            showing: Which views of each.
-            agreement: float (T, S), how far each teacher agrees with what people painted, 0..1; None: unknown, and they
-                weigh as they agree with each other.
+            structures: Number of structures.
+            frames: Number of frames to use, from the first on.
+            views: Which views of each frame.
+            agreement: float (T, S), Dice of each teacher with the labels, 0..1; None: unknown, and teachers are
+                weighted by their agreement with each other.
         """
         self._agreement = agreement
-        self._teachers, self._samples, self._showing = tuple(teachers), samples, showing
+        self._teachers = tuple(teachers)
         self._structures, self._grid = structures, teachers[0].grid
-        self.frames = min(frames, len(samples))
-        self._n = self.frames * showing.views
-        worth = None if agreement is None else [round(value, 4) for value in agreement.flatten().tolist()]
-        whole = [_VERSION, [teacher.key for teacher in teachers], worth, self._grid, samples.key, showing.key]
-        key = json.dumps(whole)
+        rounded = None if agreement is None else [round(value, 4) for value in agreement.flatten().tolist()]
+        depends = [_VERSION, [teacher.key for teacher in teachers], rounded, self._grid, samples.key, views.key]
+        key = json.dumps(depends)
+        grid = self._grid
+        arrays = {
+            "planes": RowLayout(np.uint8, (structures, grid, grid)),
+            "trust": RowLayout(np.uint8, (structures,)),
+            "field": RowLayout(np.uint8, (grid, grid)),
+        }
         self.folder = folder / f"masks-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}"
-        self.bytes = self._n * (structures * (self._grid**2 + 1) + self._grid**2 + 1)
+        self._store = ViewStore(self.folder, samples, frames=frames, views=views, arrays=arrays)
+        self.frames, self.bytes = self._store.frames, self._store.bytes
 
     def missing(self) -> list[int]:
-        """Views whose masks are still to be painted, by number: all first views come first."""
-        if not (self.folder / "ready").is_file():
-            return list(range(self._n))
-        ready = np.fromfile(self.folder / "ready", np.uint8)[: self._n]
-        return [*np.flatnonzero(ready == 0).tolist(), *range(len(ready), self._n)]
+        """Return the views whose masks are still to be computed, by row: all first views come first."""
+        return self._store.missing()
 
     def prepare(self, tick: Callable[[int, int], None]) -> None:
-        """Paint what is missing, so that it can be broken off and taken up again.
+        """Compute what is missing; an interrupted call continues where it stopped.
 
         Args:
-            tick: Called with views done and in all before each step; may raise to stop.
+            tick: Called with the number of views done and in total before each step; may raise to stop.
+
+        Raises:
+            TrainingError: The folder cannot be written to.
         """
-        missing = self.missing()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name, (_, shape) in self._files().items():
-            with (self.folder / name).open("ab") as file:
-                if file.tell() < self._n * int(np.prod(shape)):
-                    file.truncate(self._n * int(np.prod(shape)))
-        for start in range(0, len(missing), _AT_ONCE):
-            tick(self._n - len(missing) + start, self._n)
-            self._paint(missing[start : start + _AT_ONCE])
-        tick(self._n, self._n)
+        self._store.fill(self._computed, tick, batch=_AT_ONCE)
 
-    def _paint(self, numbers: Sequence[int]) -> None:
-        frames = torch.from_numpy(np.stack([self._frame(number) for number in numbers]))
-        field = textured(frames, self._grid)
-        places = [(number % self.frames, number // self.frames) for number in numbers]
-        masks = torch.stack([self._sized(teacher.masks(frames, places)) for teacher in self._teachers])
+    def _computed(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the arrays to store for frames, uint8 (N, H, W), of these places."""
+        field = exposed_cells(frames, self._grid)
+        masks = torch.stack([self._resized(teacher.masks(frames, places)) for teacher in self._teachers])
         knows = torch.ones(len(masks), self._structures, dtype=torch.bool)
-        agreement = mutual_agreement(masks, knows, field)
-        worth = torch.ones_like(agreement)
+        mutual = mutual_agreement(masks, knows, field)
+        with_labels = torch.ones_like(mutual)
         if self._agreement is not None:
-            worth = self._agreement[:, None].expand_as(agreement)
-        counts = agreement if self._agreement is None else worth.pow(_STRICTNESS)
-        said = blend(masks, counts, knows)
-        # A painter that is worth little is to be trusted little, also where it is alone or all are of one mind.
-        trust = (counts * worth * agreement).sum(0) / counts.sum(0).clamp(min=1e-9)
-        found = {
-            "planes": (said.planes * _LEVELS).round().to(torch.uint8).numpy(),
-            "trust": (trust * _LEVELS).round().to(torch.uint8).numpy(),
+            with_labels = self._agreement[:, None].expand_as(mutual)
+        weights = mutual if self._agreement is None else with_labels.pow(_STRICTNESS)
+        blended = blend(masks, weights, knows)
+        # Where teachers are poor, confidence is low, even for a single teacher or for teachers that all agree.
+        confidence = (weights * with_labels * mutual).sum(0) / weights.sum(0).clamp(min=1e-9)
+        return {
+            "planes": (blended.planes * _LEVELS).round().to(torch.uint8).numpy(),
+            "trust": (confidence * _LEVELS).round().to(torch.uint8).numpy(),
             "field": field.to(torch.uint8).numpy(),
-            "ready": np.ones(len(numbers), np.uint8),
         }
-        kept = {name: self._map(name) for name in found}
-        for row, number in enumerate(numbers):
-            for name, values in found.items():
-                kept[name][number] = values[row]
 
-    def _sized(self, masks: Tensor) -> Tensor:
-        """Masks at the size that is kept."""
+    def _resized(self, masks: Tensor) -> Tensor:
+        """Return masks at the size that is stored."""
         masks = masks.float().cpu()
         if masks.shape[-1] == self._grid:
             return masks
         return functional.interpolate(masks, (self._grid, self._grid), mode="bilinear")
 
-    def _frame(self, number: int) -> FrameArray:
-        view, item = divmod(number, self.frames)
-        return np.ascontiguousarray(self._showing(self._samples[item], item, view).frame)
-
-    def _files(self) -> dict[str, tuple[type, tuple[int, ...]]]:
-        """Type and shape of what each file holds of one view."""
-        grid, s = self._grid, self._structures
-        shapes = {"planes": (s, grid, grid), "trust": (s,), "field": (grid, grid), "ready": ()}
-        return {name: (np.uint8, shape) for name, shape in shapes.items()}
-
-    def _map(self, name: str) -> npt.NDArray[np.uint8]:
-        """A file as an array (views, ...), mapped anew at each use; "ready" is written last."""
-        kind, shape = self._files()[name]
-        found: npt.NDArray[np.uint8] = np.memmap(self.folder / name, kind, "r+", shape=(self._n, *shape))
-        return found
-
     def batch(self, places: Sequence[tuple[int, int]]) -> tuple[Blend, Tensor]:
-        """Soft masks, planes float32 (N, S, grid, grid) and weight float32 (N, S), and field, bool (N, grid, grid).
+        """Return soft masks with their confidence as weight, and exposed field, bool (N, grid, grid).
+
+        The blend holds planes, float32 (N, S, grid, grid), and weight, float32 (N, S).
 
         Args:
-            places: Frame and view of each.
+            places: Frame and view number of each.
         """
-        rows = np.array([view * self.frames + item for item, view in places])
-        planes = torch.from_numpy(np.array(self._map("planes")[rows])).float() / _WHOLE
-        trust = torch.from_numpy(np.array(self._map("trust")[rows])).float() / _WHOLE
-        field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
-        return Blend(planes, trust), field
+        planes = torch.from_numpy(self._store.read("planes", places)).float() / _LEVELS
+        confidence = torch.from_numpy(self._store.read("trust", places)).float() / _LEVELS
+        field = torch.from_numpy(self._store.read("field", places)) > 0
+        return Blend(planes, confidence), field
 
 
 class PseudoLabelled:
-    """Frames that nobody has painted, with what teachers painted on them as if it were known, as far as it is trusted.
+    """Unlabelled frames with pseudo-labels: the teachers' masks as if they were labels, weighted by confidence.
 
-    They can be moved as they come, which the soft masks of a view that is kept cannot.
+    Unlike the soft masks of a cached view they can be augmented geometrically for each draw.
     """
 
-    def __init__(self, film: FrameStream, targets: SoftTargets) -> None:
-        """The frames of that film; those beyond the targets have no plane known."""
-        self._film, self._targets = film, targets
+    def __init__(self, unlabelled: FrameStream, targets: SoftTargets) -> None:
+        """Add pseudo-labels to a stream; frames beyond the targets have no known plane."""
+        self._unlabelled, self._targets = unlabelled, targets
 
     def __len__(self) -> int:
-        """How many."""
-        return len(self._film)
+        """Return the number of frames."""
+        return len(self._unlabelled)
 
     def __getitem__(self, i: int) -> Sample:
-        """Frame i with painted planes."""
-        sample = self._film[i]
+        """Return frame i with its pseudo-labels."""
+        sample = self._unlabelled[i]
         bits, known = np.zeros_like(sample.bits), np.zeros_like(sample.known)
         if i < self._targets.frames:
-            said, _ = self._targets.batch([(i, 0)])
+            soft, _ = self._targets.batch([(i, 0)])
             size = (sample.frame.shape[0], sample.frame.shape[1])
-            planes = functional.interpolate(said.planes, size, mode="bilinear")[0] > _HALF
-            bits, known = np.packbits(planes.numpy(), axis=0), said.weight[0].numpy()
+            planes = functional.interpolate(soft.planes, size, mode="bilinear")[0] > _HALF
+            bits, known = np.packbits(planes.numpy(), axis=0), soft.weight[0].numpy()
         return replace(sample, bits=bits, known=known)
 
 
 @dataclass(frozen=True)
 class MaskTargets:
-    """What teachers of masks have to say.
+    """Soft masks that the student's masks are trained towards, for the frames of one source.
 
     Attributes:
-        targets: Masks of the first frames of one source.
-        source: Number of that source.
+        targets: Soft masks of the first frames of the source.
+        source: Index of the source.
     """
 
     targets: SoftTargets
@@ -231,16 +209,16 @@ class MaskTargets:
         return self.targets.frames
 
     def loss(self, logits: Tensor, draws: Sequence[Draw]) -> Tensor | None:
-        """Loss of the views in a batch that were painted; None where there is none.
+        """Return the loss of the samples that have mask targets; None if no sample has any.
 
         Args:
             logits: float (N, S, h, w) of the student.
-            draws: What the batch is made of.
+            draws: The samples of the batch.
         """
         rows = [row for row, draw in enumerate(draws) if draw.view >= 0 and draw.source == self.source]
         if not rows:
             return None
-        said, field = self.targets.batch([(draws[row].item, draws[row].view) for row in rows])
+        soft, field = self.targets.batch([(draws[row].item, draws[row].view) for row in rows])
         chosen = logits[torch.tensor(rows, device=logits.device)]
-        there = Blend(said.planes.to(logits.device), said.weight.to(logits.device))
-        return SoftMaskLoss()(chosen, there, field.to(logits.device))
+        soft = Blend(soft.planes.to(logits.device), soft.weight.to(logits.device))
+        return SoftMaskLoss()(chosen, soft, field.to(logits.device))

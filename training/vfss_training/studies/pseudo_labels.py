@@ -34,7 +34,7 @@ from vfss_training.studies.teacher_adaptation import Adapting
 from vfss_training.teachers.adapted import AdaptedTeacher
 from vfss_training.teachers.feature_statistics import Origin
 from vfss_training.teachers.table import TEACHERS, teacher_named
-from vfss_training.teachers.targets import CachedTargets, textured
+from vfss_training.teachers.targets import CachedTargets, exposed_cells
 
 
 class StudentTeacher:
@@ -129,7 +129,7 @@ class PseudoLabeller:
             film,
             structures=len(self.schema),
             frames=self.recipe.distill.frames,
-            showing=self.recipe.showing,
+            views=self.recipe.teacher_views,
             agreement=torch.stack(worth),
         )
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
@@ -166,7 +166,7 @@ class PseudoLabeller:
             known = torch.stack([row[2] for row in rows]) == 1
             compared |= known.any(0)
             origins = [Origin(self.labelled.patient(i), f"labelled frame {i}") for i in some]
-            agreement.add(masks[None], labels, known, textured(frames, grid), origins)
+            agreement.add(masks[None], labels, known, exposed_cells(frames, grid), origins)
         worth = agreement.value()[0]
         unknown = worth[compared].mean() if compared.any() else torch.tensor(1.0 if self.parent is None else 0.0)
         worth = torch.where(compared, worth, unknown)

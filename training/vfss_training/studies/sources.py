@@ -88,7 +88,7 @@ def cached_teacher_features(recipe: Recipe, samples: FrameStream, run: Run) -> d
             samples,
             frames=min(how.frames, _SCALED_FRAMES) if few else how.frames,
             pool=how.pool,
-            showing=recipe.showing,
+            views=recipe.teacher_views,
             standard=how.standard,
         )
         for name in how.teachers

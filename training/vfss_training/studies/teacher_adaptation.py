@@ -134,7 +134,7 @@ class Adapting:
             if recipe.adapt.rank:
                 samples.append(recipe.augmentation(sample, random))
             else:
-                samples.append(recipe.showing(sample, item, number))
+                samples.append(recipe.teacher_views(sample, item, number))
         rows = [view(sample, self.config, size, LOGIT_STRIDE) for sample in samples]
         frames = torch.from_numpy(np.stack([np.ascontiguousarray(sample.frame) for sample in samples]))
         return frames, places, torch.stack([row[1] for row in rows]), torch.stack([row[2] for row in rows])

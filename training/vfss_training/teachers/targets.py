@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Targets: a teacher's features of phantom frames, computed once, kept on disk in half precision, and standardised."""
+"""Feature targets: standardised features of a teacher, cached for some views of frames or computed for each batch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +17,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from vfss.errors import TrainingError
+from vfss_training.data.array_store import RowLayout
 from vfss_training.data.augment import TeacherViews
-from vfss_training.data.samples import FrameArray, FrameStream
+from vfss_training.data.samples import FrameStream
+from vfss_training.data.view_store import ViewStore
 from vfss_training.teachers.feature_statistics import Chunk, FeatureStatistics, Origin
 from vfss_training.teachers.standardise import STANDARDS, FeatureScaler, load_standard
 from vfss_training.teachers.table import TeacherEntry
@@ -24,20 +28,20 @@ from vfss_training.teachers.teacher import Teacher
 
 _AT_ONCE = 2
 _FLAT = 4
-"""Grey values that a cell must span to count: beside the field and where film is saturated there is nothing to know."""
+"""Grey values that a cell must span to count: outside the exposed field and where film is saturated nothing shows."""
 _CHUNK = 16
 _LARGEST = 6e4  # below the largest number of half precision
 
 
 class CachedTargets:
-    """Features of views of the first frames of a stream, in a folder named after all they depend on.
+    """Features of views of the first frames of a stream, in half precision in a folder named after all they depend on.
 
     Attributes:
-        frames: How many first frames have targets.
-        channels: Of the features.
+        frames: Number of first frames that have targets.
+        channels: Channels of the features.
         grid: Cells along a side.
         bytes: Size on disk when all are there.
-        folder: Where they lie.
+        folder: Folder of the files.
     """
 
     def __init__(
@@ -48,147 +52,121 @@ class CachedTargets:
         *,
         frames: int,
         pool: int,
-        showing: TeacherViews | None = None,
+        views: TeacherViews | None = None,
         standard: str = "channel",
     ) -> None:
-        """Open or begin; nothing is computed or written yet.
+        """Describe the targets; nothing is computed or written yet.
 
         Args:
-            folder: Where caches lie.
+            folder: Folder of all caches.
             entry: The teacher.
             samples: The frames.
-            frames: How many of them, from the first on.
-            pool: Cells of the teacher's grid that become one, along each axis.
-            showing: Which views of each; None: the frame as it is.
+            frames: Number of frames to use, from the first on.
+            pool: Cells of the teacher's grid that are averaged into one, along each axis.
+            views: Which views of each frame; None: the frame as it is.
             standard: How features are put on a common scale, one of STANDARDS.
         """
-        self._samples, self._showing, self._method = samples, showing or TeacherViews(), standard
-        self.frames = min(frames, len(samples))
+        views = views or TeacherViews()
+        self._samples, self._method = samples, standard
         # A grid that pool does not divide, like RAD-DINO's 37, gives windows of unequal size that leave no cell out.
         self.channels, self.grid = entry.channels, max(1, entry.grid // pool)
         self._teacher = entry.name
-        key = json.dumps([entry.name, entry.fingerprint, samples.key, pool, _FLAT, self._showing.key])
+        key = json.dumps([entry.name, entry.fingerprint, samples.key, pool, _FLAT, views.key])
+        arrays = {
+            "features": RowLayout(np.float16, (self.channels, self.grid, self.grid)),
+            "field": RowLayout(np.uint8, (self.grid, self.grid)),
+        }
         self.folder = folder / f"targets-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}"
-        self._n = self.frames * self._showing.views
-        self.bytes = self._n * (2 * self.channels * self.grid**2 + self.grid**2 + 1)
-        self._standard: FeatureScaler | None = None
+        self._store = ViewStore(self.folder, samples, frames=frames, views=views, arrays=arrays)
+        self.frames, self.bytes = self._store.frames, self._store.bytes
+        self._scaler: FeatureScaler | None = None
 
     def missing(self) -> list[int]:
-        """Views whose targets are still to be computed, by number: all first views come first."""
-        if not (self.folder / "ready").is_file():
-            return list(range(self._n))
-        ready = np.fromfile(self.folder / "ready", np.uint8)[: self._n]
-        return [*np.flatnonzero(ready == 0).tolist(), *range(len(ready), self._n)]
+        """Return the views whose targets are still to be computed, by row: all first views come first."""
+        return self._store.missing()
 
     def prepare(self, load: Callable[[], Teacher], tick: Callable[[int, int], None]) -> None:
-        """Compute what is missing, so that it can be broken off and taken up again, then how features are spread.
+        """Compute what is missing, then the common scale; an interrupted call continues where it stopped.
 
         Args:
-            load: Gives the teacher; asked only where something is missing.
-            tick: Called with views done and in all before each step; may raise to stop.
+            load: Loads the teacher; called only if something is missing.
+            tick: Called with the number of views done and in total before each step; may raise to stop.
 
         Raises:
-            TrainingError: The disk is full, or the folder cannot be written to.
+            TrainingError: The folder cannot be written to.
         """
-        missing = self.missing()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for name, size in (("features", 2 * self.channels * self.grid**2), ("field", self.grid**2), ("ready", 1)):
-            with (self.folder / name).open("ab") as file:
-                if file.tell() < self._n * size:
-                    file.truncate(self._n * size)
-        teacher = load() if missing else None
-        for start in range(0, len(missing) if teacher is not None else 0, _AT_ONCE):
-            numbers = missing[start : start + _AT_ONCE]
-            tick(self._n - len(missing) + start, self._n)
-            self._write(teacher, numbers)
-        tick(self._n, self._n)
-        self._standard = self._spread()
+        loaded = cache(load)
+        self._store.fill(lambda frames, places: self._computed(loaded(), frames), tick, batch=_AT_ONCE)
+        self._scaler = self._standardised()
 
-    def _write(self, teacher: Teacher | None, numbers: Sequence[int]) -> None:
-        if teacher is None:
-            return
-        frames = torch.from_numpy(np.stack([self._frame(number) for number in numbers]))
-        found = functional.adaptive_avg_pool2d(teacher.targets(frames).cpu(), self.grid)
-        features = found.clamp(-_LARGEST, _LARGEST).to(torch.float16).numpy()
-        field = textured(frames, self.grid).numpy()
-        kept, seen, ready = self._map("features"), self._map("field"), self._map("ready")
-        for number, one, inside in zip(numbers, features, field, strict=True):
-            kept[number], seen[number] = one, inside
-            ready[number] = 1
-
-    def _frame(self, number: int) -> FrameArray:
-        view, item = divmod(number, self.frames)
-        return np.ascontiguousarray(self._showing(self._samples[item], item, view).frame)
-
-    def _map(self, name: str) -> npt.NDArray[np.generic]:
-        """A file as an array (views, ...), mapped anew at each use."""
-        shapes: dict[str, tuple[type, tuple[int, ...]]] = {
-            "features": (np.float16, (self._n, self.channels, self.grid, self.grid)),
-            "field": (np.uint8, (self._n, self.grid, self.grid)),
-            "ready": (np.uint8, (self._n,)),
+    def _computed(self, teacher: Teacher, frames: Tensor) -> Mapping[str, npt.NDArray[Any]]:
+        """Return the arrays to store for frames, uint8 (N, H, W)."""
+        features = functional.adaptive_avg_pool2d(teacher.targets(frames).cpu(), self.grid)
+        return {
+            "features": features.clamp(-_LARGEST, _LARGEST).to(torch.float16).numpy(),
+            "field": exposed_cells(frames, self.grid).numpy(),
         }
-        kind, shape = shapes[name]
-        found: npt.NDArray[np.generic] = np.memmap(self.folder / name, kind, "r+", shape=shape)
-        return found
 
-    def _spread(self) -> FeatureScaler:
-        """The common scale over the cells in the field of these frames, all of which are learnt from."""
-        path = self.folder / f"{self._method}-{self._n}.safetensors"
+    def _standardised(self) -> FeatureScaler:
+        """Return the common scale over the exposed field of these frames, all of which are training frames."""
+        n = self._store.rows
+        path = self.folder / f"{self._method}-{n}.safetensors"
         if path.is_file():
             return load_standard(path)
-        kept, seen = self._map("features"), self._map("field")
-        spread = FeatureStatistics(self._teacher, self.channels, ())
-        for start in range(0, self._n, _CHUNK):
-            numbers = range(start, min(start + _CHUNK, self._n))
-            features = torch.from_numpy(np.array(kept[numbers.start : numbers.stop], np.float32))
-            field = torch.from_numpy(np.array(seen[numbers.start : numbers.stop])) > 0
-            spread.add(Chunk(features, field, tuple(self._origin(number) for number in numbers)))
-        standard = STANDARDS[self._method](spread)
-        standard.save(path)
-        return standard
+        statistics = FeatureStatistics(self._teacher, self.channels, ())
+        for start in range(0, n, _CHUNK):
+            rows = slice(start, min(start + _CHUNK, n))
+            features = torch.from_numpy(self._store.read_rows("features", rows)).float()
+            field = torch.from_numpy(self._store.read_rows("field", rows)) > 0
+            origins = tuple(self._origin(row) for row in range(rows.start, rows.stop))
+            statistics.add(Chunk(features, field, origins))
+        scaler = STANDARDS[self._method](statistics)
+        scaler.save(path)
+        return scaler
 
-    def _origin(self, number: int) -> Origin:
-        view, item = divmod(number, self.frames)
+    def _origin(self, row: int) -> Origin:
+        item, view = self._store.place(row)
         return Origin(self._samples.patient(item), f"frame {item}, view {view}")
 
     def batch(self, places: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid).
+        """Return standardised features, float32 (N, channels, grid, grid), and exposed field, bool (N, grid, grid).
 
         Args:
-            places: Frame and view of each.
+            places: Frame and view number of each.
 
         Raises:
-            TrainingError: Nothing was prepared.
+            TrainingError: prepare() was not called.
         """
-        if self._standard is None:
-            raise TrainingError(f"targets of {self._teacher!r} were not prepared")
-        rows = np.array([view * self.frames + item for item, view in places])
-        features = torch.from_numpy(np.array(self._map("features")[rows])).float()
-        field = torch.from_numpy(np.array(self._map("field")[rows])) > 0
-        return self._standard(features), field
+        scaler = self._prepared()
+        features = torch.from_numpy(self._store.read("features", places)).float()
+        field = torch.from_numpy(self._store.read("field", places)) > 0
+        return scaler(features), field
 
     def targets(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
-        """The same as batch(); what the student is shown is the view that was kept.
+        """Return the same as batch(): the student is shown the cached view.
 
         Args:
-            places: Frame and view of each.
-            shown: float (N, 1, size, size), the student's input.
+            places: Frame and view number of each.
+            shown: float (N, 1, size, size), the student's input; not used.
         """
         return self.batch(places)
 
     def pooled(self, features: Tensor) -> Tensor:
-        """Features of this teacher as they come, float (N, channels, h, w), at the size and on the scale of these.
+        """Bring features of this teacher, float (N, channels, h, w), to the grid and the scale of the cached ones.
 
         Raises:
-            TrainingError: Nothing was prepared.
+            TrainingError: prepare() was not called.
         """
-        if self._standard is None:
+        return self._prepared()(functional.adaptive_avg_pool2d(features.float(), self.grid))
+
+    def _prepared(self) -> FeatureScaler:
+        if self._scaler is None:
             raise TrainingError(f"targets of {self._teacher!r} were not prepared")
-        return self._standard(functional.adaptive_avg_pool2d(features.float(), self.grid))
+        return self._scaler
 
 
-def textured(frames: Tensor, grid: int) -> Tensor:
-    """Cells that show something, bool (N, grid, grid), of frames, uint8 (N, H, W)."""
+def exposed_cells(frames: Tensor, grid: int) -> Tensor:
+    """Return the cells that show anything, bool (N, grid, grid), of frames, uint8 (N, H, W)."""
     values = frames[:, None].float()
     high = functional.adaptive_max_pool2d(values, grid)
     low = -functional.adaptive_max_pool2d(-values, grid)
@@ -196,31 +174,31 @@ def textured(frames: Tensor, grid: int) -> Tensor:
 
 
 class OnlineTargets:
-    """Features of whatever a batch shows, standardised.
+    """Standardised features of whatever a batch shows, computed for each batch.
 
     Attributes:
-        frames: 0, as no views are kept.
-        channels: Of the features.
+        frames: 0, as no views are cached.
+        channels: Channels of the features.
     """
 
     frames = 0
 
     def __init__(self, teacher: Teacher, scale: CachedTargets) -> None:
-        """Ask that teacher.
+        """Wrap a teacher.
 
         Args:
-            teacher: With its weights, on the device it works on.
-            scale: Features of some frames, which say how all are standardised and pooled.
+            teacher: With its weights, on the device it computes on.
+            scale: Cached features of some frames, which define grid and scale of all features.
         """
         self._teacher, self._scale = teacher, scale
         self.channels = scale.channels
 
     def targets(self, places: Sequence[tuple[int, int]], shown: Tensor) -> tuple[Tensor, Tensor]:
-        """Standardised features, float32 (N, channels, grid, grid), and field, bool (N, grid, grid).
+        """Return standardised features, float32 (N, channels, grid, grid), and exposed field, bool (N, grid, grid).
 
         Args:
-            places: Frame and view of each; it looks at the pictures themselves.
+            places: Frame and view number of each; not used, as the teacher is given the student's input.
             shown: float (N, 1, size, size), the student's input, -1..1.
         """
         frames = ((shown[:, 0].detach().clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
-        return self._scale.pooled(self._teacher.targets(frames)), textured(frames, self._scale.grid)
+        return self._scale.pooled(self._teacher.targets(frames)), exposed_cells(frames, self._scale.grid)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays that are computed row by row and kept in memory-mapped files: rendered frames, features, soft masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from vfss.errors import TrainingError
+
+READY = "ready"
+
+
+@dataclass(frozen=True)
+class RowLayout:
+    """What one row of an array holds.
+
+    Attributes:
+        dtype: Type of its numbers.
+        shape: Shape of one row.
+    """
+
+    dtype: type[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Size of one row on disk."""
+        return int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+
+
+class ArrayStore:
+    """Rows of several arrays in one folder, a file per array, which several processes may fill at the same time.
+
+    The file "ready" holds one byte per row, set after all arrays of that row were written: a computation that is
+    interrupted continues where it stopped, and two processes that compute the same row write the same bytes.
+
+    Attributes:
+        folder: Folder of the files.
+        rows: Number of rows.
+    """
+
+    def __init__(self, folder: Path, rows: int, arrays: Mapping[str, RowLayout]) -> None:
+        """Describe the files; nothing is read or written yet.
+
+        Args:
+            folder: Folder of the files, named after all that the rows depend on.
+            rows: Number of rows. Files that are longer, because an earlier run had more rows, stay as they are.
+            arrays: Layout of each array, by the name of its file.
+        """
+        self.folder, self.rows = folder, rows
+        self._arrays = {**arrays, READY: RowLayout(np.uint8, ())}
+
+    @property
+    def bytes(self) -> int:
+        """Size on disk when all rows are there."""
+        return self.rows * row_bytes(self._arrays)
+
+    def create(self) -> None:
+        """Create the folder and make the files long enough; holes take up no space until they are filled.
+
+        Raises:
+            TrainingError: The folder cannot be written to.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for name, layout in self._arrays.items():
+                with (self.folder / name).open("ab") as file:
+                    if file.tell() < self.rows * layout.bytes:
+                        file.truncate(self.rows * layout.bytes)
+        except OSError as error:
+            raise TrainingError(f"cannot write the cache ({error})", path=self.folder) from error
+
+    def missing(self) -> list[int]:
+        """Return the rows that are still to be computed, in ascending order."""
+        path = self.folder / READY
+        if not path.is_file():
+            return list(range(self.rows))
+        ready = np.fromfile(path, np.uint8)[: self.rows]
+        return [*np.flatnonzero(ready == 0).tolist(), *range(len(ready), self.rows)]
+
+    def is_ready(self, row: int) -> bool:
+        """True if all arrays of a row were written."""
+        return bool(self._map(READY)[row])
+
+    def write(self, row: int, values: Mapping[str, npt.ArrayLike]) -> None:
+        """Write all arrays of one row, and only then mark it as ready."""
+        for name, value in values.items():
+            self._map(name)[row] = value
+        self._map(READY)[row] = 1
+
+    def read(self, name: str, rows: int | slice | Sequence[int]) -> npt.NDArray[Any]:
+        """Return a copy of some rows of one array."""
+        return np.array(self._map(name)[rows])
+
+    def _map(self, name: str) -> npt.NDArray[Any]:
+        """Map a file as an array (rows, *shape), anew at each use, so that processes share nothing but the file."""
+        layout = self._arrays[name]
+        return np.memmap(self.folder / name, layout.dtype, "r+", shape=(self.rows, *layout.shape))
+
+
+def row_bytes(arrays: Mapping[str, RowLayout]) -> int:
+    """Return the size on disk of one row of all arrays, its byte in "ready" included."""
+    return sum(layout.bytes for name, layout in arrays.items() if name != READY) + 1
