@@ -10,8 +10,7 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from scipy.ndimage import binary_erosion
 
-from napari_vfss.viewer.overlay import bounding_box
-from vfss.masks import BoolArray, ByteArray
+from vfss.masks import BoolArray, ByteArray, bounding_box
 
 NAME = "Comparison"
 FIRST, SECOND = "#ffffff", "#ff3bd4"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.errors import SchemaError
-from vfss.masks import BoolArray, ByteArray
+from vfss.masks import BoolArray, ByteArray, bounding_box
 from vfss.schema import Schema
 
 FILL_ALPHA = 0.30
@@ -75,16 +75,6 @@ class Overlay:
             edges.append((i, box, mask & ~_eroded(mask)))
         for i, box, edge in edges:
             out[box][edge] = 1 + n + i
-
-
-def bounding_box(mask: BoolArray) -> tuple[slice, slice] | None:
-    """Smallest box around the true pixels of a bool (H, W) plane; None where there are none."""
-    rows = np.flatnonzero(mask.any(axis=1))
-    if not rows.size:
-        return None
-    top, bottom = int(rows[0]), int(rows[-1]) + 1
-    columns = np.flatnonzero(mask[top:bottom].any(axis=0))
-    return slice(top, bottom), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _eroded(mask: BoolArray) -> BoolArray:

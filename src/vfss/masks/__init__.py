@@ -2,11 +2,14 @@
 """Planes, states, packing; operations on one plane."""
 
 from vfss.masks.planes import (
+    EMPTY_BOX,
     BoolArray,
+    BoundingBox,
     BoxedMask,
     ByteArray,
     Masks,
     MaskState,
+    bounding_box,
     pack_mask,
     packed_shape,
     unpack_box,
@@ -14,11 +17,14 @@ from vfss.masks.planes import (
 )
 
 __all__ = [
+    "EMPTY_BOX",
     "BoolArray",
+    "BoundingBox",
     "BoxedMask",
     "ByteArray",
     "MaskState",
     "Masks",
+    "bounding_box",
     "pack_mask",
     "packed_shape",
     "unpack_box",

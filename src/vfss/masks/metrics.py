@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from vfss.errors import MaskError
-from vfss.masks import BoolArray
+from vfss.masks import EMPTY_BOX, BoolArray, bounding_box
 
 
 def dice(a: BoolArray, b: BoolArray) -> float:
@@ -46,7 +46,7 @@ def hd95(a: BoolArray, b: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) 
     _check(a, b)
     if not a.any() or not b.any():
         return math.inf if a.any() or b.any() else math.nan
-    box = _box(a | b)
+    box = bounding_box(a | b) or EMPTY_BOX
     lengths_a, lengths_b = (_contour_lengths(mask[box], spacing) for mask in (a, b))
     return max(_directed_percentile(lengths_a, lengths_b, spacing), _directed_percentile(lengths_b, lengths_a, spacing))
 
@@ -79,11 +79,6 @@ def _directed_percentile(
     share = np.cumsum(weights[order]) / np.sum(weights[order])
     last = min(int(np.searchsorted(share, 0.95)), len(order) - 1)
     return float(distances[order[last]])
-
-
-def _box(mask: BoolArray) -> tuple[slice, slice]:
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _check(a: BoolArray, b: BoolArray) -> None:

@@ -6,18 +6,15 @@ What the picture cuts off goes on outside of it: no correction eats a structure 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from vfss.errors import MaskError
-
-if TYPE_CHECKING:
-    from vfss.masks import BoolArray
+from vfss.masks import BoolArray, bounding_box
 
 FloatArray = npt.NDArray[np.float64]
-Box = tuple[slice, slice]
 
 _EIGHT = np.ones((3, 3), np.bool_)
 _SMOOTH_REACH = 4.0  # standard deviations after which the weights are as good as nothing
@@ -35,7 +32,7 @@ def grow(mask: BoolArray, pixels: float) -> BoolArray:
     """
     _check(mask, pixels)
     grown = mask.copy()
-    box = _box(mask, margin=int(pixels) + 1)
+    box = bounding_box(mask, margin=int(pixels) + 1)
     if box is not None:
         grown[box] = _ndimage().distance_transform_edt(~mask[box]) <= pixels
     return grown
@@ -53,7 +50,7 @@ def shrink(mask: BoolArray, pixels: float) -> BoolArray:
     """
     _check(mask, pixels)
     shrunk = mask.copy()
-    box = _box(mask, margin=1)
+    box = bounding_box(mask, margin=1)
     if box is not None and not mask[box].all():
         shrunk[box] = _ndimage().distance_transform_edt(mask[box]) > pixels
     return shrunk
@@ -73,7 +70,7 @@ def smooth(mask: BoolArray, pixels: float = 1.5) -> BoolArray:
     """
     _check(mask, pixels)
     smoothed = mask.copy()
-    box = _box(mask, margin=int(_SMOOTH_REACH * pixels) + 2)
+    box = bounding_box(mask, margin=int(_SMOOTH_REACH * pixels) + 2)
     if box is not None and pixels > 0:
         weights = mask[box].astype(np.float32)
         blurred = _ndimage().gaussian_filter(weights, pixels, mode="nearest", truncate=_SMOOTH_REACH)
@@ -132,7 +129,7 @@ def interpolate(first: BoolArray, last: BoolArray, at: float) -> BoolArray:
         return _vanishing(first, at) if first.any() else _vanishing(last, 1.0 - at)
     step = _centre(last) - _centre(first)
     between = np.zeros_like(first)
-    box = _box(first | last, margin=int(np.abs(step).max()) + 2)
+    box = bounding_box(first | last, margin=int(np.abs(step).max()) + 2)
     if box is not None:
         mixed = (1.0 - at) * _moved(_signed_distance(first[box]), at * step)
         mixed += at * _moved(_signed_distance(last[box]), (at - 1.0) * step)
@@ -168,16 +165,6 @@ def _moved(distance: FloatArray, step: FloatArray) -> FloatArray:
         return distance
     moved: FloatArray = _ndimage().shift(distance, step, order=1, mode="nearest")
     return moved
-
-
-def _box(mask: BoolArray, *, margin: int) -> Box | None:
-    """Smallest box around the true pixels, so much wider on each side, within the picture; None for an empty plane."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
-        return None
-    sides = ((max(0, int(at[0]) - margin), int(at[-1]) + 1 + margin) for at in (rows, columns))
-    tall, wide = (slice(start, stop) for start, stop in sides)
-    return tall, wide
 
 
 def _check(mask: BoolArray, pixels: float = 0.0) -> None:

@@ -16,6 +16,10 @@ from vfss.errors import MaskError
 
 BoolArray = npt.NDArray[np.bool_]
 ByteArray = npt.NDArray[np.uint8]
+BoundingBox = tuple[slice, slice]
+"""Rows and columns of a rectangle in a plane, end-exclusive."""
+
+EMPTY_BOX: BoundingBox = (slice(0, 0), slice(0, 0))
 
 _HEADER = struct.Struct("<6I")  # height, width, then the bounding box: top, left, bottom, right (end-exclusive)
 
@@ -74,15 +78,30 @@ class Masks:
         return cls(np.zeros((n_structures, height, width), np.bool_), np.zeros(n_structures, np.uint8))
 
 
+def bounding_box(mask: BoolArray, *, margin: int = 0) -> BoundingBox | None:
+    """Return the smallest box around the true pixels of a plane, bool (H, W); None where there are none.
+
+    Args:
+        mask: The plane.
+        margin: Pixels by which the box is larger on each side, as far as the plane reaches.
+    """
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not rows.size:
+        return None
+    columns = np.flatnonzero(mask[rows[0] : rows[-1] + 1].any(axis=0))
+    top, bottom = max(0, int(rows[0]) - margin), min(mask.shape[0], int(rows[-1]) + 1 + margin)
+    left, right = max(0, int(columns[0]) - margin), min(mask.shape[1], int(columns[-1]) + 1 + margin)
+    return slice(top, bottom), slice(left, right)
+
+
 def pack_mask(mask: BoolArray) -> bytes:
     """Compress one plane, bool (H, W), losslessly: bounding box, eight pixels a byte, zlib."""
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise MaskError(f"a mask must be bool (H, W), got {mask.dtype} {mask.shape}")
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    top, bottom = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, 0)
-    left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, 0)
-    bits = np.packbits(mask[top:bottom, left:right], axis=None)
-    return _HEADER.pack(*mask.shape, top, left, bottom, right) + zlib.compress(bits.tobytes(), 1)
+    rows, columns = box = bounding_box(mask) or EMPTY_BOX
+    bits = np.packbits(mask[box], axis=None)
+    header = _HEADER.pack(*mask.shape, rows.start, columns.start, rows.stop, columns.stop)
+    return header + zlib.compress(bits.tobytes(), 1)
 
 
 @dataclass(frozen=True, eq=False)

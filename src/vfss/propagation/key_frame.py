@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vfss.masks import BoolArray, ByteArray
+from vfss.masks import EMPTY_BOX, BoolArray, ByteArray, bounding_box
 from vfss.masks.metrics import dice
 from vfss.motion.optical_flow import FloatArray, KeyMotion, Points, unit_of
 from vfss.motion.rigid import RIGID, Matrix, RigidBodies
@@ -72,10 +72,7 @@ class PackedCarriedMask:
     def of(cls, carried: CarriedMask) -> PackedCarriedMask:
         """Keep it: only where the distance says more than "far"."""
         near = carried.field > carried.field.min()
-        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-        box = (slice(0, 0), slice(0, 0))
-        if rows.size:
-            box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+        box = bounding_box(near) or EMPTY_BOX
         correction = None if carried.correction is None else carried.correction[box].astype(np.float16)
         field = carried.field[box].astype(np.float16)
         return cls(box, carried.field.shape, field, correction, carried.frames, carried.steps, carried.steady)
@@ -189,14 +186,9 @@ def signed_distance(mask: BoolArray) -> FloatArray:
     """Distance to the outline in px, float32 (H, W): positive inside, negative outside, never more than far."""
     reach = np.float32(far_away(mask.shape))
     field = np.full(mask.shape, -reach, np.float32)
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not rows.size:
+    box = bounding_box(mask, margin=int(reach) + 2)
+    if box is None:
         return field
-    pad = int(reach) + 2
-    box = (
-        slice(max(0, int(rows[0]) - pad), int(rows[-1]) + 1 + pad),
-        slice(max(0, int(columns[0]) - pad), int(columns[-1]) + 1 + pad),
-    )
     part = mask[box].astype(np.uint8)
     inside = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_5)
     outside = cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vfss.masks import bounding_box
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
 
 FloatArray = npt.NDArray[np.float32]
@@ -157,11 +158,11 @@ def restore(logits: FloatArray, placement: Placement) -> BoolArray:
     planes = np.zeros((logits.shape[0], placement.height, placement.width), np.bool_)
     positive = logits > 0
     for plane, logit, inside in zip(planes, logits, positive, strict=True):
-        rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
-        if rows.size == 0:
+        box = bounding_box(inside)
+        if box is None:
             continue
-        y = placement.vertical.touched(int(rows[0]), int(rows[-1]))
-        x = placement.horizontal.touched(int(columns[0]), int(columns[-1]))
+        y = placement.vertical.touched(box[0].start, box[0].stop - 1)
+        x = placement.horizontal.touched(box[1].start, box[1].stop - 1)
         across = np.ascontiguousarray(placement.horizontal.rows(logit.T, x).T)
         np.greater(placement.vertical.rows(across, y), 0.0, out=plane[y, x])
     return planes

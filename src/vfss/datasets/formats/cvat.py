@@ -29,7 +29,7 @@ from vfss.datasets.format import Format, FrameWriter, Job, Row
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.errors import DatasetError
-from vfss.masks import BoolArray, MaskState
+from vfss.masks import EMPTY_BOX, BoolArray, MaskState, bounding_box
 from vfss.schema import Schema
 
 _FILE = "annotations.xml"
@@ -96,15 +96,20 @@ class CvatWriter(FrameWriter):
 
 def encoded(plane: BoolArray) -> dict[str, Any]:
     """A plane with pixels, bool (H, W), as CVAT has it: its box, and runs of off and on along the rows of the box."""
-    rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
-    top, left = int(rows[0]), int(columns[0])
-    inside = plane[top : rows[-1] + 1, left : columns[-1] + 1]
+    rows, columns = box = bounding_box(plane) or EMPTY_BOX
+    inside = plane[box]
     flat = inside.ravel()
     changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     runs = np.diff(changes, prepend=0, append=flat.size).tolist()
     runs = [0, *runs] if flat[0] else runs
     height, width = inside.shape
-    return {"rle": ", ".join(map(str, runs)), "left": left, "top": top, "width": width, "height": height}
+    return {
+        "rle": ", ".join(map(str, runs)),
+        "left": columns.start,
+        "top": rows.start,
+        "width": width,
+        "height": height,
+    }
 
 
 def _attributes(values: Mapping[str, Any]) -> str:
