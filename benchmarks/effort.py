@@ -35,7 +35,6 @@ from correcting import ENOUGH, KEY, Count, Task, corrected, draw, per_frame
 from scene import Scene, scene
 
 from vfss.masks import BoolArray, MaskState
-from vfss.propagation.direction import is_soft
 from vfss.student import load_checkpoint, load_student
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.prompts import Click, Prompts
@@ -87,12 +86,12 @@ def ours(one: Scene, seed: int, checkpoint: Checkpoint) -> tuple[Count, int, flo
         visited.append(frame)
         carried = []
         for index in map(int, np.flatnonzero(wrong[frame])):
-            key = one.schema.structures[index].key
-            holds = not is_soft(key) and tries[index] < TRIES
+            structure = one.schema.structures[index]
+            holds = structure.is_rigid and tries[index] < TRIES
             hand = Hand(np.random.default_rng((seed, frame, index)))
             correct(one, frame, index, hand, count, enough=KEY if holds else ENOUGH)
             if holds and one.state[frame, index] == MaskState.ACCEPTED:
-                carried.append(key)
+                carried.append(structure.key)
         accept(one, frame)
         count.add("accept")
         if wrong.sum() == wrong[frame].sum():

@@ -29,7 +29,6 @@ from correcting import ENOUGH
 from scene import Scene, scene
 
 from vfss.masks import MaskState
-from vfss.propagation.direction import is_soft
 from vfss.student import load_checkpoint, load_student
 from vfss.student.calibration import expected_error
 
@@ -51,7 +50,7 @@ def note(one: Scene, way: tuple[str, int], masks: Any, confidence: Any, rows: Ro
     """Score the frames that were not corrected."""
     for frame in set(range(one.n_frames)) - set(corrected_frames(one.n_frames, way[1])):
         for structure in one.schema.structures:
-            if is_soft(structure.key):
+            if not structure.is_rigid:
                 found = agreement(masks[frame][structure.index], one.truth[frame, structure.index])
                 rows[*way, structure.key].append((found, float(confidence[frame][structure.index])))
 
@@ -130,7 +129,7 @@ def main() -> None:
             seconds[wanted].append(measure(made, wanted, checkpoint, rows))
             print(f"clip {i}, {wanted} corrected: {seconds[wanted][-1]}", flush=True)
     table: dict[str, Any] = {}
-    keys = [structure.key for structure in student.schema.structures if is_soft(structure.key)]
+    keys = student.schema.soft
     for wanted in arguments.corrected:
         row: dict[str, Any] = {}
         for way in WAYS:

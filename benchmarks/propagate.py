@@ -24,9 +24,9 @@ import numpy as np
 
 from vfss.masks import ByteArray, Masks, MaskState, pack_mask, unpack_mask
 from vfss.masks.metrics import dice
-from vfss.motion.rigid import RIGID
 from vfss.phantom import Phantom
 from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.schema import Schema
 from vfss.student import Proposal, Student, load_student
 from vfss.student.calibration import expected_error
 
@@ -168,7 +168,8 @@ def main() -> None:
 
 def write(found: dict[Any, list[tuple[float, ...]]], speed: dict[str, float], arguments: argparse.Namespace) -> None:
     structures = list(dict.fromkeys(key for _, _, key in found))
-    groups = {"bones": [key for key in structures if key in RIGID], "soft": [k for k in structures if k not in RIGID]}
+    soft = [key for key in structures if key in Schema.load().soft]
+    groups = {"bones": [key for key in structures if key not in soft], "soft": soft}
     kinds = [("ahead", n) for n in AHEAD] + [("between", n) for n in GAPS]
     table = {}
     for kind, n in kinds:

@@ -113,7 +113,7 @@ class Scene:
         told = int(annotated_soft(self.state, self.schema).any(axis=1).sum())
         keys, frames = self.schema.keys, min(told, MOST_FRAMES)
         proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
-        said = {frame: soft_predictions(proposal, keys, frames) for frame, proposal in enumerate(proposals)}
+        said = {frame: soft_predictions(proposal, self.schema, frames) for frame, proposal in enumerate(proposals)}
         self.proposals = [
             replace(one, confidence=np.array([said[t].get(key, (b"", np.nan))[1] for key in keys], np.float32))
             for t, one in enumerate(proposals)

@@ -14,7 +14,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.marks import ClipMarks
 from napari_vfss.viewer.playback import Playback
-from napari_vfss.viewer.stabilised import NO_SPINE, StabilisedView
+from napari_vfss.viewer.stabilised import StabilisedView, why_not
 from vfss.consistency.judge import Trust
 from vfss.masks import MaskState
 
@@ -144,9 +144,10 @@ class TimelineController(QObject):
             self._controller.tell(f"No swallow begins {_side(direction)} this frame.")
 
     def toggle_stabilised(self) -> None:
-        """Hold the spine still, or let it move again."""
-        if self._controller.session is not None and not self.stabilised.toggle():
-            self._controller.tell(NO_SPINE)
+        """Stabilise the view, or show it as recorded again."""
+        session = self._controller.session
+        if session is not None and not self.stabilised.toggle():
+            self._controller.tell(why_not(session.schema))
 
     def _go(self, wanted: object, direction: int, otherwise: str) -> None:
         session = self._controller.session

@@ -20,7 +20,6 @@ from vfss.clips import Clip
 from vfss.errors import SchemaError, StudentError, VfssError
 from vfss.masks import MaskState
 from vfss.project import Project
-from vfss.propagation.direction import is_soft
 from vfss.propagation.propagation import KEY_STATES, CarryOrder, Ending, Reason
 from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student
@@ -143,7 +142,8 @@ def _carrying(job: CarryJob) -> Generator[PropagationProgress, None, None]:
     cv2.setNumThreads(threads_beside_the_window())
     clip = job.clip.reopen()
     with Project.open(job.project) as project, clip:
-        student = _student(job, project) if any(map(is_soft, job.order.structures)) else None
+        asks_student = not set(project.schema.soft).isdisjoint(job.order.structures)
+        student = _student(job, project) if asks_student else None
         run = ProjectPropagation(project, clip, job.order, student)
         stage = Stage(0, run.total, ())
         yield PropagationProgress(stage, run.endings, student)

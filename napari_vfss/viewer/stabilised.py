@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The steady view: the picture is turned and shifted under the spine, so that C2 to C4 stand still."""
+"""The stabilised view: the picture is turned and shifted so that some structures stand still (C2 to C4 in vfss12)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
-from vfss.motion.stabilise import HELD_STILL, SteadyPath, steady_path
+from vfss.motion.stabilise import SteadyPath, steady_path
 from vfss.schema import Schema
 
-NO_SPINE = "The spine cannot be held still: C2 to C4 have no masks yet. Propose the clip first."
+_AT_LEAST = 2  # structures: one alone does not tell how far the picture is turned
 
 
 class StabilisedView(QObject):
@@ -48,7 +48,7 @@ class StabilisedView(QObject):
         self._session = self._layers = self._path = None
 
     def toggle(self) -> bool:
-        """Hold the spine still, or let it move again; False where no spine is known."""
+        """Stabilise the view, or show it as recorded again; False where that is not possible (see why_not)."""
         if not self.on:
             self._path = self._found_path()
             if self._path is None:
@@ -63,12 +63,14 @@ class StabilisedView(QObject):
         """What to say of the current frame; empty where all is as recorded."""
         if not self.on or self._path is None or self._session is None:
             return ""
-        return "spine held" if self._path.found[self._session.frame] else "no C2-C4 here: held as before"
+        if self._path.found[self._session.frame]:
+            return "stabilised"
+        return f"no {_names(self._session.schema)} here: held as before"
 
     def _found_path(self) -> SteadyPath | None:
         if self._session is None:
             return None
-        columns = held_columns(self._session.schema)
+        columns = [structure.index for structure in self._session.schema.stabilising]
         path = steady_path(self._survey.findings.centres, columns) if columns else None
         return path if path is not None and path.found.any() else None
 
@@ -89,9 +91,16 @@ class StabilisedView(QObject):
             _place(layer, matrix)
 
 
-def held_columns(schema: Schema) -> list[int]:
-    """Indices of the structures that are held still, of those the schema has."""
-    return [schema[key].index for key in HELD_STILL if key in schema.keys]
+def why_not(schema: Schema) -> str:
+    """Return why the view of a clip cannot be stabilised, and what to do."""
+    if len(schema.stabilising) < _AT_LEAST:
+        return f"The view cannot be stabilised: schema {schema.id} names no two structures with stabilises_view."
+    return f"The view cannot be stabilised: {_names(schema)} have no masks yet. Propose the clip first."
+
+
+def _names(schema: Schema) -> str:
+    *names, last = (structure.name for structure in schema.stabilising)
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 def _place(layer: Any, matrix: Any) -> None:

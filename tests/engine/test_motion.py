@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moving_film import SIZE, box, moved, texture
+from moving_film import SCHEMA, SIZE, box, moved, texture
 from vfss.motion.optical_flow import KeyMotion, repeats, small_picture
 from vfss.motion.rigid import RigidBodies
 
@@ -91,7 +91,7 @@ def test_a_vertebra_without_any_texture_goes_with_its_neighbours():
         return np.where(hidden, flat, picture).astype(np.uint8)
 
     motion, steps = KeyMotion(covered(key)), 12
-    bones = RigidBodies(planes)
+    bones = RigidBodies(planes, SCHEMA.chains)
     for n in range(1, steps + 1):
         found = bones.on(motion.to(covered(moved(key, 0.5 * n, 0)))[0])
     alone = RigidBodies({"c4": planes["c4"]}).on(motion.to(covered(moved(key, 6, 0)))[0])["c4"][0]
@@ -100,5 +100,6 @@ def test_a_vertebra_without_any_texture_goes_with_its_neighbours():
 
 
 def test_c2_and_c4_alone_are_not_joined():
-    assert RigidBodies({"c2": box(40, 64), "c4": box(80, 64)})._joints == []
-    assert len(RigidBodies({"c2": box(40, 64), "c3": box(60, 64), "c4": box(80, 64)})._joints) == 2
+    assert RigidBodies({"c2": box(40, 64), "c4": box(80, 64)}, SCHEMA.chains).joints == ()
+    planes = {"c2": box(40, 64), "c3": box(60, 64), "c4": box(80, 64)}
+    assert len(RigidBodies(planes, SCHEMA.chains).joints) == 2

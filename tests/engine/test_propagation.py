@@ -185,16 +185,16 @@ def test_the_students_word_counts_more_with_time_and_goes_corrected():
     known, wrong = box(60, 60, 20, 20), box(60, 64, 20, 20)
     field, correction = signed_distance(known), signed_distance(known) - signed_distance(wrong)
     same = with_student(
-        "epiglottis", CarriedMask(field, correction, 1, 0, 1.0), wrong
+        SCHEMA["epiglottis"], CarriedMask(field, correction, 1, 0, 1.0), wrong
     )  # the frame only repeats the key frame
-    soon = with_student("epiglottis", CarriedMask(field, correction, 1, 1, 1.0), wrong)
-    later = with_student("epiglottis", CarriedMask(field, None, 30, 30, 1.0), wrong)
-    corrected = with_student("epiglottis", CarriedMask(field, correction, 30, 30, 1.0), wrong)
+    soon = with_student(SCHEMA["epiglottis"], CarriedMask(field, correction, 1, 1, 1.0), wrong)
+    later = with_student(SCHEMA["epiglottis"], CarriedMask(field, None, 30, 30, 1.0), wrong)
+    corrected = with_student(SCHEMA["epiglottis"], CarriedMask(field, correction, 30, 30, 1.0), wrong)
     assert np.array_equal(same, known)
     assert dice(soon, known) > dice(corrected, known)
     assert dice(later, wrong) > 0.99
     assert dice(corrected, known) > dice(wrong, known)
-    assert np.array_equal(with_student("c3", CarriedMask(field, None, 30, 30, 1.0), wrong), known)
+    assert np.array_equal(with_student(SCHEMA["c3"], CarriedMask(field, None, 30, 30, 1.0), wrong), known)
 
 
 @given(
@@ -206,13 +206,18 @@ def test_the_students_word_counts_more_with_time_and_goes_corrected():
 )
 def test_trust_is_a_share_and_grows_with_every_good_sign(steady, steps, student, both, learnt):
     field = np.zeros((2, 2), np.float32)
-    for key in ("c3", "bolus"):
-        less = trust(key, CarriedMask(field, None, steps, steps, steady, both), student=student, learnt=learnt)
+    for structure in (SCHEMA["c3"], SCHEMA["bolus"]):
+        less = trust(structure, CarriedMask(field, None, steps, steps, steady, both), student=student, learnt=learnt)
         more = trust(
-            key, CarriedMask(field, None, steps, steps, min(1.0, steady + 0.1), both), student=student, learnt=learnt
+            structure,
+            CarriedMask(field, None, steps, steps, min(1.0, steady + 0.1), both),
+            student=student,
+            learnt=learnt,
         )
         assert 0 <= less <= more <= 1
-        assert trust(key, CarriedMask(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
+        assert (
+            trust(structure, CarriedMask(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
+        )
 
 
 # In a project

@@ -3,6 +3,7 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from vfss import Schema, VfssError
 from vfss.errors import SchemaError
+from vfss.student import load_checkpoint, student_file
 
 # Machado, Oliveira, Fernandes 2009, severity 1.0, on linear RGB.
 COLOUR_BLINDNESS = {
@@ -115,6 +117,104 @@ def test_malformed_schemas_say_what_is_wrong(change: dict[str, str], says: str) 
     ]
     with pytest.raises(SchemaError, match=says):
         Schema.from_dict({"id": "x", "version": "1", "structures": rows})
+
+
+BEHAVIOUR = ("motion", "chain", "stabilises_view", "holds_frames", "kind", "adapts", "aliases")
+
+
+def stored_before(schema: Schema, *keys: str, **more: object) -> dict[str, Any]:
+    """A schema as versions stored it that knew structures by their keys."""
+    rows = {row["key"]: {k: v for k, v in row.items() if k not in BEHAVIOUR} for row in schema.to_dict()["structures"]}
+    chosen = [rows[key] for key in keys or rows]
+    return {**schema.to_dict(), "structures": [row | {"nests_in": None} for row in chosen] if keys else chosen} | more
+
+
+def test_the_shipped_schema_says_what_the_code_knew_by_name() -> None:
+    schema = Schema.load()
+    assert schema.soft == ("bolus", "pharynx", "epiglottis", "airway")
+    assert schema.chains == (("c1", "c2", "c3", "c4", "c5", "c6", "c7"),)
+    assert [s.key for s in schema.stabilising] == ["c2", "c3", "c4"]
+    assert [s.key for s in schema.structures if s.kind == "substance" or not s.adapts] == ["bolus"]
+    holds = {key: schema[key].holds_frames for key in schema.soft}
+    assert holds == {"bolus": 0.5, "pharynx": 2.0, "epiglottis": 5.0, "airway": 10.0}
+
+
+def test_a_schema_stored_before_behaves_as_before() -> None:
+    schema = Schema.load()
+    assert Schema.from_dict(stored_before(schema)) == schema
+    part = Schema.from_dict(stored_before(schema, "c4", "c2", "bolus", "c1", id="part", version="3"))
+    assert part.soft == ("bolus",)
+    assert sorted(map(sorted, part.chains)) == [["c1", "c2"], ["c4"]]  # without C3 nobody knows where C2 and C4 meet
+    assert not part["bolus"].adapts
+    assert Schema.from_dict(part.to_dict()) == part
+
+
+def test_a_name_of_an_own_structure_is_no_alias_in_a_schema_stored_before() -> None:
+    data = stored_before(Schema.load(), "mandible", id="two")
+    data["structures"].append({"key": "jaw", "name": "Jaw", "colour": "#112233"})
+    schema = Schema.from_dict(data)
+    assert schema.keys == ("mandible", "jaw")
+    assert "jaw" not in schema["mandible"].aliases and "mandibula" in schema["mandible"].aliases
+    assert not schema["jaw"].is_rigid
+
+
+def test_in_a_file_only_what_is_written_counts(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(stored_before(Schema.load())))
+    schema = Schema.load(path)
+    assert schema.soft == schema.keys and schema.chains == () and schema.stabilising == ()
+    assert Schema.from_dict(schema.to_dict()) == schema
+
+
+def test_the_student_that_ships_was_stored_before_and_has_bones() -> None:
+    shipped = load_checkpoint(student_file("default"))
+    assert shipped.schema == Schema.load()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"motion": "stiff"}, "structure 'a' has motion 'stiff'. Write rigid or soft"),
+        ({"chain": "spine"}, "'a' is soft and part of chain 'spine'.*motion: rigid"),
+        ({"kind": "fluid"}, "has kind 'fluid'. Write anatomy or substance"),
+        ({"holds_frames": 0}, "has holds_frames 0. Write a number of frames above 0"),
+        ({"holds_frames": "long"}, "has holds_frames 'long'"),
+        ({"holds_frames": True}, "has holds_frames True"),
+        ({"adapts": "no way"}, "has adapts 'no way'. Write true or false"),
+        ({"stabilises_view": 1}, "has stabilises_view 1"),
+        ({"aliases": "jaw"}, "has aliases 'jaw'. Write a list"),
+        ({"aliases": ["B"]}, "alias 'B' of structure 'a' is a name of structure 'b' too"),
+        ({"aliases": ["the other"]}, "'The-Other' of structure 'b' is a name of structure 'a' too"),
+        ({"aliases": ["-"]}, "has no letters or digits"),
+        ({"moton": "rigid"}, "structure 'a' has an unknown field 'moton'.*motion"),
+        ({"colour": None, "index": 3}, "structure 'a' has an unknown field 'index'"),
+    ],
+)
+def test_a_file_with_a_mistake_says_where_it_is(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    rows = [
+        {"key": "a", "name": "First", "colour": "#112233"} | change,
+        {"key": "b", "name": "Second", "colour": "#112233", "aliases": ["The-Other"]},
+    ]
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump({"id": "own", "version": "1", "structures": rows}))
+    with pytest.raises(SchemaError, match=f"own.yaml: .*{message}"):
+        Schema.load(path)
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("id: own\nversion: 1\nstructures: [{key: a, name: A}]")
+    with pytest.raises(SchemaError, match=r"own.yaml: structure 'a' has no colour"):
+        Schema.load(path)
+    path.write_text("id: own\nversion: 1\nstructurs: []")
+    with pytest.raises(SchemaError, match=r"the schema has an unknown field 'structurs'"):
+        Schema.load(path)
+
+
+def test_fields_of_a_later_version_are_passed_over_in_stored_data() -> None:
+    data = Schema.load().to_dict()
+    data["structures"][0]["flavour"] = "sweet"
+    assert Schema.from_dict(data) == Schema.load()
 
 
 @pytest.mark.parametrize("text", ["", "- 1", "id: x", "{", "id: x\nversion: 1\nstructures: 3", "\x00\x01"])

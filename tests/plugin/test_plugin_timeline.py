@@ -308,7 +308,7 @@ def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(
 
 def test_without_a_spine_the_steady_view_says_so(window, press):
     press(Qt.Key.Key_Y)
-    assert "C2 to C4 have no masks" in window.message.text()
+    assert "C2 axis, C3 and C4 have no masks" in window.message.text()
     assert not window.controller.timeline.stabilised.on
 
 

@@ -49,10 +49,10 @@ class Film:
         planes: What a person made, by (frame, key).
     """
 
-    def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5) -> None:
-        self.schema, self.n_frames = SCHEMA, n_frames
+    def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5, schema: Schema = SCHEMA) -> None:
+        self.schema, self.n_frames = schema, n_frames
         self._first, self._step = texture(), (dx, dy)
-        self.states_now = np.zeros((n_frames, N), np.uint8)
+        self.states_now = np.zeros((n_frames, len(schema)), np.uint8)
         self.planes: dict[tuple[int, str], np.ndarray] = {}
         self.pictures: dict[int, np.ndarray] = {}
         self.asked: list[int] = []
@@ -63,7 +63,7 @@ class Film:
 
     def say(self, frame: int, key: str, plane: np.ndarray | None, state: MaskState = MaskState.ACCEPTED) -> None:
         """A person says something of a structure on a frame."""
-        self.states_now[frame, SCHEMA[key].index] = state
+        self.states_now[frame, self.schema[key].index] = state
         if plane is not None:
             self.planes[frame, key] = plane
 

@@ -21,7 +21,6 @@ from vfss.masks import Masks, MaskState, pack_mask
 from vfss.masks.metrics import dice
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
-from vfss.propagation.direction import is_soft
 from vfss.propagation.whole_clip import WholeClipPropagation, learnt_confidence, soft_predictions
 from vfss.proposals.propagation import learnt_from
 from vfss.proposals.student import propose_clip, proposed_words, unproposed
@@ -30,7 +29,7 @@ from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.cli.app import application
 from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, learn_clip
 
-SOFT = tuple(key for key in SCHEMA.keys if is_soft(key))
+SOFT = SCHEMA.soft
 N = len(SCHEMA)
 
 
@@ -77,10 +76,10 @@ def test_learning_is_the_same_each_time_and_takes_frames_from_all_of_a_long_clip
 
 @given(said=st.floats(0, 1), frames=st.integers(1, MOST_FRAMES), key=st.sampled_from(SOFT))
 def test_a_student_is_surer_the_more_it_has_learnt_but_never_of_a_bolus(said, frames, key):
-    sure = learnt_confidence(key, said, frames)
+    sure = learnt_confidence(SCHEMA[key], said, frames)
     assert said <= sure + 1e-9
     assert sure <= 1
-    assert learnt_confidence(key, said, frames + 1) >= sure
+    assert learnt_confidence(SCHEMA[key], said, frames + 1) >= sure
     if key == "bolus":
         assert sure == said
     elif said < 0.9 and frames >= 3:
@@ -90,9 +89,9 @@ def test_a_student_is_surer_the_more_it_has_learnt_but_never_of_a_bolus(said, fr
 def test_what_is_written_has_the_confidence_of_one_that_has_learnt():
     state = np.full(N, MaskState.PROPOSED, np.uint8)
     proposal = Proposal(Masks(np.zeros((N, 8, 8), np.bool_), state), np.full(N, 0.7, np.float32), "st")
-    said = soft_predictions(proposal, SCHEMA.keys, 12)
+    said = soft_predictions(proposal, SCHEMA, 12)
     assert {key: round(sure, 3) for key, (_, sure) in said.items()} == {
-        key: round(learnt_confidence(key, 0.7, 12), 3) for key in SOFT
+        key: round(learnt_confidence(SCHEMA[key], 0.7, 12), 3) for key in SOFT
     }
 
 
@@ -180,7 +179,7 @@ def test_one_command_learns_a_clip_and_leaves_what_people_said(study):
         after = project.states(clip_id)
         person = ~np.isin(before, (MaskState.UNSEEN, MaskState.PROPOSED))
         np.testing.assert_array_equal(before[person], after[person])
-        soft = np.array([is_soft(key) for key in project.schema.keys])
+        soft = np.array([not structure.is_rigid for structure in project.schema.structures])
         assert (after[~person & soft[None]] == MaskState.PROPOSED).all()
         assert (after[~person & ~soft[None]] == MaskState.UNSEEN).all(), "bones are carried, not learnt"
         assert project.newest(clip_id, 6)["pharynx"].origin == "import", "a person chose that"

@@ -12,25 +12,8 @@ from vfss.errors import DatasetError
 from vfss.importing.source import ForeignLabel
 from vfss.schema import Schema, Structure
 
-SYNONYMS: dict[str, str] = {
-    "atlas": "c1",
-    "axis": "c2",
-    "barium": "bolus",
-    "contrast": "bolus",
-    "contrastagent": "bolus",
-    "contrastmedium": "bolus",
-    "jaw": "mandible",
-    "jawbone": "mandible",
-    "lowerjaw": "mandible",
-    "mandibula": "mandible",
-    "pharyngealarea": "pharynx",
-    "pharyngealcavity": "pharynx",
-    "pharyngealspace": "pharynx",
-}
-"""Other words for structures, without spaces and punctuation; they count where the project has the structure."""
-
-_SPINE = frozenset({"vertebra", "vertebrae", "vertebral", "cervical"})
-_IDLE = _SPINE | {"body", "structure", "mask", "label", "segmentation", "the", "of"}
+_FILLERS = frozenset({"body", "structure", "mask", "label", "segmentation", "the", "of"})
+_IDLE = _FILLERS | {"vertebra", "vertebrae", "vertebral", "cervical"}  # they tell nothing beside "C2"
 
 
 @dataclass(frozen=True)
@@ -135,16 +118,19 @@ def _by_name(name: str, schema: Schema) -> set[str]:
 
 def _names(structure: Structure) -> set[str]:
     """All plain forms under which a structure is known."""
-    others = {word for word, key in SYNONYMS.items() if key == structure.key}
+    aliases = {form for alias in structure.aliases for form in _forms(alias, frozenset())}
     meaning = _forms(structure.code.meaning) if structure.code else set()
-    return {*_forms(structure.key), *_forms(structure.name), *others, *meaning}
+    return {*_forms(structure.key), *_forms(structure.name), *aliases, *meaning}
 
 
-def _forms(name: str) -> set[str]:
-    """A name without case, spaces and punctuation; and again without words that say nothing ("C2 vertebra": "c2")."""
+def _forms(name: str, idle: frozenset[str] = _IDLE) -> set[str]:
+    """Return a name without case, spaces and punctuation, and again without words that tell nothing.
+
+    "C2 vertebra" is "c2vertebra" and "c2"; "Cervical vertebra 02" is "cervicalvertebra2" too, but a bare number is no
+    name. Of an alias every word counts.
+    """
     words = re.findall(r"[a-z]+|[0-9]+", name.casefold())
-    telling = [word.lstrip("0") or "0" if word.isdigit() else word for word in words if word not in _IDLE]
-    short = "".join(telling)
-    if short.isdigit() and _SPINE & set(words):
-        short = f"c{short}"  # "cervical vertebra 2"
-    return {form for form in ("".join(words), short) if form}
+    numbered = [word.lstrip("0") or "0" if word.isdigit() else word for word in words]
+    forms = {"".join(words), "".join(word for word in numbered if word not in idle & _FILLERS)}
+    forms.add("".join(word for word in numbered if word not in idle))
+    return {form for form in forms if form}

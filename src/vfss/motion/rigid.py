@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion of bones: each moves as a whole, and neighbours in the spine are held together by their joint.
+"""Motion of rigid structures: each moves as a whole, and neighbours of a chain are held together by their joint.
 
 The flow inside one small vertebra is noisy, and shadows of shoulders and contrast move over it. So all bones are fitted
 at once: few numbers, points that do not go along count less, and two neighbours must agree on the place between them.
@@ -7,7 +7,7 @@ at once: few numbers, points that do not go along count less, and two neighbours
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 import cv2
@@ -16,10 +16,6 @@ import numpy.typing as npt
 
 from vfss.masks import BoolArray
 from vfss.motion.optical_flow import Motion, Points, unit_of
-
-SPINE = ("c1", "c2", "c3", "c4", "c5", "c6", "c7")
-RIGID = frozenset((*SPINE, "mandible"))
-"""Structures that move as a whole; all others change their shape."""
 
 Matrix = npt.NDArray[np.float64]
 Shares = npt.NDArray[np.float64]  # of points, (N,), 0..1
@@ -36,19 +32,33 @@ _POINTS, _INDEPENDENT, _ROUNDS = 600, 12, 4
 
 
 class RigidBodies:
-    """The bones of a key frame, and where they are on others."""
+    """The bones of a key frame, and where they are on others.
 
-    def __init__(self, planes: Mapping[str, BoolArray]) -> None:
-        """Take the masks of bones, bool (H, W) each, none empty, by key of structure."""
+    Attributes:
+        keys: Keys of the bones.
+        joints: Indices of bones that are joined, in pairs.
+    """
+
+    def __init__(self, planes: Mapping[str, BoolArray], chains: Iterable[Sequence[str]] = ()) -> None:
+        """Take the masks of the bones.
+
+        Args:
+            planes: bool (H, W) each, none empty, by key of structure.
+            chains: Keys of bones in the order in which they are joined (Schema.chains).
+        """
         self.keys = tuple(planes)
         first = next(iter(planes.values()))
         self._unit = unit_of(first.shape)
         self._points = [_points(plane, round(_GROWN * self._unit)) for plane in planes.values()]
         self._centres = np.array([points.mean(axis=0) for points in self._points])
-        chain = [self.keys.index(key) for key in SPINE if key in planes]
         self._steps = 0
         # Only true neighbours are joined: of C2 and C4 without C3 nobody knows where they meet.
-        self._joints = [(a, b) for a, b in pairwise(chain) if self._are_neighbours(a, b)]
+        self.joints = tuple(
+            (self.keys.index(a), self.keys.index(b))
+            for chain in chains
+            for a, b in pairwise(chain)
+            if a in planes and b in planes
+        )
 
     def on(self, motion: Motion) -> dict[str, tuple[Matrix, float]]:
         """Matrix float64 (2, 3) of each bone, (x, y) on the key frame to (x, y) here, and how steady its flow is."""
@@ -60,9 +70,6 @@ class RigidBodies:
             key: (_matrix(fitted[i], self._centres[i]), float(np.mean(weights[i] * going_along[i])))
             for i, key in enumerate(self.keys)
         }
-
-    def _are_neighbours(self, a: int, b: int) -> bool:
-        return SPINE.index(self.keys[b]) - SPINE.index(self.keys[a]) == 1
 
     def _fit(self, moves: list[Points], weights: list[Shares]) -> tuple[npt.NDArray[np.float64], list[Shares]]:
         """Shift x, y (px) and turn (radians) about its centre of every bone, float64 (B, 3), and which points go along.
@@ -97,7 +104,7 @@ class RigidBodies:
         """That joints hold, as a part of the equations, float64 (3B, 3B)."""
         n = 3 * len(self.keys)
         held = np.zeros((n, n))
-        for a, b in self._joints:
+        for a, b in self.joints:
             joint = (self._centres[a] + self._centres[b]) / 2
             for axis in (0, 1):
                 apart = np.zeros(n)

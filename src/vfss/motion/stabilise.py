@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holding the spine still: for each frame the turn and shift that put C2 to C4 where they are on one frame."""
+"""Stabilising: for each frame the turn and shift that put some structures where they are on one frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from scipy.ndimage import gaussian_filter1d, median_filter
 
 FloatArray = npt.NDArray[np.float64]
 
-HELD_STILL = ("c2", "c3", "c4")
 _AT_LEAST = 2  # points that tell a turn
 _OUTLIERS = 5  # frames of the median that takes out one or two that are wrong
 _SMOOTH = 1.0  # frames
@@ -24,7 +23,7 @@ class SteadyPath:
 
     Attributes:
         matrices: float64 (T, 3, 3), from (y, x, 1) in pixels of a frame to (y, x, 1) in the picture that stands still.
-        found: bool (T,), False where the spine is not known on a frame: there the last matrix before goes on.
+        found: bool (T,), False where too few structures are known on a frame: there the last matrix before goes on.
     """
 
     matrices: FloatArray

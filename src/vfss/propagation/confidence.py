@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from math import exp, log1p
 
-from vfss.motion.rigid import RIGID
 from vfss.propagation.key_frame import CarriedMask, holds
+from vfss.schema import Structure
 
 STOP = 0.6
 """Trust below which a mask is not worth a person's look, and carrying ends."""
@@ -46,7 +46,7 @@ _UNASKED = 0.6  # stands for the student's word where there is no student
 
 
 def trust(
-    key: str,
+    structure: Structure,
     carried: CarriedMask,
     *,
     student: float | None = None,
@@ -56,18 +56,19 @@ def trust(
     """Estimate of the Dice of a carried mask, 0..1.
 
     Args:
-        key: Key of the structure.
+        structure: Which one.
         carried: What was carried.
         student: Dice of the mask with the student's own one on this frame; None without a student.
         confidence: The student's estimate of its own Dice.
         learnt: True where the student has learnt the clip.
     """
-    signs = signs_of(key, carried, student=student, confidence=confidence)
+    signs = signs_of(structure, carried, student=student, confidence=confidence)
     both = carried.agreement is not None
-    weights = _LEARNT[both] if learnt and key not in RIGID else _WEIGHTS[key in RIGID, both]
+    rigid = structure.is_rigid
+    weights = _LEARNT[both] if learnt and not rigid else _WEIGHTS[rigid, both]
     found = 1 / (1 + exp(-sum(weight * signs[name] for name, weight in weights.items())))
     # Phantoms hardly ever lose a bone, so the regression has not seen it: two ends that part are a loss for sure.
-    parted = (1 + signs["agreement"]) / 2 if key in RIGID else 1.0
+    parted = (1 + signs["agreement"]) / 2 if rigid else 1.0
     return min(found, parted) * min(1.0, carried.steady / _UNSTEADY)
 
 
@@ -77,10 +78,10 @@ def is_lost(carried: CarriedMask) -> bool:
 
 
 def signs_of(
-    key: str, carried: CarriedMask, *, student: float | None = None, confidence: float | None = None
+    structure: Structure, carried: CarriedMask, *, student: float | None = None, confidence: float | None = None
 ) -> dict[str, float]:
     """What the estimate is made from, by name."""
-    held = holds(key, carried.steps)
+    held = holds(structure, carried.steps)
     student = _UNASKED if student is None else student
     confidence = _UNASKED if confidence is None else confidence
     return {

@@ -10,7 +10,6 @@ from typing import Literal, Protocol
 import numpy as np
 
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.motion.rigid import RIGID
 from vfss.propagation.confidence import STOP, is_lost, trust
 from vfss.propagation.key_frame import CarriedMask, KeyFrame, PackedCarriedMask, agreement, between, with_student
 from vfss.schema import Schema
@@ -161,12 +160,13 @@ class DirectedPropagation:
         """Put one structure on a frame where it can be trusted; False where its way ends."""
         kept = self._kept.pop((new.frame, key), None)
         carried = near if kept is None else _from_both(near, kept.carried)
-        said = self._source.suggestion(new.frame) if is_soft(key) else None
-        index, ending = self._source.schema[key].index, self._endings[key]
+        structure = self._source.schema[key]
+        said = None if structure.is_rigid else self._source.suggestion(new.frame)
+        index, ending = structure.index, self._endings[key]
         plane = None if said is None else said.masks.planes[index]
-        mask = with_student(key, carried, plane)
+        mask = with_student(structure, carried, plane)
         found = trust(
-            key,
+            structure,
             carried,
             student=None if plane is None else agreement(mask, plane),
             confidence=None if said is None or np.isnan(said.confidence[index]) else float(said.confidence[index]),
@@ -185,9 +185,10 @@ class DirectedPropagation:
 
     def _key_frame(self, frame: int, keys: list[str]) -> KeyFrame:
         source = self._source
-        said = source.suggestion(frame) if any(map(is_soft, keys)) else None
+        said = source.suggestion(frame) if any(not source.schema[key].is_rigid for key in keys) else None
         suggested = None if said is None else {key: said.masks.planes[source.schema[key].index] for key in keys}
-        return KeyFrame(source.picture(frame), {key: source.plane(frame, key) for key in keys}, suggested)
+        planes = {key: source.plane(frame, key) for key in keys}
+        return KeyFrame(source.picture(frame), planes, source.schema, suggested)
 
     def _end(self, keys: Iterable[str], reason: Reason | None) -> None:
         for key in keys:
@@ -199,8 +200,3 @@ def _from_both(near: CarriedMask, far: CarriedMask) -> CarriedMask:
     if is_lost(near) != is_lost(far):
         return far if is_lost(near) else near
     return between(near, far)
-
-
-def is_soft(key: str) -> bool:
-    """True for structures that change their shape, of which the student is asked."""
-    return key not in RIGID

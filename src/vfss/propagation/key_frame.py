@@ -18,13 +18,11 @@ import numpy.typing as npt
 from vfss.masks import EMPTY_BOX, BoolArray, ByteArray, bounding_box
 from vfss.masks.metrics import dice
 from vfss.motion.optical_flow import FloatArray, KeyMotion, Points, unit_of
-from vfss.motion.rigid import RIGID, Matrix, RigidBodies
+from vfss.motion.rigid import Matrix, RigidBodies
+from vfss.schema import Schema, Structure
 
 _REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
 _CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
-# Frames after which what is carried of a soft structure counts a third, and the student's own word two thirds.
-_HOLDS = {"bolus": 0.5, "pharynx": 2.0, "epiglottis": 5.0, "airway": 10.0}
-_HOLDS_ELSE = 4.0
 _WEIGHED = 8  # px at 512: beyond that distance what is carried and what the student says have no more to tell
 
 
@@ -93,20 +91,25 @@ class KeyFrame:
     """Carries the masks of one key frame to its neighbours, which are given one after another."""
 
     def __init__(
-        self, frame: ByteArray, planes: Mapping[str, BoolArray], suggested: Mapping[str, BoolArray] | None = None
+        self,
+        frame: ByteArray,
+        planes: Mapping[str, BoolArray],
+        schema: Schema,
+        suggested: Mapping[str, BoolArray] | None = None,
     ) -> None:
         """Take what is known.
 
         Args:
             frame: uint8 (H, W).
             planes: Known masks by key of structure, bool (H, W) each, none empty.
+            schema: Says which structures are rigid, and which of them are joined.
             suggested: The student's own masks of the same frame.
         """
         self._motion = KeyMotion(frame)
         self._fields = {key: signed_distance(plane) for key, plane in planes.items()}
-        rigid = {key: plane for key, plane in planes.items() if key in RIGID}
-        self._bones = RigidBodies(rigid) if rigid else None
-        self._soft = tuple(key for key in planes if key not in RIGID)
+        rigid = {key: plane for key, plane in planes.items() if schema[key].is_rigid}
+        self._bones = RigidBodies(rigid, schema.chains) if rigid else None
+        self._soft = tuple(key for key in planes if not schema[key].is_rigid)
         self._corrections = {
             key: self._fields[key] - signed_distance(suggested[key]) for key in self._soft if suggested is not None
         }
@@ -155,15 +158,15 @@ def between(near: CarriedMask, far: CarriedMask) -> CarriedMask:
     )
 
 
-def with_student(key: str, carried: CarriedMask, suggested: BoolArray | None) -> BoolArray:
+def with_student(structure: Structure, carried: CarriedMask, suggested: BoolArray | None) -> BoolArray:
     """Mask of a structure, bool (H, W): what is carried and, for soft ones, what the student says of this frame.
 
     The student's word is corrected as a person corrected it on the key frame, and counts the more the further away
     that is; where the structure was not carried any more, it counts alone.
     """
-    if key in RIGID or suggested is None:
+    if structure.is_rigid or suggested is None:
         return carried.mask
-    held = holds(key, carried.steps)
+    held = holds(structure, carried.steps)
     reach = np.float32(_WEIGHED * min(suggested.shape) / 512)
     own = np.clip(signed_distance(suggested), -reach, reach)
     if carried.correction is not None and suggested.any():
@@ -172,9 +175,9 @@ def with_student(key: str, carried: CarriedMask, suggested: BoolArray | None) ->
     return mask
 
 
-def holds(key: str, steps: int) -> float:
+def holds(structure: Structure, steps: int) -> float:
     """How much what was carried over so many frames counts beside the student's own word, 0..1."""
-    return exp(-steps / _HOLDS.get(key, _HOLDS_ELSE))
+    return exp(-steps / structure.holds_frames)
 
 
 def far_away(shape: tuple[int, ...]) -> float:

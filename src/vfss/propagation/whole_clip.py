@@ -14,16 +14,17 @@ from math import sqrt
 import numpy as np
 
 from vfss.masks import ByteArray, MaskState, pack_mask, unpack_mask
-from vfss.propagation.direction import CarriedFrame, Source, is_soft
+from vfss.propagation.direction import CarriedFrame, Source
 from vfss.propagation.propagation import KEY_STATES, CarryOrder, Direction, Propagation
+from vfss.schema import Schema, Structure
 from vfss.student.student import Proposal
 
 Said = tuple[bytes, float]  # a packed mask and its confidence
 
 # A student is wrong on a clip in the same way on every frame, and what is left of that after it has learnt from n
-# frames falls as 1 / sqrt(n); measured on phantoms: benchmarks/learning.py. A bolus is wrong in ever other ways.
+# frames falls as 1 / sqrt(n); measured on phantoms: benchmarks/learning.py. Not so where a
+# student is wrong in ever other ways, as it is about a bolus: those structures do not adapt.
 _LEFT, _ALWAYS_LEFT = 0.93, 0.09
-_NOT_LEARNT = frozenset({"bolus"})
 
 
 class WholeClipPropagation:
@@ -42,7 +43,7 @@ class WholeClipPropagation:
             said: What that student says of every frame, by key of the soft structures.
         """
         self._source, self._said = source, said
-        self._soft = tuple(key for key in source.schema.keys if is_soft(key))
+        self._soft = source.schema.soft
         states = source.states()
         is_open = np.isin(states, (MaskState.UNSEEN, MaskState.PROPOSED))
         self._open = {key: set(map(int, np.flatnonzero(is_open[:, source.schema[key].index]))) for key in self._soft}
@@ -72,31 +73,34 @@ class WholeClipPropagation:
         return new
 
 
-def learnt_confidence(key: str, said: float, frames: int) -> float:
+def learnt_confidence(structure: Structure, said: float, frames: int) -> float:
     """The Dice to expect of a structure after a student has learnt the clip: its own word on itself did not learn.
 
     Args:
-        key: Key of the structure.
+        structure: Which one.
         said: What the student says of it, 0..1; NaN stays NaN.
         frames: How many frames it has learnt from.
     """
-    if key in _NOT_LEARNT or frames < 1:
+    if not structure.adapts or frames < 1:
         return said
     return 1.0 - (1.0 - said) * min(1.0, _ALWAYS_LEFT + _LEFT / sqrt(frames))
 
 
-def soft_predictions(proposal: Proposal, keys: tuple[str, ...], frames: int) -> dict[str, Said]:
+def soft_predictions(proposal: Proposal, schema: Schema, frames: int) -> dict[str, Said]:
     """What a student that has learnt the clip says of the soft structures, in little memory.
 
     Args:
         proposal: Of one frame.
-        keys: Keys of all structures, in the order of planes.
+        schema: Structures, in the order of planes.
         frames: From how many frames the student has learnt.
     """
+    soft = [structure for structure in schema.structures if not structure.is_rigid]
     return {
-        key: (pack_mask(proposal.masks.planes[i]), learnt_confidence(key, float(proposal.confidence[i]), frames))
-        for i, key in enumerate(keys)
-        if is_soft(key)
+        structure.key: (
+            pack_mask(proposal.masks.planes[structure.index]),
+            learnt_confidence(structure, float(proposal.confidence[structure.index]), frames),
+        )
+        for structure in soft
     }
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
 from vfss.project import Edit, Project
-from vfss.propagation.direction import CarriedFrame, is_soft
+from vfss.propagation.direction import CarriedFrame
 from vfss.propagation.whole_clip import Said, WholeClipPropagation, soft_predictions
 from vfss.proposals.propagation import Stage, StoredClip, learnt_author
 from vfss.schema import Schema
@@ -32,7 +32,7 @@ def annotated_soft(states: ByteArray, schema: Schema) -> BoolArray:
     Returns:
         bool (T, S), False for bones.
     """
-    found: BoolArray = np.isin(states, _TELLING) & np.array([is_soft(key) for key in schema.keys])
+    found: BoolArray = np.isin(states, _TELLING) & np.array([not structure.is_rigid for structure in schema.structures])
     return found
 
 
@@ -49,7 +49,7 @@ class AdaptedClip(StoredClip):
     def listen(self) -> Iterator[int]:
         """Ask the student about every frame; tells how many are done."""
         for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
-            self.said[frame] = soft_predictions(said, self.schema.keys, self._learnt_from)
+            self.said[frame] = soft_predictions(said, self.schema, self._learnt_from)
             yield frame + 1
 
     def suggestion(self, frame: int) -> Proposal | None:

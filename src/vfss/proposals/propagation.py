@@ -13,7 +13,6 @@ from vfss.clips import Clip
 from vfss.errors import ProjectError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, pack_mask, unpack_mask
 from vfss.project import Edit, Project, Revision
-from vfss.propagation.direction import is_soft
 from vfss.propagation.propagation import CarriedFrame, CarryOrder, Ending, Propagation
 from vfss.student import Proposal, Student
 
@@ -210,7 +209,7 @@ class StoredClip:
     def _stored(self, frame: int, student_id: str) -> Proposal | None:
         """The student's proposal of the soft structures where it is the newest word on all of them."""
         newest = self._project.newest(self._clip.id, frame)
-        soft = [structure for structure in self.schema.structures if is_soft(structure.key)]
+        soft = [structure for structure in self.schema.structures if not structure.is_rigid]
         if any(structure.key not in newest or newest[structure.key].author != student_id for structure in soft):
             return None
         planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)

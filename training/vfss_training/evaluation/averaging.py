@@ -35,7 +35,7 @@ def averaged(parent: Checkpoint, child: Checkpoint, share: float) -> Checkpoint:
     if not 0.0 < share < 1.0:
         raise TrainingError(f"a share of {share} is no mean of two students", remedy="Give one between 0 and 1.")
     shapes = [{name: array.shape for name, array in one.tensors.items()} for one in (parent, child)]
-    if parent.config != child.config or parent.schema != child.schema or shapes[0] != shapes[1]:
+    if parent.config != child.config or parent.schema.keys != child.schema.keys or shapes[0] != shapes[1]:
         raise TrainingError(
             f"students {parent.id} and {child.id} are of different architecture or schema",
             path=child.path,

@@ -33,7 +33,6 @@ _PATIENT_AND_STUDY = (
 )
 _SEGMENT, _FRAME = 0x0062000B, 0x00209057  # referenced segment number, in-stack position number
 _IN_SEGMENT, _IN_CONTENT = 0x0062000A, 0x00209111
-_SUBSTANCES = frozenset({"bolus"})
 _SUBSTANCE, _BODY_STRUCTURE = ("SCT", "105590001", "Substance"), ("SCT", "123037004", "Body structure")
 
 
@@ -117,7 +116,7 @@ def _segment(structure: Structure, uid: Callable[[str], str]) -> Any:
     segment.SegmentDescription = structure.key
     # A student may have proposed it, but a person said that it is so.
     segment.SegmentAlgorithmType, segment.SegmentAlgorithmName = "SEMIAUTOMATIC", "napari-vfss"
-    category = _SUBSTANCE if structure.key in _SUBSTANCES else _BODY_STRUCTURE
+    category = _SUBSTANCE if structure.kind == "substance" else _BODY_STRUCTURE
     segment.SegmentedPropertyCategoryCodeSequence = [_code(*category)]
     code, own = structure.code, ("99VFSS", structure.key[:16], structure.name[:64])
     kind = own if code is None else (code.scheme, code.value, code.meaning)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A project with structures of its own, none of which ships: bones of a hand, its skin and a dye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+
+from clip_material import write_dicom
+from moving_film import SIZE, Film, box
+from small_project import annotate, grey_frames
+from vfss import Schema
+from vfss.consistency.judge import Movement
+from vfss.datasets import FORMATS
+from vfss.importing.labels import candidates
+from vfss.importing.source import ForeignLabel
+from vfss.masks import pack_mask
+from vfss.masks.metrics import dice
+from vfss.masks.planes import unpack_box
+from vfss.motion.rigid import RigidBodies
+from vfss.motion.stabilise import steady_path
+from vfss.project import Project
+from vfss.project.overview import FramePlanes
+from vfss.propagation.key_frame import CarriedMask, KeyFrame, with_student
+from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.propagation.whole_clip import learnt_confidence
+
+HAND = """
+id: hand
+version: "1"
+title: Bones of a hand
+structures:
+  - {key: mc1, name: Metacarpal 1, colour: "#FFBD2D", motion: rigid, chain: hand, stabilises_view: true}
+  - {key: mc2, name: Metacarpal 2, colour: "#45FBDF", motion: rigid, chain: hand, stabilises_view: true,
+     aliases: [index ray]}
+  - {key: skin, name: Skin, colour: "#AE98FF"}
+  - {key: dye, name: Dye, colour: "#16CF76", kind: substance, adapts: false, holds_frames: 0.5}
+"""
+MC1, MC2, SKIN = box(40, 40), box(60, 40), box(50, 90, 40, 24)
+
+
+@pytest.fixture
+def hand(tmp_path: Path) -> Schema:
+    (tmp_path / "hand.yaml").write_text(HAND)
+    return Schema.load(tmp_path / "hand.yaml")
+
+
+@pytest.fixture
+def film(hand: Schema) -> Film:
+    film = Film(10, schema=hand)
+    for key, plane in (("mc1", MC1), ("mc2", MC2), ("skin", SKIN)):
+        film.say(1, key, plane)
+    return film
+
+
+def test_bones_are_propagated_as_a_whole_without_the_student_and_joined(hand: Schema, film: Film) -> None:
+    masks = {
+        (new.frame, key): plane
+        for new in Propagation(film, CarryOrder(1, "forward", ("mc1", "mc2"))).run()
+        for key, plane in new.planes.items()
+    }
+    assert film.asked == []
+    for (frame, key), plane in masks.items():
+        assert dice(plane, film.truth(film.planes[1, key], frame - 1)) > 0.93
+    assert len(masks) == 16
+    assert RigidBodies({"mc1": MC1, "mc2": MC2}, hand.chains).joints == ((0, 1),)
+
+
+def test_the_student_counts_for_soft_structures_alone(hand: Schema, film: Film) -> None:
+    carried = KeyFrame(film.picture(1), {"mc1": MC1, "skin": SKIN}, hand).to(film.picture(2))
+    empty = np.zeros((SIZE, SIZE), np.bool_)
+    later = {key: CarriedMask(mask.field, None, 50, 50, mask.steady) for key, mask in carried.items()}
+    assert with_student(hand["mc1"], later["mc1"], empty).any()
+    assert not with_student(hand["skin"], later["skin"], empty).any()
+    list(Propagation(film, CarryOrder(1, "forward", ("skin",))).run())
+    assert film.asked
+
+
+def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, film: Film) -> None:
+    movement = Movement(10, len(hand))
+    boxes = [[unpack_box(pack_mask(film.truth(plane, t))) for plane in (MC1, MC2)] for t in range(10)]
+    frames = [FramePlanes(t, (*known, None, None)) for t, known in enumerate(boxes)]
+    list(movement.take(frames))
+    columns = [structure.index for structure in hand.stabilising]
+    assert columns == [0, 1]
+    path = steady_path(movement.centres, columns)
+    assert path.found.all()
+    shifts = path.matrices[:, :2, 2]
+    assert np.ptp(shifts[:, 1]) == pytest.approx(9.0, abs=1.0)  # the film moves by 1 px a frame in x
+
+
+def test_a_substance_is_coded_as_one(hand: Schema, tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project", hand) as project:
+        source = write_dicom(tmp_path / "a.dcm", grey_frames(2, SIZE, SIZE), SOPClassUID="1.2.840.10008.5.1.4.1.1.12.2")
+        clip = project.add_clip(source, patient="a").id
+        annotate(project, clip, 0, {"mc1": MC1, "dye": box(20, 20)})
+        FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    (path,) = (tmp_path / "out").rglob("*_seg.dcm")
+    categories = {
+        segment.SegmentDescription: segment.SegmentedPropertyCategoryCodeSequence[0].CodeMeaning
+        for segment in pydicom.dcmread(path).SegmentSequence
+    }
+    assert categories["dye"] == "Substance"
+    assert {categories[key] for key in ("mc1", "mc2", "skin")} == {"Body structure"}
+
+
+def test_labels_are_known_by_alias_and_a_student_adapts_where_the_schema_says_so(hand: Schema) -> None:
+    assert candidates(ForeignLabel("Index-Ray"), hand) == ("mc2",)
+    assert candidates(ForeignLabel("metacarpal 01"), hand) == ("mc1",)
+    assert candidates(ForeignLabel("jaw"), hand) == ()
+    assert learnt_confidence(hand["skin"], 0.5, 6) > 0.6
+    assert learnt_confidence(hand["dye"], 0.5, 6) == 0.5
