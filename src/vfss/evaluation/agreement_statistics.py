@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle_95
 from vfss.masks import MaskState
 
 HEADINGS = ("structure", "Dice", "95 %", "HD95 (px)", "95 %", "frames", "only 1st", "only 2nd", "not visible", "kappa")
 """Of the columns that `cells` fills."""
 
-RESAMPLES = 2000
 WORST = 30
 Interval = tuple[float, float]
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,7 @@ def summarise(comparisons: list[Comparison], keys: Sequence[str], *, reader: str
     owner = np.array([index[name] for name in names])
     # How often each unit is drawn, (RESAMPLES, units): one drawing for all structures, as one patient has them all.
     n = len(index)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), RESAMPLES).astype(np.float64)
+    drawn = draw_counts(n, RESAMPLES, np.random.default_rng(seed))
     rows, dices, distances = [], [], []
     for key in keys:
         at = np.array([comparison.structure == key for comparison in comparisons])
@@ -171,10 +170,10 @@ class _Mean:
     """A mean over frames, NaN without any, and what it was each time that units were drawn anew."""
 
     value: float
-    draws: Floats
+    draws: FloatArray
 
     @classmethod
-    def of(cls, values: list[float], owner: npt.NDArray[np.int64], drawn: Floats) -> _Mean:
+    def of(cls, values: list[float], owner: npt.NDArray[np.int64], drawn: FloatArray) -> _Mean:
         """Mean of the values that are numbers; value i belongs to unit owner[i]; drawn is (R, units)."""
         numbers = np.asarray(values, np.float64)
         known = ~np.isnan(numbers)
@@ -202,8 +201,7 @@ class _Mean:
         known = self.draws[~np.isnan(self.draws)]
         if math.isnan(self.value) or not known.size:
             return None
-        low, high = np.percentile(known, (2.5, 97.5))
-        return float(low), float(high)
+        return middle_95(known)
 
 
 def _row(key: str, chosen: list[Comparison], overlap: _Mean, distance: _Mean) -> StructureAgreement:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from vfss.errors import TrainingError
+from vfss.evaluation.bootstrap import FloatArray
 from vfss.masks import BoolArray
 from vfss.schema import Schema
 from vfss.student.checkpoint import write_whole
@@ -23,7 +24,6 @@ from vfss_training.config.parts import Adaptation, Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import draw_phantom
 from vfss_training.events import Events
-from vfss_training.experiments.bootstrap import FloatArray
 from vfss_training.loop.run import Run, train
 from vfss_training.model.initialise import from_scratch
 from vfss_training.studies.phantom import PhantomStudy

@@ -11,15 +11,11 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from vfss.errors import TrainingError
+from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle_95
 
-FloatArray = npt.NDArray[np.float64]
-
-DRAWS = 2000
 _AT_ONCE = 100
-_CONFIDENCE = (2.5, 97.5)
 
 
 @dataclass(frozen=True)
@@ -54,13 +50,13 @@ def mean_dice(dice: FloatArray) -> float:
     return float(_means(dice, np.ones(dice.shape[:2])[np.newaxis])[0])
 
 
-def estimate(dice: FloatArray, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
+def estimate(dice: FloatArray, *, seed: int = 0, draws: int = RESAMPLES) -> Estimate:
     """Mean Dice, float64 (seeds, patients, S), with its interval."""
     found = np.concatenate([_means(dice, weights) for weights in _weights(dice.shape, seed, draws)])
-    return Estimate(mean_dice(dice), *np.percentile(found, _CONFIDENCE).tolist())
+    return Estimate(mean_dice(dice), *middle_95(found))
 
 
-def gain(ours: FloatArray, theirs: FloatArray, *, seed: int = 0, draws: int = DRAWS) -> Estimate:
+def gain(ours: FloatArray, theirs: FloatArray, *, seed: int = 0, draws: int = RESAMPLES) -> Estimate:
     """Mean Dice of one way of training less that of another, paired.
 
     Args:
@@ -80,7 +76,7 @@ def gain(ours: FloatArray, theirs: FloatArray, *, seed: int = 0, draws: int = DR
     found = np.concatenate(
         [_means(ours, weights) - _means(theirs, weights) for weights in _weights(ours.shape, seed, draws)]
     )
-    return Estimate(mean_dice(ours) - mean_dice(theirs), *np.percentile(found, _CONFIDENCE).tolist())
+    return Estimate(mean_dice(ours) - mean_dice(theirs), *middle_95(found))
 
 
 def _weights(shape: tuple[int, ...], seed: int, draws: int) -> Iterator[FloatArray]:
@@ -89,8 +85,7 @@ def _weights(shape: tuple[int, ...], seed: int, draws: int) -> Iterator[FloatArr
     seeds, patients = shape[:2]
     for first in range(0, draws, _AT_ONCE):
         n = min(_AT_ONCE, draws - first)
-        by_seed = random.multinomial(seeds, np.full(seeds, 1 / seeds), n).astype(np.float64)
-        by_patient = random.multinomial(patients, np.full(patients, 1 / patients), n).astype(np.float64)
+        by_seed, by_patient = draw_counts(seeds, n, random), draw_counts(patients, n, random)
         yield by_seed[:, :, None] * by_patient[:, None, :]
 
 

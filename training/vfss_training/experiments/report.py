@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from vfss.evaluation.bootstrap import FloatArray
 from vfss.schema import Schema
 from vfss.student.checkpoint import write_whole
 from vfss_training.experiments.ablation import NOTHING, Row, gathered
-from vfss_training.experiments.bootstrap import FloatArray, estimate, gain, mean_dice
+from vfss_training.experiments.bootstrap import estimate, gain, mean_dice
 
 Results = Mapping[tuple[str, float, int], Mapping[str, FloatArray]]
 
