@@ -12,7 +12,7 @@ import pytest
 from clip_material import write_dicom
 from moving_film import SIZE, Film, box
 from small_project import annotate, grey_frames
-from vfss import Schema
+from vfss import Schema, Structure
 from vfss.consistency.judge import Movement
 from vfss.datasets import FORMATS
 from vfss.importing.labels import candidates
@@ -40,6 +40,14 @@ structures:
   - {key: dye, name: Dye, colour: "#16CF76", kind: substance, adapts: false, holds_frames: 0.5}
 """
 MC1, MC2, SKIN = box(40, 40), box(60, 40), box(50, 90, 40, 24)
+
+
+def test_the_example_of_the_page_is_a_schema(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "schema.md").read_text("utf-8")
+    (tmp_path / "hand.yaml").write_text(page.split("```yaml\n")[1].split("```")[0])
+    assert Schema.load(tmp_path / "hand.yaml").soft == ("skin", "contrast")
+    fields = {name for name in Structure.__dataclass_fields__ if name != "index"}
+    assert all(f"| `{name}` |" in page for name in fields)
 
 
 @pytest.fixture
