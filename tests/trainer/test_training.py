@@ -21,7 +21,7 @@ from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student import load_student
 from vfss.student.network.student import StudentNetwork
-from vfss_training.config.parts import HeldOut, Stage, Start
+from vfss_training.config.parts import Start
 from vfss_training.config.recipe import load_recipe
 from vfss_training.data.augment import Augmentation
 from vfss_training.data.phantoms import HIDDEN, PhantomSamples, draw_phantom
@@ -267,73 +267,7 @@ def test_weights_of_another_port_are_matched_by_position(tmp_path: Path) -> None
     torch.testing.assert_close(own["blocks.1.0.conv_pw.weight"], model["blocks.1.0.conv_pw.weight"])
 
 
-# Recipes
-
-
-def test_a_recipe_is_read_and_checked(tmp_path: Path) -> None:
-    path = tmp_path / "recipe.yaml"
-    path.write_text(
-        "name: a\nsteps: 7\nstudent: {input_size: 96}\nstages: [{until: 0.5, size: 64}, {until: 1, size: 96}]\n"
-    )
-    recipe = load_recipe(path)
-    assert recipe.steps == 7
-    assert recipe.stages == (Stage(0.5, 64), Stage(1.0, 96))
-    assert [recipe.size_at(step) for step in (0, 2, 5, 6)] == [64, 64, 96, 96]
-    for text in (
-        "[]",
-        "stepz: 3",
-        "steps: many",
-        "steps: 0",
-        "stages: [{until: 0.5, size: 64}]",
-        "student: {sizes: 3}",
-        "a: [",
-        "stages: [{until: 1, size: 65}]",
-    ):
-        path.write_text(text)
-        with pytest.raises(TrainingError):
-            load_recipe(path)
-    with pytest.raises(TrainingError):
-        load_recipe(tmp_path / "none.yaml")
-
-
-RECIPES = sorted((Path(__file__).parents[2] / "training" / "recipes").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_recipes_that_ship_are_valid_and_leave_the_seeds_of_examinations_alone(path: Path) -> None:
-    recipe = load_recipe(path)
-    ends = [recipe.first_seed + recipe.phantom_frames]
-    ends += [part.first_seed + part.frames for part in recipe.held_out.values()]
-    assert max(ends) <= 100_000, "seeds from 100000 on are for examining"
-    if path.stem not in ("quick", "distil"):  # these go on from a project, whose held-out patients choose nothing
-        assert any(part.weight > 0 for part in recipe.held_out.values())
-
-
-def test_recipes_that_ship_are_known_by_name(tmp_path: Path) -> None:
-    assert load_recipe("quick") == load_recipe(RECIPES[0].with_name("quick.yaml"))
-    with pytest.raises(TrainingError, match=r"one of: .*paper-mlp"):
-        load_recipe("quickest")
-    with pytest.raises(TrainingError, match="cannot read"):
-        load_recipe(tmp_path / "quick")
-
-
-def test_fields_of_another_file_stand_instead_of_a_recipes_own(tmp_path: Path) -> None:
-    (tmp_path / "over.yaml").write_text("steps: 7\nheld_out: {}\ndistill: {frames: 9}\nstudent: {input_size: 64}\n")
-    whole, over = load_recipe("paper-mlp"), load_recipe("paper-mlp", tmp_path / "over.yaml")
-    assert over == whole.but(
-        steps=7,
-        held_out={},
-        distill=replace(whole.distill, frames=9),
-        student=replace(whole.student, input_size=64),
-    )
-
-
-def test_a_recipe_learns_nothing_that_it_holds_out() -> None:
-    with pytest.raises(TrainingError, match="also validates on"):
-        replace(RECIPE, phantom_frames=90_001)
-    replace(RECIPE, phantom_frames=90_001, held_out={"harsh": HeldOut(1.0, 90_000, 2)})
-    with pytest.raises(TrainingError, match="does not have: gentle"):
-        replace(RECIPE, styles={"gentle": 1.0})
+# Schedule
 
 
 def test_the_rate_rises_and_falls() -> None:

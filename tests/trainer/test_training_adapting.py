@@ -210,5 +210,5 @@ def test_adapting_can_be_stopped(tmp_path: Path) -> None:
 
 
 def test_adaptation_has_sensible_numbers() -> None:
-    with pytest.raises(TrainingError, match="rank -1"):
+    with pytest.raises(TrainingError, match="rank is -1"):
         Adaptation(rank=-1)

@@ -3,102 +3,114 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, field, fields, replace
+from dataclasses import asdict, field, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Literal, Self
 
 import yaml
+from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
-from vfss.errors import TrainingError
+from vfss.errors import StudentError, TrainingError
 from vfss.phantom import STYLES
 from vfss.student.config import StudentConfig
 from vfss_training.config.parts import Adaptation, Clicks, Distillation, HeldOut, SelfTeaching, Stage, Start
 from vfss_training.data.appearance import Appearance
 from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.losses.balancing import Balancing
-from vfss_training.teachers.table import teacher_named
-
-_Part = TypeVar("_Part")
-_PARTS: dict[str, type] = {
-    "student": StudentConfig,
-    "augmentation": Augmentation,
-    "appearance": Appearance,
-    "start": Start,
-    "distill": Distillation,
-    "balance": Balancing,
-    "self_teaching": SelfTeaching,
-    "adapt": Adaptation,
-    "clicks": Clicks,
-}
+from vfss_training.recipe_part import (
+    AtLeastOne,
+    Count,
+    NotNegative,
+    Positive,
+    Share,
+    ShareAboveZero,
+    ShareBelowOne,
+    one_of,
+    recipe_error,
+    recipe_part,
+)
 
 
-@dataclass(frozen=True)
+def _student_config(values: Any, check: ValidatorFunctionWrapHandler) -> StudentConfig:
+    """Report what StudentConfig refuses along with the other errors of a recipe."""
+    try:
+        config: StudentConfig = check(values)
+    except StudentError as error:
+        raise ValueError(error.what) from error
+    return config
+
+
+_Style = Annotated[str, one_of(STYLES)]
+
+
+@recipe_part
 class Recipe:
     """How a student is trained.
 
     Attributes:
-        name: What to call it.
-        student: Architecture, where it is trained from scratch.
-        start: Student to go on from.
-        seed: Of weights, order and augmentation.
+        name: Name of the recipe.
+        student: Architecture, if training starts from scratch.
+        start: Student to start from.
+        seed: Seed of weights, order and augmentation.
         styles: Weight of each style of the phantom in training.
         first_seed: Seed of the first phantom frame.
-        phantom_frames: Phantom frames, each met once in every round, each time with other augmentation. As many as
-            steps x batch: none is met twice.
-        kept_gb: Most that phantom frames may take up on disk, 1e9 bytes; those beyond are rendered anew each time.
-        held_out: Phantom frames to validate on, by style. The step that is kept is the best by them, where any of them
+        phantom_frames: Number of phantom frames; each is seen once per epoch, each time with other augmentation. With
+            steps x batch of them none is seen twice.
+        kept_gb: Most that cached phantom frames may take up on disk, 1e9 bytes; the others are rendered each time.
+        held_out: Phantom frames to validate on, by style. The step that is kept is the best on them, if any of them
             has a weight; else the last.
         validate_steps: Steps between validations; 0: by time.
         steps: Optimiser steps.
         batch: Samples per step.
-        replay: Share of the labelled part of a batch that is phantom frames, where there is a project to learn from.
-        film: Share of a batch that is frames without labels, where teachers have something to say of them.
+        replay: Share of the labelled part of a batch that is phantom frames, when training on a project.
+        film: Share of a batch that is unlabelled frames, where teachers have targets for them.
         stages: Input sizes over the schedule; empty: the student's own size throughout.
         learning_rate: Peak of the schedule.
         warm_up: Share of the steps in which the rate rises.
-        weight_decay: Of AdamW.
-        clip_norm: Bound of the gradient's norm.
+        weight_decay: Weight decay of AdamW.
+        clip_norm: Upper bound of the gradient's norm.
         average: Decay of the moving average of weights, which is what is kept.
-        loss_stride: Input pixels per pixel of the loss, 4 (as logits come) or 2.
-        augmentation: How far samples are changed.
-        appearance: How else pictures are made to look.
-        distill: Teachers to learn features from.
+        loss_stride: Input pixels per pixel of the loss, 4 (that of the logits) or 2.
+        augmentation: Geometric and grey-value augmentation.
+        appearance: Changes of how pictures look.
+        distill: Teachers whose features the student is trained towards.
         balance: How several teachers are balanced.
-        self_teaching: Students that learn the labels first and paint the rest.
-        adapt: How the teachers of distill learn the labels first and paint the rest.
-        clicks: How the student learns to take prompts at the end.
-        mixup: Share of the draws, of those that are moved as they come, that are mixed with another frame (Zhang et
-            al., arXiv 1710.09412).
-        labels: Share of the phantom frames, from the first on, whose masks are known; the others are film that nobody
-            has painted.
-        frozen_blocks: First blocks of the backbone that keep their weights (and stem, where more than 0).
+        self_teaching: Extra students that make pseudo-labels.
+        adapt: How the teachers of `distill` are trained on the labels to make pseudo-labels.
+        clicks: How the student is trained to take prompts at the end.
+        mixup: Share of the freely augmented draws that are mixed with another frame (Zhang et al., arXiv 1710.09412).
+        labels: Share of the phantom frames, the first ones, whose masks are known; the others are unlabelled.
+        frozen_blocks: First blocks of the backbone that keep their weights (and the stem, if more than 0).
         frozen_depthwise: Depthwise kernels of at least this size keep their weights: on a CPU their gradient costs more
             than all the rest; 0: none.
-        frozen_norm: Batch normalisation keeps its statistics, as few frames would spoil them.
+        frozen_norm: Batch normalisation keeps its statistics, which few frames would spoil.
     """
 
     name: str = "default"
-    student: StudentConfig = field(default_factory=StudentConfig)
+    student: Annotated[StudentConfig, WrapValidator(_student_config)] = field(default_factory=StudentConfig)
     start: Start = field(default_factory=Start)
-    seed: int = 0
-    styles: Mapping[str, float] = field(default_factory=lambda: {"standard": 1.0})
-    first_seed: int = 0
-    phantom_frames: int = 4000
-    kept_gb: float = 8.0
-    held_out: Mapping[str, HeldOut] = field(default_factory=lambda: {"standard": HeldOut()})
-    validate_steps: int = 0
-    steps: int = 2000
-    batch: int = 16
-    replay: float = 0.5
-    film: float = 0.5
+    seed: Count = 0
+    styles: Annotated[Mapping[_Style, Annotated[float, Field(gt=0)]], Field(min_length=1)] = field(
+        default_factory=lambda: {"standard": 1.0}
+    )
+    first_seed: Count = 0
+    phantom_frames: Count = 4000
+    kept_gb: NotNegative = 8.0
+    held_out: Mapping[_Style, HeldOut] = field(default_factory=lambda: {"standard": HeldOut()})
+    validate_steps: Count = 0
+    steps: AtLeastOne = 2000
+    batch: AtLeastOne = 16
+    replay: Share = 0.5
+    film: ShareBelowOne = 0.5
     stages: tuple[Stage, ...] = ()
-    learning_rate: float = 1e-3
-    warm_up: float = 0.05
-    weight_decay: float = 0.02
-    clip_norm: float = 1.0
-    average: float = 0.998
-    loss_stride: int = 4
+    learning_rate: Positive = 1e-3
+    warm_up: Share = 0.05
+    weight_decay: NotNegative = 0.02
+    clip_norm: Positive = 1.0
+    average: ShareBelowOne = 0.998
+    loss_stride: Literal[2, 4] = 4
     augmentation: Augmentation = field(default_factory=Augmentation)
     appearance: Appearance = field(default_factory=Appearance)
     distill: Distillation = field(default_factory=Distillation)
@@ -106,64 +118,44 @@ class Recipe:
     self_teaching: SelfTeaching = field(default_factory=SelfTeaching)
     adapt: Adaptation = field(default_factory=Adaptation)
     clicks: Clicks = field(default_factory=Clicks)
-    mixup: float = 0.0
-    labels: float = 1.0
-    frozen_blocks: int = 0
-    frozen_depthwise: int = 0
+    mixup: Share = 0.0
+    labels: ShareAboveZero = 1.0
+    frozen_blocks: Count = 0
+    frozen_depthwise: Count = 0
     frozen_norm: bool = False
 
-    def __post_init__(self) -> None:
-        if min(self.steps, self.batch) < 1 or min(self.validate_steps, self.kept_gb) < 0:
-            raise TrainingError(
-                f"recipe {self.name!r} has {self.steps} steps of {self.batch} samples, validates every "
-                f"{self.validate_steps} and keeps {self.kept_gb} GB"
-            )
-        if not 0 < self.labels <= 1:
-            raise TrainingError(f"recipe {self.name!r} has labels of a share of {self.labels} of its frames")
-        if not (0 <= self.mixup <= 1 and 0 <= self.replay <= 1 and 0 <= self.film < 1):
-            raise TrainingError(
-                f"recipe {self.name!r} has shares of mixup {self.mixup}, replay {self.replay} and film {self.film}"
-            )
-        if self.loss_stride not in (2, 4):
-            raise TrainingError(f"loss stride {self.loss_stride} of recipe {self.name!r} is neither 2 nor 4")
+    @model_validator(mode="after")
+    def _stages_rise_to_the_end(self) -> Self:
         ends = [stage.until for stage in self.stages]
         if ends and (ends != sorted(set(ends)) or ends[-1] != 1.0):
-            raise TrainingError(f"stages of recipe {self.name!r} end at {ends}", remedy="Let them rise to 1.0.")
+            raise ValueError(f"stages end at {ends}, but `until` must rise from stage to stage up to 1.0")
         largest = self.start.input_size or self.student.input_size
-        if any(stage.size % 32 or not 32 <= stage.size <= largest for stage in self.stages):
-            raise TrainingError(f"a stage of recipe {self.name!r} has a size that is no multiple of 32 up to {largest}")
-        for name in self.distill.teachers:
-            teacher_named(name)
-        self._check_styles()
+        too_large = [stage.size for stage in self.stages if stage.size > largest]
+        if too_large:
+            raise ValueError(f"stages have sizes {too_large}, larger than the student's input size {largest}")
+        return self
 
-    def _check_styles(self) -> None:
-        """Styles exist, and no frame is learnt that is held out."""
-        unknown = sorted((set(self.styles) | set(self.held_out)) - set(STYLES))
-        if unknown:
-            raise TrainingError(
-                f"recipe {self.name!r} names styles that the phantom does not have: {', '.join(unknown)}",
-                remedy=f"Choose from: {', '.join(STYLES)}.",
-            )
-        if not self.styles or min(self.styles.values()) <= 0:
-            raise TrainingError(f"styles of recipe {self.name!r} need weights above 0")
-        learnt = range(self.first_seed, self.first_seed + self.phantom_frames)
+    @model_validator(mode="after")
+    def _no_frame_is_trained_on_and_held_out(self) -> Self:
+        trained = range(self.first_seed, self.first_seed + self.phantom_frames)
         for style, part in self.held_out.items():
             last = part.first_seed + part.frames - 1
-            if style in self.styles and last >= learnt.start and part.first_seed < learnt.stop:
-                raise TrainingError(
-                    f"recipe {self.name!r} learns frames of style {style!r} that it also validates on",
-                    remedy="Let first_seed of the held-out frames lie behind the last one that is learnt.",
+            if style in self.styles and last >= trained.start and part.first_seed < trained.stop:
+                raise ValueError(
+                    f"held_out.{style} has seeds {part.first_seed} to {last}, but training on that style uses "
+                    f"{trained.start} to {trained.stop - 1}: let held_out.{style}.first_seed lie behind these"
                 )
+        return self
 
     def size_at(self, step: int) -> int:
-        """Side of the input at a step, px."""
+        """Return the side of the input at a step, px."""
         done = (step + 0.5) / self.steps
         own = self.start.input_size or self.student.input_size
         return next((stage.size for stage in self.stages if done <= stage.until), own)
 
     @property
-    def paints(self) -> bool:
-        """Whether teachers, or own students, paint what nobody has painted."""
+    def pseudo_labels(self) -> bool:
+        """Whether teachers, or extra students, make pseudo-labels for the unlabelled frames."""
         return self.self_teaching.students > 0 or (self.adapt.steps > 0 and bool(self.distill.teachers))
 
     @property
@@ -172,49 +164,55 @@ class Recipe:
         return TeacherViews(self.augmentation, self.seed, self.distill.views)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for YAML and JSON."""
+        """Return plain data for YAML and JSON."""
         return asdict(self)
 
     def but(self, **changes: Any) -> Recipe:
-        """The recipe with other values in some fields."""
+        """Return the recipe with other values in some fields."""
         return replace(self, **changes)
 
 
+_RECIPE = TypeAdapter(Recipe)
+_PARTS = frozenset(name for name, value in vars(Recipe()).items() if is_dataclass(value))
 _SHIPPED = Path(__file__).parents[1] / "recipes"
 
 
 def load_recipe(path: str | Path, over: str | Path | None = None) -> Recipe:
-    """Recipe of a YAML file; what it does not name keeps the default.
+    """Read a recipe from a YAML file; fields that are missing there take their defaults.
 
     Args:
         path: The file, or the name of a recipe that ships.
-        over: Another one, whose fields stand instead of the recipe's; of a part only those that it names, and only
-            where the recipe has that part.
+        over: Another file, whose fields replace those of the recipe; of a part only those that it names, and only if
+            the recipe has that part.
 
     Raises:
-        TrainingError: No such file, not YAML, or a field that does not exist or has a wrong type.
+        TrainingError: No such file, not YAML, or a field that is unknown, of a wrong type or out of its bounds.
     """
-    path = _place(path)
+    path = _recipe_path(path)
     values = _read(path)
     for name, value in ({} if over is None else _read(over)).items():
         if name not in _PARTS:
             values[name] = value
         elif isinstance(value, Mapping) and isinstance(values.get(name), Mapping):
             values[name] = {**values[name], **value}
-    return _recipe(values, path)
+    recipe = _checked(values, path)
+    start = recipe.start
+    if start.student and start.student != "default":
+        start = replace(start, student=str(Path(path).parent / start.student))
+    return replace(recipe, start=start)
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the recipes that ship."""
-    return sorted(path.stem for path in _SHIPPED.glob("*.yaml"))
+    """Return the names of the recipes that ship."""
+    return sorted(path.stem for path in _SHIPPED.rglob("*.yaml"))
 
 
-def _place(path: str | Path) -> Path:
-    """The file, which a bare name stands for where there is none of that name."""
+def _recipe_path(path: str | Path) -> Path:
+    """Return the file; a bare name stands for a recipe that ships, unless there is a file of that name."""
     if Path(path).exists() or Path(path).name != str(path) or Path(path).suffix:
         return Path(path)
-    shipped = _SHIPPED / f"{path}.yaml"
-    if not shipped.is_file():
+    shipped = next((file for file in _SHIPPED.rglob("*.yaml") if file.stem == str(path)), None)
+    if shipped is None:
         raise TrainingError(
             f"there is no recipe {str(path)!r}", remedy=f"Name a YAML file, or one of: {', '.join(shipped_recipes())}."
         )
@@ -222,7 +220,7 @@ def _place(path: str | Path) -> Path:
 
 
 def _read(path: str | Path) -> dict[Any, Any]:
-    """The mapping in a YAML file."""
+    """Read the mapping in a YAML file."""
     try:
         data = yaml.safe_load(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -234,47 +232,18 @@ def _read(path: str | Path) -> dict[Any, Any]:
     return dict(data)
 
 
-def _recipe(values: dict[Any, Any], path: str | Path) -> Recipe:
-    """Recipe of plain values."""
-    for name, kind in _PARTS.items():
-        if name in values:
-            values[name] = _built(kind, values[name], path)
-    if isinstance(values.get("stages"), list):
-        values["stages"] = tuple(_built(Stage, row, path) for row in values["stages"])
-    if isinstance(values.get("held_out"), Mapping):
-        values["held_out"] = {str(name): _built(HeldOut, row, path) for name, row in values["held_out"].items()}
-    if isinstance(values.get("styles"), Mapping):
-        values["styles"] = {str(name): _weight(share, path) for name, share in values["styles"].items()}
-    recipe = _built(Recipe, values, path)
-    start = recipe.start
-    if start.student and start.student != "default":
-        start = replace(start, student=str(Path(path).parent / start.student))
-    return replace(recipe, start=start)
+def _checked(values: Mapping[Any, Any], path: Path) -> Recipe:
+    """Return the recipe of plain values.
 
-
-def _weight(value: object, path: str | Path) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TrainingError(f"a style of the recipe has the weight {value!r}, not a number", path=path)
-    return float(value)
-
-
-def _built(kind: type[_Part], values: object, path: str | Path) -> _Part:
-    """A dataclass of values that are fields of it, each of the type of its default."""
-    if not isinstance(values, Mapping):
-        raise TrainingError(f"the recipe has {values!r} where a {kind.__name__} belongs", path=path)
-    defaults: dict[str, Any] = {}
-    for entry in fields(kind):  # type: ignore[arg-type]  # each of them is a dataclass
-        defaults[entry.name] = entry.default if entry.default_factory is MISSING else entry.default_factory()
-    unknown = sorted(str(name) for name in set(values) - set(defaults))
-    if unknown:
-        raise TrainingError(f"the recipe has unknown fields: {', '.join(unknown)}", path=path)
-    values = {
-        name: tuple(value) if isinstance(defaults[name], tuple) and isinstance(value, list) else value
-        for name, value in values.items()
-    }
-    for name, value in values.items():
-        expected = type(defaults[name])
-        accepted = (int, float) if expected is float else (expected,)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and expected is not bool):
-            raise TrainingError(f"{name} of the recipe is {value!r}, not {expected.__name__}", path=path)
-    return kind(**{str(name): value for name, value in values.items()})
+    They go through JSON because pydantic's strict mode accepts mappings for parts and lists for tuples only from there.
+    """
+    try:
+        return _RECIPE.validate_json(json.dumps(values))
+    except TypeError as error:  # YAML has dates and sets
+        raise TrainingError(
+            f"the recipe holds a value that is no number, text, list or mapping ({error})",
+            path=path,
+            remedy="Put dates in quotes.",
+        ) from error
+    except ValidationError as error:
+        raise recipe_error(error, path=path) from error

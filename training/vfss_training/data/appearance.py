@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, fields
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import fft
 
-from vfss.errors import TrainingError
+from vfss_training.recipe_part import Share, recipe_part
 
 FrameArray = npt.NDArray[np.uint8]
 FloatArray = npt.NDArray[np.float32]
@@ -27,7 +26,7 @@ Random = np.random.Generator
 _SPECTRUM_SIDE = 96
 
 
-@dataclass(frozen=True)
+@recipe_part
 class Appearance:
     """Shares of samples, 0..1, that are changed in each way; the order is that of the fields.
 
@@ -43,21 +42,15 @@ class Appearance:
         jpeg: Compressed.
     """
 
-    occlude: float = 0.0
-    spectrum: float = 0.0
-    bias: float = 0.0
-    local_contrast: float = 0.0
-    curve: float = 0.0
-    filter: float = 0.0
-    sharpness: float = 0.0
-    grain: float = 0.0
-    jpeg: float = 0.0
-
-    def __post_init__(self) -> None:
-        for entry in fields(self):
-            share = getattr(self, entry.name)
-            if not 0.0 <= share <= 1.0:
-                raise TrainingError(f"{entry.name} of the appearance is {share}, not a share of 0..1")
+    occlude: Share = 0.0
+    spectrum: Share = 0.0
+    bias: Share = 0.0
+    local_contrast: Share = 0.0
+    curve: Share = 0.0
+    filter: Share = 0.0
+    sharpness: Share = 0.0
+    grain: Share = 0.0
+    jpeg: Share = 0.0
 
     def __call__(self, frame: FrameArray, random: Random, donor: Callable[[], FrameArray] | None = None) -> FrameArray:
         """The frame looking otherwise, uint8 (H, W); the same random state gives the same.

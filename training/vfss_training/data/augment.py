@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from vfss_training.data.samples import Sample
+from vfss_training.recipe_part import NotNegative, Positive, Share, recipe_part
 
 FloatArray = npt.NDArray[np.float32]
 Random = np.random.Generator
@@ -20,7 +21,7 @@ Random = np.random.Generator
 _BENT_CELLS = 8
 
 
-@dataclass(frozen=True)
+@recipe_part
 class Augmentation:
     """How far samples are changed; shares are probabilities 0..1.
 
@@ -41,20 +42,20 @@ class Augmentation:
         noise: Largest standard deviation of added noise, grey values.
     """
 
-    flip: float = 0.5
-    invert: float = 0.5
-    warp: float = 0.6
-    angle: float = 12.0
-    scale: float = 1.2
-    shift: float = 0.08
-    stretch: float = 1.0
-    bend: float = 0.0
-    bend_by: float = 0.02
-    crop: float = 0.2
-    grey: float = 0.7
-    field: float = 0.3
-    blur: float = 0.3
-    noise: float = 12.0
+    flip: Share = 0.5
+    invert: Share = 0.5
+    warp: Share = 0.6
+    angle: NotNegative = 12.0
+    scale: Positive = 1.2
+    shift: NotNegative = 0.08
+    stretch: Positive = 1.0
+    bend: Share = 0.0
+    bend_by: NotNegative = 0.02
+    crop: Share = 0.2
+    grey: Share = 0.7
+    field: Share = 0.3
+    blur: Share = 0.3
+    noise: NotNegative = 12.0
 
     def __call__(self, sample: Sample, random: Random) -> Sample:
         """The sample seen otherwise; the same random state gives the same view."""

@@ -93,7 +93,7 @@ def rows_of(recipes: Sequence[Recipe], *, each_teacher: bool = True, leave_one_o
         rows += [_with(recipe, (name,)) if name else Row(recipe.name, recipe) for name in names]
         if leave_one_out and not single:
             # A gate over one teacher is no way of training of its own.
-            for name in recipe.distill.teachers if recipe.paints or len(recipe.distill.teachers) > 2 else ():
+            for name in recipe.distill.teachers if recipe.pseudo_labels or len(recipe.distill.teachers) > 2 else ():
                 others = tuple(other for other in recipe.distill.teachers if other != name)
                 rows.append(_with(recipe, others, f"without {name}"))
             if recipe.self_teaching.students:

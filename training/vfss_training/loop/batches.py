@@ -102,7 +102,7 @@ class Order:
             return -1
         random = np.random.default_rng((self.recipe.seed, 2, number))
         # Where nobody paints film, there is nothing to learn from it but what teachers say of it.
-        bare = source == self.film and not self.recipe.paints
+        bare = source == self.film and not self.recipe.pseudo_labels
         taught = random.random() < self.recipe.distill.share or bare
         return int(random.integers(self.recipe.distill.views)) if taught else -1
 

@@ -10,14 +10,15 @@ falls below a floor.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import field_validator
 from torch import Tensor, nn
 
 from vfss.errors import TrainingError
+from vfss_training.recipe_part import AtLeastOne, NotNegative, Share, ShareAboveZero, recipe_part
 
 Aim = Literal["easiest", "hardest"]
 _FAR = -1e9
@@ -25,7 +26,7 @@ _LARGEST, _SMALLEST = 1e3, 1e-3
 """Bounds of a loss where a gate reads it: standardised features give about 1, and one bad batch must not throw it."""
 
 
-@dataclass(frozen=True)
+@recipe_part
 class Balancing:
     """How teachers are balanced; a part of a recipe.
 
@@ -44,23 +45,20 @@ class Balancing:
     """
 
     name: str = "dropping"
-    floor: float = 0.1
-    cap: float = 1.0
+    floor: Share = 0.1
+    cap: ShareAboveZero = 1.0
     aim: Aim = "easiest"
-    entropy: float = 0.0
-    kept: float = 0.5
-    width: int = 16
+    entropy: NotNegative = 0.0
+    kept: Share = 0.5
+    width: AtLeastOne = 16
     seed: int = 0
 
-    def __post_init__(self) -> None:
-        for what, found, choices in (("balancer", self.name, BALANCERS), ("aim", self.aim, get_args(Aim))):
-            if found not in choices:
-                raise TrainingError(f"no {what} {found!r}", remedy=f"Choose one of: {', '.join(choices)}.")
-        if not (0 <= self.floor <= 1 and 0 < self.cap <= 1 and 0 <= self.kept <= 1 and self.entropy >= 0):
-            raise TrainingError(
-                f"balancing with floor {self.floor}, cap {self.cap}, kept {self.kept} and entropy {self.entropy}",
-                remedy="Shares lie between 0 and 1, and entropy is not negative.",
-            )
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in BALANCERS:
+            raise ValueError(f"{name!r} is none of: {', '.join(BALANCERS)}")
+        return name
 
 
 class Balanced(NamedTuple):

@@ -42,10 +42,10 @@ class PhantomStudy:
         drawn = sources.phantoms(recipe, schema, self.config, run.cache, run.events)
         n = max(1, round(recipe.labels * len(drawn)))
         learnt: Samples = drawn if n == len(drawn) else first(drawn, n)
-        apart = n < len(drawn) and (bool(recipe.distill.teachers) or recipe.paints)
+        apart = n < len(drawn) and (bool(recipe.distill.teachers) or recipe.pseudo_labels)
         where = 1 if apart else 0
         seen = sources.cached_teacher_features(recipe, drawn, run)
-        painted = self._painted(drawn, n, seen) if recipe.paints else None
+        painted = self._painted(drawn, n, seen) if recipe.pseudo_labels else None
         film: Samples = UnlabelledSamples(drawn) if painted is None else PseudoLabelled(drawn, painted)
         return Task(
             network,

@@ -75,7 +75,7 @@ class ProjectStudy:
             )
         replayed = sources.phantoms(recipe, self.schema, self.config, run.cache, run.events)
         used: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
-        film = self._film() if recipe.distill.teachers or recipe.paints else ListedSamples(())
+        film = self._film() if recipe.distill.teachers or recipe.pseudo_labels else ListedSamples(())
         where, told, painted = len(used), tuple[FeatureTargets, ...](), None
         if len(film) > 0:
             told, painted = self._taught(learnt, film, where)
@@ -107,7 +107,7 @@ class ProjectStudy:
         recipe = self.recipe
         shown = sources.cached_teacher_features(recipe, film, self.run)
         told = sources.feature_targets(recipe, shown, where, self.run)
-        if not recipe.paints:
+        if not recipe.pseudo_labels:
             return told, None
         some = first(learnt, recipe.distill.frames)
         seen = sources.cached_teacher_features(recipe, some, self.run) if recipe.adapt.steps else {}

@@ -78,7 +78,7 @@ def cached_teacher_features(recipe: Recipe, samples: FrameStream, run: Run) -> d
         run: Circumstances: cache, teachers' weights, events, cancel.
     """
     how = recipe.distill
-    if not (how.compares or recipe.adapt.steps):
+    if not (how.compares_features or recipe.adapt.steps):
         return {}
     few = how.online and not recipe.adapt.steps
     found = {
@@ -113,7 +113,7 @@ def feature_targets(
         source: Number of the source.
         run: Circumstances: teachers' weights.
     """
-    if not recipe.distill.compares:
+    if not recipe.distill.compares_features:
         return ()
     if recipe.distill.online:
         asked = {name: OnlineTargets(loading(name, run.teachers)(), kept) for name, kept in seen.items()}

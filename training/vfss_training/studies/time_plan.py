@@ -115,7 +115,7 @@ class Planner:
         config = self.parent.config
         seconds = _PACKED_S + recipe.steps * self._step_s(recipe) + 2 * _EXAMINED_S * held_out
         seconds += recipe.phantom_frames * self._speed("phantom frame", config, lambda: _phantom_s(config.input_size))
-        if recipe.paints:
+        if recipe.pseudo_labels:
             seconds += film * how.views * _EXAMINED_S
         found = (
             [self._teacher(entry, recipe, seen, learns=learns) for entry in found_teachers(self.run.teachers)]
