@@ -4,12 +4,12 @@
 One more row is the first backbone at the smallest size, taught besides by MobileSAM and LiteMedSAM (features of the
 first frames, balanced by dropping): what distillation adds to the same labels in the same steps.
 
-Each is trained by training/recipes/backbones.yaml (same seeds, phantom frames and steps, from ImageNet), one after the
-other by `vfss-train` in a process of its own, then scored on the held-out styles of that recipe at 512x512 and timed in
-one loop with all the others: a whole decoded frame of 512x512, prepared, proposed by the runtime that ships, masks at
-its size. Few steps show which learns quicker, not where each would end. A run that is there is not made again.
-Times in bf16 are taken where the processor has it. Writes benchmarks/results/backbones.json and .png.
-Run: VFSS_SHARED=FOLDER python benchmarks/backbones.py --work FOLDER   (FOLDER/weights holds the files of WEIGHTS)
+Each is trained by training/recipes/ablation/backbones.yaml (same seeds, phantom frames and steps, from ImageNet), one
+after the other by `vfss-train` in a process of its own, then scored on the held-out styles of that recipe at 512x512
+and timed in one loop with all the others: a whole decoded frame of 512x512, prepared, proposed by the runtime that
+ships, masks at its size. Few steps show which learns quicker, not where each would end. A run that is there is not
+made again. Times in bf16 are taken where the processor has it. Writes benchmarks/results/backbones.json and .png.
+Run: VFSS_SHARED=FOLDER python benchmarks/backbones.py --work FOLDER (FOLDER/weights holds the files of WEIGHTS)
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss.student.student import Student
 
 RESULTS = Path(__file__).parent / "results" / "backbones"
-RECIPE = Path(__file__).parents[1] / "training" / "recipes" / "backbones.yaml"
+RECIPE = Path(__file__).parents[1] / "training" / "recipes" / "ablation" / "backbones.yaml"
 WEIGHTS = {
     "efficientnet_lite0": "efficientnet-lite0-57934424.pth",
     "mobilenetv2_100": "mobilenet_v2-b0353104.pth",

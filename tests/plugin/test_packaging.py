@@ -67,8 +67,9 @@ def test_the_wheel_holds_code_manifest_schema_and_student(wheel: zipfile.ZipFile
     names = set(wheel.namelist())
     assert "napari_vfss/napari.yaml" in names
     assert "vfss/schemas/vfss12.yaml" in names
-    for path in (ROOT / "training" / "recipes").glob("*.yaml"):
-        assert f"vfss_training/recipes/{path.name}" in names
+    recipes = ROOT / "training" / "vfss_training" / "recipes"
+    for path in recipes.rglob("*.yaml"):
+        assert f"vfss_training/recipes/{path.relative_to(recipes)}" in names
     assert "vfss/student/default.safetensors" in names
     assert "vfss_training/cli/app.py" in names
     student = wheel.getinfo("vfss/student/default.safetensors")

@@ -160,7 +160,7 @@ class Recipe:
 
     @property
     def teacher_views(self) -> TeacherViews:
-        """Views that teachers see."""
+        """Views of the frames that teachers see."""
         return TeacherViews(self.augmentation, self.seed, self.distill.views)
 
     def to_dict(self) -> dict[str, Any]:
