@@ -24,10 +24,10 @@ from pycocotools.coco import COCO
 from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
 from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png
 from vfss.datasets.identities import key_path
-from vfss.datasets.manifest import NOTICE
 from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
 from vfss.masks import Masks, MaskState
+from vfss.output import NOTICE
 from vfss.output.partial_folder import MARK
 from vfss.project import Edit, Project
 from vfss.student import Proposal

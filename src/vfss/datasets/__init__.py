@@ -13,7 +13,8 @@ from vfss.datasets.formats.npz import NPZ
 from vfss.datasets.formats.parquet import PARQUET
 from vfss.datasets.formats.png import PNG, read_png
 from vfss.datasets.formats.yolo import YOLO
-from vfss.datasets.report import ExportOptions, ExportReport, Progress
+from vfss.datasets.report import ExportOptions, ExportReport
+from vfss.output import Progress
 
 FORMATS: dict[str, Format] = {
     "coco": COCO,

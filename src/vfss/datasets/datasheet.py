@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vfss.datasets.manifest import NOTICE
+from vfss.output import NOTICE
 from vfss.output.partial_folder import MARK
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from vfss.datasets.datasheet import write_papers
 from vfss.datasets.format import Format, Job, Row, Writer
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.manifest import Manifest
-from vfss.datasets.report import ExportOptions, ExportReport, Progress
+from vfss.datasets.report import ExportOptions, ExportReport
 from vfss.datasets.selection import Selection
 from vfss.errors import ClipError, DatasetError, MaskError
+from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
 from vfss.project import ClipRecord, Project
 from vfss.version import __version__

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vfss.clips import Clip
 from vfss.datasets.identities import Identities, Identity
-from vfss.datasets.report import ExportOptions, ExportReport, Progress
+from vfss.datasets.report import ExportOptions, ExportReport
 from vfss.datasets.selection import AnnotatedFrame
+from vfss.output import Progress
 from vfss.project import Project
 from vfss.schema import Schema
 

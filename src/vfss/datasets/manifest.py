@@ -12,15 +12,9 @@ from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.report import ExportOptions
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import MaskState
+from vfss.output import NOTICE
 from vfss.project import Project
 from vfss.version import __version__
-
-NOTICE = (
-    "Research software for annotating recordings and preparing research datasets. Not a medical device; not cleared, "
-    "approved or CE-marked; not for diagnosis, treatment decisions or patient management. Masks, events and "
-    "measurements are unvalidated proposals to be checked by a qualified person. The user is responsible for ethics "
-    "approval, consent, data protection and de-identification."
-)
 
 STATES = {
     MaskState.UNSEEN: "nothing is known: not annotated, which is not the same as absent",

@@ -11,9 +11,10 @@ import numpy as np
 
 from vfss.datasets.format import Format, takes_all
 from vfss.datasets.identities import Identities, Identity
-from vfss.datasets.report import ExportOptions, Progress
+from vfss.datasets.report import ExportOptions
 from vfss.datasets.selection import Selection
 from vfss.errors import ClipError
+from vfss.output import Progress
 from vfss.project import Project, Split
 from vfss.project.pixel_reviews import PixelReview
 from vfss.schema import Schema

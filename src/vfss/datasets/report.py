@@ -3,12 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-
-Progress = Callable[[int, int], bool]
-"""Called with frames done and frames in all; False stops."""
 
 
 @dataclass(frozen=True)

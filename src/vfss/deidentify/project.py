@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from vfss.clips import Clip
-from vfss.datasets.manifest import NOTICE
-from vfss.datasets.report import Progress
 from vfss.deidentify.recording import deidentify_recording
 from vfss.errors import ClipError, DatasetError
+from vfss.output import NOTICE, Progress
 from vfss.output.json_files import write_json
 from vfss.output.partial_folder import PartialFolder
 from vfss.project import ClipRecord, Project

@@ -3,16 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from vfss.clips import Clip
-
-Progress = Callable[[int, int], bool]
-"""Called with frames done and frames in all; False cancels."""
+from vfss.output import Progress
 
 _BORDER = 0.15  # of each side: devices write their words there
 _JUMP = 40  # grey values by which a pixel of a letter changes when it comes or goes

@@ -10,11 +10,11 @@ from typing import Any
 
 import imageio.v3 as iio
 
-from vfss.deidentify.projections import Progress
 from vfss.deidentify.review_strip import review_strip
 from vfss.deidentify.suggest_redaction import propose_redaction
 from vfss.deidentify.text_detection import FoundText, TextDetector
 from vfss.errors import DatasetError
+from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
 from vfss.project import ClipRecord, Project
 from vfss.project.pixel_reviews import PixelReview

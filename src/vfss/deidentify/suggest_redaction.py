@@ -10,8 +10,9 @@ import numpy as np
 
 from vfss.clips import Clip
 from vfss.clips.exposed_field import largest_area
-from vfss.deidentify.projections import Progress, Projections, project_clip
+from vfss.deidentify.projections import Projections, project_clip
 from vfss.deidentify.text_detection import FoundText, TextDetector, find_text
+from vfss.output import Progress
 from vfss.project import Project
 from vfss.redaction import PixelBox, Redaction
 

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.clips import Clip
-from vfss.deidentify.projections import Progress, Projections
+from vfss.deidentify.projections import Projections
 from vfss.errors import VfssError
+from vfss.output import Progress
 from vfss.redaction import PixelBox
 
 EVENLY, CHANGED = 8, 8

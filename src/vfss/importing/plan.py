@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,11 +15,9 @@ from vfss.importing.matching import ImportChoices, Place, match_frames
 from vfss.importing.problems import Problem, Problems
 from vfss.importing.source import ForeignMasks, ForeignPlanes
 from vfss.masks import BoolArray, ByteArray, MaskState
+from vfss.output import Progress
 from vfss.project import ClipRecord, Project, Revision
 from vfss.project.second_readings import reading_of
-
-Progress = Callable[[int, int], bool]
-"""Called with images done and in all; False stops."""
 
 NOT_TAKEN_OVER = {
     MaskState.EMPTY: "said to be empty in the source: a person must say so here",

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vfss.errors import DatasetError
-from vfss.importing.plan import ImportPlan, PlannedFrame, Progress, is_same, refuse_reading, united
+from vfss.importing.plan import ImportPlan, PlannedFrame, is_same, refuse_reading, united
 from vfss.masks import MaskState
+from vfss.output import Progress
 from vfss.project import Edit, Project
 
 _BATCH = 16

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,9 @@ import numpy as np
 from vfss.clips import Clip, content_id, open_clip
 from vfss.errors import ClipError, MaskError, ProjectError, StudentError, VfssError
 from vfss.masks import MaskState
+from vfss.output import Progress
 from vfss.project import ClipRecord, Project, Revision
 from vfss.student import load_student
-
-Progress = Callable[[int, int], bool]
-"""Called with things done and in all."""
 
 
 @dataclass(frozen=True)
