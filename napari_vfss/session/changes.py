@@ -156,13 +156,11 @@ class Changes:
         stood = self._stood(free)
         masks = session.project.past.masks({revision.id for revision in stood.values() if revision is not None})
         words = {place: _word_of(revision, masks) for place, revision in stood.items()}
-        students = {revision.student for revision in stood.values() if revision is not None and revision.packed}
         origin: Origin = "redo" if redo else "undo"
         written = session.project.write(
             [self._again(place, word) for place, word in words.items()],
             author=session.author,
             origin=origin,
-            student=students.pop() if len(students) == 1 else None,
             base=base,
             leave=True,
         )
@@ -215,7 +213,7 @@ class Changes:
 
     def _again(self, place: Place, word: Snapshot) -> Edit:
         clip_id = self._session.clip.id
-        return Edit(clip_id, *place, word.packed, word.state, confidence=word.confidence, prompts=word.prompts)
+        return Edit(clip_id, *place, word.packed, word.state, word.confidence, word.prompts, word.provenance)
 
     def _student(self, changes: Iterable[Place]) -> str | None:
         students = {self._session.work_at(frame).students.get(key) for frame, key in changes}
@@ -226,7 +224,7 @@ def _word_of(revision: Revision | None, masks: Mapping[int, bytes]) -> Snapshot:
     """What a revision says, its mask among those by id; None: nothing has been said."""
     if revision is None:
         return Snapshot(None, MaskState.UNSEEN)
-    return Snapshot(masks.get(revision.id), revision.state, revision.confidence, revision.prompts)
+    return Snapshot(masks.get(revision.id), revision.state, revision.confidence, revision.prompts, revision.provenance)
 
 
 def named(changes: Iterable[Place], schema: Schema) -> str:

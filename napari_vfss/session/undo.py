@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from vfss.masks import BoolArray, MaskState, pack_mask, unpack_mask
+from vfss.project import Provenance
 from vfss.student.prompts import Prompts
 
 Place = tuple[int, str]  # frame, structure key
@@ -14,12 +15,13 @@ Place = tuple[int, str]  # frame, structure key
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one structure on one frame was: packed plane (None: no pixels), state, confidence, and its prompts."""
+    """What one structure on one frame was: packed plane (None: no pixels), state, confidence, prompts, provenance."""
 
     packed: bytes | None
     state: MaskState
     confidence: float | None = None
     prompts: Prompts | None = None
+    provenance: Provenance | None = None
 
     @classmethod
     def of(cls, mask: BoolArray | None, state: MaskState, prompts: Prompts | None = None) -> Snapshot:

@@ -139,6 +139,9 @@ def test_a_dataset_says_where_it_comes_from(project: Project, tmp_path: Path, na
         "author": "st-1",
         "time": "",
         "origin": "proposal",
+        "method": "student",
+        "source_frame": None,
+        "adapted_frames": None,
         "student": "st-1",
     }
 

@@ -130,8 +130,8 @@ def test_a_persons_word_stays_whichever_way_an_import_comes(project: Project, co
         project.write([Edit(clip, 2, "bolus", INNER, MaskState.PROPOSED)], author="Ann", origin="import")
     with closing(sqlite3.connect(project.folder / "vfss.sqlite")) as other, pytest.raises(sqlite3.IntegrityError):
         other.execute(
-            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, mask) "
-            "SELECT clip, 2, 'bolus', 1, 'Eve', time, 'import', mask FROM revisions WHERE origin = 'import'"
+            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, mask) "
+            "SELECT clip, 2, 'bolus', 1, 'Eve', time, 'import', 'import', mask FROM revisions WHERE origin = 'import'"
         )
     assert project.history(clip, 2, "bolus") == before
     assert project.newest(clip, 2)["mandible"].origin == "import"

@@ -94,7 +94,9 @@ def test_a_proposal_never_replaces_what_a_person_said(project: Project, clip: Cl
     assert masks.state.tolist() == [MaskState.PROPOSED, state, MaskState.PROPOSED]
     np.testing.assert_array_equal(masks.planes[1], DISC & with_pixels)
     with pytest.raises(ProjectError, match="a person has spoken on pharynx"):
-        project.write([Edit(clip.id, 1, "pharynx", OTHER, MaskState.PROPOSED)], author="st-1", origin="proposal")
+        project.write(
+            [Edit(clip.id, 1, "pharynx", OTHER, MaskState.PROPOSED)], author="st-1", origin="proposal", student="st-1"
+        )
     assert len(project.history(clip.id, 1, "pharynx")) == 1
 
 
@@ -256,10 +258,10 @@ def test_a_proposal_that_does_not_fit_is_refused(
         "UPDATE revisions SET author = 'someone else'",
         "DELETE FROM revisions",
         "INSERT OR REPLACE INTO revisions SELECT * FROM revisions WHERE id = 1",
-        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin) "
-        "SELECT clip, frame, structure, 1, 'st-1', time, 'proposal' FROM revisions WHERE id = 1",
-        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin) "
-        "SELECT clip, frame + 1, structure, 3, 'st-1', time, 'proposal' FROM revisions WHERE id = 1",
+        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, student) "
+        "SELECT clip, frame, structure, 1, 'st-1', time, 'proposal', 'student', 'st-1' FROM revisions WHERE id = 1",
+        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, student) "
+        "SELECT clip, frame + 1, structure, 3, 'st-1', time, 'proposal', 'student', 'st-1' FROM revisions WHERE id = 1",
     ],
 )
 def test_the_database_keeps_its_rules_whatever_program_writes(

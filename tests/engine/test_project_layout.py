@@ -16,8 +16,8 @@ import pytest
 
 from small_project import THREE, disc, grey_frames, write_video
 from vfss.errors import MaskError, ProjectError
-from vfss.masks import MaskState
-from vfss.project import Edit, Project, migration
+from vfss.masks import MaskState, pack_mask
+from vfss.project import Edit, Project, Provenance, migration
 from vfss.project import database_files as opening
 from vfss.project.tables import LAYOUT
 from vfss.student.prompts import Box, Click, Prompts
@@ -27,35 +27,47 @@ DISC = disc(HEIGHT, WIDTH, y=10, x=12, radius=5)
 OTHER = disc(HEIGHT, WIDTH, y=14, x=20, radius=7)
 PROMPTS = Prompts((Click(3.25, 4.0, True), Click(7, 8, False)), Box(1, 2, 20.5, 30))
 
-# The revisions of layout 1, as the version before wrote them.
-LAYOUT_1 = """
+# The revisions of older layouts, as the versions of the program that had them made the table.
+REVISIONS = """
 CREATE TABLE revisions (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, clip VARCHAR NOT NULL, frame INTEGER NOT NULL CHECK (frame >= 0),
     structure VARCHAR NOT NULL, state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),
     author VARCHAR NOT NULL CHECK (author <> ''), time DATETIME NOT NULL, origin VARCHAR NOT NULL,
-    student VARCHAR, confidence FLOAT, mask BLOB,
+    student VARCHAR, confidence FLOAT, {prompts} mask BLOB,
     CONSTRAINT a_machine_only_proposes CHECK (origin <> 'proposal' OR state = 1),
     FOREIGN KEY(clip) REFERENCES clips (id), FOREIGN KEY(structure) REFERENCES structures ("key")
 );
 CREATE INDEX revisions_of_a_plane ON revisions (clip, frame, structure, id);
 """
+SINCE_3 = ("imports_are_proposals",)
+SINCE_4 = ("methods_fit_origins", "students_are_named", "sources_are_frames", "adaptations_are_counted")
+OLD_RULE = (
+    "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
+    "AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame "
+    "AND plane = (SELECT plane FROM structures WHERE key = NEW.structure) AND state IN (2, 3, 4, 5)) "
+    "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END"
+)
 
 
-def as_layout_1(folder: Path) -> None:
-    """Make a closed project, without prompts, what the version before would have made."""
+def as_layout(folder: Path, version: int) -> None:
+    """Make a closed project what the version of the program with that layout would have made."""
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
-        triggers = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        triggers = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
         columns = "id, clip, frame, structure, state, author, time, origin, student, confidence, mask"
+        columns += ", prompts" if version > 1 else ""
         database.execute("PRAGMA foreign_keys = OFF")
-        for name, _ in triggers:
+        for name in triggers:
             database.execute(f"DROP TRIGGER {name}")
         database.execute("CREATE TEMP TABLE kept AS SELECT * FROM revisions")
         database.execute("DROP TABLE revisions")
-        database.executescript(LAYOUT_1)
+        database.executescript(REVISIONS.format(prompts="prompts JSON," if version > 1 else ""))
         database.execute(f"INSERT INTO revisions ({columns}) SELECT {columns} FROM kept")
-        for _, statement in triggers:
-            database.execute(statement)
-        database.execute("UPDATE layout SET version = 1")
+        if version < 3:
+            triggers["people_stand"] = OLD_RULE
+        for name, statement in triggers.items():
+            if name not in SINCE_4 and (version >= 3 or name not in SINCE_3):
+                database.execute(statement)
+        database.execute(f"UPDATE layout SET version = {version}")
 
 
 @pytest.fixture
@@ -73,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
         project.write([Edit(clip, 0, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
         project.write([Edit(clip, 0, "bolus", OTHER, MaskState.ACCEPTED)], author="ann", origin="hand")
         project.write([Edit(clip, 1, "mandible", None, MaskState.NOT_VISIBLE)], author="bob", origin="hand")
-    as_layout_1(tmp_path / "project")
+    as_layout(tmp_path / "project", 1)
     return tmp_path / "project"
 
 
@@ -88,7 +100,7 @@ def layout_of(path: Path) -> tuple[int, bool]:
         return version, "prompts" in [row[1] for row in database.execute("PRAGMA table_info(revisions)")]
 
 
-def expect_the_work(project: Project, clip: str) -> None:
+def expect_the_work(project: Project, clip: str, n: int = 3) -> None:
     history = project.history(clip, 0, "bolus")
     assert [(r.author, r.state, r.prompts) for r in history] == [
         ("ann", MaskState.EDITED, None),
@@ -97,7 +109,7 @@ def expect_the_work(project: Project, clip: str) -> None:
     np.testing.assert_array_equal(history[0].mask, DISC)
     np.testing.assert_array_equal(project.masks(clip, 0).planes[0], OTHER)
     assert project.newest(clip, 1)["mandible"].state == MaskState.NOT_VISIBLE
-    assert len(project.changes_since(0)) == 3
+    assert len(project.changes_since(0)) == n
 
 
 def test_prompts_are_kept_with_a_mask(folder: Path, clip_id: str) -> None:
@@ -119,8 +131,8 @@ def test_damaged_prompts_are_told(folder: Path, clip_id: str) -> None:
     Project.open(folder).close()
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
         database.execute(
-            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, prompts) "
-            "SELECT clip, 3, 'bolus', 4, 'ann', time, 'hand', ? FROM revisions WHERE id = 1",
+            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, prompts) "
+            "SELECT clip, 3, 'bolus', 4, 'ann', time, 'hand', 'hand', ? FROM revisions WHERE id = 1",
             (json.dumps({"clicks": [[1]]}),),
         )
     with Project.open(folder) as project, pytest.raises(MaskError, match="malformed prompts"):
@@ -152,8 +164,8 @@ def test_the_rules_hold_in_a_project_that_was_brought_up_to_date(folder: Path) -
         for statement in (
             "UPDATE revisions SET prompts = '{}'",
             "DELETE FROM revisions",
-            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin) "
-            "SELECT clip, frame, structure, 1, 'st-1', time, 'proposal' FROM revisions WHERE id = 1",
+            "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, student) "
+            "SELECT clip, frame, structure, 1, 'st-1', time, 'proposal', 'student', 'st-1' FROM revisions WHERE id = 1",
         ):
             with pytest.raises(sqlite3.IntegrityError):
                 other_program.execute(statement)
@@ -263,27 +275,10 @@ def test_a_new_project_has_the_newest_layout_and_the_same_columns(folder: Path, 
     assert layout_of(tmp_path / "new" / "vfss.sqlite") == (LAYOUT, True)
 
 
-OLD_RULE = (
-    "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
-    "AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame "
-    "AND plane = (SELECT plane FROM structures WHERE key = NEW.structure) AND state IN (2, 3, 4, 5)) "
-    "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END"
-)
-
-
 IMPORT = (
-    "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, mask) "
-    "SELECT clip, :frame, structure, {state}, 'eve', time, 'import', mask FROM revisions WHERE id = 1"
+    "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, mask{column}) "
+    "SELECT clip, :frame, structure, {state}, 'eve', time, 'import', mask{value} FROM revisions WHERE id = 1"
 )
-
-
-def as_layout_2(folder: Path) -> None:
-    """Give a closed project the rules that the version before knew."""
-    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
-        database.execute("DROP TRIGGER people_stand")
-        database.execute("DROP TRIGGER IF EXISTS imports_are_proposals")
-        database.execute(OLD_RULE)
-        database.execute("UPDATE layout SET version = 2")
 
 
 def rules_of(path: Path) -> dict[str, str]:
@@ -295,11 +290,12 @@ def rules_of(path: Path) -> dict[str, str]:
 def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_path: Path, older: int) -> None:
     if older == 2:
         Project.open(folder).close()
-        as_layout_2(folder)
+        as_layout(folder, 2)
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
         if older == 2:
             other.execute("BEGIN")
-            other.execute(IMPORT.format(state=1), {"frame": 0})  # over a person's word: so weak the rule was
+            over_a_person = IMPORT.format(state=1, column="", value="")  # so weak the rule was
+            other.execute(over_a_person, {"frame": 0})
             other.execute("ROLLBACK")
     Project.open(folder).close()
     assert layout_of(folder / "vfss.sqlite") == (LAYOUT, True)
@@ -309,4 +305,165 @@ def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_pat
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other:
         for frame, state, words in ((0, 1, "person's word"), (3, 3, "until a person accepts it"), (3, 4, "until")):
             with pytest.raises(sqlite3.IntegrityError, match=words):
-                other.execute(IMPORT.format(state=state), {"frame": frame})
+                other.execute(IMPORT.format(state=state, column=", method", value=", 'import'"), {"frame": frame})
+
+
+# Revisions as layout 3 kept them: structure, state, author, origin, student; and the provenance and author they get.
+OLD = (
+    ("bolus", 2, "ann", "hand", "st-1", Provenance("hand", student="st-1"), "ann"),
+    ("bolus", 3, "propagation from frame 3", "hand", None, Provenance("hand"), "propagation from frame 3"),
+    ("pharynx", 1, "st-1", "proposal", "st-1", Provenance("student", student="st-1"), "st-1"),
+    ("pharynx", 1, "propagation from frame 3", "proposal", None, Provenance.propagated(2, None), "propagation"),
+    ("pharynx", 1, "propagation from frame 3", "proposal", "st-1", Provenance.propagated(2, "st-1"), "propagation"),
+    (
+        "pharynx",
+        1,
+        "student that learnt this clip from 6 frames",
+        "proposal",
+        "st-1",
+        Provenance("adapted", adapted_count=6, student="st-1"),
+        "clip-adapted student",
+    ),
+    ("pharynx", 1, "propagation from frame three", "proposal", "st-1", Provenance(None, student="st-1"), "="),
+    ("pharynx", 1, "propagation from frame 0", "proposal", None, Provenance(None), "="),
+    ("pharynx", 1, "another program", "proposal", None, Provenance(None), "="),
+    ("pharynx", 1, "eve", "import", None, Provenance("import"), "eve"),
+    ("pharynx", 1, "ann", "undo", "st-1", Provenance(None, student="st-1"), "ann"),
+    ("pharynx", 1, "ann", "redo", None, Provenance(None), "ann"),
+    ("mandible", 3, "phantom", "truth", None, Provenance("truth"), "phantom"),
+)
+
+
+@pytest.fixture
+def layout_3(folder: Path, clip_id: str) -> Path:
+    """A closed project of layout 3 with every kind of author; its second row of each author has a mask of its own."""
+    Project.open(folder).close()
+    as_layout(folder, 3)
+    with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
+        for number, (structure, state, author, origin, student, _, _) in enumerate(OLD):
+            database.execute(
+                "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, student, confidence, mask)"
+                " VALUES (?, 2, ?, ?, ?, '2026-01-01 10:00:00.000000', ?, ?, ?, ?)",
+                (clip_id, structure, state, author, origin, student, number / 100, pack_mask(np.roll(DISC, number, 1))),
+            )
+    return folder
+
+
+def expect_old_revisions(project: Project, *, migrated: bool) -> None:
+    found = project.changes_since(3)
+    assert len(found) == len(OLD)
+    for number, (revision, old) in enumerate(zip(found, OLD, strict=True)):
+        structure, state, author, origin, student, provenance, new_author = old
+        assert (revision.structure, revision.state, revision.origin) == (structure, state, origin)
+        assert (revision.student, revision.confidence) == (student, number / 100)
+        np.testing.assert_array_equal(revision.mask, np.roll(DISC, number, 1))
+        assert revision.provenance == provenance
+        assert revision.author == (new_author if migrated and new_author != "=" else author)
+
+
+def test_provenance_moves_from_authors_names_into_columns(layout_3: Path, clip_id: str) -> None:
+    with Project.open(layout_3) as project:
+        expect_the_work(project, clip_id, 3 + len(OLD))
+        expect_old_revisions(project, migrated=True)
+        assert project.newest(clip_id, 2)["pharynx"].author == "ann"
+    with contextlib.closing(sqlite3.connect(layout_3 / "vfss.sqlite")) as database:
+        methods = [row[0] for row in database.execute("SELECT method FROM revisions WHERE id > 3 ORDER BY id")]
+    assert methods == [old[5].method for old in OLD]
+    with contextlib.closing(sqlite3.connect(layout_3 / "vfss-layout3.sqlite")) as database:
+        authors = [row[0] for row in database.execute("SELECT author FROM revisions WHERE id > 3 ORDER BY id")]
+    assert authors == [old[2] for old in OLD]
+
+
+def test_a_read_only_project_of_layout_3_tells_the_provenance_too(
+    layout_3: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "_may_write", lambda path: False)
+    with Project.open(layout_3) as project:
+        assert project.read_only
+        expect_old_revisions(project, migrated=False)
+    assert layout_of(layout_3 / "vfss.sqlite") == (3, True)
+
+
+def test_undoing_to_a_mask_of_unknown_provenance_is_possible(layout_3: Path, clip_id: str) -> None:
+    with Project.open(layout_3) as project:
+        old = next(r for r in project.history(clip_id, 2, "pharynx") if r.author == "propagation from frame three")
+        edit = Edit(clip_id, 2, "pharynx", old.mask, old.state, provenance=old.provenance)
+        (written,) = project.write([edit], author="ann", origin="undo")
+        assert written.provenance == Provenance(None, student="st-1")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("'proposal', NULL, NULL, NULL, NULL", "by which method"),
+        ("'proposal', 'hand', NULL, NULL, NULL", "by which method"),
+        ("'proposal', 'propagation from frame 3', NULL, NULL, NULL", "by which method"),
+        ("'proposal', 'student', NULL, NULL, NULL", "names the student"),
+        ("'proposal', 'propagation', NULL, NULL, NULL", "names a frame"),
+        ("'proposal', 'propagation', NULL, 5, NULL", "names a frame"),
+        ("'proposal', 'propagation', NULL, -1, NULL", "names a frame"),
+        ("'proposal', 'student', 'st-1', 2, NULL", "no other"),
+        ("'proposal', 'adapted', 'st-1', NULL, NULL", "what it was adapted to"),
+        ("'proposal', 'student', 'st-1', NULL, 3", "no other"),
+        ("'undo', 'guess', NULL, NULL, NULL", "by which method"),
+    ],
+)
+def test_the_database_refuses_contradicting_provenance(folder: Path, values: str, message: str) -> None:
+    Project.open(folder).close()
+    insert = (
+        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, student, source_frame, "
+        f"adapted_count) SELECT clip, 3, 'bolus', 1, 'eve', time, {values} FROM revisions WHERE id = 1"
+    )
+    other_program = sqlite3.connect(folder / "vfss.sqlite")
+    with contextlib.closing(other_program), pytest.raises(sqlite3.IntegrityError, match=message):
+        other_program.execute(insert)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"method": "guess"}, "unknown method 'guess'"),
+        ({"method": "propagation"}, "source frame None"),
+        ({"method": "propagation", "source_frame": "three"}, "source frame 'three'"),
+        ({"method": "propagation", "source_frame": -1}, "source frame -1"),
+        ({"method": "hand", "source_frame": 3}, "no other mask names one"),
+        ({"method": "adapted", "student": "st"}, "names the frames it was adapted to"),
+        ({"method": "adapted", "adapted_frames": (3, 1), "adapted_count": 2}, "ascending"),
+        ({"method": "adapted", "adapted_frames": (1, 3), "adapted_count": 3}, "adapted to 3 frames"),
+        ({"method": "student", "student": ""}, "student id ''"),
+    ],
+)
+def test_contradicting_provenance_cannot_be_made(values: dict, message: str) -> None:
+    with pytest.raises(ProjectError, match=message):
+        Provenance(**values)
+
+
+@pytest.mark.parametrize(
+    ("origin", "made", "message"),
+    [
+        ("hand", Provenance.propagated(1, None), "origin 'hand' cannot hold a mask by propagation"),
+        ("proposal", Provenance("hand"), "one of: student, propagation, adapted"),
+        ("proposal", None, "does not name the student"),
+        ("proposal", Provenance.propagated(5, None), "from frame 6, the clip has 5 frames"),
+        ("proposal", Provenance.adapted((1, 7), "st-1"), "from frame 8, the clip has 5 frames"),
+    ],
+)
+def test_provenance_that_does_not_fit_is_refused(
+    folder: Path, clip_id: str, origin: str, made: Provenance | None, message: str
+) -> None:
+    with Project.open(folder) as project, pytest.raises(ProjectError, match=message):
+        edit = Edit(clip_id, 3, "bolus", DISC, MaskState.PROPOSED, provenance=made)
+        project.write([edit], author="eve", origin=origin)
+
+
+def test_provenance_is_read_as_it_was_written(folder: Path, clip_id: str) -> None:
+    made = (Provenance.propagated(0, "st-1"), Provenance.adapted((0, 1, 4), "st-1"), Provenance("student", student="s"))
+    with Project.open(folder) as project:
+        edits = [
+            Edit(clip_id, 3, key, DISC, MaskState.PROPOSED, provenance=one)
+            for key, one in zip(THREE.keys, made, strict=True)
+        ]
+        written = project.write(edits, author="propagation", origin="proposal")
+        assert tuple(revision.provenance for revision in written) == made
+    with Project.open(folder) as project:
+        assert list(project.newest(clip_id, 3).values()) == written

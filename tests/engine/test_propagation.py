@@ -16,13 +16,13 @@ from small_project import annotate, write_video
 from vfss.errors import ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.masks.metrics import dice
-from vfss.project import Edit, Project
+from vfss.project import Edit, Project, Provenance
 from vfss.propagation.confidence import STOP, trust
 from vfss.propagation.key_frame import CarriedMask, PackedCarriedMask, between, signed_distance, with_student
 from vfss.propagation.propagation import CarryOrder, Propagation
 from vfss.proposals import adapted_student as learnt_clip
 from vfss.proposals.adapted_student import AdaptedRun
-from vfss.proposals.propagation import ProjectPropagation, author_of, without_carried_or_imported
+from vfss.proposals.propagation import ProjectPropagation, without_carried_or_imported
 from vfss.student import Proposal
 
 BONE = box(60, 50)
@@ -252,9 +252,9 @@ def test_what_is_written_is_a_machines_word_with_its_trust(project):
         revision = project.newest(clip, frame)[key]
         assert revision.id == revision_id
         assert (revision.origin, revision.state) == ("proposal", MaskState.PROPOSED)
-        assert (revision.author, revision.student) == (author_of(2), "fixed")
+        assert revision.author == "propagation"
+        assert revision.provenance == Provenance("propagation", source_frame=2, student="fixed")
         assert STOP <= revision.confidence <= 1
-    assert author_of(2) == "propagation from frame 3"
     assert {ending.reason for ending in run.endings} == {"end"}
 
 
@@ -282,7 +282,7 @@ def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project)
     state, words = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
     proposal = Proposal(Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
     assert project.write_proposals(clip, [without_carried_or_imported(project, proposal)]) == N - 1
-    assert project.newest(clip, 5)["c3"].author == author_of(2)
+    assert project.newest(clip, 5)["c3"].provenance.source_frame == 2
     assert project.newest(clip, 5)["airway"].author == "student-a"
 
 
@@ -303,35 +303,43 @@ def by_proposals(project, clip):
 
 def by_write(project, clip):
     with pytest.raises(ProjectError, match="a person has spoken"):
-        project.write([Edit(clip, 4, "c3", BONE, MaskState.PROPOSED)], author="machine", origin="proposal")
+        project.write(
+            [Edit(clip, 4, "c3", BONE, MaskState.PROPOSED)], author="machine", origin="proposal", student="st"
+        )
 
 
 def by_leaving_write(project, clip):
     edits = [Edit(clip, frame, "c3", BONE, MaskState.PROPOSED, 0.9) for frame in (4, 7)]
-    written = project.write(edits, author="machine", origin="proposal", leave=True)
+    written = project.write(edits, author="machine", origin="proposal", student="st", leave=True)
     assert [revision.frame for revision in written] == [7]
 
 
 def by_leaving_write_as_truth(project, clip):
     with pytest.raises(ProjectError):
-        project.write([Edit(clip, 7, "c3", BONE, MaskState.ACCEPTED)], author="machine", origin="proposal", leave=True)
+        project.write(
+            [Edit(clip, 7, "c3", BONE, MaskState.ACCEPTED)],
+            author="machine",
+            origin="proposal",
+            student="st",
+            leave=True,
+        )
 
 
 def by_a_run(project, clip):
     run_on(project, student=FixedStudent())
-    assert project.newest(clip, 3)["c3"].author == author_of(2)
+    assert project.newest(clip, 3)["c3"].provenance.source_frame == 2
 
 
 def by_a_run_backward(project, clip):
     annotate(project, clip, 7, {"c3": BONE})
     run_on(project, "backward", ("c3",), start=7)
-    assert project.newest(clip, 6)["c3"].author == author_of(7)
+    assert project.newest(clip, 6)["c3"].provenance.source_frame == 7
 
 
 def by_raw_sql(project, clip):
     insert = (
-        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin) "
-        f"VALUES (?, 4, 'c3', {MaskState.PROPOSED:d}, 'machine', '2026-01-01 00:00:00.000000', 'proposal')"
+        "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, source_frame) VALUES "
+        f"(?, 4, 'c3', {MaskState.PROPOSED:d}, 'machine', '2026-01-01 00:00:00.000000', 'proposal', 'propagation', 2)"
     )
     with closing(sqlite3.connect(project.folder / "vfss.sqlite", isolation_level=None)) as raw:
         for statement in (insert, insert.replace("INSERT", "INSERT OR REPLACE", 1)):
@@ -367,7 +375,7 @@ def test_no_student_that_learnt_the_clip_writes_over_a_person(project, said, mon
     clip_id, late = project.clips()[0].id, 7
     annotate(project, clip_id, 4, {"airway": said}, author="ann")
     with project.open_clip(clip_id) as clip:
-        stages = AdaptedRun(project, clip, FixedStudent(), frames=2, parent="parent").run()
+        stages = AdaptedRun(project, clip, FixedStudent(), frames=(2, 4), parent="parent").run()
         first = next(stage for stage in stages if stage.written)  # one frame is written, the others are worked out
         assert all(frame != late for frame, _, _ in first.written)
         annotate(project, clip_id, late, {"airway": said}, author="bob")

@@ -9,18 +9,17 @@ import pytest
 from small_session import disc, propose, stored
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
-from vfss.project import Edit
-from vfss.proposals.propagation import author_of
+from vfss.project import Edit, Provenance
 
 
 def run_over(session, frames, keys=("bolus", "c1"), *, step=None, y=80):
     """What a propagation run writes and tells the session, batch after batch; the run's step."""
-    mask = disc(session, y, 80)
+    mask, made = disc(session, y, 80), Provenance.propagated(0, None)
     step = step or session.changes.begin_run("2 structures carried from frame 1")
     for frame in frames:
         written = session.project.write(
-            [Edit(session.clip.id, frame, key, mask, MaskState.PROPOSED, 0.8) for key in keys],
-            author=author_of(0),
+            [Edit(session.clip.id, frame, key, mask, MaskState.PROPOSED, 0.8, provenance=made) for key in keys],
+            author="propagation",
             origin="proposal",
             leave=True,
         )

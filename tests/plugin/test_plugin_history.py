@@ -16,8 +16,7 @@ from napari_vfss.ui.history.describe import Difference, compare, when
 from napari_vfss.ui.history.table import LAST, PAGE, WHAT, WHO, RevisionModel
 from napari_vfss.viewer.outlines import NAME, outline
 from vfss.masks import Masks, MaskState
-from vfss.project import Edit
-from vfss.proposals.propagation import author_of
+from vfss.project import Edit, Provenance
 from vfss.student import Proposal
 
 
@@ -87,9 +86,10 @@ def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot)
 
 def test_a_carried_mask_is_told_from_the_students(history, session, qtbot):
     propose(session, 0, disc(session, 60, 60))
+    made = Provenance.propagated(11, None)
     session.project.write(
-        [Edit(session.clip.id, 0, "bolus", disc(session, 62, 60), MaskState.PROPOSED)],
-        author=author_of(11),
+        [Edit(session.clip.id, 0, "bolus", disc(session, 62, 60), MaskState.PROPOSED, provenance=made)],
+        author="propagation",
         origin="proposal",
     )
     session.reload([0])

@@ -14,8 +14,7 @@ from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.ui.history.describe import how
 from small_student import small_checkpoint
 from vfss.masks import MaskState
-from vfss.project import Edit, Project
-from vfss.proposals.propagation import learnt_author
+from vfss.project import Edit, Project, Provenance
 
 WAIT_MS = 180_000
 
@@ -124,8 +123,9 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
     session = corrected.controller.session
     plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
     plane[10:20, 10:20] = True
-    edit = Edit(session.clip.id, 9, "bolus", plane, MaskState.PROPOSED)
-    (revision,) = session.project.write([edit], author=learnt_author(2), origin="proposal")
+    made = Provenance.adapted((1, 3), "parent")
+    edit = Edit(session.clip.id, 9, "bolus", plane, MaskState.PROPOSED, provenance=made)
+    (revision,) = session.project.write([edit], author="clip-adapted student", origin="proposal")
     written = {"event": "spread", "done": 1, "total": 2, "written": [[9, "bolus", revision.id]]}
     fake(monkeypatch, corrected, written, {"event": "error", "message": "The disk is full."}, code=1)
     corrected.controller.student_jobs.learn()

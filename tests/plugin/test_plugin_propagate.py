@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
@@ -62,7 +64,8 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert frames_of(session) == [6, 7, 8]
     assert len(set(shown)) > 1  # they appeared as they came
     revision = session.project.newest(session.clip.id, 7)["c3"]
-    assert (revision.author, revision.origin) == ("propagation from frame 6", "proposal")
+    assert (revision.author, revision.origin) == ("propagation", "proposal")
+    assert (revision.provenance.method, revision.provenance.source_frame) == ("propagation", 5)
     assert revision.confidence == pytest.approx(session.work_at(7).confidence[session.schema["c3"].index])
     told = start.message.text()
     assert "Carried from frame 6. Forward: C3 to frame 9 (a person's word follows)." in told
@@ -76,6 +79,8 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert "Undone: C3 carried from frame 6" in start.message.text()
     session.redo()
     assert frames_of(session) == [6, 7, 8]
+    again = session.project.newest(session.clip.id, 7)["c3"]
+    assert (again.origin, again.provenance) == ("redo", revision.provenance)
 
 
 def test_keys_carry_back_and_both_ways(start, qtbot):
@@ -96,7 +101,10 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
     session = start.controller.session
     say(session, 5, "c4", y=110)
     session.project.write(
-        [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)], author="s", origin="proposal"
+        [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)],
+        author="s",
+        origin="proposal",
+        student="s",
     )
     session.reload([5])
     assert carried_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
@@ -211,7 +219,7 @@ def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(wind
             # The database may not grow any more: what SQLite says of a full disk.
             pages = self._database.pragma("page_count")[0]
             self._database.pragma(f"max_page_count = {pages}")
-            edits = [Edit(e.clip, e.frame, e.structure, noise(e.mask.shape), e.state, e.confidence) for e in edits]
+            edits = [replace(edit, mask=noise(edit.mask.shape)) for edit in edits]
         return write(self, edits, **settings)
 
     monkeypatch.setattr(Project, "write", filling)

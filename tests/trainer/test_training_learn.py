@@ -20,9 +20,8 @@ from vfss.errors import TrainingError
 from vfss.masks import Masks, MaskState, pack_mask
 from vfss.masks.metrics import dice
 from vfss.phantom import write_phantom
-from vfss.project import Edit, Project
+from vfss.project import Edit, Project, Provenance
 from vfss.propagation.whole_clip import WholeClipPropagation, learnt_confidence, soft_predictions
-from vfss.proposals.propagation import learnt_from
 from vfss.proposals.student import propose_clip, proposed_words, unproposed
 from vfss.student import Proposal, Student, load_student
 from vfss.student.openvino_runtime import OpenVinoRuntime
@@ -187,15 +186,15 @@ def test_one_command_learns_a_clip_and_leaves_what_people_said(study):
         assert {(r.frame, r.structure, r.id) for r in written} == {
             tuple(w) for e in events for w in e.get("written", ())
         }
-        assert {learnt_from(revision) for revision in written} == {2}
-        assert {(r.origin, r.student) for r in written} == {("proposal", load_student(student, "cpu").id)}
+        made = Provenance.adapted((1, 5), load_student(student, "cpu").id)
+        assert {(r.author, r.origin, r.provenance) for r in written} == {("clip-adapted student", "proposal", made)}
         # A student that works through the clip leaves what was learnt, and has the bones to say.
         small = load_student(student, "cpu")
         todo = unproposed(project, clip_id, range(8), small.id)
         assert todo == [0, 2, 3, 4, 6, 7]
         propose_clip(project, small, clip_id, todo)
         standing = [project.newest(clip_id, t)["bolus"] for t in todo]
-        assert {learnt_from(revision) for revision in standing} == {2}
+        assert {revision.provenance for revision in standing} == {made}
         assert "learnt masks are left" in proposed_words(project, project.clip(clip_id), 6)
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from vfss.masks import BoolArray
 from vfss.masks.metrics import dice
 from vfss.project import Revision
-from vfss.proposals.propagation import carried_from, learnt_from
 from vfss.wording import count
 
 HOW = {
@@ -60,20 +59,19 @@ class Difference:
 
 def how(revision: Revision) -> str:
     """By which way a revision came."""
-    source = carried_from(revision)
-    if source is not None:
-        return f"carried from frame {source + 1}"
-    learnt = learnt_from(revision)
-    if learnt is not None:
-        return f"learnt from {learnt} frames of this clip"
+    made = revision.provenance
+    if revision.origin == "proposal" and made.source_frame is not None:
+        return f"carried from frame {made.source_frame + 1}"
+    if revision.origin == "proposal" and made.adapted_count is not None:
+        return f"learnt from {made.adapted_count} frames of this clip"
     return HOW.get(revision.origin, f"by {revision.origin}")
 
 
 def who(revision: Revision) -> str:
     """Who wrote it; a student has an id that says nothing to a person."""
-    if carried_from(revision) is not None:
-        return "propagation"
-    return "student" if revision.origin == "proposal" else revision.author
+    if revision.origin != "proposal":
+        return revision.author
+    return "propagation" if revision.provenance.method == "propagation" else "student"
 
 
 def when(time: datetime, now: datetime | None = None) -> str:

@@ -95,12 +95,16 @@ class Manifest:
 
     def _provenance(self, frame: AnnotatedFrame, key: str) -> dict[str, Any]:
         revision = frame.revisions[key]
+        made = revision.provenance
         return {
             # A student, or the program, is no person who needs a pseudonym.
             "author": revision.author if revision.origin == "proposal" else self._identities.author(revision.author),
             "time": revision.time.isoformat(),
             "origin": revision.origin,
-            "student": revision.student,
+            "method": made.method,
+            "source_frame": made.source_frame,
+            "adapted_frames": None if made.adapted_frames is None else list(made.adapted_frames),
+            "student": made.student,
         }
 
     def count(self, fields: Mapping[str, Any], lost: Mapping[str, int]) -> None:

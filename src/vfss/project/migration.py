@@ -18,7 +18,8 @@ from sqlalchemy.schema import CreateColumn
 from vfss.errors import ProjectError
 from vfss.output.atomic_file import synchronise_file, temporary_path
 from vfss.project.database import Database
-from vfss.project.tables import LAYOUT, RULES, added_columns, added_tables, layout
+from vfss.project.provenance import read_old_author
+from vfss.project.tables import LAYOUT, RULES, added_columns, added_tables, layout, revisions
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,12 +63,41 @@ def _migrate(database: Database) -> None:
             for column in added_columns(version):
                 definition = CreateColumn(column).compile(dialect=connection.dialect)
                 connection.exec_driver_sql(f"ALTER TABLE {column.table.name} ADD COLUMN {definition}")
-            for name, rule in RULES.items():
+            for name in RULES:
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
+            if version < 4:
+                _record_provenance(connection)
+            for rule in RULES.values():
                 connection.exec_driver_sql(rule)
             connection.execute(update(layout).values(version=LAYOUT))
             undo.pop_all()
     _LOG.warning("%s: brought from layout %d to %d; as it was it is in %s", database.path, version, LAYOUT, copy.name)
+
+
+def _record_provenance(connection: Connection) -> None:
+    """Fill the columns of layout 4 from the names of authors, which recorded the provenance of proposals before.
+
+    A name that does not tell stays as it is, with a null method. The rules must be off: revisions are append-only.
+    """
+    distinct = select(revisions.c.origin, revisions.c.author, revisions.c.student).distinct()
+    old = connection.execute(distinct).all()
+    keys = ("old_origin", "old_author", "old_student")
+    columns = ("author", "method", "source_frame", "adapted_count")
+    connection.exec_driver_sql(f"CREATE TEMP TABLE old_authors ({', '.join(keys)}, {', '.join(columns)})")
+    for row in old:
+        made, author = read_old_author(row.origin, row.author, row.student)
+        connection.exec_driver_sql(
+            "INSERT INTO old_authors VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*row, author, made.method, made.source_frame, made.adapted_count),
+        )
+    connection.exec_driver_sql("CREATE INDEX temp.old_authors_by_name ON old_authors (old_author, old_origin)")
+    # One pass over all revisions, however many authors there are.
+    connection.exec_driver_sql(
+        f"UPDATE revisions SET {', '.join(f'{column} = new.{column}' for column in columns)} FROM old_authors AS new "
+        "WHERE new.old_author = revisions.author AND new.old_origin = revisions.origin "
+        "AND new.old_student IS revisions.student"
+    )
+    connection.exec_driver_sql("DROP TABLE old_authors")
 
 
 def _version(connection: Connection) -> int:

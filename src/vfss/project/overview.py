@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from vfss.masks import BoxedMask, MaskState, unpack_box
 from vfss.project.database import Database
-from vfss.project.records import UNCONFIRMED
+from vfss.project.provenance import UNCONFIRMED
 from vfss.project.revision_reader import RevisionReader
 from vfss.project.tables import present, revisions, structures
 from vfss.schema import Schema

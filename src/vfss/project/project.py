@@ -21,7 +21,8 @@ from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
 from vfss.project.overview import Overview
 from vfss.project.pixel_reviews import PixelReviews
-from vfss.project.records import ClipRecord, Edit, Origin, Revision, Split, StudentRecord
+from vfss.project.provenance import Origin
+from vfss.project.records import ClipRecord, Edit, Revision, Split, StudentRecord
 from vfss.project.revision_reader import Past, RevisionReader
 from vfss.project.revision_writer import RevisionWriter
 from vfss.project.splits import Splits

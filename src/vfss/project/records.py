@@ -11,11 +11,9 @@ from typing import Any, Literal
 
 from vfss.clips import Facing, Swallow
 from vfss.masks import BoolArray, MaskState, unpack_mask
+from vfss.project.provenance import Origin, Provenance
 from vfss.student.prompts import Prompts
 
-Origin = Literal["proposal", "hand", "undo", "redo", "import", "truth"]
-UNCONFIRMED: tuple[Origin, ...] = ("proposal", "import")
-"""Ways of masks that no person has looked at here: they are proposals, and never replace a person's word."""
 Split = Literal["train", "validation", "test"]
 
 
@@ -61,7 +59,8 @@ class Edit:
         mask: bool (H, W) at the frame's own size, or the same packed; None where the state says there are no pixels.
         state: What is known of it.
         confidence: A machine's estimate of the plane's Dice, 0..1; None where there is none.
-        prompts: Where a person pointed to get this mask; None where it came another way.
+        prompts: Clicks and boxes that a person gave to get this mask; None where it was made another way.
+        provenance: How the mask was made; None where that follows from the origin it is written with.
     """
 
     clip: str
@@ -71,6 +70,7 @@ class Edit:
     state: MaskState
     confidence: float | None = None
     prompts: Prompts | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,12 @@ class Revision:
         frame: Zero-based frame index.
         structure: Key of the structure.
         state: What was known of it.
-        author: Who wrote it: a person, the id of a student, or "propagation from frame 7".
+        author: Name of the person or program that wrote it; of a student's proposal the id of the student.
         time: When, aware, UTC.
-        origin: By which way it came.
-        student: Id of the student it came from, where a machine had a part in it.
-        confidence: The machine's own estimate of the plane's Dice, 0..1; None where there is none.
-        prompts: Where a person pointed to get this mask; None where it came another way.
+        origin: By which act it was written.
+        provenance: How its mask was made.
+        confidence: Estimate of the plane's Dice by what proposed it, 0..1; None where there is none.
+        prompts: Clicks and boxes that a person gave to get this mask; None where it was made another way.
         packed: The packed plane, or how to get it; read `mask`.
     """
 
@@ -100,10 +100,15 @@ class Revision:
     author: str
     time: datetime
     origin: Origin
-    student: str | None = None
+    provenance: Provenance
     confidence: float | None = None
     prompts: Prompts | None = None
     packed: bytes | Callable[[], bytes | None] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def student(self) -> str | None:
+        """Id of the student that had a part in the mask; None without one."""
+        return self.provenance.student
 
     @property
     def mask(self) -> BoolArray | None:

@@ -14,7 +14,8 @@ from sqlalchemy import Row, func, select
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks, MaskState, unpack_mask
 from vfss.project.database import Database
-from vfss.project.records import UNCONFIRMED, Revision
+from vfss.project.provenance import UNCONFIRMED, Provenance, read_old_author
+from vfss.project.records import Revision
 from vfss.project.tables import clips, columns_of, present, revisions, structures
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
@@ -156,6 +157,12 @@ WITH_PIXELS = frozenset({MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTE
 
 def as_revision(row: Row[Any], packed: Any) -> Revision:
     """Revision of a row of the table, with its packed plane or a function that gets it."""
+    if row.method is None:
+        # A read-only project of a layout before 4, or a revision whose old author did not tell.
+        provenance, _ = read_old_author(row.origin, row.author, row.student)
+    else:
+        frames = None if row.adapted_frames is None else tuple(row.adapted_frames)
+        provenance = Provenance(row.method, row.source_frame, frames, row.adapted_count, row.student)
     return Revision(
         id=row.id,
         clip=row.clip,
@@ -165,7 +172,7 @@ def as_revision(row: Row[Any], packed: Any) -> Revision:
         author=row.author,
         time=row.time,
         origin=row.origin,
-        student=row.student,
+        provenance=provenance,
         confidence=row.confidence,
         prompts=None if row.prompts is None else Prompts.from_dict(row.prompts),
         packed=packed,

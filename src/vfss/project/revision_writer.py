@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, get_args
 
@@ -13,7 +14,8 @@ from sqlalchemy import Connection, insert, select
 from vfss.errors import ConflictError, MaskError, ProjectError, SchemaError
 from vfss.masks import BoolArray, MaskState, pack_mask, packed_shape, unpack_mask
 from vfss.project.database import Database
-from vfss.project.records import UNCONFIRMED, Edit, Origin, Revision
+from vfss.project.provenance import METHODS, UNCONFIRMED, Origin, Provenance, default_provenance
+from vfss.project.records import Edit, Revision
 from vfss.project.revision_reader import WITH_PIXELS, RevisionReader
 from vfss.project.tables import present, revisions
 from vfss.schema import Schema
@@ -24,6 +26,7 @@ Cells = dict[str, Any]
 Base = Mapping[tuple[int, str], int | None]
 Place = tuple[str, int, str]  # clip, frame, key of the structure
 _NAMED = {"proposal": "a proposal", "import": "an imported mask"}
+_PROVENANCE = tuple(field.name for field in fields(Provenance))
 _AT_ONCE = 400  # frames in one question
 _BY_PERSON = [int(state) for state in MaskState if state.by_person]
 
@@ -54,9 +57,11 @@ class RevisionWriter:
             raise ProjectError(f"unknown origin {origin!r}", remedy=f"It is one of: {', '.join(get_args(Origin))}.")
         if base is not None and len({edit.clip for edit in edits}) > 1:
             raise ProjectError("edits of several clips cannot have one base", remedy="Write clip by clip.")
-        common: Cells = {"author": author, "origin": origin, "student": student}
-        rows = [self._edited(edit) | common for edit in edits]
+        common: Cells = {"author": author, "origin": origin}
         self._check([(edit.clip, edit.frame, edit.mask) for edit in edits])
+        lengths = {clip_id: self._reader.extent(clip_id)[0] for clip_id in {edit.clip for edit in edits}}
+        made = [_provenance(edit, origin, student, lengths[edit.clip]) for edit in edits]
+        rows = [self._edited(edit) | common | one for edit, one in zip(edits, made, strict=True)]
         with self._database.writing() as connection:
             if leave:
                 rows = self._free(connection, rows, origin, base)
@@ -104,8 +109,9 @@ class RevisionWriter:
                 f"the proposal has {len(planes)} planes, the project {len(self._schema)} structures",
                 remedy="Choose a student that was trained for the project's structures.",
             )
-        common: Cells = {"clip": clip_id, "frame": frame, "author": proposal.student, "student": proposal.student}
+        common: Cells = {"clip": clip_id, "frame": frame, "author": proposal.student}
         common |= {"origin": "proposal", "state": int(MaskState.PROPOSED)}
+        common |= _cells(Provenance("student", student=proposal.student))
         return [
             common | {"structure": key, "mask": pack_mask(planes[i]), "confidence": _number(proposal.confidence[i])}
             for i, key in enumerate(self._schema.keys)
@@ -186,6 +192,27 @@ class RevisionWriter:
             )
 
 
+def _provenance(edit: Edit, origin: Origin, student: str | None, n_frames: int) -> Cells:
+    """Return the columns of an edit's provenance, which must fit its origin and clip."""
+    provenance = edit.provenance or default_provenance(origin, student)
+    if provenance.method not in METHODS[origin]:
+        raise ProjectError(
+            f"a revision of origin {origin!r} cannot hold a mask by {provenance.method}",
+            frame=edit.frame,
+            remedy=f"Its method is one of: {', '.join(map(str, METHODS[origin]))}.",
+        )
+    if origin == "proposal" and provenance.method == "student" and provenance.student is None:
+        raise ProjectError(
+            "a proposal by a student does not name the student", frame=edit.frame, remedy="Give the student's id."
+        )
+    sources = (*(provenance.adapted_frames or ()), provenance.source_frame or 0)
+    if max(sources) >= n_frames:
+        raise ProjectError(
+            f"a mask is given as made from frame {max(sources) + 1}, the clip has {n_frames} frames", frame=edit.frame
+        )
+    return _cells(provenance)
+
+
 def frame_of(proposal: Proposal) -> int:
     """Frame that a proposal is for.
 
@@ -207,10 +234,25 @@ def _append(connection: Connection, rows: Sequence[Cells]) -> list[Revision]:
 
 
 def _written(revision_id: int, row: Cells, now: datetime) -> Revision:
-    values = {key: value for key, value in row.items() if key not in ("mask", "state", "prompts")}
-    prompts = None if row["prompts"] is None else Prompts.from_dict(row["prompts"])
-    state, packed = MaskState(row["state"]), row["mask"]
-    return Revision(id=revision_id, time=now, state=state, prompts=prompts, packed=packed, **values)
+    names = ("clip", "frame", "structure", "author", "origin", "confidence")
+    frames = row["adapted_frames"] and tuple(row["adapted_frames"])
+    made = {name: row[name] for name in _PROVENANCE} | {"adapted_frames": frames}
+    return Revision(
+        id=revision_id,
+        time=now,
+        state=MaskState(row["state"]),
+        prompts=None if row["prompts"] is None else Prompts.from_dict(row["prompts"]),
+        provenance=Provenance(**made),
+        packed=row["mask"],
+        **{name: row[name] for name in names},
+    )
+
+
+def _cells(provenance: Provenance) -> Cells:
+    """Return the columns of a provenance."""
+    frames = provenance.adapted_frames
+    cells = {name: getattr(provenance, name) for name in _PROVENANCE}
+    return cells | {"adapted_frames": None if frames is None else list(frames)}
 
 
 def _number(value: np.float32) -> float | None:

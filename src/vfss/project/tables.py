@@ -9,7 +9,7 @@ the transaction of the revision itself, so that reading the present never scans 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     DDL,
@@ -35,12 +35,13 @@ from sqlalchemy import (
 )
 
 from vfss.masks import MaskState
-from vfss.project.records import UNCONFIRMED
+from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method
 
-LAYOUT = 3
-"""Version of these tables; a project of a newer one is refused, one of an older one is brought up to date.
+LAYOUT = 4
+"""Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
 
-Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks.
+Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
+layout 4 the provenance of masks, which older layouts kept in the names of authors.
 """
 
 APPLICATION_ID = 0x56465353
@@ -113,7 +114,13 @@ revisions = Table(
     Column("origin", String, nullable=False),
     Column("student", String),
     Column("confidence", Float),
-    Column("prompts", JSON(none_as_null=True), info={"since": 2}),  # where a person pointed to get this mask
+    Column("prompts", JSON(none_as_null=True), info={"since": 2}),  # clicks and boxes that a person gave for this mask
+    # How the mask was made (vfss.project.provenance). Null methods: undone revisions, and authors of old projects that
+    # did not tell. The rules on them are triggers, as a table that exists already cannot be given constraints.
+    Column("method", String, info={"since": 4}),
+    Column("source_frame", Integer, info={"since": 4}),
+    Column("adapted_frames", JSON(none_as_null=True), info={"since": 4}),
+    Column("adapted_count", Integer, info={"since": 4}),
     Column("mask", LargeBinary),  # last, so that reading the columns before it leaves its pages alone
     CheckConstraint(f"origin <> 'proposal' OR state = {MaskState.PROPOSED:d}", name="a_machine_only_proposes"),
     Index("revisions_of_a_plane", "clip", "frame", "structure", "id"),
@@ -161,6 +168,10 @@ _PLANE = "(SELECT plane FROM structures WHERE key = NEW.structure)"
 _UNCONFIRMED = ", ".join(f"'{origin}'" for origin in UNCONFIRMED)
 _PERSON = ", ".join(str(int(state)) for state in MaskState if state.by_person)
 
+_PROPOSED_BY = ", ".join(f"'{method}'" for method in PROPOSED_BY)
+_METHODS = ", ".join(f"'{method}'" for method in get_args(Method))
+_OF_THE_CLIP = "(SELECT n_frames FROM clips WHERE id = NEW.clip)"
+
 _SQLITE_RULES = {
     "revisions_stay": "BEFORE UPDATE ON revisions BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
     "revisions_remain": "BEFORE DELETE ON revisions BEGIN SELECT RAISE(ABORT, 'revisions are append-only'); END",
@@ -176,6 +187,23 @@ _SQLITE_RULES = {
     "imports_are_proposals": "BEFORE INSERT ON revisions "
     f"WHEN NEW.origin = 'import' AND NEW.state <> {MaskState.PROPOSED:d} "
     "BEGIN SELECT RAISE(ABORT, 'an imported mask is a proposal until a person accepts it'); END",
+    "methods_fit_origins": "BEFORE INSERT ON revisions WHEN NOT CASE NEW.origin "
+    f"WHEN 'proposal' THEN coalesce(NEW.method IN ({_PROPOSED_BY}), 0) "
+    f"WHEN 'undo' THEN NEW.method IS NULL OR NEW.method IN ({_METHODS}) "
+    f"WHEN 'redo' THEN NEW.method IS NULL OR NEW.method IN ({_METHODS}) "
+    "ELSE NEW.method IS NEW.origin END "
+    "BEGIN SELECT RAISE(ABORT, 'a revision records by which method its mask was made'); END",
+    "students_are_named": "BEFORE INSERT ON revisions "
+    "WHEN NEW.origin = 'proposal' AND NEW.method = 'student' AND NEW.student IS NULL "
+    "BEGIN SELECT RAISE(ABORT, 'a proposal by a student names the student'); END",
+    "sources_are_frames": "BEFORE INSERT ON revisions "
+    "WHEN (NEW.method IS 'propagation') <> (NEW.source_frame IS NOT NULL) "
+    f"OR NEW.source_frame < 0 OR NEW.source_frame >= {_OF_THE_CLIP} "
+    "BEGIN SELECT RAISE(ABORT, 'a propagated mask, and no other, names a frame of the clip as its source'); END",
+    "adaptations_are_counted": "BEFORE INSERT ON revisions "
+    "WHEN (NEW.method IS 'adapted') <> (NEW.adapted_count IS NOT NULL) OR NEW.adapted_count < 1 "
+    "OR (NEW.adapted_frames IS NOT NULL AND NEW.adapted_count IS NULL) "
+    "BEGIN SELECT RAISE(ABORT, 'a mask by a clip-adapted student, and no other, names what it was adapted to'); END",
     "revisions_are_present": "AFTER INSERT ON revisions "
     "BEGIN INSERT INTO present (clip, frame, plane, revision, state) "
     f"VALUES (NEW.clip, NEW.frame, {_PLANE}, NEW.id, NEW.state) "

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
-from vfss.project import Edit, Project
+from vfss.project import Edit, Project, Provenance
+from vfss.project.provenance import ADAPTED_STUDENT
 from vfss.propagation.direction import CarriedFrame
 from vfss.propagation.whole_clip import Said, WholeClipPropagation, soft_predictions
-from vfss.proposals.propagation import Stage, StoredClip, learnt_author
+from vfss.proposals.propagation import Stage, StoredClip
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
 
@@ -65,19 +66,19 @@ class AdaptedClip(StoredClip):
 class AdaptedRun:
     """Writes what a student that has learnt a clip says of it, as proposals, never over a person's or an import."""
 
-    def __init__(self, project: Project, clip: Clip, student: Student, *, frames: int, parent: str) -> None:
+    def __init__(self, project: Project, clip: Clip, student: Student, *, frames: Sequence[int], parent: str) -> None:
         """Nothing is written yet.
 
         Args:
             project: Where masks come from, and go to.
             clip: The recording.
             student: The one that has learnt it.
-            frames: From how many frames it has learnt.
+            frames: Zero-based frames that it was fine-tuned on.
             parent: Id of the student that it went on from.
         """
-        self._project, self._clip, self._parent = project, clip, parent
-        self._author = learnt_author(frames)
-        self._source = AdaptedClip(project, clip, student, frames)
+        self._project, self._clip = project, clip
+        self._provenance = Provenance.adapted(tuple(sorted(frames)), parent)
+        self._source = AdaptedClip(project, clip, student, len(frames))
 
     def run(self) -> Iterator[Stage]:
         """Ask the student about every frame, then write; each stage is one transaction.
@@ -90,7 +91,7 @@ class AdaptedRun:
             yield Stage(done, 3 * n, ())  # most clips have their key frames on both sides of each gap
         spreading = WholeClipPropagation(self._source, self._source.said)
         standing = self._project.past.standing(self._clip.id).items()
-        imported = {place for place, revision in standing if revision.origin == "import"}
+        imported = {place for place, revision in standing if revision.provenance.method == "import"}
         batch: list[CarriedFrame] = []
         for frame in spreading.run():
             batch.append(frame)
@@ -105,15 +106,13 @@ class AdaptedRun:
     ) -> Stage:
         n = self._clip.n_frames
         edits = [
-            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key])
+            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key], provenance=self._provenance)
             for new in batch
             for key, plane in new.planes.items()
             if (new.frame, key) not in imported  # a person chose to import it
         ]
         places: tuple[tuple[int, str, int], ...] = ()
         if edits:
-            written = self._project.write(
-                edits, author=self._author, origin="proposal", student=self._parent, leave=True
-            )
+            written = self._project.write(edits, author=ADAPTED_STUDENT, origin="proposal", leave=True)
             places = tuple((revision.frame, revision.structure, revision.id) for revision in written)
         return Stage(n + spreading.done, n + spreading.total, places)

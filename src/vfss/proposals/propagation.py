@@ -12,12 +12,11 @@ from cachetools import LRUCache
 from vfss.clips import Clip
 from vfss.errors import ProjectError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, pack_mask, unpack_mask
-from vfss.project import Edit, Project, Revision
+from vfss.project import Edit, Project, Provenance
+from vfss.project.provenance import PROPAGATION
 from vfss.propagation.propagation import CarriedFrame, CarryOrder, Ending, Propagation
 from vfss.student import Proposal, Student
 
-_AUTHOR = "propagation from frame "
-_LEARNT = "student that learnt this clip from "
 _BATCH = 4
 _PICTURES, _SUGGESTIONS = 4, 256  # kept in memory; suggestions are packed
 
@@ -35,38 +34,6 @@ class Stage:
     done: int
     total: int
     written: tuple[tuple[int, str, int], ...]
-
-
-def author_of(start: int) -> str:
-    """Author of the masks carried from a frame, as revisions name it."""
-    return f"{_AUTHOR}{start + 1}"
-
-
-def carried_from(revision: Revision) -> int | None:
-    """Zero-based index of the frame that a mask was carried from; None for a mask that was not carried."""
-    if revision.origin != "proposal" or not revision.author.startswith(_AUTHOR):
-        return None
-    return int(revision.author.removeprefix(_AUTHOR)) - 1
-
-
-def learnt_author(frames: int) -> str:
-    """Author of the masks of a student that learnt the clip from so many frames, as revisions name it."""
-    return f"{_LEARNT}{frames} frames"
-
-
-def learnt_from(revision: Revision) -> int | None:
-    """From how many frames of the clip the student of a mask had learnt; None for one that had learnt no clip."""
-    if revision.origin != "proposal" or not revision.author.startswith(_LEARNT):
-        return None
-    return int(revision.author.removeprefix(_LEARNT).split()[0])
-
-
-def stays_before_student(revision: Revision) -> bool:
-    """Whether a student that works through many frames leaves a mask.
-
-    It leaves those that were carried from a person's, or come from a student that learnt the clip, or were imported.
-    """
-    return carried_from(revision) is not None or learnt_from(revision) is not None or revision.origin == "import"
 
 
 def refuse_read_only(project: Project) -> None:
@@ -93,7 +60,7 @@ def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposa
     state = proposal.masks.state.copy()
     if proposal.clip is not None and proposal.frame is not None:
         for key, revision in project.newest(proposal.clip, proposal.frame).items():
-            if stays_before_student(revision):
+            if revision.provenance.outranks_student:
                 state[project.schema[key].index] = MaskState.UNSEEN
     return replace(proposal, masks=Masks(proposal.masks.planes, state))
 
@@ -144,20 +111,15 @@ class ProjectPropagation:
             yield self._write(batch)
 
     def _write(self, batch: list[CarriedFrame]) -> Stage:
+        made = Provenance.propagated(self._order.start, None if self._student is None else self._student.id)
         edits = [
-            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key])
+            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key], provenance=made)
             for new in batch
             for key, plane in new.planes.items()
         ]
         if not edits:
             return Stage(self._run.done, self._run.total, ())
-        written = self._project.write(
-            edits,
-            author=author_of(self._order.start),
-            origin="proposal",
-            student=None if self._student is None else self._student.id,
-            leave=True,
-        )
+        written = self._project.write(edits, author=PROPAGATION, origin="proposal", leave=True)
         places = tuple((revision.frame, revision.structure, revision.id) for revision in written)
         return Stage(self._run.done, self._run.total, places)
 
@@ -210,7 +172,10 @@ class StoredClip:
         """The student's proposal of the soft structures where it is the newest word on all of them."""
         newest = self._project.newest(self._clip.id, frame)
         soft = [structure for structure in self.schema.structures if not structure.is_rigid]
-        if any(structure.key not in newest or newest[structure.key].author != student_id for structure in soft):
+        own = {
+            key for key, revision in newest.items() if revision.provenance == Provenance("student", student=student_id)
+        }
+        if any(structure.key not in own for structure in soft):
             return None
         planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
         confidence = np.full(len(self.schema), np.nan, np.float32)

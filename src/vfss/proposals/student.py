@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from vfss.errors import SchemaError
 from vfss.masks import MaskState
 from vfss.project import ClipRecord, Project
-from vfss.proposals.propagation import carried_from, learnt_from, stays_before_student, without_carried_or_imported
+from vfss.proposals.propagation import without_carried_or_imported
 from vfss.student import Student
 
 _BATCH = 8
@@ -25,7 +26,7 @@ def unproposed(project: Project, clip_id: str, frames: Iterable[int], student_id
             return False
         newest = project.newest(clip_id, t).values()
         return all(
-            revision.state.by_person or revision.student == student_id or stays_before_student(revision)
+            revision.state.by_person or revision.student == student_id or revision.provenance.outranks_student
             for revision in newest
         )
 
@@ -35,10 +36,8 @@ def unproposed(project: Project, clip_id: str, frames: Iterable[int], student_id
 def proposed_words(project: Project, record: ClipRecord, frames: int) -> str:
     """What was proposed on a clip, and what the student left as it is because a person brought it there."""
     standing = project.past.standing(record.id).values()
-    imported = sum(revision.origin == "import" for revision in standing)
-    carried = sum(carried_from(revision) is not None for revision in standing)
-    learnt = sum(learnt_from(revision) is not None for revision in standing)
-    kinds = ((imported, "imported"), (carried, "carried"), (learnt, "learnt"))
+    methods = Counter(revision.provenance.method for revision in standing)
+    kinds = ((methods["import"], "imported"), (methods["propagation"], "carried"), (methods["adapted"], "learnt"))
     left = [f"{count} {how} masks" for count, how in kinds if count]
     words = f"{record.path.name}: proposed on {frames} frames of {record.n_frames}"
     return f"{words}; {' and '.join(left)} are left as they are" if left else words

@@ -61,10 +61,10 @@ def learn_project_clip(
         events.tell("learn", done=done, total=total)
 
     with project.open_clip(clip_id) as clip:
-        found = examples(project, clip)
+        frames, found = examples(project, clip)
         learnt = learn_clip(parent, found, steps=steps, tell=tell)
         runtime = OpenVinoRuntime(learnt, threads=cores)
-        run = AdaptedRun(project, clip, Student(learnt, runtime), frames=len(found), parent=parent.id)
+        run = AdaptedRun(project, clip, Student(learnt, runtime), frames=frames, parent=parent.id)
         masks = 0
         for stage in run.run():
             masks += len(stage.written)
@@ -74,11 +74,11 @@ def learn_project_clip(
     return masks
 
 
-def examples(project: Project, clip: Clip) -> list[Example]:
-    """Frames of a clip on which a person has said something of soft structures' pixels, evenly spread where many."""
-    told = annotated_soft(project.states(clip.id), project.schema)
-    frames = [int(frame) for frame in np.flatnonzero(told.any(axis=1))]
-    return [Example(clip.as_uint8(t), project.masks(clip.id, t).planes, told[t]) for t in evenly(frames, MOST_FRAMES)]
+def examples(project: Project, clip: Clip) -> tuple[list[int], list[Example]]:
+    """Return the frames of a clip on which soft structures are annotated, evenly spread where many, and their masks."""
+    annotated = annotated_soft(project.states(clip.id), project.schema)
+    frames = evenly([int(frame) for frame in np.flatnonzero(annotated.any(axis=1))], MOST_FRAMES)
+    return frames, [Example(clip.as_uint8(t), project.masks(clip.id, t).planes, annotated[t]) for t in frames]
 
 
 def clip_named(project: Project, name: str) -> ClipRecord:
