@@ -26,7 +26,7 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, XRayRadiofluoroscopicImageStorage, generate_uid
 
-from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.masks import MaskState
 from vfss.phantom import Phantom
 from vfss.project import Edit, Project
@@ -125,7 +125,7 @@ def _export(project: Path, name: str, out: Path, told: Any) -> None:
 
     with Project.open(project) as opened:
         began = time.perf_counter()
-        report = FORMATS[name].export(opened, out, ExportOptions(unreviewed=True), progress=look)
+        report = run_export(FORMATS[name], opened, out, ExportOptions(unreviewed=True), progress=look)
         seconds = time.perf_counter() - began
     peak = memory("VmHWM")
     told.put({"frames": report.images, "seconds": seconds, "early_mb": early[0], "peak_mb": peak})

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.errors import DatasetError
 from vfss.project import Project
 
@@ -31,5 +31,5 @@ def write_annotations(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
         raise DatasetError("this Labels layer belongs to no VFSS project", remedy="Open the clip in VFSS annotation.")
     folder = Path(path).with_suffix("")
     with Project.open(project_folder) as project:
-        FORMATS["coco"].export(project, folder)
+        run_export(FORMATS["coco"], project, folder)
     return [str(file) for file in sorted(folder.rglob("*")) if file.is_file()]

@@ -12,7 +12,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.jobs.proposing import explain
 from napari_vfss.jobs.worker import worker_for
-from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.datasets.export_folder import place_for
 from vfss.datasets.preview import ExportPreview, preview
 from vfss.deidentify.suggest_redaction import ProposedRedaction, propose_redaction
@@ -99,7 +99,7 @@ class Exporting(FileJob):
                 self.message.emit(
                     f"Going on with the export that was interrupted in {place.folder}: {place.done} frames."
                 )
-            report = dataset_format.export(project, place.folder, order.options, progress=self._on_progress)
+            report = run_export(dataset_format, project, place.folder, order.options, progress=self._on_progress)
         return "\n".join(report.lines()), report.folder
 
 

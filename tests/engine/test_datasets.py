@@ -22,7 +22,7 @@ from hypothesis.extra import numpy as hnp
 from pycocotools.coco import COCO
 
 from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
-from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png
+from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png, run_export
 from vfss.datasets.identities import key_path
 from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
@@ -70,7 +70,7 @@ def with_coco_api(folder: Path) -> COCO:
 
 @ALL
 def test_what_a_person_confirmed_comes_back_as_it_was(project: Project, video: Path, tmp_path: Path, name: str) -> None:
-    report = FORMATS[name].export(project, tmp_path / "out")
+    report = run_export(FORMATS[name], project, tmp_path / "out")
     images = list(READERS[name](tmp_path / "out"))
     record = project.clips()[0]
     assert [image.frame for image in images] == [0, 1]
@@ -90,7 +90,7 @@ def test_what_a_person_confirmed_comes_back_as_it_was(project: Project, video: P
 
 @ALL
 def test_overlap_absence_and_ignorance_are_three_things(project: Project, tmp_path: Path, name: str) -> None:
-    FORMATS[name].export(project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "out")
     first, second = READERS[name](tmp_path / "out")
     bolus, pharynx, _ = first.masks.planes
     assert (bolus & pharynx).sum() == bolus.sum() > 0
@@ -100,7 +100,7 @@ def test_overlap_absence_and_ignorance_are_three_things(project: Project, tmp_pa
 
 @ALL
 def test_the_report_says_what_stayed_behind(project: Project, tmp_path: Path, name: str) -> None:
-    report = FORMATS[name].export(project, tmp_path / "out")
+    report = run_export(FORMATS[name], project, tmp_path / "out")
     assert dict(report.left_out) == {
         "frames with corrections that nobody accepted": 1,
         "frames with proposals that nobody accepted": 1,
@@ -114,7 +114,7 @@ def test_the_report_says_what_stayed_behind(project: Project, tmp_path: Path, na
 
 @ALL
 def test_corrected_planes_come_along_only_when_asked_for(project: Project, tmp_path: Path, name: str) -> None:
-    report = FORMATS[name].export(project, tmp_path / "out", ExportOptions(include_edited=True))
+    report = run_export(FORMATS[name], project, tmp_path / "out", ExportOptions(include_edited=True))
     dataset = READERS[name](tmp_path / "out")
     assert [image.frame for image in dataset] == [0, 1, 2]
     assert dataset[2].masks.planes[0].any()
@@ -124,7 +124,7 @@ def test_corrected_planes_come_along_only_when_asked_for(project: Project, tmp_p
 
 @ALL
 def test_a_dataset_says_where_it_comes_from(project: Project, tmp_path: Path, name: str) -> None:
-    FORMATS[name].export(project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "out")
     dataset = READERS[name](tmp_path / "out")
     manifest = dataset.manifest
     assert dataset.schema == THREE
@@ -148,7 +148,7 @@ def test_a_dataset_says_where_it_comes_from(project: Project, tmp_path: Path, na
 
 @ALL
 def test_no_byte_names_the_patient_the_file_or_the_folder(project: Project, tmp_path: Path, name: str) -> None:
-    FORMATS[name].export(project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "out")
     secrets = [
         b"jane",
         b"doe",
@@ -166,7 +166,7 @@ def test_no_byte_names_the_patient_the_file_or_the_folder(project: Project, tmp_
 
 
 def test_authors_are_named_only_when_asked_for(project: Project, tmp_path: Path) -> None:
-    FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(name_authors=True))
+    run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(name_authors=True))
     assert read_coco(tmp_path / "out").manifest["authors"] == ["reader one", "reader two"]
 
 
@@ -178,13 +178,13 @@ def test_pixels_nobody_looked_at_are_refused_unless_told_in_so_many_words(
         clip = project.add_clip(video).id
         project.write([Edit(clip, 0, "bolus", None, MaskState.EMPTY)], author="reader one", origin="hand")
         with pytest.raises(DatasetError, match="nobody has looked at the pixels of Doe_Jane_19500101"):
-            FORMATS[name].export(project, tmp_path / "out")
+            run_export(FORMATS[name], project, tmp_path / "out")
         assert not list(tmp_path.glob("out*"))
-        FORMATS[name].export(project, tmp_path / "told", ExportOptions(unreviewed=True))
+        run_export(FORMATS[name], project, tmp_path / "told", ExportOptions(unreviewed=True))
         manifest = READERS[name](tmp_path / "told").manifest
         assert manifest["pixels_reviewed"] is False
         project.reviews.accept(clip, Redaction(), reviewer="reader one")
-        FORMATS[name].export(project, tmp_path / "out")
+        run_export(FORMATS[name], project, tmp_path / "out")
         manifest = READERS[name](tmp_path / "out").manifest
         assert manifest["pixels_reviewed"] is True
         assert next(iter(manifest["clips"].values()))["review"]["by"] == "annotator-1"
@@ -195,7 +195,7 @@ def test_a_project_that_can_only_be_read_has_its_key_with_the_user(
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "mine"))
     monkeypatch.setattr(project, "read_only", True)
-    FORMATS["coco"].export(project, tmp_path / "out")
+    run_export(FORMATS["coco"], project, tmp_path / "out")
     assert key_path(project).is_file()
     assert key_path(project).is_relative_to(tmp_path / "mine")
     assert not (project.folder / "case-key.json").exists()
@@ -208,7 +208,7 @@ def test_what_a_review_hides_is_hidden_and_what_it_crops_is_cropped(
     record = project.clips()[0]
     redaction = Redaction((PixelBox(0, 0, 5, 9),), PixelBox(2, 4, 20, 30))
     project.reviews.accept(record.id, redaction, reviewer="reader one")
-    report = FORMATS[name].export(project, tmp_path / "out")
+    report = run_export(FORMATS[name], project, tmp_path / "out")
     image = READERS[name](tmp_path / "out")[0]
     expected = grey_frames(FRAMES, HEIGHT, WIDTH)[0]
     expected[:5, :9] = 0
@@ -222,13 +222,13 @@ def test_what_a_review_hides_is_hidden_and_what_it_crops_is_cropped(
 
 def test_the_key_never_lies_in_the_export(project: Project, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="key lies inside"):
-        FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(key=tmp_path / "out" / "key.json"))
-    FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(key=tmp_path / "key.json"))
+        run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(key=tmp_path / "out" / "key.json"))
+    run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(key=tmp_path / "key.json"))
     assert (tmp_path / "key.json").is_file()
 
 
 def test_other_programs_read_the_coco(project: Project, tmp_path: Path) -> None:
-    FORMATS["coco"].export(project, tmp_path / "out")
+    run_export(FORMATS["coco"], project, tmp_path / "out")
     coco = with_coco_api(tmp_path / "out")
     assert [category["name"] for category in coco.loadCats(coco.getCatIds())] == list(THREE.keys)
     assert coco.loadCats(3)[0]["code"]["value"] == "91609006"
@@ -263,7 +263,7 @@ def test_round_trip_is_exact(name: str, stacks: list, video: Path, tmp_path: Pat
         clip = project.add_clip(video).id
         for t, stack in enumerate(stacks):
             annotate(project, clip, t, dict(zip(THREE.keys, stack, strict=True)))
-        FORMATS[name].export(project, folder / "out")
+        run_export(FORMATS[name], project, folder / "out")
     images = READERS[name](folder / "out")
     assert len(images) == len(stacks)
     for image, stack in zip(images, stacks, strict=True):
@@ -278,7 +278,7 @@ def test_sixteen_bit_grey_values_are_kept(tmp_path: Path, name: str) -> None:
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(write_stack(tmp_path / "stack.tif", frames))
         annotate(project, clip.id, 1, {"pharynx": disc(HEIGHT, WIDTH, y=9, x=9, radius=5)})
-        FORMATS[name].export(project, tmp_path / "out")
+        run_export(FORMATS[name], project, tmp_path / "out")
     pixels = READERS[name](tmp_path / "out")[0].pixels()
     assert pixels.dtype == np.uint16
     np.testing.assert_array_equal(pixels, frames[1])
@@ -292,7 +292,7 @@ def test_patients_stay_on_one_side_of_the_split(tmp_path: Path, video: Path, nam
         for path, patient, split in ((video, "one", "train"), (other, "two", "test")):
             project.assign_split(patient, split)
             annotate(project, project.add_clip(path, patient=patient).id, 0, {"bolus": mask})
-        report = FORMATS[name].export(project, tmp_path / "out")
+        report = run_export(FORMATS[name], project, tmp_path / "out")
         assert dict(report.splits) == {"train": 1, "validation": 0, "test": 1}
         expected = {case(project, "one"): "train", case(project, "two"): "test"}
     assert {image.patient: image.split for image in READERS[name](tmp_path / "out")} == expected
@@ -301,16 +301,16 @@ def test_patients_stay_on_one_side_of_the_split(tmp_path: Path, video: Path, nam
 @ALL
 def test_a_folder_in_use_is_left_alone(project: Project, tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
-    FORMATS[name].export(project, tmp_path / "out")  # an empty one is welcome
+    run_export(FORMATS[name], project, tmp_path / "out")  # an empty one is welcome
     before = sorted((tmp_path / "out").rglob("*"))
     with pytest.raises(DatasetError, match="not empty"):
-        FORMATS[name].export(project, tmp_path / "out")
+        run_export(FORMATS[name], project, tmp_path / "out")
     assert sorted((tmp_path / "out").rglob("*")) == before
     (tmp_path / "file").write_text("mine")
     with pytest.raises(DatasetError):
-        FORMATS[name].export(project, tmp_path / "file")
+        run_export(FORMATS[name], project, tmp_path / "file")
     with pytest.raises(DatasetError, match="cannot be written"):
-        FORMATS[name].export(project, tmp_path / "file" / "out")
+        run_export(FORMATS[name], project, tmp_path / "file" / "out")
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -322,7 +322,7 @@ def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name
         seen.append((done, total))
         return False
 
-    report = FORMATS[name].export(project, tmp_path / "out", progress=stop)
+    report = run_export(FORMATS[name], project, tmp_path / "out", progress=stop)
     assert report.cancelled
     assert report.lines() == [
         "Stopped after 1 frames: there is no dataset. Export to the same folder again to go on, or delete "
@@ -337,11 +337,11 @@ def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name
         seen.append((done, total))
         return True
 
-    report = FORMATS[name].export(project, tmp_path / "out", progress=look)
+    report = run_export(FORMATS[name], project, tmp_path / "out", progress=look)
     assert seen == [(1, 2), (2, 2)]
     assert (report.images, report.taken_up, report.planes, report.patients) == (2, 1, 3, 1)
     assert (tmp_path / "out" / first).stat().st_mtime_ns == written
-    FORMATS[name].export(project, tmp_path / "at once")
+    run_export(FORMATS[name], project, tmp_path / "at once")
     assert not list(tmp_path.glob("*.partial"))
     gone_on, at_once = READERS[name](tmp_path / "out"), READERS[name](tmp_path / "at once")
     assert {**gone_on.manifest, "exported": ""} == {**at_once.manifest, "exported": ""}
@@ -357,14 +357,14 @@ def test_an_interrupted_export_is_never_mistaken_for_a_whole_one(project: Projec
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        FORMATS[name].export(project, tmp_path / "out", progress=interrupt)
+        run_export(FORMATS[name], project, tmp_path / "out", progress=interrupt)
     assert not (tmp_path / "out").exists()
     with pytest.raises(DatasetError, match=INDEX[name]):
         READERS[name](tmp_path / "out.partial")
     # Annotations went on meanwhile: what was written is of another state of the project and makes way.
     clip = project.clips()[0].id
     annotate(project, clip, 0, {"mandible": disc(HEIGHT, WIDTH, y=5, x=5, radius=3)})
-    report = FORMATS[name].export(project, tmp_path / "out")
+    report = run_export(FORMATS[name], project, tmp_path / "out")
     assert (report.taken_up, report.planes) == (0, 4)
     assert len(READERS[name](tmp_path / "out")) == 2
     assert not list(tmp_path.glob("*.partial"))
@@ -372,34 +372,35 @@ def test_an_interrupted_export_is_never_mistaken_for_a_whole_one(project: Projec
 
 @ALL
 def test_a_line_cut_by_a_power_failure_costs_its_frame_only(project: Project, tmp_path: Path, name: str) -> None:
-    stopped = FORMATS[name].export(project, tmp_path / "out", progress=lambda done, _total: done < 2)
+    stopped = run_export(FORMATS[name], project, tmp_path / "out", progress=lambda done, _total: done < 2)
     assert stopped.images == 2
     journal = tmp_path / "out.partial" / MARK / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-20])
-    report = FORMATS[name].export(project, tmp_path / "out")
+    report = run_export(FORMATS[name], project, tmp_path / "out")
     assert (report.images, report.taken_up) == (2, 1)
     assert len(READERS[name](tmp_path / "out")) == 2
 
 
 def test_a_killed_export_is_gone_on_with(project: Project, tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from vfss.project import Project; from vfss.datasets import FORMATS\n"
+        "import os, signal, sys; from vfss.project import Project; from vfss.datasets import FORMATS, run_export\n"
         "with Project.open(sys.argv[1]) as project:\n"
-        "    FORMATS['coco'].export(project, sys.argv[2], progress=lambda *_: os.kill(os.getpid(), signal.SIGKILL))"
+        "    kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    run_export(FORMATS['coco'], project, sys.argv[2], progress=kill)"
     )
     killed = subprocess.run([sys.executable, "-c", code, str(project.folder), str(tmp_path / "out")], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    assert FORMATS["coco"].export(project, tmp_path / "out").taken_up == 1
+    assert run_export(FORMATS["coco"], project, tmp_path / "out").taken_up == 1
 
 
 def test_two_exports_to_one_folder_do_not_mix(project: Project, tmp_path: Path) -> None:
     def meanwhile(done: int, total: int) -> bool:
         with pytest.raises(DatasetError, match="under way"):
-            FORMATS["coco"].export(project, tmp_path / "out")
+            run_export(FORMATS["coco"], project, tmp_path / "out")
         return True
 
-    assert FORMATS["coco"].export(project, tmp_path / "out", progress=meanwhile).images == 2
+    assert run_export(FORMATS["coco"], project, tmp_path / "out", progress=meanwhile).images == 2
 
 
 @ALL
@@ -407,7 +408,7 @@ def test_all_files_are_in_the_checksums_and_the_datasheet_has_the_figures(
     project: Project, tmp_path: Path, name: str
 ) -> None:
     options = ExportOptions(licence="CC-BY-4.0")
-    report = FORMATS[name].export(project, tmp_path / "out", options)
+    report = run_export(FORMATS[name], project, tmp_path / "out", options)
     out = tmp_path / "out"
     lines = [line.split("  ") for line in (out / "SHA256SUMS").read_text("utf-8").splitlines()]
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
@@ -424,7 +425,7 @@ def test_a_folder_of_somebody_else_is_not_cleared_away(project: Project, tmp_pat
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "thesis.txt").write_text("mine")
     with pytest.raises(DatasetError, match="stands in the way"):
-        FORMATS["coco"].export(project, tmp_path / "out")
+        run_export(FORMATS["coco"], project, tmp_path / "out")
     assert (tmp_path / "out.partial" / "thesis.txt").read_text() == "mine"
 
 
@@ -432,7 +433,7 @@ def test_nothing_accepted_is_nothing_to_export(tmp_path: Path, video: Path) -> N
     with Project.create(tmp_path / "project", THREE) as project:
         project.add_clip(video)
         with pytest.raises(DatasetError, match="nothing to export"):
-            FORMATS["png"].export(project, tmp_path / "out")
+            run_export(FORMATS["png"], project, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
 
 
@@ -445,7 +446,7 @@ def test_a_lost_recording_is_reported_and_not_named_in_the_dataset(tmp_path: Pat
         for path in (video, lost):
             annotate(project, project.add_clip(path).id, 0, {"bolus": mask})
         shutil.rmtree(tmp_path / "secret")
-        report = FORMATS[name].export(project, tmp_path / "out")
+        report = run_export(FORMATS[name], project, tmp_path / "out")
         assert report.images == 1
         assert dict(report.left_out) == {"frames of clips that could not be opened": 1}
         assert "lost.mkv" in report.problems[0]
@@ -458,7 +459,7 @@ def test_when_no_recording_is_left_nothing_is_written(tmp_path: Path) -> None:
         annotate(project, project.add_clip(lost).id, 0, {"bolus": MaskState.EMPTY})
         lost.unlink()
         with pytest.raises(DatasetError, match=r"none of 1 frames could be read.*lost\.mkv"):
-            FORMATS["coco"].export(project, tmp_path / "out")
+            run_export(FORMATS["coco"], project, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))
 
 
@@ -468,7 +469,7 @@ def test_a_damaged_mask_costs_its_frame_only(project: Project, tmp_path: Path) -
         connection.execute("DROP TRIGGER revisions_stay")
         connection.execute("UPDATE revisions SET mask = x'00' WHERE frame = 0 AND structure = 'bolus'")
     with Project.open(project.folder) as opened:
-        report = FORMATS["coco"].export(opened, tmp_path / "out")
+        report = run_export(FORMATS["coco"], opened, tmp_path / "out")
     assert report.images == 1
     assert report.left_out["frames that could not be read"] == 1
     assert "damaged mask" in report.problems[0]
@@ -486,7 +487,7 @@ def test_what_is_no_dataset_is_said_so(tmp_path: Path, name: str, content: bytes
 
 @ALL
 def test_a_dataset_with_something_missing_is_said_so(project: Project, tmp_path: Path, name: str) -> None:
-    FORMATS[name].export(project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "out")
     for picture in (tmp_path / "out" / "images").rglob("*.png"):
         picture.write_bytes(picture.read_bytes()[:40])
     with pytest.raises(DatasetError, match="picture cannot be read"):
@@ -511,7 +512,7 @@ def take_from_first_entry(folder: Path, name: str) -> None:
 
 
 def test_a_plane_that_does_not_fit_is_said_so(project: Project, tmp_path: Path) -> None:
-    FORMATS["png"].export(project, tmp_path / "out")
+    run_export(FORMATS["png"], project, tmp_path / "out")
     plane = next((tmp_path / "out" / "masks" / "pharynx").iterdir())
     iio.imwrite(plane, np.zeros((3, 4), np.uint8))
     with pytest.raises(DatasetError, match=r"plane is \(3, 4\), its frame \(24, 32\)"):

@@ -11,7 +11,7 @@ import pytest
 from pycocotools import mask as rle
 
 from small_project import THREE, annotate, clip_id, disc, grey_frames, write_stack, write_video
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.datasets.sidecar import read_frames
 from vfss.deidentify import CaseKey
 from vfss.masks import MaskState
@@ -44,7 +44,7 @@ def clips_of(project: Project) -> tuple[str, str]:
 
 
 def test_nibabel_reads_the_volumes_and_the_lines_beside_them_tell_the_rest(project: Project, tmp_path: Path) -> None:
-    report = FORMATS["nifti"].export(project, tmp_path / "out")
+    report = run_export(FORMATS["nifti"], project, tmp_path / "out")
     first, second = clips_of(project)
     frames = nib.load(tmp_path / "out" / first / "frames.nii.gz")
     assert frames.shape == (2, HEIGHT, WIDTH)
@@ -70,16 +70,16 @@ def test_nibabel_reads_the_volumes_and_the_lines_beside_them_tell_the_rest(proje
 
 
 def test_large_volumes_are_turned_in_blocks(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    FORMATS["nifti"].export(project, tmp_path / "whole")
+    run_export(FORMATS["nifti"], project, tmp_path / "whole")
     monkeypatch.setattr("vfss.datasets.formats.nifti._BLOCK_BYTES", 700)
-    FORMATS["nifti"].export(project, tmp_path / "blocks")
+    run_export(FORMATS["nifti"], project, tmp_path / "blocks")
     for path in (tmp_path / "whole").rglob("*.nii.gz"):
         other = tmp_path / "blocks" / path.relative_to(tmp_path / "whole")
         assert path.read_bytes() == other.read_bytes()
 
 
 def test_numpy_reads_the_frames(project: Project, tmp_path: Path) -> None:
-    FORMATS["npz"].export(project, tmp_path / "out")
+    run_export(FORMATS["npz"], project, tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
     lines = list(read_frames(tmp_path / "out"))
     assert len(lines) == 3
@@ -100,7 +100,7 @@ def test_hugging_faces_datasets_loads_the_parquet(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets = pytest.importorskip("datasets")
-    FORMATS["parquet"].export(project, tmp_path / "out")
+    run_export(FORMATS["parquet"], project, tmp_path / "out")
     loaded = datasets.load_dataset(str(tmp_path / "out"), cache_dir=str(tmp_path / "cache"))
     assert {name: len(split) for name, split in loaded.items()} == {"train": 2, "test": 1}
     first, second = loaded["train"]
@@ -125,7 +125,7 @@ def test_a_long_split_becomes_several_files(project: Project, tmp_path: Path, mo
     first = project.clips()[0].id
     for frame in (0, 2, 3, 5):
         annotate(project, first, frame, {"bolus": INNER})
-    FORMATS["parquet"].export(project, tmp_path / "out")
+    run_export(FORMATS["parquet"], project, tmp_path / "out")
     files = sorted((tmp_path / "out" / "data").glob("train-*"))
     assert [pq.read_table(file)["frame"].to_pylist() for file in files] == [[0, 1, 2], [3, 4, 5]]
 
@@ -133,9 +133,9 @@ def test_a_long_split_becomes_several_files(project: Project, tmp_path: Path, mo
 @pytest.mark.parametrize("name", ["nifti", "npz", "parquet"])
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_stopped_export_ends_with_the_same_files(project: Project, tmp_path: Path, name: str, frames: int) -> None:
-    assert FORMATS[name].export(project, tmp_path / "out", progress=lambda done, _total: done < frames).cancelled
-    FORMATS[name].export(project, tmp_path / "out")
-    FORMATS[name].export(project, tmp_path / "at once")
+    assert run_export(FORMATS[name], project, tmp_path / "out", progress=lambda done, _total: done < frames).cancelled
+    run_export(FORMATS[name], project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "at once")
     names = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*")}
     assert names == {path.relative_to(tmp_path / "at once") for path in (tmp_path / "at once").rglob("*")}
     told = {"manifest.json", "SHA256SUMS"}  # they name the time of the export

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from small_project import THREE, cohort
-from vfss.datasets import FORMATS, read_cvat
+from vfss.datasets import FORMATS, read_cvat, run_export
 from vfss.datasets.formats.cvat import encoded
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
@@ -24,7 +24,7 @@ from vfss.masks import MaskState
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("cvat")
     with cohort(out, {"p1": "train", "t1": "test"}) as project:
-        FORMATS["cvat"].export(project, out / "out")
+        run_export(FORMATS["cvat"], project, out / "out")
     return out / "out"
 
 

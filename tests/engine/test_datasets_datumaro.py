@@ -10,7 +10,7 @@ import pytest
 
 from foreign_program import ask
 from small_project import THREE, clip_id, cohort, contents
-from vfss.datasets import FORMATS, read_cvat, read_datumaro
+from vfss.datasets import FORMATS, read_cvat, read_datumaro, run_export
 from vfss.datasets.sidecar import read_frames
 from vfss.errors import DatasetError
 from vfss.project import Project
@@ -30,7 +30,7 @@ def project(tmp_path_factory: pytest.TempPathFactory):
 def exported(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     out = tmp_path_factory.mktemp("out")
     for name in READERS:
-        assert FORMATS[name].export(project, out / name).lost == {}
+        assert run_export(FORMATS[name], project, out / name).lost == {}
     return {name: out / name for name in READERS}
 
 
@@ -71,8 +71,8 @@ def test_the_datumaro_package_reads_both(project: Project, exported: dict[str, P
 def test_gone_on_with_is_the_same_as_at_once(
     project: Project, exported: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
-    assert FORMATS[name].export(project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
-    assert FORMATS[name].export(project, tmp_path / "out").taken_up == 5
+    assert run_export(FORMATS[name], project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
+    assert run_export(FORMATS[name], project, tmp_path / "out").taken_up == 5
     assert contents(tmp_path / "out") == contents(exported[name])
 
 

@@ -16,7 +16,7 @@ import pytest
 from clip_material import write_dicom
 from small_project import THREE, annotate, clip_id, disc, grey_frames, write_video
 from vfss.clips import open_clip
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.datasets.sidecar import read_frames
 from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
@@ -52,7 +52,7 @@ def segmented(folder: Path) -> tuple[Path, Path]:
 
 
 def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Project, tmp_path: Path) -> None:
-    report = FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    report = run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     recording, path = segmented(tmp_path / "out")
     segmentation = highdicom.seg.segread(path)
     source = pydicom.dcmread(recording)
@@ -80,7 +80,7 @@ def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Proje
 
 
 def test_the_recording_is_whole_and_names_nobody(project: Project, tmp_path: Path) -> None:
-    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     recording, path = segmented(tmp_path / "out")
     with open_clip(recording) as clip:
         np.testing.assert_array_equal([clip[t] for t in range(6)], FRAMES)
@@ -97,7 +97,7 @@ def test_the_recording_is_whole_and_names_nobody(project: Project, tmp_path: Pat
 def test_redaction_and_crop_hold_for_recording_and_masks(project: Project, tmp_path: Path) -> None:
     record = project.clips()[0]
     project.reviews.accept(record.id, Redaction((PixelBox(0, 0, 4, 9),), PixelBox(2, 3, 22, 30)), reviewer="reader one")
-    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     recording, path = segmented(tmp_path / "out")
     with open_clip(recording) as clip:
         assert (clip.height, clip.width) == (20, 27)
@@ -113,7 +113,7 @@ def test_dcmqi_reads_it(project: Project, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("segimage2itkimage")
     if not program.exists():
         pytest.skip("dcmqi is not installed")
-    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     _, path = segmented(tmp_path / "out")
     (tmp_path / "read").mkdir()
     done = subprocess.run(
@@ -129,14 +129,14 @@ def test_dciodvfy_finds_no_error(project: Project, tmp_path: Path) -> None:
     program = shutil.which("dciodvfy")
     if program is None:
         pytest.skip("dciodvfy (Debian's dicom3tools) is not installed")
-    FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     done = subprocess.run([program, segmented(tmp_path / "out")[1]], capture_output=True, text=True, check=False)
     assert "Error" not in done.stdout + done.stderr
 
 
 def test_a_stopped_export_begins_the_recording_again(project: Project, tmp_path: Path) -> None:
-    assert FORMATS["dicom-seg"].export(project, tmp_path / "out", progress=lambda done, _: done < 2).cancelled
-    report = FORMATS["dicom-seg"].export(project, tmp_path / "out")
+    assert run_export(FORMATS["dicom-seg"], project, tmp_path / "out", progress=lambda done, _: done < 2).cancelled
+    report = run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     assert (report.images, report.taken_up) == (3, 0)
     assert len(highdicom.seg.segread(segmented(tmp_path / "out")[1]).get_source_image_uids()) == 1
 
@@ -146,5 +146,5 @@ def test_without_any_dicom_there_is_nothing_to_write(tmp_path: Path) -> None:
         clip = project.add_clip(write_video(tmp_path / "b.mkv", grey_frames(2, HEIGHT, WIDTH))).id
         annotate(project, clip, 0, {"bolus": INNER})
         with pytest.raises(DatasetError, match="no DICOM"):
-            FORMATS["dicom-seg"].export(project, tmp_path / "out")
+            run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))

@@ -12,6 +12,7 @@ import pytest
 from foreign_program import ask
 from small_project import THREE, annotate, case, clip_id, cohort, contents, disc, grey_frames, write_video
 from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets.export import run_export
 from vfss.datasets.files import order_on_top
 from vfss.datasets.formats import nnunet as nnunet_module
 from vfss.datasets.formats.nnunet import dataset_name, folds
@@ -36,8 +37,8 @@ def project(tmp_path_factory: pytest.TempPathFactory):
 def exported(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The dataset folder of either way with overlaps."""
     out = tmp_path_factory.mktemp("out")
-    NNUNET.export(project, out / "priority")
-    NNUNET.export(project, out / "regions", REGIONS)
+    run_export(NNUNET, project, out / "priority")
+    run_export(NNUNET, project, out / "regions", REGIONS)
     return {"priority": out / "priority" / "Dataset501_VFSS", "regions": out / "regions" / "Dataset777_Regions"}
 
 
@@ -102,7 +103,7 @@ def test_the_first_in_the_order_has_the_pixel(project: Project, exported: dict[s
 
 
 def test_another_order_is_kept_to(project: Project, tmp_path: Path) -> None:
-    NNUNET.export(project, tmp_path / "out", ExportOptions(priority=("mandible", "pharynx")))
+    run_export(NNUNET, project, tmp_path / "out", ExportOptions(priority=("mandible", "pharynx")))
     folder = tmp_path / "out" / "Dataset501_VFSS"
     assert json.loads((folder / "dataset.json").read_text("utf-8"))["order_on_top"] == ["mandible", "pharynx", "bolus"]
     fields = next(read_frames(tmp_path / "out"))
@@ -111,9 +112,9 @@ def test_another_order_is_kept_to(project: Project, tmp_path: Path) -> None:
     assert (labels[masks.planes[2]] == 3).all()
     assert (labels[masks.planes[1] & ~masks.planes[2]] == 2).all()
     with pytest.raises(SchemaError, match="no structure 'tongue'"):
-        NNUNET.export(project, tmp_path / "other", ExportOptions(priority=("tongue",)))
+        run_export(NNUNET, project, tmp_path / "other", ExportOptions(priority=("tongue",)))
     with pytest.raises(DatasetError, match=r"overlaps are 'both'.*\"regions\""):
-        NNUNET.export(project, tmp_path / "other", ExportOptions(overlaps="both"))
+        run_export(NNUNET, project, tmp_path / "other", ExportOptions(overlaps="both"))
 
 
 def test_regions_lose_nothing(project: Project, exported: dict[str, Path]) -> None:
@@ -143,7 +144,7 @@ def test_what_is_annotated_throughout_needs_no_ignore_and_one_patient_no_folds(t
         apart = {s.key: disc(24, 32, y=12, x=5 + 10 * s.index, radius=3) for s in THREE.structures}
         annotate(project, clip, 0, apart)
         for overlaps in ("priority", "regions"):
-            NNUNET.export(project, tmp_path / overlaps, ExportOptions(overlaps=overlaps))
+            run_export(NNUNET, project, tmp_path / overlaps, ExportOptions(overlaps=overlaps))
             folder = tmp_path / overlaps / "Dataset501_VFSS"
             labels = json.loads((folder / "dataset.json").read_text("utf-8"))["labels"]
             assert labels == {"background": 0, "mandible": 3, "pharynx": 2, "bolus": 1}
@@ -192,7 +193,7 @@ def test_gone_on_with_is_the_same_as_at_once(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlaps: str
 ) -> None:
     options = ExportOptions(overlaps=overlaps)
-    assert NNUNET.export(project, tmp_path / "out", options, progress=lambda done, _total: done < 4).cancelled
+    assert run_export(NNUNET, project, tmp_path / "out", options, progress=lambda done, _total: done < 4).cancelled
 
     def fails(*_arguments: object) -> None:
         raise OSError(28, "No space left on device")
@@ -200,9 +201,9 @@ def test_gone_on_with_is_the_same_as_at_once(
     with monkeypatch.context() as patched:  # stopped once more at the very end, when labels are final already
         patched.setattr(nnunet_module, "write_dataset_json", fails)
         with pytest.raises(DatasetError, match="No space left"):
-            NNUNET.export(project, tmp_path / "out", options)
-    assert NNUNET.export(project, tmp_path / "out", options).taken_up == 3 * len(SPLITS)
-    NNUNET.export(project, tmp_path / "at once", options)
+            run_export(NNUNET, project, tmp_path / "out", options)
+    assert run_export(NNUNET, project, tmp_path / "out", options).taken_up == 3 * len(SPLITS)
+    run_export(NNUNET, project, tmp_path / "at once", options)
     assert contents(tmp_path / "out") == contents(tmp_path / "at once")
 
 

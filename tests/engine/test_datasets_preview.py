@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from small_project import annotate, cohort, disc
-from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.datasets.export_folder import place_for
 from vfss.datasets.preview import preview, said_of
 from vfss.deidentify import PixelBox, Redaction
@@ -33,7 +33,7 @@ def test_what_is_said_beforehand_is_what_is_written(project: Project, tmp_path: 
     options = replace(OPTIONS, include_edited=name == "coco", licence="CC0-1.0")
     said = preview(project, FORMATS[name], options)
     assert said is not None
-    report = FORMATS[name].export(project, tmp_path / "out", options)
+    report = run_export(FORMATS[name], project, tmp_path / "out", options)
     assert (said.frames, said.planes, said.patients) == (report.images, report.planes, report.patients)
     assert (dict(said.structures), dict(said.splits)) == (dict(report.structures), dict(report.splits))
     assert dict(said.left_out) == dict(report.left_out)
@@ -44,7 +44,7 @@ def test_what_is_said_beforehand_is_what_is_written(project: Project, tmp_path: 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "dicom-seg"])
 def test_the_top_of_the_folder_is_as_it_was_told(project: Project, tmp_path: Path, name: str) -> None:
-    FORMATS[name].export(project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "out")
     said = preview(project, FORMATS[name], OPTIONS)
     assert said is not None
     told = [part.strip() for line in said.holds for part in line.split(":")[0].replace("NNN_NAME", "*").split(",")]
@@ -70,7 +70,7 @@ def test_recordings_that_nobody_looked_at_are_named_and_refused(project: Project
     said = preview(project, FORMATS["png"], OPTIONS)
     assert said is not None and [known.identity.record.id for known in said.unreviewed] == [record.id]
     with pytest.raises(DatasetError, match="nobody has looked"):
-        FORMATS["png"].export(project, tmp_path / "out")
+        run_export(FORMATS["png"], project, tmp_path / "out")
     assert said_of(project.reviews.of(record.id)) == "nobody has looked at the pixels yet"
     box = PixelBox(0, 0, 4, 9)
     assert said_of(project.reviews.accept(record.id, Redaction((box,)), reviewer="Eva")).endswith(": 1 box")
@@ -90,10 +90,10 @@ def test_an_export_goes_into_a_free_folder_or_a_new_one_inside(project: Project,
 
 @pytest.mark.parametrize("chosen", ["out", "out.partial", ""])
 def test_an_interrupted_export_is_found_wherever_one_points(project: Project, tmp_path: Path, chosen: str) -> None:
-    stopped = FORMATS["coco"].export(project, tmp_path / "out", progress=lambda done, _total: done < 4)
+    stopped = run_export(FORMATS["coco"], project, tmp_path / "out", progress=lambda done, _total: done < 4)
     assert stopped.cancelled
     place = place_for(project, FORMATS["coco"], OPTIONS, tmp_path / chosen)
     assert (place.folder, place.done) == (tmp_path / "out", 4)
     other = place_for(project, FORMATS["coco"], replace(OPTIONS, licence="CC0-1.0"), tmp_path)
     assert other.folder != tmp_path / "out" and not other.done
-    assert FORMATS["coco"].export(project, place.folder).taken_up == 4
+    assert run_export(FORMATS["coco"], project, place.folder).taken_up == 4

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as hnp
 from foreign_program import ask
 from small_project import THREE, clip_id, cohort, contents
 from vfss.datasets import FORMATS, ExportReport
+from vfss.datasets.export import run_export
 from vfss.datasets.formats.yolo import polygons
 from vfss.datasets.sidecar import read_frames
 from vfss.masks import MaskState
@@ -34,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def report(project: Project, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
-    return YOLO.export(project, tmp_path_factory.mktemp("yolo") / "out")
+    return run_export(YOLO, project, tmp_path_factory.mktemp("yolo") / "out")
 
 
 def drawn(plane: np.ndarray) -> np.ndarray:
@@ -116,8 +117,8 @@ def test_holes_are_filled_and_nothing_else_is_added(plane: np.ndarray) -> None:
 
 
 def test_gone_on_with_is_the_same_as_at_once(project: Project, report: ExportReport, tmp_path: Path) -> None:
-    assert YOLO.export(project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
-    assert YOLO.export(project, tmp_path / "out").taken_up == 5
+    assert run_export(YOLO, project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
+    assert run_export(YOLO, project, tmp_path / "out").taken_up == 5
     assert contents(tmp_path / "out") == contents(report.folder)
     pictures = [iio.imread(path) for path in (report.folder / "images" / "val").iterdir()]
     assert all(picture.dtype == np.uint8 and picture.max() > 250 for picture in pictures)

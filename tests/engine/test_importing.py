@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from foreign_masks import write_coco, write_nnunet, write_planes, write_recording, write_segmentation
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.cli.app import app
-from vfss.datasets import FORMATS, ExportOptions
+from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.errors import DatasetError, ProjectError
 from vfss.importing import ImportChoices, ImportPlan, open_source, plan_import, preview, write_plan
 from vfss.importing.report import label_rows, plan_lines, structure_rows
@@ -97,9 +97,9 @@ def test_nothing_imported_counts_as_accepted(project: Project, coco: Path, tmp_p
     assert set(np.unique(project.states(clip))) == {MaskState.UNSEEN, MaskState.PROPOSED}
     for edited in (False, True):
         with pytest.raises(DatasetError, match="nothing to export"):
-            FORMATS["coco"].export(project, tmp_path / "out", ExportOptions(include_edited=edited))
+            run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(include_edited=edited))
     annotate(project, clip, 1, {"bolus": np.roll(INNER, 1, 1)}, author="Bob")
-    report = FORMATS["coco"].export(project, tmp_path / "out")
+    report = run_export(FORMATS["coco"], project, tmp_path / "out")
     assert (report.images, report.planes) == (1, 1)
     assert report.left_out["proposed planes on exported frames"] == 1
 
@@ -246,7 +246,7 @@ def test_our_datasets_go_into_another_project_but_not_what_only_a_person_can_say
     clip = clip_of(project)
     annotate(project, clip, 1, {"bolus": INNER, "pharynx": OUTER, "mandible": MaskState.NOT_VISIBLE})
     annotate(project, clip, 3, {"bolus": MaskState.EMPTY, "pharynx": INNER})
-    FORMATS[name].export(project, tmp_path / "out")
+    run_export(FORMATS[name], project, tmp_path / "out")
     with Project.create(tmp_path / "second", THREE) as second:
         second.add_clip(tmp_path / "film.mkv")
         key = project.folder / "case-key.json"

@@ -21,7 +21,7 @@ from foreign_masks import (
     write_segmentation,
 )
 from small_project import THREE, annotate, disc, grey_frames, write_video
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.deidentify import CaseKey
 from vfss.errors import DatasetError
 from vfss.importing import SOURCES, SourceOptions, open_source
@@ -422,7 +422,7 @@ def test_datasets_of_ours_say_clip_frame_and_states(tmp_path: Path, name: str) -
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(write_video(tmp_path / "a.mkv", grey_frames(3, HEIGHT, WIDTH))).id
         annotate(project, clip, 2, {"bolus": INNER, "pharynx": MaskState.EMPTY, "mandible": MaskState.NOT_VISIBLE})
-        FORMATS[name].export(project, tmp_path / "out")
+        run_export(FORMATS[name], project, tmp_path / "out")
     source = open_source(tmp_path / "out")
     assert source.name == name
     (image,) = source.images

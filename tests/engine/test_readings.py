@@ -12,7 +12,7 @@ import pytest
 
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.clips import Swallow
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.errors import DatasetError, ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.project import Project
@@ -70,7 +70,7 @@ def test_a_reading_has_the_clips_and_nothing_of_what_was_said(project: Project, 
         assert second.last_revision() == 0
         assert second.students() == []
         with pytest.raises(DatasetError, match="accept"):
-            FORMATS["coco"].export(second, tmp_path / "out", progress=None)
+            run_export(FORMATS["coco"], second, tmp_path / "out", progress=None)
     content = b"".join(path.read_bytes() for path in made.folder.rglob("*") if path.is_file())
     assert b"Ada" not in content
 

@@ -15,7 +15,7 @@ from napari_vfss.ui.dialogs.export_options import ExportChoice, RecordingList
 from napari_vfss.writer import write_annotations
 from small_project import annotate
 from vfss import sample_clips
-from vfss.datasets import FORMATS, ExportOptions, read_coco
+from vfss.datasets import FORMATS, ExportOptions, read_coco, run_export
 from vfss.datasets.preview import preview
 from vfss.errors import DatasetError
 from vfss.project import Project
@@ -106,7 +106,7 @@ def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypa
 
 def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monkeypatch):
     options, project = ExportOptions(unreviewed=True), window.controller.session.project
-    stopped = FORMATS["coco"].export(project, tmp_path / "set", options, progress=lambda done, _total: done < 1)
+    stopped = run_export(FORMATS["coco"], project, tmp_path / "set", options, progress=lambda done, _total: done < 1)
     assert stopped.cancelled
     said = []
     window.controller.exporting.message.connect(said.append)

@@ -9,7 +9,7 @@ import pytest
 from napari_vfss import preferences
 from napari_vfss.session.opening import open_session, remember_view
 from napari_vfss.viewer.outlines import NAME
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
 from vfss.masks.metrics import dice
@@ -78,7 +78,7 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
     assert "never proposed" in window.message.text()
     assert "0 finished" in window.clip.place.text()
     with pytest.raises(DatasetError):
-        FORMATS["png"].export(session.project, tmp_path / "out", progress=None)
+        run_export(FORMATS["png"], session.project, tmp_path / "out", progress=None)
     # The same recording opened again, by whatever way, stays in the reading.
     assert window.controller.open(clip_file)
     assert window.controller.session.project.folder == blinded

@@ -34,7 +34,7 @@ def export(  # noqa: PLR0917  (typer calls it by name)
     unreviewed: Unreviewed = False,
 ) -> None:
     """Write what people accepted as a dataset; the same command goes on where it was interrupted."""
-    from vfss.datasets import FORMATS, ExportOptions
+    from vfss.datasets import FORMATS, ExportOptions, run_export
     from vfss.project import Project
 
     if format_name not in FORMATS:
@@ -52,7 +52,7 @@ def export(  # noqa: PLR0917  (typer calls it by name)
         name=name,
     )
     with Project.open(project) as opened, bar("Exporting") as show:
-        report = FORMATS[format_name].export(opened, out, options, progress=show)
+        report = run_export(FORMATS[format_name], opened, out, options, progress=show)
     for line in report.lines():
         say(Text(line))
     if report.problems:

@@ -2,6 +2,7 @@
 """Datasets: one file per format, all of them in FORMATS."""
 
 from vfss.datasets.dataset import Dataset, DatasetImage
+from vfss.datasets.export import run_export
 from vfss.datasets.format import Format
 from vfss.datasets.formats.coco import COCO, read_coco
 from vfss.datasets.formats.cvat import CVAT, read_cvat
@@ -42,4 +43,5 @@ __all__ = [
     "read_cvat",
     "read_datumaro",
     "read_png",
+    "run_export",
 ]

@@ -7,13 +7,11 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from vfss.datasets.format import Format
 from vfss.output import NOTICE
 from vfss.output.partial_folder import MARK
-
-if TYPE_CHECKING:
-    from vfss.datasets.format import Format
 
 SUMS = "SHA256SUMS"
 _TO_SAY = "*To be said by whoever publishes the dataset.*"

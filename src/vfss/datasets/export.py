@@ -24,6 +24,33 @@ from vfss.project import ClipRecord, Project
 from vfss.version import __version__
 
 
+def run_export(
+    dataset_format: Format,
+    project: Project,
+    folder: str | Path,
+    options: ExportOptions | None = None,
+    *,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write the frames that have at least one accepted (or empty) structure into a new folder.
+
+    The folder gets its name when everything is written; until then, and after an interruption, the files are in
+    `<folder>.partial`, and the same call resumes the export.
+
+    Args:
+        dataset_format: Format to write.
+        project: Project with the annotations.
+        folder: Dataset to create; it must not exist, or be empty.
+        options: Options of the export.
+        progress: Called after every frame; False stops.
+
+    Raises:
+        DatasetError: The folder is taken, there is nothing to export, or writing failed.
+        ProjectError: The project cannot be read.
+    """
+    return Export(project, dataset_format, options or ExportOptions()).run(Path(folder), progress)
+
+
 @dataclass(frozen=True, eq=False)
 class _Way:
     """Where the frames of one export go."""

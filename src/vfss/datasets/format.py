@@ -3,21 +3,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from vfss.clips import Clip
 from vfss.datasets.identities import Identities, Identity
-from vfss.datasets.report import ExportOptions, ExportReport
+from vfss.datasets.report import ExportOptions
 from vfss.datasets.selection import AnnotatedFrame
-from vfss.output import Progress
 from vfss.project import Project
 from vfss.schema import Schema
-
-if TYPE_CHECKING:
-    from collections import Counter
 
 Fields = Mapping[str, Any]
 """What describes a frame, the same in every format; see Manifest.describe."""
@@ -116,30 +113,3 @@ class Format:
     by_clip: bool = False
     reads: bool = False
     refuses: Callable[[Clip], str] = takes_all
-
-    def export(
-        self,
-        project: Project,
-        folder: str | Path,
-        options: ExportOptions | None = None,
-        *,
-        progress: Progress | None = None,
-    ) -> ExportReport:
-        """Write the frames that have at least one accepted (or empty) structure into a new folder.
-
-        The folder gets its name when all is written; until then, and after an interruption, the work lies in
-        `<folder>.partial`, and the same call goes on with it.
-
-        Args:
-            project: Where the annotations are.
-            folder: The dataset to make; it must not exist, or be empty.
-            options: What to write.
-            progress: Called after every frame; False stops.
-
-        Raises:
-            DatasetError: The folder is taken, there is nothing to export, or writing failed.
-            ProjectError: The project cannot be read.
-        """
-        from vfss.datasets.export import Export
-
-        return Export(project, self, options or ExportOptions()).run(Path(folder), progress)
