@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student that takes prompts: one answer whatever runs it, in pixels of the frame, proposals untouched."""
+"""A student that takes prompts: the runtimes agree, masks are in pixels of the frame, proposals are unchanged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import StudentError
 from vfss.student import load_checkpoint, load_student
 from vfss.student.preprocess import Placement
-from vfss.student.prompt_maps import asking, box_map, click_map, covered
+from vfss.student.prompt_maps import box_map, click_map, correction_maps, coverage
 from vfss.student.prompts import Box, Click, Prompts
 
 PROMPTED = replace(CONFIG, prompted=True)
@@ -33,7 +33,7 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-def test_graph_and_torch_answer_alike(path: Path) -> None:
+def test_graph_and_torch_agree(path: Path) -> None:
     frame, prompts = disc_frame(90, 131), Prompts((Click(40, 60, True), Click(10, 10, False)), Box(20, 30, 70, 100))
     current = np.zeros((90, 131), np.bool_)
     current[30:60, 40:90] = True
@@ -43,26 +43,26 @@ def test_graph_and_torch_answer_alike(path: Path) -> None:
         encoded = student.encode(frame)
         answers.append(student.refine(encoded, "mandible", prompts, current))
         assert student.can_refine
-    one, other = answers
-    assert one.mask.shape == (90, 131) and one.mask.dtype == np.bool_
-    assert np.mean(one.mask == other.mask) > 0.999
-    assert one.confidence == pytest.approx(other.confidence, abs=1e-3)
+    graph, torch = answers
+    assert graph.mask.shape == (90, 131) and graph.mask.dtype == np.bool_
+    assert np.mean(graph.mask == torch.mask) > 0.999
+    assert graph.confidence == pytest.approx(torch.confidence, abs=1e-3)
 
 
 def test_prompts_reach_the_answer(path: Path) -> None:
     student, frame = load_student(path, "cpu-torch"), disc_frame(64, 64)
     encoded, blank = student.encode(frame), np.zeros((64, 64), np.bool_)
-    some = blank.copy()
-    some[20:40, 20:40] = True
+    square = blank.copy()
+    square[20:40, 20:40] = True
     assert (
-        student.refine(encoded, "c3", Prompts(), some).mask != student.refine(encoded, "c3", Prompts(), blank).mask
+        student.refine(encoded, "c3", Prompts(), square).mask != student.refine(encoded, "c3", Prompts(), blank).mask
     ).any()
 
 
-def test_what_does_not_go_together_is_refused(path: Path, tmp_path: Path) -> None:
+def test_masks_or_students_that_do_not_fit_are_refused(path: Path, tmp_path: Path) -> None:
     student = load_student(path, "cpu-torch")
     encoded = student.encode(disc_frame(64, 64))
-    with pytest.raises(StudentError, match="go together"):
+    with pytest.raises(StudentError, match="do not fit"):
         student.refine(encoded, "c3", Prompts(), np.zeros((64, 63), np.bool_))
     small_checkpoint().save(tmp_path / "old.safetensors")
     old = load_student(tmp_path / "old.safetensors", "cpu-torch")
@@ -86,12 +86,12 @@ def test_a_click_lands_where_the_plane_lies(height: int, width: int, y: float, x
     spread = max(height, width) // 24 + 1
     plane = np.zeros((height, width), np.bool_)
     plane[max(0, row - spread) : row + spread + 1, max(0, column - spread) : column + spread + 1] = True
-    maps = asking(3, plane, Prompts((Click(row, column, adds),)), placement, 12)
+    maps = correction_maps(3, plane, Prompts((Click(row, column, adds),)), placement, 12)
     assert maps.shape == (16, 32, 32) and maps.dtype == np.float32
     clicked, other = maps[13 if adds else 14], maps[14 if adds else 13]
     assert not other.any()
     peak = np.unravel_index(clicked.argmax(), clicked.shape)
-    share = covered(plane, placement)
+    share = coverage(plane, placement)
     assert share[peak] > 0, "the peak of a click's map lies on the plane around it"
 
 
@@ -101,7 +101,7 @@ def test_shares_add_up_to_the_area(height: int, width: int) -> None:
     plane = np.zeros((height, width), np.bool_)
     plane[height // 4 : height // 2, width // 4 : width // 2] = True
     scale = (placement.rows / height) * (placement.columns / width) / 16
-    assert covered(plane, placement).sum() == pytest.approx(plane.sum() * scale, rel=0.15, abs=1.0)
+    assert coverage(plane, placement).sum() == pytest.approx(plane.sum() * scale, rel=0.15, abs=1.0)
 
 
 def test_boxes_and_clicks_are_zero_where_there_are_none() -> None:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoint: a student as one .safetensors file, read without executing anything in it.
+"""A student as one .safetensors file, read without executing anything in it.
 
-Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes; where
-the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights of their own: their
-initialisers are the tensors of the same names, so that nothing is stored twice.
-Header: JSON strings under format, config, schema, provenance, scores, precision and digest, and under calibration where
+Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes; if
+the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights: their initialisers are the
+tensors of the same names, so that nothing is stored twice.
+Header: JSON strings under format, config, schema, provenance, scores, precision and digest, and under calibration if
 the student was calibrated.
 """
 
@@ -39,20 +39,20 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A student at rest.
+    """Content of a student file.
 
     Attributes:
         config: Architecture and preprocessing.
         schema: Structures, in the order of output planes.
         tensors: Weights by the network's names: float16 matrices and kernels, float32 vectors, int64 counters.
         graph: ONNX graph of the CPU path, initialisers without data; empty where none was exported.
-        provenance: Command, recipe, seed, data, parent, versions: what is needed to make the file again.
-        scores: Scores it was saved with, in the form vfss.evaluation.evaluate gives.
+        provenance: Command, recipe, seed, data, parent, versions: what is needed to reproduce the file.
+        scores: Scores it was saved with, as from vfss.evaluation.evaluate.
         precision: Share of pixels, 0..1, on which a reduced precision agrees with f32, e.g. {"bf16": 0.9995}.
-        prompted: Graphs "encode" and "correct" of a student that takes prompts, likewise; empty where it takes none.
+        prompted: Graphs "encode" and "correct" of a student that takes prompts; empty if it takes none.
         id: Hash of all of the above.
         path: File it was read from or written to.
-        calibration: What its confidence is worth; None where that was not measured.
+        calibration: Calibration of its confidence; None if it was not measured.
     """
 
     config: StudentConfig
@@ -68,7 +68,7 @@ class Checkpoint:
     calibration: Calibration | None = None
 
     def save(self, path: str | Path) -> Checkpoint:
-        """Write the file, whole or not at all, and return the checkpoint as it now lies there.
+        """Write the file atomically, and return the checkpoint as read back.
 
         Raises:
             StudentError: The folder cannot be written to.
@@ -92,10 +92,10 @@ class Checkpoint:
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Checkpoint of a student file, verified.
+    """Read and verify a student file.
 
     Raises:
-        StudentError: No such file, not a student, of another version, cut short or damaged.
+        StudentError: No such file, not a student, of another version, truncated or damaged.
     """
     header, tensors = _read(Path(path))
     missing = [name for name in _FIELDS if name not in header]
@@ -105,7 +105,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         )
     if header["format"] != FORMAT:
         raise StudentError(
-            f"its format is {header['format']!r}, this version reads {FORMAT!r}",
+            f"the file's format is {header['format']!r}, this version reads {FORMAT!r}",
             path=path,
             remedy="Update napari-vfss.",
         )
@@ -118,16 +118,16 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         calibration = Calibration.from_dict(json.loads(header["calibration"])) if "calibration" in header else None
         provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
     except (ValueError, SchemaError, StudentError) as error:
-        raise StudentError(f"its header is malformed ({error})", path=path, remedy=_REMEDY) from error
+        raise StudentError(f"the header is malformed ({error})", path=path, remedy=_REMEDY) from error
     graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
     graph = graphs.pop(GRAPH)
-    prompted = {name.removeprefix(_GRAPHS): found for name, found in graphs.items()}
+    prompted = {name.removeprefix(_GRAPHS): data for name, data in graphs.items()}
     rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration)
     return Checkpoint(config, schema, tensors, graph, *rest)
 
 
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
-    """Header and tensors of a safetensors file."""
+    """Return header and tensors of a safetensors file."""
     if not path.is_file():
         raise StudentError("no such student file", path=path, remedy="Name a .safetensors file, or 'default'.")
     try:
@@ -140,7 +140,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
 
 
 def _digest(header: Mapping[str, str], tensors: Mapping[str, Array]) -> str:
-    """Hash of everything in the file, independent of the order in which it lies there."""
+    """Return a hash of everything in the file, independent of its order in the file."""
     blake = hashlib.blake2b(digest_size=20)
     for name in sorted(header):
         blake.update(f"{name}\0{header[name]}\0".encode())

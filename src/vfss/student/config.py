@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""StudentConfig: what the network is built from, and how frames are prepared for it."""
+"""Architecture and preprocessing of a student."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ class StudentConfig:
     """Architecture and preprocessing of one student: everything but the weights and the schema.
 
     Attributes:
-        backbone: Name of a timm model that gives features at strides 4, 8, 16 and 32.
-        input_size: Side of the square the network sees, px, a multiple of 32.
+        backbone: Name of a timm model with features at strides 4, 8, 16 and 32.
+        input_size: Side of the square network input, px, a multiple of 32.
         width: Channels of the embedding e_L and of the decoder's tokens, a multiple of 8.
         heads: Attention heads of the decoder.
         depth: Two-way attention blocks of the decoder.
         mlp_width: Hidden channels of the decoder's feed-forward parts.
         fine_width: Channels of the decoder at stride 8, half as many at stride 4, an even number; 0: width/4.
-        detail: Two layers of its own look at the frame for the decoder's stride 4, beside the backbone's.
+        detail: Two extra layers compute features of the frame for the decoder's stride 4, added to the backbone's.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
-        prompted: There is a corrector beside the decoder, which takes clicks, boxes and a neighbour frame's masks.
-        crop_to_field: Of a long frame only the part with the exposed field is looked at (see vfss.clips.exposed_field).
+        prompted: Whether there is a corrector besides the decoder, which takes clicks, boxes and the current mask.
+        crop_to_field: Whether a long frame is cropped to the exposed field (see vfss.clips.exposed_field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
         high_percentile: Grey value mapped to +1, as a percentile of the frame.
     """
@@ -66,12 +66,12 @@ class StudentConfig:
         return self.fine_width or self.width // 4
 
     def to_json(self) -> str:
-        """JSON object with one entry per field."""
+        """Return a JSON object with one entry per field."""
         return json.dumps(asdict(self), sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> StudentConfig:
-        """Config from to_json's text.
+        """Parse the text that to_json returns.
 
         Raises:
             StudentError: Not an object, or a field is unknown or of a wrong type; missing ones take their defaults.
@@ -86,14 +86,14 @@ class StudentConfig:
 
 
 def _checked(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are given, each of the type of its default."""
+    """Return the fields that are given, each checked against the type of its default."""
     expected = {field.name: type(field.default) for field in fields(StudentConfig)}
     if not set(data) <= set(expected):
-        odd = ", ".join(sorted(set(data) - set(expected)))
-        raise StudentError(f"the student's config has unknown fields: {odd}", remedy="Update napari-vfss.")
+        unknown = ", ".join(sorted(set(data) - set(expected)))
+        raise StudentError(f"the student's config has unknown fields: {unknown}", remedy="Update napari-vfss.")
     for name, value in data.items():
-        kind = expected[name]
-        accepted = (int, float) if kind is float else (kind,)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise StudentError(f"{name} of the student's config is {value!r}, not {kind.__name__}")
+        field_type = expected[name]
+        accepted = (int, float) if field_type is float else (field_type,)
+        if not isinstance(value, accepted) or (isinstance(value, bool) and field_type is not bool):
+            raise StudentError(f"{name} of the student's config is {value!r}, not {field_type.__name__}")
     return {name: float(value) if expected[name] is float else value for name, value in data.items()}

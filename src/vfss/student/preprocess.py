@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to network input and logits back to planes: the same code in training and in use, on numpy alone."""
+"""Convert frames to network input and logits to planes, in training and in use alike; numpy only."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ FrameArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
 PADDING = -1.0
-"""Value of input pixels beside the frame: that of the darkest grey value, like a collimator."""
+"""Value of input pixels outside the frame: that of the darkest grey value, like a collimator."""
 _SMALLEST_RANGE = 8.0
 _OVERSHOOT = 0.1
 
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a part of a frame lies in the network's square input: scaled with its aspect kept, centred.
+    """Position of a part of a frame in the network's square input: scaled with its aspect kept, centred.
 
     Attributes:
         height: Rows of the part, px.
         width: Columns of the part, px.
         size: Side of the input, px.
-        top: First input row of the frame.
-        left: First input column of the frame.
-        rows: Input rows of the frame.
-        columns: Input columns of the frame.
+        top: First input row of the part.
+        left: First input column of the part.
+        rows: Input rows of the part.
+        columns: Input columns of the part.
     """
 
     height: int
@@ -47,24 +47,24 @@ class Placement:
 
     @classmethod
     def of(cls, height: int, width: int, size: int) -> Placement:
-        """Placement of a part of (height, width) px in a square of size px."""
+        """Place a part of (height, width) px in a square of size px."""
         scale = size / max(height, width)
         rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
         return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns)
 
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the input that the frame covers."""
+        """Rows and columns of the input that the part covers."""
         return slice(self.top, self.top + self.rows), slice(self.left, self.left + self.columns)
 
     @cached_property
     def vertical(self) -> Taps:
-        """Which rows of logits make each row of the frame."""
+        """Rows of logits from which each row of the part is interpolated."""
         return Taps.of(self.height, self.rows, self.top, self.size // LOGIT_STRIDE)
 
     @cached_property
     def horizontal(self) -> Taps:
-        """Which columns of logits make each column of the frame."""
+        """Columns of logits from which each column of the part is interpolated."""
         return Taps.of(self.width, self.columns, self.left, self.size // LOGIT_STRIDE)
 
 
@@ -73,7 +73,7 @@ class Taps:
     """Linear interpolation along one axis: two neighbouring logits for each pixel of the frame.
 
     Attributes:
-        first: int64 (pixels,), index of the lower neighbour, never falling.
+        first: int64 (pixels,), index of the lower neighbour, in ascending order.
         upper: float32 (pixels,), weight of the next one, 0..1.
     """
 
@@ -82,32 +82,32 @@ class Taps:
 
     @classmethod
     def of(cls, pixels: int, covered: int, offset: int, logits: int) -> Taps:
-        """Taps of an axis of that many pixels, which cover input pixels offset..offset+covered."""
+        """Build the taps of an axis of that many pixels, which cover input pixels offset..offset+covered."""
         centre = (np.arange(pixels) + 0.5) * (covered / pixels) + offset
         position = np.clip(centre / LOGIT_STRIDE - 0.5, 0.0, logits - 1.0)
         first = np.minimum(position.astype(np.int64), logits - 2)
         return cls(first, (position - first).astype(np.float32))
 
     def touched(self, low: int, high: int) -> slice:
-        """Pixels made from any of the logits low..high (inclusive)."""
+        """Return the pixels that depend on any of the logits low..high (inclusive)."""
         start = int(np.searchsorted(self.first, low - 1, "left"))
         return slice(start, int(np.searchsorted(self.first, high, "right")))
 
-    def rows(self, values: FloatArray, pixels: slice) -> FloatArray:
-        """Values float32 (logits, N) interpolated along the first axis, float32 (pixels, N).
+    def interpolate(self, values: FloatArray, pixels: slice) -> FloatArray:
+        """Interpolate values float32 (logits, N) along the first axis, float32 (pixels, N).
 
-        Not by a matrix product: the threads that a BLAS library starts for it get in the way of those of the network.
+        Not by a matrix product: the threads that a BLAS library starts for it compete with those of the network.
         """
         first = self.first[pixels]
-        found = values[first]
+        interpolated = values[first]
         step = np.diff(values, axis=0)[first]
         step *= self.upper[pixels, None]
-        found += step
-        return found
+        interpolated += step
+        return interpolated
 
 
 def fit(frame: FrameArray, placement: Placement) -> FrameArray:
-    """Square uint8 (size, size) with the frame, uint8 (H, W), in its window and 0 beside it; antialiased."""
+    """Scale a frame, uint8 (H, W), into its window of a square uint8 (size, size), 0 outside; antialiased."""
     square = np.zeros((placement.size, placement.size), np.uint8)
     if frame.shape == (placement.rows, placement.columns):
         square[placement.window] = frame
@@ -119,12 +119,12 @@ def fit(frame: FrameArray, placement: Placement) -> FrameArray:
 
 
 def normalise(square: FrameArray, window: tuple[slice, slice], config: StudentConfig) -> FloatArray:
-    """Network input of one frame: its percentiles become -1 and +1, whatever exposure and bit depth were.
+    """Normalise one frame: its percentiles become -1 and +1, independent of exposure and bit depth.
 
     Args:
         square: uint8 (size, size), as from fit.
         window: Rows and columns with the frame; everything else becomes PADDING.
-        config: Which percentiles.
+        config: Config with the percentiles.
 
     Returns:
         float32 (1, size, size), about -1.2..1.2.
@@ -139,18 +139,18 @@ def normalise(square: FrameArray, window: tuple[slice, slice], config: StudentCo
 
 
 def prepare(frame: FrameArray, placement: Placement, config: StudentConfig) -> FloatArray:
-    """Network input, float32 (1, size, size), of one frame, uint8 (H, W)."""
+    """Return the network input, float32 (1, size, size), of one frame, uint8 (H, W)."""
     return normalise(fit(frame, placement), placement.window, config)
 
 
 def restore(logits: FloatArray, placement: Placement) -> BoolArray:
-    """Planes at the frame's own size: logits interpolated linearly, positive is inside.
+    """Return planes at the frame's own size: logits interpolated linearly, positive is inside.
 
-    Only the box around a structure's positive logits is interpolated, as all else is negative anyway.
+    Only the box around a structure's positive logits is interpolated, as everything else is negative.
 
     Args:
         logits: float32 (S, size/4, size/4).
-        placement: Where the frame lay in the input.
+        placement: Position of the frame in the input.
 
     Returns:
         bool (S, H, W).
@@ -163,6 +163,6 @@ def restore(logits: FloatArray, placement: Placement) -> BoolArray:
             continue
         y = placement.vertical.touched(box[0].start, box[0].stop - 1)
         x = placement.horizontal.touched(box[1].start, box[1].stop - 1)
-        across = np.ascontiguousarray(placement.horizontal.rows(logit.T, x).T)
-        np.greater(placement.vertical.rows(across, y), 0.0, out=plane[y, x])
+        across = np.ascontiguousarray(placement.horizontal.interpolate(logit.T, x).T)
+        np.greater(placement.vertical.interpolate(across, y), 0.0, out=plane[y, x])
     return planes

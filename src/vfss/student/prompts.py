@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts: where a person clicked or drew a box to say what a structure is."""
+"""Prompts: clicks and boxes by which a person shows where a structure is."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Click:
     Attributes:
         y: Row.
         x: Column.
-        adds: True: the place belongs to the structure; False: it does not.
+        adds: True: the point belongs to the structure; False: it does not.
     """
 
     y: float
@@ -27,7 +27,7 @@ class Click:
 
 @dataclass(frozen=True)
 class Box:
-    """A box around a structure, in pixels of the frame, the far sides inclusive.
+    """A box around a structure, in pixels of the frame, last row and column inclusive.
 
     Attributes:
         top: First row.
@@ -43,43 +43,43 @@ class Box:
 
     def __post_init__(self) -> None:
         if self.bottom < self.top or self.right < self.left:
-            raise MaskError(f"a box needs its first corner above and left of its last one, got {self}")
+            raise MaskError(f"the first corner of a box must be above and left of its last one, got {self}")
 
     @classmethod
-    def between(cls, one: tuple[float, float], other: tuple[float, float]) -> Self:
-        """Box with two opposite corners (y, x) in any order."""
-        (y0, x0), (y1, x1) = one, other
+    def between(cls, corner: tuple[float, float], opposite: tuple[float, float]) -> Self:
+        """Build a box from two opposite corners (y, x) in any order."""
+        (y0, x0), (y1, x1) = corner, opposite
         return cls(min(y0, y1), min(x0, x1), max(y0, y1), max(x0, x1))
 
 
 @dataclass(frozen=True)
 class Prompts:
-    """All that a person pointed at for one structure on one frame, in order."""
+    """All clicks, in order, and the box for one structure on one frame."""
 
     clicks: tuple[Click, ...] = ()
     box: Box | None = None
 
     def __len__(self) -> int:
-        """Number of interactions."""
+        """Return the number of interactions."""
         return len(self.clicks) + (self.box is not None)
 
     def with_click(self, click: Click) -> Prompts:
-        """The same and one click more."""
+        """Return these prompts with one click more."""
         return replace(self, clicks=(*self.clicks, click))
 
     def with_box(self, box: Box) -> Prompts:
-        """The same with another box."""
+        """Return these prompts with another box."""
         return replace(self, box=box)
 
     def follows(self, earlier: Prompts | None) -> bool:
-        """True where one click more, or a box or another one, leads here from the earlier prompts (None: none)."""
+        """Return whether one more click, or a new box, leads from earlier prompts (None: none) to these."""
         earlier = earlier or Prompts()
         if self.box != earlier.box:
             return self.clicks == earlier.clicks and self.box is not None
         return bool(self.clicks) and self.clicks[:-1] == earlier.clicks
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as kept with a mask."""
+        """Return plain data, as stored with a mask."""
         box = self.box
         return {
             "clicks": [[click.y, click.x, click.adds] for click in self.clicks],
@@ -88,10 +88,10 @@ class Prompts:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Prompts:
-        """Prompts from to_dict's data.
+        """Build prompts from the data that to_dict returns.
 
         Raises:
-            MaskError: It is something else.
+            MaskError: The data is malformed.
         """
         try:
             clicks = tuple(Click(float(y), float(x), bool(adds)) for y, x, adds in data["clicks"])

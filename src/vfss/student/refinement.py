@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A click changes what it points at, and leaves alone what nobody complained of."""
+"""Correct a mask by prompts: the runtime's protocol, encoded frames, and keeping a correction near the clicks."""
 
 from __future__ import annotations
 
@@ -16,90 +16,39 @@ from vfss.masks import BoolArray
 from vfss.student.preprocess import Placement
 from vfss.student.prompts import Click
 
-_THIN = 1 / 256  # of the longer side: changes thinner than that are borders drawn anew, not errors pointed at
-_REACH = 1 / 64  # a click counts for a change that lies no further away
-
-
-def changed_where_clicked(current: BoolArray, answer: BoolArray, clicks: Sequence[Click]) -> BoolArray:
-    """The answer where it changes the mask around a click, the mask as it was elsewhere.
-
-    A network draws the whole structure anew after each click. What it changes far from every click is as likely worse
-    as better, and surprises the person who clicked.
-
-    Args:
-        current: bool (H, W), the mask as it was.
-        answer: bool (H, W), what the network makes of the clicks.
-        clicks: All clicks so far; without one the answer is taken as it is.
-
-    Returns:
-        bool (H, W).
-    """
-    if not clicks or not current.any():
-        return answer
-    differs = (current ^ answer).astype(np.uint8)
-    side = max(current.shape)
-    thick = cv2.morphologyEx(differs, cv2.MORPH_OPEN, _disc(_THIN * side))
-    near = _near(differs.shape, clicks, _REACH * side)
-    wanted = _touching(thick, near)
-    if wanted is None:
-        wanted = _touching(differs & near, near)
-    if wanted is None:
-        return current
-    region = cv2.dilate(wanted, _disc(2 * _THIN * side)).astype(np.bool_)
-    return np.where(region, answer, current)
-
-
-def _near(shape: tuple[int, ...], clicks: Sequence[Click], radius: float) -> npt.NDArray[np.uint8]:
-    """1 within a radius of a click, uint8 (H, W)."""
-    found = np.zeros(shape, np.uint8)
-    for click in clicks:
-        cv2.circle(found, (round(click.x), round(click.y)), max(1, round(radius)), 1, -1)
-    return found
-
-
-def _touching(areas: npt.NDArray[np.uint8], near: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
-    """The connected areas that have a pixel near a click; None where there is none."""
-    _, labels = cv2.connectedComponents(areas, connectivity=8)
-    touched = np.unique(labels[(near > 0) & (areas > 0)])
-    return np.isin(labels, touched).astype(np.uint8) if len(touched) else None
-
-
-def _disc(radius: float) -> npt.NDArray[np.uint8]:
-    side = 2 * max(1, round(radius)) + 1
-    found: npt.NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    return found
-
-
 FloatArray = npt.NDArray[np.float32]
 
 Encoded = tuple[FloatArray, FloatArray, FloatArray]
 """Features of one frame: float32 (1, width, size/16, size/16), (1, at8, size/8, size/8), (1, at4, size/4, size/4)."""
 
+_THIN = 1 / 256  # of the longer side: thinner changes are redrawn borders, not the error that was clicked
+_REACH = 1 / 64  # of the longer side: largest distance between a click and a change that it selects
+
 
 class PromptRuntime(Protocol):
-    """What runs encoder and corrector apart."""
+    """Runs encoder and corrector separately."""
 
-    def encode(self, one: FloatArray) -> Encoded:
-        """Features of one input, float32 (1, size, size)."""
+    def encode(self, frame: FloatArray) -> Encoded:
+        """Return the encoder's features of one input, float32 (1, size, size)."""
 
     def correct(self, features: Encoded, maps: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Logits float32 (S, size/4, size/4) and quality float32 (S,).
+        """Return logits float32 (S, size/4, size/4) and quality float32 (S,).
 
         Args:
-            features: As from encode.
+            features: Features as from encode.
             maps: float32 (S + 4, size/4, size/4), as from vfss.student.prompt_maps.
-            asked: float32 (S,), 1 at the structure that is corrected; all 0: all are wanted.
+            asked: float32 (S,), 1 at the structure to correct; all 0 if all of them are wanted.
         """
 
 
 @dataclass(frozen=True)
 class EncodedFrame:
-    """What the encoder knows of one frame; to be kept as long as the frame is looked at.
+    """Encoder features of one frame, to be kept while the frame is shown.
 
     Attributes:
-        features: For the runtime.
+        features: Features, as the runtime returned them.
         window: Part of the frame that the network sees.
-        placement: Where it lies in the input.
+        placement: Position of that part in the input.
         shape: Rows and columns of the frame.
         student: Id of the student.
     """
@@ -112,13 +61,13 @@ class EncodedFrame:
 
     @property
     def bytes(self) -> int:
-        """What it takes up in memory."""
-        return sum(part.nbytes for part in self.features)
+        """Size of the features in memory."""
+        return sum(level.nbytes for level in self.features)
 
 
 @dataclass(frozen=True)
 class Refinement:
-    """The answer to a prompt.
+    """A mask corrected by prompts.
 
     Attributes:
         mask: bool (H, W), the structure's plane at the frame's own size.
@@ -127,3 +76,53 @@ class Refinement:
 
     mask: BoolArray
     confidence: float
+
+
+def changed_near_clicks(current: BoolArray, corrected: BoolArray, clicks: Sequence[Click]) -> BoolArray:
+    """Return the corrected mask where it differs from the current one near a click, and the current mask elsewhere.
+
+    A network redraws the whole structure after each click. What it changes far from every click is as likely worse as
+    better, and surprises the person who clicked.
+
+    Args:
+        current: bool (H, W), the mask before the correction.
+        corrected: bool (H, W), the network's mask for the clicks.
+        clicks: All clicks so far; without any the corrected mask is returned unchanged.
+
+    Returns:
+        bool (H, W).
+    """
+    if not clicks or not current.any():
+        return corrected
+    differs = (current ^ corrected).astype(np.uint8)
+    side = max(current.shape)
+    thick = cv2.morphologyEx(differs, cv2.MORPH_OPEN, _disc(_THIN * side))
+    near = _near(differs.shape, clicks, _REACH * side)
+    selected = _touching(thick, near)
+    if selected is None:
+        selected = _touching(differs & near, near)
+    if selected is None:
+        return current
+    region = cv2.dilate(selected, _disc(2 * _THIN * side)).astype(np.bool_)
+    return np.where(region, corrected, current)
+
+
+def _near(shape: tuple[int, ...], clicks: Sequence[Click], radius: float) -> npt.NDArray[np.uint8]:
+    """Return 1 within a radius of a click and 0 elsewhere, uint8 (H, W)."""
+    near = np.zeros(shape, np.uint8)
+    for click in clicks:
+        cv2.circle(near, (round(click.x), round(click.y)), max(1, round(radius)), 1, -1)
+    return near
+
+
+def _touching(areas: npt.NDArray[np.uint8], near: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
+    """Return the connected areas that have a pixel near a click; None if there is none."""
+    _, labels = cv2.connectedComponents(areas, connectivity=8)
+    touched = np.unique(labels[(near > 0) & (areas > 0)])
+    return np.isin(labels, touched).astype(np.uint8) if len(touched) else None
+
+
+def _disc(radius: float) -> npt.NDArray[np.uint8]:
+    side = 2 * max(1, round(radius)) + 1
+    disc: npt.NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return disc

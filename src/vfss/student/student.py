@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Student and Proposal: frames in, a machine's word out."""
+"""The student in use: proposals for frames, refined masks for prompts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
-from vfss.student.refinement import EncodedFrame, PromptRuntime, Refinement, changed_where_clicked
+from vfss.student.refinement import EncodedFrame, PromptRuntime, Refinement, changed_near_clicks
 
 FloatArray = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A machine's word on one frame: becomes truth only when a person accepts it.
+    """Masks of one frame by a student: they become truth only when a person accepts them.
 
     Attributes:
         masks: Planes at the frame's own size, every state PROPOSED.
@@ -46,36 +46,36 @@ class Proposal:
 
 
 class Runtime(PromptRuntime, Protocol):
-    """What runs the network.
+    """Runs the network on a device.
 
     Attributes:
-        device: Where it runs and how precisely, e.g. "cpu (bf16)".
-        batch: Frames it likes to take at once.
+        device: Device and precision, e.g. "cpu (bf16)".
+        batch: Frames per call of `run`.
     """
 
     device: str
     batch: int
 
     def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Logits float32 (N, S, size/4, size/4) and quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
+        """Return logits float32 (N, S, size/4, size/4), quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
 
     def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """The same for one input, float32 (1, size, size), after another, in order, as quickly as all of them go."""
+        """Yield logits and quality of each input, float32 (1, size, size), in order, as fast as possible for many."""
 
 
 class Student:
-    """The network at work: proposes masks of all structures of a schema.
+    """A network that proposes masks of all structures of a schema.
 
-    Several threads may use one student; they take turns.
+    Several threads may use one student; a lock lets one compute at a time.
 
     Attributes:
         id: Hash of the file's content.
         schema: Structures; plane i of a proposal is schema.structures[i].
-        provenance: How the file came to be.
+        provenance: How the file was made; see Checkpoint.
         scores: Scores it was saved with.
         path: File it was read from.
-        device: Where it runs, for a person.
-        can_refine: Whether it takes clicks, boxes and a neighbour frame's masks.
+        device: Device it runs on, to be shown to a person.
+        can_refine: Whether it takes clicks and boxes.
     """
 
     def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
@@ -91,10 +91,10 @@ class Student:
         self._calibration = checkpoint.calibration
         self._runtime = runtime
         self._placement: Placement | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def propose(self, frames: npt.NDArray[np.uint8]) -> list[Proposal]:
-        """Masks and confidence of every structure on each frame.
+        """Return masks and confidence of every structure on each frame.
 
         Args:
             frames: uint8 (N, H, W).
@@ -110,22 +110,22 @@ class Student:
         for start in range(0, len(frames), self._runtime.batch):
             part = frames[start : start + self._runtime.batch]
             windows = [self._window(frame) for frame in part]
-            placed = [self._placed(frame[window]) for frame, window in zip(part, windows, strict=True)]
+            placements = [self._placement_of(frame[window]) for frame, window in zip(part, windows, strict=True)]
             inputs = [
                 prepare(frame[window], placement, self._config)
-                for frame, window, placement in zip(part, windows, placed, strict=True)
+                for frame, window, placement in zip(part, windows, placements, strict=True)
             ]
-            with self._turn:
+            with self._lock:
                 logits, quality = self._runtime.run(np.stack(inputs))
-            for i, (window, placement) in enumerate(zip(windows, placed, strict=True)):
+            for i, (window, placement) in enumerate(zip(windows, placements, strict=True)):
                 planes = restore(logits[i], placement)
                 proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
         return proposals
 
     def propose_each(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Proposal]:
-        """Proposals for one frame after another, in order, for whole clips.
+        """Yield a proposal for each frame, in order, for whole clips.
 
-        On a CPU several are worked on side by side, while the next ones are asked for (and decoded).
+        On a CPU several frames are computed in parallel, while the next ones are requested (and decoded).
 
         Args:
             frames: uint8 (H, W) each.
@@ -133,22 +133,22 @@ class Student:
         Raises:
             StudentError: A frame has another dtype or number of axes, or is empty in height or width.
         """
-        places: deque[tuple[Window, Placement, tuple[int, ...]]] = deque()
+        pending: deque[tuple[Window, Placement, tuple[int, ...]]] = deque()
 
         def prepared() -> Iterator[FloatArray]:
             for frame in frames:
                 _check(frame[np.newaxis])
                 window = self._window(frame)
-                placement = self._placed(frame[window])
-                places.append((window, placement, frame.shape))
+                placement = self._placement_of(frame[window])
+                pending.append((window, placement, frame.shape))
                 yield prepare(frame[window], placement, self._config)
 
         for logits, quality in self._runtime.run_each(prepared()):
-            window, placement, shape = places.popleft()
+            window, placement, shape = pending.popleft()
             yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
 
     def encode(self, frame: npt.NDArray[np.uint8]) -> EncodedFrame:
-        """What the encoder knows of a frame, uint8 (H, W), for refine.
+        """Compute the encoder's features of a frame, uint8 (H, W), for refine.
 
         Raises:
             StudentError: The frame has another dtype or number of axes, or the student takes no prompts.
@@ -156,19 +156,19 @@ class Student:
         self._expect_prompts()
         _check(frame[np.newaxis])
         window = self._window(frame)
-        placement = self._placed(frame[window])
-        with self._turn:
+        placement = self._placement_of(frame[window])
+        with self._lock:
             features = self._runtime.encode(prepare(frame[window], placement, self._config))
         return EncodedFrame(features, window, placement, (frame.shape[0], frame.shape[1]), self.id)
 
     def refine(self, encoded: EncodedFrame, structure: str, prompts: Prompts, current: BoolArray) -> Refinement:
-        """The mask of one structure after a person pointed at places.
+        """Return the mask of one structure, corrected by prompts.
 
         Args:
-            encoded: The frame, by this student.
+            encoded: The frame, encoded by this student.
             structure: Key of the structure.
-            prompts: In pixels of the frame.
-            current: bool (H, W), the structure's mask as it is.
+            prompts: Prompts in pixels of the frame.
+            current: bool (H, W), the structure's current mask.
 
         Raises:
             StudentError: The frame was encoded by another student, or the mask has another size.
@@ -176,30 +176,30 @@ class Student:
         """
         index, n = self.schema[structure].index, len(self.schema)
         self._expect_own(encoded, current.shape)
-        inner = prompt_maps.shifted(prompts, encoded.window)
-        maps = prompt_maps.asking(index, current[encoded.window], inner, encoded.placement, n)
+        relative = prompt_maps.relative_to_window(prompts, encoded.window)
+        maps = prompt_maps.correction_maps(index, current[encoded.window], relative, encoded.placement, n)
         asked = np.zeros(n, np.float32)
         asked[index] = 1.0
-        with self._turn:
+        with self._lock:
             logits, quality = self._runtime.correct(encoded.features, maps, asked)
         planes = restore(logits[index : index + 1], encoded.placement)
-        answer = _in_frame(planes, encoded.window, encoded.shape)[0]
-        mask = changed_where_clicked(current, answer, prompts.clicks)
-        return Refinement(mask, float(self._worth(quality)[index]))
+        corrected = _in_frame(planes, encoded.window, encoded.shape)[0]
+        mask = changed_near_clicks(current, corrected, prompts.clicks)
+        return Refinement(mask, float(self._confidence(quality)[index]))
 
     def _expect_prompts(self) -> None:
         if not self.can_refine:
             raise StudentError(
-                "the student takes no clicks",
+                "this student takes no clicks",
                 path=self.path,
-                remedy="Choose one that does, such as the one that ships.",
+                remedy="Choose one that does, such as the default student.",
             )
 
     def _expect_own(self, encoded: EncodedFrame, shape: tuple[int, ...]) -> None:
         self._expect_prompts()
         if encoded.student != self.id or encoded.shape != shape:
             raise StudentError(
-                f"masks of {shape} and a frame of {encoded.shape}, encoded by {encoded.student}, do not go together",
+                f"masks of {shape} do not fit a frame of {encoded.shape} encoded by {encoded.student}",
                 remedy="Encode the frame again.",
             )
 
@@ -208,8 +208,8 @@ class Student:
             return exposed_field(frame)
         return slice(0, frame.shape[0]), slice(0, frame.shape[1])
 
-    def _placed(self, part: npt.NDArray[np.uint8]) -> Placement:
-        """Placement of a part of that size; the last one is kept, as size and field of a clip hardly change."""
+    def _placement_of(self, part: npt.NDArray[np.uint8]) -> Placement:
+        """Return the placement of a part of that size; the last one is cached, as size and field rarely change."""
         placement = self._placement
         if placement is None or (placement.height, placement.width) != part.shape:
             placement = Placement.of(part.shape[0], part.shape[1], self._config.input_size)
@@ -218,12 +218,12 @@ class Student:
 
     def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
         state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(planes, state), self._worth(quality), self.id)
+        return Proposal(Masks(planes, state), self._confidence(quality), self.id)
 
-    def _worth(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Confidence, float32 (S,): the network's own estimates, calibrated where that was measured."""
-        said = quality.astype(np.float32, copy=True)
-        return said if self._calibration is None else self._calibration.apply(said, self.schema.keys)
+    def _confidence(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the confidence, float32 (S,): the network's estimates of Dice, calibrated if a calibration exists."""
+        estimated = quality.astype(np.float32, copy=True)
+        return estimated if self._calibration is None else self._calibration.apply(estimated, self.schema.keys)
 
 
 def _check(frames: npt.NDArray[np.uint8]) -> None:
@@ -235,9 +235,9 @@ def _check(frames: npt.NDArray[np.uint8]) -> None:
 
 
 def _in_frame(planes: BoolArray, window: Window, shape: tuple[int, ...]) -> BoolArray:
-    """Planes of a part of a frame, bool (S, h, w), as planes of the frame, bool (S, H, W)."""
+    """Paste planes of a part of a frame, bool (S, h, w), into planes of the frame, bool (S, H, W)."""
     if planes.shape[1:] == shape:
         return planes
-    whole = np.zeros((len(planes), *shape), np.bool_)
-    whole[(slice(None), *window)] = planes
-    return whole
+    full = np.zeros((len(planes), *shape), np.bool_)
+    full[(slice(None), *window)] = planes
+    return full

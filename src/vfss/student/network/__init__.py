@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Torch only: the architecture. The torch contract becomes one line."""
+"""The student's architecture in torch; nothing else in vfss but vfss.student.torch_runtime imports torch."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The mask decoder: segment-anything's, made small, with one token per structure and finer levels mixed in."""
+"""The mask decoder of segment-anything, made small, with one token per structure and finer levels mixed in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vfss.student.config import StudentConfig
 
 @dataclass(frozen=True)
 class Features:
-    """What the encoder knows of N frames: kept, so that a click costs the decoder only.
+    """Encoder features of N frames, kept so that a click costs the decoder only.
 
     Attributes:
         embedding: e_L, float (N, width, size/16, size/16).
@@ -31,7 +31,7 @@ class Features:
 
 
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch normalisation and ReLU."""
+    """Build convolution, batch normalisation and ReLU."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
@@ -43,7 +43,7 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
     """segment-anything's decoder with one token per structure, a batch of frames, and the finer levels mixed in."""
 
     def __init__(self, config: StudentConfig, n_structures: int) -> None:
-        """Build with random weights; the original counts its outputs without the first token."""
+        """Build with random weights; segment-anything counts its outputs without the first token."""
         width, at8, at4 = config.width, config.channels8, config.channels8 // 2
         super().__init__(
             transformer_dim=width,
@@ -65,10 +65,10 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(width, width, at4, 3) for _ in range(n_structures))
 
     def decode(self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and quality of every structure.
+        """Return logits and quality of every structure.
 
         Args:
-            features: Of N frames.
+            features: Features of N frames.
             position: Positional encoding, float (1, width, size/16, size/16).
             sparse: Point and box prompts, float (N, points, width), at least one.
             dense: Mask prompt, float (N or 1, width, size/16, size/16).
@@ -90,10 +90,10 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         return logits.reshape(n, -1, fine.shape[-2], fine.shape[-1]), quality
 
     def _upscale(self, mixed: Tensor, features: Features) -> Tensor:
-        """Decoder channels at stride 4, float (N, channels8/2, size/4, size/4)."""
-        part = self.output_upscaling
-        at8 = functional.gelu(part["norm8"](part["to8"](mixed)) + features.fine8)
-        at8 = at8 + part["mix8"](at8)
-        at4 = functional.gelu(part["to4"](at8) + features.fine4)
-        out: Tensor = at4 + part["mix4"](at4)
+        """Return the decoder's channels at stride 4, float (N, channels8/2, size/4, size/4)."""
+        layers = self.output_upscaling
+        at8 = functional.gelu(layers["norm8"](layers["to8"](mixed)) + features.fine8)
+        at8 = at8 + layers["mix8"](at8)
+        at4 = functional.gelu(layers["to4"](at8) + features.fine4)
+        out: Tensor = at4 + layers["mix4"](at4)
         return out

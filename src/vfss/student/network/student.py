@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network: timm backbone, light neck, segment-anything's prompt encoder and mask decoder made small."""
+"""The student's network: timm backbone, light neck, segment-anything's prompt encoder and mask decoder made small."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DETAIL = 16  # channels of the detail layers at stride 2
 
 
 class Encoder(nn.Module):
-    """Backbone and neck: frames to Features."""
+    """Backbone and neck: maps frames to Features."""
 
     def __init__(self, config: StudentConfig) -> None:
         """Build with random weights."""
@@ -36,7 +36,7 @@ class Encoder(nn.Module):
         self.blend = nn.Sequential(convolution(width, width, 3), nn.Conv2d(width, width, 1))
         self.fine8 = convolution(at8, config.channels8, 1)
         self.fine4 = convolution(at4, config.channels8 // 2, 1)
-        # The backbone's first blocks were made for photographs and stay as they are in training on a CPU.
+        # The backbone's first blocks were trained on photographs and stay frozen in training on a CPU.
         self.detail = (
             nn.Sequential(convolution(1, _DETAIL, 3, 2), convolution(_DETAIL, config.channels8 // 2, 3, 2))
             if config.detail
@@ -44,7 +44,7 @@ class Encoder(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> Features:
-        """Features of frames, float (N, 1, size, size) as from preprocess.prepare."""
+        """Return the features of frames, float (N, 1, size, size) as from preprocess.prepare."""
         at4, at8, at16, at32 = self.backbone(frames)
         lateral = self.lateral16(at16)
         coarse = functional.interpolate(self.lateral32(at32), size=lateral.shape[-2:], mode="bilinear")
@@ -56,7 +56,7 @@ class Encoder(nn.Module):
 
 
 class StudentNetwork(nn.Module):
-    """Frames to logits and quality of every structure of a schema, in one pass and without a prompt."""
+    """Maps frames to logits and quality of every structure of a schema, in one pass and without a prompt."""
 
     def __init__(self, config: StudentConfig, n_structures: int) -> None:
         """Build with random weights."""
@@ -74,7 +74,7 @@ class StudentNetwork(nn.Module):
         self.corrector = Corrector(config, n_structures) if config.prompted else None
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, float (N, S, size/4, size/4), and quality 0..1, float (N, S).
+        """Return logits, float (N, S, size/4, size/4), and quality 0..1, float (N, S).
 
         Args:
             frames: float (N, 1, size, size) as from preprocess.prepare.
@@ -86,15 +86,18 @@ class StudentNetwork(nn.Module):
         return (logits[:n] + logits[n:].flip(3)) / 2, (quality[:n] + quality[n:]) / 2
 
     def correct(self, features: Features, prompts: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits and quality with prompts; see Corrector."""
+        """Return logits and quality with prompts; see Corrector."""
         if self.corrector is None:
-            raise StudentError("the student takes no prompts", remedy="Teach it: vfss-train clicks STUDENT --out FILE.")
+            raise StudentError(
+                "this student takes no prompts",
+                remedy="Train a corrector for it: vfss-train clicks STUDENT --out FILE.",
+            )
         position = self.prompt_encoder.pe_layer(tuple(features.embedding.shape[-2:])).unsqueeze(0)
-        found: tuple[Tensor, Tensor] = self.corrector(features, position, prompts, asked)
-        return found
+        corrected: tuple[Tensor, Tensor] = self.corrector(features, position, prompts, asked)
+        return corrected
 
     def unprompted(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Logits, and quality before the sigmoid, of features alone."""
+        """Return logits, and quality before the sigmoid, of features alone."""
         return self.decoder.decode(features, *self._no_prompt(features))
 
     def _pass(self, frames: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,9 +105,9 @@ class StudentNetwork(nn.Module):
         return logits, quality.sigmoid()
 
     def _no_prompt(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
-        """Position, sparse and dense prompt where nobody has clicked.
+        """Return position, sparse and dense prompt for no clicks.
 
-        One not-a-point stands in for no point: a sparse prompt of length zero is more than OpenVINO can bear.
+        One not-a-point replaces no point: OpenVINO crashes on a sparse prompt of length zero.
         """
         n, _, height, width = features.embedding.shape
         prompts = self.prompt_encoder
