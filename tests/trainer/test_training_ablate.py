@@ -139,9 +139,9 @@ def test_the_command_line_says_what_it_cannot_compare(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"name": "plain-single", "phantom_frames": 4}))
     for options, said in (
-        (["--labels", "5,many"], "no share of labels"),
+        (["--labels", "5,many"], "which is not a number"),
         (["--labels", "0"], "above 0"),
-        (["--examine", "standard:7:x"], "style:first seed:number"),
+        (["--examine", "standard:7:x"], "STYLE:FIRST_SEED:NUMBER"),
         (["--examine", "standard:7:3"], "may have been learnt"),
     ):
         done = CliRunner().invoke(application, ["ablate", str(path), "--out", str(tmp_path / "out"), *options])

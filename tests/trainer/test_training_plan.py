@@ -76,8 +76,8 @@ def test_only_the_right_weights_are_found(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_plan_for_a_terminal_is_a_line() -> None:
-    from vfss_training.cli.student_commands import in_words
+    from vfss_training.cli.student_commands import plan_text
     from vfss_training.studies.time_plan import Plan, TeacherPlan
 
     plan = Plan("distil", 600, 24, 120, 12, 1200.0, (TeacherPlan("mobile-sam", 300.0, 1, "Apache-2.0"),))
-    assert in_words(plan) == "distil: 24 labelled frames, 120 without labels, 20 min, +5 min with mobile-sam"
+    assert plan_text(plan) == "distil: 24 labelled frames, 120 without labels, 20 min, +5 min with mobile-sam"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Errors as a person at a terminal gets them."""
+"""How errors reach the person at the terminal, and the readers of events."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from vfss.errors import VfssError
 if TYPE_CHECKING:
     from vfss_training.events import Events
 
-_CANCELLED = 130
+CANCELLED = 130
+"""Exit status after Ctrl+C or SIGTERM, as shells have it."""
 
 
 @contextmanager
 def errors_to_stderr() -> Iterator[None]:
-    """An error that a person can act on: one red line, no traceback."""
+    """Print an error that a person can act on in red, without a traceback, and exit with status 1."""
     try:
         yield
     except VfssError as error:
@@ -29,15 +30,15 @@ def errors_to_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def report_outcome(told: Events) -> Iterator[None]:
-    """Tell how it ended, where that is not well."""
+def report_outcome(events: Events) -> Iterator[None]:
+    """Write a last event if the command is cancelled or fails."""
     from vfss_training.events import TrainingCancelledError
 
     try:
         yield
     except TrainingCancelledError as error:
-        told.tell("cancelled", message=str(error))
-        raise typer.Exit(_CANCELLED) from error
+        events.tell("cancelled", message=str(error))
+        raise typer.Exit(CANCELLED) from error
     except VfssError as error:
-        told.tell("error", message=str(error))
+        events.tell("error", message=str(error))
         raise

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vfss-train teachers, and vfss-train download: what teachers there are, and getting their weights."""
+"""vfss-train teachers and vfss-train download: list the teachers, and download their weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,46 +11,33 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from vfss_training.cli.errors import CANCELLED, errors_to_stderr
 from vfss_training.teachers.download import download
 from vfss_training.teachers.table import TEACHERS, TeacherEntry, teacher_named
 from vfss_training.teachers.weights import default_folder, weights_path
 
-_CANCELLED = 130
 _Folder = Annotated[Path | None, typer.Option("--folder", help="Folder of the weights. Default: your cache folder.")]
 
 
-def attach(application: typer.Typer, errors_to_stderr: Callable[[], AbstractContextManager[None]]) -> None:
-    """Add the two commands.
-
-    Args:
-        application: The command line.
-        errors_to_stderr: Shows errors that a person can act on.
-    """
-
-    @application.command("teachers")
-    def teachers(folder: _Folder = None) -> None:
-        """List the teachers, and which of them are on this machine."""
-        with errors_to_stderr():
-            Console().print(listed(default_folder() if folder is None else folder))
-
-    @application.command("download")
-    def fetch(
-        names: Annotated[list[str], typer.Argument(help="Teachers, as 'vfss-train teachers' lists them.")],
-        folder: _Folder = None,
-    ) -> None:
-        """Download weights of teachers; the same command again goes on with what was broken off."""
-        with errors_to_stderr():
-            entries = [teacher_named(name) for name in names]
-            for entry in entries:
-                _fetched(entry, default_folder() if folder is None else folder)
+def list_teachers(folder: _Folder = None) -> None:
+    """List the teachers, their licences, and which of them are on this machine."""
+    with errors_to_stderr():
+        Console().print(teacher_table(default_folder() if folder is None else folder))
 
 
-def listed(folder: Path) -> Table:
-    """All teachers as a table.
+def download_weights(
+    names: Annotated[list[str], typer.Argument(help="Names of teachers, as 'vfss-train teachers' lists them.")],
+    folder: _Folder = None,
+) -> None:
+    """Download the weights of teachers; the same command again resumes an interrupted download."""
+    with errors_to_stderr():
+        entries = [teacher_named(name) for name in names]
+        for entry in entries:
+            _download_with_bar(entry, default_folder() if folder is None else folder)
 
-    Args:
-        folder: Where their weights are looked for.
-    """
+
+def teacher_table(folder: Path) -> Table:
+    """Return all teachers as a table, with what a folder holds of their weights."""
     table = Table("Teacher", "Network", "File", "Licence", "On this machine", caption=f"Folder: {folder}")
     for entry in TEACHERS.values():
         table.add_row(
@@ -66,7 +51,7 @@ def listed(folder: Path) -> Table:
 
 
 def presence(entry: TeacherEntry, folder: Path) -> str:
-    """Whether a teacher's file is in a folder, by its size; its hash is checked when it is used."""
+    """Return whether a teacher's file is in a folder, judged by its size; its hash is checked when it is used."""
     path = weights_path(entry, folder) if folder.is_dir() else folder / entry.file
     parts = [path.with_name(f"{path.name}{end}") for end in (".part", ".zip.part")]
     if path.is_file():
@@ -76,23 +61,24 @@ def presence(entry: TeacherEntry, folder: Path) -> str:
     return f"begun, {begun:,} bytes" if begun else "no"
 
 
-def _fetched(entry: TeacherEntry, folder: Path) -> None:
-    """Download one, with a bar."""
+def _download_with_bar(entry: TeacherEntry, folder: Path) -> None:
+    """Download the weights of one teacher; source and licence are printed first."""
     console = Console()
     console.print(f"{entry.name}: {entry.file}, {entry.size}, from {entry.source}", markup=False, highlight=False)
     console.print(f"Licence: {entry.licence}", markup=False, highlight=False)
     if not (entry.sha256 or entry.md5):
-        console.print("No published hash is known: its sha256 is noted now and checked from then on.")
+        console.print("No published hash is known: the file's sha256 is recorded now and checked from then on.")
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     try:
         with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
             task = bar.add_task(entry.name, total=None)
 
-            def tell(done: int, total: int) -> None:
+            def show(done: int, total: int) -> None:
                 bar.update(task, completed=done, total=total or None)
 
-            path = download(entry, folder, progress=tell)
+            path = download(entry, folder, progress=show)
     except KeyboardInterrupt as error:
-        console.print(f"Stopped: {presence(entry, folder)}. The same command goes on from there.", style="yellow")
-        raise typer.Exit(_CANCELLED) from error
-    console.print(f"{path}: there, and of the right hash." if entry.sha256 or entry.md5 else f"{path}: there.")
+        console.print(f"Stopped: {presence(entry, folder)}. The same command resumes the download.", style="yellow")
+        raise typer.Exit(CANCELLED) from error
+    checked = "; it has the right hash" if entry.sha256 or entry.md5 else ""
+    console.print(f"{path}: downloaded{checked}.")
