@@ -143,19 +143,3 @@ def normal(key: str) -> str:
 def shown(keys: Iterable[str]) -> str:
     """Keys as a person reads them on this computer, such as "Ctrl+Z or U"; empty for none."""
     return " or ".join(key if len(key) == 1 else binding(key).to_text() for key in keys)
-
-
-def conflicts(keys: Iterable[tuple[str, tuple[str, ...]]]) -> list[str]:
-    """Keys that two actions share, in words.
-
-    Args:
-        keys: Action ids with their keys.
-    """
-    owner: dict[str, str] = {}
-    found: list[str] = []
-    for action, own in keys:
-        for key in own:
-            first = owner.setdefault(normal(key), action)
-            if first != action:
-                found.append(f"{key}: {first} and {action}")
-    return found

@@ -18,7 +18,6 @@ from napari_vfss.keys.action import (
     KeyTextError,
     all_actions,
     binding,
-    conflicts,
     mirrored,
     normal,
     shown,
@@ -68,6 +67,17 @@ def to_front(window, qtbot):
     """Make a window the active one, as keys of a whole window need it."""
     window.window().activateWindow()
     qtbot.waitUntil(window.window().isActiveWindow)
+
+
+def conflicts(keys):
+    """Keys that two actions share, as text, of pairs of an action's id and its keys."""
+    owner, shared = {}, []
+    for action, own in keys:
+        for key in own:
+            first = owner.setdefault(normal(key), action)
+            if first != action:
+                shared.append(f"{key}: {first} and {action}")
+    return shared
 
 
 @pytest.mark.parametrize("layout", ["right", "left"])

@@ -161,7 +161,6 @@ def test_rad_dino_is_transformers() -> None:
         tokens = other(teacher.prepare(frames)).last_hidden_state
     patches = tokens[:, 1:].reshape(2, 8, 8, 768).permute(0, 3, 1, 2)
     torch.testing.assert_close(teacher.targets(frames), patches, **CLOSE)
-    torch.testing.assert_close(teacher.global_targets(frames), tokens[:, 0], **CLOSE)
 
 
 def test_medclip_is_transformers() -> None:
@@ -179,11 +178,9 @@ def test_medclip_is_transformers() -> None:
     # transformers gives what a stage ends with only after the merge to the next one.
     other.encoder.layers[2].blocks[-1].register_forward_hook(keep)
     with torch.inference_mode():
-        pooled = other(teacher.prepare(frames)).pooler_output
+        other(teacher.prepare(frames))
     stage = seen[0].reshape(1, 14, 14, 384).permute(0, 3, 1, 2)
     torch.testing.assert_close(teacher.targets(frames), stage, **CLOSE)
-    projected = pooled @ file["vision_model.projection_head.weight"].T
-    torch.testing.assert_close(teacher.global_targets(frames), projected, **CLOSE)
 
 
 def test_medsam2_is_transformers() -> None:

@@ -17,7 +17,6 @@ from vfss_training.losses.features import (
     FEATURE_LOSSES,
     CellLoss,
     RelationLoss,
-    pooled_loss,
 )
 
 NAMES = list(FEATURE_LOSSES)
@@ -170,17 +169,13 @@ def test_relations_of_many_cells_stay_within_memory(monkeypatch: pytest.MonkeyPa
     assert largest == [100**2, 100**2]
 
 
-def test_a_pooled_target_meets_the_mean_over_the_field() -> None:
-    vector = torch.randn(2, 5)
-    student = torch.randn(2, 5, 4, 4)
-    field = torch.zeros(2, 8, 8, dtype=torch.bool)
-    field[0, :4] = True
-    student[0, :, :2] += vector[0, :, None, None] - student[0, :, :2].mean((1, 2), keepdim=True)
-    loss = pooled_loss(CellLoss(cosine=0.5, smooth=0.5), student, vector, field)
+def test_one_cell_for_the_whole_frame_counts_where_it_is_in_the_field() -> None:
+    vector = torch.randn(2, 5, 1, 1)
+    field = torch.tensor([True, False])[:, None, None]
+    student = torch.where(field[:, None], vector, vector + 99.0)
+    loss = CellLoss(cosine=0.5, smooth=0.5)(student, vector, field)
     assert loss.tolist() == pytest.approx([0.0, 0.0], abs=1e-5)
-    student[0, :, 2:] = 99.0
-    torch.testing.assert_close(pooled_loss(CellLoss(cosine=0.5, smooth=0.5), student, vector, field), loss)
-    assert pooled_loss(CellLoss(cosine=1.0), -student, vector, field)[0] == pytest.approx(2.0, abs=1e-5)
+    assert CellLoss(cosine=1.0)(-student, vector, field)[0] == pytest.approx(2.0, abs=1e-5)
 
 
 def test_losses_stay_in_full_precision_under_autocast() -> None:

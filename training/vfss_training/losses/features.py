@@ -123,20 +123,6 @@ FEATURE_LOSSES: dict[str, FeatureLoss] = {
 """Losses by name: "unic" as in UNIC (arXiv 2408.05088), "radio" as in AM-RADIO (arXiv 2312.06709)."""
 
 
-def pooled_loss(loss: CellLoss, student: Tensor, target: Tensor, field: Tensor) -> Tensor:
-    """Loss of each frame against one vector for the whole of it, as MedCLIP gives, float32 (N,).
-
-    Args:
-        loss: How the two vectors are compared.
-        student: float (N, C, h, w): its mean over the field is what is compared.
-        target: float (N, C), standardised.
-        field: bool (N, grid, grid) of any grid; a frame without any gives 0.
-    """
-    share = functional.adaptive_avg_pool2d(field[:, None].float(), (student.shape[2], student.shape[3]))
-    mean = (student.float() * share).sum((2, 3)) / share.sum((2, 3)).clamp(min=1e-6)
-    return loss(mean[..., None, None], target[..., None, None], field.flatten(1).any(1)[:, None, None])
-
-
 def _aligned(student: Tensor, target: Tensor, field: Tensor, *, same_channels: bool = True) -> tuple[Tensor, Tensor]:
     """The student's features on the target's grid, and the target with nothing beside the field, both float32."""
     fits = tuple(field.shape) == (len(target), *target.shape[2:]) and len(student) == len(target)

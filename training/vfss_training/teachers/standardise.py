@@ -144,13 +144,6 @@ class FeatureScaler:
             values = _turned(values, self.rotation.T)
         return (values / self.scale.to(features.device)).movedim(-1, 1)
 
-    def inverse(self, standardised: Tensor) -> Tensor:
-        """Features as the teacher gave them, float32 (N, C, ...), of standardised ones, float (N, C, ...)."""
-        values = self._columns(standardised) * self.scale.to(standardised.device)
-        if self.rotation.numel():
-            values = _turned(values, self.rotation)
-        return (values + self.mean.to(standardised.device)).movedim(-1, 1)
-
     def _columns(self, features: Tensor) -> Tensor:
         if features.shape[1] != len(self.mean):
             raise TrainingError(

@@ -39,7 +39,6 @@ class TeacherEntry:
         member: Name of the file in that zip archive; empty: no archive.
         source: Where a person finds it.
         licence: Of the weights.
-        global_channels: Of what it says of a whole frame; 0: nothing.
         inside: Name under which the file holds its tensors; empty: it holds nothing else.
         stem: Of a TinyViT: kernel of its two first convolutions; 1: they keep the size, 3: each halves it.
     """
@@ -60,7 +59,6 @@ class TeacherEntry:
     sha256: str = ""
     md5: str = ""
     member: str = ""
-    global_channels: int = 0
     inside: str = ""
     stem: Literal[1, 3] = 3
 
@@ -177,7 +175,6 @@ TEACHERS: dict[str, TeacherEntry] = {
         pixels="rad-dino",
         channels=768,
         grid=37,
-        global_channels=768,
         file="rad_dino.safetensors",
         bytes=346_345_912,
         sha256="dbfb9f54459c38773505de64a6ab7807bdcb392610fe1e697166342e43fb91ae",
@@ -195,7 +192,6 @@ TEACHERS: dict[str, TeacherEntry] = {
         pixels="medclip",
         channels=384,
         grid=14,
-        global_channels=512,
         file="medclip_vit.bin",
         bytes=0,
         sha256="07bf9f917ccce482ea30ec84e533a30c3ad395c424d3624f6b72edf8484f8126",

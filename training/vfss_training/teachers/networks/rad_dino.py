@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import timm
-import torch
 from torch import Tensor
 
 from vfss_training.teachers.table import TeacherEntry
@@ -50,9 +49,3 @@ class DinoTeacher(FrozenTeacher):
         """Its patch tokens after the last norm, float32 (N, 768, grid, grid)."""
         tokens: Tensor = self.vit.forward_features(inputs)[:, self.vit.num_prefix_tokens :]
         return tokens.transpose(1, 2).reshape(len(tokens), -1, self.grid, self.grid)
-
-    @torch.inference_mode()
-    def global_targets(self, frames: Tensor) -> Tensor:
-        """Its class token after the last norm, float32 (N, 768), of frames, uint8 (N, H, W)."""
-        tokens: Tensor = self.vit.forward_features(self._input(frames))[:, 0]
-        return tokens.float().to(frames.device)

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping
 
 import timm
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import FrozenTeacher, joined, mapped, replaced
@@ -17,7 +16,8 @@ _EYE = "vision_model."
 """What else the file holds reads reports."""
 _STAGES = 3
 """Stages up to the one whose grid of 14x14 is the target; after the fourth it is 7x7."""
-_COMPUTED = ".relative_position_index"
+_UNUSED = (".relative_position_index", "projection_head.weight")
+"""Is computed, and compares pictures with reports."""
 _NAMES = (
     ("model.embeddings.patch_embeddings.projection.", "swin.patch_embed.proj."),
     ("model.embeddings.norm.", "swin.patch_embed.norm."),
@@ -29,7 +29,6 @@ _NAMES = (
     (".layernorm_after.", ".norm2."),
     (".intermediate.dense.", ".mlp.fc1."),
     (".output.dense.", ".mlp.fc2."),
-    ("projection_head.", "projection."),
 )
 _THREE = (".attention.self.query.", ".attention.self.key.", ".attention.self.value.")
 
@@ -39,14 +38,12 @@ class SwinTeacher(FrozenTeacher):
 
     Attributes:
         swin: timm's network.
-        projection: From its 768 channels to what it compares with a report.
     """
 
     def __init__(self, entry: TeacherEntry) -> None:
         """Build with random weights, in evaluation mode."""
         super().__init__(entry)
         self.swin = timm.create_model("swin_tiny_patch4_window7_224", num_classes=0)
-        self.projection = nn.Linear(self.swin.num_features, entry.global_channels, bias=False)
         self.freeze()
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -54,7 +51,7 @@ class SwinTeacher(FrozenTeacher):
         eye = {
             name.removeprefix(_EYE): tensor
             for name, tensor in published.items()
-            if name.startswith(_EYE) and not name.endswith(_COMPUTED)
+            if name.startswith(_EYE) and not name.endswith(_UNUSED)
         }
         return mapped(joined(eye, _THREE, ".attn.qkv."), _own_name)
 
@@ -62,12 +59,6 @@ class SwinTeacher(FrozenTeacher):
         """What its third stage gives, float32 (N, 384, 14, 14)."""
         found: Tensor = self.swin.layers[:_STAGES](self.swin.patch_embed(inputs))
         return found.permute(0, 3, 1, 2)
-
-    @torch.inference_mode()
-    def global_targets(self, frames: Tensor) -> Tensor:
-        """What it compares with a report, float32 (N, 512), of frames, uint8 (N, H, W); not scaled to length 1."""
-        pooled: Tensor = self.projection(self.swin.forward_features(self._input(frames)).mean((1, 2)))
-        return pooled.float().to(frames.device)
 
 
 def _own_name(name: str) -> str:
