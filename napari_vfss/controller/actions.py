@@ -103,25 +103,25 @@ WORK_ACTIONS = (
     Action("propose.frame", "propose this frame", "Propose", ("Q",), _propose_frame),
     Action("propose.clip", "propose the whole clip", "Propose", ("Shift+Q",), _propose_clip),
     Action("propose.range", "propose the range given in the panel", "Propose", ("Ctrl+Alt+Q",), _asking("range")),
-    Action("propose.cancel", "stop proposing, carrying or learning", "Propose", ("Shift+Escape",),
+    Action("propose.cancel", "stop proposing, propagating or adapting", "Propose", ("Shift+Escape",),
            lambda controller: controller.student_jobs.cancel(), _at_work),
     Action("tool.paint", "paint", "Correct", ("P",), _tool("paint")),
     Action("tool.erase", "erase", "Correct", ("E",), _tool("erase")),
-    Action("tool.polygon", "area: click around it", "Correct", ("G",), _tool("polygon")),
+    Action("tool.polygon", "polygon: click around an area", "Correct", ("G",), _tool("polygon")),
     Action("tool.fill", "fill a closed outline", "Correct", ("F",), _tool("fill")),
     Action("brush.smaller", "smaller brush", "Correct", ("[",), _brush(-1)),
     Action("brush.larger", "larger brush", "Correct", ("]",), _brush(1)),
-    Action("polygon.cancel", "give up the area under way", "Correct", ("Escape",), _nothing, place="napari"),
-    Action("edit.undo", "undo the newest change, and go there", "Correct", ("Ctrl+Z",), _session(lambda s: s.undo())),
+    Action("polygon.cancel", "cancel the polygon under way", "Correct", ("Escape",), _nothing, place="napari"),
+    Action("edit.undo", "undo your last change, and go there", "Correct", ("Ctrl+Z",), _session(lambda s: s.undo())),
     Action("edit.redo", "redo it, and go there", "Correct", ("Ctrl+Shift+Z", "Ctrl+Y"), _session(lambda s: s.redo())),
-    Action("edit.proposal", "back to the proposal", "Correct", ("R",), _session(lambda s: s.restore_proposal())),
-    Action("propagate.backward", "carry the masks of this frame back", "Propagate", ("Ctrl+Left",), _carry("backward")),
-    Action("propagate.both", "carry them both ways", "Propagate", ("Ctrl+B",), _carry("both")),
-    Action("propagate.forward", "carry them on", "Propagate", ("Ctrl+Right",), _carry("forward")),
-    Action("propagate.learn", "learn this clip from what you corrected", "Propagate", ("Ctrl+L",),
+    Action("edit.proposal", "restore the proposal", "Correct", ("R",), _session(lambda s: s.restore_proposal())),
+    Action("propagate.backward", "propagate this frame backward", "Propagate", ("Ctrl+Left",), _carry("backward")),
+    Action("propagate.both", "propagate this frame both ways", "Propagate", ("Ctrl+B",), _carry("both")),
+    Action("propagate.forward", "propagate this frame forward", "Propagate", ("Ctrl+Right",), _carry("forward")),
+    Action("propagate.learn", "adapt the student to this clip", "Propagate", ("Ctrl+L",),
            lambda controller: controller.student_jobs.learn()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
-    Action("accept.looked_at", "accept all frames around this one that you have looked at", "Accept", ("Shift+A",),
+    Action("accept.looked_at", "accept all viewed frames around this one", "Accept", ("Shift+A",),
            lambda controller: controller.viewed_tracker.accept()),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),
@@ -192,7 +192,7 @@ TIMELINE_ACTIONS: tuple[Action, ...] = (
     Action("timeline.mark", "mark an event here", TIME, ("M",), _time(lambda time: time.ask_event())),
     Action(
         "timeline.stabilised",
-        "hold the spine still, let it move",
+        "stabilise the picture on the spine, or not",
         TIME,
         ("Y",),
         _time(lambda time: time.toggle_stabilised()),
@@ -218,9 +218,7 @@ MASK_TOOL_ACTIONS = (
     Action(
         "correct.click", "click: left adds, right removes, drag a box", "Correct", ("C",), _clicking(lambda c: c.take())
     ),
-    Action(
-        "correct.take_back", "take the last click back", "Correct", ("Backspace",), _clicking(lambda c: c.take_back())
-    ),
+    Action("correct.take_back", "remove the last click", "Correct", ("Backspace",), _clicking(lambda c: c.take_back())),
     _mask_tool("smooth", "smooth the outline", "O", lambda tools: tools.smooth()),
     _mask_tool("shrink", "shrink by the pixels in the panel", ",", lambda tools: tools.shrink()),
     _mask_tool("grow", "grow by the pixels in the panel", ".", lambda tools: tools.grow()),
@@ -229,9 +227,9 @@ MASK_TOOL_ACTIONS = (
     _mask_tool("copy_previous", "copy from the previous frame", "V", lambda tools: tools.copy(-1)),
     _mask_tool("copy_next", "copy from the next frame", "B", lambda tools: tools.copy(1)),
     _mask_tool(
-        "copy_all_previous", "copy all open from the previous frame", "Shift+V", lambda tools: tools.copy_all(-1)
+        "copy_all_previous", "copy all unannotated from the previous frame", "Shift+V", lambda tools: tools.copy_all(-1)
     ),
-    _mask_tool("copy_all_next", "copy all open from the next frame", "Shift+B", lambda tools: tools.copy_all(1)),
+    _mask_tool("copy_all_next", "copy all unannotated from the next frame", "Shift+B", lambda tools: tools.copy_all(1)),
     _mask_tool("interpolate", "fill the frames between two accepted ones", "I", lambda tools: tools.interpolate()),
 )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keyboard help and the wording that the tool carries."""
+"""Keyboard help, and the statement that this is research software and no medical device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WORDING = (
 
 
 def help_text(book: KeyBook) -> str:
-    """Keys and wording as rich text."""
+    """Return keys and intended use as rich text."""
     keys = "".join(
         f"<tr><td colspan='2'><br><b>{escape(group)}</b></td></tr>"
         + "".join(f"<tr><td>{escape(key)}&nbsp;&nbsp;</td><td>{escape(title)}</td></tr>" for key, title in rows)
@@ -35,13 +35,13 @@ def help_text(book: KeyBook) -> str:
         f"They can be changed: Plugins, VFSS, Change keys...</p><table>{keys}</table>"
         "<h4>Colours</h4><p>Stripes are two structures in one place, such as bolus in the airway. "
         "A structure that belongs inside another (bolus in pharynx) is drawn on top of it.</p>"
-        "<h4>Saving</h4><p>Every stroke is saved at once. What the student proposes never replaces what a person "
-        "painted, accepted, or marked as empty or not visible.</p>"
+        "<h4>Saving</h4><p>Every stroke is saved at once. A proposal never replaces what a person painted, accepted, "
+        "or marked as empty or not visible.</p>"
     )
 
 
 class AboutPanel(QScrollArea):
-    """Keys and wording in a dock of their own."""
+    """Dock widget with the keys and the intended use."""
 
     def __init__(self) -> None:
         super().__init__()

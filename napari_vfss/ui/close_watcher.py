@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When a widget leaves: it is taken out of its dock, or its window closes; neither sends it a close event."""
+"""Detect that a widget is removed from its dock or that its window closes; neither sends it a close event."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from qtpy.QtWidgets import QWidget
 
 
 class CloseWatcher(QObject):
-    """Watches a widget and the window it is in."""
+    """Watches a widget and its window."""
 
-    asked = Signal()  # the window is asked to close; a person may still say no
-    gone = Signal()  # the widget is out of its dock, or its window closes for good
+    asked = Signal()  # the window was asked to close; a person may still cancel that
+    gone = Signal()  # the widget was removed from its dock, or its window closes for good
 
     def __init__(self, widget: QWidget, may_go: Callable[[], bool] = lambda: True) -> None:
-        """Watch.
+        """Begin to watch a widget.
 
         Args:
             widget: The widget.
-            may_go: Asked when its window is to close; False keeps the window open.
+            may_go: Called before its window closes; False keeps the window open.
         """
         super().__init__(widget)
         self._may_go = may_go
@@ -31,7 +31,7 @@ class CloseWatcher(QObject):
         widget.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """See the widget enter and leave a dock, and its window close."""
+        """Notice the widget enter and leave a dock, and its window close."""
         if event is not None and watched is self._widget:
             if event.type() == QEvent.Type.ParentChange:
                 self._on_parent()

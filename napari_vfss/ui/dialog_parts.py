@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts that dialogs share: buttons that explain themselves, words that wrap, a line for what went wrong."""
+"""Parts that dialogs share: buttons with tooltips, wrapped text, and a line that shows a problem."""
 
 from __future__ import annotations
 
@@ -12,33 +12,39 @@ PROBLEM = "padding: 4px; border-radius: 3px; color: white; background: #8c3b3b;"
 
 
 def dialog_button(text: str, tip: str, do: Callable[[], object]) -> QPushButton:
-    """A push button of a dialog, as wide as its words; Enter in a field does not press it."""
-    made = QPushButton(text)
-    made.setToolTip(tip)
-    made.setAccessibleName(text.rstrip("."))
-    made.setAutoDefault(False)
-    made.clicked.connect(lambda _checked=False: do())
-    return made
+    """Create a push button of a dialog, as wide as its text; Enter in a field does not press it."""
+    push_button = QPushButton(text)
+    push_button.setToolTip(tip)
+    push_button.setAccessibleName(text.rstrip("."))
+    push_button.setAutoDefault(False)
+    push_button.clicked.connect(lambda _checked=False: do())
+    return push_button
 
 
-def words(text: str = "") -> QLabel:
-    """A text that wraps, and can be copied."""
-    made = QLabel(text)
-    made.setWordWrap(True)
-    made.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return made
+def wrapped_label(text: str = "") -> QLabel:
+    """Create a label whose text wraps and can be selected."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
 
 
-def line(text: str, hint: str, tip: str) -> QLineEdit:
-    """A line to type in."""
-    made = QLineEdit(text)
-    made.setPlaceholderText(hint)
-    made.setToolTip(tip)
-    return made
+def line_edit(text: str, hint: str, tip: str) -> QLineEdit:
+    """Create a field for one line of text.
+
+    Args:
+        text: Initial text.
+        hint: Shown while the field is empty.
+        tip: Tooltip.
+    """
+    field = QLineEdit(text)
+    field.setPlaceholderText(hint)
+    field.setToolTip(tip)
+    return field
 
 
 def set_body(dialog: QDialog, content: QLayout, problem: QWidget, *foot: QWidget) -> None:
-    """Lay a dialog out: its content, what went wrong, and a last row whose first part takes the room that is left."""
+    """Lay out a dialog: content, problem line, and a last row whose first widget takes the remaining width."""
     row = QHBoxLayout()
     for place, part in enumerate(foot):
         row.addWidget(part, 0 if place else 1)
@@ -49,7 +55,7 @@ def set_body(dialog: QDialog, content: QLayout, problem: QWidget, *foot: QWidget
 
 
 class ProblemLine(QLabel):
-    """Says what went wrong; out of sight while nothing did."""
+    """Label that shows a problem, and is hidden while there is none."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +64,7 @@ class ProblemLine(QLabel):
         self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.hide()
 
-    def tell(self, problem: str) -> None:
-        """Show a problem; "" for none."""
+    def show_problem(self, problem: str) -> None:
+        """Show a problem; hide the line if it is empty."""
         self.setText(f"⚠ {problem}" if problem else "")
         self.setVisible(bool(problem))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Says in a sentence that a correction took a structure out of the one it nests in, and lets a person decide."""
+"""Two bars below the sections: a structure that leaves the one it nests in, and changes that could not be saved."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ LEFT_TIP = (
 
 
 class NestingNotice(QFrame):
-    """One open break of the current frame with three buttons; hidden where there is none.
+    """Shows one undecided nesting break of the current frame with three ways to resolve it; hidden if there is none.
 
-    Lies outside the part of the panel that scrolls, so that nothing moves away from under the mouse.
+    It is outside the part of the panel that scrolls, so that nothing moves away from under the mouse.
     """
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
         self._controller = controller
         self._connections, self._session_connections = Connections(), Connections()
-        self.words = QLabel()
-        self.words.setWordWrap(True)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
         self.grow = tipped_button("Grow", "", lambda: self._decide(NestingWatch.grow_parent), key="Ctrl+Alt+G")
         self.cut = tipped_button("Cut", "", lambda: self._decide(NestingWatch.cut_child), key="Ctrl+Alt+X")
         self.leave = tipped_button("Leave", LEFT_TIP, lambda: self._decide(NestingWatch.leave), key="Ctrl+Alt+Z")
-        # A sign and a bar at the side, so that not the colour alone says it.
+        # A warning sign and a bar at the side, so that the notice does not depend on colour alone.
         self.setObjectName("vfss_nesting_notice")
         self.setStyleSheet(
             "#vfss_nesting_notice { border-left: 4px solid #ffb454; border-radius: 3px; background: #3d3524; }"
@@ -45,41 +45,41 @@ class NestingNotice(QFrame):
         )
         row = self._row = QHBoxLayout()
         row.setSpacing(4)
-        for made in (self.grow, self.cut, self.leave):
-            row.addWidget(made, 1)
+        for choice in (self.grow, self.cut, self.leave):
+            row.addWidget(choice, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(6, 4, 4, 4)
         column.setSpacing(4)
-        column.addWidget(self.words)
+        column.addWidget(self.text)
         column.addLayout(row)
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything."""
+        """Disconnect from the session and the controller."""
         self._session_connections.undo()
         self._connections.undo()
 
     def refresh(self) -> None:
-        """Show the first open break of the current frame."""
+        """Show the first undecided break of the current frame."""
         watch = self._controller.nesting
         here = [] if watch is None else watch.here()
         self.setVisible(bool(here))
         if watch is None or not here:
             return
-        found, schema = here[0], watch.session.schema
-        child, parent = schema[found.child].name, schema[found.parent].name
+        shown, schema = here[0], watch.session.schema
+        child, parent = schema[shown.child].name, schema[shown.parent].name
         others = [frame for frame in sorted(watch.breaks) if frame != watch.session.frame]
         also = f" Also undecided: frame{'s' if len(others) > 1 else ''} {_few(others)}." if others else ""
-        self.words.setText(f"⚠ {watch.words(found)}{also}")
+        self.text.setText(f"⚠ {watch.words(shown)}{also}")
         self.grow.setText(f"Grow {parent}")
-        tips = ((self.grow, f"Add that part of {child} to {parent}"), (self.cut, f"Take that part away from {child}"))
-        for made, tip in tips:
-            explain(made, tip, keys=made.property(KEYS), shown_for=self._controller.key_book.shown_for)
+        tips = ((self.grow, f"Add that part of {child} to {parent}"), (self.cut, f"Remove that part from {child}"))
+        for choice, tip in tips:
+            explain(choice, tip, keys=choice.property(KEYS), shown_for=self._controller.key_book.shown_for)
         self.cut.setText(f"Cut {child}")
-        self.leave.setText(f"Leave: in {schema[found.lies_in].name}" if found.lies_in else "Leave as it is")
-        for place, made in enumerate((self.grow, self.cut, self.leave)):
-            self._row.setStretch(place, len(made.text()) + 2)  # names of structures differ much in length
+        self.leave.setText(f"Leave: in {schema[shown.lies_in].name}" if shown.lies_in else "Leave as it is")
+        for place, choice in enumerate((self.grow, self.cut, self.leave)):
+            self._row.setStretch(place, len(choice.text()) + 2)  # names of structures differ much in length
 
     def _on_session(self) -> None:
         self._session_connections.undo()
@@ -91,13 +91,13 @@ class NestingNotice(QFrame):
         controller, watch = self._controller, self._controller.nesting
         if watch is not None and controller.layers is not None:
             with controller.telling():
-                controller.layers.flush()  # may change what is open
-                for found in watch.here()[:1]:
-                    decide(watch, found)
+                controller.layers.flush()  # may change which breaks are undecided
+                for first in watch.here()[:1]:
+                    decide(watch, first)
 
 
 def _few(frames: list[int]) -> str:
-    """Frame numbers as a person counts them, not too many."""
+    """List frame numbers, counted from 1, and shorten a list of more than five."""
     shown = ", ".join(str(frame + 1) for frame in frames[:5])
     return f"{shown} and {len(frames) - 5} more" if len(frames) > 5 else shown
 
@@ -106,16 +106,16 @@ STAY, AGAIN, ELSEWHERE, LOSE = "Stay here", "Save again", "Save elsewhere...", "
 
 
 class UnsavedBar(QWidget):
-    """Shown while changes wait: how many, and two ways to save them."""
+    """Shown while changes are not saved: how many, and two ways to save them."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
         self._controller = controller
         self._connections = Connections()
         self._session_connections = Connections()
-        self.words = QLabel()
-        self.words.setWordWrap(True)
-        tip = "Try once more to write them into the project"
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        tip = "Try again to write them into the project"
         self.again = button(AGAIN, tip, controller.unsaved_guard.again, key="Ctrl+Alt+W", key_on_face=False)
         self.elsewhere = tipped_button(
             ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere, key="Ctrl+Alt+Shift+W"
@@ -126,29 +126,29 @@ class UnsavedBar(QWidget):
         below.addWidget(self.elsewhere)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 2, 2, 2)
-        outer.addWidget(self.words)
+        outer.addWidget(self.text)
         outer.addLayout(below)
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything."""
+        """Disconnect from the session and the controller."""
         self._session_connections.undo()
         self._connections.undo()
 
     def save_elsewhere(self) -> bool:
-        """Ask for a folder and write there; True where all is written."""
+        """Ask for a folder and save there; return True if everything was written."""
         name = QFileDialog.getExistingDirectory(self, "Empty folder for a new project with these changes")
         return bool(name) and self._controller.unsaved_guard.elsewhere(Path(name))
 
     def may_part(self, *, may_stay: bool = True) -> bool:
-        """Ask what is to become of changes that cannot be saved.
+        """Ask what to do with changes that cannot be saved.
 
         Args:
-            may_stay: False where what holds them closes in any case.
+            may_stay: False if the clip closes in any case and cannot stay open.
 
         Returns:
-            True where the clip may be closed: everything is saved, or the person gave it up.
+            True if the clip may be closed: everything is saved, or the person discarded the changes.
         """
         while self._controller.unsaved_guard.waiting:
             answer = self.ask(may_stay)
@@ -163,28 +163,28 @@ class UnsavedBar(QWidget):
         return True
 
     def ask(self, may_stay: bool) -> str:
-        """Put the question; returns the text of the button that was pressed."""
+        """Show the question; return the text of the button that was pressed."""
         box = QMessageBox(self.window())
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("Not saved")
         box.setText(f"{count(self._controller.unsaved_guard.waiting, 'change')} could not be written into the project.")
         box.setInformativeText(
-            "Make room on the disk, or connect it again, and save again. Or save into a new project in another folder. "
-            "If you close now without saving, they are lost."
+            "Free some space on the disk, or reconnect it, and save again. Or save into a new project in another "
+            "folder. If you close without saving, these changes are lost."
         )
         roles = QMessageBox.ButtonRole
-        made: dict[str, QPushButton] = {
+        choices: dict[str, QPushButton] = {
             AGAIN: box.addButton(AGAIN, roles.AcceptRole),
             ELSEWHERE: box.addButton(ELSEWHERE, roles.AcceptRole),
             LOSE: box.addButton(LOSE, roles.DestructiveRole),
         }
         if may_stay:
-            made[STAY] = box.addButton(STAY, roles.RejectRole)
-            box.setEscapeButton(made[STAY])
-        box.setDefaultButton(made[AGAIN])
+            choices[STAY] = box.addButton(STAY, roles.RejectRole)
+            box.setEscapeButton(choices[STAY])
+        box.setDefaultButton(choices[AGAIN])
         box.exec()
         pressed = box.clickedButton()
-        return next((text for text, one in made.items() if one is pressed), STAY)
+        return next((text for text, choice in choices.items() if choice is pressed), STAY)
 
     def _on_session(self) -> None:
         self._session_connections.undo()
@@ -195,5 +195,5 @@ class UnsavedBar(QWidget):
 
     def _show(self, *_: object) -> None:
         unsaved = self._controller.unsaved_guard.waiting
-        self.words.setText(f"! {count(unsaved, 'change')} not saved")
+        self.text.setText(f"! {count(unsaved, 'change')} not saved")
         self.setVisible(unsaved > 0)

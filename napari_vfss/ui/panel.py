@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel: the steps of the work from top to bottom."""
+"""The annotation panel: one section for each step of the work, from top to bottom."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class AnnotationPanel(QWidget):
         self.correct = CorrectSection(self.controller)
         self.accept = AcceptSection(self.controller)
         self.marks = MarksSection(self.controller)
-        self.carry = PropagateSection(self.controller)
+        self.propagate = PropagateSection(self.controller)
         self.history = HistorySection(self.controller)
         self.export = ExportSection(self.controller)
         self.importing = ImportSection(self.controller)
@@ -68,10 +68,10 @@ class AnnotationPanel(QWidget):
         self._lay_out()
         self.setStyleSheet(FOCUS_STYLE)
         self.keyboard = Keyboard(self, self.controller)
-        self._departure = CloseWatcher(self, self.controller.unsaved_guard.may_let_go)
-        self._connections.add(self._departure.asked, self.controller.save)
-        self._connections.add(self._departure.gone, self.close_controller)
-        self._connections.add(self.controller.message, self._on_told)
+        self._close_watcher = CloseWatcher(self, self.controller.unsaved_guard.may_let_go)
+        self._connections.add(self._close_watcher.asked, self.controller.save)
+        self._connections.add(self._close_watcher.gone, self.close_controller)
+        self._connections.add(self.controller.message, self._on_message)
         self._connections.add(self.marks.timeline_asked, self.timeline.show)
         self._connections.add(self._message_time.timeout, self._clear_message)
         self._connections.add(self.controller.session_changed, self._clear_message)
@@ -84,14 +84,14 @@ class AnnotationPanel(QWidget):
         self._connections.add(self.controller.retraining.ended, self._show_student)
         self._closed = False
         self._forget_menu = register_menu()
-        self._adopt_what_is_open()
+        self._adopt_open_clip()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Wide enough for the list of structures, no wider."""
         return QSize(WIDTH, 640)
 
     def close_controller(self) -> None:
-        """Save the view, end the work beside the window, let go of the viewer."""
+        """Save the view, stop background jobs and disconnect from the viewer."""
         if self._closed:
             return
         self._closed = True
@@ -106,7 +106,7 @@ class AnnotationPanel(QWidget):
         self._forget_menu()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Take the width that the rows need."""
+        """Dock the timeline and take the width that the rows need."""
         super().showEvent(event)
         if self.timeline.widget is None:
             self.timeline.show()
@@ -116,7 +116,7 @@ class AnnotationPanel(QWidget):
     @property
     def _sections(self) -> tuple[SessionSection | ClipSection, ...]:
         work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
-        return (*work, self.carry, self.marks, self.history, self.importing, self.export, self.student)
+        return (*work, self.propagate, self.marks, self.history, self.importing, self.export, self.student)
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()
@@ -150,10 +150,10 @@ class AnnotationPanel(QWidget):
     def _fit_width(self) -> None:
         # Known only once napari's style is applied: no row may reach under the scroll bar.
         bar = self._scroll.verticalScrollBar()
-        taken = 0 if bar is None else bar.sizeHint().width()
-        self.setMinimumWidth(max(WIDTH, self._inside.minimumSizeHint().width() + taken + 6))
+        bar_width = 0 if bar is None else bar.sizeHint().width()
+        self.setMinimumWidth(max(WIDTH, self._inside.minimumSizeHint().width() + bar_width + 6))
 
-    def _on_told(self, message: str, problem: bool) -> None:
+    def _on_message(self, message: str, problem: bool) -> None:
         self.message.setStyleSheet(
             f"padding: 4px; border-radius: 3px; color: white; background: {'#8c3b3b' if problem else '#33557a'};"
         )
@@ -166,8 +166,8 @@ class AnnotationPanel(QWidget):
             self._message_time.start()
 
     def _show_progress(self) -> None:
-        # When the section has grown by its bar: on a small screen Cancel would lie out of sight.
-        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.carry.cancel_button))
+        # Once the section has grown by its bar: on a small screen Cancel would be out of sight.
+        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.propagate.cancel_button))
 
     def _show_export(self, *_: object) -> None:
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.export))
@@ -176,13 +176,13 @@ class AnnotationPanel(QWidget):
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.importing))
 
     def _show_student(self, *_: object) -> None:
-        # When the section has grown by what it has to say.
+        # Once the section has grown by its progress bar or its offer.
         QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.student))
 
     def _clear_message(self) -> None:
         self.message.setVisible(False)
 
-    def _adopt_what_is_open(self) -> None:
+    def _adopt_open_clip(self) -> None:
         for layer in list(self.viewer.layers):
             if "vfss_frames" in layer.metadata and not layer.metadata.get("vfss_session"):
                 self.controller.adoption.adopt(layer)

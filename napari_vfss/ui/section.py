@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts that the panel's sections share: a heading that folds, buttons that show their key."""
+"""Parts that the panel's sections share: a heading that folds the section, and buttons that show their key."""
 
 from __future__ import annotations
 
@@ -14,35 +14,42 @@ from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
 from napari_vfss.user_config import UserConfigFile
 
-# The frame of the button that has the keyboard takes the room of its padding: the words stay whole.
+# The border of the focused button takes the place of its padding, so that its text is never cut.
 BUTTON_STYLE = "QPushButton { padding: 3px 2px; } QPushButton:focus { padding: 1px 0px; border: 2px solid #ffe08a; }"
 
 
 class Section(QWidget):
-    """One step of the work: a heading that folds its body away, with a word on how things stand."""
+    """One step of the work: a heading that shows or hides the body, with a short status beside it.
+
+    Not superqt's QCollapsible, which would lose four things that people here rely on. It collapses by a maximum height
+    of zero, so that Tab still walks through fields that nobody can see; here the body is hidden. Its height is fixed
+    when it is expanded, so that a progress bar or an offer that appears later is cut off. Its heading is one button
+    without room for a status beside the title. And its signal does not tell a click from a call in code, which
+    `Folding` must know: only what a person folds is remembered.
+    """
 
     folded_by_hand = Signal(str, bool)  # title, True where it is folded now
 
     def __init__(self, title: str, *, folded: bool = False) -> None:
         super().__init__()
         self.title = title
-        self._heading = QToolButton()
-        self._heading.setText(title)
-        self._heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._heading.setCheckable(True)
-        self._heading.setAutoRaise(True)
-        self._heading.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self._heading.setToolTip("Show or fold this step")
-        self._heading.setStyleSheet(
+        self.heading = QToolButton()
+        self.heading.setText(title)
+        self.heading.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.heading.setCheckable(True)
+        self.heading.setAutoRaise(True)
+        self.heading.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.heading.setToolTip("Show or fold this step")
+        self.heading.setStyleSheet(
             "QToolButton { font-weight: bold; border: none; background: transparent; padding: 1px; }"
         )
-        self._heading.setIconSize(QSize(10, 10))
+        self.heading.setIconSize(QSize(10, 10))
         self.summary = QLabel()
         self.summary.setStyleSheet("color: palette(mid);")
         self.summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         head = QHBoxLayout()
         head.setContentsMargins(0, 0, 0, 0)
-        head.addWidget(self._heading)
+        head.addWidget(self.heading)
         head.addWidget(self.summary, 1)
         self._contents = QWidget()
         self.body = QVBoxLayout(self._contents)
@@ -53,21 +60,26 @@ class Section(QWidget):
         outer.setSpacing(1)
         outer.addLayout(head)
         outer.addWidget(self._contents)
-        self._heading.toggled.connect(self._on_toggled)
-        self._heading.clicked.connect(lambda shown: self.folded_by_hand.emit(self.title, not shown))
-        self._heading.setChecked(not folded)
+        self.heading.toggled.connect(self._on_toggled)
+        self.heading.clicked.connect(lambda shown: self.folded_by_hand.emit(self.title, not shown))
+        self.heading.setChecked(not folded)
         self._on_toggled(not folded)
+
+    @property
+    def shown(self) -> bool:
+        """True while the body is shown."""
+        return bool(self.heading.isChecked())
 
     def unfold(self) -> None:
         """Show the body."""
-        self._heading.setChecked(True)
+        self.heading.setChecked(True)
 
     def fold(self) -> None:
-        """Hide the body; what is in it goes on."""
-        self._heading.setChecked(False)
+        """Hide the body; work that was started in it continues."""
+        self.heading.setChecked(False)
 
     def add_row(self, *widgets: QWidget, stretch: int | None = None) -> QHBoxLayout:
-        """Add widgets side by side; `stretch` is the index of the one that takes the room."""
+        """Add widgets side by side; `stretch` is the index of the one that takes the remaining width."""
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
@@ -80,45 +92,45 @@ class Section(QWidget):
         return row
 
     def _on_toggled(self, shown: bool) -> None:
-        self._heading.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        self.heading.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
         self._contents.setVisible(shown)
-        self._heading.setAccessibleName(f"{self.title}, {'shown' if shown else 'folded'}")
+        self.heading.setAccessibleName(f"{self.title}, {'shown' if shown else 'folded'}")
 
 
 def button(
     text: str, tip: str, do: Callable[[], object], *, key: str = "", checkable: bool = False, key_on_face: bool = True
 ) -> QPushButton:
-    """A push button that shows its key, leaves the keyboard to the picture, and explains itself.
+    """Create a push button with a tooltip that shows its key and does not take the keyboard from the picture.
 
     Args:
         text: What it does, in a word or two.
-        tip: One sentence more.
+        tip: Tooltip, one sentence without a full stop.
         do: Called without arguments when pressed.
         key: Key of the standard layout that does the same; the button shows the one that is bound now.
         checkable: True for a button that stays down.
-        key_on_face: False where only the tip has room for the key.
+        key_on_face: False to show the key in the tooltip only.
     """
-    made = QPushButton(text)
-    made.setAccessibleName(text.rstrip("."))
-    made.setCheckable(checkable)
-    # Tab and F6 reach it, a click leaves the keyboard to the picture.
-    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    push_button = QPushButton(text)
+    push_button.setAccessibleName(text.rstrip("."))
+    push_button.setCheckable(checkable)
+    # Tab and F6 reach it; a click leaves the keyboard focus on the picture.
+    push_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     # Ignored: a row shares the panel's width, however narrow, instead of pushing it wider than its dock.
-    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-    made.setMinimumWidth(44)
-    made.setStyleSheet(BUTTON_STYLE)
-    made.clicked.connect(lambda _checked=False: do())
-    explain(made, tip, keys=(key,) if key else (), text=text if key_on_face else "")
-    return made
+    push_button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+    push_button.setMinimumWidth(44)
+    push_button.setStyleSheet(BUTTON_STYLE)
+    push_button.clicked.connect(lambda _checked=False: do())
+    explain(push_button, tip, keys=(key,) if key else (), text=text if key_on_face else "")
+    return push_button
 
 
 def tipped_button(text: str, tip: str, do: Callable[[], object], *, key: str) -> QPushButton:
-    """A button that says its key in the tip only: it is pressed now and then, or has no room."""
+    """Create a button that shows its key in the tooltip only, for rare actions and narrow rows."""
     return button(text, tip, do, key=key, key_on_face=False)
 
 
 class SessionSection(Section):
-    """A section that follows the desk's session."""
+    """Section that follows the session of the controller."""
 
     def __init__(self, controller: AnnotationController, title: str, *, folded: bool = False) -> None:
         super().__init__(title, folded=folded)
@@ -129,18 +141,18 @@ class SessionSection(Section):
         self.connections.add(controller.session_changed, self._on_session)
 
     def close_connections(self) -> None:
-        """Let go of everything."""
+        """Disconnect from the session and the controller."""
         self.session_connections.undo()
         self.connections.undo()
 
     def show_session(self) -> None:
-        """Show the session of the desk; connect to it."""
+        """Show the controller's session and connect to it."""
 
     def refresh(self, *_: object) -> None:
-        """Show what changed."""
+        """Show the present state of the session."""
 
     def do(self, action: Callable[[], object]) -> None:
-        """Do something to the session after what is under the pen was written; tell errors."""
+        """Run an action on the session after the stroke under way is written; show its errors."""
         if self.controller.session is not None and self.controller.layers is not None:
             with self.controller.telling():
                 self.controller.layers.flush()
@@ -154,20 +166,20 @@ class SessionSection(Section):
 
 
 class Folding:
-    """Folds sections as they were left, and remembers when a person folds one; what unfolds by itself is not kept."""
+    """Restores which sections are folded and remembers when a person folds one; unfolding by code is not remembered."""
 
     def __init__(self, sections: Sequence[Section], file: UserConfigFile) -> None:
         self._file = file
         self._connections = Connections()
         folded = file.values.get("folded")
         for section in sections:
-            left = folded.get(section.title) if isinstance(folded, dict) else None
-            if isinstance(left, bool):
-                (section.fold if left else section.unfold)()
+            was_folded = folded.get(section.title) if isinstance(folded, dict) else None
+            if isinstance(was_folded, bool):
+                (section.fold if was_folded else section.unfold)()
             self._connections.add(section.folded_by_hand, self._remember)
 
     def close(self) -> None:
-        """Remember no more."""
+        """Stop remembering."""
         self._connections.undo()
 
     def _remember(self, title: str, folded: bool) -> None:
@@ -177,5 +189,5 @@ class Folding:
 
         try:
             self._file.update(change)
-        except OSError:  # a folder that cannot be written: it is folded for as long as the window is open
+        except OSError:  # the folder is not writable: the section stays folded while the window is open
             return

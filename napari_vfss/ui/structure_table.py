@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of structures: colour, key, what is known on this frame, confidence, and an eye."""
+"""The table of structures: colour (click to hide), name, key, state on this frame, confidence."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from vfss.masks import MaskState
 from vfss.schema import Structure
 
 EYE, NAME, KEY, STATE, CONFIDENCE = range(5)
-HEADINGS = ("", "Structure", "Key", "On this frame", "Sure")
+HEADINGS = ("", "Structure", "Key", "On this frame", "Confidence")
 TIPS = (
     "Click to show or hide",
     "Click to correct this structure",
-    "Key that chooses it",
-    "Who has spoken: nobody, the student, or a person",
-    "The student's own estimate of how well its mask fits",
+    "Key that selects it",
+    "No mask yet, proposed by the student, or annotated by a person",
+    "How well the student expects its mask to fit, as a Dice score",
 )
 MARGIN = 4  # around the text of a row, above and below together
 STATES = {
-    MaskState.UNSEEN: ("·", "unseen", "#8a8f98"),
+    MaskState.UNSEEN: ("·", "no mask yet", "#8a8f98"),
     MaskState.PROPOSED: ("◌", "proposed", "#7fb4ff"),
     MaskState.EDITED: ("✎", "edited", "#ffb454"),
     MaskState.ACCEPTED: ("✓", "accepted", "#5fd38d"),
@@ -47,18 +47,18 @@ STATES = {
 
 @cache
 def swatch(colour: str, filled: bool) -> QPixmap:
-    """A little square of a colour, hollow where the structure is hidden."""
-    made = QPixmap(12, 12)
-    made.fill(QColor(colour))
+    """Return a small square of a colour, hollow if the structure is hidden."""
+    square = QPixmap(12, 12)
+    square.fill(QColor(colour))
     if not filled:
-        painter = QPainter(made)
+        painter = QPainter(square)
         painter.fillRect(2, 2, 8, 8, QColor(38, 41, 48))
         painter.end()
-    return made
+    return square
 
 
 class StructureModel(QAbstractTableModel):
-    """Rows of the current frame of a session."""
+    """Table model: one row per structure, on the current frame of a session."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -67,28 +67,28 @@ class StructureModel(QAbstractTableModel):
         self.keys: KeyBook | None = None
 
     def show(self, session: Session | None, hidden: set[str]) -> None:
-        """Take another session."""
+        """Show another session, with the keys of the structures that are hidden."""
         self.beginResetModel()
         self.session, self.hidden = session, hidden
         self.endResetModel()
 
     def refresh(self) -> None:
-        """Say that anything may have changed."""
+        """Announce that any cell may have changed."""
         if self.rowCount():
             self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(HEADINGS) - 1))
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        """Number of structures."""
+        """Return the number of structures."""
         return 0 if self.session is None else len(self.session.schema)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        """Number of columns."""
+        """Return the number of columns."""
         return len(HEADINGS)
 
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Heading of a column, and what it means."""
+        """Return the heading of a column, or its explanation."""
         if orientation == Qt.Orientation.Horizontal:
             if role == Qt.ItemDataRole.DisplayRole:
                 return HEADINGS[section]
@@ -97,28 +97,28 @@ class StructureModel(QAbstractTableModel):
         return None
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Text, colour, tooltip, or (user role) confidence or colour for the delegate."""
+        """Return text, colour or tooltip of a cell, or (user role) the confidence for the delegate."""
         cell = CELLS.get((index.column(), role)) or CELLS.get((ANY, role))
         if self.session is None or cell is None:
             return None
         return cell(self, self.session.schema.structures[index.row()])
 
     def state_of(self, structure: Structure) -> MaskState:
-        """State on the current frame."""
+        """Return the state on the current frame."""
         return MaskState.UNSEEN if self.session is None else MaskState(self.session.work.state[structure.index])
 
     def confidence_of(self, structure: Structure) -> float:
-        """Confidence on the current frame, NaN where unknown."""
+        """Return the confidence on the current frame, NaN if unknown."""
         return float("nan") if self.session is None else float(self.session.work.confidence[structure.index])
 
     def key_of(self, structure: Structure) -> str:
-        """Key that chooses it now."""
+        """Return the key that is bound to the structure now."""
         if self.keys is None:
             return structure.shortcut or ""
         return shown(self.keys.keys_of(f"structure.{structure.key}")[:1])
 
     def background_of(self, structure: Structure) -> QColor | None:
-        """Colour behind the row of the active structure."""
+        """Return the background of a row: a colour for the active structure only."""
         return ACTIVE if self.session is not None and structure.key == self.session.structure else None
 
 
@@ -127,7 +127,7 @@ ANY = -1
 ACTIVE = QColor(255, 255, 255, 42)
 STATE_TEXTS = {state: f"{sign}  {word}" for state, (sign, word, _) in STATES.items()}
 STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items()}
-# What a cell shows, by column and role; Qt asks for some thirty of them at every change of frame.
+# Cell contents by column and role; Qt asks for some thirty of them at every change of frame.
 CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
     (EYE, Role.DecorationRole): lambda model, s: swatch(s.colour, s.key not in model.hidden),
     (NAME, Role.DisplayRole): lambda model, s: s.name,
@@ -137,7 +137,7 @@ CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
     (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],
     (CONFIDENCE, Role.UserRole): lambda model, s: model.confidence_of(s),
     (ANY, Role.BackgroundRole): lambda model, s: model.background_of(s),
-    (ANY, Role.ToolTipRole): lambda model, s: f"{s.name}: {model.state_of(s).label}",
+    (ANY, Role.ToolTipRole): lambda model, s: f"{s.name}: {STATES[model.state_of(s)][1]}",
 }
 
 
@@ -162,7 +162,7 @@ class ConfidenceBar(QStyledItemDelegate):
 
 
 class StructureTable(QTableView):
-    """The list itself: a click chooses a structure, a click on the eye hides it."""
+    """Table of structures: a click selects a structure, a click on its colour hides or shows it."""
 
     STYLE = "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
 
@@ -175,8 +175,8 @@ class StructureTable(QTableView):
         self.setModel(self.rows)
         self.setItemDelegateForColumn(CONFIDENCE, ConfidenceBar(self))
         self.setAccessibleName("Structures")
-        self.setTabKeyNavigation(False)  # Tab leaves the list
-        # The active row is drawn by its background: a selection would drown the colours of the states.
+        self.setTabKeyNavigation(False)  # Tab leaves the table
+        # The active row is marked by its background: a selection would cover the colours of the states.
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setShowGrid(False)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -197,31 +197,31 @@ class StructureTable(QTableView):
         self.refresh()
 
     def fit_font(self) -> None:
-        """Give rows and columns the room that the font needs, which on some screens is large."""
-        words, rows, columns = self.fontMetrics(), self.verticalHeader(), self.horizontalHeader()
-        height = words.height() + MARGIN
+        """Give rows and columns the size that the font needs, which is large on some screens."""
+        metrics, rows, columns = self.fontMetrics(), self.verticalHeader(), self.horizontalHeader()
+        height = metrics.height() + MARGIN
         rows.setMinimumSectionSize(height)
         rows.setDefaultSectionSize(height)
         columns.setFixedHeight(height + 1)
-        longest = max(words.horizontalAdvance(text) for text in (*STATE_TEXTS.values(), HEADINGS[STATE]))
+        longest = max(metrics.horizontalAdvance(text) for text in (*STATE_TEXTS.values(), HEADINGS[STATE]))
         for column, width in (
             (EYE, 22),
-            (KEY, words.horizontalAdvance("Key") + 10),
+            (KEY, metrics.horizontalAdvance("Key") + 10),
             (STATE, longest + 12),
-            (CONFIDENCE, words.horizontalAdvance("100%") + 20),
+            (CONFIDENCE, metrics.horizontalAdvance(HEADINGS[CONFIDENCE]) + 10),
         ):
             self.setColumnWidth(column, width)
         self.setFixedHeight(self.rows.rowCount() * height + height + 3)
 
     def event(self, event: QEvent | None) -> bool:
-        """Follow the font."""
+        """Adapt to a changed font."""
         changes = (QEvent.Type.FontChange, QEvent.Type.StyleChange)
         if event is not None and event.type() in changes and self.model() is not None:
             self.fit_font()
         return bool(super().event(event))
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Up and Down choose, Space hides and shows."""
+        """Select with Up and Down; hide and show with Space."""
         session = self.rows.session
         if event is None or session is None:
             return
@@ -233,14 +233,14 @@ class StructureTable(QTableView):
         elif event.key() == Qt.Key.Key_Space:
             self.eye_clicked.emit(session.structure)
         else:
-            event.ignore()  # a key of the picture
+            event.ignore()  # the key belongs to the picture
 
     def _shape_columns(self) -> None:
         rows, columns = self.verticalHeader(), self.horizontalHeader()
         rows.setVisible(False)
         columns.setMinimumSectionSize(20)
         columns.setHighlightSections(False)
-        columns.setToolTip("Point at a heading to learn what it means")
+        columns.setToolTip("Point at a heading to see what it means")
         columns.setSectionsClickable(False)
         for column in (EYE, KEY, STATE, CONFIDENCE):
             columns.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)

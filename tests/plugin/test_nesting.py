@@ -213,7 +213,7 @@ def test_the_panel_says_it_and_offers_three_ways(window):
     assert not notice.isVisible()
     session.stroke(INSIDE | LEAVING)
     assert notice.isVisible()
-    assert "outside Pharynx, most of it in Airway" in notice.words.text()
+    assert "outside Pharynx, most of it in Airway" in notice.text.text()
     assert [b.text() for b in (notice.grow, notice.cut, notice.leave)] == [
         "Grow Pharynx",
         "Cut Bolus",

@@ -177,18 +177,18 @@ def test_the_panel_is_calm_at_first_and_as_it_was_left_later(qtbot, tmp_path):
         qtbot.addWidget(section)
     folding = Folding(first, file)
     first[1].unfold()  # by itself, because something happened in it
-    first[0]._heading.click()
+    first[0].heading.click()
     assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True}
     folding.close()
     again = [Section("1  Daily"), Section("2  Rare", folded=True)]
     for section in again:
         qtbot.addWidget(section)
     Folding(again, UserConfigFile("panel.json", folder=tmp_path))
-    assert [section._heading.isChecked() for section in again] == [False, False]
-    again[1]._heading.click()
+    assert [section.heading.isChecked() for section in again] == [False, False]
+    again[1].heading.click()
     assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True, "2  Rare": False}
 
 
 def test_rare_steps_are_folded_for_a_newcomer(window):
-    assert not window.student._heading.isChecked()
-    assert window.accept._heading.isChecked()
+    assert not window.student.heading.isChecked()
+    assert window.accept.heading.isChecked()

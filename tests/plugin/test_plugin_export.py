@@ -66,13 +66,13 @@ def test_it_says_what_will_be_written_and_why_it_cannot_be_yet(dialog, accepted,
     assert cells[0] == "swallow.mp4" and cells[1].startswith("case-") and "nobody has looked" in cells[-1]
     assert not dialog.write_button.isEnabled()
     assert "Nobody has looked at the pixels of 1 recording" in dialog.why_not.text()
-    dialog.unseen.click()
+    dialog.unreviewed.click()
     assert dialog.write_button.isEnabled()
-    assert "nobody looked" in dialog.why_not.text()
+    assert "were not reviewed" in dialog.why_not.text()
 
 
 def test_what_nobody_looked_at_goes_out_only_by_a_tick_and_says_so(window, dialog, qtbot, tmp_path, monkeypatch):
-    dialog.unseen.click()
+    dialog.unreviewed.click()
     dialog.choice.licence.setText("CC-BY-4.0")
     settle(qtbot, dialog)
     answer(monkeypatch, "")
@@ -89,11 +89,11 @@ def test_what_nobody_looked_at_goes_out_only_by_a_tick_and_says_so(window, dialo
     # The next time it begins with what was chosen; that nobody looked must be said anew.
     window.export.ask_and_export()
     again = window.export.dialog
-    assert again.choice.licence.text() == "CC-BY-4.0" and not again.unseen.isChecked()
+    assert again.choice.licence.text() == "CC-BY-4.0" and not again.unreviewed.isChecked()
 
 
 def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypatch):
-    dialog.unseen.click()
+    dialog.unreviewed.click()
     dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("nnunet"))
     settle(qtbot, dialog)
     answer(monkeypatch, tmp_path / "set")
@@ -110,7 +110,7 @@ def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monke
     assert stopped.cancelled
     said = []
     window.controller.exporting.message.connect(said.append)
-    dialog.unseen.click()
+    dialog.unreviewed.click()
     answer(monkeypatch, tmp_path)
     with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
         dialog.write_button.click()
@@ -126,7 +126,7 @@ def test_options_are_those_of_the_chosen_form(qtbot):
     assert choice.format_name == "coco" and choice.options == ExportOptions(licence="CC0-1.0")
     assert "keeps everything" in choice.loses.text()
     choice.format.setCurrentIndex(choice.format.findData("nnunet"))
-    assert "cannot keep everything" in choice.loses.text()
+    assert "This format loses" in choice.loses.text()
     first, second, *_ = choice.options.priority
     choice.down_button.click()
     assert choice.options.priority[:2] == (second, first)
@@ -188,7 +188,7 @@ def test_the_chosen_recording_stays_chosen(accepted, qtbot):
 
 def test_file_save_refuses_what_nobody_looked_at_and_names_the_way(accepted, tmp_path: Path):
     meta = {"metadata": {"vfss_project": accepted.project.folder}}
-    with pytest.raises(DatasetError, match=r"press Export\.\.\., there Look at the pixels"):
+    with pytest.raises(DatasetError, match=r"press Export\.\.\., there Review pixels"):
         write_annotations(str(tmp_path / "set.json"), None, meta)
     assert not (tmp_path / "set").exists()
 

@@ -56,7 +56,7 @@ def authors(table):
 def history(window):
     window.history.unfold()
     yield window.history
-    window.history._heading.setChecked(False)
+    window.history.heading.setChecked(False)
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot)
     said = texts(history.place, WHAT)
     assert [text.split(maxsplit=1)[1] for text in said] == [
         "edited\nby undo",
-        "accepted\nby hand",
-        "edited\nby hand",
-        "proposed\nby the student",
+        "accepted\ndrawn by hand",
+        "edited\ndrawn by hand",
+        "proposed\nstudent's proposal",
     ]
     grown = f"+{second.sum() - first.sum()}"
     assert texts(history.place, LAST) == ["same", "same", grown, f"+{first.sum()}"]
@@ -95,7 +95,7 @@ def test_a_carried_mask_is_told_from_the_students(history, session, qtbot):
     session.reload([0])
     qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
     assert authors(history.place) == ["propagation", "student"]
-    assert "carried from frame 12" in texts(history.place, WHAT)[0]
+    assert "propagated from frame 12" in texts(history.place, WHAT)[0]
 
 
 def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history, session, window, qtbot):
@@ -112,7 +112,7 @@ def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history
     assert not outline(large, 1)[drawn == 2].any()
     assert window.viewer.layers.selection.active.name == active.name
     assert active.name != NAME
-    assert "Dice" in history.words.text()
+    assert "Dice" in history.text.text()
     session.go_to(3)
     assert not history.outline.shown
     session.go_to(0)
@@ -151,14 +151,14 @@ def test_going_back_past_somebody_elses_work_is_a_conflict_and_writes_nothing(se
 
 def test_compare_with_the_proposal_in_words_and_in_the_picture(history, session, window):
     history.proposal_button.click()
-    assert "never proposed" in window.message.text()
+    assert "There is no proposal" in window.message.text()
     first, second = disc(session, 60, 60), disc(session, 60, 60) | disc(session, 60, 80)
     propose(session, 0, first)
     session.stroke(second)
     history.proposal_button.click()
     added = int((second & ~first).sum())
     dice = 2 * first.sum() / (first.sum() + second.sum())
-    assert f"{added} pixels added. Dice {dice:.3f}" in history.words.text()
+    assert f"{added} pixels added. Dice {dice:.3f}" in history.text.text()
     assert history.outline.shown
     history.go_back()
     assert session.project.newest(session.clip.id, 0)["bolus"].state == MaskState.PROPOSED
@@ -204,7 +204,7 @@ def test_folding_takes_the_outline_out_and_the_removed_layer_is_no_trouble(histo
     assert not history.outline.shown
     history.place.selectRow(0)
     assert history.outline.shown
-    history._heading.setChecked(False)
+    history.heading.setChecked(False)
     assert not history.outline.shown
     history.unfold()
 
@@ -252,7 +252,7 @@ def test_a_difference_counts_what_is_added_and_taken_away(before, after):
     assert (difference.added, difference.removed) == ((b & ~a).sum(), (a & ~b).sum())
     assert (difference.short == "same") == np.array_equal(a, b)
     assert str(difference.added) in difference.summary or not difference.added
-    assert ("any pixel" in compare("the proposal", before, after)) == (not a.any() and not b.any())
+    assert ("empty" in compare("the proposal", before, after)) == (not a.any() and not b.any())
 
 
 @settings(deadline=None)

@@ -89,7 +89,7 @@ def test_a_person_says_what_a_label_is(dialog, masks, qtbot):
     assert dialog.plan.counts == {"bolus": 2, "mandible": 2, "c2": 2}
     box.setCurrentIndex(box.findData("bolus"))
     settle(dialog, qtbot)
-    assert "united: Bolus" in dialog.united.text() and dialog.united.isVisibleTo(dialog)
+    assert "merged into: Bolus" in dialog.united.text() and dialog.united.isVisibleTo(dialog)
     for row in range(3):
         dialog.labels.box(row).setCurrentIndex(0)
     settle(dialog, qtbot)
@@ -100,7 +100,7 @@ def test_a_person_says_what_a_label_is(dialog, masks, qtbot):
 def test_what_must_be_said_first_is_asked_for(dialog, masks, tmp_path, qtbot):
     unclear = write_coco(tmp_path / "unclear.json", {f"f_{t}.png": {"bolus": INNER} for t in (3, 7)})
     look(dialog, qtbot, unclear)
-    assert "under First frame" in dialog.problem.text() and "Say first" in dialog.why_not.text()
+    assert "under First frame" in dialog.problem.text() and "Complete the choices" in dialog.why_not.text()
     dialog.first.setCurrentIndex(2)
     settle(dialog, qtbot)
     assert dialog.problem.isHidden() and [frame.frame for frame in dialog.plan.frames] == [2, 6]

@@ -211,5 +211,5 @@ def test_scores_are_said_only_where_there_are_some():
     event = {"scores": {"mean_dice": 0.5}, "previous_scores": {"mean_dice": None}}
     assert "0.500" in student_section.offer_text(event)
     assert "unknown" in student_section.offer_text(event)
-    assert "could not be examined" in student_section.offer_text({"scores": {"mean_dice": None}})
+    assert "could not be evaluated" in student_section.offer_text({"scores": {"mean_dice": None}})
     assert (student_section._minutes(30), student_section._minutes(600)) == ("30 s", "10 min")

@@ -211,7 +211,7 @@ def test_every_button_of_the_panel_has_a_key_or_a_menu_of_those_that_have(window
 
 
 def test_a_key_presses_the_button_of_the_panel(window, press):
-    controller, carry = window.controller, window.carry.only_active
+    controller, carry = window.controller, window.propagate.only_active
     press(Qt.Key.Key_H, CTRL | ALT)
     assert carry.isChecked()
     assert controller.student_jobs.only_active

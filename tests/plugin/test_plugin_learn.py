@@ -41,7 +41,7 @@ def corrected(window):
     session = window.controller.session
     say(session, 4)
     say(session, 16, x=90)
-    window.carry.refresh()
+    window.propagate.refresh()
     return window
 
 
@@ -67,7 +67,7 @@ def fake(monkeypatch, window, *events, code=0):
 
 def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, qtbot):
     session, said = small.controller.session, []
-    assert "2 to learn from" in small.carry.summary.text()
+    assert "2 to learn from" in small.propagate.summary.text()
     say(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
     session.go_to(4)
     small.controller.student_jobs.learning.progressed.connect(
@@ -76,8 +76,8 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     canvas = CanvasMouse(small.viewer, small.window())._canvas
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert small.controller.student_jobs.learning.running
-    assert small.carry.cancel_button.isVisibleTo(small)
-    assert not small.carry.learn_button.isEnabled()
+    assert small.propagate.cancel_button.isVisibleTo(small)
+    assert not small.propagate.learn_button.isEnabled()
     small.controller.student_jobs.propagate("forward")
     assert "still learning this clip" in small.message.text()
     wait(qtbot, small)
@@ -88,7 +88,7 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     assert proposed(session, "c3") == [], "bones are carried, not learnt"
     assert "has learnt from 3 frames" not in small.message.text(), "not visible says nothing of pixels"
     assert "has learnt from 2 frames of this clip" in small.message.text()
-    assert how(session.project.newest(session.clip.id, 7)["bolus"]) == "learnt from 2 frames of this clip"
+    assert how(session.project.newest(session.clip.id, 7)["bolus"]) == "student adapted to 2 frames"
     session.undo()
     assert proposed(session) == []
     assert "Undone: what the student learnt from this clip" in small.message.text()
@@ -98,25 +98,25 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
 
 def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, qtbot):
     session = window.controller.session
-    assert not window.carry.learn_button.isEnabled()
+    assert not window.propagate.learn_button.isEnabled()
     say(session, 4)
     say(session, 5, "c3")
     window.controller.student_jobs.learn()
     assert not window.controller.student_jobs.learning.running
     assert "too little to learn from" in window.message.text()
     say(session, 9)
-    window.carry.refresh()
-    assert window.carry.learn_button.isEnabled()
+    window.propagate.refresh()
+    assert window.propagate.learn_button.isEnabled()
 
 
 def test_cancelling_says_what_was_changed(small, qtbot):
     with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
         small.controller.student_jobs.learn()
-    small.carry.cancel_button.click()
+    small.propagate.cancel_button.click()
     wait(qtbot, small)
     assert "Learning was stopped. No mask was changed." in small.message.text()
     assert small.controller.session.undo()  # the last thing that a person did, not the run
-    qtbot.waitUntil(lambda: not small.carry.learn_button.isEnabled())
+    qtbot.waitUntil(lambda: not small.propagate.learn_button.isEnabled())
 
 
 def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, qtbot, monkeypatch):
@@ -142,7 +142,7 @@ def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
     wait(qtbot, corrected)
     assert "stopped with code 9" in corrected.message.text()
     assert "No mask was changed." in corrected.message.text()
-    assert corrected.carry.learn_button.isEnabled()
+    assert corrected.propagate.learn_button.isEnabled()
 
 
 def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file):

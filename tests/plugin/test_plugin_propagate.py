@@ -49,17 +49,17 @@ def start(window):
     say(session, 9)
     session.go_to(5)
     session.choose("c3")
-    window.carry.refresh()
+    window.propagate.refresh()
     return window
 
 
 def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     session, shown = start.controller.session, []
-    assert "1 to carry" in start.carry.summary.text()
+    assert "1 to carry" in start.propagate.summary.text()
     session.masks_changed.connect(shown.append)
-    start.carry.forward_button.click()
-    assert start.carry.cancel_button.isVisibleTo(start)
-    assert not start.carry.forward_button.isEnabled()
+    start.propagate.forward_button.click()
+    assert start.propagate.cancel_button.isVisibleTo(start)
+    assert not start.propagate.forward_button.isEnabled()
     wait(qtbot, start)
     assert frames_of(session) == [6, 7, 8]
     assert len(set(shown)) > 1  # they appeared as they came
@@ -70,7 +70,7 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     told = start.message.text()
     assert "Carried from frame 6. Forward: C3 to frame 9 (a person's word follows)." in told
     assert "Ctrl+Z takes it all back." in told
-    assert not start.carry.cancel_button.isVisibleTo(start)
+    assert not start.propagate.cancel_button.isVisibleTo(start)
     session.go_to(20)
     session.undo()
     assert session.frame == 8
@@ -111,13 +111,13 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
         "c3",
         "c4",
     )
-    start.carry.only_active.setChecked(True)
+    start.propagate.only_active.setChecked(True)
     assert carried_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
         "c3",
     )
-    start.carry.forward_button.click()
+    start.propagate.forward_button.click()
     wait(qtbot, start)
-    start.carry.only_active.setChecked(False)
+    start.propagate.only_active.setChecked(False)
     assert frames_of(session) == [6, 7, 8]
     assert frames_of(session, "c4") == []
     assert "2 structures are" not in start.message.text()
@@ -137,7 +137,7 @@ def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtb
         window.controller.student_jobs.propagating.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
         window.controller.student_jobs.propagate("forward")
-    window.carry.cancel_button.click()
+    window.propagate.cancel_button.click()
     wait(qtbot, window)
     assert 1 <= len(frames_of(session)) < session.clip.n_frames - 1
     assert "stopped" in window.message.text()
@@ -205,7 +205,7 @@ def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
     wait(qtbot, start)
     assert "can only be read" in start.message.text()
     assert session.project.last_revision() == before
-    assert start.carry.forward_button.isEnabled()
+    assert start.propagate.forward_button.isEnabled()
 
 
 def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(window, qtbot, monkeypatch):

@@ -70,20 +70,20 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
     session.go_to(0)
     qtbot.waitUntil(lambda: "frame 1" in window.history.summary.text())
     model = window.structures.table.model()
-    assert all("unseen" in model.index(row, 3).data() for row in range(model.rowCount()))
+    assert all("no mask yet" in model.index(row, 3).data() for row in range(model.rowCount()))
     window.history.tabs.setCurrentWidget(window.history.clip)
     assert window.history.place.rows.rowCount() == window.history.clip.rows.rowCount() == 0
     window.history.tabs.setCurrentWidget(window.history.place)
     window.history.proposal_button.click()
-    assert "never proposed" in window.message.text()
-    assert "0 finished" in window.clip.place.text()
+    assert "There is no proposal" in window.message.text()
+    assert "0 accepted" in window.clip.place.text()
     with pytest.raises(DatasetError):
         run_export(FORMATS["png"], session.project, tmp_path / "out", progress=None)
     # The same recording opened again, by whatever way, stays in the reading.
     assert window.controller.open(clip_file)
     assert window.controller.session.project.folder == blinded
     assert not window.controller.session.states.any()
-    window.history._heading.setChecked(False)
+    window.history.heading.setChecked(False)
 
 
 def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_file, monkeypatch):
@@ -155,7 +155,7 @@ def test_the_dialog_begins_lists_and_opens(window, folder, qtbot):
     dialog.reader.setText("Cleo")
     dialog.with_nothing.setChecked(True)
     dialog.begin_button.click()
-    assert "Cleo, 1 clip: second reader at work, first reader at work; still blinded" in dialog.list.item(0).text()
+    assert "Cleo, 1 clip: second reader in progress, first reader in progress; blinded" in dialog.list.item(0).text()
     assert not dialog.agreement_button.isEnabled()
     dialog.first_button.click()
     assert "first reader finished" in dialog.list.item(0).text()
@@ -213,8 +213,8 @@ def test_a_difference_is_settled_in_the_project(compared, window):
     compared.worst.cellClicked.emit(1, 0)
     assert (session.frame, session.structure) == (1, "bolus")
     assert NAME in [layer.name for layer in window.viewer.layers]
-    assert "Ada: accepted" in compared.adjudication.words.text()
-    assert "Bob: accepted" in compared.adjudication.words.text()
+    assert "Ada: accepted" in compared.adjudication.text.text()
+    assert "Bob: accepted" in compared.adjudication.text.text()
     compared.adjudication.second_button.click()
     revision = session.project.newest(session.clip.id, 1)["bolus"]
     assert np.array_equal(revision.mask, second)

@@ -150,16 +150,16 @@ def test_all_goes_by_the_keyboard(dialog):
 
 def test_every_frame_can_be_seen(dialog, qtbot):
     assert dialog.picture.model().item(DARKEST).isEnabled()
-    dialog.walk.slider.setValue(4)
+    dialog.frames.slider.setValue(4)
     assert dialog.picture.currentIndex() == FRAMES
-    assert dialog.walk.message.text() == f"Frame 5 of {N}, seen: 2"
-    dialog.walk.slider.setValue(0)
-    dialog.walk.play_button.click()
-    qtbot.waitUntil(lambda: len(dialog.walk.seen) == N, timeout=WAIT_MS)
-    qtbot.waitUntil(lambda: dialog.walk.play_button.text() == "Play", timeout=WAIT_MS)
-    dialog.walk.play_button.click()
+    assert dialog.frames.message.text() == f"Frame 5 of {N}, viewed: 2"
+    dialog.frames.slider.setValue(0)
+    dialog.frames.play_button.click()
+    qtbot.waitUntil(lambda: len(dialog.frames.seen) == N, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: dialog.frames.play_button.text() == "Play", timeout=WAIT_MS)
+    dialog.frames.play_button.click()
     dialog.picture.setCurrentIndex(DARKEST)
-    assert dialog.walk.play_button.text() == "Play"
+    assert dialog.frames.play_button.text() == "Play"
 
 
 def test_as_it_would_leave_is_black(dialog):
@@ -179,7 +179,7 @@ def test_a_stopped_search_leaves_the_looking_to_the_person(project, quick, qtbot
     dialog = opened(project, qtbot)
     dialog.stop_button.click()
     done(qtbot, dialog)
-    assert "look for yourself" in dialog.note.text()
+    assert "check for yourself" in dialog.note.text()
     assert not dialog.picture.model().item(BRIGHTEST).isEnabled()
     assert dialog.accept_button.isEnabled()
 
@@ -200,7 +200,7 @@ def test_an_earlier_review_is_shown_and_can_be_taken_back(project, quick, qtbot)
     project.reviews.accept(record.id, Redaction((PixelBox(1, 1, 9, 9),)), reviewer="Ada")
     dialog = opened(project, qtbot)
     done(qtbot, dialog)
-    assert [one.why for one in dialog.draft.boxes] == ["of the last review"] and dialog.draft.crop is None
+    assert [one.why for one in dialog.draft.boxes] == ["from the last review"] and dialog.draft.crop is None
     assert "looked at by Ada" in dialog.note.text()
     dialog.find_button.click()
     done(qtbot, dialog)
@@ -221,7 +221,7 @@ def test_what_cannot_be_written_or_read_is_said(dialog, project, monkeypatch):
 
     monkeypatch.setattr(dialog._clip, "as_uint8", broken)
     dialog.show_frame(3)
-    assert "cannot be decoded" in dialog.problem.text() and 3 not in dialog.walk.seen
+    assert "cannot be decoded" in dialog.problem.text() and 3 not in dialog.frames.seen
 
 
 def test_a_recording_that_is_gone_is_said(project):
@@ -254,7 +254,7 @@ def test_a_draft_keeps_to_the_picture():
     draft.take_proposed(proposed, crop=True)
     assert len(draft.boxes) == 2  # it lies inside of one
     draft.take_proposed(replace(proposed, found=(FoundText(PixelBox(0, 0, 5, 5), 1, 18),)), crop=False)
-    assert draft.boxes[-1].why == "like text on 1 of 18 pictures"
+    assert draft.boxes[-1].why == "possible text on 1 of 18 pictures"
     draft.choose(7)
     assert draft.chosen == -1
     draft.remove_chosen()

@@ -12,7 +12,7 @@ from napari_vfss.controller.viewed import hidden_structures
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.ui.timeline.axes import GUTTER
 from napari_vfss.ui.timeline.strip import TOP
-from napari_vfss.ui.timeline.tooltips import words_on_cell
+from napari_vfss.ui.timeline.tooltips import describe_cell
 from napari_vfss.viewer import playback
 from vfss.clips import Swallow
 from vfss.masks import Masks, MaskState
@@ -109,15 +109,15 @@ def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press)
 def test_low_confidence_is_doubtful_and_words_say_who_and_why(window, dock, qtbot):
     propose(window, qtbot, confidence=0.4)
     session, time = window.controller.session, window.controller.timeline
-    words = words_on_cell(session, time, 3, 0)
+    words = describe_cell(session, time, 3, 0)
     assert "Bolus: Frame 4 of 24" in words
     assert "proposed, by the student" in words
-    assert "40% right (not sure)" in words
+    assert "confidence of the student: 40% (low)" in words
     assert "doubtful" in words
     session.go_to(3)
     session.accept_structure()
-    assert f"accepted, by {session.author}" in words_on_cell(session, time, 3, 0)
-    assert "doubtful" not in words_on_cell(session, time, 3, 0)
+    assert f"accepted, by {session.author}" in describe_cell(session, time, 3, 0)
+    assert "doubtful" not in describe_cell(session, time, 3, 0)
 
 
 def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
@@ -201,7 +201,7 @@ def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, p
     press(Qt.Key.Key_K)
     qtbot.waitUntil(lambda: not window.controller.timeline.playback.playing, timeout=WAIT)
     assert len(session.viewed.stretch()) == frames
-    qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames looked at", timeout=WAIT)
+    qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames viewed", timeout=WAIT)
     qtbot.waitUntil(lambda: list(dock.timeline._looked_at) == list(range(frames)), timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
     assert (session.states == MaskState.ACCEPTED).all()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions before export, import, retraining, making phantoms."""
+"""Dialogs that ask before an export, an import, training or the creation of phantoms."""

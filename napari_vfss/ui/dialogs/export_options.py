@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form of a dataset and what may be asked of it, as a person chooses them."""
+"""Options of an export: format and contents of the dataset, and the list of recordings."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_vfss.ui.dialog_parts import dialog_button, line, words
+from napari_vfss.ui.dialog_parts import dialog_button, line_edit, wrapped_label
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets.files import order_on_top
 from vfss.datasets.preview import SPLIT_WORDS, PreviewedRecording, said_of
 from vfss.project import ClipRecord
 from vfss.schema import Schema
 
-NAMED = ("nnunet", "cvat")  # forms that ask for the dataset's name
+NAMED = ("nnunet", "cvat")  # formats that need a name of the dataset
 _OVERLAPS = {
     "priority": "The first in this order keeps the pixel",
-    "regions": "A label for each combination, nothing lost",
+    "regions": "One label per combination, nothing is lost",
 }
 _KEY = Qt.ItemDataRole.UserRole
 
@@ -44,19 +44,19 @@ class ExportChoice(QWidget):
     changed = Signal()
 
     def __init__(self, schema: Schema, chosen: Mapping[str, Any]) -> None:
-        """Ask.
+        """Create the form.
 
         Args:
             schema: Structures of the project.
-            chosen: What was chosen last, as `chosen` gives it; what is missing or unknown is left at its default.
+            chosen: Choices of the last time, as `chosen` returns them; missing or unknown ones keep their defaults.
         """
         super().__init__()
         self._schema = schema
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 0, 0)
-        body.addWidget(self._form())
-        body.addWidget(self._of_nnunet())
-        body.addWidget(self._of_all())
+        body.addWidget(self._format_group())
+        body.addWidget(self._overlap_group())
+        body.addWidget(self._contents_group())
         body.addStretch(1)
         self._take(chosen)
         self._on_format()
@@ -69,12 +69,12 @@ class ExportChoice(QWidget):
 
     @property
     def format_name(self) -> str:
-        """The chosen format, as on the command line."""
+        """Name of the chosen format, as on the command line."""
         return str(self.format.currentData())
 
     @property
     def options(self) -> ExportOptions:
-        """What was asked for."""
+        """The chosen options."""
         rows = map(self.order.item, range(self.order.count()))
         regional = self.format_name == "nnunet"
         return ExportOptions(
@@ -88,7 +88,7 @@ class ExportChoice(QWidget):
 
     @property
     def chosen(self) -> dict[str, Any]:
-        """Plain data to begin with the next time."""
+        """Choices as plain data, to start with the next time."""
         return {
             "format": self.format_name,
             "overlaps": str(self.overlaps.currentData()),
@@ -106,28 +106,29 @@ class ExportChoice(QWidget):
             self.order.setCurrentRow(row + step)
             self._on_changed()
 
-    def _form(self) -> QGroupBox:
-        group = QGroupBox("Form of the dataset")
+    def _format_group(self) -> QGroupBox:
+        group = QGroupBox("Format of the dataset")
         body = QVBoxLayout(group)
         self.format = QComboBox()
-        self.format.setToolTip("Which programs can read it")
+        self.format.setToolTip("File format of the dataset")
+        self.format.setAccessibleName("Format")
         for name, dataset_format in FORMATS.items():
             self.format.addItem(dataset_format.title, name)
-        self.loses = words()
+        self.loses = wrapped_label()
         body.addWidget(self.format)
         body.addWidget(self.loses)
         return group
 
-    def _of_nnunet(self) -> QGroupBox:
+    def _overlap_group(self) -> QGroupBox:
         group = self._nnunet = QGroupBox("Where structures overlap")
         body = QVBoxLayout(group)
         self.overlaps = QComboBox()
-        self.overlaps.setToolTip("nnU-Net knows one label for each pixel")
+        self.overlaps.setToolTip("nnU-Net stores one label for each pixel")
         self.overlaps.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        for name, said in _OVERLAPS.items():
-            self.overlaps.addItem(said, name)
+        for name, title in _OVERLAPS.items():
+            self.overlaps.addItem(title, name)
         self.order = QListWidget()
-        self.order.setToolTip("The structure that stands higher keeps a pixel that two share")
+        self.order.setToolTip("Where two structures overlap, the upper one in this list keeps the pixel")
         self.order.setFixedHeight(112)
         self.order.setMinimumWidth(100)
         for structure in order_on_top(self._schema, ()):
@@ -135,8 +136,8 @@ class ExportChoice(QWidget):
             item.setData(_KEY, structure.key)
             self.order.addItem(item)
         self.order.setCurrentRow(0)
-        self.up_button = dialog_button("Up", "Let the chosen structure win over the one above", lambda: self.move(-1))
-        self.down_button = dialog_button("Down", "Let it give way to the one below", lambda: self.move(1))
+        self.up_button = dialog_button("Up", "Move the chosen structure up", lambda: self.move(-1))
+        self.down_button = dialog_button("Down", "Move the chosen structure down", lambda: self.move(1))
         row = QHBoxLayout()
         row.addWidget(self.up_button)
         row.addWidget(self.down_button)
@@ -145,16 +146,16 @@ class ExportChoice(QWidget):
         body.addLayout(row)
         return group
 
-    def _of_all(self) -> QGroupBox:
-        group = QGroupBox("What goes in")
+    def _contents_group(self) -> QGroupBox:
+        group = QGroupBox("Contents")
         body = QFormLayout(group)
         self._rows = body
-        self.edited = QCheckBox("also masks that were corrected, but not accepted")
-        self.edited.setToolTip("They are marked as such; without this only what a person accepted goes out")
-        self.named = QCheckBox("name annotators (else annotator-1, -2, ...)")
+        self.edited = QCheckBox("include masks that were edited but not accepted")
+        self.edited.setToolTip("They are marked as edited; without this only accepted masks are exported")
+        self.named = QCheckBox("include names of annotators (else annotator-1, -2, ...)")
         self.named.setToolTip("Names of those who accepted masks; patients are never named")
-        self.licence = line("", "say CC-BY-4.0; empty: not stated", "Under which the dataset may be used")
-        self.name = line("", "VFSS", "What the dataset is called")
+        self.licence = line_edit("", "e.g. CC-BY-4.0; empty: not stated", "Licence of the dataset")
+        self.name = line_edit("", "VFSS", "Name of the dataset")
         body.addRow(self.edited)
         body.addRow(self.named)
         body.addRow("Licence", self.licence)
@@ -171,8 +172,8 @@ class ExportChoice(QWidget):
 
     def _on_format(self, *_: object) -> None:
         chosen = FORMATS[self.format_name]
-        lost = "".join(f"<br>• {sentence}" for sentence in chosen.loses)
-        self.loses.setText(f"It cannot keep everything:{lost}" if lost else "It keeps everything there is.")
+        losses = "".join(f"<br>• {sentence}" for sentence in chosen.loses)
+        self.loses.setText(f"This format loses:{losses}" if losses else "This format keeps everything.")
         self._nnunet.setVisible(self.format_name == "nnunet")
         by_order = self.overlaps.currentData() == "priority"
         for widget in (self.order, self.up_button, self.down_button):
@@ -184,17 +185,17 @@ class ExportChoice(QWidget):
         self.changed.emit()
 
 
-HEADS = ("Recording", "Called in the dataset", "Use", "Frames", "Pixels")
+HEADS = ("Recording", "Name in the dataset", "Split", "Frames", "Review of pixels")
 _PIXELS = len(HEADS) - 1
 
 
 class RecordingList(QTableWidget):
-    """A row per recording; rows are chosen as a whole."""
+    """Table with a row per recording; whole rows are chosen."""
 
     def __init__(self) -> None:
         super().__init__(0, len(HEADS))
         self.setHorizontalHeaderLabels(HEADS)
-        self.setToolTip("Recordings that would be written; a double click looks at the pixels of one")
+        self.setToolTip("Recordings that would be exported; double-click one to review its pixels")
         self.setAccessibleName("Recordings")
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -214,7 +215,7 @@ class RecordingList(QTableWidget):
         return self._records[row] if 0 <= row < len(self._records) else None
 
     def show_recordings(self, recordings: Sequence[PreviewedRecording]) -> None:
-        """Fill it; the chosen recording stays chosen, else it is the first that nobody has looked at."""
+        """Fill the table; the chosen recording stays chosen, else the first without a review is."""
         before = self.record
         self._records = [known.identity.record for known in recordings]
         self.setRowCount(len(recordings))
@@ -223,10 +224,10 @@ class RecordingList(QTableWidget):
                 item = QTableWidgetItem(text)
                 item.setToolTip(str(known.identity.record.path) if column == 0 else text)
                 self.setItem(row, column, item)
-        unseen = [row for row, known in enumerate(recordings) if not known.identity.reviewed]
-        kept = [row for row, record in enumerate(self._records) if before is not None and record.id == before.id]
-        wanted = next(iter([row for row in kept if row in unseen] or unseen or kept or range(len(recordings))), -1)
-        self.setCurrentCell(wanted, 0)
+        unreviewed = [row for row, known in enumerate(recordings) if not known.identity.reviewed]
+        same = [row for row, record in enumerate(self._records) if before is not None and record.id == before.id]
+        candidates = [row for row in same if row in unreviewed] or unreviewed or same or range(len(recordings))
+        self.setCurrentCell(next(iter(candidates), -1), 0)
         self.resizeRowsToContents()
 
 

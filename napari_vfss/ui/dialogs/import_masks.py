@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The question before an import: which masks, what their labels are, and what would be written where."""
+"""Dialog before an import: which masks, which structure each label is, and what would be written."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.importing import ImportOrder, ImportOutlook, ImportPlanning, in_this_window
-from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, words
+from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, wrapped_label
 from napari_vfss.ui.dialogs.label_mapping import LabelChoice
 from vfss.importing import SOURCES, ImportChoices, ImportPlan, SourceOptions
 from vfss.importing.report import STRUCTURE_HEADINGS, plan_lines, structure_rows
 from vfss.project import Project
 
-ABOUT = "Masks come in as proposals: none counts until you accept it, and nothing that a person has said is changed."
+ABOUT = "Masks are imported as proposals: accept them as you would any proposal. Annotated masks are never changed."
 LEFT = 420
-HEADINGS = ("Structure", "To write", "Over a proposal", "There already", "Protected")
+HEADINGS = ("Structure", "To write", "Replace proposals", "Present already", "Protected")
 
 
 class ImportDialog(QDialog):
     """Lets a person choose masks of another program; accepted with a plan.
 
     Attributes:
-        planning: Looks at the source.
-        outlook: What was found last; None before, and while it is looked at.
+        planning: Background job that reads the source.
+        outlook: Result of the last reading; None before and while a source is read.
     """
 
     def __init__(self, project: Project, clip_id: str, parent: QWidget | None = None) -> None:
-        """Ask about one project, which is closed with the dialog; clip_id is the recording that is open."""
+        """Open the dialog on a project, which is closed with the dialog; clip_id is the open recording."""
         super().__init__(parent)
         self.setWindowTitle("Import masks of another program")
         self.planning = ImportPlanning()
@@ -59,18 +59,18 @@ class ImportDialog(QDialog):
         self._lay_out(clip_id)
         add = self._connections.add
         add(self.planning.progressed, self._on_progress)
-        add(self.planning.ended, self._on_looked)
+        add(self.planning.ended, self._on_planned)
         add(self.labels.changed, self.look_again)
         add(self.clips.currentIndexChanged, self.look_again)
         add(self.first.currentIndexChanged, self.look_again)
-        add(self.threshold.valueChanged, self._open_anew)
+        add(self.threshold.valueChanged, self._reopen)
         self.finished.connect(self._close)
         self.resize(1260, 660)
         self._refresh()
 
     @property
     def plan(self) -> ImportPlan | None:
-        """What would be written."""
+        """The plan of what would be written."""
         return None if self.outlook is None else self.outlook.plan
 
     def ask_for_file(self) -> None:
@@ -87,27 +87,27 @@ class ImportDialog(QDialog):
 
     def ask_for_table(self) -> None:
         """Let a person choose a file with the names of label values."""
-        name, _ = QFileDialog.getOpenFileName(self, "Names of label values", filter="JSON (*.json)")
+        name, _ = QFileDialog.getOpenFileName(self, "Label names", filter="JSON (*.json)")
         if name:
             self._table = Path(name)
-            self.table_button.setText(f"Names: {self._table.name}")
-            self._open_anew()
+            self.table_button.setText(f"Label names: {self._table.name}")
+            self._reopen()
 
     def look_at(self, path: Path) -> None:
-        """Open a source and look at its masks."""
+        """Open a source and read its masks."""
         self.path = path
         self.source.setText(str(path))
-        self._open_anew()
+        self._reopen()
 
     def look_again(self, *_: object) -> None:
-        """Look at the open source once more, with what is chosen now."""
+        """Plan again for the open source, with the present choices."""
         if self.outlook is None or self.path is None:
-            self._open_anew()
+            self._reopen()
             return
         choices = ImportChoices(self.clips.currentData(), self.labels.choices, self.first.currentData())
         self._ask(ImportOrder(self._project.folder, self.path, self._options(), choices, self.outlook.source))
 
-    def _open_anew(self, *_: object) -> None:
+    def _reopen(self, *_: object) -> None:
         if self.path is not None:
             choices = ImportChoices(self.clips.currentData(), {}, self.first.currentData())
             self.outlook = None
@@ -127,79 +127,84 @@ class ImportDialog(QDialog):
         left.setFixedWidth(LEFT)
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(words(ABOUT))
-        column.addWidget(self._where_from())
-        column.addWidget(self._where_to(clip_id))
-        column.addWidget(self._what(), 1)
-        right.addWidget(self._outcome(), 1)
+        column.addWidget(wrapped_label(ABOUT))
+        column.addWidget(self._source_group())
+        column.addWidget(self._target_group(clip_id))
+        column.addWidget(self._labels_group(), 1)
+        right.addWidget(self._outcome_group(), 1)
         columns = QHBoxLayout()
         columns.addWidget(left)
         columns.addLayout(right, 1)
-        self.problem, self.why_not = ProblemLine(), words()
+        self.problem, self.why_not = ProblemLine(), wrapped_label()
         self.cancel_button = dialog_button("Cancel", "Write nothing", self.reject)
-        self.write_button = dialog_button("Write as proposals", "Write the masks, beside this window", self.accept)
+        self.write_button = dialog_button(
+            "Import as proposals", "Write the masks into the project as proposals, in the background", self.accept
+        )
         set_body(self, columns, self.problem, self.why_not, self.cancel_button, self.write_button)
 
-    def _where_from(self) -> QGroupBox:
+    def _source_group(self) -> QGroupBox:
         group = QGroupBox("Masks")
         body = QVBoxLayout(group)
         kinds = ", ".join(kind.title for kind in SOURCES.values())
-        self.source = words(f"Choose a file or a folder. Known are: {kinds}.")
+        self.source = wrapped_label(f"Choose a file or a folder. Known formats: {kinds}.")
         self.file_button = dialog_button("File...", "Choose a file of masks", self.ask_for_file)
         self.folder_button = dialog_button("Folder...", "Choose a folder of masks", self.ask_for_folder)
         self.table_button = dialog_button(
-            "Names of values...", 'JSON file that names the values of label images: {"bolus": 1}', self.ask_for_table
+            "Label names...",
+            'JSON file with the names of the values in label images, e.g. {"bolus": 1}',
+            self.ask_for_table,
         )
         self.threshold = QDoubleSpinBox()
         self.threshold.setRange(0, 1)
         self.threshold.setSingleStep(0.1)
-        self.threshold.setSpecialValueText("not taken")
-        self.threshold.setToolTip("From which probability on a pixel counts, for DICOM segmentations with fractions")
-        row, more = QHBoxLayout(), QHBoxLayout()
+        self.threshold.setSpecialValueText("none: refuse probabilities")
+        self.threshold.setToolTip("A pixel belongs to a mask from this probability on; for fractional DICOM SEG only")
+        self.threshold.setAccessibleName("Probability threshold")
+        row, below = QHBoxLayout(), QHBoxLayout()
         for button in (self.file_button, self.folder_button, self.table_button):
             row.addWidget(button)
-        more.addWidget(QLabel("Probabilities count from"))
-        more.addWidget(self.threshold, 1)
+        below.addWidget(QLabel("Probability threshold"))
+        below.addWidget(self.threshold, 1)
         body.addWidget(self.source)
         body.addLayout(row)
-        body.addLayout(more)
+        body.addLayout(below)
         return group
 
-    def _where_to(self, clip_id: str) -> QGroupBox:
-        group = QGroupBox("Where they do not say it themselves")
+    def _target_group(self, clip_id: str) -> QGroupBox:
+        group = QGroupBox("If the files do not name recording and frames")
         body = QFormLayout(group)
         self.clips, self.first = QComboBox(), QComboBox()
         self.clips.setToolTip("The recording that the masks belong to")
         for record in self._project.clips():
             self.clips.addItem(f"{record.path.name}, {record.n_frames} frames", record.id)
         self.clips.setCurrentIndex(max(0, self.clips.findData(clip_id)))
-        self.first.setToolTip("The number that the first frame has in the names of the files")
-        for text, number in (("found out by the numbers", None), ("has number 0", 0), ("has number 1", 1)):
+        self.first.setToolTip("The number of the first frame in the file names")
+        for text, number in (("detect from the numbers", None), ("has number 0", 0), ("has number 1", 1)):
             self.first.addItem(text, number)
         body.addRow("Recording", self.clips)
         body.addRow("First frame", self.first)
         return group
 
-    def _what(self) -> QGroupBox:
-        group = QGroupBox("What is what")
+    def _labels_group(self) -> QGroupBox:
+        group = QGroupBox("Labels and structures")
         body = QVBoxLayout(group)
         self.labels = LabelChoice(self._project.schema)
-        self.united = words()
+        self.united = wrapped_label()
         body.addWidget(self.labels, 1)
         body.addWidget(self.united)
         return group
 
-    def _outcome(self) -> QGroupBox:
+    def _outcome_group(self) -> QGroupBox:
         group = QGroupBox("What would be written")
         body = QVBoxLayout(group)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.bar.setFormat("looking at the masks... %v of %m")
-        self.lines = words()
+        self.bar.setFormat("reading the masks... %v of %m")
+        self.lines = wrapped_label()
         self.lines.setTextFormat(Qt.TextFormat.PlainText)
         self.counts = QTableWidget(0, len(STRUCTURE_HEADINGS))
         self.counts.setHorizontalHeaderLabels(HEADINGS)
-        self.counts.setToolTip("Masks by structure; protected are those on which a person has spoken")
+        self.counts.setToolTip("Masks by structure; annotated masks are protected and stay as they are")
         self.counts.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
         self.counts.setMaximumHeight(132)
         side, head = self.counts.verticalHeader(), self.counts.horizontalHeader()
@@ -220,15 +225,15 @@ class ImportDialog(QDialog):
         self.bar.setRange(0, total)
         self.bar.setValue(done)
 
-    def _on_looked(self, problem: str, outlook: ImportOutlook | None) -> None:
+    def _on_planned(self, problem: str, outlook: ImportOutlook | None) -> None:
         if outlook is None:
             self.outlook = None
-            self.problem.tell(problem)
+            self.problem.show_problem(problem)
         else:
             if self.outlook is None or self.outlook.source is not outlook.source:
                 self.labels.show_labels(outlook.source.labels, outlook.choices.labels)
             self.outlook = outlook
-            self.problem.tell(in_this_window(outlook.problem))
+            self.problem.show_problem(in_this_window(outlook.problem))
         self._show_plan()
         self._refresh()
 
@@ -240,7 +245,7 @@ class ImportDialog(QDialog):
         for row, cells in enumerate(rows):
             for column, text in enumerate((self._project.schema[cells[0]].name, *cells[1:])):
                 self.counts.setItem(row, column, QTableWidgetItem(text))
-        self.labels.show_found({} if plan is None else plan.found)
+        self.labels.show_counts({} if plan is None else plan.found)
         picture = None if outlook is None else outlook.picture
         if picture is None:
             self.picture.clear()
@@ -253,12 +258,12 @@ class ImportDialog(QDialog):
         running, plan = self.planning.running, self.plan
         self.bar.setVisible(running)
         united = self.labels.united
-        self.united.setText(f"⚠ Several labels are united: {', '.join(united)}." if united else "")
+        self.united.setText(f"⚠ Several labels are merged into: {', '.join(united)}." if united else "")
         self.united.setVisible(bool(united))
         reason = "" if plan is not None and plan.counts else "There is nothing to write from these masks."
-        reason = "Say first what is missing." if plan is None else reason
+        reason = "Complete the choices on the left first." if plan is None else reason
         reason = "Choose a file or a folder of masks." if self.path is None else reason
-        self.why_not.setText("Looking at the masks..." if running else reason)
+        self.why_not.setText("Reading the masks..." if running else reason)
         self.write_button.setEnabled(not running and not reason)
 
     def _close(self, *_: object) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which structure each label of a source is, as a person says it."""
+"""Table in which a person maps each label of a source to a structure."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableWidg
 from vfss.importing import ForeignLabel
 from vfss.schema import Schema
 
-LEAVE_OUT = "leave it out"
-HEADS = ("Label there", "is here", "Masks")
+LEAVE_OUT = "do not import"
+HEADS = ("Label", "Structure", "Masks")
 
 
 class LabelChoice(QTableWidget):
-    """A row per label, with a box of structures."""
+    """Table with a row per label, and a box of structures in each."""
 
     changed = Signal()
 
@@ -26,7 +26,7 @@ class LabelChoice(QTableWidget):
         self._schema = schema
         self._names: list[str] = []
         self.setHorizontalHeaderLabels(HEADS)
-        self.setToolTip("For each label of the other program: the structure that it is")
+        self.setToolTip("The structure that each label of the other program stands for")
         self.setAccessibleName("Labels")
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -39,24 +39,24 @@ class LabelChoice(QTableWidget):
 
     @property
     def choices(self) -> dict[str, str | None]:
-        """Key of the structure by label, None for those left out."""
+        """Key of the structure for each label, None for those that are not imported."""
         return {name: self.box(row).currentData() for row, name in enumerate(self._names)}
 
     @property
     def united(self) -> list[str]:
-        """Names of structures that several labels are."""
+        """Names of structures into which several labels are merged."""
         counts = Counter(key for key in self.choices.values() if key is not None)
         return [self._schema[key].name for key, count in counts.items() if count > 1]
 
     def box(self, row: int) -> QComboBox:
-        """The box of structures in a row."""
+        """Return the box of structures in a row."""
         box = self.cellWidget(row, 1)
         if not isinstance(box, QComboBox):
             raise IndexError(row)
         return box
 
     def show_labels(self, labels: Sequence[ForeignLabel], choices: Mapping[str, str | None]) -> None:
-        """Fill it with the labels of a source."""
+        """Fill the table with the labels of a source."""
         self._names = [label.name for label in labels]
         self.setRowCount(len(labels))
         for row, label in enumerate(labels):
@@ -64,7 +64,8 @@ class LabelChoice(QTableWidget):
             self.setItem(row, 0, QTableWidgetItem(title))
             self.setItem(row, 2, QTableWidgetItem(""))
             box = QComboBox()
-            box.setToolTip(f"What {label.name} is in this project")
+            box.setToolTip(f"Structure of this project for the label {label.name}")
+            box.setAccessibleName(f"Structure for {label.name}")
             box.addItem(LEAVE_OUT, None)
             for structure in self._schema.structures:
                 box.addItem(structure.name, structure.key)
@@ -73,12 +74,12 @@ class LabelChoice(QTableWidget):
             self.setCellWidget(row, 1, box)
         self.resizeRowsToContents()
 
-    def show_found(self, found: Mapping[str, int]) -> None:
-        """Say how many masks of each label were found."""
+    def show_counts(self, counts: Mapping[str, int]) -> None:
+        """Show how many masks of each label were found."""
         for row, name in enumerate(self._names):
             item = self.item(row, 2)
             if item is not None:
-                item.setText(str(found.get(name, "")))
+                item.setText(str(counts.get(name, "")))
 
     def _on_box(self, _index: int) -> None:
         self.changed.emit()

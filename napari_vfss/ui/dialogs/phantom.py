@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A form that makes phantom clips with their truth as a project: to practise on, to test with, to train from."""
+"""Form that creates a project of phantom clips with true masks, for practice, tests and training."""
 
 from __future__ import annotations
 
@@ -16,48 +16,52 @@ from vfss.phantom import STYLES
 
 
 class PhantomForm(Container[Any]):
-    """Asks what to make, makes it beside the window, and opens it in the panel when asked to."""
+    """Asks what to create, creates it in the background, and opens it in the panel on request."""
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         self._viewer = napari_viewer
         self._project: Path | None = None
-        self.folder = FileEdit(mode="d", label="Folder", value=Path.home() / "vfss_phantoms", tooltip="An empty one")
-        self.clips = SpinBox(label="Clips", value=2, min=1, max=1000, tooltip="Each is a patient of its own")
-        self.frames = SpinBox(label="Frames of each", value=60, min=1, max=9000, tooltip="At 30 a second")
+        self.folder = FileEdit(
+            mode="d", label="Folder", value=Path.home() / "vfss_phantoms", tooltip="An empty folder for the new project"
+        )
+        self.clips = SpinBox(label="Clips", value=2, min=1, max=1000, tooltip="Each clip shows a patient of its own")
+        self.frames = SpinBox(label="Frames per clip", value=60, min=1, max=9000, tooltip="30 per second")
         self.side = SpinBox(label="Size (pixels)", value=512, min=64, max=2048, step=2, tooltip="Height and width")
-        self.seed = SpinBox(label="Seed", value=1, min=0, max=2**31 - 1, tooltip="The same seed makes the same clips")
-        self.style = ComboBox(label="Style", choices=sorted(STYLES), value="standard", tooltip="Kind of X-ray film")
-        self.make_button = PushButton(text="Make clips")
+        self.seed = SpinBox(label="Seed", value=1, min=0, max=2**31 - 1, tooltip="The same seed gives the same clips")
+        self.style = ComboBox(
+            label="Style", choices=sorted(STYLES), value="standard", tooltip="Appearance of the X-ray image"
+        )
+        self.make_button = PushButton(text="Create clips")
         self.bar = ProgressBar(label="", visible=False)
         self.cancel_button = PushButton(text="Cancel", visible=False)
         self.message = Label(value="", visible=False)
-        self.open_button = PushButton(text="Open them", visible=False)
+        self.open_button = PushButton(text="Open clips", visible=False)
         self._asked = (self.folder, self.clips, self.frames, self.side, self.seed, self.style, self.make_button)
         super().__init__(
             widgets=[*self._asked, self.bar, self.cancel_button, self.message, self.open_button], label="Phantom clips"
         )
         self.message.native.setWordWrap(True)
-        # No child of the form: a window that goes takes its widgets with it before the worker has stopped.
+        # Not a child of the form: a window that closes deletes its widgets before the worker has stopped.
         self.phantoms = Phantoms()
-        self._departure = CloseWatcher(self.native)
+        self._close_watcher = CloseWatcher(self.native)
         self._connections = Connections()
-        for signal, do in (
+        for signal, slot in (
             (self.make_button.clicked, self.make),
             (self.cancel_button.clicked, self.phantoms.cancel),
             (self.open_button.clicked, self.open_project),
             (self.phantoms.progressed, self._on_progress),
             (self.phantoms.ended, self._on_ended),
-            (self._departure.gone, self.close_form),
+            (self._close_watcher.gone, self.close_form),
         ):
-            self._connections.add(signal, do)
+            self._connections.add(signal, slot)
 
     def close_form(self) -> None:
-        """Stop what is being made, which keeps the clips that are done, and let go of the widgets."""
+        """Stop the job, which keeps finished clips, and disconnect from the widgets."""
         self.phantoms.cancel()
         self._connections.undo()
 
     def make(self) -> None:
-        """Begin to make what the form says."""
+        """Start to create the clips that the form describes."""
         order = PhantomOrder(
             Path(self.folder.value),
             clips=self.clips.value,
@@ -71,7 +75,7 @@ class PhantomForm(Container[Any]):
         self.phantoms.start(order)
 
     def open_project(self) -> None:
-        """Open what was made in the annotation panel."""
+        """Open the created project in the annotation panel."""
         from napari_vfss.commands import panel_of
 
         if self._project is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The question before retraining: quick or with teachers, and how long each would take on this computer."""
+"""Dialog before training: quick or with teachers, and how long each takes on this computer."""
 
 from __future__ import annotations
 
@@ -20,42 +20,43 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.training import Planning
+from vfss.wording import count
 
 QUICK, DISTIL = "quick", "distil"
-_SAID = {
-    QUICK: ("Quick", "Learns what you and your colleagues accepted, and repeats what it knew."),
+_CHOICES = {
+    QUICK: ("Quick", "Trains the student on the masks that you and your colleagues accepted."),
     DISTIL: (
-        "Distil",
-        "Also looks at frames nobody has corrected yet: large networks on this computer learn your corrections, "
-        "and teach the student there.",
+        "With teachers (distillation)",
+        "Also uses frames without annotation: large networks on this computer learn from the accepted masks, and "
+        "teach the student on the other frames.",
     ),
 }
 _NO_TEACHER = (
-    "No teacher network was found on this computer. A person who may install software gets them with<br>"
+    "There is no teacher network on this computer. Someone who may install software can download them with<br>"
     "<code>vfss-train download mobile-sam lite-medsam</code>"
 )
 
 
 _NOTHING = (
-    "There is nothing to learn from yet: accept some frames of a patient to learn from first. "
-    "Patients are set aside for comparing by themselves; accept frames of more patients where all of yours are."
+    "There are no frames to train on yet: accept some frames of a patient in the training split first. Some patients "
+    "are set aside for evaluation (see Patients...); if all of yours are, accept frames of more patients."
 )
 
 
 class RetrainChoice(QDialog):
-    """Lets a person choose how to retrain.
+    """Lets a person choose how to train the next student.
 
     Attributes:
-        planning: Works out how long each way would take.
+        planning: Background job that estimates how long each choice would take.
     """
 
     def __init__(self, project: Path, parent: QWidget | None = None, *, command: list[str] | None = None) -> None:
-        """Ask about one project; estimating begins at once.
+        """Open the dialog on a project; the estimate begins at once.
 
         Args:
             project: Folder of the project.
-            parent: Window that it belongs to.
-            command: Another program to estimate with, as a list of words.
+            parent: Window that the dialog belongs to.
+            command: Command line of another program that makes the estimate.
         """
         super().__init__(parent)
         self.setWindowTitle("Train the next student")
@@ -65,17 +66,15 @@ class RetrainChoice(QDialog):
         self.planning = Planning(self)
         body = QVBoxLayout(self)
         body.setSpacing(6)
-        self.frames = QLabel("Training goes on beside this window; you can keep working.")
+        self.frames = QLabel("Training runs in the background; you can keep working.")
         self.frames.setWordWrap(True)
         body.addWidget(self.frames)
         self.ways: dict[str, QRadioButton] = {}
-        self._said: dict[str, QLabel] = {}
-        for name, (title, words) in _SAID.items():
+        for name, (title, explanation) in _CHOICES.items():
             self.ways[name] = QRadioButton(title)
             self.ways[name].toggled.connect(self._refresh)
-            self._said[name] = _indented(words)
             body.addWidget(self.ways[name])
-            body.addWidget(self._said[name])
+            body.addWidget(_indented(explanation))
         self.teachers: dict[str, QCheckBox] = {}
         self._teachers_body = QVBoxLayout()
         self._teachers_body.setContentsMargins(24, 0, 0, 0)
@@ -83,7 +82,7 @@ class RetrainChoice(QDialog):
         self.bar = QProgressBar()
         self.bar.setRange(0, 0)
         self.bar.setFixedHeight(16)
-        self.note = QLabel("Measuring how fast this computer is: a minute the first time, then at once.")
+        self.note = QLabel("Measuring the speed of this computer: takes a minute the first time.")
         self.note.setWordWrap(True)
         body.addWidget(self.bar)
         body.addWidget(self.note)
@@ -93,7 +92,7 @@ class RetrainChoice(QDialog):
         self.buttons.rejected.connect(self.reject)
         body.addWidget(self.buttons)
         self.ways[QUICK].setChecked(True)
-        self._connections.add(self.planning.event_received, self._on_told)
+        self._connections.add(self.planning.event_received, self._on_event)
         self._connections.add(self.planning.ended, self._on_ended)
         self.finished.connect(self._close)
         self.planning.start(project, command=command)
@@ -101,13 +100,13 @@ class RetrainChoice(QDialog):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """Options of `vfss-train fit` for what was chosen."""
+        """Options of `vfss-train fit` for the present choice."""
         if self.ways[QUICK].isChecked():
             return ("--recipe", QUICK)
         return ("--recipe", DISTIL, "--taught-by", ",".join(self._chosen()))
 
     def seconds(self, way: str) -> float | None:
-        """Estimate for a way with the teachers chosen, s; None while it is not known."""
+        """Return the estimate for a choice with the chosen teachers, s; None while it is unknown."""
         plan = self._plans.get(way)
         if plan is None:
             return None
@@ -117,7 +116,7 @@ class RetrainChoice(QDialog):
     def _chosen(self) -> list[str]:
         return [name for name, box in self.teachers.items() if box.isChecked()]
 
-    def _on_told(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] != "plan":
             return
         self._plans[str(event["recipe"])] = event
@@ -128,21 +127,22 @@ class RetrainChoice(QDialog):
             self._refresh()
             return
         held_out = int(event["held_out"])
-        compared = f"{held_out} of other patients to compare old and new." if held_out else "none to compare on."
+        evaluated = f"{held_out} of other patients to evaluate on." if held_out else "none to evaluate on."
         self.frames.setText(
-            f"{int(event['frames'])} accepted frames to learn from, {compared} "
-            "Training goes on beside this window; you can keep working."
+            f"{count(int(event['frames']), 'accepted frame')} to train on, {evaluated} "
+            "Training runs in the background; you can keep working."
         )
         self._refresh()
 
     def _list_teachers(self, plan: dict[str, Any]) -> None:
-        for one in plan["teachers"]:
-            box = QCheckBox(f"{one['name']}   +{duration(one['seconds'])}, {one['bytes'] / 1e6:.0f} MB on disk")
-            box.setToolTip(f"Licence of its weights: {one['licence']}")
-            # The large ones take hours where there is no GPU: a person asks for them.
-            box.setChecked(float(one["seconds"]) <= max(3600.0, min(t["seconds"] for t in plan["teachers"])))
+        for teacher in plan["teachers"]:
+            seconds, megabytes = teacher["seconds"], teacher["bytes"] / 1e6
+            box = QCheckBox(f"{teacher['name']}   +{duration(seconds)}, {megabytes:.0f} MB on disk")
+            box.setToolTip(f"Licence of its weights: {teacher['licence']}")
+            # Large ones take hours without a GPU: only a person chooses them.
+            box.setChecked(float(seconds) <= max(3600.0, min(t["seconds"] for t in plan["teachers"])))
             box.toggled.connect(self._refresh)
-            self.teachers[str(one["name"])] = box
+            self.teachers[str(teacher["name"])] = box
             self._teachers_body.addWidget(box)
         if not plan["teachers"]:
             missing = _indented(_NO_TEACHER)
@@ -156,14 +156,14 @@ class RetrainChoice(QDialog):
         self._refresh()
 
     def _refresh(self, *_: object) -> None:
-        """Say what is known, and let a person start what can be started."""
-        for way, (title, _words) in _SAID.items():
+        """Show the estimates, and enable what can be started."""
+        for way, (title, _explanation) in _CHOICES.items():
             seconds = self.seconds(way)
             self.ways[way].setText(title if seconds is None else f"{title}   about {duration(seconds)}")
         distils = bool(self._chosen())
         self.ways[DISTIL].setEnabled(bool(self.teachers))
-        # An estimate that failed is said, and keeps nobody from the quick way.
-        known = not self.planning.running or all(way in self._plans for way in _SAID)
+        # An estimate that failed is shown, but does not prevent quick training.
+        known = not self.planning.running or all(way in self._plans for way in _CHOICES)
         known = known and all(plan["frames"] for plan in self._plans.values())
         self.start_button.setEnabled(known and (self.ways[QUICK].isChecked() or distils))
 
@@ -173,15 +173,15 @@ class RetrainChoice(QDialog):
 
 
 def duration(seconds: float) -> str:
-    """A time in words: 40 s, 12 min, 3 h 20 min."""
+    """Format a duration: 40 s, 12 min, 3 h 20 min."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _indented(words: str) -> QLabel:
-    label = QLabel(words)
+def _indented(text: str) -> QLabel:
+    label = QLabel(text)
     label.setWordWrap(True)
     label.setContentsMargins(24, 0, 0, 0)
     return label

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A list of revisions, newest first: read page by page, masks only for the rows in sight."""
+"""Table of revisions, newest first: read page by page, masks only for the visible rows."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from vfss.project import Project, Revision
 
 WHO, WHAT, LAST = range(3)
 PAGE = 100
-ROW_HEIGHT = 33  # two lines: side by side the words would not fit into the panel
+ROW_HEIGHT = 33  # two lines: on one line the text would not fit into the panel
 HEADINGS = ("Who and when", "What")
-TIPS = ("Who wrote it, and the local time; newest first", "What was said of the structure, and by which way")
+TIPS = ("Who made the change, and the local time; newest first", "State of the structure, and how the mask was made")
 Role = Qt.ItemDataRole
 
 
 class RevisionModel(QAbstractTableModel):
-    """Rows of revisions; the last column says how many pixels changed, or where."""
+    """Table model of revisions; the last column shows how many pixels changed, or the frame and structure."""
 
     def __init__(self, parent: QWidget | None = None, *, with_place: bool) -> None:
-        """Make an empty list.
+        """Create an empty table.
 
         Args:
             parent: Owner.
-            with_place: True to say frame and structure of each row; False to say how many pixels changed.
+            with_place: True to show frame and structure of each row, False to show how many pixels changed.
         """
         super().__init__(parent)
         self.revisions: list[Revision] = []
@@ -43,7 +43,7 @@ class RevisionModel(QAbstractTableModel):
         self._changes: dict[int, Difference | None] = {}
 
     def show(self, project: Project | None, clip_id: str = "", place: tuple[int, str] | None = None) -> None:
-        """Show the newest revisions of a place, or with None of the whole clip.
+        """Show the newest revisions of a place (frame, structure key), or of the whole clip if it is None.
 
         Raises:
             ProjectError: They cannot be read.
@@ -52,7 +52,7 @@ class RevisionModel(QAbstractTableModel):
         known = self.revisions[0].id if self.revisions else 0
         newer = [revision for revision in revisions if revision.id > known]
         if (project, clip_id, place) == (self._project, self._clip, self._place) and len(newer) < len(revisions):
-            if newer:  # what was there stays: revisions are only ever added
+            if newer:  # rows already shown stay: revisions are only ever added
                 self.beginInsertRows(QModelIndex(), 0, len(newer) - 1)
                 self.revisions[:0] = newer
                 self.endInsertRows()
@@ -65,45 +65,45 @@ class RevisionModel(QAbstractTableModel):
         self.endResetModel()
 
     def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        """Number of revisions read so far."""
+        """Return the number of revisions read so far."""
         return 0 if parent is not None and parent.isValid() else len(self.revisions)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
-        """Number of columns."""
+        """Return the number of columns."""
         return LAST + 1
 
     def canFetchMore(self, parent: QModelIndex) -> bool:  # noqa: N802
-        """True where older revisions are still to be read."""
+        """Return True if older revisions can be read."""
         return not parent.isValid() and not self._complete
 
     def fetchMore(self, parent: QModelIndex) -> None:  # noqa: N802
-        """Read the next page of older ones."""
+        """Read the next page of older revisions."""
         if self._project is None or self._complete:
             return
-        more: list[Revision] = []
-        # An error ends the list, and is not asked for again at every movement of the mouse.
+        older: list[Revision] = []
+        # An error ends the list, so that it is not raised again at every movement of the mouse.
         with contextlib.suppress(VfssError):
-            more = self._project.past.page(self._clip, self._place, before=self.revisions[-1].id, limit=PAGE)
-        if more:
+            older = self._project.past.page(self._clip, self._place, before=self.revisions[-1].id, limit=PAGE)
+        if older:
             first = len(self.revisions)
-            self.beginInsertRows(QModelIndex(), first, first + len(more) - 1)
-            self.revisions += more
+            self.beginInsertRows(QModelIndex(), first, first + len(older) - 1)
+            self.revisions += older
             self.endInsertRows()
-        self._complete = len(more) < PAGE
+        self._complete = len(older) < PAGE
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Role.DisplayRole) -> Any:  # noqa: N802
-        """Heading of a column, and what it means."""
+        """Return the heading of a column, or its explanation."""
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Role.DisplayRole:
             return (*HEADINGS, "Where" if self._with_place else "Pixels")[section]
         if role == Role.ToolTipRole:
-            last = "Frame and structure" if self._with_place else "Pixels added and taken away since the row below"
+            last = "Frame and structure" if self._with_place else "Pixels added and removed since the row below"
             return (*TIPS, last)[section]
         return None
 
     def data(self, index: QModelIndex, role: int = Role.DisplayRole) -> Any:
-        """Text, colour or tooltip of a cell."""
+        """Return text, colour or tooltip of a cell."""
         revision = self.revisions[index.row()]
         if role == Role.DisplayRole:
             return self._text(revision, index.column())
@@ -117,8 +117,8 @@ class RevisionModel(QAbstractTableModel):
         if column == WHO:
             return f"{who(revision)}\n{when(revision.time)}"
         if column == WHAT:
-            sign, word, _ = STATES[revision.state]
-            return f"{sign} {word}\n{how(revision)}"
+            sign, state, _ = STATES[revision.state]
+            return f"{sign} {state}\n{how(revision)}"
         if self._with_place:
             return f"frame {revision.frame + 1}\n{self._name(revision.structure)}"
         change = self._change(revision)
@@ -128,21 +128,21 @@ class RevisionModel(QAbstractTableModel):
         return structure if self._project is None else self._project.schema[structure].name
 
     def _change(self, revision: Revision) -> Difference | None:
-        """Change of a row against the revision before it, kept: a revision never changes."""
+        """Return the change of a row against the revision before it; cached, as revisions never change."""
         if revision.id not in self._changes and self._project is not None:
             try:
                 before = self._project.past.before(revision)
                 earlier = None if before is None else before.mask
                 self._changes[revision.id] = Difference.between(earlier, revision.mask)
-            except VfssError:  # one damaged mask must not hide the list
+            except VfssError:  # one damaged mask must not hide the whole table
                 self._changes[revision.id] = None
         return self._changes.get(revision.id)
 
 
 class RevisionTable(QTableView):
-    """The list itself; a click or the arrow keys choose a row."""
+    """Table of revisions; a click or the arrow keys choose a row."""
 
-    chosen = Signal(object)  # Revision, or None where no row is chosen any more
+    chosen = Signal(object)  # Revision, or None if no row is chosen any more
 
     def __init__(self, *, with_place: bool, tip: str) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class RevisionTable(QTableView):
         self.setShowGrid(False)
         self.setWordWrap(False)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        # A click leaves the keyboard to the picture; Tab brings it here.
+        # A click leaves the keyboard focus on the picture; Tab moves it here.
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -165,12 +165,12 @@ class RevisionTable(QTableView):
 
     @property
     def revision(self) -> Revision | None:
-        """The chosen row."""
+        """The revision of the chosen row."""
         rows = self.selectionModel().selectedRows()
         return self.rows.revisions[rows[0].row()] if rows else None
 
     def renew(self, refresh: Callable[[], None]) -> None:
-        """Refresh the rows; tell where the chosen one is no longer among them."""
+        """Refresh the rows; emit `chosen` with None if the chosen one is no longer among them."""
         chosen = self.revision
         refresh()
         if chosen is not None and self.revision is None:

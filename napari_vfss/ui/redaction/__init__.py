@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking at pixels and hiding what must not leave."""
+"""Review of the pixels of a recording, and boxes and crop that hide what identifies the patient."""

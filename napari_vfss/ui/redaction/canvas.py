@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A picture with boxes and crop over it: the wheel zooms, a drag draws a box, a click chooses one."""
+"""View of a frame with boxes and crop over it, and the slider that chooses the frame."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ from napari_vfss.ui.redaction.draft import RedactionDraft
 from vfss.redaction import PixelBox
 
 _BOX, _CROP, _CUT = QColor(255, 70, 70), QColor(70, 230, 120), QColor(0, 0, 0, 110)
-_STEP, _MOST, _CLICK = 1.25, 40.0, 4.0
+_STEP, _MOST, _CLICK = 1.25, 40.0, 4.0  # zoom per step, largest zoom, movement that is still a click (px)
 
 
 class PixelView(QGraphicsView):
-    """Shows one picture at a time; all that is drawn on it is in the draft."""
+    """Shows one picture with the draft over it: the wheel zooms, a drag draws a box, a click chooses one."""
 
-    drawn = Signal(float, float, float, float)  # y, x, y, x of two corners, in pixels of the picture
+    drawn = Signal(float, float, float, float)  # y, x, y, x of two corners, pixels of the picture
     clicked = Signal(float, float)  # y, x
     remove_asked = Signal()
 
@@ -58,7 +58,7 @@ class PixelView(QGraphicsView):
         self.setBackgroundBrush(QColor(24, 24, 28))
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.AnchorUnderMouse)
         self.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
-        self.setToolTip("Drag: a new box. Click: choose a box; Delete takes it away. Wheel: zoom")
+        self.setToolTip("Drag: new box. Click: choose a box, Delete removes it. Wheel: zoom")
         self.setAccessibleName("Picture")
 
     def show_picture(self, picture: npt.NDArray[np.uint8]) -> None:
@@ -79,8 +79,8 @@ class PixelView(QGraphicsView):
         """Draw boxes and crop.
 
         Args:
-            draft: What is drawn.
-            as_it_leaves: Black instead of outlines.
+            draft: The draft.
+            as_it_leaves: True to draw hidden parts black, as in an export, instead of outlines.
         """
         for item in self._over:
             self._scene.removeItem(item)
@@ -93,15 +93,16 @@ class PixelView(QGraphicsView):
             self._add(self._scene.addPath(path, QPen(Qt.PenStyle.NoPen), QBrush(black if as_it_leaves else _CUT)))
             if not as_it_leaves:
                 self._outline(draft.crop, _pen(_CROP, 2, dashed=True), "kept", _CROP)
-        for number, one in enumerate(draft.boxes):
+        for number, draft_box in enumerate(draft.boxes):
+            box = draft_box.box
             if as_it_leaves:
-                self._add(self._scene.addRect(_rect(one.box), QPen(Qt.PenStyle.NoPen), QBrush(black)))
+                self._add(self._scene.addRect(_rect(box), QPen(Qt.PenStyle.NoPen), QBrush(black)))
                 continue
             chosen = number == draft.chosen
-            self._outline(one.box, _pen(_BOX, 4 if chosen else 2), f"{number + 1}{' chosen' if chosen else ''}", _BOX)
+            self._outline(box, _pen(_BOX, 4 if chosen else 2), f"{number + 1}{' chosen' if chosen else ''}", _BOX)
 
     def zoom(self, factor: float) -> None:
-        """Larger (over 1) or smaller, never smaller than the whole picture."""
+        """Zoom in (factor above 1) or out, never out beyond the whole picture."""
         scale = self.transform().m11() * factor
         if scale <= self._scale_of_whole():
             self.show_whole()
@@ -110,28 +111,28 @@ class PixelView(QGraphicsView):
             self.scale(factor, factor)
 
     def show_whole(self) -> None:
-        """As large as fits."""
+        """Show the whole picture as large as fits."""
         self._whole = True
         self.fitInView(self._scene.sceneRect(), Qt.AspectRatioMode.KeepAspectRatio)
 
     def resizeEvent(self, event: object) -> None:  # noqa: N802
-        """Stay whole where it was whole."""
+        """Keep showing the whole picture if it was shown before."""
         super().resizeEvent(event)
         if self._whole:
             self.show_whole()
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        """Zoom where the pointer is."""
+        """Zoom around the pointer."""
         if event is not None and event.angleDelta().y():
             self.zoom(_STEP if event.angleDelta().y() > 0 else 1 / _STEP)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Begin a box, or a click."""
+        """Begin a box or a click."""
         if event is not None and event.button() == Qt.MouseButton.LeftButton:
             self._from = self.mapToScene(event.position().toPoint())
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Show the box under way."""
+        """Show the box that is being drawn."""
         if event is None or self._from is None:
             return
         self._drop_rubber()
@@ -139,7 +140,7 @@ class PixelView(QGraphicsView):
         self._rubber = self._scene.addRect(QRectF(self._from, to).normalized(), _pen(_BOX, 2, dashed=True))
 
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """End a box, or a click."""
+        """End a box or a click."""
         if event is None or self._from is None:
             return
         begin, self._from = self._from, None
@@ -152,7 +153,7 @@ class PixelView(QGraphicsView):
             self.drawn.emit(begin.y(), begin.x(), end.y(), end.x())
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Delete takes the chosen box away; plus and minus zoom."""
+        """Remove the chosen box with Delete; zoom with plus and minus."""
         if event is None:
             return
         if event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
@@ -168,17 +169,17 @@ class PixelView(QGraphicsView):
             return 1.0
         return float(min(view.width() / rect.width(), view.height() / rect.height()))
 
-    def _outline(self, box: PixelBox, pen: QPen, said: str, colour: QColor) -> None:
+    def _outline(self, box: PixelBox, pen: QPen, text: str, colour: QColor) -> None:
         self._add(self._scene.addRect(_rect(box), pen))
-        text = QGraphicsSimpleTextItem(said)
-        text.setBrush(colour)
-        text.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
-        # Below the box where there is no room above it.
-        text.setPos(box.left, box.bottom if box.top < 16 / max(self.transform().m11(), 0.01) else box.top)
-        if text.pos().y() == box.top:
-            text.setTransform(text.transform().translate(0, -16))
-        self._scene.addItem(text)
-        self._over.append(text)
+        label = QGraphicsSimpleTextItem(text)
+        label.setBrush(colour)
+        label.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
+        # Below the box if there is no room above it.
+        label.setPos(box.left, box.bottom if box.top < 16 / max(self.transform().m11(), 0.01) else box.top)
+        if label.pos().y() == box.top:
+            label.setTransform(label.transform().translate(0, -16))
+        self._scene.addItem(label)
+        self._over.append(label)
 
     def _add(self, item: QGraphicsItem | None) -> None:
         if item is not None:
@@ -204,9 +205,13 @@ _PLAY_MS = 40
 
 
 class FrameSlider(QWidget):
-    """Says which frame is wanted."""
+    """Slider with a play button that asks for frames, and counts which have been shown.
 
-    wanted = Signal(int)
+    Not napari's playback: the dialog has no viewer. Every frame is asked for, at a fixed rate, for none may be skipped
+    in a review.
+    """
+
+    frame_requested = Signal(int)
 
     def __init__(self, n_frames: int) -> None:
         super().__init__()
@@ -218,9 +223,9 @@ class FrameSlider(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, n_frames - 1)
         self.slider.setPageStep(max(1, n_frames // 20))
-        self.slider.setToolTip("Steps through all frames; the arrow keys go one by one")
+        self.slider.setToolTip("Steps through all frames; the arrow keys go frame by frame")
         self.slider.setAccessibleName("Frame")
-        self.play_button = dialog_button("Play", "Run through all frames from here, or stop", self.play)
+        self.play_button = dialog_button("Play", "Play all frames from here, or stop", self.play)
         self.message = QLabel()
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -228,28 +233,28 @@ class FrameSlider(QWidget):
         row.addWidget(self.slider, 1)
         row.addWidget(self.message)
         self.slider.valueChanged.connect(self._on_value)
-        self._say()
+        self._show_status()
 
     def play(self) -> None:
-        """Run, or stop."""
+        """Play, or stop if it is playing."""
         if self._timer.isActive():
             self.stop()
             return
         if self.slider.value() == self._n - 1:
             self.slider.setValue(0)
-        self.wanted.emit(self.slider.value())
+        self.frame_requested.emit(self.slider.value())
         self._timer.start()
         self.play_button.setText("Stop")
 
     def stop(self) -> None:
-        """Stand still."""
+        """Stop playing."""
         self._timer.stop()
         self.play_button.setText("Play")
 
     def note_seen(self, frame: int) -> None:
-        """Count a frame that was shown."""
+        """Record that a frame was shown."""
         self.seen.add(frame)
-        self._say()
+        self._show_status()
 
     def _step(self) -> None:
         if self.slider.value() == self._n - 1:
@@ -258,8 +263,8 @@ class FrameSlider(QWidget):
             self.slider.setValue(self.slider.value() + 1)
 
     def _on_value(self, frame: int) -> None:
-        self._say()
-        self.wanted.emit(frame)
+        self._show_status()
+        self.frame_requested.emit(frame)
 
-    def _say(self) -> None:
-        self.message.setText(f"Frame {self.slider.value() + 1} of {self._n}, seen: {len(self.seen)}")
+    def _show_status(self) -> None:
+        self.message.setText(f"Frame {self.slider.value() + 1} of {self._n}, viewed: {len(self.seen)}")

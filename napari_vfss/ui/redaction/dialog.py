@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person looks at the pixels of a recording, says what must be hidden, and puts a name under it."""
+"""Dialog in which a person reviews the pixels of a recording, marks what must be hidden, and signs the review."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QHBoxLayout, QLabel, Q
 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.files import PixelSearch
-from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line, words
+from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line_edit, wrapped_label
 from napari_vfss.ui.redaction.canvas import FrameSlider, PixelView
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from napari_vfss.ui.redaction.editor import RedactionEditor
@@ -24,19 +24,19 @@ from vfss.wording import count
 
 BRIGHTEST, DARKEST, FRAMES = range(3)
 ABOUT = (
-    "<b>Can this picture name the patient?</b> Look for names, dates and numbers: first in the brightest and darkest "
-    "values of all frames, then frame by frame. Drag a box over what must go: it is black on all frames. The program "
-    "has proposed boxes, and may have missed some: your eyes decide."
+    "<b>Can the patient be identified from this picture?</b> Look for names, dates and numbers: first in the brightest "
+    "and darkest values of all frames, then frame by frame. Drag a box over what must be hidden: it becomes black on "
+    "all frames. The program suggests boxes and may have missed some: check for yourself."
 )
 SIDE = 336
 
 
 class ReviewDialog(QDialog):
-    """Shows one recording with what is to be hidden; accepted when a review was written or taken back.
+    """Shows one recording and what will be hidden; accepted when a review was written or withdrawn.
 
     Attributes:
-        draft: Boxes and crop as they stand.
-        search: Looks for text and the exposed field.
+        draft: Boxes and crop, not yet accepted.
+        search: Background job that searches for text and for the exposed field.
     """
 
     def __init__(self, project: Project, record: ClipRecord, author: str, parent: QWidget | None = None) -> None:
@@ -52,7 +52,7 @@ class ReviewDialog(QDialog):
         self._proposed: ProposedRedaction | None = None
         self._connections = Connections()
         self.draft, self.search = RedactionDraft(record.height, record.width), PixelSearch()
-        self.setWindowTitle(f"Look at the pixels of {record.path.name}")
+        self.setWindowTitle(f"Review the pixels of {record.path.name}")
         self._lay_out(author)
         self._connect()
         if self._review is not None:
@@ -63,23 +63,23 @@ class ReviewDialog(QDialog):
 
     def show_frame(self, frame: int) -> None:
         """Show a single frame."""
-        if self.walk.slider.value() != frame:
-            self.walk.slider.setValue(frame)  # which asks for it
+        if self.frames.slider.value() != frame:
+            self.frames.slider.setValue(frame)  # requests the frame
         elif self.picture.currentIndex() != FRAMES:
             self.picture.setCurrentIndex(FRAMES)
         else:
             self._show()
 
     def accept_review(self) -> None:
-        """Write down that the person who is named looked, and what must be hidden."""
+        """Write a review: who reviewed the pixels, and what must be hidden."""
         self._write(lambda: self._project.reviews.accept(self._record.id, self.draft.redaction, reviewer=self._name))
 
     def withdraw_review(self) -> None:
-        """Take the last review back: the recording counts as not looked at."""
+        """Withdraw the last review: the recording counts as not reviewed."""
         self._write(lambda: self._project.reviews.withdraw(self._record.id, reviewer=self._name))
 
     def find_text(self) -> None:
-        """Look for text once more; what is found is added."""
+        """Search for text again, and add boxes for what is found."""
         self._search(text=True)
 
     @property
@@ -90,25 +90,25 @@ class ReviewDialog(QDialog):
         try:
             write()
         except VfssError as error:
-            self.problem.tell(str(error))
+            self.problem.show_problem(str(error))
             return
         self.accept()
 
     def _lay_out(self, author: str) -> None:
         left = QVBoxLayout()
-        self.view, self.walk = PixelView(), FrameSlider(self._record.n_frames)
+        self.view, self.frames = PixelView(), FrameSlider(self._record.n_frames)
         left.addLayout(self._tools())
         left.addWidget(self.view, 1)
-        left.addWidget(self.walk)
+        left.addWidget(self.frames)
         side = QWidget()
         side.setFixedWidth(SIDE)
         right = QVBoxLayout(side)
         right.setContentsMargins(0, 0, 0, 0)
-        right.addWidget(words(ABOUT))
-        right.addLayout(self._searching())
+        right.addWidget(wrapped_label(ABOUT))
+        right.addLayout(self._search_part())
         self.editor = RedactionEditor(self.draft)
         right.addWidget(self.editor, 1)
-        right.addLayout(self._signing(author))
+        right.addLayout(self._signature_part(author))
         body = QHBoxLayout(self)
         body.addLayout(left, 1)
         body.addWidget(side)
@@ -116,25 +116,26 @@ class ReviewDialog(QDialog):
     def _tools(self) -> QHBoxLayout:
         self.picture = QComboBox()
         self.picture.addItems(["All frames: brightest values", "All frames: darkest values", "Single frames"])
-        self.picture.setToolTip("Text that stands on some frames only is seen in one of the first two")
-        self.leaving = QCheckBox("as it would leave")
-        self.leaving.setToolTip("Show what is hidden as black instead of outlines")
+        self.picture.setToolTip("Text that is on some frames only shows in one of the first two")
+        self.picture.setAccessibleName("Picture to show")
+        self.leaving = QCheckBox("as exported")
+        self.leaving.setToolTip("Show hidden parts black, as in the export, instead of outlines")
         row = QHBoxLayout()
         row.addWidget(self.picture)
         row.addWidget(self.leaving)
         row.addStretch(1)
-        row.addWidget(dialog_button("Larger", "Zoom in (wheel, +)", lambda: self.view.zoom(1.5)))
-        row.addWidget(dialog_button("Smaller", "Zoom out (wheel, -)", lambda: self.view.zoom(1 / 1.5)))
-        row.addWidget(dialog_button("Whole picture", "As large as fits", self.view.show_whole))
+        row.addWidget(dialog_button("Zoom in", "Zoom in (wheel, +)", lambda: self.view.zoom(1.5)))
+        row.addWidget(dialog_button("Zoom out", "Zoom out (wheel, -)", lambda: self.view.zoom(1 / 1.5)))
+        row.addWidget(dialog_button("Whole picture", "Show the whole picture", self.view.show_whole))
         return row
 
-    def _searching(self) -> QVBoxLayout:
+    def _search_part(self) -> QVBoxLayout:
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
-        self.bar.setFormat("looking for text... %p%")
-        self.stop_button = dialog_button("Stop", "Look for no more text; you look for yourself", self.search.cancel)
-        self.find_button = dialog_button("Look for text again", "Add boxes where text seems to stand", self.find_text)
-        self.note = words()
+        self.bar.setFormat("searching for text... %p%")
+        self.stop_button = dialog_button("Stop", "Stop the search; check all frames yourself", self.search.cancel)
+        self.find_button = dialog_button("Search for text again", "Add boxes where there may be text", self.find_text)
+        self.note = wrapped_label()
         row = QHBoxLayout()
         row.addWidget(self.bar, 1)
         row.addWidget(self.stop_button)
@@ -144,19 +145,19 @@ class ReviewDialog(QDialog):
         column.addWidget(self.find_button)
         return column
 
-    def _signing(self, author: str) -> QVBoxLayout:
-        self.reviewer = line(author, "your name or initials", "Who has looked; written into the project")
-        self.why_not = words()
+    def _signature_part(self, author: str) -> QVBoxLayout:
+        self.reviewer = line_edit(author, "your name or initials", "Who reviewed the pixels; stored in the project")
+        self.why_not = wrapped_label()
         self.problem = ProblemLine()
         self.accept_button = dialog_button(
-            "I have looked: accept", "Write down your name, and what must be hidden", self.accept_review
+            "Accept review", "Store your name and what must be hidden", self.accept_review
         )
         self.withdraw_button = dialog_button(
-            "Take the review back", "The recording counts as not looked at again", self.withdraw_review
+            "Withdraw review", "The recording counts as not reviewed again", self.withdraw_review
         )
         self.withdraw_button.setVisible(self._review is not None)
         name = QHBoxLayout()
-        name.addWidget(QLabel("Looked at by"))
+        name.addWidget(QLabel("Reviewed by"))
         name.addWidget(self.reviewer, 1)
         row = QHBoxLayout()
         row.addWidget(dialog_button("Cancel", "Change nothing", self.reject))
@@ -176,7 +177,7 @@ class ReviewDialog(QDialog):
         add(self.view.drawn, self.draft.add_between)
         add(self.view.clicked, self.draft.choose_at)
         add(self.view.remove_asked, self.draft.remove_chosen)
-        add(self.walk.wanted, self.show_frame)
+        add(self.frames.frame_requested, self.show_frame)
         add(self.picture.currentIndexChanged, self._show)
         add(self.leaving.toggled, self._on_draft)
         add(self.reviewer.textChanged, self._refresh)
@@ -194,19 +195,19 @@ class ReviewDialog(QDialog):
 
     def _on_searched(self, note: str, proposed: ProposedRedaction | None) -> None:
         if proposed is None:
-            stopped = "The search was stopped. Step through all frames, and look for yourself."
+            stopped = "The search was stopped. Step through all frames and check for yourself."
             self.note.setText(note if note not in {"", "Cancelled"} else stopped)
         else:
             first = self._proposed is None
             self._proposed = proposed
             self.draft.take_proposed(proposed, crop=first and self._review is None)
-            self.note.setText(note or self._told(proposed))
+            self.note.setText(note or self._result(proposed))
             if first:
                 self.picture.setCurrentIndex(BRIGHTEST)
         self._show()
         self._refresh()
 
-    def _told(self, proposed: ProposedRedaction) -> str:
+    def _result(self, proposed: ProposedRedaction) -> str:
         if not self._with_text:
             return f"This recording was {said_of(self._review)}."
         n = len(proposed.found)
@@ -218,7 +219,7 @@ class ReviewDialog(QDialog):
 
     def _show(self, *_: object) -> None:
         if self.picture.currentIndex() != FRAMES:
-            self.walk.stop()
+            self.frames.stop()
         self.view.show_picture(self._pixels())
         self._on_draft()
 
@@ -226,13 +227,13 @@ class ReviewDialog(QDialog):
         which, proposed = self.picture.currentIndex(), self._proposed
         if which != FRAMES and proposed is not None:
             return proposed.projections.brightest if which == BRIGHTEST else proposed.projections.darkest
-        frame = self.walk.slider.value()
+        frame = self.frames.slider.value()
         try:
             pixels = self._clip.as_uint8(frame)
         except VfssError as error:
-            self.problem.tell(str(error))
+            self.problem.show_problem(str(error))
             return np.zeros((self._record.height, self._record.width), np.uint8)
-        self.walk.note_seen(frame)
+        self.frames.note_seen(frame)
         return pixels
 
     def _refresh(self, *_: object) -> None:
@@ -246,15 +247,15 @@ class ReviewDialog(QDialog):
             item = model.item(row) if isinstance(model, QStandardItemModel) else None
             if item is not None:
                 item.setEnabled(self._proposed is not None)
-        reason = "" if self._name else "Enter your name: a review needs to know who looked."
-        reason = "Wait for the search, or stop it." if running else reason
+        reason = "" if self._name else "Enter your name: a review must say who made it."
+        reason = "Wait for the search to end, or stop it." if running else reason
         self.why_not.setText(reason)
         self.why_not.setVisible(bool(reason))
         self.accept_button.setEnabled(not reason)
         self.withdraw_button.setEnabled(not reason)
 
     def _close(self, *_: object) -> None:
-        self.walk.stop()
+        self.frames.stop()
         self.search.cancel()
         self._connections.undo()
         self.editor.close_connections()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A redaction in the making: boxes and crop as a person changes them, before anything is accepted."""
+"""Draft of a redaction: boxes and crop while a person changes them, before the review is accepted."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from qtpy.QtCore import QObject, Signal
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.redaction import PixelBox, Redaction
 
-_LEAST = 3  # px of a box's side: less is a slip of the mouse
+_LEAST = 3  # px, smallest side of a drawn box: less is a slip of the mouse
 
 
 @dataclass(frozen=True)
 class DraftBox:
-    """A box, and why it is there."""
+    """A box, and the reason why it is there."""
 
     box: PixelBox
     why: str
 
 
 class RedactionDraft(QObject):
-    """Boxes and crop of one recording, one box chosen."""
+    """Boxes and crop of one recording; one box may be chosen."""
 
     changed = Signal()
 
@@ -36,37 +36,37 @@ class RedactionDraft(QObject):
 
     @property
     def redaction(self) -> Redaction:
-        """What stands there now."""
+        """Boxes and crop as a redaction."""
         return Redaction(tuple(draft.box for draft in self.boxes), self.crop)
 
     @property
     def cuts_masks(self) -> bool:
-        """True where the crop takes away a part of what was annotated."""
+        """True if the crop cuts off a part of annotated masks."""
         return self.crop is not None and self.annotated is not None and self.crop.joined(self.annotated) != self.crop
 
     def take(self, redaction: Redaction) -> None:
-        """Begin with what was accepted before."""
-        self.boxes = [DraftBox(box, "of the last review") for box in redaction.boxes]
+        """Start from an accepted redaction."""
+        self.boxes = [DraftBox(box, "from the last review") for box in redaction.boxes]
         self.crop, self.chosen = redaction.crop, -1
         self.changed.emit()
 
     def take_proposed(self, proposed: ProposedRedaction, *, crop: bool) -> None:
-        """Add what the program found; a box that stands there already, or inside one, is not added again.
+        """Add suggested boxes, except those that lie inside a box of the draft.
 
         Args:
-            proposed: What it found.
-            crop: Whether its crop is taken.
+            proposed: Suggestion of the program.
+            crop: Whether its crop is taken too.
         """
         self.annotated = proposed.annotated
         for text in proposed.found:
             if all(draft.box.joined(text.box) != draft.box for draft in self.boxes):
-                self.boxes.append(DraftBox(text.box, f"like text on {text.seen} of {text.looked_at} pictures"))
+                self.boxes.append(DraftBox(text.box, f"possible text on {text.seen} of {text.looked_at} pictures"))
         if crop:
             self.crop = proposed.crop
         self.changed.emit()
 
     def add_between(self, y: float, x: float, other_y: float, other_x: float) -> None:
-        """Add a box with these corners, as far as it lies on the picture; none where it is too small to be meant."""
+        """Add a box with these corners, clipped to the picture; nothing if it is too small to be intended."""
         top, bottom = sorted(min(max(round(v), 0), self.height) for v in (y, other_y))
         left, right = sorted(min(max(round(v), 0), self.width) for v in (x, other_x))
         if bottom - top >= _LEAST and right - left >= _LEAST:
@@ -74,7 +74,7 @@ class RedactionDraft(QObject):
             self.choose(len(self.boxes) - 1)
 
     def add_in_the_middle(self) -> None:
-        """Add a box that is then moved by its edges."""
+        """Add a box in the middle, to be moved by its edges."""
         rows, columns = self.height // 10 + 1, self.width // 6 + 1
         top, left = (self.height - rows) // 2, (self.width - columns) // 2
         self.boxes.append(DraftBox(PixelBox(top, left, top + rows, left + columns), "drawn here"))
@@ -86,7 +86,7 @@ class RedactionDraft(QObject):
         self.changed.emit()
 
     def choose_at(self, y: float, x: float) -> None:
-        """Choose the smallest box that holds a point; none where none does."""
+        """Choose the smallest box that contains a point, or none."""
         inside = [
             (_area(draft.box), number)
             for number, draft in enumerate(self.boxes)
@@ -95,19 +95,19 @@ class RedactionDraft(QObject):
         self.choose(min(inside)[1] if inside else -1)
 
     def remove_chosen(self) -> None:
-        """Take the chosen box away."""
+        """Remove the chosen box."""
         if 0 <= self.chosen < len(self.boxes):
             del self.boxes[self.chosen]
             self.choose(min(self.chosen, len(self.boxes) - 1))
 
     def reshape_chosen(self, box: PixelBox) -> None:
-        """Give the chosen box other edges."""
+        """Change the edges of the chosen box."""
         if 0 <= self.chosen < len(self.boxes) and self.boxes[self.chosen].box != box:
             self.boxes[self.chosen] = replace(self.boxes[self.chosen], box=box)
             self.changed.emit()
 
     def set_crop(self, crop: PixelBox | None) -> None:
-        """Keep this part of the picture only; None for all of it."""
+        """Keep only this part of the picture; None keeps all of it."""
         if crop != self.crop:
             self.crop = crop
             self.changed.emit()

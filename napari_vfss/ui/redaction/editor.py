@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes and crop of a draft as a list and numbers: all that the mouse does in the picture, for the keyboard."""
+"""Boxes and crop of a draft as a list and numbers, so that the keyboard can do all that the mouse can."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from qtpy.QtWidgets import (
 )
 
 from napari_vfss.connections import Connections
-from napari_vfss.ui.dialog_parts import dialog_button, words
+from napari_vfss.ui.dialog_parts import dialog_button, wrapped_label
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from vfss.redaction import PixelBox
 
-_CUTS = "⚠ The crop takes away parts of masks: they would end at its border."
+_CUTS = "⚠ The crop cuts off parts of masks: they would end at its border."
 
 
 class RedactionEditor(QWidget):
@@ -45,15 +45,15 @@ class RedactionEditor(QWidget):
         self.refresh()
 
     def close_connections(self) -> None:
-        """Let go of the draft."""
+        """Disconnect from the draft."""
         self._connections.undo()
 
     def refresh(self) -> None:
-        """Show the draft as it is now."""
+        """Show the present draft."""
         draft = self._draft
         self.list.blockSignals(True)
         self.list.clear()
-        self.list.addItems([f"{number}: {one.why}" for number, one in enumerate(draft.boxes, 1)])
+        self.list.addItems([f"{number}: {box.why}" for number, box in enumerate(draft.boxes, 1)])
         self.list.setCurrentRow(draft.chosen)
         self.list.blockSignals(False)
         chosen = 0 <= draft.chosen < len(draft.boxes)
@@ -70,14 +70,13 @@ class RedactionEditor(QWidget):
         group = QGroupBox("Black on all frames")
         body = QVBoxLayout(group)
         self.list = BoxList()
-        self.list.setToolTip("Boxes; Delete takes the chosen one away")
+        self.list.setToolTip("Boxes; Delete removes the chosen one")
+        self.list.setAccessibleName("Boxes")
         self.list.setMinimumHeight(64)
         self.add_button = dialog_button(
-            "Add a box", "A box in the middle, to be moved by its numbers", self._draft.add_in_the_middle
+            "Add a box", "Add a box in the middle; move it by its edges below", self._draft.add_in_the_middle
         )
-        self.remove_button = dialog_button(
-            "Remove", "Take the chosen box away (key: Delete)", self._draft.remove_chosen
-        )
+        self.remove_button = dialog_button("Remove", "Remove the chosen box (key: Delete)", self._draft.remove_chosen)
         row = QHBoxLayout()
         row.addWidget(self.add_button)
         row.addWidget(self.remove_button)
@@ -88,12 +87,12 @@ class RedactionEditor(QWidget):
         return group
 
     def _crop(self) -> QGroupBox:
-        group = QGroupBox("Cut to a part of the picture")
+        group = QGroupBox("Crop")
         body = QVBoxLayout(group)
-        self.cropped = QCheckBox("keep only what is inside of the green line")
-        self.cropped.setToolTip("What lies outside is cut away on all frames, masks included")
-        self.kept = Edges(self._draft.height, self._draft.width, "of what is kept")
-        self.cuts = words(_CUTS)
+        self.cropped = QCheckBox("keep only the part inside the green line")
+        self.cropped.setToolTip("Everything outside is removed from all frames and masks")
+        self.kept = Edges(self._draft.height, self._draft.width, "of the crop")
+        self.cuts = wrapped_label(_CUTS)
         for widget in (self.cropped, self.kept, self.cuts):
             body.addWidget(widget)
         return group
@@ -102,17 +101,17 @@ class RedactionEditor(QWidget):
         if row != self._draft.chosen:
             self._draft.choose(row)
 
-    def _on_cropped(self, wanted: bool) -> None:
-        self._draft.set_crop(self.kept.box if wanted else None)
+    def _on_cropped(self, cropped: bool) -> None:
+        self._draft.set_crop(self.kept.box if cropped else None)
 
 
 class BoxList(QListWidget):
-    """Boxes, one a line."""
+    """List of boxes."""
 
     remove_asked = Signal()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Delete takes the chosen box away."""
+        """Remove the chosen box with Delete."""
         if event is not None and event.key() in (Qt.Key.Key_Delete, Qt.Key.Key_Backspace):
             self.remove_asked.emit()
         else:
@@ -142,7 +141,7 @@ class Edges(QWidget):
 
     @property
     def box(self) -> PixelBox:
-        """The box that the numbers say; at least a pixel wide and high."""
+        """The box with these edges, at least one pixel wide and high."""
         top, left, bottom, right = (spin.value() for spin in self._spins)
         return PixelBox(top, left, max(bottom, top + 1), max(right, left + 1))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settling what two readers differ on: both outlines over the picture, and one is taken into the project."""
+"""Adjudication of differences between two readers: show both outlines, and write one into the project."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from vfss.project import Project, Revision
 from vfss.project.second_reading_record import Reading
 
 ELSEWHERE = "Open the project (not its second reading) to go there."
-HINT = "Click a row to see both outlines. What you take is written into the project, under your name; Ctrl+Z undoes it."
+HINT = "Click a row to see both outlines. Your choice is written into the project under your name; Ctrl+Z undoes it."
 
 
 class Adjudication(QWidget):
-    """Goes to a place, shows both readers' masks there, and writes the one that is taken as a new revision."""
+    """Goes to a frame and structure, shows both readers' masks, and writes the chosen one as a new revision."""
 
     def __init__(self, controller: AnnotationController, folder: Path, reading: Reading) -> None:
         super().__init__()
@@ -32,26 +32,30 @@ class Adjudication(QWidget):
         self._outline: RevisionOutline | None = None
         self._connections = Connections()
         self.pair: tuple[Revision, Revision] | None = None
-        self.words = QLabel(HINT)
-        self.words.setWordWrap(True)
-        self.first_button = button("Take the first", "Write the first reader's word as the project's", self.take_first)
-        self.second_button = button("Take the second", "Write the second reader's word", self.take_second)
-        self.both_button = button("Take both together", "Write all pixels that either drew", self.take_union)
+        self.text = QLabel(HINT)
+        self.text.setWordWrap(True)
+        self.first_button = button(
+            "Use the first", "Write the first reader's annotation into the project", self.take_first
+        )
+        tip = "Write the second reader's annotation into the project"
+        self.second_button = button("Use the second", tip, self.take_second)
+        tip = "Write all pixels that at least one of the readers drew"
+        self.both_button = button("Use the union", tip, self.take_union)
         row = QHBoxLayout()
-        for made in (self.first_button, self.second_button, self.both_button):
-            row.addWidget(made)
+        for choice in (self.first_button, self.second_button, self.both_button):
+            row.addWidget(choice)
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 0, 0)
-        body.addWidget(self.words)
+        body.addWidget(self.text)
         body.addLayout(row)
         self.clear()
 
     def go_to(self, comparison: Comparison) -> None:
-        """Show a place of the project with both readers' outlines."""
+        """Go to a frame and structure of the project, and show both readers' outlines."""
         session = self._controller.session
         if session is None or session.project.folder != self._folder:
             self.clear()
-            self.words.setText(ELSEWHERE)
+            self.text.setText(ELSEWHERE)
             return
         if session.clip.id != comparison.clip and not self._controller.open_clip_of_project(comparison.clip):
             return
@@ -69,36 +73,36 @@ class Adjudication(QWidget):
                 self._connections.add(signal, self._on_place)
 
     def take_first(self) -> None:
-        """Write the first reader's word again."""
+        """Write the first reader's annotation again, as the newest."""
         self._take(0)
 
     def take_second(self) -> None:
-        """Write the second reader's word into the project."""
+        """Write the second reader's annotation into the project."""
         self._take(1)
 
     def take_union(self) -> None:
-        """Write all pixels that either reader drew."""
+        """Write the union of both readers' masks."""
         self._take(2)
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Remove the outlines and disable the choices."""
         self._connections.undo()
         outline, self._outline = self._outline, None
         if outline is not None:
             outline.close()
-        self._forget()
+        self._disable()
 
     def _on_place(self, *_: object) -> None:
-        # The outlines belong to one place only.
+        # The outlines belong to one frame and structure only.
         if self._outline is not None:
             self._outline.clear()
-        self._forget()
+        self._disable()
 
-    def _forget(self) -> None:
+    def _disable(self) -> None:
         self.pair = None
-        self.words.setText(HINT)
-        for made in (self.first_button, self.second_button, self.both_button):
-            made.setEnabled(False)
+        self.text.setText(HINT)
+        for choice in (self.first_button, self.second_button, self.both_button):
+            choice.setEnabled(False)
 
     def _read(self, project: Project, comparison: Comparison) -> tuple[Revision, Revision] | None:
         place, until = (comparison.frame, comparison.structure), self._reading.first_until
@@ -107,9 +111,9 @@ class Adjudication(QWidget):
         first = project.past.page(comparison.clip, place, before=until + 1, limit=1)
         with Project.open(self._reading.folder) as reading:
             second = reading.past.page(comparison.clip, place, limit=1)
-            # Unpacked while that project is open.
-            found = [replace(s, packed=None if s.mask is None else pack_mask(s.mask)) for s in second]
-        return (first[0], found[0]) if first and found else None
+            # Masks are read while that project is open.
+            loaded = [replace(s, packed=None if s.mask is None else pack_mask(s.mask)) for s in second]
+        return (first[0], loaded[0]) if first and loaded else None
 
     def _show(self) -> None:
         session = self._controller.session
@@ -119,13 +123,11 @@ class Adjudication(QWidget):
         if self._outline is None:
             self._outline = RevisionOutline(self._controller.viewer, session.clip.height, session.clip.width)
         self._outline.show(*masks)
-        said = [f"{revision.author}: {revision.state.label}" for revision in self.pair]
-        legend = (
-            f"<span style='color:{FIRST}'>━━</span> {said[0]} &nbsp; <span style='color:{SECOND}'>╸╸╸</span> {said[1]}"
-        )
-        self.words.setText(f"{legend}<br>{compare('the first', *masks, lead='Second reader against')}")
-        for made in (self.first_button, self.second_button):
-            made.setEnabled(True)
+        one, two = (f"{revision.author}: {revision.state.label}" for revision in self.pair)
+        legend = f"<span style='color:{FIRST}'>━━</span> {one} &nbsp; <span style='color:{SECOND}'>╸╸╸</span> {two}"
+        self.text.setText(f"{legend}<br>{compare('the first', *masks, lead='Second reader against')}")
+        for choice in (self.first_button, self.second_button):
+            choice.setEnabled(True)
         self.both_button.setEnabled(all(mask is not None for mask in masks))
 
     def _take(self, which: int) -> None:
@@ -134,8 +136,8 @@ class Adjudication(QWidget):
             return
         with self._controller.telling():
             self._controller.layers.flush()
-            taken = pair[which] if which < 2 else _union(*pair)
-            if session.go_back(taken):
+            chosen = pair[which] if which < 2 else _union(*pair)
+            if session.go_back(chosen):
                 self._controller.tell(f"Written into the project by {session.author}.")
 
 

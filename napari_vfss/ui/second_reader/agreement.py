@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on how far two readers agree: a table, a plot, and the frames on which they differ most."""
+"""Page with the agreement of two readers: a table, a plot, and the frames on which they differ most."""
 
 from __future__ import annotations
 
@@ -33,59 +33,59 @@ from vfss.project.second_reading_record import Reading
 
 TIPS = (
     "",
-    "Overlap, 1 where both drew the same, 0 where one drew it and the other called it empty",
-    "Where the mean would lie in 95 of 100 such studies",
-    "Distance within which 95 % of the contours lie, in pixels, where both drew it",
-    "Where the mean would lie in 95 of 100 such studies",
-    "Frames that both have finished",
-    "Frames on which only the first reader sees it",
-    "Frames on which only the second reader sees it",
-    "Frames on which the first, the second reader said 'not visible'",
-    "Agreement on whether it is there, beyond chance: 1 always, 0 as chance would have it",
+    "Mean overlap (Dice): 1 if both masks are equal, 0 if one reader drew a mask and the other marked it as empty",
+    "95 % confidence interval of the mean Dice",
+    "95th percentile of the distance between the contours, in pixels, on frames where both readers drew a mask",
+    "95 % confidence interval of the mean distance",
+    "Frames that both readers have finished",
+    "Frames on which only the first reader drew a mask",
+    "Frames on which only the second reader drew a mask",
+    "Frames that the first and the second reader marked as not visible",
+    "Agreement on presence, corrected for chance (kappa): 1 is perfect, 0 is chance",
 )
 WORST_HEADINGS = ("recording", "frame", "structure", "first reader", "second reader", "Dice", "HD95 (px)")
 
 
 class Agreeing(FileJob):
-    """Compares two readers beside the window."""
+    """Background job that compares two readers."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.agreement: Agreement | None = None
 
     def start(self, folder: Path, reading: Reading) -> None:
-        """Begin to compare a second reading with the project in a folder."""
-        found: list[Agreement] = []
+        """Start to compare a second reading with the project in a folder."""
+        results: list[Agreement] = []
 
         def work() -> tuple[str, Path | None]:
             with Project.open(folder) as project:
                 agreement = agree(project, reading, progress=self._on_progress)
             if agreement is None:
                 return "Cancelled", None
-            found.append(agreement)
+            results.append(agreement)
             return "", None
 
-        self._found = found
+        self._results = results
         self._begin(work)
 
     def _on_finished(self) -> None:
-        self.agreement = self._found[0] if self._found else None
+        self.agreement = self._results[0] if self._results else None
         super()._on_finished()
 
 
 class AgreementPage(QWidget):
-    """Figures of one second reading, with progress while they are worked out."""
+    """Agreement of one second reading, with a progress bar while it is computed."""
 
-    left = Signal()  # the page is closed, by whomever
+    left = Signal()  # the page was closed
 
     def __init__(self, controller: AnnotationController, folder: Path, reading: Reading) -> None:
-        """Compare; both readers must have finished, else the page says that they have not."""
+        """Start to compare; if a reader has not finished, the page says so."""
         super().__init__()
         self._controller, self._folder, self.reading = controller, folder, reading
         self._connections = Connections()
         self._gone = False
-        self._departure = CloseWatcher(self)
-        self._connections.add(self._departure.gone, self._let_go)
+        self._close_watcher = CloseWatcher(self)
+        self._connections.add(self._close_watcher.gone, self._let_go)
         self.agreeing = Agreeing(self)
         self.adjudication = Adjudication(controller, folder, reading)
         self.message = QLabel("Comparing...")
@@ -97,7 +97,7 @@ class AgreementPage(QWidget):
         self.table = _table(HEADINGS, TIPS)
         self.plot = AgreementPlot()
         self.worst = _table(WORST_HEADINGS, ("",) * len(WORST_HEADINGS))
-        self.worst.setToolTip("Click a row to go there and see both outlines")
+        self.worst.setToolTip("Click a row to go to the frame and see both outlines")
         self.tabs = QTabWidget()
         self.tabs.addTab(self.table, "Per structure")
         self.tabs.addTab(self.plot, "Plot")
@@ -115,14 +115,14 @@ class AgreementPage(QWidget):
         self.agreeing.start(folder, reading)
 
     def leave(self) -> None:
-        """Stop, let go of everything and leave the window."""
+        """Stop the comparison, disconnect from everything and remove the page from the window."""
         self._let_go()
         if self.parent() is not None:
             self._controller.viewer.window.remove_dock_widget(self)
         self.deleteLater()
 
     def show_agreement(self, agreement: Agreement) -> None:
-        """Show figures."""
+        """Show the agreement in table, plot and list of differences."""
         self.message.setText(agreement.summary)
         self._comparisons = agreement.worst
         _fill(self.table, [cells(row) for row in (*agreement.structures, agreement.mean)])
@@ -171,7 +171,7 @@ class AgreementPage(QWidget):
 
 
 class AgreementPlot(pyqtgraph.PlotWidget):
-    """Mean Dice of each structure with its interval."""
+    """Plot of the mean Dice of each structure with its confidence interval."""
 
     def __init__(self) -> None:
         super().__init__(background=None)
@@ -184,14 +184,14 @@ class AgreementPlot(pyqtgraph.PlotWidget):
         small = QFont(self.font())
         small.setPointSize(7)  # twelve names side by side
         self.getAxis("bottom").setStyle(tickFont=small)
-        self.setToolTip("Mean Dice of each structure, with its 95 % interval")
+        self.setToolTip("Mean Dice of each structure, with its 95 % confidence interval")
         self.bars = pyqtgraph.ErrorBarItem(pen=pyqtgraph.mkPen("#c8d3e0", width=2), beam=0.25)
         self.points = pyqtgraph.ScatterPlotItem(size=9, brush="#7fb4ff", pen=pyqtgraph.mkPen("white"))
         self.addItem(self.bars)
         self.addItem(self.points)
 
     def show_agreement(self, agreement: Agreement) -> None:
-        """Show another agreement."""
+        """Plot another agreement."""
         import numpy as np
 
         rows = (*agreement.structures, agreement.mean)
@@ -235,5 +235,5 @@ def _fill(table: QTableWidget, rows: list[tuple[str, ...]]) -> None:
 def _worst_cells(comparison: Comparison) -> tuple[str, ...]:
     dice = "-" if comparison.dice != comparison.dice else f"{comparison.dice:.3f}"
     distance = "-" if comparison.hd95 != comparison.hd95 else f"{comparison.hd95:.1f}"
-    words = (comparison.first.label, comparison.second.label)
-    return (comparison.recording, str(comparison.frame + 1), comparison.structure, *words, dice, distance)
+    states = (comparison.first.label, comparison.second.label)
+    return (comparison.recording, str(comparison.frame + 1), comparison.structure, *states, dice, distance)

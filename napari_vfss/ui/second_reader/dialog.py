@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Second readings of a project: how far they are, and beginning another one."""
+"""Dialog with the second readings of a project: their progress, and how to begin another one."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from vfss.project.second_readings import create_reading, finish_first, readings
 from vfss.wording import count
 
 ABOUT = (
-    "A second reader annotates the same clips without seeing the first reader's masks. Each finishes; "
-    "then the two can be compared, as they were at that moment."
+    "A second reader annotates the same clips without seeing the first reader's masks. When both have finished, "
+    "their annotations can be compared, as they were at that moment."
 )
 CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
 
 
 class ReadingDialog(QDialog):
-    """Lists second readings, opens one, begins one, and takes the first reader's word of being finished."""
+    """Lists second readings, opens one, begins one, and records that the first reader has finished."""
 
     open_asked = Signal(object)  # folder of a reading
     agreement_asked = Signal(object, object)  # folder of the project, Reading
@@ -53,7 +53,7 @@ class ReadingDialog(QDialog):
         self.list.setToolTip("Second readings of this project")
         self.open_button = _button("Open for the second reader", "Close the project and open this reading")
         self.first_button = _button(
-            "First reader has finished", "From now on later changes of the project do not count in the comparison"
+            "First reader has finished", "Later changes of the project are left out of the comparison"
         )
         self.agreement_button = _button("Show agreement", "Compare both readers, when both have finished")
         row = QHBoxLayout()
@@ -78,7 +78,7 @@ class ReadingDialog(QDialog):
         self._fill()
 
     def begin(self) -> None:
-        """Begin the second reading that was described."""
+        """Begin a second reading with the present choices."""
         chosen = [
             str(item.data(Qt.ItemDataRole.UserRole))
             for item in map(self.clips.item, range(self.clips.count()))
@@ -92,21 +92,21 @@ class ReadingDialog(QDialog):
                 start="student" if self.with_student.isChecked() else "nothing",
             )
         except VfssError as error:
-            self._tell(str(error))
+            self._show_problem(str(error))
             return
         self.reader.clear()
-        self._tell("")
+        self._show_problem("")
         self._fill()
         self.list.setCurrentRow(self.list.count() - 1)
 
     def finish_first(self) -> None:
-        """Take the first reader's word that the project is finished, for the chosen reading."""
+        """Record that the first reader has finished, for the chosen reading."""
         reading = self.reading
         if reading is not None:
             try:
                 finish_first(self._project, reading)
             except VfssError as error:
-                self._tell(str(error))
+                self._show_problem(str(error))
             row = self.list.currentRow()
             self._fill()
             self.list.setCurrentRow(row)
@@ -122,22 +122,24 @@ class ReadingDialog(QDialog):
         body = QVBoxLayout(group)
         self.reader = QLineEdit()
         self.reader.setPlaceholderText("name or initials of the second reader")
-        self.reader.setToolTip("The second reader's changes are written under this name")
+        self.reader.setToolTip("Stored with every change of the second reader")
+        self.reader.setAccessibleName("Second reader")
         self.clips = QListWidget()
         self.clips.setFixedHeight(96)
-        self.clips.setToolTip("Clips that are read a second time")
+        self.clips.setToolTip("Clips to annotate a second time")
+        self.clips.setAccessibleName("Clips to annotate a second time")
         for record in self._project.clips():
             item = QListWidgetItem(f"{record.path.name}   {record.patient}")
             item.setFlags(item.flags() | Qt.ItemFlag.ItemIsUserCheckable)
             item.setCheckState(CHECKED)
             item.setData(Qt.ItemDataRole.UserRole, record.id)
             self.clips.addItem(item)
-        self.with_nothing = QRadioButton("From nothing: the reader draws all, the student is switched off")
-        self.with_student = QRadioButton("From proposals of the student that ships, which knows nobody's masks")
+        self.with_nothing = QRadioButton("Without proposals: the reader draws every mask, the student is switched off")
+        self.with_student = QRadioButton("With proposals of the shipped student, which was not trained on your masks")
         self.with_nothing.setChecked(True)
-        self.with_nothing.setToolTip("The two readers are as independent as can be")
-        self.with_student.setToolTip("Quicker; but both readers may follow the same proposals, and agree more for it")
-        self.begin_button = _button("Begin", "Make the second reading; nothing of the first goes into it")
+        self.with_nothing.setToolTip("The two readers are fully independent")
+        self.with_student.setToolTip("Faster, but readers who correct the same proposals agree more than they would")
+        self.begin_button = _button("Begin", "Create the second reading, without any mask of the first reader")
         self.begin_button.clicked.connect(self.begin)
         for widget in (self.reader, self.clips, self.with_nothing, self.with_student, self.begin_button):
             body.addWidget(widget)
@@ -147,7 +149,7 @@ class ReadingDialog(QDialog):
         self._readings = readings(self._project)
         self.list.clear()
         for reading in self._readings:
-            self.list.addItem(told(reading))
+            self.list.addItem(describe_reading(reading))
         if self._readings:
             self.list.setCurrentRow(0)
         else:
@@ -172,7 +174,7 @@ class ReadingDialog(QDialog):
             self.accept()
             self.agreement_asked.emit(folder, reading)
 
-    def _tell(self, problem: str) -> None:
+    def _show_problem(self, problem: str) -> None:
         self.problem.setText(problem)
         self.problem.setVisible(bool(problem))
 
@@ -180,17 +182,17 @@ class ReadingDialog(QDialog):
         self._project.close()
 
 
-def told(reading: Reading) -> str:
-    """A reading in a line: whose it is, and who is still at work."""
+def describe_reading(reading: Reading) -> str:
+    """Describe a reading in a line: its reader, its clips, and who has finished."""
     clips = count(len(reading.clips), "clip")
-    first = "finished" if reading.first_until is not None else "at work"
-    second = "finished" if reading.finished is not None else "at work"
-    seen = "still blinded" if reading.blinded else "can be compared"
-    return f"{reading.reader}, {clips}: second reader {second}, first reader {first}; {seen}"
+    first = "finished" if reading.first_until is not None else "in progress"
+    second = "finished" if reading.finished is not None else "in progress"
+    access = "blinded" if reading.blinded else "can be compared"
+    return f"{reading.reader}, {clips}: second reader {second}, first reader {first}; {access}"
 
 
 def _button(text: str, tip: str) -> QPushButton:
-    made = QPushButton(text)
-    made.setToolTip(tip)
-    made.setAutoDefault(False)
-    return made
+    push_button = QPushButton(text)
+    push_button.setToolTip(tip)
+    push_button.setAutoDefault(False)
+    return push_button

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The foldable steps of the panel, one file each."""
+"""The foldable sections of the panel, one file for each step of the work."""

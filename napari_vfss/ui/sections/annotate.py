@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps 2 to 5: choose a structure, propose, correct, accept."""
+"""Steps 2 to 5: choose a structure, let the student propose masks, correct them, accept them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ("AcceptSection", "CorrectSection", "ProposeSection", "SessionSection"
 
 
 class StructureSection(SessionSection):
-    """The list of structures."""
+    """Table of structures: state and confidence of each on the current frame."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "2  Structures")
@@ -34,7 +34,7 @@ class StructureSection(SessionSection):
         self._on_session()
 
     def show_session(self) -> None:
-        """Take the session's structures."""
+        """Show the structures of the session."""
         session, layers = self.controller.session, self.controller.layers
         self.table.rows.keys = self.controller.key_book
         self.table.show_session(session, set() if layers is None else layers.hidden)
@@ -43,7 +43,7 @@ class StructureSection(SessionSection):
                 self.session_connections.add(signal, self.later.ask)
 
     def refresh(self, *_: object) -> None:
-        """Show states, confidence and the active structure."""
+        """Show states, confidence and which structure is active."""
         self.table.refresh()
         session = self.controller.session
         self.summary.setText("" if session is None else f"correcting: {session.active.name}")
@@ -60,25 +60,26 @@ class StructureSection(SessionSection):
 
 
 class ProposeSection(SessionSection):
-    """Lets the student propose."""
+    """Lets the student propose masks for a frame, a range of frames or the whole clip."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "3  Propose")
-        self.frame_button = button("Frame", "Propose every structure of this frame", self._frame, key="Q")
-        self.clip_button = button("Whole clip", "This frame first, then outward", self._clip, key="Shift+Q")
+        self.frame_button = button("Frame", "Propose masks of all structures on this frame", self._frame, key="Q")
+        tip = "Propose masks on all frames: this one first, then outward"
+        self.clip_button = button("Whole clip", tip, self._clip, key="Shift+Q")
         self.first, self.last = QSpinBox(), QSpinBox()
         for box, tip in ((self.first, "First frame"), (self.last, "Last frame")):
             box.setToolTip(f"{tip} of a range")
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             box.setFixedWidth(46)
-        tip = "Propose the frames from the first to the last one given"
+        tip = "Propose masks from the first to the last frame given"
         self.range_button = button("Range", tip, self._range, key="Ctrl+Alt+Q", key_on_face=False)
         self.add_row(self.frame_button, self.clip_button)
         self.add_row(self.range_button, self.first, QLabel("to"), self.last, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.bar.setFormat("%v of %m frames")
-        tip, cancel = "Stop; what is proposed stays", controller.student_jobs.proposing.cancel
+        tip, cancel = "Stop; proposals already made are kept", controller.student_jobs.proposing.cancel
         self.cancel_button = button("Cancel", tip, cancel, key="Shift+Escape", key_on_face=False)
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(controller.student_jobs.proposing.started, self._on_started)
@@ -90,7 +91,7 @@ class ProposeSection(SessionSection):
         self._on_session()
 
     def show_session(self) -> None:
-        """Take the session's range of frames."""
+        """Show the range of frames of the session's clip."""
         session = self.controller.session
         if session is not None:
             for box, value in ((self.first, 1), (self.last, session.clip.n_frames)):
@@ -99,7 +100,7 @@ class ProposeSection(SessionSection):
             self.session_connections.add(session.student_changed, self.refresh)
 
     def refresh(self, *_: object) -> None:
-        """Say where it computes."""
+        """Show on which device the student computes."""
         session = self.controller.session
         student = None if session is None else session.student
         self.summary.setText("" if student is None else f"on {student.device}")
@@ -129,7 +130,7 @@ class ProposeSection(SessionSection):
         self._show_progress.ask()
 
     def _draw_progress(self) -> None:
-        # QProgressBar repaints the window at once: not in the same breath as the picture that came with the batch.
+        # QProgressBar repaints the window at once: not together with the picture that came with the batch.
         self.bar.setFormat("%v of %m frames")
         self.bar.setValue(self._done)
 
@@ -141,17 +142,17 @@ class ProposeSection(SessionSection):
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(running)
-        for made in (self.frame_button, self.clip_button, self.range_button):
-            made.setEnabled(not running)
+        for start_button in (self.frame_button, self.clip_button, self.range_button):
+            start_button.setEnabled(not running)
 
 
 class CorrectSection(SessionSection):
-    """Tools for the active structure."""
+    """Tools that correct the mask of the active structure."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "4  Correct")
         self.tools = {
-            mode: button(text, tip, self._taking(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
+            mode: button(text, tip, self._selecting(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
         }
         self.add_row(*(self.tools[mode] for mode in ("paint", "erase", CLICK, "pan_zoom")))
         self.size = QSlider(Qt.Orientation.Horizontal)
@@ -162,17 +163,19 @@ class CorrectSection(SessionSection):
         self.size_label = QLabel()
         self.add_row(self.tools["polygon"], self.tools["fill"], self.size, self.size_label, stretch=2)
         self.connections.add(self.size.valueChanged, self._on_size)
-        back = "Take back your newest change, and go where it was"
         self.more = CorrectTools(controller)
         self.body.addWidget(self.more)
-        self.undo = button("Undo", back, self._undo, key="Ctrl+Z", key_on_face=False)
-        self.redo = button("Redo", "Bring it back, and go there", self._redo, key="Ctrl+Shift+Z", key_on_face=False)
-        self.proposal = button("Proposal", "Back to what the student proposed", self._proposal, key="R")
+        tip = "Undo your last change, and go to its frame"
+        self.undo = button("Undo", tip, self._undo, key="Ctrl+Z", key_on_face=False)
+        tip = "Redo the change that was undone, and go to its frame"
+        self.redo = button("Redo", tip, self._redo, key="Ctrl+Shift+Z", key_on_face=False)
+        tip = "Restore the mask that the student proposed last"
+        self.proposal = button("Proposal", tip, self._proposal, key="R")
         self.add_row(self.undo, self.redo, self.proposal)
         self._on_session()
 
     def show_session(self) -> None:
-        """Follow the editable layer."""
+        """Follow the session and its editable layer."""
         session, layers = self.controller.session, self.controller.layers
         if session is None or layers is None:
             return
@@ -183,12 +186,12 @@ class CorrectSection(SessionSection):
         self._follow_editor()
 
     def refresh(self, *_: object) -> None:
-        """Show which tool is in the hand and whether there is a way back."""
+        """Show the selected tool, the brush size, and whether there is anything to undo or redo."""
         session, layers = self.controller.session, self.controller.layers
         if session is None or layers is None:
             return
-        for mode, made in self.tools.items():
-            made.setChecked(str(layers.editor.mode) == mode)
+        for mode, tool_button in self.tools.items():
+            tool_button.setChecked(str(layers.editor.mode) == mode)
         self.size.blockSignals(True)
         self.size.setValue(int(layers.editor.brush_size))
         self.size.blockSignals(False)
@@ -203,15 +206,15 @@ class CorrectSection(SessionSection):
             self.session_connections.add(events.brush_size, self.refresh)
         self.refresh()
 
-    def _taking(self, mode: str) -> Callable[[], None]:
-        def take() -> None:
+    def _selecting(self, mode: str) -> Callable[[], None]:
+        def select() -> None:
             if mode == CLICK and self.controller.click_tool is not None:
                 self.controller.click_tool.take()
             elif self.controller.layers is not None:
                 self.controller.layers.set_tool(mode)
             self.refresh()
 
-        return take
+        return select
 
     def _on_size(self, size: int) -> None:
         if self.controller.layers is not None:
@@ -234,24 +237,22 @@ class CorrectSection(SessionSection):
 
 
 class AcceptSection(SessionSection):
-    """A person's word on what is shown."""
+    """Confirms masks: one structure, a frame, or all viewed frames."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "5  Accept")
-        self.frame_button = button("Accept frame", "Confirm every structure that has a mask", self._frame, key="A")
+        self.frame_button = button("Accept frame", "Accept all masks on this frame", self._frame, key="A")
         self.frame_button.setStyleSheet(
             "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"
             "QPushButton:focus { padding: 2px; border: 2px solid #ffe08a; }"
         )
-        self.structure_button = button("Structure", "Confirm the structure in work", self._structure, key="S")
-        self.hidden_button = button(
-            "Not visible", "It cannot be seen on this frame", self._marking(MaskState.NOT_VISIBLE), key="N"
-        )
-        self.empty_button = button(
-            "Empty", "It could be seen, and there is nothing of it", self._marking(MaskState.EMPTY), key="X"
-        )
-        tip = "Confirm all frames around this one, or in the range chosen on the timeline, that were on the screen"
-        self.stretch_button = button("Looked at", tip, self._stretch, key="Shift+A")
+        self.structure_button = button("Structure", "Accept the active structure only", self._structure, key="S")
+        tip = "The active structure cannot be seen on this frame: it is hidden or outside the picture"
+        self.hidden_button = button("Not visible", tip, self._marking(MaskState.NOT_VISIBLE), key="N")
+        tip = "The active structure is not there on this frame: its place is visible, and it has no pixels"
+        self.empty_button = button("Empty", tip, self._marking(MaskState.EMPTY), key="X")
+        tip = "Accept all viewed frames around this one, or in the range chosen on the timeline"
+        self.stretch_button = button("Accept viewed", tip, self._stretch, key="Shift+A")
         self.add_row(self.frame_button, self.stretch_button)
         self.add_row(self.structure_button, self.hidden_button, self.empty_button)
         self._on_session()
@@ -262,7 +263,7 @@ class AcceptSection(SessionSection):
             self.do(session.accept_frame)
 
     def show_session(self) -> None:
-        """Follow what is looked at."""
+        """Follow which frames have been viewed."""
         session = self.controller.session
         if session is not None:
             for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
@@ -270,10 +271,10 @@ class AcceptSection(SessionSection):
             self.session_connections.add(self.controller.timeline.range_changed, self.later.ask)
 
     def refresh(self, *_: object) -> None:
-        """Show how many frames could be accepted at once."""
+        """Show how many viewed frames would be accepted at once."""
         session = self.controller.session
         n = 0 if session is None else len(session.viewed.stretch(self.controller.timeline.chosen))
-        self.summary.setText(f"{count(n, 'frame')} looked at" if n else "")
+        self.summary.setText(f"{count(n, 'frame')} viewed" if n else "")
 
     def _stretch(self) -> None:
         self.do(self.controller.viewed_tracker.accept)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 1: which recording, of whom, and where in it."""
+"""Step 1: the recording that is open, its patient, and the current frame."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FACINGS = (("unknown", "Faces: ?"), ("left", "Faces left"), ("right", "Faces rig
 
 
 class ClipSection(Section):
-    """Opens recordings and projects; says frame, true time and progress."""
+    """Opens recordings and projects; shows the current frame, its time and the progress."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__("1  Clip")
@@ -33,18 +33,18 @@ class ClipSection(Section):
         self._build_sources()
         self._build_flags()
         self.place = QLabel("Open a recording, or try a sample.")
-        self.place.setToolTip("Frame, and its time in the recording as the file tells it")
+        self.place.setToolTip("Current frame, and its time as stored in the recording")
         self.body.addWidget(self.place)
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything."""
+        """Disconnect from the session and the controller."""
         self._session_connections.undo()
         self._connections.undo()
 
     def ask_for_clip(self) -> None:
-        """Let a person choose a recording."""
+        """Let a person choose a recording and open it."""
         patterns = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))
         kinds = f"Recordings ({patterns});;All files, DICOM without suffix too (*)"
         name, _ = QFileDialog.getOpenFileName(self, "Open a recording", "", kinds)
@@ -52,19 +52,19 @@ class ClipSection(Section):
             self._controller.open(Path(name))
 
     def ask_for_folder(self) -> None:
-        """Let a person choose a folder of pictures."""
+        """Let a person choose a folder of frames and open it."""
         name = QFileDialog.getExistingDirectory(self, "Open a folder of PNG or JPEG frames")
         if name:
             self._controller.open(Path(name))
 
     def ask_for_project(self) -> None:
-        """Let a person choose a project, or a folder for a new one that the open clip joins."""
+        """Let a person choose a project, or a folder for a new one to which the open clip is added."""
         name = QFileDialog.getExistingDirectory(self, "Open a project, or choose a folder for a new one")
         if name:
             self._controller.choose_project(Path(name))
 
     def open_sample(self, key: str) -> None:
-        """Open a phantom clip, made on the first call."""
+        """Open a phantom clip, which is rendered on the first call."""
         with self._controller.telling():
             self._controller.open(sample_path(key))
 
@@ -79,14 +79,14 @@ class ClipSection(Section):
         ):
             self._connections.add(menu.addAction(text).triggered, _calling(do))
         opening.setMenu(menu)
-        tip = "A phantom swallow: made by the program, no patient"
+        tip = "Open a simulated swallow (phantom); it shows no patient"
         sample = self.sample_button = tipped_button("Sample", tip, lambda: None, key="Ctrl+Alt+Shift+N")
         menu = QMenu(sample)
         for key, text in SAMPLES.items():
             self._connections.add(menu.addAction(text).triggered, _calling(partial(self.open_sample, key)))
         sample.setMenu(menu)
         self.clips = QComboBox()
-        self.clips.setToolTip("Recordings of this project; annotations of all of them lie in its folder")
+        self.clips.setToolTip("Recordings of this project")
         self.clips.setMinimumContentsLength(6)
         self.clips.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._connections.add(self.clips.activated, self._on_clip_chosen)
@@ -95,15 +95,16 @@ class ClipSection(Section):
     def _build_flags(self) -> None:
         self.case = QLineEdit()
         self.case.setPlaceholderText("case id")
-        self.case.setToolTip("Pseudonym of the patient: clips with the same one stay on one side of the split")
+        self.case.setAccessibleName("Case id")
+        self.case.setToolTip("Pseudonym of the patient; all clips of a patient belong to the same split")
         self._connections.add(self.case.editingFinished, self._on_case)
         self.facing = QComboBox()
-        self.facing.setToolTip("Where the patient looks in the picture")
+        self.facing.setToolTip("Which way the patient faces in the picture")
         for value, text in FACINGS:
             self.facing.addItem(text, value)
         self._connections.add(self.facing.activated, self._on_facing)
         self.inverted = QCheckBox("Invert")
-        tip = "Bone and barium are stored bright: show them dark. Stored values never change"
+        tip = "Show bone and barium dark if they are stored bright; the stored values do not change"
         explain(self.inverted, tip, keys=("Ctrl+Alt+V",))
         self._connections.add(self.inverted.clicked, self._on_inverted)
         self.add_row(self.case, self.facing, self.inverted, stretch=0)
@@ -142,7 +143,7 @@ class ClipSection(Section):
         done = int((session.states >= MaskState.ACCEPTED).all(axis=1).sum())
         self.place.setText(
             f"<b>Frame {t + 1} of {n}</b> &nbsp; {session.clip.times_s[t]:.3f} s &nbsp; "
-            f"<span style='color:#5fd38d'>{done} finished</span>"
+            f"<span style='color:#5fd38d'>{done} accepted</span>"
         )
 
     def _on_clip_chosen(self, row: int) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 7: out as a dataset."""
+"""Step 7: export the accepted annotations as a dataset."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.files import ExportOrder
-from napari_vfss.ui.dialog_parts import words
+from napari_vfss.ui.dialog_parts import wrapped_label
 from napari_vfss.ui.dialogs.export import ExportDialog
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from napari_vfss.user_config import UserConfigFile
@@ -21,23 +21,26 @@ from vfss.project import Project
 
 
 class ExportSection(SessionSection):
-    """Writes the project's annotations as a dataset, and says what was written."""
+    """Writes the project's annotations as a dataset, and reports what was written."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "7  Export")
-        tip = "Choose a form, see what will be written, and write what was accepted in this project"
+        tip = "Choose a format, see what will be written, and export the accepted masks of this project"
         self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
         self.open_button = tipped_button(
-            "Open the folder", "Show the dataset that was written", self.open_folder, key="Ctrl+Alt+F"
+            "Open the folder", "Show the folder of the dataset", self.open_folder, key="Ctrl+Alt+F"
         )
         self.add_row(self.export_button, self.open_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop writing; another time it goes on there", controller.exporting.cancel, key="Ctrl+Alt+Shift+E"
+            "Cancel",
+            "Stop writing; the next export into this folder continues there",
+            controller.exporting.cancel,
+            key="Ctrl+Alt+Shift+E",
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.report = words()
+        self.report = wrapped_label()
         self.report.setTextFormat(Qt.TextFormat.PlainText)
         self.body.addWidget(self.report)
         self.dialog: ExportDialog | None = None
@@ -51,16 +54,16 @@ class ExportSection(SessionSection):
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything, an open question included."""
+        """Disconnect from everything and close the dialog if it is open."""
         if self.dialog is not None:
             self.dialog.reject()
         super().close_connections()
 
     def ask_and_export(self) -> None:
-        """Ask what to write and where, in a window that does not hold up this one."""
+        """Ask what to write and where, in a dialog that does not block the window."""
         session = self.controller.session
         if session is None:
-            self.controller.tell("Open a recording or a project first: its accepted masks are what is exported.")
+            self.controller.tell("Open a recording or a project first: its accepted masks are exported.")
             return
         if self.controller.exporting.running or self.dialog is not None:
             return
@@ -73,7 +76,7 @@ class ExportSection(SessionSection):
             self.dialog.open()
 
     def export(self, order: ExportOrder) -> None:
-        """Write a dataset."""
+        """Start to write a dataset."""
         self.unfold()
         self.bar.setRange(0, 0)
         self._set_running(True)
@@ -81,7 +84,7 @@ class ExportSection(SessionSection):
         self.controller.export(order)
 
     def open_folder(self) -> None:
-        """Show the dataset in the computer's own window for files."""
+        """Show the dataset in the file manager."""
         if self.folder is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.folder)))
 
@@ -105,10 +108,10 @@ class ExportSection(SessionSection):
         self.controller.tell(message if folder is None else first, problem=folder is None and not stopped)
         self._show_report("\n".join(more), folder)
 
-    def _show_report(self, said: str, folder: Path | None) -> None:
+    def _show_report(self, report: str, folder: Path | None) -> None:
         self.folder = folder
-        self.report.setText(said)
-        self.report.setVisible(bool(said))
+        self.report.setText(report)
+        self.report.setVisible(bool(report))
         self.open_button.setVisible(folder is not None)
 
     def _set_running(self, running: bool) -> None:

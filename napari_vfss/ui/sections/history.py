@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who changed what and when: of the structure in work on this frame, and of the whole clip."""
+"""Who changed what and when: for the active structure on this frame, and for the whole clip."""
 
 from __future__ import annotations
 
@@ -16,56 +16,56 @@ from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
 from vfss.project import Revision
 
 HEIGHT = 196
-HINT = "Choose a row to see it over the picture."
-PLACE_TIP = "Changes of the structure in work on this frame, newest first: choose one to see it over the picture"
-CLIP_TIP = "The last changes of this clip, by everybody: click one to go there"
+HINT = "Choose a row to see that version over the picture."
+PLACE_TIP = "Changes of the active structure on this frame, newest first: choose one to see it over the picture"
+CLIP_TIP = "Latest changes of this clip by all annotators: click one to go there"
 
 
 class HistorySection(SessionSection):
-    """Lists revisions, shows one over the picture and brings it back."""
+    """Lists revisions, shows one over the picture and restores it."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "History", folded=True)
         self.place = RevisionTable(with_place=False, tip=PLACE_TIP)
         self.clip = RevisionTable(with_place=True, tip=CLIP_TIP)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.place, "This structure here")
+        self.tabs.addTab(self.place, "This frame")
         self.tabs.addTab(self.clip, "Whole clip")
         self.tabs.setFixedHeight(HEIGHT)
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.proposal_button = tipped_button(
             "Compare with the proposal",
-            "Show what the student proposed last as an outline",
+            "Show the last proposal of the student as an outline",
             self.compare_with_proposal,
             key="Ctrl+Alt+C",
         )
         self.back_button = tipped_button(
-            "Go back to this",
-            "Write the chosen one again, as a new change; Ctrl+Z takes that back",
+            "Restore this version",
+            "Write the chosen version again, as a new change; Ctrl+Z undoes it",
             self.go_back,
             key="Ctrl+Alt+B",
         )
-        self.words = QLabel(HINT)
-        self.words.setWordWrap(True)
-        self.words.setTextFormat(Qt.TextFormat.RichText)
+        self.text = QLabel(HINT)
+        self.text.setWordWrap(True)
+        self.text.setTextFormat(Qt.TextFormat.RichText)
         self.body.addWidget(self.tabs)
         self.add_row(self.proposal_button, self.back_button, stretch=0)
-        self.body.addWidget(self.words)
+        self.body.addWidget(self.text)
         self.outline: RevisionOutline | None = None
         self._compared: Revision | None = None
         self.connections.add(self.place.chosen, self._on_chosen)
         self.connections.add(self.clip.clicked, self._on_clip_clicked)
         self.connections.add(self.tabs.currentChanged, self._on_tab)
-        self.connections.add(self._heading.toggled, self._on_folded)
+        self.connections.add(self.heading.toggled, self._on_folded)
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything, the outlines included."""
+        """Disconnect from everything and remove the outlines."""
         self._close_outline()
         super().close_connections()
 
     def show_session(self) -> None:
-        """Follow another session."""
+        """Show another session and follow it."""
         self._close_outline()
         session = self.controller.session
         if session is None:
@@ -78,9 +78,9 @@ class HistorySection(SessionSection):
         self.session_connections.add(session.masks_changed, self.later.ask)
 
     def refresh(self, *_: object) -> None:
-        """Read the list that is in sight anew; a folded one is left alone."""
+        """Read the visible list again; nothing is read while the section is folded."""
         session = self.controller.session
-        if session is None or not self._open:
+        if session is None or not self.shown:
             self.summary.setText("")
             return
         with self.controller.telling():
@@ -90,12 +90,12 @@ class HistorySection(SessionSection):
                 self.clip.rows.show(project, clip_id)
             newest = self.place.rows.revisions[:1]
             name = f"{session.active.name}, frame {session.frame + 1}"
-            self.summary.setText(f"{name}: {who(newest[0])}" if newest else f"{name}: nothing yet")
+            self.summary.setText(f"{name}: {who(newest[0])}" if newest else f"{name}: no changes yet")
             self._show_compared()
         self._enable()
 
     def compare_with_proposal(self) -> None:
-        """Show the newest proposal of the structure in work on this frame as an outline."""
+        """Show the newest proposal for the active structure on this frame as an outline."""
 
         def show() -> None:
             session = self.controller.session
@@ -103,7 +103,7 @@ class HistorySection(SessionSection):
                 return
             proposal = session.project.past.proposal(session.clip.id, session.frame, session.structure)
             if proposal is None:
-                self.controller.tell(f"{session.active.name} was never proposed on this frame.")
+                self.controller.tell(f"There is no proposal for {session.active.name} on this frame.")
                 return
             self.place.clearSelection()
             self._compare(proposal)
@@ -115,10 +115,6 @@ class HistorySection(SessionSection):
         session, revision = self.controller.session, self._compared
         if session is not None and revision is not None:
             self.do(lambda: session.go_back(revision))
-
-    @property
-    def _open(self) -> bool:
-        return bool(self._heading.isChecked())
 
     def _on_chosen(self, revision: Revision | None) -> None:
         self.do(lambda: self._compare(revision))
@@ -138,7 +134,7 @@ class HistorySection(SessionSection):
         self.refresh()
 
     def _on_place(self, *_: object) -> None:
-        # At once, not a little later: an outline of another frame must never lie over this one.
+        # At once, not debounced: the outline of another frame must never be shown over this one.
         self._compared = None
         if self.outline is not None:
             self.outline.clear()
@@ -153,14 +149,13 @@ class HistorySection(SessionSection):
         if session is None or revision is None:
             if self.outline is not None:
                 self.outline.clear()
-            self.words.setText(HINT)
+            self.text.setText(HINT)
             return
         if self.outline is None:
             self.outline = RevisionOutline(self.controller.viewer, session.clip.height, session.clip.width)
-        now = session.work.planes[session.active.index]
-        then = revision.mask
-        self.outline.show(now, then)
-        self.words.setText(f"{compare(_naming(revision), then, now)}<br>{LEGEND}")
+        current, earlier = session.work.planes[session.active.index], revision.mask
+        self.outline.show(current, earlier)
+        self.text.setText(f"{compare(_naming(revision), earlier, current)}<br>{LEGEND}")
 
     def _enable(self) -> None:
         newest = self.place.rows.revisions[0].id if self.place.rows.revisions else None
@@ -187,6 +182,4 @@ def _going(*steps: Callable[[], object]) -> Callable[[], None]:
     return go
 
 
-LEGEND = (
-    f"<span style='color:{FIRST}'>━━</span> now &nbsp; <span style='color:{SECOND}'>╸╸╸</span> the one compared with"
-)
+LEGEND = f"<span style='color:{FIRST}'>━━</span> current &nbsp; <span style='color:{SECOND}'>╸╸╸</span> chosen version"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of other programs, in as proposals."""
+"""Import masks of other programs as proposals."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.importing import Importing
-from napari_vfss.ui.dialog_parts import words
+from napari_vfss.ui.dialog_parts import wrapped_label
 from napari_vfss.ui.dialogs.import_masks import ImportDialog
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from vfss.project import Project
 
 
 class ImportSection(SessionSection):
-    """Asks for masks, writes them as proposals, and says what was written."""
+    """Asks for masks, writes them as proposals, and reports what was written."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "Masks of other programs", folded=True)
         self.importing = Importing(self)
-        tip = "Take in masks as proposals, from COCO, PNG, nnU-Net or DICOM segmentations"
+        tip = "Import masks as proposals: COCO, PNG, nnU-Net or DICOM segmentations"
         self.import_button = button("Import masks...", tip, self.ask_and_import, key="Ctrl+Alt+I", key_on_face=False)
         self.body.addWidget(self.import_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop writing; what is written stays", self.importing.cancel, key="Ctrl+Alt+Shift+I"
+            "Cancel", "Stop; masks already written are kept", self.importing.cancel, key="Ctrl+Alt+Shift+I"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.report = words()
+        self.report = wrapped_label()
         self.report.setTextFormat(Qt.TextFormat.PlainText)
         self.report.hide()
         self.body.addWidget(self.report)
@@ -40,17 +40,17 @@ class ImportSection(SessionSection):
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything, an open question included."""
+        """Disconnect from everything, close the dialog and stop an import."""
         if self.dialog is not None:
             self.dialog.reject()
         self.importing.cancel()
         super().close_connections()
 
     def ask_and_import(self) -> None:
-        """Ask which masks, in a window that does not hold up this one."""
+        """Ask which masks to import, in a dialog that does not block the window."""
         session = self.controller.session
         if session is None:
-            self.controller.tell("Open the recording first that the masks are of.")
+            self.controller.tell("Open the recording first to which the masks belong.")
             return
         if self.importing.running or self.dialog is not None:
             return
@@ -83,7 +83,7 @@ class ImportSection(SessionSection):
         self.controller.tell(first, problem=not written and message != "Cancelled")
         self.report.setText("\n".join(more))
         self.report.setVisible(bool(more))
-        self.controller.look_for_others()  # the masks that came
+        self.controller.look_for_others()  # shows the imported masks
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

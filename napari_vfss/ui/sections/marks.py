@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list of swallows and events in the panel: go there, take away, bring back."""
+"""The list of swallows and events in the panel: go to one, remove it, restore it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.ui.section import SessionSection, tipped_button
-from napari_vfss.ui.timeline.tooltips import words_on_mark
+from napari_vfss.ui.timeline.tooltips import describe_mark
 from vfss.events import SWALLOW, name_of
 from vfss.project.marks import Mark
 from vfss.wording import count
@@ -17,7 +17,7 @@ ROWS = 6
 
 
 class MarksSection(SessionSection):
-    """Swallows and events of the clip by time; a click goes there."""
+    """Lists swallows and events of the clip in order of time; a click goes to the frame."""
 
     timeline_asked = Signal()
 
@@ -26,17 +26,17 @@ class MarksSection(SessionSection):
         self.list = QListWidget()
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setToolTip("Click one to go there. Keys: D and Shift+D for a swallow, M for an event")
+        self.list.setToolTip("Click one to go to its frame")
         self.list.setFixedHeight(ROWS * 18 + 4)
         self.remove = tipped_button(
-            "Take away", "Take the chosen mark away; its history stays in the project", self._remove, key="Ctrl+Alt+Y"
+            "Remove", "Remove the chosen mark; its history stays in the project", self._remove, key="Ctrl+Alt+Y"
         )
         self.back = tipped_button(
-            "Bring back", "Set the mark again that was taken away last", self._bring_back, key="Ctrl+Alt+Shift+Y"
+            "Restore", "Restore the mark that was removed last", self._bring_back, key="Ctrl+Alt+Shift+Y"
         )
         self.body.addWidget(self.list)
         self.timeline = tipped_button(
-            "Timeline", "Show the timeline under the picture again", self.timeline_asked.emit, key="Ctrl+Alt+M"
+            "Show timeline", "Show the timeline under the picture", self.timeline_asked.emit, key="Ctrl+Alt+M"
         )
         self.add_row(self.remove, self.back, self.timeline)
         self.connections.add(self.list.itemClicked, self._on_clicked)
@@ -48,7 +48,7 @@ class MarksSection(SessionSection):
     def refresh(self, *_: object) -> None:
         """Show the marks of the session."""
         marks, session = self.controller.timeline.marks, self.controller.session
-        shown = self._chosen()
+        chosen = self._chosen()
         self.list.clear()
         self.summary.setText("")
         if marks is None or session is None:
@@ -56,12 +56,12 @@ class MarksSection(SessionSection):
         for mark in marks.all:
             item = QListWidgetItem(_line(mark, session.clip.times_s[mark.first]))
             item.setData(Qt.ItemDataRole.UserRole, mark)
-            item.setToolTip(words_on_mark(mark))
+            item.setToolTip(describe_mark(mark))
             self.list.addItem(item)
-            if shown is not None and mark.mark == shown.mark:
+            if chosen is not None and mark.mark == chosen.mark:
                 self.list.setCurrentItem(item)
         swallows = len(marks.swallows)
-        self.summary.setText(f"{count(swallows, 'swallow')}, {len(marks.all) - swallows} more")
+        self.summary.setText(f"{count(swallows, 'swallow')}, {count(len(marks.all) - swallows, 'event')}")
         self._show_buttons()
 
     def _chosen(self) -> Mark | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One row for the tools that correct a whole plane at once."""
+"""Row of tools that correct a whole mask at once: smooth, shape, copy, fill between."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from napari_vfss.session.corrections import REACH, Corrections
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.structure_layer import CLICK
 
-CLICK_TIP = "Point at it: a left click adds, a right click removes, a drag is a box; Backspace takes the last one back"
+CLICK_TIP = "Prompt the student: left click adds, right click removes, drag draws a box; Backspace undoes the last one"
 TOOLS = (
     ("paint", "Paint", "P", "Add pixels with the brush"),
-    ("erase", "Erase", "E", "Take pixels away with the brush"),
-    ("polygon", "Area", "G", "Click around an area; a double click closes and fills it"),
+    ("erase", "Erase", "E", "Remove pixels with the brush"),
+    ("polygon", "Polygon", "G", "Click around an area; a double click closes and fills it"),
     ("fill", "Fill", "F", "Fill a closed outline"),
     (CLICK, "Click", MASK_TOOL_KEYS["correct.click"], CLICK_TIP),
-    ("pan_zoom", "Move", "Z", "Move and zoom the picture; or hold Space"),
+    ("pan_zoom", "Move", "Z", "Move and zoom the picture; holding Space does the same"),
 )
-"""Tools for the mouse: napari's mode, text, key, explanation."""
+"""Tools for the mouse: napari's mode, text, key, tooltip."""
 
 Do = Callable[[Corrections], object]
 
@@ -37,29 +37,29 @@ SHAPE: tuple[tuple[str, str, Do], ...] = (
 COPY: tuple[tuple[str, str, Do], ...] = (
     ("From the previous frame", "copy_previous", lambda tools: tools.copy_all(-1) if _shift() else tools.copy(-1)),
     ("From the next frame", "copy_next", lambda tools: tools.copy_all(1) if _shift() else tools.copy(1)),
-    ("All open structures from the previous frame", "copy_all_previous", lambda tools: tools.copy_all(-1)),
-    ("All open structures from the next frame", "copy_all_next", lambda tools: tools.copy_all(1)),
+    ("All unannotated structures from the previous frame", "copy_all_previous", lambda tools: tools.copy_all(-1)),
+    ("All unannotated structures from the next frame", "copy_all_next", lambda tools: tools.copy_all(1)),
 )
 
 
 class CorrectTools(QWidget):
-    """Smooth; change the shape; copy from neighbours; fill between two accepted frames."""
+    """Buttons to smooth, reshape, copy from neighbouring frames, and fill between two accepted frames."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
         self._controller = controller
         self.smooth = button(
-            "Smooth", "Calm the outline", self._doing(Corrections.smooth), key=MASK_TOOL_KEYS["correct.smooth"]
+            "Smooth", "Smooth the outline", self._doing(Corrections.smooth), key=MASK_TOOL_KEYS["correct.smooth"]
         )
         self.shape = self._menu("Shape", "Shrink, grow, fill holes, keep the largest part", SHAPE)
         self.copy = self._menu(
             "Copy",
-            "Take the mask of a neighbouring frame, for this structure or for all that no person has spoken on",
+            "Copy masks from a neighbouring frame: the active structure, or all that are not annotated here",
             COPY,
         )
         self.interpolate = button(
-            "Between",
-            "Fill the open frames between the two around this one on which the structure is accepted",
+            "Fill between",
+            "Fill the unannotated frames between the nearest accepted frames before and after this one",
             self._doing(Corrections.interpolate),
             key=MASK_TOOL_KEYS["correct.interpolate"],
         )
@@ -68,15 +68,15 @@ class CorrectTools(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         for widget in (self.smooth, self.shape, self.copy, self.interpolate):
-            row.addWidget(widget, len(widget.text()) + 3)  # a row shares its width: the longer word gets more
+            row.addWidget(widget, len(widget.text()) + 3)  # a row shares its width: the longer text gets more
 
     def show_session(self, click: QPushButton, status: QLabel, connections: Connections) -> None:
-        """Follow the session's tools.
+        """Follow the tools of the session.
 
         Args:
             click: Button of the Click tool.
-            status: Where it is said what a click waits for.
-            connections: Undone when the session goes.
+            status: Label that shows what a click is waiting for.
+            connections: Undone when the session closes.
         """
         clicks = self._controller.click_tool
         if clicks is not None:
@@ -98,35 +98,35 @@ class CorrectTools(QWidget):
             self.pixels.blockSignals(False)
 
     def _menu(self, text: str, tip: str, entries: tuple[tuple[str, str, Do], ...]) -> QPushButton:
-        made = button(text, tip, lambda: None)
-        menu = QMenu(made)
-        made_actions = [menu.addAction(title) for title, _, _ in entries]
-        for action, (_, _, do) in zip(made_actions, entries, strict=True):
+        menu_button = button(text, tip, lambda: None)
+        menu = QMenu(menu_button)
+        actions = [menu.addAction(title) for title, _, _ in entries]
+        for action, (_, _, do) in zip(actions, entries, strict=True):
             action.triggered.connect(self._doing(do))
 
-        def name() -> None:
-            for action, (title, tool, _) in zip(made_actions, entries, strict=True):
-                # What follows the tab is shown where a menu has its keys, and binds none.
+        def show_keys() -> None:
+            for action, (title, tool, _) in zip(actions, entries, strict=True):
+                # Text after a tab is shown in the column of keys, and binds none.
                 action.setText(f"{title}\t{self._controller.key_book.shown_for(MASK_TOOL_KEYS[f'correct.{tool}'])}")
 
-        name()
-        menu.aboutToShow.connect(name)
-        made.setMenu(menu)
-        return made
+        show_keys()
+        menu.aboutToShow.connect(show_keys)
+        menu_button.setMenu(menu)
+        return menu_button
 
     def _add_pixels(self) -> QSpinBox:
-        line = QWidget()
-        row = QHBoxLayout(line)
+        entry_row = QWidget()
+        row = QHBoxLayout(entry_row)
         row.setContentsMargins(10, 2, 10, 2)
         pixels = QSpinBox()
         pixels.setRange(*REACH)
         pixels.setSuffix(" px")
-        pixels.setToolTip("Pixels that Shrink and Grow go by")
+        pixels.setToolTip("Number of pixels by which Shrink and Grow move the outline")
         pixels.valueChanged.connect(self._on_pixels)
         row.addWidget(QLabel("Shrink and grow by"))
         row.addWidget(pixels)
         entry = QWidgetAction(self.shape)
-        entry.setDefaultWidget(line)
+        entry.setDefaultWidget(entry_row)
         menu = self.shape.menu()
         menu.insertAction(menu.actions()[0], entry)
         return pixels

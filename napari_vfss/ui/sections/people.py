@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who works here: the name under which changes are written, second readings, and what a blinded reader must know."""
+"""The annotator: the name written with every change, second readings, and the banner of a blinded reader."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from vfss.project.second_readings import finish_reading
 BANNER = "background: #6b4b00; color: white; padding: 4px; border-radius: 3px; font-weight: bold;"
 PAGE = QSize(780, 330)
 FINISH = (
-    "Finish this second reading? It cannot be changed any more after that. "
-    "You and the first reader see each other's work when both have finished."
+    "Finish this second reading? It cannot be changed after that. "
+    "You and the first reader can compare your annotations once both have finished."
 )
 
 
 class PeopleSection(SessionSection):
-    """The annotator's name, and the way to second readings and their agreement."""
+    """The annotator's name, second readings and their agreement."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "Annotator", folded=preferences.author_is_known())
@@ -40,20 +40,21 @@ class PeopleSection(SessionSection):
         self.banner = QLabel()
         self.banner.setWordWrap(True)
         self.banner.setStyleSheet(BANNER)
-        self.ask_name = QLabel("Who is working here? Your name or initials go with every change you make.")
+        self.ask_name = QLabel("Who is annotating? Your name or initials are stored with every change you make.")
         self.ask_name.setWordWrap(True)
         self.name = QLineEdit(self._name if preferences.author_is_known() else "")
         self.name.setPlaceholderText(self._name)
-        self.name.setToolTip("Written with every change you make; also in File > Preferences")
+        self.name.setToolTip("Stored with every change you make; can also be set in File > Preferences")
+        self.name.setAccessibleName("Name of the annotator")
         self.readings_button = tipped_button(
             "Second readings...",
-            "Let another person annotate the same clips without seeing your masks",
+            "Let a second person annotate the same clips without seeing your masks",
             self.ask,
             key="Ctrl+Alt+A",
         )
         self.finish_button = tipped_button(
-            "I have finished...",
-            "End this second reading for good, so that it can be compared",
+            "Finish reading...",
+            "Finish this second reading, so that it can be compared; it cannot be changed after that",
             self.ask_to_finish,
             key="Ctrl+Alt+Shift+A",
         )
@@ -65,27 +66,27 @@ class PeopleSection(SessionSection):
         self._on_session()
 
     def close_connections(self) -> None:
-        """Let go of everything, open questions included."""
-        for asked in (self.dialog, self.question):
-            if asked is not None:
-                asked.close()
+        """Disconnect from everything and close open dialogs."""
+        for dialog in (self.dialog, self.question):
+            if dialog is not None:
+                dialog.close()
         self._close_page()
         super().close_connections()
 
     def show_session(self) -> None:
-        """Say who works here, and where a blinded reader is."""
+        """Show the annotator, and the banner if a second reading is open."""
         session = self.controller.session
         reading = None if session is None else session.reading
         if session is not None and reading is None:
             self._take_name(session)
         self._show_title(reading)
-        self._heading.setText("Annotator" if reading is None else said_of(reading))
+        self.heading.setText("Annotator" if reading is None else reading_title(reading))
         self.banner.setVisible(reading is not None)
         self.finish_button.setVisible(reading is not None and reading.finished is None)
         self.readings_button.setVisible(reading is None)
         self.name.setEnabled(reading is None)
         if reading is not None:
-            self.banner.setText(f"{said_of(reading)}. {_ways(reading)}")
+            self.banner.setText(f"{reading_title(reading)}. {_rules(reading)}")
             self.name.setText(reading.reader)
             self.unfold()
             self._close_page()
@@ -96,22 +97,22 @@ class PeopleSection(SessionSection):
             self.controller.student_jobs.propose(0, session.clip.n_frames - 1)
 
     def refresh(self, *_: object) -> None:
-        """Say the name beside the heading."""
+        """Show the name beside the heading."""
         session = self.controller.session
         self.summary.setText(self._name if session is None else session.author)
 
     def ask(self) -> None:
-        """Show the second readings of the project that is open, or of one that a person chooses."""
+        """Show the second readings of the open project, or of one that a person chooses."""
         session = self.controller.session
         folder = None if session is None else session.project.folder
         if folder is None:
-            name = QFileDialog.getExistingDirectory(self, "Project whose clips are read a second time")
+            name = QFileDialog.getExistingDirectory(self, "Project for which to see second readings")
             folder = Path(name) if name else None
         if folder is not None:
             self.show_readings(folder)
 
     def show_readings(self, folder: Path) -> None:
-        """Show the second readings of a project in a window that does not hold up this one."""
+        """Show the second readings of a project in a dialog that does not block the window."""
         with self.controller.telling():
             self.controller.save()
             if self.dialog is not None:
@@ -124,40 +125,40 @@ class PeopleSection(SessionSection):
             self.dialog.open()
 
     def show_agreement(self, folder: Path, reading: Reading) -> None:
-        """Compare a second reading with its project, on a page under the picture."""
+        """Compare a second reading with its project, in a dock of its own."""
         self._close_page()
         self.page = AgreementPage(self.controller, folder, reading)
         self.page.left.connect(self._on_page_left)
         dock = self.controller.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
-        # Beside the picture where there is room; a small screen has none for a dock of this height.
+        # Floating: a small screen has no room for a dock of this height under the picture.
         dock.setFloating(True)
         dock.resize(PAGE)
         corner = self.window().geometry().bottomLeft()
         dock.move(corner.x() + 8, corner.y() - PAGE.height() - 32)
 
     def ask_to_finish(self) -> None:
-        """Ask before a second reading is ended for good."""
+        """Ask for confirmation before a second reading is finished, which cannot be undone."""
         self.question = QMessageBox(self)
         self.question.setWindowTitle("Second reading")
         self.question.setText(FINISH)
         self.question.addButton(QMessageBox.StandardButton.Cancel)
-        yes = self.question.addButton("Finish", QMessageBox.ButtonRole.AcceptRole)
-        yes.clicked.connect(self.finish)
+        finish_button = self.question.addButton("Finish", QMessageBox.ButtonRole.AcceptRole)
+        finish_button.clicked.connect(self.finish)
         self.question.open()
 
     def finish(self) -> None:
-        """End the second reading that is open."""
+        """Finish the second reading that is open."""
         session = self.controller.session
         if session is None or session.reading is None:
             return
         with self.controller.telling():
             self.controller.save()
             session.reading = finish_reading(session.project.folder)
-            self.controller.tell("This second reading is finished: it can be looked at, and not changed any more.")
+            self.controller.tell("This second reading is finished: it can be viewed, but no longer changed.")
         self._on_session()
 
     def _on_session(self) -> None:
-        # Unlike the steps of the work, this is of use before a clip is open.
+        # Unlike the other sections, this one is useful before a clip is open.
         super()._on_session()
         self.body.parentWidget().setEnabled(True)
 
@@ -167,8 +168,8 @@ class PeopleSection(SessionSection):
             return
         self._name = name
         self.name.setModified(False)
-        if self.ask_name.isVisibleTo(self):  # answered: out of the way
-            self._heading.setChecked(False)
+        if self.ask_name.isVisibleTo(self):  # the question is answered
+            self.fold()
         self._held_here = not preferences.keep_author(name)
         if session is not None:
             session.author = name
@@ -176,7 +177,7 @@ class PeopleSection(SessionSection):
         self.refresh()
 
     def _take_name(self, session: Session) -> None:
-        # Preferences may have changed meanwhile; where they could not take the name, this panel keeps it.
+        # Preferences may have changed meanwhile; if they could not store the name, this panel keeps it.
         if self._held_here:
             session.author = self._name
         else:
@@ -198,7 +199,7 @@ class PeopleSection(SessionSection):
         viewer = self.controller.viewer
         if reading is not None:
             self._title = self._title or str(viewer.title)
-            viewer.title = f"{said_of(reading)} - {self._title}"
+            viewer.title = f"{reading_title(reading)} - {self._title}"
         elif self._title:
             viewer.title, self._title = self._title, ""
 
@@ -208,15 +209,15 @@ class PeopleSection(SessionSection):
             page.leave()
 
 
-def said_of(reading: Reading) -> str:
-    """Whose reading it is and whether it is still blinded, in a line."""
+def reading_title(reading: Reading) -> str:
+    """Return one line: whose reading it is, and whether it is still blinded."""
     if reading.finished is not None:
         return f"Second reading by {reading.reader} (finished)"
     return f"Second reading by {reading.reader} (blinded)"
 
 
-def _ways(reading: Reading) -> str:
+def _rules(reading: Reading) -> str:
     if reading.finished is not None:
-        return "It can be looked at, and not changed any more."
-    start = "The student proposes." if reading.start == "student" else "It is done without the student."
-    return f"You see nothing of the first reader's work. {start}"
+        return "It can be viewed, but no longer changed."
+    start = "The student proposes masks." if reading.start == "student" else "The student is switched off."
+    return f"The first reader's annotations are hidden from you. {start}"

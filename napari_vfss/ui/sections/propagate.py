@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The step in which what was corrected is brought to other frames: carried from here, or learnt by the student."""
+"""Step 6: bring corrections to other frames, by propagation or by a student adapted to the clip."""
 
 from __future__ import annotations
 
@@ -16,34 +16,35 @@ from napari_vfss.keys.labels import explain
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from vfss.propagation.propagation import Direction
 from vfss.proposals.adapted_student import LEAST_FRAMES
+from vfss.wording import count
 
 
 class PropagateSection(SessionSection):
-    """Carries this frame's masks up to the next frame a person has spoken on; lets the student learn the clip."""
+    """Propagates this frame's masks up to the next annotated frame; adapts the student to the clip."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "6  Propagate")
-        whole, carry = {"key_on_face": False}, "Carry this frame's masks to"  # three such keys do not fit into one row
-        self.backward_button = button(
-            "◀ Back", f"{carry} earlier frames", self._carrying("backward"), key="Ctrl+Left", **whole
+        tip = "Propagate this frame's masks to"  # keys in the tooltips only: three of them do not fit into one row
+        self.backward_button = tipped_button(
+            "◀ Backward", f"{tip} earlier frames", self._propagating("backward"), key="Ctrl+Left"
         )
-        self.both_button = button(
-            "◀ Both ▶", f"{carry} earlier and later frames", self._carrying("both"), key="Ctrl+B", **whole
+        self.both_button = tipped_button(
+            "◀ Both ▶", f"{tip} earlier and later frames", self._propagating("both"), key="Ctrl+B"
         )
-        self.forward_button = button(
-            "On ▶", f"{carry} later frames", self._carrying("forward"), key="Ctrl+Right", **whole
+        self.forward_button = tipped_button(
+            "Forward ▶", f"{tip} later frames", self._propagating("forward"), key="Ctrl+Right"
         )
         self._buttons = (self.backward_button, self.both_button, self.forward_button)
         self.add_row(*self._buttons)
-        self.only_active = QCheckBox("Only the structure in work")
-        tip = "Carry the structure in work alone; else all that you painted or accepted on this frame"
+        self.only_active = QCheckBox("Only the active structure")
+        tip = "Propagate only the active structure instead of all that are annotated on this frame"
         explain(self.only_active, tip, keys=("Ctrl+Alt+H",))
         self.only_active.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.body.addWidget(self.only_active)
         self.learn_button = button(
-            "Learn this clip",
-            "Let the student learn from what you corrected on this clip, and propose bolus, pharynx, epiglottis and "
-            "airway anew wherever nobody has spoken. Worth it after 3 corrected frames, and again after some more",
+            "Adapt to this clip",
+            "Fine-tune the student on the corrected frames of this clip, and propose bolus, pharynx, epiglottis and "
+            "airway again on all frames that are not annotated. Useful after 3 corrected frames, and again after more",
             lambda: self.do(self.controller.student_jobs.learn),
             key="Ctrl+L",
         )
@@ -51,7 +52,7 @@ class PropagateSection(SessionSection):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop; what was written stays, Ctrl+Z takes it back", self._cancel, key="Shift+Escape"
+            "Cancel", "Stop; masks already written are kept, Ctrl+Z removes them", self._cancel, key="Shift+Escape"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.connections.add(controller.student_jobs.propagating.started, self._on_started)
@@ -67,8 +68,8 @@ class PropagateSection(SessionSection):
         self._on_session()
 
     @property
-    def _carried(self) -> tuple[str, ...]:
-        """Structures that would be carried."""
+    def _propagated(self) -> tuple[str, ...]:
+        """Keys of the structures that would be propagated."""
         session = self.controller.session
         return (
             () if session is None else carried_structures(session, only_active=self.controller.student_jobs.only_active)
@@ -82,16 +83,16 @@ class PropagateSection(SessionSection):
                 self.session_connections.add(signal, self.later.ask)
 
     def refresh(self, *_: object) -> None:
-        """Say how many structures would be carried."""
-        n = len(self._carried)
+        """Show how many structures would be propagated, and how many frames the student could be adapted to."""
+        n = len(self._propagated)
         session = self.controller.session
         if session is None:
             self.summary.setText("")
         else:
-            self.summary.setText(f"{n or 'none'} to carry, {frames_to_learn_from(session)} to learn from")
+            self.summary.setText(f"{count(n, 'structure')}, {count(frames_to_learn_from(session), 'corrected frame')}")
         self._set_running(self._running)
 
-    def _carrying(self, direction: Direction) -> Callable[[], None]:
+    def _propagating(self, direction: Direction) -> Callable[[], None]:
         return lambda: self.do(lambda: self.controller.student_jobs.propagate(direction))
 
     def _on_only_active(self, chosen: bool) -> None:
@@ -101,9 +102,7 @@ class PropagateSection(SessionSection):
     def _on_started(self) -> None:
         self._done = ("", 0, 0)
         self.bar.setRange(0, 0)
-        self.bar.setFormat(
-            "starting to learn..." if self.controller.student_jobs.learning.running else "looking how far..."
-        )
+        self.bar.setFormat("starting to adapt..." if self.controller.student_jobs.learning.running else "planning...")
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
@@ -115,7 +114,7 @@ class PropagateSection(SessionSection):
         self._show_progress.ask()
 
     def _draw_progress(self) -> None:
-        # QProgressBar repaints the window at once: not in the same breath as the picture that came with the batch.
+        # QProgressBar repaints the window at once: not together with the picture that came with the batch.
         what, done, total = self._done
         self.bar.setRange(0, max(1, total))
         self.bar.setFormat(f"{what}%v of %m steps")
@@ -129,9 +128,9 @@ class PropagateSection(SessionSection):
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(running)
-        able = not running and bool(self._carried)
-        for made in self._buttons:
-            made.setEnabled(able)
+        can_propagate = not running and bool(self._propagated)
+        for start_button in self._buttons:
+            start_button.setEnabled(can_propagate)
         session = self.controller.session
         frames = 0 if session is None else frames_to_learn_from(session)
         self.learn_button.setEnabled(not running and frames >= LEAST_FRAMES)

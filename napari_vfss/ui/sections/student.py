@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 8: what was accepted, back in as a better student."""
+"""Step 8: choose the student, and train a new one on the accepted annotations."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ UNKNOWN = "unknown"
 
 
 class StudentSection(SessionSection):
-    """Which student proposes, and training the next one."""
+    """Chooses which student proposes masks, and trains a new one."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "8  Student", folded=True)
         self.students = QComboBox()
-        self.students.setToolTip("The student that proposes in this project")
+        self.students.setToolTip("The student that proposes masks in this project")
+        self.students.setAccessibleName("Student")
         self.students.setMinimumContentsLength(10)
         self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.connections.add(self.students.activated, self._on_chosen)
-        tip = "Train a new student from this project's accepted annotations, beside this window"
+        tip = "Train a new student on the accepted masks of this project, in the background"
         self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
         self.add_row(self.students, self.retrain_button, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop training; the student stays as it is", controller.retraining.cancel, key="Ctrl+Alt+Shift+R"
+            "Cancel", "Stop training; the present student is kept", controller.retraining.cancel, key="Ctrl+Alt+Shift+R"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.curve = LossCurve()
@@ -40,17 +41,20 @@ class StudentSection(SessionSection):
         self.offer = QLabel()
         self.offer.setWordWrap(True)
         self.use_button = tipped_button(
-            "Use the new student", "Propose with it from now on", self._use_offered, key="Ctrl+Alt+U"
+            "Use the new student", "Use it for proposals from now on", self._use_offered, key="Ctrl+Alt+U"
         )
         self.keep_button = tipped_button(
-            "Keep the old one", "The new student stays in the list", self._hide_offer, key="Ctrl+Alt+Shift+U"
+            "Keep the present one",
+            "Go on with the present student; the new one stays in the list",
+            self._hide_offer,
+            key="Ctrl+Alt+Shift+U",
         )
         self.body.addWidget(self.offer)
         self.add_row(self.use_button, self.keep_button)
         self._offered = ""
         self.choice: RetrainChoice | None = None
         self.connections.add(controller.retraining.started, self._on_started)
-        self.connections.add(controller.retraining.event_received, self._on_told)
+        self.connections.add(controller.retraining.event_received, self._on_event)
         self.connections.add(controller.retraining.ended, self._on_ended)
         self.curve.setVisible(False)
         self._set_running(False)
@@ -73,8 +77,8 @@ class StudentSection(SessionSection):
             self.students.addItem("as shipped", None)
             for record in session.project.students():
                 score = record.scores.get("mean_dice")
-                said = "" if score is None else f"  Dice {score:.3f}"
-                self.students.addItem(f"{record.added.astimezone():%d %b %H:%M}{said}", record.id)
+                dice = "" if score is None else f"  Dice {score:.3f}"
+                self.students.addItem(f"{record.added.astimezone():%d %b %H:%M}{dice}", record.id)
             self.students.setCurrentIndex(0 if current is None else self.students.findData(current.id))
 
     def _on_chosen(self, row: int) -> None:
@@ -84,7 +88,7 @@ class StudentSection(SessionSection):
                 session.choose_student(self.students.itemData(row))
 
     def ask(self) -> None:
-        """Ask how, in a window that does not hold up this one, and start."""
+        """Ask how to train, in a dialog that does not block the window, and start."""
         session = self.controller.session
         if session is None or self.controller.retraining.running:
             return
@@ -106,7 +110,7 @@ class StudentSection(SessionSection):
                 self.controller.retrain(choice.arguments)
 
     def close_connections(self) -> None:
-        """Let go of everything, an open question included."""
+        """Disconnect from everything and close the dialog if it is open."""
         if self.choice is not None:
             self.choice.reject()
         super().close_connections()
@@ -119,7 +123,7 @@ class StudentSection(SessionSection):
         self.bar.setFormat("starting the trainer...")
         self._set_running(True)
 
-    def _on_told(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         kind = event["event"]
         if kind == "start":
             self.bar.setRange(0, max(1, int(event.get("total_steps", 1))))
@@ -152,7 +156,7 @@ class StudentSection(SessionSection):
         if session is not None and self._offered:
             with self.controller.telling():
                 session.choose_student(self._offered)
-                self.controller.tell("The new student proposes from now on.")
+                self.controller.tell("The new student is used for proposals from now on.")
         self._hide_offer()
 
     def _hide_offer(self) -> None:
@@ -173,7 +177,7 @@ class StudentSection(SessionSection):
 
 
 class LossCurve(pyqtgraph.PlotWidget):
-    """Loss over steps, with the Dice of each validation."""
+    """Plot of the loss over training steps, with the Dice of each validation."""
 
     def __init__(self) -> None:
         super().__init__(background=None)
@@ -190,14 +194,14 @@ class LossCurve(pyqtgraph.PlotWidget):
         self.clear_points()
 
     def clear_points(self) -> None:
-        """Begin a new curve."""
+        """Remove all points."""
         self._loss: list[tuple[float, float]] = []
         self._dice: list[tuple[float, float]] = []
         self._loss_line.setData([], [])
         self._dice_line.setData([], [])
 
     def add_loss(self, step: float, loss: float) -> None:
-        """Add a point of the loss."""
+        """Add the loss of a training step."""
         self._loss.append((step, loss))
         self._loss_line.setData(*zip(*self._loss, strict=True))
 
@@ -208,14 +212,14 @@ class LossCurve(pyqtgraph.PlotWidget):
 
 
 def offer_text(event: dict[str, Any]) -> str:
-    """What to say of a new student, from the trainer's last event."""
+    """Return the message that offers a new student, from the trainer's last event."""
     new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
     if new == UNKNOWN:
         return (
-            "A new student is ready. It could not be examined: every accepted frame is of a patient it learned from. "
+            "A new student is ready. It could not be evaluated: all accepted frames are of patients it was trained on. "
             "Accept frames of more patients to see scores."
         )
-    return f"A new student is ready. Dice on held-out patients: <b>{new}</b> (the old one: {old})."
+    return f"A new student is ready. Dice on held-out patients: <b>{new}</b> (present student: {old})."
 
 
 def _dice(scores: Any) -> str:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dock under the picture."""
+"""The timeline: a dock under the picture that shows all structures on all frames."""

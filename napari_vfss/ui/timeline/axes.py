@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands around the rows of the strip: names, the ruler of times, swallows and events."""
+"""Parts around the rows of the timeline: legend, names of structures, ruler of times, swallows and events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vfss.project.marks import Mark
 from vfss.schema import Schema
 
 WIDE, HIGH, GAP = 18, 11, 9
-SHOWN: tuple[tuple[str, MaskState, float, float], ...] = (  # word, state, confidence, inconsistency
+SHOWN: tuple[tuple[str, MaskState, float, float], ...] = (  # name, state, confidence, inconsistency
     ("proposed", MaskState.PROPOSED, 0.95, 0.0),
     ("doubtful", MaskState.PROPOSED, 0.3, 0.0),
     ("jumps", MaskState.PROPOSED, 0.95, 1.0),
@@ -28,17 +28,17 @@ SHOWN: tuple[tuple[str, MaskState, float, float], ...] = (  # word, state, confi
     ("accepted", MaskState.ACCEPTED, 0.9, 0.0),
     ("empty", MaskState.EMPTY, 0.9, 0.0),
     ("not visible", MaskState.NOT_VISIBLE, 0.9, 0.0),
-    ("nothing yet", MaskState.UNSEEN, 0.9, 0.0),
+    ("no mask yet", MaskState.UNSEEN, 0.9, 0.0),
 )
-WORDS = (
-    "The higher a bar, the surer the student; doubtful masks are pink: not sure, or far from their neighbours (a white "
-    "wedge). Edited is hatched, accepted solid, empty hollow, not visible dashed, nothing yet a thin line. "
-    'A white line above the rows: frames that you have looked at, which "Looked at" accepts.'
+EXPLANATION = (
+    "Proposed: a bar, higher with higher confidence. Doubtful: pink, as confidence is low or the mask jumps against "
+    "neighbouring frames (white wedge). Edited: hatched. Accepted: solid. Empty: hollow. Not visible: dashed. No mask "
+    'yet: a thin line. White line above the rows: viewed frames, which "Accept viewed" accepts.'
 )
 
 
 def piece(state: MaskState, confidence: float, inconsistency: float) -> ByteArray:
-    """A piece of the strip in one state, uint8 (HIGH, WIDE), indices into the strip's palette."""
+    """Draw a piece of the strip in one state: uint8 (HIGH, WIDE), indices into the strip's palette."""
     cell = (
         np.array([[state]], np.uint8),
         np.array([[confidence]], np.float32),
@@ -49,40 +49,40 @@ def piece(state: MaskState, confidence: float, inconsistency: float) -> ByteArra
 
 
 class TimelineLegend(QWidget):
-    """Shows as many patterns as there is room for; pointing at it tells them all."""
+    """Legend that shows as many patterns as there is room for; its tooltip explains all of them."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.setToolTip(WORDS)
+        self.setToolTip(EXPLANATION)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._font = QFont()
         self._font.setPixelSize(10)
         self._pieces = []
-        for word, state, confidence, inconsistency in SHOWN:
-            self._pieces.append((word, as_image(piece(state, confidence, inconsistency))))
+        for name, state, confidence, inconsistency in SHOWN:
+            self._pieces.append((name, as_image(piece(state, confidence, inconsistency))))
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Room for a few."""
+        """Return a size with room for a few patterns."""
         return QSize(200, HIGH + 4)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """None is needed: the tooltip of the strip says it too."""
+        """Return no width: the legend gives way to the buttons, and its tooltip explains everything."""
         return QSize(0, HIGH)
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Draw those that fit as a whole."""
+        """Draw the patterns that fit completely."""
         painter = QPainter(self)
         painter.setFont(self._font)
         painter.setPen(TEXT)
         left, top = GAP, (self.height() - HIGH) // 2
-        for word, image in self._pieces:
-            room = painter.fontMetrics().horizontalAdvance(word)
-            if left + WIDE + 4 + room > self.width():
+        for name, image in self._pieces:
+            text_width = painter.fontMetrics().horizontalAdvance(name)
+            if left + WIDE + 4 + text_width > self.width():
                 break
             painter.drawImage(QPoint(left, top), image)
-            words = QRect(left + WIDE + 4, 0, room + 2, self.height())
-            painter.drawText(words, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), word)
-            left += WIDE + 4 + room + GAP
+            box = QRect(left + WIDE + 4, 0, text_width + 2, self.height())
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft), name)
+            left += WIDE + 4 + text_width + GAP
         painter.end()
 
 
@@ -95,7 +95,7 @@ _LEFT = Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter
 
 
 def as_image(indices: ByteArray) -> QImage:
-    """Picture of a strip's indices, uint8 (H, W)."""
+    """Convert palette indices, uint8 (H, W), to an image."""
     height, width = indices.shape
     image = QImage(np.ascontiguousarray(indices).tobytes(), width, height, width, QImage.Format.Format_Indexed8)
     image.setColorTable([QColor(*(int(c) for c in colour)).rgb() for colour in PALETTE])
@@ -110,7 +110,7 @@ def _font(pixels: int, *, bold: bool = False) -> QFont:
 
 
 def draw_names(painter: QPainter, schema: Schema, active: int, top: int, row_height: int) -> None:
-    """Draw the structures' names with their colours; the one in work is bright, bold and has an arrow."""
+    """Draw the structures' names with their colours; the active one is bright, bold and has an arrow."""
     size = min(12, max(8, row_height))
     for structure in schema.structures:
         y = top + structure.index * row_height
@@ -124,11 +124,11 @@ def draw_names(painter: QPainter, schema: Schema, active: int, top: int, row_hei
 
 
 def draw_ruler(painter: QPainter, scale: TimelineScale, times_s: Any) -> None:
-    """Draw times along the top, by the recording's own clock: float64 (T,), seconds."""
+    """Draw times along the top, as stored in the recording: float64 (T,), seconds."""
     first, last = scale.frame_at(0), scale.frame_at(scale.width - 1)
     shown_s = float(times_s[last] - times_s[first])
-    wanted = max(1, scale.width // _LABEL_EVERY)
-    step = next((s for s in _STEPS_S if shown_s / s <= wanted), 1200.0)
+    most_labels = max(1, scale.width // _LABEL_EVERY)
+    step = next((s for s in _STEPS_S if shown_s / s <= most_labels), 1200.0)
     painter.setFont(_font(9))
     painter.setPen(FAINT)
     ticks = np.floor(np.asarray(times_s[first : last + 1]) / step + 1e-6)
@@ -140,14 +140,14 @@ def draw_ruler(painter: QPainter, scale: TimelineScale, times_s: Any) -> None:
 
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds, 1), 60)
-    words = f"{rest:.1f}".removesuffix(".0")
-    return f"{minutes:.0f}:{rest:02.0f}" if minutes else f"{words} s"
+    text = f"{rest:.1f}".removesuffix(".0")
+    return f"{minutes:.0f}:{rest:02.0f}" if minutes else f"{text} s"
 
 
 def draw_lane(
     painter: QPainter, scale: TimelineScale, marks: Sequence[Mark], chosen: tuple[int, int] | None, rows_height: int
 ) -> None:
-    """Draw swallows as bars with ends, events as wedges with a few letters, and the range that is looped over."""
+    """Draw swallows as bars with ends, events as wedges with a few letters, and the range that is played in a loop."""
     if chosen is not None:
         left, right = round(scale.x_of(chosen[0])), round(scale.x_of(chosen[1] + 1))
         painter.fillRect(QRect(left, RULER, max(2, right - left), LANE + rows_height), RANGE_COLOUR)
@@ -160,8 +160,8 @@ def draw_lane(
             free_from = _draw_event(painter, scale, mark, free_from)
 
 
-def draw_looked_at(painter: QPainter, scale: TimelineScale, frames: Sequence[int]) -> None:
-    """Draw a white line just above the rows over frames that were looked at, with an end on both sides of each run."""
+def draw_viewed(painter: QPainter, scale: TimelineScale, frames: Sequence[int]) -> None:
+    """Draw a white line just above the rows over viewed frames, with an end mark on both sides of each run."""
     base = RULER + LANE
     painter.setClipRect(GUTTER, 0, scale.width, base + 2)
     breaks = np.flatnonzero(np.diff(frames) > 1) + 1
@@ -185,24 +185,24 @@ def _draw_swallow(painter: QPainter, scale: TimelineScale, swallow: Mark, number
     painter.fillRect(QRect(left, RULER + 1, 2, LANE - 3), TEXT)
     painter.setFont(_font(9))
     painter.setPen(BRIGHT)
-    words = f"swallow {number}" if swallow.last is not None else "swallow begins..."
-    painter.drawText(bar.adjusted(4, 0, 80 if swallow.last is None else -2, 0), _LEFT, words)
+    text = f"swallow {number}" if swallow.last is not None else "swallow begins..."
+    painter.drawText(bar.adjusted(4, 0, 80 if swallow.last is None else -2, 0), _LEFT, text)
 
 
 def _draw_event(painter: QPainter, scale: TimelineScale, mark: Mark, free_from: int) -> int:
-    """Draw one event; its letters only where they do not cover those before. Returns where the next may begin."""
+    """Draw one event, with its letters unless they would cover the last ones; return where the next may begin."""
     x = round(scale.x_of(mark.first + 0.5))
     base = RULER + LANE
     wedge = QPolygon([QPoint(x - 4, base - 8), QPoint(x + 4, base - 8), QPoint(x, base - 1)])
     painter.setPen(QColor("black"))
     painter.setBrush(QColor(255, 232, 130))
     painter.drawPolygon(wedge)
-    words = short_of(mark.kind, mark.text)
+    text = short_of(mark.kind, mark.text)
     if x < free_from:
         return free_from
     painter.setFont(_font(9, bold=True))
-    width: int = painter.fontMetrics().horizontalAdvance(words)
+    width: int = painter.fontMetrics().horizontalAdvance(text)
     painter.fillRect(QRect(x + 5, RULER + 2, width + 3, LANE - 5), QColor(28, 30, 35, 200))
     painter.setPen(QColor(255, 232, 130))
-    painter.drawText(QRect(x + 6, RULER + 1, width + 4, LANE - 4), _LEFT, words)
+    painter.drawText(QRect(x + 6, RULER + 1, width + 4, LANE - 4), _LEFT, text)
     return x + width + 12

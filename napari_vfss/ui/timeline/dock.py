@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dock under the picture: buttons to go and to play, and the strip."""
+"""The timeline dock: buttons to navigate, play and mark, the strip of frames, and a scroll bar."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from napari_vfss.ui.section import button
 from napari_vfss.ui.timeline.axes import TimelineLegend
 from napari_vfss.ui.timeline.event_menu import EventMenu
 from napari_vfss.ui.timeline.strip import Timeline
-from napari_vfss.ui.timeline.tooltips import words_on_cell, words_on_place
+from napari_vfss.ui.timeline.tooltips import describe_cell, describe_frame
 from napari_vfss.viewer.playback import SPEEDS
 from vfss.errors import VfssError
 
 TITLE = "VFSS timeline"
 STRIP_MS = 60
-_FINE = 100  # steps of the scroll bar to a frame
+_FINE = 100  # steps of the scroll bar per frame
 
 
 class TimelineDock(QWidget):
-    """Shows the desk's clip in time and turns clicks into places."""
+    """Shows all frames of the open clip, and turns clicks into frames, structures and ranges."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
@@ -38,20 +38,20 @@ class TimelineDock(QWidget):
         self._connections = Connections()
         self._session_connections = Connections()
         self.timeline = Timeline()
-        self.timeline.describe = self._words
+        self.timeline.describe = self._tooltip
         self.place = QLabel()
-        self.place.setToolTip("Frame, and its time in the recording as the file tells it")
+        self.place.setToolTip("Current frame, and its time as stored in the recording")
         self.pace = QLabel()
         self.pace.setStyleSheet("color: #ffb454;")
         self.pace.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.bar = QScrollBar(Qt.Orientation.Horizontal)
         self.bar.setFixedHeight(10)
-        kept = self.bar.sizePolicy()
-        kept.setRetainSizeWhenHidden(True)  # the rows do not change their height when a person zooms
-        self.bar.setSizePolicy(kept)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)  # the rows keep their height when a person zooms
+        self.bar.setSizePolicy(policy)
         self.events = EventMenu(self._time, self)
         self._strip_later = Debounce(self, self._show_strip, STRIP_MS)
-        self._looked_at_later = Debounce(self, self._show_looked_at, STRIP_MS)
+        self._viewed_later = Debounce(self, self._show_viewed, STRIP_MS)
         self._build_tools()
         self._lay_out()
         self._key_labels = KeyLabels(self, controller.key_book)
@@ -59,53 +59,66 @@ class TimelineDock(QWidget):
         self._on_session()
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """As high as the rows need."""
+        """Return the height that the rows need."""
         return QSize(800, self.timeline.sizeHint().height() + 56)
 
     def close_connections(self) -> None:
-        """Let go of everything."""
+        """Disconnect from the session and the controller."""
         self._key_labels.close()
         self._session_connections.undo()
         self._connections.undo()
 
     def _build_tools(self) -> None:
         time, playback = self._time, self._time.playback
-        self.play = _small("▶ Play", "Play every frame at its true time", playback.toggle, "play")
+        self.play = _small("▶ Play", "Play all frames in their true timing", playback.toggle, "play")
         self.speed = QComboBox()
-        explain(self.speed, "Share of true speed", keys=(TIMELINE_KEYS["slower"], TIMELINE_KEYS["faster"]))
+        explain(
+            self.speed,
+            "Speed of playback; 1x is the true speed",
+            keys=(TIMELINE_KEYS["slower"], TIMELINE_KEYS["faster"]),
+        )
         self.speed.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.speed.setFixedWidth(66)
         for speed in SPEEDS:
             self.speed.addItem(f"{speed:g}x", speed)
         self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
-        self.loop = _small("Loop", "Go round in the chosen range, else in this swallow", time.toggle_loop, "loop")
+        self.loop = _small(
+            "Loop", "Repeat the chosen range, or this swallow if none is chosen", time.toggle_loop, "loop"
+        )
         self.loop.setCheckable(True)
-        self.mark = _small("Mark", "Set an event on this frame", self.events.ask, "mark")
-        self.begin = _small("[", "A swallow begins on this frame", time.begin_swallow, "begin_swallow")
-        self.end = _small("]", "The swallow ends on this frame", time.end_swallow, "end_swallow")
+        self.mark = _small("Mark", "Mark an event on this frame", self.events.ask, "mark")
+        self.begin = _small("[", "Mark the first frame of a swallow", time.begin_swallow, "begin_swallow")
+        self.end = _small("]", "Mark the last frame of the swallow", time.end_swallow, "end_swallow")
         self.doubtful = _small(
-            "Doubtful ▸",
-            "To the next mask worth a second look",
+            "Next doubtful",
+            "Go to the next mask that is doubtful: low confidence, or unlike neighbouring frames",
             lambda: time.go_to_doubtful(1),
             "next_doubtful",
         )
         self.unaccepted = _small(
-            "Open ▸", "To the next mask that is not accepted", lambda: time.go_to_unaccepted(1), "next_open"
+            "Next unaccepted",
+            "Go to the next mask that is not accepted",
+            lambda: time.go_to_unaccepted(1),
+            "next_open",
         )
-        self.swallow = _small("Swallow ▸", "To the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
+        self.swallow = _small("Next swallow", "Go to the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
         self.steady = _small(
-            "Steady", "Hold the spine (C2 to C4) still under the picture", time.toggle_stabilised, "steady"
+            "Stabilise",
+            "Hold the spine (C2 to C4) still in the picture",
+            time.toggle_stabilised,
+            "steady",
         )
         self.steady.setCheckable(True)
-        self.closer = _small("+", "Show fewer frames (or turn the wheel)", lambda: self.timeline.zoom(1.6))
-        self.wider = _small("−", "Show more frames (or turn the wheel)", lambda: self.timeline.zoom(1 / 1.6))
+        self.closer = _small("+", "Show fewer frames (or use the mouse wheel)", lambda: self.timeline.zoom(1.6))
+        self.wider = _small("−", "Show more frames (or use the mouse wheel)", lambda: self.timeline.zoom(1 / 1.6))
         self.all = _small("All", "Show the whole clip", self.timeline.show_all)
 
     def _lay_out(self) -> None:
-        going = (self.doubtful, self.unaccepted, self.swallow)
+        navigation = (self.doubtful, self.unaccepted, self.swallow)
         tools = (self.play, self.speed, self.loop, self.steady, self.begin, self.end, self.mark)
-        self._tools = (*tools, *going, self.closer, self.wider, self.all)
-        above, below = _row(*tools, *going), _row(self.place, self.pace, self.bar, self.wider, self.closer, self.all)
+        self._tools = (*tools, *navigation, self.closer, self.wider, self.all)
+        above = _row(*tools, *navigation)
+        below = _row(self.place, self.pace, self.bar, self.wider, self.closer, self.all)
         above.addWidget(TimelineLegend(), 1)
         below.setStretch(1, 1)
         below.setStretch(2, 1)
@@ -149,7 +162,7 @@ class TimelineDock(QWidget):
         add(session.structure_changed, self._show_place)
         add(session.masks_changed, self._strip_later.ask)
         for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
-            add(signal, self._looked_at_later.ask)
+            add(signal, self._viewed_later.ask)
         self._show_marks()
         self._show_steady()
         self._show_playback()
@@ -158,9 +171,9 @@ class TimelineDock(QWidget):
         session = self._controller.session
         if session is not None:
             self.timeline.show_place(session.frame, session.active.index)
-            held = self._time.stabilised.words
-            more = f" ({held})" if held else ""
-            self.place.setText(f"<b>{words_on_place(session, session.frame)}</b>{more}")
+            status = self._time.stabilised.words
+            more = f" ({status})" if status else ""
+            self.place.setText(f"<b>{describe_frame(session, session.frame)}</b>{more}")
 
     def _show_steady(self) -> None:
         self.steady.setChecked(self._time.stabilised.on)
@@ -170,10 +183,10 @@ class TimelineDock(QWidget):
         if self._controller.session is not None:
             self.timeline.show_strip(self._time.survey.overview)
 
-    def _show_looked_at(self) -> None:
+    def _show_viewed(self) -> None:
         session = self._controller.session
         if session is not None:
-            self.timeline.show_looked_at(session.viewed.stretch(self._time.chosen))
+            self.timeline.show_viewed(session.viewed.stretch(self._time.chosen))
 
     def _show_marks(self) -> None:
         if self._time.marks is not None:
@@ -182,7 +195,7 @@ class TimelineDock(QWidget):
     def _show_range(self) -> None:
         playback = self._time.playback
         self.timeline.show_range(self._time.chosen if playback.loop is None else playback.loop)
-        self._looked_at_later.ask()
+        self._viewed_later.ask()
 
     def _show_playback(self) -> None:
         playback = self._time.playback
@@ -192,12 +205,12 @@ class TimelineDock(QWidget):
         self.speed.setCurrentIndex(SPEEDS.index(playback.speed))
         self._show_range()
 
-    def _show_pace(self, words: str) -> None:
+    def _show_pace(self, message: str) -> None:
         room = self.pace.width() - 4
         metrics = self.pace.fontMetrics()
-        short = words.replace(": this computer shows ", ", ").replace(" a second", "/s")  # on a small screen
-        self.pace.setText(words if metrics.horizontalAdvance(words) <= room else short)
-        self.pace.setToolTip(f"{words}; no frame is left out" if words else "")
+        short = message.replace(": this computer shows ", ", ").replace(" a second", "/s")  # on a small screen
+        self.pace.setText(message if metrics.horizontalAdvance(message) <= room else short)
+        self.pace.setToolTip(f"{message}; no frame is skipped" if message else "")
 
     def _show_bar(self) -> None:
         scale = self.timeline.scale
@@ -230,12 +243,12 @@ class TimelineDock(QWidget):
     def _on_speed(self, row: int) -> None:
         self._time.playback.set_speed(float(self.speed.itemData(row)))
 
-    def _words(self, frame: int, row: int | None) -> str:
+    def _tooltip(self, frame: int, row: int | None) -> str:
         session = self._controller.session
         if session is None:
             return ""
         try:
-            return words_on_cell(session, self._time, frame, row)
+            return describe_cell(session, self._time, frame, row)
         except VfssError as error:
             return str(error)
 
@@ -250,9 +263,9 @@ def _row(*widgets: QWidget) -> QHBoxLayout:
 
 
 def _small(text: str, tip: str, do: Any, action: str = "") -> QPushButton:
-    """A button that takes no more room than its words, and shows the key of that action of the timeline."""
-    made = button(text, tip, do, key=TIMELINE_KEYS.get(action, ""))
-    made.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-    made.setMinimumWidth(24)
-    made.setStyleSheet("QPushButton { padding: 2px 5px; }")
-    return made
+    """Create a button as wide as its text, with the key of an action of the timeline."""
+    small_button = button(text, tip, do, key=TIMELINE_KEYS.get(action, ""))
+    small_button.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+    small_button.setMinimumWidth(24)
+    small_button.setStyleSheet("QPushButton { padding: 2px 5px; }")
+    return small_button

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the timeline is: docked under the picture while the panel is there, and back again when a person asks."""
+"""Dock the timeline under the picture while the panel is open, and show it again when a person asks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TimelinePlace(QObject):
         self.widget: TimelineDock | None = None
 
     def show(self) -> None:
-        """Dock it under the picture; where a person hid or closed it, bring it back."""
+        """Dock the timeline under the picture, also after a person hid or closed it."""
         if self._closed:
             return
         if self.widget is None:
@@ -32,22 +32,22 @@ class TimelinePlace(QObject):
             window.add_dock_widget(self.widget, name=TITLE, area="bottom", add_vertical_stretch=False)
             main = self.widget.window()
             if isinstance(main, QMainWindow):
-                # Beside napari's own docks on the left, which are too high to stand above it on a small screen.
+                # Beside napari's own docks on the left, which are too high to fit above it on a small screen.
                 main.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
         dock = _dock_of(self.widget)
         if dock is not None:
-            self.widget.show()  # taking it out of a dock had hidden it
+            self.widget.show()  # removing it from a dock had hidden it
             dock.show()
 
     def close(self) -> None:
-        """Take it away for good."""
+        """Remove the timeline for good."""
         self._closed = True
         widget, self.widget = self.widget, None
         if widget is None:
             return
         widget.close_connections()
         if _dock_of(widget) is not None:
-            with contextlib.suppress(LookupError, RuntimeError):  # the window has taken it away already
+            with contextlib.suppress(LookupError, RuntimeError):  # the window has removed it already
                 self._controller.viewer.window.remove_dock_widget(widget)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The menu of events: the field's list, and a person's own words."""
+"""The menu of events: the standard list, and free text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ KEYS = "123456789abcdefgh"
 
 
 class EventMenu:
-    """Asks which event happens on the current frame; the list is told by digits and letters too."""
+    """Asks which event happens on the current frame; entries can be chosen by digits and letters too."""
 
     def __init__(self, time: TimelineController, parent: QWidget) -> None:
         self._time = time
@@ -27,19 +27,19 @@ class EventMenu:
             action.setToolTip(event.meaning)
             action.triggered.connect(partial(self._set, event.key))
         self.menu.addSeparator()
-        own = self.menu.addAction("&w  In your own words...")
-        own.triggered.connect(self.ask_words)
+        free_text = self.menu.addAction("&w  Other event...")
+        free_text.triggered.connect(self.ask_text)
 
     def ask(self) -> None:
-        """Show the list where the mouse is."""
+        """Show the menu at the mouse pointer."""
         if self._time.marks is not None:
             self.menu.popup(QCursor.pos())
 
-    def ask_words(self, *_: object) -> None:
-        """Ask for a person's own words."""
-        words, agreed = QInputDialog.getText(self._parent, "Mark this frame", "What happens on this frame?")
-        if agreed and words.strip():
-            self._time.set_event(FREE, words.strip())
+    def ask_text(self, *_: object) -> None:
+        """Ask for a description of an event that is not in the list."""
+        text, accepted = QInputDialog.getText(self._parent, "Mark this frame", "What happens on this frame?")
+        if accepted and text.strip():
+            self._time.set_event(FREE, text.strip())
 
     def _set(self, kind: str, *_: object) -> None:
         self._time.set_event(kind)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of a strip of structures by frames. States differ by height and pattern, not by colour alone.
+"""Draw the strip of structures by frames. States differ by height and pattern, not by colour alone.
 
-Nothing known: a thin line. Proposed: a bar, the higher the surer the student; a doubtful one is pink. Edited: hatched.
+No mask yet: a thin line. Proposed: a bar, higher with higher confidence, and pink if doubtful. Edited: hatched.
 Accepted: solid. Empty: hollow. Not visible: a dashed line in the middle. A mask that jumps: a white wedge on top.
 """
 
@@ -26,16 +26,16 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "edited": (255, 180, 84),
     "doubtful": (255, 110, 160),
 }
-"""Colours by what is shown, red, green, blue."""
+"""Colour of each kind of cell: red, green, blue."""
 
 _PROPOSED, _DOUBTFUL = SHOWN.index("proposed"), SHOWN.index("doubtful")
 _GROUND, _ACTIVE, _BLACK, _WHITE, _FIRST = range(5)
 PALETTE = np.array(
     [BACKGROUND, ACTIVE_BACKGROUND, (0, 0, 0), (255, 255, 255), *(COLOURS[name] for name in SHOWN)], np.uint8
 )
-"""Colours of the strip's indices, uint8 (N, 3), red, green, blue."""
+"""Colours of the strip's indices, uint8 (N, 3): red, green, blue."""
 _PERIOD = 4  # pixels after which patterns repeat
-_APART = 7  # pixels of a frame from which a line parts it from the next
+_APART = 7  # pixels per frame from which a line separates a frame from the next
 _LOWEST, _HIGHEST = 0.25, 0.9  # height of a bar for confidence 0 and 1
 
 
@@ -45,11 +45,11 @@ def strip_picture(
     """Draw all structures below each other.
 
     Args:
-        strip: What to draw.
+        strip: States and confidences to draw.
         scale: Which frames, on how many pixels.
-        row_height: Pixels of a structure, the last of them left free as a gap.
-        active: Index of the structure in work, whose row is lighter.
-        ratio: Pixels of the picture to one of a screen of ordinary fineness.
+        row_height: Height of a row, pixels; the last one is left free as a gap.
+        active: Index of the active structure, whose row is lighter.
+        ratio: Device pixel ratio of the screen.
 
     Returns:
         uint8 (S * row_height, width), indices into PALETTE.
@@ -75,7 +75,7 @@ def strip_picture(
 
 
 def _patterns(height: int) -> BoolArray:
-    """Ink of each kind of cell, bool (height, kinds, _PERIOD); bars have none here, for their confidence draws them."""
+    """Return the pattern of each kind of cell, bool (height, kinds, _PERIOD); none for bars, drawn by confidence."""
     ink = np.zeros((len(SHOWN), height, _PERIOD), np.bool_)
     y, x = np.ogrid[:height, :_PERIOD]
     ink[SHOWN.index("unseen")] = y >= height - 1
@@ -88,17 +88,17 @@ def _patterns(height: int) -> BoolArray:
 
 
 def _draw_wedges(picture: ByteArray, jumps: BoolArray, scale: TimelineScale, ratio: float) -> None:
-    """Draw a wedge over every frame that jumps into picture, uint8 (S, row_height, width), indices."""
+    """Draw a wedge into picture, uint8 (S, row_height, width) of indices, on every frame whose mask jumps."""
     first = max(0, int(scale.first) - 1)
     frames, rows = np.nonzero(jumps[first : int(scale.first + scale.span) + 2])
     centres = np.floor((frames + first + 0.5 - scale.first) * scale.width / scale.span).astype(int)
     size = round(ratio * (3 if scale.width < _APART * 2 * ratio * scale.span else 5))
     border = max(1, round(ratio))
-    # In a black border, so that it is seen on every colour.
+    # With a black border, so that it stands out from every colour.
     for reach_on_top, colour in ((size, _BLACK), (size - border, _WHITE)):
         for y in range(reach_on_top + 1):
             reach = reach_on_top - y
             for dx in range(-reach, reach + 1):
                 x = centres + dx
-                seen = (x >= 0) & (x < scale.width)
-                picture[rows[seen], y, x[seen]] = colour
+                inside = (x >= 0) & (x < scale.width)
+                picture[rows[inside], y, x[inside]] = colour

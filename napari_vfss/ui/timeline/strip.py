@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The strip under the picture: structures by frames, marks above them, a click to go there."""
+"""The strip of the timeline: structures by frames with marks above them; a click goes to the frame."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from napari_vfss.ui.timeline.axes import (
     RULER,
     as_image,
     draw_lane,
-    draw_looked_at,
     draw_names,
     draw_ruler,
+    draw_viewed,
 )
 from napari_vfss.ui.timeline.picture import strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
@@ -32,11 +32,11 @@ SNAP = 5  # pixels from which a click in the lane of marks means the mark
 
 
 class Timeline(QWidget):
-    """Draws a strip once for every change of it, and over that the current frame; says where a person clicks.
+    """Draws the strip once per change and the current frame over it; emits where a person clicks.
 
     Attributes:
         scale: Which frames are shown.
-        describe: Words for a frame and a row (None: above the rows), shown as a tooltip.
+        describe: Returns the tooltip for a frame and a row (None: above the rows).
     """
 
     frame_chosen = Signal(int)
@@ -56,34 +56,40 @@ class Timeline(QWidget):
         self._marks: Sequence[Mark] = ()
         self._frame, self._active = 0, 0
         self._range: tuple[int, int] | None = None
-        self._looked_at: Sequence[int] = ()
+        self._viewed: Sequence[int] = ()
         self._from: int | None = None
         self._picture: QImage | None = None
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Room for rows that can be told apart."""
+        """Return a size at which rows can be told apart."""
         return QSize(600, TOP + 10 * self._rows + 2)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Rows as low as they are still clear."""
+        """Return the height of the lowest rows that are still legible."""
         return QSize(240, TOP + LEAST_ROW * self._rows + 2)
 
     def show_clip(self, schema: Schema | None, times_s: Any, strip: ClipOverview | None) -> None:
-        """Show another clip from end to end: its schema, times float64 (T,) in seconds and strip; None for none."""
+        """Show another clip from end to end.
+
+        Args:
+            schema: Its structures; None for no clip.
+            times_s: Times of its frames, float64 (T,), seconds.
+            strip: States and confidences of all its masks.
+        """
         self._schema, self._times = schema, times_s
         self.scale = TimelineScale(1 if strip is None else len(strip.states), self._strip_width)
-        self._marks, self._range, self._looked_at, self._from = (), None, (), None
+        self._marks, self._range, self._viewed, self._from = (), None, (), None
         self.updateGeometry()
         self.show_strip(strip)
         self.view_changed.emit()
 
     def show_strip(self, strip: ClipOverview | None) -> None:
-        """Show other states of the same clip."""
+        """Show new states of the same clip."""
         self._strip = strip
         self._redraw()
 
     def show_place(self, frame: int, structure: int) -> None:
-        """Show the current frame and the structure in work."""
+        """Show the current frame and the active structure."""
         moved = self.scale.follow(frame)
         if moved or structure != self._active:
             self._picture = None
@@ -98,14 +104,14 @@ class Timeline(QWidget):
         self._redraw()
 
     def show_range(self, chosen: tuple[int, int] | None) -> None:
-        """Show a range of frames that is looped over."""
+        """Show the range of frames that is chosen or played in a loop."""
         self._range = chosen
         self._redraw()
 
-    def show_looked_at(self, frames: Sequence[int]) -> None:
-        """Show which frames can be accepted at once: ascending, those that a person has looked at."""
-        if self._looked_at != frames:
-            self._looked_at = frames
+    def show_viewed(self, frames: Sequence[int]) -> None:
+        """Show which frames can be accepted at once: those that were viewed, in ascending order."""
+        if self._viewed != frames:
+            self._viewed = frames
             self.update()
 
     def zoom(self, factor: float) -> None:
@@ -142,14 +148,14 @@ class Timeline(QWidget):
         self.update()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Draw what changed, else copy what is drawn already, and the current frame over it."""
+        """Draw the strip again if it changed, else copy it; draw the current frame over it."""
         ratio = self.devicePixelRatioF()
         if self._picture is None or self._picture.devicePixelRatio() != ratio:
             self._picture = self._drawn(ratio)
         painter = QPainter(self)
         painter.drawImage(0, 0, self._picture)
         if self._strip is not None:
-            draw_looked_at(painter, self.scale, self._looked_at)
+            draw_viewed(painter, self.scale, self._viewed)
             self._draw_place(painter)
         painter.end()
 
@@ -189,16 +195,16 @@ class Timeline(QWidget):
             painter.drawRect(QRect(x - 4, top - 1, 8, self._row_height))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
-        """Take another width."""
+        """Adapt the scale to another width."""
         self.scale.width = self._strip_width
         self._redraw()
 
     def event(self, event: QEvent | None) -> bool:
-        """Show words on what is under the mouse."""
+        """Show a tooltip for the cell under the mouse."""
         if event is not None and event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
             x, y = event.pos().x(), event.pos().y()
-            words = "" if self._strip is None else self.describe(self._frame_at(x), self._row_at(y))
-            QToolTip.showText(event.globalPos(), words, self)
+            text = "" if self._strip is None else self.describe(self._frame_at(x), self._row_at(y))
+            QToolTip.showText(event.globalPos(), text, self)
             return True
         return bool(super().event(event))
 
@@ -217,7 +223,7 @@ class Timeline(QWidget):
             self.frame_chosen.emit(self._snapped(x) if row is None else self._frame_at(x))
 
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """Go along while the button is down; with Shift, stretch the range."""
+        """Follow the mouse while the button is down; with Shift, extend the range."""
         if event is None or self._strip is None or not event.buttons() & Qt.MouseButton.LeftButton:
             return
         frame = self._frame_at(event.position().x())
@@ -256,9 +262,9 @@ class Timeline(QWidget):
         return row if y >= TOP and row < self._rows else None
 
     def _snapped(self, x: float) -> int:
-        """Frame of the mark beside a pixel, else the frame under it."""
+        """Return the frame of the mark next to a pixel, else the frame under it."""
         ends = [frame for mark in self._marks for frame in (mark.first, mark.last) if frame is not None]
-        near = min(ends, key=lambda t: abs(self.scale.x_of(t + 0.5) + GUTTER - x), default=None)
-        if near is not None and abs(self.scale.x_of(near + 0.5) + GUTTER - x) <= SNAP:
-            return near
+        nearest = min(ends, key=lambda t: abs(self.scale.x_of(t + 0.5) + GUTTER - x), default=None)
+        if nearest is not None and abs(self.scale.x_of(nearest + 0.5) + GUTTER - x) <= SNAP:
+            return nearest
         return self._frame_at(x)

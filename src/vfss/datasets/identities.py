@@ -86,7 +86,7 @@ class Identities:
             raise DatasetError(
                 f"nobody has looked at the pixels of {', '.join(missing[:_NAMED])}{more}: names may stand in them",
                 path=self._project.folder,
-                remedy="Look at them first: in the panel press Export..., there Look at the pixels...; or with: "
+                remedy="Look at them first: in the panel press Export..., there Review pixels...; or with: "
                 "vfss deidentify PROJECT --prepare DIR.",
             )
 

@@ -116,7 +116,7 @@ def _expect_reviewed(records: list[ClipRecord], reviews: dict[str, PixelReview |
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise DatasetError(
             f"nobody has looked at the pixels of {', '.join(missing[:3])}{more}: names may stand in the pictures",
-            remedy="Look at them first: in the panel press Export..., there Look at the pixels...; or with: "
+            remedy="Look at them first: in the panel press Export..., there Review pixels...; or with: "
             "vfss deidentify PROJECT --prepare DIR.",
         )
 
