@@ -19,7 +19,7 @@ from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.cli.app import app
 from vfss.errors import DatasetError, ProjectError
 from vfss.evaluation.agreement import agree, compare, write_agreement
-from vfss.evaluation.agreement_statistics import Comparison, cohen, summarise
+from vfss.evaluation.agreement_statistics import Comparison, cohen_kappa, summarise
 from vfss.masks import MaskState
 from vfss.masks.metrics import dice, hd95
 from vfss.project import Project
@@ -117,7 +117,7 @@ def test_it_can_be_ended_and_says_where_there_is_nothing(study: tuple[Project, R
     assert seen == [(1, 4), (2, 4)]
     empty = create_reading(project, "Cleo")
     finish_reading(empty.folder)
-    with pytest.raises(ProjectError, match="no structure that both"):
+    with pytest.raises(ProjectError, match="no structure is accepted"):
         agree(project, finish_first(project, empty))
 
 
@@ -150,22 +150,24 @@ def test_the_interval_lies_among_the_values_and_is_the_same_each_time(values: li
 
 
 def test_kappa_of_known_tables() -> None:
-    assert cohen(20, 5, 10, 15) == pytest.approx(0.4)  # the textbook's 50 proposals
-    assert cohen(10, 0, 0, 10) == 1
-    assert cohen(5, 5, 5, 5) == pytest.approx(0)
-    assert cohen(0, 3, 3, 0) == pytest.approx(-1)
-    assert cohen(7, 0, 0, 0) is None
-    assert cohen(0, 0, 0, 0) is None
+    assert cohen_kappa(20, 5, 10, 15) == pytest.approx(0.4)  # the textbook's 50 proposals
+    assert cohen_kappa(10, 0, 0, 10) == 1
+    assert cohen_kappa(5, 5, 5, 5) == pytest.approx(0)
+    assert cohen_kappa(0, 3, 3, 0) == pytest.approx(-1)
+    assert cohen_kappa(7, 0, 0, 0) is None
+    assert cohen_kappa(0, 0, 0, 0) is None
 
 
 @given(st.tuples(*[st.integers(0, 40)] * 4))
 def test_kappa_is_symmetric_and_at_most_one(table: tuple[int, int, int, int]) -> None:
     both, first, second, neither = table
-    value = cohen(*table)
-    assert value == cohen(both, second, first, neither) or math.isclose(value, cohen(both, second, first, neither))
+    value = cohen_kappa(*table)
+    assert value == cohen_kappa(both, second, first, neither) or math.isclose(
+        value, cohen_kappa(both, second, first, neither)
+    )
     if value is not None:
         assert -1 - 1e-9 <= value <= 1 + 1e-9
-        assert math.isclose(value, cohen(neither, first, second, both), abs_tol=1e-9)
+        assert math.isclose(value, cohen_kappa(neither, first, second, both), abs_tol=1e-9)
 
 
 def test_files_and_the_command_line(study: tuple[Project, Reading], tmp_path: Path) -> None:

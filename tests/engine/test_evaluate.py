@@ -131,5 +131,5 @@ def test_structures_are_matched_by_key_not_by_place(project: Project, frames: np
 
 
 def test_a_student_of_other_structures_cannot_be_examined(project: Project, frames: np.ndarray) -> None:
-    with pytest.raises(SchemaError, match=r"knows tongue; the project has bolus.*Choose"):
+    with pytest.raises(SchemaError, match=r"structures are tongue, the project's bolus.*Choose"):
         evaluate(project, Parrot(frames, {}, schema_of("tongue")))

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Student vs truth, reader vs reader."""
+"""Evaluation: a student against what people accepted, and two readers against each other."""

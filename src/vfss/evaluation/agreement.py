@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far two readers agree on all that both have finished: compared frame by frame, written as JSON or CSV."""
+"""Compare two readers on everything that both have finished, frame by frame; write the figures as JSON or CSV."""
 
 from __future__ import annotations
 
@@ -30,68 +30,69 @@ def agree(
     """Compare a second reading with the project, as both were when the readers had finished.
 
     A plane is compared where both have finished it: accepted, empty or not visible. Means are over frames; their 95 %
-    intervals come from drawing patients anew (clips where there is one patient, frames where there is one clip, which
-    are alike, so that the interval is then too narrow).
+    intervals come from resampling patients (clips if there is one patient, frames if there is one clip, which are
+    alike, so that the interval is then too narrow).
 
     Args:
-        project: What the first reader wrote.
-        reading: The second reading of it.
-        progress: Called with frames done and in all; False ends it.
+        project: Project of the first reader.
+        reading: Second reading of it.
+        progress: Called with frames done and in all; False stops.
 
     Returns:
-        The figures; None where progress ended it.
+        The figures; None if progress stopped the comparison.
 
     Raises:
         ProjectError: One reader has not finished, or there is nothing that both have finished.
         VfssError: A mask cannot be read.
     """
     comparisons: list[Comparison] = []
-    for done, total, found in compare(project, reading):
-        comparisons += found
+    for done, total, of_frame in compare(project, reading):
+        comparisons += of_frame
         if progress is not None and progress(done, total) is False:
             return None
     if not comparisons:
         raise ProjectError(
-            "there is no structure that both readers have accepted or called empty or not visible",
+            "no structure is accepted, empty or not visible for both readers",
             path=reading.folder,
-            remedy="Compare when both have finished some of the same frames.",
+            remedy="Compare again when both have finished some of the same frames.",
         )
     return summarise(comparisons, project.schema.keys, reader=reading.reader)
 
 
 def compare(project: Project, reading: Reading) -> Iterator[tuple[int, int, list[Comparison]]]:
-    """Comparisons frame by frame: how many frames are done, how many there are, and those of this frame.
+    """Compare frame by frame: yield the frames done, the frames in all, and the comparisons of this frame.
 
     Raises:
         ProjectError: One reader has not finished.
     """
     expect_finished(reading)
     with Project.open(reading.folder) as second:
-        places = []
+        shared_frames = []
         for record in project.clips():
             if record.id in reading.clips:
-                here = project.past.standing(record.id, reading.first_until), second.past.standing(record.id)
-                shared = sorted({frame for frame, _ in here[0]} & {frame for frame, _ in here[1]})
-                places += [(record, here, frame) for frame in shared]
-        for done, (record, here, frame) in enumerate(places, 1):
-            found = [_compared(record, *(said.get((frame, key)) for said in here)) for key in project.schema.keys]
-            yield done, len(places), [comparison for comparison in found if comparison is not None]
+                readers = project.past.standing(record.id, reading.first_until), second.past.standing(record.id)
+                frames = sorted({frame for frame, _ in readers[0]} & {frame for frame, _ in readers[1]})
+                shared_frames += [(record, readers, frame) for frame in frames]
+        for done, (record, readers, frame) in enumerate(shared_frames, 1):
+            compared = [_compared(record, *(reader.get((frame, k)) for reader in readers)) for k in project.schema.keys]
+            yield done, len(shared_frames), [comparison for comparison in compared if comparison is not None]
 
 
 def expect_finished(reading: Reading) -> None:
-    """Let nobody see both readers' masks before both have finished.
+    """Check that both readers have finished, so that nobody sees both readers' masks before.
 
     Raises:
-        ProjectError: One has not.
+        ProjectError: One or both have not finished.
     """
     if reading.blinded:
-        at_work = "the second reader" if reading.first_until is not None else "the first reader"
-        at_work = "neither reader" if reading.finished is None and reading.first_until is None else at_work
-        said = "has finished" if at_work == "neither reader" else "has not finished"
+        if reading.finished is None and reading.first_until is None:
+            status = "neither reader has finished"
+        else:
+            status = f"the {'second' if reading.finished is None else 'first'} reader has not finished"
         raise ProjectError(
-            f"{at_work} {said}, so the readers are still blinded to each other",
+            f"{status}, so the readers are still blinded to each other",
             path=reading.folder,
-            remedy="Each says so first: the second reader in the panel, the first under Second readings.",
+            remedy="Both must finish first: the second reader in the panel, the first under Second readings.",
         )
 
 
@@ -100,8 +101,8 @@ def _compared(record: ClipRecord, first: Revision | None, second: Revision | Non
         return None
     size = (record.height, record.width)
     a, b = _plane(first, size), _plane(second, size)
-    pixels = MaskState.NOT_VISIBLE not in (first.state, second.state)
-    distance = hd95(a, b) if pixels else math.nan
+    both_visible = MaskState.NOT_VISIBLE not in (first.state, second.state)
+    distance = hd95(a, b) if both_visible else math.nan
     return Comparison(
         clip=record.id,
         recording=record.path.name,
@@ -111,7 +112,7 @@ def _compared(record: ClipRecord, first: Revision | None, second: Revision | Non
         first=first.state,
         second=second.state,
         present=(bool(a.any()), bool(b.any())),
-        dice=dice(a, b) if pixels else math.nan,
+        dice=dice(a, b) if both_visible else math.nan,
         hd95=math.nan if math.isinf(distance) else distance,
     )
 
@@ -122,14 +123,14 @@ def _plane(revision: Revision, size: tuple[int, int]) -> BoolArray:
 
 
 def write_agreement(agreement: Agreement, path: Path) -> None:
-    """Write the figures as JSON, or where the name ends in .csv as a table with a row for each structure.
+    """Write the figures as JSON, or if the name ends in .csv as a table with a row for each structure.
 
     Raises:
         DatasetError: The file cannot be written.
     """
     try:
         if path.suffix.lower() == ".csv":
-            rows = [_flat(row) for row in (*agreement.structures, agreement.mean)]
+            rows = [_csv_row(row) for row in (*agreement.structures, agreement.mean)]
             with path.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.DictWriter(file, list(rows[0]))
                 writer.writeheader()
@@ -141,7 +142,7 @@ def write_agreement(agreement: Agreement, path: Path) -> None:
         raise DatasetError(f"cannot be written ({error.strerror or error})", path=path) from error
 
 
-def _flat(row: StructureAgreement) -> dict[str, Any]:
+def _csv_row(row: StructureAgreement) -> dict[str, Any]:
     dice_low, dice_high = row.dice_interval or (None, None)
     hd95_low, hd95_high = row.hd95_interval or (None, None)
     return {

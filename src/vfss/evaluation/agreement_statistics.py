@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Figures of two readers' agreement: means with intervals, presence, Cohen's kappa."""
+"""Statistics of two readers' agreement: means with intervals, presence, Cohen's kappa."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle
 from vfss.masks import MaskState
 
 HEADINGS = ("structure", "Dice", "95 %", "HD95 (px)", "95 %", "frames", "only 1st", "only 2nd", "not visible", "kappa")
-"""Of the columns that `cells` fills."""
+"""Headings of the columns that `cells` fills."""
 
 WORST = 30
 Interval = tuple[float, float]
@@ -31,11 +31,11 @@ class Comparison:
         patient: Pseudonym of the patient.
         frame: Zero-based frame index.
         structure: Key of the structure.
-        first: What the first reader said.
-        second: What the second reader said.
-        present: Whether the first and the second reader see it: a mask with pixels.
-        dice: 0..1; NaN where a reader said "not visible" or neither drew a pixel. 0 where one drew and one said empty.
-        hd95: Distance of the contours in pixels of the frame; NaN where not both drew one.
+        first: State by the first reader.
+        second: State by the second reader.
+        present: Whether the first and the second reader drew it: a mask with pixels.
+        dice: 0..1; NaN if it is "not visible" for a reader or neither drew a pixel; 0 if one drew it and one did not.
+        hd95: Distance of the contours in pixels of the frame; NaN if not both drew one.
     """
 
     clip: str
@@ -51,27 +51,27 @@ class Comparison:
 
     @property
     def differs(self) -> bool:
-        """True where one reader sees it and the other does not."""
+        """True if one reader drew it and the other did not."""
         return self.present[0] != self.present[1]
 
 
 @dataclass(frozen=True)
 class StructureAgreement:
-    """Figures of one structure; None where there is nothing to take them from.
+    """Figures of one structure; None where there are no frames to compute them from.
 
     Attributes:
         key: Key of the structure.
-        compared: Frames that both have finished.
+        compared: Frames on which both have finished it.
         both_present: Frames on which both drew it.
-        both_absent: Frames on which neither sees it.
+        both_absent: Frames on which neither drew it.
         only_first: Frames on which only the first reader drew it.
         only_second: Frames on which only the second reader drew it.
-        not_visible: Frames on which the first, and the second reader said "not visible".
+        not_visible: Frames on which it is "not visible" for the first and for the second reader.
         dice: Mean Dice.
-        dice_interval: 95 % interval of it.
+        dice_interval: 95 % interval of the mean Dice.
         hd95: Mean contour distance in pixels where both drew it.
-        hd95_interval: 95 % interval of it.
-        kappa: Cohen's kappa for presence; None where both always said the same one thing.
+        hd95_interval: 95 % interval of the mean distance.
+        kappa: Cohen's kappa for presence; None if both readers gave the same single answer on all frames.
     """
 
     key: str
@@ -90,15 +90,15 @@ class StructureAgreement:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far two readers agree.
+    """Figures of two readers' agreement.
 
     Attributes:
-        reader: The second reader.
-        unit: What was drawn again and again for the intervals: "patients", "clips" or "frames".
-        units: How many of them.
+        reader: Name of the second reader.
+        unit: What was resampled for the intervals: "patients", "clips" or "frames".
+        units: Number of units.
         frames: Frames with at least one structure that both finished.
-        structures: One for each structure, in the order of the schema.
-        mean: Over structures, each with the same weight; counts are sums.
+        structures: Figures of each structure, in the order of the schema.
+        mean: Means over structures, each with the same weight; counts are sums.
         worst: The comparisons that differ most.
     """
 
@@ -120,24 +120,24 @@ class Agreement:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; NaN becomes None."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        """Return plain data for JSON; NaN becomes None."""
+        data: dict[str, Any] = _to_json(asdict(self))
+        return data
 
 
 def summarise(comparisons: list[Comparison], keys: Sequence[str], *, reader: str = "", seed: int = 0) -> Agreement:
-    """Figures of some comparisons.
+    """Compute the figures of comparisons.
 
     Args:
-        comparisons: At least one.
+        comparisons: Comparisons, at least one.
         keys: Keys of all structures, in order.
-        reader: The second reader.
-        seed: Of the drawing for the intervals: the same comparisons give the same figures.
+        reader: Name of the second reader.
+        seed: Seed of the resampling for the intervals: the same comparisons give the same figures.
     """
     unit, names = _units(comparisons)
     index = {name: i for i, name in enumerate(dict.fromkeys(names))}
     owner = np.array([index[name] for name in names])
-    # How often each unit is drawn, (RESAMPLES, units): one drawing for all structures, as one patient has them all.
+    # How often each unit is drawn, (RESAMPLES, units): the same for all structures, as one patient has them all.
     n = len(index)
     drawn = draw_counts(n, RESAMPLES, np.random.default_rng(seed))
     rows, dices, distances = [], [], []
@@ -153,12 +153,12 @@ def summarise(comparisons: list[Comparison], keys: Sequence[str], *, reader: str
 
 
 def _units(comparisons: list[Comparison]) -> tuple[str, list[Any]]:
-    ways: tuple[tuple[str, Callable[[Comparison], Any]], ...] = (
+    levels: tuple[tuple[str, Callable[[Comparison], Any]], ...] = (
         ("patients", lambda c: c.patient),
         ("clips", lambda c: c.clip),
         ("frames", lambda c: (c.clip, c.frame)),
     )
-    for unit, name_of in ways:
+    for unit, name_of in levels:
         names = [name_of(comparison) for comparison in comparisons]
         if len(set(names)) > 1 or unit == "frames":
             break
@@ -167,14 +167,14 @@ def _units(comparisons: list[Comparison]) -> tuple[str, list[Any]]:
 
 @dataclass(frozen=True)
 class _Mean:
-    """A mean over frames, NaN without any, and what it was each time that units were drawn anew."""
+    """A mean over frames, NaN without any, and its value in each resample."""
 
     value: float
     draws: FloatArray
 
     @classmethod
     def of(cls, values: list[float], owner: npt.NDArray[np.int64], drawn: FloatArray) -> _Mean:
-        """Mean of the values that are numbers; value i belongs to unit owner[i]; drawn is (R, units)."""
+        """Compute the mean of the values that are not NaN; value i belongs to unit owner[i]; drawn is (R, units)."""
         numbers = np.asarray(values, np.float64)
         known = ~np.isnan(numbers)
         units = drawn.shape[1]
@@ -185,14 +185,14 @@ class _Mean:
 
     @classmethod
     def over(cls, means: list[_Mean]) -> _Mean:
-        """Mean of several means, those without a value left out."""
+        """Compute the mean of several means, those without a value left out."""
         known = [mean for mean in means if not math.isnan(mean.value)]
         if not known:
             return cls(math.nan, np.full(RESAMPLES, math.nan))
         draws = np.stack([mean.draws for mean in known])
-        there = ~np.isnan(draws)
+        has_value = ~np.isnan(draws)
         with np.errstate(invalid="ignore", divide="ignore"):
-            averages = np.where(there, draws, 0).sum(axis=0) / there.sum(axis=0)
+            averages = np.where(has_value, draws, 0).sum(axis=0) / has_value.sum(axis=0)
         return cls(float(np.mean([mean.value for mean in known])), averages)
 
     @property
@@ -217,11 +217,11 @@ def _row(key: str, chosen: list[Comparison], overlap: _Mean, distance: _Mean) ->
         only_first=counts[True, False],
         only_second=counts[False, True],
         not_visible=(hidden[0], hidden[1]),
-        dice=_number(overlap.value),
+        dice=_none_if_nan(overlap.value),
         dice_interval=overlap.interval,
-        hd95=_number(distance.value),
+        hd95=_none_if_nan(distance.value),
         hd95_interval=distance.interval,
-        kappa=cohen(counts[True, True], counts[True, False], counts[False, True], counts[False, False]),
+        kappa=cohen_kappa(counts[True, True], counts[True, False], counts[False, True], counts[False, False]),
     )
 
 
@@ -230,29 +230,36 @@ def _states(chosen: list[Comparison]) -> tuple[list[MaskState], list[MaskState]]
 
 
 def cells(row: StructureAgreement) -> tuple[str, ...]:
-    """A row of a table in words, "-" where there is no figure; see HEADINGS."""
+    """Return a row of a table as text, "-" where there is no figure; see HEADINGS."""
     hidden = f"{row.not_visible[0]}, {row.not_visible[1]}"
     counts = (str(row.compared), str(row.only_first), str(row.only_second), hidden)
-    overlap = (_said(row.dice, 3), _between(row.dice_interval, 3))
-    return (row.key, *overlap, _said(row.hd95, 1), _between(row.hd95_interval, 1), *counts, _said(row.kappa, 2))
+    overlap = (_format(row.dice, 3), _format_interval(row.dice_interval, 3))
+    return (
+        row.key,
+        *overlap,
+        _format(row.hd95, 1),
+        _format_interval(row.hd95_interval, 1),
+        *counts,
+        _format(row.kappa, 2),
+    )
 
 
-def _said(value: float | None, digits: int) -> str:
+def _format(value: float | None, digits: int) -> str:
     return "-" if value is None else f"{value:.{digits}f}"
 
 
-def _between(interval: Interval | None, digits: int) -> str:
+def _format_interval(interval: Interval | None, digits: int) -> str:
     return "-" if interval is None else f"{interval[0]:.{digits}f} to {interval[1]:.{digits}f}"
 
 
-def cohen(both: int, only_first: int, only_second: int, neither: int) -> float | None:
-    """Cohen's kappa of two yes-or-no readers; None where chance alone must make them agree.
+def cohen_kappa(both: int, only_first: int, only_second: int, neither: int) -> float | None:
+    """Return Cohen's kappa of two readers' yes or no; None if they agree by chance alone.
 
     Args:
-        both: Times that both said yes.
-        only_first: Times that only the first did.
-        only_second: Times that only the second did.
-        neither: Times that both said no.
+        both: Number of times that both answered yes.
+        only_first: Number of times that only the first did.
+        only_second: Number of times that only the second did.
+        neither: Number of times that neither did.
     """
     n = both + only_first + only_second + neither
     if n == 0:
@@ -263,21 +270,21 @@ def cohen(both: int, only_first: int, only_second: int, neither: int) -> float |
 
 
 def _worst(comparisons: list[Comparison]) -> tuple[Comparison, ...]:
-    """Those that one sees and the other does not, then by Dice; full agreement is left out."""
+    """Return the comparisons that only one reader drew, then those with the lowest Dice; full agreement is left out."""
     differing = [c for c in comparisons if c.differs or c.dice < 1]
     differing.sort(key=lambda c: (0.0 if c.differs else c.dice, -np.nan_to_num(c.hd95), c.recording, c.frame))
     return tuple(differing[:WORST])
 
 
-def _number(value: float) -> float | None:
+def _none_if_nan(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
+        return {key: _to_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [_to_json(inner) for inner in value]
     if isinstance(value, MaskState):
         return value.label
-    return _number(value) if isinstance(value, float) else value
+    return _none_if_nan(value) if isinstance(value, float) else value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How good a student is on a project: its proposals against what people accepted."""
+"""Evaluate a student on a project: its proposals against what people accepted."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ def evaluate(
     splits: Collection[str] | None = None,
     progress: Callable[[int, int], bool] | None = None,
 ) -> dict[str, Any]:
-    """Propose anew on every annotated frame and compare with the truth there.
+    """Propose masks on every annotated frame and compare them with the truth there.
 
-    A plane counts where a person said what is true: state ACCEPTED or EMPTY. Per structure, over those frames:
+    A plane counts if a person confirmed it: state ACCEPTED or EMPTY. Per structure, over those frames:
 
-    - truth and proposal both empty: left out, there is nothing to measure;
+    - truth and proposal both empty: left out, as there is nothing to measure;
     - exactly one of them empty: Dice 0, and the frame's diagonal as distance, so that missing a structure never
       improves the mean distance;
-    - else Dice and hd95 of vfss.masks.metrics, in pixels of the frame.
+    - otherwise Dice and hd95 of vfss.masks.metrics, in pixels of the frame.
 
     A structure's figures are means over its frames, None without any; `mean_dice` is the mean over structures that
-    have a figure. Structures that the student's schema does not know are named under "not_known_to_student".
+    have a figure. Structures that the student's schema lacks are listed under "not_known_to_student".
 
     Args:
-        project: Where clips and truth are.
-        student: Whom to examine.
+        project: Project with clips and truth.
+        student: Student to evaluate.
         splits: Only patients of these splits; all by default.
-        progress: Called with frames done and in all; False ends it early, with the figures of the frames done.
+        progress: Called with frames done and in all; False stops early, with the figures of the frames done.
 
     Returns:
         {"student", "frames", "mean_dice", "structures": {key: {"dice", "hd95", "planes", "one_empty"}}, ...},
@@ -52,22 +52,24 @@ def evaluate(
         VfssError: A clip, mask or frame cannot be read.
     """
     keys = _common_keys(project.schema, student.schema)
-    places = list(_places(project, splits, keys))
+    annotated = list(_annotated_frames(project, splits, keys))
     tallies = {key: _Tally() for key in keys}
     done = 0
-    for clip_id, frames in places:
+    for clip_id, frames in annotated:
         with project.open_clip(clip_id) as clip:
             proposals = student.propose_each(clip.as_uint8(t) for t in frames)
             for t, proposal in zip(frames, proposals, strict=True):
-                _compare(project.newest(clip_id, t), proposal.masks.planes, student.schema, tallies)
+                _tally_frame(project.newest(clip_id, t), proposal.masks.planes, student.schema, tallies)
                 done += 1
-                if progress is not None and progress(done, sum(len(f) for _, f in places)) is False:
+                if progress is not None and progress(done, sum(len(f) for _, f in annotated)) is False:
                     return _result(student, done, tallies, project.schema)
     return _result(student, done, tallies, project.schema)
 
 
 @dataclass
 class _Tally:
+    """Scores of one structure, frame by frame."""
+
     dices: list[float] = field(default_factory=list)
     distances: list[float] = field(default_factory=list)
     one_empty: int = 0
@@ -96,13 +98,15 @@ def _common_keys(project: Schema, student: Schema) -> list[str]:
     keys = [key for key in student.keys if key in project.keys]
     if not keys:
         raise SchemaError(
-            f"the student knows {', '.join(student.keys)}; the project has {', '.join(project.keys)}",
+            f"the student's structures are {', '.join(student.keys)}, the project's {', '.join(project.keys)}",
             remedy="Choose a student that was trained for this project's schema, or train one with `vfss-train fit`.",
         )
     return keys
 
 
-def _places(project: Project, splits: Collection[str] | None, keys: list[str]) -> Iterator[tuple[str, list[int]]]:
+def _annotated_frames(
+    project: Project, splits: Collection[str] | None, keys: list[str]
+) -> Iterator[tuple[str, list[int]]]:
     columns = [project.schema[key].index for key in keys]
     truth = [int(state) for state in MaskState if state.is_truth]
     for record in project.clips():
@@ -112,8 +116,10 @@ def _places(project: Project, splits: Collection[str] | None, keys: list[str]) -
                 yield record.id, [int(t) for t in frames]
 
 
-def _compare(revisions: dict[str, Revision], proposed: BoolArray, schema: Schema, tallies: dict[str, _Tally]) -> None:
-    """Add one frame; `proposed` is bool (S, H, W) in the order of the student's `schema`."""
+def _tally_frame(
+    revisions: dict[str, Revision], proposed: BoolArray, schema: Schema, tallies: dict[str, _Tally]
+) -> None:
+    """Add one frame to the tallies; `proposed` is bool (S, H, W) in the order of the student's `schema`."""
     for key, tally in tallies.items():
         revision = revisions.get(key)
         if revision is None or not revision.state.is_truth:
