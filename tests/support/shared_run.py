@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -17,14 +19,13 @@ from vfss_training.loop.loop import Loop
 def trained(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]:
     """A short run, batch normalisation included: its loop, weights, and loss of each step."""
     recipe = replace(RECIPE, steps=4, batch=batch, learning_rate=1e-3, frozen_norm=False, clip_norm=0.5)
-    loop, losses = Loop(task(recipe=recipe), Events(None), Cancel()), []
-    learn = loop._learn
+    losses: list[float] = []
 
-    def learning(*parts: object) -> dict[str, float]:
-        losses.append(learn(*parts)["loss"])
-        return {"loss": losses[-1]}
+    def listener(event: str, fields: Mapping[str, Any]) -> None:
+        if event == "step":
+            losses.append(fields["loss"])
 
-    loop._learn = learning
+    loop = Loop(task(recipe=recipe, report_s=0.0), Events(None, listener), Cancel())
     network = loop.run()
     return loop, network.state_dict(), losses
 

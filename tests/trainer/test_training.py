@@ -12,9 +12,6 @@ import pytest
 import timm
 import torch
 
-import vfss_training.loop.loop
-import vfss_training.loop.validation
-import vfss_training.model.fast_depthwise
 from small_student import CONFIG, small_checkpoint
 from small_training import RECIPE, disc_sample, lines, planes_of, run_in, task
 from vfss.errors import TrainingError
@@ -31,10 +28,10 @@ from vfss_training.loop.batches import Order, share, view
 from vfss_training.loop.loop import Loop
 from vfss_training.loop.schedule import schedule
 from vfss_training.loop.task import Task
-from vfss_training.loop.validation import HeldOutSamples
+from vfss_training.loop.validation import HeldOutSamples, Validation, Validator, validate
 from vfss_training.losses.masks import MaskLoss, hard_dice
-from vfss_training.model.fast_depthwise import fast_depthwise
-from vfss_training.model.initialise import freeze, from_scratch, from_student, sha256
+from vfss_training.model.initialise import from_scratch, from_student, sha256
+from vfss_training.model.training_setup import fast_depthwise, freeze
 from vfss_training.studies.fit import fit_phantom, start_of
 
 STANDARD = {"standard": 1.0}
@@ -304,7 +301,7 @@ class StopAfter(Cancel):
         self._left = steps
 
     @property
-    def asked(self) -> bool:
+    def requested(self) -> bool:
         self._left -= 1
         return self._left < 0
 
@@ -330,25 +327,28 @@ def scored_by(styles: dict[str, float], folder: Path | None = None, **changes: o
     return task(folder, **{"recipe": recipe, "held_out": held_out} | changes)
 
 
-def dice_falls_after(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make Dice on held-out frames rise up to a step and fall from then on, as where a phantom's habits are learnt."""
-    found = vfss_training.loop.validation.dice_by_structure
-    rounds = iter(range(1, 1000))
+def dice_falls_after(step: int) -> Validator:
+    """A validator whose Dice rises up to a step and falls from then on, as where a phantom's habits are learnt."""
+    steps = iter(range(1, 1000))
 
-    def told(*arguments: object) -> dict[str, float | None]:
-        here = (next(rounds) + 1) // 2
-        return {key: 0.5 - 0.1 * abs(here - step) for key in found(*arguments)}
+    def validator(*arguments: object) -> Validation | None:
+        validation = validate(*arguments)
+        return validation and replace(validation, mean_dice=0.5 - 0.1 * abs(next(steps) - step))
 
-    monkeypatch.setattr(vfss_training.loop.validation, "dice_by_structure", told)
+    return validator
 
 
-def test_the_step_that_is_best_on_held_out_styles_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def constant_dice(*arguments: object) -> Validation | None:
+    validation = validate(*arguments)
+    return validation and replace(validation, mean_dice=0.1)
+
+
+def test_the_step_that_is_best_on_held_out_styles_is_kept() -> None:
     third = weights(
         Loop(scored_by({}, recipe=replace(RECIPE, steps=5, batch=3)), Events(io.StringIO()), Cancel()).run()
     )
-    dice_falls_after(3, monkeypatch)
     stream = io.StringIO()
-    loop = Loop(scored_by({"a": 1.0, "b": 3.0}), Events(stream), Cancel())
+    loop = Loop(scored_by({"a": 1.0, "b": 3.0}), Events(stream), Cancel(), validator=dice_falls_after(3))
     kept = weights(loop.run())
     told = [entry for entry in lines(stream) if entry["event"] == "validation"]
     assert [entry["step"] for entry in told if entry["best"]] == [1, 2, 3]
@@ -366,34 +366,34 @@ def test_styles_without_weight_are_told_and_choose_nothing() -> None:
     assert (loop.choice.step, loop.choice.mean_dice) == (5, None)
 
 
-def test_a_killed_run_still_has_its_best_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    dice_falls_after(2, monkeypatch)
-    whole = Loop(scored_by({"a": 1.0, "b": 1.0}), Events(io.StringIO()), Cancel())
+def test_a_killed_run_still_has_its_best_step(tmp_path: Path) -> None:
+    whole = Loop(scored_by({"a": 1.0, "b": 1.0}), Events(io.StringIO()), Cancel(), validator=dice_falls_after(2))
     expected = weights(whole.run())
-    dice_falls_after(2, monkeypatch)
 
     class Killed(BaseException):
         pass
 
     class Dies(Events):
-        def tell(self, event: str, **fields: object) -> None:
+        def emit(self, event: str, **fields: object) -> None:
             if event == "validation" and fields["step"] == 4:
                 raise Killed
-            super().tell(event, **fields)
+            super().emit(event, **fields)
 
     with pytest.raises(Killed):
-        Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Dies(io.StringIO()), Cancel()).run()
-    monkeypatch.undo()
-    monkeypatch.setattr(
-        vfss_training.loop.validation, "dice_by_structure", lambda *_: dict.fromkeys(Schema.load().keys, 0.1)
-    )
-    resumed = Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel())
+        Loop(
+            scored_by({"a": 1.0, "b": 1.0}, tmp_path),
+            Dies(io.StringIO()),
+            Cancel(),
+            validator=dice_falls_after(2),
+        ).run()
+    resumed = Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel(), validator=constant_dice)
     torch.testing.assert_close(weights(resumed.run()), expected, atol=1e-5, rtol=1e-4)
     assert resumed.choice.step == whole.choice.step == 2
 
 
 def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
     network = StudentNetwork(CONFIG, 12).eval()
+    kinds = [type(module) for module in network.modules()]
     frames = torch.randn(1, 1, 64, 64)
     found = []
     for active in (False, True):
@@ -403,7 +403,7 @@ def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
             logits.square().sum().backward()
         found.append((logits.detach(), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
     torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-3)
-    assert all(type(module) is not vfss_training.model.fast_depthwise._Thinned for module in network.modules())
+    assert [type(module) for module in network.modules()] == kinds
 
 
 def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
@@ -425,11 +425,11 @@ def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> Non
     assert loop.history[1]["source"] == {"phantom": "x"}
 
 
-def test_time_ends_a_schedule_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_ends_a_schedule_early() -> None:
     ticks = iter(float(i) for i in range(10_000))
-    monkeypatch.setattr(vfss_training.loop.loop.time, "monotonic", lambda: next(ticks))
     stream = io.StringIO()
-    Loop(task(minutes=0.1, recipe=replace(RECIPE, steps=5000)), Events(stream), Cancel()).run()
+    long = task(minutes=0.1, recipe=replace(RECIPE, steps=5000))
+    Loop(long, Events(stream), Cancel(), clock=lambda: next(ticks)).run()
     assert max(entry["step"] for entry in lines(stream) if entry["event"] == "step") < 10
 
 

@@ -203,7 +203,7 @@ def test_painters_are_worth_what_they_paint_of_the_labels(tmp_path: Path) -> Non
 
 def test_adapting_can_be_stopped(tmp_path: Path) -> None:
     one = adapting(tmp_path)
-    one.run.cancel.asked = True
+    one.run.cancel.requested = True
     with pytest.raises(TrainingCancelledError):
         one.teacher()
     assert not list(tmp_path.glob("adapted-*"))

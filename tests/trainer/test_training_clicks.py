@@ -106,7 +106,7 @@ def _recipe(steps: int) -> Recipe:
 
 def test_clicks_are_learnt_and_proposals_stay(tmp_path: Path) -> None:
     plain = small_checkpoint().save(tmp_path / "plain.safetensors")
-    with Events.opened(str(tmp_path / "events.jsonl")) as events:
+    with Events.open(str(tmp_path / "events.jsonl")) as events:
         run = Run(events, Cancel(), "test", tmp_path / "cache", workers=0)
         taught = fit.teach(_recipe(40), tmp_path / "taught.safetensors", run, student=str(plain.path))
     assert taught.config.prompted and set(taught.prompted) == {"encode", "correct"}

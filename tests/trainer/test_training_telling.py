@@ -16,7 +16,7 @@ from vfss.errors import TrainingError
 from vfss_training.config.parts import HeldOut, Stage
 from vfss_training.config.recipe import load_recipe
 from vfss_training.events import Events
-from vfss_training.loop.reporting import Bar, Curves, versions, write_circumstances
+from vfss_training.loop.reporting import Curves, ProgressBar, versions, write_run_files
 
 STEP = {"step": 3, "loss": 0.25, "remaining_s": 3900.0, "weights": {"a": 0.75, "b": 0.25}}
 
@@ -24,14 +24,14 @@ STEP = {"step": 3, "loss": 0.25, "remaining_s": 3900.0, "weights": {"a": 0.75, "
 def test_a_terminal_shows_time_left_loss_and_where_the_student_is() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=120, color_system=None)
-    with Bar.shown(console) as bar:
+    with ProgressBar.shown(console) as bar:
         told = Events(None, bar)
-        told.tell("disk", of="phantom frames", folder="/cache", bytes=2_700_000_000)
-        told.tell("prepare", done=1, total=4)
-        told.tell("start", total_steps=10, estimate_s=9.0)
-        told.tell("step", **STEP)
-        told.tell("validation", step=3, mean_dice=0.8125)
-        told.tell("done", student="st-1", path="/out/st-1.safetensors")
+        told.emit("disk", of="phantom frames", folder="/cache", bytes=2_700_000_000)
+        told.emit("prepare", done=1, total=4)
+        told.emit("start", total_steps=10, estimate_s=9.0)
+        told.emit("step", **STEP)
+        told.emit("validation", step=3, mean_dice=0.8125)
+        told.emit("done", student="st-1", path="/out/st-1.safetensors")
     shown = stream.getvalue()
     for words in ("2.7 GB in /cache", "Preparing", "1 h 05 min left", "loss 0.250", "0.812", "st-1.safetensors"):
         assert words in shown
@@ -40,7 +40,7 @@ def test_a_terminal_shows_time_left_loss_and_where_the_student_is() -> None:
 def test_a_run_s_folder_holds_curves_that_other_programs_read(tmp_path: Path) -> None:
     for step in (3, 4):
         with Curves.kept(tmp_path) as curves:
-            Events(None, curves).tell("step", **{**STEP, "step": step})
+            Events(None, curves).emit("step", **{**STEP, "step": step})
     lines = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [3, 4]
     written = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").iterdir())
@@ -57,7 +57,7 @@ def test_a_run_s_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
 
 def test_a_run_can_be_repeated_from_its_folder(tmp_path: Path) -> None:
     recipe = replace(RECIPE, seed=11, stages=(Stage(1.0, 64),), held_out={"harsh": HeldOut(1.0, 9, 2)})
-    write_circumstances(tmp_path, recipe, {"command": "vfss-train fit", "data": {"phantom": "a1"}})
+    write_run_files(tmp_path, recipe, {"command": "vfss-train fit", "data": {"phantom": "a1"}})
     assert load_recipe(tmp_path / "recipe.yaml") == recipe
     about = json.loads((tmp_path / "run.json").read_text())
     assert (about["seed"], about["data"], about["versions"]) == (11, {"phantom": "a1"}, versions())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a running training tells: one JSON object a line, for the plugin, a terminal or a log."""
+"""Progress of a training as events, one JSON object per line, and requests to cancel it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from vfss.errors import TrainingError
 
 
 class TrainingCancelledError(TrainingError):
-    """Someone asked the training to stop; nothing was registered."""
+    """The training was cancelled; nothing was registered."""
 
 
 Listener = Callable[[str, Mapping[str, Any]], None]
-"""Called with each event's name and fields."""
+"""Called with the name and the fields of each event."""
 
 
 class Events:
-    """A stream of JSON lines, and whoever else listens."""
+    """Writes events as JSON lines to a stream, and passes them to listeners such as a progress bar."""
 
     def __init__(self, stream: IO[str] | None, *listeners: Listener) -> None:
-        """Write to an open text stream, where there is one."""
+        """Write to an open text stream, if one is given."""
         self._stream = stream
         self._listeners = listeners
 
     @classmethod
     @contextmanager
-    def opened(cls, target: str, *listeners: Listener) -> Iterator[Events]:
-        """Events to a file that is appended to, to standard output for "-", or to listeners alone for "".
+    def open(cls, target: str, *listeners: Listener) -> Iterator[Events]:
+        """Open events to a file, which is appended to, to standard output for "-", or to listeners only for "".
 
         Raises:
             TrainingError: The file cannot be written to.
@@ -51,8 +51,8 @@ class Events:
         with stream:
             yield cls(stream, *listeners)
 
-    def tell(self, event: str, **fields: Any) -> None:
-        """Write one event at once, and tell it to the listeners."""
+    def emit(self, event: str, **fields: Any) -> None:
+        """Write one event immediately, and pass it to the listeners."""
         if self._stream is not None:
             self._stream.write(json.dumps({"event": event, **fields}) + "\n")
             self._stream.flush()
@@ -60,20 +60,29 @@ class Events:
             listener(event, fields)
 
 
+def rounded(value: Any) -> Any:
+    """Round a number for an event to 5 digits, or all numbers of nested mappings."""
+    return {name: rounded(inner) for name, inner in value.items()} if isinstance(value, Mapping) else round(value, 5)
+
+
 class Cancel:
-    """Turns SIGTERM and SIGINT into a question that the loop asks between steps."""
+    """A request to cancel, set by SIGTERM or SIGINT, that long work checks between its steps.
+
+    Attributes:
+        requested: True once cancelling was requested.
+    """
 
     def __init__(self) -> None:
-        """Nobody has asked yet."""
-        self.asked = False
+        """Start without a request."""
+        self.requested = False
 
-    def _ask(self, signum: int, frame: FrameType | None) -> None:
-        self.asked = True
+    def _request(self, signum: int, frame: FrameType | None) -> None:
+        self.requested = True
 
     @contextmanager
-    def listening(self) -> Iterator[Cancel]:
-        """Listen for the signals as long as the block lasts."""
-        before = {number: signal.signal(number, self._ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    def on_signals(self) -> Iterator[Cancel]:
+        """Handle the signals while the block runs."""
+        before = {number: signal.signal(number, self._request) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
             yield self
         finally:
@@ -81,15 +90,15 @@ class Cancel:
                 signal.signal(number, handler)
 
     def check(self) -> None:
-        """Raise where someone has asked.
+        """Raise if cancelling was requested.
 
         Raises:
-            TrainingCancelledError: Someone has.
+            TrainingCancelledError: It was.
         """
-        if self.asked:
+        if self.requested:
             raise cancelled()
 
 
 def cancelled() -> TrainingCancelledError:
-    """What a training that was asked to stop ends with."""
+    """Create the error that a cancelled training ends with."""
     return TrainingCancelledError("the training was cancelled", remedy="Nothing was registered or overwritten.")

@@ -53,8 +53,8 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
         recipes = [load_recipe(path, over) for path in recipe]
         rows = rows_of(recipes, each_teacher=each_teacher, leave_one_out=leave_one_out)
         shares = tuple(sorted(_share(text) for text in labels.split(",")))
-        events = stack.enter_context(Events.opened("-"))
-        cancel = stack.enter_context(Cancel().listening())
+        events = stack.enter_context(Events.open("-"))
+        cancel = stack.enter_context(Cancel().on_signals())
         folder = default_cache() if cache is None else cache
         run = Run(events, cancel, "vfss-train ablate", folder, workers=workers, threads=threads, teachers=teachers)
         study = Ablation(out, tuple(_examination(text) for text in examine.split(",")), run, backbone_weights)
@@ -65,7 +65,7 @@ def ablate(  # noqa: PLR0917  (typer calls it by name)
         report.plot(out)
         plot_weights({row.name: study.weights(row, shares[0], drawn[0]) for row in rows}, out / "weights.png")
         _plot_features(study, rows, shares[0], drawn[0], out / "features.png")
-        events.tell("done", path=str(out))
+        events.emit("done", path=str(out))
 
 
 def _plot_features(study: Ablation, rows: Sequence[Row], share: float, seed: int, path: Path) -> None:

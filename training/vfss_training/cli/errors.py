@@ -37,8 +37,8 @@ def report_outcome(events: Events) -> Iterator[None]:
     try:
         yield
     except TrainingCancelledError as error:
-        events.tell("cancelled", message=str(error))
+        events.emit("cancelled", message=str(error))
         raise typer.Exit(CANCELLED) from error
     except VfssError as error:
-        events.tell("error", message=str(error))
+        events.emit("error", message=str(error))
         raise

@@ -74,7 +74,7 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     with (
         errors_to_stderr(),
         _open_events(events, run) as stream,
-        Cancel().listening() as cancel,
+        Cancel().on_signals() as cancel,
         report_outcome(stream),
     ):
         loaded = load_recipe(recipe or ("default" if phantom or from_scratch else "quick"))
@@ -115,7 +115,7 @@ def _open_events(target: str, run: Path | None) -> Iterator[Events]:
     """
     from vfss_training.events import Events, Listener
     from vfss_training.loop.distributed import leads
-    from vfss_training.loop.reporting import Bar, Curves
+    from vfss_training.loop.reporting import Curves, ProgressBar
 
     with ExitStack() as stack:
         listeners: list[Listener] = []
@@ -123,9 +123,9 @@ def _open_events(target: str, run: Path | None) -> Iterator[Events]:
             yield Events(None)
             return
         if not target and sys.stdout.isatty():
-            listeners.append(stack.enter_context(Bar.shown()))
+            listeners.append(stack.enter_context(ProgressBar.shown()))
         elif not target:
             target = "-"
         if run is not None:
             listeners.append(stack.enter_context(Curves.kept(run)))
-        yield stack.enter_context(Events.opened(target, *listeners))
+        yield stack.enter_context(Events.open(target, *listeners))

@@ -51,8 +51,8 @@ def plan(  # noqa: PLR0917  (typer calls it by name)
     as_text = not events and sys.stdout.isatty()
     with (
         errors_to_stderr(),
-        Events.opened(events or ("" if as_text else "-")) as stream,
-        Cancel().listening() as cancel,
+        Events.open(events or ("" if as_text else "-")) as stream,
+        Cancel().on_signals() as cancel,
         Project.open(project) as opened,
     ):
         folder = default_cache() if cache is None else cache
@@ -60,7 +60,7 @@ def plan(  # noqa: PLR0917  (typer calls it by name)
         planner = Planner(opened, load_checkpoint(opened.student_path(student)), run)
         for name in recipe or ("quick", "distil"):
             estimate = planner.plan(load_recipe(name))
-            stream.tell("plan", **estimate.to_dict())
+            stream.emit("plan", **estimate.to_dict())
             if as_text:
                 typer.echo(plan_text(estimate))
 
@@ -87,8 +87,8 @@ def learn(  # noqa: PLR0917  (typer calls it by name)
 
     with (
         errors_to_stderr(),
-        Events.opened(events) as stream,
-        Cancel().listening() as cancel,
+        Events.open(events) as stream,
+        Cancel().on_signals() as cancel,
         report_outcome(stream),
         Project.open(project) as opened,
     ):
@@ -115,7 +115,7 @@ def clicks(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training.loop.run import Run, default_cache
     from vfss_training.studies.fit import teach
 
-    with errors_to_stderr(), Events.opened(events) as stream, Cancel().listening() as cancel:
+    with errors_to_stderr(), Events.open(events) as stream, Cancel().on_signals() as cancel:
         chosen = load_recipe(recipe)
         if steps is not None:
             chosen = chosen.but(clicks=replace(chosen.clicks, steps=steps))

@@ -58,7 +58,7 @@ def learn_project_clip(
 
     def tell(done: int, total: int) -> None:
         cancel.check()
-        events.tell("learn", done=done, total=total)
+        events.emit("learn", done=done, total=total)
 
     with project.open_clip(clip_id) as clip:
         frames, found = examples(project, clip)
@@ -68,9 +68,9 @@ def learn_project_clip(
         masks = 0
         for stage in run.run():
             masks += len(stage.written)
-            events.tell("spread", done=stage.done, total=stage.total, written=stage.written)
+            events.emit("spread", done=stage.done, total=stage.total, written=stage.written)
             cancel.check()  # after telling: what is written and not told of could not be undone
-    events.tell("learnt", frames=len(found), masks=masks)
+    events.emit("learnt", frames=len(found), masks=masks)
     return masks
 
 

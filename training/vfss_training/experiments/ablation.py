@@ -167,7 +167,7 @@ class Ablation:
         folder = self._place(recipe)
         path = folder / "result.json"
         if not path.is_file():
-            self.run.events.tell("row", row=name, labels=recipe.labels, seed=recipe.seed)
+            self.run.events.emit("row", row=name, labels=recipe.labels, seed=recipe.seed)
             dice = self._trained(recipe, folder)
             found = {"row": name, "labels": recipe.labels, "seed": recipe.seed, "recipe": recipe.to_dict()}
             write_whole(path, (json.dumps({**found, "dice": dice}) + "\n").encode())
@@ -177,7 +177,7 @@ class Ablation:
     def _trained(self, recipe: Recipe, folder: Path) -> dict[str, list[list[float | None]]]:
         config, schema = recipe.student, Schema.load()
         folder.mkdir(parents=True, exist_ok=True)
-        with Events.opened(str(folder / "events.jsonl")) as told:
+        with Events.open(str(folder / "events.jsonl")) as told:
             run = replace(self.run, events=told, folder=folder)
             network = from_scratch(config, schema, recipe.seed, self.backbone)
             trained, _ = train(PhantomStudy(recipe, config, run, self.backbone).task(network), run)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The loop: steps, a moving average of weights, the best of them by what is held out, a state to take a run up from."""
+"""The training loop: optimiser steps, a moving average of weights, validation, and a state to resume from."""
 
 from __future__ import annotations
 
@@ -17,133 +17,147 @@ from torch.optim.swa_utils import AveragedModel
 from vfss.errors import TrainingError
 from vfss.student.checkpoint import write_whole
 from vfss.student.network.student import StudentNetwork
-from vfss_training.events import Cancel, Events, cancelled
+from vfss_training.events import Cancel, Events, cancelled, rounded
 from vfss_training.loop.batches import Batch, Draw, Order, Views, share
 from vfss_training.loop.distributed import all_reduce_max, all_reduce_sum, launched, mean_gradients, shared_norms
 from vfss_training.loop.feature_targets import DistillationObjective, DistilledStudent
-from vfss_training.loop.schedule import averaging, rounded, schedule
+from vfss_training.loop.schedule import adamw, averaging, schedule
 from vfss_training.loop.task import Task
-from vfss_training.loop.validation import Best, Choice, validate
+from vfss_training.loop.validation import Best, Choice, Validator, validate
 from vfss_training.losses.balancing import balancer_of
 from vfss_training.losses.masks import MaskLoss
-from vfss_training.model.fast_depthwise import fast_depthwise
-from vfss_training.model.initialise import freeze
-
-_BETWEEN_STEPS_S = 1.0
+from vfss_training.model.training_setup import fast_depthwise, freeze
 
 
 class Loop:
     """One training run.
 
     Attributes:
-        history: Under which recipe and from which source it went on from which step.
-        choice: Which step's weights run() gave; the last one before.
+        history: The recipes and sources that the run continued with, and the step that each began at.
+        leads: True if this process reports, validates and writes; the others only share the training.
+        choice: The step whose weights run() returned; before run(), the last step.
     """
 
-    def __init__(self, task: Task, events: Events, cancel: Cancel) -> None:
-        """Set up device, precision, optimiser and average.
+    def __init__(
+        self,
+        task: Task,
+        events: Events,
+        cancel: Cancel,
+        *,
+        validator: Validator = validate,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Set up device, precision, optimiser and average, and resume the run of the task's folder, if there is one.
+
+        Args:
+            task: What to train.
+            events: Receives the progress.
+            cancel: Request to cancel.
+            validator: Computes the validation scores of a network.
+            clock: Gives the time, s.
 
         Raises:
-            TrainingError: There is nothing to learn from, or the run's folder holds another run.
+            TrainingError: There are no samples to learn from, or the folder holds another run.
         """
         if len(task.sources[0]) == 0:
             raise TrainingError("nothing to learn from", remedy="Accept frames of a training patient first.")
         self._task, self._events, self._cancel = task, events, cancel
+        self._validator, self._clock = validator, clock
         recipe = task.recipe
-        self._fixed = freeze(task.network, recipe)
+        self._frozen = freeze(task.network, recipe)
         channels = {targets.teacher: targets.provider.channels for targets in task.feature_targets}
-        how = recipe.distill
-        self._taught = DistilledStudent(task.network, task.config.width, channels, how.projector)
-        self._taught.to(memory_format=torch.channels_last)
-        # Not a part of what Fabric wraps, as it is asked after the forward pass.
+        self._student = DistilledStudent(task.network, task.config.width, channels, recipe.distill.projector)
+        self._student.to(memory_format=torch.channels_last)
+        # Not a part of the model that Fabric wraps, as it is called after the forward pass.
         self._balancer = balancer_of(recipe.balance, len(channels)) if channels else None
-        trained = [weight for weight in self._taught.parameters() if weight.requires_grad]
-        groups: list[dict[str, Any]] = [{"params": trained}]
-        if self._balancer is not None and list(self._balancer.parameters()):
-            groups.append({"params": list(self._balancer.parameters()), "weight_decay": 0.0})
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        optimizer = adamw(self._student, self._balancer, recipe)
         self._fabric = launched()
-        if recipe.batch % self._fabric.world_size:
-            raise TrainingError(
-                f"a batch of {recipe.batch} cannot be shared by {self._fabric.world_size} processes",
-                remedy="Let the recipe's batch be a multiple of their number.",
-            )
-        self._model, self._optimizer = self._fabric.setup(self._taught, optimizer)
+        self._check_batch()
+        self._model, self._optimizer = self._fabric.setup(self._student, optimizer)
         if self._balancer is not None:
             self._balancer.to(self._fabric.device)
         self._average = AveragedModel(task.network, multi_avg_fn=averaging(recipe.average), use_buffers=True)
         self._loss: Callable[..., Tensor] = MaskLoss()
         self._best = Best()
         if task.compiled:
-            self._taught.compile()
+            self._student.compile()
             self._loss = torch.compile(self._loss)
         self._order = Order(recipe, tuple(len(source) for source in task.sources), task.target_frames, task.unlabelled)
-        self._step, self._seconds, self._longest, self._validated = 0, 0.0, 0.0, -1
+        self._step, self._seconds, self._longest_s, self._validated_step = 0, 0.0, 0.0, -1
         self.history: list[dict[str, Any]] = []
         self._resume()
-        self._remember()
+        self._record_history()
+
+    def _check_batch(self) -> None:
+        batch, processes = self._task.recipe.batch, self._fabric.world_size
+        if batch % processes:
+            raise TrainingError(
+                f"a batch of {batch} cannot be shared by {processes} processes",
+                remedy="Let the recipe's batch be a multiple of their number.",
+            )
 
     @property
     def leads(self) -> bool:
-        """Whether this process tells, validates and writes; the others only help it to learn."""
+        """True if this process reports, validates and writes; the others only share the training."""
         return bool(self._fabric.is_global_zero)
 
     @property
     def choice(self) -> Choice:
-        """Which step's averaged weights are kept, and why."""
+        """The step whose averaged weights are kept, and why."""
         return Choice(self._step) if self._best.choice is None else self._best.choice
 
     def run(self) -> StudentNetwork:
-        """Train to the end of the schedule; returns the network with the weights of choice, in evaluation mode.
+        """Train to the end of the schedule; return the network with the weights of `choice`, in evaluation mode.
 
         Raises:
-            TrainingCancelledError: Someone asked to stop; the state is kept where there is a folder for it.
+            TrainingCancelledError: The training was cancelled; its state is kept if the task names a folder.
         """
         try:
-            self._steps()
+            self._run_steps()
         except RuntimeError as error:
-            # Where a whole group of processes is asked to stop, those that make batches die first.
-            if not self._cancel.asked:
+            # If a whole group of processes is cancelled, those that make batches end first.
+            if not self._cancel.requested:
                 raise
             raise cancelled() from error
-        if self._validated != self._step and self.leads:
+        if self._validated_step != self._step and self.leads:
             self._validate()
-        self._keep()
-        if not self._best.put_into(self._task.network):
+        self._save_state()
+        if not self._best.load_into(self._task.network):
             self._task.network.load_state_dict(self._average.module.state_dict())
         return self._task.network.eval()
 
-    def _steps(self) -> None:
-        """Take the steps that are left."""
-        views = Views(self._task.sources, self._task.recipe, self._task.config)
+    def _run_steps(self) -> None:
+        """Run the remaining steps."""
+        task = self._task
+        views = Views(task.sources, task.recipe, task.config)
         part = (self._fabric.global_rank, self._fabric.world_size)
-        loader = views.loader(self._order, self._step, self._task.workers, part)
+        loader = views.loader(self._order, self._step, task.workers, part)
         with (
-            fast_depthwise(self._task.network, active=self._fabric.device.type == "cpu"),
-            shared_norms(self._task.network, active=self._fabric.world_size > 1),
+            fast_depthwise(task.network, active=self._fabric.device.type == "cpu"),
+            shared_norms(task.network, active=self._fabric.world_size > 1),
         ):
-            told = kept = began = time.monotonic()
-            for parts in loader:
-                if self._done():
+            reported = saved = began = self._clock()
+            for tensors in loader:
+                if self._is_done():
                     break
-                losses = self._learn(Batch(*parts), self._order.step(self._step)[part[0] :: part[1]])
+                losses = self._train_step(Batch(*tensors), self._order.step(self._step)[part[0] :: part[1]])
                 self._step += 1
-                now = time.monotonic()
+                now = self._clock()
                 self._seconds += now - began
                 began = now
-                if self._step <= 2 or now - told > _BETWEEN_STEPS_S or self._step == self._task.recipe.steps:
-                    told = now
-                    self._tell(losses)
-                due = now - kept > self._task.validate_s
-                if self._validate_now(due=due) or due:
-                    self._keep()
-                    kept = time.monotonic()
-                if all_reduce_max(self._fabric, float(self._cancel.asked))[0]:
-                    self._keep()
+                if self._step <= 2 or now - reported > task.report_s or self._step == task.recipe.steps:
+                    reported = now
+                    self._report(losses)
+                due = now - saved > task.validate_s
+                if self._validate_if_due(due=due) or due:
+                    self._save_state()
+                    saved = self._clock()
+                if all_reduce_max(self._fabric, float(self._cancel.requested))[0]:
+                    self._save_state()
                     raise cancelled()
 
-    def _validate_now(self, *, due: bool) -> bool:
-        """Validate where the recipe wants it after this step, or, if it names no steps, where it is time."""
+    def _validate_if_due(self, *, due: bool) -> bool:
+        """Validate if the recipe asks for it after this step, or, if it gives no steps, if `due`."""
         every = self._task.recipe.validate_steps
         if not (due if every == 0 else self._step % every == 0):
             return False
@@ -152,51 +166,35 @@ class Loop:
         return True
 
     def _progress(self) -> float:
-        """Share of the schedule that is done, by steps or by time, whichever is further."""
+        """Return the share of the schedule that is done, by steps or by time, whichever is larger."""
         by_steps = self._step / self._task.recipe.steps
         minutes = self._task.minutes
-        return by_steps if minutes is None else max(by_steps, self._longest / (60.0 * minutes))
+        return by_steps if minutes is None else max(by_steps, self._longest_s / (60.0 * minutes))
 
-    def _done(self) -> bool:
+    def _is_done(self) -> bool:
         if self._task.minutes is not None:
-            (self._longest,) = all_reduce_max(self._fabric, self._seconds)
+            (self._longest_s,) = all_reduce_max(self._fabric, self._seconds)
         return self._progress() >= 1.0
 
-    def _learn(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, Any]:
-        """One optimiser step; returns the losses."""
-        recipe = self._task.recipe
-        progress, how = self._progress(), recipe.distill
-        rate = recipe.learning_rate * schedule(progress, recipe.warm_up) * how.rate_at(progress)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+    def _train_step(self, batch: Batch, draws: Sequence[Draw]) -> dict[str, Any]:
+        """Run one optimiser step; return the losses for an event."""
+        progress, recipe = self._progress(), self._task.recipe
+        self._set_learning_rate(progress)
         self._model.train()
-        for module in self._fixed:
+        for module in self._frozen:
             module.eval()
         frames, covered, known = (self._fabric.to_device(part) for part in batch)
-        logits, quality, adapted = self._model(frames.to(memory_format=torch.channels_last))
-        if how.is_last_stage(progress):
+        logits, quality, projected = self._model(frames.to(memory_format=torch.channels_last))
+        if recipe.distill.is_last_stage(progress):
             known = known * known.new_tensor([[draw.source != self._task.unlabelled] for draw in draws])
-        # Gradients of several processes are averaged: each divides by the mean of what all of them know.
+        # Gradients are averaged over processes: each divides by the mean of the weights of all of them.
         among = all_reduce_sum(self._fabric, known.sum()) / self._fabric.world_size
         loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known, among)
-        told: dict[str, Any] = {"loss": float(all_reduce_sum(self._fabric, loss) / self._fabric.world_size)}
-        if not how.learns_masks(progress):
+        losses: dict[str, Any] = {"loss": float(all_reduce_sum(self._fabric, loss) / self._fabric.world_size)}
+        if not recipe.distill.learns_masks(progress):
             loss = 0.0 * loss
-        weight = how.weight_at(progress)
-        if weight > 0 and self._balancer is not None:
-            distilled = DistillationObjective(self._task.feature_targets, how)(
-                self._balancer, adapted, frames, draws, self._step
-            )
-            if distilled is not None:
-                told["feature_loss"] = float(distilled.loss.detach())
-                told |= {"teachers": distilled.losses, "weights": distilled.weights}
-                loss = loss + weight * distilled.loss + distilled.gate
-        mask_targets = self._task.mask_targets
-        if mask_targets is not None and how.learns_masks(progress) and not how.is_last_stage(progress):
-            mask_loss = mask_targets.loss(logits.float(), draws)
-            if mask_loss is not None:
-                told["mask_loss"] = float(mask_loss.detach())
-                loss = loss + how.mask_weight * mask_loss
+        loss = self._add_feature_loss(loss, losses, projected, frames, draws)
+        loss = self._add_soft_mask_loss(loss, losses, logits, draws)
         self._fabric.backward(loss)
         if self._balancer is not None:
             mean_gradients(self._fabric, self._balancer)
@@ -204,41 +202,83 @@ class Loop:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._average.update_parameters(self._task.network)
-        return told
+        return losses
 
-    def _tell(self, losses: Mapping[str, Any]) -> None:
+    def _set_learning_rate(self, progress: float) -> None:
+        recipe = self._task.recipe
+        rate = recipe.learning_rate * schedule(progress, recipe.warm_up) * recipe.distill.rate_at(progress)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+    def _add_feature_loss(
+        self,
+        loss: Tensor,
+        losses: dict[str, Any],
+        projected: Mapping[str, Tensor],
+        shown: Tensor,
+        draws: Sequence[Draw],
+    ) -> Tensor:
+        """Return the loss with that of the teachers' features added, which is also noted in `losses`."""
+        distill = self._task.recipe.distill
+        weight = distill.weight_at(self._progress())
+        if weight <= 0 or self._balancer is None:
+            return loss
+        objective = DistillationObjective(self._task.feature_targets, distill)
+        distilled = objective(self._balancer, projected, shown, draws, self._step)
+        if distilled is None:
+            return loss
+        losses["feature_loss"] = float(distilled.loss.detach())
+        losses |= {"teachers": distilled.losses, "weights": distilled.weights}
+        return loss + weight * distilled.loss + distilled.gate
+
+    def _add_soft_mask_loss(
+        self, loss: Tensor, losses: dict[str, Any], logits: Tensor, draws: Sequence[Draw]
+    ) -> Tensor:
+        """Return the loss with that of the teachers' soft masks added, which is also noted in `losses`."""
+        distill, progress = self._task.recipe.distill, self._progress()
+        targets = self._task.mask_targets
+        if targets is None or not distill.learns_masks(progress) or distill.is_last_stage(progress):
+            return loss
+        mask_loss = targets.loss(logits.float(), draws)
+        if mask_loss is None:
+            return loss
+        losses["mask_loss"] = float(mask_loss.detach())
+        return loss + distill.mask_weight * mask_loss
+
+    def _report(self, losses: Mapping[str, Any]) -> None:
+        """Emit the losses of the last step and the time that remains."""
         per_step = self._seconds / max(self._step, 1)
-        left = (self._task.recipe.steps - self._step) * per_step
+        remaining = (self._task.recipe.steps - self._step) * per_step
         if self._task.minutes is not None:
-            left = min(left, max(0.0, 60.0 * self._task.minutes - self._seconds))
+            remaining = min(remaining, max(0.0, 60.0 * self._task.minutes - self._seconds))
         if self._step == 1:
-            self._events.tell("start", total_steps=self._task.recipe.steps, estimate_s=round(left, 1))
-        told = {name: rounded(value) for name, value in losses.items()}
-        self._events.tell("step", step=self._step, **told, remaining_s=round(left, 1))
+            self._events.emit("start", total_steps=self._task.recipe.steps, estimate_s=round(remaining, 1))
+        values = {name: rounded(value) for name, value in losses.items()}
+        self._events.emit("step", step=self._step, **values, remaining_s=round(remaining, 1))
 
     def _validate(self) -> None:
-        """Tell the Dice on what is held out, and keep the averaged weights if they are the best so far."""
-        self._validated = self._step
+        """Emit the Dice on the held-out samples, and keep the averaged weights if they are the best so far."""
+        self._validated_step = self._step
         task, network = self._task, self._average.module.eval()
-        found = validate(network, task.held_out, task.config, self._fabric, task.schema)
-        if found is None:
+        validation = self._validator(network, task.held_out, task.config, self._fabric, task.schema)
+        if validation is None:
             return
-        best = self._best.offer(self._step, found, network)
-        self._events.tell(
+        best = self._best.offer(self._step, validation, network)
+        self._events.emit(
             "validation",
             step=self._step,
             size=task.config.input_size,
-            mean_dice=found.mean_dice,
-            structures=found.structures,
-            styles=found.styles,
+            mean_dice=validation.mean_dice,
+            structures=validation.structures,
+            styles=validation.styles,
             best=best,
         )
 
     def _state_path(self) -> Path | None:
         return None if self._task.run is None else self._task.run / "state.pt"
 
-    def _keep(self) -> None:
-        """Write all that a later process needs to go on as if nothing had happened."""
+    def _save_state(self) -> None:
+        """Write everything that a later process needs to continue as if there had been no interruption."""
         path = self._state_path()
         if path is None or not self.leads:
             return
@@ -247,17 +287,18 @@ class Loop:
             "history": json.dumps(self.history),
             "step": self._step,
             "seconds": self._seconds,
-            "network": self._taught.state_dict(),
+            "network": self._student.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "balancer": {} if self._balancer is None else self._balancer.state_dict(),
             "best": self._best.state(),
-            "validated": self._validated,
+            "validated": self._validated_step,
         }
         torch.save(state, buffer)
         write_whole(path, buffer.getvalue())
 
     def _resume(self) -> None:
+        """Load the state of the run's folder, if there is one."""
         path = self._state_path()
         if path is None or not path.is_file():
             return
@@ -273,23 +314,23 @@ class Loop:
                 path=path,
                 remedy="Choose another --run, or --change-recipe.",
             )
-        self._taught.load_state_dict(state["network"])
+        self._student.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         if self._balancer is not None:
             self._balancer.load_state_dict(state["balancer"])
         self._best.load(state["best"])
-        self._validated = int(state["validated"])
+        self._validated_step = int(state["validated"])
         self._step, self._seconds = int(state["step"]), float(state["seconds"])
-        self._events.tell("resume", step=self._step)
+        self._events.emit("resume", step=self._step)
 
-    def _remember(self) -> None:
-        """Note what this process goes on with, where that is new."""
+    def _record_history(self) -> None:
+        """Append recipe and source of this process to the history, if they differ from the last entry."""
         now = {"recipe": self._plain_recipe(), "source": dict(self._task.source)}
         if not self.history or {name: self.history[-1][name] for name in now} != now:
             self.history.append({"from_step": self._step, **now})
 
     def _plain_recipe(self) -> dict[str, Any]:
-        """The recipe as it looks after a turn through JSON, where tuples become lists."""
+        """Return the recipe as it is after a round trip through JSON, where tuples become lists."""
         plain: dict[str, Any] = json.loads(json.dumps(self._task.recipe.to_dict()))
         return plain

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How else a training tells: a progress bar in a terminal, and curves and all it takes to repeat it in its folder."""
+"""Reports of a training besides its events: a progress bar, curves, and the files needed to repeat a run."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ VERSIONS = ("napari-vfss", "torch", "timm", "segment-anything", "lightning", "op
 _GIGABYTE = 1e9
 
 
-class Bar:
-    """A progress bar in a terminal."""
+class ProgressBar:
+    """A progress bar in a terminal, a listener of events."""
 
     def __init__(self, console: Console) -> None:
-        """Show it there once something has been told."""
+        """Show it in a console, from the first event on."""
         self._console = console
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"), TimeElapsedColumn(),
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[message]}"), TimeElapsedColumn(),
             console=console,
         )  # fmt: skip
         self._task: TaskID | None = None
 
     @classmethod
     @contextmanager
-    def shown(cls, console: Console | None = None) -> Iterator[Bar]:
-        """A bar as long as the block lasts."""
+    def shown(cls, console: Console | None = None) -> Iterator[ProgressBar]:
+        """Show a bar while the block runs."""
         bar = cls(Console() if console is None else console)
         with bar._progress:
             yield bar
@@ -51,23 +51,24 @@ class Bar:
         elif event == "prepare":
             self._move("Preparing", fields["done"], fields["total"], "")
         elif event == "start":
-            self._task = self._progress.add_task("Training", total=fields["total_steps"], told="")
+            self._task = self._progress.add_task("Training", total=fields["total_steps"], message="")
         elif event == "step":
-            left = f"{_minutes(fields['remaining_s'])} left, loss {fields['loss']:.3f}"
-            self._move("Training", fields["step"], None, left)
+            message = f"{_duration(fields['remaining_s'])} left, loss {fields['loss']:.3f}"
+            self._move("Training", fields["step"], None, message)
         elif event == "validation":
-            self._console.print(f"step {fields['step']}: mean Dice {fields['mean_dice']:.3f} on what is held out")
+            self._console.print(f"step {fields['step']}: mean Dice {fields['mean_dice']:.3f} on held-out frames")
         elif event == "done":
             self._console.print(f"The new student: {fields['student']}\n{fields['path']}", markup=False)
 
-    def _move(self, what: str, done: int, total: int | None, told: str) -> None:
+    def _move(self, what: str, done: int, total: int | None, message: str) -> None:
+        """Show `done` steps of a bar, which is added if the last one is of something else."""
         if self._task is None or self._progress.tasks[self._task].description != what:
-            self._task = self._progress.add_task(what, total=total, told=told)
-        self._progress.update(self._task, completed=done, told=told)
+            self._task = self._progress.add_task(what, total=total, message=message)
+        self._progress.update(self._task, completed=done, message=message)
 
 
-def _minutes(seconds: float) -> str:
-    """Time in words: 45 s, 12 min, 2 h 05 min."""
+def _duration(seconds: float) -> str:
+    """Return a duration as text: 45 s, 12 min, 2 h 05 min."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"
@@ -75,15 +76,15 @@ def _minutes(seconds: float) -> str:
 
 
 class Curves:
-    """Events of a run as TensorBoard curves and JSON lines, in its folder."""
+    """Writes the events of a run into its folder, as TensorBoard curves and JSON lines."""
 
     def __init__(self, folder: Path) -> None:
-        """Write into that folder, after what an earlier process wrote there.
+        """Open the files of a folder; what an earlier process wrote there stays.
 
         Raises:
-            TrainingError: It cannot be written to.
+            TrainingError: The folder cannot be written to.
         """
-        # Nearly a second to import, for those who keep curves.
+        # Takes nearly a second to import, so it is imported only if curves are kept.
         from tensorboardX import SummaryWriter
 
         try:
@@ -96,7 +97,7 @@ class Curves:
     @classmethod
     @contextmanager
     def kept(cls, folder: Path) -> Iterator[Curves]:
-        """Curves as long as the block lasts."""
+        """Keep curves while the block runs."""
         curves = cls(folder)
         try:
             yield curves
@@ -105,7 +106,7 @@ class Curves:
             curves._lines.close()
 
     def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
-        """Keep an event."""
+        """Write an event."""
         self._lines.write(json.dumps({"event": event, **fields}) + "\n")
         self._lines.flush()
         if event not in ("step", "validation"):
@@ -115,7 +116,7 @@ class Curves:
 
 
 def _scalars(fields: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Names and values of all numbers in an event, those of inner mappings as outer/inner."""
+    """Yield name and value of all numbers in an event, those of nested mappings as outer/inner."""
     for name, value in fields.items():
         if isinstance(value, Mapping):
             yield from ((f"{name}/{inner}", number) for inner, number in _scalars(value))
@@ -124,17 +125,17 @@ def _scalars(fields: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+    """Return the versions of the packages that the results depend on."""
     return {name: metadata.version(name) for name in VERSIONS} | {"python": platform.python_version()}
 
 
-def write_circumstances(folder: Path, recipe: Recipe, told: Mapping[str, Any]) -> None:
-    """All it takes to repeat a run: recipe.yaml, and run.json with command, seed, versions and hashes of the data.
+def write_run_files(folder: Path, recipe: Recipe, origin: Mapping[str, Any]) -> None:
+    """Write what is needed to repeat a run: recipe.yaml, and run.json with command, seed, versions and hashes of data.
 
     Args:
         folder: The run's folder.
-        recipe: How.
-        told: Command, and hashes of what is learnt from and gone on from.
+        recipe: Training recipe.
+        origin: Command, and hashes of the data and of the student that the run starts from.
 
     Raises:
         TrainingError: The folder cannot be written to.
@@ -142,14 +143,14 @@ def write_circumstances(folder: Path, recipe: Recipe, told: Mapping[str, Any]) -
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / "recipe.yaml", yaml.safe_dump(_plain(recipe.to_dict()), sort_keys=False).encode())
-        about = {**told, "seed": recipe.seed, "versions": versions(), "machine": platform.platform()}
+        about = {**origin, "seed": recipe.seed, "versions": versions(), "machine": platform.platform()}
         write_whole(folder / "run.json", (json.dumps(about, indent=1) + "\n").encode())
     except OSError as error:
         raise TrainingError(f"cannot write the run's folder ({error})", path=folder) from error
 
 
 def _plain(value: Any) -> Any:
-    """Data without tuples, as YAML has it."""
+    """Return data without tuples, which YAML does not have."""
     if isinstance(value, Mapping):
         return {str(name): _plain(inner) for name, inner in value.items()}
     return [_plain(inner) for inner in value] if isinstance(value, (list, tuple)) else value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run: where and under what circumstances a training runs, and running it."""
+"""Run: the settings of a training that are not part of its recipe, and the function that runs a task."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events
 from vfss_training.loop.distributed import leads
 from vfss_training.loop.loop import Loop
-from vfss_training.loop.reporting import write_circumstances
+from vfss_training.loop.reporting import write_run_files
 from vfss_training.loop.task import Task
 
 
 @dataclass(frozen=True)
 class Run:
-    """Where and under what circumstances a training runs.
+    """Settings of a training that are not part of its recipe: cache, events, cancellation, processes.
 
     Attributes:
-        events: Where it tells.
-        cancel: How it is stopped.
+        events: Receives the progress.
+        cancel: Request to cancel.
         command: Command line, for provenance.
-        cache: Folder for rendered phantom frames.
-        folder: Folder for the state, to be taken up again; None: none.
-        minutes: Time limit of the schedule; None: by steps alone.
-        allow_recipe_change: The folder's run may go on under another recipe.
+        cache: Folder for rendered phantom frames and targets.
+        folder: Folder for the state of the run, so that it can be resumed; None: no state is kept.
+        minutes: Time limit of the schedule; None: all steps are done.
+        allow_recipe_change: Let the folder's run continue under another recipe.
         workers: Processes that make batches.
         threads: Threads of torch; 0: as many as there are processors.
-        teachers: File or folder of a teacher's weights; None: the user's cache folder.
-        compiled: Compile the network first: minutes for every input size, a quarter less for each step then.
+        teachers: File or folder of the teachers' weights; None: the user's cache folder.
+        compiled: Compile the network first: minutes for every input size, then a quarter less time per step.
     """
 
     events: Events
@@ -52,17 +52,28 @@ class Run:
 
 
 def default_cache() -> Path:
-    """The user's cache folder for rendered frames."""
+    """Return the user's cache folder for rendered frames."""
     return user_cache_path("napari-vfss") / "phantom"
 
 
 def train(task: Task, run: Run, parent: Checkpoint | None = None) -> tuple[StudentNetwork, dict[str, Any]]:
-    """The trained network, and for its provenance how the run went and which step's weights these are."""
+    """Train a task's network.
+
+    Args:
+        task: The task; where its state is kept, time limit and processes are taken from the run.
+        run: Run settings.
+        parent: Student that the training starts from, for provenance; None: random weights.
+
+    Returns:
+        The trained network, and for its provenance the history of the run and which step's weights these are.
+    """
     torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
     torch.manual_seed(task.recipe.seed)
     if run.folder is not None and leads():
-        told = {"command": run.command, "parent": None if parent is None else parent.id, "data": dict(task.source)}
-        write_circumstances(run.folder, task.recipe, told)
+        parent_id = None if parent is None else parent.id
+        write_run_files(
+            run.folder, task.recipe, {"command": run.command, "parent": parent_id, "data": dict(task.source)}
+        )
     task = replace(
         task,
         run=run.folder,

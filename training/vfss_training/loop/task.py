@@ -37,6 +37,7 @@ class Task:
         minutes: Time after which the schedule ends early; None: all steps are done.
         workers: Processes that make batches.
         compiled: Compile network and loss before the first step.
+        report_s: Seconds between reported steps; the first two and the last one are always reported.
         validate_s: Seconds between saved states, and between validations if the recipe does not give them in steps.
     """
 
@@ -55,6 +56,7 @@ class Task:
     minutes: float | None = None
     workers: int = 1
     compiled: bool = False
+    report_s: float = 1.0
     validate_s: float = 240.0
 
     @property

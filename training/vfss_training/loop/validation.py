@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Validation by held-out styles, and the choice of the step whose weights are kept."""
+"""Validation on held-out styles, and the choice of the step whose weights are kept."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,12 +13,10 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 
 from vfss.schema import Schema
-from vfss.student.config import StudentConfig
+from vfss.student.config import LOGIT_STRIDE, StudentConfig
 from vfss_training.data.samples import Samples
 from vfss_training.loop.batches import share, view
 from vfss_training.losses.masks import hard_dice
-
-_STRIDE = 4
 
 
 @dataclass(frozen=True)
@@ -26,8 +24,8 @@ class HeldOutSamples:
     """Samples to validate on.
 
     Attributes:
-        samples: Never learnt.
-        weight: What they count for in the choice of the step that is kept; 0: they are only told.
+        samples: Samples that are never learnt.
+        weight: Weight in the choice of the step that is kept; 0: their Dice is only reported.
     """
 
     samples: Samples
@@ -36,13 +34,13 @@ class HeldOutSamples:
 
 @dataclass(frozen=True)
 class Validation:
-    """Dice on held-out samples, at the size the student is used at.
+    """Dice on held-out samples, at the input size that the student is used with.
 
     Attributes:
-        structures: Mean over styles by their weight, by structure; None where it is nowhere known.
+        structures: Weighted mean over styles, by structure; None if a structure is known in none of them.
         styles: Mean over structures, by style.
-        mean_dice: Mean over styles by their weight.
-        chooses: Whether any style has a weight.
+        mean_dice: Weighted mean over styles.
+        chooses: True if any style has a weight.
     """
 
     structures: Mapping[str, float | None]
@@ -51,16 +49,28 @@ class Validation:
     chooses: bool
 
 
+Validator = Callable[[nn.Module, Mapping[str, HeldOutSamples], StudentConfig, Fabric, Schema], Validation | None]
+"""Validates a network in evaluation mode; see validate()."""
+
+
 def validate(
     network: nn.Module, parts: Mapping[str, HeldOutSamples], config: StudentConfig, fabric: Fabric, schema: Schema
 ) -> Validation | None:
-    """Validation of a network in evaluation mode; None where nothing is held out or known."""
+    """Validate a network in evaluation mode; return None if nothing is held out or known.
+
+    Args:
+        network: The network.
+        parts: Samples to validate on, by style.
+        config: Config of the network.
+        fabric: Device and precision to compute with.
+        schema: Structures of the network.
+    """
     by_style: dict[str, dict[str, float | None]] = {}
     for name, part in parts.items():
         samples = part.samples
-        batches = (view(samples[i], config, config.input_size, _STRIDE) for i in range(len(samples)))
+        batches = (view(samples[i], config, config.input_size, LOGIT_STRIDE) for i in range(len(samples)))
         by_style[name] = dice_by_structure(network, batches, fabric, schema)
-    means = {name: _mean([(dice, 1.0) for dice in found.values()]) for name, found in by_style.items()}
+    means = {name: _mean([(value, 1.0) for value in dice.values()]) for name, dice in by_style.items()}
     styles = {name: mean for name, mean in means.items() if mean is not None}
     if not styles:
         return None
@@ -72,7 +82,7 @@ def validate(
 
 
 def _mean(pairs: Iterable[tuple[float | None, float]]) -> float | None:
-    """Mean of the values that are known, by their weights."""
+    """Return the weighted mean of the values that are known; None if there is none."""
     known = [(value, weight) for value, weight in pairs if value is not None and weight > 0]
     total = sum(weight for _, weight in known)
     return round(sum(value * weight for value, weight in known) / total, 4) if total else None
@@ -81,7 +91,10 @@ def _mean(pairs: Iterable[tuple[float | None, float]]) -> float | None:
 def dice_by_structure(
     network: nn.Module, samples: Iterable[tuple[Tensor, Tensor, Tensor]], fabric: Fabric, schema: Schema
 ) -> dict[str, float | None]:
-    """Mean Dice of every structure at the logits' size; None where it is nowhere known and present or claimed."""
+    """Return the mean Dice of every structure at the logits' size, over the samples where it is known.
+
+    Samples where a structure is neither present nor predicted do not count; None if none is left.
+    """
     total, count = torch.zeros(len(schema)), torch.zeros(len(schema))
     with torch.inference_mode(), fabric.autocast():
         for frame, covered, known in samples:
@@ -96,15 +109,17 @@ def dice_by_structure(
 
 @dataclass(frozen=True)
 class Choice:
-    """Which step's averaged weights are kept.
+    """The step whose averaged weights are kept.
 
     Attributes:
         step: The step.
-        mean_dice: Of the held-out styles by their weight, at that step.
-        styles: By style.
-        validations: How many steps were compared.
-        why: In words.
+        mean_dice: Weighted mean Dice of the held-out styles at that step.
+        styles: Mean Dice by style.
+        validations: Number of steps that were compared.
+        why: Reason, as text.
     """
+
+    # The names of these fields are keys in the saved state of a run and in a student's provenance.
 
     step: int
     mean_dice: float | None = None
@@ -113,7 +128,7 @@ class Choice:
     why: str = "the last step, as no held-out style has a weight"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for provenance."""
+        """Return plain data for provenance."""
         return asdict(self)
 
 
@@ -125,36 +140,37 @@ class Best:
     """
 
     def __init__(self) -> None:
-        """Nothing has been seen."""
+        """Start without any weights."""
         self.choice: Choice | None = None
         self._weights: dict[str, Tensor] = {}
 
-    def offer(self, step: int, found: Validation, network: nn.Module) -> bool:
-        """Keep the network's weights where they are better than any before; returns whether they are."""
-        if not found.chooses:
+    def offer(self, step: int, validation: Validation, network: nn.Module) -> bool:
+        """Keep the network's weights if they are better than all before; return whether they are."""
+        if not validation.chooses:
             return False
-        seen = 1 if self.choice is None else self.choice.validations + 1
-        if self.choice is not None and self.choice.mean_dice is not None and found.mean_dice <= self.choice.mean_dice:
-            self.choice = replace(self.choice, validations=seen)
+        compared = 1 if self.choice is None else self.choice.validations + 1
+        best = None if self.choice is None else self.choice.mean_dice
+        if self.choice is not None and best is not None and validation.mean_dice <= best:
+            self.choice = replace(self.choice, validations=compared)
             return False
         why = "the best mean Dice over the held-out styles by their weights"
-        self.choice = Choice(step, found.mean_dice, dict(found.styles), seen, why)
+        self.choice = Choice(step, validation.mean_dice, dict(validation.styles), compared, why)
         self._weights = {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
         return True
 
-    def put_into(self, network: nn.Module) -> bool:
-        """Give the network those weights, where there are any."""
+    def load_into(self, network: nn.Module) -> bool:
+        """Load those weights into the network; return False if there are none."""
         if self.choice is None:
             return False
         network.load_state_dict(self._weights)
         return True
 
     def state(self) -> dict[str, Any]:
-        """Tensors and JSON, for a state that is read without executing anything."""
+        """Return tensors and JSON, for a state that is loaded without executing anything."""
         return {"choice": json.dumps(None if self.choice is None else self.choice.to_dict()), "weights": self._weights}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from state()."""
-        told = json.loads(state["choice"])
-        self.choice = None if told is None else Choice(**told)
+        """Restore what state() returned."""
+        choice = json.loads(state["choice"])
+        self.choice = None if choice is None else Choice(**choice)
         self._weights = dict(state["weights"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import timm
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vfss.errors import TrainingError
 from vfss.schema import Schema
@@ -16,7 +16,6 @@ from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss.student.torch_runtime import build_network
-from vfss_training.config.recipe import Recipe
 
 _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.layers.2.")
 _HYPERNETWORKS = "decoder.output_hypernetworks_mlps."
@@ -125,33 +124,3 @@ def _take(tensor: Tensor, source: Tensor | None, name: str) -> None:
         tensor.copy_(source)
     elif not name.startswith(_FINER):
         raise TrainingError(f"the new student's {name} has no counterpart in the old one")
-
-
-def freeze(network: StudentNetwork, recipe: Recipe) -> list[nn.Module]:
-    """Fix the weights the recipe wants fixed; returns the modules that stay in evaluation mode meanwhile.
-
-    Raises:
-        TrainingError: The backbone has no stem and blocks by those names.
-    """
-    backbone = network.encoder.backbone
-    fixed: list[nn.Module] = []
-    if recipe.frozen_blocks:
-        parts = [getattr(backbone, name, None) for name in ("conv_stem", "bn1", "blocks")]
-        if any(part is None for part in parts):
-            raise TrainingError(
-                "this backbone has no conv_stem, bn1 and blocks to freeze", remedy="Set frozen_blocks: 0."
-            )
-        fixed += [backbone.conv_stem, backbone.bn1, *backbone.blocks[: recipe.frozen_blocks]]
-    for module in fixed:
-        module.requires_grad_(False)
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d) and module.groups > 1 and _at_least(module, recipe.frozen_depthwise):
-            module.weight.requires_grad_(False)
-        if recipe.frozen_norm and isinstance(module, nn.BatchNorm2d):
-            fixed.append(module)
-    return fixed
-
-
-def _at_least(convolution: nn.Conv2d, side: int) -> bool:
-    """Whether its kernel is of that side or larger; never for side 0."""
-    return 0 < side <= max(convolution.kernel_size)

@@ -107,13 +107,13 @@ class _Lessons:
             if time.monotonic() - told > 1.0 or done == steps:
                 told = time.monotonic()
                 left = (told - began) * (1.0 / max(progress, 1e-3) - 1.0)
-                self._run.events.tell(
+                self._run.events.emit(
                     "clicks", step=done, total_steps=steps, loss=round(loss, 5), remaining_s=round(left)
                 )
         self._corrector.load_state_dict(self._average.module.state_dict())
         task.network.eval()
         found = {name: examine(task, part.samples) for name, part in task.held_out.items()}
-        self._run.events.tell("clicks_examined", dice_by_clicks=found)
+        self._run.events.emit("clicks_examined", dice_by_clicks=found)
         return {"steps": done, "recipe": self._recipe.name, "dice_by_clicks": found}
 
     def _step(self, batch: Batch, step: int, progress: float) -> float:

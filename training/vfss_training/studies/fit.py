@@ -66,7 +66,7 @@ def fit_phantom(
     checkpoint = pack(trained, config, schema, provenance=provenance, frames=sources.inputs(compared, config))
     scores = score_on_phantoms(Student(checkpoint, OpenVinoRuntime(checkpoint)), recipe)
     saved = replace(checkpoint, scores=scores).save(out)
-    run.events.tell(
+    run.events.emit(
         "done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None, chosen=told["chosen"]
     )
     return saved
@@ -131,7 +131,7 @@ def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
     checkpoint = pack(network, config, parent.schema, provenance=provenance)
     known = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
     saved = known.save(out)
-    run.events.tell("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
+    run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
     return saved
 
 
@@ -170,7 +170,7 @@ def _register(
         )
     finally:
         shutil.rmtree(work)
-    run.events.tell(
+    run.events.emit(
         "done", student=saved.id, path=str(record.path), scores=after, previous=previous.id, previous_scores=before
     )
     return saved.id

@@ -133,7 +133,7 @@ class PseudoLabeller:
             agreement=torch.stack(worth),
         )
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
-        self.run.events.tell("disk", of="painted masks", **size, missing=len(targets.missing()))
+        self.run.events.emit("disk", of="painted masks", **size, missing=len(targets.missing()))
         targets.prepare(sources.ticking(self.run, "teachers paint frames"))
         return targets
 
@@ -171,7 +171,7 @@ class PseudoLabeller:
         unknown = worth[compared].mean() if compared.any() else torch.tensor(1.0 if self.parent is None else 0.0)
         worth = torch.where(compared, worth, unknown)
         told = {key: round(value, 3) for key, value in zip(self.schema.keys, worth.tolist(), strict=True)}
-        self.run.events.tell("painter", painter=painter.key, frames=len(items), dice=told)
+        self.run.events.emit("painter", painter=painter.key, frames=len(items), dice=told)
         return worth
 
     def _adapted(self, name: str, seen: CachedTargets, items: tuple[int, ...]) -> AdaptedTeacher:

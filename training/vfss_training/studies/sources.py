@@ -45,7 +45,7 @@ def phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path,
         size=config.input_size,
         kept_bytes=round(recipe.kept_gb * GIGABYTE),
     )
-    events.tell("disk", of="phantom frames", **samples.disk.to_dict())
+    events.emit("disk", of="phantom frames", **samples.disk.to_dict())
     return samples
 
 
@@ -96,7 +96,7 @@ def cached_teacher_features(recipe: Recipe, samples: FrameStream, run: Run) -> d
     for name, targets in found.items():
         missing = len(targets.missing())
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
-        run.events.tell("disk", of=f"targets of {name}", **size, missing=missing)
+        run.events.emit("disk", of=f"targets of {name}", **size, missing=missing)
     for name, targets in found.items():
         targets.prepare(loading(name, run.teachers), ticking(run, f"{name} looks at frames"))
     return found
@@ -141,7 +141,7 @@ def ticking(run: Run, of: str) -> Callable[[int, int], None]:
 
     def tick(done: int, total: int) -> None:
         run.cancel.check()
-        run.events.tell("prepare", of=of, done=done, total=total)
+        run.events.emit("prepare", of=of, done=done, total=total)
 
     return tick
 

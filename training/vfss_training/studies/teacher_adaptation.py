@@ -106,7 +106,7 @@ class Adapting:
         optimizer = torch.optim.AdamW(trained, lr=how.learning_rate, weight_decay=_DECAY)
         for step in range(how.steps):
             self.run.cancel.check()
-            self.run.events.tell("prepare", of=f"{self.entry.name} learns", done=step, total=how.steps)
+            self.run.events.emit("prepare", of=f"{self.entry.name} learns", done=step, total=how.steps)
             for group in optimizer.param_groups:
                 group["lr"] = how.learning_rate * schedule(step / how.steps, _WARM_UP)
             frames, places, target, known = self._batch(step)
@@ -120,7 +120,7 @@ class Adapting:
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimizer.step()
-        self.run.events.tell("prepare", of=f"{self.entry.name} learns", done=how.steps, total=how.steps)
+        self.run.events.emit("prepare", of=f"{self.entry.name} learns", done=how.steps, total=how.steps)
 
     def _batch(self, step: int) -> tuple[Tensor, list[tuple[int, int]], Tensor, Tensor]:
         """Frames, their places, targets and known planes of one step, drawn by its number."""

@@ -25,8 +25,7 @@ from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import draw_phantom
 from vfss_training.loop.run import Run
 from vfss_training.losses.masks import MaskLoss
-from vfss_training.model.fast_depthwise import fast_depthwise
-from vfss_training.model.initialise import freeze
+from vfss_training.model.training_setup import fast_depthwise, freeze
 from vfss_training.studies.sources import HELD_OUT, TRAINED, loading
 from vfss_training.teachers.adapted import MaskHead
 from vfss_training.teachers.table import TEACHERS, TeacherEntry, teacher_named
@@ -157,7 +156,7 @@ class Planner:
                 known = dict(json.loads(path.read_text("utf-8")))
         key = json.dumps([what, str(depends), platform.node(), torch.__version__, self.run.threads])
         if key not in known:
-            self.run.events.tell("measuring", what=what)
+            self.run.events.emit("measuring", what=what)
             known[key] = measure()
             path.parent.mkdir(parents=True, exist_ok=True)
             write_whole(path, json.dumps(known, indent=1).encode())
