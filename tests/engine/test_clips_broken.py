@@ -244,7 +244,7 @@ def test_video_file_without_pictures(tmp_path: Path) -> None:
         out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     (error,) = read_all(path)
-    assert "no picture track" in str(error)
+    assert "no video track" in str(error)
 
 
 def test_folders_that_are_no_recordings(tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_file_that_may_not_be_read(tmp_path: Path, whole: dict[str, bytes], name
         path.write_bytes(whole[name])
         path.chmod(0)
     (error,) = read_all(path)
-    assert "may not read" in str(error)
+    assert "permission to read it is denied" in str(error)
     assert can_open(path) in (True, False)
 
 

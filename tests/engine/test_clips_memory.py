@@ -12,7 +12,7 @@ from clip_material import pictures
 from vfss.clips import SUFFIXES, ArrayClip, can_open, content_id
 from vfss.clips.cached import LazyClip
 from vfss.clips.clip import Frame
-from vfss.clips.content_id import WHOLE_BYTES
+from vfss.clips.content_id import HASHED_IN_FULL_BYTES
 from vfss.clips.grey import collapse, measured_window
 from vfss.errors import ClipError
 
@@ -136,19 +136,19 @@ def test_content_id_follows_the_content_not_the_place(tmp_path: Path) -> None:
     assert content_id(first) != content_id(second)
 
 
-@pytest.mark.parametrize("at", [0, WHOLE_BYTES // 2, 2 * WHOLE_BYTES - 1])
+@pytest.mark.parametrize("at", [0, HASHED_IN_FULL_BYTES // 2, 2 * HASHED_IN_FULL_BYTES - 1])
 def test_content_id_of_a_large_file_sees_first_last_and_size(tmp_path: Path, at: int) -> None:
     first, second = tmp_path / "a.dcm", tmp_path / "b.dcm"
     for path in (first, second):
         with path.open("wb") as stream:
-            stream.truncate(2 * WHOLE_BYTES)
+            stream.truncate(2 * HASHED_IN_FULL_BYTES)
     same = content_id(first)
     assert content_id(second) == same
     with second.open("r+b") as stream:
-        stream.seek(at if at in (0, 2 * WHOLE_BYTES - 1) else 0)
+        stream.seek(at if at in (0, 2 * HASHED_IN_FULL_BYTES - 1) else 0)
         stream.write(b"y")
-        if at == WHOLE_BYTES // 2:
-            stream.truncate(2 * WHOLE_BYTES + 1)
+        if at == HASHED_IN_FULL_BYTES // 2:
+            stream.truncate(2 * HASHED_IN_FULL_BYTES + 1)
     assert content_id(second) != same
 
 

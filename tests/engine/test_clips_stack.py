@@ -79,7 +79,7 @@ def test_signed_and_white_is_zero(tmp_path: Path) -> None:
 
 def test_channels_are_no_time(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "hyper.tif", pictures(12).reshape(3, 4, 48, 64), imagej=True, metadata={"axes": "TCYX"})
-    with pytest.raises(ClipError, match="not pictures over time") as caught:
+    with pytest.raises(ClipError, match="not one time series") as caught:
         open_clip(tmp_path / "hyper.tif")
     assert caught.value.path == tmp_path / "hyper.tif"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exposed field: what is cut away before a frame is looked at, and what never is."""
+"""The exposed field: which parts of a frame are cropped, and which never are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from small_student import disc_frame, small_checkpoint
@@ -25,6 +25,7 @@ def framed(top: int, left: int, rows: int, columns: int, outside: int = 0) -> np
     return frame
 
 
+@settings(deadline=None)  # the first call imports scipy.ndimage
 @given(
     st.integers(0, 500), st.integers(0, 900), st.integers(250, 400), st.integers(250, 600), st.sampled_from((0, 255))
 )

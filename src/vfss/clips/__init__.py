@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings: open_clip(path) gives a Clip, whatever the format."""
+"""Recordings: open_clip(path) returns a Clip for every supported format."""
 
 from vfss.clips.cached import ArrayClip
 from vfss.clips.clip import Clip, Facing, Frame, Swallow, through_window

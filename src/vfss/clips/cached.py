@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames in memory: the byte-bounded cache of a clip that reads lazily, and a clip that is all in memory."""
+"""Clips with frames in memory: a lazily read clip with a cache bounded by bytes, and a clip that is an array."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from vfss.clips.clip import Clip, Facing, Frame, Swallow
 from vfss.errors import ClipError
 
 CACHE_BYTES = 64 * 2**20
-"""Memory for decoded frames of one clip: a second or three at usual sizes, far under what a whole recording needs."""
+"""Memory for the decoded frames of one clip: one to three seconds at usual sizes, far less than a whole recording."""
 
 
 _Lazy = TypeVar("_Lazy", bound="LazyClip")
 
 
 class LazyClip(Clip):
-    """A clip that reads one frame at a time from its source, and keeps the last ones in a bounded cache."""
+    """A clip that reads one frame at a time from its source and caches the most recently used ones."""
 
-    def __init__(self, *, cache_bytes: int = CACHE_BYTES, **about: Any) -> None:
-        """Set up lock and cache.
+    def __init__(self, *, cache_bytes: int = CACHE_BYTES, **clip_arguments: Any) -> None:
+        """Create the lock and the cache.
 
         Args:
             cache_bytes: Upper bound of the memory for decoded frames; the frame read last is kept in any case.
-            about: Arguments of Clip.
+            clip_arguments: Arguments of Clip.
         """
-        super().__init__(**about)
+        super().__init__(**clip_arguments)
         self._cache_bytes = max(cache_bytes, self.height * self.width * self.dtype.itemsize)
         self._cache: LRUCache[int, Frame] = LRUCache(self._cache_bytes, _frame_bytes)
         self._lock = threading.RLock()
@@ -48,7 +48,7 @@ class LazyClip(Clip):
             frame = self._cache.get(index)
             if frame is None:
                 frame = self._read(index)
-                self._keep(index, frame)
+                self._cache_frame(index, frame)
             return frame
 
     def close(self) -> None:
@@ -61,19 +61,19 @@ class LazyClip(Clip):
 
     @abstractmethod
     def _read(self, t: int) -> Frame:
-        """Read frame t (0 <= t < n_frames) from the source; called under the lock."""
+        """Read frame t (0 <= t < n_frames) from the source; called with the lock held."""
 
     @abstractmethod
     def _release(self) -> None:
-        """Close what is open; called once, under the lock."""
+        """Close file handles; called once, with the lock held."""
 
-    def _flag_alike(self, clip: _Lazy) -> _Lazy:
-        """Give another reader of the recording the flags of this one, which a person may have set."""
+    def _copy_flags_to(self, clip: _Lazy) -> _Lazy:
+        """Copy the flags of this clip, which a person may have set, to another reader of the recording."""
         clip.times_s, clip.window = self.times_s, self.window
         clip.facing, clip.inverted, clip.swallows = self.facing, self.inverted, self.swallows
         return clip
 
-    def _keep(self, t: int, frame: Frame) -> None:
+    def _cache_frame(self, t: int, frame: Frame) -> None:
         frame.flags.writeable = False
         self._cache[t] = frame
 
@@ -83,7 +83,7 @@ def _frame_bytes(frame: Frame) -> int:
 
 
 def frame_index(t: int, n_frames: int) -> int:
-    """Index 0..n_frames-1 of frame t; a negative t counts from the end.
+    """Return the index 0..n_frames-1 of frame t; a negative t counts from the end.
 
     Raises:
         IndexError: There is no such frame.
@@ -95,7 +95,7 @@ def frame_index(t: int, n_frames: int) -> int:
 
 
 class ArrayClip(Clip):
-    """A clip whose frames are all in memory: phantoms, tests, arrays of other programs."""
+    """A clip whose frames are an array in memory: phantoms, tests, data of other programs."""
 
     def __init__(
         self,
@@ -111,19 +111,19 @@ class ArrayClip(Clip):
         swallows: tuple[Swallow, ...] = (),
         window: tuple[int, int] | None = None,
     ) -> None:
-        """Wrap frames; they are neither copied nor changed.
+        """Wrap an array of frames, which is neither copied nor changed.
 
         Args:
             frames: uint8 or uint16 (T, H, W), T >= 1.
             times_s: (T,) seconds; by default evenly spaced at `fps`.
             fps: Frames per second where no times are given.
             clip_id: By default the hash of shape, type and content.
-            source: File the frames stand for, if any.
-            bits: Significant bits; by default 8 or 16 after the type.
-            facing: Where the patient looks.
-            inverted: Whether dense matter is stored bright.
-            swallows: Swallows a person marked.
-            window: Darkest and brightest grey value worth showing.
+            source: File that the frames come from, if any.
+            bits: Significant bits; by default 8 or 16, from the dtype.
+            facing: Side of the picture that the patient faces.
+            inverted: True where dense matter is stored bright.
+            swallows: Swallows marked by a person.
+            window: Darkest and brightest grey value to display.
 
         Raises:
             ClipError: The array is not (T, H, W) uint8 or uint16 with at least one pixel.
@@ -157,7 +157,7 @@ class ArrayClip(Clip):
         return frame
 
     def reopen(self) -> ArrayClip:
-        """The same frames in a clip of their own; memory is shared."""
+        """Return another clip of the same frames; memory is shared."""
         if self._frames is None:
             raise ClipError("the recording was closed", path=self.source, remedy="Open it again.")
         return ArrayClip(
@@ -173,12 +173,12 @@ class ArrayClip(Clip):
         )
 
     def close(self) -> None:
-        """Let go of the frames; reading afterwards raises ClipError."""
+        """Drop the reference to the frames; reading afterwards raises ClipError."""
         self._frames = None
 
 
 def array_id(frames: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> str:
-    """Content id of frames in memory, uint8 or uint16 (T, H, W)."""
+    """Return the content id of frames in memory, uint8 or uint16 (T, H, W)."""
     digest = hashlib.blake2b(f"{frames.dtype.itemsize} {frames.shape}\0".encode(), digest_size=20)
     for frame in frames:
         digest.update(np.ascontiguousarray(frame).astype(frame.dtype.newbyteorder("<"), copy=False).tobytes())

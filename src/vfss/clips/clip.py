@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clip: one recording, frame by frame."""
+"""Clip: random access to the frames of one recording."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 @dataclass(frozen=True)
 class Swallow:
-    """One swallow in a clip: first and last frame, both inclusive, as a person marked them."""
+    """One swallow in a clip: first and last frame, both inclusive, as marked by a person."""
 
     first: int
     last: int
 
 
 class Clip(ABC):
-    """One recording: exact, lazy frames in any order, with a small memory of those read last.
+    """One recording: exact frames in any order, decoded on access, with a small cache of recently used ones.
 
-    `clip[t]` gives the stored grey values, equal to decoding from the start; flags say how to show them and
-    never change them. Safe to read from several threads; `reopen` gives a reader of its own to a second walker,
-    so that two of them do not chase each other through the file.
+    `clip[t]` returns the stored grey values, equal to decoding from the start; the flags describe how to display them
+    and never change them. Safe to read from several threads. A second thread that walks through the clip should read
+    from `reopen()`, because two walkers on one reader make it seek back and forth.
 
     Attributes:
-        id: Content hash of the recording, the same wherever the file lies.
-        source: File or folder it came from; None for frames in memory.
+        id: Content hash of the recording, independent of its path.
+        source: File or folder that it was read from; None for frames in memory.
         n_frames: Number of frames.
         height: Rows of a frame.
         width: Columns of a frame.
         bits: Significant bits of a grey value, 8 to 16; frames are uint8 where it is 8, else uint16.
         times_s: float64 (n_frames,), presentation time of each frame in seconds, the first is 0.
-        facing: Where the patient looks in the picture.
+        facing: Side of the picture that the patient faces.
         inverted: True where dense matter (bone, barium) is stored bright.
-        swallows: Swallows a person marked.
-        window: Darkest and brightest grey value worth showing: the whole range at 8 bits, measured or from the
-            file's own window at more; as_uint8 maps it to 0..255, one mapping for the whole clip.
+        swallows: Swallows marked by a person.
+        window: Darkest and brightest grey value to display: the full range at 8 bits; for deeper frames measured, or
+            from the window that the file declares. as_uint8 maps it to 0..255, the same for all frames of the clip.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Clip(ABC):
 
     @abstractmethod
     def __getitem__(self, t: int) -> Frame:
-        """Frame t, uint8 or uint16 (height, width), read-only.
+        """Return frame t, uint8 or uint16 (height, width), read-only.
 
         Raises:
             IndexError: t is outside 0..n_frames-1 (negative t counts from the end).
@@ -87,7 +87,7 @@ class Clip(ABC):
 
     @abstractmethod
     def reopen(self) -> Clip:
-        """The same recording through a file handle and cache of its own."""
+        """Open the same recording again, with its own file handle and cache."""
 
     @abstractmethod
     def close(self) -> None:
@@ -104,16 +104,16 @@ class Clip(ABC):
 
     @property
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
-        """Type of grey values."""
+        """Data type of the grey values."""
         return np.dtype(np.uint8) if self.bits <= 8 else np.dtype(np.uint16)
 
     def as_uint8(self, t: int) -> npt.NDArray[np.uint8]:
-        """Frame t on 8 bits, uint8 (height, width): what a student sees; deeper frames linearly through `window`."""
+        """Return frame t as uint8 (height, width), as students see it; deeper frames are mapped through `window`."""
         return through_window(self[t], self.window)
 
 
 def through_window(frame: Frame, window: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    """A frame on 8 bits, uint8 (H, W): as it is, or a deeper one, uint16 (H, W), linearly from darkest to brightest."""
+    """Return a frame as uint8 (H, W): uint8 unchanged, uint16 mapped linearly from the window to 0..255."""
     if frame.dtype == np.uint8:
         return frame.astype(np.uint8, copy=False)
     low, high = window

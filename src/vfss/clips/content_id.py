@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Content ids: a recording is known by what it holds, wherever it lies."""
+"""Content ids: a recording is identified by its content, not by its path."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 from vfss.clips.pictures import picture_files
 from vfss.errors import ClipError
 
-WHOLE_BYTES = 64 * 2**20
-"""Up to this size every byte counts; above it the size and evenly spaced blocks do, so that opening stays quick."""
+HASHED_IN_FULL_BYTES = 64 * 2**20
+"""Up to this size every byte is hashed; above it the size and evenly spaced blocks, so that opening stays quick."""
 BLOCKS = 64
 BLOCK_BYTES = 2**18
 
 
 def content_id(path: str | Path) -> str:
-    """Id of the recording at `path`: "b2-" and the hexadecimal blake2b (20 bytes) of its content.
+    """Return the id of the recording at `path`: "b2-" and the hexadecimal blake2b (20 bytes) of its content.
 
-    Up to 64 MiB the whole content is read; above, its size and 64 evenly spaced blocks, the first and the last
-    among them. A folder of pictures counts as the names and contents of its pictures in their order.
+    Up to 64 MiB all of the content is hashed; above, its size and 64 evenly spaced blocks including the first and
+    the last. Of a folder of pictures the names and contents of the pictures are hashed, in order.
 
     Raises:
         ClipError: The file or folder is missing or unreadable.
@@ -30,7 +30,7 @@ def content_id(path: str | Path) -> str:
         if path.is_dir():
             _add_folder(digest, path)
         else:
-            _add_file(digest, path, WHOLE_BYTES, BLOCKS)
+            _add_file(digest, path, HASHED_IN_FULL_BYTES, BLOCKS)
     except OSError as error:
         raise ClipError(
             f"cannot be read ({error.strerror or error})", path=path, remedy="Check that it exists and may be read."
@@ -41,20 +41,20 @@ def content_id(path: str | Path) -> str:
 def _add_folder(digest: hashlib.blake2b, folder: Path) -> None:
     files = picture_files(folder)
     sizes = [file.stat().st_size for file in files]
-    whole = sum(sizes) <= WHOLE_BYTES
+    in_full = sum(sizes) <= HASHED_IN_FULL_BYTES
     sampled = {round(i * (len(files) - 1) / (BLOCKS - 1)) for i in range(BLOCKS)}
     for number, (file, size) in enumerate(zip(files, sizes, strict=True)):
         digest.update(f"{file.name}\0{size}\0".encode())
-        if whole:
-            _add_file(digest, file, WHOLE_BYTES, BLOCKS)
+        if in_full:
+            _add_file(digest, file, HASHED_IN_FULL_BYTES, BLOCKS)
         elif number in sampled:
             _add_file(digest, file, 4 * BLOCK_BYTES, 4)
 
 
-def _add_file(digest: hashlib.blake2b, file: Path, whole_bytes: int, blocks: int) -> None:
+def _add_file(digest: hashlib.blake2b, file: Path, in_full_bytes: int, blocks: int) -> None:
     size = file.stat().st_size
     with file.open("rb") as stream:
-        if size <= whole_bytes:
+        if size <= in_full_bytes:
             while block := stream.read(BLOCK_BYTES):
                 digest.update(block)
             return

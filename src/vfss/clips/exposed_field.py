@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The exposed field of a long frame: what lies dark beside it is not worth the network's pixels."""
+"""The exposed (collimated) field of a frame: the dark area beside it would waste the network's resolution."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ from PIL import Image
 
 Window = tuple[slice, slice]
 
-_LONG = 1.2  # longer side over shorter side from which a frame counts as long
-_SIDE = 96  # px of the small copy in which the field is looked for
-_EDGE = 0.06  # of the range of grey values: what is nearer to the border's own value lies outside
-_LEAST_STEP = 6.0  # the same in grey values
-_MARGIN = 0.02  # of the longer side, kept on both sides of the field
-_GRID = 32  # the window's ends lie on a grid of so many parts, so that it rests while the patient moves
-_LEAST = 0.02  # share of the frame below which it is no field but something lit in the dark
+_ELONGATED = 1.2  # ratio of the sides from which a frame is cropped
+_SIDE = 96  # px of the small copy in which the field is detected
+_EDGE = 0.06  # share of the range of grey values: pixels closer to the border's value are outside
+_LEAST_STEP = 6.0  # lower bound of it in grey values
+_MARGIN = 0.02  # share of the longer side, kept on both sides of the field
+_GRID = 32  # the window's ends lie on a grid of so many parts, so that it stays fixed while the patient moves
+_LEAST = 0.02  # share of the frame: a smaller bright area is not the field
 
 
 def exposed_field(frame: npt.NDArray[np.uint8]) -> Window:
-    """Rows and columns of a long frame with the exposed field, never shorter than the frame's shorter side.
+    """Return rows and columns of the exposed field of an elongated frame, at least as long as the shorter side.
 
-    Captures of a screen show the field somewhere in a wide dark frame. Only the longer side is cut, and only down to a
-    square: a tighter cut would take context and scale from the network, and the air beside a neck from the picture. The
-    field is the largest connected area that differs from the grey value along the frame's border, so that words and
-    numbers beside it do not count.
+    Screen captures show the field somewhere in a wide dark frame. Only the longer side is cropped, and only down to a
+    square: a tighter crop would take context and scale from the network, and the air beside the neck from the picture.
+    The field is the largest connected area that differs from the grey value along the frame's border, so that text
+    beside it is ignored.
 
     Args:
         frame: uint8 (H, W).
     """
     height, width = frame.shape
-    whole = (slice(0, height), slice(0, width))
-    if max(height, width) < _LONG * min(height, width):
-        return whole
-    found = largest_area(frame)
-    if found is None:
-        return whole
+    full_frame = (slice(0, height), slice(0, width))
+    if max(height, width) < _ELONGATED * min(height, width):
+        return full_frame
+    area = largest_area(frame)
+    if area is None:
+        return full_frame
     if width > height:
-        return whole[0], _stretch(found[1], height / width, width)
-    return _stretch(found[0], width / height, height), whole[1]
+        return full_frame[0], _crop_side(area[1], height / width, width)
+    return _crop_side(area[0], width / height, height), full_frame[1]
 
 
 def largest_area(frame: npt.NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """First and last row and column, as shares of the sides, of the largest area unlike the border; None without."""
+    """Return the rows and columns of the largest area unlike the border, as shares of the sides; None without one."""
     from scipy import ndimage  # takes longer to import than the command line to start
 
     scale = _SIDE / max(frame.shape)
@@ -64,9 +64,15 @@ def largest_area(frame: npt.NDArray[np.uint8]) -> tuple[tuple[float, float], tup
     )
 
 
-def _stretch(found: tuple[float, float], least: float, pixels: int) -> slice:
-    """The found stretch, shares of a side, in pixels: with a margin, at least so long, within the side, on the grid."""
-    middle, length = sum(found) / 2, max(found[1] - found[0] + 2 * _MARGIN, least)
+def _crop_side(extent: tuple[float, float], least: float, pixels: int) -> slice:
+    """Return the pixels of a side to keep.
+
+    Args:
+        extent: Start and end of the field, shares of the side; a margin is added.
+        least: Smallest share of the side to keep.
+        pixels: Length of the side.
+    """
+    middle, length = sum(extent) / 2, max(extent[1] - extent[0] + 2 * _MARGIN, least)
     if length >= 1:
         return slice(0, pixels)
     first = min(max(middle - length / 2, 0.0), 1 - length)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Grey values: colour that is grey becomes grey, and deep grey gets a window worth showing."""
+"""Grey values: colour frames are converted to grey, and deep frames get a display window."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from vfss.clips.clip import Frame
 
-# ITU-R BT.601, as recorders and viewers weigh colour.
+# ITU-R BT.601, the weights that recorders and viewers use.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 def collapse(colour: Frame) -> Frame:
-    """Grey of a colour frame: the common value where red, green and blue agree, else luma.
+    """Convert a colour frame to grey: the common value if red, green and blue agree everywhere, else luma.
 
     Args:
         colour: uint8 or uint16 (H, W, C): grey (1), grey and alpha (2), RGB (3) or RGB and alpha (4).
 
     Returns:
-        (H, W) of the same type.
+        (H, W) of the same dtype.
     """
     red: Frame = colour[..., 0].copy()
     if colour.shape[-1] < 3:
@@ -32,10 +32,10 @@ def collapse(colour: Frame) -> Frame:
 
 
 def measured_window(frames: Iterable[Frame], bits: int) -> tuple[int, int]:
-    """Darkest and brightest grey value worth showing: the 0.5 and 99.5 percentile over some frames.
+    """Return the darkest and brightest grey value to display: the 0.5 and 99.5 percentile over some frames.
 
     Args:
-        frames: uint8 or uint16 (H, W) each; at most a few, all pixels count alike.
+        frames: A few frames, uint8 or uint16 (H, W) each; all pixels have the same weight.
         bits: Significant bits.
     """
     counts = np.zeros(1 << bits, dtype=np.int64)
@@ -51,7 +51,7 @@ def measured_window(frames: Iterable[Frame], bits: int) -> tuple[int, int]:
 
 
 def sane_window(centre: float, width: float, measured: tuple[int, int], bits: int) -> tuple[int, int] | None:
-    """The window that a file names, or None where it does not fit what the frames hold.
+    """Return the window that a file declares, or None if it does not fit the grey values of the frames.
 
     Args:
         centre: Window centre in stored grey values.
@@ -64,7 +64,7 @@ def sane_window(centre: float, width: float, measured: tuple[int, int], bits: in
     low, high = centre - 0.5 - (width - 1) / 2, centre - 0.5 + (width - 1) / 2
     span = measured[1] - measured[0]
     shared = min(high, measured[1]) - max(low, measured[0])
-    # A third of the picture at least must show, and fill an eighth of the range: else it is no window to look through.
+    # It must show at least a third of the picture's range, which must fill an eighth of it; else it is unusable.
     if shared < span / 3 or width > 8 * max(1, span):
         return None
     return max(0, round(low)), min((1 << bits) - 1, round(high))

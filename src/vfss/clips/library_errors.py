@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What libraries raise on broken files: turned into ClipError at the border, never shown to a person."""
+"""Exceptions that libraries raise on damaged files; callers turn them into ClipError."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ DECODING_ERRORS: tuple[type[Exception], ...] = (
     struct.error,
     zlib.error,
 )
-"""Parsers of pictures, DICOM and video stumble over damaged bytes with any of these."""
+"""Parsers of pictures, DICOM and video raise any of these on damaged bytes."""
 
 
 def reason(error: BaseException) -> str:
-    """The library's own words on one line, short enough for a message."""
+    """Return the library's message on one line, shortened to fit into a message of ours."""
     text = " ".join(str(getattr(error, "strerror", None) or error).split()).rstrip(".")
     return (text[:200] or type(error).__name__) if text else type(error).__name__

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""open_clip: one door for every format."""
+"""open_clip: choose the reader for a recording by its first bytes and suffix."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
         cache_bytes: Upper bound of the memory for decoded frames.
 
     Raises:
-        ClipError: It is missing, unreadable, damaged, truncated, or no recording; the message says what to do.
+        ClipError: It is missing, unreadable, damaged, truncated, or not a recording; the message says what to do.
     """
     path = Path(path).expanduser()
     head = _head(path)
@@ -52,7 +52,7 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
 
         return open_stack(path, content_id(path), cache_bytes=cache_bytes)
     if suffix not in VIDEO_SUFFIXES:
-        remedy = "Open the folder it lies in." if is_picture(path.name) else "Choose another file, or convert it."
+        remedy = "Open the folder that contains it." if is_picture(path.name) else "Choose another file, or convert it."
         raise ClipError(f"is not {_KINDS}", path=path, remedy=remedy)
     from vfss.clips.video.clip import open_video
 
@@ -60,7 +60,7 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
 
 
 def can_open(path: str | Path) -> bool:
-    """Whether something looks like a recording, by name and first bytes alone; quick, and never raises."""
+    """Return whether a path looks like a recording, by name and first bytes only; quick, and never raises."""
     try:
         path = Path(path).expanduser()
         if path.is_dir():
@@ -78,7 +78,7 @@ def can_open(path: str | Path) -> bool:
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether open_clip reads a recording as DICOM.
+    """Return whether open_clip reads a recording as DICOM.
 
     Raises:
         ClipError: It is missing or unreadable.
@@ -92,7 +92,7 @@ def _is_dicom(head: bytes, path: Path) -> bool:
 
 
 def _head(path: Path) -> bytes | None:
-    """First bytes of a file, None for a folder."""
+    """Return the first bytes of a file, None for a folder."""
     try:
         if path.is_dir():
             return None
@@ -105,6 +105,8 @@ def _head(path: Path) -> bytes | None:
             "there is no such file or folder", path=path, remedy="Check the name, or whether its drive is connected."
         ) from error
     except PermissionError as error:
-        raise ClipError("you may not read it", path=path, remedy="Ask for the right to read it, or copy it.") from error
+        raise ClipError(
+            "permission to read it is denied", path=path, remedy="Ask for permission, or for a copy."
+        ) from error
     except (OSError, ValueError) as error:
         raise ClipError(f"cannot be read ({reason(error)})", path=path, remedy="Copy it to a local drive.") from error

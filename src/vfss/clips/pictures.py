@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips kept as a folder of PNG or JPEG pictures."""
+"""Clips stored as a folder of PNG or JPEG pictures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 
 
 def picture_files(folder: Path) -> list[Path]:
-    """PNG and JPEG files directly in `folder`, hidden ones left out, numbers in names counted as numbers (2 before 10).
+    """Return the PNG and JPEG files directly in `folder` except hidden ones, in natural order (2 before 10).
 
     Raises:
         OSError: The folder cannot be listed.
@@ -32,20 +32,20 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file of this name is a frame of a recording kept as a folder of pictures."""
+    """Return whether a file of this name is a frame of a recording stored as a folder of pictures."""
     return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
 
 
 def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    # ASCII digits only: str.isdigit also takes superscripts, which int() does not read.
+    # ASCII digits only: str.isdigit also accepts superscripts, which int() does not.
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
 
 
 _UNKNOWN_RATE = 30.0
 _SIZES_CHECKED = 2000
-"""Pictures whose size is looked at on opening; of a longer folder evenly spaced ones, so that opening stays quick."""
-_ONE_RECORDING = "Keep only pictures of one recording in a folder: same size, same depth."
+"""Number of pictures whose size is checked on opening; in longer folders evenly spaced, so that opening stays quick."""
+_ONE_RECORDING = "Keep only the pictures of one recording in a folder: same size, same depth."
 
 _PICTURE_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.DecompressionBombError)
 
@@ -54,7 +54,7 @@ class FolderClip(LazyClip):
     """A clip whose frames are the pictures of a folder."""
 
     def __init__(self, folder: Path, files: Sequence[Path], first: Frame, clip_id: str, cache_bytes: int) -> None:
-        """Take size and depth from the first picture, uint8 or uint16 (H, W)."""
+        """Create the clip; size and depth are those of the first picture, uint8 or uint16 (H, W)."""
         bits = 8 * first.itemsize
         super().__init__(
             clip_id=clip_id,
@@ -72,12 +72,12 @@ class FolderClip(LazyClip):
         self._first = first
 
     def reopen(self) -> FolderClip:
-        """The same recording with a cache of its own."""
+        """Open the same recording again, with its own cache."""
         clip = FolderClip(self._folder, self._files, self._first, self.id, self._cache_bytes)
-        return self._flag_alike(clip)
+        return self._copy_flags_to(clip)
 
     def _release(self) -> None:
-        """Nothing stays open between frames."""
+        """Do nothing: no file stays open between frames."""
 
     def _read(self, t: int) -> Frame:
         frame = read_picture(self._files[t], self._folder, t)
@@ -92,12 +92,12 @@ class FolderClip(LazyClip):
 
 
 def read_picture(file: Path, folder: Path, t: int) -> Frame:
-    """Grey values of one PNG or JPEG file, uint8 or uint16 (H, W).
+    """Read the grey values of one PNG or JPEG file, uint8 or uint16 (H, W).
 
     Args:
         file: The picture.
-        folder: Folder named in the error.
-        t: Frame named in the error.
+        folder: Its folder, for the error message.
+        t: Its frame index, for the error message.
 
     Raises:
         ClipError: It is missing, unreadable or damaged.
@@ -128,7 +128,7 @@ def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -
     """Open a folder of PNG or JPEG pictures, in the order of the numbers in their names.
 
     Raises:
-        ClipError: It holds none, or pictures that cannot be read or differ in size.
+        ClipError: It holds no pictures, or pictures that cannot be read or differ in size.
     """
     files = picture_files(folder)
     if not files:
@@ -145,17 +145,17 @@ def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -
 def _check_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> None:
     try:
         with Image.open(file) as picture:
-            found = (picture.height, picture.width)
+            height, width = picture.height, picture.width
     except _PICTURE_ERRORS as error:
         raise ClipError(
-            f"{file.name} is no picture ({reason(error)})",
+            f"{file.name} is not a readable picture ({reason(error)})",
             path=folder,
             frame=t,
             remedy="Copy it again from its source, or remove it.",
         ) from error
-    if found != size:
+    if (height, width) != size:
         raise ClipError(
-            f"{file.name} has {found[0]} rows and {found[1]} columns, the first {size[0]} and {size[1]}",
+            f"{file.name} has {height} rows and {width} columns, the first {size[0]} and {size[1]}",
             path=folder,
             frame=t,
             remedy=_ONE_RECORDING,

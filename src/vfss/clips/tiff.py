@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TIFF stacks: one page a frame, or one block of frames as ImageJ writes large stacks."""
+"""TIFF stacks: one page per frame, or one block of frames as ImageJ writes large stacks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from vfss.errors import ClipError
 
 _UNKNOWN_STEP_S = 1 / 30
 _COPY = "Copy it again from its source."
-_CONVERT = "Save it as one stack of unsigned 8 or 16 bit pictures over time, and open that."
+_CONVERT = "Save it as one time series of unsigned 8 or 16 bit pictures, and open that."
 _MINISWHITE, _PALETTE = 0, 3
 _UNIT_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0}
 
@@ -30,10 +30,10 @@ class _StackFile:
     """The pages of one TIFF file."""
 
     def __init__(self, path: Path) -> None:
-        """Open it.
+        """Open the file and find its frames.
 
         Raises:
-            ClipError: It cannot be read, or is not one stack over time.
+            ClipError: It cannot be read, or is not one time series.
         """
         self.path = path
         try:
@@ -41,7 +41,7 @@ class _StackFile:
         except DECODING_ERRORS as error:
             raise ClipError(f"is not a readable TIFF file ({reason(error)})", path=path, remedy=_COPY) from error
         try:
-            self._lay_out()
+            self._find_frames()
         except DECODING_ERRORS as error:
             self.close()
             raise ClipError(f"its pages cannot be listed ({reason(error)})", path=path, remedy=_COPY) from error
@@ -49,46 +49,46 @@ class _StackFile:
             self.close()
             raise
 
-    def _lay_out(self) -> None:
-        if _breaks_off(self._tiff):
-            known = len(self._tiff.pages)
-            raise ClipError(f"the file is cut off after {known} pages", path=self.path, frame=known, remedy=_COPY)
+    def _find_frames(self) -> None:
+        if _is_truncated(self._tiff):
+            pages = len(self._tiff.pages)
+            raise ClipError(f"the file is cut off after {pages} pages", path=self.path, frame=pages, remedy=_COPY)
         series = self._tiff.series
-        head = series[0]
-        self.key = head.keyframe
+        first = series[0]
+        self.key = first.keyframe
         self.inverted = int(self.key.photometric) == _MINISWHITE
         self.step_s = _step_s(self._tiff)
-        own = len(self.key.shape)
-        leading = head.shape[: len(head.shape) - own] if len(head.shape) > own else ()
+        page_axes = len(self.key.shape)
+        leading = first.shape[: len(first.shape) - page_axes] if len(first.shape) > page_axes else ()
         self._block_at: int | None = None
         if len(series) > 1:
             self._pages, self.n_frames = self._tiff.pages, len(self._tiff.pages)
             return
         if sum(size > 1 for size in leading) > 1:
             raise ClipError(
-                f"holds {' x '.join(map(str, head.shape))} values ({head.axes}), not pictures over time alone",
+                f"holds {' x '.join(map(str, first.shape))} values ({first.axes}), not one time series of pictures",
                 path=self.path,
                 remedy=_CONVERT,
             )
-        self._pages, self.n_frames = head.pages, math.prod(leading)
-        if len(head.pages) != self.n_frames:
-            if head.dataoffset is None:
-                raise ClipError(f"holds {len(head.pages)} of {self.n_frames} pages", path=self.path, remedy=_COPY)
-            self._block_at = int(head.dataoffset)
+        self._pages, self.n_frames = first.pages, math.prod(leading)
+        if len(first.pages) != self.n_frames:
+            if first.dataoffset is None:
+                raise ClipError(f"holds {len(first.pages)} of {self.n_frames} pages", path=self.path, remedy=_COPY)
+            self._block_at = int(first.dataoffset)
 
     def samples(self, t: int) -> npt.NDArray[Any]:
-        """Samples of frame t as stored.
+        """Return the samples of frame t as stored.
 
         Raises:
             Exception: Any of DECODING_ERRORS.
         """
         handle = self._tiff.filehandle
         if self._block_at is not None:
-            kind = np.dtype(self._tiff.byteorder + self.key.dtype.char)
-            size = math.prod(self.key.shape) * kind.itemsize
+            dtype = np.dtype(self._tiff.byteorder + self.key.dtype.char)
+            size = math.prod(self.key.shape) * dtype.itemsize
             handle.seek(self._block_at + t * size)
             data = handle.read(size)
-            return np.frombuffer(data, kind).reshape(self.key.shape)
+            return np.frombuffer(data, dtype).reshape(self.key.shape)
         page = self._pages[t]
         end = max(at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
         if end > handle.size:
@@ -96,21 +96,21 @@ class _StackFile:
         if page.keyframe.compression in tifffile.TIFF.DECOMPRESSORS:
             array: npt.NDArray[Any] = page.asarray()
             return array
-        return self._other_codec(page)
+        return self._decode_with_pillow(page)
 
-    def _other_codec(self, page: Any) -> npt.NDArray[Any]:
-        """Samples of a page whose compression (LZW, JPEG) Pillow reads and tifffile alone does not."""
+    def _decode_with_pillow(self, page: Any) -> npt.NDArray[Any]:
+        """Return the samples of a page whose compression (LZW, JPEG) Pillow decodes and tifffile alone does not."""
         with Image.open(self.path) as picture:
             picture.seek(page.index)
             array = np.array(picture)
-        # Pillow turns white-is-zero pages around while it reads them.
+        # Pillow inverts white-is-zero pages while it reads them.
         return np.invert(array) if self.inverted and picture.mode == "L" else array
 
     def frame(self, t: int) -> Frame:
-        """Grey values of frame t, uint8 or uint16 (H, W); signed values are moved up by half their range.
+        """Return the grey values of frame t, uint8 or uint16 (H, W); signed values are shifted up by half their range.
 
         Raises:
-            ClipError: It cannot be decoded, or is no grey or colour picture of 8 or 16 bits.
+            ClipError: It cannot be decoded, or is not a grey or colour picture of 8 or 16 bits.
         """
         try:
             return self._grey(self.samples(t), t)
@@ -139,8 +139,8 @@ class _StackFile:
         self._tiff.close()
 
 
-def _breaks_off(tiff: Any) -> bool:
-    """Whether the last page that can be reached names a next one, which then lies outside the file."""
+def _is_truncated(tiff: Any) -> bool:
+    """Return whether the last page that can be reached points to another one, which must be outside the file."""
     form, handle = tiff.tiff, tiff.filehandle
     at = tiff.pages[len(tiff.pages) - 1].offset
     handle.seek(at)
@@ -151,9 +151,9 @@ def _breaks_off(tiff: Any) -> bool:
 
 
 def _step_s(tiff: Any) -> float:
-    """Seconds between frames as ImageJ or OME wrote them down, else those of 30 frames a second."""
-    notes = tiff.imagej_metadata or {}
-    step = notes.get("finterval") or (1.0 / notes["fps"] if notes.get("fps") else 0.0)
+    """Return the seconds between frames from ImageJ or OME metadata, by default those of 30 frames per second."""
+    imagej = tiff.imagej_metadata or {}
+    step = imagej.get("finterval") or (1.0 / imagej["fps"] if imagej.get("fps") else 0.0)
     if not step and tiff.ome_metadata:
         image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
@@ -165,7 +165,7 @@ class StackClip(LazyClip):
     """A clip whose frames are the pages of a TIFF file."""
 
     def __init__(self, stack: _StackFile, first: Frame, clip_id: str, cache_bytes: int) -> None:
-        """Take over an opened stack, its first frame uint8 or uint16 (H, W)."""
+        """Create the clip from an opened stack, which it owns, and its first frame, uint8 or uint16 (H, W)."""
         super().__init__(
             clip_id=clip_id,
             source=stack.path,
@@ -181,9 +181,9 @@ class StackClip(LazyClip):
         self._first = first
 
     def reopen(self) -> StackClip:
-        """The same recording through a file handle and cache of its own."""
+        """Open the same recording again, with its own file handle and cache."""
         stack = _StackFile(self._stack.path)
-        return self._flag_alike(StackClip(stack, self._first, self.id, self._cache_bytes))
+        return self._copy_flags_to(StackClip(stack, self._first, self.id, self._cache_bytes))
 
     def _release(self) -> None:
         self._stack.close()
@@ -204,15 +204,15 @@ def open_stack(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> S
     """Open a TIFF stack.
 
     Raises:
-        ClipError: Unreadable, truncated, or not one stack of grey or colour pictures over time.
+        ClipError: It is unreadable, truncated, or not one time series of grey or colour pictures.
     """
     stack = _StackFile(path)
     try:
         if stack.n_frames < 1:
             raise ClipError("holds no pages", path=path, remedy=_COPY)
         clip = StackClip(stack, stack.frame(0), clip_id, cache_bytes)
-        looked_at = sorted({0, clip.n_frames // 2, clip.n_frames - 1})
-        frames = [clip[t] for t in looked_at]  # the last one also tells a truncated file
+        sampled = sorted({0, clip.n_frames // 2, clip.n_frames - 1})
+        frames = [clip[t] for t in sampled]  # reading the last one also detects a truncated file
         if clip.bits > 8:
             clip.window = measured_window(frames, clip.bits)
         return clip

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM."""
+"""Clips in DICOM files."""

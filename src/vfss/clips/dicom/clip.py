@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM clips: XA, XRF, their enhanced kinds and secondary capture, in whatever way their frames are stored."""
+"""DICOM clips: XA, XRF, Enhanced XA and XRF, and secondary capture, in all encodings of their frames."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from vfss.clips.library_errors import reason
 from vfss.errors import ClipError
 
 _UNKNOWN_RATE = 30.0
-"""Frames per second where the file does not say: the recommended rate of swallowing studies."""
+"""Frames per second if the file does not declare any: the rate recommended for swallowing studies."""
 
 
 class DicomClip(LazyClip):
-    """A clip whose frames are read one by one at their place in a DICOM file."""
+    """A clip whose frames are read one by one from their offsets in a DICOM file."""
 
     def __init__(
         self, header: DicomHeader, spans: Sequence[list[Span]] | Sequence[Span], clip_id: str, cache_bytes: int
     ) -> None:
-        """Open the file behind a header and the spans of its frames.
+        """Open the file that a header and the spans of its frames describe.
 
         Raises:
-            ClipError: The file vanished, or no frame can be decoded.
+            ClipError: The file cannot be opened.
         """
         super().__init__(
             clip_id=clip_id,
@@ -52,26 +52,26 @@ class DicomClip(LazyClip):
             self._file: BinaryIO = header.path.open("rb", buffering=0)
         except OSError as error:
             raise ClipError(
-                f"cannot be opened ({reason(error)})", path=header.path, remedy="Check that it is still there."
+                f"cannot be opened ({reason(error)})", path=header.path, remedy="Check that it still exists."
             ) from error
 
     def measure_window(self) -> None:
-        """Set `window` for frames deeper than 8 bits: the file's own where it fits what a few frames hold.
+        """Set `window` for frames deeper than 8 bits: the one the file declares if it fits a few sampled frames.
 
         Raises:
             ClipError: One of these frames cannot be decoded.
         """
         if self.bits > 8:
-            looked_at = sorted({0, self.n_frames // 2, self.n_frames - 1})
-            self.window = measured_window((self[t] for t in looked_at), self.bits)
+            sampled = sorted({0, self.n_frames // 2, self.n_frames - 1})
+            self.window = measured_window((self[t] for t in sampled), self.bits)
             if self._header.window is not None:
                 centre, width = self._header.window
                 centre += 2 ** (self._header.stored - 1) if self._header.signed else 0
                 self.window = sane_window(centre, width, self.window, self.bits) or self.window
 
     def reopen(self) -> DicomClip:
-        """The same recording through a file handle and cache of its own."""
-        return self._flag_alike(DicomClip(self._header, self._spans, self.id, self._cache_bytes))
+        """Open the same recording again, with its own file handle and cache."""
+        return self._copy_flags_to(DicomClip(self._header, self._spans, self.id, self._cache_bytes))
 
     def _release(self) -> None:
         self._file.close()
@@ -83,8 +83,8 @@ class DicomClip(LazyClip):
                 samples, photometric = native_samples(self._header, data), self._header.photometric
             else:
                 samples, photometric = picture_samples(self._header, data)
-            words = self._header.syntax in NATIVE or self._header.syntax.name.startswith("RLE")
-            frame = stored_grey(self._header, samples, photometric, shifted=words)
+            shifted = self._header.syntax in NATIVE or self._header.syntax.name.startswith("RLE")
+            frame = stored_grey(self._header, samples, photometric, shifted=shifted)
         except DICOM_ERRORS as error:
             raise ClipError(
                 f"cannot be decoded ({reason(error)})",
@@ -94,7 +94,7 @@ class DicomClip(LazyClip):
             ) from error
         if frame.shape != (self.height, self.width):
             raise ClipError(
-                f"decodes to {frame.shape}, the file says {(self.height, self.width)}",
+                f"decodes to {frame.shape}, the header declares {(self.height, self.width)}",
                 path=self.source,
                 frame=t,
                 remedy="Export it again from its source.",
@@ -135,7 +135,7 @@ def open_dicom(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> C
         cache_bytes: Upper bound of the memory for decoded frames.
 
     Raises:
-        ClipError: No DICOM, damaged, truncated, or not a recording.
+        ClipError: It is not DICOM, damaged, truncated, or not a recording.
     """
     header = read_header(path)
     if header.syntax in VIDEO:
@@ -147,7 +147,7 @@ def open_dicom(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> C
         spans = encapsulated_frames(header)
     else:
         raise ClipError(
-            f"is stored as {header.syntax.name}, which is not read",
+            f"is stored as {header.syntax.name}, which is not supported",
             path=path,
             remedy="Export it uncompressed, or as JPEG Lossless or JPEG 2000.",
         )
@@ -161,7 +161,7 @@ def open_dicom(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> C
 
 
 def _open_stream(header: DicomHeader, clip_id: str, cache_bytes: int) -> Clip:
-    """A video inside a DICOM file; the file's own times count where they fit the number of frames decoded."""
+    """Open a video inside a DICOM file; the header's frame times are used if their number fits the decoded frames."""
     from vfss.clips.video.clip import open_video
 
     _, spans = fragments(header)

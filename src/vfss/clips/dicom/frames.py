@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the bytes of each frame lie in a DICOM file, without reading them."""
+"""Offsets of the frames in a DICOM file, found without reading the pixel data."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ _COPY = "Copy it again from its source."
 
 
 def native_frame_bytes(header: DicomHeader) -> int:
-    """Size of one uncompressed frame in bytes."""
+    """Return the size of one uncompressed frame in bytes."""
     samples = 2 if header.photometric == "YBR_FULL_422" and not header.planar else header.samples
     return header.rows * header.columns * samples * (header.allocated // 8)
 
 
 def native_frames(header: DicomHeader) -> Sequence[Span]:
-    """Spans of uncompressed frames.
+    """Return the spans of uncompressed frames.
 
     Raises:
         ClipError: The file ends before the last frame, or declares less than its frames need.
     """
     size = native_frame_bytes(header)
     needed = size * header.n_frames
-    # More than 4 GiB do not fit the length field: writers leave it undefined or let it wrap around.
+    # Lengths above 4 GiB do not fit the length field: writers leave it undefined or let it wrap around.
     wrapped = header.pixels_length == _UNDEFINED or header.pixels_length in {(needed + pad) % 2**32 for pad in (0, 1)}
     there = header.path.stat().st_size - header.pixels_at
     if not wrapped:
         there = min(there, header.pixels_length)
     if there < needed:
-        whole = there // size
+        complete = there // size
         raise ClipError(
-            f"the pixel data ends after {whole} of {header.n_frames} frames",
+            f"the pixel data ends after {complete} of {header.n_frames} frames",
             path=header.path,
-            frame=whole,
+            frame=complete,
             remedy=_COPY,
         )
-    return _Evenly(header.pixels_at, size, header.n_frames)
+    return _EqualSpans(header.pixels_at, size, header.n_frames)
 
 
-class _Evenly(Sequence[Span]):
-    """Spans of equal length, one behind the other."""
+class _EqualSpans(Sequence[Span]):
+    """Consecutive spans of equal length, computed on access."""
 
     def __init__(self, at: int, size: int, count: int) -> None:
         self._at, self._size, self._count = at, size, count
@@ -71,7 +71,7 @@ class _Evenly(Sequence[Span]):
 
 
 def fragments(header: DicomHeader) -> tuple[list[int], list[Span]]:
-    """Basic offset table and the spans of all fragments of encapsulated pixel data.
+    """Return the basic offset table and the spans of all fragments of encapsulated pixel data.
 
     Raises:
         ClipError: The file ends inside a fragment, or its items are damaged.
@@ -107,7 +107,10 @@ def fragments(header: DicomHeader) -> tuple[list[int], list[Span]]:
 
 
 def encapsulated_frames(header: DicomHeader) -> list[list[Span]]:
-    """Spans of each frame's fragments: one each, or as the offset tables or the pictures' own starts say.
+    """Return the spans of each frame's fragments.
+
+    Fragments are assigned to frames one by one if there are as many, else by an offset table, else by the start markers
+    of the pictures.
 
     Raises:
         ClipError: Fragments and frames cannot be matched.
@@ -152,7 +155,7 @@ def _picture_starts(path: Path, spans: list[Span]) -> list[int]:
 
 
 class FragmentStream(io.RawIOBase):
-    """The fragments of a file as one stream, for a video that lies inside a DICOM file."""
+    """The fragments of a file as one stream, for a video that is stored in a DICOM file."""
 
     def __init__(self, path: Path, spans: list[Span]) -> None:
         """Open the file; `spans` are its fragments in order."""
@@ -163,25 +166,25 @@ class FragmentStream(io.RawIOBase):
         self._at = 0
 
     def readable(self) -> bool:
-        """It can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """It can be read from anywhere."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to a byte of the joined stream."""
+        """Move to a byte of the joined stream and return its position."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._ends[-1]}[whence]
         self._at = max(0, base + offset)
         return self._at
 
     def tell(self) -> int:
-        """Byte of the joined stream."""
+        """Return the position in the joined stream."""
         return self._at
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Read what is left of the fragment at hand, or as much as fits."""
+        """Read the rest of the current fragment, or as much of it as fits into the buffer."""
         view = memoryview(buffer).cast("B")
         number = bisect_left(self._ends, self._at + 1)
         if number == len(self._spans):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a DICOM file says about its frames, read without its pixels."""
+"""The header of a DICOM file: geometry, encoding and times of its frames, read without the pixels."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DicomHeader:
         syntax: Transfer syntax UID.
         rows: Height of a frame.
         columns: Width of a frame.
-        n_frames: Number of frames the file claims, at least 1.
+        n_frames: Number of frames that the file declares, at least 1.
         samples: 1 for grey and palette, 3 for colour.
         planar: Whether colour planes follow one another.
         photometric: Photometric interpretation.
@@ -42,12 +42,12 @@ class DicomHeader:
         signed: Whether stored values are two's complements.
         pixels_at: Offset of the value of the Pixel Data element.
         pixels_length: Length of its value as declared; 0xFFFFFFFF where undefined.
-        swapped: Whether bytes stand in big-endian pairs (retired syntax).
+        swapped: Whether bytes are stored in big-endian pairs (retired syntax).
         offsets: Extended offset table, empty where there is none.
         palette: Grey or colour lookup tables for PALETTE COLOR, as pydicom's dataset, else None.
-        times_ms: Presentation time of each frame in ms, None where the file says nothing.
-        facing: Where the patient looks.
-        window: Centre and width in stored values, None where the file names none.
+        times_ms: Presentation time of each frame in ms, None if the file does not declare any.
+        facing: Side of the picture that the patient faces.
+        window: Centre and width in stored values, None if the file declares none.
     """
 
     path: Path
@@ -78,24 +78,24 @@ class DicomHeader:
 
 
 def read_header(path: Path) -> DicomHeader:
-    """Read everything before the pixels.
+    """Read everything before the pixel data.
 
     Raises:
-        ClipError: No DICOM, damaged, without pixel data, or pixels of a kind that is no recording.
+        ClipError: It is not DICOM, is damaged, has no pixel data, or is an object of another kind than a recording.
     """
     try:
         with path.open("rb") as stream:
-            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=_looks_bare(path))
+            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=_has_no_preamble(path))
             pixels = _pixel_element(stream, dataset)
-        return _header(path, dataset, _of_a_recording(path, dataset, pixels))
+        return _header(path, dataset, _require_recording(path, dataset, pixels))
     except InvalidDicomError as error:
         raise ClipError("is not a DICOM file", path=path, remedy="Choose another file, or export it again.") from error
     except DICOM_ERRORS as error:
         raise ClipError(f"is damaged: its header cannot be read ({reason(error)})", path=path, remedy=_COPY) from error
 
 
-def _looks_bare(path: Path) -> bool:
-    """Whether a file without the DICOM preamble begins with a data element as old exports do."""
+def _has_no_preamble(path: Path) -> bool:
+    """Return whether a file starts with a data element instead of the DICOM preamble, as old exports do."""
     with path.open("rb") as stream:
         head = stream.read(132)
     return head[128:] != b"DICM" and head[:2] in (b"\x08\0", b"\x02\0") and head[3:4] == b"\0"
@@ -105,11 +105,11 @@ def _looks_bare(path: Path) -> bool:
 class _PixelElement:
     at: int
     length: int
-    words: bool
+    is_words: bool
 
 
 def _pixel_element(stream: Any, dataset: Any) -> _PixelElement | None:
-    """Where the Pixel Data element that the stream stands at has its value; None where there is none."""
+    """Locate the value of the Pixel Data element at the position of the stream; None if there is none."""
     implicit, little = dataset.original_encoding
     order: Literal["little", "big"] = "little" if little else "big"
     start = stream.tell()
@@ -118,22 +118,22 @@ def _pixel_element(stream: Any, dataset: Any) -> _PixelElement | None:
     tag = (int.from_bytes(head[0:2], order), int.from_bytes(head[2:4], order))
     if len(head) < size or tag != (0x7FE0, 0x0010) or _syntax(dataset).is_deflated:
         return None
-    words = not little and head[4:6] == b"OW"
-    return _PixelElement(start + size, int.from_bytes(head[size - 4 : size], order), words)
+    is_words = not little and head[4:6] == b"OW"
+    return _PixelElement(start + size, int.from_bytes(head[size - 4 : size], order), is_words)
 
 
 def _syntax(dataset: Any) -> Any:
     return dataset.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)
 
 
-def _of_a_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -> _PixelElement:
-    """The pixels, where they are those of a recording and can be read one by one."""
+def _require_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -> _PixelElement:
+    """Return the pixel element of a recording whose frames can be read one by one; refuse other objects."""
     kind = _kind(dataset)
     if str(dataset.get("SOPClassUID", "")) in _SEGMENTATION:
         raise ClipError(f"is a {kind} object, not a recording", path=path, remedy=_OTHER)
     if _syntax(dataset).is_deflated:
         raise ClipError(
-            "is stored deflated as a whole, so frames cannot be read one by one",
+            "is deflated as a whole, so its frames cannot be read one by one",
             path=path,
             remedy="Export it uncompressed, or convert it with: dcmconv +te FILE NEW.dcm",
         )
@@ -165,7 +165,7 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement) -> DicomHeader:
         signed=int(dataset.get("PixelRepresentation") or 0) == 1,
         pixels_at=pixels.at,
         pixels_length=pixels.length,
-        swapped=pixels.words and int(dataset.BitsAllocated) == 8,
+        swapped=pixels.is_words and int(dataset.BitsAllocated) == 8,
         offsets=tuple(int.from_bytes(offsets[i : i + 8], "little") for i in range(0, len(offsets), 8)),
         palette=dataset if photometric == "PALETTE COLOR" else None,
         times_ms=times_ms(dataset, n_frames),
@@ -178,16 +178,16 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement) -> DicomHeader:
 
 def _check(header: DicomHeader, kind: str) -> None:
     if header.syntax in pydicom.uid.MPEGTransferSyntaxes:
-        return  # the stream itself says how its pictures are stored
+        return  # the stream itself declares how its pictures are stored
     what = ""
     if header.n_frames < 1:
-        what = f"says it holds {header.n_frames} frames"
+        what = f"declares {header.n_frames} frames"
     elif header.allocated not in (8, 16) or not 1 <= header.stored <= header.allocated:
         what = f"stores {header.stored} of {header.allocated} bits per pixel; 8 to 16 are read"
     elif header.high >= header.allocated or header.high < header.stored - 1:
-        what = f"names bit {header.high} as the highest of {header.stored} in {header.allocated}"
+        what = f"declares bit {header.high} as the highest of {header.stored} in {header.allocated}"
     elif header.samples not in (1, 3) or header.photometric not in _PHOTOMETRIC:
-        what = f"stores pixels as {header.photometric} with {header.samples} samples, which is not read"
+        what = f"stores pixels as {header.photometric} with {header.samples} samples, which is not supported"
     if what:
         raise ClipError(f"{what} ({kind})", path=header.path, remedy=f"Export it again. {_OTHER}")
 
@@ -196,13 +196,13 @@ def _kind(dataset: Any) -> str:
     sop_class = dataset.get("SOPClassUID") or dataset.file_meta.get("MediaStorageSOPClassUID")
     if not sop_class:
         return "no SOP class"
-    # A damaged identifier may hold anything, the next elements included.
+    # A damaged identifier may contain anything, including the following elements.
     name = "".join(sign if sign.isprintable() else "?" for sign in str(getattr(sop_class, "name", sop_class))[:64])
     return name.removesuffix(" Storage")
 
 
 def _window(dataset: Any) -> tuple[float, float] | None:
-    """Window centre and width in stored values: the first one named, taken back through the rescaling."""
+    """Return centre and width of the first declared window in stored values, with the rescaling undone."""
     voi, rescale = dataset, dataset
     shared = dataset.get("SharedFunctionalGroupsSequence")
     if shared:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bytes of a DICOM frame to stored grey values."""
+"""Decoding of the bytes of one DICOM frame to stored grey values."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ _SCAN, _TABLES, _LS_FRAME = 0xDA, 0xC4, 0xF7
 
 
 def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) -> None:
-    """See that a picture is of the size and kind that the DICOM header says.
+    """Check that a compressed picture has the size and depth that the DICOM header declares.
 
     Args:
         data: The compressed picture.
-        rows: Height that the DICOM header says.
-        columns: Width that the DICOM header says.
-        samples: Samples per pixel that the DICOM header says.
-        stored: Bits stored that the DICOM header says.
+        rows: Height in the DICOM header.
+        columns: Width in the DICOM header.
+        samples: Samples per pixel in the DICOM header.
+        stored: Bits stored in the DICOM header.
 
     Raises:
-        ValueError: It is not.
+        ValueError: It has not.
     """
     if data.startswith(b"\0\0\0\x0cjP  "):  # wrapped in a JP2 file, which some exports do
         data = data[max(0, data.find(b"\xff\x4f\xff\x51")) :]
     if data.startswith(b"\xff\xd8"):
-        found = _jpeg_size(data)
+        size = _jpeg_size(data)
     elif data.startswith(b"\xff\x4f\xff\x51"):
-        found = _jpeg_2000_size(data)
+        size = _jpeg_2000_size(data)
     else:
-        raise ValueError("it does not begin like a picture")
-    precision, height, width, components = found
+        raise ValueError("it does not begin with a JPEG or JPEG 2000 marker")
+    precision, height, width, components = size
     if (height, width, components) != (rows, columns, samples):
         raise ValueError(
             f"the picture has {height} rows, {width} columns and {components} samples,"
@@ -53,9 +53,9 @@ def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) 
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int, int, int]:
-    """Precision, height, width and components of a JPEG picture whose segments lead to its scan."""
-    found: tuple[int, int, int, int] | None = None
-    tables = False
+    """Return precision, height, width and components of a JPEG picture, after checking the segments up to its scan."""
+    size: tuple[int, int, int, int] | None = None
+    has_tables = False
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:
@@ -69,23 +69,23 @@ def _jpeg_size(data: bytes) -> tuple[int, int, int, int]:
         if length < 2 or len(body) != length - 2:
             raise ValueError("its segments are damaged")
         if marker in _FRAMES:
-            if found is not None or len(body) < 6 or len(body) != 6 + 3 * body[5]:
+            if size is not None or len(body) < 6 or len(body) != 6 + 3 * body[5]:
                 raise ValueError("its frame header is damaged")
-            found = body[0], int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), body[5]
-            tables = tables or marker == _LS_FRAME
-        tables = tables or marker == _TABLES
+            size = body[0], int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), body[5]
+            has_tables = has_tables or marker == _LS_FRAME
+        has_tables = has_tables or marker == _TABLES
         if marker == _SCAN:
-            if found is None or not tables or len(body) != 4 + 2 * body[0]:
-                raise ValueError("its scan comes without frame header or tables")
-            return found
+            if size is None or not has_tables or len(body) != 4 + 2 * body[0]:
+                raise ValueError("its scan has no frame header or tables before it")
+            return size
         at += 2 + length
     raise ValueError("it ends before its scan")
 
 
 def _jpeg_2000_size(data: bytes) -> tuple[int, int, int, int]:
-    """Precision, height, width and components of a JPEG 2000 codestream."""
+    """Return precision, height, width and components of a JPEG 2000 codestream."""
     if len(data) < 43:
-        raise ValueError("it ends inside its head")
+        raise ValueError("it ends inside its header")
     right, bottom, left, top = (int.from_bytes(data[at : at + 4], "big") for at in (8, 12, 16, 20))
     components = int.from_bytes(data[40:42], "big")
     return (data[42] & 0x7F) + 1, bottom - top, right - left, components
@@ -96,7 +96,7 @@ NATIVE = frozenset(
         uid.ImplicitVRLittleEndian,
         uid.ExplicitVRLittleEndian,
         uid.ExplicitVRBigEndian,
-        uid.UID("1.2.840.10008.1.2.1.98"),  # uncompressed, one fragment a frame: what holds more than 4 GiB
+        uid.UID("1.2.840.10008.1.2.1.98"),  # uncompressed, one fragment per frame: used above 4 GiB
     }
 )
 PICTURES = frozenset(
@@ -113,40 +113,40 @@ PICTURES = frozenset(
     }
 )
 _BY_PILLOW = frozenset({uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit})
-"""Of these Pillow survives any damage; GDCM takes the rest, and 12 bits."""
+"""Decoded by Pillow, which survives any damage to them; GDCM decodes the others, and 12 bits."""
 VIDEO = frozenset(uid.MPEGTransferSyntaxes)
 
 Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
 def native_samples(header: DicomHeader, data: bytes) -> Samples:
-    """Samples of an uncompressed frame as stored, uint8 or uint16 (H, W) or (H, W, 3).
+    """Return the samples of an uncompressed frame as stored, uint8 or uint16 (H, W) or (H, W, 3).
 
     Raises:
-        ValueError: The bytes do not make a frame.
+        ValueError: There are too few bytes for a frame.
     """
     shape = (header.rows, header.columns)
     if header.swapped:
         data = np.frombuffer(data, "<u2").byteswap().tobytes()
-    kind = "u1" if header.allocated == 8 else "<u2" if header.syntax.is_little_endian else ">u2"
-    stored = np.frombuffer(data, kind)
+    dtype = "u1" if header.allocated == 8 else "<u2" if header.syntax.is_little_endian else ">u2"
+    stored = np.frombuffer(data, dtype)
     flat: Samples = stored.astype(np.uint8) if header.allocated == 8 else stored.astype(np.uint16)
     if header.samples == 1:
         return flat[: shape[0] * shape[1]].reshape(shape)
     if header.planar:
         return np.moveaxis(flat[: 3 * shape[0] * shape[1]].reshape(3, *shape), 0, -1)
     if header.photometric == "YBR_FULL_422":
-        # Two pixels share their colour: Y Y Cb Cr.
+        # Two pixels share their chrominance: Y Y Cb Cr.
         return flat[: 2 * shape[0] * shape[1]].reshape(-1, 4)[:, :2].reshape(*shape, 1)
     return flat[: 3 * shape[0] * shape[1]].reshape(*shape, 3)
 
 
 def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
-    """Samples of a compressed frame, uint8 or uint16 (H, W) or (H, W, 3), and their photometric interpretation.
+    """Decode a compressed frame to samples, uint8 or uint16 (H, W) or (H, W, 3), and photometric interpretation.
 
     Raises:
         RuntimeError: No decoder could decode it.
-        ValueError: The decoded bytes do not make a frame.
+        ValueError: The decoded bytes are not a frame.
     """
     if header.syntax != uid.RLELossless:
         check_head(data, header.rows, header.columns, header.samples, header.stored)
@@ -173,7 +173,7 @@ def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
 
 
 def _extended_samples(header: DicomHeader, data: bytes) -> npt.NDArray[np.uint16]:
-    """Samples of a 12-bit JPEG frame: GDCM decodes them, pydicom's way to GDCM does not ask it to."""
+    """Decode a 12-bit JPEG frame with GDCM directly, because pydicom's GDCM plugin does not handle it."""
     fragment = gdcm.Fragment()
     fragment.SetByteStringValue(data)
     sequence = gdcm.SequenceOfFragments.New()
@@ -194,16 +194,16 @@ def _extended_samples(header: DicomHeader, data: bytes) -> npt.NDArray[np.uint16
 
 
 def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shifted: bool) -> Frame:
-    """Grey values from samples: colour collapsed, bits that are not the picture's masked, signed values moved up.
+    """Convert samples to grey values: colour to grey, overlay bits masked out, signed values shifted up.
 
     Args:
-        header: What the file says.
+        header: The header of the file.
         samples: uint8 or uint16 (H, W), (H, W, 1) or (H, W, 3).
         photometric: Photometric interpretation of the samples, which a decoder may have changed.
-        shifted: Whether the stored bits may lie high in their word (uncompressed words and RLE).
+        shifted: Whether the stored bits may be in the high part of their word (uncompressed words and RLE).
 
     Returns:
-        uint8 (H, W) where 8 bits hold the values, else uint16. A signed value v becomes v + 2**(stored - 1).
+        uint8 (H, W) if the values fit 8 bits, else uint16. A signed value v becomes v + 2**(stored - 1).
     """
     if photometric == "PALETTE COLOR":
         colour = apply_color_lut(samples, header.palette)
@@ -213,7 +213,7 @@ def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shif
         grey = samples[..., 0].copy() if photometric.startswith("YBR_FULL") else collapse(samples)
     low = header.high + 1 - header.stored if shifted else 0
     mask = (1 << header.stored) - 1
-    words: npt.NDArray[np.uint16] = (grey.astype(np.uint16) >> np.uint16(low)) & np.uint16(mask)
+    values: npt.NDArray[np.uint16] = (grey.astype(np.uint16) >> np.uint16(low)) & np.uint16(mask)
     if header.signed:
-        words ^= np.uint16(1 << (header.stored - 1))
-    return words.astype(np.uint8) if header.bits == 8 else words
+        values ^= np.uint16(1 << (header.stored - 1))
+    return values.astype(np.uint8) if header.bits == 8 else values

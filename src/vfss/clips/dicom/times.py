@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""When the frames of a DICOM recording were taken, and where the patient looks in them."""
+"""Times of the frames of a DICOM recording, and the side that the patient faces."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from vfss.clips.clip import Facing
 
 
 def times_ms(dataset: Any, n_frames: int) -> tuple[float, ...] | None:
-    """Presentation time of each frame in ms, the first at 0; None where the file does not say.
+    """Return the presentation time of each frame in ms, the first at 0; None if the file does not declare any.
 
-    Read, in this order: Frame Time Vector, the frames' own acquisition times (enhanced objects), Frame Time, and
-    the cine rates. A vector that does not fit the number of frames, or times that do not advance, are passed over.
+    Sources in this order: Frame Time Vector, acquisition times of the frames (enhanced objects), Frame Time, cine
+    rates. A vector that does not fit the number of frames, or times that do not increase, are ignored.
     """
     vector = dataset.get("FrameTimeVector")
     if vector is not None:
         steps = [float(step) for step in (vector if hasattr(vector, "__iter__") else [vector])]
-        # The first step is the time before the first frame, zero by the standard; some writers leave it out.
+        # The first step is the time before the first frame, zero by the standard; some writers omit it.
         if len(steps) == n_frames - 1:
             steps.insert(0, 0.0)
         if len(steps) == n_frames and all(math.isfinite(step) and step > 0 for step in steps[1:]):
             return tuple(accumulate(steps[1:], initial=0.0))
-    own = _acquisition_times(dataset, n_frames)
-    if own is not None:
-        return own
+    acquired = _acquisition_times(dataset, n_frames)
+    if acquired is not None:
+        return acquired
     step = _step_ms(dataset)
     return None if step is None else tuple(step * t for t in range(n_frames))
 
@@ -62,10 +62,10 @@ def _acquisition_times(dataset: Any, n_frames: int) -> tuple[float, ...] | None:
 
 
 def _moment(value: Any) -> float | None:
-    """Seconds of a DICOM date and time YYYYMMDDHHMMSS.FFFFFF since 2000; the time zone is left out."""
+    """Return the seconds since 2000 of a DICOM date and time YYYYMMDDHHMMSS.FFFFFF; the time zone is ignored."""
     text = str(value or "").split("+")[0].split("-")[0]
     try:
-        # Counted from near, so that a double still tells microseconds.
+        # Counted from a recent year, so that a double still resolves microseconds.
         day = (date(int(text[0:4]), int(text[4:6]), int(text[6:8])) - date(2000, 1, 1)).days
         return 86400.0 * day + 3600.0 * int(text[8:10]) + 60.0 * int(text[10:12]) + float(text[12:])
     except ValueError:
@@ -81,7 +81,7 @@ def _number(value: Any) -> float | None:
 
 
 def facing_of(dataset: Any) -> Facing:
-    """Where the patient looks, after Patient Orientation: the direction of the rows is anterior or posterior."""
+    """Return the side that the patient faces, from Patient Orientation: rows run to anterior or posterior."""
     orientation = dataset.get("PatientOrientation")
     along_row = (
         str(orientation[0])

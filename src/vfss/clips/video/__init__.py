@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Video with exact frames."""
+"""Clips in video files, with exact random access to frames."""

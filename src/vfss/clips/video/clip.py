@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Video clips: exact frames in any order out of AVI, MP4, MOV, MKV, MPG, WMV, and streams inside DICOM."""
+"""Video clips: exact frames in any order from AVI, MP4, MOV, MKV, MPG, WMV, and streams inside DICOM."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ _DAMAGED = "Convert the recording again from its source; the other frames can be
 class VideoClip(LazyClip):
     """A clip decoded from a video stream.
 
-    A step forward decodes one frame. A jump begins at the nearest entry before the frame and keeps what it decodes
-    on the way, as far as the cache goes, so that stepping back is quick as well.
+    A step forward decodes one frame. A jump starts at the nearest entry point before the frame and caches the frames
+    decoded on the way, as many as the cache holds, so that stepping back is quick as well.
     """
 
     def __init__(
-        self, *, opener: Opener, reader: PacketReader, table: PacketTable, index: VideoIndex, **about: Any
+        self, *, opener: Opener, reader: PacketReader, table: PacketTable, index: VideoIndex, **clip_arguments: Any
     ) -> None:
-        """Take over an opened reader and its index; `about` is what LazyClip takes."""
-        super().__init__(**about)
-        self._about = about
+        """Create the clip from an opened reader, which it owns, and its index; the rest are arguments of LazyClip."""
+        super().__init__(**clip_arguments)
+        self._clip_arguments = clip_arguments
         self._opener = opener
         self._reader = reader
         self._table = table
@@ -51,36 +51,36 @@ class VideoClip(LazyClip):
         self._grey = GreyConverter(self.bits)
         self._run: Iterator[tuple[int, Any, str]] | None = None
         self._next = 0
-        self._lost: dict[int, str] = {}
+        self._undecodable: dict[int, str] = {}
 
     def reopen(self) -> VideoClip:
-        """The same recording through a file handle and cache of its own."""
+        """Open the same recording again, with its own file handle and cache."""
         clip = VideoClip(
             opener=self._opener,
             reader=PacketReader(self._reader.path, self._opener),
             table=self._table,
             index=self._video_index,
-            **self._about,
+            **self._clip_arguments,
         )
-        return self._flag_alike(clip)
+        return self._copy_flags_to(clip)
 
     def measure_window(self) -> None:
-        """Set `window` for frames deeper than 8 bits, after a few frames at which decoding can begin.
+        """Set `window` for frames deeper than 8 bits, measured on a few frames at which decoding can start.
 
         Raises:
             ClipError: One of them cannot be decoded.
         """
         if self.bits > 8:
             starts = self._video_index.entry_frames
-            looked_at = sorted({int(starts[0]), int(starts[len(starts) // 2]), int(starts[-1])})
-            self.window = measured_window((self[t] for t in looked_at), self.bits)
+            sampled = sorted({int(starts[0]), int(starts[len(starts) // 2]), int(starts[-1])})
+            self.window = measured_window((self[t] for t in sampled), self.bits)
 
     def _release(self) -> None:
         self._run = None
         self._reader.close()
 
     def _read(self, t: int) -> Frame:
-        # Each try uses the next, slower kind of index; the last one decodes from the start and cannot disagree.
+        # Each attempt uses the next, slower kind of index; the last one decodes from the start and cannot disagree.
         for _ in range(4):
             try:
                 return self._decode(t)
@@ -93,35 +93,35 @@ class VideoClip(LazyClip):
                 if error.frame is not None:
                     raise
                 raise ClipError(error.what, remedy=_DAMAGED, path=error.path, frame=t) from error
-        raise ClipError("decodes differently each time", path=self.source, frame=t, remedy=_DAMAGED)
+        raise ClipError("decodes to different frames each time", path=self.source, frame=t, remedy=_DAMAGED)
 
     def _decode(self, t: int) -> Frame:
-        if t in self._lost:
-            raise self._loss(t)
+        if t in self._undecodable:
+            raise self._error_for(t)
         index = self._video_index
         entry = index.entry_for(t)
         if self._run is None or not max(self._next, 0) <= t or int(index.entry_frames[entry]) > self._next:
             self._run = presented(self._reader, self._table, index, entry)
-        held = self._cache_bytes // (self.height * self.width * self.dtype.itemsize)
-        for position, frame, complaint in self._run:
+        cached_frames = self._cache_bytes // (self.height * self.width * self.dtype.itemsize)
+        for position, frame, damage in self._run:
             self._next = position + 1
-            if complaint:
-                self._lost[position] = complaint
-            elif position > t - held:
+            if damage:
+                self._undecodable[position] = damage
+            elif position > t - cached_frames:
                 self._verify(position, frame)
                 if position == t:
                     return self._convert(t, frame)
                 if (frame.height, frame.width) == (self.height, self.width):
-                    self._keep(position, self._convert(position, frame))
+                    self._cache_frame(position, self._convert(position, frame))
             if position >= t:
                 break
         else:
             self._run = None
-        self._lost.setdefault(t, next(iter(self._reader.damaged.values()), "the stream ends before it"))
-        raise self._loss(t)
+        self._undecodable.setdefault(t, next(iter(self._reader.damaged.values()), "the stream ends before this frame"))
+        raise self._error_for(t)
 
-    def _loss(self, t: int) -> ClipError:
-        return ClipError(f"cannot be decoded ({self._lost[t]})", path=self.source, frame=t, remedy=_DAMAGED)
+    def _error_for(self, t: int) -> ClipError:
+        return ClipError(f"cannot be decoded ({self._undecodable[t]})", path=self.source, frame=t, remedy=_DAMAGED)
 
     def _verify(self, t: int, frame: Any) -> None:
         checks = self._video_index.checks
@@ -129,33 +129,32 @@ class VideoClip(LazyClip):
             raise DisagreementError
 
     def _convert(self, t: int, frame: Any) -> Frame:
-        found = (frame.height, frame.width)
-        if found != (self.height, self.width):
+        if (frame.height, frame.width) != (self.height, self.width):
             raise ClipError(
-                f"has {found[0]} rows and {found[1]} columns, the first frame {self.height} and {self.width}",
+                f"has {frame.height} rows and {frame.width} columns, the first frame {self.height} and {self.width}",
                 path=self.source,
                 frame=t,
-                remedy="Cut the recording where its size changes, and open the parts.",
+                remedy="Split the recording where its size changes, and open the parts.",
             )
         try:
             return self._grey(frame)
         except (av.FFmpegError, *DECODING_ERRORS) as error:
             raise ClipError(
-                f"cannot be turned into grey values ({reason(error)})", path=self.source, frame=t, remedy=_DAMAGED
+                f"cannot be converted to grey values ({reason(error)})", path=self.source, frame=t, remedy=_DAMAGED
             ) from error
 
 
 class GreyConverter:
-    """Turns decoded frames into grey values of one depth: uint8 or uint16 (H, W), full range."""
+    """Converts decoded frames to grey values of one depth: uint8 or uint16 (H, W), full range."""
 
     def __init__(self, bits: int) -> None:
         self._format = "gray" if bits <= 8 else f"gray{bits}le"
         self._bits = bits
-        # One converter for all frames: setting it up costs more than using it.
+        # One reformatter for all frames: creating it costs more than using it.
         self._reformatter = VideoReformatter()
 
     def __call__(self, frame: Any) -> Frame:
-        """Grey values of an av.VideoFrame."""
+        """Return the grey values of an av.VideoFrame."""
         if frame.format.is_rgb or frame.format.has_palette:
             return collapse(frame.to_ndarray(format="rgb24" if self._bits <= 8 else "rgb48le"))
         reformatted: Any = self._reformatter.reformat(frame, format=self._format)
@@ -164,7 +163,7 @@ class GreyConverter:
 
 
 def frame_bits(frame: Any) -> int:
-    """Significant bits of the grey values of an av.VideoFrame: 8, 10, 12, 14 or 16."""
+    """Return the significant bits of the grey values of an av.VideoFrame: 8, 10, 12, 14 or 16."""
     depth = max(component.bits for component in frame.format.components)
     if frame.format.is_rgb or frame.format.has_palette:
         return 8 if depth <= 8 else 16
@@ -175,23 +174,23 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
     """Open a video file, or a stream inside another file.
 
     Args:
-        path: The file, for messages and as the source of the clip.
+        path: The file, for error messages and as the source of the clip.
         clip_id: Its content id.
-        opener: What libav is to read; by default the file itself.
+        opener: Returns what libav reads; by default the path of the file.
         cache_bytes: Upper bound of the memory for decoded frames.
 
     Raises:
-        ClipError: No video, damaged, truncated or without frames.
+        ClipError: It is not a video, damaged, truncated or without frames.
     """
-    read = opener if opener is not None else (lambda: str(path.absolute()))
-    reader = PacketReader(path, read)
+    open_source = opener if opener is not None else (lambda: str(path.absolute()))
+    reader = PacketReader(path, open_source)
     try:
         table = reader.list_packets()
         refuse_truncated(reader, table)
         index = agreed_index(reader, table)
         first = _first_frame(reader, table)
         clip = VideoClip(
-            opener=read,
+            opener=open_source,
             reader=reader,
             table=table,
             index=index,
@@ -214,8 +213,8 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
 def _first_frame(reader: PacketReader, table: PacketTable) -> Any:
     for _, frame in reader.decode_from(table, 0):
         return frame
-    why = next(iter(reader.damaged.values()), "the decoder gives nothing")
-    raise ClipError(f"holds no frame that can be decoded ({why})", path=reader.path, frame=0, remedy=_DAMAGED)
+    cause = next(iter(reader.damaged.values()), "the decoder returns no frames")
+    raise ClipError(f"holds no frame that can be decoded ({cause})", path=reader.path, frame=0, remedy=_DAMAGED)
 
 
 def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.NDArray[np.float64]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where decoding of a video may begin and still give exactly the frames of sequential decoding."""
+"""Entry points of a video: packets at which decoding can start and gives the same frames as sequential decoding."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _HEVC_IRAP, _HEVC_IDR = range(16, 24), (19, 20)
 _RECOVERY_POINT = 6
 _MPEG4_PICTURE, _NOT_CODED_BYTES = b"\0\0\1\xb6", 16
 _HEAD_BYTES = 4096
-"""Parameter sets and supplemental information come before the slices; only this much of a packet is looked at."""
+"""Parameter sets and supplemental information come before the slices; only this much of a packet is examined."""
 
 
 class Entry(IntEnum):
-    """What a packet is to someone who begins decoding there.
+    """Which frames are exact when decoding starts at a packet.
 
-    NONE: nothing exact. OPEN: all frames shown after this one are exact, those shown before may need earlier packets.
-    CLOSED: no later packet needs an earlier one, and frames of later packets are shown after all earlier ones.
+    NONE: none is guaranteed to be. OPEN: all frames shown after this one are; those shown before may need earlier
+    packets. CLOSED: no later packet needs an earlier one, and frames of later packets are shown after all earlier ones.
     """
 
     NONE = 0
@@ -28,19 +28,19 @@ class Entry(IntEnum):
 
 
 def packet_entry(codec: str, extradata: bytes | None, packet: Any) -> Entry:
-    """Judge a packet that the container marks as a key frame.
+    """Classify a packet that the container marks as a key frame.
 
-    Containers also mark H.264 pictures from which a decoder only gradually recovers; those are no entry.
+    Containers also mark H.264 pictures from which a decoder recovers only gradually; those are no entry points.
 
     Args:
         codec: Canonical name of the codec.
-        extradata: The stream's setup bytes, which say how units are framed.
+        extradata: The stream's setup bytes, which determine how units are framed.
         packet: The av.Packet.
     """
     if codec not in ("h264", "hevc"):
         return Entry.OPEN
-    head = bytes(memoryview(packet)[: 2**20])
-    for unit in _units(codec, head, extradata or b""):
+    beginning = bytes(memoryview(packet)[: 2**20])
+    for unit in _units(codec, beginning, extradata or b""):
         kind = unit[0] & 0x1F if codec == "h264" else (unit[0] >> 1) & 0x3F
         if codec == "hevc":
             if kind < 32:
@@ -55,14 +55,14 @@ def packet_entry(codec: str, extradata: bytes | None, packet: Any) -> Entry:
 
 
 def is_shown(codec: str, packet: Any) -> bool:
-    """Whether the packet's frame is meant to be seen; VP8 has packets that only serve as reference."""
+    """Return whether the packet's frame is displayed; VP8 has packets that only serve as reference."""
     return codec != "vp8" or bool(memoryview(packet)[0] & 0x10)
 
 
 def may_show_nothing(codec: str, packet: Any, previous: Any) -> bool:
-    """Whether an MPEG-4 packet may give no frame: a picture "not coded" that says to go on showing the last one.
+    """Return whether an MPEG-4 packet may give no frame: a "not coded" picture, which repeats the last one.
 
-    The same bytes also stand behind a packet that holds two pictures; there the second one takes its place.
+    The same bytes also follow a packet that holds two pictures; there the second picture is shown in its place.
     """
     if codec != "mpeg4" or packet.size > _NOT_CODED_BYTES:
         return False
@@ -70,7 +70,7 @@ def may_show_nothing(codec: str, packet: Any, previous: Any) -> bool:
 
 
 def _units(codec: str, data: bytes, extradata: bytes) -> Iterator[bytes]:
-    """Network abstraction units of a packet, framed by lengths (MP4, MKV) or by start codes (the rest)."""
+    """Yield the network abstraction units of a packet, framed by lengths (MP4, MKV) or by start codes (others)."""
     length_at = 4 if codec == "h264" else 21
     if len(extradata) > length_at and extradata[0] == 1:
         size = (extradata[length_at] & 3) + 1
@@ -91,7 +91,7 @@ def _units(codec: str, data: bytes, extradata: bytes) -> Iterator[bytes]:
 
 
 def _recovers_at_once(unit: bytes) -> bool:
-    """Whether supplemental information holds a recovery point with no frames to wait for."""
+    """Return whether supplemental information contains a recovery point that needs no further frames."""
     payload = unit.replace(b"\0\0\3", b"\0\0")
     at = 1
     while at + 2 < len(payload):
@@ -105,7 +105,7 @@ def _recovers_at_once(unit: bytes) -> bool:
             return False
         size, at = size + payload[at], at + 1
         if kind == _RECOVERY_POINT and at < len(payload):
-            # The count is an exponential Golomb code, whose zero is a single set bit.
+            # The number of frames to wait is an exponential Golomb code, in which zero is a single set bit.
             return bool(payload[at] & 0x80)
         at += size
     return False

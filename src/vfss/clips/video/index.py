@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which packet is shown as which frame: read off the packets, and checked against decoding."""
+"""The index of a video: which packet is shown as which frame, derived from the packets and checked by decoding."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import numpy.typing as npt
 from vfss.clips.video.entry_points import Entry
 from vfss.clips.video.packets import PacketReader, PacketTable
 
-GUESSED = "the decoder had to guess parts of it"
-_MOST_REORDERED = 17
-"""No codec in use shows a frame later than sixteen others that were decoded after it."""
+CONCEALED = "the decoder had to conceal errors in it"
+_MAX_REORDERED = 17
+"""No codec in use delays a frame by more than sixteen others that were decoded after it."""
 
 
 class DamageWatch:
-    """Judges the frames of one run of decoding.
+    """Decides which frames of one decoding run can be trusted.
 
-    A frame is shown before frames that it builds on (B-frames), so a few frames are held back until all packets
-    up to their own have been seen whole or damaged.
+    A frame can be shown before frames that it depends on (B-frames), so a few frames are held back until all packets
+    up to their own have been decoded or found damaged.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class DamageWatch:
         entry_frames: npt.NDArray[np.int64],
         expected: Iterator[int],
     ) -> None:
-        """Watch a run.
+        """Start with no frames.
 
         Args:
-            damaged: Packets known to be damaged, with the reason; grows while packets are decoded.
-            entries: int64 (E,) packets at which decoding may begin.
+            damaged: Packets known to be damaged, with the reason; grows during decoding.
+            entries: int64 (E,) packets at which decoding can start.
             entry_frames: int64 (E,) the frames they are shown as.
             expected: Numbers of the packets of this run that give frames, ascending.
         """
@@ -51,22 +51,22 @@ class DamageWatch:
         self._early: set[int] = set()
         self._held: deque[tuple[int, int, Any]] = deque()
 
-    def judge(self, t: int, number: int, frame: Any) -> Iterator[tuple[int, Any, str]]:
-        """Take the next frame shown, from packet `number`; give those that can be judged now, as `flush` does."""
+    def add(self, t: int, number: int, frame: Any) -> Iterator[tuple[int, Any, str]]:
+        """Add the next frame shown, from packet `number`; yield the frames that are decided now, as `flush` does."""
         if frame.is_corrupt:
-            self._damaged.setdefault(number, GUESSED)
+            self._damaged.setdefault(number, CONCEALED)
         self._early.add(number)
         while self._awaited is not None and (self._awaited in self._early or self._awaited in self._damaged):
             self._early.discard(self._awaited)
             self._awaited = next(self._expected, None)
         self._held.append((t, number, frame))
         while self._held and (
-            self._awaited is None or self._held[0][1] < self._awaited or len(self._held) > _MOST_REORDERED
+            self._awaited is None or self._held[0][1] < self._awaited or len(self._held) > _MAX_REORDERED
         ):
             yield self._verdict()
 
     def flush(self) -> Iterator[tuple[int, Any, str]]:
-        """Frames still held back at the end: index, frame, and why it cannot be trusted, empty where it can."""
+        """Yield the frames still held back at the end: index, frame, and why it cannot be trusted ("" if it can)."""
         while self._held:
             yield self._verdict()
 
@@ -79,29 +79,29 @@ class DamageWatch:
         clean = (self._entries <= number) & (self._entry_frames <= t)
         since = int(self._entries[clean].max(initial=0))
         if any(since <= packet < number for packet in self._damaged):
-            return t, frame, "it builds on a damaged frame before it"
+            return t, frame, "it depends on a damaged frame before it"
         return t, frame, ""
 
 
 _PROBE_FRAMES = 12
-"""Frames decoded on opening, to see whether the index tells their order: longer than the reordering of any encoder."""
+"""Frames decoded on opening to check the order in the index: longer than the reordering of any encoder."""
 
 
 class DisagreementError(Exception):
-    """Decoding gave another order or number of frames than the index; the next kind of index is tried."""
+    """Decoding gave another order or number of frames than the index; callers try the next kind of index."""
 
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """Order of presentation and points of entry.
+    """Order of presentation, and entry points.
 
     Attributes:
         n_frames: Number of frames shown.
-        ranks: int64 (P,) frame that each packet is shown as, -1 for never; None where only decoding tells, and
-            the frames between two entries are known to be the packets between them.
-        entries: int64 (E,) packets at which decoding may begin, the first of the stream among them.
-        entry_frames: int64 (E,) the frame each of them is shown as, ascending.
-        checks: uint32 (T,) checksum of the first plane of each frame in sequential decoding; None where not surveyed.
+        ranks: int64 (P,) frame that each packet is shown as, -1 for never; None if the order is known only by
+            decoding; then the frames between two entry points are the packets between them.
+        entries: int64 (E,) packets at which decoding can start, including the first of the stream.
+        entry_frames: int64 (E,) the frame that each of them is shown as, ascending.
+        checks: uint32 (T,) checksum of the first plane of each frame in sequential decoding; None if not surveyed.
     """
 
     n_frames: int
@@ -111,12 +111,12 @@ class VideoIndex:
     checks: npt.NDArray[np.uint32] | None = None
 
     def entry_for(self, t: int) -> int:
-        """Number of the entry from which frame t is reached soonest."""
+        """Return the number of the entry point from which frame t is reached soonest."""
         return int(np.searchsorted(self.entry_frames, t, side="right")) - 1
 
 
 def agreed_index(reader: PacketReader, table: PacketTable) -> VideoIndex:
-    """The first kind of index that agrees with decoding the beginning; sequential decoding of all where none does.
+    """Return the first kind of index that agrees with decoding the beginning; survey the stream if none does.
 
     Raises:
         ClipError: The container cannot be read.
@@ -130,7 +130,7 @@ def agreed_index(reader: PacketReader, table: PacketTable) -> VideoIndex:
 
 
 def other_index(reader: PacketReader, table: PacketTable, failed: VideoIndex) -> VideoIndex:
-    """The index to use once `failed` has disagreed with decoding.
+    """Return the index to use after `failed` has disagreed with decoding.
 
     Raises:
         ClipError: The container cannot be read.
@@ -145,15 +145,15 @@ def other_index(reader: PacketReader, table: PacketTable, failed: VideoIndex) ->
 
 
 def _by_time(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
-    """Order by presentation time stamps; None where they are missing, doubled or made up."""
+    """Index by presentation time stamps; None if they are missing, duplicated or invented by libav."""
     numbers = np.flatnonzero(table.shown)
     pts = table.pts[numbers]
-    made_up = reader.format == "avi" and reader.codec in ("h264", "hevc")
-    if made_up or not len(numbers) or not table.timed[numbers].all() or len(np.unique(pts)) != len(pts):
+    invented = reader.format == "avi" and reader.codec in ("h264", "hevc")
+    if invented or not len(numbers) or not table.timed[numbers].all() or len(np.unique(pts)) != len(pts):
         return None
     ranks = np.full(len(table), -1, np.int64)
     ranks[numbers[np.argsort(pts)]] = np.arange(len(numbers))
-    # An entry is one only if all that was decoded before it is shown before it.
+    # A packet is an entry point only if all frames decoded before it are shown before it.
     shown_before = np.maximum.accumulate(np.concatenate([[-1], ranks[:-1]]))
     entries = np.flatnonzero((table.entries != Entry.NONE) & (ranks > shown_before))
     if not len(entries) or entries[0] != 0 or ranks[entries[0]] != 0:
@@ -164,7 +164,7 @@ def _by_time(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
 
 
 def _by_entry(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
-    """Frames between two closed entries are the packets between them, in the order in which the decoder gives them."""
+    """Index by closed entry points: the frames between two are the packets between them, in the decoder's order."""
     if not table.shown.all():
         return None
     closed = table.entries == Entry.CLOSED
@@ -177,9 +177,9 @@ def _by_entry(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
 def presented(
     reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int
 ) -> Iterator[tuple[int, Any, str]]:
-    """Frames from an entry on: frame index, av.VideoFrame, and why it cannot be trusted, empty where it can.
+    """Yield the frames from an entry point on: index, av.VideoFrame, and why it cannot be trusted ("" if it can).
 
-    Frames that the decoder does not give at all are left out.
+    Frames that the decoder does not return at all are left out.
 
     Raises:
         DisagreementError: Decoding contradicts the index.
@@ -192,12 +192,12 @@ def presented(
         expected = iter((np.flatnonzero(index.ranks[packet:] >= first) + packet).tolist())
     watch = DamageWatch(reader.damaged, index.entries, index.entry_frames, expected)
     for t, number, frame in _ranked(reader, table, index, entry):
-        yield from watch.judge(t, number, frame)
+        yield from watch.add(t, number, frame)
     yield from watch.flush()
 
 
 def _ranked(reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int) -> Iterator[tuple[int, int, Any]]:
-    """Frame index, packet number and frame from an entry on, as long as decoding agrees with the index."""
+    """Yield frame index, packet number and frame from an entry point on, as long as decoding agrees with the index."""
     first = int(index.entry_frames[entry])
     position = first - 1
     entry_at = dict(zip(index.entries.tolist(), index.entry_frames.tolist(), strict=True))
@@ -211,7 +211,7 @@ def _ranked(reader: PacketReader, table: PacketTable, index: VideoIndex, entry: 
         else:
             t = int(index.ranks[number])
             if t < first:
-                continue  # leading pictures of an open entry, or never shown
+                continue  # leading pictures of an open entry point, or never shown
             if t <= position or (t > position + 1 and not reader.damaged and index.checks is None):
                 raise DisagreementError
         position = t
@@ -230,7 +230,7 @@ def _agrees(reader: PacketReader, table: PacketTable, index: VideoIndex) -> bool
 
 
 def survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
-    """Decode everything once, in order: slow, and the truth for streams whose packets do not tell their order.
+    """Decode everything once, in order: slow, but right for streams whose packets do not determine their order.
 
     Raises:
         ClipError: The container cannot be read.
@@ -250,7 +250,7 @@ def survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
 
 
 def plane_check(frame: Any) -> int:
-    """Checksum of the first plane of an av.VideoFrame, padding left out."""
+    """Return the checksum of the first plane of an av.VideoFrame without padding."""
     plane = frame.planes[0]
     rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height]
     width = min(plane.line_size, plane.buffer_size // max(1, plane.height), plane.width * _pixel_bytes(frame))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbered packets of a video stream: listing them costs no decoding, and decoding can begin at any of them."""
+"""Numbered packets of a video stream: listed without decoding, and decoding can start at any of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.clips.video.entry_points import Entry, is_shown, may_show_nothing, packet_entry
 from vfss.errors import ClipError
 
-# Scripts, playlists and pipes that libav also reads could reach other files or the network: recordings only.
+# Only recordings: scripts, playlists and pipes, which libav also reads, could reach other files or the network.
 _FORMATS = "mov,mp4,avi,matroska,webm,mpeg,mpegts,mpegvideo,asf,h264,hevc,m4v,ogg,flv,dv"
 _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file,crypto,data"}
 _REMEDY = (
@@ -26,7 +26,7 @@ _REMEDY = (
 )
 
 Opener = Callable[[], "str | io.RawIOBase"]
-"""Gives libav what to read: a path, or a new file object where the video lies inside another file."""
+"""Returns what libav reads: a path, or a new file object if the video is inside another file."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class PacketTable:
 
     Attributes:
         pts: int64 (P,) presentation time stamps in units of `time_base`; meaningless where `timed` is False.
-        timed: bool (P,) whether the packet carries a presentation time stamp.
-        shown: bool (P,) False where the container says to decode but not to show.
-        entries: uint8 (P,) Entry: whether decoding may begin here.
-        doubtful: Whether some packets may give no frame, which only decoding tells.
-        names: (pts, position, size) of a packet to its number; -1 where several share it.
+        timed: bool (P,) whether the packet has a presentation time stamp.
+        shown: bool (P,) False if the container marks it to be decoded but not shown.
+        entries: uint8 (P,) Entry: whether decoding can start here.
+        doubtful: Whether some packets may give no frame, which is known only by decoding.
+        numbers: (pts, position, size) of a packet to its number; -1 if several share it.
     """
 
     pts: npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ class PacketTable:
     shown: npt.NDArray[np.bool_]
     entries: npt.NDArray[np.uint8]
     doubtful: bool
-    names: dict[tuple[int | None, int | None, int], int]
+    numbers: dict[tuple[int | None, int | None, int], int]
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -56,15 +56,15 @@ class PacketTable:
 class PacketReader:
     """The video stream of one container: lists its packets and decodes from any of them.
 
-    Frames are told apart by the number of the packet they came from, which survives reordering, missing time
-    stamps and lost frames.
+    Frames are identified by the number of the packet they came from, which survives reordering, missing time stamps
+    and lost frames.
     """
 
     def __init__(self, path: Path, opener: Opener) -> None:
         """Open the container.
 
         Raises:
-            ClipError: It is missing, unreadable, no video, or has no picture track.
+            ClipError: It is missing, unreadable, not a video, or has no video track.
         """
         self.path = path
         self._opener = opener
@@ -80,14 +80,14 @@ class PacketReader:
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
         if not streams:
             self.close()
-            raise ClipError("holds no picture track that can be decoded", path=self.path, remedy=_REMEDY)
+            raise ClipError("holds no video track that can be decoded", path=self.path, remedy=_REMEDY)
         self._stream: Any = streams[0]
-        # Threads over frames report errors late and away from their packet; threads over slices do not.
+        # Frame threads report errors late and for another packet; slice threads do not.
         self._stream.codec_context.thread_type = "SLICE"
 
     @property
     def format(self) -> str:
-        """Name of the container format."""
+        """Name of the container format, as libav calls it."""
         return str(self._container.format.name)
 
     @property
@@ -102,36 +102,36 @@ class PacketReader:
 
     @property
     def reorders(self) -> bool:
-        """Whether frames leave the decoder in another order than their packets enter; known after decoding one."""
+        """True if frames leave the decoder in another order than packets enter it; known after decoding one."""
         return bool(self._stream.codec_context.has_b_frames)
 
     @property
     def frame_rate(self) -> Fraction:
-        """Frames per second as the container says or libav guesses, 30 where neither does."""
+        """Frames per second that the container declares or libav estimates, 30 if neither does."""
         stream = self._stream
-        # Of a raw stream libav only guesses the rate, while the stream itself may say it.
-        own = stream.codec_context.framerate if self.format in ("h264", "hevc") else None
-        for rate in (own, stream.average_rate, stream.guessed_rate, stream.base_rate):
+        # libav only estimates the rate of a raw stream, while the stream itself may declare it.
+        declared = stream.codec_context.framerate if self.format in ("h264", "hevc") else None
+        for rate in (declared, stream.average_rate, stream.guessed_rate, stream.base_rate):
             if rate and 0 < rate <= 1000:
                 return Fraction(rate)
         return Fraction(30)
 
     @property
     def declared_frames(self) -> int:
-        """Number of frames that the container declares, 0 where it does not."""
+        """Number of frames that the container declares, 0 if it does not."""
         return int(self._stream.frames or 0)
 
     def list_packets(self) -> PacketTable:
-        """Walk through all packets without decoding.
+        """List all packets without decoding.
 
         Raises:
-            ClipError: The container breaks off in a way that libav does not survive, or holds no frame.
+            ClipError: The container cannot be read to its end, or holds no frames.
         """
         pts: list[int] = []
         timed: list[bool] = []
         shown: list[bool] = []
         entries: list[int] = []
-        names: dict[tuple[int | None, int | None, int], int] = {}
+        numbers: dict[tuple[int | None, int | None, int], int] = {}
         doubtful, previous = False, None
         codec, extradata = self.codec, self._stream.codec_context.extradata
         try:
@@ -143,27 +143,27 @@ class PacketReader:
                 previous = packet
                 entry = packet_entry(codec, extradata, packet) if packet.is_keyframe else Entry.NONE
                 entries.append(entry)
-                name = _name(packet)
-                names[name] = -1 if name in names else number
+                key = _key(packet)
+                numbers[key] = -1 if key in numbers else number
         except (av.FFmpegError, *DECODING_ERRORS) as error:
-            raise ClipError(f"breaks off ({reason(error)})", path=self.path, frame=len(pts), remedy=_REMEDY) from error
+            raise ClipError(f"ends early ({reason(error)})", path=self.path, frame=len(pts), remedy=_REMEDY) from error
         if not pts:
             raise ClipError("holds no frames", path=self.path, remedy=_REMEDY)
         return PacketTable(
-            np.array(pts, np.int64), np.array(timed), np.array(shown), np.array(entries, np.uint8), doubtful, names
+            np.array(pts, np.int64), np.array(timed), np.array(shown), np.array(entries, np.uint8), doubtful, numbers
         )
 
     def decode_from(self, table: PacketTable, first: int) -> Iterator[tuple[int, Any]]:
-        """Decode from packet `first` to the end: pairs of packet number and av.VideoFrame, in presentation order.
+        """Decode from packet `first` to the end; yield packet numbers and av.VideoFrames, in presentation order.
 
-        Packets that cannot be decoded are noted in `damaged` and left out.
+        Packets that cannot be decoded are recorded in `damaged` and left out.
 
         Raises:
             ClipError: The container cannot be read any more.
         """
         try:
             packets = self._numbered(table, first)
-            # Rewinding opens the container anew, and with it the decoder.
+            # Only now: the seek may have reopened the container, and with it the decoder.
             context = self._stream.codec_context
             for number, packet in packets:
                 packet.pts = number
@@ -185,11 +185,11 @@ class PacketReader:
             raise ClipError(f"cannot be read ({reason(error)})", path=self.path, remedy=_REMEDY) from error
 
     def _numbered(self, table: PacketTable, first: int) -> Iterator[tuple[int, Any]]:
-        """Packets from number `first` on; seeks near it, and walks from the beginning where that fails."""
-        packets, number = self._near(table, first)
+        """Return the packets from number `first` on; seek close to it, or read from the beginning if that fails."""
+        packets, number = self._seek(table, first)
         return ((n, packet) for n, packet in enumerate(packets, number) if n >= first)
 
-    def _near(self, table: PacketTable, first: int) -> tuple[Iterator[Any], int]:
+    def _seek(self, table: PacketTable, first: int) -> tuple[Iterator[Any], int]:
         if first > 0 and table.timed[first]:
             try:
                 self._container.seek(int(table.pts[first]), stream=self._stream, backward=True)
@@ -197,14 +197,14 @@ class PacketReader:
                 head = next(packets, None)
             except av.FFmpegError:
                 head = None
-            number = -1 if head is None else table.names.get(_name(head), -1)
+            number = -1 if head is None else table.numbers.get(_key(head), -1)
             if 0 <= number <= first:
                 return _chained(head, packets), number
         self._rewind()
         return self._packets(), 0
 
     def _rewind(self) -> None:
-        # Raw streams and some containers cannot seek to their own start: a new container always can.
+        # Raw streams and some containers cannot seek to their start; reopening always works.
         self.close()
         self._open()
 
@@ -223,7 +223,7 @@ def _chained(head: Any, rest: Iterator[Any]) -> Iterator[Any]:
     yield from rest
 
 
-def _name(packet: Any) -> tuple[int | None, int | None, int]:
+def _key(packet: Any) -> tuple[int | None, int | None, int]:
     return packet.pts, packet.pos, packet.size
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a video file is all there: a copy that broke off must not pass for a short recording."""
+"""Detection of truncated video files: an interrupted copy must not pass for a short recording."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import BinaryIO
 from vfss.clips.video.packets import PacketReader, PacketTable
 from vfss.errors import ClipError
 
-_REMEDY = "Copy it again from its source, or keep what is there with: ffmpeg -i FILE -c copy NEW.mkv"
+_REMEDY = "Copy it again from its source, or save the readable part with: ffmpeg -i FILE -c copy NEW.mkv"
 _SLACK_BYTES = 16
 """Some recorders count their own chunk header twice."""
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
@@ -19,26 +19,26 @@ _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 def refuse_truncated(reader: PacketReader, table: PacketTable) -> None:
     """Compare the end that the container declares with the end of the file.
 
-    Program streams and raw streams declare none; there only the last frame tells, when it is read.
+    Program streams and raw streams declare none; there truncation shows only when the last frame is read.
 
     Raises:
         ClipError: The file ends early.
     """
-    found, declared = int(table.shown.sum()), reader.declared_frames
+    present, declared = int(table.shown.sum()), reader.declared_frames
     missing = declared - len(table) if reader.format.startswith("mov") else 0
     end, size = declared_end(reader.path, reader.format), reader.path.stat().st_size
     if missing > 0 or end > size + _SLACK_BYTES:
-        of = f" of {declared}" if declared > found else ""
+        of = f" of {declared}" if declared > present else ""
         raise ClipError(
-            f"the file is cut off: {size} of {max(end, size)} bytes, {found}{of} frames are there",
+            f"the file is cut off: {size} of {max(end, size)} bytes, {present}{of} frames are present",
             path=reader.path,
-            frame=found,
+            frame=present,
             remedy=_REMEDY,
         )
 
 
 def declared_end(path: Path, container: str) -> int:
-    """Where the file should end by the sizes that its container declares, in bytes; 0 where it declares none."""
+    """Return where the file should end according to the sizes in its container, in bytes; 0 if it declares none."""
     with path.open("rb") as stream:
         if container == "avi":
             return _riff_end(stream, path.stat().st_size)
@@ -89,7 +89,7 @@ def _segment_end(stream: BinaryIO) -> int:
 
 
 def _ebml_size(data: bytes, at: int) -> tuple[int | None, int]:
-    """A size of variable length and where it ends; None where it is left open, as recorders do that stream."""
+    """Parse a size of variable length and return it with its end; None if unknown, as streaming recorders write it."""
     count = 9 - data[at].bit_length() if at < len(data) else 9
     if count > 8:
         return None, at
@@ -101,6 +101,6 @@ def _asf_end(stream: BinaryIO) -> int:
     head = stream.read(65536)
     at = head.find(_ASF_FILE)
     properties = head[at : at + 92]
-    if at < 0 or len(properties) < 92 or properties[88] & 1:  # the flag of a broadcast: its size means nothing
+    if at < 0 or len(properties) < 92 or properties[88] & 1:  # the broadcast flag: the size is meaningless
         return 0
     return int.from_bytes(properties[40:48], "little")
