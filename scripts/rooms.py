@@ -13,9 +13,13 @@ from __future__ import annotations
 import argparse
 import configparser
 import sys
-from collections import Counter, defaultdict
+from collections import Counter
 from pathlib import Path
 from typing import Any
+
+import grimp
+import networkx
+from matplotlib.figure import Figure
 
 WINGS = {"napari_vfss": "", "vfss": "src", "vfss_training": "training"}
 """Root package of each wing, and the folder it lies in."""
@@ -34,8 +38,6 @@ class House:
         self.lines: dict[str, int] = {}
         self.imports: set[tuple[str, str]] = set()
         sys.path[:0] = [str(root / folder) for folder in WINGS.values()]
-        import grimp
-
         for package, folder in WINGS.items():
             for path in (root / folder / package).rglob("*.py"):
                 name = ".".join(path.relative_to(root / folder).with_suffix("").parts).removesuffix(".__init__")
@@ -53,8 +55,8 @@ class House:
     def between_rooms(self) -> Counter[tuple[str, str]]:
         """Number of imports from each room to each other one.
 
-        A room is what lies directly in a wing: a folder with all in it, or a file. An __init__ only re-exports: importing
-        it is importing its room, but what it imports is not what the modules inside know.
+        A room is what lies directly in a wing: a folder with all in it, or a file. An __init__ only re-exports:
+        importing it is importing its room, but what it imports is not what the modules inside know.
         """
         count: Counter[tuple[str, str]] = Counter()
         packages = {self.folder(name) for name in self.lines}
@@ -67,8 +69,6 @@ class House:
 
 def circles(edges: Any) -> list[list[str]]:
     """Groups that can all reach each other, largest first."""
-    import networkx
-
     found = networkx.strongly_connected_components(networkx.DiGraph(list(edges)))
     return sorted((sorted(group) for group in found if len(group) > 1), key=len, reverse=True)
 
@@ -102,54 +102,49 @@ def floors(root: Path, package: str) -> list[list[str]]:
 
 
 def draw(house: House, root: Path, path: Path) -> None:
-    """Draw the wings beside each other: a row per floor, a box per room, an arrow where one room imports another."""
-    import matplotlib as mpl
+    """Draw the wings beside each other: a row per floor, a box per room, an arrow where one room imports another.
 
-    mpl.use("agg")
-    from matplotlib import pyplot as plt
-
-    count: dict[tuple[str, str], int] = defaultdict(int)
-    figure, panels = plt.subplots(1, 3, figsize=(19, 9.5), width_ratios=(3, 3.4, 2.4))
+    Where a longer way leads from one room to another, the direct arrow is left out: it says nothing new, and with all
+    of them nobody would see any.
+    """
+    figure = Figure(figsize=(17, 9))
+    panels = figure.subplots(1, 3, width_ratios=(3, 3.6, 2.2))
     colours = {"napari_vfss": "#dbeafe", "vfss": "#dcfce7", "vfss_training": "#fef3c7"}
     for panel, package in zip(panels, WINGS, strict=True):
         rows = floors(root, package)
         places: dict[str, tuple[float, float]] = {}
         for depth, row in enumerate(rows):
             for number, name in enumerate(row):
-                places[name] = ((number + 0.5) / len(row), -float(depth))
-        count.clear()
-        for importer, imported in house.imports:
-            here, there = (_box(name, package, places) for name in (importer, imported))
-            if here and there and here != there:
-                count[here, there] += 1
-        for (here, there), number in count.items():
-            panel.annotate(
-                "",
-                places[there],
-                places[here],
-                arrowprops={
-                    "arrowstyle": "-|>",
-                    "color": "#64748b",
-                    "alpha": min(0.75, 0.15 + number / 40),
-                    "shrinkA": 14,
-                    "shrinkB": 14,
-                    "connectionstyle": "arc3,rad=0.08",
-                },
-            )
+                lift = 0.18 * (number % 2) if len(row) > 4 else 0.0
+                places[name] = ((number + 0.5) / len(row), lift - float(depth))
+        for importer, imported in _arrows(house, package, places):
+            look = {"arrowstyle": "-|>", "color": "#64748b", "shrinkA": 15, "shrinkB": 15, "mutation_scale": 13}
+            panel.annotate("", places[imported], places[importer], arrowprops=look)
         for name, (x, y) in places.items():
             size = sum(_box(module, package, places) == name for module in house.lines)
             text = f"{name}\n{size} files" if size > 1 else name
             style = {"boxstyle": "round,pad=0.35", "facecolor": colours[package], "edgecolor": "#334155"}
-            panel.text(x, y, text, ha="center", va="center", fontsize=8.5, bbox=style, zorder=3)
-        panel.set(xlim=(-0.12, 1.12), ylim=(0.6 - len(rows), 0.6), title=package)
+            panel.text(x, y, text, ha="center", va="center", fontsize=9.5, bbox=style, zorder=3)
+        panel.set(xlim=(-0.08, 1.08), ylim=(0.6 - len(rows), 0.6))
+        panel.set_title(package, fontsize=13)
         panel.axis("off")
-    figure.tight_layout()
-    figure.savefig(path, dpi=80, metadata={"Software": None})
+    figure.text(0.5, 0.01, "napari_vfss  →  vfss  ←  vfss_training", ha="center", fontsize=13)
+    figure.tight_layout(rect=(0, 0.03, 1, 1))
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+
+
+def _arrows(house: House, package: str, places: dict[str, tuple[float, float]]) -> list[tuple[str, str]]:
+    """Arrows between the boxes of a wing, without those that a longer way replaces."""
+    pairs = {(_box(importer, package, places), _box(imported, package, places)) for importer, imported in house.imports}
+    arrows = networkx.DiGraph([(here, there) for here, there in pairs if here and there and here != there])
+    if networkx.is_directed_acyclic_graph(arrows):
+        arrows = networkx.transitive_reduction(arrows)
+    return sorted(arrows.edges)
 
 
 def _box(module: str, package: str, places: dict[str, tuple[float, float]]) -> str | None:
     """Name of the box that a module lies in, None for one of another wing or in no floor."""
-    if module.split(".")[0] != package:
+    if module.split(".", maxsplit=1)[0] != package:
         return None
     inside = module.removeprefix(f"{package}.")
     return max((name for name in places if f"{inside}.".startswith(f"{name}.")), key=len, default=None)
