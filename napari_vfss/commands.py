@@ -8,35 +8,29 @@ from typing import Any
 
 import napari
 
-from napari_vfss.ui.panel import AnnotationPanel
+from napari_vfss.ui.panel import PLUGIN, AnnotationPanel
 
-PLUGIN, WIDGET, HELP_WIDGET = "napari-vfss", "VFSS annotation", "Keyboard and wording"
-
-
-def panel_of(viewer: Any) -> AnnotationPanel:
-    """The viewer's panel; docked where there is none yet."""
-    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    return panel  # type: ignore[no-any-return]
+HELP_WIDGET = "Keyboard and wording"
 
 
 def open_project(viewer: napari.viewer.Viewer) -> None:
     """Open a project, or make one."""
-    panel_of(viewer).clip.ask_for_project()
+    AnnotationPanel.of(viewer).clip.ask_for_project()
 
 
 def export(viewer: napari.viewer.Viewer) -> None:
     """Write the project's annotations as a dataset."""
-    panel_of(viewer).export.ask_and_export()
+    AnnotationPanel.of(viewer).export.ask_and_export()
 
 
 def import_masks(viewer: napari.viewer.Viewer) -> None:
     """Take in masks of another program as proposals."""
-    panel_of(viewer).importing.ask_and_import()
+    AnnotationPanel.of(viewer).importing.ask_and_import()
 
 
 def retrain(viewer: napari.viewer.Viewer) -> None:
     """Ask how to train a new student from the project's accepted annotations."""
-    panel_of(viewer).student.ask()
+    AnnotationPanel.of(viewer).student.ask()
 
 
 def show_help(viewer: napari.viewer.Viewer) -> None:
@@ -46,7 +40,7 @@ def show_help(viewer: napari.viewer.Viewer) -> None:
 
 def change_keys(viewer: napari.viewer.Viewer) -> None:
     """Show the page on which keys are changed."""
-    panel_of(viewer).keyboard.show_page()
+    AnnotationPanel.of(viewer).keyboard.show_page()
 
 
 TITLE = "VFSS annotation (research software, not a medical device)"
@@ -55,6 +49,6 @@ TITLE = "VFSS annotation (research software, not a medical device)"
 def open_window(project: Path | None = None) -> tuple[Any, Any]:
     """A napari viewer with the panel docked: (viewer, panel)."""
     viewer = napari.Viewer(title=TITLE)
-    panel = panel_of(viewer)
+    panel = AnnotationPanel.of(viewer)
     panel.controller.project_folder = project
     return viewer, panel

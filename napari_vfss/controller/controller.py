@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Desk: what is open in one viewer, and the work that goes on beside it. Owns everything, draws nothing."""
+"""Controller of one viewer: the open session, its layers and background jobs. No widgets."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss import preferences
 from napari_vfss.connections import Connections
+from napari_vfss.controller.adoption import LayerAdoption
 from napari_vfss.controller.student_jobs import StudentJobs
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.controller.unsaved import UnsavedGuard
@@ -23,69 +25,81 @@ from napari_vfss.keys.bindings import KeyBindings
 from napari_vfss.keys.book import KeyBook
 from napari_vfss.prompting.tool import ClickTool
 from napari_vfss.session.corrections import Corrections
+from napari_vfss.session.host import NothingOpenError, while_open, while_open_or
 from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.session.opening import is_project, open_project_session, open_session, recall_view, remember_view
 from napari_vfss.session.session import Session
-from napari_vfss.viewer.clip_array import ClipFrames
 from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
 from vfss.errors import ProjectError, VfssError
+from vfss.schema import Schema
 
-
-class LayerAdoption:
-    """Watches for layers of clips that are in no session."""
-
-    def __init__(self, controller: AnnotationController) -> None:
-        self._controller = controller
-
-    def on_inserted(self, event: Any) -> None:
-        """A layer was added."""
-        layer, layers = event.value, self._controller.layers
-        metadata = getattr(layer, "metadata", {})
-        frames = metadata.get("vfss_frames")
-        own = layers is not None and layer is layers.image
-        bare = isinstance(frames, ClipFrames) and frames.source is not None and not metadata.get("vfss_session", False)
-        if bare and not own:
-            # It moves when napari is done with adding it.
-            QTimer.singleShot(0, lambda: self.adopt(layer))
-
-    def adopt(self, layer: Any) -> None:
-        """Open the clip of a layer in that layer's place."""
-        controller, frames = self._controller, layer.metadata["vfss_frames"]
-        if layer in controller.viewer.layers and frames.source is not None:
-            controller.viewer.layers.remove(layer)
-            frames.close()
-            controller.open(frames.source)
-
-
+ActionsOf = Callable[[Schema], tuple[Action[Any], ...]]
 POLL_MS = 2000
 REMEMBER_MS = 1500
 
 
+@dataclass(frozen=True, eq=False)
+class OpenClip:
+    """What exists while a clip is open: created together and closed together."""
+
+    session: Session
+    layers: ClipLayers
+    corrections: Corrections
+    click_tool: ClickTool
+    nesting: NestingWatch
+    keys: KeyBindings
+
+    def close(self) -> None:
+        """Unbind the keys, remove the layers, close file and project."""
+        self.keys.close()
+        self.click_tool.close()
+        self.nesting.close()
+        self.layers.close()
+        self.session.close()
+
+
 class AnnotationController(QObject):
-    """Opens and closes clips in a viewer, and starts exporting and retraining; the machine works on the open clip."""
+    """Opens and closes clips in a viewer; starts jobs on the open clip, exports and retraining.
+
+    Attributes:
+        viewer: The napari viewer.
+        key_book: Which key does what.
+        project_folder: Project that recordings join; None for the one of their folder.
+        unsaved_guard: Asks before unsaved changes are lost.
+        student_jobs: Proposing, propagating and learning.
+        exporting: Writes datasets.
+        retraining: Trains new students.
+        timeline: The open clip in time: survey, marks, playback.
+        viewed_tracker: Records which masks were on the screen.
+        adoption: Opens sessions on layers of recordings that napari itself opened.
+    """
 
     session_changed = Signal()
     message = Signal(str, bool)  # message, True for a problem
-    action_requested = Signal(str)  # what a key asks of the window; napari_vfss/keyboard.py knows the wishes
+    action_requested = Signal(str)  # id of a request that an action makes of the window; the panel fulfils it
 
-    def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
+    def __init__(self, viewer: Any, actions_of: ActionsOf, parent: QObject | None = None) -> None:
+        """Control a viewer.
+
+        Args:
+            viewer: The napari viewer.
+            actions_of: Returns every action for a schema: `all_actions` of napari_vfss.controller.actions, passed in
+                because actions know the controller and not the other way round.
+            parent: Widget that owns the controller.
+        """
         super().__init__(parent)
         self.viewer = viewer
-        self.session: Session | None = None
-        self.layers: ClipLayers | None = None
-        self.keys: KeyBindings | None = None
-        self.key_book = KeyBook(self)
-        self.unsaved_guard: UnsavedGuard = UnsavedGuard(self)
-        self._poll_told = ""
-        self.corrections: Corrections | None = None
-        self.click_tool: ClickTool | None = None
-        self.nesting: NestingWatch | None = None
+        self._open: OpenClip | None = None
+        self.key_book = KeyBook(actions_of, self)
         self.project_folder: Path | None = None
-        self.student_jobs: StudentJobs = StudentJobs(self)
+        self.unsaved_guard = UnsavedGuard(self)
+        self.student_jobs = StudentJobs(self, self)
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
-        self.timeline = TimelineController(self)
-        self.viewed_tracker: ViewedTracker = ViewedTracker(self)
+        self.timeline = TimelineController(self, self)
+        self.viewed_tracker = ViewedTracker(self, self)
+        self.adoption = LayerAdoption(self, self.open)
+        self._poll_problem = ""
         self._session_connections = Connections()
         self._connections = Connections()
         self._poll = QTimer(self)
@@ -93,79 +107,115 @@ class AnnotationController(QObject):
         self._remember = QTimer(self)
         self._remember.setSingleShot(True)
         self._remember.setInterval(REMEMBER_MS)
-        self._connections.add(self._poll.timeout, self.look_for_others)
+        self._connections.add(self._poll.timeout, self.poll)
         self._connections.add(self._remember.timeout, self.remember)
-        self.adoption = LayerAdoption(self)
         self._connections.add(viewer.layers.events.inserted, self.adoption.on_inserted)
         self._connections.add(self.student_jobs.proposing.proposed, self.student_jobs.on_proposed)
         self._connections.add(self.student_jobs.proposing.message, self._on_problem)
 
+    @property
+    def session(self) -> Session | None:
+        """The open session; None while no clip is open."""
+        return None if self._open is None else self._open.session
+
+    @property
+    def layers(self) -> ClipLayers:
+        """Layers of the open clip.
+
+        Raises:
+            NothingOpenError: No clip is open.
+        """
+        return self._opened.layers
+
+    @property
+    def corrections(self) -> Corrections:
+        """Correction tools of the open clip.
+
+        Raises:
+            NothingOpenError: No clip is open.
+        """
+        return self._opened.corrections
+
+    @property
+    def click_tool(self) -> ClickTool:
+        """Click tool of the open clip.
+
+        Raises:
+            NothingOpenError: No clip is open.
+        """
+        return self._opened.click_tool
+
+    @property
+    def nesting(self) -> NestingWatch:
+        """Watch over structures that leave the one they nest in.
+
+        Raises:
+            NothingOpenError: No clip is open.
+        """
+        return self._opened.nesting
+
     @contextlib.contextmanager
     def telling(self) -> Generator[None, None, None]:
-        """Tell what a person can act on, a VfssError or an error of the disk, instead of raising it."""
+        """Show a VfssError or an error of the disk, on which a user can act, instead of raising it."""
         try:
             yield
         except (VfssError, OSError) as error:
             self.tell(str(error), problem=True)
 
     def tell(self, message: str, *, problem: bool = False) -> None:
-        """Say something to the person."""
+        """Show a message to the user."""
         self.message.emit(message, problem)
 
-    def act(self, action: Action) -> None:
-        """Do what a key stands for, after what is under the pen was written; tell errors."""
+    def act(self, action: Action[AnnotationController]) -> None:
+        """Do what a key stands for, after the stroke in progress was written; errors are shown."""
         with self.telling():
             if action.when(self):
-                if self.layers is not None:
-                    self.layers.flush()
+                self._flush()
                 action.do(self)
 
-    def open(self, path: Path) -> bool:
-        """Open a recording or a project; what was open before is closed. False where it could not be opened."""
-        reading = None if self.session is None else self.session.reading
-        joined = self.project_folder if reading is None else reading.folder  # not the project: its masks are hidden
-        folder = None if is_project(path) else joined
-        return self._take_from(open_session, path, project_folder=folder)
+    @while_open
+    def in_session(self, session: Session, do: Callable[[Session], object]) -> None:
+        """Call a function with the open session; skip it while no clip is open."""
+        do(session)
 
-    def open_clip_of_project(self, clip_id: str) -> bool:
-        """Open another clip of the project that is open."""
-        if self.session is None or clip_id == self.session.clip.id:
+    def open(self, path: Path) -> bool:
+        """Open a recording or a project in place of what is open; return False if it cannot be opened."""
+        folder = None if is_project(path) else self._joined_project()
+        return self._open_with(open_session, path, project_folder=folder)
+
+    @while_open_or(False)
+    def open_clip_of_project(self, session: Session, clip_id: str) -> bool:
+        """Open another clip of the open project; return False if it is open already or cannot be opened."""
+        if clip_id == session.clip.id:
             return False
-        return self._take_from(open_project_session, self.session.project.folder, clip_id=clip_id)
+        return self._open_with(open_project_session, session.project.folder, clip_id=clip_id)
 
     def choose_project(self, folder: Path) -> bool:
-        """Work in another project from now on: one that is there, or a new one that the open clip joins."""
+        """Work in another project from now on: an existing one, or a new one that the open clip joins."""
         self.project_folder = folder
         if is_project(folder):
             return self.open(folder)
-        source = None if self.session is None else self.session.clip.source
-        return source is not None and self.open(source)
+        source = self._source()
+        return self.open(source) if source is not None else False
 
     def close_session(self) -> None:
-        """Put the open clip away; everything is saved already."""
-        session, layers, keys, clicks = self.session, self.layers, self.keys, self.click_tool
-        if session is None or layers is None or keys is None:
+        """Close the open clip; everything is saved already."""
+        closing = self._open
+        if closing is None:
             return
-        self.student_jobs.let_go()
+        self.student_jobs.detach()
         self._poll.stop()
         self._remember.stop()
         self.save()
-        self.session = self.layers = self.keys = self.corrections = self.click_tool = None
+        self._open = None
         self._session_connections.undo()
-        keys.close()
-        if clicks is not None:
-            clicks.close()
-        if self.nesting is not None:
-            self.nesting.close()
-            self.nesting = None
-        layers.close()
-        session.close()
+        closing.close()
         self.session_changed.emit()
 
     def close(self) -> None:
-        """Put everything away, the trainer included."""
+        """Close everything, and stop all jobs, the trainer included."""
         self.save()
-        self.unsaved_guard.part()
+        self.unsaved_guard.resolve_before_closing()
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
@@ -179,92 +229,120 @@ class AnnotationController(QObject):
         self.save()
         self.exporting.start(order)
 
-    def retrain(self, arguments: tuple[str, ...] = ()) -> None:
-        """Train a new student from the project; arguments are options of `vfss-train fit`, none: the quick way."""
-        if self.session is not None and self.layers is not None:
-            self.layers.flush()
-            self.retraining.start(self.session.project.folder, arguments)
+    @while_open
+    def retrain(self, session: Session, arguments: tuple[str, ...] = ()) -> None:
+        """Train a new student from the project.
+
+        Args:
+            session: The open session.
+            arguments: Options of `vfss-train fit`; none for the quick training.
+        """
+        self._flush()
+        self.retraining.start(session.project.folder, arguments)
 
     def save(self) -> None:
-        """Write what is under the pen, and the view."""
-        if self.layers is not None:
-            with self.telling():
-                self.layers.flush()
-                self.remember()
+        """Write the stroke in progress and the view; errors are shown."""
+        with self.telling():
+            self._flush()
+            self.remember()
 
-    def remember(self) -> None:
-        """Keep frame, structure and view for the next time."""
-        if self.session is not None and self.layers is not None and not self.session.project.read_only:
+    @while_open
+    def remember(self, session: Session) -> None:
+        """Store frame, structure and view for the next time."""
+        if not session.project.read_only:
             with self.telling():
-                remember_view(self.session, **self.layers.camera())
+                remember_view(session, **self.layers.camera())
 
-    def look_for_others(self) -> None:
-        """Take in what others wrote to the project meanwhile; now and then, try again to write what waits."""
-        if self.session is None or self.student_jobs.writing:
+    @while_open
+    def poll(self, session: Session) -> None:
+        """Read what others wrote to the project; every few times, try again to write unsaved changes."""
+        if self.student_jobs.writing:
             return
         try:
-            self.session.poll()
-            self._poll_told = ""
+            session.poll()
+            self._poll_problem = ""
         except ProjectError as error:
-            if error.what != self._poll_told:  # once, not every two seconds
-                self._poll_told = error.what
+            if error.what != self._poll_problem:  # once, not every two seconds
+                self._poll_problem = error.what
                 self.tell(str(error), problem=True)
-        self.unsaved_guard.try_now_and_then()
+        self.unsaved_guard.retry_at_intervals()
 
-    def _take_from(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
-        session: Session | None = None
-        if not self.unsaved_guard.may_let_go():
-            return False
-        with self.telling():
-            session = opener(path, preferences.author(), frames_kept=preferences.frames_kept(), **options)
-            self._take(session)
-        return session is not None
+    @property
+    def _opened(self) -> OpenClip:
+        if self._open is None:
+            raise NothingOpenError("no clip is open", remedy="Open a recording or a project first.")
+        return self._open
 
-    def _take(self, session: Session) -> None:
+    @while_open
+    def _flush(self, _session: Session) -> None:
+        self.layers.flush()
+
+    @while_open_or(None)
+    def _source(self, session: Session) -> Path | None:
+        return session.clip.source
+
+    def _joined_project(self) -> Path | None:
+        """Return the project that a recording joins: not one whose masks a second reading hides, but the reading's."""
+        return self._reading_folder() or self.project_folder
+
+    @while_open_or(None)
+    def _reading_folder(self, session: Session) -> Path | None:
+        return None if session.reading is None else session.reading.folder
+
+    def _open_with(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
+        opened = False
+        if self.unsaved_guard.may_close():
+            with self.telling():
+                self._show(opener(path, preferences.author(), frames_kept=preferences.frames_kept(), **options))
+                opened = True
+        return opened
+
+    def _show(self, session: Session) -> None:
+        """Close what is open, and show a session instead."""
         self.close_session()
-        self.session = session
         view = recall_view(session)
-        self.layers = ClipLayers(self.viewer, session)
-        self.corrections = Corrections(session, self.tell)
-        self.click_tool = ClickTool(self, session, self.layers)
-        self.nesting = NestingWatch(session)
-        self._session_connections.add(self.nesting.message, self.tell)
-        self.key_book.take_schema(session.schema)
-        self.keys = KeyBindings(self, self.layers)
-        self.layers.restore_camera(view)
-        add = self._session_connections.add
-        add(session.problem, self._on_problem)
-        add(session.message, self.tell)
-        add(self.layers.message, self.tell)
-        add(self.layers.editor_changed, self.keys.bind)
-        add(self.layers.editor_changed, self.click_tool.follow_editor)
-        add(self.layers.clip_removed, self._on_clip_removed)
-        add(session.frame_changed, self._note_view)
-        add(session.structure_changed, self._note_view)
-        add(self.viewer.scene.camera.events.zoom, self._note_view)
-        add(self.viewer.scene.camera.events.center, self._note_view)
-        add(self.layers.image.events.contrast_limits, self._note_view)
-        add(self.layers.image.events.gamma, self._note_view)
+        layers = ClipLayers(self.viewer, session)
+        click_tool = ClickTool(self, session, layers, self.student_jobs.proposing, parent=self)
+        self.key_book.set_schema(session.schema)
+        keys = KeyBindings(self.key_book, self.act, lambda: (self.viewer, layers.image, layers.overlay, layers.editor))
+        corrections = Corrections(session, self.tell)
+        opened = self._open = OpenClip(session, layers, corrections, click_tool, NestingWatch(session), keys)
+        layers.restore_camera(view)
+        self._connect(opened)
         self._poll.start()
         self.remember()
         self.session_changed.emit()
         if session.project.read_only:
             self.tell(READ_ONLY)
 
+    def _connect(self, opened: OpenClip) -> None:
+        add, session, layers = self._session_connections.add, opened.session, opened.layers
+        add(opened.nesting.message, self.tell)
+        add(session.problem, self._on_problem)
+        add(session.message, self.tell)
+        add(layers.message, self.tell)
+        add(layers.editor_changed, opened.keys.bind)
+        add(layers.editor_changed, opened.click_tool.follow_editor)
+        add(layers.clip_removed, self._on_clip_removed)
+        camera = self.viewer.scene.camera.events
+        for signal in (session.frame_changed, session.structure_changed, camera.zoom, camera.center):
+            add(signal, self._on_view)
+        for signal in (layers.image.events.contrast_limits, layers.image.events.gamma):
+            add(signal, self._on_view)
+
     def _on_problem(self, message: str) -> None:
         self.tell(message, problem=True)
 
     def _on_clip_removed(self) -> None:
-        # napari is still busy with the removal, perhaps of all layers: come back when it is done.
+        # napari is still removing the layer, perhaps all layers: return when it is done.
         QTimer.singleShot(0, self._close_or_put_back)
 
-    def _close_or_put_back(self) -> None:
-        if self.layers is None:
-            return
-        if self.unsaved_guard.may_let_go():
+    @while_open
+    def _close_or_put_back(self, _session: Session) -> None:
+        if self.unsaved_guard.may_close():
             self.close_session()
         else:
             self.layers.put_back(with_recording=True)
 
-    def _note_view(self, *_: Any) -> None:
+    def _on_view(self, *_: Any) -> None:
         self._remember.start()

@@ -1,80 +1,85 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What becomes of changes that could not be written: saved again, saved elsewhere, or given up by a person."""
+"""Unsaved changes before a clip closes: saved again, saved elsewhere, or discarded by the annotator."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from napari_vfss.session.host import Host, while_open, while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.session.unsaved import save_elsewhere
-
-if TYPE_CHECKING:
-    from napari_vfss.controller.controller import AnnotationController
 
 POLLS_BETWEEN = 5
 SAVED = "Everything is saved now."
 
 
 class UnsavedGuard:
-    """Keeps a desk from letting go of changes that its project did not take.
+    """Keeps a clip with unsaved changes from being closed without a question.
 
     Attributes:
-        ask_to_part: Asks a person what is to become of them; given whether the clip may stay open. True where it may
-            be closed.
+        ask: Asks the annotator what to do with unsaved changes, given whether the clip may stay open; returns whether
+            it may be closed.
     """
 
-    def __init__(self, controller: AnnotationController) -> None:
-        self._controller = controller
+    def __init__(self, host: Host) -> None:
+        self._host = host
         self._polls = 0
-        self.ask_to_part: Callable[[bool], bool] = lambda may_stay: not may_stay
+        self.ask: Callable[[bool], bool] = lambda may_stay: not may_stay
+
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._host.session
 
     @property
     def waiting(self) -> int:
-        """Number of changes that wait to be written."""
-        return 0 if self._controller.session is None else len(self._controller.session.unsaved)
+        """Number of unsaved changes."""
+        return self._waiting()
 
-    def again(self, *, quietly: bool = False) -> bool:
-        """Write what could not be written before; True where nothing is left."""
-        session = self._controller.session
-        if session is not None and self.waiting:
-            with self._controller.telling():
-                if session.writer.save_again(quietly=quietly):
-                    self._controller.tell(SAVED)
+    @while_open_or(True)
+    def save_again(self, session: Session, *, quietly: bool = False) -> bool:
+        """Write the unsaved changes; return whether none is left."""
+        if self.waiting:
+            with self._host.telling():
+                if session.unsaved_changes.save_again(quietly=quietly):
+                    self._host.tell(SAVED)
         return not self.waiting
 
-    def elsewhere(self, folder: Path) -> bool:
-        """Write what waits into a new project in another folder; True where that is done."""
-        session = self._controller.session
-        if session is None:
-            return False
-        done = False
-        with self._controller.telling():
+    @while_open_or(False)
+    def save_elsewhere(self, session: Session, folder: Path) -> bool:
+        """Write the unsaved changes into a new project in another folder; return whether that succeeded."""
+        saved = False
+        with self._host.telling():
             save_elsewhere(session.unsaved, session.schema, session.clip, folder)
-            done = True
-        if done:
-            self.give_up()  # here; they are safe there
-            self._controller.tell(f"The changes are in a project of their own now: {folder}")
-        return done
+            saved = True
+        if saved:
+            self.discard()  # here, as they are safe there
+            self._host.tell(f"The changes are in a project of their own now: {folder}")
+        return saved
 
-    def give_up(self) -> None:
-        """Forget what waits: a person said so."""
-        if self._controller.session is not None:
-            with self._controller.telling():
-                self._controller.session.writer.give_up_unsaved()
+    @while_open
+    def discard(self, session: Session) -> None:
+        """Discard the unsaved changes, as the annotator chose."""
+        with self._host.telling():
+            session.unsaved_changes.discard()
 
-    def may_let_go(self) -> bool:
-        """True where closing the clip loses nothing; asks a person where it would."""
-        self._controller.save()
-        return self.again(quietly=True) or self.ask_to_part(True)
+    def may_close(self) -> bool:
+        """Return whether the clip can be closed without loss; asks the annotator if not."""
+        self._host.save()
+        return self.save_again(quietly=True) or self.ask(True)
 
-    def part(self) -> None:
-        """The clip closes in any case: ask what is to become of changes that cannot be written."""
-        if not self.again(quietly=True):
-            self.ask_to_part(False)
+    def resolve_before_closing(self) -> None:
+        """Ask what to do with unsaved changes of a clip that will close in any case."""
+        if not self.save_again(quietly=True):
+            self.ask(False)
 
-    def try_now_and_then(self) -> None:
-        """Asked at every look for others: try again, seldom enough not to hold up the window."""
+    def retry_at_intervals(self) -> None:
+        """Try again at every fifth poll, seldom enough not to block the window."""
         self._polls += 1
         if self._polls % POLLS_BETWEEN == 0:
-            self.again(quietly=True)
+            self.save_again(quietly=True)
+
+    @while_open_or(0)
+    def _waiting(self, session: Session) -> int:
+        return len(session.unsaved)

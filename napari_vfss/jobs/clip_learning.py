@@ -85,7 +85,7 @@ class Learning(QObject):
             written = [(int(frame), str(key), int(revision)) for frame, key, revision in event.get("written", ())]
             self._masks += len(written)
             try:
-                session.changes.grow(self._step, written)
+                session.changes.add_to_run(self._step, written)
             except (VfssError, OSError) as error:
                 self._error = explain(error)
                 self.cancel()

@@ -216,8 +216,8 @@ class Carrying(QObject):
             return
         try:
             if news.student is not None and session.student is not news.student:
-                session.take_student(news.student)
-            session.changes.grow(self._step, news.stage.written)
+                session.set_student(news.student)
+            session.changes.add_to_run(self._step, news.stage.written)
         except (VfssError, OSError) as error:
             self._error = explain(error)
             self.cancel()

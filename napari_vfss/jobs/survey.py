@@ -17,6 +17,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.proposing import explain
 from napari_vfss.jobs.worker import worker_for
+from napari_vfss.session.host import while_open_or
 from napari_vfss.session.session import Session
 from vfss.consistency.judge import JUMPY, Trust, judge
 from vfss.consistency.survey import Findings, Survey
@@ -98,7 +99,7 @@ class MaskSurvey(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.findings = Findings.none(0, 0)
-        self._session: Session | None = None
+        self.session: Session | None = None
         self._survey: Survey | None = None
         self._worker: Any = None
         self._again = False
@@ -109,7 +110,7 @@ class MaskSurvey(QObject):
         """Survey another session."""
         self.close()
         n_frames, n = session.clip.n_frames, len(session.schema)
-        self._session = session
+        self.session = session
         self.findings = Findings.none(n_frames, n)
         self._survey = Survey(session.project.overview, session.clip.id, n_frames, n)
         self._connections.add(session.masks_changed, self._later.ask)
@@ -120,16 +121,18 @@ class MaskSurvey(QObject):
         self._connections.undo()
         if self._worker is not None:
             self._worker.quit()
-        self._session = self._survey = self._worker = None
+        self.session = self._survey = self._worker = None
         self._again = False
 
     @property
     def overview(self) -> ClipOverview | None:
-        """All that a strip shows; None without a session."""
-        if self._session is None:
-            return None
-        found = self.findings
-        return ClipOverview(np.array(self._session.states), found.confidence, found.inconsistency, found.begun)
+        """Everything that the timeline draws of the clip; None while no clip is open."""
+        return self._overview()
+
+    @while_open_or(None)
+    def _overview(self, session: Session) -> ClipOverview | None:
+        findings = self.findings
+        return ClipOverview(np.array(session.states), findings.confidence, findings.inconsistency, findings.begun)
 
     @property
     def running(self) -> bool:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys of the picture: bound in code while a clip is open, because napari ignores those of a manifest."""
+"""Binding of keys: on viewer and layers while a clip is open, and in the whole window.
+
+They are bound in code, because napari ignores key bindings of a manifest.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from app_model.types import KeyBinding
 from qtpy.QtCore import Qt
@@ -15,13 +18,12 @@ from napari_vfss.connections import Connections
 from napari_vfss.keys.action import GROUPS, Action, binding, shown
 from napari_vfss.keys.book import KeyBook
 
-if TYPE_CHECKING:
-    from napari_vfss.controller.controller import AnnotationController
-    from napari_vfss.viewer.layers import ClipLayers
+Act = Callable[[Action[Any]], object]
+"""Does what an action stands for."""
 
 
 def help_rows(book: KeyBook) -> list[tuple[str, list[tuple[str, str]]]]:
-    """Every group with its rows (keys, what they do), in the order in which they are shown."""
+    """Return every group of actions with its rows (keys, title), in the order in which they are listed."""
     names = dict.fromkeys((*GROUPS, *(action.group for action in book.actions)))
     groups = [
         (name, [(shown(book.keys_of(a.id)) or "no key", a.title) for a in book.actions if a.group == name])
@@ -31,26 +33,27 @@ def help_rows(book: KeyBook) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 class KeyBindings:
-    """Binds the keys of a clip on the viewer and on the clip's layers, and unbinds them on close."""
+    """Binds keys on the viewer and on the layers of a clip while it is open."""
 
-    def __init__(self, controller: AnnotationController, layers: ClipLayers) -> None:
-        """Bind.
+    def __init__(self, book: KeyBook, act: Act, targets: Callable[[], Sequence[Any]]) -> None:
+        """Bind the keys.
 
         Args:
-            controller: What the actions act on.
-            layers: Layers of its clip, on which keys are bound too: napari's own would come first there.
+            book: Which key does what.
+            act: Called with an action when one of its keys is pressed.
+            targets: Returns the viewer and the layers of the clip as they are now. Keys are bound on the layers too,
+                because napari's own bindings there take precedence over those of the viewer.
         """
-        self._controller, self._layers = controller, layers
-        self._keys: dict[KeyBinding, Callable[[Any], None]] = {}
+        self._book, self._act, self._targets = book, act, targets
+        self._keys: dict[KeyBinding, Callable[[Any], object]] = {}
         self._bound: list[Any] = []
         self._connections = Connections()
-        self._connections.add(controller.key_book.changed, self._bind_anew)
-        self._bind_anew()
+        self._connections.add(book.changed, self._rebind)
+        self._rebind()
 
     def bind(self) -> None:
-        """Bind on the viewer and on every layer of the clip; again after a layer was put back."""
-        layers = self._layers
-        for target in (self._controller.viewer, layers.image, layers.overlay, layers.editor):
+        """Bind on all targets that are not bound yet; to be called again after a layer was added."""
+        for target in self._targets():
             if any(target is bound for bound in self._bound):
                 continue
             for key, do in self._keys.items():
@@ -58,18 +61,17 @@ class KeyBindings:
             self._bound.append(target)
 
     def close(self) -> None:
-        """Unbind everything."""
+        """Unbind all keys."""
         self._connections.undo()
         self._unbind()
 
-    def _bind_anew(self) -> None:
+    def _rebind(self) -> None:
         self._unbind()
-        book = self._controller.key_book
         self._keys = {
-            binding(key): self._doing(action)
-            for action in book.actions
+            binding(key): self._callback(action)
+            for action in self._book.actions
             if action.place == "clip"
-            for key in book.keys_of(action.id)
+            for key in self._book.keys_of(action.id)
         }
         self.bind()
 
@@ -79,37 +81,36 @@ class KeyBindings:
                 target.bind_key(key, None)
         self._bound.clear()
 
-    def _doing(self, action: Action) -> Callable[[Any], None]:
-        return lambda _target: self._controller.act(action)
+    def _callback(self, action: Action[Any]) -> Callable[[Any], object]:
+        return lambda _target: self._act(action)
 
 
 class WindowKeys:
-    """Keys that work in the whole window, with a clip or without."""
+    """Keys that work in the whole window, whether or not a clip is open."""
 
-    def __init__(self, controller: AnnotationController, window: QWidget) -> None:
-        self._controller, self._window = controller, window
+    def __init__(self, book: KeyBook, act: Act, window: QWidget) -> None:
+        self._book, self._act, self._window = book, act, window
         self._made: list[QShortcut] = []
         self._connections = Connections()
-        self._connections.add(controller.key_book.changed, self._make)
+        self._connections.add(book.changed, self._make)
         self._make()
 
     def close(self) -> None:
-        """Take the keys away."""
+        """Remove the keys."""
         self._connections.undo()
         self._clear()
 
     def _make(self) -> None:
         self._clear()
-        book = self._controller.key_book
-        for action in book.actions:
-            keys = book.keys_of(action.id) if action.place == "window" else ()
-            # "?" needs Shift on most keyboards, and not every system takes that Shift out again.
+        for action in self._book.actions:
+            keys = self._book.keys_of(action.id) if action.place == "window" else ()
+            # "?" needs Shift on most keyboards, and not every system removes that Shift from the key event.
             for key in (*keys, *("Shift+?" for key in keys if key == "?")):
-                # On a Mac, Qt too calls the command key Ctrl.
+                # On a Mac, Qt calls the command key Ctrl, as we do.
                 shortcut = QShortcut(QKeySequence(key), self._window)
                 shortcut.setContext(Qt.ShortcutContext.WindowShortcut)
                 shortcut.setAutoRepeat(False)
-                shortcut.activated.connect(self._doing(action))
+                shortcut.activated.connect(self._callback(action))
                 self._made.append(shortcut)
 
     def _clear(self) -> None:
@@ -119,5 +120,5 @@ class WindowKeys:
             shortcut.deleteLater()
         self._made.clear()
 
-    def _doing(self, action: Action) -> Callable[[], None]:
-        return lambda: self._controller.act(action)
+    def _callback(self, action: Action[Any]) -> Callable[[], object]:
+        return lambda: self._act(action)

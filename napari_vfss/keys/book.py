@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which key does what now: the layout, what a person changed, and what is left of the defaults."""
+"""Which key does what: the layout, the user's changes, and the remaining defaults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_vfss.keys.action import Action, KeyTextError, Layout, all_actions, binding, normal, shown
+from napari_vfss.keys.action import Action, KeyTextError, Layout, binding, normal, shown
 from napari_vfss.user_config import UserConfigFile
 from vfss.schema import Schema
 
@@ -19,23 +19,42 @@ LAYOUTS: dict[Layout, str] = {
 
 
 class KeyBook(QObject):
-    """Keys of all actions, kept in a file of the user; windows that share the file follow each other."""
+    """Keys of all actions, stored in a file of the user; windows that share the file follow each other.
+
+    Attributes:
+        complaint: Why the file could not be read; empty if it could.
+        actions: Every action, in the order in which they are listed.
+    """
 
     changed = Signal()
 
-    def __init__(self, parent: QObject | None = None, *, file: UserConfigFile | None = None) -> None:
+    def __init__(
+        self,
+        actions_of: Callable[[Schema], tuple[Action[Any], ...]],
+        parent: QObject | None = None,
+        *,
+        file: UserConfigFile | None = None,
+    ) -> None:
+        """Read the user's keys.
+
+        Args:
+            actions_of: Returns every action for a schema, whose structures have actions of their own.
+            parent: Owner in Qt's sense.
+            file: File of the user's keys; by default the one in the configuration folder.
+        """
         super().__init__(parent)
+        self._actions_of = actions_of
         self._file = file or UserConfigFile("keys.json", self)
         self._file.changed.connect(self._on_file)
         self.complaint = self._file.complaint
-        self.actions: tuple[Action, ...] = ()
+        self.actions: tuple[Action[Any], ...] = ()
         self._keys: dict[str, tuple[str, ...]] = {}
-        self.take_schema(Schema.load())
+        self.set_schema(Schema.load())
 
-    def take_schema(self, schema: Schema) -> None:
-        """Take the structures of a project: each has an action of its own."""
-        self.actions = all_actions(schema)
-        self._work_out()
+    def set_schema(self, schema: Schema) -> None:
+        """Replace the actions by those for the structures of a project."""
+        self.actions = self._actions_of(schema)
+        self._assign_keys()
         self.changed.emit()
 
     @property
@@ -44,33 +63,33 @@ class KeyBook(QObject):
         return "left" if self._file.values.get("layout") == "left" else "right"
 
     def keys_of(self, action: str) -> tuple[str, ...]:
-        """Keys that do an action now; none for an unknown action."""
+        """Return the keys of an action; none for an unknown action."""
         return self._keys.get(action, ())
 
     def shown_for(self, standard: str) -> str:
-        """The first key that now does what a key of the standard layout does there; the same where nothing does."""
+        """Return the first key of the action that has this key in the standard layout; the key itself if none has."""
         for action in self.actions:
             if any(normal(key) == normal(standard) for key in action.keys):
                 return shown(self.keys_of(action.id)[:1])
         return standard
 
-    def owner(self, key: str) -> Action | None:
-        """The action that a key does now."""
+    def owner(self, key: str) -> Action[Any] | None:
+        """Return the action of a key; None for a free key."""
         for action in self.actions:
             if any(normal(own) == normal(key) for own in self.keys_of(action.id)):
                 return action
         return None
 
     def is_changed(self, action: str) -> bool:
-        """True where a person gave it other keys than the layout does."""
+        """Return whether the user changed the keys of an action."""
         return action in self._own()
 
     def choose_layout(self, layout: Layout) -> None:
-        """Take a layout; each keeps its own changes."""
+        """Switch to a layout; each layout has its own changes."""
         self._file.update(lambda values: {**values, "layout": layout})
 
     def bind(self, action: str, keys: Iterable[str]) -> None:
-        """Give an action other keys in this layout; an action that had one of them loses it.
+        """Change the keys of an action in this layout; an action that had one of them loses it.
 
         Raises:
             KeyTextError: A key cannot be bound.
@@ -86,14 +105,14 @@ class KeyBook(QObject):
             left = [key for key in own if normal(key) not in taken]
             if other.id != action and len(left) < len(own):
                 if other.place == "napari":
-                    raise KeyTextError(f"{shown(own)} is napari's key to {other.title}", remedy="Take another key.")
+                    raise KeyTextError(f"{shown(own)} is napari's key to {other.title}", remedy="Choose another key.")
                 changes[other.id] = left
         self._change(lambda own: {**own, **changes})
 
     def reset(self, action: str | None = None) -> None:
-        """Go back to the layout's keys, for one action or all.
+        """Restore the layout's keys, for one action or all.
 
-        Where another action was given a default key of this one meanwhile, it keeps it.
+        If another action was given a default key of this one meanwhile, it keeps the key.
         """
         self._change(lambda own: {} if action is None else {key: own[key] for key in own if key != action})
 
@@ -113,35 +132,35 @@ class KeyBook(QObject):
 
     def _on_file(self) -> None:
         self.complaint = self._file.complaint
-        self._work_out()
+        self._assign_keys()
         self.changed.emit()
 
-    def _work_out(self) -> None:
+    def _assign_keys(self) -> None:
         own = self._own()
         keys = {action.id: tuple(own[action.id]) for action in self.actions if action.id in own}
-        # What a person chose comes first: a default of a later version never takes a key away from it.
+        # The user's choices come first: a default of a later version never takes a key away from them.
         taken = {normal(key) for chosen in keys.values() for key in chosen}
         for action in self.actions:
             if action.id not in keys:
                 free = tuple(key for key in action.default_keys(self.layout) if normal(key) not in taken)
-                # Of two defaults the first one counts, such as a key that a project's own schema gives a structure.
+                # Of two equal defaults the first one counts, such as the key that a project's schema gives a structure.
                 taken.update(normal(key) for key in free)
                 keys[action.id] = free
         self._keys = keys
 
 
 def check_key(key: str) -> None:
-    """See whether a key can be bound; "?" can, though where it lies differs from keyboard to keyboard.
+    """Check that a key can be bound; "?" can, although its position differs from keyboard to keyboard.
 
     Raises:
-        KeyTextError: It cannot.
+        KeyTextError: It cannot be bound.
     """
     if key != "?":
         binding(key)
 
 
 def _clean(own: Any) -> dict[str, list[str]]:
-    """What a file says of changed keys, without what no version of this program can have written."""
+    """Return the changed keys in a file, without entries that no version of this program can have written."""
     cleaned: dict[str, list[str]] = {}
     for action, keys in own.items() if isinstance(own, dict) else ():
         if isinstance(keys, list) and all(isinstance(key, str) and _can_be_bound(key) for key in keys):

@@ -39,7 +39,7 @@ class EncodedFrames(QObject):
         self._rest.setInterval(REST_MS)
         self._rest.timeout.connect(self._look_ahead)
 
-    def take_student(self, student: Student | None) -> None:
+    def set_student(self, student: Student | None) -> None:
         """Work with another student from now on; what the older one knew is dropped."""
         if student is not self._student:
             self._student = student

@@ -5,23 +5,21 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss import preferences
 from napari_vfss.connections import Connections
-from napari_vfss.jobs.proposing import threads_beside_the_window
+from napari_vfss.jobs.proposing import Proposing, threads_beside_the_window
 from napari_vfss.prompting.encoder_cache import WAITED_FOR, EncodedFrames
 from napari_vfss.prompting.thread import StudentThread
 from napari_vfss.session.corrections import pointed
+from napari_vfss.session.host import Host
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from vfss.student import Student, load_student
 from vfss.student.prompts import Box, Click, Prompts
-
-if TYPE_CHECKING:
-    from napari_vfss.controller.controller import AnnotationController
 
 LOOKING = "looking at the frame..."
 PREPARING = "preparing the student..."
@@ -63,11 +61,18 @@ class PromptQueue(QObject):
 
     changed = Signal()
 
-    def __init__(
-        self, controller: AnnotationController, session: Session, layers: ClipLayers, parent: QObject | None = None
-    ) -> None:
+    def __init__(self, host: Host, session: Session, layers: ClipLayers, proposing: Proposing, parent: QObject) -> None:
+        """Answer prompts in a session.
+
+        Args:
+            host: Shows messages and problems.
+            session: The open session.
+            layers: Its layers.
+            proposing: Job that may be loading the student already.
+            parent: Owner in Qt's sense.
+        """
         super().__init__(parent)
-        self._controller, self._session, self._layers = controller, session, layers
+        self._host, self._session, self._layers, self._proposing = host, session, layers, proposing
         self._thread = StudentThread(self)
         self.frames = EncodedFrames(self._thread, session.clip, self)
         self._waiting: deque[PendingPrompt] = deque()
@@ -77,7 +82,7 @@ class PromptQueue(QObject):
         self._connections.add(session.student_changed, self._on_student)
         self._connections.add(self.frames.ready, self._go_on)
         self._connections.add(self.frames.failed, self._on_frame_failed)
-        self._connections.add(controller.student_jobs.proposing.ended, self._go_on)
+        self._connections.add(proposing.ended, self._go_on)
         self._on_student()
 
     @property
@@ -129,7 +134,7 @@ class PromptQueue(QObject):
         if session.student is not None:
             return True
         # While the student proposes for the first time it is on its way: two of them would take twice as long.
-        if not self._loading and not self._controller.student_jobs.proposing.running:
+        if not self._loading and not self._proposing.running:
             self._loading = True
             source, device = session.student_source(), preferences.device()
             self._thread.ask(
@@ -153,7 +158,7 @@ class PromptQueue(QObject):
 
     def _go_on(self, *_: Any) -> None:
         """Ask for the next answer when the student, and what it knows of the frame, are there."""
-        with self._controller.telling():
+        with self._host.telling():
             if self._asked is None and self._waiting and self.prepare():
                 frame = self._waiting[0].place[0]
                 encoded = self.frames.get(frame)
@@ -183,7 +188,7 @@ class PromptQueue(QObject):
         student, refinement = result
         pointing, self._asked = self._asked, None
         if pointing is not None and not pointing.taken_back:
-            with self._controller.telling():
+            with self._host.telling():
                 self._layers.flush()
                 self._take_answer(pointing, student, refinement.mask)
         self._go_on()
@@ -197,30 +202,30 @@ class PromptQueue(QObject):
 
     def _on_no_answer(self, message: str) -> None:
         self._asked = None
-        self._controller.tell(message, problem=True)
+        self._host.tell(message, problem=True)
         self._go_on()
 
     def _on_frame_failed(self, frame: int, message: str) -> None:
         left = deque(pointing for pointing in self._waiting if pointing.place[0] != frame)
         if len(left) < len(self._waiting):  # what is looked at ahead fails in silence: it is told when it is needed
             self._waiting = left
-            self._controller.tell(message, problem=True)
+            self._host.tell(message, problem=True)
         self._go_on()
 
     def _on_loaded(self, student: Student) -> None:
         self._loading = False
         if self._session.student is None:
-            self._session.take_student(student)
+            self._session.set_student(student)
 
     def _on_not_loaded(self, message: str) -> None:
         self._loading = False
         self._waiting.clear()
-        self._controller.tell(message, problem=True)
+        self._host.tell(message, problem=True)
         self.changed.emit()
 
     def _on_student(self) -> None:
         student = self._session.student
-        self.frames.take_student(student if student is not None and student.can_refine else None)
+        self.frames.set_student(student if student is not None and student.can_refine else None)
         if self.why_not:
             self._waiting.clear()
         self._go_on()

@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.connections import Connections
+from napari_vfss.jobs.proposing import Proposing
 from napari_vfss.prompting.marks import ClickMarks, canvas_near
 from napari_vfss.prompting.queue import PromptQueue
 from napari_vfss.session.corrections import take_back
+from napari_vfss.session.host import Host
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from napari_vfss.viewer.structure_layer import CLICK
 from vfss.student.prompts import Box, Click, Prompts
-
-if TYPE_CHECKING:
-    from napari_vfss.controller.controller import AnnotationController
 
 Point = tuple[float, float]  # y, x in pixels of the frame
 
@@ -29,10 +28,19 @@ class ClickTool(QObject):
     status = Signal(str)  # what a click waits for; empty: nothing
     available = Signal(str)  # why the student takes no clicks; empty: it does
 
-    def __init__(self, controller: AnnotationController, session: Session, layers: ClipLayers) -> None:
-        super().__init__(controller)
-        self._controller, self._session, self._layers = controller, session, layers
-        self.queue = PromptQueue(controller, session, layers, self)
+    def __init__(self, host: Host, session: Session, layers: ClipLayers, proposing: Proposing, parent: QObject) -> None:
+        """Offer the tool in a session.
+
+        Args:
+            host: Shows messages and problems; its parent is the widget in whose window the canvas is.
+            session: The open session.
+            layers: Its layers.
+            proposing: Job that may be loading the student already.
+            parent: Owner in Qt's sense.
+        """
+        super().__init__(parent)
+        self._host, self._session, self._layers = host, session, layers
+        self.queue = PromptQueue(host, session, layers, proposing, self)
         self._marks: ClickMarks | None = None
         self._connections, self._editor_connections = Connections(), Connections()
         self._connections.add(session.frame_changed, self._on_moved)
@@ -55,7 +63,7 @@ class ClickTool(QObject):
     def take(self) -> None:
         """Take the tool into the hand, or say why it is off."""
         if self.queue.why_not:
-            self._controller.tell(self.queue.why_not)
+            self._host.tell(self.queue.why_not)
         else:
             self._layers.set_tool(CLICK)
 
@@ -111,16 +119,16 @@ class ClickTool(QObject):
         return Box(top, left, bottom, right)
 
     def _on_pulled(self, y: float, x: float) -> None:
-        camera = self._controller.viewer.scene.camera
+        camera = self._host.viewer.scene.camera
         *before, middle_y, middle_x = camera.center
         camera.center = (*before, middle_y - y, middle_x - x)
 
     def _point(self, at: Click | Box) -> None:
         if self.queue.why_not:
             self._show()
-            self._controller.tell(self.queue.why_not)
+            self._host.tell(self.queue.why_not)
             return
-        with self._controller.telling():
+        with self._host.telling():
             self._layers.flush()
             self.queue.point((self._session.frame, self._session.structure), at)
 
@@ -131,7 +139,7 @@ class ClickTool(QObject):
 
     def _on_mode(self, event: Any = None) -> None:
         if self.in_hand:
-            with self._controller.telling():
+            with self._host.telling():
                 self.queue.prepare()
             self.queue.frames.travel(self._session.frame)
         self._show()
@@ -141,7 +149,7 @@ class ClickTool(QObject):
         self.available.emit(why_not)
         if self.in_hand and why_not:
             self._layers.set_tool("pan_zoom")
-            self._controller.tell(why_not)
+            self._host.tell(why_not)
         elif self.in_hand:
             self.queue.frames.travel(self._session.frame)
 
@@ -162,7 +170,7 @@ class ClickTool(QObject):
         marks.show_prompts(answered, waiting if drawing is None else waiting.with_box(drawing), note)
 
     def _new_marks(self) -> ClickMarks | None:
-        canvas = canvas_near(self._controller.parent()) if self.in_hand else None
+        canvas = canvas_near(self._host.parent()) if self.in_hand else None
         if canvas is not None:
-            self._marks = ClickMarks(canvas, self._controller.viewer, self._layers)
+            self._marks = ClickMarks(canvas, self._host.viewer, self._layers)
         return self._marks

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_vfss.session.changes import Change
 from napari_vfss.session.session import WITH_PIXELS, Session
+from napari_vfss.session.undo import Change
 from vfss.masks import BoolArray, MaskState, morphology
 from vfss.student.prompts import Box, Click, Prompts
 from vfss.wording import count

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few frames whose masks stay unpacked in memory."""
+"""Cache of the frames used last, with their masks unpacked."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from vfss.student.prompts import Prompts
 
 @dataclass
 class FrameWork:
-    """What is known of one frame, kept up to date with what this session writes.
+    """Masks and states of one frame, kept up to date with what this session writes.
 
     Attributes:
         planes: bool (S, H, W).
         state: uint8 (S,), values of MaskState.
         confidence: float32 (S,), 0..1, NaN where unknown.
         seen: Id of the newest revision that was read or written here, by structure key.
-        students: Student that had a part in it, by structure key.
-        prompts: Where a person pointed to get the mask, by structure key; absent where it came another way.
+        students: Id of the student that contributed to the mask, by structure key; None for none.
+        prompts: Clicks and box from which the mask was made, by structure key; absent for masks made another way.
     """
 
     planes: BoolArray
@@ -36,8 +36,8 @@ class FrameWork:
     students: dict[str, str | None]
     prompts: dict[str, Prompts]
 
-    def take(self, revision: Revision, index: int, mask: BoolArray | None) -> None:
-        """Keep what was just written of the structure of that index: plane, bool (H, W), state and prompts."""
+    def store(self, revision: Revision, index: int, mask: BoolArray | None) -> None:
+        """Store what was just written for the structure with that index: plane, bool (H, W), state and prompts."""
         self.planes[index] = False if mask is None else mask
         self.state[index] = revision.state
         self.seen[revision.structure] = revision.id
@@ -46,23 +46,23 @@ class FrameWork:
             self.prompts[revision.structure] = revision.prompts
 
 
-class FrameMemory:
-    """Reads frames of one clip from the project and keeps those used last."""
+class FrameCache:
+    """Least-recently-used cache of the frames of one clip, read from the project."""
 
     def __init__(self, project: Project, clip: Clip, frames: int) -> None:
         self._project = project
         self._clip_id = clip.id
         self._height, self._width = clip.height, clip.width
-        self._kept: LRUCache[int, FrameWork] = LRUCache(max(1, frames))
+        self._frames: LRUCache[int, FrameWork] = LRUCache(max(1, frames))
 
     def get(self, frame: int) -> FrameWork:
-        """What is known of a frame.
+        """Return masks and states of a frame.
 
         Raises:
-            ProjectError: It cannot be read.
+            ProjectError: They cannot be read.
         """
-        if frame in self._kept:
-            return self._kept[frame]
+        if frame in self._frames:
+            return self._frames[frame]
         newest = self._project.newest(self._clip_id, frame)
         n, structures = len(self._project.schema), self._project.schema
         work = FrameWork(
@@ -80,19 +80,19 @@ class FrameMemory:
                 work.planes[index] = mask
             if revision.confidence is not None:
                 work.confidence[index] = revision.confidence
-        # A person's word has no confidence of its own: that of the proposal it judged is shown beside it.
-        judged = [structures[k].index for k, r in newest.items() if r.confidence is None and r.state.by_person]
-        if judged:
-            work.confidence[judged] = self._project.confidence(self._clip_id, frame)[judged]
-        self._kept[frame] = work
+        # An annotated mask has no confidence of its own: that of the proposal it was made from is shown.
+        annotated = [structures[k].index for k, r in newest.items() if r.confidence is None and r.state.by_person]
+        if annotated:
+            work.confidence[annotated] = self._project.confidence(self._clip_id, frame)[annotated]
+        self._frames[frame] = work
         return work
 
     def forget(self, frames: Iterable[int]) -> None:
-        """Read these frames anew when they are needed."""
+        """Drop frames, to be read again when needed."""
         for frame in frames:
-            self._kept.pop(frame, None)
+            self._frames.pop(frame, None)
 
-    def knows(self, revision: Revision) -> bool:
-        """True where a revision is in memory already."""
-        work = self._kept.get(revision.frame)
+    def has(self, revision: Revision) -> bool:
+        """Return whether the cache holds this revision or a newer one."""
+        work = self._frames.get(revision.frame)
         return work is not None and work.seen.get(revision.structure, 0) >= revision.id

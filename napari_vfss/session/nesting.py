@@ -36,14 +36,14 @@ class NestingWatch:
         self._connections = Connections()
         self._connections.add(session.frame_changed, self._on_frame)
         self._connections.add(session.masks_changed, self._on_masks)
-        session.hesitate = self.hesitate
+        session.acceptance_check = self.check_acceptance
         session.viewed.undecided = self.undecided
         self._on_frame(session.frame)
 
     def close(self) -> None:
         """Let go of the session."""
         self._connections.undo()
-        self.session.hesitate = self.session.viewed.undecided = None
+        self.session.acceptance_check = self.session.viewed.undecided = None
 
     def here(self) -> list[Break]:
         """Open breaks on the current frame."""
@@ -74,7 +74,7 @@ class NestingWatch:
         schema = self.session.schema
         self.message.emit(f"Kept as it is: part of {schema[found.child].name} outside {schema[found.parent].name}.")
 
-    def hesitate(self, structures: Collection[str]) -> str:
+    def check_acceptance(self, structures: Collection[str]) -> str:
         """What to ask before these structures are accepted on the current frame; asked once, then it is meant."""
         frame = self.session.frame
         concerned = [found for found in self.here() if found.child in structures or found.parent in structures]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Undo and redo: one history of all that a person did, over all frames and structures, in order."""
+"""Undo and redo: one stack of all that an annotator did, over all frames and structures, in order."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from vfss.project import Provenance
 from vfss.student.prompts import Prompts
 
 Place = tuple[int, str]  # frame, structure key
+Change = tuple[BoolArray | None, MaskState]  # plane, bool (H, W), or None for no pixels; state
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Snapshot:
 
     @classmethod
     def of(cls, mask: BoolArray | None, state: MaskState, prompts: Prompts | None = None) -> Snapshot:
-        """Snapshot of a plane, bool (H, W)."""
+        """Return the snapshot of a plane, bool (H, W)."""
         return cls(None if mask is None else pack_mask(mask), state, prompts=prompts)
 
     @property
@@ -38,13 +39,13 @@ class Snapshot:
 class Step:
     """One thing that was done, however many frames and structures it changed: it is undone as one.
 
-    What stood at its places before is no part of it: the project keeps every revision.
+    The previous contents of its places are not part of it: the project keeps every revision.
 
     Attributes:
-        what: What was done, for a person.
+        what: What was done, for the user interface.
         wrote: Id of the revision that the step wrote, by place.
         unwritten: Instead, what could not be written, by place: redo tries again.
-        growing: True while a run beside the window still adds to it.
+        growing: True while a background run still adds to it.
     """
 
     what: str
@@ -53,62 +54,68 @@ class Step:
     growing: bool = False
 
 
-class History:
-    """What one annotator can go back to and forward to again."""
+class UndoStack:
+    """Steps that one annotator can undo and redo."""
 
     def __init__(self, limit: int = 1000) -> None:
         self._limit = limit
         self._past: list[Step] = []
         self._future: list[Step] = []
         self._newest: dict[Place, int] = {}
-        self._first_said: dict[int, int | None] = {}
+        self._original: dict[int, int | None] = {}
 
-    def note(self, step: Step, *, again: bool = False) -> None:
-        """A person did something new: what was undone before cannot be redone any more, unless it was done again."""
+    def push(self, step: Step, *, again: bool = False) -> None:
+        """Add a new step, and drop what could be redone.
+
+        Args:
+            step: The step.
+            again: True if the step was redone; the other steps that can be redone are kept then.
+        """
         self._past.append(step)
         del self._past[: -self._limit]
         if not again:
             self._future.clear()
         self._newest |= step.wrote
 
-    def grow(self, step: Step, wrote: Mapping[Place, int]) -> None:
-        """A run that was noted has written more."""
+    def extend(self, step: Step, wrote: Mapping[Place, int]) -> None:
+        """Add revisions to a step that is on the stack already."""
         step.wrote |= wrote
         self._newest |= wrote
 
-    def offer_again(self, step: Step) -> None:
-        """Make a step that could not be written the next one that redo does."""
+    def push_redo(self, step: Step) -> None:
+        """Make a step that could not be written the next one to redo."""
         self._future.append(step)
 
     def next(self, *, redo: bool) -> Step | None:
-        """The step that undo (or redo) goes over next, left in its place."""
+        """Return the step to undo (or redo) next, without removing it."""
         steps = self._future if redo else self._past
         return steps[-1] if steps else None
 
-    def forget(self, *, redo: bool) -> None:
-        """Drop the next step: nothing of it is left to go over."""
+    def drop(self, *, redo: bool) -> None:
+        """Remove the next step, of which nothing is left to undo (or redo)."""
         (self._future if redo else self._past).pop()
 
-    def went_over(self, way_back: Step, stood: Mapping[Place, int | None], *, redo: bool) -> None:
-        """Undo (or redo) of the next step was written.
+    def reverse(self, inverse: Step, restored: Mapping[Place, int | None], *, redo: bool) -> None:
+        """Move past the next step after its inverse was written.
 
         Args:
-            way_back: What goes over it the other way.
-            stood: Id of the revision whose word was brought back, by place; None where there had been none.
-            redo: True where it was redo.
+            inverse: The step that leads back.
+            restored: Id of the revision whose contents were written again, by place; None for none.
+            redo: True for redo.
         """
         source, target = (self._future, self._past) if redo else (self._past, self._future)
         source.pop()
-        target.append(way_back)
-        self._newest |= way_back.wrote
-        for place, before in stood.items():
-            self._first_said[way_back.wrote[place]] = None if before is None else self._first(before)
+        target.append(inverse)
+        self._newest |= inverse.wrote
+        for place, revision in restored.items():
+            self._original[inverse.wrote[place]] = None if revision is None else self._original_of(revision)
 
-    def stands(self, step: Step, place: Place) -> int | None:
-        """Id of this session's newest revision at a place, where that says what the step wrote there; else None."""
+    def current(self, step: Step, place: Place) -> int | None:
+        """Return this session's newest revision of a place if it has the contents that the step wrote, else None."""
         newest = self._newest.get(place)
-        return newest if newest is not None and self._first(newest) == self._first(step.wrote[place]) else None
+        same = newest is not None and self._original_of(newest) == self._original_of(step.wrote[place])
+        return newest if same else None
 
-    def _first(self, revision: int) -> int | None:
-        """The revision that first said what this one says: undo and redo only repeat; None for "nothing yet"."""
-        return self._first_said.get(revision, revision)
+    def _original_of(self, revision: int) -> int | None:
+        """Return the first revision with the same contents, as undo and redo only repeat; None for "nothing yet"."""
+        return self._original.get(revision, revision)

@@ -8,6 +8,7 @@ from html import escape
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from napari_vfss.controller.actions import all_actions
 from napari_vfss.keys.bindings import help_rows
 from napari_vfss.keys.book import KeyBook
 from vfss.version import __version__
@@ -45,7 +46,7 @@ class AboutPanel(QScrollArea):
 
     def __init__(self) -> None:
         super().__init__()
-        self._book = KeyBook(self)
+        self._book = KeyBook(all_actions, self)
         label = self._label = QLabel(help_text(self._book))
         label.setWordWrap(True)
         label.setTextFormat(Qt.TextFormat.RichText)

@@ -11,7 +11,9 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMessageBox
 from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.keys.labels import KEYS, explain
+from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.nesting import NestingWatch
+from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button, tipped_button
 from vfss.masks.nesting import Break
 from vfss.wording import count
@@ -60,13 +62,21 @@ class NestingNotice(QFrame):
         self._session_connections.undo()
         self._connections.undo()
 
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
+
     def refresh(self) -> None:
         """Show the first undecided break of the current frame."""
+        self.setVisible(self._show_break())
+
+    @while_open_or(False)
+    def _show_break(self, _session: Session) -> bool:
         watch = self._controller.nesting
-        here = [] if watch is None else watch.here()
-        self.setVisible(bool(here))
-        if watch is None or not here:
-            return
+        here = watch.here()
+        if not here:
+            return False
         shown, schema = here[0], watch.session.schema
         child, parent = schema[shown.child].name, schema[shown.parent].name
         others = [frame for frame in sorted(watch.breaks) if frame != watch.session.frame]
@@ -80,20 +90,24 @@ class NestingNotice(QFrame):
         self.leave.setText(f"Leave: in {schema[shown.lies_in].name}" if shown.lies_in else "Leave as it is")
         for place, choice in enumerate((self.grow, self.cut, self.leave)):
             self._row.setStretch(place, len(choice.text()) + 2)  # names of structures differ much in length
+        return True
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        if self._controller.nesting is not None:
-            self._session_connections.add(self._controller.nesting.changed, self.refresh)
+        self._follow()
         self.refresh()
 
-    def _decide(self, decide: Callable[[NestingWatch, Break], object]) -> None:
+    @while_open
+    def _follow(self, _session: Session) -> None:
+        self._session_connections.add(self._controller.nesting.changed, self.refresh)
+
+    @while_open
+    def _decide(self, _session: Session, decide: Callable[[NestingWatch, Break], object]) -> None:
         controller, watch = self._controller, self._controller.nesting
-        if watch is not None and controller.layers is not None:
-            with controller.telling():
-                controller.layers.flush()  # may change which breaks are undecided
-                for first in watch.here()[:1]:
-                    decide(watch, first)
+        with controller.telling():
+            controller.layers.flush()  # may change which breaks are undecided
+            for first in watch.here()[:1]:
+                decide(watch, first)
 
 
 def _few(frames: list[int]) -> str:
@@ -116,7 +130,7 @@ class UnsavedBar(QWidget):
         self.text = QLabel()
         self.text.setWordWrap(True)
         tip = "Try again to write them into the project"
-        self.again = button(AGAIN, tip, controller.unsaved_guard.again, key="Ctrl+Alt+W", key_on_face=False)
+        self.again = button(AGAIN, tip, controller.unsaved_guard.save_again, key="Ctrl+Alt+W", key_on_face=False)
         self.elsewhere = tipped_button(
             ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere, key="Ctrl+Alt+Shift+W"
         )
@@ -139,7 +153,7 @@ class UnsavedBar(QWidget):
     def save_elsewhere(self) -> bool:
         """Ask for a folder and save there; return True if everything was written."""
         name = QFileDialog.getExistingDirectory(self, "Empty folder for a new project with these changes")
-        return bool(name) and self._controller.unsaved_guard.elsewhere(Path(name))
+        return bool(name) and self._controller.unsaved_guard.save_elsewhere(Path(name))
 
     def may_part(self, *, may_stay: bool = True) -> bool:
         """Ask what to do with changes that cannot be saved.
@@ -153,11 +167,11 @@ class UnsavedBar(QWidget):
         while self._controller.unsaved_guard.waiting:
             answer = self.ask(may_stay)
             if answer == AGAIN:
-                self._controller.unsaved_guard.again()
+                self._controller.unsaved_guard.save_again()
             elif answer == ELSEWHERE:
                 self.save_elsewhere()
             elif answer == LOSE:
-                self._controller.unsaved_guard.give_up()
+                self._controller.unsaved_guard.discard()
             elif may_stay:
                 return False
         return True

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QSize, Qt, QTimer
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
+from napari_vfss.controller.actions import all_actions
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.menu import register_menu
 from napari_vfss.ui.about import SHORT_WORDING, WORDING
@@ -32,6 +34,7 @@ from napari_vfss.ui.timeline.docking import TimelinePlace
 if TYPE_CHECKING:
     import napari
 
+PLUGIN, TITLE = "napari-vfss", "VFSS annotation"
 WIDTH = 340
 MESSAGE_MS = 20_000
 
@@ -43,7 +46,7 @@ class AnnotationPanel(QWidget):
         super().__init__()
         self.setObjectName("vfss_annotation_panel")
         self.viewer = napari_viewer
-        self.controller = AnnotationController(napari_viewer, self)
+        self.controller = AnnotationController(napari_viewer, all_actions, self)
         self.people = PeopleSection(self.controller)
         self.clip = ClipSection(self.controller)
         self.structures = StructureSection(self.controller)
@@ -58,7 +61,7 @@ class AnnotationPanel(QWidget):
         self.student = StudentSection(self.controller)
         self.timeline = TimelinePlace(self.controller, self)
         self.unsaved = UnsavedBar(self.controller)
-        self.controller.unsaved_guard.ask_to_part = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
+        self.controller.unsaved_guard.ask = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.nesting = NestingNotice(self.controller)
         self.message = QLabel()
         self._message_time = QTimer(self)
@@ -67,8 +70,8 @@ class AnnotationPanel(QWidget):
         self._connections = Connections()
         self._lay_out()
         self.setStyleSheet(FOCUS_STYLE)
-        self.keyboard = Keyboard(self, self.controller)
-        self._close_watcher = CloseWatcher(self, self.controller.unsaved_guard.may_let_go)
+        self.keyboard = Keyboard(self, self.controller, self._requests())
+        self._close_watcher = CloseWatcher(self, self.controller.unsaved_guard.may_close)
         self._connections.add(self._close_watcher.asked, self.controller.save)
         self._connections.add(self._close_watcher.gone, self.close_controller)
         self._connections.add(self.controller.message, self._on_message)
@@ -85,6 +88,12 @@ class AnnotationPanel(QWidget):
         self._closed = False
         self._forget_menu = register_menu()
         self._adopt_open_clip()
+
+    @classmethod
+    def of(cls, viewer: Any) -> AnnotationPanel:
+        """Return the panel of a viewer, which is docked first if it is not there yet."""
+        _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
+        return panel  # type: ignore[no-any-return]
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Wide enough for the list of structures, no wider."""
@@ -117,6 +126,40 @@ class AnnotationPanel(QWidget):
     def _sections(self) -> tuple[SessionSection | ClipSection, ...]:
         work = (self.people, self.clip, self.structures, self.propose, self.correct, self.accept)
         return (*work, self.propagate, self.marks, self.history, self.importing, self.export, self.student)
+
+    def _requests(self) -> dict[str, Callable[[], object]]:
+        """Return what to do for each request of an action; a click on a disabled button does nothing."""
+        buttons: dict[str, QAbstractButton] = {
+            "marks.take_away": self.marks.remove,
+            "marks.bring_back": self.marks.back,
+            "nesting.grow": self.nesting.grow,
+            "nesting.cut": self.nesting.cut,
+            "nesting.leave": self.nesting.leave,
+            "history.compare": self.history.proposal_button,
+            "history.back": self.history.back_button,
+            "propagate.only_active": self.propagate.only_active,
+            "view.invert": self.clip.inverted,
+            "window.sample": self.clip.sample_button,
+            "window.timeline": self.marks.timeline,
+            "window.readings": self.people.readings_button,
+            "window.finish_reading": self.people.finish_button,
+            "window.save_elsewhere": self.unsaved.elsewhere,
+            "window.open_dataset": self.export.open_button,
+            "window.stop_export": self.export.cancel_button,
+            "window.stop_import": self.importing.cancel_button,
+            "window.stop_training": self.student.cancel_button,
+            "window.use_student": self.student.use_button,
+            "window.keep_student": self.student.keep_button,
+        }
+        return {
+            "open": self.clip.ask_for_clip,
+            "project": self.clip.ask_for_project,
+            "range": self.propose.range_button.click,
+            "export": self.export.ask_and_export,
+            "import": self.importing.ask_and_import,
+            "retrain": self.student.ask,
+            **{name: button.click for name, button in buttons.items()},
+        }
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()

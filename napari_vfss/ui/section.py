@@ -12,6 +12,8 @@ from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
+from napari_vfss.session.host import while_open
+from napari_vfss.session.session import Session
 from napari_vfss.user_config import UserConfigFile
 
 # The border of the focused button takes the place of its padding, so that its text is never cut.
@@ -145,18 +147,23 @@ class SessionSection(Section):
         self.session_connections.undo()
         self.connections.undo()
 
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self.controller.session
+
     def show_session(self) -> None:
         """Show the controller's session and connect to it."""
 
     def refresh(self, *_: object) -> None:
         """Show the present state of the session."""
 
-    def do(self, action: Callable[[], object]) -> None:
+    @while_open
+    def do(self, _session: Session, action: Callable[[], object]) -> None:
         """Run an action on the session after the stroke under way is written; show its errors."""
-        if self.controller.session is not None and self.controller.layers is not None:
-            with self.controller.telling():
-                self.controller.layers.flush()
-                action()
+        with self.controller.telling():
+            self.controller.layers.flush()
+            action()
 
     def _on_session(self) -> None:
         self.session_connections.undo()

@@ -16,6 +16,7 @@ from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
 
 from napari_vfss.connections import Connections
+from napari_vfss.session.host import while_open
 from napari_vfss.session.session import Session
 
 FORGIVEN_S = 0.1  # lateness that is caught up by shorter waits; more of it is lost, for no frame is left out
@@ -90,6 +91,7 @@ class Pace:
         return f"playing at {real:.2f}x{instead}: this computer shows {frames:.0f} of {wanted:.0f} frames a second"
 
 
+NO_TIMES = np.zeros(0)
 SPEEDS = (0.25, 0.5, 1.0, 2.0)
 UNSEEN_MS = 300  # a window that is hidden draws nothing: then a frame counts as shown after this time
 TELL_EVERY_S = 0.5
@@ -103,8 +105,8 @@ class Playback(QObject):
 
     def __init__(self, parent: QObject | None = None, *, clock: Callable[[], float] = time.perf_counter) -> None:
         super().__init__(parent)
-        self.pace: Pace | None = None
-        self._session: Session | None = None
+        self.session: Session | None = None
+        self.pace = Pace(NO_TIMES)
         self._clock = clock
         self._canvas: Any = None
         self._dims: Any = None
@@ -126,7 +128,7 @@ class Playback(QObject):
     def open(self, session: Session, window: QWidget | None) -> None:
         """Be ready to play a session, seen in that window."""
         self.close()
-        self._session = session
+        self.session = session
         self.pace = Pace(session.clip.times_s)
         self.pace.speed = self._speed
         self._connections.add(session.frame_changed, self._on_frame)
@@ -140,7 +142,8 @@ class Playback(QObject):
         """Stop, and let go of the session."""
         self.stop()
         self._connections.undo()
-        self._session = self.pace = self._canvas = self._dims = None
+        self.session = self._canvas = self._dims = None
+        self.pace = Pace(NO_TIMES)
 
     def toggle(self) -> None:
         """Play, or stop."""
@@ -149,16 +152,16 @@ class Playback(QObject):
         else:
             self.play()
 
-    def play(self) -> None:
-        """Play from the current frame; from the start where the current one is the last."""
-        session, pace = self._session, self.pace
-        if session is None or pace is None or self.playing or session.clip.n_frames < 2:
+    @while_open
+    def play(self, session: Session) -> None:
+        """Play from the current frame; from the start if the current one is the last."""
+        if self.playing or session.clip.n_frames < 2:
             return
         self.playing = True
         self._told_at = -math.inf
-        if pace.after(session.frame) is None:
+        if self.pace.after(session.frame) is None:
             self._go(0)
-        pace.begin(self._clock())
+        self.pace.begin(self._clock())
         self._before = self._frame = session.frame
         self._await_drawing()
         self.changed.emit()
@@ -181,9 +184,8 @@ class Playback(QObject):
     def set_speed(self, speed: float) -> None:
         """Play at another share of true speed, from now on."""
         self._speed = speed
-        if self.pace is not None:
-            self.pace.speed = speed
-            self.pace.begin(self._clock())
+        self.pace.speed = speed
+        self.pace.begin(self._clock())
         self.changed.emit()
 
     def step_speed(self, steps: int) -> None:
@@ -194,20 +196,17 @@ class Playback(QObject):
     @property
     def loop(self) -> tuple[int, int] | None:
         """First and last frame that it goes round in."""
-        return None if self.pace is None else self.pace.loop
+        return self.pace.loop
 
     def set_loop(self, loop: tuple[int, int] | None) -> None:
         """Go round in a range of frames (first, last), or no more."""
-        if self.pace is not None:
-            self.pace.loop = loop
-            self.pace.begin(self._clock())
+        self.pace.loop = loop
+        self.pace.begin(self._clock())
         self.changed.emit()
 
-    def _step(self) -> None:
-        session, pace = self._session, self.pace
-        if session is None or pace is None:
-            return
-        follower = pace.after(session.frame)
+    @while_open
+    def _step(self, session: Session) -> None:
+        follower = self.pace.after(session.frame)
         if follower is None:
             self.stop()
             return
@@ -216,11 +215,11 @@ class Playback(QObject):
         if self.playing:
             self._await_drawing()
 
-    def _go(self, frame: int) -> None:
+    @while_open
+    def _go(self, session: Session, frame: int) -> None:
         self._stepping = True
         try:
-            if self._session is not None:
-                self._session.go_to(frame)
+            session.go_to(frame)
         finally:
             self._stepping = False
 
@@ -229,7 +228,7 @@ class Playback(QObject):
         self._unseen.start(UNSEEN_MS if self._canvas is not None and self._canvas.isVisible() else 0)
 
     def _on_drawn(self) -> None:
-        if not self._awaited or self.pace is None:
+        if not self._awaited:
             return
         self._awaited = False
         self._unseen.stop()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stabilised view: the picture is turned and shifted so that some structures stand still (C2 to C4 in vfss12)."""
+"""The stabilised view: the picture is rotated and shifted so that some structures (C2 to C4 in vfss12) stay in place."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.survey import MaskSurvey
+from napari_vfss.session.host import Host, while_open, while_open_or
 from napari_vfss.session.session import Session
-from napari_vfss.viewer.layers import ClipLayers
 from vfss.motion.stabilise import SteadyPath, steady_path
 from vfss.schema import Schema
 
@@ -19,38 +19,37 @@ _AT_LEAST = 2  # structures: one alone does not tell how far the picture is turn
 
 
 class StabilisedView(QObject):
-    """Sets the transforms of a clip's layers for the current frame; masks and recording stay what they are."""
+    """Sets the transforms of a clip's layers for the current frame; masks and recording stay as they are."""
 
     changed = Signal()
 
-    def __init__(self, survey: MaskSurvey, parent: QObject | None = None) -> None:
+    def __init__(self, host: Host, survey: MaskSurvey, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.on = False
-        self._survey = survey
-        self._session: Session | None = None
-        self._layers: ClipLayers | None = None
+        self._host, self._survey = host, survey
         self._path: SteadyPath | None = None
         self._connections = Connections()
 
-    def open(self, session: Session, layers: ClipLayers) -> None:
-        """Be ready for another clip; it is shown as recorded until a person asks."""
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._host.session
+
+    def open(self) -> None:
+        """Follow the clip that was opened; it is shown as recorded until stabilisation is switched on."""
         self.close()
-        self._session, self._layers = session, layers
-        self._connections.add(session.frame_changed, self._apply)
-        self._connections.add(layers.editor_changed, self._apply)
-        self._connections.add(layers.message, self._apply)  # told when any layer was put back
-        self._connections.add(self._survey.changed, self._on_survey)
+        self._follow()
 
     def close(self) -> None:
-        """Let go of the clip."""
+        """Disconnect from the clip."""
         self._connections.undo()
         self.on = False
-        self._session = self._layers = self._path = None
+        self._path = None
 
     def toggle(self) -> bool:
-        """Stabilise the view, or show it as recorded again; False where that is not possible (see why_not)."""
+        """Stabilise the view, or show it as recorded again; return False if that is not possible (see why_not)."""
         if not self.on:
-            self._path = self._found_path()
+            self._path = self._new_path()
             if self._path is None:
                 return False
         self.on = not self.on
@@ -59,36 +58,43 @@ class StabilisedView(QObject):
         return True
 
     @property
-    def words(self) -> str:
-        """What to say of the current frame; empty where all is as recorded."""
-        if not self.on or self._path is None or self._session is None:
-            return ""
-        if self._path.found[self._session.frame]:
-            return "stabilised"
-        return f"no {_names(self._session.schema)} here: held as before"
+    def status(self) -> str:
+        """Status of the current frame, for display; empty if the view is as recorded."""
+        return self._status()
 
-    def _found_path(self) -> SteadyPath | None:
-        if self._session is None:
-            return None
-        columns = [structure.index for structure in self._session.schema.stabilising]
+    @while_open
+    def _follow(self, session: Session) -> None:
+        layers = self._host.layers
+        self._connections.add(session.frame_changed, self._apply)
+        self._connections.add(layers.editor_changed, self._apply)
+        self._connections.add(layers.message, self._apply)  # emitted when any layer was put back
+        self._connections.add(self._survey.changed, self._on_survey)
+
+    @while_open_or("")
+    def _status(self, session: Session) -> str:
+        if not self.on or self._path is None:
+            return ""
+        return "stabilised" if self._path.found[session.frame] else f"no {_names(session.schema)} here: held as before"
+
+    @while_open_or(None)
+    def _new_path(self, session: Session) -> SteadyPath | None:
+        columns = [structure.index for structure in session.schema.stabilising]
         path = steady_path(self._survey.findings.centres, columns) if columns else None
         return path if path is not None and path.found.any() else None
 
     def _on_survey(self) -> None:
         if self.on:
-            # Masks were corrected: the path may be another; without any it stays as it was.
-            self._path = self._found_path() or self._path
+            # Masks were corrected, so the path may have changed; without a new path the old one is kept.
+            self._path = self._new_path() or self._path
             self._apply()
             self.changed.emit()
 
-    def _apply(self, *_: object) -> None:
-        session, layers = self._session, self._layers
-        if session is None or layers is None:
-            return
-        held = self.on and self._path is not None
-        matrix = self._path.matrices[session.frame] if held and self._path is not None else np.eye(3)
+    @while_open
+    def _apply(self, session: Session, *_: object) -> None:
+        layers = self._host.layers
+        matrix = self._path.matrices[session.frame] if self.on and self._path is not None else np.eye(3)
         for layer in (layers.image, layers.overlay, layers.editor):
-            _place(layer, matrix)
+            _transform(layer, matrix)
 
 
 def why_not(schema: Schema) -> str:
@@ -103,9 +109,9 @@ def _names(schema: Schema) -> str:
     return f"{', '.join(names)} and {last}" if names else last
 
 
-def _place(layer: Any, matrix: Any) -> None:
-    """Give a layer a transform of its last two axes, (3, 3), where it has another one."""
-    whole = np.eye(layer.ndim + 1)
-    whole[-3:, -3:] = matrix
-    if not np.array_equal(np.asarray(layer.affine.affine_matrix), whole):
-        layer.affine = whole
+def _transform(layer: Any, matrix: Any) -> None:
+    """Set the transform of a layer's last two axes, a (3, 3) matrix, unless it is set already."""
+    matrix_of_all = np.eye(layer.ndim + 1)
+    matrix_of_all[-3:, -3:] = matrix
+    if not np.array_equal(np.asarray(layer.affine.affine_matrix), matrix_of_all):
+        layer.affine = matrix_of_all

@@ -23,7 +23,7 @@ def run_over(session, frames, keys=("bolus", "c1"), *, step=None, y=80):
             origin="proposal",
             leave=True,
         )
-        session.changes.grow(step, [(r.frame, r.structure, r.id) for r in written])
+        session.changes.add_to_run(step, [(r.frame, r.structure, r.id) for r in written])
     return step
 
 
@@ -178,7 +178,7 @@ def test_a_change_that_cannot_be_written_waits_in_sight(session, monkeypatch):
     assert session.redo()
     assert np.array_equal(session.work.planes[0], mask) and len(session.unsaved) == 1
     monkeypatch.setattr(session.project, "write", write)
-    assert session.writer.save_again()
+    assert session.unsaved_changes.save_again()
     assert np.array_equal(stored(session).planes[0], mask)
     assert session.undo()
     assert not stored(session).planes.any()

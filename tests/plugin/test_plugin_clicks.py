@@ -61,7 +61,7 @@ class FakeStudent:
 @pytest.fixture
 def student(window):
     made = FakeStudent()
-    window.controller.session.take_student(made)
+    window.controller.session.set_student(made)
     yield made
     made.may_look.set()
     made.may_answer.set()
@@ -326,14 +326,14 @@ def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, 
     session = window.controller.session
     button = window.correct.tools["pick"]
     assert button.isEnabled()
-    session.take_student(FakeStudent("older", can_refine=False))
+    session.set_student(FakeStudent("older", can_refine=False))
     assert not button.isEnabled()
     assert "takes no clicks" in button.toolTip()
     assert not tool.in_hand
     press(Qt.Key.Key_C)
     assert not tool.in_hand
     assert "takes no clicks" in window.message.text()
-    session.take_student(FakeStudent("newer"))
+    session.set_student(FakeStudent("newer"))
     press(Qt.Key.Key_C)
     assert tool.in_hand
     assert button.isEnabled()
@@ -427,7 +427,7 @@ def numbers(session, student):
 
 def test_frames_ahead_are_looked_at_in_the_direction_of_travel(session, frames, qtbot):
     student = FakeStudent()
-    frames.take_student(student)
+    frames.set_student(student)
     frames.travel(10)
     qtbot.waitUntil(lambda: len(student.looked) == 4)
     frames.travel(9)
@@ -443,7 +443,7 @@ def test_frames_ahead_are_looked_at_in_the_direction_of_travel(session, frames, 
 
 def test_frames_that_go_by_are_not_looked_at(session, frames, qtbot):
     student = FakeStudent()
-    frames.take_student(student)
+    frames.set_student(student)
     with qtbot.waitSignal(frames.ready):
         for frame in range(20):
             frames.travel(frame)
@@ -453,7 +453,7 @@ def test_frames_that_go_by_are_not_looked_at(session, frames, qtbot):
 def test_a_frame_that_a_click_waits_for_comes_next(session, frames, qtbot):
     student = FakeStudent()
     student.may_look.clear()
-    frames.take_student(student)
+    frames.set_student(student)
     frames.travel(10)
     qtbot.waitUntil(lambda: len(student.looked) == 1)
     frames.hurry(20)
@@ -467,15 +467,15 @@ def test_a_frame_that_a_click_waits_for_comes_next(session, frames, qtbot):
 def test_what_another_student_knew_is_dropped(session, frames, qtbot):
     one, two = FakeStudent("one"), FakeStudent("two")
     one.may_look.clear()
-    frames.take_student(one)
+    frames.set_student(one)
     frames.hurry(3)
     qtbot.waitUntil(lambda: len(one.looked) == 1)
-    frames.take_student(two)
+    frames.set_student(two)
     frames.hurry(3)
     one.may_look.set()
     qtbot.waitUntil(lambda: frames.get(3) is not None)
     assert frames.get(3)[1] == "two"
-    frames.take_student(None)
+    frames.set_student(None)
     assert frames.get(3) is None
 
 

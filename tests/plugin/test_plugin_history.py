@@ -170,7 +170,7 @@ def test_other_peoples_work_comes_into_both_lists_and_a_click_goes_there(history
     session.stroke(disc(session, 60, 60))
     written_by("Bob", session, 0, disc(session, 60, 60, 30))
     written_by("Cleo", session, 7, disc(session, 30, 30), "c3")
-    window.controller.look_for_others()
+    window.controller.poll()
     qtbot.waitUntil(lambda: authors(history.place) == ["Bob", "Ada"])
     history.tabs.setCurrentWidget(history.clip)
     assert authors(history.clip) == ["Cleo", "Bob", "Ada"]
@@ -188,7 +188,7 @@ def test_a_chosen_row_stays_chosen_while_others_write(history, session, window, 
     history.place.selectRow(1)
     chosen = history.place.revision.id
     written_by("Bob", session, 0, disc(session, 60, 60, 30))
-    window.controller.look_for_others()
+    window.controller.poll()
     qtbot.waitUntil(lambda: history.place.rows.rowCount() == 3)
     assert history.place.revision.id == chosen
     assert history.outline.shown

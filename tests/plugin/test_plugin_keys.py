@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QLabel, QPushButton
 
+from napari_vfss.controller.actions import all_actions, structure_actions
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.keys.action import (
     Action,
     KeyTextError,
-    all_actions,
     binding,
     mirrored,
     normal,
     shown,
-    structure_actions,
 )
 from napari_vfss.keys.bindings import help_rows
 from napari_vfss.keys.book import KeyBook, check_key
@@ -41,7 +40,7 @@ MODIFIERS = st.sampled_from(["", "Ctrl+", "Ctrl+Shift+", "Alt+"])
 
 @pytest.fixture
 def book(qapp, tmp_path):
-    return KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
+    return KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
 
 
 @pytest.fixture
@@ -134,7 +133,7 @@ def test_what_a_person_chose_is_there_after_a_restart(qapp, tmp_path, book):
     book.bind("accept.frame", ["T"])
     book.choose_layout("left")
     book.bind("accept.frame", ["F5"])
-    again = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
+    again = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     assert (again.layout, again.keys_of("accept.frame")) == ("left", ("F5",))
     again.choose_layout("right")
     assert again.keys_of("accept.frame") == ("T",)
@@ -157,7 +156,7 @@ def test_a_key_of_naparis_own_is_not_given_away(book):
 
 
 def test_two_windows_follow_each_other(qtbot, tmp_path, book):
-    other = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
+    other = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     book.bind("accept.frame", ["T"])
     qtbot.waitUntil(lambda: other.keys_of("accept.frame") == ("T",))
     other.bind("tool.paint", ["D"])
@@ -168,7 +167,7 @@ def test_two_windows_follow_each_other(qtbot, tmp_path, book):
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "\0\xff"])
 def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
     (tmp_path / "keys.json").write_text(text, "latin-1")
-    book = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
+    book = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     assert book.keys_of("accept.frame") == ("A",)
     assert "defaults" in book.complaint
     (aside,) = tmp_path.glob("keys-damaged-*.json")
@@ -180,14 +179,14 @@ def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
 def test_what_no_version_can_have_written_is_passed_over(qapp, tmp_path):
     changed = {"right": {"accept.frame": ["Hyper+A"], "tool.paint": 7, "gone.action": ["T"], "tool.erase": ["D"]}}
     (tmp_path / "keys.json").write_text(json.dumps({"layout": "both", "changed": changed}), "utf-8")
-    book = KeyBook(file=UserConfigFile("keys.json", folder=tmp_path))
+    book = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     assert book.layout == "right"
     assert [book.keys_of(a) for a in ("accept.frame", "tool.paint", "tool.erase")] == [("A",), ("P",), ("D",)]
 
 
 def test_a_projects_own_structure_key_comes_before_ours(book):
     structures = [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF", "shortcut": "A"}]
-    book.take_schema(Schema.from_dict({"id": "own", "version": "1", "structures": structures}))
+    book.set_schema(Schema.from_dict({"id": "own", "version": "1", "structures": structures}))
     assert book.owner("A").id == "structure.hyoid"
     assert book.keys_of("accept.frame") == ()
 

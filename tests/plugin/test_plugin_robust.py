@@ -65,7 +65,7 @@ def full(window):
     disk = Disk(window.controller.session)
     disk.fill()
     yield disk
-    window.controller.unsaved_guard.give_up()
+    window.controller.unsaved_guard.discard()
 
 
 @pytest.fixture
@@ -220,7 +220,7 @@ def test_room_that_comes_by_itself_is_found(window, full):
     paint(window)
     full.make_room()
     for _ in range(5):
-        window.controller.look_for_others()
+        window.controller.poll()
     assert window.controller.unsaved_guard.waiting == 0
     assert np.array_equal(stored(window.controller.session).planes[0], GRAIN)
 
@@ -231,7 +231,7 @@ def test_someone_elses_change_meanwhile_is_not_overwritten(window, full, make_se
     other = make_session("Bob")
     other.stroke(~GRAIN)
     full.make_room()
-    window.controller.unsaved_guard.again()
+    window.controller.unsaved_guard.save_again()
     assert "Bob" in window.message.text()
     assert np.array_equal(stored(session).planes[0], ~GRAIN)
     assert session.redo()
@@ -274,7 +274,7 @@ def test_what_is_not_saved_goes_into_a_new_project(window, full, answers, tmp_pa
     paint(window)
     monkeypatch.setattr(parting.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     answers.give([parting.ELSEWHERE])
-    assert window.controller.unsaved_guard.may_let_go()
+    assert window.controller.unsaved_guard.may_close()
     with Project.open(folder) as project:
         assert np.array_equal(project.masks(session.clip.id, 0).planes[0], GRAIN)
         assert project.newest(session.clip.id, 0)["bolus"].author == session.author
@@ -284,7 +284,7 @@ def test_what_is_not_saved_goes_into_a_new_project(window, full, answers, tmp_pa
 def test_a_person_may_give_up_what_is_not_saved(window, full, answers):
     paint(window)
     answers.give([parting.LOSE])
-    assert window.controller.unsaved_guard.may_let_go()
+    assert window.controller.unsaved_guard.may_close()
     assert not window.controller.layers.editor.mask.any()
 
 
@@ -341,7 +341,7 @@ def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monke
     assert not controller.student_jobs.proposing.running
     window.message.clear()
     controller.remember()
-    controller.look_for_others()
+    controller.poll()
     assert window.message.text() == ""
 
 
@@ -366,7 +366,7 @@ def test_a_project_folder_that_is_deleted_leaves_the_work_to_be_saved_elsewhere(
     shutil.rmtree(controller.session.project.folder)
     paint(window)
     assert np.array_equal(controller.layers.editor.mask, GRAIN)
-    assert controller.unsaved_guard.elsewhere(tmp_path / "rescue")
+    assert controller.unsaved_guard.save_elsewhere(tmp_path / "rescue")
     with Project.open(tmp_path / "rescue") as project:
         assert np.array_equal(project.masks(controller.session.clip.id, 0).planes[0], GRAIN)
 
@@ -380,7 +380,7 @@ def test_trouble_that_lasts_is_told_once(window, monkeypatch):
 
     monkeypatch.setattr(window.controller.session.project, "last_revision", gone)
     for _ in range(4):
-        window.controller.look_for_others()
+        window.controller.poll()
     assert [message for message in said if "share is gone" in message] == ["the share is gone. Connect it."]
 
 

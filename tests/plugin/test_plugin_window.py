@@ -384,5 +384,5 @@ def test_two_windows_on_one_project_tell_of_a_conflict(window, make_window, clip
     ada.controller.session.go_to(2)
     ada.controller.layers.editor.data[10:20, 10:20] = 1
     ada.controller.layers.flush()
-    bob.controller.look_for_others()
+    bob.controller.poll()
     assert bob.controller.session.states[2, 0] == MaskState.EDITED

@@ -233,7 +233,7 @@ def test_flags_are_kept_in_the_project(session, make_session):
 def test_few_frames_stay_in_memory(session):
     for frame in range(session.clip.n_frames):
         session.work_at(frame)
-    assert len(session._memory._kept) <= 6
+    assert len(session._cache._frames) <= 6
 
 
 STEPS = st.lists(

@@ -12,6 +12,7 @@ from magicgui.widgets import ComboBox, Container, FileEdit, Label, ProgressBar, 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.files import PhantomOrder, Phantoms
 from napari_vfss.ui.close_watcher import CloseWatcher
+from napari_vfss.ui.panel import AnnotationPanel
 from vfss.phantom import STYLES
 
 
@@ -76,10 +77,8 @@ class PhantomForm(Container[Any]):
 
     def open_project(self) -> None:
         """Open the created project in the annotation panel."""
-        from napari_vfss.commands import panel_of
-
         if self._project is not None:
-            panel_of(self._viewer).controller.open(self._project)
+            AnnotationPanel.of(self._viewer).controller.open(self._project)
 
     def _on_progress(self, done: int, total: int) -> None:
         self.bar.max, self.bar.value = total, done

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtOpenGLWidgets import QOpenGLWidget
@@ -20,17 +20,13 @@ from qtpy.QtWidgets import (
 )
 
 from napari_vfss.connections import Connections
+from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.keys.bindings import WindowKeys
 from napari_vfss.keys.labels import KeyLabels
-from napari_vfss.ui.keys.button_actions import buttons
 from napari_vfss.ui.keys.overlay import KeyOverlay
 from napari_vfss.ui.keys.page import KeyPage
 from napari_vfss.ui.section import Folding, Section
 from napari_vfss.user_config import UserConfigFile
-
-if TYPE_CHECKING:
-    from napari_vfss.controller.controller import AnnotationController
-    from napari_vfss.ui.panel import AnnotationPanel
 
 # Where the keyboard is must be seen: a frame as light as the text, not another shade of grey.
 FOCUS_STYLE = """
@@ -42,9 +38,24 @@ QSlider:focus, QTableView:focus { border: 2px solid #ffe08a; }
 class Keyboard(QObject):
     """What the keyboard does in one window, beside the keys of a clip."""
 
-    def __init__(self, panel: AnnotationPanel, controller: AnnotationController) -> None:
+    def __init__(
+        self, panel: QWidget, controller: AnnotationController, requests: Mapping[str, Callable[[], object]]
+    ) -> None:
+        """Serve a panel.
+
+        Args:
+            panel: The panel; its window is the one whose keys are bound.
+            controller: What the keys act on.
+            requests: What to do for each request that an action makes of the panel, by its name.
+        """
         super().__init__(panel)
         self._panel, self._controller = panel, controller
+        self._requests = {
+            "keys": self.toggle_overlay,
+            "change_keys": self.show_page,
+            "panel": self.change_focus,
+            **requests,
+        }
         self._labels = KeyLabels(panel, controller.key_book)
         self._folding = Folding(panel.findChildren(Section), UserConfigFile("panel.json", self))
         self._connections = Connections()
@@ -54,7 +65,7 @@ class Keyboard(QObject):
         self.overlay: KeyOverlay | None = None
         self.page: KeyPage | None = None
         self._last: QWidget | None = None
-        self._connections.add(controller.action_requested, self._on_wish)
+        self._connections.add(controller.action_requested, self._on_request)
 
     def enter_window(self) -> None:
         """Bind in the window that the panel is in now; a dock that floats is none."""
@@ -63,7 +74,7 @@ class Keyboard(QObject):
             return
         self._leave_window()
         self._window = window
-        self._keys = WindowKeys(self._controller, window)
+        self._keys = WindowKeys(self._controller.key_book, self._controller.act, window)
         self._labels.write()
         if self._controller.key_book.complaint:
             self._controller.tell(self._controller.key_book.complaint, problem=True)
@@ -132,22 +143,9 @@ class Keyboard(QObject):
         if canvas is not None:
             canvas.setFocus(Qt.FocusReason.OtherFocusReason)
 
-    def _on_wish(self, wish: str) -> None:
-        panel = self._panel
-        wishes = {
-            "keys": self.toggle_overlay,
-            "change_keys": self.show_page,
-            "panel": self.change_focus,
-            "open": panel.clip.ask_for_clip,
-            "project": panel.clip.ask_for_project,
-            "range": panel.propose.range_button.click,
-            "export": panel.export.ask_and_export,
-            "import": panel.importing.ask_and_import,
-            "retrain": panel.student.ask,
-            **buttons(panel),
-        }
-        if wish in wishes:
-            wishes[wish]()
+    def _on_request(self, name: str) -> None:
+        if name in self._requests:
+            self._requests[name]()
 
     def _leave_window(self) -> None:
         if self._keys is not None:

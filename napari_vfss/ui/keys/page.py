@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import (
@@ -35,7 +37,7 @@ class KeyPage(QDialog):
     def __init__(self, book: KeyBook, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._book = book
-        self._waiting: Action | None = None
+        self._waiting: Action[Any] | None = None
         self._taking = ""
         self.setWindowTitle("Keys")
         self.setModal(False)
@@ -115,7 +117,7 @@ class KeyPage(QDialog):
         else:
             self._give(action, key, owner)
 
-    def _give(self, action: Action, key: str, owner: Action | None) -> None:
+    def _give(self, action: Action[Any], key: str, owner: Action[Any] | None) -> None:
         from_napari = napari_use(key)
         self._stop_waiting()
         if not self._try(lambda: self._book.bind(action.id, [key])):
@@ -185,7 +187,7 @@ class KeyPage(QDialog):
             return False
         return True
 
-    def _current(self) -> Action | None:
+    def _current(self) -> Action[Any] | None:
         item = self.tree.currentItem()
         chosen = None if item is None else item.data(0, ID)
         return next((action for action in self._book.actions if action.id == chosen), None)

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.session.host import while_open
+from napari_vfss.session.session import Session
 from napari_vfss.ui.history.describe import compare
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
@@ -50,6 +52,11 @@ class Adjudication(QWidget):
         body.addLayout(row)
         self.clear()
 
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
+
     def go_to(self, comparison: Comparison) -> None:
         """Go to a frame and structure of the project, and show both readers' outlines."""
         session = self._controller.session
@@ -59,9 +66,10 @@ class Adjudication(QWidget):
             return
         if session.clip.id != comparison.clip and not self._controller.open_clip_of_project(comparison.clip):
             return
-        session = self._controller.session
-        if session is None or self._controller.layers is None:
-            return
+        self._show_place(comparison)
+
+    @while_open
+    def _show_place(self, session: Session, comparison: Comparison) -> None:
         self._connections.undo()
         with self._controller.telling():
             self._controller.layers.flush()
@@ -115,9 +123,9 @@ class Adjudication(QWidget):
             loaded = [replace(s, packed=None if s.mask is None else pack_mask(s.mask)) for s in second]
         return (first[0], loaded[0]) if first and loaded else None
 
-    def _show(self) -> None:
-        session = self._controller.session
-        if session is None or self.pair is None:
+    @while_open
+    def _show(self, session: Session) -> None:
+        if self.pair is None:
             return
         masks = [revision.mask for revision in self.pair]
         if self._outline is None:
@@ -130,9 +138,10 @@ class Adjudication(QWidget):
             choice.setEnabled(True)
         self.both_button.setEnabled(all(mask is not None for mask in masks))
 
-    def _take(self, which: int) -> None:
-        session, pair = self._controller.session, self.pair
-        if session is None or pair is None or self._controller.layers is None:
+    @while_open
+    def _take(self, session: Session, which: int) -> None:
+        pair = self.pair
+        if pair is None:
             return
         with self._controller.telling():
             self._controller.layers.flush()

@@ -11,6 +11,8 @@ from qtpy.QtWidgets import QLabel, QProgressBar, QSlider, QSpinBox
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
+from napari_vfss.session.host import while_open
+from napari_vfss.session.session import Session
 from napari_vfss.ui.section import SessionSection, button
 from napari_vfss.ui.sections.mask_tools import TOOLS, CorrectTools
 from napari_vfss.ui.structure_table import StructureTable
@@ -35,9 +37,9 @@ class StructureSection(SessionSection):
 
     def show_session(self) -> None:
         """Show the structures of the session."""
-        session, layers = self.controller.session, self.controller.layers
+        session = self.controller.session
         self.table.rows.keys = self.controller.key_book
-        self.table.show_session(session, set() if layers is None else layers.hidden)
+        self.table.show_session(session, set() if session is None else self.controller.layers.hidden)
         if session is not None:
             for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
                 self.session_connections.add(signal, self.later.ask)
@@ -53,10 +55,10 @@ class StructureSection(SessionSection):
         if session is not None:
             self.do(lambda: session.choose(key))
 
-    def _on_eye(self, key: str) -> None:
-        if self.controller.layers is not None:
-            self.controller.layers.set_hidden(key, key not in self.controller.layers.hidden)
-            self.table.refresh()
+    @while_open
+    def _on_eye(self, _session: Session, key: str) -> None:
+        self.controller.layers.set_hidden(key, key not in self.controller.layers.hidden)
+        self.table.refresh()
 
 
 class ProposeSection(SessionSection):
@@ -174,22 +176,20 @@ class CorrectSection(SessionSection):
         self.add_row(self.undo, self.redo, self.proposal)
         self._on_session()
 
-    def show_session(self) -> None:
+    @while_open
+    def show_session(self, session: Session) -> None:
         """Follow the session and its editable layer."""
-        session, layers = self.controller.session, self.controller.layers
-        if session is None or layers is None:
-            return
+        layers = self.controller.layers
         for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
             self.session_connections.add(signal, self.later.ask)
         self.session_connections.add(layers.editor_changed, self._follow_editor)
         self.more.show_session(self.tools[CLICK], self.summary, self.session_connections)
         self._follow_editor()
 
-    def refresh(self, *_: object) -> None:
+    @while_open
+    def refresh(self, session: Session, *_: object) -> None:
         """Show the selected tool, the brush size, and whether there is anything to undo or redo."""
-        session, layers = self.controller.session, self.controller.layers
-        if session is None or layers is None:
-            return
+        layers = self.controller.layers
         for mode, tool_button in self.tools.items():
             tool_button.setChecked(str(layers.editor.mode) == mode)
         self.size.blockSignals(True)
@@ -199,26 +199,27 @@ class CorrectSection(SessionSection):
         self.undo.setEnabled(session.can_undo)
         self.redo.setEnabled(session.can_redo)
 
-    def _follow_editor(self) -> None:
-        if self.controller.layers is not None:
-            events = self.controller.layers.editor.events
-            self.session_connections.add(events.mode, self.refresh)
-            self.session_connections.add(events.brush_size, self.refresh)
+    @while_open
+    def _follow_editor(self, _session: Session) -> None:
+        events = self.controller.layers.editor.events
+        self.session_connections.add(events.mode, self.refresh)
+        self.session_connections.add(events.brush_size, self.refresh)
         self.refresh()
 
     def _selecting(self, mode: str) -> Callable[[], None]:
-        def select() -> None:
-            if mode == CLICK and self.controller.click_tool is not None:
-                self.controller.click_tool.take()
-            elif self.controller.layers is not None:
-                self.controller.layers.set_tool(mode)
-            self.refresh()
+        return lambda: self._select(mode)
 
-        return select
+    @while_open
+    def _select(self, _session: Session, mode: str) -> None:
+        if mode == CLICK:
+            self.controller.click_tool.take()
+        else:
+            self.controller.layers.set_tool(mode)
+        self.refresh()
 
-    def _on_size(self, size: int) -> None:
-        if self.controller.layers is not None:
-            self.controller.layers.editor.brush_size = size
+    @while_open
+    def _on_size(self, _session: Session, size: int) -> None:
+        self.controller.layers.editor.brush_size = size
 
     def _undo(self) -> None:
         session = self.controller.session
@@ -277,7 +278,7 @@ class AcceptSection(SessionSection):
         self.summary.setText(f"{count(n, 'frame')} viewed" if n else "")
 
     def _stretch(self) -> None:
-        self.do(self.controller.viewed_tracker.accept)
+        self.do(lambda: self.controller.viewed_tracker.accept(self.controller.timeline.chosen))
 
     def _structure(self) -> None:
         session = self.controller.session

@@ -83,7 +83,7 @@ class ImportSection(SessionSection):
         self.controller.tell(first, problem=not written and message != "Cancelled")
         self.report.setText("\n".join(more))
         self.report.setVisible(bool(more))
-        self.controller.look_for_others()  # shows the imported masks
+        self.controller.poll()  # shows the imported masks
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

@@ -12,6 +12,8 @@ from napari_vfss.connections import Connections
 from napari_vfss.controller.actions import MASK_TOOL_KEYS
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.corrections import REACH, Corrections
+from napari_vfss.session.host import while_open
+from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.structure_layer import CLICK
 
@@ -70,6 +72,11 @@ class CorrectTools(QWidget):
         for widget in (self.smooth, self.shape, self.copy, self.interpolate):
             row.addWidget(widget, len(widget.text()) + 3)  # a row shares its width: the longer text gets more
 
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
+
     def show_session(self, click: QPushButton, status: QLabel, connections: Connections) -> None:
         """Follow the tools of the session.
 
@@ -79,23 +86,21 @@ class CorrectTools(QWidget):
             connections: Undone when the session closes.
         """
         clicks = self._controller.click_tool
-        if clicks is not None:
 
-            def allow(why_not: str) -> None:
-                click.setEnabled(not why_not)
-                if why_not:
-                    click.setToolTip(why_not)
-                else:
-                    key = self._controller.key_book.shown_for(MASK_TOOL_KEYS["correct.click"])
-                    click.setToolTip(f"{CLICK_TIP} (key: {key})" if key else CLICK_TIP)
+        def allow(why_not: str) -> None:
+            click.setEnabled(not why_not)
+            if why_not:
+                click.setToolTip(why_not)
+            else:
+                key = self._controller.key_book.shown_for(MASK_TOOL_KEYS["correct.click"])
+                click.setToolTip(f"{CLICK_TIP} (key: {key})" if key else CLICK_TIP)
 
-            connections.add(clicks.available, allow)
-            connections.add(clicks.status, status.setText)
-            allow(clicks.queue.why_not)
-        if self._controller.corrections is not None:
-            self.pixels.blockSignals(True)
-            self.pixels.setValue(self._controller.corrections.pixels)
-            self.pixels.blockSignals(False)
+        connections.add(clicks.available, allow)
+        connections.add(clicks.status, status.setText)
+        allow(clicks.queue.why_not)
+        self.pixels.blockSignals(True)
+        self.pixels.setValue(self._controller.corrections.pixels)
+        self.pixels.blockSignals(False)
 
     def _menu(self, text: str, tip: str, entries: tuple[tuple[str, str, Do], ...]) -> QPushButton:
         menu_button = button(text, tip, lambda: None)
@@ -132,18 +137,17 @@ class CorrectTools(QWidget):
         return pixels
 
     def _doing(self, do: Do) -> Callable[[], None]:
-        def run(_checked: bool = False) -> None:
-            controller = self._controller
-            if controller.corrections is not None and controller.layers is not None:
-                with controller.telling():
-                    controller.layers.flush()
-                    do(controller.corrections)
+        return lambda *_checked: self._correct(do)
 
-        return run
+    @while_open
+    def _correct(self, _session: Session, do: Do) -> None:
+        with self._controller.telling():
+            self._controller.layers.flush()
+            do(self._controller.corrections)
 
-    def _on_pixels(self, pixels: int) -> None:
-        if self._controller.corrections is not None:
-            self._controller.corrections.pixels = pixels
+    @while_open
+    def _on_pixels(self, _session: Session, pixels: int) -> None:
+        self._controller.corrections.pixels = pixels
 
 
 def _shift() -> bool:

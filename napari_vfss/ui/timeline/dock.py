@@ -171,7 +171,7 @@ class TimelineDock(QWidget):
         session = self._controller.session
         if session is not None:
             self.timeline.show_place(session.frame, session.active.index)
-            status = self._time.stabilised.words
+            status = self._time.stabilised.status
             more = f" ({status})" if status else ""
             self.place.setText(f"<b>{describe_frame(session, session.frame)}</b>{more}")
 
