@@ -399,7 +399,7 @@ def test_closing_while_the_student_thinks_writes_nothing_more(window, tool, mous
     thread = tool.queue._thread._thread
     folder, clip = session.project.folder, session.clip.id
     controller.close_session()
-    assert controller.click_tool is None
+    assert controller.session is None
     student.may_answer.set()
     thread.join(20)
     assert not thread.is_alive()

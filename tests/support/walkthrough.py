@@ -190,7 +190,7 @@ class Walkthrough:
     def _at_work(self) -> bool:
         controller, dialog = self._panel.controller, self._panel.export.dialog
         counting = dialog is not None and dialog.previewing.running
-        answering = controller.click_tool is not None and controller.click_tool.queue.busy
+        answering = controller.session is not None and controller.click_tool.queue.busy
         return (
             counting
             or answering
