@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stabilised view: the picture is rotated and shifted so that some structures (C2 to C4 in vfss12) stay in place."""
+"""The stabilised view: the picture is rotated and shifted to keep some structures (C2 to C4 in vfss12) in place."""
 
 from __future__ import annotations
 
