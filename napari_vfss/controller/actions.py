@@ -272,14 +272,14 @@ def _press(name: str, title: str, group: str, key: str, place: Place = "clip") -
 
 
 BUTTON_ACTIONS: tuple[Action[AnnotationController], ...] = (
-    _press("marks.take_away", "take the chosen mark away", "Time", "Ctrl+Alt+Y"),
-    _press("marks.bring_back", "bring back the mark taken away last", "Time", "Ctrl+Alt+Shift+Y"),
+    _press("marks.take_away", "remove the chosen mark", "Time", "Ctrl+Alt+Y"),
+    _press("marks.bring_back", "restore the mark removed last", "Time", "Ctrl+Alt+Shift+Y"),
     _press("nesting.grow", "grow the outer structure around the inner", "Correct", "Ctrl+Alt+G"),
     _press("nesting.cut", "cut what lies outside the outer structure", "Correct", "Ctrl+Alt+X"),
-    _press("nesting.leave", "leave it outside: it is meant", "Correct", "Ctrl+Alt+Z"),
+    _press("nesting.leave", "leave it outside: it is intended", "Correct", "Ctrl+Alt+Z"),
     _press("history.compare", "compare with the proposal", "Correct", "Ctrl+Alt+C"),
-    _press("history.back", "back to the revision chosen in History", "Correct", "Ctrl+Alt+B"),
-    _press("propagate.only_active", "carry the structure in work alone, or all", "Propagate", "Ctrl+Alt+H"),
+    _press("history.back", "restore the version chosen in History", "Correct", "Ctrl+Alt+B"),
+    _press("propagate.only_active", "propagate only the active structure, or all", "Propagate", "Ctrl+Alt+H"),
     _press("view.invert", "invert the recording", "View", "Ctrl+Alt+V"),
     _press("window.sample", "open a phantom swallow", "Window", "Ctrl+Alt+Shift+N", "window"),
     _press("window.timeline", "show the timeline", "Window", "Ctrl+Alt+M"),
@@ -291,5 +291,5 @@ BUTTON_ACTIONS: tuple[Action[AnnotationController], ...] = (
     _press("window.stop_import", "stop importing", "Window", "Ctrl+Alt+Shift+I"),
     _press("window.stop_training", "stop training", "Window", "Ctrl+Alt+Shift+R", "window"),
     _press("window.use_student", "use the new student", "Window", "Ctrl+Alt+U"),
-    _press("window.keep_student", "keep the old student", "Window", "Ctrl+Alt+Shift+U"),
+    _press("window.keep_student", "keep the present student", "Window", "Ctrl+Alt+Shift+U"),
 )
