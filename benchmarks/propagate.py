@@ -25,7 +25,7 @@ import numpy as np
 from vfss.masks import ByteArray, Masks, MaskState, pack_mask, unpack_mask
 from vfss.masks.metrics import dice
 from vfss.phantom import Phantom
-from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.propagation.propagation import Propagation, PropagationRequest
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, load_student
 from vfss.student.calibration import expected_error
@@ -68,7 +68,7 @@ class Truth:
 
     plane = truth
 
-    def suggestion(self, frame: int) -> Proposal:
+    def proposal(self, frame: int) -> Proposal:
         """What the student says of a frame."""
         packed, said = self._said[frame]
         planes = np.stack([unpack_mask(plane) for plane in packed])
@@ -80,10 +80,10 @@ def carried(film: Truth, keys: tuple[int, ...], last: int) -> dict[tuple[int, st
     film.keys = keys
     present = tuple(key for key in film.schema.keys if film.truth(keys[0], key).any())
     out = {}
-    for new in Propagation(film, CarryOrder(keys[0], "forward", present)).run():
+    for new in Propagation(film, PropagationRequest(keys[0], "forward", present)).run():
         if new.frame > last:
             break
-        out |= {(new.frame, key): (plane, new.trust[key]) for key, plane in new.planes.items()}
+        out |= {(new.frame, key): (plane, new.confidence[key]) for key, plane in new.planes.items()}
     return out
 
 
@@ -105,7 +105,7 @@ def measure(film: Truth, starts: range, found: dict[Any, list[tuple[float, ...]]
 def note(film: Truth, masks: Any, ends: tuple[int, int], wanted: Any, found: Any) -> None:
     start, end = ends
     for kind, frame in wanted:
-        said = film.suggestion(frame)
+        said = film.proposal(frame)
         key_frame = start if kind[0] == "ahead" or frame - start <= end - frame else end
         for structure in film.schema.structures:
             truth, known = film.truth(frame, structure.key), film.truth(start, structure.key)

@@ -13,7 +13,7 @@ from correcting import ENOUGH
 
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
-from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.propagation.propagation import Propagation, PropagationRequest
 from vfss.propagation.whole_clip import WholeClipPropagation, soft_predictions
 from vfss.proposals.adapted_student import annotated_soft
 from vfss.schema import Schema
@@ -72,7 +72,7 @@ class Scene:
         found: BoolArray = self.masks[frame, self.schema[structure].index]
         return found
 
-    def suggestion(self, frame: int) -> Proposal | None:
+    def proposal(self, frame: int) -> Proposal | None:
         """What the student says of a frame."""
         return self.proposals[frame]
 
@@ -96,7 +96,7 @@ class Scene:
 
     def carry(self, frame: int, keys: tuple[str, ...]) -> None:
         """Carry masks of a frame both ways, as the window does."""
-        self._take(Propagation(self, CarryOrder(frame, "both", keys)))
+        self._take(Propagation(self, PropagationRequest(frame, "both", keys)))
 
     def learn(self, checkpoint: Checkpoint) -> None:
         """Learn the clip from what was corrected, and propose its soft structures anew, as the window does."""
@@ -126,7 +126,7 @@ class Scene:
                 index = self.schema[key].index
                 if self.state[found.frame, index] == MaskState.PROPOSED:
                     self.masks[found.frame, index] = plane
-                    self.sure[found.frame, index] = found.trust[key]
+                    self.sure[found.frame, index] = found.confidence[key]
 
 
 def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Scene:

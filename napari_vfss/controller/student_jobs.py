@@ -12,7 +12,7 @@ from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
 from napari_vfss.session.host import Host, while_open
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY
-from vfss.propagation.propagation import CarryOrder, Direction
+from vfss.propagation.propagation import Direction, PropagationRequest
 from vfss.proposals.adapted_student import LEAST_FRAMES
 from vfss.student import Student
 
@@ -81,7 +81,9 @@ class StudentJobs:
             if not structures:
                 self._host.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
                 return
-            self.propagating.start(session, CarryOrder(session.frame, direction, structures), preferences.device())
+            self.propagating.start(
+                session, PropagationRequest(session.frame, direction, structures), preferences.device()
+            )
 
     @while_open
     def learn(self, session: Session) -> None:

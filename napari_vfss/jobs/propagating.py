@@ -20,23 +20,23 @@ from vfss.clips import Clip
 from vfss.errors import SchemaError, StudentError, VfssError
 from vfss.masks import MaskState
 from vfss.project import Project
-from vfss.propagation.propagation import KEY_STATES, CarryOrder, Ending, Reason
+from vfss.propagation.propagation import KEY_STATES, Ending, PropagationRequest, Reason
 from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student
 from vfss.wording import count
 
 _WHY: dict[Reason, str] = {
-    "person": "a person's word follows",
+    "annotated": "a person's word follows",
     "end": "the clip ends",
-    "trust": "trust fell",
-    "gone": "it is out of the picture",
-    "spoken": "someone spoke there meanwhile",
+    "confidence": "trust fell",
+    "out_of_view": "it is out of the picture",
+    "meanwhile": "someone spoke there meanwhile",
     "stopped": "stopped",
 }
 _MANY = 3  # names that are still said one by one
 
 
-def what_was_carried(session: Session, order: CarryOrder, endings: Sequence[Ending], *, undoable: bool) -> str:
+def what_was_carried(session: Session, order: PropagationRequest, endings: Sequence[Ending], *, undoable: bool) -> str:
     """How far each structure was carried, and why no further.
 
     Args:
@@ -76,7 +76,7 @@ def _group(session: Session, group: list[Ending], of: int) -> str:
     return f"{who} {where} ({_WHY[first.reason]})"
 
 
-def _only_proposed(session: Session, order: CarryOrder) -> str:
+def _only_proposed(session: Session, order: PropagationRequest) -> str:
     states = session.states[order.start]
     n = sum(states[s.index] == MaskState.PROPOSED for s in session.schema.structures if s.key not in order.structures)
     return count(n, "structure is", "structures are") if n else ""
@@ -108,7 +108,7 @@ class CarryJob:
 
     project: Path
     clip: Clip
-    order: CarryOrder
+    order: PropagationRequest
     source: str
     device: str
     student: Student | None = None
@@ -176,7 +176,7 @@ class Carrying(QObject):
         self._session: Session | None = None
         self._step: Step | None = None
         self._news: PropagationProgress | None = None
-        self._order: CarryOrder | None = None
+        self._order: PropagationRequest | None = None
         self._error = ""
 
     @property
@@ -184,7 +184,7 @@ class Carrying(QObject):
         """True while masks are carried."""
         return self._worker is not None
 
-    def start(self, session: Session, order: CarryOrder, device: str) -> None:
+    def start(self, session: Session, order: PropagationRequest, device: str) -> None:
         """Begin; nothing happens while another run goes on."""
         if self.running:
             return

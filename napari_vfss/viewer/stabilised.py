@@ -12,10 +12,8 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.host import Host, while_open, while_open_or
 from napari_vfss.session.session import Session
-from vfss.motion.stabilise import SteadyPath, steady_path
+from vfss.motion.stabilise import LEAST_STRUCTURES, StabilisingPath, stabilising_path
 from vfss.schema import Schema
-
-_AT_LEAST = 2  # structures: one alone does not tell how far the picture is turned
 
 
 class StabilisedView(QObject):
@@ -27,7 +25,7 @@ class StabilisedView(QObject):
         super().__init__(parent)
         self.on = False
         self._host, self._survey = host, survey
-        self._path: SteadyPath | None = None
+        self._path: StabilisingPath | None = None
         self._connections = Connections()
 
     @property
@@ -77,9 +75,9 @@ class StabilisedView(QObject):
         return "stabilised" if self._path.found[session.frame] else f"no {_names(session.schema)} here: held as before"
 
     @while_open_or(None)
-    def _new_path(self, session: Session) -> SteadyPath | None:
+    def _new_path(self, session: Session) -> StabilisingPath | None:
         columns = [structure.index for structure in session.schema.stabilising]
-        path = steady_path(self._survey.findings.centres, columns) if columns else None
+        path = stabilising_path(self._survey.findings.centres, columns) if columns else None
         return path if path is not None and path.found.any() else None
 
     def _on_survey(self) -> None:
@@ -99,7 +97,7 @@ class StabilisedView(QObject):
 
 def why_not(schema: Schema) -> str:
     """Return why the view of a clip cannot be stabilised, and what to do."""
-    if len(schema.stabilising) < _AT_LEAST:
+    if len(schema.stabilising) < LEAST_STRUCTURES:
         return f"The view cannot be stabilised: schema {schema.id} names no two structures with stabilises_view."
     return f"The view cannot be stabilised: {_names(schema)} have no masks yet. Propose the clip first."
 

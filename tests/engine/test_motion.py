@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moving_film import SCHEMA, SIZE, box, moved, texture
-from vfss.motion.optical_flow import KeyMotion, repeats, small_picture
+from vfss.motion.optical_flow import KeyMotion, flow_image, is_repeat
 from vfss.motion.rigid import RigidBodies
 
 POINTS = np.array([(40.0, 40.0), (64.0, 70.0), (90.0, 50.0)])
@@ -19,20 +19,20 @@ def walk(key: np.ndarray, dx: float, dy: float, degrees: float = 0.0, frames: in
     """Motion to the last of some frames that go there evenly."""
     motion = KeyMotion(key)
     for n in range(1, frames + 1):
-        found, _ = motion.to(moved(key, dx * n / frames, dy * n / frames, degrees * n / frames))
+        found, _ = motion.advance(moved(key, dx * n / frames, dy * n / frames, degrees * n / frames))
     return found
 
 
 @settings(max_examples=12, deadline=None)
 @given(dx=st.floats(-9, 9), dy=st.floats(-9, 9))
 def test_a_shift_is_found_there_and_back(dx, dy):
-    shift, misses = walk(texture(), dx, dy).of(POINTS)
+    shift, misses = walk(texture(), dx, dy).displacements(POINTS)
     assert np.allclose(shift, (dx, dy), atol=0.6)
     assert (misses < 0.6).all()
 
 
 def test_each_pixel_is_pulled_from_where_it_was():
-    x, y = walk(texture(), 6, -3).pull
+    x, y = walk(texture(), 6, -3).backward_map
     assert x.shape == y.shape == (SIZE, SIZE)
     assert x[64, 64] == pytest.approx(64 - 6, abs=0.6)
     assert y[64, 64] == pytest.approx(64 + 3, abs=0.6)
@@ -41,39 +41,39 @@ def test_each_pixel_is_pulled_from_where_it_was():
 def test_a_step_of_brightness_is_no_motion():
     key = texture()
     darker = (key * 0.55 + 20).astype(np.uint8)
-    shift, _ = KeyMotion(key).to(darker)[0].of(POINTS)
+    shift, _ = KeyMotion(key).advance(darker)[0].displacements(POINTS)
     assert np.abs(shift).max() < 0.3
 
 
 def test_a_repeated_frame_is_known_and_moves_nothing():
     key, motion = texture(), KeyMotion(texture())
-    first, repeated = motion.to(moved(key, 2, 0))
+    first, repeated = motion.advance(moved(key, 2, 0))
     assert not repeated
     grain = np.random.default_rng(1).integers(0, 2, key.shape, np.uint8)
-    again, repeated = motion.to(np.minimum(moved(key, 2, 0), 254) + grain)
+    again, repeated = motion.advance(np.minimum(moved(key, 2, 0), 254) + grain)
     assert repeated
     assert again is first
-    assert not repeats(small_picture(key), small_picture(moved(key, 2, 0)))
+    assert not is_repeat(flow_image(key), flow_image(moved(key, 2, 0)))
 
 
 def test_over_a_cut_nothing_is_followed_any_more():
     key, motion = texture(), KeyMotion(texture())
-    assert motion.to(moved(key, 1, 0))[0].unbroken
-    assert not motion.to(texture(5))[0].unbroken
-    assert not motion.to(moved(key, 2, 0))[0].unbroken
+    assert motion.advance(moved(key, 1, 0))[0].unbroken
+    assert not motion.advance(texture(5))[0].unbroken
+    assert not motion.advance(moved(key, 2, 0))[0].unbroken
 
 
 def test_a_blank_frame_is_no_error():
     blank = np.zeros((SIZE, SIZE), np.uint8)
-    motion, _ = KeyMotion(blank).to(blank + 100)
-    assert np.isfinite(motion.of(POINTS)[0]).all()
+    motion, _ = KeyMotion(blank).advance(blank + 100)
+    assert np.isfinite(motion.displacements(POINTS)[0]).all()
 
 
 def test_bones_turn_and_shift_as_a_whole():
     key, bones = texture(), RigidBodies({"c3": box(50, 60), "mandible": box(90, 90)})
     motion, frames = KeyMotion(key), 8
     for n in range(1, frames + 1):
-        found = bones.on(motion.to(moved(key, 4 * n / frames, 2 * n / frames, 3 * n / frames))[0])
+        found = bones.fit(motion.advance(moved(key, 4 * n / frames, 2 * n / frames, 3 * n / frames))[0])
     for matrix, steady in found.values():
         turn = np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))
         assert turn == pytest.approx(3, abs=1.2)
@@ -93,8 +93,8 @@ def test_a_vertebra_without_any_texture_goes_with_its_neighbours():
     motion, steps = KeyMotion(covered(key)), 12
     bones = RigidBodies(planes, SCHEMA.chains)
     for n in range(1, steps + 1):
-        found = bones.on(motion.to(covered(moved(key, 0.5 * n, 0)))[0])
-    alone = RigidBodies({"c4": planes["c4"]}).on(motion.to(covered(moved(key, 6, 0)))[0])["c4"][0]
+        found = bones.fit(motion.advance(covered(moved(key, 0.5 * n, 0)))[0])
+    alone = RigidBodies({"c4": planes["c4"]}).fit(motion.advance(covered(moved(key, 6, 0)))[0])["c4"][0]
     middle = np.array((64, 60, 1))
     assert (found["c4"][0] @ middle)[0] - 64 > (alone @ middle)[0] - 64 + 0.5
 

@@ -17,9 +17,9 @@ from vfss.errors import ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.masks.metrics import dice
 from vfss.project import Edit, Project, Provenance
-from vfss.propagation.confidence import STOP, trust
-from vfss.propagation.key_frame import CarriedMask, PackedCarriedMask, between, signed_distance, with_student
-from vfss.propagation.propagation import CarryOrder, Propagation
+from vfss.propagation.confidence import LEAST_CONFIDENCE, propagated_confidence
+from vfss.propagation.key_frame import PackedPropagatedMask, PropagatedMask, blend, blend_with_student, signed_distance
+from vfss.propagation.propagation import Propagation, PropagationRequest
 from vfss.proposals import adapted_student as learnt_clip
 from vfss.proposals.adapted_student import AdaptedRun
 from vfss.proposals.propagation import ProjectPropagation, without_carried_or_imported
@@ -30,7 +30,7 @@ BONE = box(60, 50)
 
 def carried(film, start, direction, *keys):
     """All masks that a run brings, by (frame, key), and its endings by (key, forward)."""
-    run = Propagation(film, CarryOrder(start, direction, keys))
+    run = Propagation(film, PropagationRequest(start, direction, keys))
     out = {(new.frame, key): plane for new in run.run() for key, plane in new.planes.items()}
     return out, {(ending.structure, ending.forward): ending for ending in run.endings}, run
 
@@ -56,7 +56,7 @@ def test_a_persons_word_is_a_barrier_for_its_structure_alone(state):
     masks, endings, _ = carried(film, 1, "forward", "c3", "c4")
     assert sorted(frame for frame, key in masks if key == "c3") == [2, 3, 4, 5]
     assert sorted(frame for frame, key in masks if key == "c4") == list(range(2, 10))
-    assert endings["c3", True].reason == "person"
+    assert endings["c3", True].reason == "annotated"
     assert endings["c4", True].reason == "end"
 
 
@@ -75,20 +75,20 @@ def test_from_both_ends_of_a_gap_each_end_counts_where_it_is_near():
 def test_who_speaks_during_the_run_ends_it_there():
     film = Film(10)
     film.say(0, "c3", BONE)
-    run, seen = Propagation(film, CarryOrder(0, "forward", ("c3",))), []
+    run, seen = Propagation(film, PropagationRequest(0, "forward", ("c3",))), []
     for new in run.run():
         seen.append(new.frame)
         if new.frame == 3:
             film.say(5, "c3", None, MaskState.NOT_VISIBLE)
     assert seen == [1, 2, 3, 4]
-    assert run.endings[0].reason == "spoken"
+    assert run.endings[0].reason == "meanwhile"
 
 
 def test_what_leaves_the_picture_ends():
     film = Film(30, 2.0, 0.0)
     film.say(0, "c3", box(60, 100))
     masks, endings, _ = carried(film, 0, "forward", "c3")
-    assert endings["c3", True].reason in ("gone", "trust")
+    assert endings["c3", True].reason in ("out_of_view", "confidence")
     assert 5 <= len(masks) < 25
 
 
@@ -99,7 +99,7 @@ def test_over_a_cut_trust_falls():
     film.say(0, "airway", box(60, 90, 30, 16))
     masks, endings, _ = carried(film, 0, "forward", "c3", "airway")
     assert max(frame for frame, _ in masks) == 4
-    assert {ending.reason for ending in endings.values()} == {"trust"}
+    assert {ending.reason for ending in endings.values()} == {"confidence"}
 
 
 def test_each_side_of_a_cut_is_carried_from_its_own_end():
@@ -108,7 +108,7 @@ def test_each_side_of_a_cut_is_carried_from_its_own_end():
     film.say(0, "c3", BONE)
     film.say(11, "c3", BONE)
     masks, endings, _ = carried(film, 0, "forward", "c3")
-    assert endings["c3", True].reason == "person"
+    assert endings["c3", True].reason == "annotated"
     assert endings["c3", True].left_out == 0
     assert all(dice(masks[t, "c3"], film.truth(BONE, t)) > 0.93 for t in range(1, 6))
     assert all(dice(masks[t, "c3"], moved(BONE, t - 11, 0)) > 0.93 for t in range(6, 11))
@@ -120,7 +120,7 @@ def test_ends_that_part_leave_out_what_nobody_can_say():
     film.say(11, "c3", box(100, 100))
     masks, endings, _ = carried(film, 0, "forward", "c3")
     assert masks == {}
-    assert (endings["c3", True].left_out, endings["c3", True].reason) == (10, "person")
+    assert (endings["c3", True].left_out, endings["c3", True].reason) == (10, "annotated")
 
 
 def test_repeated_frames_take_the_mask_of_the_frame_that_they_repeat():
@@ -135,7 +135,7 @@ def test_repeated_frames_take_the_mask_of_the_frame_that_they_repeat():
 def test_what_a_machine_proposed_is_not_carried():
     film = Film(5)
     film.say(0, "c3", BONE, MaskState.PROPOSED)
-    with pytest.raises(ProjectError, match=r"C3 has no mask of a person.*accept"):
+    with pytest.raises(ProjectError, match=r"C3 has no annotated mask.*accept"):
         carried(film, 0, "forward", "c3")
 
 
@@ -165,17 +165,17 @@ def test_fields_keep_a_mask_and_find_it_again():
     plane = box(40, 30, 13, 9)
     assert np.array_equal(signed_distance(plane) > 0, plane)
     assert not (signed_distance(np.zeros((SIZE, SIZE), np.bool_)) > 0).any()
-    some = CarriedMask(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
-    again = PackedCarriedMask.of(some).carried
+    some = PropagatedMask(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
+    again = PackedPropagatedMask.pack(some).unpack()
     assert np.array_equal(again.mask, plane)
     assert np.allclose(again.field, some.field, atol=0.01)
-    assert (again.frames, again.steps, again.steady) == (4, 3, 0.5)
+    assert (again.frames, again.steps, again.consistency) == (4, 3, 0.5)
 
 
 def test_the_nearer_end_counts_more():
     one, other = signed_distance(box(60, 60, 10, 10)), signed_distance(box(60, 60, 20, 20))
-    near = between(CarriedMask(one, None, 1, 1, 1.0), CarriedMask(other, None, 9, 9, 1.0))
-    far = between(CarriedMask(one, None, 9, 9, 1.0), CarriedMask(other, None, 1, 1, 1.0))
+    near = blend(PropagatedMask(one, None, 1, 1, 1.0), PropagatedMask(other, None, 9, 9, 1.0))
+    far = blend(PropagatedMask(one, None, 9, 9, 1.0), PropagatedMask(other, None, 1, 1, 1.0))
     assert near.mask.sum() < far.mask.sum()
     assert near.steps == far.steps == 1
     assert near.agreement == pytest.approx(2 * 100 / 500)
@@ -184,17 +184,17 @@ def test_the_nearer_end_counts_more():
 def test_the_students_word_counts_more_with_time_and_goes_corrected():
     known, wrong = box(60, 60, 20, 20), box(60, 64, 20, 20)
     field, correction = signed_distance(known), signed_distance(known) - signed_distance(wrong)
-    same = with_student(
-        SCHEMA["epiglottis"], CarriedMask(field, correction, 1, 0, 1.0), wrong
+    same = blend_with_student(
+        SCHEMA["epiglottis"], PropagatedMask(field, correction, 1, 0, 1.0), wrong
     )  # the frame only repeats the key frame
-    soon = with_student(SCHEMA["epiglottis"], CarriedMask(field, correction, 1, 1, 1.0), wrong)
-    later = with_student(SCHEMA["epiglottis"], CarriedMask(field, None, 30, 30, 1.0), wrong)
-    corrected = with_student(SCHEMA["epiglottis"], CarriedMask(field, correction, 30, 30, 1.0), wrong)
+    soon = blend_with_student(SCHEMA["epiglottis"], PropagatedMask(field, correction, 1, 1, 1.0), wrong)
+    later = blend_with_student(SCHEMA["epiglottis"], PropagatedMask(field, None, 30, 30, 1.0), wrong)
+    corrected = blend_with_student(SCHEMA["epiglottis"], PropagatedMask(field, correction, 30, 30, 1.0), wrong)
     assert np.array_equal(same, known)
     assert dice(soon, known) > dice(corrected, known)
     assert dice(later, wrong) > 0.99
     assert dice(corrected, known) > dice(wrong, known)
-    assert np.array_equal(with_student(SCHEMA["c3"], CarriedMask(field, None, 30, 30, 1.0), wrong), known)
+    assert np.array_equal(blend_with_student(SCHEMA["c3"], PropagatedMask(field, None, 30, 30, 1.0), wrong), known)
 
 
 @given(
@@ -202,22 +202,22 @@ def test_the_students_word_counts_more_with_time_and_goes_corrected():
     steps=st.integers(1, 100),
     student=st.none() | st.floats(0, 1),
     both=st.none() | st.floats(0, 1),
-    learnt=st.booleans(),
+    adapted=st.booleans(),
 )
-def test_trust_is_a_share_and_grows_with_every_good_sign(steady, steps, student, both, learnt):
+def test_confidence_is_a_share_and_grows_with_every_good_predictor(steady, steps, student, both, adapted):
     field = np.zeros((2, 2), np.float32)
     for structure in (SCHEMA["c3"], SCHEMA["bolus"]):
-        less = trust(structure, CarriedMask(field, None, steps, steps, steady, both), student=student, learnt=learnt)
-        more = trust(
-            structure,
-            CarriedMask(field, None, steps, steps, min(1.0, steady + 0.1), both),
-            student=student,
-            learnt=learnt,
+        none, less, more = (
+            propagated_confidence(
+                structure,
+                PropagatedMask(field, None, steps, steps, consistency, both),
+                student=student,
+                adapted=adapted,
+            )
+            for consistency in (0.0, steady, min(1.0, steady + 0.1))
         )
         assert 0 <= less <= more <= 1
-        assert (
-            trust(structure, CarriedMask(field, None, steps, steps, 0.0, both), student=student, learnt=learnt) < STOP
-        )
+        assert none < LEAST_CONFIDENCE
 
 
 # In a project
@@ -237,7 +237,7 @@ def project(tmp_path):
 def run_on(project, direction="both", structures=("c3", "airway"), student=None, start=2):
     clip_id = project.clips()[0].id
     with project.open_clip(clip_id) as clip:
-        run = ProjectPropagation(project, clip, CarryOrder(start, direction, structures), student)
+        run = ProjectPropagation(project, clip, PropagationRequest(start, direction, structures), student)
         stages = list(run.run())
     return stages, run
 
@@ -254,7 +254,7 @@ def test_what_is_written_is_a_machines_word_with_its_trust(project):
         assert (revision.origin, revision.state) == ("proposal", MaskState.PROPOSED)
         assert revision.author == "propagation"
         assert revision.provenance == Provenance("propagation", source_frame=2, student="fixed")
-        assert STOP <= revision.confidence <= 1
+        assert LEAST_CONFIDENCE <= revision.confidence <= 1
     assert {ending.reason for ending in run.endings} == {"end"}
 
 
@@ -389,7 +389,7 @@ def test_one_who_speaks_between_reading_and_writing_is_left(project):
     """The run has looked, and computes; a person accepts; then the run writes."""
     clip_id = project.clips()[0].id
     with project.open_clip(clip_id) as clip:
-        run = ProjectPropagation(project, clip, CarryOrder(2, "forward", ("c3",)), None)
+        run = ProjectPropagation(project, clip, PropagationRequest(2, "forward", ("c3",)), None)
         stages = run.run()
         next(stages)
         batch = run._run.run()  # as far as the pictures are concerned, frame 3 is done again

@@ -14,19 +14,19 @@ from moving_film import SIZE, Film, box
 from small_project import annotate, grey_frames
 from vfss import Schema, Structure
 from vfss.consistency.judge import Movement
-from vfss.datasets import FORMATS
+from vfss.datasets import FORMATS, run_export
 from vfss.importing.labels import candidates
 from vfss.importing.source import ForeignLabel
 from vfss.masks import pack_mask
 from vfss.masks.metrics import dice
 from vfss.masks.planes import unpack_box
 from vfss.motion.rigid import RigidBodies
-from vfss.motion.stabilise import steady_path
+from vfss.motion.stabilise import stabilising_path
 from vfss.project import Project
 from vfss.project.overview import FramePlanes
-from vfss.propagation.key_frame import CarriedMask, KeyFrame, with_student
-from vfss.propagation.propagation import CarryOrder, Propagation
-from vfss.propagation.whole_clip import learnt_confidence
+from vfss.propagation.key_frame import KeyFrame, PropagatedMask, blend_with_student
+from vfss.propagation.propagation import Propagation, PropagationRequest
+from vfss.propagation.whole_clip import adapted_confidence
 
 HAND = """
 id: hand
@@ -67,7 +67,7 @@ def film(hand: Schema) -> Film:
 def test_bones_are_propagated_as_a_whole_without_the_student_and_joined(hand: Schema, film: Film) -> None:
     masks = {
         (new.frame, key): plane
-        for new in Propagation(film, CarryOrder(1, "forward", ("mc1", "mc2"))).run()
+        for new in Propagation(film, PropagationRequest(1, "forward", ("mc1", "mc2"))).run()
         for key, plane in new.planes.items()
     }
     assert film.asked == []
@@ -78,12 +78,12 @@ def test_bones_are_propagated_as_a_whole_without_the_student_and_joined(hand: Sc
 
 
 def test_the_student_counts_for_soft_structures_alone(hand: Schema, film: Film) -> None:
-    carried = KeyFrame(film.picture(1), {"mc1": MC1, "skin": SKIN}, hand).to(film.picture(2))
+    carried = KeyFrame(film.picture(1), {"mc1": MC1, "skin": SKIN}, hand).propagate_to(film.picture(2))
     empty = np.zeros((SIZE, SIZE), np.bool_)
-    later = {key: CarriedMask(mask.field, None, 50, 50, mask.steady) for key, mask in carried.items()}
-    assert with_student(hand["mc1"], later["mc1"], empty).any()
-    assert not with_student(hand["skin"], later["skin"], empty).any()
-    list(Propagation(film, CarryOrder(1, "forward", ("skin",))).run())
+    later = {key: PropagatedMask(mask.field, None, 50, 50, mask.consistency) for key, mask in carried.items()}
+    assert blend_with_student(hand["mc1"], later["mc1"], empty).any()
+    assert not blend_with_student(hand["skin"], later["skin"], empty).any()
+    list(Propagation(film, PropagationRequest(1, "forward", ("skin",))).run())
     assert film.asked
 
 
@@ -94,7 +94,7 @@ def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, film
     list(movement.take(frames))
     columns = [structure.index for structure in hand.stabilising]
     assert columns == [0, 1]
-    path = steady_path(movement.centres, columns)
+    path = stabilising_path(movement.centres, columns)
     assert path.found.all()
     shifts = path.matrices[:, :2, 2]
     assert np.ptp(shifts[:, 1]) == pytest.approx(9.0, abs=1.0)  # the film moves by 1 px a frame in x
@@ -105,7 +105,7 @@ def test_a_substance_is_coded_as_one(hand: Schema, tmp_path: Path) -> None:
         source = write_dicom(tmp_path / "a.dcm", grey_frames(2, SIZE, SIZE), SOPClassUID="1.2.840.10008.5.1.4.1.1.12.2")
         clip = project.add_clip(source, patient="a").id
         annotate(project, clip, 0, {"mc1": MC1, "dye": box(20, 20)})
-        FORMATS["dicom-seg"].export(project, tmp_path / "out")
+        run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     (path,) = (tmp_path / "out").rglob("*_seg.dcm")
     categories = {
         segment.SegmentDescription: segment.SegmentedPropertyCategoryCodeSequence[0].CodeMeaning
@@ -119,5 +119,5 @@ def test_labels_are_known_by_alias_and_a_student_adapts_where_the_schema_says_so
     assert candidates(ForeignLabel("Index-Ray"), hand) == ("mc2",)
     assert candidates(ForeignLabel("metacarpal 01"), hand) == ("mc1",)
     assert candidates(ForeignLabel("jaw"), hand) == ()
-    assert learnt_confidence(hand["skin"], 0.5, 6) > 0.6
-    assert learnt_confidence(hand["dye"], 0.5, 6) == 0.5
+    assert adapted_confidence(hand["skin"], 0.5, 6) > 0.6
+    assert adapted_confidence(hand["dye"], 0.5, 6) == 0.5

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vfss.motion.stabilise import steady_path
+from vfss.motion.stabilise import stabilising_path
 
 SPINE = np.array([[100.0, 200.0], [140.0, 205.0], [180.0, 215.0]])
 T = 60
@@ -40,13 +40,13 @@ def unrest(points):
 @given(turn=st.floats(-0.5, 0.5), sway=st.floats(0, 40))
 def test_a_spine_that_nods_and_sways_stands_still(turn, sway):
     centres = moving(turn, sway)
-    path = steady_path(centres, (0, 1, 2))
+    path = stabilising_path(centres, (0, 1, 2))
     assert path.found.all()
     assert unrest(held(path, centres)) <= 0.2 * unrest(centres) + 0.01
 
 
 def test_every_transform_is_rigid():
-    for matrix in steady_path(moving(), (0, 1, 2)).matrices:
+    for matrix in stabilising_path(moving(), (0, 1, 2)).matrices:
         assert np.allclose(matrix[:2, :2] @ matrix[:2, :2].T, np.eye(2))
         assert np.linalg.det(matrix) == pytest.approx(1)
 
@@ -55,7 +55,7 @@ def test_without_masks_the_last_transform_goes_on_and_it_is_told():
     centres = moving()
     centres[20:30] = np.nan
     centres[:5] = np.nan
-    path = steady_path(centres, (0, 1, 2))
+    path = stabilising_path(centres, (0, 1, 2))
     assert list(np.flatnonzero(~path.found)) == [*range(5), *range(20, 30)]
     for t in range(20, 30):
         assert np.array_equal(path.matrices[t], path.matrices[19])
@@ -66,7 +66,7 @@ def test_a_single_wrong_mask_does_not_shake_the_picture():
     centres = moving()
     wrong = centres.copy()
     wrong[30, 1] += 25
-    calm = held(steady_path(wrong, (0, 1, 2)), centres)
+    calm = held(stabilising_path(wrong, (0, 1, 2)), centres)
     assert unrest(calm) < 3
 
 
@@ -74,13 +74,13 @@ def test_two_of_three_are_enough_and_one_is_not():
     centres = moving()
     centres[10, 2] = np.nan
     centres[11, 1:] = np.nan
-    path = steady_path(centres, (0, 1, 2))
+    path = stabilising_path(centres, (0, 1, 2))
     assert path.found[10]
     assert not path.found[11]
     assert unrest(held(path, centres)[:11]) < 2
 
 
 def test_a_clip_without_a_spine_is_left_as_it_is():
-    path = steady_path(np.full((4, 5, 2), np.nan, np.float32), (1, 2, 3))
+    path = stabilising_path(np.full((4, 5, 2), np.nan, np.float32), (1, 2, 3))
     assert not path.found.any()
     assert np.array_equal(path.matrices, np.tile(np.eye(3), (4, 1, 1)))

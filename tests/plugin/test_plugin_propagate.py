@@ -14,7 +14,7 @@ from napari_vfss.jobs.propagating import carried_structures, what_was_carried
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
-from vfss.propagation.propagation import CarryOrder, Ending
+from vfss.propagation.propagation import Ending, PropagationRequest
 from vfss.proposals.propagation import ProjectPropagation
 
 WAIT_MS = 120_000
@@ -273,12 +273,12 @@ def test_soft_structures_go_with_the_student(window, qtbot):
 
 def test_words_say_how_far_and_why(session):
     session.go_to(12)
-    order = CarryOrder(12, "both", ("c1", "c2", "bolus", "airway"))
+    order = PropagationRequest(12, "both", ("c1", "c2", "bolus", "airway"))
     forward = [
-        Ending("c1", True, 20, 31, "person"),
-        Ending("c2", True, 20, 31, "person"),
-        Ending("bolus", True, 0, None, "trust"),
-        Ending("airway", True, 4, 20, "person", left_out=3),
+        Ending("c1", True, 20, 31, "annotated"),
+        Ending("c2", True, 20, 31, "annotated"),
+        Ending("bolus", True, 0, None, "confidence"),
+        Ending("airway", True, 4, 20, "annotated", left_out=3),
     ]
     backward = [Ending(key, False, 12, 0, "end") for key in order.structures]
     assert what_was_carried(session, order, forward + backward, undoable=False) == (

@@ -76,7 +76,7 @@ class Film:
     def plane(self, frame: int, structure: str) -> np.ndarray:
         return self.planes.get((frame, structure), np.zeros((SIZE, SIZE), np.bool_))
 
-    def suggestion(self, frame: int) -> Proposal | None:
+    def proposal(self, frame: int) -> Proposal | None:
         self.asked.append(frame)
         return None
 

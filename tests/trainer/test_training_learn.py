@@ -21,7 +21,7 @@ from vfss.masks import Masks, MaskState, pack_mask
 from vfss.masks.metrics import dice
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project, Provenance
-from vfss.propagation.whole_clip import WholeClipPropagation, learnt_confidence, soft_predictions
+from vfss.propagation.whole_clip import WholeClipPropagation, adapted_confidence, soft_predictions
 from vfss.proposals.student import propose_clip, proposed_words, unproposed
 from vfss.student import Proposal, Student, load_student
 from vfss.student.openvino_runtime import OpenVinoRuntime
@@ -75,10 +75,10 @@ def test_learning_is_the_same_each_time_and_takes_frames_from_all_of_a_long_clip
 
 @given(said=st.floats(0, 1), frames=st.integers(1, MOST_FRAMES), key=st.sampled_from(SOFT))
 def test_a_student_is_surer_the_more_it_has_learnt_but_never_of_a_bolus(said, frames, key):
-    sure = learnt_confidence(SCHEMA[key], said, frames)
+    sure = adapted_confidence(SCHEMA[key], said, frames)
     assert said <= sure + 1e-9
     assert sure <= 1
-    assert learnt_confidence(SCHEMA[key], said, frames + 1) >= sure
+    assert adapted_confidence(SCHEMA[key], said, frames + 1) >= sure
     if key == "bolus":
         assert sure == said
     elif said < 0.9 and frames >= 3:
@@ -90,7 +90,7 @@ def test_what_is_written_has_the_confidence_of_one_that_has_learnt():
     proposal = Proposal(Masks(np.zeros((N, 8, 8), np.bool_), state), np.full(N, 0.7, np.float32), "st")
     said = soft_predictions(proposal, SCHEMA, 12)
     assert {key: round(sure, 3) for key, (_, sure) in said.items()} == {
-        key: round(learnt_confidence(SCHEMA[key], 0.7, 12), 3) for key in SOFT
+        key: round(adapted_confidence(SCHEMA[key], 0.7, 12), 3) for key in SOFT
     }
 
 

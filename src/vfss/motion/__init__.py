@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optical flow, rigid fits, stabilisation: pure geometry."""
+"""Optical flow, rigid fits and stabilisation: pure geometry."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion between a key frame and frames further and further away from it: dense optical flow, both ways.
+"""Dense optical flow, in both directions, between a key frame and frames further and further away from it.
 
-Flow is always taken straight from the key frame, begun with the flow to the frame before: a chain of flows from frame
-to frame would add up their errors (on phantoms, bones after 20 frames: Dice 0.96 straight, 0.91 in a chain).
+Flow is always computed directly from the key frame, starting with the flow to the frame before: a chain of flows from
+frame to frame would add up their errors (on phantoms, bones after 20 frames: Dice 0.96 directly, 0.91 in a chain).
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ from vfss.masks import ByteArray
 FloatArray = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
 
-_SCALE, _SIDE = 0.5, 384  # flow is taken at half size, and with no longer side than that: finer gains nothing
-_BLUR = 1.0  # px of the small picture: grain must not be followed
+_SCALE, _SIDE = 0.5, 384  # flow is computed at half size, and at most on that many px a side: finer gains nothing
+_LEAST_SIDE = 16  # px: the flow needs that many
+_BLUR = 1.0  # px of the small image: noise must not be followed
 _RANGE = (2.0, 98.0)  # percentiles of grey that become black and white, so that a step of brightness is no motion
-_LEAST_UNIT = 0.5  # px: no flow is better than that, however small the frame
-_CUT = 0.6  # correlation of two neighbours below which they are not of one scene
-_SAME = 0.5  # mean difference of two small pictures, grey values, below which a frame only repeats another one
+_LEAST_UNIT = 0.5  # px: no flow is more accurate than that, however small the frame
+_CUT = 0.6  # correlation of two neighbours below which they show different scenes
+_SAME = 0.5  # mean difference of two small images, grey values, below which a frame repeats another one
 
 
-def small_picture(frame: ByteArray) -> ByteArray:
-    """The picture in which motion is looked for: small, smoothed, its grey values stretched.
+def flow_image(frame: ByteArray) -> ByteArray:
+    """Return the image on which flow is computed: small, smoothed, its grey values stretched.
 
     Args:
         frame: uint8 (H, W).
@@ -37,25 +38,25 @@ def small_picture(frame: ByteArray) -> ByteArray:
         uint8 (h, w).
     """
     scale = min(_SCALE, _SIDE / max(frame.shape))
-    size = (max(16, round(frame.shape[1] * scale)), max(16, round(frame.shape[0] * scale)))
+    size = (max(_LEAST_SIDE, round(frame.shape[1] * scale)), max(_LEAST_SIDE, round(frame.shape[0] * scale)))
     small = cv2.GaussianBlur(cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32), (0, 0), _BLUR)
     low, high = np.percentile(small, _RANGE)
     stretched: ByteArray = np.clip((small - low) * (255.0 / max(float(high - low), 1.0)), 0, 255).astype(np.uint8)
     return stretched
 
 
-def unit_of(shape: tuple[int, ...]) -> float:
-    """Pixels in which errors of flow are counted in frames of that shape: 1 at 512 px, never less than a half."""
+def pixel_unit(shape: tuple[int, ...]) -> float:
+    """Return the pixels in which errors of flow are measured on frames of that shape: 1 at 512 px, at least a half."""
     return max(_LEAST_UNIT, min(shape) / 512)
 
 
-def repeats(small: ByteArray, other: ByteArray) -> bool:
-    """True where two small pictures are of one moment: recorders repeat frames."""
+def is_repeat(small: ByteArray, other: ByteArray) -> bool:
+    """Return whether two small images are of one moment: recorders repeat frames."""
     return float(np.mean(cv2.absdiff(small, other))) < _SAME
 
 
-def _alike(small: ByteArray, other: ByteArray) -> float:
-    """Correlation of two small pictures; 1 where one of them is blank."""
+def _correlation(small: ByteArray, other: ByteArray) -> float:
+    """Return the correlation of two small images; 1 where one of them is blank."""
     if not small.std() or not other.std():
         return 1.0
     return float(np.corrcoef(small.ravel(), other.ravel())[0, 1])
@@ -63,14 +64,14 @@ def _alike(small: ByteArray, other: ByteArray) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """Where everything of a key frame is on another frame.
+    """Flow between a key frame and another frame.
 
     Attributes:
-        onward: float32 (h, w, 2), from the key frame to the other one: displacement (x, y) in px of the small picture.
+        onward: float32 (h, w, 2), from the key frame to the other one: displacement (x, y) in px of the small image.
         back: float32 (h, w, 2), from the other frame to the key frame.
-        height: Rows of the whole frame.
-        width: Columns of the whole frame.
-        unbroken: False once the picture has changed altogether on the way: nothing can be followed over a cut.
+        height: Rows of the frames at full size.
+        width: Columns of the frames at full size.
+        unbroken: False once there was a cut on the way: nothing can be followed over a cut.
     """
 
     onward: FloatArray
@@ -81,49 +82,49 @@ class Motion:
 
     @cached_property
     def _scale(self) -> npt.NDArray[np.float64]:
-        """Pixels of the small picture in one of the whole frame, (x, y)."""
+        """Pixels of the small image in one pixel of the frame, (x, y)."""
         return np.array((self.onward.shape[1] / self.width, self.onward.shape[0] / self.height))
 
-    def of(self, points: Points) -> tuple[Points, Points]:
-        """Displacements of points of the key frame, and how far going there and back misses them.
+    def displacements(self, points: Points) -> tuple[Points, Points]:
+        """Return the displacements of points of the key frame, and the forward-backward error at each.
 
         Args:
-            points: float64 (N, 2), (x, y), px of the whole frame.
+            points: float64 (N, 2), (x, y), px of the frame.
 
         Returns:
-            Displacements float64 (N, 2), (x, y), and misses float64 (N,), both in px of the whole frame.
+            Displacements float64 (N, 2), (x, y), and errors float64 (N,), both in px of the frame.
         """
         there = _sample(self.onward, (points + 0.5) * self._scale - 0.5)
         again = _sample(self.back, (points + 0.5) * self._scale - 0.5 + there)
         return there / self._scale, np.hypot(*((there + again) / self._scale).T)
 
     @cached_property
-    def pull(self) -> tuple[FloatArray, FloatArray]:
+    def backward_map(self) -> tuple[FloatArray, FloatArray]:
         """Where each pixel of the other frame was on the key frame: x and y, float32 (H, W) each, px."""
-        whole = cv2.resize(self.back, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
-        x = np.arange(self.width, dtype=np.float32)[None] + whole[..., 0] / np.float32(self._scale[0])
-        y = np.arange(self.height, dtype=np.float32)[:, None] + whole[..., 1] / np.float32(self._scale[1])
+        back = cv2.resize(self.back, (self.width, self.height), interpolation=cv2.INTER_LINEAR)
+        x = np.arange(self.width, dtype=np.float32)[None] + back[..., 0] / np.float32(self._scale[0])
+        y = np.arange(self.height, dtype=np.float32)[:, None] + back[..., 1] / np.float32(self._scale[1])
         return x, y
 
 
 class KeyMotion:
-    """Follows everything from one key frame through its neighbours, which are given one after another."""
+    """Follows the picture from one key frame through its neighbours, which are given one after another."""
 
     def __init__(self, frame: ByteArray) -> None:
-        """Begin at a key frame, uint8 (H, W)."""
+        """Start from a key frame, uint8 (H, W)."""
         self._height, self._width = frame.shape
-        self._key = small_picture(frame)
+        self._key = flow_image(frame)
         self._last = self._key
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         still = np.zeros((*self._key.shape, 2), np.float32)
         self._motion = Motion(still, still, self._height, self._width)
 
-    def to(self, frame: ByteArray) -> tuple[Motion, bool]:
-        """Motion to the next neighbour, uint8 (H, W), and whether that only repeats the one before."""
-        small = small_picture(frame)
-        if repeats(small, self._last):
+    def advance(self, frame: ByteArray) -> tuple[Motion, bool]:
+        """Return the motion to the next neighbour, uint8 (H, W), and whether that repeats the frame before."""
+        small = flow_image(frame)
+        if is_repeat(small, self._last):
             return self._motion, True
-        unbroken = self._motion.unbroken and _alike(small, self._last) > _CUT
+        unbroken = self._motion.unbroken and _correlation(small, self._last) > _CUT
         self._last = small
         onward = self._flow.calc(self._key, small, self._motion.onward.copy())
         back = self._flow.calc(small, self._key, self._motion.back.copy())
@@ -132,8 +133,8 @@ class KeyMotion:
 
 
 def _sample(flow: FloatArray, points: Points) -> Points:
-    """Flow at points (x, y), float64 (N, 2), linear between pixels, that of the border beyond it."""
+    """Return the flow at points (x, y), float64 (N, 2), linear between pixels, that of the border beyond it."""
     x, y = (np.ascontiguousarray(points[:, i], np.float32)[None] for i in (0, 1))
-    found = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    sampled: Points = found[0].astype(np.float64)
+    values = cv2.remap(flow, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    sampled: Points = values[0].astype(np.float64)
     return sampled

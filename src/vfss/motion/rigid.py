@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Motion of rigid structures: each moves as a whole, and neighbours of a chain are held together by their joint.
 
-The flow inside one small vertebra is noisy, and shadows of shoulders and contrast move over it. So all bones are fitted
-at once: few numbers, points that do not go along count less, and two neighbours must agree on the place between them.
+The flow inside one small vertebra is noisy, and shadows of shoulders and contrast move over it. So all bodies are
+fitted at once, with few parameters: points that do not follow the body's motion count less, and two neighbours must
+agree on the place between them.
 """
 
 from __future__ import annotations
@@ -15,41 +16,41 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.masks import BoolArray
-from vfss.motion.optical_flow import Motion, Points, unit_of
+from vfss.motion.optical_flow import Motion, Points, pixel_unit
 
 Matrix = npt.NDArray[np.float64]
-Shares = npt.NDArray[np.float64]  # of points, (N,), 0..1
+Weights = npt.NDArray[np.float64]  # of points, (N,), 0..1
 
-# In units of motion: px at 512 px of the frame's shorter side.
-_GROWN = 4  # px around the mask whose flow counts too: the edge of the bone is what can be followed
-_FLOW_PX = 0.7  # how far the flow of a bone is wrong as a whole
-_STEP_PX, _STEP_RADIANS = 0.4, 0.01  # how far a bone moves in one frame, as a rule
-_JOINT_PX = 0.5  # how far neighbours may part where they meet
-_JOINT_RADIANS = 0.01  # how far neighbours may turn against each other
-_STRAY_PX = 0.8  # from where on a point counts half
-_MISS_PX = 1.0  # the same for going there and back
-_POINTS, _INDEPENDENT, _ROUNDS = 600, 12, 4
+# In pixel units: px at 512 px of the frame's shorter side.
+_MARGIN = 4  # px around the mask whose flow counts too: the edge of a bone is what can be followed
+_FLOW_PX = 0.7  # error of the flow of a whole body
+_STEP_PX, _STEP_RADIANS = 0.4, 0.01  # usual motion of a body in one frame
+_JOINT_PX = 0.5  # distance by which neighbours may part where they meet
+_JOINT_RADIANS = 0.01  # angle by which neighbours may turn against each other
+_RESIDUAL_PX = 0.8  # residual at which a point counts half
+_ERROR_PX = 1.0  # forward-backward error at which a point counts half
+_POINTS, _INDEPENDENT, _ROUNDS = 600, 12, 4  # points of a body; how many of them are independent; rounds of reweighting
 
 
 class RigidBodies:
-    """The bones of a key frame, and where they are on others.
+    """The rigid structures of a key frame, and how each moves to other frames.
 
     Attributes:
-        keys: Keys of the bones.
-        joints: Indices of bones that are joined, in pairs.
+        keys: Keys of the structures.
+        joints: Indices of structures that are joined, in pairs.
     """
 
     def __init__(self, planes: Mapping[str, BoolArray], chains: Iterable[Sequence[str]] = ()) -> None:
-        """Take the masks of the bones.
+        """Start from the masks of a key frame.
 
         Args:
             planes: bool (H, W) each, none empty, by key of structure.
-            chains: Keys of bones in the order in which they are joined (Schema.chains).
+            chains: Keys of structures in the order in which they are joined (Schema.chains).
         """
         self.keys = tuple(planes)
         first = next(iter(planes.values()))
-        self._unit = unit_of(first.shape)
-        self._points = [_points(plane, round(_GROWN * self._unit)) for plane in planes.values()]
+        self._unit = pixel_unit(first.shape)
+        self._points = [_points(plane, round(_MARGIN * self._unit)) for plane in planes.values()]
         self._centres = np.array([points.mean(axis=0) for points in self._points])
         self._steps = 0
         # Only true neighbours are joined: of C2 and C4 without C3 nobody knows where they meet.
@@ -60,39 +61,46 @@ class RigidBodies:
             if a in planes and b in planes
         )
 
-    def on(self, motion: Motion) -> dict[str, tuple[Matrix, float]]:
-        """Matrix float64 (2, 3) of each bone, (x, y) on the key frame to (x, y) here, and how steady its flow is."""
+    def fit(self, motion: Motion) -> dict[str, tuple[Matrix, float]]:
+        """Fit all structures to the motion to the next frame.
+
+        Returns:
+            By key: matrix float64 (2, 3), from (x, y) on the key frame to (x, y) here, and the consistency of the
+            structure's flow, 0..1.
+        """
         self._steps += 1
-        found = [motion.of(points) for points in self._points]
-        weights = [1 / (1 + (miss / (_MISS_PX * self._unit)) ** 2) for _, miss in found]
-        fitted, going_along = self._fit([move for move, _ in found], weights)
+        flows = [motion.displacements(points) for points in self._points]
+        weights = [1 / (1 + (error / (_ERROR_PX * self._unit)) ** 2) for _, error in flows]
+        motions, inliers = self._fit([displacement for displacement, _ in flows], weights)
         return {
-            key: (_matrix(fitted[i], self._centres[i]), float(np.mean(weights[i] * going_along[i])))
+            key: (_matrix(motions[i], self._centres[i]), float(np.mean(weights[i] * inliers[i])))
             for i, key in enumerate(self.keys)
         }
 
-    def _fit(self, moves: list[Points], weights: list[Shares]) -> tuple[npt.NDArray[np.float64], list[Shares]]:
-        """Shift x, y (px) and turn (radians) about its centre of every bone, float64 (B, 3), and which points go along.
+    def _fit(self, moves: list[Points], weights: list[Weights]) -> tuple[npt.NDArray[np.float64], list[Weights]]:
+        """Return shift x, y (px) and rotation (radians) about its centre of every body, float64 (B, 3), and inliers.
 
-        What goes along is found by the flow and the joints alone, in rounds. Only then the bones are held to their
-        place on the key frame, less and less with time: grain must not shake them, but held earlier, or to their last
+        Inliers are found from the flow and the joints alone, in rounds. Only then the bodies are held to their place
+        on the key frame, less and less with time: noise must not shake them, but held earlier, or to their last
         place, they would lag behind.
         """
-        n, joined, going_along = len(self.keys), self._joined(), [np.ones_like(weight) for weight in weights]
+        n, joints, inliers = len(self.keys), self._joint_terms(), [np.ones_like(weight) for weight in weights]
         for _ in range(_ROUNDS):
-            free = self._solved(moves, [w * g for w, g in zip(weights, going_along, strict=True)], joined)
-            strays = [self._strays(i, move, free[i]) / (_STRAY_PX * self._unit) for i, move in enumerate(moves)]
-            going_along = [1 / (1 + stray**2) for stray in strays]
+            free = self._solve(moves, [w * share for w, share in zip(weights, inliers, strict=True)], joints)
+            residuals = [
+                self._residuals(i, move, free[i]) / (_RESIDUAL_PX * self._unit) for i, move in enumerate(moves)
+            ]
+            inliers = [1 / (1 + residual**2) for residual in residuals]
         reach = self._steps * np.array((_STEP_PX * self._unit, _STEP_PX * self._unit, _STEP_RADIANS))
-        held = joined + np.diag(np.tile(1 / reach**2, n))
-        return self._solved(moves, [w * g for w, g in zip(weights, going_along, strict=True)], held), going_along
+        prior = joints + np.diag(np.tile(1 / reach**2, n))
+        return self._solve(moves, [w * share for w, share in zip(weights, inliers, strict=True)], prior), inliers
 
-    def _solved(
-        self, moves: list[Points], weights: list[Shares], known: npt.NDArray[np.float64]
+    def _solve(
+        self, moves: list[Points], weights: list[Weights], prior: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float64]:
-        """Shifts and turns, float64 (B, 3), that fit moves of points best, beside what is known of them anyway."""
+        """Return the shifts and rotations, float64 (B, 3), that fit the points' motion best, given a prior (3B, 3B)."""
         n = len(self.keys)
-        left, right = known + 1e-6 * np.eye(3 * n), np.zeros(3 * n)
+        left, right = prior + 1e-6 * np.eye(3 * n), np.zeros(3 * n)
         for i, (move, weight) in enumerate(zip(moves, weights, strict=True)):
             at, counts = slice(3 * i, 3 * i + 3), weight * (_INDEPENDENT / len(move)) / (_FLOW_PX * self._unit) ** 2
             for rows, shift in zip(self._rows(i), move.T, strict=True):
@@ -100,45 +108,45 @@ class RigidBodies:
                 right[at] += (rows * counts[:, None]).T @ shift
         return np.linalg.solve(left, right).reshape(n, 3).astype(np.float64)
 
-    def _joined(self) -> npt.NDArray[np.float64]:
-        """That joints hold, as a part of the equations, float64 (3B, 3B)."""
+    def _joint_terms(self) -> npt.NDArray[np.float64]:
+        """Return the part of the equations that holds joints together, float64 (3B, 3B)."""
         n = 3 * len(self.keys)
-        held = np.zeros((n, n))
+        terms = np.zeros((n, n))
         for a, b in self.joints:
             joint = (self._centres[a] + self._centres[b]) / 2
             for axis in (0, 1):
                 apart = np.zeros(n)
-                for bone, sign in ((a, 1.0), (b, -1.0)):
-                    arm = joint - self._centres[bone]
-                    apart[3 * bone + axis] = sign
-                    apart[3 * bone + 2] = sign * (-arm[1] if axis == 0 else arm[0])
-                held += np.outer(apart, apart) / (_JOINT_PX * self._unit) ** 2
+                for body, sign in ((a, 1.0), (b, -1.0)):
+                    arm = joint - self._centres[body]
+                    apart[3 * body + axis] = sign
+                    apart[3 * body + 2] = sign * (-arm[1] if axis == 0 else arm[0])
+                terms += np.outer(apart, apart) / (_JOINT_PX * self._unit) ** 2
             turned = np.zeros(n)
             turned[3 * a + 2], turned[3 * b + 2] = 1.0, -1.0
-            held += np.outer(turned, turned) / _JOINT_RADIANS**2
-        return held
+            terms += np.outer(turned, turned) / _JOINT_RADIANS**2
+        return terms
 
     def _rows(self, i: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """How shift and turn of a bone move its points along x and along y, float64 (N, 3) each."""
+        """Return how shift and rotation of a body move its points along x and along y, float64 (N, 3) each."""
         arm = self._points[i] - self._centres[i]
         one, zero = np.ones(len(arm)), np.zeros(len(arm))
         return np.stack((one, zero, -arm[:, 1]), axis=1), np.stack((zero, one, arm[:, 0]), axis=1)
 
-    def _strays(self, i: int, move: Points, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def _residuals(self, i: int, move: Points, fitted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         along_x, along_y = self._rows(i)
         return np.hypot(move[:, 0] - along_x @ fitted, move[:, 1] - along_y @ fitted)
 
 
-def _points(plane: BoolArray, grown: int) -> Points:
-    """Some points (x, y) of a mask and its surroundings, float64 (N, 2); always the same ones."""
-    size = 2 * max(1, grown) + 1
-    wide = cv2.dilate(plane.astype(np.uint8), np.ones((size, size), np.uint8))
-    y, x = np.nonzero(wide)
+def _points(plane: BoolArray, margin: int) -> Points:
+    """Return a sample of points (x, y) of a mask and its surroundings, float64 (N, 2); always the same ones."""
+    size = 2 * max(1, margin) + 1
+    grown = cv2.dilate(plane.astype(np.uint8), np.ones((size, size), np.uint8))
+    y, x = np.nonzero(grown)
     chosen = np.random.default_rng(0).permutation(len(y))[:_POINTS]
     return np.stack((x[chosen], y[chosen]), axis=1).astype(np.float64)
 
 
 def _matrix(fitted: npt.NDArray[np.float64], centre: npt.NDArray[np.float64]) -> Matrix:
     cosine, sine = np.cos(fitted[2]), np.sin(fitted[2])
-    turn = np.array(((cosine, -sine), (sine, cosine)))
-    return np.concatenate((turn, (centre + fitted[:2] - turn @ centre)[:, None]), axis=1)
+    rotation = np.array(((cosine, -sine), (sine, cosine)))
+    return np.concatenate((rotation, (centre + fitted[:2] - rotation @ centre)[:, None]), axis=1)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks carried between frames of one clip; knows no project."""
+"""Propagation of masks between frames of one clip; independent of any project."""

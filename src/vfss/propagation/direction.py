@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One way of a propagation: the masks of one frame carried on to later ones, or back to earlier ones."""
+"""Propagation of the masks of one key frame in one direction, to later or to earlier frames."""
 
 from __future__ import annotations
 
@@ -10,20 +10,27 @@ from typing import Literal, Protocol
 import numpy as np
 
 from vfss.masks import BoolArray, ByteArray, MaskState
-from vfss.propagation.confidence import STOP, is_lost, trust
-from vfss.propagation.key_frame import CarriedMask, KeyFrame, PackedCarriedMask, agreement, between, with_student
+from vfss.propagation.confidence import LEAST_CONFIDENCE, is_lost, propagated_confidence
+from vfss.propagation.key_frame import (
+    KeyFrame,
+    PackedPropagatedMask,
+    PropagatedMask,
+    agreement,
+    blend,
+    blend_with_student,
+)
 from vfss.schema import Schema
 from vfss.student.student import Proposal
 
-Reason = Literal["person", "end", "trust", "gone", "spoken", "stopped"]
-"""Why a structure is carried no further: a person has spoken on the next frame; the clip ends; trust fell; it left the
-picture; someone spoke on the next frame during the run; the run was stopped."""
+Reason = Literal["annotated", "end", "confidence", "out_of_view", "meanwhile", "stopped"]
+"""Why propagation of a structure ends: the next frame is annotated; the clip ends; the confidence is too low; the
+structure left the picture; the next frame was annotated during the run; the run was stopped."""
 
-_LEAST_SHARE = 0.05  # of the key frame's area: less than that has left the picture
+_LEAST_SHARE = 0.05  # of the key frame's area: a smaller mask has left the picture
 
 
 class Source(Protocol):
-    """What is known of a clip while masks are carried over it.
+    """What propagation reads of a clip.
 
     Attributes:
         schema: The structures.
@@ -34,29 +41,29 @@ class Source(Protocol):
     n_frames: int
 
     def picture(self, frame: int) -> ByteArray:
-        """Frame as uint8 (H, W)."""
+        """Return a frame as uint8 (H, W)."""
 
     def states(self) -> ByteArray:
-        """States of all frames at this moment, uint8 (n_frames, S)."""
+        """Return the states of all frames at this moment, uint8 (n_frames, S)."""
 
     def plane(self, frame: int, structure: str) -> BoolArray:
-        """A mask that a person made, bool (H, W)."""
+        """Return an annotated mask, bool (H, W)."""
 
-    def suggestion(self, frame: int) -> Proposal | None:
-        """What the student says of a frame; None without a student."""
+    def proposal(self, frame: int) -> Proposal | None:
+        """Return the student's proposal of a frame; None without a student."""
 
 
 @dataclass(frozen=True)
 class Ending:
-    """How far one structure was carried in one direction, and why no further.
+    """How far one structure was propagated in one direction, and why no further.
 
     Attributes:
         structure: Key of the structure.
         forward: True for later frames, False for earlier ones.
-        frames: Frames that got a mask.
+        frames: Number of frames that got a mask.
         last: The last of them; None where there are none.
-        reason: Why it ended.
-        left_out: Frames of a gap that got none because trust was too low there.
+        reason: Why propagation ended.
+        left_out: Number of frames of a gap that got no mask because the confidence was too low there.
     """
 
     structure: str
@@ -68,22 +75,28 @@ class Ending:
 
 
 @dataclass(frozen=True, eq=False)
-class CarriedFrame:
-    """Masks that were carried to one frame: planes bool (H, W) and trust 0..1 by key of structure."""
+class PropagatedFrame:
+    """Masks that were propagated to one frame.
+
+    Attributes:
+        frame: Zero-based frame index.
+        planes: bool (H, W) by key of structure.
+        confidence: Estimated Dice, 0..1, by key of structure.
+    """
 
     frame: int
     planes: dict[str, BoolArray]
-    trust: dict[str, float]
+    confidence: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Route:
-    """The way of one structure.
+    """Frames that one structure is propagated over.
 
     Attributes:
-        frames: Those to get a mask, in order.
-        far: The key frame behind them, whose mask is carried back; None where there is none.
-        reason: Why it ends there at the latest.
+        frames: Frames that get a mask, in order.
+        far: The key frame behind them, whose mask is propagated back; None where there is none.
+        reason: Why the route ends there at the latest.
     """
 
     frames: range
@@ -92,111 +105,123 @@ class Route:
 
 
 class DirectedPropagation:
-    """Carries structures from a start in one direction.
+    """Propagates structures from a key frame in one direction.
 
     Attributes:
-        work: Frames to work on at most, those carried back from far ends counted too.
+        work: Number of frames to work on at most, those propagated back from far key frames included.
     """
 
     def __init__(
-        self, source: Source, start: int, spans: Mapping[str, Route], *, forward: bool, learnt: bool = False
+        self, source: Source, start: int, routes: Mapping[str, Route], *, forward: bool, adapted: bool = False
     ) -> None:
-        """Take the way of every structure, by key; `learnt`: the source's student has learnt the clip."""
-        self._learnt = learnt
-        self._source, self._start, self._spans = source, start, spans
+        """Prepare a run.
+
+        Args:
+            source: The clip.
+            start: The key frame.
+            routes: Route of every structure, by key.
+            forward: True for later frames, False for earlier ones.
+            adapted: True where the source's student is adapted to the clip.
+        """
+        self._adapted = adapted
+        self._source, self._start, self._routes = source, start, routes
         self._sign = 1 if forward else -1
-        self._kept: dict[tuple[int, str], PackedCarriedMask] = {}
-        self._areas = {key: int(np.count_nonzero(source.plane(start, key))) for key in spans}
-        self._endings = {key: Ending(key, forward) for key in spans}
-        back = {span.far: len(span.frames) for span in spans.values() if span.far is not None}
-        self.work = max((len(span.frames) for span in spans.values()), default=0) + sum(back.values())
+        self._from_far: dict[tuple[int, str], PackedPropagatedMask] = {}
+        self._areas = {key: int(np.count_nonzero(source.plane(start, key))) for key in routes}
+        self._endings = {key: Ending(key, forward) for key in routes}
+        back = {route.far: len(route.frames) for route in routes.values() if route.far is not None}
+        self.work = max((len(route.frames) for route in routes.values()), default=0) + sum(back.values())
 
     @property
     def endings(self) -> tuple[Ending, ...]:
         """How far each structure has come until now."""
         return tuple(self._endings.values())
 
-    def run(self) -> Iterator[CarriedFrame]:
-        """Carry; one frame of the work after another, with what masks it brought."""
-        for far in sorted({span.far for span in self._spans.values() if span.far is not None and span.frames}):
-            keys = [key for key, span in self._spans.items() if span.far == far and span.frames]
+    def run(self) -> Iterator[PropagatedFrame]:
+        """Propagate, and yield each frame of work with the masks that it brought."""
+        for far in sorted({route.far for route in self._routes.values() if route.far is not None and route.frames}):
+            keys = [key for key, route in self._routes.items() if route.far == far and route.frames]
             yield from self._back_from(far, keys)
         yield from self._onward()
 
-    def _back_from(self, far: int, keys: list[str]) -> Iterator[CarriedFrame]:
+    def _back_from(self, far: int, keys: list[str]) -> Iterator[PropagatedFrame]:
         key_frame = self._key_frame(far, keys)
         for frame in range(far - self._sign, self._start, -self._sign):
-            for key, carried in key_frame.to(self._source.picture(frame)).items():
-                self._kept[frame, key] = PackedCarriedMask.of(carried)
-            yield CarriedFrame(frame, {}, {})
+            for key, mask in key_frame.propagate_to(self._source.picture(frame)).items():
+                self._from_far[frame, key] = PackedPropagatedMask.pack(mask)
+            yield PropagatedFrame(frame, {}, {})
 
-    def _onward(self) -> Iterator[CarriedFrame]:
-        going = self._still_going(self._start + self._sign, set(self._spans))
-        if not going:
+    def _onward(self) -> Iterator[PropagatedFrame]:
+        active = self._still_active(self._start + self._sign, set(self._routes))
+        if not active:
             return
         source, frame = self._source, self._start
-        key_frame = self._key_frame(frame, sorted(going, key=source.schema.keys.index))
-        while going := self._still_going(frame + self._sign, going):
+        key_frame = self._key_frame(frame, sorted(active, key=source.schema.keys.index))
+        while active := self._still_active(frame + self._sign, active):
             frame += self._sign
-            new = CarriedFrame(frame, {}, {})
-            for key, carried in key_frame.to(source.picture(frame)).items():
-                if key in going and not self._put(key, carried, new):
-                    going = going - {key}
+            new = PropagatedFrame(frame, {}, {})
+            for key, mask in key_frame.propagate_to(source.picture(frame)).items():
+                if key in active and not self._put(key, mask, new):
+                    active = active - {key}
             yield new
 
-    def _still_going(self, frame: int, going: set[str]) -> set[str]:
-        """Structures that may have a mask on this frame; a word spoken during the run is a barrier too."""
-        ended = {key for key in going if frame not in self._spans[key].frames}
+    def _still_active(self, frame: int, active: set[str]) -> set[str]:
+        """Return the structures that may get a mask on a frame; what was annotated during the run is a barrier too."""
+        ended = {key for key in active if frame not in self._routes[key].frames}
         self._end(ended, None)
-        going = going - ended
-        if not going:
-            return going
+        active = active - ended
+        if not active:
+            return active
         states, schema = self._source.states()[frame], self._source.schema
-        spoken = {key for key in going if MaskState(states[schema[key].index]).by_person}
-        self._end(spoken, "spoken")
-        return going - spoken
+        annotated = {key for key in active if MaskState(states[schema[key].index]).by_person}
+        self._end(annotated, "meanwhile")
+        return active - annotated
 
-    def _put(self, key: str, near: CarriedMask, new: CarriedFrame) -> bool:
-        """Put one structure on a frame where it can be trusted; False where its way ends."""
-        kept = self._kept.pop((new.frame, key), None)
-        carried = near if kept is None else _from_both(near, kept.carried)
-        structure = self._source.schema[key]
-        said = None if structure.is_rigid else self._source.suggestion(new.frame)
-        index, ending = structure.index, self._endings[key]
-        plane = None if said is None else said.masks.planes[index]
-        mask = with_student(structure, carried, plane)
-        found = trust(
+    def _put(self, key: str, near: PropagatedMask, new: PropagatedFrame) -> bool:
+        """Put one structure on a frame if the confidence is high enough; return False where its route ends."""
+        packed = self._from_far.pop((new.frame, key), None)
+        propagated = near if packed is None else _from_both(near, packed.unpack())
+        structure, ending = self._source.schema[key], self._endings[key]
+        proposal = None if structure.is_rigid else self._source.proposal(new.frame)
+        proposed, own = None, None
+        if proposal is not None:
+            proposed = proposal.masks.planes[structure.index]
+            own = (
+                None if np.isnan(proposal.confidence[structure.index]) else float(proposal.confidence[structure.index])
+            )
+        mask = blend_with_student(structure, propagated, proposed)
+        confidence = propagated_confidence(
             structure,
-            carried,
-            student=None if plane is None else agreement(mask, plane),
-            confidence=None if said is None or np.isnan(said.confidence[index]) else float(said.confidence[index]),
-            learnt=self._learnt,
+            propagated,
+            student=None if proposed is None else agreement(mask, proposed),
+            confidence=own,
+            adapted=self._adapted,
         )
-        gone = np.count_nonzero(mask) < max(1.0, _LEAST_SHARE * self._areas[key])
-        if not gone and found >= STOP:
-            new.planes[key], new.trust[key] = mask, found
+        out_of_view = np.count_nonzero(mask) < max(1.0, _LEAST_SHARE * self._areas[key])
+        if not out_of_view and confidence >= LEAST_CONFIDENCE:
+            new.planes[key], new.confidence[key] = mask, confidence
             self._endings[key] = replace(ending, frames=ending.frames + 1, last=new.frame)
-        elif self._spans[key].far is None:
-            self._end((key,), "gone" if gone else "trust")
+        elif self._routes[key].far is None:
+            self._end((key,), "out_of_view" if out_of_view else "confidence")
             return False
         else:
             self._endings[key] = replace(ending, left_out=ending.left_out + 1)
         return True
 
     def _key_frame(self, frame: int, keys: list[str]) -> KeyFrame:
-        source = self._source
-        said = source.suggestion(frame) if any(not source.schema[key].is_rigid for key in keys) else None
-        suggested = None if said is None else {key: said.masks.planes[source.schema[key].index] for key in keys}
+        source, schema = self._source, self._source.schema
+        proposal = source.proposal(frame) if any(not schema[key].is_rigid for key in keys) else None
+        proposed = None if proposal is None else {key: proposal.masks.planes[schema[key].index] for key in keys}
         planes = {key: source.plane(frame, key) for key in keys}
-        return KeyFrame(source.picture(frame), planes, source.schema, suggested)
+        return KeyFrame(source.picture(frame), planes, schema, proposed)
 
     def _end(self, keys: Iterable[str], reason: Reason | None) -> None:
         for key in keys:
-            self._endings[key] = replace(self._endings[key], reason=reason or self._spans[key].reason)
+            self._endings[key] = replace(self._endings[key], reason=reason or self._routes[key].reason)
 
 
-def _from_both(near: CarriedMask, far: CarriedMask) -> CarriedMask:
-    """What comes from both ends of a gap, or from one where the other end's was lost on its way."""
+def _from_both(near: PropagatedMask, far: PropagatedMask) -> PropagatedMask:
+    """Blend what comes from both ends of a gap, or return one where the other was lost on its way."""
     if is_lost(near) != is_lost(far):
         return far if is_lost(near) else near
-    return between(near, far)
+    return blend(near, far)

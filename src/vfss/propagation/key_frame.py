@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of a key frame on another frame: bones moved as a whole, soft structures by dense flow and the student's word.
+"""Masks of a key frame on other frames: rigid structures moved as a whole, soft ones by dense flow and the student.
 
-Masks are carried as fields of signed distance, so that two of them can be blended and none is worn by rounding.
-Which way is best for which structure was measured on phantoms: benchmarks/propagate.py.
+Masks are propagated as fields of signed distance, so that two of them can be blended and none erodes by rounding.
+Which method is best for which structure was measured on phantoms: benchmarks/propagate.py.
 """
 
 from __future__ import annotations
@@ -15,48 +15,49 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vfss.masks import EMPTY_BOX, BoolArray, ByteArray, bounding_box
+from vfss.masks import BoolArray, ByteArray
 from vfss.masks.metrics import dice
-from vfss.motion.optical_flow import FloatArray, KeyMotion, Points, unit_of
+from vfss.motion.optical_flow import FloatArray, KeyMotion, Points, pixel_unit
 from vfss.motion.rigid import Matrix, RigidBodies
 from vfss.schema import Schema, Structure
 
-_REACH = 32  # px at 512 px of the shorter side: beyond that a distance says no more than "far"
-_CORRECTION = 0.5  # share of a person's correction of the student on the key frame that goes along
-_WEIGHED = 8  # px at 512: beyond that distance what is carried and what the student says have no more to tell
+_REACH = 32  # px at 512 px of the shorter side: larger distances are clipped to it
+_CORRECTION = 0.5  # share of the annotator's correction of the student on the key frame that is propagated too
+_BLENDED = 8  # px at 512: distances are clipped to it where a propagated mask and the student's are blended
+_EDGE_POINTS = 400  # of an outline, on which the consistency of the flow is measured
 
 
 @dataclass(frozen=True, eq=False)
-class CarriedMask:
+class PropagatedMask:
     """One structure of a key frame on another frame.
 
     Attributes:
         field: float32 (H, W), signed distance to the outline in px, positive inside, at most 32/512 of the frame's
             shorter side.
-        correction: float32 (H, W), how the key frame's field differs from that of the student's mask there; None for
-            bones, and without a student.
+        correction: float32 (H, W), the key frame's field minus that of the student's mask there; None for rigid
+            structures, and without a student.
         frames: Frames since the key frame.
-        steps: The same without those that only repeat another one.
-        steady: How well the motion agrees with itself here, 0..1.
-        agreement: Dice of what comes from two key frames, one on either side; None where there is one only.
+        steps: The same without frames that only repeat another one.
+        consistency: How well the flow to this frame and the flow back agree, 0..1.
+        agreement: Dice of the masks from two key frames, one on either side; None where there is one only.
     """
 
     field: FloatArray
     correction: FloatArray | None
     frames: int
     steps: int
-    steady: float
+    consistency: float
     agreement: float | None = None
 
     @property
     def mask(self) -> BoolArray:
-        """Where it is, bool (H, W)."""
+        """The mask, bool (H, W)."""
         return self.field > 0
 
 
 @dataclass(frozen=True, eq=False)
-class PackedCarriedMask:
-    """What was carried from a far end, in little memory until the other end gets there."""
+class PackedPropagatedMask:
+    """A mask propagated from a far key frame, in little memory until propagation from the near one gets there."""
 
     box: tuple[slice, slice]
     shape: tuple[int, ...]
@@ -64,134 +65,146 @@ class PackedCarriedMask:
     correction: npt.NDArray[np.float16] | None
     frames: int
     steps: int
-    steady: float
+    consistency: float
 
     @classmethod
-    def of(cls, carried: CarriedMask) -> PackedCarriedMask:
-        """Keep it: only where the distance says more than "far"."""
-        near = carried.field > carried.field.min()
-        box = bounding_box(near) or EMPTY_BOX
-        correction = None if carried.correction is None else carried.correction[box].astype(np.float16)
-        field = carried.field[box].astype(np.float16)
-        return cls(box, carried.field.shape, field, correction, carried.frames, carried.steps, carried.steady)
+    def pack(cls, mask: PropagatedMask) -> PackedPropagatedMask:
+        """Pack a mask: only the part whose distance is not clipped is kept."""
+        near = mask.field > mask.field.min()
+        rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+        box = (slice(0, 0), slice(0, 0))
+        if rows.size:
+            box = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+        correction = None if mask.correction is None else mask.correction[box].astype(np.float16)
+        field = mask.field[box].astype(np.float16)
+        return cls(box, mask.field.shape, field, correction, mask.frames, mask.steps, mask.consistency)
 
-    @property
-    def carried(self) -> CarriedMask:
-        """What was kept."""
-        field = np.full(self.shape, -far_away(self.shape), np.float32)
+    def unpack(self) -> PropagatedMask:
+        """Return the mask."""
+        field = np.full(self.shape, -_largest_distance(self.shape), np.float32)
         field[self.box] = self.field
         correction = None
         if self.correction is not None:
             correction = np.zeros(self.shape, np.float32)
             correction[self.box] = self.correction
-        return CarriedMask(field, correction, self.frames, self.steps, self.steady)
+        return PropagatedMask(field, correction, self.frames, self.steps, self.consistency)
 
 
 class KeyFrame:
-    """Carries the masks of one key frame to its neighbours, which are given one after another."""
+    """Propagates the masks of one key frame to its neighbours, which are given one after another."""
 
     def __init__(
         self,
         frame: ByteArray,
         planes: Mapping[str, BoolArray],
         schema: Schema,
-        suggested: Mapping[str, BoolArray] | None = None,
+        proposed: Mapping[str, BoolArray] | None = None,
     ) -> None:
-        """Take what is known.
+        """Start from a key frame.
 
         Args:
             frame: uint8 (H, W).
-            planes: Known masks by key of structure, bool (H, W) each, none empty.
-            schema: Says which structures are rigid, and which of them are joined.
-            suggested: The student's own masks of the same frame.
+            planes: Annotated masks by key of structure, bool (H, W) each, none empty.
+            schema: Tells which structures are rigid, and which of them are joined.
+            proposed: The student's own masks of the same frame.
         """
         self._motion = KeyMotion(frame)
         self._fields = {key: signed_distance(plane) for key, plane in planes.items()}
         rigid = {key: plane for key, plane in planes.items() if schema[key].is_rigid}
-        self._bones = RigidBodies(rigid, schema.chains) if rigid else None
+        self._bodies = RigidBodies(rigid, schema.chains) if rigid else None
         self._soft = tuple(key for key in planes if not schema[key].is_rigid)
         self._corrections = {
-            key: self._fields[key] - signed_distance(suggested[key]) for key in self._soft if suggested is not None
+            key: self._fields[key] - signed_distance(proposed[key]) for key in self._soft if proposed is not None
         }
         self._outlines = {key: _edge_points(planes[key]) for key in self._soft}
         self._frames = self._steps = 0
 
-    def to(self, frame: ByteArray) -> dict[str, CarriedMask]:
-        """All structures on the next neighbour, uint8 (H, W)."""
-        motion, repeated = self._motion.to(frame)
+    def propagate_to(self, frame: ByteArray) -> dict[str, PropagatedMask]:
+        """Return all structures on the next neighbour, uint8 (H, W), by key."""
+        motion, repeated = self._motion.advance(frame)
         self._frames += 1
         self._steps += not repeated
-        unit = unit_of(frame.shape)
-        out: dict[str, CarriedMask] = {}
-        if self._bones is not None:
-            for key, (matrix, steady) in self._bones.on(motion).items():
-                out[key] = CarriedMask(
-                    _moved(self._fields[key], matrix), None, self._frames, self._steps, steady * motion.unbroken
+        unit = pixel_unit(frame.shape)
+        masks: dict[str, PropagatedMask] = {}
+        if self._bodies is not None:
+            for key, (matrix, consistency) in self._bodies.fit(motion).items():
+                masks[key] = PropagatedMask(
+                    _transformed(self._fields[key], matrix),
+                    None,
+                    self._frames,
+                    self._steps,
+                    consistency * motion.unbroken,
                 )
         for key in self._soft:
-            _, misses = motion.of(self._outlines[key])
-            steady = float(np.mean(1 / (1 + (misses / unit) ** 2))) * motion.unbroken
+            _, errors = motion.displacements(self._outlines[key])
+            consistency = float(np.mean(1 / (1 + (errors / unit) ** 2))) * motion.unbroken
             correction = self._corrections.get(key)
-            out[key] = CarriedMask(
-                _pulled(self._fields[key], motion.pull),
-                None if correction is None else _pulled(correction, motion.pull),
+            masks[key] = PropagatedMask(
+                _warped(self._fields[key], motion.backward_map),
+                None if correction is None else _warped(correction, motion.backward_map),
                 self._frames,
                 self._steps,
-                steady,
+                consistency,
             )
-        return out
+        return masks
 
 
-def between(near: CarriedMask, far: CarriedMask) -> CarriedMask:
-    """What comes from key frames on both sides, each counting the more the nearer it is."""
+def blend(near: PropagatedMask, far: PropagatedMask) -> PropagatedMask:
+    """Blend masks from key frames on both sides, each weighted by how near it is."""
     share = near.frames / (near.frames + far.frames)
     correction = near.correction
     if near.correction is not None and far.correction is not None:
         correction = (1 - share) * near.correction + share * far.correction
-    return CarriedMask(
+    return PropagatedMask(
         (1 - share) * near.field + share * far.field,
         correction,
         min(near.frames, far.frames),
         min(near.steps, far.steps),
-        (1 - share) * near.steady + share * far.steady,
+        (1 - share) * near.consistency + share * far.consistency,
         agreement(near.mask, far.mask),
     )
 
 
-def with_student(structure: Structure, carried: CarriedMask, suggested: BoolArray | None) -> BoolArray:
-    """Mask of a structure, bool (H, W): what is carried and, for soft ones, what the student says of this frame.
+def blend_with_student(structure: Structure, propagated: PropagatedMask, proposed: BoolArray | None) -> BoolArray:
+    """Blend a propagated mask with the student's mask of this frame, bool (H, W); rigid ones stay as propagated.
 
-    The student's word is corrected as a person corrected it on the key frame, and counts the more the further away
-    that is; where the structure was not carried any more, it counts alone.
+    The student's mask is corrected as the annotator corrected it on the key frame, and counts the more the further away
+    that is; where the structure is no longer there, it counts alone.
     """
-    if structure.is_rigid or suggested is None:
-        return carried.mask
-    held = holds(structure, carried.steps)
-    reach = np.float32(_WEIGHED * min(suggested.shape) / 512)
-    own = np.clip(signed_distance(suggested), -reach, reach)
-    if carried.correction is not None and suggested.any():
-        own = own + np.float32(_CORRECTION) * np.clip(carried.correction, -reach, reach)
-    mask: BoolArray = np.float32(held) * np.clip(carried.field, -reach, reach) + np.float32(1 - held) * own > 0
+    if structure.is_rigid or proposed is None:
+        return propagated.mask
+    weight = propagated_weight(structure, propagated.steps)
+    reach = np.float32(_BLENDED * min(proposed.shape) / 512)
+    own = np.clip(signed_distance(proposed), -reach, reach)
+    if propagated.correction is not None and proposed.any():
+        own = own + np.float32(_CORRECTION) * np.clip(propagated.correction, -reach, reach)
+    field = np.float32(weight) * np.clip(propagated.field, -reach, reach) + np.float32(1 - weight) * own
+    mask: BoolArray = field > 0
     return mask
 
 
-def holds(structure: Structure, steps: int) -> float:
-    """How much what was carried over so many frames counts beside the student's own word, 0..1."""
+def propagated_weight(structure: Structure, steps: int) -> float:
+    """Return the weight, 0..1, of a mask propagated over so many frames beside the student's own."""
     return exp(-steps / structure.holds_frames)
 
 
-def far_away(shape: tuple[int, ...]) -> float:
-    """The greatest distance that a field of that shape says, px."""
+def _largest_distance(shape: tuple[int, ...]) -> float:
+    """Return the distance, px, to which fields of that shape are clipped."""
     return _REACH * min(shape) / 512
 
 
 def signed_distance(mask: BoolArray) -> FloatArray:
-    """Distance to the outline in px, float32 (H, W): positive inside, negative outside, never more than far."""
-    reach = np.float32(far_away(mask.shape))
+    """Return the clipped distance to the outline in px, float32 (H, W): positive inside, negative outside."""
+    reach = np.float32(_largest_distance(mask.shape))
     field = np.full(mask.shape, -reach, np.float32)
-    box = bounding_box(mask, margin=int(reach) + 2)
-    if box is None:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
         return field
+    pad = int(reach) + 2
+    box = (
+        slice(max(0, int(rows[0]) - pad), int(rows[-1]) + 1 + pad),
+        slice(max(0, int(columns[0]) - pad), int(columns[-1]) + 1 + pad),
+    )
     part = mask[box].astype(np.uint8)
     inside = cv2.distanceTransform(part, cv2.DIST_L2, cv2.DIST_MASK_5)
     outside = cv2.distanceTransform(1 - part, cv2.DIST_L2, cv2.DIST_MASK_5)
@@ -199,30 +212,30 @@ def signed_distance(mask: BoolArray) -> FloatArray:
     return field
 
 
-def _moved(field: FloatArray, matrix: Matrix) -> FloatArray:
+def _transformed(field: FloatArray, matrix: Matrix) -> FloatArray:
     height, width = field.shape
-    # What was cut off by the picture's edge is thought to go on beyond it.
-    moved: FloatArray = cv2.warpAffine(
+    # A structure that the picture's edge cuts off continues beyond it.
+    transformed: FloatArray = cv2.warpAffine(
         field, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return moved
+    return transformed
 
 
-def _pulled(field: FloatArray, places: tuple[FloatArray, FloatArray]) -> FloatArray:
-    pulled: FloatArray = cv2.remap(field, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return pulled
+def _warped(field: FloatArray, backward_map: tuple[FloatArray, FloatArray]) -> FloatArray:
+    warped: FloatArray = cv2.remap(field, *backward_map, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return warped
 
 
 def _edge_points(plane: BoolArray) -> Points:
-    """Points (x, y) of the outline, float64 (N, 2), at most some hundreds."""
+    """Return a sample of points (x, y) of the outline, float64 (N, 2)."""
     small = plane.astype(np.uint8)
     edge = small - cv2.erode(small, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     y, x = np.nonzero(edge)
-    chosen = np.random.default_rng(0).permutation(len(y))[:400]
+    chosen = np.random.default_rng(0).permutation(len(y))[:_EDGE_POINTS]
     return np.stack((x[chosen], y[chosen]), axis=1).astype(np.float64)
 
 
 def agreement(one: BoolArray, other: BoolArray) -> float:
-    """Dice, 1 where both are empty."""
-    found = dice(one, other)
-    return 1.0 if np.isnan(found) else found
+    """Return the Dice of two masks, 1 where both are empty."""
+    overlap = dice(one, other)
+    return 1.0 if np.isnan(overlap) else overlap

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Propagation: the masks of one frame carried to its neighbours, up to where a person has spoken.
+"""Propagation of the masks of one frame to its neighbours, up to the next annotated frame.
 
-Each structure goes its own way: it ends before the next frame on which a person has said something of it, or where
-trust falls. Where that next frame has a mask of it too, it is carried from both ends, and the two are blended.
+Each structure is propagated by itself: it ends before the next frame on which it is annotated, or where the confidence
+is too low. Where that next frame has a mask of it too, it is propagated from both ends, and the two are blended.
 """
 
 from __future__ import annotations
@@ -13,25 +13,34 @@ from typing import Literal
 
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, MaskState
-from vfss.propagation.direction import CarriedFrame, DirectedPropagation, Ending, Reason, Route, Source
+from vfss.propagation.direction import DirectedPropagation, Ending, PropagatedFrame, Reason, Route, Source
 
-__all__ = ["KEY_STATES", "CarriedFrame", "CarryOrder", "Direction", "Ending", "Propagation", "Reason", "Source"]
+__all__ = [
+    "KEY_STATES",
+    "Direction",
+    "Ending",
+    "PropagatedFrame",
+    "Propagation",
+    "PropagationRequest",
+    "Reason",
+    "Source",
+]
 
 Direction = Literal["backward", "both", "forward"]
 
 KEY_STATES = (MaskState.EDITED, MaskState.ACCEPTED)
-"""States whose masks are carried: a person's word. What a machine proposed is not, before a person has accepted it."""
+"""States whose masks are propagated: annotated ones. A proposal is not, before a person has accepted it."""
 
-_LONGEST = 240  # frames of a gap that is filled from both ends
+_LONGEST_GAP = 240  # frames between two key frames that are filled from both ends
 
 
 @dataclass(frozen=True)
-class CarryOrder:
-    """What to carry.
+class PropagationRequest:
+    """What to propagate.
 
     Attributes:
-        start: Zero-based index of the frame with the masks.
-        direction: Where to.
+        start: Zero-based index of the key frame.
+        direction: In which direction.
         structures: Keys of the structures.
     """
 
@@ -44,62 +53,62 @@ class Propagation:
     """One run over one clip.
 
     Attributes:
-        total: Frames to work on at most, those carried back from far ends counted too.
-        done: Frames worked on.
+        total: Number of frames to work on at most, those propagated back from far key frames included.
+        done: Number of frames worked on.
     """
 
-    def __init__(self, source: Source, order: CarryOrder, *, learnt: bool = False) -> None:
-        """Look how far each structure may go.
+    def __init__(self, source: Source, request: PropagationRequest, *, adapted: bool = False) -> None:
+        """Find out how far each structure may be propagated.
 
         Args:
             source: The clip.
-            order: What to carry.
-            learnt: True where the source's student has learnt the clip, and is to be trusted accordingly.
+            request: What to propagate.
+            adapted: True where the source's student is adapted to the clip, which changes its confidence.
 
         Raises:
-            ProjectError: A structure has no mask of a person on the frame.
+            ProjectError: A structure has no annotated mask on the key frame.
         """
-        states, start = source.states(), order.start
-        for key in order.structures:
+        states, start = source.states(), request.start
+        for key in request.structures:
             structure = source.schema[key]
             if states[start, structure.index] not in KEY_STATES or not source.plane(start, key).any():
                 raise ProjectError(
-                    f"{structure.name} has no mask of a person to carry",
+                    f"{structure.name} has no annotated mask to propagate",
                     frame=start,
-                    remedy="Paint it there, or accept what is proposed, and carry it then.",
+                    remedy="Paint it there, or accept what is proposed; then propagate it.",
                 )
         self._source = source
-        ways = {"forward": (True,), "backward": (False,), "both": (True, False)}[order.direction]
-        self._ways = [
-            DirectedPropagation(source, start, self._spans(order, states, forward), forward=forward, learnt=learnt)
-            for forward in ways
+        directions = {"forward": (True,), "backward": (False,), "both": (True, False)}[request.direction]
+        self._runs = [
+            DirectedPropagation(source, start, self._routes(request, states, forward), forward=forward, adapted=adapted)
+            for forward in directions
         ]
         self.done = 0
-        self.total = sum(way.work for way in self._ways)
+        self.total = sum(run.work for run in self._runs)
 
     @property
     def endings(self) -> tuple[Ending, ...]:
         """How far each structure has come until now, for each direction."""
-        return tuple(ending for way in self._ways for ending in way.endings)
+        return tuple(ending for run in self._runs for ending in run.endings)
 
-    def run(self) -> Iterator[CarriedFrame]:
-        """Carry; one frame of the work after another, with what masks it brought."""
-        for way in self._ways:
-            for frame in way.run():
+    def run(self) -> Iterator[PropagatedFrame]:
+        """Propagate, and yield each frame of work with the masks that it brought."""
+        for run in self._runs:
+            for frame in run.run():
                 self.done += 1
                 yield frame
 
-    def _spans(self, order: CarryOrder, states: ByteArray, forward: bool) -> dict[str, Route]:
+    def _routes(self, request: PropagationRequest, states: ByteArray, forward: bool) -> dict[str, Route]:
         sign = 1 if forward else -1
-        return {key: self._span(key, order.start + sign, states, sign) for key in order.structures}
+        return {key: self._route(key, request.start + sign, states, sign) for key in request.structures}
 
-    def _span(self, key: str, first: int, states: ByteArray, sign: int) -> Route:
+    def _route(self, key: str, first: int, states: ByteArray, sign: int) -> Route:
         index = self._source.schema[key].index
         beyond = self._source.n_frames if sign > 0 else -1
         for frame in range(first, beyond, sign):
             state = MaskState(states[frame, index])
             if state.by_person:
-                near = abs(frame - first) <= _LONGEST
+                near = abs(frame - first) <= _LONGEST_GAP
                 is_key = near and state in KEY_STATES and bool(self._source.plane(frame, key).any())
-                return Route(range(first, frame, sign), frame if is_key else None, "person")
+                return Route(range(first, frame, sign), frame if is_key else None, "annotated")
         return Route(range(first, beyond, sign), None, "end")

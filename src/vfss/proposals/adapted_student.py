@@ -11,8 +11,8 @@ from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
 from vfss.project import Edit, Project, Provenance
 from vfss.project.provenance import ADAPTED_STUDENT
-from vfss.propagation.direction import CarriedFrame
-from vfss.propagation.whole_clip import Said, WholeClipPropagation, soft_predictions
+from vfss.propagation.direction import PropagatedFrame
+from vfss.propagation.whole_clip import PackedPrediction, WholeClipPropagation, soft_predictions
 from vfss.proposals.propagation import Stage, StoredClip
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
@@ -44,7 +44,7 @@ class AdaptedClip(StoredClip):
         """Nothing is asked yet of the student, which has learnt from so many frames."""
         super().__init__(project, clip, student)
         self._learnt_from = frames
-        self.said: dict[int, dict[str, Said]] = {}
+        self.said: dict[int, dict[str, PackedPrediction]] = {}
         self._learnt = student
 
     def listen(self) -> Iterator[int]:
@@ -53,7 +53,7 @@ class AdaptedClip(StoredClip):
             self.said[frame] = soft_predictions(said, self.schema, self._learnt_from)
             yield frame + 1
 
-    def suggestion(self, frame: int) -> Proposal | None:
+    def proposal(self, frame: int) -> Proposal | None:
         """What the student said of a frame; its planes of bones are empty."""
         planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
         confidence = np.full(len(self.schema), np.nan, np.float32)
@@ -92,7 +92,7 @@ class AdaptedRun:
         spreading = WholeClipPropagation(self._source, self._source.said)
         standing = self._project.past.standing(self._clip.id).items()
         imported = {place for place, revision in standing if revision.provenance.method == "import"}
-        batch: list[CarriedFrame] = []
+        batch: list[PropagatedFrame] = []
         for frame in spreading.run():
             batch.append(frame)
             if len(batch) == _BATCH:
@@ -102,11 +102,19 @@ class AdaptedRun:
             yield self._write(batch, spreading, imported)
 
     def _write(
-        self, batch: list[CarriedFrame], spreading: WholeClipPropagation, imported: set[tuple[int, str]]
+        self, batch: list[PropagatedFrame], spreading: WholeClipPropagation, imported: set[tuple[int, str]]
     ) -> Stage:
         n = self._clip.n_frames
         edits = [
-            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key], provenance=self._provenance)
+            Edit(
+                self._clip.id,
+                new.frame,
+                key,
+                plane,
+                MaskState.PROPOSED,
+                new.confidence[key],
+                provenance=self._provenance,
+            )
             for new in batch
             for key, plane in new.planes.items()
             if (new.frame, key) not in imported  # a person chose to import it

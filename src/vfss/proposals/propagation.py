@@ -14,7 +14,7 @@ from vfss.errors import ProjectError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, pack_mask, unpack_mask
 from vfss.project import Edit, Project, Provenance
 from vfss.project.provenance import PROPAGATION
-from vfss.propagation.propagation import CarriedFrame, CarryOrder, Ending, Propagation
+from vfss.propagation.propagation import Ending, PropagatedFrame, Propagation, PropagationRequest
 from vfss.student import Proposal, Student
 
 _BATCH = 4
@@ -68,7 +68,7 @@ def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposa
 class ProjectPropagation:
     """One run over one clip of a project. What it writes is a machine's word: never over a person's."""
 
-    def __init__(self, project: Project, clip: Clip, order: CarryOrder, student: Student | None) -> None:
+    def __init__(self, project: Project, clip: Clip, order: PropagationRequest, student: Student | None) -> None:
         """Look how far it may go.
 
         Args:
@@ -100,7 +100,7 @@ class ProjectPropagation:
         Raises:
             VfssError: A frame cannot be decoded, or the project not be written.
         """
-        batch: list[CarriedFrame] = []
+        batch: list[PropagatedFrame] = []
         size = 1
         for frame in self._run.run():
             batch.append(frame)
@@ -110,10 +110,10 @@ class ProjectPropagation:
         if batch:
             yield self._write(batch)
 
-    def _write(self, batch: list[CarriedFrame]) -> Stage:
+    def _write(self, batch: list[PropagatedFrame]) -> Stage:
         made = Provenance.propagated(self._order.start, None if self._student is None else self._student.id)
         edits = [
-            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.trust[key], provenance=made)
+            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.confidence[key], provenance=made)
             for new in batch
             for key, plane in new.planes.items()
         ]
@@ -155,7 +155,7 @@ class StoredClip:
         mask = None if revision is None else revision.mask
         return np.zeros((self._clip.height, self._clip.width), np.bool_) if mask is None else mask
 
-    def suggestion(self, frame: int) -> Proposal | None:
+    def proposal(self, frame: int) -> Proposal | None:
         """What the student says of a frame: read where it is in the project, else the student is asked."""
         if self._student is None:
             return None
