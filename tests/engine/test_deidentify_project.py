@@ -19,7 +19,7 @@ from vfss.deidentify import CaseKey, PixelBox, Redaction
 from vfss.deidentify import review_pack as preparing_module
 from vfss.deidentify.project import deidentify_project
 from vfss.deidentify.projections import project_clip
-from vfss.deidentify.review_pack import FILE, accept_file, prepare
+from vfss.deidentify.review_pack import FILE, accept_review_pack, write_review_pack
 from vfss.deidentify.review_strip import review_strip
 from vfss.deidentify.suggest_redaction import annotated_box, propose_crop
 from vfss.errors import DatasetError
@@ -86,15 +86,15 @@ def test_a_whole_project_leaves_without_names(project: Project, tmp_path: Path) 
 def test_what_nobody_looked_at_stays(project: Project, tmp_path: Path) -> None:
     key = CaseKey(project.folder / "case-key.json")
     project.reviews.accept(project.clips()[0].id, Redaction(), reviewer="Eva")
-    with pytest.raises(DatasetError, match="nobody has looked"):
+    with pytest.raises(DatasetError, match="were not reviewed"):
         deidentify_project(project, tmp_path / "out", key)
     assert not (tmp_path / "out").exists()
     report = deidentify_project(project, tmp_path / "out", key, unreviewed=True)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))
     assert report.unreviewed == 1 and manifest["pixels_reviewed"] is False
     assert sorted(entry["pixels_reviewed"] for entry in manifest["recordings"].values()) == [False, True]
-    assert "NOBODY LOOKED" in (tmp_path / "out" / "README.txt").read_text("utf-8")
-    assert "NOBODY LOOKED" in " ".join(report.lines())
+    assert "WERE NOT REVIEWED" in (tmp_path / "out" / "README.txt").read_text("utf-8")
+    assert "WERE NOT REVIEWED" in " ".join(report.lines())
     assert deidentify_project(project, tmp_path / "one", key, clips=[project.clips()[0].id]).recordings == 1
 
 
@@ -179,7 +179,7 @@ def test_from_looking_to_writing_on_the_command_line(project: Project, tmp_path:
 
 def test_the_command_line_says_in_so_many_words(project: Project, tmp_path: Path) -> None:
     refused = run("deidentify", project.folder, "--out", tmp_path / "out")
-    assert refused.exit_code == 1 and "nobody has looked" in refused.stderr
+    assert refused.exit_code == 1 and "were not reviewed" in refused.stderr
     words = "--i-accept-that-nobody-looked-at-the-pixels"
     written = run("deidentify", project.folder, "--out", tmp_path / "out", words)
     assert written.exit_code == 0 and "Nobody looked" in written.stderr
@@ -201,7 +201,7 @@ def test_a_single_recording_goes_through_a_project_of_its_own(project: Project, 
 def test_files_of_redactions_that_do_not_fit(project: Project, tmp_path: Path, content: str) -> None:
     (tmp_path / "r.json").write_text(content, "utf-8")
     with pytest.raises(DatasetError):
-        accept_file(project, tmp_path / "r.json", reviewer="Eva")
+        accept_review_pack(project, tmp_path / "r.json", reviewer="Eva")
 
 
 def test_one_box_too_large_accepts_nothing(project: Project, tmp_path: Path) -> None:
@@ -210,14 +210,14 @@ def test_one_box_too_large_accepts_nothing(project: Project, tmp_path: Path) -> 
     entries = [{"clip": first, "boxes": []}, {"clip": second, "boxes": [large]}]
     (tmp_path / "r.json").write_text(json.dumps({"clips": entries}), "utf-8")
     with pytest.raises(DatasetError, match="does not fit"):
-        accept_file(project, tmp_path / "r.json", reviewer="Eva")
+        accept_review_pack(project, tmp_path / "r.json", reviewer="Eva")
     assert project.reviews.of(first) is None
 
 
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("stop", [1, 60, 700])
 def test_a_cancelled_preparation_leaves_nothing(project: Project, tmp_path: Path, stop: int) -> None:
-    assert prepare(project, project.clips(), tmp_path / "look", lambda done, _: done < stop) is None
+    assert write_review_pack(project, project.clips(), tmp_path / "look", lambda done, _: done < stop) is None
     assert not list(tmp_path.glob("look*"))
 
 

@@ -51,5 +51,5 @@ def test_names_are_found_wherever_they_stand_for_a_moment(monkeypatch: pytest.Mo
     hidden = Redaction(tuple(text.box for text in found)).pixels(np.full_like(plain, 255)) == 0
     ink = (frames != plain).any(axis=0)
     assert hidden[ink].mean() > 0.99 and hidden.mean() < 0.3
-    assert {text.looked_at for text in found} == {4}
+    assert {text.examined for text in found} == {4}
     assert max(text.seen for text in found) == 4 and min(text.seen for text in found) == 1

@@ -17,7 +17,7 @@ from napari_vfss.ui.redaction.draft import RedactionDraft
 from small_project import annotate, disc, write_video
 from vfss.deidentify.projections import Projections
 from vfss.deidentify.suggest_redaction import ProposedRedaction
-from vfss.deidentify.text_detection import FoundText
+from vfss.deidentify.text_detection import DetectedText
 from vfss.errors import ClipError, VfssError
 from vfss.project import Project
 from vfss.redaction import PixelBox, Redaction
@@ -249,11 +249,11 @@ def test_a_draft_keeps_to_the_picture():
     draft.choose_at(95, 170)
     assert draft.chosen == 1  # the smaller one
     blank = np.zeros((100, 200), np.uint8)
-    found = FoundText(PixelBox(93, 161, 97, 170), 3, 18)
+    found = DetectedText(PixelBox(93, 161, 97, 170), 3, 18)
     proposed = ProposedRedaction(Projections(blank, blank, np.zeros(1, np.float32)), (found,), None, None)
     draft.take_proposed(proposed, crop=True)
     assert len(draft.boxes) == 2  # it lies inside of one
-    draft.take_proposed(replace(proposed, found=(FoundText(PixelBox(0, 0, 5, 5), 1, 18),)), crop=False)
+    draft.take_proposed(replace(proposed, texts=(DetectedText(PixelBox(0, 0, 5, 5), 1, 18),)), crop=False)
     assert draft.boxes[-1].why == "possible text on 1 of 18 pictures"
     draft.choose(7)
     assert draft.chosen == -1

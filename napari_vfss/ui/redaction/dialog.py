@@ -210,7 +210,7 @@ class ReviewDialog(QDialog):
     def _result(self, proposed: ProposedRedaction) -> str:
         if not self._with_text:
             return f"This recording was {said_of(self._review)}."
-        n = len(proposed.found)
+        n = len(proposed.texts)
         places = count(n, "place looks", "places look") if n else "no places look"
         return f"The program says: {places} like text. Check it with your own eyes."
 

@@ -58,9 +58,9 @@ class RedactionDraft(QObject):
             crop: Whether its crop is taken too.
         """
         self.annotated = proposed.annotated
-        for text in proposed.found:
+        for text in proposed.texts:
             if all(draft.box.joined(text.box) != draft.box for draft in self.boxes):
-                self.boxes.append(DraftBox(text.box, f"possible text on {text.seen} of {text.looked_at} pictures"))
+                self.boxes.append(DraftBox(text.box, f"possible text on {text.seen} of {text.examined} pictures"))
         if crop:
             self.crop = proposed.crop
         self.changed.emit()

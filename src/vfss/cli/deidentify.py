@@ -72,20 +72,20 @@ def _opened(target: Path, project: Path | None) -> Iterator[tuple[Project, list[
 
 
 def _prepare(project: Project, records: list[ClipRecord], folder: Path) -> None:
-    from vfss.deidentify.review_pack import prepare
+    from vfss.deidentify.review_pack import write_review_pack
 
     if not records:
         raise DatasetError("there is no recording to look at", path=project.folder, remedy="Add recordings first.")
     with bar("Looking for text") as show:
-        file = prepare(project, records, folder, show)
+        file = write_review_pack(project, records, folder, show)
     say(Text(f"Look at the strips in {folder}, and correct {file}."))
     say(Text(f'Then: vfss deidentify {project.folder} --accept {file} --reviewer "YOUR NAME"'))
 
 
 def _accept(project: Project, file: Path, reviewer: str) -> None:
-    from vfss.deidentify.review_pack import accept_file
+    from vfss.deidentify.review_pack import accept_review_pack
 
-    reviews = accept_file(project, file, reviewer=reviewer)
+    reviews = accept_review_pack(project, file, reviewer=reviewer)
     boxes = sum(len(review.redaction.boxes) for review in reviews)
     say(Text(f"{reviewer} accepted {len(reviews)} recordings with {boxes} boxes."))
 

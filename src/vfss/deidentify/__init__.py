@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""De-identification: recordings that may leave the house, and what a person must have looked at before.
+"""De-identification: recordings that may be passed on, and the review of their pixels that must come before.
 
-`vfss.deidentify.project` writes them, `preparing` makes what a person looks at. Nothing heavy is imported here, so that
-exports can use the values below.
+`vfss.deidentify.project` writes the recordings, `vfss.deidentify.review_pack` what a person reviews. Nothing heavy is
+imported here, so that exports can use the values below.
 """
 
 from vfss.project.case_key import CaseKey

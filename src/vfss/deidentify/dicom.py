@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""De-identified DICOM: the header cleaned, the pixels decoded, redacted and written uncompressed, frame by frame."""
+"""Writing of de-identified DICOM: header cleaned; pixels decoded, redacted and written uncompressed, frame by frame."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from vfss.project.case_key import CaseKey
 from vfss.redaction import Redaction
 from vfss.version import __version__
 
-Tick = Callable[[int], bool]
-"""Told how many frames of the recording are done; False cancels."""
+FrameProgress = Callable[[int], bool]
+"""Called with the number of frames of the recording done; False cancels."""
 
 LARGEST = 0xFFFFFFFE
-"""Bytes that the length of a value can say; longer pixel data go into one fragment a frame."""
+"""Largest length of a value in bytes; longer pixel data are written as one fragment per frame."""
 
 _FRAGMENTS = UID("1.2.840.10008.1.2.1.98")  # encapsulated uncompressed
 _ENHANCED = frozenset({"1.2.840.10008.5.1.4.1.1.12.1.1", "1.2.840.10008.5.1.4.1.1.12.2.1"})
@@ -44,13 +44,13 @@ _COLOUR = (
     *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
     "PaletteColorLookupTableUID",
 )
-_EXTREMES = (
+_VALUE_RANGES = (
     "SmallestImagePixelValue",
     "LargestImagePixelValue",
     "SmallestPixelValueInSeries",
     "LargestPixelValueInSeries",
 )
-_PLACES = frozenset({0x00187030, 0x00189472, 0x00189432})  # field of view and shutters, in pixels of the whole frame
+_GEOMETRY = frozenset({0x00187030, 0x00189472, 0x00189432})  # field of view and shutters, in pixels before the crop
 _LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", *map(str, VIDEO)})
 
 
@@ -63,19 +63,22 @@ def write_dicom(
     *,
     case: str,
     reviewed: bool,
-    tick: Tick | None = None,
+    progress: FrameProgress | None = None,
 ) -> bool:
-    """Write the de-identified counterpart of a DICOM recording; False where tick cancelled, the file is then no use.
+    """Write the de-identified counterpart of a DICOM recording.
 
     Args:
         clip: The recording, opened.
         source: Its file.
-        target: File to make.
+        target: File to write; it must not exist.
         redaction: What is hidden on all frames.
-        key: Gives the UIDs.
+        key: Source of the replacement UIDs.
         case: Case id, which becomes the patient's name and id.
-        reviewed: Whether a person accepted the redaction: only then the file says that nothing is burned in.
-        tick: Told after every frame.
+        reviewed: Whether a person accepted the redaction; only then the file states that no text is burned in.
+        progress: Called after every frame; False cancels.
+
+    Returns:
+        False if it was cancelled; the file is then incomplete.
 
     Raises:
         ClipError: The header or a frame cannot be read.
@@ -89,7 +92,7 @@ def write_dicom(
             dataset.file_meta.TransferSyntaxUID = _FRAGMENTS
         with target.open("xb") as file:
             pydicom.dcmwrite(file, dataset, enforce_file_format=True)
-            return _write_pixels(file, clip, redaction, dataset, length=length, tick=tick)
+            return _write_pixels(file, clip, redaction, dataset, length=length, progress=progress)
     except OSError:
         raise
     except ClipError:
@@ -106,14 +109,14 @@ def _header(original: Any, clip: Clip, redaction: Redaction, key: CaseKey, *, ca
     dataset = Profile(key).cleaned(original, dummies=str(original.get("SOPClassUID", "")) in _ENHANCED)
     syntax = str(original.file_meta.get("TransferSyntaxUID", ""))
     _identify(dataset, clip, key, case)
-    _say_how(dataset, original, reviewed)
-    _describe(dataset, original, clip, redaction, syntax)
+    _record_method(dataset, original, reviewed)
+    _set_pixel_description(dataset, original, clip, redaction, syntax)
     if syntax in _LOSSY:
         dataset.LossyImageCompression = "01"
     if times_ms(original, clip.n_frames) is not None or syntax in VIDEO:
-        _keep_times(dataset, clip)
+        _set_times(dataset, clip)
     if redaction.crop is not None:
-        dataset.walk(_remove_places)
+        dataset.walk(_remove_geometry)
     return dataset
 
 
@@ -129,16 +132,16 @@ def _identify(dataset: Any, clip: Clip, key: CaseKey, case: str) -> None:
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not dataset.get(keyword):
             setattr(dataset, keyword, key.uid(f"{keyword} of {clip.id}"))
-    kinds = dataset.get("ImageType") or ""
-    dataset.ImageType = ["DERIVED", *(["SECONDARY"] if isinstance(kinds, str) else kinds[1:3])]
+    image_type = dataset.get("ImageType") or ""
+    dataset.ImageType = ["DERIVED", *(["SECONDARY"] if isinstance(image_type, str) else image_type[1:3])]
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
 
 
-def _say_how(dataset: Any, original: Any, reviewed: bool) -> None:
-    """Record that, and by which method, the object was de-identified."""
+def _record_method(dataset: Any, original: Any, reviewed: bool) -> None:
+    """Record that the object was de-identified, and by which method."""
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = [f"napari-vfss {__version__}", f"PS3.15 Basic Profile, table of {EDITION}"]
     codes = [_code("113100", "Basic Application Confidentiality Profile")]
@@ -149,7 +152,7 @@ def _say_how(dataset: Any, original: Any, reviewed: bool) -> None:
     if reviewed:
         dataset.BurnedInAnnotation = "NO"
     elif original.get("BurnedInAnnotation") != "YES" and "BurnedInAnnotation" in dataset:
-        del dataset.BurnedInAnnotation  # a "no" of others is no review
+        del dataset.BurnedInAnnotation  # a "NO" from elsewhere is not a review
 
 
 def _code(value: str, meaning: str) -> Any:
@@ -158,8 +161,8 @@ def _code(value: str, meaning: str) -> Any:
     return code
 
 
-def _describe(dataset: Any, original: Any, clip: Clip, redaction: Redaction, syntax: str) -> None:
-    """Say how the pixels are written: grey, as many bits as they had, signed where they were."""
+def _set_pixel_description(dataset: Any, original: Any, clip: Clip, redaction: Redaction, syntax: str) -> None:
+    """Describe the pixels as they are written: grey, with their original number of bits and sign."""
     photometric = str(original.get("PhotometricInterpretation") or "")
     grey = photometric.startswith("MONOCHROME") and syntax not in VIDEO
     dataset.Rows, dataset.Columns = redaction.size(clip.height, clip.width)
@@ -171,16 +174,16 @@ def _describe(dataset: Any, original: Any, clip: Clip, redaction: Redaction, syn
     dataset.BitsStored = int(original.get("BitsStored") or original.BitsAllocated) if grey else clip.bits
     dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelRepresentation = int(original.get("PixelRepresentation") or 0) if grey else 0
-    for keyword in (*(() if grey else _COLOUR), *(() if redaction.is_nothing and grey else _EXTREMES)):
+    for keyword in (*(() if grey else _COLOUR), *(() if redaction.is_nothing and grey else _VALUE_RANGES)):
         if keyword in dataset:
             delattr(dataset, keyword)
 
 
-def _keep_times(dataset: Any, clip: Clip) -> None:
-    """True times of the frames: they stay as they stand, or are counted from a day that was none."""
-    kept = times_ms(dataset, clip.n_frames)
-    wanted = 1000.0 * clip.times_s
-    if kept is not None and np.allclose(kept, wanted, rtol=0, atol=1e-3):
+def _set_times(dataset: Any, clip: Clip) -> None:
+    """Keep the true times of the frames: unchanged if the dataset has them, else counted from a dummy date."""
+    present = times_ms(dataset, clip.n_frames)
+    expected = 1000.0 * clip.times_s
+    if present is not None and np.allclose(present, expected, rtol=0, atol=1e-3):
         return
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     contents = [group.FrameContentSequence[0] for group in groups if group.get("FrameContentSequence")]
@@ -190,27 +193,27 @@ def _keep_times(dataset: Any, clip: Clip) -> None:
             moment = f"19000101{int(minutes) // 60:02d}{int(minutes) % 60:02d}{rest:09.6f}"
             content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = moment
         return
-    steps = np.diff(wanted, prepend=wanted[0])
+    steps = np.diff(expected, prepend=expected[0])
     dataset.FrameTimeVector = [f"{step:.10g}" for step in steps]
     dataset.FrameIncrementPointer = 0x00181065
 
 
-def _remove_places(dataset: Any, element: Any) -> None:
-    """Take out what is given in rows and columns of the whole frame."""
-    if 0x00181600 <= element.tag <= 0x00181624 or element.tag in _PLACES:
+def _remove_geometry(dataset: Any, element: Any) -> None:
+    """Remove attributes given in rows and columns of the uncropped frame."""
+    if 0x00181600 <= element.tag <= 0x00181624 or element.tag in _GEOMETRY:
         del dataset[element.tag]
 
 
 def _write_pixels(
-    file: BinaryIO, clip: Clip, redaction: Redaction, dataset: Any, *, length: int, tick: Tick | None
+    file: BinaryIO, clip: Clip, redaction: Redaction, dataset: Any, *, length: int, progress: FrameProgress | None
 ) -> bool:
-    """Append the pixel data, the last element, behind the header; False where tick cancelled."""
-    kind = b"OB" if dataset.BitsAllocated == 8 or length > LARGEST else b"OW"
+    """Append the pixel data, the last element, to the header; return False if it was cancelled."""
+    vr = b"OB" if dataset.BitsAllocated == 8 or length > LARGEST else b"OW"
     fragments = length > LARGEST
-    head = b"\xe0\x7f\x10\x00" + kind + b"\0\0"
-    file.write(head + (b"\xff" * 4 if fragments else (length + length % 2).to_bytes(4, "little")))
+    element = b"\xe0\x7f\x10\x00" + vr + b"\0\0"
+    file.write(element + (b"\xff" * 4 if fragments else (length + length % 2).to_bytes(4, "little")))
     if fragments:
-        file.write(b"\xfe\xff\x00\xe0\0\0\0\0")  # no table of offsets: it could not say them
+        file.write(b"\xfe\xff\x00\xe0\0\0\0\0")  # empty offset table: its 32 bits cannot hold the offsets
     offset = 1 << (dataset.BitsStored - 1) if dataset.PixelRepresentation else 0
     stored = np.dtype(f"<i{clip.dtype.itemsize}" if offset else f"<u{clip.dtype.itemsize}")
     for t in range(clip.n_frames):
@@ -220,7 +223,7 @@ def _write_pixels(
             data += b"\0" * (len(data) % 2)
             file.write(b"\xfe\xff\x00\xe0" + len(data).to_bytes(4, "little"))
         file.write(data)
-        if tick is not None and tick(t + 1) is False:
+        if progress is not None and progress(t + 1) is False:
             return False
     file.write(b"\xfe\xff\xdd\xe0\0\0\0\0" if fragments else b"\0" * (length % 2))
     return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings of a project, de-identified, in a folder that is whole or not there."""
+"""De-identification of the recordings of a project into a folder that appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from vfss.project.case_key import CaseKey
 from vfss.project.pixel_reviews import PixelReview
 from vfss.redaction import Redaction
 from vfss.version import __version__
+from vfss.wording import count
 
 MANIFEST, README = "manifest.json", "README.txt"
 LAYOUT = 1
@@ -27,24 +28,25 @@ LAYOUT = 1
 
 _ABOUT = (
     "De-identified recordings. DICOM files follow PS3.15, Basic Application Level Confidentiality Profile; other "
-    "recordings are videos without sound and metadata, without loss (FFV1 in Matroska). Recordings and patients have "
-    "random names; which is which stands in a key file that is no part of this folder. manifest.json says of each "
-    "recording which rectangles are black on all frames, how it was cropped, and whether a person looked at its pixels."
+    "recordings are lossless videos without sound and metadata (FFV1 in Matroska). Recordings and patients have random "
+    "names; the key file that links them to the originals is not part of this folder. manifest.json lists for each "
+    "recording which rectangles are black on all frames, how it was cropped, and whether a person reviewed its pixels."
 )
-_UNSEEN = "NOBODY LOOKED AT THE PIXELS of {} of {} recordings: names may stand in the pictures. Do not pass them on."
+_UNREVIEWED = "THE PIXELS of {} of {} recordings WERE NOT REVIEWED: names may be visible. Do not pass them on."
 
 
 @dataclass(frozen=True)
 class DeidentifyReport:
-    """What was written.
+    """Result of a de-identification.
 
     Attributes:
-        folder: The finished folder; None where it was cancelled, then nothing is left on disk.
+        folder: The finished folder; None if it was cancelled, and nothing is left on disk.
         recordings: Recordings written.
         frames: Their frames.
         cases: Patients among them.
-        unreviewed: Recordings written at whose pixels nobody looked.
-        problems: Messages on recordings that could not be read; they name files, so they stay out of the folder.
+        unreviewed: Recordings written whose pixels were not reviewed.
+        problems: Messages about recordings that could not be read; they contain file names, so they are not written to
+            the folder.
     """
 
     folder: Path | None
@@ -56,16 +58,16 @@ class DeidentifyReport:
 
     @property
     def cancelled(self) -> bool:
-        """True where it was stopped before its end."""
+        """True if it was stopped before its end."""
         return self.folder is None
 
     def lines(self) -> list[str]:
-        """The report in sentences for a person."""
+        """Return the report as sentences for a person."""
         if self.cancelled:
             return ["Cancelled: nothing was written."]
-        counts = f"{self.recordings} recordings with {self.frames} frames, patients: {self.cases}"
-        unseen = [_UNSEEN.format(self.unreviewed, self.recordings)] if self.unreviewed else []
-        return [f"Wrote {counts}, to {self.folder}.", *unseen, *(f"Not readable: {p}" for p in self.problems)]
+        counts = f"{count(self.recordings, 'recording')} with {count(self.frames, 'frame')}, patients: {self.cases}"
+        warnings = [_UNREVIEWED.format(self.unreviewed, self.recordings)] if self.unreviewed else []
+        return [f"Wrote {counts}, to {self.folder}.", *warnings, *(f"Not readable: {p}" for p in self.problems)]
 
 
 def deidentify_project(
@@ -77,18 +79,18 @@ def deidentify_project(
     unreviewed: bool = False,
     progress: Progress | None = None,
 ) -> DeidentifyReport:
-    """Write de-identified recordings of a project into a new folder, whole or not at all.
+    """Write de-identified recordings of a project into a new folder, which appears complete or not at all.
 
     Args:
-        project: Where the recordings and the reviews of their pixels are.
-        folder: The folder to make; it must not exist, or be empty.
-        key: The case key, which must lie outside of it.
+        project: Project of the recordings and of the reviews of their pixels.
+        folder: The folder to write; it must not exist, or be empty.
+        key: The case key, which must be outside of the folder.
         clips: Content ids of the recordings to write; None for all.
-        unreviewed: Write recordings, too, at whose pixels nobody has looked; the manifest says so.
+        unreviewed: Also write recordings whose pixels were not reviewed; the manifest says which.
         progress: Called after every frame; False cancels, and leaves nothing behind.
 
     Raises:
-        DatasetError: A recording was not reviewed, the key lies in the folder, the folder is taken, none of the
+        DatasetError: A recording was not reviewed, the key is inside the folder, the folder is not empty, none of the
             recordings can be read, or writing failed.
         ProjectError: The project cannot be read.
     """
@@ -115,24 +117,24 @@ def _expect_reviewed(records: list[ClipRecord], reviews: dict[str, PixelReview |
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise DatasetError(
-            f"nobody has looked at the pixels of {', '.join(missing[:3])}{more}: names may stand in the pictures",
-            remedy="Look at them first: in the panel press Export..., there Review pixels...; or with: "
+            f"the pixels of {', '.join(missing[:3])}{more} were not reviewed: names may be visible in the pictures",
+            remedy="Review them first: in the panel press Export..., there Review pixels...; or with: "
             "vfss deidentify PROJECT --prepare DIR.",
         )
 
 
 class _Run:
-    """One de-identification under way."""
+    """One running de-identification."""
 
     def __init__(self, project: Project, folder: Path, key: CaseKey, frames: int, progress: Progress | None) -> None:
         self._project, self._folder, self._key = project, folder, key
-        self._total, self._progress = frames, progress
-        self._before = 0
+        self._total_frames, self._progress = frames, progress
+        self._frames_before = 0
         self._written: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
 
     def add(self, record: ClipRecord, review: PixelReview | None) -> bool:
-        """Write one recording; False where it was cancelled."""
+        """Write one recording; return False if it was cancelled."""
         case = self._key.case(record.patient)
         redaction = Redaction() if review is None else review.redaction
         folder = self._folder / case
@@ -146,7 +148,7 @@ class _Run:
                     self._key,
                     patient=record.patient,
                     reviewed=review is not None,
-                    tick=self._tick,
+                    progress=self._report,
                 )
                 if file is None:
                     return False
@@ -155,17 +157,17 @@ class _Run:
             self._problems.append(str(error))
             if not any(folder.iterdir()):
                 folder.rmdir()
-        self._before += record.n_frames
-        return self._tick(0)
+        self._frames_before += record.n_frames
+        return self._report(0)
 
-    def _tick(self, done: int) -> bool:
-        return self._progress is None or self._progress(self._before + done, self._total) is not False
+    def _report(self, done: int) -> bool:
+        return self._progress is None or self._progress(self._frames_before + done, self._total_frames) is not False
 
     def _entry(
         self, clip: Clip, file: Path, case: str, review: PixelReview | None, redaction: Redaction
     ) -> dict[str, Any]:
         height, width = redaction.size(clip.height, clip.width)
-        who = review and {"reviewer": self._key.annotator(review.reviewer), "time": review.time.isoformat()}
+        review_entry = review and {"reviewer": self._key.annotator(review.reviewer), "time": review.time.isoformat()}
         return {
             "file": f"{case}/{file.name}",
             "case": case,
@@ -176,15 +178,16 @@ class _Run:
             "facing": clip.facing,
             "inverted": clip.inverted,
             "pixels_reviewed": review is not None,
-            "review": who,
+            "review": review_entry,
             **redaction.to_dict(),
         }
 
     def finish(self, folder: Path) -> None:
-        """Write manifest and README."""
+        """Write the manifest and the README."""
         if not self._written:
             raise DatasetError(
-                f"none of {len(self._problems)} recordings could be read; the first: {self._problems[0]}", path=folder
+                f"none of {len(self._problems)} recordings could be read; the first: {self._problems[0]}",
+                path=folder,
             )
         manifest = {
             "layout": LAYOUT,
@@ -197,15 +200,15 @@ class _Run:
             "left_out": {"recordings that could not be read": len(self._problems)} if self._problems else {},
         }
         write_json(self._folder / MANIFEST, manifest)
-        unseen = [_UNSEEN.format(self._unreviewed, len(self._written))] if self._unreviewed else []
-        (self._folder / README).write_text("\n\n".join([*unseen, _ABOUT, NOTICE]) + "\n", "utf-8")
+        warnings = [_UNREVIEWED.format(self._unreviewed, len(self._written))] if self._unreviewed else []
+        (self._folder / README).write_text("\n\n".join([*warnings, _ABOUT, NOTICE]) + "\n", "utf-8")
 
     @property
     def _unreviewed(self) -> int:
         return sum(not entry["pixels_reviewed"] for entry in self._written.values())
 
     def report(self, folder: Path | None) -> DeidentifyReport:
-        """What was written."""
+        """Return the report; `folder` is None if it was cancelled."""
         return DeidentifyReport(
             folder=folder,
             recordings=len(self._written),

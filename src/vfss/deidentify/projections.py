@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recording at a glance: its brightest and darkest values over all frames, and the frames worth a closer look."""
+"""Projections of a recording: brightest and darkest values over all frames, and which frames to examine."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy.typing as npt
 from vfss.clips import Clip
 from vfss.output import Progress
 
-_BORDER = 0.15  # of each side: devices write their words there
-_JUMP = 40  # grey values by which a pixel of a letter changes when it comes or goes
+_BORDER = 0.15  # of each side: where devices write text
+_JUMP = 40  # grey values by which a pixel changes when text appears or disappears
 
 
 @dataclass(frozen=True, eq=False)
 class Projections:
-    """All frames of a recording in two pictures, on 8 bits.
+    """All frames of a recording projected to two 8-bit pictures.
 
-    Text that stands on some frames only is in one of the two wherever it is brighter or darker than what is behind it.
+    Text on some frames only appears in one of them wherever it is brighter or darker than its background.
 
     Attributes:
         brightest: uint8 (H, W), the greatest value of each pixel over all frames.
@@ -32,22 +32,22 @@ class Projections:
     changes: npt.NDArray[np.float32]
 
     def frames(self, evenly: int, changed: int) -> list[int]:
-        """Frames to look at, ascending: all where there are few, else evenly spread and where the border changed.
+        """Return the frames to examine, ascending: all of a short clip, else evenly spaced ones and those of changes.
 
         Args:
-            evenly: How many evenly spread ones, the first and the last among them.
-            changed: How many more at most, where the border changed most; of a counter that runs, some.
+            evenly: Number of evenly spaced frames, including the first and the last.
+            changed: Largest number of further frames, those where the border changed most.
         """
         n = len(self.changes)
         if n <= evenly + changed:
             return list(range(n))
-        spread = {round(i * (n - 1) / max(1, evenly - 1)) for i in range(evenly)}
+        spaced = {round(i * (n - 1) / max(1, evenly - 1)) for i in range(evenly)}
         by_change = [int(t) for t in np.argsort(-self.changes, kind="stable") if self.changes[t] > 0]
-        return sorted(spread | set(by_change[:changed]))
+        return sorted(spaced | set(by_change[:changed]))
 
 
 def project_clip(clip: Clip, progress: Progress | None = None) -> Projections | None:
-    """Walk through a recording once, in the memory of a few frames; None where it was cancelled.
+    """Project a recording in one pass, with a few frames in memory; return None if it was cancelled.
 
     Raises:
         ClipError: A frame cannot be decoded.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One recording, de-identified: DICOM as DICOM, all else as video, read back to see that it is the same."""
+"""De-identification of one recording: DICOM as DICOM, all else as video, verified by reading it back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from vfss.clips import Clip, open_clip
 from vfss.clips.opening import is_dicom
-from vfss.deidentify.dicom import Tick, write_dicom
+from vfss.deidentify.dicom import FrameProgress, write_dicom
 from vfss.deidentify.video import SUFFIX, write_video
 from vfss.errors import ClipError, DatasetError
 from vfss.project.case_key import CaseKey
@@ -24,25 +24,25 @@ def deidentify_recording(
     *,
     patient: str,
     reviewed: bool,
-    tick: Tick | None = None,
+    progress: FrameProgress | None = None,
 ) -> Path | None:
-    """Write one recording into a folder under its recording id: DICOM as DICOM, all else as video.
+    """Write one recording into a folder, named by its recording id: DICOM as DICOM, all else as video.
 
     Args:
         clip: The recording, opened from a file or folder.
         folder: An existing folder.
         redaction: What is hidden on all frames.
-        key: Gives the ids.
-        patient: Whose it is.
+        key: Source of the ids.
+        patient: Pseudonym of the patient in the project.
         reviewed: Whether a person accepted the redaction.
-        tick: Told after every frame; False cancels.
+        progress: Called after every frame; False cancels.
 
     Returns:
-        The file; None where it was cancelled.
+        The file; None if it was cancelled.
 
     Raises:
         ClipError: It cannot be read.
-        DatasetError: The redaction does not fit, or what was written does not read back as it should.
+        DatasetError: The redaction does not fit, or the written file differs from the recording when read back.
         OSError: The file cannot be written.
     """
     source = clip.source
@@ -50,12 +50,12 @@ def deidentify_recording(
     target = folder / (key.recording(clip.id) + (".dcm" if dicom else SUFFIX))
     try:
         if dicom and source is not None:
-            whole = write_dicom(
-                clip, source, target, redaction, key, case=key.case(patient), reviewed=reviewed, tick=tick
+            complete = write_dicom(
+                clip, source, target, redaction, key, case=key.case(patient), reviewed=reviewed, progress=progress
             )
         else:
-            whole = write_video(clip, target, redaction, tick)
-        if whole:
+            complete = write_video(clip, target, redaction, progress)
+        if complete:
             _expect_same(clip, target, redaction)
             return target
     except ClipError:
@@ -66,9 +66,9 @@ def deidentify_recording(
 
 
 def _expect_same(clip: Clip, target: Path, redaction: Redaction) -> None:
-    """Read the first and last frame back, and the times."""
+    """Read back the first frame, the last frame and the times, and compare them."""
     with open_clip(target) as written:
         same = written.n_frames == clip.n_frames and np.allclose(written.times_s, clip.times_s, rtol=0, atol=1e-5)
         ends = (0, clip.n_frames - 1)
         if not same or not all(np.array_equal(written[t], redaction.pixels(clip[t])) for t in ends):
-            raise DatasetError("a recording does not read back as it was written", path=target, remedy="Report this.")
+            raise DatasetError("the written recording differs when read back", path=target, remedy="Report this.")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person looks at before recordings may leave: a strip of each, and a proposal of what to hide, to be edited."""
+"""Review pack: a picture strip of each recording and a file of proposed redactions, for a person to edit and accept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import imageio.v3 as iio
 
 from vfss.deidentify.review_strip import review_strip
 from vfss.deidentify.suggest_redaction import propose_redaction
-from vfss.deidentify.text_detection import FoundText, TextDetector
+from vfss.deidentify.text_detection import DetectedText, TextDetector
 from vfss.errors import DatasetError
 from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
@@ -23,42 +23,43 @@ from vfss.redaction import Redaction
 FILE = "redactions.json"
 
 _WHAT = (
-    "Proposed, not checked by anybody: look at every strip, correct boxes and crop (rows and columns from 0; bottom "
-    "and right stand after the last; null is no crop), take out clips you did not look at, then accept this file with: "
-    "vfss deidentify PROJECT --accept FILE --reviewer NAME. Keep this folder: it shows what is to be hidden."
+    "Proposed redactions, not reviewed yet: look at every strip, correct boxes and crop (rows and columns count from "
+    "0; bottom and right are exclusive; null means no crop), remove clips that you did not review, then accept this "
+    "file with: vfss deidentify PROJECT --accept FILE --reviewer NAME. Keep this folder private: it shows what is to "
+    "be hidden."
 )
-_REMEDY = "Make it anew with: vfss deidentify PROJECT --prepare DIR."
+_REMEDY = "Write it again with: vfss deidentify PROJECT --prepare DIR."
 
 
-def prepare(
+def write_review_pack(
     project: Project, records: Sequence[ClipRecord], folder: Path, progress: Progress | None = None
 ) -> Path | None:
-    """Find text and the exposed field of recordings; write a strip of each and one file of proposals.
+    """Detect text and the exposed field of recordings; write a strip of each and one file of proposed redactions.
 
     Args:
-        project: Where the recordings and their masks are; the proposed crop cuts no mask.
+        project: Project of the recordings; the proposed crop contains all of their masks.
         records: The recordings.
-        folder: The folder to make, no part of any export: it shows what is to be hidden.
-        progress: Called after every picture looked at; False cancels, and leaves nothing behind.
+        folder: The folder to write, not part of any export: it shows what is to be hidden.
+        progress: Called after every picture examined; False cancels, and leaves nothing behind.
 
     Returns:
-        The file of proposals; None where it was cancelled.
+        The file of proposed redactions; None if it was cancelled.
 
     Raises:
         ClipError: A recording cannot be read.
-        DatasetError: The folder is taken or cannot be written.
-        VfssError: The detector of text cannot be loaded.
+        DatasetError: The folder is not empty or cannot be written.
+        VfssError: The text detector cannot be loaded.
     """
     detector = TextDetector()
     entries: list[dict[str, Any]] = []
 
-    def of_all(done: int, total: int) -> bool:
+    def overall_progress(done: int, total: int) -> bool:
         share = (len(entries) + done / total) / len(records)
         return progress is None or progress(round(1000 * share), 1000) is not False
 
     with PartialFolder(folder) as partial:
         for record in records:
-            entry = _proposal(project, record, partial.path, detector, of_all)
+            entry = _proposal(project, record, partial.path, detector, overall_progress)
             if entry is None:
                 return None
             entries.append(entry)
@@ -84,26 +85,26 @@ def _proposal(
         "strip": strip,
         "height": record.height,
         "width": record.width,
-        "boxes": [_described(text) for text in proposed.found],
+        "boxes": [_box_entry(text) for text in proposed.texts],
         "crop": None if redaction.crop is None else redaction.crop.to_dict(),
     }
 
 
-def _described(text: FoundText) -> dict[str, Any]:
-    return {**text.box.to_dict(), "seen": f"on {text.seen} of {text.looked_at} pictures"}
+def _box_entry(text: DetectedText) -> dict[str, Any]:
+    return {**text.box.to_dict(), "seen": f"on {text.seen} of {text.examined} pictures"}
 
 
-def accept_file(project: Project, path: Path, *, reviewer: str) -> list[PixelReview]:
-    """Record that a person looked at the strips and accepts what the file says of each clip that stands in it.
+def accept_review_pack(project: Project, path: Path, *, reviewer: str) -> list[PixelReview]:
+    """Record that a person reviewed the strips and accepts the redactions of all clips in the file.
 
     Args:
         project: The project that the file was prepared from.
-        path: The file, as edited.
-        reviewer: Who looked.
+        path: The edited file.
+        reviewer: Name of the person.
 
     Raises:
-        DatasetError: The file is missing or malformed, or belongs to other recordings; nothing was accepted then.
-        ProjectError: Nobody is named, or the project cannot be written.
+        DatasetError: The file is missing or malformed, or belongs to other recordings; nothing is accepted then.
+        ProjectError: The reviewer is empty, or the project cannot be written.
     """
     accepted = _accepted(path)
     sizes = {record.id: (record.height, record.width) for record in project.clips()}
@@ -124,7 +125,7 @@ def _accepted(path: Path) -> dict[str, Redaction]:
     except OSError as error:
         raise DatasetError(f"cannot be read ({error.strerror or error})", path=path, remedy=_REMEDY) from error
     except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"is no file of redactions ({error!r})", path=path, remedy=_REMEDY) from error
+        raise DatasetError(f"is not a file of redactions ({error!r})", path=path, remedy=_REMEDY) from error
     if not accepted or len(accepted) < len(entries):
         what = "names no clip" if not accepted else "names a clip twice"
         raise DatasetError(what, path=path, remedy=_REMEDY)

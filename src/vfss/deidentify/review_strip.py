@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The review strip: one picture in which a person sees what is written into a recording, and what will be hidden."""
+"""Review strip: one picture that shows a person the text in a recording and what will be hidden."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from vfss.redaction import PixelBox, Redaction
 Picture = npt.NDArray[np.uint8]
 
 _FRAMES = 6
-_LEAST_SIDE = 480  # px of a tile's shorter side: letters of ten pixels must be read
-_WIDEST = 4096  # px of a row of tiles; what is wider than that alone is not made smaller
+_LEAST_SIDE = 480  # px of a tile's shorter side: letters of ten pixels must be legible
+_WIDEST = 4096  # px of a row of tiles; a single wider tile is not reduced
 _CAPTION = 26
 _BOX, _CROP, _GROUND, _INK = (255, 60, 60), (70, 230, 120), (24, 24, 28), (235, 235, 235)
-_CUT_AWAY = 0.45  # how bright what the crop takes away is shown
+_DIMMED = 0.45  # brightness of the area that the crop removes
 
 
 def review_strip(clip: Clip, redaction: Redaction, projections: Projections, *, frames: int = _FRAMES) -> Picture:
-    """Tiles with captions: brightest and darkest values over all frames, those as they would leave, and frames.
+    """Draw tiles with captions: brightest and darkest values over all frames, both as exported, and single frames.
 
-    Boxes are drawn as red outlines, so that what they hide can still be read; what the crop takes away is dim behind a
-    green line. Only the third and fourth tile show the result itself.
+    Boxes are red outlines, so that the text they hide can still be read; the area that the crop removes is dimmed
+    outside a green outline. Only the third and fourth tile show the result itself.
 
     Args:
         clip: The recording.
         redaction: What would be hidden.
-        projections: The same recording at a glance.
-        frames: How many evenly spread frames are shown.
+        projections: Projections of the same recording.
+        frames: Number of evenly spaced frames shown.
 
     Returns:
         uint8 (H, W, 3), red, green and blue.
@@ -41,18 +41,18 @@ def review_strip(clip: Clip, redaction: Redaction, projections: Projections, *, 
         DatasetError: The redaction does not fit the recording.
     """
     tiles = [
-        _tile(drawn(projections.brightest, redaction), "all frames, brightest values"),
-        _tile(drawn(projections.darkest, redaction), "all frames, darkest values"),
-        _tile(_as_rgb(redaction.pixels(projections.brightest)), "as it would leave, brightest values"),
-        _tile(_as_rgb(redaction.pixels(projections.darkest)), "as it would leave, darkest values"),
+        _tile(outlined(projections.brightest, redaction), "all frames, brightest values"),
+        _tile(outlined(projections.darkest, redaction), "all frames, darkest values"),
+        _tile(_as_rgb(redaction.pixels(projections.brightest)), "as exported, brightest values"),
+        _tile(_as_rgb(redaction.pixels(projections.darkest)), "as exported, darkest values"),
     ]
     shown = dict.fromkeys(round(i * (clip.n_frames - 1) / max(1, frames - 1)) for i in range(frames))
-    tiles += [_tile(drawn(clip.as_uint8(t), redaction), f"frame {t} of 0 to {clip.n_frames - 1}") for t in shown]
-    return _arranged(tiles)
+    tiles += [_tile(outlined(clip.as_uint8(t), redaction), f"frame {t} of 0 to {clip.n_frames - 1}") for t in shown]
+    return _grid(tiles)
 
 
-def drawn(frame: Picture, redaction: Redaction) -> Picture:
-    """A frame with boxes outlined and what is cut away dimmed, uint8 (H, W, 3).
+def outlined(frame: Picture, redaction: Redaction) -> Picture:
+    """Return a frame with boxes outlined and the cropped area dimmed, uint8 (H, W, 3).
 
     Args:
         frame: uint8 (H, W).
@@ -65,7 +65,7 @@ def drawn(frame: Picture, redaction: Redaction) -> Picture:
     picture = _as_rgb(frame)
     if redaction.crop is not None:
         inside = picture[redaction.crop.slices].copy()
-        picture = np.rint(picture * _CUT_AWAY).astype(np.uint8)
+        picture = np.rint(picture * _DIMMED).astype(np.uint8)
         picture[redaction.crop.slices] = inside
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
@@ -85,16 +85,16 @@ def _as_rgb(frame: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> Picture:
 
 
 def _tile(picture: Picture, caption: str) -> Picture:
-    """The picture, made larger by whole steps where it is small, under its caption."""
-    step = max(1, -(-_LEAST_SIDE // min(picture.shape[:2])))
-    large = picture.repeat(step, axis=0).repeat(step, axis=1)
-    head = Image.new("RGB", (large.shape[1], _CAPTION), _GROUND)
-    ImageDraw.Draw(head).text((6, 5), caption, fill=_INK, font=ImageFont.load_default(14))
-    return np.concatenate([np.array(head), large])
+    """Return the picture under its caption, enlarged by an integer factor if it is small."""
+    factor = max(1, -(-_LEAST_SIDE // min(picture.shape[:2])))
+    large = picture.repeat(factor, axis=0).repeat(factor, axis=1)
+    caption_bar = Image.new("RGB", (large.shape[1], _CAPTION), _GROUND)
+    ImageDraw.Draw(caption_bar).text((6, 5), caption, fill=_INK, font=ImageFont.load_default(14))
+    return np.concatenate([np.array(caption_bar), large])
 
 
-def _arranged(tiles: list[Picture]) -> Picture:
-    """Tiles in rows, left to right."""
+def _grid(tiles: list[Picture]) -> Picture:
+    """Arrange tiles in rows, left to right."""
     height, width = max(tile.shape[0] for tile in tiles), max(tile.shape[1] for tile in tiles)
     columns = max(1, min(len(tiles), 4, _WIDEST // width))
     rows = -(-len(tiles) // columns)

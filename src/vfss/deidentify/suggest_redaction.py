@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What to hide of a recording, proposed by the program for a person to look at."""
+"""Proposed redactions: burned-in text and the unexposed area of a recording, for a person to review."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ import numpy as np
 from vfss.clips import Clip
 from vfss.clips.exposed_field import largest_area
 from vfss.deidentify.projections import Projections, project_clip
-from vfss.deidentify.text_detection import FoundText, TextDetector, find_text
+from vfss.deidentify.text_detection import DetectedText, TextDetector, find_text
 from vfss.output import Progress
 from vfss.project import Project
 from vfss.redaction import PixelBox, Redaction
 
-_MARGIN = 0.015  # of each side, on top of the grid's own coarseness: the crop must not take anatomy
-_NEARLY_ALL = 0.92  # share of the frame from which cropping is not worth it
-_FLAT = 16  # grey values within which what is cut away is one flat surface, compression and all
-_WRITTEN = 0.1  # share of what is cut away that may be words and the like
+_MARGIN = 0.015  # of each side, added to the coarseness of the grid: the crop must not remove anatomy
+_NEARLY_ALL = 0.92  # share of the frame above which no crop is proposed
+_FLAT = 16  # grey values within which the cropped area counts as uniform, compression noise included
+_WRITTEN = 0.1  # share of the cropped area that may be text and the like
 
 
 def propose_crop(projections: Projections, *, keep: PixelBox | None = None) -> PixelBox | None:
-    """The part of the frame that was exposed on any frame; None where that is nearly all of it, or none is found.
+    """Return the area that was exposed on any frame; None if that is nearly the full frame, or none is found.
 
     Args:
-        projections: The recording at a glance.
-        keep: What must stay in any case, such as the box around all masks.
+        projections: Projections of the recording.
+        keep: Area that the crop must contain, such as the box around all masks.
     """
     height, width = projections.brightest.shape
-    found = largest_area(projections.brightest)
-    if found is None:
+    area = largest_area(projections.brightest)
+    if area is None:
         return None
-    (first_row, last_row), (first_column, last_column) = found
+    (first_row, last_row), (first_column, last_column) = area
     crop = PixelBox(
         max(0, int((first_row - _MARGIN) * height)),
         max(0, int((first_column - _MARGIN) * width)),
@@ -44,11 +44,11 @@ def propose_crop(projections: Projections, *, keep: PixelBox | None = None) -> P
         crop = crop.joined(keep)
     rows, columns = crop.bottom - crop.top, crop.right - crop.left
     nearly_all = rows * columns > _NEARLY_ALL * height * width
-    return None if nearly_all or not _unexposed(projections, crop) else crop
+    return None if nearly_all or not _is_unexposed_outside(projections, crop) else crop
 
 
-def _unexposed(projections: Projections, crop: PixelBox) -> bool:
-    """Whether what the crop cuts away is flat and still, but for what is written on it: else it is picture too."""
+def _is_unexposed_outside(projections: Projections, crop: PixelBox) -> bool:
+    """Return whether the area outside the crop is uniform and constant except for text; else it is picture too."""
     outside = np.ones(projections.brightest.shape, np.bool_)
     outside[crop.slices] = False
     values = np.stack([projections.brightest[outside], projections.darkest[outside]]).astype(np.int16)
@@ -57,64 +57,62 @@ def _unexposed(projections: Projections, crop: PixelBox) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class ProposedRedaction:
-    """What the program found; nothing of it was checked by anybody.
+    """A redaction proposed by the program, not reviewed by a person.
 
     Attributes:
-        projections: The recording at a glance.
-        found: Places where something like text stands; none where nobody asked for a search.
-        crop: The exposed field; None where that is nearly all of the picture.
-        annotated: The box around all masks, which a crop should leave whole; None where there are none.
+        projections: Projections of the recording.
+        texts: Areas that look like text; empty if text was not searched.
+        crop: The exposed field; None if that is nearly the full frame.
+        annotated: The box around all masks, which a crop should contain; None if there are none.
     """
 
     projections: Projections
-    found: tuple[FoundText, ...]
+    texts: tuple[DetectedText, ...]
     crop: PixelBox | None
     annotated: PixelBox | None
 
     @property
     def redaction(self) -> Redaction:
-        """All that is proposed."""
-        return Redaction(tuple(text.box for text in self.found), self.crop)
+        """The redaction with all proposed boxes and the crop."""
+        return Redaction(tuple(text.box for text in self.texts), self.crop)
 
 
 def propose_redaction(
     project: Project, clip: Clip, detector: TextDetector | None, progress: Progress | None = None
 ) -> ProposedRedaction | None:
-    """Find text and the exposed field of a recording; None where it was cancelled.
+    """Detect text and the exposed field of a recording; return None if it was cancelled.
 
     Args:
-        project: Where the masks are; the proposed crop cuts none.
+        project: Project of the masks; the proposed crop contains all of them.
         clip: The recording.
-        detector: Finds text; None for a look without it.
-        progress: Told how far it is.
+        detector: Text detector; None to search no text.
+        progress: Called with steps done and all steps; False cancels.
 
     Raises:
         ClipError: A frame cannot be decoded.
         ProjectError: The project cannot be read.
     """
-    tell = progress or _go_on
-    # Decoding is quick beside the detector: the first tenth of the way.
+    report = progress or _never_cancel
+    # Decoding is quick compared to the detector: it is the first tenth of the steps.
     share = 1 if detector is None else 10
-    projections = project_clip(clip, lambda done, total: tell(done, share * total))
+    projections = project_clip(clip, lambda done, total: report(done, share * total))
     if projections is None:
         return None
-    found = (
-        []
-        if detector is None
-        else find_text(clip, projections, detector, lambda done, total: tell(total + 9 * done, share * total))
-    )
-    if found is None:
+    texts: list[DetectedText] | None = []
+    if detector is not None:
+        texts = find_text(clip, projections, detector, lambda done, total: report(total + 9 * done, share * total))
+    if texts is None:
         return None
     annotated = annotated_box(project, clip.id)
-    return ProposedRedaction(projections, tuple(found), propose_crop(projections, keep=annotated), annotated)
+    return ProposedRedaction(projections, tuple(texts), propose_crop(projections, keep=annotated), annotated)
 
 
-def _go_on(_done: int, _total: int) -> bool:
+def _never_cancel(_done: int, _total: int) -> bool:
     return True
 
 
 def annotated_box(project: Project, clip_id: str) -> PixelBox | None:
-    """The box around all masks of a clip, whoever made them; None where there are none."""
+    """Return the box around all masks of a clip, proposals included; None if there are none."""
     around: PixelBox | None = None
     for frame in project.overview.planes(clip_id):
         for mask in frame.planes:

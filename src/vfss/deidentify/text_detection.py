@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text burned into the picture, found by a detector that ships with the program (PP-OCR through RapidOCR)."""
+"""Detection of text burned into the picture, by a network that is installed with the program (PP-OCR in RapidOCR)."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ from vfss.output import Progress
 from vfss.redaction import PixelBox
 
 EVENLY, CHANGED = 8, 8
-"""Frames looked at: evenly spread, and where the picture's border changed; a clip of no more is looked at whole."""
+"""Numbers of frames examined: evenly spaced, and where the picture's border changed; of shorter clips all frames."""
 
 _MODEL = "PP-OCRv6_det_small.onnx"
 _ENGINES = ("openvino", "onnxruntime")
-_LEAST_SURE = 0.4  # below the detector's usual 0.5: a box too many costs a person a look, one too few costs a name
-_TALLEST = 0.15  # of the frame's shorter side: where nothing is written, the network may call all of it text
+_LEAST_CONFIDENCE = 0.4  # below the usual 0.5: a false box costs a glance, a missed one reveals a name
+_TALLEST = 0.15  # of the frame's shorter side: without text, the network may mark the whole frame
 _ABOVE, _BESIDE = 0.35, 1.0
-"""Margins as shares of a line's height: strokes end softly, and the last letter of a word is often missed."""
+"""Margins as shares of a line's height: strokes fade out, and the last letter of a word is often missed."""
 _LEAST_PAD = 2  # px
 _CONTRAST, _TILES = 4.0, (8, 8)
-_NEAR = 0.5  # of the height of a line: boxes no further apart are one place
-_LOOSE = 1.15  # times the area of two boxes: a common box that is larger hides what is no text
+_NEAR = 0.5  # of the height of a line: boxes no further apart are merged
+_LOOSE = 1.15  # times the area of two boxes: a larger common box would hide more than text
 
 
 @dataclass(frozen=True)
-class FoundText:
-    """A place where something like text stands.
+class DetectedText:
+    """An area that looks like text.
 
     Attributes:
-        box: The box around it on whatever pictures it was seen, with a margin.
-        seen: On how many of the pictures looked at: frames, and the two projections.
-        looked_at: How many there were.
+        box: The box around it on all pictures on which it was detected, with a margin.
+        seen: Number of pictures on which it was detected: frames, and the two projections.
+        examined: Number of pictures examined.
     """
 
     box: PixelBox
     seen: int
-    looked_at: int
+    examined: int
 
 
 class TextDetector:
-    """The network that finds lines of text in one picture; takes a second to load, nothing is downloaded."""
+    """The network that detects lines of text in one picture; loading takes a second and downloads nothing."""
 
     def __init__(self) -> None:
-        """Load it.
+        """Load the network.
 
         Raises:
             VfssError: RapidOCR, its model or an engine to run it is missing.
@@ -63,90 +63,90 @@ class TextDetector:
         except (ImportError, OSError, ValueError, RuntimeError) as error:
             raise VfssError(
                 f"the detector of burned-in text cannot be loaded ({error})",
-                remedy="Install it again: pip install --force-reinstall rapidocr openvino. "
-                "Without it, look at the review strip and write the boxes by hand.",
+                remedy="Reinstall it: pip install --force-reinstall rapidocr openvino. "
+                "Without it, draw the boxes by hand.",
             ) from error
 
     def boxes(self, picture: npt.NDArray[np.uint8]) -> list[PixelBox]:
-        """Upright boxes around lines of text, with a margin.
+        """Return upright boxes around lines of text, with a margin.
 
-        The picture is looked at twice, as it is and with its contrast evened out, in which faint text stands out.
+        The picture is examined twice, unchanged and with its contrast equalised, which makes faint text visible.
 
         Args:
             picture: uint8 (H, W).
         """
         import cv2
 
-        evened = cv2.createCLAHE(_CONTRAST, _TILES).apply(picture)
-        return [*self._lines(picture), *self._lines(evened)]
+        equalised = cv2.createCLAHE(_CONTRAST, _TILES).apply(picture)
+        return [*self._lines(picture), *self._lines(equalised)]
 
     def _lines(self, picture: npt.NDArray[np.uint8]) -> list[PixelBox]:
         height, width = picture.shape
-        found = self._network(np.repeat(picture[..., None], 3, axis=-1)).boxes
-        corners = [] if found is None else [np.asarray(four) for four in found]
+        boxes = self._network(np.repeat(picture[..., None], 3, axis=-1)).boxes
+        corners = [] if boxes is None else [np.asarray(box) for box in boxes]
         tallest = _TALLEST * min(height, width)
-        return [_padded(four, height, width) for four in corners if np.ptp(four, axis=0).min() <= tallest]
+        return [_padded(box, height, width) for box in corners if np.ptp(box, axis=0).min() <= tallest]
 
 
 def find_text(
     clip: Clip, projections: Projections, detector: TextDetector, progress: Progress | None = None
-) -> list[FoundText] | None:
-    """Places of a recording where text stands on any frame, from top to bottom; None where it was cancelled.
+) -> list[DetectedText] | None:
+    """Detect text on any frame of a recording, from top to bottom; return None if it was cancelled.
 
-    Looked at are frames and, because text may come and go, the projections over all of them. What is found anywhere is
-    to be hidden everywhere.
+    Some frames are examined and, because text may appear and disappear, the projections over all of them. Text found
+    anywhere is to be hidden on all frames.
 
     Args:
         clip: The recording.
-        projections: The same at a glance.
+        projections: Its projections.
         detector: The network.
-        progress: Told how many pictures are done.
+        progress: Called with pictures done and in all; False cancels.
 
     Raises:
         ClipError: A frame cannot be decoded.
     """
     frames = projections.frames(EVENLY, CHANGED)
-    looked_at = 2 + len(frames)
+    examined = 2 + len(frames)
     boxes: list[list[PixelBox]] = []
-    for number in range(looked_at):
+    for number in range(examined):
         picture = (
             (projections.brightest, projections.darkest)[number] if number < 2 else clip.as_uint8(frames[number - 2])
         )
         boxes.append(detector.boxes(picture))
-        if progress is not None and progress(number + 1, looked_at) is False:
+        if progress is not None and progress(number + 1, examined) is False:
             return None
-    places = merged(box for found in boxes for box in found)
+    areas = merged(box for per_picture in boxes for box in per_picture)
     return [
-        FoundText(place, sum(any(_near(place, box) for box in found) for found in boxes), looked_at) for place in places
+        DetectedText(area, sum(any(_is_near(area, box) for box in per_picture) for per_picture in boxes), examined)
+        for area in areas
     ]
 
 
 def merged(boxes: Iterable[PixelBox]) -> list[PixelBox]:
-    """One box per place, from top to bottom: those that overlap or nearly touch are joined until none do.
+    """Merge boxes that overlap or nearly touch, until none do; return them from top to bottom.
 
-    Two that stand to each other like a ruler and the line under it stay two: their common box would hide a picture.
+    Two boxes that form an L, such as a ruler and the line below it, stay separate: their common box would hide picture.
     """
-    places: list[PixelBox] = []
+    areas: list[PixelBox] = []
     for box in boxes:
-        place, apart = box, places
+        area, others = box, areas
         while True:
-            near = next(([other] for other in apart if _near(other, place) and _is_tight(other, place)), [])
-            if not near:
+            near = next((other for other in others if _is_near(other, area) and _is_tight(other, area)), None)
+            if near is None:
                 break
-            apart = [other for other in apart if other not in near]
-            for other in near:
-                place = place.joined(other)
-        places = [*apart, place]
-    return sorted(places, key=lambda place: (place.top, place.left))
+            others = [other for other in others if other != near]
+            area = area.joined(near)
+        areas = [*others, area]
+    return sorted(areas, key=lambda area: (area.top, area.left))
 
 
 def _is_tight(one: PixelBox, other: PixelBox) -> bool:
-    """True where the box around both holds little that is in neither."""
+    """Return whether the box around both contains little that is in neither."""
     areas = [(box.bottom - box.top) * (box.right - box.left) for box in (one, other, one.joined(other))]
     return areas[2] <= _LOOSE * (areas[0] + areas[1])
 
 
-def _near(one: PixelBox, other: PixelBox) -> bool:
+def _is_near(one: PixelBox, other: PixelBox) -> bool:
     gap = _NEAR * min(one.bottom - one.top, other.bottom - other.top, one.right - one.left, other.right - other.left)
     return (
         one.top - gap < other.bottom
@@ -157,34 +157,34 @@ def _near(one: PixelBox, other: PixelBox) -> bool:
 
 
 def _padded(corners: npt.NDArray[Any], height: int, width: int) -> PixelBox:
-    """The upright box around four corners, (4, 2) of x and y, with a margin inside the picture."""
+    """Return the upright box around four corners, (4, 2) of x and y, with a margin, clipped to the picture."""
     left, top = (int(v) for v in corners.min(axis=0))
     right, bottom = (int(v) + 1 for v in corners.max(axis=0))
     line = min(bottom - top, right - left)
     above, beside = (max(_LEAST_PAD, round(share * line)) for share in (_ABOVE, _BESIDE))
-    if bottom - top > right - left:  # written upwards
+    if bottom - top > right - left:  # vertical text
         above, beside = beside, above
     return PixelBox(max(0, top - above), max(0, left - beside), min(height, bottom + above), min(width, right + beside))
 
 
 def _load() -> Any:
-    """RapidOCR's detector alone, with the model out of its wheel and the engine that is there."""
+    """Load RapidOCR's detector alone, with the model in its wheel and an installed engine."""
     import rapidocr
     from omegaconf import OmegaConf
     from rapidocr.ch_ppocr_det import TextDetector as Network
     from rapidocr.utils.typings import EngineType
 
-    logging.getLogger("RapidOCR").setLevel(logging.WARNING)  # after the import, which sets it to tell everything
+    logging.getLogger("RapidOCR").setLevel(logging.WARNING)  # after the import, which sets it to log everything
     folder = Path(rapidocr.__file__).parent
     engine = next((name for name in _ENGINES if importlib.util.find_spec(name) is not None), None)
     if engine is None:
         raise ImportError(f"neither {' nor '.join(_ENGINES)} is installed")
     model = folder / "models" / _MODEL
-    if not model.is_file():  # RapidOCR would go and download it
+    if not model.is_file():  # RapidOCR would download it
         raise FileNotFoundError(f"{model} is missing")
-    everything = OmegaConf.load(folder / "config.yaml")
-    settings = everything.Det
+    config = OmegaConf.load(folder / "config.yaml")
+    settings = config.Det
     settings.engine_type = EngineType(engine)
-    settings.engine_cfg = everything.EngineConfig[engine]
-    settings.model_path, settings.box_thresh = str(model), _LEAST_SURE
+    settings.engine_cfg = config.EngineConfig[engine]
+    settings.model_path, settings.box_thresh = str(model), _LEAST_CONFIDENCE
     return Network(settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""De-identified videos: grey frames without loss (FFV1 in Matroska), their true times, and nothing else."""
+"""Writing of de-identified videos: lossless grey frames (FFV1 in Matroska), their true times, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,43 +14,46 @@ from av.codec.context import Flags
 
 from vfss.clips import Clip, Frame
 from vfss.clips.library_errors import reason
-from vfss.deidentify.dicom import Tick
+from vfss.deidentify.dicom import FrameProgress
 from vfss.errors import DatasetError
 from vfss.redaction import Redaction
 
 SUFFIX = ".mkv"
 
 _CODEC = {"level": "3", "slices": "4", "slicecrc": "1", "g": "1", "threads": "2"}
-"""Every frame stands alone and carries a checksum."""
+"""Every frame is a key frame with a checksum."""
 _CONTAINER = {"fflags": "+bitexact", "write_crc32": "0"}
-"""No version of a program; and no checksum over the head, of which one value is set afterwards."""
+"""No program version; and no checksum over the header, in which one value is changed afterwards."""
 _PIXELS = {8: "gray", 10: "gray10le", 12: "gray12le", 14: "gray14le", 16: "gray16le"}
 
 _LIBAV_TICK = Fraction(1, 1000)
 _TICKS_A_SECOND = 1_000_000
-_HEAD = 65536
+_HEADER_BYTES = 65536
 _MILLISECONDS, _MICROSECONDS = (
     b"\x2a\xd7\xb1\x83" + nanoseconds.to_bytes(3, "big") for nanoseconds in (1_000_000, 1000)
 )
-"""The element TimestampScale: how many nanoseconds a tick of the file has."""
+"""The element TimestampScale: nanoseconds per tick of the file."""
 
 
-def write_video(clip: Clip, target: Path, redaction: Redaction, tick: Tick | None = None) -> bool:
-    """Write the frames of any recording as a video; False where tick cancelled, the file is then no use.
+def write_video(clip: Clip, target: Path, redaction: Redaction, progress: FrameProgress | None = None) -> bool:
+    """Write the frames of any recording as a video.
 
-    Grey values come back exactly through open_clip: 8 bits as they are, more bits as many as the codec has room for
-    (10, 12, 14 or 16); times to the microsecond. There is no sound, subtitle, chapter or title, and of
-    names only that of the muxing library, which the format asks for.
+    open_clip reads the same grey values back: 8 bits as 8, more bits as the next depth of the codec (10, 12, 14 or 16);
+    times are exact to the microsecond. There is no sound, subtitle, chapter or title, and the only name is that of the
+    muxing library, which the format requires.
 
     Args:
         clip: The recording, opened.
-        target: File to make, with the suffix above.
+        target: File to write, with the suffix above.
         redaction: What is hidden on all frames.
-        tick: Told after every frame.
+        progress: Called after every frame; False cancels.
+
+    Returns:
+        False if it was cancelled; the file is then incomplete.
 
     Raises:
         ClipError: A frame cannot be read.
-        DatasetError: The encoder refuses.
+        DatasetError: The encoder fails.
         OSError: The file cannot be written.
     """
     ticks = frame_ticks(clip.times_s)
@@ -62,7 +65,7 @@ def write_video(clip: Clip, target: Path, redaction: Redaction, tick: Tick | Non
                 frame = _picture(redaction.pixels(clip[t]), pixels)
                 frame.pts, frame.time_base = int(ticks[t]), _LIBAV_TICK
                 container.mux(stream.encode(frame))
-                if tick is not None and tick(t + 1) is False:
+                if progress is not None and progress(t + 1) is False:
                     return False
             container.mux(stream.encode())
     except av.FFmpegError as error:
@@ -71,33 +74,33 @@ def write_video(clip: Clip, target: Path, redaction: Redaction, tick: Tick | Non
         raise DatasetError(
             f"the video cannot be written ({reason(error)})", path=target, remedy="Check the disk and the crop."
         ) from error
-    _count_in_microseconds(target)
+    _declare_microseconds(target)
     return True
 
 
 def frame_ticks(times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """Times in microseconds, int64 (T,), strictly increasing even where the given ones are closer than that.
+    """Convert times to microseconds, int64 (T,), strictly increasing even if the given ones are closer than that.
 
     Args:
         times_s: float64 (T,), seconds.
     """
     numbers = np.arange(len(times_s))
     ticks: npt.NDArray[np.int64] = np.rint(times_s * _TICKS_A_SECOND).astype(np.int64)
-    spread: npt.NDArray[np.int64] = np.maximum.accumulate(ticks - numbers) + numbers
-    return spread
+    increasing: npt.NDArray[np.int64] = np.maximum.accumulate(ticks - numbers) + numbers
+    return increasing
 
 
-def _count_in_microseconds(target: Path) -> None:
-    """Say in the file's head that its ticks are microseconds.
+def _declare_microseconds(target: Path) -> None:
+    """Declare in the file's header that its ticks are microseconds.
 
-    libav can only write files of millisecond ticks, which would move frames by up to half of one; so it is given
+    libav can only write files with millisecond ticks, which would move frames by up to half a tick; so it is given
     microseconds as if they were milliseconds.
     """
     with target.open("r+b") as file:
-        head = file.read(_HEAD)
-        if head.count(_MILLISECONDS) != 1:
-            raise DatasetError("libav wrote the video's times in another way than expected", path=target)
-        file.seek(head.index(_MILLISECONDS))
+        header = file.read(_HEADER_BYTES)
+        if header.count(_MILLISECONDS) != 1:
+            raise DatasetError("libav wrote the video's time scale in an unexpected form", path=target)
+        file.seek(header.index(_MILLISECONDS))
         file.write(_MICROSECONDS)
 
 
@@ -113,7 +116,7 @@ def _stream(container: Any, clip: Clip, redaction: Redaction, pixels: str) -> An
 
 
 def _picture(frame: Frame, pixels: str) -> Any:
-    """The frame as libav has it, uint8 or uint16 (H, W)."""
+    """Convert a frame, uint8 or uint16 (H, W), to an av.VideoFrame."""
     if frame.dtype == np.uint8:
         return av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="gray")
     height, width = frame.shape
