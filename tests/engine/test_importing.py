@@ -57,11 +57,13 @@ def planned(project: Project, path: Path, **choices) -> ImportPlan:
 
 
 def test_a_plan_writes_nothing_and_says_all(project: Project, coco: Path) -> None:
-    told: list[tuple[int, int]] = []
+    caught: list[tuple[int, int]] = []
     source = open_source(coco)
-    plan = plan_import(project, source, ImportChoices(clip_of(project)), progress=lambda *now: told.append(now) or True)
+    plan = plan_import(
+        project, source, ImportChoices(clip_of(project)), progress=lambda *now: caught.append(now) or True
+    )
     assert project.last_revision() == 0
-    assert told == [(n, FRAMES) for n in range(1, FRAMES + 1)]
+    assert caught == [(n, FRAMES) for n in range(1, FRAMES + 1)]
     assert plan.complete
     assert plan.counts == {"bolus": FRAMES, "mandible": FRAMES}
     assert label_rows(plan) == [
@@ -104,7 +106,7 @@ def test_nothing_imported_counts_as_accepted(project: Project, coco: Path, tmp_p
     assert report.left_out["proposed planes on exported frames"] == 1
 
 
-SPOKEN = {
+ANNOTATIONS = {
     "accepted": (OTHER, MaskState.ACCEPTED),
     "edited": (OTHER, MaskState.EDITED),
     "empty": MaskState.EMPTY,
@@ -112,17 +114,17 @@ SPOKEN = {
 }
 
 
-@pytest.mark.parametrize("said", SPOKEN)
-def test_a_persons_word_stays_whichever_way_an_import_comes(project: Project, coco: Path, said: str) -> None:
+@pytest.mark.parametrize("annotation", ANNOTATIONS)
+def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path, annotation: str) -> None:
     """Planned after the word, planned before it, as an edit of its own, and by a program that knows no rules."""
     clip = clip_of(project)
     early = planned(project, coco)
-    annotate(project, clip, 2, {"bolus": SPOKEN[said]}, author="Bob")
+    annotate(project, clip, 2, {"bolus": ANNOTATIONS[annotation]}, author="Bob")
     before = project.history(clip, 2, "bolus")
     plan = planned(project, coco)
     assert list(plan.protected()) == [(clip, 2, "bolus")]
     assert plan.counts == {"bolus": 4, "mandible": 5}
-    assert "Left as a person has said, 1 places: film.mkv frame 2 bolus." in plan_lines(project, plan)
+    assert "Kept, as annotated by a person: 1 mask: film.mkv frame 2 bolus." in plan_lines(project, plan)
     for way in (early, plan):
         report = write_plan(project, way, author="Ann")
         assert report.protected == 1
@@ -174,7 +176,7 @@ def test_a_plan_that_was_stopped_is_not_written(project: Project, coco: Path) ->
         project, open_source(coco), ImportChoices(clip_of(project)), progress=lambda done, _total: done < 2
     )
     assert not plan.complete and len(plan.frames) == 2
-    with pytest.raises(DatasetError, match="not finished"):
+    with pytest.raises(DatasetError, match="plan of the import is incomplete"):
         write_plan(project, plan, author="Ann")
     assert project.last_revision() == 0
 
@@ -185,7 +187,7 @@ def test_proposals_make_way_and_stay_in_the_history(project: Project, coco: Path
     project.write_proposals(clip, [Proposal(masks, np.full(3, 0.5, np.float32), "st-1", clip, 3)])
     plan = planned(project, coco)
     assert plan.replaced == 2
-    assert "They take the place of 2 proposals, which stay in the history." in plan_lines(project, plan)
+    assert "They replace 2 proposals, which stay in the history." in plan_lines(project, plan)
     write_plan(project, plan, author="Ann")
     assert [revision.origin for revision in project.history(clip, 3, "bolus")] == ["proposal", "import"]
     assert project.newest(clip, 3)["pharynx"].author == "st-1"
@@ -197,7 +199,7 @@ def test_sizes_and_frames_that_do_not_fit_are_problems(project: Project, tmp_pat
     plan = planned(project, write_coco(tmp_path / "a.json", images))
     assert [(frame.frame, frame.write) for frame in plan.frames] == [(0, ("bolus",))]
     assert {problem.kind: problem.text for problem in plan.problems} == {
-        "frame": "the clip film.mkv has no such frame, its frames are 0 to 4: 1 (f_7.png (frame 7))",
+        "frame": "the clip film.mkv has only the frames 0 to 4: 1 (f_7.png (frame 7))",
         "size": "the image is 24x31, the clip film.mkv 24x32 (height x width): 1 (f_1.png)",
     }
     report = write_plan(project, plan, author="Ann")
@@ -236,7 +238,7 @@ def test_absence_is_not_imported(project: Project, tmp_path: Path) -> None:
     nothing = np.zeros_like(INNER)
     plan = planned(project, write_coco(tmp_path / "a.json", {"f_0.png": {"bolus": nothing, "pharynx": INNER}}))
     assert plan.counts == {"pharynx": 1}
-    assert dict(plan.not_taken) == {"masks without pixels: absence is not imported": 1}
+    assert dict(plan.not_imported) == {"masks without pixels: absence is not imported": 1}
 
 
 @pytest.mark.parametrize("name", ["coco", "png"])
@@ -250,11 +252,13 @@ def test_our_datasets_go_into_another_project_but_not_what_only_a_person_can_say
     with Project.create(tmp_path / "second", THREE) as second:
         second.add_clip(tmp_path / "film.mkv")
         key = project.folder / "case-key.json"
-        with pytest.raises(DatasetError, match="do not say of which clip"):
+        with pytest.raises(DatasetError, match="name no clip of the project"):
             plan_import(second, open_source(tmp_path / "out"))
         plan = plan_import(second, open_source(tmp_path / "out"), ImportChoices(key=key))  # no clip named: it says so
-        assert sum(plan.not_taken.values()) == 2
-        assert any("not visible" in what for what in plan.not_taken) and any("empty" in what for what in plan.not_taken)
+        assert sum(plan.not_imported.values()) == 2
+        assert any("not visible" in what for what in plan.not_imported) and any(
+            "empty" in what for what in plan.not_imported
+        )
         write_plan(second, plan, author="Ann")
         states = second.states(clip)
         for t, key, plane in ((1, "bolus", INNER), (1, "pharynx", OUTER), (3, "pharynx", INNER)):
@@ -264,13 +268,13 @@ def test_our_datasets_go_into_another_project_but_not_what_only_a_person_can_say
         assert np.count_nonzero(states) == 3
 
 
-def test_ignore_is_said_and_the_rest_proposed(project: Project, tmp_path: Path) -> None:
+def test_ignored_pixels_are_reported_and_the_rest_proposed(project: Project, tmp_path: Path) -> None:
     values = np.where(INNER, 1, np.where(OUTER, 2, 0))
     labels = {"background": 0, "bolus": 1, "ignore": 2}
     folder = write_nnunet(tmp_path / "d", labels, ".png", {f"labelsTr/c_{t}": values for t in range(FRAMES)})
     plan = planned(project, folder)
     assert (plan.unknown, plan.counts) == (FRAMES, {"bolus": FRAMES})
-    assert any(line.startswith("On 5 frames the source calls pixels unknown") for line in plan_lines(project, plan))
+    assert any(line.startswith("On 5 frames the source marks pixels as unknown") for line in plan_lines(project, plan))
 
 
 def test_a_volume_is_a_clip(project: Project, tmp_path: Path) -> None:
@@ -314,7 +318,7 @@ def test_two_files_of_one_frame_do_not_write_over_each_other(project: Project, t
 def test_a_second_reading_takes_nothing_from_others(project: Project, coco: Path) -> None:
     clip = clip_of(project)
     with Project.open(create_reading(project, "Bob", start="student").folder) as reading:
-        with pytest.raises(ProjectError, match="second reading, which takes no masks"):
+        with pytest.raises(ProjectError, match="cannot be imported into a second reading"):
             plan_import(reading, open_source(coco), ImportChoices(clip))
         with pytest.raises(ProjectError, match="second reading"):
             write_plan(reading, planned(project, coco), author="Ann")
@@ -341,9 +345,9 @@ STATE = st.sampled_from([None, *MaskState])
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(said=st.lists(STATE, min_size=3 * FRAMES, max_size=3 * FRAMES), twice=st.booleans())
+@given(states=st.lists(STATE, min_size=3 * FRAMES, max_size=3 * FRAMES), twice=st.booleans())
 def test_whatever_was_there_a_persons_word_is_there_still(
-    tmp_path_factory: pytest.TempPathFactory, said: list[MaskState | None], twice: bool
+    tmp_path_factory: pytest.TempPathFactory, states: list[MaskState | None], twice: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
     film = write_video(folder / "film.mkv", grey_frames(FRAMES, HEIGHT, WIDTH))
@@ -354,7 +358,7 @@ def test_whatever_was_there_a_persons_word_is_there_still(
         places = [(t, key) for t in range(FRAMES) for key in KEYS]
         edits = [
             Edit(clip, t, key, OTHER if state in (1, 2, 3) else None, state)
-            for (t, key), state in zip(places, said, strict=True)
+            for (t, key), state in zip(places, states, strict=True)
             if state is not None
         ]
         if edits:
@@ -362,7 +366,7 @@ def test_whatever_was_there_a_persons_word_is_there_still(
         before = {(t, key): project.history(clip, t, key) for t, key in places}
         for _ in range(1 + twice):
             write_plan(project, plan_import(project, source, ImportChoices(clip)), author="Ann")
-        for place, state in zip(places, said, strict=True):
+        for place, state in zip(places, states, strict=True):
             after = project.history(clip, *place)
             if state is not None and state.by_person:
                 assert after == before[place]
@@ -385,11 +389,11 @@ def complaint(result: Result) -> str:
     return result.stderr.strip().splitlines()[-1]
 
 
-def test_without_write_the_command_only_says(project: Project, coco: Path, tmp_path: Path) -> None:
+def test_without_write_the_command_only_shows_the_plan(project: Project, coco: Path, tmp_path: Path) -> None:
     result = run(project.folder, coco, "--clip", "film.mkv", "--preview", tmp_path / "sheet.png")
     assert result.exit_code == 0, result.output
-    for words in ("jaw", "mandible", "no structure: left out", "To write: 10 masks on 5 frames", "Add --write"):
-        assert words in result.stdout
+    for text in ("jaw", "mandible", "no structure: left out", "To write: 10 masks on 5 frames", "Add --write"):
+        assert text in result.stdout
     assert iio.imread(tmp_path / "sheet.png").ndim == 3
     assert project.last_revision() == 0
 
@@ -401,7 +405,7 @@ def test_the_command_writes_when_told_and_goes_on(project: Project, coco: Path) 
     assert "Wrote 10 proposed masks on 5 frames" in result.stdout
     assert project.newest(clip_of(project), 0)["bolus"].author == "Ann"
     result = run(*arguments)
-    assert "There already: 10 masks." in result.stdout and "Wrote 0 proposed masks" in result.stdout
+    assert "Present already: 10 masks." in result.stdout and "Wrote 0 proposed masks" in result.stdout
 
 
 def test_the_command_says_when_not_all_was_imported(project: Project, coco: Path, tmp_path: Path) -> None:
@@ -430,21 +434,21 @@ def test_the_command_takes_a_table_and_a_threshold(project: Project, tmp_path: P
     assert "fractional" in complaint(run(project.folder, seg, "--clip", "film.mkv"))
     result = run(project.folder, seg, "--clip", "film.mkv", "--threshold", "0.5")
     assert "To write: 1 masks on 1 frames" in result.stdout
-    assert "1.2, which you said is this clip" in result.stdout
+    assert "names another recording, 1.2, for which you chose this clip" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
-        ([], "do not say of which clip"),
+        ([], "name no clip of the project"),
         (["--clip", "other.mkv"], "no clips of the project are called 'other.mkv'"),
-        (["--clip", "film.mkv", "--format", "dcm"], "no format 'dcm'"),
+        (["--clip", "film.mkv", "--format", "dcm"], "no import format 'dcm'"),
         (["--clip", "film.mkv", "--map", "tooth=bolus"], "no label 'tooth'"),
         (["--clip", "film.mkv", "--map", "jaw=tooth"], "no structure 'tooth'"),
     ],
 )
-def test_the_command_asks_for_what_it_needs(project: Project, coco: Path, arguments: list[str], words: str) -> None:
-    assert words in complaint(run(project.folder, coco, *arguments))
+def test_the_command_asks_for_what_it_needs(project: Project, coco: Path, arguments: list[str], text: str) -> None:
+    assert text in complaint(run(project.folder, coco, *arguments))
 
 
 @pytest.mark.parametrize(

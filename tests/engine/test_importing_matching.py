@@ -65,9 +65,9 @@ def test_codes_titles_and_what_contradicts_itself() -> None:
 
 def test_a_person_decides() -> None:
     labels = [ForeignLabel(name) for name in ("jaw", "hyoid", "thing")]
-    found = match_labels(labels, SCHEMA, {"thing": "airway", "jaw": None})
-    assert dict(found.structures) == {"thing": "airway"}
-    assert (found.skipped, found.unknown) == (("jaw",), ("hyoid",))
+    result = match_labels(labels, SCHEMA, {"thing": "airway", "jaw": None})
+    assert dict(result.structures) == {"thing": "airway"}
+    assert (result.skipped, result.unknown) == (("jaw",), ("hyoid",))
     with pytest.raises(DatasetError, match=r"no label 'other'.*jaw, hyoid, thing"):
         match_labels(labels, SCHEMA, {"other": "airway"})
     with pytest.raises(SchemaError, match="no structure 'tongue'"):
@@ -136,8 +136,8 @@ def ids(project: Project) -> list[str]:
     return [record.id for record in project.clips()]
 
 
-def frames_of(found: FrameMatch) -> dict[str, int]:
-    return {place.image.name: place.frame for place in found.places}
+def frames_of(result: FrameMatch) -> dict[str, int]:
+    return {matched.image.name: matched.frame for matched in result.images}
 
 
 def match(project: Project, source: Images, first_frame: int | None = None, clip: bool = True) -> FrameMatch:
@@ -167,11 +167,11 @@ def test_what_may_be_read_in_two_ways_is_asked_for(project: Project) -> None:
 
 def test_what_is_beyond_the_clip_is_a_problem(project: Project) -> None:
     problems = Problems()
-    found = match_frames(project, images("f0.png", "f6.png", "f9.png"), ImportChoices(ids(project)[0]), problems)
-    assert frames_of(found) == {"f0.png": 0}
+    result = match_frames(project, images("f0.png", "f6.png", "f9.png"), ImportChoices(ids(project)[0]), problems)
+    assert frames_of(result) == {"f0.png": 0}
     (problem,) = problems.all()
     assert (problem.kind, problem.count) == ("frame", 2)
-    assert "its frames are 0 to 5: 2 (f6.png (frame 6), f9.png (frame 9))" in problem.text
+    assert "has only the frames 0 to 5: 2 (f6.png (frame 6), f9.png (frame 9))" in problem.text
 
 
 def test_by_order_only_where_the_counts_agree(project: Project) -> None:
@@ -186,15 +186,15 @@ def test_by_order_only_where_the_counts_agree(project: Project) -> None:
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.sets(st.integers(0, FRAMES + 3), min_size=1))
 def test_no_number_is_ever_guessed(project: Project, numbers: set[int]) -> None:
-    """Where a base was found, the other one would have been impossible, or all frames are there in a row."""
+    """Where a base is inferred, the other one is impossible, or the frames are consecutive."""
     source = images(*(f"f{n:03d}.png" for n in sorted(numbers)))
     low, high = min(numbers), max(numbers)
     try:
-        found = match(project, source)
+        result = match(project, source)
     except DatasetError:
         assert low >= 1 and high != FRAMES
         return
-    base = {int(place.image.name[1:4]) - place.frame for place in found.places}
+    base = {int(matched.image.name[1:4]) - matched.frame for matched in result.images}
     if len(numbers) == FRAMES == high - low + 1:
         assert base == {low}
     else:
@@ -203,45 +203,45 @@ def test_no_number_is_ever_guessed(project: Project, numbers: set[int]) -> None:
 
 def test_the_clip_is_named_or_said(project: Project) -> None:
     second = ids(project)[1]
-    with pytest.raises(DatasetError, match=r"2 images do not say of which clip.*--clip.*film0\.mkv, film1\.mkv"):
+    with pytest.raises(DatasetError, match=r"2 images name no clip.*--clip.*film0\.mkv, film1\.mkv"):
         match(project, images("f0.png", "f1.png"), clip=False)
     with pytest.raises(ProjectError, match="has no clip b2-unknown"):
         match_frames(project, images("f0.png"), ImportChoices("b2-unknown"), Problems())
-    said = images("a.png", clip=second, frame=6)
-    (place,) = match(project, said).places
-    assert (place.clip, place.frame) == (second, 6)
+    stated = images("a.png", clip=second, frame=6)
+    (matched,) = match(project, stated).images
+    assert (matched.clip, matched.frame) == (second, 6)
 
 
 def test_a_recording_that_is_no_clip(project: Project) -> None:
     first, second = ids(project)
     stranger = ForeignImage(0, "s.png", 24, 32, clip="case-7", frame=2)
-    with pytest.raises(DatasetError, match="do not say of which clip of the project"):
+    with pytest.raises(DatasetError, match="name no clip of the project"):
         match(project, Images([stranger]), clip=False)
-    found = match(project, Images([stranger]))  # a person says that it is the first clip
-    assert frames_of(found) == {"s.png": 2}
-    assert "of another recording, case-7, which you said is this clip" in found.how[first]
+    result = match(project, Images([stranger]))  # a person chose the first clip
+    assert frames_of(result) == {"s.png": 2}
+    assert "names another recording, case-7, for which you chose this clip" in result.matched_by[first]
     other = dataclasses.replace(stranger, number=1, clip="case-8")
     with pytest.raises(DatasetError, match="of 2 recordings"):
         match(project, Images([stranger, other]))
     problems = Problems()
     known = dataclasses.replace(stranger, number=1, name="k.png", clip=second)
-    found = match_frames(project, Images([stranger, known]), ImportChoices(first), problems)
-    assert frames_of(found) == {"k.png": 2}
-    assert [problem.text for problem in problems.all()] == ["the recording case-7 is no clip of the project: 1 (s.png)"]
+    result = match_frames(project, Images([stranger, known]), ImportChoices(first), problems)
+    assert frames_of(result) == {"k.png": 2}
+    assert [problem.text for problem in problems.all()] == ["the recording case-7 is not in the project: 1 (s.png)"]
 
 
 def test_volumes_have_as_many_slices_as_the_clip_frames(project: Project) -> None:
     slices = [ForeignImage(t, f"v, slice {t}", 24, 32, frame=t, depth=FRAMES) for t in range(FRAMES)]
-    assert len(match(project, Images(slices)).places) == FRAMES
+    assert len(match(project, Images(slices)).images) == FRAMES
     problems = Problems()
     short = [dataclasses.replace(image, depth=FRAMES - 1) for image in slices[:-1]]
-    assert match_frames(project, Images(short), ImportChoices(ids(project)[0]), problems).places == ()
+    assert match_frames(project, Images(short), ImportChoices(ids(project)[0]), problems).images == ()
     assert problems.all()[0].text.startswith("the volume has 5 slices, the clip 6 frames: 5")
 
 
 def test_images_are_numbered_alike(project: Project) -> None:
     mixed = [ForeignImage(0, "a_0.png", 24, 32), ForeignImage(1, "b.png", 24, 32, frame=1)]
-    with pytest.raises(DatasetError, match="1 of 2 images say of which frame"):
+    with pytest.raises(DatasetError, match="1 of 2 images state their frame"):
         match(project, Images(mixed))
 
 
@@ -252,5 +252,5 @@ def test_places_come_by_clip_and_frame(project: Project) -> None:
         for c in ids(project)[::-1]
         for i, t in enumerate(order)
     ]
-    found = match(project, Images(made), clip=False)
-    assert [(p.clip, p.frame) for p in found.places] == [(c, t) for c in ids(project) for t in range(FRAMES)]
+    result = match(project, Images(made), clip=False)
+    assert [(p.clip, p.frame) for p in result.images] == [(c, t) for c in ids(project) for t in range(FRAMES)]

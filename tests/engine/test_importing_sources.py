@@ -38,11 +38,11 @@ def planes_of(source, number: int) -> dict[str, np.ndarray]:
     return dict(source.planes(source.images[number]).planes)
 
 
-def expect(found: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> None:
-    assert found.keys() == wanted.keys()
-    for name, plane in wanted.items():
-        assert found[name].dtype == np.bool_
-        np.testing.assert_array_equal(found[name], plane)
+def expect(result: dict[str, np.ndarray], expected: dict[str, np.ndarray]) -> None:
+    assert result.keys() == expected.keys()
+    for name, plane in expected.items():
+        assert result[name].dtype == np.bool_
+        np.testing.assert_array_equal(result[name], plane)
 
 
 # COCO
@@ -110,7 +110,7 @@ PACKED = rle.encode(np.asfortranarray(INNER, np.uint8))["counts"].decode()
 
 
 @pytest.mark.parametrize(
-    ("segmentation", "words"),
+    ("segmentation", "text"),
     [
         ({"size": [HEIGHT, WIDTH], "counts": PACKED[:-3]}, "run lengths"),
         ({"size": [HEIGHT, WIDTH], "counts": PACKED + "0" * 30}, "run lengths"),
@@ -127,18 +127,18 @@ PACKED = rle.encode(np.asfortranarray(INNER, np.uint8))["counts"].decode()
         (7, "not iterable"),
     ],
 )
-def test_coco_malformed_masks_are_told(tmp_path: Path, segmentation: object, words: str) -> None:
+def test_malformed_coco_masks_are_reported(tmp_path: Path, segmentation: object, text: str) -> None:
     source = annotated(tmp_path, segmentation)
-    with pytest.raises(DatasetError, match=words) as told:
+    with pytest.raises(DatasetError, match=text) as caught:
         source.planes(source.images[0])
-    assert "a_1.png" in str(told.value) and "Export it again" in str(told.value)
+    assert "a_1.png" in str(caught.value) and "Export it again" in str(caught.value)
 
 
 def test_coco_boxes_without_a_mask_are_counted(tmp_path: Path) -> None:
     source = annotated(tmp_path, None, [])
-    found = source.planes(source.images[0])
-    assert not found.planes
-    assert dict(found.left_out) == {"annotations without a mask (a box or points only)": 2}
+    result = source.planes(source.images[0])
+    assert not result.planes
+    assert dict(result.left_out) == {"annotations without a mask (a box or points only)": 2}
 
 
 def test_coco_that_is_broken_as_a_whole(tmp_path: Path) -> None:
@@ -177,22 +177,22 @@ def test_pictures_beside_the_masks_are_no_label(tmp_path: Path) -> None:
     assert [label.name for label in open_source(tmp_path).labels] == ["jaw", "throat"]
 
 
-def test_what_is_no_mask_is_told(tmp_path: Path) -> None:
+def test_files_that_are_no_masks_are_reported(tmp_path: Path) -> None:
     write_planes(tmp_path, {"f_0.png": TWO, "f_1.png": TWO, "f_2.png": TWO})
     Image.fromarray(np.arange(HEIGHT * WIDTH, dtype=np.uint8).reshape(HEIGHT, WIDTH)).save(tmp_path / "jaw/f_0.png")
     Image.fromarray(INNER[:-1].astype(np.uint8)).save(tmp_path / "throat/f_1.png")
-    whole = (tmp_path / "jaw/f_2.png").read_bytes()
-    (tmp_path / "jaw/f_2.png").write_bytes(whole[: len(whole) // 2])
+    content = (tmp_path / "jaw/f_2.png").read_bytes()
+    (tmp_path / "jaw/f_2.png").write_bytes(content[: len(content) // 2])
     source = open_source(tmp_path)
-    for number, words in enumerate(
+    for number, text in enumerate(
         ("different values, a mask has two", "'throat' on f_1.png is 21x35", "cannot be read")
     ):
-        with pytest.raises(DatasetError, match=words):
+        with pytest.raises(DatasetError, match=text):
             source.planes(source.images[number])
     for label in TWO:
         (tmp_path / label / "f_1.png").write_bytes(b"no picture")
     assert [image.name for image in open_source(tmp_path).images] == ["f_0.png", "f_2.png"]
-    assert any("f_1.png" in words for words in open_source(tmp_path).problems)
+    assert any("f_1.png" in text for text in open_source(tmp_path).problems)
 
 
 def values() -> np.ndarray:
@@ -204,7 +204,7 @@ def values() -> np.ndarray:
 @pytest.mark.parametrize("table", [{"jaw": 1, "throat": 2}, {"0": "background", "1": "jaw", "2": "throat"}])
 def test_label_images_with_a_table(tmp_path: Path, table: dict) -> None:
     write_label_image(tmp_path / "seg" / "f_3.png", values())
-    with pytest.raises(DatasetError, match=r"holds 1 PNG and no folder.*labels\.json"):
+    with pytest.raises(DatasetError, match=r"holds 1 PNG, no folder.*labels\.json"):
         open_source(tmp_path / "seg")
     (tmp_path / "table.json").write_text(json.dumps(table), "utf-8")
     given = open_source(tmp_path / "seg", options=SourceOptions(table=tmp_path / "table.json"))
@@ -257,11 +257,11 @@ def test_nnunet_with_regions_and_ignore(tmp_path: Path, ending: str) -> None:
         assert (source.name, len(source.images)) == ("nnunet", names)
         assert [label.name for label in source.labels] == ["throat", "jaw"]
         assert (source.images[0].height, source.images[0].width) == (HEIGHT, WIDTH)
-        found = source.planes(source.images[0])
+        result = source.planes(source.images[0])
         shown = np.ones((HEIGHT, WIDTH), bool)
         shown[0] = False
-        expect(dict(found.planes), {"throat": OUTER & shown, "jaw": INNER & shown})
-        assert found.unknown == WIDTH
+        expect(dict(result.planes), {"throat": OUTER & shown, "jaw": INNER & shown})
+        assert result.unknown == WIDTH
 
 
 @pytest.mark.parametrize("ending", [".nii.gz", ".tif"])
@@ -364,9 +364,9 @@ def test_label_maps(tmp_path: Path) -> None:
 def test_segmentations_that_are_broken(tmp_path: Path) -> None:
     masks = [(0, 1, INNER), (1, 2, OUTER)]
     path = write_segmentation(tmp_path / "seg.dcm", "1.2.3", masks, SEGMENTS)
-    whole = path.read_bytes()
-    for length in (len(whole) - 60, len(whole) - 600, 400):
-        (tmp_path / "cut.dcm").write_bytes(whole[:length])
+    content = path.read_bytes()
+    for length in (len(content) - 60, len(content) - 600, 400):
+        (tmp_path / "cut.dcm").write_bytes(content[:length])
         with pytest.raises(DatasetError):
             source = open_source(tmp_path / "cut.dcm", "dicom-seg")
             for image in source.images:
@@ -377,7 +377,7 @@ def test_segmentations_that_are_broken(tmp_path: Path) -> None:
     for groups in made.PerFrameFunctionalGroupsSequence:
         del groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
     made.save_as(tmp_path / "seg.dcm")
-    with pytest.raises(DatasetError, match="does not say of which one frame"):
+    with pytest.raises(DatasetError, match="does not reference exactly one frame"):
         open_source(path)
     write_recording(tmp_path / "film.dcm", grey_frames(2, HEIGHT, WIDTH))
     with pytest.raises(DatasetError, match="no DICOM segmentation"):
@@ -396,7 +396,7 @@ def test_what_is_nothing_of_it_is_told(tmp_path: Path) -> None:
         open_source(tmp_path / "a.txt")
     with pytest.raises(DatasetError, match="no such file"):
         open_source(tmp_path / "nothing")
-    with pytest.raises(DatasetError, match=r"no format 'yolo'.*coco, nnunet, dicom-seg, png"):
+    with pytest.raises(DatasetError, match=r"no import format 'yolo'.*coco, nnunet, dicom-seg, png"):
         open_source(tmp_path, "yolo")
     for name in SOURCES:
         with pytest.raises(DatasetError):

@@ -54,7 +54,7 @@ def test_it_says_what_would_be_written_before_it_is(window, dialog, masks, qtbot
     settle(dialog, qtbot)
     assert dialog.labels.choices == {"Bolus": "bolus", "jaw": "mandible", "blob": None}
     text = dialog.lines.text()
-    assert "To write: 3 masks on 2 frames" in text and "Left as a person has said, 1 places" in text
+    assert "To write: 3 masks on 2 frames" in text and "Kept, as annotated by a person: 1 mask" in text
     rows = [[dialog.counts.item(r, c).text() for c in range(5)] for r in range(dialog.counts.rowCount())]
     assert rows == [["Bolus", "1", "0", "0", "1"], ["Mandible", "2", "0", "0", "0"]]
     assert not dialog.picture.pixmap().isNull()
@@ -77,7 +77,7 @@ def test_what_is_written_is_in_the_window_as_proposals(window, dialog, masks, qt
     window.importing.ask_and_import()  # once more: nothing is left to do
     again = window.importing.dialog
     look(again, qtbot, masks)
-    assert "There already: 4" in again.lines.text() and not again.write_button.isEnabled()
+    assert "Present already: 4" in again.lines.text() and not again.write_button.isEnabled()
     again.reject()
 
 

@@ -245,7 +245,7 @@ class ImportDialog(QDialog):
         for row, cells in enumerate(rows):
             for column, text in enumerate((self._project.schema[cells[0]].name, *cells[1:])):
                 self.counts.setItem(row, column, QTableWidgetItem(text))
-        self.labels.show_counts({} if plan is None else plan.found)
+        self.labels.show_counts({} if plan is None else plan.mask_counts)
         picture = None if outlook is None else outlook.picture
         if picture is None:
             self.picture.clear()

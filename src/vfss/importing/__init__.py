@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of other programs: opened, matched to structures and frames, planned, looked at, and written as proposals.
+"""Import masks of other programs: open, match to structures and frames, plan, preview, and write as proposals.
 
 source = open_source("annotations.json")
 plan = plan_import(project, source, ImportChoices(clip=clip_id))

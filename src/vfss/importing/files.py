@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What names of files tell: frame numbers, clips of ours, and the order in which people count."""
+"""Read foreign files: JSON objects, clip ids and frame numbers in file names, folders in natural order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,19 @@ from typing import Any
 from vfss.errors import DatasetError
 
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
-"""What reading foreign JSON can raise where it is not as it should be."""
+"""Exceptions that reading malformed foreign JSON can raise."""
+
+_CLIP = re.compile(r"b2-[0-9a-f]{40}(?![0-9a-f])")
+_FRAME = re.compile(r"_([0-9]{6,9})\Z")
+_NUMBER = re.compile(r"[0-9]{1,18}(?![0-9])")
+_SUFFIXES = (".nii.gz", ".nii", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Return the object in a JSON file.
 
     Raises:
-        DatasetError: It is missing, not JSON, or no object.
+        DatasetError: The file is missing, not JSON, or not an object.
     """
     try:
         data = json.loads(path.read_text("utf-8-sig"))
@@ -34,25 +39,25 @@ def read_object(path: Path) -> dict[str, Any]:
     return data
 
 
-def object_or_nothing(path: Path) -> dict[str, Any]:
-    """The object in a small JSON file, {} where there is none."""
+def object_or_empty(path: Path) -> dict[str, Any]:
+    """Return the object in a small JSON file, {} if there is none."""
     try:
         return read_object(path) if path.is_file() else {}
     except DatasetError:
         return {}
 
 
-def mentions(path: Path, *words: str) -> bool:
-    """Whether all of these members are named somewhere in a JSON file, however large; False where it is unreadable."""
+def mentions(path: Path, *members: str) -> bool:
+    """Return whether all members are named in a JSON file of any size; False if it cannot be read."""
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return all(content.find(f'"{word}"'.encode()) >= 0 for word in words)
+            return all(content.find(f'"{member}"'.encode()) >= 0 for member in members)
     except (OSError, ValueError):  # an empty file cannot be mapped
         return False
 
 
 def malformed(path: Path, error: Exception, what: str) -> DatasetError:
-    """The error for foreign data that lack something or have something else in its place."""
+    """Return the error for foreign data that lack something or have an unexpected value."""
     return DatasetError(
         f"is malformed {what} ({type(error).__name__}: {error})",
         path=path,
@@ -60,14 +65,8 @@ def malformed(path: Path, error: Exception, what: str) -> DatasetError:
     )
 
 
-_CLIP = re.compile(r"b2-[0-9a-f]{40}(?![0-9a-f])")
-_FRAME = re.compile(r"_([0-9]{6,9})\Z")
-_NUMBER = re.compile(r"[0-9]{1,18}(?![0-9])")
-_SUFFIXES = (".nii.gz", ".nii", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
-
-
 def stem(name: str) -> str:
-    """Name of a file without folder and suffix; "case.nii.gz" is "case"."""
+    """Return the name of a file without folder and suffix; "case.nii.gz" is "case"."""
     last = PurePosixPath(name.replace("\\", "/")).name
     for suffix in _SUFFIXES:
         if last.lower().endswith(suffix):
@@ -76,13 +75,13 @@ def stem(name: str) -> str:
 
 
 def last_number(name: str) -> int | None:
-    """The last number in a file's name, None where there is none."""
-    found = _NUMBER.findall(stem(name))
-    return int(found[-1]) if found else None
+    """Return the last number in a file's name; None if there is none."""
+    numbers = _NUMBER.findall(stem(name))
+    return int(numbers[-1]) if numbers else None
 
 
 def clip_and_frame(name: str) -> tuple[str | None, int | None]:
-    """Content id of the clip in a file's name, and the zero-based frame where the name is as our exports give it."""
+    """Return the clip's content id in a file's name, and the zero-based frame if the name is that of an export."""
     plain = stem(name)
     clip = _CLIP.search(plain)
     if clip is None:
@@ -92,24 +91,24 @@ def clip_and_frame(name: str) -> tuple[str | None, int | None]:
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:
-    """Key for sorting as people count: 2 before 10."""
+    """Return the key for natural sorting: 2 before 10."""
     parts = re.split(r"([0-9]{1,18})", name.casefold())
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
 
 
-def listed(folder: Path) -> list[Path]:
-    """Files and folders of a folder as people count, hidden ones left out; none for what is no folder.
+def entries_of(folder: Path) -> list[Path]:
+    """Return files and folders of a folder in natural order, hidden ones left out; none if it is not a folder.
 
     Raises:
         DatasetError: The folder cannot be read.
     """
     try:
-        found = [path for path in folder.iterdir() if not path.name.startswith((".", "_"))] if folder.is_dir() else []
+        entries = [path for path in folder.iterdir() if not path.name.startswith((".", "_"))] if folder.is_dir() else []
     except OSError as error:
         raise DatasetError(f"cannot be read ({error.strerror or error})", path=folder) from error
-    return sorted(found, key=lambda path: natural(path.name))
+    return sorted(entries, key=lambda path: natural(path.name))
 
 
 def files_in(folder: Path, *suffixes: str) -> list[Path]:
-    """Files of a folder whose name ends so, as people count."""
-    return [path for path in listed(folder) if path.name.lower().endswith(suffixes) and path.is_file()]
+    """Return the files of a folder whose name ends in one of the suffixes, in natural order."""
+    return [path for path in entries_of(folder) if path.name.lower().endswith(suffixes) and path.is_file()]

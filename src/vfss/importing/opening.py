@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""open_source: one door for every kind of foreign masks."""
+"""Open a source of foreign masks of any supported kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 from vfss.errors import DatasetError
-from vfss.importing.files import listed
+from vfss.importing.files import entries_of
 from vfss.importing.formats.coco import COCO
 from vfss.importing.formats.dicom_seg import DICOM_SEG
 from vfss.importing.formats.nnunet import NNUNET
@@ -15,41 +15,45 @@ from vfss.importing.formats.png import PNG
 from vfss.importing.source import ForeignMasks, SourceKind, SourceOptions
 
 SOURCES: dict[str, SourceKind] = {"coco": COCO, "nnunet": NNUNET, "dicom-seg": DICOM_SEG, "png": PNG}
-"""By name on the command line; PNG is thought of last, since the others may hold PNG too."""
+"""Kinds by name on the command line; PNG is tried last, since the others may contain PNG too."""
 
 _MOST_SUFFIXES = 6
 
 
 def open_source(path: str | Path, name: str | None = None, options: SourceOptions | None = None) -> ForeignMasks:
-    """Open masks of another program, or a dataset of ours.
+    """Open masks of another program, or a dataset exported by this one.
 
     Args:
         path: File or folder.
-        name: Which kind it is, a key of SOURCES; None: told from its content.
-        options: What some kinds need to be told.
+        name: Kind of source, a key of SOURCES; None: detected from the content.
+        options: Options that some kinds need.
 
     Raises:
-        DatasetError: There is no such file, it is of no kind, or malformed; the message says what was found.
+        DatasetError: There is no such file, it is of no known kind, or malformed; the message says what was found.
     """
     path, options = Path(path).expanduser(), options or SourceOptions()
     if not path.exists():
         raise DatasetError("there is no such file or folder", path=path, remedy="Check the path.")
     if name is not None:
         if name not in SOURCES:
-            raise DatasetError(f"no format {name!r} can be imported", remedy=f"There are: {', '.join(SOURCES)}.")
+            raise DatasetError(f"there is no import format {name!r}", remedy=f"Use one of {', '.join(SOURCES)}.")
         return SOURCES[name].open(path, options)
     kind = next((kind for kind in SOURCES.values() if kind.fits(path)), None)
     if kind is None:
         kinds = ", ".join(f"{kind.title} ({name})" for name, kind in SOURCES.items())
-        raise DatasetError(f"holds no masks that can be imported; it is {_seen(path)}", path=path, remedy=f"{kinds}.")
+        raise DatasetError(
+            f"holds no masks that can be imported: it is {_describe(path)}",
+            path=path,
+            remedy=f"These can be imported: {kinds}.",
+        )
     return kind.open(path, options)
 
 
-def _seen(path: Path) -> str:
-    """What lies there, in words."""
+def _describe(path: Path) -> str:
+    """Describe a file or the entries of a folder."""
     if path.is_file():
         return f"a file of {path.stat().st_size} bytes"
-    entries = listed(path)
+    entries = entries_of(path)
     counts = Counter(entry.suffix.lower() or "without suffix" for entry in entries if entry.is_file())
     files = [f"{count} {suffix}" for suffix, count in counts.most_common(_MOST_SUFFIXES)]
     folders = [f"{entry.name}/" for entry in entries if entry.is_dir()][:_MOST_SUFFIXES]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ImportPlan: what an import would write, leave as it is, and stumble over; nothing is written yet."""
+"""Plan an import: what it would write, keep and report as a problem; nothing is written yet."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from vfss.errors import DatasetError, ProjectError
 from vfss.importing.labels import LabelMatch, match_labels
-from vfss.importing.matching import ImportChoices, Place, match_frames
+from vfss.importing.matching import ImportChoices, MatchedImage, match_frames
 from vfss.importing.problems import Problem, Problems
 from vfss.importing.source import ForeignMasks, ForeignPlanes
 from vfss.masks import BoolArray, ByteArray, MaskState
@@ -19,24 +19,24 @@ from vfss.output import Progress
 from vfss.project import ClipRecord, Project, Revision
 from vfss.project.second_readings import reading_of
 
-NOT_TAKEN_OVER = {
-    MaskState.EMPTY: "said to be empty in the source: a person must say so here",
-    MaskState.NOT_VISIBLE: "said to be not visible in the source: a person must say so here",
+NOT_IMPORTED = {
+    MaskState.EMPTY: "empty in the source: a person must confirm that here",
+    MaskState.NOT_VISIBLE: "not visible in the source: a person must confirm that here",
 }
 
 
 @dataclass(frozen=True)
 class PlannedFrame:
-    """What would happen on one frame.
+    """What an import would do on one frame.
 
     Attributes:
         image: Number of the image in the source.
         clip: Content id of the clip.
         frame: Zero-based frame index.
         write: Keys of structures that would get a mask.
-        replaced: Those of them that have a proposal now, of a student, of propagation or of another import.
-        same: Structures that have this very imported mask already.
-        protected: Structures of which a person has spoken: they stay as they are.
+        replaced: Those of them that have a proposal now, by a student, by propagation or by another import.
+        same: Structures that have this imported mask already.
+        protected: Structures that a person annotated: they stay as they are.
     """
 
     image: int
@@ -53,23 +53,23 @@ class ImportPlan:
     """What an import would do; `preview` shows it, `write_plan` does it.
 
     Attributes:
-        source: Where the masks come from.
-        labels: What becomes of its labels.
-        frames: Frames with something to write, to leave, or there already; by clip and frame.
-        how: By clip, how frames were found, in words.
-        found: Planes with pixels that belong to a frame, by label.
-        not_taken: What the source has and an import does not take over, to count.
-        unknown: Frames with pixels of which the source says that nothing is known there.
-        problems: What hinders.
-        complete: False where planning was stopped; such a plan is not written.
+        source: Source of the masks.
+        labels: Structures to which its labels are mapped.
+        frames: Frames with masks to write, to leave as they are, or present already; by clip and frame.
+        matched_by: By clip, how its frames were matched, as text for a person.
+        mask_counts: Planes with pixels that belong to a frame, by label.
+        not_imported: What the source has and an import ignores, with counts.
+        unknown: Frames on which the source marks pixels as unknown.
+        problems: Problems, by kind.
+        complete: False if planning was stopped; such a plan cannot be written.
     """
 
     source: ForeignMasks
     labels: LabelMatch
     frames: tuple[PlannedFrame, ...]
-    how: Mapping[str, str]
-    found: Mapping[str, int]
-    not_taken: Mapping[str, int]
+    matched_by: Mapping[str, str]
+    mask_counts: Mapping[str, int]
+    not_imported: Mapping[str, int]
     unknown: int
     problems: tuple[Problem, ...]
     complete: bool
@@ -86,11 +86,11 @@ class ImportPlan:
 
     @property
     def same(self) -> int:
-        """Masks that are there already."""
+        """Masks that are present already."""
         return sum(len(frame.same) for frame in self.frames)
 
     def protected(self) -> Iterator[tuple[str, int, str]]:
-        """Places that a person has spoken of, as clip, frame and structure: they are never overwritten."""
+        """Return clip, frame and structure of all annotated masks: they are never overwritten."""
         return ((frame.clip, frame.frame, key) for frame in self.frames for key in frame.protected)
 
 
@@ -99,8 +99,8 @@ class _Tally:
     """Counts while a plan is made."""
 
     problems: Problems = field(default_factory=Problems)
-    found: Counter[str] = field(default_factory=Counter)
-    not_taken: Counter[str] = field(default_factory=Counter)
+    mask_counts: Counter[str] = field(default_factory=Counter)
+    not_imported: Counter[str] = field(default_factory=Counter)
     unknown: int = 0
 
 
@@ -111,50 +111,50 @@ def plan_import(
     *,
     progress: Progress | None = None,
 ) -> ImportPlan:
-    """Look at all masks of a source and at what the project has in their place; nothing is written.
+    """Compare all masks of a source with those of the project; nothing is written.
 
     Args:
-        project: Where the masks would go.
-        source: Where they come from.
-        choices: What a person says about labels, clip and numbers.
-        progress: Called after every image; False stops, and the plan is not complete.
+        project: Project to import into.
+        source: Source of the masks.
+        choices: A person's choices of labels, clip and numbers.
+        progress: Called after every image; False stops, and the plan is incomplete.
 
     Raises:
-        DatasetError: It is not plain what labels or images mean, or no label is a structure of the project.
-        SchemaError: A label was given to a structure that the project does not have.
+        DatasetError: Labels or images are ambiguous, or no label is a structure of the project.
+        SchemaError: A label was mapped to a structure that the project does not have.
         ProjectError: The project cannot be read, or is a second reading.
     """
     choices = choices or ImportChoices()
     refuse_reading(project)
     tally = _Tally()
-    for words in source.problems:
-        tally.problems.add("source", words)
+    for message in source.problems:
+        tally.problems.add("source", message)
     labels = match_labels(source.labels, project.schema, choices.labels)
     if not labels.structures:
         raise DatasetError(
             f"none of the labels is a structure of the project ({', '.join(label.name for label in source.labels)})",
             path=source.path,
-            remedy=f"Say which is which (--map LABEL=KEY). The project has {', '.join(project.schema.keys)}.",
+            remedy=f"Map the labels (--map LABEL=KEY). The project has {', '.join(project.schema.keys)}.",
         )
     for name in labels.unknown:
-        tally.problems.add("label", f"label {name!r} is no structure of the project (--map it, or --skip it)")
+        tally.problems.add("label", f"label {name!r} is not a structure of the project (--map it, or --skip it)")
     match = match_frames(project, source, choices, tally.problems)
     planner = _Planner(project, source, labels, tally)
     frames, complete = [], True
-    for done, place in enumerate(match.places, 1):
-        planned = planner.plan(place)
+    for done, matched in enumerate(match.images, 1):
+        planned = planner.plan(matched)
         if planned is not None:
             frames.append(planned)
-        if progress is not None and progress(done, len(match.places)) is False:
-            complete = done == len(match.places)
+        if progress is not None and progress(done, len(match.images)) is False:
+            complete = done == len(match.images)
             break
     return ImportPlan(
         source=source,
         labels=labels,
         frames=tuple(frames),
-        how=match.how,
-        found=dict(tally.found),
-        not_taken=dict(tally.not_taken),
+        matched_by=match.matched_by,
+        mask_counts=dict(tally.mask_counts),
+        not_imported=dict(tally.not_imported),
         unknown=tally.unknown,
         problems=tally.problems.all(),
         complete=complete,
@@ -162,40 +162,44 @@ def plan_import(
 
 
 def refuse_reading(project: Project) -> None:
-    """Nothing, but ProjectError for a second reading: its reader must not see masks of others."""
+    """Refuse a second reading, since its reader must not see masks of others.
+
+    Raises:
+        ProjectError: The project is a second reading.
+    """
     if reading_of(project) is not None:
         raise ProjectError(
-            "this is a second reading, which takes no masks of others",
+            "masks cannot be imported into a second reading",
             path=project.folder,
-            remedy="Import into the project itself.",
+            remedy="Import them into the project that is read.",
         )
 
 
 class _Planner:
-    """Plans image after image; images of one clip and frame come one after the other."""
+    """Plans one image at a time; images of one clip and frame must follow each other."""
 
     def __init__(self, project: Project, source: ForeignMasks, labels: LabelMatch, tally: _Tally) -> None:
         self._project, self._source, self._labels, self._tally = project, source, labels, tally
         self._record: ClipRecord | None = None
         self._states: ByteArray = np.zeros((0, 0), np.uint8)
         self._last: tuple[str, int] | None = None
-        self._said: set[str] = set()
+        self._given: set[str] = set()
 
-    def plan(self, place: Place) -> PlannedFrame | None:
-        """What would happen with an image; None where that is nothing."""
-        record, image, problems = self._clip(place.clip), place.image, self._tally.problems
+    def plan(self, matched: MatchedImage) -> PlannedFrame | None:
+        """Plan one image; None if it has no masks to import."""
+        record, image, problems = self._clip(matched.clip), matched.image, self._tally.problems
         if (image.height, image.width) != (record.height, record.width):
             sizes = f"{image.height}x{image.width}, the clip {record.path.name} {record.height}x{record.width}"
             problems.add("size", f"the image is {sizes} (height x width)", image.name)
             return None
         try:
-            found = self._source.planes(image)
+            foreign = self._source.planes(image)
         except DatasetError as error:
             problems.add("damaged", "masks that cannot be read", str(error).rstrip("."))
             return None
-        self._count(place, found)
-        planes = united(found, self._labels)
-        return self._sorted(place, self._first_said(place, planes)) if planes else None
+        self._count(matched, foreign)
+        planes = united(foreign, self._labels)
+        return self._planned(matched, self._without_duplicates(matched, planes)) if planes else None
 
     def _clip(self, clip_id: str) -> ClipRecord:
         if self._record is None or self._record.id != clip_id:
@@ -203,55 +207,55 @@ class _Planner:
             self._states = self._project.states(clip_id)
         return self._record
 
-    def _count(self, place: Place, found: ForeignPlanes) -> None:
+    def _count(self, matched: MatchedImage, foreign: ForeignPlanes) -> None:
         tally = self._tally
-        tally.unknown += found.unknown > 0
-        tally.not_taken.update(found.left_out)
+        tally.unknown += foreign.unknown > 0
+        tally.not_imported.update(foreign.left_out)
         for label in self._labels.structures:
-            state = place.image.states.get(label)
-            if state in NOT_TAKEN_OVER:
-                tally.not_taken[NOT_TAKEN_OVER[state]] += 1
-            elif label in found.planes:
-                with_pixels = bool(found.planes[label].any())
-                tally.found[label] += with_pixels
-                tally.not_taken.update({} if with_pixels else {"masks without pixels: absence is not imported": 1})
+            state = matched.image.states.get(label)
+            if state in NOT_IMPORTED:
+                tally.not_imported[NOT_IMPORTED[state]] += 1
+            elif label in foreign.planes:
+                with_pixels = bool(foreign.planes[label].any())
+                tally.mask_counts[label] += with_pixels
+                tally.not_imported.update({} if with_pixels else {"masks without pixels: absence is not imported": 1})
 
-    def _first_said(self, place: Place, planes: dict[str, BoolArray]) -> dict[str, BoolArray]:
-        """Planes that no image before has given for the same frame."""
-        here = (place.clip, place.frame)
-        if here != self._last:
-            self._last, self._said = here, set()
-        for key in self._said & set(planes):
+    def _without_duplicates(self, matched: MatchedImage, planes: dict[str, BoolArray]) -> dict[str, BoolArray]:
+        """Return the planes that no previous image has for the same frame."""
+        frame = (matched.clip, matched.frame)
+        if frame != self._last:
+            self._last, self._given = frame, set()
+        for key in self._given & set(planes):
             what = "another image has a mask of the same structure for the same frame; the first one counts"
-            self._tally.problems.add("twice", what, f"{place.image.name}, {key}")
-        fresh = {key: plane for key, plane in planes.items() if key not in self._said}
-        self._said |= set(fresh)
-        return fresh
+            self._tally.problems.add("twice", what, f"{matched.image.name}, {key}")
+        new = {key: plane for key, plane in planes.items() if key not in self._given}
+        self._given |= set(new)
+        return new
 
-    def _sorted(self, place: Place, planes: dict[str, BoolArray]) -> PlannedFrame:
-        schema, states = self._project.schema, self._states[place.frame]
+    def _planned(self, matched: MatchedImage, planes: dict[str, BoolArray]) -> PlannedFrame:
+        schema, states = self._project.schema, self._states[matched.frame]
         now = {key: MaskState(int(states[schema[key].index])) for key in planes}
         protected = tuple(key for key, state in now.items() if state.by_person)
         proposed = [key for key, state in now.items() if state is MaskState.PROPOSED]
-        newest = self._project.newest(place.clip, place.frame) if proposed else {}
+        newest = self._project.newest(matched.clip, matched.frame) if proposed else {}
         same = tuple(key for key in proposed if is_same(newest.get(key), planes[key]))
         write = tuple(key for key in planes if key not in protected and key not in same)
         replaced = tuple(key for key in proposed if key not in same)
-        return PlannedFrame(place.image.number, place.clip, place.frame, write, replaced, same, protected)
+        return PlannedFrame(matched.image.number, matched.clip, matched.frame, write, replaced, same, protected)
 
 
-def united(found: ForeignPlanes, labels: LabelMatch) -> dict[str, BoolArray]:
-    """Planes with pixels by structure, bool (H, W): those of labels of one structure together."""
+def united(foreign: ForeignPlanes, labels: LabelMatch) -> dict[str, BoolArray]:
+    """Return the planes with pixels by structure, bool (H, W): the union of all labels of a structure."""
     planes: dict[str, BoolArray] = {}
     for label, key in labels.structures.items():
-        plane = found.planes.get(label)
+        plane = foreign.planes.get(label)
         if plane is not None and plane.any():
             planes[key] = planes[key] | plane if key in planes else plane
     return planes
 
 
 def is_same(revision: Revision | None, plane: BoolArray) -> bool:
-    """Whether a revision is this very mask, imported, and nobody has spoken since."""
+    """Return whether a revision is this mask, imported, and not annotated since."""
     if revision is None or revision.origin != "import" or revision.state is not MaskState.PROPOSED:
         return False
     mask = revision.mask

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A contact sheet of an import: frames of the clips with the outlines that it would write."""
+"""Draw a contact sheet of an import: frames of the clips with the outlines that it would write."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from vfss.project import Project
 from vfss.schema import Schema
 
 _GAP, _LINE = 4, 14
-_GROUND = (24, 24, 24)
+_BACKGROUND = (24, 24, 24)
 
 
 def preview(project: Project, plan: ImportPlan, n: int = 6, *, width: int = 480) -> ByteArray:
-    """Frames spread over all that would be written, with outlines in the colours of the schema.
+    """Draw frames spread evenly over those to write, with outlines in the colours of the schema.
 
     Args:
-        project: Whose clips are shown.
-        plan: What would be written.
-        n: Frames at most.
+        project: Project with the clips.
+        plan: Plan to preview.
+        n: Largest number of frames.
         width: Columns of each frame on the sheet; frames are never enlarged.
 
     Returns:
@@ -34,14 +34,18 @@ def preview(project: Project, plan: ImportPlan, n: int = 6, *, width: int = 480)
 
     Raises:
         DatasetError: The plan writes nothing, or masks cannot be read.
-        ClipError: A recording is not found, or a frame cannot be decoded.
+        ClipError: A recording is missing, or a frame cannot be decoded.
     """
     frames = [frame for frame in plan.frames if frame.write]
     if not frames or n < 1:
-        raise DatasetError("the import would write nothing: there is nothing to show", path=plan.source.path)
-    at = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
+        raise DatasetError(
+            "the import would write no mask: there is nothing to show",
+            path=plan.source.path,
+            remedy="Check the labels and the clip of the import.",
+        )
+    indices = np.unique(np.linspace(0, len(frames) - 1, min(n, len(frames))).round().astype(int))
     tiles: list[Image.Image] = []
-    chosen = [frames[i] for i in at]
+    chosen = [frames[i] for i in indices]
     clips = list(dict.fromkeys(frame.clip for frame in chosen))
     for clip_id in clips:
         name = f"{project.clip(clip_id).path.name}, " if len(clips) > 1 else ""
@@ -50,18 +54,18 @@ def preview(project: Project, plan: ImportPlan, n: int = 6, *, width: int = 480)
                 if frame.clip == clip_id:
                     picture, shown = _tile(project.schema, plan, frame, clip, width)
                     colours = [(key, project.schema[key].rgb) for key in shown]
-                    tiles.append(_with_words(picture, f"{name}frame {frame.frame}", colours))
+                    tiles.append(_captioned(picture, f"{name}frame {frame.frame}", colours))
     return _sheet(tiles)
 
 
 def outlined(grey: ByteArray, planes: dict[str, BoolArray], schema: Schema, *, thick: int = 1) -> ByteArray:
-    """A frame with outlines of masks.
+    """Draw the outlines of masks on a frame.
 
     Args:
         grey: uint8 (H, W).
         planes: bool (H, W) by key of structure.
-        schema: Colours.
-        thick: Width of an outline, pixels; it lies inside of the mask.
+        schema: Schema with the colours.
+        thick: Width of an outline, pixels; it lies inside the mask.
 
     Returns:
         uint8 (H, W, 3), red, green, blue.
@@ -76,32 +80,32 @@ def outlined(grey: ByteArray, planes: dict[str, BoolArray], schema: Schema, *, t
 def _tile(
     schema: Schema, plan: ImportPlan, frame: PlannedFrame, clip: Clip, width: int
 ) -> tuple[Image.Image, list[str]]:
-    """A frame with its outlines, and the keys of what they are."""
+    """Return a frame with its outlines, and the keys of the outlined structures."""
     planes = united(plan.source.planes(plan.source.images[frame.image]), plan.labels)
     shown = {key: planes[key] for key in schema.keys if key in frame.write and key in planes}
-    thick = max(1, round(1.5 * clip.width / width))  # still to be seen when the frame is made smaller
+    thick = max(1, round(1.5 * clip.width / width))  # still visible when the frame is scaled down
     picture = Image.fromarray(outlined(clip.as_uint8(frame.frame), shown, schema, thick=thick))
     if picture.width > width:
         picture = picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.Resampling.BOX)
     return picture, list(shown)
 
 
-def _with_words(picture: Image.Image, title: str, names: Sequence[tuple[str, tuple[int, int, int]]]) -> Image.Image:
-    """The picture above its title and the names of what is outlined, each in its colour, in as many lines as needed."""
+def _captioned(picture: Image.Image, title: str, names: Sequence[tuple[str, tuple[int, int, int]]]) -> Image.Image:
+    """Add a caption below a picture: title and outlined structures, each in its colour, in as many lines as needed."""
     measure = ImageDraw.Draw(picture)
-    words = [(title, (255, 255, 255)), *names]
-    places, x, row = [], _GAP, 0
-    for word, _ in words:
-        length = int(measure.textlength(word)) + 2 * _GAP
+    texts = [(title, (255, 255, 255)), *names]
+    positions, x, row = [], _GAP, 0
+    for text, _ in texts:
+        length = int(measure.textlength(text)) + 2 * _GAP
         if x > _GAP and x + length > picture.width:
             x, row = _GAP, row + 1
-        places.append((x, picture.height + 1 + row * _LINE))
+        positions.append((x, picture.height + 1 + row * _LINE))
         x += length
-    tile = Image.new("RGB", (picture.width, picture.height + (row + 1) * _LINE + 2), _GROUND)
+    tile = Image.new("RGB", (picture.width, picture.height + (row + 1) * _LINE + 2), _BACKGROUND)
     tile.paste(picture, (0, 0))
     draw = ImageDraw.Draw(tile)
-    for (word, colour), place in zip(words, places, strict=True):
-        draw.text(place, word, fill=colour)
+    for (text, colour), position in zip(texts, positions, strict=True):
+        draw.text(position, text, fill=colour)
     return tile
 
 
@@ -110,7 +114,7 @@ def _sheet(tiles: Sequence[Image.Image]) -> ByteArray:
     rows = [tiles[i : i + columns] for i in range(0, len(tiles), columns)]
     width = max(sum(tile.width + _GAP for tile in row) for row in rows) + _GAP
     height = sum(max(tile.height for tile in row) + _GAP for row in rows) + _GAP
-    sheet = Image.new("RGB", (width, height), _GROUND)
+    sheet = Image.new("RGB", (width, height), _BACKGROUND)
     y = _GAP
     for row in rows:
         x = _GAP

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What hinders an import: counted, with a few examples each, however many images there are."""
+"""Problems of an import, counted by kind, with a few examples each, however many images there are."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that hinders, and how often.
+    """A problem of an import, and how often it occurs.
 
     Attributes:
-        kind: source: told when it was opened; label: no structure; unmatched: no clip; frame: not in the clip;
-            size: not the clip's; damaged: cannot be read; twice: another image said it already.
-        what: In words.
-        count: Images or planes concerned.
-        examples: A few of them by name.
+        kind: source: found on opening; label: not a structure; unmatched: no clip; frame: not in the clip;
+            size: not the clip's; damaged: cannot be read; twice: another image has the same mask already.
+        what: Description for a person.
+        count: Number of images or planes affected.
+        examples: Names of a few of them.
     """
 
     kind: Kind
@@ -29,26 +29,26 @@ class Problem:
 
     @property
     def text(self) -> str:
-        """In a sentence for a person."""
+        """Description, count and examples, for a person."""
         shown = ", ".join(self.examples) + (", ..." if self.count > len(self.examples) else "")
         return f"{self.what}: {self.count} ({shown})" if self.examples else self.what
 
 
 @dataclass
 class Problems:
-    """Gathers problems while an import is planned."""
+    """Collects problems while an import is planned."""
 
-    _found: dict[tuple[Kind, str], tuple[int, list[str]]] = field(default_factory=dict)
+    _entries: dict[tuple[Kind, str], tuple[int, list[str]]] = field(default_factory=dict)
 
     def add(self, kind: Kind, what: str, example: str | None = None) -> None:
-        """Count one more."""
-        count, examples = self._found.setdefault((kind, what), (0, []))
+        """Count one more occurrence of a problem."""
+        count, examples = self._entries.setdefault((kind, what), (0, []))
         if example is not None and len(examples) < _EXAMPLES:
             examples.append(example)
-        self._found[kind, what] = count + 1, examples
+        self._entries[kind, what] = count + 1, examples
 
     def all(self) -> tuple[Problem, ...]:
-        """In the order in which they came up."""
+        """Return the problems in the order in which they first occurred."""
         return tuple(
-            Problem(kind, what, count, tuple(examples)) for (kind, what), (count, examples) in self._found.items()
+            Problem(kind, what, count, tuple(examples)) for (kind, what), (count, examples) in self._entries.items()
         )

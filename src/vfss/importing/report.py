@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan in words and tables, for the command line and for a window."""
+"""Describe a plan in sentences and tables, for the command line and for a window."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 
 from vfss.importing.plan import ImportPlan
 from vfss.project import Project
+from vfss.wording import count
 
 LABEL_HEADINGS = ("label", "structure", "masks found")
 STRUCTURE_HEADINGS = ("structure", "to write", "of them over a proposal", "there already", "protected")
@@ -14,17 +15,17 @@ _SHOWN = 8
 
 
 def label_rows(plan: ImportPlan) -> list[tuple[str, str, str]]:
-    """A row per label of the source: its name, what becomes of it, masks found."""
+    """Return a row per label of the source: its name, its structure, masks found."""
     rows = []
     for label in plan.source.labels:
         key = plan.labels.structures.get(label.name)
-        fate = key or ("left out, as you said" if label.name in plan.labels.skipped else "no structure: left out")
-        rows.append((label.name, fate, str(plan.found.get(label.name, 0)) if key else "-"))
+        target = key or ("left out, as chosen" if label.name in plan.labels.skipped else "no structure: left out")
+        rows.append((label.name, target, str(plan.mask_counts.get(label.name, 0)) if key else "-"))
     return rows
 
 
 def structure_rows(plan: ImportPlan) -> list[tuple[str, ...]]:
-    """A row per structure that the source has, in the order of the labels."""
+    """Return a row per structure of the source, in the order of the labels."""
     counts = {
         kind: Counter(key for frame in plan.frames for key in getattr(frame, kind))
         for kind in ("write", "replaced", "same", "protected")
@@ -34,27 +35,27 @@ def structure_rows(plan: ImportPlan) -> list[tuple[str, ...]]:
 
 
 def plan_lines(project: Project, plan: ImportPlan) -> list[str]:
-    """The plan in sentences: what it is, how frames were found, what stays, what hinders."""
+    """Describe the plan in sentences: source, matching of frames, masks to write and to keep, problems."""
     masks, frames = sum(plan.counts.values()), sum(1 for frame in plan.frames if frame.write)
     lines = [f"{plan.source.title}: {len(plan.source.images)} images, {len(plan.source.labels)} labels."]
-    lines += [f"Frames of {project.clip(clip_id).path.name}: {how}." for clip_id, how in plan.how.items()]
+    lines += [f"Frames of {project.clip(clip_id).path.name}: {how}." for clip_id, how in plan.matched_by.items()]
     lines.append(f"To write: {masks} masks on {frames} frames, as proposals that count when a person accepts them.")
     if plan.replaced:
-        lines.append(f"They take the place of {plan.replaced} proposals, which stay in the history.")
+        lines.append(f"They replace {plan.replaced} proposals, which stay in the history.")
     if plan.same:
-        lines.append(f"There already: {plan.same} masks.")
+        lines.append(f"Present already: {plan.same} masks.")
     lines += _protected(project, plan)
-    lines += [f"Not taken over: {what}: {count}." for what, count in plan.not_taken.items()]
+    lines += [f"Not imported: {what}: {n}." for what, n in plan.not_imported.items()]
     if plan.unknown:
-        lines.append(f"On {plan.unknown} frames the source calls pixels unknown: look at their masks with more care.")
+        lines.append(f"On {plan.unknown} frames the source marks pixels as unknown: check their masks with more care.")
     lines += [f"Problem: {problem.text}." for problem in plan.problems]
-    return lines if plan.complete else [*lines, "Stopped: the plan is not complete."]
+    return lines if plan.complete else [*lines, "Stopped: the plan is incomplete."]
 
 
 def _protected(project: Project, plan: ImportPlan) -> list[str]:
-    places = list(plan.protected())
-    if not places:
+    protected = list(plan.protected())
+    if not protected:
         return []
-    shown = [f"{project.clip(clip).path.name} frame {frame} {key}" for clip, frame, key in places[:_SHOWN]]
-    more = f", and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
-    return [f"Left as a person has said, {len(places)} places: {', '.join(shown)}{more}."]
+    shown = [f"{project.clip(clip).path.name} frame {frame} {key}" for clip, frame, key in protected[:_SHOWN]]
+    more = f", and {len(protected) - _SHOWN} more" if len(protected) > _SHOWN else ""
+    return [f"Kept, as annotated by a person: {count(len(protected), 'mask')}: {', '.join(shown)}{more}."]

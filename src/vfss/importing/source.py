@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every kind of foreign masks is once it is open: labels, images, and the planes of one image at a time."""
+"""Interface of a source of foreign masks: labels, images, and the planes of one image at a time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class ForeignLabel:
     """One label of a source.
 
     Attributes:
-        name: As the source calls it; unique in the source.
-        title: A longer name beside it; "" where there is none.
-        code: SNOMED CT code, where the source says one.
+        name: Name in the source; unique there.
+        title: Longer name; "" if there is none.
+        code: SNOMED CT code, if the source has one.
     """
 
     name: str
@@ -29,18 +29,18 @@ class ForeignLabel:
 
 @dataclass(frozen=True)
 class ForeignImage:
-    """One image of a source: what is known of it before its planes are read.
+    """One image of a source: its metadata, known before its planes are read.
 
     Attributes:
-        number: Its place in the source's images.
-        name: As the source calls it, say "swallow_000012.png".
+        number: Index in the source's images.
+        name: Name in the source, e.g. "swallow_000012.png".
         height: Rows.
         width: Columns.
-        clip: Content id of the clip it was taken from, where the source says so.
-        instance: SOP Instance UID of the DICOM recording it was taken from, where the source says so.
-        frame: Zero-based frame index, where the source says so in as many words; else None.
-        depth: Frames of the volume that it is a slice of; None for an image of its own.
-        states: What a dataset of ours says of every label here; empty for foreign sources.
+        clip: Content id of the clip it was taken from, if the source states it.
+        instance: SOP Instance UID of the DICOM recording it was taken from, if the source states it.
+        frame: Zero-based frame index, if the source states it explicitly; else None.
+        depth: Frames of the volume that it is a slice of; None for a single image.
+        states: State of every label here, in a dataset exported by this program; empty for foreign sources.
     """
 
     number: int
@@ -59,9 +59,9 @@ class ForeignPlanes:
     """The planes of one image.
 
     Attributes:
-        planes: By label, bool (H, W) of the image's size; a label that is not there has no plane on this image.
-        unknown: Pixels of which the source says that nothing is known ("ignore").
-        left_out: What of the image is no mask and was left out, to count, say "annotations with a box only".
+        planes: By label, bool (H, W) of the image's size; a missing label has no plane on this image.
+        unknown: Number of pixels that the source marks as unknown ("ignore").
+        left_out: Content of the image that is not a mask, with counts, e.g. "annotations with a box only".
     """
 
     planes: Mapping[str, BoolArray]
@@ -70,7 +70,7 @@ class ForeignPlanes:
 
 
 class ForeignMasks(Protocol):
-    """Masks of another program, or of a dataset of ours: opened for reading, one image in memory at a time."""
+    """Masks of another program or of an exported dataset, open for reading, one image in memory at a time."""
 
     @property
     def name(self) -> str:
@@ -78,7 +78,7 @@ class ForeignMasks(Protocol):
 
     @property
     def title(self) -> str:
-        """What was found, for a person."""
+        """Kind of source, for a person."""
 
     @property
     def path(self) -> Path:
@@ -86,18 +86,18 @@ class ForeignMasks(Protocol):
 
     @property
     def labels(self) -> Sequence[ForeignLabel]:
-        """In the order of the source."""
+        """Labels in the order of the source."""
 
     @property
     def images(self) -> Sequence[ForeignImage]:
-        """In the order of the source; a file that cannot be read is no image."""
+        """Images in the order of the source; unreadable files are left out."""
 
     @property
     def problems(self) -> Sequence[str]:
-        """What could not be taken in when the source was opened."""
+        """What could not be read when the source was opened."""
 
     def planes(self, image: ForeignImage) -> ForeignPlanes:
-        """Planes of one image of this source.
+        """Read the planes of one image of this source.
 
         Raises:
             DatasetError: They cannot be read, or are not of the image's size.
@@ -106,11 +106,12 @@ class ForeignMasks(Protocol):
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What a source may need to be told.
+    """Options that some kinds of sources need.
 
     Attributes:
-        table: JSON file with the names of label values, for label images that bring no such table.
-        threshold: From which value, 0..1, a pixel of a fractional segmentation belongs to its segment; None: refuse.
+        table: JSON file with the names of label values, for label images without such a table.
+        threshold: Smallest value, 0..1, at which a pixel of a fractional segmentation belongs to its segment; None:
+            refuse fractional segmentations.
     """
 
     table: Path | None = None
@@ -119,13 +120,13 @@ class SourceOptions:
 
 @dataclass(frozen=True)
 class SourceKind:
-    """One way in which other programs keep masks.
+    """A format in which other programs store masks.
 
     Attributes:
-        name: On the command line.
-        title: For a person.
-        fits: Whether a file or folder is of this kind, told from its content, quickly.
-        open: Opens it; DatasetError where it is malformed.
+        name: Name on the command line.
+        title: Title for a person.
+        fits: Checks quickly, from its content, whether a file or folder is of this kind.
+        open: Opens it; DatasetError if it is malformed.
     """
 
     name: str
@@ -135,7 +136,11 @@ class SourceKind:
 
 
 def checked_planes(image: ForeignImage, planes: Mapping[str, BoolArray], path: Path) -> Mapping[str, BoolArray]:
-    """The same planes; DatasetError where one is not of the image's size."""
+    """Return the planes unchanged.
+
+    Raises:
+        DatasetError: A plane is not of the image's size.
+    """
     for label, plane in planes.items():
         if plane.shape != (image.height, image.width):
             raise DatasetError(

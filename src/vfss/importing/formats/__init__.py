@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file per foreign format."""
+"""Sources of foreign masks, one module per format."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO of any tool: polygons of one or several parts, run lengths compressed or not; and our own, with its states."""
+"""COCO of any program: polygons of one or more parts, run lengths compressed or not; and exported datasets."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from vfss.masks import BoolArray, MaskState
 
 Fields = Mapping[str, Any]
 _FAR = 4.0
-"""A polygon may leave its image by this many image sizes, and is cut off there; further away it is an error."""
+"""A polygon may extend beyond its image by this many image sizes, and is clipped; further away it is an error."""
 _MOST_PIXELS = 1 << 28
 
 
 class CocoMasks:
-    """A COCO file. Annotations of one category on one image are one mask; see ForeignMasks."""
+    """Masks of a COCO file; annotations of one category on one image are one mask. See ForeignMasks."""
 
     name = "coco"
     title = "COCO annotations"
 
     def __init__(self, path: Path) -> None:
-        """Read the file, whole: COCO is one JSON object.
+        """Read the complete file: COCO is one JSON object.
 
         Raises:
-            DatasetError: There is none, several, or it is malformed.
+            DatasetError: There is no file, more than one, or it is malformed.
         """
         self.path = path
         self._file = _file(path)
@@ -52,30 +52,30 @@ class CocoMasks:
             self._by_image: dict[Any, list[Fields]] = defaultdict(list)
             for annotation in data["annotations"]:
                 self._by_image[annotation["image_id"]].append(annotation)
-            ours = isinstance(data.get("vfss"), dict)
-            entries = [self._image(fields, ours) for fields in data["images"]]
+            exported_here = isinstance(data.get("vfss"), dict)
+            entries = [self._image(fields, exported_here) for fields in data["images"]]
         except MALFORMED as error:
             raise malformed(self._file, error, "COCO") from error
         self.labels = list(self._by_category.values())
-        found = [(image, key) for image, key in entries if image is not None]
-        self.images = [replace(image, number=number) for number, (image, _) in enumerate(found)]
-        self._ids = [key for _, key in found]
+        valid = [(image, key) for image, key in entries if image is not None]
+        self.images = [replace(image, number=number) for number, (image, _) in enumerate(valid)]
+        self._ids = [key for _, key in valid]
         if len(set(self._ids)) != len(self._ids):
-            raise DatasetError("has two images of one id", path=self._file, remedy="Export it again.")
+            raise DatasetError("has two images with the same id", path=self._file, remedy="Export it again.")
         lost = sum(len(rows) for key, rows in self._by_image.items() if key not in set(self._ids))
         if lost:
             self.problems.append(f"{lost} annotations belong to images that the file does not list")
 
-    def _image(self, fields: Fields, ours: bool) -> tuple[ForeignImage | None, Any]:
+    def _image(self, fields: Fields, exported_here: bool) -> tuple[ForeignImage | None, Any]:
         name = str(fields.get("file_name", fields["id"]))
         height: Any = fields.get("height")
         width: Any = fields.get("width")
         if not (_is_size(height) and _is_size(width) and height * width <= _MOST_PIXELS):
-            self.problems.append(f"{name}: its size is missing or no size ({height} x {width})")
+            self.problems.append(f"{name}: its size is missing or invalid ({height} x {width})")
             return None, fields["id"]
         clip, frame = clip_and_frame(name)
         states: dict[str, MaskState] = {}
-        if ours:
+        if exported_here:
             clip, frame = str(fields["clip"]), int(fields["frame"])
             states = {key: MaskState[label.upper().replace(" ", "_")] for key, label in fields["states"].items()}
         return ForeignImage(0, name, height, width, clip=clip, frame=frame, states=states), fields["id"]
@@ -87,7 +87,7 @@ class CocoMasks:
         for annotation in self._by_image[self._ids[image.number]]:
             try:
                 label = self._by_category[annotation["category_id"]].name
-                plane = _decoded(annotation.get("segmentation"), image)
+                plane = _decode(annotation.get("segmentation"), image)
             except MALFORMED as error:
                 raise malformed(self._file, error, f"on {image.name}, annotation {annotation.get('id')}") from error
             if plane is None:
@@ -98,25 +98,27 @@ class CocoMasks:
 
 
 def _labels(categories: list[Fields], path: Path) -> dict[Any, ForeignLabel]:
-    found = {}
+    labels = {}
     for category in categories:
         code = category.get("code")
         value = str(code["value"]) if isinstance(code, dict) and code.get("scheme") == "SCT" else None
-        found[category["id"]] = ForeignLabel(str(category["name"]), str(category.get("title", "")), value)
-    twice = [name for name, count in Counter(label.name for label in found.values()).items() if count > 1]
-    if len(found) != len(categories) or twice:
+        labels[category["id"]] = ForeignLabel(str(category["name"]), str(category.get("title", "")), value)
+    duplicates = [name for name, count in Counter(label.name for label in labels.values()).items() if count > 1]
+    if len(labels) != len(categories) or duplicates:
         raise DatasetError(
-            f"has two categories of one id or name ({', '.join(twice) or 'ids'})", path=path, remedy="Rename one."
+            f"has two categories with the same id or name ({', '.join(duplicates) or 'ids'})",
+            path=path,
+            remedy="Rename one.",
         )
-    return found
+    return labels
 
 
 def _is_size(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
-def _decoded(segmentation: Any, image: ForeignImage) -> BoolArray | None:
-    """Plane, bool (H, W), of a segmentation; None where there is none. Bad values raise one of MALFORMED."""
+def _decode(segmentation: Any, image: ForeignImage) -> BoolArray | None:
+    """Decode a segmentation to a plane, bool (H, W); None if there is none. Bad values raise one of MALFORMED."""
     if not segmentation:
         return None
     size = [image.height, image.width]
@@ -129,14 +131,14 @@ def _decoded(segmentation: Any, image: ForeignImage) -> BoolArray | None:
     far = _FAR * max(size)
     for part in parts:
         if len(part) < 6 or len(part) % 2 or not all(math.isfinite(v) and abs(v) <= far for v in part):
-            raise ValueError("a polygon needs three corners or more, x and y each, in or about the image")
+            raise ValueError("a polygon needs three corners or more, x and y each, in or near the image")
     merged = rle.merge(rle.frPyObjects(parts, *size))
     plane: BoolArray = rle.decode(merged).astype(np.bool_)
     return plane
 
 
 def _from_runs(counts: list[Any], size: list[int]) -> BoolArray:
-    """From run lengths in plain numbers: columns one below the other, background first."""
+    """Decode run lengths given as numbers: column by column, background first."""
     runs = np.asarray(counts)
     if runs.ndim != 1 or runs.dtype.kind not in "iu" or (runs < 0).any() or runs.sum() != size[0] * size[1]:
         raise ValueError("its run lengths do not add up to the pixels of the image")
@@ -145,7 +147,7 @@ def _from_runs(counts: list[Any], size: list[int]) -> BoolArray:
 
 
 def _from_text(counts: Any, size: list[int]) -> BoolArray:
-    """From compressed run lengths; the library trusts their sum, which is therefore looked at first."""
+    """Decode compressed run lengths; their sum is checked first, since the library trusts it."""
     text = counts.encode("ascii") if isinstance(counts, str) else bytes(counts)
     if sum(_runs(text)) != size[0] * size[1]:
         raise ValueError("its compressed run lengths do not add up to the pixels of the image")
@@ -154,13 +156,13 @@ def _from_text(counts: Any, size: list[int]) -> BoolArray:
 
 
 def _runs(text: bytes) -> list[int]:
-    """Run lengths of COCO's compressed form: five bits a character, each from the third on as a difference."""
+    """Parse COCO's compressed run lengths: five bits per character, each from the third on as a difference."""
     runs: list[int] = []
     value = shift = 0
     for character in text:
         bits = character - 48
         if not 0 <= bits < 64 or shift > 60:
-            raise ValueError("its compressed run lengths have characters that do not belong there")
+            raise ValueError("its compressed run lengths have invalid characters")
         value |= (bits & 31) << shift
         shift += 5
         if not bits & 32:
@@ -171,7 +173,7 @@ def _runs(text: bytes) -> list[int]:
                 raise ValueError("its compressed run lengths are negative")
             value = shift = 0
     if shift:
-        raise ValueError("its compressed run lengths are cut off")
+        raise ValueError("its compressed run lengths are truncated")
     return runs
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM segmentations of multi-frame recordings: BINARY, LABELMAP, and FRACTIONAL where a threshold is given."""
+"""DICOM segmentations of multi-frame recordings: BINARY, LABELMAP, and FRACTIONAL if a threshold is given."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pydicom.uid import SegmentationStorage
 
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.errors import DatasetError
-from vfss.importing.files import listed
+from vfss.importing.files import entries_of
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -27,13 +27,13 @@ from vfss.importing.source import (
 from vfss.masks import BoolArray
 
 _BROKEN = (*DECODING_ERRORS, InvalidDicomError)
-_CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the other one is of label maps
+_CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the second one is Label Map Segmentation Storage
 _SNOMED = ("SCT", "SRT", "SNM3")
 
 
 @dataclass(frozen=True)
 class _Part:
-    """One frame of a segmentation file: index from 1, and the label of its segment; None where it holds them all."""
+    """One frame of a segmentation file: index from 1, and the label of its segment; None if it holds all segments."""
 
     file: int
     index: int
@@ -42,7 +42,7 @@ class _Part:
 
 @dataclass(frozen=True, eq=False)
 class _File:
-    """One segmentation: read frame by frame, its pixels stay on the disk."""
+    """One segmentation file, read frame by frame: its pixels stay on disk."""
 
     path: Path
     segmentation: Any
@@ -50,16 +50,16 @@ class _File:
 
 
 class DicomSegMasks:
-    """One DICOM segmentation or several of a folder; see ForeignMasks."""
+    """Masks of one DICOM segmentation or of several in a folder; see ForeignMasks."""
 
     name = "dicom-seg"
     title = "DICOM segmentation"
 
     def __init__(self, path: Path, threshold: float | None) -> None:
-        """Read all but the pixels.
+        """Read everything but the pixels.
 
         Raises:
-            DatasetError: There is none, it is fractional and no threshold was given, or it is malformed.
+            DatasetError: There is no segmentation, it is fractional and no threshold was given, or it is malformed.
         """
         self.path = path
         self.problems: list[str] = []
@@ -73,36 +73,36 @@ class DicomSegMasks:
             raise DatasetError("holds no DICOM segmentation", path=path, remedy="Name the file of the segmentation.")
         for file in files:
             try:
-                self._take(file)
+                self._add_file(file)
             except _BROKEN as error:
                 raise _broken(file, error) from error
             for label in self._files[-1].labels.values():
                 if labels.setdefault(label.name, label) != label:
-                    raise DatasetError(f"means another thing by {label.name!r} than the files before it", path=file)
+                    raise DatasetError(f"has a different meaning of {label.name!r} than the files before it", path=file)
         self.labels = list(labels.values())
 
-    def _take(self, path: Path) -> None:
+    def _add_file(self, path: Path) -> None:
         import highdicom
 
         segmentation = highdicom.seg.segread(path, lazy_frame_retrieval=True)
         kind = str(segmentation.SegmentationType)
         if kind == "FRACTIONAL" and self._threshold is None:
             raise DatasetError(
-                "is a fractional segmentation: its pixels have probabilities",
+                "is a fractional segmentation: its pixels are probabilities",
                 path=path,
-                remedy="Say from which one a pixel belongs to its segment, e.g. a threshold of 0.5.",
+                remedy="Give the threshold from which on a pixel belongs to its segment, e.g. 0.5.",
             )
         file = _File(path, segmentation, _labels(segmentation))
         self._files.append(file)
-        found: dict[tuple[str, int], list[_Part]] = {}
+        parts_of: dict[tuple[str, int], list[_Part]] = {}
         shared = segmentation.SharedFunctionalGroupsSequence[0]
         for index, groups in enumerate(segmentation.PerFrameFunctionalGroupsSequence, 1):
-            place = _source_frame(groups, shared, path, index)
+            source_frame = _source_frame(groups, shared, path, index)
             number = None if kind == "LABELMAP" else _segment(groups, shared)
             label = None if number is None else file.labels[number].name
-            found.setdefault(place, []).append(_Part(len(self._files) - 1, index, label))
+            parts_of.setdefault(source_frame, []).append(_Part(len(self._files) - 1, index, label))
         height, width = int(segmentation.Rows), int(segmentation.Columns)
-        for (instance, frame), parts in sorted(found.items()):
+        for (instance, frame), parts in sorted(parts_of.items()):
             name = f"{path.name}, frame {frame + 1}"
             self.images.append(ForeignImage(len(self.images), name, height, width, instance=instance, frame=frame))
             self._parts.append(parts)
@@ -116,33 +116,33 @@ class DicomSegMasks:
                 pixels = np.asarray(file.segmentation.get_stored_frame(part.index))
             except _BROKEN as error:
                 raise _broken(file.path, error) from error
-            for label, plane in self._cut(file, part, pixels).items():
+            for label, plane in self._planes_of_part(file, part, pixels).items():
                 planes[label] = planes[label] | plane if label in planes else plane
         return ForeignPlanes(checked_planes(image, planes, self.path))
 
-    def _cut(self, file: _File, part: _Part, pixels: Any) -> dict[str, BoolArray]:
+    def _planes_of_part(self, file: _File, part: _Part, pixels: Any) -> dict[str, BoolArray]:
         if part.label is None:
             return {label.name: pixels == number for number, label in file.labels.items() if (pixels == number).any()}
         if self._threshold is not None and file.segmentation.SegmentationType == "FRACTIONAL":
-            most = float(file.segmentation.MaximumFractionalValue)
-            return {part.label: pixels >= max(self._threshold * most, np.finfo(np.float64).tiny)}
+            maximum = float(file.segmentation.MaximumFractionalValue)
+            return {part.label: pixels >= max(self._threshold * maximum, np.finfo(np.float64).tiny)}
         return {part.label: pixels > 0}
 
 
 def _labels(segmentation: Any) -> dict[int, ForeignLabel]:
-    found: dict[int, ForeignLabel] = {}
+    labels: dict[int, ForeignLabel] = {}
     for segment in segmentation.SegmentSequence:
         number, name = int(segment.SegmentNumber), str(segment.SegmentLabel).strip()
         if number == 0 and str(segmentation.SegmentationType) == "LABELMAP":
-            continue  # the background, which a label map may describe as a segment
-        if name in {label.name for label in found.values()}:
+            continue  # the background, which a label map may list as a segment
+        if name in {label.name for label in labels.values()}:
             name = f"{name} (segment {number})"
         types = segment.get("SegmentedPropertyTypeCodeSequence") or [{}]
         snomed = types[0].get("CodingSchemeDesignator") in _SNOMED
         meaning = str(types[0].get("CodeMeaning", ""))
         code = str(types[0].get("CodeValue")) if snomed else None
-        found[number] = ForeignLabel(name, meaning, code)
-    return found
+        labels[number] = ForeignLabel(name, meaning, code)
+    return labels
 
 
 def _group(groups: Any, shared: Any, name: str) -> Any:
@@ -154,7 +154,7 @@ def _segment(groups: Any, shared: Any) -> int:
 
 
 def _source_frame(groups: Any, shared: Any, path: Path, index: int) -> tuple[str, int]:
-    """Instance and zero-based frame of the recording that a frame of a segmentation belongs to."""
+    """Return instance and zero-based frame of the recording to which a frame of a segmentation belongs."""
     sources = [
         source
         for derivation in _group(groups, shared, "DerivationImageSequence")
@@ -163,16 +163,18 @@ def _source_frame(groups: Any, shared: Any, path: Path, index: int) -> tuple[str
     numbers = [source.get("ReferencedFrameNumber") for source in sources]
     if len(numbers) != 1 or not isinstance(numbers[0], int):  # one may name several frames, or none
         raise DatasetError(
-            f"does not say of which one frame of a recording its frame {index} is",
+            f"does not reference exactly one frame of a recording in its frame {index}",
             path=path,
-            remedy="Only segmentations of multi-frame recordings can be imported, with a ReferencedFrameNumber each.",
+            remedy="Only segmentations of multi-frame recordings can be imported, with one ReferencedFrameNumber each.",
         )
     return str(sources[0].ReferencedSOPInstanceUID), int(numbers[0]) - 1
 
 
 def _segmentations(path: Path) -> list[Path]:
-    """The file itself, or those of a folder, that are DICOM segmentations."""
-    return [file for file in ([path] if path.is_file() else listed(path)) if file.is_file() and _is_segmentation(file)]
+    """Return the file itself, or those of a folder, if they are DICOM segmentations."""
+    return [
+        file for file in ([path] if path.is_file() else entries_of(path)) if file.is_file() and _is_segmentation(file)
+    ]
 
 
 def _is_segmentation(path: Path) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures, TIFF stacks and NIfTI volumes whose pixels are labels, read one slice at a time."""
+"""Label images: pictures, TIFF stacks and NIfTI volumes, read slice by slice, and the table of their label values."""
 
 from __future__ import annotations
 
@@ -32,25 +32,26 @@ UNREADABLE = (
     zlib.error,
     Image.DecompressionBombError,
 )
-"""What libraries raise on pictures and volumes that are broken."""
+"""Exceptions that libraries raise on broken pictures and volumes."""
 TIFF = (".tif", ".tiff")
 NIFTI = (".nii", ".nii.gz")
 PICTURES = (".png", ".bmp")
+_SHOWN = 5  # values that a message lists
 
 
 def unreadable(path: Path, error: Exception) -> DatasetError:
-    """The error for a file that a library stumbles over."""
-    words = " ".join(str(error).split())[:200] or type(error).__name__
-    return DatasetError(f"cannot be read ({words})", path=path, remedy="Copy or export it again: it may be cut off.")
+    """Return the error for a file that a library cannot read."""
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    return DatasetError(f"cannot be read ({text})", path=path, remedy="Copy or export it again: it may be cut off.")
 
 
 def extent(path: Path) -> tuple[int | None, int, int]:
-    """Slices of a volume (None for a single image), rows and columns, from the head of the file.
+    """Read the slices of a volume (None for a single image), rows and columns from the header of a file.
 
-    Volumes are read as nnU-Net and ITK do: the last axis of NIfTI's own order, X, Y, Z, counts the frames.
+    Volumes are read as nnU-Net and ITK do: the last axis of NIfTI's own order X, Y, Z is the frame.
 
     Raises:
-        DatasetError: It cannot be read, or has more axes.
+        DatasetError: The file cannot be read, or has more axes.
     """
     name = path.name.lower()
     try:
@@ -88,23 +89,23 @@ def _nifti(path: Path) -> Any:
     from nibabel.wrapstruct import WrapStructError
 
     try:
-        return nib.load(path, keep_file_open=True)  # so that a compressed volume is unpacked once, going forward
+        return nib.load(path, keep_file_open=True)  # a compressed volume is then decompressed once, slice after slice
     except (ImageFileError, HeaderDataError, WrapStructError) as error:
         raise unreadable(path, error) from error
 
 
 class LabelImages:
-    """Label images by file and slice; the volume read last stays open, so that its slices come one after another."""
+    """Reads label images by file and slice; the last volume stays open for its next slices."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
         self._volume: Any = None
 
     def read(self, path: Path, index: int | None = None) -> Labels:
-        """Labels of an image, or of one slice of a volume, int64 (H, W), 0 and above.
+        """Read the labels of an image, or of one slice of a volume, int64 (H, W), 0 and above.
 
         Raises:
-            DatasetError: It cannot be read, or its values are no labels.
+            DatasetError: The file cannot be read, or its values are not labels.
         """
         name = path.name.lower()
         try:
@@ -124,18 +125,18 @@ class LabelImages:
         if path != self._path:
             self._path, self._volume = path, _nifti(path)
         shape = self._volume.shape
-        place = (slice(None), slice(None), *([index] if len(shape) > 2 else []), *([0] * (len(shape) - 3)))
-        return np.asarray(self._volume.dataobj[place]).T
+        index_of = (slice(None), slice(None), *([index] if len(shape) > 2 else []), *([0] * (len(shape) - 3)))
+        return np.asarray(self._volume.dataobj[index_of]).T
 
 
 def _picture(path: Path) -> npt.NDArray[Any]:
     with Image.open(path) as picture:
-        values = np.asarray(picture)  # of a palette picture the indices, which are the labels
+        values = np.asarray(picture)  # for a palette picture these are the indices, which are the labels
     if values.ndim == 3:
         grey = values[..., :3] if values.shape[2] in (3, 4) else values[..., :1]
         if (grey != grey[..., :1]).any():
             raise DatasetError(
-                "is a colour picture, not one of labels",
+                "is a colour picture, not a label image",
                 path=path,
                 remedy="Save it as grey values or with a palette, one value per label.",
             )
@@ -146,23 +147,23 @@ def _picture(path: Path) -> npt.NDArray[Any]:
 def _labels(path: Path, values: npt.NDArray[Any]) -> Labels:
     if values.ndim != 2:
         raise DatasetError(f"has the shape {values.shape}, not that of one image", path=path)
-    with np.errstate(invalid="ignore"):  # numbers beyond all labels are told below
+    with np.errstate(invalid="ignore"):  # too large numbers are reported below
         labels: Labels = values.astype(np.int64) if np.isfinite(values).all() else np.full((1, 1), -1)
     if labels.shape != values.shape or (labels != values).any() or (labels < 0).any():
-        raise DatasetError("has values that are no labels (0, 1, 2, ...)", path=path)
+        raise DatasetError("has values that are not labels (0, 1, 2, ...)", path=path)
     return labels
 
 
 def binary_plane(path: Path, values: Labels) -> BoolArray:
-    """A mask, bool (H, W), of a picture that has two values at most: what is not 0 belongs to it.
+    """Return the mask, bool (H, W), of a picture with at most two values: pixels other than 0 belong to it.
 
     Raises:
-        DatasetError: There are more values, as of a grey picture or a mask that was scaled.
+        DatasetError: There are more values, as in a grey picture or a scaled mask.
     """
-    some = values[values > 0]
-    if some.size and (some != some[0]).any():
+    nonzero = values[values > 0]
+    if nonzero.size and (nonzero != nonzero[0]).any():
         raise DatasetError(
-            f"has {len(np.unique(some)) + 1} different values, a mask has two",
+            f"has {len(np.unique(nonzero)) + 1} different values, a mask has two",
             path=path,
             remedy="Save masks without smoothing. For pictures with one value per label, give a table of labels.",
         )
@@ -170,16 +171,13 @@ def binary_plane(path: Path, values: Labels) -> BoolArray:
     return plane
 
 
-_SHOWN = 5
-
-
 @dataclass(frozen=True)
 class Table:
-    """Values of a label image.
+    """Table of the values of a label image.
 
     Attributes:
-        values: By label, in the order of the table, background left out; several where a label is a region.
-        ignore: Value of pixels of which nothing is known; None where there is none.
+        values: By label, in the order of the table, without background; several if a label is a region.
+        ignore: Value of unknown pixels; None if there is none.
         background: Value of pixels without label.
     """
 
@@ -195,26 +193,26 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """The table in a JSON file: {"bolus": 1, ...} or {"1": "bolus", ...}, or either under "labels".
+    """Read a table from a JSON file: {"bolus": 1, ...} or {"1": "bolus", ...}, or either under "labels".
 
     Raises:
-        DatasetError: There is none, or it is malformed.
+        DatasetError: There is no table, or it is malformed.
     """
     data = read_object(path)
     inner = data.get("labels")
-    return table_of(inner if isinstance(inner, dict) else data, path)
+    return parse_table(inner if isinstance(inner, dict) else data, path)
 
 
-def table_of(data: Mapping[str, Any], path: Path) -> Table:
-    """The table of an object read from a file.
+def parse_table(data: Mapping[str, Any], path: Path) -> Table:
+    """Parse the table in an object read from a file.
 
     Raises:
-        DatasetError: It is malformed, or names no label.
+        DatasetError: The table is malformed, or names no label.
     """
     try:
-        if data and all(isinstance(value, str) for value in data.values()):  # value first, as nnU-Net v1 has it
+        if data and all(isinstance(value, str) for value in data.values()):  # value first, as in nnU-Net v1
             if len(set(data.values())) != len(data):
-                raise ValueError("a label is named twice")
+                raise ValueError("a label occurs twice")
             data = {name: int(value) for value, name in data.items()}
         values = {str(name): _numbers(value) for name, value in data.items()}
     except MALFORMED as error:
@@ -222,34 +220,34 @@ def table_of(data: Mapping[str, Any], path: Path) -> Table:
     (background,) = values.pop("background", (0,))[:1]
     ignore = values.pop("ignore", (None,))[0]
     if not values:
-        raise DatasetError("names no label", path=path, remedy='Write for instance {"bolus": 1, "airway": 2}.')
+        raise DatasetError("names no label", path=path, remedy='Write for example {"bolus": 1, "airway": 2}.')
     return Table({name: numbers for name, numbers in values.items() if numbers != (background,)}, ignore, background)
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
     numbers = value if isinstance(value, list) else [value]
     if not numbers or any(isinstance(n, bool) or not isinstance(n, int) or n < 0 for n in numbers):
-        raise ValueError(f"{value!r} is no value of a label image")
+        raise ValueError(f"{value!r} is not a value of a label image")
     return tuple(numbers)
 
 
 def planes_of(values: Labels, table: Table) -> dict[str, BoolArray]:
-    """Masks in a label image (H, W), bool (H, W) by label; labels that do not occur have none."""
+    """Return the masks in a label image (H, W), bool (H, W) by label; labels that do not occur have none."""
     occurring = set(np.unique(values).tolist())
     return {name: np.isin(values, numbers) for name, numbers in table.values.items() if occurring & set(numbers)}
 
 
-def refuse_others(values: Labels, table: Table, path: Path) -> None:
-    """Nothing where the table names all values of a label image (H, W).
+def check_values(values: Labels, table: Table, path: Path) -> None:
+    """Check that the table names all values of a label image (H, W).
 
     Raises:
-        DatasetError: There are others: the table is not that of the image.
+        DatasetError: There are other values: the table is not that of the image.
     """
-    others = [int(value) for value in np.unique(values) if int(value) not in table.known]
-    if others:
-        shown = ", ".join(map(str, others[:_SHOWN])) + (", ..." if len(others) > _SHOWN else "")
+    unknown = [int(value) for value in np.unique(values) if int(value) not in table.known]
+    if unknown:
+        shown = ", ".join(map(str, unknown[:_SHOWN])) + (", ..." if len(unknown) > _SHOWN else "")
         raise DatasetError(
             f"has values that the table of labels does not name: {shown}",
             path=path,
-            remedy="Give the table that belongs to the images, with all their values.",
+            remedy="Give the table of these images, with all their values.",
         )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """nnU-Net v2: labelsTr and labelsTs of a dataset, or a folder of predictions.
 
-A file is the label image of a frame, or a volume whose slices are the frames of a clip.
+Each file is the label image of a frame, or a volume whose slices are the frames of a clip.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vfss.errors import DatasetError
-from vfss.importing.files import clip_and_frame, files_in, listed, object_or_nothing, read_object
-from vfss.importing.formats.label_images import LabelImages, Table, extent, planes_of, refuse_others, table_of
+from vfss.importing.files import clip_and_frame, entries_of, files_in, object_or_empty, read_object
+from vfss.importing.formats.label_images import LabelImages, Table, check_values, extent, parse_table, planes_of
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -33,7 +33,7 @@ _DATASET = re.compile(r"Dataset[0-9]{3}_")
 
 
 class NnunetMasks:
-    """Label images of nnU-Net; see ForeignMasks.
+    """Masks of nnU-Net label images; see ForeignMasks.
 
     A label that lists several values is a region, and covers them all. Pixels of the label "ignore" are unknown.
     """
@@ -42,32 +42,32 @@ class NnunetMasks:
     title = "nnU-Net label images"
 
     def __init__(self, path: Path) -> None:
-        """Read dataset.json and the heads of all label images.
+        """Read dataset.json and the headers of all label images.
 
         Raises:
-            DatasetError: There are none, or dataset.json is malformed.
+            DatasetError: There is no label image, or dataset.json is malformed.
         """
         self.path = path
         self.problems: list[str] = []
         self._reader = LabelImages()
-        json_file, folders = _found(path)
+        json_file, folders = _dataset_json_and_folders(path)
         data = read_object(json_file)
-        self._table: Table = table_of(data["labels"], json_file)
+        self._table: Table = parse_table(data["labels"], json_file)
         self.labels = [ForeignLabel(name) for name in self._table.values]
         self.images: list[ForeignImage] = []
-        self._places: list[tuple[Path, int | None]] = []
+        self._slices: list[tuple[Path, int | None]] = []
         ending = str(data.get("file_ending", ".nii.gz")).lower()
         for folder in folders:
             for file in files_in(folder, ending):
-                self._take(file)
+                self._add_file(file)
         if not self.images:
             raise DatasetError(
-                f"holds no label image that ends in {ending} ({_seen(folders)})",
+                f"holds no label image that ends in {ending} ({_describe(folders)})",
                 path=path,
                 remedy="Name the dataset's folder, its labelsTr, or the folder of the predictions.",
             )
 
-    def _take(self, file: Path) -> None:
+    def _add_file(self, file: Path) -> None:
         try:
             depth, height, width = extent(file)
         except DatasetError as error:
@@ -76,50 +76,52 @@ class NnunetMasks:
         clip, frame = clip_and_frame(file.name)
         for index in [None] if depth is None else range(depth):
             name = file.name if index is None else f"{file.name}, slice {index}"
-            at = frame if index is None else index
-            self.images.append(ForeignImage(len(self.images), name, height, width, clip=clip, frame=at, depth=depth))
-            self._places.append((file, index))
+            frame_index = frame if index is None else index
+            self.images.append(
+                ForeignImage(len(self.images), name, height, width, clip=clip, frame=frame_index, depth=depth)
+            )
+            self._slices.append((file, index))
 
     def planes(self, image: ForeignImage) -> ForeignPlanes:
         """See ForeignMasks.planes."""
-        file, index = self._places[image.number]
+        file, index = self._slices[image.number]
         values = self._reader.read(file, index)
-        refuse_others(values, self._table, file)
+        check_values(values, self._table, file)
         planes = planes_of(values, self._table)
         unknown = 0 if self._table.ignore is None else int(np.count_nonzero(values == self._table.ignore))
         return ForeignPlanes(checked_planes(image, planes, file), unknown)
 
 
-def _is_ours(data: Mapping[str, Any]) -> bool:
+def _is_nnunet(data: Mapping[str, Any]) -> bool:
     return isinstance(data.get("labels"), dict) and any(mark in data for mark in _MARKS)
 
 
 def _root(path: Path) -> Path | None:
-    """Folder of the dataset.json that belongs to a folder: its own, the one above labels, the only dataset within."""
+    """Return the folder of the dataset.json of a folder: itself, the parent of labels, or the only dataset within."""
     if not path.is_dir():
         return None
-    within = [folder for folder in listed(path) if _DATASET.match(folder.name)]
+    within = [folder for folder in entries_of(path) if _DATASET.match(folder.name)]
     above = [path.parent] if path.name in _FOLDERS else []
     candidates = [path, *above, *(within if len(within) == 1 else [])]
-    return next((folder for folder in candidates if _is_ours(object_or_nothing(folder / _JSON))), None)
+    return next((folder for folder in candidates if _is_nnunet(object_or_empty(folder / _JSON))), None)
 
 
-def _found(path: Path) -> tuple[Path, list[Path]]:
-    """The dataset.json and the folders of label images that belong to a folder."""
+def _dataset_json_and_folders(path: Path) -> tuple[Path, list[Path]]:
+    """Return the dataset.json and the folders of label images that belong to a folder."""
     root = _root(path)
     if root is None:
         raise DatasetError(
             "holds no dataset.json of nnU-Net (labels, file_ending)",
             path=path,
-            remedy="Name the folder DatasetNNN_name, or that of the predictions with the dataset.json beside them.",
+            remedy="Name the folder DatasetNNN_name, or the folder of the predictions with their dataset.json.",
         )
     if path.name in _FOLDERS and root == path.parent:
         return root / _JSON, [path]
     return root / _JSON, [root / name for name in _FOLDERS if (root / name).is_dir()] or [root]
 
 
-def _seen(folders: list[Path]) -> str:
-    counts = [f"{len(listed(folder))} files in {folder.name}" for folder in folders]
+def _describe(folders: list[Path]) -> str:
+    counts = [f"{len(entries_of(folder))} files in {folder.name}" for folder in folders]
     return ", ".join(counts)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of PNG: one file per label and image, of ours or of others; or label images with a table of their values."""
+"""Folders of PNG: one file per label and image, from any program; or label images with a table of their values."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from vfss.errors import DatasetError
 from vfss.importing.files import (
     MALFORMED,
     clip_and_frame,
+    entries_of,
     files_in,
-    listed,
     malformed,
     natural,
-    object_or_nothing,
+    object_or_empty,
     read_object,
     stem,
 )
@@ -26,10 +26,10 @@ from vfss.importing.formats.label_images import (
     LabelImages,
     Table,
     binary_plane,
+    check_values,
     extent,
     planes_of,
     read_table,
-    refuse_others,
 )
 from vfss.importing.source import (
     ForeignImage,
@@ -48,16 +48,16 @@ _FRAMES = frozenset({"images", "image", "frames", "img", "imgs"})
 
 
 class PlaneFiles:
-    """<label>/<frame>.png, white where the label is; see ForeignMasks."""
+    """Masks in <label>/<frame>.png, white where the label is; see ForeignMasks."""
 
     name = "png"
     title = "PNG, one file per label and frame"
 
     def __init__(self, path: Path) -> None:
-        """Look which files there are.
+        """List the files.
 
         Raises:
-            DatasetError: There are none, or the dataset.json of ours is malformed.
+            DatasetError: There are no masks, or the dataset.json of an export is malformed.
         """
         self.path = path
         self.problems: list[str] = []
@@ -65,15 +65,14 @@ class PlaneFiles:
         self.labels: list[ForeignLabel] = []
         self.images: list[ForeignImage] = []
         self._files: list[dict[str, Path]] = []
-        ours = object_or_nothing(path / _DATASET)
-        if _is_ours(ours):
-            self._take_ours(read_object(path / _DATASET))
+        if _is_export(object_or_empty(path / _DATASET)):
+            self._add_export(read_object(path / _DATASET))
         else:
-            self._take_folders(_label_folders(path))
+            self._add_folders(_label_folders(path))
         if not self.images:
             raise DatasetError("holds no PNG of a mask that can be read", path=path, remedy="Name another folder.")
 
-    def _take_ours(self, data: Mapping[str, Any]) -> None:
+    def _add_export(self, data: Mapping[str, Any]) -> None:
         try:
             for row in data["schema"]["structures"]:
                 code = row.get("code") or {}
@@ -94,7 +93,7 @@ class PlaneFiles:
                 )
                 self._files.append({key: self._inside(file) for key, file in fields["planes"].items()})
         except MALFORMED as error:
-            raise malformed(self.path / _DATASET, error, "as a dataset of ours") from error
+            raise malformed(self.path / _DATASET, error, "as an exported dataset") from error
 
     def _inside(self, file: str) -> Path:
         path = (self.path / file).resolve()
@@ -102,7 +101,7 @@ class PlaneFiles:
             raise ValueError(f"{file} lies outside the folder")
         return path
 
-    def _take_folders(self, folders: list[Path]) -> None:
+    def _add_folders(self, folders: list[Path]) -> None:
         by_stem: dict[str, dict[str, Path]] = {}
         for folder in folders:
             self.labels.append(ForeignLabel(folder.name))
@@ -123,16 +122,16 @@ class PlaneFiles:
 
 
 class LabelImageFiles:
-    """<frame>.png, one value per label, and a table that names the values; see ForeignMasks."""
+    """Masks in <frame>.png, one value per label, with a table that names the values; see ForeignMasks."""
 
     name = "png"
     title = "PNG, one value per label"
 
     def __init__(self, path: Path, table: Path) -> None:
-        """Look which files there are.
+        """List the files and read the table.
 
         Raises:
-            DatasetError: There are none, or the table is malformed.
+            DatasetError: There are no files, or the table is malformed.
         """
         self.path = path
         self.problems: list[str] = []
@@ -152,7 +151,7 @@ class LabelImageFiles:
     def planes(self, image: ForeignImage) -> ForeignPlanes:
         """See ForeignMasks.planes."""
         values = self._reader.read(self._files[image.number])
-        refuse_others(values, self._table, self._files[image.number])
+        check_values(values, self._table, self._files[image.number])
         planes = planes_of(values, self._table)
         unknown = 0 if self._table.ignore is None else int(np.count_nonzero(values == self._table.ignore))
         return ForeignPlanes(checked_planes(image, planes, self.path), unknown)
@@ -168,14 +167,14 @@ def _image(number: int, file: Path, problems: list[str]) -> ForeignImage | None:
     return ForeignImage(number, file.name, height, width, clip=clip, frame=frame)
 
 
-def _is_ours(data: Mapping[str, Any]) -> bool:
+def _is_export(data: Mapping[str, Any]) -> bool:
     return isinstance(data.get("schema"), dict) and isinstance(data.get("images"), list) and "states" in data
 
 
 def _label_folders(path: Path) -> list[Path]:
-    """Folders of masks, each named for its label: below "masks" where there is such a folder."""
+    """Return the folders of masks, each named after its label: those in "masks" if there is such a folder."""
     base = path / "masks" if (path / "masks").is_dir() else path
-    folders = [folder for folder in listed(base) if folder.is_dir() and files_in(folder, *PICTURES)]
+    folders = [folder for folder in entries_of(base) if folder.is_dir() and files_in(folder, *PICTURES)]
     return [folder for folder in folders if folder.name.casefold() not in _FRAMES]
 
 
@@ -187,14 +186,14 @@ def _open(path: Path, options: SourceOptions) -> ForeignMasks:
     table = options.table or _table_of(path)
     if table is not None and files_in(path, *PICTURES):
         return LabelImageFiles(path, table)
-    if not path.is_dir() or not (_is_ours(object_or_nothing(path / _DATASET)) or _label_folders(path)):
+    if not path.is_dir() or not (_is_export(object_or_empty(path / _DATASET)) or _label_folders(path)):
         pictures = len(files_in(path, *PICTURES))
         raise DatasetError(
-            f"holds {pictures} PNG and no folder per label, and nothing names the values of a label image"
+            f"holds {pictures} PNG, no folder per label, and no table with the values of label images"
             if pictures
-            else "holds no PNG in folders that are named for labels",
+            else "holds no PNG in folders named after labels",
             path=path,
-            remedy='Put labels.json beside them, such as {"bolus": 1, "airway": 2}, or name such a file.',
+            remedy='Add labels.json to the folder, such as {"bolus": 1, "airway": 2}, or name such a file.',
         )
     return PlaneFiles(path)
 
@@ -202,7 +201,7 @@ def _open(path: Path, options: SourceOptions) -> ForeignMasks:
 def _fits(path: Path) -> bool:
     if not path.is_dir():
         return False
-    return bool(_is_ours(object_or_nothing(path / _DATASET)) or _label_folders(path) or files_in(path, *PICTURES))
+    return bool(_is_export(object_or_empty(path / _DATASET)) or _label_folders(path) or files_in(path, *PICTURES))
 
 
 PNG = SourceKind("png", "PNG masks in folders", _fits, _open)
