@@ -18,6 +18,11 @@ def open_project(viewer: napari.viewer.Viewer) -> None:
     AnnotationPanel.of(viewer).clip.ask_for_project()
 
 
+def new_project(viewer: napari.viewer.Viewer) -> None:
+    """Ask for folder and schema of a new project, and create it."""
+    AnnotationPanel.of(viewer).clip.ask_for_new_project()
+
+
 def export(viewer: napari.viewer.Viewer) -> None:
     """Write the project's annotations as a dataset."""
     AnnotationPanel.of(viewer).export.ask_and_export()

@@ -14,6 +14,7 @@ from psygnal import EmitLoopError
 MENU = "napari/plugins/napari-vfss"
 COMMANDS = (
     ("open_project", "Open project..."),
+    ("new_project", "New project..."),
     ("export", "Export dataset..."),
     ("import_masks", "Import masks..."),
     ("retrain", "Retrain the student"),

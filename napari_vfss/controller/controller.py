@@ -198,6 +198,26 @@ class AnnotationController(QObject):
         source = self._source()
         return self.open(source) if source is not None else False
 
+    def start_project(self, folder: Path, *, add_open_clip: bool) -> bool:
+        """Work in a new, empty project from now on.
+
+        Args:
+            folder: The project, which exists already.
+            add_open_clip: Whether the open recording is added to it; otherwise it is closed.
+
+        Returns:
+            False if unsaved changes kept the present clip open, or the recording could not be opened.
+        """
+        source = self._source() if add_open_clip else None
+        if not self.unsaved_guard.may_close():
+            return False
+        self.project_folder = folder
+        if source is not None:
+            return self.open(source)
+        self.close_session()
+        self.tell(f"The project {folder.name} is ready: open a recording to add it.")
+        return True
+
     def close_session(self) -> None:
         """Close the open clip; everything is saved already."""
         closing = self._open

@@ -147,6 +147,7 @@ class AnnotationPanel(QWidget):
             "window.open_dataset": self.export.open_button,
             "window.stop_export": self.export.cancel_button,
             "window.stop_import": self.importing.cancel_button,
+            "window.patients": self.student.patients_button,
             "window.stop_training": self.student.cancel_button,
             "window.use_student": self.student.use_button,
             "window.keep_student": self.student.keep_button,
@@ -154,6 +155,7 @@ class AnnotationPanel(QWidget):
         return {
             "open": self.clip.ask_for_clip,
             "project": self.clip.ask_for_project,
+            "new_project": self.clip.ask_for_new_project,
             "range": self.propose.range_button.click,
             "export": self.export.ask_and_export,
             "import": self.importing.ask_and_import,

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QLabel, QLineEdit, QMenu
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QCheckBox, QComboBox, QDialog, QFileDialog, QLabel, QLineEdit, QMenu
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
+from napari_vfss.ui.dialogs.new_project import NewProjectDialog
 from napari_vfss.ui.section import Section, tipped_button
 from vfss.clips import SUFFIXES
 from vfss.masks import MaskState
@@ -30,6 +32,7 @@ class ClipSection(Section):
         self._connections = Connections()
         self._session_connections = Connections()
         self._later = Debounce(self, self._show_place)
+        self.dialog: NewProjectDialog | None = None
         self._build_sources()
         self._build_flags()
         self.place = QLabel("Open a recording, or try a sample.")
@@ -39,7 +42,9 @@ class ClipSection(Section):
         self._on_session()
 
     def close_connections(self) -> None:
-        """Disconnect from the session and the controller."""
+        """Disconnect from the session and the controller, and close the dialog if it is open."""
+        if self.dialog is not None:
+            self.dialog.reject()
         self._session_connections.undo()
         self._connections.undo()
 
@@ -63,6 +68,17 @@ class ClipSection(Section):
         if name:
             self._controller.choose_project(Path(name))
 
+    def ask_for_new_project(self) -> None:
+        """Ask for folder and schema of a new project, in a dialog that does not block the window."""
+        session = self._controller.session
+        # The clip of a second reading belongs to that reading, and joins no other project.
+        may_be_added = session is not None and session.reading is None
+        recording = session.record.path.name if session is not None and may_be_added else ""
+        self.dialog = NewProjectDialog(recording, self)
+        self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.dialog.finished.connect(self._on_new_project)
+        self.dialog.open()
+
     def open_sample(self, key: str) -> None:
         """Open a phantom clip, which is rendered on the first call."""
         with self._controller.telling():
@@ -76,6 +92,7 @@ class ClipSection(Section):
             ("Recording...", self.ask_for_clip),
             ("Folder of frames...", self.ask_for_folder),
             ("Project...", self.ask_for_project),
+            ("New project...", self.ask_for_new_project),
         ):
             self._connections.add(menu.addAction(text).triggered, _calling(do))
         opening.setMenu(menu)
@@ -117,7 +134,10 @@ class ClipSection(Section):
         self.clips.clear()
         if session is None:
             self.place.setText("Open a recording, or try a sample.")
+            self.summary.setText("")
             return
+        self.summary.setText(f"project: {session.project.folder.name}")
+        self.summary.setToolTip(str(session.project.folder))
         for record in session.project.clips():
             self.clips.addItem(record.path.name, record.id)
         self.clips.setCurrentIndex(self.clips.findData(session.clip.id))
@@ -145,6 +165,11 @@ class ClipSection(Section):
             f"<b>Frame {t + 1} of {n}</b> &nbsp; {session.clip.times_s[t]:.3f} s &nbsp; "
             f"<span style='color:#5fd38d'>{done} accepted</span>"
         )
+
+    def _on_new_project(self, result: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is not None and dialog.created is not None and result == QDialog.DialogCode.Accepted:
+            self._controller.start_project(dialog.created, add_open_clip=dialog.add_recording.isChecked())
 
     def _on_clip_chosen(self, row: int) -> None:
         self._controller.open_clip_of_project(str(self.clips.itemData(row)))

@@ -10,8 +10,10 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.ui.dialogs.patients import PatientsDialog
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
 from napari_vfss.ui.section import SessionSection, button, tipped_button
+from vfss.project import Project
 
 UNKNOWN = "unknown"
 
@@ -29,7 +31,9 @@ class StudentSection(SessionSection):
         self.connections.add(self.students.activated, self._on_chosen)
         tip = "Train a new student on the accepted masks of this project, in the background"
         self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
-        self.add_row(self.students, self.retrain_button, stretch=0)
+        tip = "Show the patients of this project, and assign them to training, validation or test"
+        self.patients_button = tipped_button("Patients...", tip, self.show_patients, key="Ctrl+Alt+Shift+P")
+        self.add_row(self.students, self.retrain_button, self.patients_button, stretch=0)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
@@ -53,6 +57,7 @@ class StudentSection(SessionSection):
         self.add_row(self.use_button, self.keep_button)
         self._offered = ""
         self.choice: RetrainChoice | None = None
+        self.patients: PatientsDialog | None = None
         self.connections.add(controller.retraining.started, self._on_started)
         self.connections.add(controller.retraining.event_received, self._on_event)
         self.connections.add(controller.retraining.ended, self._on_ended)
@@ -103,6 +108,21 @@ class StudentSection(SessionSection):
         self.choice.finished.connect(self._on_choice)
         self.choice.open()
 
+    def show_patients(self) -> None:
+        """Show the patients and their splits, in a dialog that does not block the window."""
+        session = self.controller.session
+        if session is None or self.patients is not None:
+            return
+        with self.controller.telling():
+            self.controller.save()
+            self.patients = PatientsDialog(Project.open(session.project.folder), self)
+            self.patients.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.patients.finished.connect(self._on_patients_closed)
+            self.patients.open()
+
+    def _on_patients_closed(self, _result: int) -> None:
+        self.patients = None
+
     def _on_choice(self, result: int) -> None:
         choice, self.choice = self.choice, None
         if choice is not None and result == QDialog.DialogCode.Accepted:
@@ -110,9 +130,10 @@ class StudentSection(SessionSection):
                 self.controller.retrain(choice.arguments)
 
     def close_connections(self) -> None:
-        """Disconnect from everything and close the dialog if it is open."""
-        if self.choice is not None:
-            self.choice.reject()
+        """Disconnect from everything and close open dialogs."""
+        for dialog in (self.choice, self.patients):
+            if dialog is not None:
+                dialog.reject()
         super().close_connections()
 
     def _on_started(self) -> None:
