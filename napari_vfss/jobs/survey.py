@@ -19,7 +19,7 @@ from napari_vfss.jobs.proposing import explain
 from napari_vfss.jobs.worker import worker_for
 from napari_vfss.session.host import while_open_or
 from napari_vfss.session.session import Session
-from vfss.consistency.judge import JUMPY, Trust, judge
+from vfss.consistency.judge import INCONSISTENT, Trust, judge
 from vfss.consistency.survey import Findings, Survey
 from vfss.masks import BoolArray, ByteArray, MaskState
 
@@ -61,7 +61,7 @@ class ClipOverview:
     @cached_property
     def jumps(self) -> BoolArray:
         """Bool (T, S), where a mask jumps against its neighbours."""
-        jumps: BoolArray = self.inconsistency >= JUMPY
+        jumps: BoolArray = self.inconsistency >= INCONSISTENT
         return jumps
 
     @cached_property

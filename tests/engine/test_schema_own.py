@@ -91,7 +91,7 @@ def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, film
     movement = Movement(10, len(hand))
     boxes = [[unpack_box(pack_mask(film.truth(plane, t))) for plane in (MC1, MC2)] for t in range(10)]
     frames = [FramePlanes(t, (*known, None, None)) for t, known in enumerate(boxes)]
-    list(movement.take(frames))
+    list(movement.add(frames))
     columns = [structure.index for structure in hand.stabilising]
     assert columns == [0, 1]
     path = stabilising_path(movement.centres, columns)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vfss.consistency.judge import JUMPY, Movement, Trust, centre, gap, judge
+from vfss.consistency.judge import INCONSISTENT, Movement, Trust, centre, judge, mask_distance
 from vfss.masks import MaskState, pack_mask, unpack_box
 from vfss.masks.metrics import dice
 from vfss.phantom import Phantom
@@ -30,7 +30,7 @@ def measured(planes, known=None):
         FramePlanes(t, tuple(boxed(p) if known is None or known[t, s] else None for s, p in enumerate(frame)))
         for t, frame in enumerate(planes)
     )
-    assert list(movement.take(frames)) == list(range(len(planes)))
+    assert list(movement.add(frames)) == list(range(len(planes)))
     return movement
 
 
@@ -44,8 +44,8 @@ def truth():
 @given(a=PLANES, b=PLANES)
 def test_the_gap_is_one_minus_dice_of_whole_planes(a, b):
     expected = 1 - dice(a, b)
-    assert gap(boxed(a), boxed(b)) == pytest.approx(0.0 if np.isnan(expected) else expected)
-    assert np.isnan(gap(boxed(a), None))
+    assert mask_distance(boxed(a), boxed(b)) == pytest.approx(0.0 if np.isnan(expected) else expected)
+    assert np.isnan(mask_distance(boxed(a), None))
 
 
 @given(mask=PLANES)
@@ -55,7 +55,7 @@ def test_the_centre_is_that_of_the_pixels(mask):
 
 
 def test_the_truth_of_a_swallow_hardly_jumps(truth):
-    marked = np.nan_to_num(measured(truth).inconsistency()) >= JUMPY
+    marked = np.nan_to_num(measured(truth).inconsistency()) >= INCONSISTENT
     assert marked.mean() < 0.02
 
 
@@ -73,8 +73,8 @@ def test_a_mask_that_is_wrong_for_one_frame_is_found(truth, fault):
             planes[t, s] = np.roll(truth[t, s], 40, axis=0)
         else:
             planes[t, s] = truth[t, (s + 1) % 12]
-    marked = np.nan_to_num(measured(planes).inconsistency()) >= JUMPY
-    plain = np.nan_to_num(measured(truth).inconsistency()) >= JUMPY
+    marked = np.nan_to_num(measured(planes).inconsistency()) >= INCONSISTENT
+    plain = np.nan_to_num(measured(truth).inconsistency()) >= INCONSISTENT
     found = sum(marked[t, s] for t, s in places)
     wrong = {(t, s) for t, s in places}
     false = sum((int(t), int(s)) not in wrong for t, s in zip(*np.nonzero(marked & ~plain), strict=True))
@@ -87,7 +87,7 @@ def test_a_jump_that_stays_is_marked_on_both_sides():
     planes = np.zeros((20, 1, 40, 40), np.bool_)
     planes[:10, :, 5:15, 5:15] = True
     planes[10:, :, 25:35, 5:15] = True
-    marked = np.nonzero(measured(planes).inconsistency()[:, 0] >= JUMPY)[0]
+    marked = np.nonzero(measured(planes).inconsistency()[:, 0] >= INCONSISTENT)[0]
     assert list(marked) == [9, 10]
 
 
@@ -95,7 +95,7 @@ def test_steady_movement_is_no_jump_however_fast():
     planes = np.zeros((20, 1, 200, 20), np.bool_)
     for t in range(20):
         planes[t, 0, 5 * t + 10 : 5 * t + 22] = True
-    assert not (measured(planes).inconsistency() >= JUMPY).any()
+    assert not (measured(planes).inconsistency() >= INCONSISTENT).any()
 
 
 def test_what_is_not_known_is_neither_good_nor_bad():
@@ -113,7 +113,7 @@ def test_after_a_change_five_frames_are_enough(truth):
     movement = measured(part)
     part[5, 1] = np.roll(part[5, 1], 30, axis=1)
     again = (FramePlanes(t, tuple(boxed(p) for p in part[t])) for t in range(3, 8))
-    assert list(movement.take(again)) == [3, 4, 5, 6, 7]
+    assert list(movement.add(again)) == [3, 4, 5, 6, 7]
     fresh = measured(part)
     assert np.array_equal(movement.inconsistency(), fresh.inconsistency(), equal_nan=True)
     assert np.array_equal(movement.centres, fresh.centres, equal_nan=True)
@@ -123,6 +123,6 @@ def test_a_persons_word_stands_and_a_doubtful_proposal_is_told():
     states = np.array([[MaskState.UNSEEN, MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY] + [1] * 4], np.uint8)
     confidence = np.array([[np.nan, 0.1, 0.1, np.nan, 0.95, 0.5, 0.95, np.nan]], np.float32)
     jumps = np.array([[np.nan, 0.9, 0.9, 0, 0.1, 0.1, 0.8, np.nan]], np.float32)
-    person, doubtful = Trust.PERSON, Trust.DOUBTFUL
-    expected = [Trust.NOTHING, person, person, person, Trust.TRUSTED, doubtful, doubtful, doubtful]
+    annotated, doubtful = Trust.ANNOTATED, Trust.DOUBTFUL
+    expected = [Trust.NOTHING, annotated, annotated, annotated, Trust.TRUSTED, doubtful, doubtful, doubtful]
     assert list(judge(states, confidence, jumps)[0]) == expected

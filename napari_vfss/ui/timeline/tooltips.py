@@ -7,7 +7,7 @@ import math
 
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.session.session import Session
-from vfss.consistency.judge import JUMPY, SURE, Trust
+from vfss.consistency.judge import CONFIDENT, INCONSISTENT, Trust
 from vfss.events import SWALLOW, name_of
 from vfss.masks import MaskState
 from vfss.project.marks import RECORDING, Mark
@@ -64,9 +64,9 @@ def _describe_mask(session: Session, time: TimelineController, frame: int, row: 
     lines = [f"{state.label}, by {who}"]
     confidence, jump = float(strip.confidence[frame, row]), float(strip.inconsistency[frame, row])
     if not math.isnan(confidence):
-        low = "" if state != MaskState.PROPOSED or confidence >= SURE else " (low)"
+        low = "" if state != MaskState.PROPOSED or confidence >= CONFIDENT else " (low)"
         lines.append(f"confidence of the student: {100 * confidence:.0f}%{low}")
-    if not math.isnan(jump) and jump >= JUMPY:
+    if not math.isnan(jump) and jump >= INCONSISTENT:
         lines.append("jumps against neighbouring frames")
     if strip.trust[frame, row] == Trust.DOUBTFUL:
         lines.append("doubtful: check this mask")

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which masks deserve a second look."""
+"""Finds masks that deserve a second look."""

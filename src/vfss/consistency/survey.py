@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Survey: trust in all masks of a clip, kept up to date with what is written to the project."""
+"""Survey of all masks of a clip, kept up to date with what is written to the project."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from vfss.project.overview import FramePlanes, Overview
 FloatArray = npt.NDArray[np.float32]
 
 REPORT_EVERY = 128
-_REACH = 2  # a frame is compared with those up to two frames away
+"""Frames between two findings of a first survey."""
+_REACH = 2  # frames: how far apart two frames are compared
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """What a survey knows at a moment; nobody changes these arrays any more.
+    """What a survey knows at a moment; these arrays are not changed afterwards.
 
     Attributes:
-        confidence: float32 (T, S), word of the newest proposal, 0..1, NaN where there is none.
-        inconsistency: float32 (T, S), how far each mask jumps, 0..1, NaN where not known.
+        confidence: float32 (T, S), confidence of the newest proposal, 0..1, NaN where there is none.
+        inconsistency: float32 (T, S), inconsistency with the neighbouring frames, 0..1, NaN where not known.
         centres: float32 (T, S, 2), centre (y, x) of each mask in pixels, NaN where there is none.
         complete: False while frames are still unread.
         begun: False before anything was read.
@@ -38,7 +39,7 @@ class Findings:
 
     @classmethod
     def none(cls, n_frames: int, n_structures: int) -> Findings:
-        """Nothing is known yet."""
+        """Return findings of which nothing is known yet."""
         unknown = np.full((n_frames, n_structures), np.nan, np.float32)
         return cls(
             unknown, unknown, np.full((n_frames, n_structures, 2), np.nan, np.float32), complete=False, begun=False
@@ -46,10 +47,10 @@ class Findings:
 
 
 class Survey:
-    """Reads a clip once, and afterwards only what changed. One thread at a time."""
+    """Reads a clip once, and afterwards only what changed. Not thread-safe."""
 
     def __init__(self, overview: Overview, clip_id: str, n_frames: int, n_structures: int) -> None:
-        """Survey of a clip that nothing was read of."""
+        """Prepare a survey; nothing is read yet."""
         self._overview = overview
         self._clip_id = clip_id
         self._n_frames = n_frames
@@ -58,7 +59,7 @@ class Survey:
         self._seen = -1
 
     def catch_up(self) -> Iterator[Findings]:
-        """Read what is not known yet, telling what was found now and then, and at the end.
+        """Read what is not known yet, and yield the findings now and then, and at the end.
 
         Raises:
             ProjectError: It cannot be read, or was closed meanwhile.
@@ -68,7 +69,7 @@ class Survey:
             self._confidence, seen = self._overview.confidences(self._clip_id)
             yield self._findings(complete=False)
             yield from self._read([(0, self._n_frames - 1)])
-            self._seen = seen  # only now: a survey that was broken off begins again
+            self._seen = seen  # only now: an interrupted survey starts again
         changes = self._overview.changes(self._clip_id, self._seen)
         for place, value in changes.confidence.items():
             self._confidence[place] = value
@@ -78,7 +79,7 @@ class Survey:
 
     def _read(self, stretches: Iterable[tuple[int, int]]) -> Iterator[Findings]:
         for first, last in stretches:
-            for frame in self._movement.take(self._frames(first, last)):
+            for frame in self._movement.add(self._frames(first, last)):
                 if frame % REPORT_EVERY == REPORT_EVERY - 1:
                     yield self._findings(complete=False)
 
@@ -91,7 +92,7 @@ class Survey:
 
 
 def _around(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:
-    """Stretches (first, last) that hold these frames, ascending, and all that are compared with them."""
+    """Return ascending stretches (first, last) that hold these frames and all that are compared with them."""
     stretches: list[tuple[int, int]] = []
     for frame in frames:
         first, last = max(0, frame - _REACH), min(n_frames - 1, frame + _REACH)
