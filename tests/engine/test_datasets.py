@@ -396,7 +396,7 @@ def test_a_killed_export_is_gone_on_with(project: Project, tmp_path: Path) -> No
 
 def test_two_exports_to_one_folder_do_not_mix(project: Project, tmp_path: Path) -> None:
     def meanwhile(done: int, total: int) -> bool:
-        with pytest.raises(DatasetError, match="under way"):
+        with pytest.raises(DatasetError, match="another export to this folder is running"):
             run_export(FORMATS["coco"], project, tmp_path / "out")
         return True
 
@@ -424,7 +424,7 @@ def test_all_files_are_in_the_checksums_and_the_datasheet_has_the_figures(
 def test_a_folder_of_somebody_else_is_not_cleared_away(project: Project, tmp_path: Path) -> None:
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "thesis.txt").write_text("mine")
-    with pytest.raises(DatasetError, match="stands in the way"):
+    with pytest.raises(DatasetError, match="is in the way"):
         run_export(FORMATS["coco"], project, tmp_path / "out")
     assert (tmp_path / "out.partial" / "thesis.txt").read_text() == "mine"
 

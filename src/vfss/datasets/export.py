@@ -125,12 +125,12 @@ class Export:
     def _written(self, partial: PartialFolder) -> dict[str, list[int]]:
         """Frames that an interrupted export wrote, by clip; of formats that write whole clips only whole ones count."""
         if self._format.by_clip:
-            whole = {line["whole"] for line in partial.kept() if "whole" in line}
-            partial.keep_only(lambda line: line.get("clip", line.get("whole")) in whole)
+            whole = {line["whole"] for line in partial.rows() if "whole" in line}
+            partial.filter_rows(lambda line: line.get("clip", line.get("whole")) in whole)
         else:
-            partial.keep_only(lambda line: "frame" in line)
+            partial.filter_rows(lambda line: "frame" in line)
         found: dict[str, list[int]] = {}
-        for line in partial.kept():
+        for line in partial.rows():
             if "frame" not in line:
                 continue
             found.setdefault(line["clip"], []).append(line["frame"])
@@ -159,7 +159,7 @@ class Export:
                 if not self._tell(way.progress, 1):
                     return False
             way.writer.end_clip()
-            way.partial.keep({"whole": record.id})
+            way.partial.append({"whole": record.id})
         return True
 
     def _frame(self, identity: Identity, clip: Clip, t: int, way: _Way) -> None:
@@ -173,7 +173,7 @@ class Export:
             lost["masks that reach into what was cropped away"] = frame.cut
         kept = way.writer.add(frame, fields, lost)
         line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": kept, "lost": dict(lost)}
-        way.partial.keep(line)
+        way.partial.append(line)
         self._manifest.count(fields, lost)
 
     def _nothing_written(self, folder: Path) -> DatasetError:
@@ -214,7 +214,7 @@ class _Rows:
         self._partial = partial
 
     def __iter__(self) -> Iterator[Row]:
-        for line in self._partial.kept():
+        for line in self._partial.rows():
             if "frame" in line:
                 yield Row(line["fields"], line["kept"])
 

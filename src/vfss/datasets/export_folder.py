@@ -44,7 +44,7 @@ def place_for(project: Project, dataset_format: Format, options: ExportOptions, 
         job = Export(project, dataset_format, options).job()
         for path in begun:
             folder = path.with_name(path.name.removesuffix(SUFFIX))
-            done = PartialFolder(folder, job).begun()
+            done = PartialFolder(folder, job).frames_done()
             if done is not None and not (folder.exists() and any(folder.iterdir())):
                 return Place(folder, done)
     if not chosen.exists() or not any(chosen.iterdir()):

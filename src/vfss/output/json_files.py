@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON on disk: UTF-8, plain numbers only, long lists written entry by entry."""
+"""JSON files: UTF-8, without NaN and infinity, long lists written entry by entry."""
 
 from __future__ import annotations
 
@@ -10,17 +10,21 @@ from typing import Any
 
 
 def to_json(data: Any) -> str:
-    """One line of JSON; numbers that JSON does not know are refused."""
+    """Return data as one line of JSON.
+
+    Raises:
+        ValueError: It contains NaN or infinity, which JSON does not have.
+    """
     return json.dumps(data, ensure_ascii=False, allow_nan=False)
 
 
 def write_json(path: Path, data: Mapping[str, Any], **lists: Iterable[Mapping[str, Any]]) -> None:
-    """Write an object.
+    """Write a JSON object.
 
     Args:
         path: The file.
-        data: Its members, one at least.
-        lists: Further members that are lists; their entries are never held all at once.
+        data: Its members, at least one.
+        lists: Further members that are lists; their entries are never held in memory all at once.
     """
     with path.open("w", encoding="utf-8") as file:
         file.write(to_json(data)[:-1])

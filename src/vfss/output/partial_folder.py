@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A folder in the making: `<out>.partial` until it is whole; kept when it is not, to be gone on with."""
+"""A folder that gets its name when it is complete: `<out>.partial` until then, kept so that work can resume."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from vfss.output.json_files import to_json
 MARK, SUFFIX = "EXPORT_NOT_FINISHED", ".partial"
 _JOURNAL = "journal.jsonl"
 _LOCK = "lock"
-_SYNC_EVERY = 64  # rows; a power cut costs at most so many frames, a killed process none
+_SYNC_EVERY = 64  # rows; a power cut loses at most so many frames, a killed process none
 
 
 class PartialFolder:
-    """Work under way beside the place where it will stand.
+    """A folder being written beside its final path, with a journal from which an interrupted job resumes.
 
     Attributes:
-        folder: The place.
-        path: Where the work lies until finish().
+        folder: Final path.
+        path: Path until finish().
     """
 
     def __init__(self, folder: Path, job: str | None = None) -> None:
-        """Prepare.
+        """Set the paths; entering the context creates the folder.
 
         Args:
-            folder: The dataset to make; it must not exist, or be empty.
-            job: Says what is being made. Only work on the same job is gone on with, other work makes way. None for
-                work that is never gone on with: nothing is left of it when it does not come to its end.
+            folder: The folder to write; it must not exist, or be empty.
+            job: Description of what is written. Only work on the same job is resumed, other work is deleted. None for
+                work that cannot be resumed: if it does not finish, it is deleted.
         """
         self.folder = folder.resolve()
         self.path = self.folder.parent / f"{self.folder.name}{SUFFIX}"
@@ -45,35 +45,39 @@ class PartialFolder:
         self._finished = False
         self._lock = FileLock(self.path / MARK / _LOCK, thread_local=False)
         self._journal: IO[bytes] | None = None
-        self._rows = 0
+        self._appended = 0
 
     def __enter__(self) -> PartialFolder:
         try:
-            self._begin()
+            self._open()
         except OSError as error:
-            self._leave()
+            self._release()
             raise self._not_writable(error) from error
         except DatasetError:
-            self._leave()
+            self._release()
             raise
         return self
 
-    def _begin(self) -> None:
+    def _open(self) -> None:
         if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
             raise DatasetError(
-                "the folder to export into is not empty", path=self.folder, remedy="Name a new one, or empty it first."
+                "the folder to export into is not empty",
+                path=self.folder,
+                remedy="Choose a new one, or empty it first.",
             )
         mark = self.path / MARK
-        if self.path.exists() and not mark.is_dir():  # something that is none of our business
+        if self.path.exists() and not mark.is_dir():  # not a folder of ours
             raise DatasetError(
-                "stands in the way, and is no unfinished export", path=self.path, remedy="Move or rename it."
+                "is in the way and is not an unfinished export", path=self.path, remedy="Move or rename it."
             )
         mark.mkdir(parents=True, exist_ok=True)
         try:
             self._lock.acquire(timeout=0)
         except Timeout as error:
             raise DatasetError(
-                "another export to this folder is under way", path=self.folder, remedy="Wait for it, or name another."
+                "another export to this folder is running",
+                path=self.folder,
+                remedy="Wait for it, or choose another folder.",
             ) from error
         if not self._is_same_job():
             for entry in self.path.iterdir():
@@ -83,12 +87,12 @@ class PartialFolder:
             (mark / "job").write_text(self._job or "", "utf-8")
         self._journal = (mark / _JOURNAL).open("ab")
 
-    def begun(self) -> int | None:
-        """Rows that an interrupted attempt at the same job has kept; None where there was none. Takes no lock."""
+    def frames_done(self) -> int | None:
+        """Return how many frames an interrupted run of the same job wrote; None without one. No lock is taken."""
         if not self._is_same_job():
             return None
         try:
-            return sum("frame" in row for row in self.kept())
+            return sum("frame" in row for row in self.rows())
         except (OSError, ValueError):
             return 0
 
@@ -100,37 +104,37 @@ class PartialFolder:
         except (OSError, UnicodeDecodeError):
             return False
 
-    def keep(self, row: Mapping[str, Any]) -> None:
-        """Append plain data to what a later attempt finds."""
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Append plain data to the journal, which a resumed run reads."""
         if self._journal is None:
-            raise RuntimeError("outside of its with block")
+            raise RuntimeError("append was called outside of the with block")
         self._journal.write(_line(row))
         self._journal.flush()
-        self._rows += 1
-        if self._rows % _SYNC_EVERY == 0:
+        self._appended += 1
+        if self._appended % _SYNC_EVERY == 0:
             os.fsync(self._journal.fileno())
 
-    def kept(self) -> Iterator[dict[str, Any]]:
-        """All that was kept, oldest first, line by line; a line that was cut off ends it."""
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows of the journal, oldest first, up to a line that was cut off."""
         with (self.path / MARK / _JOURNAL).open("rb") as file:
             for line in file:
                 if not line.endswith(b"\n"):
                     return
                 yield json.loads(line)
 
-    def keep_only(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
-        """Forget what is not wanted, and a last line that a power cut left incomplete."""
+    def filter_rows(self, keep: Callable[[dict[str, Any]], bool]) -> None:
+        """Remove rows from the journal that are not to be kept, and a last line that a power cut left incomplete."""
         path = self.path / MARK / _JOURNAL
         self._close_journal()  # Windows replaces no open file
         with atomic_file(path) as file:
-            for row in self.kept():
-                if wanted(row):
+            for row in self.rows():
+                if keep(row):
                     file.write(_line(row))
         self._journal = path.open("ab")
 
     def finish(self) -> None:
-        """Give the folder its name."""
-        self._leave()
+        """Remove the journal and move the folder to its final path."""
+        self._release()
         shutil.rmtree(self.path / MARK)
         if self.folder.exists():  # empty, as checked; Windows does not rename onto it
             self.folder.rmdir()
@@ -138,11 +142,11 @@ class PartialFolder:
         self._finished = True
 
     def discard(self) -> None:
-        """Take the work away."""
-        self._leave()
+        """Delete the folder."""
+        self._release()
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def _leave(self) -> None:
+    def _release(self) -> None:
         self._close_journal()
         self._lock.release()
 
@@ -156,7 +160,7 @@ class PartialFolder:
     ) -> None:
         if self._job is None and not self._finished:
             self.discard()
-        self._leave()
+        self._release()
         if isinstance(error, OSError):
             raise self._not_writable(error) from error
 
@@ -164,7 +168,7 @@ class PartialFolder:
         return DatasetError(
             f"cannot be written ({error.strerror or error})",
             path=self.folder,
-            remedy="Check the free space and the rights of the folder, then do it again: an export goes on from there.",
+            remedy="Check free space and permissions of the folder, then run it again: an export resumes from there.",
         )
 
 
