@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Appearance: the same anatomy as another apparatus, recorder or screen capture would show it; planes stay as they are.
+"""Appearance augmentation: the same anatomy as another machine, recorder or screen capture would show it.
 
-Curves, filters and spectra at random keep the student from learning how the phantom makes pictures: what is left to
-learn are shapes and where they lie to each other. Random filters after Xu et al., "Robust and Generalizable Visual
-Representation Learning via Random Convolutions" (ICLR 2021); low frequencies of another frame after Yang and Soatto,
-"FDA: Fourier Domain Adaptation for Semantic Segmentation" (CVPR 2020).
+Planes stay as they are. Random curves, filters and spectra keep the student from learning how the phantom renders
+pictures: what is left to learn are shapes and their arrangement. Random filters after Xu et al., "Robust and
+Generalizable Visual Representation Learning via Random Convolutions" (ICLR 2021); low frequencies of another frame after
+Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation" (CVPR 2020).
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _SPECTRUM_SIDE = 96
 
 @recipe_part
 class Appearance:
-    """Shares of samples, 0..1, that are changed in each way; the order is that of the fields.
+    """Share of samples, 0..1, that each change is applied to; changes are applied in the order of the fields.
 
     Attributes:
-        occlude: Rods, discs, boxes and letters of any grey, covering or shining through.
+        occlude: Rods, discs, boxes and letters of any grey, opaque or translucent.
         spectrum: Low frequencies of another frame's amplitude mixed in.
         bias: Smooth uneven light, multiplied and added.
-        local_contrast: Contrast evened out from place to place, as makers' processing does (CLAHE-like).
-        curve: A random rising curve of grey values.
+        local_contrast: Local contrast equalisation, as in manufacturers' processing (CLAHE-like).
+        curve: A random monotonic curve of grey values.
         filter: A random small filter.
-        sharpness: Sharpened, blurred, or seen at a lower resolution.
+        sharpness: Sharpened, blurred, or shown at a lower resolution.
         grain: Correlated noise.
-        jpeg: Compressed.
+        jpeg: JPEG compression.
     """
 
     occlude: Share = 0.0
@@ -53,12 +53,12 @@ class Appearance:
     jpeg: Share = 0.0
 
     def __call__(self, frame: FrameArray, random: Random, donor: Callable[[], FrameArray] | None = None) -> FrameArray:
-        """The frame looking otherwise, uint8 (H, W); the same random state gives the same.
+        """Return the frame with another appearance, uint8 (H, W); the same random state gives the same frame.
 
         Args:
             frame: uint8 (H, W).
-            random: Source of all decisions.
-            donor: Gives another frame for `spectrum`; None: that is left out.
+            random: Random generator.
+            donor: Returns another frame for `spectrum`; None: that change is left out.
         """
         for name, change in _CHANGES.items():
             if random.random() < getattr(self, name):
@@ -69,7 +69,7 @@ class Appearance:
 
 
 def _occlude(frame: FrameArray, random: Random) -> FrameArray:
-    """One to four foreign shapes, none larger than a quarter of the picture's side."""
+    """Draw one to four foreign shapes, none larger than a quarter of the picture's side."""
     height, width = frame.shape
     layer, cover = Image.fromarray(frame), Image.new("L", (width, height), 0)
     drawn, alpha = ImageDraw.Draw(layer), ImageDraw.Draw(cover)
@@ -95,9 +95,9 @@ def _occlude(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def mix_spectrum(frame: FrameArray, donor: FrameArray, random: Random) -> FrameArray:
-    """Amplitudes of the lowest frequencies drawn towards those of a donor, phases kept.
+    """Move the amplitudes of the lowest frequencies towards those of a donor; phases stay.
 
-    Only a small picture is transformed: higher frequencies than its own are not touched.
+    The spectrum is that of a reduced picture; higher frequencies are not changed.
     """
     own, other = _small(frame), _small(donor)
     transformed = fft.rfft2(own)
@@ -112,6 +112,7 @@ def mix_spectrum(frame: FrameArray, donor: FrameArray, random: Random) -> FrameA
 
 
 def _bias(frame: FrameArray, random: Random) -> FrameArray:
+    """Multiply and add smooth uneven light."""
     coarse = int(random.integers(2, 7))
     factor = _large(np.exp(random.normal(0, 0.25, (coarse, coarse))).astype(np.float32), frame.shape)
     offset = _large(random.normal(0, 20.0, (coarse, coarse)).astype(np.float32), frame.shape)
@@ -119,7 +120,7 @@ def _bias(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def _local_contrast(frame: FrameArray, random: Random) -> FrameArray:
-    """Local mean drawn to the middle, local spread to a common one, with a bound as CLAHE has."""
+    """Move the local mean to the middle and the local spread to a common one, with a limit like CLAHE's."""
     cells = int(random.integers(4, 13))
     small = Image.fromarray(frame).resize((4 * cells, 4 * cells), Image.Resampling.BOX)
     blocks = np.asarray(small, np.float32).reshape(cells, 4, cells, 4)
@@ -127,7 +128,7 @@ def _local_contrast(frame: FrameArray, random: Random) -> FrameArray:
     share = float(random.uniform(0.3, 0.9))
     gain = (1.0 - share) + share * np.clip(float(random.uniform(25, 50)) / (spread + 6.0), 0.5, 3.0)
     target = (1.0 - share) * mean + share * float(random.uniform(100, 150))
-    # frame x gain + (target - mean x gain): the local line of grey values.
+    # frame x gain + (target - mean x gain): a linear map of grey values at each place.
     return _bytes(
         frame * _large(gain.astype(np.float32), frame.shape)
         + _large((target - mean * gain).astype(np.float32), frame.shape)
@@ -135,9 +136,9 @@ def _local_contrast(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def _curve(frame: FrameArray, random: Random) -> FrameArray:
-    """A rising curve through a few random points; sometimes with a flat end, as a saturated display has."""
+    """Apply a monotonic curve through a few random points; some end flat, like a saturated display."""
     points = int(random.integers(3, 8))
-    # A share of the straight line keeps any stretch of grey values from being lost.
+    # Adding a share of the straight line ensures that no range of grey values is lost.
     heights = np.cumsum(random.gamma(0.8, 1.0, points) + random.uniform(0.1, 0.6))
     low, high = random.uniform(-30, 60), random.uniform(195, 285)
     heights = low + (high - low) * (heights - heights[0]) / max(heights[-1] - heights[0], 1e-6)
@@ -147,6 +148,7 @@ def _curve(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def _filter(frame: FrameArray, random: Random) -> FrameArray:
+    """Apply a random 3x3 or 5x5 kernel around the identity."""
     side = int(random.choice((3, 5)))
     kernel = random.normal(0, 1.0, (side, side))
     kernel -= kernel.mean()
@@ -157,6 +159,7 @@ def _filter(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def _sharpness(frame: FrameArray, random: Random) -> FrameArray:
+    """Sharpen, blur, or reduce and enlarge the frame."""
     picture = Image.fromarray(frame)
     kind = int(random.integers(3))
     if kind == 0:
@@ -165,13 +168,13 @@ def _sharpness(frame: FrameArray, random: Random) -> FrameArray:
     if kind == 1:
         return np.asarray(picture.filter(ImageFilter.GaussianBlur(float(random.uniform(0.4, 2.2)))))
     share = float(random.uniform(0.35, 0.85))
-    less = picture.resize((int(picture.width * share), int(picture.height * share)), Image.Resampling.BILINEAR)
-    way = Image.Resampling.NEAREST if random.random() < 0.25 else Image.Resampling.BICUBIC
-    return np.asarray(less.resize(picture.size, way))
+    reduced = picture.resize((int(picture.width * share), int(picture.height * share)), Image.Resampling.BILINEAR)
+    method = Image.Resampling.NEAREST if random.random() < 0.25 else Image.Resampling.BICUBIC
+    return np.asarray(reduced.resize(picture.size, method))
 
 
 def _grain(frame: FrameArray, random: Random) -> FrameArray:
-    """Noise that is correlated over one to four pixels."""
+    """Add noise that is correlated over one to four pixels."""
     scale = float(random.uniform(1.0, 4.0))
     rows, columns = (max(2, int(side / scale)) for side in frame.shape)
     noise = random.standard_normal((rows, columns), np.float32) * np.float32(random.uniform(3, 14))
@@ -179,6 +182,7 @@ def _grain(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def _jpeg(frame: FrameArray, random: Random) -> FrameArray:
+    """Compress the frame as JPEG of low to medium quality."""
     buffer = io.BytesIO()
     Image.fromarray(frame).save(buffer, "JPEG", quality=int(random.integers(12, 75)))
     buffer.seek(0)
@@ -186,17 +190,20 @@ def _jpeg(frame: FrameArray, random: Random) -> FrameArray:
 
 
 def _small(frame: FrameArray) -> FloatArray:
-    """The frame at the size whose spectrum is mixed, float32 (96, 96)."""
+    """Return the frame at the size whose spectrum is mixed, float32 (96, 96)."""
     side = (_SPECTRUM_SIDE, _SPECTRUM_SIDE)
     return np.asarray(Image.fromarray(frame).resize(side, Image.Resampling.BOX), np.float32)
 
 
-def _large(coarse: FloatArray, shape: tuple[int, ...], way: Image.Resampling = Image.Resampling.BICUBIC) -> FloatArray:
-    """Coarse values, float32 (h, w), smoothly over a frame, float32 (H, W)."""
-    return np.asarray(Image.fromarray(coarse).resize((shape[1], shape[0]), way), np.float32)
+def _large(
+    coarse: FloatArray, shape: tuple[int, ...], method: Image.Resampling = Image.Resampling.BICUBIC
+) -> FloatArray:
+    """Resize coarse values, float32 (h, w), smoothly to the size of a frame, float32 (H, W)."""
+    return np.asarray(Image.fromarray(coarse).resize((shape[1], shape[0]), method), np.float32)
 
 
 def _bytes(values: npt.NDArray[np.floating]) -> FrameArray:
+    """Clip grey values to 0..255 and convert them to uint8."""
     levels: FrameArray = np.clip(values, 0.0, 255.0).astype(np.uint8)
     return levels
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Augmentation: one sample seen otherwise: other facing, polarity, size, place, contrast, sharpness and noise."""
+"""Augmentation of samples: facing, polarity, size, position, contrast, sharpness and noise."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _BENT_CELLS = 8
 
 @recipe_part
 class Augmentation:
-    """How far samples are changed; shares are probabilities 0..1.
+    """How far samples are changed. A share is the probability, 0..1, that a sample is changed in that way.
 
     Attributes:
-        flip: Share that face the other way.
-        invert: Share with dense matter shown bright instead of dark, or the reverse.
-        warp: Share that are turned, scaled and shifted.
-        angle: Largest turn, degrees.
+        flip: Share that are mirrored, so that they face the other way.
+        invert: Share with inverted polarity: dense matter bright instead of dark, or the reverse.
+        warp: Share that are rotated, scaled and shifted.
+        angle: Largest rotation, degrees.
         scale: Largest change of size, as a factor.
         shift: Largest shift, as a share of the side.
         stretch: Largest change of width against height, as a factor.
-        bend: Share that are bent, as if the anatomy were another's.
+        bend: Share that are bent smoothly, as if the anatomy were another person's.
         bend_by: Largest displacement of a bent sample, as a share of the side.
-        crop: Share cut to another aspect, as from a recorder with another picture.
-        grey: Share with another gamma, contrast and brightness.
+        crop: Share cropped to another aspect ratio, as from another recorder.
+        grey: Share with changed gamma, contrast and brightness.
         field: Share with uneven light.
-        blur: Share made less sharp.
+        blur: Share that are blurred.
         noise: Largest standard deviation of added noise, grey values.
     """
 
@@ -58,7 +58,7 @@ class Augmentation:
     noise: NotNegative = 12.0
 
     def __call__(self, sample: Sample, random: Random) -> Sample:
-        """The sample seen otherwise; the same random state gives the same view."""
+        """Return the sample augmented; the same random state gives the same view."""
         if random.random() < self.flip:
             sample = _flipped(sample)
         if random.random() < self.warp:
@@ -70,15 +70,15 @@ class Augmentation:
         return replace(sample, frame=self._greyed(sample.frame, random))
 
     def in_place(self) -> Augmentation:
-        """The same for pictures whose every part must stay where it is."""
+        """Return the same augmentation without geometric changes."""
         return replace(self, flip=0.0, warp=0.0, bend=0.0, crop=0.0)
 
     def placed(self) -> Augmentation:
-        """The same without changes of grey values: places move, and nothing else."""
+        """Return the same augmentation without changes of grey values."""
         return replace(self, invert=0.0, grey=0.0, field=0.0, blur=0.0, noise=0.0)
 
     def _warped(self, sample: Sample, random: Random) -> Sample:
-        """Turned, scaled, stretched and shifted; what comes in from outside is dark and empty, as beside the field."""
+        """Rotate, scale, stretch and shift; what comes in is dark and empty, as outside the exposed field."""
         size = sample.frame.shape[0]
         angle = np.deg2rad(random.uniform(-self.angle, self.angle))
         zoom = np.exp(random.uniform(-1, 1) * np.log(self.scale))
@@ -86,14 +86,14 @@ class Augmentation:
         shift = random.uniform(-self.shift, self.shift, 2) * size
         cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
         middle = size / 2
-        # Rows of the inverse map: from a place in the new picture to where it lies in the old one.
+        # Rows of the inverse map: from a position in the new picture to its position in the old one.
         x, y = middle + shift[1], middle + shift[0]
         x_row = (cosine / wider, sine * wider, middle - cosine / wider * x - sine * wider * y)
         y_row = (-sine / wider, cosine * wider, middle + sine / wider * x - cosine * wider * y)
-        return _moved(sample, Image.Transform.AFFINE, (*x_row, *y_row))
+        return _transformed(sample, Image.Transform.AFFINE, (*x_row, *y_row))
 
     def _greyed(self, frame: npt.NDArray[np.uint8], random: Random) -> npt.NDArray[np.uint8]:
-        """Other contrast, light, sharpness, noise and polarity."""
+        """Change contrast, light, sharpness, noise and polarity."""
         if random.random() < self.blur:
             blurred = Image.fromarray(frame).filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.3)))
             frame = np.asarray(blurred)
@@ -103,7 +103,7 @@ class Augmentation:
             low, high = random.uniform(-0.1, 0.25), random.uniform(0.75, 1.1)
             values = (values * (high - low) + low).astype(np.float32)
         if random.random() < self.field:
-            values = values * _field(frame.shape[0], random)
+            values = values * _uneven_light(frame.shape[0], random)
         deviation = random.uniform(0.0, self.noise) / 255.0
         values = values + deviation * random.standard_normal(values.shape, np.float32)
         if random.random() < self.invert:
@@ -112,24 +112,24 @@ class Augmentation:
         return levels
 
 
-def _moved(sample: Sample, way: Image.Transform, data: Sequence[Any]) -> Sample:
-    """The sample under a map of places that Pillow knows; grey values are interpolated, planes take the nearest."""
+def _transformed(sample: Sample, method: Image.Transform, data: Sequence[Any]) -> Sample:
+    """Apply one of Pillow's geometric transforms; grey values are interpolated, planes take the nearest."""
     size = sample.frame.shape[::-1]
-    frame = Image.fromarray(sample.frame).transform(size, way, data, Image.Resampling.BILINEAR)
-    bits = [Image.fromarray(byte).transform(size, way, data, Image.Resampling.NEAREST) for byte in sample.bits]
+    frame = Image.fromarray(sample.frame).transform(size, method, data, Image.Resampling.BILINEAR)
+    bits = [Image.fromarray(byte).transform(size, method, data, Image.Resampling.NEAREST) for byte in sample.bits]
     window = (0, 0, *sample.frame.shape)
     return replace(sample, frame=np.asarray(frame), bits=np.stack([np.asarray(b) for b in bits]), window=window)
 
 
 def _bent(sample: Sample, reach: float, random: Random) -> Sample:
-    """Bent by a smooth random displacement: quadrilaterals of a grid whose inner nodes have moved."""
+    """Bend by a smooth random displacement: quadrilaterals of a grid whose inner nodes are moved."""
     size = sample.frame.shape[0]
     coarse = random.uniform(-reach, reach, (2, 3, 3)).astype(np.float32) * size
     side = (_BENT_CELLS + 1, _BENT_CELLS + 1)
     moved = [np.asarray(Image.fromarray(part).resize(side, Image.Resampling.BICUBIC)) for part in coarse]
     edges = np.linspace(0, size, _BENT_CELLS + 1).round().astype(int)
     y, x = np.meshgrid(edges, edges, indexing="ij")
-    # No node leaves the picture: what would come in from outside is the edge, stretched.
+    # No node leaves the picture: from outside, only the stretched edge would come in.
     y, x = (np.clip(place + by, 0, size) for place, by in zip((y, x), moved, strict=True))
     mesh = []
     for i in range(_BENT_CELLS):
@@ -137,17 +137,18 @@ def _bent(sample: Sample, reach: float, random: Random) -> Sample:
             box = (int(edges[j]), int(edges[i]), int(edges[j + 1]), int(edges[i + 1]))
             corners = ((i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1))
             mesh.append((box, tuple(float(v) for corner in corners for v in (x[corner], y[corner]))))
-    return _moved(sample, Image.Transform.MESH, mesh)
+    return _transformed(sample, Image.Transform.MESH, mesh)
 
 
 def _flipped(sample: Sample) -> Sample:
+    """Mirror left and right."""
     top, left, rows, columns = sample.window
     mirrored = (top, sample.frame.shape[1] - left - columns, rows, columns)
     return replace(sample, frame=sample.frame[:, ::-1], bits=sample.bits[:, :, ::-1], window=mirrored)
 
 
 def _cropped(sample: Sample, random: Random) -> Sample:
-    """Cut to a band, upright or lying: everything outside becomes padding."""
+    """Crop to a vertical or horizontal band: everything outside becomes padding."""
     size = sample.frame.shape[0]
     keep = int(size * random.uniform(0.7, 0.95))
     start = (size - keep) // 2
@@ -166,26 +167,26 @@ def _cropped(sample: Sample, random: Random) -> Sample:
     return replace(sample, frame=frame, bits=bits, window=(top, left, bottom - top, right - left))
 
 
-def _field(size: int, random: Random) -> FloatArray:
-    """Uneven light, float32 (size, size), about 0.7..1.3."""
+def _uneven_light(size: int, random: Random) -> FloatArray:
+    """Return uneven light, float32 (size, size), about 0.7..1.3."""
     coarse = (1.0 + random.uniform(-0.3, 0.3, (4, 4))).astype(np.float32)
     return np.asarray(Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC), np.float32)
 
 
-_STREAM = 3  # sets these draws apart from those of augmentation as it comes
+_STREAM = 3  # seeds these views differently from free augmentation
 
 
 @dataclass(frozen=True)
 class TeacherViews:
-    """Which views: the first is the frame as it is, each further one is moved, and always the same way.
+    """The views of a frame that teachers see: the frame as it is, and a few fixed geometric variations of it.
 
-    A teacher's targets cost a second a frame and are kept on disk, so its views are few; grey values may differ each
-    time, as they move nothing.
+    A teacher's targets take a second per frame and are kept on disk, so its views are few. Grey values may be varied
+    anew each time a view is used, since that moves nothing.
 
     Attributes:
         augmentation: How far frames are moved.
-        seed: Of the moves.
-        views: How many views of each frame.
+        seed: Seed of the variations.
+        views: Number of views of each frame.
     """
 
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -193,12 +194,18 @@ class TeacherViews:
     views: int = 1
 
     def __call__(self, sample: Sample, item: int, view: int) -> Sample:
-        """View of sample number `item`."""
+        """Return one view of a sample.
+
+        Args:
+            sample: The sample.
+            item: Its number in its stream.
+            view: Number of the view; 0: the sample as it is.
+        """
         if view == 0:
             return sample
         return self.augmentation.placed()(sample, np.random.default_rng((self.seed, _STREAM, item, view)))
 
     @property
     def key(self) -> str:
-        """All that the moved views depend on, as text."""
+        """All that the varied views depend on, as text; the same for every seed if there is only the first view."""
         return json.dumps([self.seed, self.views, asdict(self.augmentation.placed())] if self.views > 1 else [])

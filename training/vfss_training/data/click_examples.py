@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clicks, boxes and neighbours' masks as people and clips give them, made from truth for the corrector to learn.
+"""Training examples for the corrector: simulated clicks, boxes and imperfect masks, made from true masks.
 
 The maps are those of vfss.student.prompt_maps, in torch, at the size of the logits.
 """
@@ -15,21 +15,21 @@ from torch.nn import functional
 from vfss.student.network.corrector import prompt_channels
 from vfss.student.prompt_maps import RADIUS
 
-_DEPTH = 16  # pixels of the logits: clicks are not told apart any deeper inside an error
+_DEPTH = 16  # pixels of the logits: places deeper inside an error than this count as equally deep
 _BOX_SLACK = 0.08
 
 
 @dataclass(frozen=True)
 class Asked:
-    """One structure of each of N frames, to be corrected.
+    """A prompt for one structure of each of N frames, with its true mask.
 
     Attributes:
-        index: int64 (N,), which.
+        index: int64 (N,), index of the structure.
         truth: float (N, h, w), covered share of each pixel.
-        current: float (N, h, w), covered share of what is there now.
+        current: float (N, h, w), covered share of the current mask.
         adding: float (N, h, w), map of the clicks that add.
-        removing: float (N, h, w), map of those that remove.
-        box: float (N, h, w), map of a box, 0 where there is none.
+        removing: float (N, h, w), map of the clicks that remove.
+        box: float (N, h, w), map of a box, 0 everywhere if there is none.
     """
 
     index: Tensor
@@ -40,7 +40,7 @@ class Asked:
     box: Tensor
 
     def maps(self, n_structures: int) -> Tensor:
-        """What the corrector is given, float (N, S + 4, h, w)."""
+        """Return the input maps of the corrector, float (N, S + 4, h, w)."""
         n, height, width = self.truth.shape
         maps = self.truth.new_zeros(n, prompt_channels(n_structures), height, width)
         maps[:, n_structures] = 2.0 * self.current - 1.0
@@ -50,16 +50,16 @@ class Asked:
         return maps
 
     def asked(self, n_structures: int) -> Tensor:
-        """Which structure is asked for, float (N, S)."""
+        """Return which structure is asked for, one-hot, float (N, S)."""
         return functional.one_hot(self.index, n_structures).to(self.truth.dtype)
 
     def clicked(self, random: torch.Generator) -> Asked:
-        """The same and one click more, in the middle of where it is most wrong; none where it is right."""
+        """Add one click, in the middle of the largest error; none if there is no error."""
         wrong = (self.current > 0.5) != (self.truth > 0.5)
         y, x = deepest(wrong, random)
         rows = torch.arange(wrong.shape[1], dtype=self.truth.dtype)[:, None]
         columns = torch.arange(wrong.shape[2], dtype=self.truth.dtype)[None]
-        # A person hits a place, not the middle of a pixel of the logits.
+        # People do not click on the centres of the logits' pixels.
         y, x = (place.to(self.truth.dtype) + torch.rand(len(place), generator=random) - 0.5 for place in (y, x))
         distance = torch.hypot(rows[None] - y[:, None, None], columns[None] - x[:, None, None])
         cone = (1.0 - distance / RADIUS).clamp(min=0.0)
@@ -78,16 +78,16 @@ class Asked:
         )
 
     def answered(self, logits: Tensor) -> Asked:
-        """The same with the corrector's answer, float (N, S, h, w), as what is there now."""
+        """Replace the current mask by the corrector's answer, logits of float (N, S, h, w)."""
         rows = torch.arange(len(self.index))
-        shown = coverage(logits[rows, self.index][:, None])[:, 0]
-        return Asked(self.index, self.truth, shown, self.adding, self.removing, self.box)
+        current = coverage(logits[rows, self.index][:, None])[:, 0]
+        return Asked(self.index, self.truth, current, self.adding, self.removing, self.box)
 
 
 def deepest(wrong: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A place, int64 (N,) each of y and x, deep inside the thickest part of areas bool (N, h, w).
+    """Return a place, int64 (N,) each of y and x, deep inside the thickest part of areas, bool (N, h, w).
 
-    Of places equally deep one is drawn; where no pixel is wrong the place means nothing.
+    Of equally deep places one is drawn; for an empty area the place is arbitrary.
     """
     left = wrong[:, None].to(torch.float32)
     depth = left.clone()
@@ -100,16 +100,16 @@ def deepest(wrong: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
 
 
 def coverage(logits: Tensor) -> Tensor:
-    """Share of each pixel, float (N, S, h, w), that a mask covers which is positive logits at four times their size."""
+    """Return the covered share of each pixel, float (N, S, h, w), of the mask of logits at four times their size."""
     fine = functional.interpolate(logits, scale_factor=4, mode="bilinear")
     return functional.avg_pool2d((fine > 0).to(logits.dtype), 4)
 
 
 def boxes(truth: Tensor, random: torch.Generator) -> Tensor:
-    """Maps of boxes as a person draws them around areas, float (N, h, w); 0 where the area is empty."""
+    """Return maps of boxes as people draw them around areas, float (N, h, w); 0 everywhere for an empty area."""
     n, height, width = truth.shape
     inside = truth > 0.5
-    found = torch.zeros_like(truth)
+    maps = torch.zeros_like(truth)
     for i in range(n):
         rows, columns = inside[i].any(1).nonzero()[:, 0], inside[i].any(0).nonzero()[:, 0]
         if not len(rows):
@@ -120,23 +120,23 @@ def boxes(truth: Tensor, random: torch.Generator) -> Tensor:
         top, left, bottom, right = sides.tolist()
         y, x = torch.arange(height)[:, None], torch.arange(width)[None]
         within = (y >= top - 0.5) & (y <= bottom + 0.5) & (x >= left - 0.5) & (x <= right + 0.5)
-        found[i] = 2.0 * within.to(truth.dtype) - 1.0
-    return found
+        maps[i] = 2.0 * within.to(truth.dtype) - 1.0
+    return maps
 
 
-def moved(shares: Tensor, random: torch.Generator, much: float) -> Tensor:
-    """Planes, float (N, S, h, w), as another moment or a careless hand would have them.
+def moved(shares: Tensor, random: torch.Generator, strength: float) -> Tensor:
+    """Distort planes, float (N, S, h, w), like masks of another moment or of a careless annotator.
 
-    Every plane is shifted, turned and scaled by itself, and bent smoothly.
+    Every plane is shifted, rotated and scaled by itself, and bent smoothly.
 
     Args:
         shares: Covered share of each pixel.
-        random: Source of chance.
-        much: 0..1; 1: shifts of about 3 % of the side, 8 degrees, 8 % of the size.
+        random: Random generator.
+        strength: 0..1; 1: shifts of about 3 % of the side, 8 degrees, 8 % of the size.
     """
     n, s, height, width = shares.shape
     count = n * s
-    normal = torch.randn(count, 4, generator=random) * much * torch.rand(count, 1, generator=random)
+    normal = torch.randn(count, 4, generator=random) * strength * torch.rand(count, 1, generator=random)
     angle, scale = 0.14 * normal[:, 0], torch.exp(0.08 * normal[:, 1])
     flat = shares.reshape(count, 1, height, width)
     centre = _centres(flat)
@@ -146,13 +146,13 @@ def moved(shares: Tensor, random: torch.Generator, much: float) -> Tensor:
     )
     shift = 0.06 * normal[:, 2:] + centre - (turn @ centre[:, :, None])[:, :, 0]
     grid = functional.affine_grid(torch.cat([turn, shift[:, :, None]], 2), [count, 1, height, width], False)
-    coarse = 0.03 * much * torch.randn(count, 2, 6, 6, generator=random)
+    coarse = 0.03 * strength * torch.randn(count, 2, 6, 6, generator=random)
     bend = functional.interpolate(coarse, size=(height, width), mode="bicubic").permute(0, 2, 3, 1)
     return functional.grid_sample(flat, grid + bend, align_corners=False).reshape(n, s, height, width)
 
 
 def _centres(flat: Tensor) -> Tensor:
-    """Centres of mass (x, y) in -1..1 of planes, float (N, 1, h, w)."""
+    """Return the centres of mass (x, y) in -1..1 of planes, float (N, 1, h, w)."""
     height, width = flat.shape[-2:]
     mass = flat.sum((1, 2, 3)).clamp(min=1e-6)
     x = (flat.sum((1, 2)) * torch.linspace(-1, 1, width)).sum(1) / mass
@@ -161,7 +161,7 @@ def _centres(flat: Tensor) -> Tensor:
 
 
 def blotted(shares: Tensor, random: torch.Generator) -> Tensor:
-    """Planes, float (N, h, w), with a disc of each cut out or added near their border, as a slip of the hand leaves."""
+    """Cut a disc out of each plane, float (N, h, w), or add one, near its border, like a slip of the hand."""
     n, height, width = shares.shape
     border = ((shares > 0.5) ^ (functional.max_pool2d(shares[:, None], 3, 1, 1)[:, 0] > 0.5)) | (shares > 0.5)
     y, x = any_place(border, random)
@@ -173,6 +173,6 @@ def blotted(shares: Tensor, random: torch.Generator) -> Tensor:
 
 
 def any_place(area: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Any place, int64 (N,) each of y and x, in areas bool (N, h, w)."""
+    """Return a random place, int64 (N,) each of y and x, in areas, bool (N, h, w)."""
     at = (torch.rand(area.shape, generator=random) * area).flatten(1).argmax(1)
     return at // area.shape[2], at % area.shape[2]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames to learn from: what a sample is, and what people accepted in a project."""
+"""Samples to train on: frames with masks, streams of them, and the annotated and unlabelled frames of a project."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from vfss.student.preprocess import Placement, fit
 FrameArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 Tick = Callable[[int, int], None]
+"""Called with the number of things done and in total; may raise to stop."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One frame with its truth, scaled into the square that the network sees.
+    """One frame with its masks, scaled into the square that the network sees.
 
     Attributes:
         frame: uint8 (size, size).
         bits: uint8 (ceil(S/8), size, size), planes packed along the structures (numpy.packbits).
-        known: float32 (S,), how much each plane counts: 1 for truth, 0 where nobody has confirmed it, little where it
-            is truly hidden, so that guessing behind a shoulder costs little and inventing a structure does not pay.
+        known: float32 (S,), weight of each plane: 1 if annotated, 0 if not, and little if the structure is hidden, so
+            that a guess behind a shoulder costs little, while inventing a structure does not pay.
         window: Top, left, rows and columns of the frame in the square.
     """
 
@@ -41,17 +42,17 @@ class Sample:
 
 
 class Samples(Protocol):
-    """A list of samples of one size."""
+    """A sequence of samples of one size."""
 
     def __len__(self) -> int:
-        """How many."""
+        """Return the number of samples."""
 
     def __getitem__(self, i: int) -> Sample:
-        """Sample i."""
+        """Return sample i."""
 
 
 class FrameStream(Samples, Protocol):
-    """Samples that teachers look at, whose features are kept.
+    """Samples that teachers compute targets for, which are kept on disk.
 
     Attributes:
         key: Hash of all that the frames depend on.
@@ -62,97 +63,97 @@ class FrameStream(Samples, Protocol):
         """Hash of all that the frames depend on."""
 
     def patient(self, i: int) -> str:
-        """Whose frame i is."""
+        """Return the patient of frame i."""
 
 
 class ListedSamples:
     """Samples held in memory."""
 
     def __init__(self, samples: Sequence[Sample], patients: Sequence[str] = ()) -> None:
-        """Hold these.
+        """Hold samples.
 
         Args:
             samples: The samples.
-            patients: Whose each is; needed only where teachers look at them.
+            patients: Patient of each; needed only if teachers compute targets for them.
         """
         self._samples, self._patients = tuple(samples), tuple(patients)
 
     @cached_property
     def key(self) -> str:
-        """Hash of frames and labels."""
-        found = hashlib.blake2b(digest_size=10)
+        """Hash of frames, masks and windows."""
+        digest = hashlib.blake2b(digest_size=10)
         for sample in self._samples:
             for part in (sample.frame, sample.bits, sample.known):
-                found.update(np.ascontiguousarray(part).tobytes())
-            found.update(repr(sample.window).encode())
-        return found.hexdigest()
+                digest.update(np.ascontiguousarray(part).tobytes())
+            digest.update(repr(sample.window).encode())
+        return digest.hexdigest()
 
     def patient(self, i: int) -> str:
-        """Whose sample i is."""
+        """Return the patient of sample i."""
         return self._patients[i]
 
     @classmethod
     def joined(cls, lists: Sequence[ListedSamples]) -> ListedSamples:
-        """All of several lists, one after the other."""
+        """Concatenate several lists."""
         samples = [sample for one in lists for sample in one._samples]
         return cls(samples, [patient for one in lists for patient in one._patients])
 
     def __len__(self) -> int:
-        """Number of samples."""
+        """Return the number of samples."""
         return len(self._samples)
 
     def __getitem__(self, i: int) -> Sample:
-        """Sample i."""
+        """Return sample i."""
         return self._samples[i]
 
 
 class ChosenSamples:
-    """Some of a list of samples, such as the first so many, whose labels are known.
+    """A selection of a stream's samples.
 
     Attributes:
-        items: Which of them.
+        items: Indices of the samples in the stream.
         key: Hash of all that the samples depend on.
     """
 
     def __init__(self, samples: FrameStream, items: Sequence[int]) -> None:
-        """Choose these."""
+        """Select samples by their indices."""
         self._samples, self.items = samples, tuple(items)
-        whole = f"{samples.key} {self.items}"
-        self.key = hashlib.blake2b(whole.encode(), digest_size=10).hexdigest()
+        depends = f"{samples.key} {self.items}"
+        self.key = hashlib.blake2b(depends.encode(), digest_size=10).hexdigest()
 
     def patient(self, i: int) -> str:
-        """Whose frame i is."""
+        """Return the patient of frame i."""
         return self._samples.patient(self.items[i])
 
     def __len__(self) -> int:
-        """How many."""
+        """Return the number of samples."""
         return len(self.items)
 
     def __getitem__(self, i: int) -> Sample:
-        """Sample i."""
+        """Return sample i."""
         if not 0 <= i < len(self.items):
             raise IndexError(f"sample {i} of {len(self.items)}")
         return self._samples[self.items[i]]
 
 
 def first(samples: FrameStream, n: int) -> ChosenSamples:
-    """The first n of some samples, or all where they are fewer."""
+    """Return the first n samples of a stream, or all if it has fewer."""
     return ChosenSamples(samples, range(min(n, len(samples))))
 
 
 class UnlabelledSamples:
-    """Frames alone: whatever is known of their masks is left out."""
+    """Samples whose masks are left out: frames without annotation."""
 
     def __init__(self, samples: Samples) -> None:
-        """The frames of these."""
+        """Hide the masks of these samples."""
         self._samples = samples
 
     def __len__(self) -> int:
-        """How many."""
+        """Return the number of samples."""
         return len(self._samples)
 
     def __getitem__(self, i: int) -> Sample:
-        """Frame i, with no plane known."""
+        """Return frame i, with no plane known."""
         sample = self._samples[i]
         return replace(sample, bits=np.zeros_like(sample.bits), known=np.zeros_like(sample.known))
 
@@ -160,13 +161,13 @@ class UnlabelledSamples:
 def project_samples(
     project: Project, splits: Collection[Split], size: int, *, tick: Tick | None = None
 ) -> ListedSamples:
-    """What people accepted on clips of the patients of some splits.
+    """Read the annotated frames of the patients of some splits.
 
     Args:
         project: The project.
-        splits: Which patients.
+        splits: Splits of the patients.
         size: Side of the square, px.
-        tick: Called with frames read and in all.
+        tick: Called with the number of frames read and in total.
     """
     places = [
         (record, t)
@@ -194,22 +195,22 @@ def project_samples(
 def unlabelled_project_samples(
     project: Project, splits: Collection[Split], size: int, n: int, *, tick: Tick | None = None
 ) -> ListedSamples:
-    """Frames that nobody has painted, evenly over the clips of the patients of some splits.
+    """Read unlabelled frames of the patients of some splits, spread evenly over their clips.
 
     Args:
         project: The project.
-        splits: Which patients.
+        splits: Splits of the patients.
         size: Side of the square, px.
-        n: How many at most; each clip gives its share, or what it has.
-        tick: Called with frames read and in all.
+        n: Largest number of frames; each clip gives its share, or all that it has.
+        tick: Called with the number of frames read and in total.
     """
     places: list[tuple[ClipRecord, int]] = []
     clips = [record for record in project.clips() if project.split(record.patient) in splits]
     for left, record in zip(range(len(clips), 0, -1), sorted(clips, key=lambda clip: clip.n_frames), strict=True):
-        painted = set(project.annotated_frames(record.id))
-        bare = [t for t in range(record.n_frames) if t not in painted]
-        share = min(len(bare), (n - len(places)) // left)
-        places += [(record, bare[i]) for i in np.linspace(0, len(bare) - 1, share).round().astype(int).tolist()]
+        annotated = set(project.annotated_frames(record.id))
+        others = [t for t in range(record.n_frames) if t not in annotated]
+        share = min(len(others), (n - len(places)) // left)
+        places += [(record, others[i]) for i in np.linspace(0, len(others) - 1, share).round().astype(int).tolist()]
     samples: list[Sample] = []
     for record in dict.fromkeys(record for record, _ in places):
         with project.open_clip(record.id) as clip:
@@ -225,7 +226,7 @@ def unlabelled_project_samples(
 
 
 def _placed(frame: FrameArray, planes: BoolArray, known: npt.NDArray[np.float32], placement: Placement) -> Sample:
-    """Sample of a frame and its planes at their own size."""
+    """Scale a frame and its planes into the square of a sample."""
     square = np.zeros((len(planes), placement.size, placement.size), np.bool_)
     for target, plane in zip(square, planes, strict=True):
         scaled = Image.fromarray(plane).resize((placement.columns, placement.rows), Image.Resampling.NEAREST)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views: which sample comes when, seen how; a pure function of seed and number, so that a run can be taken up again."""
+"""Batches: which sample comes at which step, and how it is varied.
+
+Both are pure functions of the seed and the step, so that a run can be resumed.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +25,19 @@ from vfss_training.config.recipe import Recipe
 from vfss_training.data.samples import Sample, Samples
 
 _COVERED = 255.0
-_MOST_SUMMED = 15  # pixels along a side whose sum still fits a byte
+_LARGEST_SUM = 15  # pixels along a side whose sum still fits a byte
 _DONORS = 32  # frames whose spectra are mixed into others
 
 
 class Draw(NamedTuple):
-    """One place in a batch.
+    """One sample of a batch, and how it is to be varied.
 
     Attributes:
-        source: Number of the source.
-        item: Sample of that source.
+        source: Index of the source.
+        item: Index of the sample in that source.
         number: Seed of its augmentation.
         size: Side of the input, px.
-        view: Number of the view in which teachers saw it, whose targets are kept; -1: it is moved as it comes.
+        view: Number of the teacher view to show, which has cached targets; -1: the sample is augmented freely.
     """
 
     source: int
@@ -45,11 +48,11 @@ class Draw(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Views of N samples.
+    """N samples as the network sees them.
 
     Attributes:
         frames: float32 (N, 1, size, size), network input.
-        target: uint8 (N, S, size/stride, size/stride), covered share of each pixel, 0..255.
+        target: uint8 (N, S, size/stride, size/stride), share of each pixel that is covered, 0..255.
         known: float32 (N, S), weight of each plane.
     """
 
@@ -60,22 +63,22 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """Which samples make up which step: every source is gone through in rounds, each round in another order.
+    """Which samples make up which step: every source is passed in rounds, each round in another order.
 
     Attributes:
         recipe: Steps, batch, share of replay and seed.
-        lengths: Samples in each source: the first is what is learnt, others are replayed or film.
-        taught: How many first samples of each source have a teacher's targets; empty: none.
-        film: Number of the source that nobody has painted, which is left out where only labels are learnt; None: none.
+        lengths: Samples in each source: the labelled ones first, others are replayed or unlabelled.
+        target_frames: Number of first samples of each source that have a teacher's targets; empty: none.
+        unlabelled: Index of the source of unlabelled frames, left out while only labels are learnt; None: none.
     """
 
     recipe: Recipe
     lengths: tuple[int, ...]
-    taught: tuple[int, ...] = ()
-    film: int | None = None
+    target_frames: tuple[int, ...] = ()
+    unlabelled: int | None = None
 
     def step(self, step: int) -> list[Draw]:
-        """Draws of one step."""
+        """Return the draws of one step."""
         batch, size = self.recipe.batch, self.recipe.size_at(step)
         draws: list[Draw] = []
         for source, (count, length) in enumerate(zip(self._counts(step), self.lengths, strict=True)):
@@ -86,66 +89,67 @@ class Order:
         return draws
 
     def _counts(self, step: int) -> list[int]:
-        """Draws of each source in one step."""
+        """Return the number of draws from each source in one step."""
         recipe = self.recipe
-        over = recipe.distill.is_last_stage(step / recipe.steps)
-        film = 0 if self.film is None or over else min(round(recipe.batch * recipe.film), recipe.batch - 1)
-        replays = len(self.lengths) > (1 if self.film is None else 2)
-        replayed = round((recipe.batch - film) * recipe.replay) if replays else 0
-        counts = [recipe.batch - film - replayed] + [replayed] * (len(self.lengths) - 1)
-        if self.film is not None:
-            counts[self.film] = film
+        left_out = self.unlabelled is None or recipe.distill.is_last_stage(step / recipe.steps)
+        unlabelled = 0 if left_out else min(round(recipe.batch * recipe.film), recipe.batch - 1)
+        replays = len(self.lengths) > (1 if self.unlabelled is None else 2)
+        replayed = round((recipe.batch - unlabelled) * recipe.replay) if replays else 0
+        counts = [recipe.batch - unlabelled - replayed] + [replayed] * (len(self.lengths) - 1)
+        if self.unlabelled is not None:
+            counts[self.unlabelled] = unlabelled
         return counts
 
     def _view(self, source: int, item: int, number: int) -> int:
-        if not self.taught or item >= self.taught[source]:
+        """Return the teacher view to show of a sample, or -1."""
+        if not self.target_frames or item >= self.target_frames[source]:
             return -1
         random = np.random.default_rng((self.recipe.seed, 2, number))
-        # Where nobody paints film, there is nothing to learn from it but what teachers say of it.
-        bare = source == self.film and not self.recipe.pseudo_labels
-        taught = random.random() < self.recipe.distill.share or bare
-        return int(random.integers(self.recipe.distill.views)) if taught else -1
+        # Without pseudo-labels, unlabelled frames have nothing to learn from but the features of teachers.
+        features_only = source == self.unlabelled and not self.recipe.pseudo_labels
+        with_targets = random.random() < self.recipe.distill.share or features_only
+        return int(random.integers(self.recipe.distill.views)) if with_targets else -1
 
     def steps(self, first: int) -> Iterator[list[Draw]]:
-        """Draws of every step from `first` on."""
+        """Yield the draws of every step from `first` on."""
         return (self.step(step) for step in range(first, self.recipe.steps))
 
 
 @lru_cache(maxsize=4)
-def _shuffled(seed: int, source: int, turn: int, length: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng((seed, source, turn)).permutation(length)
+def _shuffled(seed: int, source: int, round_number: int, length: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng((seed, source, round_number)).permutation(length)
 
 
 class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Samples as the network sees them, by Draw."""
 
     def __init__(self, sources: tuple[Samples, ...], recipe: Recipe, config: StudentConfig) -> None:
-        """View these sources under that recipe."""
+        """Vary the samples of these sources as a recipe wants it."""
         self._sources = sources
         self._recipe = recipe
         self._config = config
-        self._showing = recipe.teacher_views
+        self._teacher_views = recipe.teacher_views
         self._donors: dict[tuple[int, int], npt.NDArray[np.uint8]] = {}
 
     def __getitem__(self, draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
-        """Input, target and known planes of one draw."""
+        """Return input, target and known planes of one draw."""
         random = np.random.default_rng((self._recipe.seed, 1, draw.number))
-        shown = self._shown(draw, random)
+        varied = self._varied(draw, random)
         if draw.view >= 0 or not self._recipe.mixup:
-            return shown
-        # Drawn apart, so that a recipe that mixes nothing shows what it always showed.
+            return varied
+        # A generator of its own, so that mixup does not change the other random choices of a recipe.
         random = np.random.default_rng((self._recipe.seed, 4, draw.number))
         if random.random() >= self._recipe.mixup:
-            return shown
+            return varied
         other = draw._replace(item=int(random.integers(len(self._sources[draw.source]))))
-        return mixed(shown, self._shown(other, random), float(random.uniform(0.5, 1.0)))
+        return mixed(varied, self._varied(other, random), float(random.uniform(0.5, 1.0)))
 
-    def _shown(self, draw: Draw, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """The view of one draw, unmixed."""
+    def _varied(self, draw: Draw, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return one draw without mixup."""
         sample = self._sources[draw.source][draw.item]
         augmentation = self._recipe.augmentation
         if draw.view >= 0:
-            sample = augmentation.in_place()(self._showing(sample, draw.item, draw.view), random)
+            sample = augmentation.in_place()(self._teacher_views(sample, draw.item, draw.view), random)
         else:
             sample = augmentation(sample, random)
         donor = partial(self._donor, draw.source, int(random.integers(_DONORS)))
@@ -153,28 +157,35 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
         return view(sample, self._config, draw.size, self._recipe.loss_stride)
 
     def _donor(self, source: int, number: int) -> npt.NDArray[np.uint8]:
-        """One of the first few frames, which a worker keeps."""
+        """Return one of the first few frames of a source; each worker keeps them in memory."""
         samples = self._sources[source]
-        place = (source, number % len(samples))
-        if place not in self._donors:
-            self._donors[place] = samples[place[1]].frame
-        return self._donors[place]
+        key = (source, number % len(samples))
+        if key not in self._donors:
+            self._donors[key] = samples[key[1]].frame
+        return self._donors[key]
 
     def loader(
         self, order: Order, first: int, workers: int, part: tuple[int, int] = (0, 1)
     ) -> DataLoader[tuple[Tensor, Tensor, Tensor]]:
-        """Batches of every step from `first` on, made by worker processes; of each only this part, as (number, of)."""
+        """Return a loader of the batches of every step from `first` on.
+
+        Args:
+            order: Which samples make up which step.
+            first: First step.
+            workers: Processes that make the batches; 0: this process makes them.
+            part: Number of this process and number of processes, each of which gets its share of every batch.
+        """
         return DataLoader(
             self,
             batch_sampler=_Steps(order, first, part),
             num_workers=workers,
             prefetch_factor=4 if workers else None,
-            worker_init_fn=_quiet,
+            worker_init_fn=_start_worker,
         )
 
 
 class _Steps:
-    """The batch sampler: one list of draws a step, or every n-th of them for one of n processes."""
+    """The batch sampler: a list of draws for each step, or every n-th of them for one of n processes."""
 
     def __init__(self, order: Order, first: int, part: tuple[int, int]) -> None:
         self._order, self._first, self._part = order, first, part
@@ -187,15 +198,25 @@ class _Steps:
         return (draws[number::of] for draws in self._order.steps(self._first))
 
 
-def _quiet(worker: int) -> None:
-    """A worker leaves Ctrl+C to its parent, dies of SIGTERM, and keeps to one thread."""
+def _start_worker(worker: int) -> None:
+    """Let a worker leave Ctrl+C to its parent, end on SIGTERM, and use one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
 
 
 def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Input float32 (1, size, size), target uint8 (S, size/stride, size/stride), known float32 (S,) of a sample."""
+    """Return a sample as the network sees it.
+
+    Args:
+        sample: The sample.
+        config: Config of the network.
+        size: Side of the input, px.
+        stride: Input pixels per pixel of the target.
+
+    Returns:
+        Input, float32 (1, size, size), target, uint8 (S, size/stride, size/stride), and known planes, float32 (S,).
+    """
     sample = _scaled(sample, size)
     top, left, rows, columns = sample.window
     window = (slice(top, top + rows), slice(left, left + columns))
@@ -205,29 +226,29 @@ def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple
 
 
 def mixed(
-    one: tuple[Tensor, Tensor, Tensor], other: tuple[Tensor, Tensor, Tensor], much: float
+    one: tuple[Tensor, Tensor, Tensor], other: tuple[Tensor, Tensor, Tensor], weight: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Two samples in one: pictures and covered shares added up; of planes only those that count in both.
+    """Mix two samples: weighted means of pictures and covered shares; planes count as far as they count in both.
 
     Args:
         one: Input, target and known planes of a sample.
-        other: The same of another one.
-        much: Share of the first, 0..1.
+        other: Those of another one.
+        weight: Share of the first, 0..1.
     """
-    frame = torch.lerp(other[0], one[0], much)
-    target = torch.lerp(other[1].float(), one[1].float(), much).round().to(torch.uint8)
+    frame = torch.lerp(other[0], one[0], weight)
+    target = torch.lerp(other[1].float(), one[1].float(), weight).round().to(torch.uint8)
     return frame, target, torch.minimum(one[2], other[2])
 
 
 def share(target: Tensor) -> Tensor:
-    """Covered share of each pixel, float32 0..1, of a target as it comes from a worker."""
+    """Convert a target from bytes to the covered share of each pixel, float32 0..1."""
     return target.float().div_(_COVERED)
 
 
 def _covered(planes: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
-    """How much of each larger pixel is covered, uint8 (S, side, side) 0..255, of planes uint8 (S, H, W) of 0 and 1."""
+    """Return the covered share of larger pixels, uint8 (S, side, side) 0..255, of planes, uint8 (S, H, W) 0 or 1."""
     times, rest = divmod(planes.shape[1], side)
-    if rest or times > _MOST_SUMMED:
+    if rest or times > _LARGEST_SUM:
         return np.stack(
             [
                 np.asarray(Image.fromarray(plane * np.uint8(_COVERED)).resize((side, side), Image.Resampling.BOX))
@@ -241,12 +262,12 @@ def _covered(planes: npt.NDArray[np.uint8], side: int) -> npt.NDArray[np.uint8]:
     for i in range(1, times):
         covered += rows[:, :, i::times]
     table = np.rint(np.arange(times**2 + 1) * (_COVERED / times**2)).astype(np.uint8)
-    found: npt.NDArray[np.uint8] = table[covered]
-    return found
+    shares: npt.NDArray[np.uint8] = table[covered]
+    return shares
 
 
 def _scaled(sample: Sample, size: int) -> Sample:
-    """The sample with its frame at another size; planes stay, as the target is made from them at any size."""
+    """Resize the frame of a sample; its planes stay, as targets of any size are made from them."""
     side = sample.frame.shape[0]
     if side == size:
         return sample

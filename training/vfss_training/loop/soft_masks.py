@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft masks: what adapted teachers paint on a frame, blended by how far each is to be trusted, as a target."""
+"""Soft masks of several mask teachers, blended by how reliable each teacher is, and the loss against them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from vfss_training.teachers.feature_statistics import Origin, refuse_held_out
 
 _SMOOTH = 1.0
 _SHARPNESS = 2.0
-"""Power of an agreement that is a teacher's weight: a Dice of .9 against one of .45 weighs four to one, not two."""
+"""Power of an agreement in a teacher's weight: a Dice of .9 against one of .45 weighs four to one, not two."""
 
 
 class Blend(NamedTuple):
-    """What several teachers say together.
+    """Soft masks of several teachers together.
 
     Attributes:
-        planes: float32 (N, S, h, w), 0..1; 0 where no teacher knows the structure.
-        weight: float32 (N, S), 1 where a teacher knows the structure, else 0: nothing is learnt there.
+        planes: float32 (N, S, h, w), 0..1; 0 if no teacher knows the structure.
+        weight: float32 (N, S), 1 if a teacher knows the structure, else 0: nothing is learnt there.
     """
 
     planes: Tensor
@@ -33,39 +33,39 @@ class Blend(NamedTuple):
 
 
 def blend(masks: Tensor, agreement: Tensor, knows: Tensor) -> Blend:
-    """Mean of the teachers' soft masks, each weighted by its agreement, squared.
+    """Return the mean of the teachers' soft masks, each weighted by its agreement, squared.
 
-    Where all that know a structure agree with nothing at all, they count alike.
+    If the agreement of all teachers that know a structure is 0, they count alike.
 
     Args:
         masks: float (T, N, S, h, w), 0..1, of T teachers: the sigmoid of each structure, not a softmax over them.
         agreement: float (T, S) from LabelAgreement, or (T, N, S) from mutual_agreement, 0..1.
-        knows: bool (T, S), which teacher was taught which structure.
+        knows: bool (T, S), which teacher has learnt which structure.
     """
     if agreement.dim() == 2:
         agreement = agreement[:, None].expand(-1, masks.shape[1], -1)
     known = knows[:, None].to(masks.device).expand_as(agreement)
-    trust = torch.where(known, agreement.to(masks.device).float().pow(_SHARPNESS), 0.0)
-    trust = torch.where(trust.sum(0) > 0, trust, known.float())
-    trust = trust / trust.sum(0).clamp(min=torch.finfo(trust.dtype).tiny)
+    weights = torch.where(known, agreement.to(masks.device).float().pow(_SHARPNESS), 0.0)
+    weights = torch.where(weights.sum(0) > 0, weights, known.float())
+    weights = weights / weights.sum(0).clamp(min=torch.finfo(weights.dtype).tiny)
     # A plane of a structure that a teacher does not know may hold anything.
-    said = masks.float().masked_fill(~known[..., None, None], 0.0)
-    # Shares may add up to a little more than 1, and a pixel above 1 has no entropy.
-    return Blend(torch.einsum("tns,tnshw->nshw", trust, said).clamp(0.0, 1.0), known.any(0).float())
+    predicted = masks.float().masked_fill(~known[..., None, None], 0.0)
+    # Weights may add up to a little more than 1, and a pixel above 1 has no entropy.
+    return Blend(torch.einsum("tns,tnshw->nshw", weights, predicted).clamp(0.0, 1.0), known.any(0).float())
 
 
 class LabelAgreement:
-    """Dice of each teacher with what people painted, per structure, over frames of training patients.
+    """Dice of each teacher with the labels, per structure, over frames of training patients.
 
-    What is held out takes no part: a student that is drawn to the teacher which does best there has seen it.
+    Held-out frames are refused: if they decided which teacher counts most, the student would have learnt from them.
     """
 
     def __init__(self, teachers: int, structures: int, held_out: Collection[str]) -> None:
-        """Begin with nothing.
+        """Start without frames.
 
         Args:
-            teachers: How many.
-            structures: How many.
+            teachers: Number of teachers.
+            structures: Number of structures.
             held_out: Patients of the validation and test splits.
         """
         self._overlap = torch.zeros(teachers, structures, dtype=torch.float64)
@@ -73,13 +73,13 @@ class LabelAgreement:
         self._held_out = frozenset(held_out)
 
     def add(self, masks: Tensor, labels: Tensor, known: Tensor, field: Tensor, origins: Sequence[Origin]) -> None:
-        """Count a few frames; where it raises, nothing was counted.
+        """Add a few frames; if it raises, none was added.
 
         Args:
             masks: float (T, N, S, h, w), 0..1.
             labels: bool (N, S, h, w).
-            known: bool (N, S), planes that people confirmed; empty ones are confirmed too.
-            field: bool (N, h, w).
+            known: bool (N, S), planes that are annotated; empty ones count as well.
+            field: bool (N, h, w), exposed field.
             origins: Origin of each frame.
 
         Raises:
@@ -88,48 +88,48 @@ class LabelAgreement:
         refuse_held_out(origins, self._held_out, "the weights of the teachers' masks")
         counted = field[:, None] & known[..., None, None]
         true = (labels & counted).double()
-        said = masks.double().masked_fill(~counted, 0.0)
-        self._overlap += (said * true).sum((1, 3, 4)).cpu()
-        self._size += (said.sum((1, 3, 4)) + true.sum((0, 2, 3))).cpu()
+        predicted = masks.double().masked_fill(~counted, 0.0)
+        self._overlap += (predicted * true).sum((1, 3, 4)).cpu()
+        self._size += (predicted.sum((1, 3, 4)) + true.sum((0, 2, 3))).cpu()
 
     def value(self) -> Tensor:
-        """Agreement, float32 (T, S), 0..1; 1 where nobody has painted or claimed anything: teachers count alike."""
+        """Return the agreement, float32 (T, S), 0..1; 1 for a structure that is neither annotated nor predicted."""
         return torch.where(self._size > 0, 2.0 * self._overlap / self._size.clamp(min=1e-12), 1.0).float()
 
 
 def mutual_agreement(masks: Tensor, knows: Tensor, field: Tensor) -> Tensor:
-    """Agreement of each teacher with the others on each frame, float32 (T, N, S), 0..1: for frames without labels.
+    """Return the agreement of each teacher with the others on unlabelled frames, float32 (T, N, S), 0..1.
 
-    The mean of its Dice with each of the others that know the structure, so that of three the odd one out counts least.
-    Two cannot outvote each other and get the same; a lone one gets 1.
+    It is the mean Dice with each of the others that know the structure, so that of three the outlier counts least. Two
+    teachers always get the same value; a single one gets 1.
 
     Args:
         masks: float (T, N, S, h, w), 0..1.
         knows: bool (T, S).
-        field: bool (N, h, w).
+        field: bool (N, h, w), exposed field.
     """
     counted = field[None, :, None] & knows.to(masks.device)[:, None, :, None, None]
     inside = masks.float().masked_fill(~counted, 0.0)
     size = inside.sum((3, 4))
     dice = size.new_ones(len(size), *size.shape)
-    # Pair by pair, as all at once would take teachers² planes. Masks that are equal agree fully, however soft they are.
+    # Pair by pair, as all at once would take teachers² planes. Equal masks agree fully, however soft they are.
     for a, b in combinations(range(len(size)), 2):
         both = size[a] + size[b] + _SMOOTH
         dice[a, b] = dice[b, a] = 1.0 - (inside[a] - inside[b]).abs().sum((2, 3)) / both
     others = (knows[:, None] & knows[None]).to(masks.device).float()
     others = others * (1.0 - torch.eye(len(masks), device=masks.device))[..., None]
     count = others.sum(1)[:, None]
-    found = (dice * others[:, :, None]).sum(1) / count.clamp(min=1.0)
-    return torch.where(count > 0, found, 1.0)
+    mean = (dice * others[:, :, None]).sum(1) / count.clamp(min=1.0)
+    return torch.where(count > 0, mean, 1.0)
 
 
 @dataclass(frozen=True)
 class SoftMaskLoss:
-    """Cross-entropy and soft Dice of planes that are themselves soft.
+    """Cross-entropy and soft Dice against planes that are themselves soft.
 
-    Both are 0 where the student says what the teachers say, 0.3 included. The usual soft Dice is not: it would pull
-    each pixel to an end. So the sum of absolute differences takes its place (Wang et al., arXiv 2303.16296),
-    which is the same where the target is hard.
+    Both are 0 where the student predicts the same as the teachers, also at 0.3. The usual soft Dice is not: it would
+    pull each pixel to 0 or 1. The sum of absolute differences is used instead (Wang et al., arXiv 2303.16296), which
+    is equal to it where the target is hard.
 
     Attributes:
         cross_entropy: Weight of the pixels' divergence: cross-entropy, less the target's own entropy.
@@ -139,27 +139,27 @@ class SoftMaskLoss:
     cross_entropy: float = 4.0
     dice: float = 1.0
 
-    def __call__(self, logits: Tensor, said: Blend, field: Tensor, structures: Tensor | None = None) -> Tensor:
-        """Scalar loss, the mean over planes by their weight; 0 where none is known.
+    def __call__(self, logits: Tensor, target: Blend, field: Tensor, structures: Tensor | None = None) -> Tensor:
+        """Return the loss, a scalar: the weighted mean over planes; 0 if none is known.
 
         Args:
             logits: float (N, S, h, w) of the student; they are resized to the target's size.
-            said: What the teachers say, planes (N, S, H, W).
-            field: bool (N, H, W), pixels that count.
-            structures: float (S,), weight of each structure; None: all alike.
+            target: Blended soft masks of the teachers, planes (N, S, H, W).
+            field: bool (N, H, W), exposed field: the pixels that count.
+            structures: float (S,), weight of each structure; None: all the same.
         """
-        n, s, *size = said.planes.shape
+        n, s, *size = target.planes.shape
         if logits.shape[:2] != (n, s) or tuple(field.shape) != (n, *size):
             raise TrainingError(
-                f"logits {tuple(logits.shape)} and field {tuple(field.shape)} do not fit soft masks "
-                f"{tuple(said.planes.shape)}",
-                remedy="Give a plane per structure of the student's schema, and a field of the masks' size.",
+                f"logits {tuple(logits.shape)} and exposed field {tuple(field.shape)} do not fit soft masks "
+                f"{tuple(target.planes.shape)}",
+                remedy="Give a plane per structure of the student's schema, and an exposed field of the masks' size.",
             )
         logits = logits.float()
         if list(logits.shape[2:]) != size:
             logits = functional.interpolate(logits, size=size, mode="bilinear")
         inside = field[:, None].float()
-        planes = said.planes.float().clamp(0.0, 1.0)
+        planes = target.planes.float().clamp(0.0, 1.0)
         entropy = functional.binary_cross_entropy_with_logits(logits, planes, reduction="none") - _entropy(planes)
         entropy = (entropy * inside).sum((2, 3)) / inside.sum((2, 3)).clamp(min=1.0)
         student = logits.sigmoid() * inside
@@ -167,11 +167,11 @@ class SoftMaskLoss:
         apart = (student - planes).abs().sum((2, 3))
         apart = apart / (student.sum((2, 3)) + planes.sum((2, 3)) + _SMOOTH)
         each = self.cross_entropy * entropy + self.dice * apart
-        weight = said.weight * field.flatten(1).any(1)[:, None]
+        weight = target.weight * field.flatten(1).any(1)[:, None]
         weight = weight if structures is None else weight * structures.to(weight.device)
         return (each * weight).sum() / weight.sum().clamp(min=1e-6)
 
 
 def _entropy(planes: Tensor) -> Tensor:
-    """Entropy of each pixel's coin, nat; 0 at 0 and 1."""
+    """Return the binary entropy of each pixel, nat; 0 at 0 and 1."""
     return -(torch.xlogy(planes, planes) + torch.xlogy(1.0 - planes, 1.0 - planes))
