@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Samples and how they are varied."""
+"""Samples, where they come from and how they are varied, and arrays kept on disk."""

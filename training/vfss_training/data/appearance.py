@@ -3,8 +3,8 @@
 
 Planes stay as they are. Random curves, filters and spectra keep the student from learning how the phantom renders
 pictures: what is left to learn are shapes and their arrangement. Random filters after Xu et al., "Robust and
-Generalizable Visual Representation Learning via Random Convolutions" (ICLR 2021); low frequencies of another frame after
-Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation" (CVPR 2020).
+Generalizable Visual Representation Learning via Random Convolutions" (ICLR 2021); low frequencies of another frame
+after Yang and Soatto, "FDA: Fourier Domain Adaptation for Semantic Segmentation" (CVPR 2020).
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One training run, from batches to kept weights."""
+"""One training run, from batches to the weights that are kept."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pure tensors in, scalars out."""
+"""Losses of masks and features, and the balance of several teachers: pure functions of tensors."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Losses: masks per structure, and the network's own estimate of their Dice."""
+"""Loss of the masks of each structure, and of the network's own estimate of their Dice."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _SMOOTH = 1.0
 
 @dataclass(frozen=True)
 class MaskLoss:
-    """Cross-entropy and soft Dice of known planes, and the squared error of the quality.
+    """Cross-entropy and soft Dice of known planes, and the squared error of the estimated Dice.
 
     Attributes:
         cross_entropy: Weight of the pixels' cross-entropy.
         dice: Weight of one minus the soft Dice.
-        quality: Weight of the quality's squared error.
+        quality: Weight of the squared error of the estimated Dice.
     """
 
     cross_entropy: float = 4.0
@@ -29,14 +29,14 @@ class MaskLoss:
     def __call__(
         self, logits: Tensor, quality: Tensor, target: Tensor, known: Tensor, among: Tensor | None = None
     ) -> Tensor:
-        """Scalar loss, the mean over planes by their weight; 0 where none is known.
+        """Return the loss, a scalar: the weighted mean over planes; 0 if none is known.
 
         Args:
             logits: float (N, S, h, w).
-            quality: float (N, S), 0..1.
-            target: float (N, S, k h, k w) with k of 1 or 2, share of each pixel that is covered, 0..1.
+            quality: float (N, S), estimated Dice, 0..1.
+            target: float (N, S, k h, k w) with k of 1 or 2, covered share of each pixel, 0..1.
             known: float (N, S), weight of each plane, 0: unknown.
-            among: Sum of the weights to divide by, float (); None: of these planes.
+            among: Sum of the weights to divide by, float (); None: that of these planes.
         """
         if target.shape[-2:] != logits.shape[-2:]:
             logits = functional.interpolate(logits, size=target.shape[-2:], mode="bilinear")
@@ -52,7 +52,7 @@ class MaskLoss:
 
 
 def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
-    """Dice of thresholded planes, float (N, S); 1 where both are empty: nothing there, and nothing claimed."""
+    """Return the Dice of thresholded planes, float (N, S); 1 if both are empty: nothing present, nothing predicted."""
     inside, true = logits > 0, target > 0.5
     overlap = (inside & true).sum((2, 3)).float()
     size = (inside.sum((2, 3)) + true.sum((2, 3))).float()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student network before and after training."""
+"""A student network before, during and after training: first weights, setup, and export."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export: a trained network becomes one student file, with the graph of the CPU path in it."""
+"""Export of a trained network to one student file, which includes the graph for the CPU."""
 
 from __future__ import annotations
 
@@ -35,14 +35,15 @@ def pack(
     provenance: Mapping[str, Any],
     frames: np.ndarray[Any, np.dtype[np.float32]] | None = None,
 ) -> Checkpoint:
-    """Checkpoint of a network: weights rounded as they will lie in the file, the graph, what bf16 costs.
+    """Create the checkpoint of a network: rounded weights, the graph, and the agreement of bf16 with f32.
 
     Args:
-        network: Trained network; left as it is.
-        config: Its config.
-        schema: Its schema.
-        provenance: What is needed to make it again.
-        frames: float32 (N, 1, size, size), prepared frames to measure the agreement of bf16 with f32 on.
+        network: Trained network; not changed.
+        config: Config of the network.
+        schema: Structures of the network.
+        provenance: What is needed to train it again.
+        frames: float32 (N, 1, size, size), prepared frames to measure the agreement of bf16 with f32; None: it is not
+            measured.
 
     Raises:
         TrainingError: The exported graph holds weights that are not the network's own.
@@ -51,34 +52,34 @@ def pack(
     rounded = build_network(Checkpoint(config, schema, tensors, b"", provenance))
     example = torch.zeros(1, 1, config.input_size, config.input_size)
     graph = _graph(rounded, rounded, (example,), ["frames"], ["logits", "quality"])
-    whole = Checkpoint(config, schema, tensors, graph, provenance, prompted=_prompted(rounded, example))
+    checkpoint = Checkpoint(config, schema, tensors, graph, provenance, prompted=_prompted(rounded, example))
     if frames is None:
-        return whole
-    return replace(whole, precision={"bf16": _agreement(whole, frames)})
+        return checkpoint
+    return replace(checkpoint, precision={"bf16": _agreement(checkpoint, frames)})
 
 
 def _rounded(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
-    """Matrices and kernels in float16, which halves the file; vectors (normalisation, biases) stay float32."""
+    """Round matrices and kernels to float16, which halves the file; vectors (normalisation, biases) stay float32."""
     array: np.ndarray[Any, Any] = tensor.detach().cpu().numpy()
     if array.dtype == np.float32 and array.ndim > 1:
         return array.astype(np.float16)
     return array.copy()
 
 
-class _Encoding(nn.Module):
-    """The encoder, its features as a tuple."""
+class _EncoderGraph(nn.Module):
+    """The encoder with its features as a tuple, as the tracer needs them."""
 
     def __init__(self, network: StudentNetwork) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = self.network.encoder(frames)
-        return found.embedding, found.fine8, found.fine4
+        features = self.network.encoder(frames)
+        return features.embedding, features.fine8, features.fine4
 
 
-class _Correcting(nn.Module):
-    """The corrector, its features from a tuple."""
+class _CorrectorGraph(nn.Module):
+    """The corrector with its features from a tuple."""
 
     def __init__(self, network: StudentNetwork) -> None:
         super().__init__()
@@ -89,35 +90,35 @@ class _Correcting(nn.Module):
 
 
 def _prompted(network: StudentNetwork, example: Tensor) -> dict[str, bytes]:
-    """Graphs of encoder and corrector; none where the network has no corrector."""
+    """Export the graphs of encoder and corrector; none if the network has no corrector."""
     if network.corrector is None:
         return {}
     with torch.inference_mode():
-        features = _Encoding(network)(example)
+        features = _EncoderGraph(network)(example)
     n, side = network.corrector.n_structures, features[2].shape[-1]
     maps = torch.zeros(1, prompt_channels(n), side, side)
     names = ["embedding", "fine8", "fine4"]
-    whole = (*(part.clone() for part in features), maps, torch.zeros(1, n))
+    inputs = (*(part.clone() for part in features), maps, torch.zeros(1, n))
     return {
-        "encode": _graph(_Encoding(network), network, (example,), ["frames"], names),
-        "correct": _graph(_Correcting(network), network, whole, [*names, "maps", "asked"], ["logits", "quality"]),
+        "encode": _graph(_EncoderGraph(network), network, (example,), ["frames"], names),
+        "correct": _graph(_CorrectorGraph(network), network, inputs, [*names, "maps", "asked"], ["logits", "quality"]),
     }
 
 
 def _graph(
     traced: nn.Module, network: StudentNetwork, example: tuple[Tensor, ...], inputs: list[str], outputs: list[str]
 ) -> bytes:
-    """ONNX graph of one frame's pass through a part of a network, its initialisers named and emptied."""
+    """Export a part of a network as ONNX for one frame; initialisers keep their names and lose their values."""
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The tracer warns of Python numbers in segment-anything's code, which are constants here, and of its successor.
+        # The tracer warns of Python numbers in segment-anything's code, constants here, and of its deprecation.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             traced,
             example,
-            buffer,  # type: ignore[arg-type]  # the tracer writes to files and to memory, its annotation says files
+            buffer,  # type: ignore[arg-type]  # the tracer also writes to memory, which its annotation does not include
             dynamo=False,
-            # Folding would make new weights out of old ones; kept apart they are not stored twice.
+            # Constant folding would create new weights from existing ones, which would then be stored twice.
             do_constant_folding=False,
             training=torch.onnx.TrainingMode.PRESERVE,
             input_names=inputs,
@@ -129,7 +130,7 @@ def _graph(
     for initializer in model.graph.initializer:
         name = initializer.name.removeprefix("network.")
         if name not in own:
-            raise TrainingError(f"the exported graph holds foreign weights {initializer.name!r}")
+            raise TrainingError(f"the exported graph holds weights that are not the network's: {initializer.name!r}")
         for node in model.graph.node:
             node.input[:] = [name if one == initializer.name else one for one in node.input]
         initializer.Clear()
@@ -139,7 +140,7 @@ def _graph(
 
 
 def _agreement(checkpoint: Checkpoint, frames: np.ndarray[Any, np.dtype[np.float32]]) -> float:
-    """Share of pixels that bf16 puts on the same side as f32; 0 where this processor cannot tell."""
+    """Return the share of pixels that bf16 and f32 assign alike; 0 if this processor has no bf16."""
     exact, _ = OpenVinoRuntime(checkpoint, precision="f32", cache=None).run(frames)
     reduced, _ = OpenVinoRuntime(checkpoint, precision="bf16", cache=None).run(frames)
     return float(np.mean((exact > 0) == (reduced > 0)))

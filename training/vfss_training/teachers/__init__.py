@@ -1,2 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers: large networks whose features a student learns. Only download.py asks the network, when told to."""
+"""Frozen teachers: large networks whose features a student learns.
+
+Only download.py contacts a server, and only when a download is requested.
+"""

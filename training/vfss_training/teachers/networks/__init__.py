@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file per network."""
+"""Networks of the teachers, one file each, with the names of their published weights."""
