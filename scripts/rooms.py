@@ -115,7 +115,7 @@ def draw(house: House, root: Path, path: Path) -> None:
         places: dict[str, tuple[float, float]] = {}
         for depth, row in enumerate(rows):
             for number, name in enumerate(row):
-                lift = 0.18 * (number % 2) if len(row) > 4 else 0.0
+                lift = 0.3 * (number % 2) if len(row) > 4 else 0.0
                 places[name] = ((number + 0.5) / len(row), lift - float(depth))
         for importer, imported in _arrows(house, package, places):
             look = {"arrowstyle": "-|>", "color": "#64748b", "shrinkA": 15, "shrinkB": 15, "mutation_scale": 13}

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # One green command: ruff, mypy --strict, import contracts, pytest.
 #   scripts/test.sh            everything
-#   scripts/test.sh --fast     the engine alone: no window, no training, no program of others
+#   scripts/test.sh --fast     the engine alone: no window, no training, no torch, no program of others
 #   scripts/test.sh FILES...   pytest with these arguments on a virtual display
 # Two lanes share the processors: windows in one, engine and trainer in the other, with as many workers each as half the
 # processors. Windows always have virtual displays of their own: a test must not depend on, or disturb, anybody's screen.
@@ -18,7 +18,7 @@ screen() { xvfb-run -a -n "$1" -s "-screen 0 1600x1000x24" "$bin/python" -m pyte
 plain=(-p no:napari)
 
 if [ "${1:-}" = --fast ]; then
-    exec "$bin/python" -m pytest "${plain[@]}" -n auto --dist worksteal -m "not foreign and not window" tests/engine "${@:2}"
+    exec "$bin/python" -m pytest "${plain[@]}" -n auto --dist worksteal -m "not (foreign or window or torch)" tests/engine "${@:2}"
 fi
 bash scripts/foreign.sh
 if (($#)); then

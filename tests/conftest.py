@@ -44,14 +44,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests of windows and skip them where there is no display; import torch before the first window."""
+    """Mark tests of windows and of torch; skip windows without a display; import torch before the first window."""
     windows = [item for item in items if "qapp" in getattr(item, "fixturenames", ())]
+    torch = [item for item in items if hasattr(item, "module") and TORCH & set(vars(item.module))]
     display = sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    for item in torch:
+        item.add_marker("torch")
     for item in windows:
         item.add_marker("window")
         if not display:
             item.add_marker(pytest.mark.skip(reason="no display: run under xvfb-run"))
-    if display and windows and any(TORCH & set(vars(item.module)) for item in items if hasattr(item, "module")):
+    if display and windows and torch:
         # Importing torch after a software OpenGL context exists kills the process.
         importlib.import_module("torch")
 
