@@ -55,8 +55,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if not display:
             item.add_marker(pytest.mark.skip(reason="no display: run under xvfb-run"))
     if display and windows and torch:
-        # Importing torch after a software OpenGL context exists kills the process.
-        importlib.import_module("torch")
+        # Importing torch, torchvision and timm after a software OpenGL context exists kills the process.
+        importlib.import_module("vfss.student.network.student")
+        importlib.import_module("vfss_training.model.export")
 
 
 @pytest.fixture(autouse=True)
