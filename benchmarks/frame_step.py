@@ -44,7 +44,7 @@ def make_clip(folder: Path, frames: int, size: int) -> Path:
         state = np.full(len(phantom.schema), MaskState.PROPOSED, np.uint8)
         words = np.full(len(phantom.schema), 0.9, np.float32)
         for t in range(frames):
-            proposal = Proposal(Masks(phantom.planes(t), state), words, "truth", clip_id, t)
+            proposal = Proposal(phantom.schema.keys, Masks(phantom.planes(t), state), words, "truth", clip_id, t)
             project.write_proposals(clip_id, [proposal])
     return path
 

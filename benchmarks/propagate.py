@@ -72,7 +72,7 @@ class Truth:
         """What the student says of a frame."""
         packed, said = self._said[frame]
         planes = np.stack([unpack_mask(plane) for plane in packed])
-        return Proposal(Masks(planes, said.masks.state), said.confidence, said.student)
+        return Proposal(said.keys, Masks(planes, said.masks.state), said.confidence, said.student)
 
 
 def carried(film: Truth, keys: tuple[int, ...], last: int) -> dict[tuple[int, str], tuple[Any, float]]:

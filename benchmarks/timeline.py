@@ -94,6 +94,7 @@ def repaint() -> dict[str, dict[str, float]]:
 def survey(frames: int, size: int) -> dict[str, float]:
     phantom = Phantom(7, n_frames=60, height=size, width=size)
     planes = [phantom.planes(t) for t in range(60)]
+    keys = phantom.schema.keys
     state, words = np.full(12, MaskState.PROPOSED, np.uint8), np.full(12, 0.9, np.float32)
     with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
         path = Path(folder) / "clip.tif"
@@ -101,7 +102,8 @@ def survey(frames: int, size: int) -> dict[str, float]:
         clip_id = project.add_clip(path).id
         for first in range(0, frames, 60):
             project.write_proposals(
-                clip_id, [Proposal(Masks(planes[t], state), words, "truth", clip_id, first + t) for t in range(60)]
+                clip_id,
+                [Proposal(keys, Masks(planes[t], state), words, "truth", clip_id, first + t) for t in range(60)],
             )
         watch = Survey(project.overview, clip_id, frames, 12)
         return {"frames": frames, "size": size, **timed(lambda: list(watch.catch_up()), 1)}

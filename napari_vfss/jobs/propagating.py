@@ -17,12 +17,12 @@ from napari_vfss.jobs.worker import worker_for
 from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.clips import Clip
-from vfss.errors import SchemaError, StudentError, VfssError
+from vfss.errors import StudentError, VfssError
 from vfss.masks import MaskState
 from vfss.project import Project
 from vfss.propagation.propagation import KEY_STATES, Ending, PropagationRequest, Reason
 from vfss.proposals.propagation import ProjectPropagation, Stage
-from vfss.student import Student, load_student
+from vfss.student import Student, load_student, shared_keys
 from vfss.wording import count
 
 _WHY: dict[Reason, str] = {
@@ -155,11 +155,7 @@ def _carrying(job: CarryJob) -> Generator[PropagationProgress, None, None]:
 
 def _student(job: CarryJob, project: Project) -> Student:
     student = job.student or load_student(job.source, job.device, threads=threads_beside_the_window())
-    if student.schema.keys != project.schema.keys:
-        raise SchemaError(
-            "the student knows other structures than the project has",
-            remedy="Choose a student of this project, or carry bones alone: they need none.",
-        )
+    shared_keys(student.schema.keys, project.schema.keys)  # raises where it could not help with anything
     return student
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,15 @@ from napari_vfss.jobs.worker import worker_for
 from vfss.clips import Clip
 from vfss.errors import StudentError, VfssError
 from vfss.project import Project
-from vfss.proposals.propagation import without_carried_or_imported
-from vfss.student import Proposal, Student, load_student
+from vfss.proposals.student import ProposalRun
+from vfss.student import Student, load_student
 
-BATCH = 4
 BREATH_S = 0.03  # after each batch the processor belongs to the window, which draws what has come
+
+_CARD_FAILED = (
+    "The graphics card failed ({device}): proposing goes on on the processor, which is slower. No mask is lost. "
+    "To use the card again, close the program and start it again."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -44,8 +48,17 @@ def outward(current: int, first: int, last: int) -> list[int]:
     return sorted(range(first, last + 1), key=lambda t: (abs(t - current), t < current))
 
 
-def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], str], None, None]:
-    """Propose frame after frame, write each batch, and say which frames are done, by whom, and what a person must know.
+@dataclass(frozen=True)
+class ProposalProgress:
+    """What a worker has done since it reported last: frames, by which student, and a message for the person."""
+
+    student: Student
+    frames: tuple[int, ...]
+    message: str
+
+
+def propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
+    """Propose frame after frame, write each batch, and report what is done.
 
     The first batch is one frame, so that a person sees something at once. Where the graphics card fails, the
     processor goes on.
@@ -63,48 +76,32 @@ def propose(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], s
         ) from error
 
 
-def _proposing(order: ProposalOrder) -> Generator[tuple[Student, tuple[int, ...], str], None, None]:
+def _proposing(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
     student = order.student or load_student(order.source, order.device, threads=threads_beside_the_window())
-    frames = list(order.frames)
+    notes: list[str] = []
+
+    def on_cpu(failed: Student, error: Exception) -> Student:
+        if failed.device.startswith("cpu"):
+            raise error
+        logger.warning("the student failed on %s", failed.device, exc_info=error)
+        notes.append(_CARD_FAILED.format(device=failed.device.split()[0]))
+        return load_student(order.source, "cpu", threads=threads_beside_the_window())
+
     clip = order.clip.reopen()
     with Project.open(order.project) as project, clip:
-        while frames:
-            size = 1 if len(frames) == len(order.frames) else BATCH
-            batch, frames = frames[:size], frames[size:]
-            student, proposals, note = _proposed(order, student, _stack(clip, batch))
-            known = [replace(p, clip=clip.id, frame=t) for p, t in zip(proposals, batch, strict=True)]
-            if len(order.frames) > 1:  # asked for one frame, a person wants the student's word on it
-                known = [without_carried_or_imported(project, proposal) for proposal in known]
-            project.write_proposals(clip.id, known)
-            yield student, tuple(batch), note
+        # A person who asks for one frame wants the student's masks on it, whatever proposals are there.
+        run = ProposalRun(project, clip, student, order.frames, replace_requested=len(order.frames) == 1)
+        if run.differences:
+            notes.append(run.differences)
+        for frames in run.step(on_cpu):
+            yield ProposalProgress(run.student, frames, " ".join(notes))
+            notes.clear()
             time.sleep(BREATH_S)
-
-
-def _proposed(order: ProposalOrder, student: Student, frames: Any) -> tuple[Student, list[Proposal], str]:
-    try:
-        return student, student.propose(frames), ""
-    except (RuntimeError, StudentError) as error:  # what torch raises when the card is gone, busy or out of memory
-        if student.device.startswith("cpu"):
-            raise
-        logger.warning("the student failed on %s", student.device, exc_info=error)
-        lost = student.device.split()[0]
-    student = load_student(order.source, "cpu", threads=threads_beside_the_window())
-    note = (
-        f"The graphics card failed ({lost}): proposing goes on on the processor, which is slower. No mask is lost. "
-        "To use the card again, close the program and start it again."
-    )
-    return student, student.propose(frames), note
 
 
 def threads_beside_the_window() -> int:
     """Cores that the student may fill: one is the window's, which must answer while a whole clip is proposed."""
     return max(1, (os.cpu_count() or 1) - 1)
-
-
-def _stack(clip: Clip, frames: Sequence[int]) -> Any:
-    import numpy as np
-
-    return np.stack([clip.as_uint8(t) for t in frames])
 
 
 def explain(error: BaseException) -> str:
@@ -156,12 +153,11 @@ class Proposing(QObject):
             self._outcome = "Cancelled"
             self._worker.quit()
 
-    def _on_batch(self, result: tuple[Student, tuple[int, ...], str]) -> None:
-        student, frames, note = result
-        if note:
-            self.message.emit(note)
-        self._done += len(frames)
-        self.proposed.emit(student, frames)
+    def _on_batch(self, progress: ProposalProgress) -> None:
+        if progress.message:
+            self.message.emit(progress.message)
+        self._done += len(progress.frames)
+        self.proposed.emit(progress.student, progress.frames)
         self.progressed.emit(self._done, self._total)
 
     def _on_error(self, error: Exception) -> None:

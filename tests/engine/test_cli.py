@@ -91,7 +91,7 @@ def test_propose_on_a_recording_makes_its_project(video: Path, tmp_path: Path) -
 
 
 def test_propose_on_a_project_goes_on_where_it_was(folder: Path) -> None:
-    assert "on 1 frames" in run("propose", folder, "--frames", "3", "--device", "cpu").stdout
+    assert "on 1 frame of" in run("propose", folder, "--frames", "3", "--device", "cpu").stdout
     assert "on 11 frames" in run("propose", folder, "--device", "cpu").stdout
     assert "on 0 frames" in run("propose", folder, "--device", "cpu").stdout
     found = states(folder)

@@ -55,10 +55,8 @@ def project(tmp_path: Path, video: Path):
         annotate(made, clip, 1, {"bolus": MaskState.EMPTY, "pharynx": (inner, MaskState.EDITED)}, author="reader two")
         annotate(made, clip, 2, {"bolus": (inner, MaskState.EDITED)})
         planes = np.stack([inner, outer, outer])
-        proposal = Proposal(
-            Masks(planes, np.full(3, MaskState.PROPOSED, np.uint8)), np.full(3, 0.5, np.float32), "st-1"
-        )
-        made.write_proposals(clip, [Proposal(proposal.masks, proposal.confidence, "st-1", clip, t) for t in (1, 3)])
+        masks, words = Masks(planes, np.full(3, MaskState.PROPOSED, np.uint8)), np.full(3, 0.5, np.float32)
+        made.write_proposals(clip, [Proposal(THREE.keys, masks, words, "st-1", clip, t) for t in (1, 3)])
         annotate(made, clip, 4, {"mandible": MaskState.NOT_VISIBLE})
         yield made
 

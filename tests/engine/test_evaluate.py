@@ -38,7 +38,7 @@ class Parrot:
         for frame in frames:
             assert frame.dtype == np.uint8
             self.asked += 1
-            yield Proposal(Masks(self._answers[frame.tobytes()], state), confidence, self.id)
+            yield Proposal(self.schema.keys, Masks(self._answers[frame.tobytes()], state), confidence, self.id)
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ def test_a_plan_that_was_stopped_is_not_written(project: Project, coco: Path) ->
 def test_proposals_make_way_and_stay_in_the_history(project: Project, coco: Path) -> None:
     clip = clip_of(project)
     masks = Masks(np.stack([OTHER] * 3), np.full(3, MaskState.PROPOSED, np.uint8))
-    project.write_proposals(clip, [Proposal(masks, np.full(3, 0.5, np.float32), "st-1", clip, 3)])
+    project.write_proposals(clip, [Proposal(THREE.keys, masks, np.full(3, 0.5, np.float32), "st-1", clip, 3)])
     plan = planned(project, coco)
     assert plan.replaced == 2
     assert "They replace 2 proposals, which stay in the history." in plan_lines(project, plan)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def clip(project: Project) -> ClipRecord:
 
 def proposal(frame: int, *planes: np.ndarray, student: str = "st-1", confidence: float = 0.5) -> Proposal:
     masks = Masks(np.stack(planes), np.full(len(planes), MaskState.PROPOSED, np.uint8))
-    return Proposal(masks, np.full(len(planes), confidence, np.float32), student, None, frame)
+    return Proposal(
+        THREE.keys[: len(planes)], masks, np.full(len(planes), confidence, np.float32), student, None, frame
+    )
 
 
 def test_a_written_mask_comes_back_exactly_with_who_when_and_how(project: Project, clip: ClipRecord) -> None:
@@ -238,10 +241,16 @@ def test_authors_and_origins_are_required(project: Project, clip: ClipRecord) ->
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (proposal(0, DISC), "1 planes, the project 3 structures"),
+        (replace(proposal(0, DISC), keys=("hyoid",)), "structures are hyoid, the project's bolus, pharynx"),
         (proposal(FRAMES, DISC, DISC, DISC), "no such frame"),
-        (Proposal(Masks.unseen(3, HEIGHT, WIDTH), np.zeros(3, np.float32), "st-1"), "does not say for which frame"),
-        (Proposal(Masks.unseen(3, HEIGHT, WIDTH), np.zeros(3, np.float32), "st-1", "b2-x", 0), "for clip b2-x"),
+        (
+            Proposal(THREE.keys, Masks.unseen(3, HEIGHT, WIDTH), np.zeros(3, np.float32), "st-1"),
+            "does not say for which frame",
+        ),
+        (
+            Proposal(THREE.keys, Masks.unseen(3, HEIGHT, WIDTH), np.zeros(3, np.float32), "st-1", "b2-x", 0),
+            "for clip b2-x",
+        ),
     ],
 )
 def test_a_proposal_that_does_not_fit_is_refused(

@@ -60,7 +60,7 @@ class Work(RuleBasedStateMachine):
     @rule(window=st.integers(0, 1), frame=st.integers(0, FRAMES - 1), masks=st.tuples(MASKS, MASKS, MASKS))
     def propose(self, window: int, frame: int, masks: tuple[np.ndarray, ...]) -> None:
         proposed = Masks(np.stack(masks), np.full(len(KEYS), MaskState.PROPOSED, np.uint8))
-        proposal = Proposal(proposed, np.full(len(KEYS), 0.5, np.float32), "st-1", self.clip, frame)
+        proposal = Proposal(tuple(KEYS), proposed, np.full(len(KEYS), 0.5, np.float32), "st-1", self.clip, frame)
         written = self.windows[window].write_proposals(self.clip, [proposal])
         free = [key for key in KEYS if not (self.said[frame, key] and self.said[frame, key][-1][0].by_person)]
         assert written == len(free)

@@ -22,7 +22,8 @@ from vfss.propagation.key_frame import PackedPropagatedMask, PropagatedMask, ble
 from vfss.propagation.propagation import Propagation, PropagationRequest
 from vfss.proposals import adapted_student as learnt_clip
 from vfss.proposals.adapted_student import AdaptedRun
-from vfss.proposals.propagation import ProjectPropagation, without_carried_or_imported
+from vfss.proposals.propagation import ProjectPropagation
+from vfss.proposals.student import without_outranking
 from vfss.student import Proposal
 
 BONE = box(60, 50)
@@ -271,7 +272,7 @@ def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
         planes = np.stack([box(60, 90, 30, 16)] * N)
         state = np.full(N, MaskState.PROPOSED, np.uint8)
         words = np.full(N, 0.9, np.float32)
-        project.write_proposals(clip, [Proposal(Masks(planes, state), words, "fixed", clip, frame)])
+        project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), words, "fixed", clip, frame)])
     run_on(project, "forward", ("airway",), student)
     assert student.asked == 8 - 5 + 1  # the last frames, and the first: there a person has spoken over the proposal
 
@@ -280,8 +281,8 @@ def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project)
     clip = project.clips()[0].id
     run_on(project, structures=("c3",))
     state, words = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
-    proposal = Proposal(Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
-    assert project.write_proposals(clip, [without_carried_or_imported(project, proposal)]) == N - 1
+    proposal = Proposal(SCHEMA.keys, Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
+    assert project.write_proposals(clip, [without_outranking(project, proposal)]) == N - 1
     assert project.newest(clip, 5)["c3"].provenance.source_frame == 2
     assert project.newest(clip, 5)["airway"].author == "student-a"
 
@@ -298,7 +299,9 @@ def by_proposals(project, clip):
     planes, state = np.stack([BONE] * N), np.zeros(N, np.uint8)
     state[SCHEMA["c3"].index] = MaskState.PROPOSED
     words = np.full(N, 0.9, np.float32)
-    assert project.write_proposals(clip, [Proposal(Masks(planes, state), words, "student-a", clip, 4)]) == 0
+    assert (
+        project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), words, "student-a", clip, 4)]) == 0
+    )
 
 
 def by_write(project, clip):

@@ -50,7 +50,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def proposal(frame: int) -> Proposal:
     masks = Masks(np.stack([DISC] * 3), np.full(3, MaskState.PROPOSED, np.uint8))
-    return Proposal(masks, np.full(3, 0.5, np.float32), "st-1", None, frame)
+    return Proposal(THREE.keys, masks, np.full(3, 0.5, np.float32), "st-1", None, frame)
 
 
 def test_a_reading_has_the_clips_and_nothing_of_what_was_said(project: Project, tmp_path: Path) -> None:

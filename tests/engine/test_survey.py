@@ -38,7 +38,9 @@ def propose(project, clip_id, frames, confidence=0.9, top=40):
     state = np.zeros(len(planes), np.uint8)
     state[0] = MaskState.PROPOSED
     words = np.full(len(planes), confidence, np.float32)
-    project.write_proposals(clip_id, [Proposal(Masks(planes, state), words, "st", clip_id, t) for t in frames])
+    project.write_proposals(
+        clip_id, [Proposal(project.schema.keys, Masks(planes, state), words, "st", clip_id, t) for t in frames]
+    )
 
 
 def survey_of(project, clip_id):

@@ -101,7 +101,9 @@ def propose(session, frame, *, bolus):
     planes[0], planes[1], planes[4] = bolus, PHARYNX, AIRWAY
     state = np.full(len(planes), MaskState.UNSEEN, np.uint8)
     state[[0, 1, 4]] = MaskState.PROPOSED
-    proposal = Proposal(Masks(planes, state), np.ones(len(planes), np.float32), "student-a", session.clip.id, frame)
+    proposal = Proposal(
+        session.schema.keys, Masks(planes, state), np.ones(len(planes), np.float32), "student-a", session.clip.id, frame
+    )
     session.project.write_proposals(session.clip.id, [proposal])
 
 

@@ -32,7 +32,8 @@ def propose(session, frame, mask):
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
     words = np.full(len(planes), 0.8, np.float32)
     session.project.write_proposals(
-        session.clip.id, [Proposal(Masks(planes, state), words, "student-a", session.clip.id, frame)]
+        session.clip.id,
+        [Proposal(session.schema.keys, Masks(planes, state), words, "student-a", session.clip.id, frame)],
     )
     session.reload([frame])
 

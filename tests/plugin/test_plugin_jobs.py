@@ -6,11 +6,14 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pytest
 
+from keyed_student import ONLY_A_VALVE, VFSS12_REVERSED, WITH_A_VALVE, KeyedStudent, mask_of
 from napari_vfss.jobs.files import ExportOrder
 from napari_vfss.jobs.proposing import ProposalOrder, Proposing
 from napari_vfss.jobs.training import Retraining
 from napari_vfss.ui.sections import student as student_section
+from small_project import THREE
 from vfss.datasets import read_coco
 from vfss.masks import MaskState
 from vfss.redaction import Redaction
@@ -80,6 +83,30 @@ def test_cancelling_keeps_what_is_there(window, qtbot):
     proposed = (session.project.states(session.clip.id) == MaskState.PROPOSED).all(axis=1).sum()
     assert 1 <= proposed < session.clip.n_frames
     assert "Cancelled" in window.message.text()
+
+
+@pytest.mark.parametrize("schema", [VFSS12_REVERSED, WITH_A_VALVE, THREE], ids=["reversed", "larger", "smaller"])
+def test_masks_land_under_the_keys_of_the_student(session, qtbot, schema):
+    jobs, messages, student = Proposing(), [], KeyedStudent(schema)
+    jobs.message.connect(messages.append)
+    jobs.start(ProposalOrder(session.project.folder, session.clip, (2, 0, 1), "unused", "cpu", student))
+    qtbot.waitUntil(lambda: not jobs.running, timeout=WAIT_MS)
+    for frame in range(3):
+        newest = session.project.newest(session.clip.id, frame)
+        assert set(newest) == set(schema.keys) & set(session.schema.keys)
+        for key, revision in newest.items():
+            assert np.array_equal(revision.mask, mask_of(key, session.clip.height, session.clip.width))
+    assert bool(messages) == (set(schema.keys) != set(session.schema.keys))
+
+
+def test_a_student_of_other_structures_is_refused(session, qtbot):
+    jobs, outcomes = Proposing(), []
+    jobs.ended.connect(outcomes.append)
+    student = KeyedStudent(ONLY_A_VALVE)
+    jobs.start(ProposalOrder(session.project.folder, session.clip, (0,), "unused", "cpu", student))
+    qtbot.waitUntil(lambda: not jobs.running, timeout=WAIT_MS)
+    assert "structures are valve, the project's" in outcomes[0]
+    assert session.project.last_revision() == 0
 
 
 def test_a_student_that_is_not_there_is_told(session, qtbot, tmp_path):

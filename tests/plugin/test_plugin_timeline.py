@@ -49,7 +49,14 @@ def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
             planes[s, 20 + 8 * s + down : 28 + 8 * s + down, 30 + right + away : 60 + right + away] = True
         words = np.full(n, confidence, np.float32)
         proposals.append(
-            Proposal(Masks(planes, np.full(n, MaskState.PROPOSED, np.uint8)), words, "st", session.clip.id, t)
+            Proposal(
+                session.schema.keys,
+                Masks(planes, np.full(n, MaskState.PROPOSED, np.uint8)),
+                words,
+                "st",
+                session.clip.id,
+                t,
+            )
         )
     session.project.write_proposals(session.clip.id, proposals)
     session.poll()

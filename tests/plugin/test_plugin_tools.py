@@ -47,7 +47,9 @@ def propose(session, frame):
     planes = np.zeros((len(session.schema), SIZE, SIZE), np.bool_)
     planes[:, 40:60, 40:70] = True
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
-    proposal = Proposal(Masks(planes, state), np.ones(len(planes), np.float32), "student-a", session.clip.id, frame)
+    proposal = Proposal(
+        session.schema.keys, Masks(planes, state), np.ones(len(planes), np.float32), "student-a", session.clip.id, frame
+    )
     session.project.write_proposals(session.clip.id, [proposal])
     session.reload([frame])
 

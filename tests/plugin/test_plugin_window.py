@@ -44,7 +44,7 @@ def propose(session, frame):
     planes[:, 100:120, 100:130] = True
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
     words = np.full(len(planes), 0.8, np.float32)
-    proposal = Proposal(Masks(planes, state), words, "student-a", session.clip.id, frame)
+    proposal = Proposal(session.schema.keys, Masks(planes, state), words, "student-a", session.clip.id, frame)
     session.project.write_proposals(session.clip.id, [proposal])
 
 

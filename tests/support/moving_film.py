@@ -100,4 +100,6 @@ class FixedStudent:
     def _proposal(self, frame: np.ndarray) -> Proposal:
         plane = np.zeros(frame.shape, np.bool_) if self._plane is None else self._plane
         state = np.full(N, MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(np.stack([plane] * N), state), np.full(N, self._confidence, np.float32), self.id)
+        return Proposal(
+            SCHEMA.keys, Masks(np.stack([plane] * N), state), np.full(N, self._confidence, np.float32), self.id
+        )

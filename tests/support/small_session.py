@@ -21,7 +21,7 @@ def propose(session, frame, *, mask=None, confidence=0.9):
         planes[0] = mask
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
     words = np.full(len(planes), confidence, np.float32)
-    proposal = Proposal(Masks(planes, state), words, "student-a", session.clip.id, frame)
+    proposal = Proposal(session.schema.keys, Masks(planes, state), words, "student-a", session.clip.id, frame)
     return session.project.write_proposals(session.clip.id, [proposal])
 
 

@@ -22,7 +22,7 @@ from vfss.masks.metrics import dice
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project, Provenance
 from vfss.propagation.whole_clip import WholeClipPropagation, adapted_confidence, soft_predictions
-from vfss.proposals.student import propose_clip, proposed_words, unproposed
+from vfss.proposals.student import proposal_summary, propose_clip, unproposed
 from vfss.student import Proposal, Student, load_student
 from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.cli.app import application
@@ -87,7 +87,7 @@ def test_a_student_is_surer_the_more_it_has_learnt_but_never_of_a_bolus(said, fr
 
 def test_what_is_written_has_the_confidence_of_one_that_has_learnt():
     state = np.full(N, MaskState.PROPOSED, np.uint8)
-    proposal = Proposal(Masks(np.zeros((N, 8, 8), np.bool_), state), np.full(N, 0.7, np.float32), "st")
+    proposal = Proposal(SCHEMA.keys, Masks(np.zeros((N, 8, 8), np.bool_), state), np.full(N, 0.7, np.float32), "st")
     said = soft_predictions(proposal, SCHEMA, 12)
     assert {key: round(sure, 3) for key, (_, sure) in said.items()} == {
         key: round(adapted_confidence(SCHEMA[key], 0.7, 12), 3) for key in SOFT
@@ -190,12 +190,12 @@ def test_one_command_learns_a_clip_and_leaves_what_people_said(study):
         assert {(r.author, r.origin, r.provenance) for r in written} == {("clip-adapted student", "proposal", made)}
         # A student that works through the clip leaves what was learnt, and has the bones to say.
         small = load_student(student, "cpu")
-        todo = unproposed(project, clip_id, range(8), small.id)
+        todo = unproposed(project, clip_id, range(8), small)
         assert todo == [0, 2, 3, 4, 6, 7]
         propose_clip(project, small, clip_id, todo)
         standing = [project.newest(clip_id, t)["bolus"] for t in todo]
         assert {revision.provenance for revision in standing} == {made}
-        assert "learnt masks are left" in proposed_words(project, project.clip(clip_id), 6)
+        assert "adapted masks are left" in proposal_summary(project, project.clip(clip_id), 6)
 
 
 def test_too_little_and_wrong_names_are_said_with_what_to_do(study, tmp_path):

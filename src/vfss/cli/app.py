@@ -113,7 +113,7 @@ def propose(
 ) -> None:
     """Let the student propose masks; never over what a person said. Frames it proposed already are passed over."""
     from vfss.project import Project
-    from vfss.proposals.student import propose_clip, proposed_words, unproposed
+    from vfss.proposals.student import proposal_summary, propose_clip, unproposed
 
     if project is None and not target.is_dir():
         raise ProjectError("a recording needs a project for its proposals", path=target, remedy="Add --project DIR.")
@@ -121,10 +121,10 @@ def propose(
         records = opened.clips() if project is None else [opened.add_clip(target)]
         chosen = _student(opened, student, device)
         for record in records:
-            todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen.id)
+            todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen)
             with bar(f"Proposing on {record.path.name}") as show:
                 propose_clip(opened, chosen, record.id, todo, show)
-            say(Text(proposed_words(opened, record, len(todo))))
+            say(Text(proposal_summary(opened, record, len(todo))))
 
 
 def _range(text: str, n_frames: int) -> range:

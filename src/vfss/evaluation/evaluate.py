@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from vfss.errors import SchemaError
 from vfss.masks import BoolArray, MaskState
 from vfss.masks.metrics import dice, hd95
 from vfss.project import Project, Revision
 from vfss.schema import Schema
-from vfss.student import Student
+from vfss.student import Proposal, Student, shared_keys
 
 
 def evaluate(
@@ -51,7 +50,7 @@ def evaluate(
         SchemaError: Student and project have no structure in common.
         VfssError: A clip, mask or frame cannot be read.
     """
-    keys = _common_keys(project.schema, student.schema)
+    keys = list(shared_keys(student.schema.keys, project.schema.keys))
     annotated = list(_annotated_frames(project, splits, keys))
     tallies = {key: _Tally() for key in keys}
     done = 0
@@ -59,7 +58,7 @@ def evaluate(
         with project.open_clip(clip_id) as clip:
             proposals = student.propose_each(clip.as_uint8(t) for t in frames)
             for t, proposal in zip(frames, proposals, strict=True):
-                _tally_frame(project.newest(clip_id, t), proposal.masks.planes, student.schema, tallies)
+                _tally_frame(project.newest(clip_id, t), proposal, tallies)
                 done += 1
                 if progress is not None and progress(done, sum(len(f) for _, f in annotated)) is False:
                     return _result(student, done, tallies, project.schema)
@@ -94,16 +93,6 @@ class _Tally:
         }
 
 
-def _common_keys(project: Schema, student: Schema) -> list[str]:
-    keys = [key for key in student.keys if key in project.keys]
-    if not keys:
-        raise SchemaError(
-            f"the student's structures are {', '.join(student.keys)}, the project's {', '.join(project.keys)}",
-            remedy="Choose a student that was trained for this project's schema, or train one with `vfss-train fit`.",
-        )
-    return keys
-
-
 def _annotated_frames(
     project: Project, splits: Collection[str] | None, keys: list[str]
 ) -> Iterator[tuple[str, list[int]]]:
@@ -116,15 +105,13 @@ def _annotated_frames(
                 yield record.id, [int(t) for t in frames]
 
 
-def _tally_frame(
-    revisions: dict[str, Revision], proposed: BoolArray, schema: Schema, tallies: dict[str, _Tally]
-) -> None:
-    """Add one frame to the tallies; `proposed` is bool (S, H, W) in the order of the student's `schema`."""
+def _tally_frame(revisions: dict[str, Revision], proposal: Proposal, tallies: dict[str, _Tally]) -> None:
+    """Add the planes of one frame to the tallies where the truth is known."""
     for key, tally in tallies.items():
-        revision = revisions.get(key)
-        if revision is None or not revision.state.is_truth:
+        revision, plane = revisions.get(key), proposal.plane(key)
+        if revision is None or plane is None or not revision.state.is_truth:
             continue
-        plane, truth = proposed[schema[key].index], revision.mask
+        truth = revision.mask
         tally.add(np.zeros_like(plane) if truth is None else truth, plane)
 
 

@@ -8,10 +8,9 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, get_args
 
-import numpy as np
 from sqlalchemy import Connection, insert, select
 
-from vfss.errors import ConflictError, MaskError, ProjectError, SchemaError
+from vfss.errors import ConflictError, MaskError, ProjectError
 from vfss.masks import BoolArray, MaskState, pack_mask, packed_shape, unpack_mask
 from vfss.project.database import Database
 from vfss.project.provenance import METHODS, UNCONFIRMED, Origin, Provenance, default_provenance
@@ -20,7 +19,7 @@ from vfss.project.revision_reader import WITH_PIXELS, RevisionReader
 from vfss.project.tables import present, revisions
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
-from vfss.student.student import Proposal
+from vfss.student.student import Proposal, shared_keys
 
 Cells = dict[str, Any]
 Base = Mapping[tuple[int, str], int | None]
@@ -103,19 +102,16 @@ class RevisionWriter:
     def _proposed(self, clip_id: str, proposal: Proposal) -> list[Cells]:
         if proposal.clip not in (None, clip_id):
             raise ProjectError(f"a proposal for clip {proposal.clip} was given for clip {clip_id}")
-        planes, state, frame = proposal.masks.planes, proposal.masks.state, frame_of(proposal)
-        if len(planes) != len(self._schema) or len(proposal.confidence) != len(self._schema):
-            raise SchemaError(
-                f"the proposal has {len(planes)} planes, the project {len(self._schema)} structures",
-                remedy="Choose a student that was trained for the project's structures.",
-            )
+        frame = frame_of(proposal)
+        keys = shared_keys(proposal.keys, self._schema.keys)
         common: Cells = {"clip": clip_id, "frame": frame, "author": proposal.student}
         common |= {"origin": "proposal", "state": int(MaskState.PROPOSED)}
         common |= _cells(Provenance("student", student=proposal.student))
         return [
-            common | {"structure": key, "mask": pack_mask(planes[i]), "confidence": _number(proposal.confidence[i])}
-            for i, key in enumerate(self._schema.keys)
-            if state[i] == MaskState.PROPOSED
+            common | {"structure": key, "mask": pack_mask(plane), "confidence": proposal.confidence_of(key)}
+            for key in keys
+            if (plane := proposal.plane(key)) is not None
+            and proposal.masks.state[proposal.keys.index(key)] == MaskState.PROPOSED
         ]
 
     def _check(self, planes: Sequence[tuple[str, int, BoolArray | bytes | None]]) -> None:
@@ -253,7 +249,3 @@ def _cells(provenance: Provenance) -> Cells:
     frames = provenance.adapted_frames
     cells = {name: getattr(provenance, name) for name in _PROVENANCE}
     return cells | {"adapted_frames": None if frames is None else list(frames)}
-
-
-def _number(value: np.float32) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -183,18 +183,13 @@ class DirectedPropagation:
         propagated = near if packed is None else _from_both(near, packed.unpack())
         structure, ending = self._source.schema[key], self._endings[key]
         proposal = None if structure.is_rigid else self._source.proposal(new.frame)
-        proposed, own = None, None
-        if proposal is not None:
-            proposed = proposal.masks.planes[structure.index]
-            own = (
-                None if np.isnan(proposal.confidence[structure.index]) else float(proposal.confidence[structure.index])
-            )
+        proposed = None if proposal is None else proposal.plane(key)
         mask = blend_with_student(structure, propagated, proposed)
         confidence = propagated_confidence(
             structure,
             propagated,
             student=None if proposed is None else agreement(mask, proposed),
-            confidence=own,
+            confidence=None if proposal is None else proposal.confidence_of(key),
             adapted=self._adapted,
         )
         out_of_view = np.count_nonzero(mask) < max(1.0, _LEAST_SHARE * self._areas[key])
@@ -211,7 +206,8 @@ class DirectedPropagation:
     def _key_frame(self, frame: int, keys: list[str]) -> KeyFrame:
         source, schema = self._source, self._source.schema
         proposal = source.proposal(frame) if any(not schema[key].is_rigid for key in keys) else None
-        proposed = None if proposal is None else {key: proposal.masks.planes[schema[key].index] for key in keys}
+        known = {} if proposal is None else {key: proposal.plane(key) for key in keys}
+        proposed = {key: plane for key, plane in known.items() if plane is not None}
         planes = {key: source.plane(frame, key) for key in keys}
         return KeyFrame(source.picture(frame), planes, schema, proposed)
 

@@ -106,16 +106,15 @@ class KeyFrame:
             frame: uint8 (H, W).
             planes: Annotated masks by key of structure, bool (H, W) each, none empty.
             schema: Tells which structures are rigid, and which of them are joined.
-            proposed: The student's own masks of the same frame.
+            proposed: The student's own masks of the same frame, of the structures that it knows.
         """
         self._motion = KeyMotion(frame)
         self._fields = {key: signed_distance(plane) for key, plane in planes.items()}
         rigid = {key: plane for key, plane in planes.items() if schema[key].is_rigid}
         self._bodies = RigidBodies(rigid, schema.chains) if rigid else None
         self._soft = tuple(key for key in planes if not schema[key].is_rigid)
-        self._corrections = {
-            key: self._fields[key] - signed_distance(proposed[key]) for key in self._soft if proposed is not None
-        }
+        own = proposed or {}
+        self._corrections = {key: self._fields[key] - signed_distance(own[key]) for key in self._soft if key in own}
         self._outlines = {key: _edge_points(planes[key]) for key in self._soft}
         self._frames = self._steps = 0
 

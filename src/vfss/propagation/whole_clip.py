@@ -9,7 +9,7 @@ deserves it: it was fine-tuned on the key frames of this very clip. Each place i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import sqrt
+from math import nan, sqrt
 
 import numpy as np
 
@@ -91,17 +91,16 @@ def soft_predictions(proposal: Proposal, schema: Schema, frames: int) -> dict[st
 
     Args:
         proposal: The student's proposal of the frame.
-        schema: Structures, in the order of planes.
+        schema: Structures of the project; those that the student does not know are left out.
         frames: Number of frames that the student was adapted on.
     """
-    soft = [structure for structure in schema.structures if not structure.is_rigid]
-    return {
-        structure.key: (
-            pack_mask(proposal.masks.planes[structure.index]),
-            adapted_confidence(structure, float(proposal.confidence[structure.index]), frames),
-        )
-        for structure in soft
-    }
+    predictions: dict[str, PackedPrediction] = {}
+    for structure in schema.structures:
+        plane, confidence = proposal.plane(structure.key), proposal.confidence_of(structure.key)
+        if not structure.is_rigid and plane is not None:
+            estimate = adapted_confidence(structure, nan if confidence is None else confidence, frames)
+            predictions[structure.key] = pack_mask(plane), estimate
+    return predictions
 
 
 def _requests(source: Source, states: ByteArray, soft: tuple[str, ...]) -> Iterator[PropagationRequest]:

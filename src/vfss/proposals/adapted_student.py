@@ -54,13 +54,14 @@ class AdaptedClip(StoredClip):
             yield frame + 1
 
     def proposal(self, frame: int) -> Proposal | None:
-        """What the student said of a frame; its planes of bones are empty."""
-        planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
-        confidence = np.full(len(self.schema), np.nan, np.float32)
-        for key, (packed, sure) in self.said[frame].items():
-            planes[self.schema[key].index], confidence[self.schema[key].index] = unpack_mask(packed), sure
+        """Return the student's proposal of the soft structures of a frame; None where it knows none of them."""
+        predictions = self.said[frame]
+        if not predictions:
+            return None
+        planes = np.stack([unpack_mask(packed) for packed, _ in predictions.values()])
+        confidence = np.array([value for _, value in predictions.values()], np.float32)
         state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(planes, state), confidence, self._learnt.id)
+        return Proposal(tuple(predictions), Masks(planes, state), confidence, self._learnt.id)
 
 
 class AdaptedRun:

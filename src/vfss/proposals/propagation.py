@@ -18,7 +18,7 @@ from vfss.propagation.propagation import Ending, PropagatedFrame, Propagation, P
 from vfss.student import Proposal, Student
 
 _BATCH = 4
-_PICTURES, _SUGGESTIONS = 4, 256  # kept in memory; suggestions are packed
+_PICTURES, _PROPOSALS = 4, 256  # kept in memory; proposals are packed
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,6 @@ def refuse_read_only(project: Project) -> None:
             path=project.folder,
             remedy="Copy the folder to a place where you may write, and open the copy.",
         )
-
-
-def without_carried_or_imported(project: Project, proposal: Proposal) -> Proposal:
-    """A proposal that says nothing where a mask was carried, learnt or imported: a person chose that, it is worth more.
-
-    Args:
-        project: Where the proposal is to be written.
-        proposal: It says for which clip and frame it is.
-    """
-    state = proposal.masks.state.copy()
-    if proposal.clip is not None and proposal.frame is not None:
-        for key, revision in project.newest(proposal.clip, proposal.frame).items():
-            if revision.provenance.outranks_student:
-                state[project.schema[key].index] = MaskState.UNSEEN
-    return replace(proposal, masks=Masks(proposal.masks.planes, state))
 
 
 class ProjectPropagation:
@@ -136,8 +121,10 @@ class StoredClip:
         """Read from a project, a recording and a student."""
         self.schema, self.n_frames = project.schema, clip.n_frames
         self._project, self._clip, self._student = project, clip, student
+        known = () if student is None else student.schema.keys
+        self._soft = tuple(s.key for s in self.schema.structures if not s.is_rigid and s.key in known)
         self._pictures: LRUCache[int, ByteArray] = LRUCache(_PICTURES)
-        self._suggestions: LRUCache[int, tuple[list[bytes], Proposal]] = LRUCache(_SUGGESTIONS)
+        self._proposals: LRUCache[int, tuple[list[bytes], Proposal]] = LRUCache(_PROPOSALS)
 
     def picture(self, frame: int) -> ByteArray:
         """Frame as uint8 (H, W)."""
@@ -157,33 +144,26 @@ class StoredClip:
 
     def proposal(self, frame: int) -> Proposal | None:
         """What the student says of a frame: read where it is in the project, else the student is asked."""
-        if self._student is None:
+        if self._student is None or not self._soft:
             return None
-        if frame in self._suggestions:
-            packed, said = self._suggestions[frame]
+        if frame in self._proposals:
+            packed, bare = self._proposals[frame]
             planes = np.stack([unpack_mask(plane) for plane in packed])
-            return Proposal(Masks(planes, said.masks.state), said.confidence, said.student)
-        said = self._stored(frame, self._student.id) or self._student.propose(self.picture(frame)[None])[0]
-        bare = Proposal(Masks(said.masks.planes[:, :0, :0], said.masks.state), said.confidence, said.student)
-        self._suggestions[frame] = [pack_mask(plane) for plane in said.masks.planes], bare
-        return said
+            return replace(bare, masks=Masks(planes, bare.masks.state))
+        proposal = self._stored(frame, self._student.id) or self._student.propose(self.picture(frame)[None])[0]
+        bare = replace(proposal, masks=Masks(proposal.masks.planes[:, :0, :0], proposal.masks.state))
+        self._proposals[frame] = [pack_mask(plane) for plane in proposal.masks.planes], bare
+        return proposal
 
     def _stored(self, frame: int, student_id: str) -> Proposal | None:
-        """The student's proposal of the soft structures where it is the newest word on all of them."""
+        """Return the student's proposal of the soft structures where it is the newest revision of all of them."""
+        own, keys = Provenance("student", student=student_id), self._soft
         newest = self._project.newest(self._clip.id, frame)
-        soft = [structure for structure in self.schema.structures if not structure.is_rigid]
-        own = {
-            key for key, revision in newest.items() if revision.provenance == Provenance("student", student=student_id)
-        }
-        if any(structure.key not in own for structure in soft):
+        if any(key not in newest or newest[key].provenance != own for key in keys):
             return None
-        planes = np.zeros((len(self.schema), self._clip.height, self._clip.width), np.bool_)
-        confidence = np.full(len(self.schema), np.nan, np.float32)
-        for structure in soft:
-            revision = newest[structure.key]
-            mask = revision.mask
-            if mask is not None:
-                planes[structure.index] = mask
-            if revision.confidence is not None:
-                confidence[structure.index] = revision.confidence
-        return Proposal(Masks(planes, np.full(len(planes), MaskState.PROPOSED, np.uint8)), confidence, student_id)
+        empty = np.zeros((self._clip.height, self._clip.width), np.bool_)
+        masks = [newest[key].mask for key in keys]
+        planes = np.stack([empty if mask is None else mask for mask in masks])
+        confidence = [np.nan if newest[key].confidence is None else newest[key].confidence for key in keys]
+        state = np.full(len(keys), MaskState.PROPOSED, np.uint8)
+        return Proposal(keys, Masks(planes, state), np.array(confidence, np.float32), student_id)

@@ -1,46 +1,164 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student at work on a project: proposals for many frames, kept as they come."""
+"""A student's proposals for frames of a project's clip: one implementation for the command line and the window."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from vfss.errors import SchemaError
-from vfss.masks import MaskState
+import numpy as np
+
+from vfss.clips import Clip
+from vfss.errors import StudentError
+from vfss.masks import Masks, MaskState
 from vfss.project import ClipRecord, Project
-from vfss.proposals.propagation import without_carried_or_imported
-from vfss.student import Student
+from vfss.student import Proposal, Student, shared_keys
+from vfss.wording import count
 
-_BATCH = 8
-"""Frames proposed and written at a time."""
+_STREAMED, _STEP = 8, 4  # frames proposed and written at a time
+
+Replacement = Callable[[Student, Exception], Student]
+"""Gives the student that goes on after one failed, or raises where none can."""
 
 
-def unproposed(project: Project, clip_id: str, frames: Iterable[int], student_id: str) -> list[int]:
-    """Frames on which this student has still something to say, in the order given."""
-    states = project.states(clip_id)
+class ProposalRun:
+    """Proposes on frames of one clip and writes each batch in one transaction, so that what is done stays done.
+
+    A structure is known by its key: the order of the student's structures need not be the project's. Annotations are
+    never replaced; masks that a person had propagated, adapted or imported only where that is asked for.
+
+    Attributes:
+        student: The student at work.
+        left_out: Keys of structures that the student proposes and the project lacks: their masks are not written.
+        never_proposed: Keys of structures of the project that the student does not know: they stay as they are.
+    """
+
+    def __init__(
+        self, project: Project, clip: Clip, student: Student, frames: Iterable[int], *, replace_requested: bool = False
+    ) -> None:
+        """Check that the student fits; nothing is computed yet.
+
+        Args:
+            project: Where the proposals go.
+            clip: The recording, one of the project's clips.
+            student: Whose proposals.
+            frames: Zero-based frame indices, in the order in which they are wanted.
+            replace_requested: Replace proposals too that a person had propagated, adapted or imported.
+
+        Raises:
+            SchemaError: The student and the project have no structure in common.
+        """
+        self._replace_requested = replace_requested
+        self._project, self._clip, self._frames = project, clip, tuple(frames)
+        self._take(student)
+
+    @property
+    def total(self) -> int:
+        """Frames to propose on."""
+        return len(self._frames)
+
+    @property
+    def differences(self) -> str:
+        """Message on structures that only the student or only the project has; empty where both have the same."""
+        parts = []
+        if self.left_out:
+            parts.append(f"The project lacks {', '.join(self.left_out)}, which the student proposes: left out.")
+        if self.never_proposed:
+            parts.append(f"The student does not know {', '.join(self.never_proposed)}: never proposed.")
+        return " ".join(parts)
+
+    def stream(self) -> Iterator[tuple[int, ...]]:
+        """Propose as fast as possible, several frames side by side on a CPU; yield the frames of each batch.
+
+        Raises:
+            VfssError: A frame cannot be decoded, the student fails, or the project cannot be written.
+        """
+        proposals = self.student.propose_each(self._clip.as_uint8(t) for t in self._frames)
+        for batch in _batches(self._frames, _STREAMED, _STREAMED):
+            self._write(batch, [next(proposals) for _ in batch])
+            yield batch
+
+    def step(self, replacement: Replacement | None = None) -> Iterator[tuple[int, ...]]:
+        """Propose a few frames at a time, the first one alone; yield the frames of each batch.
+
+        Nothing is computed between two batches, so that the caller can pause, or stop at once.
+
+        Args:
+            replacement: Asked for another student where one fails; None: the error is raised.
+
+        Raises:
+            VfssError: A frame cannot be decoded, the student fails, or the project cannot be written.
+        """
+        for batch in _batches(self._frames, 1, _STEP):
+            pictures = np.stack([self._clip.as_uint8(t) for t in batch])
+            try:
+                proposals = self.student.propose(pictures)
+            except (RuntimeError, StudentError) as error:  # torch raises RuntimeError where the graphics card fails
+                if replacement is None:
+                    raise
+                self._take(replacement(self.student, error))
+                proposals = self.student.propose(pictures)
+            self._write(batch, proposals)
+            yield batch
+
+    def _take(self, student: Student) -> None:
+        shared = shared_keys(student.schema.keys, self._project.schema.keys)
+        self.student = student
+        self.left_out = tuple(key for key in student.schema.keys if key not in shared)
+        self.never_proposed = tuple(key for key in self._project.schema.keys if key not in shared)
+
+    def _write(self, frames: Sequence[int], proposals: Sequence[Proposal]) -> None:
+        located = [replace(one, clip=self._clip.id, frame=t) for one, t in zip(proposals, frames, strict=True)]
+        if not self._replace_requested:
+            located = [without_outranking(self._project, one) for one in located]
+        self._project.write_proposals(self._clip.id, located)
+
+
+def without_outranking(project: Project, proposal: Proposal) -> Proposal:
+    """Return a proposal without the structures that a person had propagated, adapted or imported on its frame.
+
+    Args:
+        project: Where the proposal is to be written.
+        proposal: A student's proposal that names its clip and frame.
+    """
+    state = proposal.masks.state.copy()
+    if proposal.clip is not None and proposal.frame is not None:
+        for key, revision in project.newest(proposal.clip, proposal.frame).items():
+            if key in proposal.keys and revision.provenance.outranks_student:
+                state[proposal.keys.index(key)] = MaskState.UNSEEN
+    return replace(proposal, masks=Masks(proposal.masks.planes, state))
+
+
+def unproposed(project: Project, clip_id: str, frames: Iterable[int], student: Student) -> list[int]:
+    """Return the frames on which a student has not yet proposed all it could, in the order given.
+
+    Raises:
+        SchemaError: The student and the project have no structure in common.
+    """
+    keys = shared_keys(student.schema.keys, project.schema.keys)
+    states = project.states(clip_id)[:, [project.schema[key].index for key in keys]]
 
     def is_done(t: int) -> bool:
         if (states[t] == MaskState.UNSEEN).any():
             return False
-        newest = project.newest(clip_id, t).values()
+        newest = project.newest(clip_id, t)
         return all(
-            revision.state.by_person or revision.student == student_id or revision.provenance.outranks_student
-            for revision in newest
+            revision.state.by_person or revision.student == student.id or revision.provenance.outranks_student
+            for revision in (newest[key] for key in keys)
         )
 
     return [t for t in frames if not is_done(t)]
 
 
-def proposed_words(project: Project, record: ClipRecord, frames: int) -> str:
-    """What was proposed on a clip, and what the student left as it is because a person brought it there."""
+def proposal_summary(project: Project, record: ClipRecord, frames: int) -> str:
+    """Return a message on what was proposed on a clip, and which masks the student left as they are."""
     standing = project.past.standing(record.id).values()
     methods = Counter(revision.provenance.method for revision in standing)
-    kinds = ((methods["import"], "imported"), (methods["propagation"], "carried"), (methods["adapted"], "learnt"))
-    left = [f"{count} {how} masks" for count, how in kinds if count]
-    words = f"{record.path.name}: proposed on {frames} frames of {record.n_frames}"
-    return f"{words}; {' and '.join(left)} are left as they are" if left else words
+    kinds = ((methods["import"], "imported"), (methods["propagation"], "propagated"), (methods["adapted"], "adapted"))
+    left = [f"{n} {kind} masks" for n, kind in kinds if n]
+    summary = f"{record.path.name}: proposed on {count(frames, 'frame')} of {record.n_frames}"
+    return f"{summary}; {' and '.join(left)} are left as they are" if left else summary
 
 
 def propose_clip(
@@ -50,10 +168,10 @@ def propose_clip(
     frames: Iterable[int],
     progress: Callable[[int, int], bool] | None = None,
 ) -> int:
-    """Propose on frames of a clip; each batch is one transaction, so what is done stays done when it is stopped.
+    """Propose on frames of a clip, as fast as possible; see ProposalRun.
 
     Args:
-        project: Where the proposals go; nothing a person said is touched, nor what was carried or imported.
+        project: Where the proposals go.
         student: Whose proposals.
         clip_id: The clip.
         frames: Zero-based frame indices, in the order in which they are wanted.
@@ -63,22 +181,22 @@ def propose_clip(
         Frames done.
 
     Raises:
-        SchemaError: The student proposes other structures than the project has.
+        SchemaError: The student and the project have no structure in common.
         ClipError: The clip is not found, or a frame cannot be decoded.
     """
-    if student.schema.keys != project.schema.keys:
-        raise SchemaError(
-            f"the student knows {', '.join(student.schema.keys)}; the project has {', '.join(project.schema.keys)}",
-            remedy="Choose a student of the project's schema, or train one with `vfss-train fit`.",
-        )
-    wanted, done = list(frames), 0
+    done = 0
     with project.open_clip(clip_id) as clip:
-        proposals = student.propose_each(clip.as_uint8(t) for t in wanted)
-        while done < len(wanted):
-            batch = wanted[done : done + _BATCH]
-            located = [replace(next(proposals), clip=clip_id, frame=t) for t in batch]
-            project.write_proposals(clip_id, [without_carried_or_imported(project, one) for one in located])
+        run = ProposalRun(project, clip, student, frames)
+        for batch in run.stream():
             done += len(batch)
-            if progress is not None and progress(done, len(wanted)) is False:
+            if progress is not None and progress(done, run.total) is False:
                 break
     return done
+
+
+def _batches(frames: Sequence[int], first: int, size: int) -> Iterator[tuple[int, ...]]:
+    """Yield the frames in order, `first` of them at once and then `size` at a time."""
+    start, stop = 0, first
+    while start < len(frames):
+        yield tuple(frames[start:stop])
+        start, stop = stop, stop + size

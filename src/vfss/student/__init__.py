@@ -12,7 +12,7 @@ from platformdirs import user_cache_path
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
-from vfss.student.student import Proposal, Runtime, Student
+from vfss.student.student import Proposal, Runtime, Student, shared_keys
 
 __all__ = [
     "DEVICES",
@@ -22,6 +22,7 @@ __all__ = [
     "bring_in_gpu",
     "load_checkpoint",
     "load_student",
+    "shared_keys",
     "student_file",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.clips.exposed_field import Window, exposed_field
-from vfss.errors import StudentError
+from vfss.errors import MaskError, SchemaError, StudentError
 from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
 from vfss.student import prompt_maps
@@ -31,18 +31,55 @@ class Proposal:
     """Masks of one frame by a student: they become truth only when a person accepts them.
 
     Attributes:
-        masks: Planes at the frame's own size, every state PROPOSED.
+        keys: Keys of the structures, in the order of the planes.
+        masks: Planes bool (S, H, W) at the frame's own size, every state PROPOSED.
         confidence: float32 (S,), the student's own estimate of each plane's Dice, 0..1, calibrated where it was.
         student: Id of the student that made it.
         clip: Id of the clip, where known.
         frame: Zero-based frame index, where known.
     """
 
+    keys: tuple[str, ...]
     masks: Masks
     confidence: npt.NDArray[np.float32]
     student: str
     clip: str | None = None
     frame: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse planes that are not one for each key."""
+        n = len(self.keys)
+        if len(set(self.keys)) != n or len(self.masks.planes) != n or len(self.confidence) != n:
+            raise MaskError(
+                f"a proposal of {len(self.masks.planes)} planes and {len(self.confidence)} confidences for the "
+                f"structures {', '.join(self.keys) or 'none'}",
+                frame=self.frame,
+                remedy="Give one plane and one confidence for each structure.",
+            )
+
+    def plane(self, key: str) -> BoolArray | None:
+        """Return the mask of a structure, bool (H, W); None where the student does not know it."""
+        return self.masks.planes[self.keys.index(key)] if key in self.keys else None
+
+    def confidence_of(self, key: str) -> float | None:
+        """Return the confidence of a structure, 0..1; None where there is none."""
+        value = float(self.confidence[self.keys.index(key)]) if key in self.keys else float("nan")
+        return None if np.isnan(value) else value
+
+
+def shared_keys(student: Sequence[str], project: Sequence[str]) -> tuple[str, ...]:
+    """Return the keys of structures that a student or its proposal and a project both have, in the project's order.
+
+    Raises:
+        SchemaError: They have none in common.
+    """
+    keys = tuple(key for key in project if key in student)
+    if not keys:
+        raise SchemaError(
+            f"the student's structures are {', '.join(student) or 'none'}, the project's {', '.join(project)}",
+            remedy="Choose a student that was trained for the project's schema, or train one with `vfss-train fit`.",
+        )
+    return keys
 
 
 class Runtime(PromptRuntime, Protocol):
@@ -172,8 +209,13 @@ class Student:
 
         Raises:
             StudentError: The frame was encoded by another student, or the mask has another size.
-            SchemaError: There is no such structure.
+            SchemaError: The student does not know the structure.
         """
+        if structure not in self.schema.keys:
+            raise SchemaError(
+                f"the student does not know {structure!r}",
+                remedy=f"Draw it by hand, or choose another student. This one knows: {', '.join(self.schema.keys)}.",
+            )
         index, n = self.schema[structure].index, len(self.schema)
         self._expect_own(encoded, current.shape)
         relative = prompt_maps.relative_to_window(prompts, encoded.window)
@@ -218,7 +260,7 @@ class Student:
 
     def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
         state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
-        return Proposal(Masks(planes, state), self._confidence(quality), self.id)
+        return Proposal(self.schema.keys, Masks(planes, state), self._confidence(quality), self.id)
 
     def _confidence(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the confidence, float32 (S,): the network's estimates of Dice, calibrated if a calibration exists."""

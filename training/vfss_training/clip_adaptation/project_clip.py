@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from vfss.clips import Clip
-from vfss.errors import ProjectError, SchemaError
+from vfss.errors import ProjectError
 from vfss.project import ClipRecord, Project
 from vfss.proposals.adapted_student import AdaptedRun, annotated_soft
 from vfss.proposals.propagation import refuse_read_only
-from vfss.student import Student, load_checkpoint
+from vfss.schema import Schema
+from vfss.student import Student, load_checkpoint, shared_keys
 from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, evenly, learn_clip
 from vfss_training.events import Cancel, Events
@@ -44,24 +45,21 @@ def learn_project_clip(
 
     Raises:
         TrainingError: Too few frames to learn from, or cancelled.
-        SchemaError: The student knows other structures than the project.
+        SchemaError: The student and the project have no structure in common.
         VfssError: The project or clip cannot be read or written.
     """
     refuse_read_only(project)
     cores = threads or max(1, os.cpu_count() or 1)
     torch.set_num_threads(cores)
     parent = load_checkpoint(project.student_path(student))
-    if parent.schema.keys != project.schema.keys:
-        raise SchemaError(
-            "the student knows other structures than the project has", remedy="Choose a student of this project."
-        )
+    shared_keys(parent.schema.keys, project.schema.keys)  # raises where it knows none of them
 
     def tell(done: int, total: int) -> None:
         cancel.check()
         events.emit("learn", done=done, total=total)
 
     with project.open_clip(clip_id) as clip:
-        frames, found = examples(project, clip)
+        frames, found = examples(project, clip, parent.schema)
         learnt = learn_clip(parent, found, steps=steps, tell=tell)
         runtime = OpenVinoRuntime(learnt, threads=cores)
         run = AdaptedRun(project, clip, Student(learnt, runtime), frames=frames, parent=parent.id)
@@ -74,11 +72,26 @@ def learn_project_clip(
     return masks
 
 
-def examples(project: Project, clip: Clip) -> tuple[list[int], list[Example]]:
-    """Return the frames of a clip on which soft structures are annotated, evenly spread where many, and their masks."""
-    annotated = annotated_soft(project.states(clip.id), project.schema)
+def examples(project: Project, clip: Clip, schema: Schema) -> tuple[list[int], list[Example]]:
+    """Return the frames of a clip on which soft structures are annotated, evenly spread where many, and their masks.
+
+    Args:
+        project: Holds the masks.
+        clip: One of its clips.
+        schema: Structures of the student that learns: planes are in its order; those the project lacks are not known.
+    """
+    shared = shared_keys(schema.keys, project.schema.keys)
+    here = [project.schema[key].index for key in shared]
+    there = [schema[key].index for key in shared]
+    annotated = np.zeros((clip.n_frames, len(schema)), np.bool_)
+    annotated[:, there] = annotated_soft(project.states(clip.id), project.schema)[:, here]
     frames = evenly([int(frame) for frame in np.flatnonzero(annotated.any(axis=1))], MOST_FRAMES)
-    return frames, [Example(clip.as_uint8(t), project.masks(clip.id, t).planes, annotated[t]) for t in frames]
+    found = []
+    for t in frames:
+        planes = np.zeros((len(schema), clip.height, clip.width), np.bool_)
+        planes[there] = project.masks(clip.id, t).planes[here]
+        found.append(Example(clip.as_uint8(t), planes, annotated[t]))
+    return frames, found
 
 
 def clip_named(project: Project, name: str) -> ClipRecord:
