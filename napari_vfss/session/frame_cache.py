@@ -81,7 +81,7 @@ class FrameCache:
             if revision.confidence is not None:
                 work.confidence[index] = revision.confidence
         # An annotated mask has no confidence of its own: that of the proposal it was made from is shown.
-        annotated = [structures[k].index for k, r in newest.items() if r.confidence is None and r.state.by_person]
+        annotated = [structures[k].index for k, r in newest.items() if r.confidence is None and r.state.is_annotated]
         if annotated:
             work.confidence[annotated] = self._project.confidence(self._clip_id, frame)[annotated]
         self._frames[frame] = work

@@ -118,7 +118,7 @@ class NestingWatch:
         work, schema = self.session.work_at(frame), self.session.schema
         for child, now in self._outside(frame).items():
             pair = (schema[child].index, schema[schema[child].nests_in or child].index)
-            if not any(MaskState(work.state[i]).by_person for i in pair):
+            if not any(MaskState(work.state[i]).is_annotated for i in pair):
                 before[child] = now  # the machine's word on both: no correction
         self._asked = {(at, child) for at, child in self._asked if at != frame}
         self._look(frame)

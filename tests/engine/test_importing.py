@@ -368,7 +368,7 @@ def test_whatever_was_there_a_persons_word_is_there_still(
             write_plan(project, plan_import(project, source, ImportChoices(clip)), author="Ann")
         for place, state in zip(places, states, strict=True):
             after = project.history(clip, *place)
-            if state is not None and state.by_person:
+            if state is not None and state.is_annotated:
                 assert after == before[place]
             else:
                 assert after[:-1] == before[place]

@@ -49,7 +49,7 @@ def test_wrong_shapes_are_named() -> None:
 
 
 def test_states_say_who_has_spoken() -> None:
-    assert [s for s in MaskState if s.by_person] == [
+    assert [s for s in MaskState if s.is_annotated] == [
         MaskState.EDITED,
         MaskState.ACCEPTED,
         MaskState.EMPTY,

@@ -88,7 +88,7 @@ def test_undo_writes_an_older_revision_again_and_the_past_stays(project: Project
     np.testing.assert_array_equal(project.masks(clip.id, 0).planes[0], DISC)
 
 
-@pytest.mark.parametrize("state", [state for state in MaskState if state.by_person])
+@pytest.mark.parametrize("state", [state for state in MaskState if state.is_annotated])
 def test_a_proposal_never_replaces_what_a_person_said(project: Project, clip: ClipRecord, state: MaskState) -> None:
     with_pixels = state in (MaskState.EDITED, MaskState.ACCEPTED)
     project.write([Edit(clip.id, 1, "pharynx", DISC if with_pixels else None, state)], author="ann", origin="hand")

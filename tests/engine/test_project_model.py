@@ -62,7 +62,7 @@ class Work(RuleBasedStateMachine):
         proposed = Masks(np.stack(masks), np.full(len(KEYS), MaskState.PROPOSED, np.uint8))
         proposal = Proposal(tuple(KEYS), proposed, np.full(len(KEYS), 0.5, np.float32), "st-1", self.clip, frame)
         written = self.windows[window].write_proposals(self.clip, [proposal])
-        free = [key for key in KEYS if not (self.said[frame, key] and self.said[frame, key][-1][0].by_person)]
+        free = [key for key in KEYS if not (self.said[frame, key] and self.said[frame, key][-1][0].is_annotated)]
         assert written == len(free)
         for key, mask in zip(KEYS, masks, strict=True):
             if key in free:

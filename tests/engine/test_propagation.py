@@ -156,7 +156,7 @@ def test_no_mask_ever_lands_on_a_persons_word_or_behind_it(words, start, directi
     for frame, key in masks:
         between_them = film.states_now[min(frame, start) : max(frame, start) + 1, SCHEMA[key].index]
         assert key == "c3"
-        assert sum(MaskState(state).by_person for state in between_them) == 1
+        assert sum(MaskState(state).is_annotated for state in between_them) == 1
 
 
 # One frame

@@ -13,7 +13,7 @@ from vfss.errors import ProjectError
 from vfss.masks import MaskState
 
 FRAMES = 24
-BY_PERSON = [state for state in MaskState if state.by_person]
+BY_PERSON = [state for state in MaskState if state.is_annotated]
 
 
 @pytest.fixture

@@ -235,7 +235,7 @@ class _Planner:
     def _planned(self, matched: MatchedImage, planes: dict[str, BoolArray]) -> PlannedFrame:
         schema, states = self._project.schema, self._states[matched.frame]
         now = {key: MaskState(int(states[schema[key].index])) for key in planes}
-        protected = tuple(key for key, state in now.items() if state.by_person)
+        protected = tuple(key for key, state in now.items() if state.is_annotated)
         proposed = [key for key, state in now.items() if state is MaskState.PROPOSED]
         newest = self._project.newest(matched.clip, matched.frame) if proposed else {}
         same = tuple(key for key in proposed if is_same(newest.get(key), planes[key]))

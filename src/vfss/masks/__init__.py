@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planes, states, packing; operations on one plane."""
+"""Masks: planes with states, packing, and operations on one plane."""
 
 from vfss.masks.planes import (
     EMPTY_BOX,

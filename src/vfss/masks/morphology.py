@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corrections of one plane: smooth, grow, shrink, fill holes, keep the largest part; and planes between two others.
+"""Morphology of one plane: smooth, grow, shrink, fill holes, keep the largest part; interpolation between two planes.
 
-What the picture cuts off goes on outside of it: no correction eats a structure away from the picture's border.
+A structure that the picture's border cuts off continues beyond it: no operation moves it away from the border.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from vfss.masks import BoolArray, bounding_box
 FloatArray = npt.NDArray[np.float64]
 
 _EIGHT = np.ones((3, 3), np.bool_)
-_SMOOTH_REACH = 4.0  # standard deviations after which the weights are as good as nothing
+_SMOOTH_REACH = 4.0  # standard deviations beyond which the weights are negligible
 
 
 def grow(mask: BoolArray, pixels: float) -> BoolArray:
-    """The plane with all that lies within some pixels of it, straight or aslant.
+    """Return the plane grown by a Euclidean distance.
 
     Args:
         mask: bool (H, W).
@@ -39,7 +39,7 @@ def grow(mask: BoolArray, pixels: float) -> BoolArray:
 
 
 def shrink(mask: BoolArray, pixels: float) -> BoolArray:
-    """The plane without all that lies within some pixels of what is not in it: what grow does to the other side.
+    """Return the plane shrunk by a Euclidean distance: its background is grown.
 
     Args:
         mask: bool (H, W).
@@ -57,9 +57,9 @@ def shrink(mask: BoolArray, pixels: float) -> BoolArray:
 
 
 def smooth(mask: BoolArray, pixels: float = 1.5) -> BoolArray:
-    """The plane with a calmer outline: a pixel goes with the (weighted) majority around it.
+    """Return the plane with a smoother outline: each pixel takes the weighted majority around it.
 
-    What is thinner than about one and a third times `pixels` would go: a plane that would be lost whole stays as it is.
+    What is thinner than about one and a third times `pixels` is lost; a plane that would be lost completely is kept.
 
     Args:
         mask: bool (H, W).
@@ -79,7 +79,7 @@ def smooth(mask: BoolArray, pixels: float = 1.5) -> BoolArray:
 
 
 def fill_holes(mask: BoolArray) -> BoolArray:
-    """The plane with all that it encloses; what opens to the picture's border is no hole.
+    """Return the plane with its holes filled; what opens to the picture's border is no hole.
 
     Raises:
         MaskError: Not bool (H, W).
@@ -90,7 +90,7 @@ def fill_holes(mask: BoolArray) -> BoolArray:
 
 
 def keep_largest(mask: BoolArray) -> BoolArray:
-    """The largest of the plane's parts; pixels that touch at a corner are of one part.
+    """Return the largest connected part of the plane; pixels that touch at a corner are connected.
 
     Raises:
         MaskError: Not bool (H, W).
@@ -104,10 +104,10 @@ def keep_largest(mask: BoolArray) -> BoolArray:
 
 
 def interpolate(first: BoolArray, last: BoolArray, at: float) -> BoolArray:
-    """A plane between two others: its place and its outline both go over from the first to the last.
+    """Return a plane between two others, interpolated in place and outline.
 
-    The signed distances to both outlines are laid upon each other at the place between, and mixed. Where one plane is
-    empty, the other has shrunk to nothing half-way.
+    The signed distance fields of both are shifted to the place between, and mixed. Where one plane is empty, the other
+    has shrunk to nothing half-way.
 
     Args:
         first: bool (H, W).
@@ -120,9 +120,9 @@ def interpolate(first: BoolArray, last: BoolArray, at: float) -> BoolArray:
     _check(first)
     _check(last)
     if first.shape != last.shape:
-        raise MaskError(f"two planes of one clip have one size, got {first.shape} and {last.shape}")
+        raise MaskError(f"two planes of one clip must have one size, got {first.shape} and {last.shape}")
     if not 0.0 <= at <= 1.0:
-        raise MaskError(f"a place between two planes is a number from 0 to 1, got {at}")
+        raise MaskError(f"a position between two planes must be from 0 to 1, got {at}")
     if at in (0.0, 1.0) or not (first.any() or last.any()):
         return (last if at == 1.0 else first).copy()
     if not (first.any() and last.any()):
@@ -138,13 +138,14 @@ def interpolate(first: BoolArray, last: BoolArray, at: float) -> BoolArray:
 
 
 def _vanishing(mask: BoolArray, at: float) -> BoolArray:
+    """Return a plane on its way to an empty one: gone half-way."""
     distance = _signed_distance(mask)
-    left: BoolArray = (1.0 - at) * distance > at * distance.max()
-    return left
+    rest: BoolArray = (1.0 - at) * distance > at * distance.max()
+    return rest
 
 
 def _signed_distance(mask: BoolArray) -> FloatArray:
-    """Distance to the outline, float64 (H, W), in pixels: positive inside, negative outside, never 0.
+    """Return the distance to the outline, float64 (H, W), in pixels: positive inside, negative outside, never 0.
 
     The outline runs half a pixel from the centres on both of its sides.
     """
@@ -156,7 +157,7 @@ def _signed_distance(mask: BoolArray) -> FloatArray:
 
 
 def _centre(mask: BoolArray) -> FloatArray:
-    """Mean place of the true pixels, float64 (2,): y, x."""
+    """Return the centroid of the true pixels, float64 (2,): y, x."""
     return np.array([places.mean() for places in np.nonzero(mask)])
 
 
@@ -171,7 +172,7 @@ def _check(mask: BoolArray, pixels: float = 0.0) -> None:
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise MaskError(f"a plane must be bool (H, W), got {mask.dtype} {mask.shape}")
     if not pixels >= 0.0:
-        raise MaskError(f"a distance in pixels is not negative, got {pixels}")
+        raise MaskError(f"a distance in pixels must not be negative, got {pixels}")
 
 
 def _ndimage() -> Any:

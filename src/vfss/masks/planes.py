@@ -25,7 +25,7 @@ _HEADER = struct.Struct("<6I")  # height, width, then the bounding box: top, lef
 
 
 class MaskState(IntEnum):
-    """What is known of one structure on one frame, and from whom."""
+    """What is known of one structure on one frame, and whether a person or a student says so."""
 
     UNSEEN = 0
     PROPOSED = 1
@@ -36,19 +36,19 @@ class MaskState(IntEnum):
 
     @property
     def label(self) -> str:
-        """Words for a person."""
+        """Name for people."""
         return self.name.lower().replace("_", " ")
 
     @property
-    def by_person(self) -> bool:
-        """True where a person has spoken: the machine never writes over it."""
+    def is_annotated(self) -> bool:
+        """True where a person drew, accepted, or declared empty or not visible: no proposal ever replaces it."""
         return self not in (MaskState.UNSEEN, MaskState.PROPOSED)
 
     @property
     def is_truth(self) -> bool:
         """True where a person has confirmed the plane: it counts as annotation in exports and training.
 
-        NOT_VISIBLE is a finished statement too, but says nothing of pixels, so it is no truth about them.
+        NOT_VISIBLE is final too, but tells nothing about pixels, so it is no truth about them.
         """
         return self in (MaskState.ACCEPTED, MaskState.EMPTY)
 
@@ -74,7 +74,7 @@ class Masks:
 
     @classmethod
     def unseen(cls, n_structures: int, height: int, width: int) -> Masks:
-        """Masks of which nothing is known."""
+        """Return masks of which nothing is known."""
         return cls(np.zeros((n_structures, height, width), np.bool_), np.zeros(n_structures, np.uint8))
 
 
@@ -106,7 +106,7 @@ def pack_mask(mask: BoolArray) -> bytes:
 
 @dataclass(frozen=True, eq=False)
 class BoxedMask:
-    """The part of a plane that has pixels: for looking at many planes without unpacking whole frames.
+    """The part of a plane that has pixels, for analysing many planes without unpacking them to full size.
 
     Attributes:
         top: First row with pixels.
@@ -125,7 +125,7 @@ class BoxedMask:
 
 
 def unpack_box(packed: bytes) -> BoxedMask:
-    """The part with pixels of pack_mask's bytes.
+    """Unpack the part with pixels from pack_mask's bytes.
 
     Raises:
         MaskError: The bytes are not a packed mask, or damaged.
@@ -134,7 +134,7 @@ def unpack_box(packed: bytes) -> BoxedMask:
 
 
 def unpack_mask(packed: bytes) -> BoolArray:
-    """Plane, bool (H, W), from pack_mask's bytes.
+    """Unpack a plane, bool (H, W), from pack_mask's bytes.
 
     Raises:
         MaskError: The bytes are not a packed mask, or damaged.
@@ -164,7 +164,7 @@ def _damaged(error: Exception) -> MaskError:
 
 
 def packed_shape(packed: bytes) -> tuple[int, int]:
-    """Rows and columns of the plane in pack_mask's bytes.
+    """Return the rows and columns of the plane in pack_mask's bytes.
 
     Raises:
         MaskError: The bytes are not a packed mask.

@@ -27,7 +27,7 @@ Place = tuple[str, int, str]  # clip, frame, key of the structure
 _NAMED = {"proposal": "a proposal", "import": "an imported mask"}
 _PROVENANCE = tuple(field.name for field in fields(Provenance))
 _AT_ONCE = 400  # frames in one question
-_BY_PERSON = [int(state) for state in MaskState if state.by_person]
+_BY_PERSON = [int(state) for state in MaskState if state.is_annotated]
 
 
 class RevisionWriter:

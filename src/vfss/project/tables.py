@@ -166,7 +166,7 @@ recollections = Table(
 
 _PLANE = "(SELECT plane FROM structures WHERE key = NEW.structure)"
 _UNCONFIRMED = ", ".join(f"'{origin}'" for origin in UNCONFIRMED)
-_PERSON = ", ".join(str(int(state)) for state in MaskState if state.by_person)
+_PERSON = ", ".join(str(int(state)) for state in MaskState if state.is_annotated)
 
 _PROPOSED_BY = ", ".join(f"'{method}'" for method in PROPOSED_BY)
 _METHODS = ", ".join(f"'{method}'" for method in get_args(Method))

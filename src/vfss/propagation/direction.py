@@ -173,7 +173,7 @@ class DirectedPropagation:
         if not active:
             return active
         states, schema = self._source.states()[frame], self._source.schema
-        annotated = {key for key in active if MaskState(states[schema[key].index]).by_person}
+        annotated = {key for key in active if MaskState(states[schema[key].index]).is_annotated}
         self._end(annotated, "meanwhile")
         return active - annotated
 

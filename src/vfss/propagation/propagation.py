@@ -107,7 +107,7 @@ class Propagation:
         beyond = self._source.n_frames if sign > 0 else -1
         for frame in range(first, beyond, sign):
             state = MaskState(states[frame, index])
-            if state.by_person:
+            if state.is_annotated:
                 near = abs(frame - first) <= _LONGEST_GAP
                 is_key = near and state in KEY_STATES and bool(self._source.plane(frame, key).any())
                 return Route(range(first, frame, sign), frame if is_key else None, "annotated")

@@ -144,7 +144,7 @@ def unproposed(project: Project, clip_id: str, frames: Iterable[int], student: S
             return False
         newest = project.newest(clip_id, t)
         return all(
-            revision.state.by_person or revision.student == student.id or revision.provenance.outranks_student
+            revision.state.is_annotated or revision.student == student.id or revision.provenance.outranks_student
             for revision in (newest[key] for key in keys)
         )
 
