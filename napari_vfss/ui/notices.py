@@ -16,7 +16,7 @@ from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button, tipped_button
 from vfss.masks.nesting import Break
-from vfss.wording import count
+from vfss.wording import count, listed
 
 LEFT_TIP = (
     "Change nothing. Bolus in the airway is a finding, not a mistake; bolus in the mouth or the oesophagus is "
@@ -112,8 +112,7 @@ class NestingNotice(QFrame):
 
 def _few(frames: list[int]) -> str:
     """List frame numbers, counted from 1, and shorten a list of more than five."""
-    shown = ", ".join(str(frame + 1) for frame in frames[:5])
-    return f"{shown} and {len(frames) - 5} more" if len(frames) > 5 else shown
+    return listed([str(frame + 1) for frame in frames], 5)
 
 
 STAY, AGAIN, ELSEWHERE, LOSE = "Stay here", "Save again", "Save elsewhere...", "Close without saving"

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers and nouns in messages for people."""
+"""Wording of messages for people: numbers with their nouns, shortened lists."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 def count(n: int, noun: str, plural: str = "") -> str:
@@ -13,3 +15,9 @@ def count(n: int, noun: str, plural: str = "") -> str:
         plural: What stands for any other number; by default the noun and an s.
     """
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def listed(names: Sequence[str], at_most: int) -> str:
+    """Return the first names, and how many more there are: "a, b, c and 2 more"."""
+    shown = ", ".join(names[:at_most])
+    return f"{shown} and {len(names) - at_most} more" if len(names) > at_most else shown

@@ -175,7 +175,7 @@ def test_pixels_nobody_looked_at_are_refused_unless_told_in_so_many_words(
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(video).id
         project.write([Edit(clip, 0, "bolus", None, MaskState.EMPTY)], author="reader one", origin="hand")
-        with pytest.raises(DatasetError, match="nobody has looked at the pixels of Doe_Jane_19500101"):
+        with pytest.raises(DatasetError, match="the pixels of Doe_Jane_19500101"):
             run_export(FORMATS[name], project, tmp_path / "out")
         assert not list(tmp_path.glob("out*"))
         run_export(FORMATS[name], project, tmp_path / "told", ExportOptions(unreviewed=True))

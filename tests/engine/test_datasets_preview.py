@@ -69,7 +69,7 @@ def test_recordings_that_nobody_looked_at_are_named_and_refused(project: Project
     project.reviews.withdraw(record.id, reviewer="reader one")
     said = preview(project, FORMATS["png"], OPTIONS)
     assert said is not None and [known.identity.record.id for known in said.unreviewed] == [record.id]
-    with pytest.raises(DatasetError, match="nobody has looked"):
+    with pytest.raises(DatasetError, match="were not reviewed"):
         run_export(FORMATS["png"], project, tmp_path / "out")
     assert said_of(project.reviews.of(record.id)) == "nobody has looked at the pixels yet"
     box = PixelBox(0, 0, 4, 9)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
-from vfss.clips.clip import Clip, Facing, Frame, Swallow
+from vfss.clips.clip import ASSUMED_FPS, Clip, Facing, Frame, Swallow
 from vfss.errors import ClipError
 
 CACHE_BYTES = 64 * 2**20
@@ -102,7 +102,7 @@ class ArrayClip(Clip):
         frames: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
         *,
         times_s: npt.ArrayLike | None = None,
-        fps: float = 30.0,
+        fps: float = ASSUMED_FPS,
         clip_id: str | None = None,
         source: Path | None = None,
         bits: int | None = None,

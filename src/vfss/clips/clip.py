@@ -16,6 +16,9 @@ from vfss.errors import ClipError
 Facing = Literal["left", "right", "unknown"]
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
+ASSUMED_FPS = 30.0
+"""Frames per second of a recording that does not declare any: the rate recommended for swallowing studies."""
+
 
 @dataclass(frozen=True)
 class Swallow:

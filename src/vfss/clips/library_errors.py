@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exceptions that libraries raise on damaged files; callers turn them into ClipError."""
+"""Errors of libraries on damaged files, which callers turn into ClipError, and the remedy for them."""
 
 from __future__ import annotations
 
 import struct
 import zlib
+
+COPY_AGAIN = "Copy it again from its source."
 
 DECODING_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,

@@ -9,7 +9,7 @@ from pathlib import Path
 from vfss.clips.cached import CACHE_BYTES
 from vfss.clips.clip import Clip
 from vfss.clips.content_id import content_id
-from vfss.clips.library_errors import reason
+from vfss.clips.library_errors import COPY_AGAIN, reason
 from vfss.clips.pictures import is_picture
 from vfss.errors import ClipError
 
@@ -41,7 +41,7 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES) -> Clip:
 
         return open_folder(path, content_id(path), cache_bytes=cache_bytes)
     if not head:
-        raise ClipError("the file is empty", path=path, remedy="Copy it again from its source.")
+        raise ClipError("the file is empty", path=path, remedy=COPY_AGAIN)
     suffix = path.suffix.lower()
     if _is_dicom(head, path):
         from vfss.clips.dicom.clip import open_dicom

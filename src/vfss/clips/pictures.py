@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from vfss.clips.cached import CACHE_BYTES, LazyClip
-from vfss.clips.clip import Frame
+from vfss.clips.clip import ASSUMED_FPS, Frame
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.errors import ClipError
@@ -42,7 +42,6 @@ def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
 
 
-_UNKNOWN_RATE = 30.0
 _SIZES_CHECKED = 2000
 """Number of pictures whose size is checked on opening; in longer folders evenly spaced, so that opening stays quick."""
 _ONE_RECORDING = "Keep only the pictures of one recording in a folder: same size, same depth."
@@ -63,7 +62,7 @@ class FolderClip(LazyClip):
             height=first.shape[0],
             width=first.shape[1],
             bits=bits,
-            times_s=np.arange(len(files)) / _UNKNOWN_RATE,
+            times_s=np.arange(len(files)) / ASSUMED_FPS,
             window=measured_window([first], bits) if bits > 8 else None,
             cache_bytes=cache_bytes,
         )

@@ -14,13 +14,11 @@ import tifffile
 from PIL import Image
 
 from vfss.clips.cached import CACHE_BYTES, LazyClip
-from vfss.clips.clip import Frame
+from vfss.clips.clip import ASSUMED_FPS, Frame
 from vfss.clips.grey import collapse, measured_window
-from vfss.clips.library_errors import DECODING_ERRORS, reason
+from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
 from vfss.errors import ClipError
 
-_UNKNOWN_STEP_S = 1 / 30
-_COPY = "Copy it again from its source."
 _CONVERT = "Save it as one time series of unsigned 8 or 16 bit pictures, and open that."
 _MINISWHITE, _PALETTE = 0, 3
 _UNIT_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0}
@@ -39,12 +37,12 @@ class _StackFile:
         try:
             self._tiff: Any = tifffile.TiffFile(path)
         except DECODING_ERRORS as error:
-            raise ClipError(f"is not a readable TIFF file ({reason(error)})", path=path, remedy=_COPY) from error
+            raise ClipError(f"is not a readable TIFF file ({reason(error)})", path=path, remedy=COPY_AGAIN) from error
         try:
             self._find_frames()
         except DECODING_ERRORS as error:
             self.close()
-            raise ClipError(f"its pages cannot be listed ({reason(error)})", path=path, remedy=_COPY) from error
+            raise ClipError(f"its pages cannot be listed ({reason(error)})", path=path, remedy=COPY_AGAIN) from error
         except ClipError:
             self.close()
             raise
@@ -52,7 +50,7 @@ class _StackFile:
     def _find_frames(self) -> None:
         if _is_truncated(self._tiff):
             pages = len(self._tiff.pages)
-            raise ClipError(f"the file is cut off after {pages} pages", path=self.path, frame=pages, remedy=_COPY)
+            raise ClipError(f"the file is cut off after {pages} pages", path=self.path, frame=pages, remedy=COPY_AGAIN)
         series = self._tiff.series
         first = series[0]
         self.key = first.keyframe
@@ -73,7 +71,7 @@ class _StackFile:
         self._pages, self.n_frames = first.pages, math.prod(leading)
         if len(first.pages) != self.n_frames:
             if first.dataoffset is None:
-                raise ClipError(f"holds {len(first.pages)} of {self.n_frames} pages", path=self.path, remedy=_COPY)
+                raise ClipError(f"holds {len(first.pages)} of {self.n_frames} pages", path=self.path, remedy=COPY_AGAIN)
             self._block_at = int(first.dataoffset)
 
     def samples(self, t: int) -> npt.NDArray[Any]:
@@ -115,7 +113,9 @@ class _StackFile:
         try:
             return self._grey(self.samples(t), t)
         except DECODING_ERRORS as error:
-            raise ClipError(f"cannot be decoded ({reason(error)})", path=self.path, frame=t, remedy=_COPY) from error
+            raise ClipError(
+                f"cannot be decoded ({reason(error)})", path=self.path, frame=t, remedy=COPY_AGAIN
+            ) from error
 
     def _grey(self, samples: npt.NDArray[Any], t: int) -> Frame:
         if samples.dtype == np.bool_:
@@ -158,7 +158,7 @@ def _step_s(tiff: Any) -> float:
         image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
         pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
         step = float(pixels.get("TimeIncrement", 0.0)) * _UNIT_S.get(pixels.get("TimeIncrementUnit", "s"), 0.0)
-    return float(step) if isinstance(step, int | float) and 0 < step < math.inf else _UNKNOWN_STEP_S
+    return float(step) if isinstance(step, int | float) and 0 < step < math.inf else 1 / ASSUMED_FPS
 
 
 class StackClip(LazyClip):
@@ -209,7 +209,7 @@ def open_stack(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> S
     stack = _StackFile(path)
     try:
         if stack.n_frames < 1:
-            raise ClipError("holds no pages", path=path, remedy=_COPY)
+            raise ClipError("holds no pages", path=path, remedy=COPY_AGAIN)
         clip = StackClip(stack, stack.frame(0), clip_id, cache_bytes)
         sampled = sorted({0, clip.n_frames // 2, clip.n_frames - 1})
         frames = [clip[t] for t in sampled]  # reading the last one also detects a truncated file

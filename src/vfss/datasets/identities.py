@@ -9,14 +9,11 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from vfss.datasets.report import ExportOptions
-from vfss.errors import DatasetError
 from vfss.project import ClipRecord, Project
 from vfss.project.case_key import FILE, CaseKey
 from vfss.project.locate import project_of_reading
-from vfss.project.pixel_reviews import PixelReview
+from vfss.project.pixel_reviews import PixelReview, not_reviewed
 from vfss.redaction import Redaction
-
-_NAMED = 3  # recordings that a message names
 
 
 @dataclass(frozen=True)
@@ -75,20 +72,14 @@ class Identities:
         return name if self._options.name_authors else self.key.annotator(name)
 
     def expect_reviewed(self, records: list[ClipRecord]) -> None:
-        """Refuse recordings at whose pixels nobody has looked, unless that was asked for.
+        """Refuse recordings whose pixels were not reviewed, unless the options allow them.
 
         Raises:
             DatasetError: There are some.
         """
         missing = [record.path.name for record in records if not self.of(record).reviewed]
         if missing and not self._options.unreviewed:
-            more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            raise DatasetError(
-                f"nobody has looked at the pixels of {', '.join(missing[:_NAMED])}{more}: names may stand in them",
-                path=self._project.folder,
-                remedy="Look at them first: in the panel press Export..., there Review pixels...; or with: "
-                "vfss deidentify PROJECT --prepare DIR.",
-            )
+            raise not_reviewed(missing, self._project.folder)
 
 
 def key_path(project: Project) -> Path:

@@ -17,7 +17,7 @@ from vfss.output.json_files import write_json
 from vfss.output.partial_folder import PartialFolder
 from vfss.project import ClipRecord, Project
 from vfss.project.case_key import CaseKey
-from vfss.project.pixel_reviews import PixelReview
+from vfss.project.pixel_reviews import PixelReview, not_reviewed
 from vfss.redaction import Redaction
 from vfss.version import __version__
 from vfss.wording import count
@@ -115,12 +115,7 @@ def deidentify_project(
 def _expect_reviewed(records: list[ClipRecord], reviews: dict[str, PixelReview | None]) -> None:
     missing = [record.path.name for record in records if reviews[record.id] is None]
     if missing:
-        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
-        raise DatasetError(
-            f"the pixels of {', '.join(missing[:3])}{more} were not reviewed: names may be visible in the pictures",
-            remedy="Review them first: in the panel press Export..., there Review pixels...; or with: "
-            "vfss deidentify PROJECT --prepare DIR.",
-        )
+        raise not_reviewed(missing)
 
 
 class _Run:

@@ -41,9 +41,14 @@ class Projections:
         n = len(self.changes)
         if n <= evenly + changed:
             return list(range(n))
-        spaced = {round(i * (n - 1) / max(1, evenly - 1)) for i in range(evenly)}
+        spaced = evenly_spaced(n, evenly)
         by_change = [int(t) for t in np.argsort(-self.changes, kind="stable") if self.changes[t] > 0]
-        return sorted(spaced | set(by_change[:changed]))
+        return sorted({*spaced, *by_change[:changed]})
+
+
+def evenly_spaced(n_frames: int, count: int) -> list[int]:
+    """Return up to `count` evenly spaced frames of a clip, including the first and the last, ascending."""
+    return list(dict.fromkeys(round(i * (n_frames - 1) / max(1, count - 1)) for i in range(count)))
 
 
 def project_clip(clip: Clip, progress: Progress | None = None) -> Projections | None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from vfss.clips import Clip
-from vfss.deidentify.projections import Projections
+from vfss.deidentify.projections import Projections, evenly_spaced
 from vfss.redaction import PixelBox, Redaction
 
 Picture = npt.NDArray[np.uint8]
@@ -46,7 +46,7 @@ def review_strip(clip: Clip, redaction: Redaction, projections: Projections, *, 
         _tile(_as_rgb(redaction.pixels(projections.brightest)), "as exported, brightest values"),
         _tile(_as_rgb(redaction.pixels(projections.darkest)), "as exported, darkest values"),
     ]
-    shown = dict.fromkeys(round(i * (clip.n_frames - 1) / max(1, frames - 1)) for i in range(frames))
+    shown = evenly_spaced(clip.n_frames, frames)
     tiles += [_tile(outlined(clip.as_uint8(t), redaction), f"frame {t} of 0 to {clip.n_frames - 1}") for t in shown]
     return _grid(tiles)
 

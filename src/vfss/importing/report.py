@@ -7,7 +7,7 @@ from collections import Counter
 
 from vfss.importing.plan import ImportPlan
 from vfss.project import Project
-from vfss.wording import count
+from vfss.wording import count, listed
 
 LABEL_HEADINGS = ("label", "structure", "masks found")
 STRUCTURE_HEADINGS = ("structure", "to write", "of them over a proposal", "there already", "protected")
@@ -56,6 +56,5 @@ def _protected(project: Project, plan: ImportPlan) -> list[str]:
     protected = list(plan.protected())
     if not protected:
         return []
-    shown = [f"{project.clip(clip).path.name} frame {frame} {key}" for clip, frame, key in protected[:_SHOWN]]
-    more = f", and {len(protected) - _SHOWN} more" if len(protected) > _SHOWN else ""
-    return [f"Kept, as annotated by a person: {count(len(protected), 'mask')}: {', '.join(shown)}{more}."]
+    names = [f"{project.clip(clip).path.name} frame {frame} {key}" for clip, frame, key in protected]
+    return [f"Kept, as annotated by a person: {count(len(names), 'mask')}: {listed(names, _SHOWN)}."]

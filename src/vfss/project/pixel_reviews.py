@@ -7,8 +7,10 @@ append-only: a later review follows an earlier one, and a withdrawal is a row of
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -33,6 +35,7 @@ from vfss.errors import DatasetError, ProjectError
 from vfss.project.database import Database
 from vfss.project.tables import UtcTime, clips, keep_append_only
 from vfss.redaction import Redaction
+from vfss.wording import listed
 
 _own = MetaData()
 
@@ -72,6 +75,16 @@ class PixelReview:
     time: datetime
     text: str = ""
     withdrawn: bool = False
+
+
+def not_reviewed(names: Sequence[str], path: Path | None = None) -> DatasetError:
+    """Return the error that refuses to write recordings, given by name, whose pixels were not reviewed."""
+    return DatasetError(
+        f"the pixels of {listed(names, 3)} were not reviewed: names may be visible in the pictures",
+        path=path,
+        remedy="Review them first: in the panel press Export..., there Review pixels...; or with: "
+        "vfss deidentify PROJECT --prepare DIR.",
+    )
 
 
 class PixelReviews:

@@ -11,16 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.clips.cached import CACHE_BYTES, LazyClip
-from vfss.clips.clip import Clip, Frame
+from vfss.clips.clip import ASSUMED_FPS, Clip, Frame
 from vfss.clips.dicom.frames import FragmentStream, Span, encapsulated_frames, fragments, native_frames
 from vfss.clips.dicom.header import DICOM_ERRORS, DicomHeader, read_header
 from vfss.clips.dicom.pixels import NATIVE, PICTURES, VIDEO, native_samples, picture_samples, stored_grey
 from vfss.clips.grey import measured_window, sane_window
 from vfss.clips.library_errors import reason
 from vfss.errors import ClipError
-
-_UNKNOWN_RATE = 30.0
-"""Frames per second if the file does not declare any: the rate recommended for swallowing studies."""
 
 
 class DicomClip(LazyClip):
@@ -122,7 +119,7 @@ def _read_exactly(stream: BinaryIO, length: int) -> bytes:
 
 def _times_s(header: DicomHeader) -> npt.NDArray[np.float64]:
     if header.times_ms is None:
-        return np.arange(header.n_frames) / _UNKNOWN_RATE
+        return np.arange(header.n_frames) / ASSUMED_FPS
     return np.array(header.times_ms, np.float64) / 1000.0
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from vfss.clips.dicom.header import DicomHeader
+from vfss.clips.library_errors import COPY_AGAIN
 from vfss.errors import ClipError
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ Span = tuple[int, int]
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _PICTURE_STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51")
-_COPY = "Copy it again from its source."
 
 
 def native_frame_bytes(header: DicomHeader) -> int:
@@ -50,7 +50,7 @@ def native_frames(header: DicomHeader) -> Sequence[Span]:
             f"the pixel data ends after {complete} of {header.n_frames} frames",
             path=header.path,
             frame=complete,
-            remedy=_COPY,
+            remedy=COPY_AGAIN,
         )
     return _EqualSpans(header.pixels_at, size, header.n_frames)
 
@@ -90,10 +90,10 @@ def fragments(header: DicomHeader) -> tuple[list[int], list[Span]]:
             number = max(0, len(spans) - 1)
             if head[:4] != _ITEM or length == _UNDEFINED:
                 raise ClipError(
-                    "its pixel data is damaged: an item was expected", path=path, frame=number, remedy=_COPY
+                    "its pixel data is damaged: an item was expected", path=path, frame=number, remedy=COPY_AGAIN
                 )
             if at + 8 + length > size:
-                raise ClipError("the file ends inside the pixel data", path=path, frame=number, remedy=_COPY)
+                raise ClipError("the file ends inside the pixel data", path=path, frame=number, remedy=COPY_AGAIN)
             spans.append((at + 8, length))
             at += 8 + length
         table = b""
@@ -101,7 +101,7 @@ def fragments(header: DicomHeader) -> tuple[list[int], list[Span]]:
             stream.seek(spans[0][0])
             table = stream.read(spans[0][1])
     if len(spans) < 2:
-        raise ClipError("holds no frames: its pixel data is empty", path=path, remedy=_COPY)
+        raise ClipError("holds no frames: its pixel data is empty", path=path, remedy=COPY_AGAIN)
     offsets = [int.from_bytes(table[i : i + 4], "little") for i in range(0, len(table) - 3, 4)]
     return offsets, spans[1:]
 
@@ -123,7 +123,10 @@ def encapsulated_frames(header: DicomHeader) -> list[list[Span]]:
         return [spans]
     if len(spans) < n:
         raise ClipError(
-            f"the pixel data ends after {len(spans)} of {n} frames", path=header.path, frame=len(spans), remedy=_COPY
+            f"the pixel data ends after {len(spans)} of {n} frames",
+            path=header.path,
+            frame=len(spans),
+            remedy=COPY_AGAIN,
         )
     first_item = spans[0][0] - 8
     starts = [at - 8 - first_item for at, _ in spans]

@@ -12,11 +12,10 @@ from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from vfss.clips.clip import Facing
 from vfss.clips.dicom.times import facing_of, times_ms
-from vfss.clips.library_errors import DECODING_ERRORS, reason
+from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
 from vfss.errors import ClipError
 
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
-_COPY = "Copy it again from its source."
 _OTHER = "Choose the recording itself: an XA, XRF, Enhanced XA or XRF, or secondary capture object."
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 
@@ -91,7 +90,9 @@ def read_header(path: Path) -> DicomHeader:
     except InvalidDicomError as error:
         raise ClipError("is not a DICOM file", path=path, remedy="Choose another file, or export it again.") from error
     except DICOM_ERRORS as error:
-        raise ClipError(f"is damaged: its header cannot be read ({reason(error)})", path=path, remedy=_COPY) from error
+        raise ClipError(
+            f"is damaged: its header cannot be read ({reason(error)})", path=path, remedy=COPY_AGAIN
+        ) from error
 
 
 def _has_no_preamble(path: Path) -> bool:

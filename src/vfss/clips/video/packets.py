@@ -14,6 +14,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 
+from vfss.clips.clip import ASSUMED_FPS
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.clips.video.entry_points import Entry, is_shown, may_show_nothing, packet_entry
 from vfss.errors import ClipError
@@ -114,7 +115,7 @@ class PacketReader:
         for rate in (declared, stream.average_rate, stream.guessed_rate, stream.base_rate):
             if rate and 0 < rate <= 1000:
                 return Fraction(rate)
-        return Fraction(30)
+        return Fraction(ASSUMED_FPS)
 
     @property
     def declared_frames(self) -> int:
