@@ -12,7 +12,6 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-import vfss_training.teachers.weights
 from published_tiny_vit import published_weights, tiny_vit
 from vfss.clips import open_clip
 from vfss.errors import TrainingError
@@ -23,7 +22,7 @@ from vfss_training.teachers.networks.mobile_sam import PromptedTeacher
 from vfss_training.teachers.networks.tiny_vit import TinyVitEncoder, renamed
 from vfss_training.teachers.table import TEACHERS, teacher_named
 from vfss_training.teachers.teacher import Teacher
-from vfss_training.teachers.weights import read_weights, verified_file
+from vfss_training.teachers.weights import default_folder, digest, read_weights, verified_file
 
 SHARED = os.environ.get("VFSS_SHARED")
 
@@ -75,8 +74,9 @@ def test_a_pickle_is_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     path = tmp_path / "lite_medsam.pth"
     torch.save({"x": Harm()}, path)
-    monkeypatch.setattr("vfss_training.teachers.loading.verified_file", lambda entry, place: path)
-    with pytest.raises(TrainingError, match="something else than tensors, which would be executed"):
+    known = replace(TEACHERS["lite-medsam"], sha256=digest(path, "sha256"))
+    monkeypatch.setitem(TEACHERS, "lite-medsam", known)
+    with pytest.raises(TrainingError, match="more than tensors, which would be executed"):
         load_teacher("lite-medsam", tmp_path)
     assert not (tmp_path / "harm").exists()
 
@@ -86,7 +86,7 @@ def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
     assert read_weights(TEACHERS["rad-dino"], tmp_path / "x.safetensors")["x"].tolist() == [1, 1]
     for name in ("y.safetensors", "y.pth"):
         (tmp_path / name).write_bytes(b"nothing of the kind")
-        with pytest.raises(TrainingError, match=r"y\.\w+: (not readable|it holds something else)"):
+        with pytest.raises(TrainingError, match=r"y\.\w+: (not readable|the file holds more)"):
             read_weights(TEACHERS["rad-dino"], tmp_path / name)
     torch.save({"model": {"x": torch.ones(2)}, "step": 3}, tmp_path / "z.pt")
     assert list(read_weights(TEACHERS["medsam2"], tmp_path / "z.pt")) == ["x"]
@@ -99,9 +99,13 @@ def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
 
 def test_the_default_place_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     entry = replace(TEACHERS["lite-medsam"], sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
-    monkeypatch.setattr(vfss_training.teachers.weights, "default_folder", lambda: tmp_path)
-    (tmp_path / entry.file).write_bytes(b"test")
-    assert verified_file(entry) == tmp_path / entry.file
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("VFSS_TEACHERS", raising=False)
+    folder = default_folder()
+    assert folder == tmp_path / "napari-vfss" / "teachers"
+    folder.mkdir(parents=True)
+    (folder / entry.file).write_bytes(b"test")
+    assert verified_file(entry) == folder / entry.file
 
 
 @pytest.mark.parametrize("name", ["mobile-sam", "lite-medsam"])

@@ -21,7 +21,7 @@ from vfss.student.prompt_maps import click_map
 from vfss.student.prompts import Click
 from vfss_training.config.parts import Clicks, HeldOut
 from vfss_training.config.recipe import Recipe, load_recipe
-from vfss_training.data.click_examples import Asked, blotted, boxes, coverage, deepest, moved
+from vfss_training.data.click_examples import PromptedFrames, blotted, boxes, coverage, deepest, moved
 from vfss_training.events import Cancel, Events
 from vfss_training.loop.run import Run
 from vfss_training.studies import fit
@@ -33,24 +33,24 @@ def _square(n: int = 1, side: int = 24) -> torch.Tensor:
     return area
 
 
-def _asked(truth: torch.Tensor, current: torch.Tensor) -> Asked:
+def _asked(truth: torch.Tensor, current: torch.Tensor) -> PromptedFrames:
     blank = torch.zeros_like(truth)
-    return Asked(torch.zeros(len(truth), dtype=torch.int64), truth, current, blank, blank, blank)
+    return PromptedFrames(torch.zeros(len(truth), dtype=torch.int64), truth, current, blank, blank, blank)
 
 
 @given(st.integers(0, 1000))
 def test_clicks_fall_inside_the_error_and_say_what_is_wrong(seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     truth = _square()
-    missing = _asked(truth, torch.zeros_like(truth)).clicked(random)
+    missing = _asked(truth, torch.zeros_like(truth)).with_click(random)
     at = np.unravel_index(int(missing.adding.argmax()), (24, 24))
     assert truth[0][at] == 1 and not missing.removing.any()
-    too_much = _asked(torch.zeros_like(truth), truth).clicked(random)
+    too_much = _asked(torch.zeros_like(truth), truth).with_click(random)
     assert too_much.removing.any() and not too_much.adding.any()
 
 
 def test_where_all_is_right_nobody_clicks() -> None:
-    right = _asked(_square(), _square()).clicked(torch.Generator())
+    right = _asked(_square(), _square()).with_click(torch.Generator())
     assert not right.adding.any() and not right.removing.any()
 
 
@@ -65,7 +65,7 @@ def test_the_deepest_place_is_in_the_thickest_part() -> None:
 def test_maps_of_training_are_those_of_use() -> None:
     truth = torch.zeros(1, 32, 32)
     truth[0, 20, 9] = 1.0
-    asked = _asked(truth, torch.zeros_like(truth)).clicked(torch.Generator().manual_seed(3))
+    asked = _asked(truth, torch.zeros_like(truth)).with_click(torch.Generator().manual_seed(3))
     learnt = asked.adding[0].numpy()
     used = click_map((Click(20, 9, True),), Placement.of(32, 32, 128), adds=True)
     assert np.unravel_index(learnt.argmax(), learnt.shape) == np.unravel_index(used.argmax(), used.shape)

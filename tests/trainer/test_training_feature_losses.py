@@ -190,7 +190,7 @@ def test_losses_stay_in_full_precision_under_autocast() -> None:
 
 def test_shapes_that_do_not_fit_are_refused() -> None:
     student, target = pair()
-    with pytest.raises(TrainingError, match="adaptor"):
+    with pytest.raises(TrainingError, match="projector"):
         FEATURE_LOSSES["mse"](student[:, :3], target, everywhere(target))
     with pytest.raises(TrainingError, match="field"):
         FEATURE_LOSSES["cosine"](student, target, everywhere(target)[:, :3])

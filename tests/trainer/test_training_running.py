@@ -16,7 +16,6 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-import vfss_training.loop.distributed
 from shared_run import trained
 from small_student import CONFIG
 from vfss.errors import TrainingError
@@ -57,15 +56,13 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
 
 
 def test_who_started_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_JOB_NAME", "SLURM_NTASKS_PER_NODE"):
+        monkeypatch.delenv(name, raising=False)
     assert processes() == (1, 1)
-    torchrun, slurm = (
-        vfss_training.loop.distributed.TorchElasticEnvironment,
-        vfss_training.loop.distributed.SLURMEnvironment,
-    )
-    monkeypatch.setattr(torchrun, "detect", staticmethod(lambda: True))
-    assert processes({"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}) == (4, 2)
-    monkeypatch.setattr(torchrun, "detect", staticmethod(lambda: False))
-    monkeypatch.setattr(slurm, "detect", staticmethod(lambda: True))
+    with monkeypatch.context() as torchrun:
+        torchrun.setenv("TORCHELASTIC_RUN_ID", "one")
+        assert processes({"LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8"}) == (4, 2)
+    monkeypatch.setenv("SLURM_NTASKS", "24")
     assert processes({"SLURM_NTASKS_PER_NODE": "8", "SLURM_NNODES": "3"}) == (8, 3)
     with pytest.raises(TrainingError, match="ntasks-per-node"):
         processes({})

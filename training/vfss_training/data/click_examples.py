@@ -20,7 +20,7 @@ _BOX_SLACK = 0.08
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptedFrames:
     """A prompt for one structure of each of N frames, with its true mask.
 
     Attributes:
@@ -49,11 +49,11 @@ class Asked:
         maps[:, n_structures + 3] = self.box
         return maps
 
-    def asked(self, n_structures: int) -> Tensor:
+    def one_hot(self, n_structures: int) -> Tensor:
         """Return which structure is asked for, one-hot, float (N, S)."""
         return functional.one_hot(self.index, n_structures).to(self.truth.dtype)
 
-    def clicked(self, random: torch.Generator) -> Asked:
+    def with_click(self, random: torch.Generator) -> PromptedFrames:
         """Add one click, in the middle of the largest error; none if there is no error."""
         wrong = (self.current > 0.5) != (self.truth > 0.5)
         y, x = deepest(wrong, random)
@@ -68,7 +68,7 @@ class Asked:
         any_wrong = wrong.any(2).any(1)
         adds = (self.truth[at] > 0.5) & any_wrong
         removes = ~(self.truth[at] > 0.5) & any_wrong
-        return Asked(
+        return PromptedFrames(
             self.index,
             self.truth,
             self.current,
@@ -77,11 +77,11 @@ class Asked:
             self.box,
         )
 
-    def answered(self, logits: Tensor) -> Asked:
+    def with_answer(self, logits: Tensor) -> PromptedFrames:
         """Replace the current mask by the corrector's answer, logits of float (N, S, h, w)."""
         rows = torch.arange(len(self.index))
         current = coverage(logits[rows, self.index][:, None])[:, 0]
-        return Asked(self.index, self.truth, current, self.adding, self.removing, self.box)
+        return PromptedFrames(self.index, self.truth, current, self.adding, self.removing, self.box)
 
 
 def deepest(wrong: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:

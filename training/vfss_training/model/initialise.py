@@ -33,11 +33,11 @@ def from_scratch(config: StudentConfig, schema: Schema, seed: int, backbone: Pat
     network = StudentNetwork(config, len(schema))
     if backbone is not None:
         _load_backbone(network, config, backbone)
-    begin_corrector(network)
+    initialise_corrector(network)
     return network
 
 
-def begin_corrector(network: StudentNetwork) -> None:
+def initialise_corrector(network: StudentNetwork) -> None:
     """Copy the weights of the decoder to the corrector, if there is one."""
     if network.corrector is not None:
         network.corrector.decoder.load_state_dict(network.decoder.state_dict())
@@ -110,7 +110,7 @@ def from_student(
             _copy(tensor, old.get(name), name)
     network.load_state_dict(new, strict=True)
     if not keeps_corrector:
-        begin_corrector(network)
+        initialise_corrector(network)
     return network
 
 

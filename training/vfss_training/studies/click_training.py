@@ -19,7 +19,7 @@ from vfss.student.config import StudentConfig
 from vfss.student.network.decoder import Features
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
-from vfss_training.data.click_examples import Asked, blotted, boxes, coverage, moved
+from vfss_training.data.click_examples import PromptedFrames, blotted, boxes, coverage, moved
 from vfss_training.data.samples import Samples
 from vfss_training.loop.batches import Batch, Order, Views, share, view
 from vfss_training.loop.run import Run
@@ -143,7 +143,7 @@ class _Lessons:
         """Masks of all structures as a neighbour frame would have them."""
         told = (torch.rand(known.shape, generator=self._random) < _SURE) & (known == 1.0)
         before = moved(target, self._random, 0.7)
-        maps = Asked(*_nothing_asked(target)).maps(self._n)
+        maps = PromptedFrames(*_nothing_asked(target)).maps(self._n)
         maps[:, : self._n] = (2.0 * before - 1.0) * told[:, :, None, None]
         return maps, torch.zeros_like(known), known
 
@@ -159,14 +159,14 @@ class _Lessons:
         current = self._now(truth, coverage(proposed[rows, index][:, None])[:, 0])
         drawn = torch.rand(len(index), generator=self._random) < self._how.boxes
         box = boxes(truth, self._random) * drawn[:, None, None]
-        asked = Asked(index, truth, current, torch.zeros_like(truth), torch.zeros_like(truth), box)
+        asked = PromptedFrames(index, truth, current, torch.zeros_like(truth), torch.zeros_like(truth), box)
         clicks = _CLICKS[int(torch.randint(len(_CLICKS), (1,), generator=self._random))]
         self._corrector.eval()
         for _ in range(clicks - 1):
-            asked = asked.clicked(self._random)
-            asked = asked.answered(_answer(self._task.network, features, asked, self._n))
-        asked = asked.clicked(self._random)
-        chosen = asked.asked(self._n)
+            asked = asked.with_click(self._random)
+            asked = asked.with_answer(_answer(self._task.network, features, asked, self._n))
+        asked = asked.with_click(self._random)
+        chosen = asked.one_hot(self._n)
         return asked.maps(self._n), chosen, chosen * known
 
     def _now(self, truth: Tensor, proposed: Tensor) -> Tensor:
@@ -183,8 +183,8 @@ def _nothing_asked(target: Tensor) -> Sequence[Tensor]:
 
 
 @torch.no_grad()
-def _answer(network: StudentNetwork, features: Features, asked: Asked, n: int) -> Tensor:
-    logits, _ = network.correct(features, asked.maps(n), asked.asked(n))
+def _answer(network: StudentNetwork, features: Features, asked: PromptedFrames, n: int) -> Tensor:
+    logits, _ = network.correct(features, asked.maps(n), asked.one_hot(n))
     return logits
 
 
@@ -206,13 +206,13 @@ def examine(task: Clicking, samples: Samples) -> list[float]:
         if not len(index):
             continue
         blank = torch.zeros_like(target[index])
-        asked = Asked(index, target[index], proposed[index], blank, blank, blank)
+        asked = PromptedFrames(index, target[index], proposed[index], blank, blank, blank)
         same = Features(*(part.expand(len(index), -1, -1, -1) for part in _parts(features)))
         for k in range(_EXAMINED + 1):
             totals[k] += _dice(asked.current, asked.truth).sum()
             if k < _EXAMINED:
-                asked = asked.clicked(random)
-                asked = asked.answered(_answer(task.network, same, asked, n))
+                asked = asked.with_click(random)
+                asked = asked.with_answer(_answer(task.network, same, asked, n))
         count += len(index)
     return [round(float(total) / max(count, 1), 4) for total in totals]
 

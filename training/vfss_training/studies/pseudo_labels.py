@@ -115,7 +115,7 @@ class PseudoLabeller:
             fold = list(TEACHERS).index(name)
             teacher = self._adapted(name, seen[name], self._learnt(fold))
             worth.append(self._worth(teacher, self._left(fold)))
-            who.append(teacher.shown(shown[name]))
+            who.append(teacher.for_frames(shown[name]))
         for number in range(self.recipe.self_teaching.students):
             own = StudentTeacher(self._own(number, self._learnt(number)))
             worth.append(self._worth(own, self._left(number)))

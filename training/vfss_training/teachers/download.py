@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Downloading weights of teachers: taken up where it broke off, kept only with the right hash."""
+"""Download of teachers' weights: interrupted downloads continue, and only files of the right hash are kept."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from vfss_training.teachers.weights import default_folder, misfit, note, verifie
 
 _CHUNK = 1 << 18
 _SPARE = 1 << 24
-"""Bytes that are left free on the disk."""
+"""Bytes to leave free on the disk."""
 _SCHEMES = ("http", "https", "file")
-_WHOLE, _PART, _BEYOND = 200, 206, 416
+_OK, _PARTIAL_CONTENT, _RANGE_NOT_SATISFIABLE = 200, 206, 416
 
 Progress = Callable[[int, int], None]
-"""Called with bytes that are there and in all (0: unknown); may raise to stop, and the same call goes on later."""
+"""Called with the bytes received and in total (0: unknown); may raise to stop, and the same call continues later."""
 
 
 def download(
@@ -42,23 +42,23 @@ def download(
     progress: Progress | None = None,
     timeout: float = 30.0,
 ) -> Path:
-    """Put a teacher's weights into a folder, whole and of the right hash, or not at all.
+    """Download a teacher's weights into a folder, complete and of the right hash, or not at all.
 
-    What has come so far lies beside as FILE.part, and the next call goes on from there where the server can.
+    An unfinished download is kept as FILE.part, and the next call continues it if the server can.
 
     Args:
         entry: The teacher.
-        folder: Where to; None: default_folder().
-        url: Where from, http, https or file; None: entry.url. An archive where the entry has a member, and the address
+        folder: Target folder; None: default_folder().
+        url: Address, http, https or file; None: entry.url. It is an archive if the entry has a member and the address
             does not end with its name.
-        progress: Told how far it is.
-        timeout: Longest silence of the server, s.
+        progress: Called with the progress.
+        timeout: Longest time without an answer of the server, s.
 
     Returns:
-        The file. One that is there already is only checked.
+        The file. An existing one is only checked.
 
     Raises:
-        TrainingError: No connection, a cut one, another file, or no space.
+        TrainingError: There is no connection, it was interrupted, the file is a different one, or there is no space.
     """
     place = default_folder() if folder is None else folder
     target = place / entry.file
@@ -69,25 +69,27 @@ def download(
         raise TrainingError(f"cannot download {address!r}", remedy=f"Name an address of {', '.join(_SCHEMES)}.")
     try:
         place.mkdir(parents=True, exist_ok=True)
-        fetch = _Fetch(entry, address, target, progress or (lambda done, total: None), timeout)
-        fetch.whole()
-        fetch.keep()
+        job = _Download(entry, address, target, progress or (lambda done, total: None), timeout)
+        job.fetch()
+        job.keep()
     except OSError as error:
         raise _not_written(error, place) from error
     return target
 
 
 def _not_written(error: OSError, place: Path) -> TrainingError:
-    """Why a folder cannot be written to."""
+    """Create the error of a folder that cannot be written to."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        remedy = "Make space and give the same command again; it goes on where it stopped."
+        remedy = "Free some space and run the same command again; it continues where it stopped."
         return TrainingError("the disk is full", path=place, remedy=remedy)
-    return TrainingError(f"cannot write ({error})", path=place, remedy="Choose a folder you may write to: --folder.")
+    return TrainingError(
+        f"cannot write ({error})", path=place, remedy="Choose a folder that you may write to with --folder."
+    )
 
 
 @dataclass
-class _Fetch:
-    """One download under way."""
+class _Download:
+    """One download in progress."""
 
     entry: TeacherEntry
     url: str
@@ -99,53 +101,53 @@ class _Fetch:
         self.archive = bool(self.entry.member) and not self.url.endswith(self.entry.member.rsplit("/", 1)[-1])
         name = f"{self.target.name}.zip" if self.archive else self.target.name
         self.part = self.target.with_name(f"{name}.part")
-        self.memory = self.target.with_name(f"{name}.part.json")
-        """Address, validator and size of what the part is a part of."""
+        self.record = self.target.with_name(f"{name}.part.json")
+        """File with the address, validator and size of the download that the part belongs to."""
 
-    def whole(self) -> None:
-        """Fetch until all is there."""
-        there = self._there()
-        if there and there == self._remembered().get("total"):
+    def fetch(self) -> None:
+        """Fetch until the file is complete."""
+        received = self._received()
+        if received and received == self._recorded().get("total"):
             return
-        response = self._asked(there)
-        if response is None:  # the part is of something else, or longer than the whole
+        response = self._request(received)
+        if response is None:  # the part belongs to another file, or is longer than this one
             self._forget()
-            there, response = 0, self._asked(0)
+            received, response = 0, self._request(0)
         if response is None:
             raise TrainingError(f"{self._host} refuses to send {self.url}", remedy=self._by_hand)
         with response:
-            status = getattr(response, "status", None) or _WHOLE
-            there = there if status == _PART else 0
-            total = there + int(response.headers.get("Content-Length") or 0)
-            total = 0 if total == there else total
-            self._check_size(total, there)
-            self._remember(response, total)
-            with self.part.open("r+b" if there else "wb") as file:
-                if there:
-                    file.seek(there)
+            status = getattr(response, "status", None) or _OK
+            received = received if status == _PARTIAL_CONTENT else 0
+            total = received + int(response.headers.get("Content-Length") or 0)
+            total = 0 if total == received else total
+            self._check_size(total, received)
+            self._write_record(response, total)
+            with self.part.open("r+b" if received else "wb") as file:
+                if received:
+                    file.seek(received)
                     file.truncate()
-                self._copy(response, file, there, total)
+                self._copy(response, file, received, total)
 
-    def _there(self) -> int:
-        """Bytes to go on from; 0 where the part is of another address, or nothing could tell a glued file."""
+    def _received(self) -> int:
+        """Return the bytes to continue from; 0 if the part has another address, or a mixed file would go unnoticed."""
         size = self.part.stat().st_size if self.part.is_file() else 0
-        known = self._remembered()
-        sure = bool(self.entry.sha256 or self.entry.md5 or known.get("validator"))
-        return size if size and sure and known.get("url") == self.url else 0
+        known = self._recorded()
+        verifiable = bool(self.entry.sha256 or self.entry.md5 or known.get("validator"))
+        return size if size and verifiable and known.get("url") == self.url else 0
 
-    def _asked(self, there: int) -> Any:
-        """The server's answer, from a byte on where it can; None where what is there does not belong to it."""
+    def _request(self, received: int) -> Any:
+        """Return the server's answer, from a byte on if it can; None if the part does not belong to this file."""
         request = urllib.request.Request(self.url, headers={"User-Agent": f"napari-vfss/{__version__}"})
-        known = self._remembered()
-        if there and urlsplit(self.url).scheme != "file":
-            request.add_header("Range", f"bytes={there}-")
+        known = self._recorded()
+        if received and urlsplit(self.url).scheme != "file":
+            request.add_header("Range", f"bytes={received}-")
             if known.get("validator"):
                 request.add_header("If-Range", known["validator"])
         try:
             response = urllib.request.urlopen(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:
             with error:
-                if error.code == _BEYOND and there:
+                if error.code == _RANGE_NOT_SATISFIABLE and received:
                     return None
                 raise TrainingError(
                     f"{self._host} answers {error.code} {error.reason}", remedy=self._by_hand
@@ -155,73 +157,73 @@ class _Fetch:
             raise TrainingError(
                 f"cannot reach {self._host} ({reason})", remedy=f"Check the connection. {self._by_hand}"
             ) from error
-        if getattr(response, "status", None) == _PART and not self._goes_on(response, there, known):
+        if getattr(response, "status", None) == _PARTIAL_CONTENT and not self._continues(response, received, known):
             response.close()
             return None
         return response
 
-    def _goes_on(self, response: Any, there: int, known: dict[str, Any]) -> bool:
-        """Whether an answer is the rest of what is there."""
-        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if found is None or int(found[1]) != there:
+    def _continues(self, response: Any, received: int, known: dict[str, Any]) -> bool:
+        """True if an answer continues the part."""
+        match = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if match is None or int(match[1]) != received:
             return False
-        same_size = not known.get("total") or found[3] in {"*", str(known["total"])}
+        same_size = not known.get("total") or match[3] in {"*", str(known["total"])}
         validator = _validator(response)
         return same_size and (not known.get("validator") or not validator or validator == known["validator"])
 
-    def _check_size(self, total: int, there: int) -> None:
-        """Refuse another file, and one that the disk has no room for, before it has come."""
+    def _check_size(self, total: int, received: int) -> None:
+        """Refuse a different file, and one that does not fit on the disk, before it is received."""
         expected = 0 if self.archive else self.entry.bytes
         if total and expected and total != expected:
             raise TrainingError(
-                f"{self._host} has another file: {total:,} bytes, not {expected:,}", remedy=self._by_hand
+                f"{self._host} offers a different file: {total:,} bytes, not {expected:,}", remedy=self._by_hand
             )
-        missing = (total or expected) - there + (self.entry.bytes if self.archive else 0)
+        missing = (total or expected) - received + (self.entry.bytes if self.archive else 0)
         if shutil.disk_usage(self.part.parent).free < missing + _SPARE:
             raise OSError(errno.ENOSPC, "no space left")
 
-    def _copy(self, response: Any, file: IO[bytes], there: int, total: int) -> None:
-        """What the server sends, to the end."""
+    def _copy(self, response: Any, file: IO[bytes], received: int, total: int) -> None:
+        """Copy the answer to the end."""
         while True:
-            self.progress(there, total)
+            self.progress(received, total)
             try:
                 chunk = response.read(_CHUNK)
             except (OSError, http.client.HTTPException) as error:
-                raise self._cut(there, total) from error
+                raise self._interrupted(received, total) from error
             if not chunk:
                 break
             file.write(chunk)
-            there += len(chunk)
-        if total and there != total:
-            raise self._cut(there, total)
+            received += len(chunk)
+        if total and received != total:
+            raise self._interrupted(received, total)
         file.flush()
         os.fsync(file.fileno())
 
-    def _cut(self, there: int, total: int) -> TrainingError:
+    def _interrupted(self, received: int, total: int) -> TrainingError:
         size = total or self.entry.bytes
         return TrainingError(
-            f"the connection to {self._host} was cut: {there:,}{f' of {size:,}' if size else ''} bytes are there",
+            f"the connection to {self._host} was interrupted after {received:,}{f' of {size:,}' if size else ''} bytes",
             path=self.part,
-            remedy="Give the same command again; it goes on from there.",
+            remedy="Run the same command again; it continues from there.",
         )
 
     def keep(self) -> None:
-        """Give the file its name, if its hash is right."""
-        whole = self._unpacked() if self.archive else self.part
-        problem = misfit(self.entry, whole, self.target)
+        """Rename the part to its final name, if its hash is right."""
+        complete = self._unpacked() if self.archive else self.part
+        problem = misfit(self.entry, complete, self.target)
         if problem:
-            whole.unlink(missing_ok=True)
+            complete.unlink(missing_ok=True)
             self._forget()
             raise TrainingError(
-                f"what {self._host} sent are not the weights of teacher {self.entry.name!r}: {problem}; it was removed",
-                remedy=f"Give the same command again. {self._by_hand}",
+                f"{self._host} sent other weights than those of {self.entry.name!r}; they were removed: {problem}",
+                remedy=f"Run the same command again. {self._by_hand}",
             )
-        whole.replace(self.target)
+        complete.replace(self.target)
         note(self.entry, self.target)
         self._forget()
 
     def _unpacked(self) -> Path:
-        """The member of the archive as a file."""
+        """Extract the weights from the archive to a file."""
         out = self.target.with_name(f"{self.target.name}.part")
         try:
             with zipfile.ZipFile(self.part) as archive:
@@ -236,24 +238,24 @@ class _Fetch:
             out.unlink(missing_ok=True)
             self._forget()
             raise TrainingError(
-                f"what {self._host} sent is no archive with {self.entry.member} ({error}); it was removed",
-                remedy=f"Give the same command again. {self._by_hand}",
+                f"{self._host} sent no archive with {self.entry.member} ({error}); it was removed",
+                remedy=f"Run the same command again. {self._by_hand}",
             ) from error
         return out
 
-    def _remember(self, response: Any, total: int) -> None:
+    def _write_record(self, response: Any, total: int) -> None:
         text = json.dumps({"url": self.url, "validator": _validator(response), "total": total})
-        self.memory.write_text(text + "\n", "utf-8")
+        self.record.write_text(text + "\n", "utf-8")
 
-    def _remembered(self) -> dict[str, Any]:
+    def _recorded(self) -> dict[str, Any]:
         with suppress(OSError, ValueError):
-            found = json.loads(self.memory.read_text("utf-8"))
-            return found if isinstance(found, dict) else {}
+            data = json.loads(self.record.read_text("utf-8"))
+            return data if isinstance(data, dict) else {}
         return {}
 
     def _forget(self) -> None:
         self.part.unlink(missing_ok=True)
-        self.memory.unlink(missing_ok=True)
+        self.record.unlink(missing_ok=True)
 
     @property
     def _host(self) -> str:
@@ -261,10 +263,10 @@ class _Fetch:
 
     @property
     def _by_hand(self) -> str:
-        return f"Or get {self.entry.file} from {self.entry.source} and put it into {self.target.parent}."
+        return f"Or get {self.entry.file} from {self.entry.source} and save it in {self.target.parent}."
 
 
 def _validator(response: Any) -> str:
-    """What tells this version of the server's file from another: a strong ETag, else its time; empty: nothing."""
+    """Return what identifies this version of the server's file: a strong ETag, else its time, else ""."""
     etag = str(response.headers.get("ETag", ""))
     return etag if etag.startswith('"') else str(response.headers.get("Last-Modified", ""))

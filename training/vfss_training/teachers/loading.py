@@ -27,19 +27,19 @@ BUILDERS: dict[str, Callable[[TeacherEntry], FrozenTeacher]] = {
 
 
 def built(entry: TeacherEntry) -> FrozenTeacher:
-    """A teacher with random weights."""
+    """Create a teacher with random weights."""
     return BUILDERS[entry.name](entry)
 
 
 def load_teacher(name: str, place: Path | None = None) -> FrozenTeacher:
-    """A teacher with its published weights, read without executing anything in the file.
+    """Load a teacher with its published weights; nothing in the file is executed.
 
     Args:
         name: Its name in TEACHERS.
-        place: File of the weights, or the folder with it; None: the user's cache folder.
+        place: File of the weights, or its folder; None: the user's cache folder.
 
     Raises:
-        TrainingError: No such teacher; the file is missing, another one, or does not fit.
+        TrainingError: There is no such teacher, or the file is missing, a different one, or does not fit.
     """
     entry = teacher_named(name)
     path = verified_file(entry, place)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From frames to a teacher's input: scaled, cut or filled to a square, grey values as the teacher knows them."""
+"""Preprocessing of frames for a teacher: scaled, cropped or padded to a square, with the teacher's normalisation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _MEANS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "rad-dino": ((0.5307 * 255,), (0.2583 * 255,)),
     "medclip": ((0.5862785803043838 * 255,), (0.27950088968644304 * 255,)),
 }
-"""Mean and deviation of grey values 0..255, of the three colours or of all."""
+"""Mean and standard deviation of grey values 0..255, for three colours or for all."""
 _SMALLEST_RANGE = 1e-8
 
 
 @dataclass(frozen=True)
 class Window:
-    """A part of a frame, as fractions of its height and width; below 0 and above 1 lies what was filled.
+    """A part of a frame, as fractions of its height and width; below 0 and above 1 lies padding.
 
     Attributes:
         top: Upper edge.
@@ -38,12 +38,12 @@ class Window:
 
 
 def window(fit: Fit, height: int, width: int) -> Window:
-    """The part of a frame that a teacher's grid covers; of a square frame it is all of it, whatever the fit.
+    """Return the part of a frame that a teacher's grid covers; for a square frame that is all of it, whatever the fit.
 
     Args:
         fit: As in TeacherEntry.
-        height: Of the frame, px.
-        width: Of the frame, px.
+        height: Height of the frame, px.
+        width: Width of the frame, px.
     """
     longer, shorter = max(height, width), min(height, width)
     if fit == "squash":
@@ -56,7 +56,7 @@ def window(fit: Fit, height: int, width: int) -> Window:
 
 
 def fitted(frames: Tensor, entry: TeacherEntry) -> Tensor:
-    """Input of a teacher.
+    """Prepare frames for a teacher.
 
     Args:
         frames: uint8 (N, H, W).
@@ -74,12 +74,12 @@ def fitted(frames: Tensor, entry: TeacherEntry) -> Tensor:
         top, left = (grey.shape[2] - size) // 2, (grey.shape[3] - size) // 2
         grey = grey[:, :, top : top + size, left : left + size]
     colours = _normalised(grey, entry.pixels)
-    # Filled after the grey values were changed: black there is the teacher's mean, or the darkest value of the frame.
+    # Padded after normalisation: 0 there is the teacher's mean, or the darkest value of the frame.
     return functional.pad(colours, (0, size - colours.shape[3], 0, size - colours.shape[2]))
 
 
 def _squared(frames: Tensor) -> Tensor:
-    """Frames with black on both sides of the shorter side, uint8 (N, L, L)."""
+    """Pad frames with black on both sides of the shorter side, uint8 (N, L, L)."""
     height, width = frames.shape[1:]
     side = max(height, width)
     top, left = (side - height) // 2, (side - width) // 2
@@ -87,7 +87,7 @@ def _squared(frames: Tensor) -> Tensor:
 
 
 def _shape(fit: Fit, height: int, width: int, size: int) -> tuple[int, int]:
-    """Rows and columns to scale to, px."""
+    """Return the rows and columns to scale to, px."""
     if fit in {"squash", "square"}:
         return size, size
     scale = size / (max(height, width) if fit == "pad" else min(height, width))
@@ -95,15 +95,15 @@ def _shape(fit: Fit, height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def _scaled(frames: Tensor, shape: tuple[int, int], mode: str) -> Tensor:
-    """Frames of another size without aliasing, float32 (N, 1, h, w), whole grey values 0..255."""
-    # Only the CPU scales bytes; elsewhere the same is done in floating point.
+    """Resize frames without aliasing, float32 (N, 1, h, w), integral grey values 0..255."""
+    # Only the CPU can resize bytes; on other devices it is done in floating point.
     values = frames[:, None] if frames.device.type == "cpu" else frames[:, None].float()
     scaled = functional.interpolate(values, size=shape, mode=mode, antialias=True)
     return scaled.float().round().clamp(0, 255)
 
 
 def _normalised(grey: Tensor, pixels: str) -> Tensor:
-    """Three colours, float32 (N, 3, h, w), of grey values 0..255, float32 (N, 1, h, w)."""
+    """Normalise grey values 0..255, float32 (N, 1, h, w), to three colours, float32 (N, 3, h, w)."""
     if pixels == "range":
         low, high = grey.amin((1, 2, 3), keepdim=True), grey.amax((1, 2, 3), keepdim=True)
         return ((grey - low) / (high - low).clamp(min=_SMALLEST_RANGE)).expand(-1, 3, -1, -1)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standardising: a teacher's features on a common scale.
+"""Standardisation: brings a teacher's features to a common scale.
 
-Two forms, both affine and invertible: per channel its mean and deviation, or PHI-S (Ranzinger et al., arXiv
-2410.01680), which also turns the features so that one scale serves all channels, and none is blown up that the teacher
-left small.
+There are two methods, both affine and invertible: mean and standard deviation per channel, or PHI-S (Ranzinger et al.,
+arXiv 2410.01680), which also rotates the features so that one scale serves all channels, and no channel that is small
+in the teacher is amplified.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ Matrix = npt.NDArray[np.float64]
 
 
 def hadamard(size: int) -> Matrix | None:
-    """Orthogonal matrix whose entries are all +-1/sqrt(size), float64 (size, size).
+    """Return an orthogonal matrix whose entries are all +-1/sqrt(size), float64 (size, size).
 
-    Built from the smallest core that exists, a power of two (Sylvester) or a prime of the form 4k + 3 plus one (Paley's
-    first construction), doubled as often as needed: 96 = 12 x 8, 160 = 20 x 8, 384 = 12 x 32, 768 = 12 x 64.
+    It is built from the smallest core that exists, a power of two (Sylvester) or a prime of the form 4k + 3 plus one
+    (Paley's first construction), doubled as often as needed: 96 = 12 x 8, 160 = 20 x 8, 384 = 12 x 32, 768 = 12 x 64.
 
     Returns:
-        None where this finds none: odd sizes, 4k + 2, and a few others such as 36.
+        The matrix; None for sizes without this construction: odd ones, 4k + 2, and a few others such as 36.
     """
     if size < 1:
         return None
@@ -56,7 +56,7 @@ def _is_paley(order: int) -> bool:
 
 
 def _paley(order: int) -> Matrix:
-    """Hadamard matrix of +-1 from the quadratic residues of the prime order - 1."""
+    """Return a Hadamard matrix of +-1 from the quadratic residues of the prime order - 1."""
     prime = order - 1
     character = np.full(prime, -1.0)
     character[np.arange(1, prime) ** 2 % prime] = 1.0
@@ -70,20 +70,21 @@ def _paley(order: int) -> Matrix:
 
 
 def levelling(variances: npt.NDArray[np.floating]) -> Matrix:
-    """Rotation that gives every channel the mean of the variances, float64 (C, C).
+    """Return a rotation that gives every channel the mean of the variances, float64 (C, C).
 
-    Hadamard's where there is one, whatever the variances. Else a cosine transform, which mixes all of them into each
-    channel, and at most C - 1 plane rotations that move what is left from a channel above the mean to one below it
-    (Bendel and Mickey 1978): as exact, but made for these variances, and its entries are of unequal size.
+    It is a Hadamard matrix if there is one, whatever the variances. Otherwise it is a cosine transform, which mixes all
+    of them into each channel, and at most C - 1 plane rotations that move the rest from a channel above the mean to one
+    below it (Bendel and Mickey 1978): equally exact, but specific to these variances, with entries of unequal size.
 
     Args:
         variances: float (C,), along the principal axes.
     """
-    found = hadamard(len(variances))
-    return _levelled(np.asarray(variances, np.float64)) if found is None else found
+    matrix = hadamard(len(variances))
+    return _levelled(np.asarray(variances, np.float64)) if matrix is None else matrix
 
 
 def _levelled(variances: Matrix) -> Matrix:
+    """Return the rotation by a cosine transform and plane rotations."""
     size = len(variances)
     rotation = np.asarray(dct(np.eye(size), norm="ortho", axis=0), np.float64)
     covariance = (rotation * variances) @ rotation.T
@@ -97,11 +98,11 @@ def _levelled(variances: Matrix) -> Matrix:
         between = covariance[low, high]
         tangent = (between + math.sqrt(between**2 - off[low] * off[high])) / off[high]
         cosine = 1.0 / math.sqrt(1.0 + tangent**2)
-        turn = np.array([[cosine, -cosine * tangent], [cosine * tangent, cosine]])
+        plane = np.array([[cosine, -cosine * tangent], [cosine * tangent, cosine]])
         pair = [low, high]
-        rotation[pair] = turn @ rotation[pair]
-        covariance[pair] = turn @ covariance[pair]
-        covariance[:, pair] = covariance[:, pair] @ turn.T
+        rotation[pair] = plane @ rotation[pair]
+        covariance[pair] = plane @ covariance[pair]
+        covariance[:, pair] = covariance[:, pair] @ plane.T
     return rotation
 
 
@@ -114,13 +115,13 @@ class FeatureScaler:
     """A common scale for a teacher's features: rotation (features - mean) / scale.
 
     Attributes:
-        teacher: Whose features.
+        teacher: Name of the teacher.
         method: "channel" or "phi-s".
         mean: float32 (C,).
-        scale: float32 (C,), what the turned features are divided by, at least 1e-3.
-        rotation: float32 (C, C), orthogonal; (0, 0): they are not turned.
-        cells: How many cells it was computed over.
-        patients: Hashes of the patients whose frames those were, sorted.
+        scale: float32 (C,), divisor of the rotated features, at least 1e-3.
+        rotation: float32 (C, C), orthogonal; (0, 0): features are not rotated.
+        cells: Number of cells it was computed over.
+        patients: Hashes of the patients of those frames, sorted.
         frames: Hash of the set of those frames.
     """
 
@@ -134,52 +135,52 @@ class FeatureScaler:
     frames: str
 
     def __call__(self, features: Tensor) -> Tensor:
-        """Standardised features, float32 (N, C, ...), of features, float (N, C, ...).
+        """Standardise features, float (N, C, ...), to float32 (N, C, ...).
 
         Raises:
-            TrainingError: They have other channels.
+            TrainingError: They have another number of channels.
         """
-        values = self._columns(features) - self.mean.to(features.device)
+        values = self._channels_last(features) - self.mean.to(features.device)
         if self.rotation.numel():
-            values = _turned(values, self.rotation.T)
+            values = _rotated(values, self.rotation.T)
         return (values / self.scale.to(features.device)).movedim(-1, 1)
 
-    def _columns(self, features: Tensor) -> Tensor:
+    def _channels_last(self, features: Tensor) -> Tensor:
         if features.shape[1] != len(self.mean):
             raise TrainingError(
-                f"features of {features.shape[1]} channels, not {len(self.mean)} as {self.teacher!r} had",
-                remedy="Compute the spread of this teacher again.",
+                f"features have {features.shape[1]} channels, not {len(self.mean)} like those of {self.teacher!r}",
+                remedy="Compute the statistics of this teacher again.",
             )
         return features.float().movedim(1, -1)
 
     def check(self, held_out: Collection[str]) -> None:
-        """Stop before a training that holds out a patient whose frames took part.
+        """Refuse a training that holds out a patient whose frames were used.
 
         Raises:
-            TrainingError: It does.
+            TrainingError: It holds out such a patient.
         """
         leaked = [patient for patient in held_out if hashed(patient) in self.patients]
         if leaked:
             raise TrainingError(
                 f"the features of {self.teacher!r} were standardised on frames of {len(leaked)} held-out patients",
-                remedy="Compute the spread again over the training patients.",
+                remedy="Compute the statistics again over the training patients.",
             )
 
     def save(self, path: str | Path) -> None:
-        """Write it as one .safetensors file, whole or not at all; patients stand in it as hashes."""
+        """Write one .safetensors file, complete or not at all; it contains patients as hashes only."""
         about = {name: getattr(self, name) for name in ("teacher", "method", "cells", "patients", "frames")}
         tensors = {name: getattr(self, name).contiguous() for name in ("mean", "scale", "rotation")}
         write_whole(path, save(tensors, metadata={"format": _FORMAT, "about": json.dumps(about)}))
 
 
-def _turned(values: Tensor, rotation: Tensor) -> Tensor:
-    """Values, float32 (..., C), times a rotation; in full precision, whatever the training multiplies in."""
+def _rotated(values: Tensor, rotation: Tensor) -> Tensor:
+    """Multiply values, float32 (..., C), by a rotation, in full precision whatever the training's precision is."""
     with torch.autocast(values.device.type, enabled=False):
         return values @ rotation.to(values.device)
 
 
 def load_standard(path: str | Path) -> FeatureScaler:
-    """The common scale in a file.
+    """Load the common scale from a file.
 
     Raises:
         TrainingError: There is no such file, or it is another kind of file.
@@ -195,38 +196,38 @@ def load_standard(path: str | Path) -> FeatureScaler:
         return FeatureScaler(**about, **tensors)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"not readable as a teacher's standardisation ({error})", path=path, remedy="Compute the spread again."
+            f"not readable as a teacher's standardisation ({error})", path=path, remedy="Compute the statistics again."
         ) from error
 
 
-def per_channel(spread: FeatureStatistics) -> FeatureScaler:
-    """Mean 0 and deviation 1 of each channel."""
-    scale = spread.covariance().diagonal().sqrt()
-    return _standard(spread, "channel", scale, torch.zeros(0, 0))
+def per_channel(statistics: FeatureStatistics) -> FeatureScaler:
+    """Return the scale that gives each channel mean 0 and standard deviation 1."""
+    scale = statistics.covariance().diagonal().sqrt()
+    return _scaler(statistics, "channel", scale, torch.zeros(0, 0))
 
 
-def phi_s(spread: FeatureStatistics) -> FeatureScaler:
-    """PHI-S: principal axes turned so that all channels have one variance, and one scale, the root of its mean."""
-    variances, axes = torch.linalg.eigh(spread.covariance())
+def phi_s(statistics: FeatureStatistics) -> FeatureScaler:
+    """Return the PHI-S scale: principal axes rotated so that all channels have one variance and one divisor."""
+    variances, axes = torch.linalg.eigh(statistics.covariance())
     variances = variances.clamp(min=0.0)
-    # An axis has no sign of its own: its largest entry is made positive, so that another machine finds the same.
+    # The sign of an axis is arbitrary: its largest entry is made positive, so that all machines agree.
     axes = axes * axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
     rotation = torch.from_numpy(levelling(variances.numpy())) @ axes.T
-    return _standard(spread, "phi-s", variances.mean().sqrt().expand(len(variances)), rotation)
+    return _scaler(statistics, "phi-s", variances.mean().sqrt().expand(len(variances)), rotation)
 
 
-def _standard(spread: FeatureStatistics, method: str, scale: Tensor, rotation: Tensor) -> FeatureScaler:
+def _scaler(statistics: FeatureStatistics, method: str, scale: Tensor, rotation: Tensor) -> FeatureScaler:
     return FeatureScaler(
-        teacher=spread.teacher,
+        teacher=statistics.teacher,
         method=method,
-        mean=spread.mean.float(),
+        mean=statistics.mean.float(),
         scale=scale.clamp(min=_SMALLEST_DEVIATION).float(),
         rotation=rotation.float(),
-        cells=spread.cells,
-        patients=tuple(sorted(spread.patients)),
-        frames=hashed(*sorted(spread.frames)),
+        cells=statistics.cells,
+        patients=tuple(sorted(statistics.patients)),
+        frames=hashed(*sorted(statistics.frames)),
     )
 
 
 STANDARDS: dict[str, Callable[[FeatureStatistics], FeatureScaler]] = {"channel": per_channel, "phi-s": phi_s}
-"""How features are put on a common scale, by name."""
+"""Methods of standardisation by name."""

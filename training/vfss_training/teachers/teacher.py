@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teacher: what the trainer asks of any of them, and what all of them have in common."""
+"""Teacher: the interface that the trainer uses, and the common base of the teachers in the table."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ _NAMED = 5
 
 
 class Teacher(Protocol):
-    """A large network that gives features of frames; it is never trained.
+    """A large network that computes features of frames; it is never trained.
 
     Attributes:
-        name: Its name in TEACHERS.
+        name: Name in TEACHERS.
         input_size: Side of its square input, px.
-        pixels: How grey values become input, as in TeacherEntry.
-        channels: Of its features.
+        pixels: Normalisation of grey values, as in TeacherEntry.
+        channels: Channels of its features.
         grid: Cells of its features along a side.
     """
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """Name in TEACHERS."""
 
     @property
     def input_size(self) -> int:
@@ -37,7 +37,7 @@ class Teacher(Protocol):
 
     @property
     def pixels(self) -> str:
-        """How grey values become input."""
+        """Normalisation of grey values."""
 
     @property
     def channels(self) -> int:
@@ -45,33 +45,33 @@ class Teacher(Protocol):
 
     @property
     def grid(self) -> int:
-        """Cells along a side."""
+        """Cells of its features along a side."""
 
     def targets(self, frames: Tensor) -> Tensor:
-        """Features, float32 (N, channels, grid, grid), of frames, uint8 (N, H, W)."""
+        """Return features, float32 (N, channels, grid, grid), of frames, uint8 (N, H, W)."""
 
 
 class FrozenTeacher(nn.Module):
-    """A teacher of the table.
+    """Base of the teachers in the table.
 
-    A kind of its own says how published names become its own, and how input becomes features.
+    Subclasses define how published names of weights map to their own, and how features are computed.
 
     Attributes:
-        entry: Its line of the table.
+        entry: The teacher's entry in the table.
     """
 
     def __init__(self, entry: TeacherEntry) -> None:
-        """Begin; a kind of its own adds its parts with random weights and then freezes itself."""
+        """Set the entry; subclasses then add their modules with random weights and call freeze()."""
         super().__init__()
         self.entry = entry
 
     def freeze(self) -> None:
-        """Evaluation mode, without gradients: for good."""
+        """Switch to evaluation mode without gradients, permanently."""
         self.requires_grad_(False).eval()
 
     @property
     def name(self) -> str:
-        """Its name in the table."""
+        """Name in the table."""
         return self.entry.name
 
     @property
@@ -81,7 +81,7 @@ class FrozenTeacher(nn.Module):
 
     @property
     def pixels(self) -> str:
-        """How grey values become input."""
+        """Normalisation of grey values."""
         return self.entry.pixels
 
     @property
@@ -91,40 +91,40 @@ class FrozenTeacher(nn.Module):
 
     @property
     def grid(self) -> int:
-        """Cells along a side."""
+        """Cells of its features along a side."""
         return self.entry.grid
 
     def window(self, height: int, width: int) -> Window:
-        """The part of a frame that its grid covers.
+        """Return the part of a frame that its grid covers.
 
-        Targets are compared with the student's map of the same frame. Its frames are square in training, where the
-        window is the whole frame for every teacher; for others the student's map has to be cut or filled to it first.
+        Targets are compared with the student's map of the same frame. Training frames are square, so that the window is
+        the whole frame for every teacher; for other frames the student's map has to be cropped or padded to it first.
 
         Args:
-            height: Of the frame, px.
-            width: Of the frame, px.
+            height: Height of the frame, px.
+            width: Width of the frame, px.
         """
         return window(self.entry.fit, height, width)
 
     def prepare(self, frames: Tensor) -> Tensor:
-        """Input, float32 (N, 3, input_size, input_size), of frames, uint8 (N, H, W)."""
+        """Return input, float32 (N, 3, input_size, input_size), of frames, uint8 (N, H, W)."""
         return fitted(frames, self.entry)
 
     @torch.inference_mode()
     def targets(self, frames: Tensor) -> Tensor:
-        """Features, float32 (N, channels, grid, grid), of frames, uint8 (N, H, W), on the device of the frames."""
+        """Return features, float32 (N, channels, grid, grid), of frames, uint8 (N, H, W), on the frames' device."""
         return self.features(self._input(frames)).float().to(frames.device)
 
     def _input(self, frames: Tensor) -> Tensor:
-        """Input where the weights are."""
+        """Return input on the device of the weights."""
         return self.prepare(frames).to(next(self.parameters()).device)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Features, float (N, channels, grid, grid), of input, float32 (N, 3, input_size, input_size)."""
+        """Return features, float (N, channels, grid, grid), of input, float32 (N, 3, input_size, input_size)."""
         raise NotImplementedError
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Weights under the names of this module, from those of the published file.
+        """Return the weights of a published file under the names of this module.
 
         Raises:
             TrainingError: They cannot be mapped.
@@ -132,10 +132,10 @@ class FrozenTeacher(nn.Module):
         raise NotImplementedError
 
     def load_published(self, weights: Mapping[str, Tensor]) -> None:
-        """Take weights under the names they are published with; nothing is left out on either side.
+        """Load weights under the names they are published with; none may be missing or left over.
 
         Raises:
-            TrainingError: Some are missing, foreign or of another shape: with their names.
+            TrainingError: Some are missing, unexpected or of another shape; the message names them.
         """
         own = self.own_names(weights)
         problem = difference(self.state_dict(), own)
@@ -147,15 +147,15 @@ class FrozenTeacher(nn.Module):
         self.load_state_dict(own, strict=True)
 
 
-def difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """What of the weights is missing, foreign or of another shape, in words; empty where all fit."""
+def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> str:
+    """Describe the weights that are missing, unexpected or of another shape; return "" if all fit."""
     lists = {
-        "missing": [name for name in wanted if name not in found],
-        "foreign": [name for name in found if name not in wanted],
+        "missing": [name for name in expected if name not in given],
+        "unexpected": [name for name in given if name not in expected],
         "of another shape": [
-            f"{name} {tuple(found[name].shape)} for {tuple(tensor.shape)}"
-            for name, tensor in wanted.items()
-            if name in found and found[name].shape != tensor.shape
+            f"{name} {tuple(given[name].shape)} for {tuple(tensor.shape)}"
+            for name, tensor in expected.items()
+            if name in given and given[name].shape != tensor.shape
         ],
     }
     return "; ".join(
@@ -166,41 +166,42 @@ def difference(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str
 
 
 def mapped(weights: Mapping[str, Tensor], own_name: Callable[[str], str]) -> dict[str, Tensor]:
-    """Weights under other names.
+    """Rename weights.
 
     Raises:
-        TrainingError: Two names become one.
+        TrainingError: Two names map to the same one.
     """
-    found: dict[str, Tensor] = {}
+    renamed: dict[str, Tensor] = {}
     for name, tensor in weights.items():
         own = own_name(name)
-        if own in found:
-            raise TrainingError(f"the weights name {own!r} twice")
-        found[own] = tensor
-    return found
+        if own in renamed:
+            raise TrainingError(f"two of the weights are named {own!r}")
+        renamed[own] = tensor
+    return renamed
 
 
 def replaced(name: str, parts: Sequence[tuple[str, str]]) -> str:
-    """A name with some parts replaced, one after the other."""
+    """Return a name with some parts replaced, one after the other."""
     for before, after in parts:
         name = name.replace(before, after)
     return name
 
 
 def joined(weights: Mapping[str, Tensor], before: tuple[str, str, str], after: str) -> dict[str, Tensor]:
-    """Weights with query, key and value of each layer one below the other under one name.
+    """Concatenate the weights of query, key and value of each layer under one name.
 
     Args:
-        weights: By name; where one of the three is missing or of another shape, they stay, and a strict load will tell.
+        weights: Weights by name. If one of the three is missing or of another shape, all three stay, and a strict load
+            will fail.
         before: Parts of the names of query, key and value.
-        after: Part of the name of all three.
+        after: Part of the name of the concatenated weight.
     """
     own = dict(weights)
     for name in [name for name in weights if before[0] in name]:
         three = [name.replace(before[0], part) for part in before]
         parts = [weights[part] for part in three if part in weights]
-        whole = name.replace(before[0], after)
-        if len(parts) == len(three) and len({part.shape for part in parts}) == 1 and whole not in own:
+        concatenated = name.replace(before[0], after)
+        if len(parts) == len(three) and len({part.shape for part in parts}) == 1 and concatenated not in own:
             own = {key: tensor for key, tensor in own.items() if key not in three}
-            own[whole] = torch.cat(parts)
+            own[concatenated] = torch.cat(parts)
     return own

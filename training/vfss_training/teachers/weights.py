@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights of teachers on this machine: found, known by their hash, and read without executing anything in them."""
+"""Weights of teachers on this machine: their place, their hash, and loading them without executing anything."""
 
 from __future__ import annotations
 
@@ -21,104 +21,104 @@ if TYPE_CHECKING:
 
 
 def default_folder() -> Path:
-    """Where weights of teachers are looked for when nothing else is said: VFSS_TEACHERS, else the user's cache."""
+    """Return the default folder of the teachers' weights: VFSS_TEACHERS, else in the user's cache."""
     named = os.environ.get("VFSS_TEACHERS")
     return Path(named) if named else user_cache_path("napari-vfss") / "teachers"
 
 
 def weights_path(entry: TeacherEntry, place: Path | None = None) -> Path:
-    """Where the teacher's weights are, or would be.
+    """Return the path of a teacher's weights, whether they are there or not.
 
     Args:
         entry: The teacher.
-        place: The file, or the folder with it; None: default_folder().
+        place: The file, or its folder; None: default_folder().
     """
     folder = default_folder() if place is None else place
     return folder / entry.file if folder.is_dir() or place is None else folder
 
 
 def verified_file(entry: TeacherEntry, place: Path | None = None) -> Path:
-    """The teacher's weights on this machine, of the right hash.
+    """Return the path of a teacher's weights after checking their hash.
 
     Args:
         entry: The teacher.
-        place: The file, or the folder with it; None: default_folder().
+        place: The file, or its folder; None: default_folder().
 
     Raises:
-        TrainingError: It is missing or another file: with its name, source and licence.
+        TrainingError: The file is missing or a different one; the message gives its name, source and licence.
     """
     path = weights_path(entry, place)
     if not path.is_file():
         raise TrainingError(
             f"the weights of teacher {entry.name!r} are missing: {entry.file}, {entry.size}, {entry.hash}",
             path=path,
-            remedy=f"Get them with 'vfss-train download {entry.name}', or from {entry.source}, and put them there "
-            f"under that name (licence: {entry.licence}).",
+            remedy=f"Get them with 'vfss-train download {entry.name}', or from {entry.source}, and save them under "
+            f"that path (licence: {entry.licence}).",
         )
     problem = misfit(entry, path)
     if problem:
         raise TrainingError(
-            f"not the weights of teacher {entry.name!r}: {problem}",
+            f"these are not the weights of teacher {entry.name!r}: {problem}",
             path=path,
             remedy=f"Move it away and get {entry.file} again: 'vfss-train download {entry.name}', or {entry.source}.",
         )
-    # A file that a person put there is known from its first use on; where that cannot be kept, the next use is a first.
+    # A file without a published hash is recognised from its first use on; if the note cannot be written, at the next.
     with suppress(OSError):
         note(entry, path)
     return path
 
 
 def misfit(entry: TeacherEntry, path: Path, noted_beside: Path | None = None) -> str:
-    """How a file differs from the teacher's weights; empty where it does not, as far as their hash is known.
+    """Describe how a file differs from the teacher's weights; return "" if it does not, as far as their hash is known.
 
     Args:
         entry: The teacher.
         path: The file.
-        noted_beside: File whose note counts, where that is another one.
+        noted_beside: File whose note is used instead of the one of `path`.
     """
     kind, expected = ("md5", entry.md5) if entry.md5 and not entry.sha256 else ("sha256", entry.sha256)
     since = ""
     if not expected:
-        expected, since = noted(noted_beside or path), " that was noted at first"
+        expected, since = noted(noted_beside or path), " as noted at its first use"
     if not expected:
         return ""
-    found = digest(path, kind)
-    return f"{kind} is {found}, not {expected}{since}" if found != expected else ""
+    actual = digest(path, kind)
+    return f"{kind} is {actual}, not {expected}{since}" if actual != expected else ""
 
 
 def digest(path: Path, kind: str) -> str:
-    """Hash of a file, as hexadecimal digits."""
+    """Return the hash of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, kind).hexdigest()
 
 
 def note_path(path: Path) -> Path:
-    """Where it stands what a file without a published hash was at first."""
+    """Return the path of the note that records the hash of a file at its first use."""
     return path.with_name(f"{path.name}.json")
 
 
 def noted(path: Path) -> str:
-    """The sha256 that was noted for a file; empty where none was."""
+    """Return the sha256 that was noted for a file; "" if none was."""
     try:
-        found = json.loads(note_path(path).read_text("utf-8"))
+        data = json.loads(note_path(path).read_text("utf-8"))
     except (OSError, ValueError):
         return ""
-    value = found.get("sha256", "") if isinstance(found, dict) else ""
+    value = data.get("sha256", "") if isinstance(data, dict) else ""
     return value if isinstance(value, str) else ""
 
 
 def note(entry: TeacherEntry, path: Path) -> None:
-    """Note a file's sha256 beside it, where none is published and none was noted."""
+    """Note a file's sha256 in a file next to it, if none is published and none was noted."""
     if not (entry.sha256 or entry.md5 or noted(path)):
         text = json.dumps({"sha256": digest(path, "sha256"), "bytes": path.stat().st_size, "url": entry.url}, indent=1)
         note_path(path).write_text(text + "\n", "utf-8")
 
 
 def read_weights(entry: TeacherEntry, path: Path) -> Mapping[str, Tensor]:
-    """Tensors of a teacher's file under the names they are published with; nothing in the file is executed.
+    """Load the tensors of a teacher's file under their published names; nothing in the file is executed.
 
     Raises:
-        TrainingError: It holds anything but tensors, or is damaged.
+        TrainingError: The file holds anything but tensors, or is damaged.
     """
     import pickle
 
@@ -129,18 +129,18 @@ def read_weights(entry: TeacherEntry, path: Path) -> Mapping[str, Tensor]:
     remedy = f"Get {entry.file} again: 'vfss-train download {entry.name}', or {entry.source}."
     try:
         if path.suffix == ".safetensors":
-            found = load_file(path)
+            weights = load_file(path)
         else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            weights = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise TrainingError(
-            "it holds something else than tensors, which would be executed, and was not read", path=path, remedy=remedy
+            "the file holds more than tensors, which would be executed; it was not loaded", path=path, remedy=remedy
         ) from error
     except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise TrainingError(f"not readable as weights ({error})", path=path, remedy=remedy) from error
-    if entry.inside and isinstance(found, Mapping):
-        found = found.get(entry.inside)
-    if not isinstance(found, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in found.values()):
+    if entry.inside and isinstance(weights, Mapping):
+        weights = weights.get(entry.inside)
+    if not isinstance(weights, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):
         where = f" under {entry.inside!r}" if entry.inside else ""
-        raise TrainingError(f"it holds no table of tensors{where}", path=path, remedy=remedy)
-    return found
+        raise TrainingError(f"the file holds no table of tensors{where}", path=path, remedy=remedy)
+    return weights

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MedSAM2's image encoder: timm's Hiera-tiny as SAM 2 has it, and the pyramid above it."""
+"""Image encoder of MedSAM2: timm's Hiera-tiny as in SAM 2, and the feature pyramid above it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import FrozenTeacher, mapped, replaced
 
 _ENCODER = "image_encoder."
-"""What else the file holds is for prompts and the memory of earlier frames."""
+"""Prefix of the encoder; the rest of the file is for prompts and the memory of earlier frames."""
 _NAMES = ((".mlp.layers.0.", ".mlp.fc1."), (".mlp.layers.1.", ".mlp.fc2."))
 
 
@@ -27,7 +27,7 @@ class HieraTeacher(FrozenTeacher):
     """
 
     def __init__(self, entry: TeacherEntry) -> None:
-        """Build with random weights, in evaluation mode."""
+        """Create the teacher with random weights, in evaluation mode."""
         super().__init__(entry)
         self.trunk = timm.create_model("sam2_hiera_tiny", num_classes=0)
         self.trunk.head = nn.Identity()  # a classifier, which SAM 2 does not have
@@ -35,37 +35,37 @@ class HieraTeacher(FrozenTeacher):
         self.freeze()
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Names of timm for the trunk; the neck has its own."""
+        """Return the trunk under timm's names; those of the neck stay."""
         encoder = {name.removeprefix(_ENCODER): t for name, t in published.items() if name.startswith(_ENCODER)}
         return mapped(encoder, lambda name: replaced(name, _NAMES))
 
     def features(self, inputs: Tensor) -> Tensor:
-        """What its neck gives at stride 16, float32 (N, 256, grid, grid)."""
+        """Return the neck's features at stride 16, float32 (N, 256, grid, grid)."""
         stages = self.trunk.forward_intermediates(inputs, intermediates_only=True)
-        found: Tensor = self.neck(stages)
-        return found
+        features: Tensor = self.neck(stages)
+        return features
 
 
 class Pyramid(nn.Module):
-    """SAM 2's neck, up to the level that it remembers and prompts; the two finer levels have their layers unused.
+    """Neck of SAM 2, up to the level used for prompts and memory; the layers of the two finer levels are unused.
 
     Attributes:
-        convs: A linear layer per stage, the coarsest first.
+        convs: A linear layer per stage, coarsest first.
     """
 
     def __init__(self, widths: Sequence[int], channels: int) -> None:
-        """Build with random weights.
+        """Create the neck with random weights.
 
         Args:
-            widths: Channels of the stages, the finest first.
-            channels: Of what it gives.
+            widths: Channels of the stages, finest first.
+            channels: Channels of its features.
         """
         super().__init__()
         layers = [nn.Sequential(OrderedDict(conv=nn.Conv2d(width, channels, 1))) for width in reversed(widths)]
         self.convs = nn.ModuleList(layers)
 
     def forward(self, stages: Sequence[Tensor]) -> Tensor:
-        """Features at stride 16, float (N, channels, h, w), of stages, the finest first, the last of (h/2, w/2)."""
+        """Return features at stride 16, float (N, channels, h, w), of stages, finest first, the last of (h/2, w/2)."""
         coarsest: Tensor = self.convs[0](stages[-1])
         level: Tensor = self.convs[1](stages[-2])
         return level + functional.interpolate(coarsest, scale_factor=2.0, mode="nearest")

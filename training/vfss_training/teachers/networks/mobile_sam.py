@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers of the SAM family on a TinyViT: features to learn from, and masks of boxes to compare with."""
+"""MobileSAM and LiteMedSAM, both on a TinyViT: features to learn from, and masks of prompts to compare with."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ENCODER = "image_encoder."
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the encoder knows of one frame.
+    """Encoder output of one frame.
 
     Attributes:
         features: float32 (1, channels, grid, grid).
@@ -40,7 +40,7 @@ class PromptedTeacher(FrozenTeacher):
     """MobileSAM or LiteMedSAM: encoder, prompt encoder and mask decoder."""
 
     def __init__(self, entry: TeacherEntry) -> None:
-        """Build with random weights, in evaluation mode."""
+        """Create the teacher with random weights, in evaluation mode."""
         super().__init__(entry)
         self.image_encoder = TinyVitEncoder(entry.stem, entry.channels)
         self.prompt_encoder = PromptEncoder(
@@ -57,25 +57,25 @@ class PromptedTeacher(FrozenTeacher):
         self.freeze()
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Names of timm for the encoder; the others are segment-anything's."""
+        """Return the encoder under timm's names; all others are segment-anything's."""
         encoder = {name.removeprefix(_ENCODER): t for name, t in published.items() if name.startswith(_ENCODER)}
         own = {_ENCODER + name: tensor for name, tensor in renamed(encoder).items()}
         return own | {name: tensor for name, tensor in published.items() if not name.startswith(_ENCODER)}
 
     def features(self, inputs: Tensor) -> Tensor:
-        """What its encoder gives, float32 (N, channels, grid, grid)."""
-        found: Tensor = self.image_encoder(inputs)
-        return found
+        """Return the encoder's features, float32 (N, channels, grid, grid)."""
+        features: Tensor = self.image_encoder(inputs)
+        return features
 
     def encode(self, frame: npt.NDArray[np.uint8]) -> Encoded:
-        """What it knows of one frame, uint8 (H, W): the costly half, done once for any number of boxes."""
+        """Encode one frame, uint8 (H, W): the costly part, done once for any number of prompts."""
         return Encoded(self.targets(torch.from_numpy(np.ascontiguousarray(frame))[None]), *frame.shape)
 
     @torch.inference_mode()
     def masks(
         self, encoded: Encoded, boxes: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-        """The mask of each box.
+        """Predict the mask of each box.
 
         Args:
             encoded: The frame.
@@ -87,20 +87,20 @@ class PromptedTeacher(FrozenTeacher):
         device = next(self.parameters()).device
         scaled = torch.from_numpy(np.asarray(boxes, np.float32)).to(device) * self._scale(encoded)
         sparse, dense = self.prompt_encoder(points=None, boxes=scaled, masks=None)
-        logits, quality = self._decoded(encoded, sparse, dense)
+        logits, quality = self._decode(encoded, sparse, dense)
         return self._full(encoded, logits), quality[:, 0].float().cpu().numpy()
 
     @torch.inference_mode()
     def refined(
         self, encoded: Encoded, box: Box, clicks: Sequence[Click], before: Tensor | None
     ) -> tuple[npt.NDArray[np.bool_], Tensor]:
-        """The mask of a box and clicks, as segment-anything takes them one after the other.
+        """Predict the mask of a box and clicks, which segment-anything refines from call to call.
 
         Args:
             encoded: The frame.
-            box: In px of the frame.
-            clicks: Likewise.
-            before: Logits that the last call gave; None at first.
+            box: Box in px of the frame.
+            clicks: Clicks in px of the frame.
+            before: Logits of the previous call; None at first.
 
         Returns:
             Mask, bool (H, W), and logits, float32 (1, 1, h, w).
@@ -112,24 +112,24 @@ class PromptedTeacher(FrozenTeacher):
             places = torch.tensor([[[click.x + 0.5, click.y + 0.5] for click in clicks]], device=device) * scale
             points = (places, torch.tensor([[int(click.adds) for click in clicks]], device=device))
         sparse, dense = self.prompt_encoder(points=points, boxes=corners, masks=before)
-        logits, _ = self._decoded(encoded, sparse, dense)
+        logits, _ = self._decode(encoded, sparse, dense)
         return self._full(encoded, logits)[0], logits
 
     def _scale(self, encoded: Encoded) -> float:
         return self.input_size / max(encoded.height, encoded.width)
 
-    def _decoded(self, encoded: Encoded, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
+    def _decode(self, encoded: Encoded, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
         features = encoded.features.to(sparse.device)
         position = self.prompt_encoder.get_dense_pe()
-        found: tuple[Tensor, Tensor] = self.mask_decoder(features, position, sparse, dense, multimask_output=False)
-        return found
+        decoded: tuple[Tensor, Tensor] = self.mask_decoder(features, position, sparse, dense, multimask_output=False)
+        return decoded
 
     def _full(self, encoded: Encoded, logits: Tensor) -> npt.NDArray[np.bool_]:
-        """Masks at the frame's size, bool (K, H, W), of logits, float (K, 1, h, w)."""
+        """Return masks at the frame's size, bool (K, H, W), of logits, float (K, 1, h, w)."""
         size = self.input_size
-        whole = functional.interpolate(logits, (size, size), mode="bilinear")
+        square = functional.interpolate(logits, (size, size), mode="bilinear")
         rows, columns = (int(side * self._scale(encoded) + 0.5) for side in (encoded.height, encoded.width))
-        shown = whole[..., :rows, :columns]
-        full = functional.interpolate(shown, (encoded.height, encoded.width), mode="bilinear")
+        unpadded = square[..., :rows, :columns]
+        full = functional.interpolate(unpadded, (encoded.height, encoded.width), mode="bilinear")
         masks: npt.NDArray[np.bool_] = (full[:, 0] > 0).cpu().numpy()
         return masks

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RAD-DINO: timm's DINOv2 ViT-B/14, with the weights that are published in the naming of transformers 4."""
+"""RAD-DINO: timm's DINOv2 ViT-B/14; its weights are published under the names of transformers 4."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vfss_training.teachers.teacher import FrozenTeacher, joined, mapped, replac
 
 _OWN = "vit."
 _UNUSED = ("embeddings.mask_token",)
-"""Stands for hidden patches, which only its own training has."""
+"""Token of masked patches, which exist only in its own training."""
 _NAMES = (
     ("embeddings.cls_token", "cls_token"),
     ("embeddings.position_embeddings", "pos_embed"),
@@ -35,17 +35,17 @@ class DinoTeacher(FrozenTeacher):
     """
 
     def __init__(self, entry: TeacherEntry) -> None:
-        """Build with random weights, in evaluation mode."""
+        """Create the teacher with random weights, in evaluation mode."""
         super().__init__(entry)
         self.vit = timm.create_model("vit_base_patch14_dinov2", num_classes=0, img_size=entry.input_size)
         self.freeze()
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Names of timm, with query, key and value in one."""
+        """Return the weights under timm's names, with query, key and value in one."""
         used = {name: tensor for name, tensor in published.items() if name not in _UNUSED}
         return mapped(joined(used, _THREE, ".attn.qkv."), lambda name: _OWN + replaced(name, _NAMES))
 
     def features(self, inputs: Tensor) -> Tensor:
-        """Its patch tokens after the last norm, float32 (N, 768, grid, grid)."""
+        """Return the patch tokens after the last norm, float32 (N, 768, grid, grid)."""
         tokens: Tensor = self.vit.forward_features(inputs)[:, self.vit.num_prefix_tokens :]
         return tokens.transpose(1, 2).reshape(len(tokens), -1, self.grid, self.grid)

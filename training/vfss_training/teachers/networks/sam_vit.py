@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SAM with a ViT-B, and MedSAM, which is the same network with other weights: built and named by segment-anything."""
+"""SAM with a ViT-B, and MedSAM, the same network with other weights: segment-anything's network and names."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _OWN = "sam."
 class SamVitTeacher(FrozenTeacher):
     """SAM ViT-B or MedSAM.
 
-    The whole network is kept, so that each of the 314 tensors of the file has its place; features are its encoder's.
+    The whole network is kept, so that all 314 tensors of the file can be loaded; features come from its encoder.
 
     Attributes:
         sam: segment-anything's network.
     """
 
     def __init__(self, entry: TeacherEntry) -> None:
-        """Build with random weights, in evaluation mode."""
+        """Create the teacher with random weights, in evaluation mode."""
         super().__init__(entry)
         self.sam = sam_model_registry["vit_b"]()
         self.freeze()
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The published names are segment-anything's."""
+        """Return the weights under their published names, which are segment-anything's."""
         return {_OWN + name: tensor for name, tensor in published.items()}
 
     def features(self, inputs: Tensor) -> Tensor:
-        """What its encoder gives, float32 (N, 256, 64, 64)."""
-        found: Tensor = self.sam.image_encoder(inputs)
-        return found
+        """Return the encoder's features, float32 (N, 256, 64, 64)."""
+        features: Tensor = self.sam.image_encoder(inputs)
+        return features

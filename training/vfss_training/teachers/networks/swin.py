@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MedCLIP's eye: timm's Swin-T and a projection; its weights are published in the naming of transformers 4."""
+"""Vision model of MedCLIP: timm's Swin-T and a projection; its weights have the names of transformers 4."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch import Tensor
 from vfss_training.teachers.table import TeacherEntry
 from vfss_training.teachers.teacher import FrozenTeacher, joined, mapped, replaced
 
-_EYE = "vision_model."
-"""What else the file holds reads reports."""
+_VISION = "vision_model."
+"""Prefix of the vision model; the rest of the file is the model of reports."""
 _STAGES = 3
-"""Stages up to the one whose grid of 14x14 is the target; after the fourth it is 7x7."""
+"""Stages up to the one with the grid of 14x14 that is the target; after the fourth it is 7x7."""
 _UNUSED = (".relative_position_index", "projection_head.weight")
 """Is computed, and compares pictures with reports."""
 _NAMES = (
@@ -41,28 +41,31 @@ class SwinTeacher(FrozenTeacher):
     """
 
     def __init__(self, entry: TeacherEntry) -> None:
-        """Build with random weights, in evaluation mode."""
+        """Create the teacher with random weights, in evaluation mode."""
         super().__init__(entry)
         self.swin = timm.create_model("swin_tiny_patch4_window7_224", num_classes=0)
         self.freeze()
 
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Names of timm, with query, key and value in one; timm has a merge at the beginning of the next stage."""
-        eye = {
-            name.removeprefix(_EYE): tensor
+        """Return the weights under timm's names, with query, key and value in one.
+
+        timm has a patch merging at the beginning of a stage instead of at the end of the one before.
+        """
+        vision = {
+            name.removeprefix(_VISION): tensor
             for name, tensor in published.items()
-            if name.startswith(_EYE) and not name.endswith(_UNUSED)
+            if name.startswith(_VISION) and not name.endswith(_UNUSED)
         }
-        return mapped(joined(eye, _THREE, ".attn.qkv."), _own_name)
+        return mapped(joined(vision, _THREE, ".attn.qkv."), _own_name)
 
     def features(self, inputs: Tensor) -> Tensor:
-        """What its third stage gives, float32 (N, 384, 14, 14)."""
-        found: Tensor = self.swin.layers[:_STAGES](self.swin.patch_embed(inputs))
-        return found.permute(0, 3, 1, 2)
+        """Return the features of the third stage, float32 (N, 384, 14, 14)."""
+        features: Tensor = self.swin.layers[:_STAGES](self.swin.patch_embed(inputs))
+        return features.permute(0, 3, 1, 2)
 
 
 def _own_name(name: str) -> str:
-    """Name in this module of a name without its prefix."""
+    """Return the name in this module of a published name without its prefix."""
     return re.sub(
         r"layers\.(\d)\.downsample\.", lambda m: f"layers.{int(m[1]) + 1}.downsample.", replaced(name, _NAMES)
     )

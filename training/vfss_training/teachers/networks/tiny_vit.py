@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TinyViT as MobileSAM and LiteMedSAM have it: timm's, with a last merge that keeps the size, and SAM's neck.
+"""TinyViT as in MobileSAM and LiteMedSAM: timm's, with a last patch merging that keeps the size, and SAM's neck.
 
-timm keeps the merge at the beginning of a stage where the published weights have it at the end of the one before, and
-names some parts otherwise; `renamed` maps the published names, and everything is loaded strictly.
+timm has the patch merging at the beginning of a stage, the published weights at the end of the one before, and timm
+names some parts differently; `renamed` maps the published names, and everything is loaded strictly.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from vfss_training.teachers.teacher import mapped
 _WIDTHS = (64, 128, 160, 320)
 """Channels of the four stages of TinyViT-5M."""
 _UNUSED = ("norm_head.", "head.")
-"""Parts of MobileSAM's file that belong to the classifier it began as."""
+"""Prefixes of the classifier in MobileSAM's file, which is not used."""
 _LAST_STAGE = 3
 
 
 class TinyVitEncoder(nn.Module):
-    """Frames to features at a 16th (stem 3) or a quarter (stem 1) of their size."""
+    """Encodes frames to features at a 16th (stem 3) or a quarter (stem 1) of their size."""
 
     def __init__(self, stem: int, channels: int = 256) -> None:
-        """Build with random weights.
+        """Create the encoder with random weights.
 
         Args:
-            stem: Side of the kernels of the two first convolutions, 3 with stride 2 or 1 with stride 1.
-            channels: Of the features.
+            stem: Kernel size of the first two convolutions, 3 with stride 2 or 1 with stride 1.
+            channels: Channels of the features.
         """
         super().__init__()
         trunk = TinyVit(
@@ -50,23 +50,23 @@ class TinyVitEncoder(nn.Module):
         )
 
     def forward(self, frames: Tensor) -> Tensor:
-        """Features, float (N, channels, h, w), of normalised frames, float (N, 3, H, W)."""
+        """Return features, float (N, channels, h, w), of normalised frames, float (N, 3, H, W)."""
         features: Tensor = self.neck(self.stages(self.patch_embed(frames)))
         return features
 
 
 def renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of TinyVitEncoder from those of a published image encoder, without its prefix.
+    """Return the weights of a published image encoder, without its prefix, under the names of TinyVitEncoder.
 
     Raises:
-        TrainingError: Two names become one.
+        TrainingError: Two names map to the same one.
     """
     used = {name: tensor for name, tensor in published.items() if not name.startswith(_UNUSED)}
     return mapped(used, _own_name)
 
 
 def _own_name(name: str) -> str:
-    """Name in timm of a published name."""
+    """Return timm's name of a published name."""
     name = name.replace("patch_embed.seq.0.", "patch_embed.conv1.").replace("patch_embed.seq.2.", "patch_embed.conv2.")
     name = re.sub(r"^layers\.(\d)\.downsample\.", lambda m: f"stages.{int(m[1]) + 1}.downsample.", name)
     name = re.sub(r"^layers\.(\d)\.", r"stages.\1.", name)
