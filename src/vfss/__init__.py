@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine of napari-vfss: clips, masks, student, project. No Qt here; torch only below vfss.student."""
+"""Engine of napari-vfss: clips, masks, students and projects. No Qt; torch only in vfss.student."""
 
 from vfss.clips import Clip, open_clip
 from vfss.errors import VfssError

@@ -9,9 +9,9 @@
     │   └── ConflictError     someone else changed the same frame and structure meanwhile
     ├── StudentError          a student file is missing, foreign, damaged or does not fit
     ├── DatasetError          an export or import cannot be done
-    └── TrainingError         a training run cannot start or go on
+    └── TrainingError         a training run cannot start or continue
 
-Every message says what went wrong, where, and what to do.
+Every message tells what went wrong, where, and what to do.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 
 
 class VfssError(Exception):
-    """An error that a person can act on: what, where and the remedy."""
+    """An error that a user can act on: what went wrong, where, and the remedy."""
 
     def __init__(
         self, what: str, *, remedy: str = "", path: str | Path | None = None, frame: int | None = None
@@ -29,7 +29,7 @@ class VfssError(Exception):
 
         Args:
             what: What went wrong and what was found, without a full stop.
-            remedy: What the person can do about it.
+            remedy: What the user can do about it.
             path: File or folder concerned.
             frame: Zero-based frame index concerned.
         """
@@ -59,7 +59,7 @@ class ProjectError(VfssError):
 
 
 class ConflictError(ProjectError):
-    """Someone else changed the same frame and structure meanwhile; nothing was overwritten."""
+    """Someone else changed the same frame and structure meanwhile; nothing is overwritten."""
 
 
 class StudentError(VfssError):
@@ -71,4 +71,4 @@ class DatasetError(VfssError):
 
 
 class TrainingError(VfssError):
-    """A training run cannot start or go on."""
+    """A training run cannot start or continue."""

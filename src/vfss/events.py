@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The events of a swallow that people mark: the field's standard list, as data."""
+"""Events of a swallow that annotators mark: the standard list of the literature, as data."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EventKind:
-    """Something that happens at one frame.
+    """A kind of event, which happens at one frame.
 
     Attributes:
         key: Name in projects; never changes.
-        short: A few letters to draw beside a mark.
-        name: Words for a person.
-        meaning: On which frame to set it.
+        short: Abbreviation to draw beside a mark.
+        name: Name for people.
+        meaning: Definition of the frame to mark.
     """
 
     key: str
@@ -44,18 +44,18 @@ EVENTS: tuple[EventKind, ...] = (
 SWALLOW = "swallow"
 """Kind of a mark that has a first and a last frame."""
 FREE = "note"
-"""Kind of a mark that says what it is in a person's own words."""
+"""Kind of a mark that is described by free text."""
 
 BY_KEY = {event.key: event for event in EVENTS}
 
 
 def name_of(kind: str, text: str = "") -> str:
-    """Words for a mark of that kind: a person's own where there are some."""
+    """Return the name of a mark of that kind, with the annotator's text if there is one."""
     known = BY_KEY.get(kind)
-    words = "Swallow" if kind == SWALLOW else known.name if known else ""
-    return f"{words}: {text}" if words and text else words or text or kind
+    name = "Swallow" if kind == SWALLOW else known.name if known else ""
+    return f"{name}: {text}" if name and text else name or text or kind
 
 
 def short_of(kind: str, text: str = "") -> str:
-    """A few letters for a mark of that kind."""
+    """Return an abbreviation for a mark of that kind."""
     return BY_KEY[kind].short if kind in BY_KEY else (text[:4] or kind[:4])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Redaction: which pixels of a recording are made black and what is cut away, the same on all of its frames."""
+"""Redaction: which pixels of a recording are blacked out and which are cropped, the same on all frames."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class PixelBox:
     Attributes:
         top: First row.
         left: First column.
-        bottom: Row after the last.
-        right: Column after the last.
+        bottom: Last row plus 1.
+        right: Last column plus 1.
     """
 
     top: int
@@ -34,20 +34,20 @@ class PixelBox:
 
     def __post_init__(self) -> None:
         if any(isinstance(side, bool) or not isinstance(side, int) for side in astuple(self)):
-            raise DatasetError(f"a box needs whole numbers, found {astuple(self)}", remedy="Give rows and columns.")
+            raise DatasetError(f"a box needs whole numbers, found {astuple(self)}", remedy="Give integers.")
         if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
             raise DatasetError(
                 f"a box from row {self.top} to {self.bottom} and column {self.left} to {self.right} holds no pixels",
-                remedy="Rows and columns count from 0; bottom and right stand after the last.",
+                remedy="Rows and columns count from 0; bottom and right are exclusive.",
             )
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns, to index an array (..., H, W) by its last two axes."""
+        """Rows and columns, to index the last two axes of an array (..., H, W)."""
         return slice(self.top, self.bottom), slice(self.left, self.right)
 
     def joined(self, other: PixelBox) -> PixelBox:
-        """The smallest box around both."""
+        """Return the smallest box around both."""
         return PixelBox(
             min(self.top, other.top),
             min(self.left, other.left),
@@ -56,12 +56,12 @@ class PixelBox:
         )
 
     def to_dict(self) -> dict[str, int]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return dict(zip(_SIDES, astuple(self), strict=True))
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PixelBox:
-        """The box that to_dict described.
+        """Make the box that to_dict described.
 
         Raises:
             DatasetError: It is malformed, or holds no pixels.
@@ -69,16 +69,16 @@ class PixelBox:
         try:
             return cls(*(data[side] for side in _SIDES))
         except (KeyError, TypeError) as error:
-            raise DatasetError(f"no box: {data!r}", remedy=f"A box has {', '.join(_SIDES)}.") from error
+            raise DatasetError(f"not a box: {data!r}", remedy=f"Give {', '.join(_SIDES)}.") from error
 
 
 @dataclass(frozen=True)
 class Redaction:
-    """What is done to the pixels of every frame of a recording before it leaves the house.
+    """What is done to the pixels of every frame of a recording before it is shared.
 
     Attributes:
-        boxes: Made black: stored value 0, whatever the polarity. Given on the whole frame, before the crop.
-        crop: What is kept of a frame; None for all of it.
+        boxes: Blacked out: stored value 0, whatever the polarity. In pixels of the frame before the crop.
+        crop: Part of the frame that is kept; None for all of it.
     """
 
     boxes: tuple[PixelBox, ...] = ()
@@ -86,11 +86,11 @@ class Redaction:
 
     @property
     def is_nothing(self) -> bool:
-        """True where frames stay as they are."""
+        """True where frames stay unchanged."""
         return not self.boxes and self.crop is None
 
     def expect_within(self, height: int, width: int) -> None:
-        """Refuse a frame of another size than this was made for, as far as that can be seen.
+        """Refuse frames that are too small for this redaction.
 
         Raises:
             DatasetError: A box or the crop reaches over the edge of the frame.
@@ -100,18 +100,18 @@ class Redaction:
                 raise DatasetError(
                     f"a redaction to row {box.bottom} and column {box.right} does not fit frames of "
                     f"{height} rows and {width} columns",
-                    remedy="It belongs to another recording: look at this one's pixels again.",
+                    remedy="It belongs to another recording: review the pixels of this one again.",
                 )
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Height and width of a frame after the crop."""
+        """Return height and width of a frame after the crop."""
         self.expect_within(height, width)
         if self.crop is None:
             return height, width
         return self.crop.bottom - self.crop.top, self.crop.right - self.crop.left
 
     def pixels(self, frame: Frame) -> Frame:
-        """A frame with its boxes black, cropped; a copy wherever anything changes.
+        """Return a frame blacked out and cropped; a copy if anything changes.
 
         Args:
             frame: uint8 or uint16 (H, W).
@@ -130,7 +130,7 @@ class Redaction:
         return redacted
 
     def planes(self, planes: BoolArray) -> BoolArray:
-        """Masks cropped as the frames are, bool (..., H, W); boxes leave masks alone.
+        """Return masks cropped like the frames, bool (..., H, W); boxes do not change masks.
 
         Raises:
             DatasetError: The redaction does not fit the planes.
@@ -138,31 +138,8 @@ class Redaction:
         self.expect_within(*planes.shape[-2:])
         return planes if self.crop is None else np.ascontiguousarray(planes[(..., *self.crop.slices)])
 
-    def whole(self, planes: BoolArray, height: int, width: int) -> BoolArray:
-        """Masks of cropped frames put back in their place, False around them.
-
-        Args:
-            planes: bool (..., h, w), of the size that size(height, width) gives.
-            height: Rows of the whole frame.
-            width: Columns of the whole frame.
-
-        Raises:
-            DatasetError: The planes are of another size.
-        """
-        expected = self.size(height, width)
-        if planes.shape[-2:] != expected:
-            raise DatasetError(
-                f"masks of {planes.shape[-2]}x{planes.shape[-1]} pixels, expected {expected[0]}x{expected[1]}",
-                remedy="Import masks of the de-identified frames as they were exported.",
-            )
-        if self.crop is None:
-            return planes
-        restored = np.zeros((*planes.shape[:-2], height, width), np.bool_)
-        restored[(..., *self.crop.slices)] = planes
-        return restored
-
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
+        """Return plain data for JSON."""
         return {
             "boxes": [box.to_dict() for box in self.boxes],
             "crop": None if self.crop is None else self.crop.to_dict(),
@@ -170,7 +147,7 @@ class Redaction:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Redaction:
-        """The redaction that to_dict described; what is left out is nothing to do.
+        """Make the redaction that to_dict described; a missing field means no change.
 
         Raises:
             DatasetError: It is malformed.
@@ -182,5 +159,5 @@ class Redaction:
             )
         except (AttributeError, TypeError) as error:
             raise DatasetError(
-                f"no redaction: {data!r}", remedy="It has a list of boxes and a crop or null."
+                f"not a redaction: {data!r}", remedy="Give a list of boxes, and a crop or null."
             ) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sample clips: phantom swallows, made on this computer when first asked for."""
+"""Sample clips: phantom swallows, rendered on this computer on first use."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _FRAMES, _SIZE = 60, 512
 
 
 def sample_path(key: str) -> Path:
-    """File of a sample clip in the user's cache; it is drawn and written where this phantom's is missing.
+    """Return the file of a sample clip in the user's cache; it is rendered if this version's is missing.
 
-    Those of other versions of the phantom stay: the project beside them may hold annotations of theirs.
+    Files of other versions of the phantom stay: the project beside them may hold annotations of them.
     """
     path = _folder() / f"phantom_{key}_{phantom_source()[:12]}.mp4"
     if not path.is_file():
@@ -27,7 +27,7 @@ def sample_path(key: str) -> Path:
 
 
 def is_sample(path: Path) -> bool:
-    """True for the file of a sample clip, of this phantom or an earlier one: drawn here, of no patient."""
+    """Return whether a file is a sample clip, of this or another version of the phantom: it shows no patient."""
     names = tuple(f"phantom_{key}" for key in SAMPLES)
     return path.absolute().parent == _folder().absolute() and path.name.startswith(names)
 

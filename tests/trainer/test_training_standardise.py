@@ -58,7 +58,7 @@ def test_a_planted_test_split_moves_no_statistic_and_a_leak_is_refused() -> None
     assert (seen.cells, set(seen.frames)) == (before[0], before[3])
     assert torch.equal(seen.mean, before[1])
     assert torch.equal(seen.scatter, before[2])
-    seen.add(mixed.without(("zoe",)))
+    seen.add(training[1])
     assert torch.equal(seen.mean, clean.mean)
     assert torch.equal(seen.covariance(), clean.covariance())
     # What it would have cost: with the planted split in it the mean is far off.

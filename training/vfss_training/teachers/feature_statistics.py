@@ -52,11 +52,6 @@ class Chunk:
                 remedy="Give an exposed field, bool (N, h, w), and an origin per frame.",
             )
 
-    def without(self, patients: Collection[str]) -> Chunk:
-        """Return the chunk without the frames of some patients."""
-        rows = [row for row, origin in enumerate(self.origins) if origin.patient not in patients]
-        return Chunk(self.features[rows], self.field[rows], tuple(self.origins[row] for row in rows))
-
 
 def refuse_held_out(origins: Sequence[Origin], held_out: Collection[str], what: str) -> None:
     """Refuse to fit anything on frames of held-out patients.
