@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_vfss.jobs.proposing import explain
 from napari_vfss.jobs.worker import worker_for
 from vfss.datasets import FORMATS, ExportOptions, run_export
-from vfss.datasets.export_folder import place_for
+from vfss.datasets.export_folder import choose_target
 from vfss.datasets.preview import ExportPreview, preview
 from vfss.deidentify.suggest_redaction import ProposedRedaction, propose_redaction
 from vfss.deidentify.text_detection import TextDetector
@@ -74,7 +74,7 @@ class FileJob(QObject):
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """What to write, how, and the folder that a person chose; see vfss.datasets.export_folder.place_for."""
+    """What to write, how, and the folder that a person chose; see vfss.datasets.export_folder.choose_target."""
 
     project: Path
     dataset_format: str
@@ -94,7 +94,7 @@ class Exporting(FileJob):
     def _export(self, order: ExportOrder) -> tuple[str, Path | None]:
         dataset_format = FORMATS[order.dataset_format]
         with Project.open(order.project) as project:
-            place = place_for(project, dataset_format, order.options, order.folder)
+            place = choose_target(project, dataset_format, order.options, order.folder)
             if place.done:
                 self.message.emit(
                     f"Going on with the export that was interrupted in {place.folder}: {place.done} frames."

@@ -102,7 +102,7 @@ def test_the_report_says_what_stayed_behind(project: Project, tmp_path: Path, na
     assert dict(report.left_out) == {
         "frames with corrections that nobody accepted": 1,
         "frames with proposals that nobody accepted": 1,
-        "frames of which only 'not visible' was said": 1,
+        "frames with only 'not visible' structures": 1,
         "proposed planes on exported frames": 1,
         "corrected but not accepted planes on exported frames": 1,
     }
@@ -214,7 +214,7 @@ def test_what_a_review_hides_is_hidden_and_what_it_crops_is_cropped(
     stored = project.masks(record.id, 0)
     np.testing.assert_array_equal(image.masks.planes[:2], stored.planes[:2, 2:20, 4:30])
     assert READERS[name](tmp_path / "out").manifest["clips"][image.clip]["crop"] == redaction.to_dict()["crop"]
-    cut = report.lost.get("masks that reach into what was cropped away", 0)
+    cut = report.lost.get("masks that extend into a cropped part", 0)
     assert cut == sum(stored.planes[i].sum() != image.masks.planes[i].sum() for i in range(2)) == 1
 
 
@@ -323,7 +323,7 @@ def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name
     report = run_export(FORMATS[name], project, tmp_path / "out", progress=stop)
     assert report.cancelled
     assert report.lines() == [
-        "Stopped after 1 frames: there is no dataset. Export to the same folder again to go on, or delete "
+        "Stopped after 1 frames: there is no dataset yet. Export to the same folder again to continue, or delete "
         f"{tmp_path / 'out.partial'}."
     ]
     assert not (tmp_path / "out").exists()
@@ -337,7 +337,7 @@ def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name
 
     report = run_export(FORMATS[name], project, tmp_path / "out", progress=look)
     assert seen == [(1, 2), (2, 2)]
-    assert (report.images, report.taken_up, report.planes, report.patients) == (2, 1, 3, 1)
+    assert (report.images, report.resumed, report.planes, report.patients) == (2, 1, 3, 1)
     assert (tmp_path / "out" / first).stat().st_mtime_ns == written
     run_export(FORMATS[name], project, tmp_path / "at once")
     assert not list(tmp_path.glob("*.partial"))
@@ -363,7 +363,7 @@ def test_an_interrupted_export_is_never_mistaken_for_a_whole_one(project: Projec
     clip = project.clips()[0].id
     annotate(project, clip, 0, {"mandible": disc(HEIGHT, WIDTH, y=5, x=5, radius=3)})
     report = run_export(FORMATS[name], project, tmp_path / "out")
-    assert (report.taken_up, report.planes) == (0, 4)
+    assert (report.resumed, report.planes) == (0, 4)
     assert len(READERS[name](tmp_path / "out")) == 2
     assert not list(tmp_path.glob("*.partial"))
 
@@ -375,7 +375,7 @@ def test_a_line_cut_by_a_power_failure_costs_its_frame_only(project: Project, tm
     journal = tmp_path / "out.partial" / MARK / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-20])
     report = run_export(FORMATS[name], project, tmp_path / "out")
-    assert (report.images, report.taken_up) == (2, 1)
+    assert (report.images, report.resumed) == (2, 1)
     assert len(READERS[name](tmp_path / "out")) == 2
 
 
@@ -389,7 +389,7 @@ def test_a_killed_export_is_gone_on_with(project: Project, tmp_path: Path) -> No
     killed = subprocess.run([sys.executable, "-c", code, str(project.folder), str(tmp_path / "out")], check=False)
     assert killed.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    assert run_export(FORMATS["coco"], project, tmp_path / "out").taken_up == 1
+    assert run_export(FORMATS["coco"], project, tmp_path / "out").resumed == 1
 
 
 def test_two_exports_to_one_folder_do_not_mix(project: Project, tmp_path: Path) -> None:

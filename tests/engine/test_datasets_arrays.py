@@ -63,8 +63,8 @@ def test_nibabel_reads_the_volumes_and_the_lines_beside_them_tell_the_rest(proje
     assert lines[0]["states"] == {"bolus": "accepted", "pharynx": "accepted", "mandible": "not visible"}
     assert lines[1]["states"]["bolus"] == "empty"
     assert report.lost == {
-        "planes not visible (0 in the volumes, said in frames.jsonl)": 1,
-        "planes not annotated (0 in the volumes, said in frames.jsonl)": 3,
+        "planes not visible (0 in the volumes, marked in frames.jsonl)": 1,
+        "planes not annotated (0 in the volumes, marked in frames.jsonl)": 3,
     }
     assert not list((tmp_path / "out").rglob("*.tmp"))
 

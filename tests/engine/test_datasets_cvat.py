@@ -15,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from small_project import THREE, cohort
 from vfss.datasets import FORMATS, read_cvat, run_export
-from vfss.datasets.formats.cvat import encoded
+from vfss.datasets.formats.cvat import encode_mask
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
 
@@ -32,7 +32,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(plane=hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20))).filter(np.any))
 def test_runs_are_those_that_cvat_documents(plane: np.ndarray) -> None:
     """Decoded by the words of CVAT's manual: runs of pixels off and on in turn, along the rows of the box."""
-    mask = encoded(plane)
+    mask = encode_mask(plane)
     found, place = np.zeros(plane.shape, np.bool_), 0
     for turn, run in enumerate(mask["rle"].split(", ")):
         for _ in range(int(run)):
@@ -73,7 +73,7 @@ def test_what_was_drawn_in_cvat_comes_back_as_edited(exported: Path, tmp_path: P
 @pytest.mark.parametrize(
     ("tag", "said", "message"),
     [
-        ("polygon", {"label": "bolus", "points": "1,1;2,2;3,1"}, "has a <polygon>, which is no mask"),
+        ("polygon", {"label": "bolus", "points": "1,1;2,2;3,1"}, "has a <polygon>, which is not a mask"),
         ("mask", {"label": "tongue", "rle": "0, 1", "left": "0", "top": "0", "width": "1", "height": "1"}, "malformed"),
         ("mask", {"label": "bolus", "rle": "0, 9", "left": "0", "top": "0", "width": "1", "height": "1"}, "malformed"),
         ("mask", {"label": "bolus", "rle": "0, 1", "left": "64", "top": "0", "width": "1", "height": "1"}, "malformed"),

@@ -72,7 +72,7 @@ def test_gone_on_with_is_the_same_as_at_once(
     project: Project, exported: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     assert run_export(FORMATS[name], project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
-    assert run_export(FORMATS[name], project, tmp_path / "out").taken_up == 5
+    assert run_export(FORMATS[name], project, tmp_path / "out").resumed == 5
     assert contents(tmp_path / "out") == contents(exported[name])
 
 
@@ -97,7 +97,7 @@ def test_a_frame_less_is_said_so(exported: dict[str, Path], tmp_path: Path, name
             target.write_bytes(path.read_bytes())
     lines = (tmp_path / "frames.jsonl").read_text("utf-8").splitlines()
     (tmp_path / "frames.jsonl").write_text("\n".join(lines[:-1]), "utf-8")
-    with pytest.raises(DatasetError, match="11 frames are described, the dataset has 12"):
+    with pytest.raises(DatasetError, match="11 frames are described, but the dataset has 12"):
         READERS[name](tmp_path)
     (tmp_path / "frames.jsonl").write_text("\n".join([lines[0].replace(".png", ".jpg"), *lines[1:]]), "utf-8")
     with pytest.raises(DatasetError, match="malformed"):

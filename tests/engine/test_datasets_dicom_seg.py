@@ -75,7 +75,7 @@ def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Proje
     assert lines[0]["states"]["mandible"] == "not visible"
     assert lines[1]["states"] == {"bolus": "empty", "pharynx": "unseen", "mandible": "unseen"}
     assert {line["segmentation"] for line in lines} == {path.name}
-    assert report.left_out["frames of recordings that are no DICOM: a segmentation must refer to one"] == 1
+    assert report.left_out["frames of recordings that are not DICOM, to which a segmentation cannot refer"] == 1
     assert not list((tmp_path / "out").glob("*.tmp"))
 
 
@@ -137,7 +137,7 @@ def test_dciodvfy_finds_no_error(project: Project, tmp_path: Path) -> None:
 def test_a_stopped_export_begins_the_recording_again(project: Project, tmp_path: Path) -> None:
     assert run_export(FORMATS["dicom-seg"], project, tmp_path / "out", progress=lambda done, _: done < 2).cancelled
     report = run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
-    assert (report.images, report.taken_up) == (3, 0)
+    assert (report.images, report.resumed) == (3, 0)
     assert len(highdicom.seg.segread(segmented(tmp_path / "out")[1]).get_source_image_uids()) == 1
 
 
@@ -145,6 +145,6 @@ def test_without_any_dicom_there_is_nothing_to_write(tmp_path: Path) -> None:
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(write_video(tmp_path / "b.mkv", grey_frames(2, HEIGHT, WIDTH))).id
         annotate(project, clip, 0, {"bolus": INNER})
-        with pytest.raises(DatasetError, match="no DICOM"):
+        with pytest.raises(DatasetError, match="not DICOM"):
             run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     assert not list(tmp_path.glob("out*"))

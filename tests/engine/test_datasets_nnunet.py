@@ -13,9 +13,9 @@ from foreign_program import ask
 from small_project import THREE, annotate, case, clip_id, cohort, contents, disc, grey_frames, write_video
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets.export import run_export
-from vfss.datasets.files import order_on_top
 from vfss.datasets.formats import nnunet as nnunet_module
 from vfss.datasets.formats.nnunet import dataset_name, folds
+from vfss.datasets.options import stacking_order
 from vfss.datasets.sidecar import read_frames
 from vfss.errors import DatasetError, SchemaError
 from vfss.masks import MaskState
@@ -97,7 +97,7 @@ def test_the_first_in_the_order_has_the_pixel(project: Project, exported: dict[s
     lost = json.loads((folder.parent / "manifest.json").read_text("utf-8"))["lost"]
     assert lost == {
         "pixels where structures overlap, kept for the first in the order only": overlapping,
-        "structures that cannot be seen on a frame, written as background": len(SPLITS),
+        "structures not visible on a frame, written as background": len(SPLITS),
         "structures not annotated on a frame, whose background is 'ignore' for all structures": len(SPLITS),
     }
 
@@ -113,7 +113,7 @@ def test_another_order_is_kept_to(project: Project, tmp_path: Path) -> None:
     assert (labels[masks.planes[1] & ~masks.planes[2]] == 2).all()
     with pytest.raises(SchemaError, match="no structure 'tongue'"):
         run_export(NNUNET, project, tmp_path / "other", ExportOptions(priority=("tongue",)))
-    with pytest.raises(DatasetError, match=r"overlaps are 'both'.*\"regions\""):
+    with pytest.raises(DatasetError, match=r"overlaps is 'both'.*\"regions\""):
         run_export(NNUNET, project, tmp_path / "other", ExportOptions(overlaps="both"))
 
 
@@ -182,10 +182,10 @@ def test_inner_structures_come_before_what_they_lie_in() -> None:
     rows = [("pharynx", None), ("airway", "pharynx"), ("bolus", "airway"), ("ring", "rung"), ("rung", "ring")]
     structures = [{"key": key, "name": key, "colour": "#000000", "nests_in": outer} for key, outer in rows]
     schema = Schema.from_dict({"id": "s", "version": "1", "structures": structures})
-    keys = [structure.key for structure in order_on_top(schema, ())]
+    keys = [structure.key for structure in stacking_order(schema, ())]
     assert keys[:3] == ["bolus", "airway", "pharynx"]
     assert sorted(keys[3:]) == ["ring", "rung"]
-    assert [s.key for s in order_on_top(schema, ("pharynx",))][:3] == ["pharynx", "bolus", "airway"]
+    assert [s.key for s in stacking_order(schema, ("pharynx",))][:3] == ["pharynx", "bolus", "airway"]
 
 
 @pytest.mark.parametrize("overlaps", ["priority", "regions"])
@@ -202,7 +202,7 @@ def test_gone_on_with_is_the_same_as_at_once(
         patched.setattr(nnunet_module, "write_dataset_json", fails)
         with pytest.raises(DatasetError, match="No space left"):
             run_export(NNUNET, project, tmp_path / "out", options)
-    assert run_export(NNUNET, project, tmp_path / "out", options).taken_up == 3 * len(SPLITS)
+    assert run_export(NNUNET, project, tmp_path / "out", options).resumed == 3 * len(SPLITS)
     run_export(NNUNET, project, tmp_path / "at once", options)
     assert contents(tmp_path / "out") == contents(tmp_path / "at once")
 

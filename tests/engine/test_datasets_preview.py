@@ -11,8 +11,8 @@ import pytest
 
 from small_project import annotate, cohort, disc
 from vfss.datasets import FORMATS, ExportOptions, run_export
-from vfss.datasets.export_folder import place_for
-from vfss.datasets.preview import preview, said_of
+from vfss.datasets.export_folder import choose_target
+from vfss.datasets.preview import preview, review_text
 from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
 from vfss.masks import MaskState
@@ -47,7 +47,7 @@ def test_the_top_of_the_folder_is_as_it_was_told(project: Project, tmp_path: Pat
     run_export(FORMATS[name], project, tmp_path / "out")
     said = preview(project, FORMATS[name], OPTIONS)
     assert said is not None
-    told = [part.strip() for line in said.holds for part in line.split(":")[0].replace("NNN_NAME", "*").split(",")]
+    told = [part.strip() for line in said.contents for part in line.split(":")[0].replace("NNN_NAME", "*").split(",")]
     told = [part.replace("...", "*").rstrip("/") for part in told] + ["manifest.json", "frames.jsonl"]
     for path in (tmp_path / "out").iterdir():
         assert any(fnmatch.fnmatch(path.name, pattern) for pattern in told), path.name
@@ -57,7 +57,7 @@ def test_the_top_of_the_folder_is_as_it_was_told(project: Project, tmp_path: Pat
 def test_a_format_that_takes_none_says_so_before(project: Project, tmp_path: Path) -> None:
     said = preview(project, FORMATS["dicom-seg"], OPTIONS)
     assert said is not None and said.frames == said.patients == 0
-    assert sum(said.left_out.values()) == 9 and "no DICOM" in said.recordings[0].refused
+    assert sum(said.left_out.values()) == 9 and "not DICOM" in said.recordings[0].refused
     project.clips()[0].path.unlink()
     gone = preview(project, FORMATS["dicom-seg"], OPTIONS)
     assert gone is not None and "could not be opened" in gone.recordings[0].refused
@@ -71,20 +71,20 @@ def test_recordings_that_nobody_looked_at_are_named_and_refused(project: Project
     assert said is not None and [known.identity.record.id for known in said.unreviewed] == [record.id]
     with pytest.raises(DatasetError, match="were not reviewed"):
         run_export(FORMATS["png"], project, tmp_path / "out")
-    assert said_of(project.reviews.of(record.id)) == "nobody has looked at the pixels yet"
+    assert review_text(project.reviews.of(record.id)) == "not reviewed yet"
     box = PixelBox(0, 0, 4, 9)
-    assert said_of(project.reviews.accept(record.id, Redaction((box,)), reviewer="Eva")).endswith(": 1 box")
+    assert review_text(project.reviews.accept(record.id, Redaction((box,)), reviewer="Eva")).endswith(": 1 box")
     both = project.reviews.accept(record.id, Redaction((box, box), PixelBox(0, 0, 40, 60)), reviewer="Eva")
-    assert said_of(both).startswith("looked at by Eva on ") and said_of(both).endswith(": 2 boxes, cropped")
+    assert review_text(both).startswith("reviewed by Eva on ") and review_text(both).endswith(": 2 boxes, cropped")
 
 
 def test_an_export_goes_into_a_free_folder_or_a_new_one_inside(project: Project, tmp_path: Path) -> None:
     taken = tmp_path / "taken"
     taken.mkdir()
-    assert place_for(project, FORMATS["coco"], OPTIONS, tmp_path / "new").folder == tmp_path / "new"
-    assert place_for(project, FORMATS["coco"], OPTIONS, taken).folder == taken
+    assert choose_target(project, FORMATS["coco"], OPTIONS, tmp_path / "new").folder == tmp_path / "new"
+    assert choose_target(project, FORMATS["coco"], OPTIONS, taken).folder == taken
     (taken / "mine.txt").write_text("mine")
-    place = place_for(project, FORMATS["png"], OPTIONS, taken)
+    place = choose_target(project, FORMATS["png"], OPTIONS, taken)
     assert place.folder.parent == taken and place.folder.name.startswith("vfss_png_") and not place.done
 
 
@@ -92,8 +92,8 @@ def test_an_export_goes_into_a_free_folder_or_a_new_one_inside(project: Project,
 def test_an_interrupted_export_is_found_wherever_one_points(project: Project, tmp_path: Path, chosen: str) -> None:
     stopped = run_export(FORMATS["coco"], project, tmp_path / "out", progress=lambda done, _total: done < 4)
     assert stopped.cancelled
-    place = place_for(project, FORMATS["coco"], OPTIONS, tmp_path / chosen)
+    place = choose_target(project, FORMATS["coco"], OPTIONS, tmp_path / chosen)
     assert (place.folder, place.done) == (tmp_path / "out", 4)
-    other = place_for(project, FORMATS["coco"], replace(OPTIONS, licence="CC0-1.0"), tmp_path)
+    other = choose_target(project, FORMATS["coco"], replace(OPTIONS, licence="CC0-1.0"), tmp_path)
     assert other.folder != tmp_path / "out" and not other.done
-    assert run_export(FORMATS["coco"], project, place.folder).taken_up == 4
+    assert run_export(FORMATS["coco"], project, place.folder).resumed == 4

@@ -80,13 +80,13 @@ def test_ultralytics_reads_it(project: Project, report: ExportReport, tmp_path: 
 
 def test_what_polygons_cannot_say_is_counted(project: Project, report: ExportReport) -> None:
     assert report.lost == {
-        "structures not annotated on a frame, which YOLO takes for absent": 4,
-        "structures that cannot be seen on a frame, which YOLO takes for absent": 4,
+        "structures not annotated on a frame, which YOLO treats as absent": 4,
+        "structures not visible on a frame, which YOLO treats as absent": 4,
         "holes in masks, filled by polygons": 4,
         "parts of masks too small for a polygon, left out": 4,
-        "masks whose polygons are not the same pixels (Dice below 1)": 4,
+        "masks whose polygons cover other pixels (Dice below 1)": 4,
         "masks whose polygons differ more (Dice below 0.95)": 4,
-        "frames of more than 8 bits a grey value, written with 8 through the window of their recording": 3,
+        "frames with grey values of more than 8 bits, written with 8 through the window of their recording": 3,
     }
     fields = list(read_frames(report.folder))[2]
     plane = project.masks(clip_id(project, fields["clip"]), 2).planes[1]
@@ -113,12 +113,12 @@ def test_holes_are_filled_and_nothing_else_is_added(plane: np.ndarray) -> None:
     added = found.astype(np.bool_) & ~plane
     background = cv2.connectedComponents(np.pad(~plane, 1, constant_values=True).astype(np.uint8), connectivity=4)[1]
     assert not (background[1:-1, 1:-1][added] == background[0, 0]).any()
-    assert bool(lost["masks whose polygons are not the same pixels (Dice below 1)"]) == bool((found != plane).any())
+    assert bool(lost["masks whose polygons cover other pixels (Dice below 1)"]) == bool((found != plane).any())
 
 
 def test_gone_on_with_is_the_same_as_at_once(project: Project, report: ExportReport, tmp_path: Path) -> None:
     assert run_export(YOLO, project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
-    assert run_export(YOLO, project, tmp_path / "out").taken_up == 5
+    assert run_export(YOLO, project, tmp_path / "out").resumed == 5
     assert contents(tmp_path / "out") == contents(report.folder)
     pictures = [iio.imread(path) for path in (report.folder / "images" / "val").iterdir()]
     assert all(picture.dtype == np.uint8 and picture.max() > 250 for picture in pictures)

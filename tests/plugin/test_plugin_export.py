@@ -63,9 +63,9 @@ def test_it_says_what_will_be_written_and_why_it_cannot_be_yet(dialog, accepted,
     assert "2 frames of 1 recording, 1 patient" in said and "3 masks: Bolus 2, Pharynx 1" in said
     assert "annotations.json" in said
     cells = [dialog.recordings.item(0, column).text() for column in range(dialog.recordings.columnCount())]
-    assert cells[0] == "swallow.mp4" and cells[1].startswith("case-") and "nobody has looked" in cells[-1]
+    assert cells[0] == "swallow.mp4" and cells[1].startswith("case-") and "not reviewed yet" in cells[-1]
     assert not dialog.write_button.isEnabled()
-    assert "Nobody has looked at the pixels of 1 recording" in dialog.why_not.text()
+    assert "Nobody has reviewed the pixels of 1 recording" in dialog.why_not.text()
     dialog.unreviewed.click()
     assert dialog.write_button.isEnabled()
     assert "were not reviewed" in dialog.why_not.text()
@@ -116,7 +116,7 @@ def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monke
         dialog.write_button.click()
     window.controller.exporting.message.disconnect(said.append)
     assert "Going on" in said[0] and "1 frames" in said[0]
-    assert "1 of them were there" in window.export.report.text()
+    assert "1 of them were written by an earlier" in window.export.report.text()
     assert len(read_coco(tmp_path / "set")) == 2
 
 
@@ -149,8 +149,8 @@ def test_options_are_those_of_the_chosen_form(qtbot):
 def test_a_form_that_takes_nothing_says_so(dialog, qtbot):
     dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("dicom-seg"))
     settle(qtbot, dialog)
-    assert "takes none" in dialog.why_not.text() and not dialog.write_button.isEnabled()
-    assert "no DICOM" in dialog.summary.text()
+    assert "store none" in dialog.why_not.text() and not dialog.write_button.isEnabled()
+    assert "not DICOM" in dialog.summary.text()
 
 
 def test_nothing_to_write_and_nothing_open(window, qtbot):

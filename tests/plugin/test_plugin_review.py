@@ -201,7 +201,7 @@ def test_an_earlier_review_is_shown_and_can_be_taken_back(project, quick, qtbot)
     dialog = opened(project, qtbot)
     done(qtbot, dialog)
     assert [one.why for one in dialog.draft.boxes] == ["from the last review"] and dialog.draft.crop is None
-    assert "looked at by Ada" in dialog.note.text()
+    assert "reviewed by Ada" in dialog.note.text()
     dialog.find_button.click()
     done(qtbot, dialog)
     assert [one.box for one in dialog.draft.boxes] == [PixelBox(1, 1, 9, 9), NAME]

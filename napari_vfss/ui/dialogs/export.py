@@ -168,7 +168,7 @@ class ExportDialog(QDialog):
         self.problem.show_problem(problem if counted is None else "")
         if counted is not None:
             lines = [*counted.lines(self._project.schema), "", "In the folder:"]
-            holds = "".join(f"<br>&nbsp;&nbsp;{escape(name)}" for name in counted.holds)
+            holds = "".join(f"<br>&nbsp;&nbsp;{escape(name)}" for name in counted.contents)
             self.summary.setText("<br>".join(map(escape, lines)) + holds)
             self.recordings.show_recordings(counted.recordings)
         self._refresh()

@@ -25,8 +25,8 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.ui.dialog_parts import dialog_button, line_edit, wrapped_label
 from vfss.datasets import FORMATS, ExportOptions
-from vfss.datasets.files import order_on_top
-from vfss.datasets.preview import SPLIT_WORDS, PreviewedRecording, said_of
+from vfss.datasets.options import stacking_order
+from vfss.datasets.preview import SPLIT_TEXTS, PreviewedRecording, review_text
 from vfss.project import ClipRecord
 from vfss.schema import Schema
 
@@ -131,7 +131,7 @@ class ExportChoice(QWidget):
         self.order.setToolTip("Where two structures overlap, the upper one in this list keeps the pixel")
         self.order.setFixedHeight(112)
         self.order.setMinimumWidth(100)
-        for structure in order_on_top(self._schema, ()):
+        for structure in stacking_order(self._schema, ()):
             item = QListWidgetItem(structure.name)
             item.setData(_KEY, structure.key)
             self.order.addItem(item)
@@ -172,7 +172,7 @@ class ExportChoice(QWidget):
 
     def _on_format(self, *_: object) -> None:
         chosen = FORMATS[self.format_name]
-        losses = "".join(f"<br>• {sentence}" for sentence in chosen.loses)
+        losses = "".join(f"<br>• {sentence}" for sentence in chosen.losses)
         self.loses.setText(f"This format loses:{losses}" if losses else "This format keeps everything.")
         self._nnunet.setVisible(self.format_name == "nnunet")
         by_order = self.overlaps.currentData() == "priority"
@@ -233,11 +233,11 @@ class RecordingList(QTableWidget):
 
 def _cells(known: PreviewedRecording) -> tuple[str, ...]:
     identity = known.identity
-    pixels = said_of(identity.review)
+    pixels = review_text(identity.review)
     return (
         identity.record.path.name,
         f"{identity.case}, {identity.recording}",
-        SPLIT_WORDS[known.split],
+        SPLIT_TEXTS[known.split],
         "0: left out" if known.refused else str(known.frames),
         pixels if identity.reviewed else f"⚠ {pixels}",
     )

@@ -16,7 +16,7 @@ from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line_edit, w
 from napari_vfss.ui.redaction.canvas import FrameSlider, PixelView
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from napari_vfss.ui.redaction.editor import RedactionEditor
-from vfss.datasets.preview import said_of
+from vfss.datasets.preview import review_text
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.errors import VfssError
 from vfss.project import ClipRecord, Project
@@ -209,7 +209,7 @@ class ReviewDialog(QDialog):
 
     def _result(self, proposed: ProposedRedaction) -> str:
         if not self._with_text:
-            return f"This recording was {said_of(self._review)}."
+            return f"This recording was {review_text(self._review)}."
         n = len(proposed.texts)
         places = count(n, "place looks", "places look") if n else "no places look"
         return f"The program says: {places} like text. Check it with your own eyes."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datasets: one file per format, all of them in FORMATS."""
+"""Export of datasets: one module per format, all of them in FORMATS."""
 
 from vfss.datasets.dataset import Dataset, DatasetImage
 from vfss.datasets.export import run_export
@@ -14,7 +14,8 @@ from vfss.datasets.formats.npz import NPZ
 from vfss.datasets.formats.parquet import PARQUET
 from vfss.datasets.formats.png import PNG, read_png
 from vfss.datasets.formats.yolo import YOLO
-from vfss.datasets.report import ExportOptions, ExportReport
+from vfss.datasets.options import ExportOptions
+from vfss.datasets.report import ExportReport
 from vfss.output import Progress
 
 FORMATS: dict[str, Format] = {
@@ -29,7 +30,7 @@ FORMATS: dict[str, Format] = {
     "parquet": PARQUET,
     "npz": NPZ,
 }
-"""By name on the command line."""
+"""Formats by name on the command line."""
 
 __all__ = [
     "FORMATS",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A dataset on disk, read back image by image."""
+"""Read a dataset from disk, image by image."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vfss.schema import Schema
 
 Fields = Mapping[str, Any]
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, SchemaError, MaskError)
-"""What reading foreign JSON as ours can raise."""
+"""Exceptions that reading malformed JSON of a dataset can raise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +27,13 @@ class DatasetImage:
     """One image of a dataset.
 
     Attributes:
-        path: The picture, PNG.
+        path: PNG file of the frame.
         clip: Content id of the clip it was taken from.
         frame: Zero-based frame index in that clip.
         time_s: Presentation time in seconds from the clip's first frame.
         patient: Pseudonym.
         split: "train", "validation" or "test".
-        masks: Planes and states; a plane counts only where its state was written (see `Dataset.written_states`).
+        masks: Planes and states; a plane counts only if its state was written (see `Dataset.written_states`).
         provenance: Author, time, origin and student by structure key.
     """
 
@@ -47,24 +47,24 @@ class DatasetImage:
     provenance: Mapping[str, Mapping[str, Any]]
 
     def pixels(self) -> Frame:
-        """Grey values, uint8 or uint16 (H, W), as the clip has them.
+        """Read the grey values, uint8 or uint16 (H, W), as exported.
 
         Raises:
             DatasetError: The picture is missing or damaged.
         """
         try:
             pixels: Frame = iio.imread(self.path, extension=".png")
-        except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
             raise DatasetError(f"picture cannot be read ({error})", path=self.path) from error
         return pixels
 
 
 class Dataset(Sequence[DatasetImage]):
-    """Images of a dataset, in the order of the export; planes are unpacked when an image is asked for.
+    """Images of a dataset, in the order of the export; planes are unpacked when an image is accessed.
 
     Attributes:
-        folder: Where it lies.
-        manifest: What the dataset says of itself.
+        folder: Folder of the dataset.
+        manifest: Manifest of the dataset; see Manifest.
         schema: Structures; plane i belongs to schema.structures[i].
         written_states: States whose planes were written.
     """
@@ -93,10 +93,10 @@ class Dataset(Sequence[DatasetImage]):
     @overload
     def __getitem__(self, index: slice) -> list[DatasetImage]: ...
     def __getitem__(self, index: int | slice) -> DatasetImage | list[DatasetImage]:
-        """Image at a place.
+        """Return the image or images at an index or slice.
 
         Raises:
-            DatasetError: Its entry is malformed.
+            DatasetError: An image's entry is malformed.
         """
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
@@ -118,10 +118,10 @@ class Dataset(Sequence[DatasetImage]):
 
 
 def read_json(path: Path) -> Fields:
-    """Plain data of a JSON file that holds an object.
+    """Return the object in a JSON file.
 
     Raises:
-        DatasetError: Missing, or no JSON object.
+        DatasetError: The file is missing, or holds no JSON object.
     """
     try:
         data = json.loads(path.read_text("utf-8"))
@@ -130,14 +130,14 @@ def read_json(path: Path) -> Fields:
     except (OSError, ValueError) as error:
         raise DatasetError(f"cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
     if not isinstance(data, dict):
-        raise DatasetError("not a dataset: no JSON object", path=path)
+        raise DatasetError("not a dataset: the file holds no JSON object", path=path)
     return data
 
 
 def malformed(folder: Path, error: Exception) -> DatasetError:
-    """The error for an entry that lacks something or has something else in its place."""
+    """Return the error for an entry that lacks something or has an unexpected value."""
     return DatasetError(
-        f"malformed dataset ({error!r})", path=folder, remedy="Only datasets that this tool exported can be read."
+        f"malformed dataset ({error!r})", path=folder, remedy="Only datasets exported by napari-vfss can be read."
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The papers of a dataset: README.txt, DATASHEET.md (after Gebru et al., "Datasheets for Datasets"), SHA256SUMS."""
+"""Write the documents of a dataset: README.txt, DATASHEET.md (Gebru et al., "Datasheets for Datasets"), SHA256SUMS."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from vfss.output import NOTICE
 from vfss.output.partial_folder import MARK
 
 SUMS = "SHA256SUMS"
-_TO_SAY = "*To be said by whoever publishes the dataset.*"
+_TO_FILL_IN = "*To be filled in by whoever publishes the dataset.*"
 
 
-def write_papers(folder: Path, dataset_format: Format, manifest: Mapping[str, Any]) -> None:
+def write_documents(folder: Path, dataset_format: Format, manifest: Mapping[str, Any]) -> None:
     """Write README.txt, DATASHEET.md and, last, the checksums of all files of the dataset."""
-    lost = [f"- {sentence}" for sentence in dataset_format.loses]
+    lost = [f"- {sentence}" for sentence in dataset_format.losses]
     readme = [
         f"{dataset_format.title}, {manifest['frames']} frames, exported by napari-vfss {manifest['tool_version']}.",
         f"Licence: {manifest['licence']}.",
-        *(["", "What this format cannot say:", *lost] if lost else []),
+        *(["", "What this format cannot express:", *lost] if lost else []),
         "",
         NOTICE,
         "",
-        f"`sha256sum -c {SUMS}` says whether all files are whole.",
+        f"`sha256sum -c {SUMS}` checks that all files are intact.",
     ]
     (folder / "README.txt").write_text("\n".join(readme) + "\n", "utf-8")
     (folder / "DATASHEET.md").write_text(datasheet(dataset_format.title, manifest), "utf-8")
@@ -35,32 +35,32 @@ def write_papers(folder: Path, dataset_format: Format, manifest: Mapping[str, An
 
 
 def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
-    """The datasheet in Markdown: what the tool knows is filled in, what only people know is asked for."""
+    """Return the datasheet in Markdown: known facts are filled in, the others are left to whoever publishes it."""
     splits = {split: len(patients) for split, patients in manifest["splits"].items()}
     counts = [f"| {key} | {planes} |" for key, planes in manifest["planes"].items()]
     schema = manifest["schema"]
     sections = {
-        "Motivation": _TO_SAY + " For what was it made, by whom, who paid for it?",
+        "Motivation": _TO_FILL_IN + " What was it made for, by whom, with whose funding?",
         "Composition": "\n".join(
             [
                 "Frames of videofluoroscopic swallowing studies with a mask per structure:",
                 f"{manifest['frames']} frames of {len(manifest['clips'])} recordings,",
                 f"patients: {sum(splits.values())}; format: {title}; structures: {schema['id']} {schema['version']}.",
                 "",
-                "| structure | masks that a person confirmed |",
+                "| structure | masks confirmed by a person |",
                 "|---|---|",
                 *counts,
                 "",
                 "Masks overlap where structures do. A structure without a mask is empty, not visible, or not",
-                "annotated: the states tell these apart.",
+                "annotated: its state distinguishes these cases.",
                 *_listed("Left out of the dataset", manifest["left_out"]),
                 *_listed("Lost in this format", manifest["lost"]),
             ]
         ),
-        "Collection": _TO_SAY + " Which machines and protocol; consent and ethics approval.",
+        "Collection": _TO_FILL_IN + " Which equipment and protocol; consent and ethics approval.",
         "Preprocessing and labelling": "\n".join(
             [
-                f"Annotators: {', '.join(manifest['authors']) or 'none'}. Students whose proposals they started from: "
+                f"Annotators: {', '.join(manifest['authors']) or 'none'}. Students whose proposals were corrected: "
                 f"{', '.join(manifest['students']) or 'none'}.",
                 f"States that count as annotation: {', '.join(manifest['written_states'])}.",
             ]
@@ -68,7 +68,7 @@ def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
         "Splits": "By patient, fixed once assigned: " + ", ".join(f"{name} {n}" for name, n in splits.items()) + ".",
         "Uses": NOTICE,
         "Distribution": f"Licence: {manifest['licence']}.",
-        "Maintenance": _TO_SAY + " Whom to ask, where corrections appear.",
+        "Maintenance": _TO_FILL_IN + " Whom to contact, where corrections are published.",
     }
     return "# Datasheet\n\n" + "\n\n".join(f"## {head}\n\n{text}" for head, text in sections.items()) + "\n"
 
@@ -79,10 +79,10 @@ def _listed(title: str, counts: Mapping[str, int]) -> list[str]:
 
 def _write_sums(folder: Path) -> None:
     with (folder / SUMS).open("w", encoding="utf-8") as sums:
-        for place, folders, names in os.walk(folder):
+        for parent, folders, names in os.walk(folder):
             folders[:] = sorted(name for name in folders if name != MARK)
-            for name in sorted(names):  # of one folder at a time: a long dataset has very many files
-                path = Path(place, name)
+            for name in sorted(names):  # one folder at a time, since a dataset may have very many files
+                path = Path(parent, name)
                 if path != folder / SUMS:
                     with path.open("rb") as file:
                         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The walk that all formats share: frames out of the project, into a folder that is whole or not there."""
+"""Export a dataset in any format: frames of the project into a folder that appears only when it is complete."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vfss.clips import Clip
-from vfss.datasets.datasheet import write_papers
+from vfss.datasets.datasheet import write_documents
 from vfss.datasets.format import Format, Job, Row, Writer
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.manifest import Manifest
-from vfss.datasets.report import ExportOptions, ExportReport
+from vfss.datasets.options import ExportOptions
+from vfss.datasets.report import ExportReport
 from vfss.datasets.selection import Selection
 from vfss.errors import ClipError, DatasetError, MaskError
 from vfss.output import Progress
@@ -52,8 +53,8 @@ def run_export(
 
 
 @dataclass(frozen=True, eq=False)
-class _Way:
-    """Where the frames of one export go."""
+class _Output:
+    """Destination of the frames of one export."""
 
     partial: PartialFolder
     writer: Writer
@@ -61,7 +62,7 @@ class _Way:
 
 
 class Export:
-    """One export under way: frames go to a writer, counts into a manifest and a report."""
+    """A running export: frames go to a writer, counts into a manifest and a report."""
 
     def __init__(self, project: Project, dataset_format: Format, options: ExportOptions) -> None:
         self._project = project
@@ -72,10 +73,10 @@ class Export:
         self._manifest = Manifest(project, self._identities, options)
         self._problems: list[str] = []
         self._done = 0
-        self._taken_up = 0
+        self._resumed = 0
 
     def run(self, folder: Path, progress: Progress | None) -> ExportReport:
-        """Write everything, or leave what a later run goes on with.
+        """Write everything, or leave a partial folder that a later run resumes.
 
         Raises:
             DatasetError: The folder is taken, there is nothing to export, or writing failed.
@@ -91,25 +92,25 @@ class Export:
         with PartialFolder(folder, self.job()) as partial:
             writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
             written = self._written(partial)
-            way = _Way(partial, writer, progress)
+            output = _Output(partial, writer, progress)
             for record, frames in self._selection.frames:
-                left = sorted(set(frames) - set(written.get(record.id, ())))
-                self._done += len(frames) - len(left)
-                if not self._clip(record, left, way):
+                remaining = sorted(set(frames) - set(written.get(record.id, ())))
+                self._done += len(frames) - len(remaining)
+                if not self._clip(record, remaining, output):
                     return self._report(None, partial.path)
             if not self._manifest.images:
                 partial.discard()
                 raise self._nothing_written(folder)
             manifest = self._manifest.to_dict(self._selection.left_out)
             writer.finish(manifest, _Rows(partial))
-            write_papers(partial.path, self._format, manifest)
+            write_documents(partial.path, self._format, manifest)
             partial.finish()
         report = self._report(folder)
         _write_report(folder, report)
         return report
 
     def job(self) -> str:
-        """What is exported, so exactly that only the same work is gone on with."""
+        """Return a hash of everything that determines the output, so that only an identical export is resumed."""
         project = self._project
         state = [
             self._format.name,
@@ -123,23 +124,23 @@ class Export:
         return hashlib.blake2b(json.dumps(state, default=str).encode(), digest_size=16).hexdigest()
 
     def _written(self, partial: PartialFolder) -> dict[str, list[int]]:
-        """Frames that an interrupted export wrote, by clip; of formats that write whole clips only whole ones count."""
+        """Return the frames that an interrupted export wrote, by clip; formats `by_clip` keep complete clips only."""
         if self._format.by_clip:
-            whole = {line["whole"] for line in partial.rows() if "whole" in line}
-            partial.filter_rows(lambda line: line.get("clip", line.get("whole")) in whole)
+            complete = {line["whole"] for line in partial.rows() if "whole" in line}
+            partial.filter_rows(lambda line: line.get("clip", line.get("whole")) in complete)
         else:
             partial.filter_rows(lambda line: "frame" in line)
-        found: dict[str, list[int]] = {}
+        written: dict[str, list[int]] = {}
         for line in partial.rows():
             if "frame" not in line:
                 continue
-            found.setdefault(line["clip"], []).append(line["frame"])
+            written.setdefault(line["clip"], []).append(line["frame"])
             self._manifest.count(line["fields"], line["lost"])
-            self._taken_up += 1
-        return found
+            self._resumed += 1
+        return written
 
-    def _clip(self, record: ClipRecord, frames: list[int], way: _Way) -> bool:
-        """Write what is left of a clip; False where the export was stopped."""
+    def _clip(self, record: ClipRecord, frames: list[int], output: _Output) -> bool:
+        """Write the remaining frames of a clip; return False if the export was stopped."""
         identity = self._identities.of(record)
         self._manifest.add_clip(identity)
         if not frames:
@@ -148,21 +149,21 @@ class Export:
             clip = self._project.open_clip(record.id)
         except ClipError as error:
             self._leave_out(error, "frames of clips that could not be opened", len(frames))
-            return self._tell(way.progress, len(frames))
+            return self._report_progress(output.progress, len(frames))
         with clip:
             if reason := self._format.refuses(clip):
                 self._selection.left_out[reason] += len(frames)
-                return self._tell(way.progress, len(frames))
-            way.writer.begin_clip(identity, clip, len(frames))
+                return self._report_progress(output.progress, len(frames))
+            output.writer.begin_clip(identity, clip, len(frames))
             for t in frames:
-                self._frame(identity, clip, t, way)
-                if not self._tell(way.progress, 1):
+                self._frame(identity, clip, t, output)
+                if not self._report_progress(output.progress, 1):
                     return False
-            way.writer.end_clip()
-            way.partial.append({"whole": record.id})
+            output.writer.end_clip()
+            output.partial.append({"whole": record.id})
         return True
 
-    def _frame(self, identity: Identity, clip: Clip, t: int, way: _Way) -> None:
+    def _frame(self, identity: Identity, clip: Clip, t: int, output: _Output) -> None:
         try:
             frame = self._selection.read(identity, clip, t)
         except (ClipError, MaskError) as error:
@@ -170,24 +171,26 @@ class Export:
             return
         fields, lost = self._manifest.describe(identity, frame), Counter[str]()
         if frame.cut:
-            lost["masks that reach into what was cropped away"] = frame.cut
-        kept = way.writer.add(frame, fields, lost)
-        line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": kept, "lost": dict(lost)}
-        way.partial.append(line)
+            lost["masks that extend into a cropped part"] = frame.cut
+        entry = output.writer.add(frame, fields, lost)
+        line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": entry, "lost": dict(lost)}
+        output.partial.append(line)
         self._manifest.count(fields, lost)
 
     def _nothing_written(self, folder: Path) -> DatasetError:
         if self._problems:
-            what = f"none of {len(self._selection)} frames could be read; the first: {self._problems[0]}"
-            return DatasetError(what, path=folder)
-        why = "; ".join(f"{reason} ({n})" for reason, n in self._selection.left_out.items())
-        return DatasetError(f"nothing can be written as {self._format.title}: {why}", remedy="Choose another format.")
+            what = f"none of {len(self._selection)} frames could be read; the first problem: {self._problems[0]}"
+            return DatasetError(what, path=folder, remedy="Check the recordings of the project.")
+        reasons = "; ".join(f"{reason} ({n})" for reason, n in self._selection.left_out.items())
+        return DatasetError(
+            f"no frame can be written as {self._format.title}: {reasons}", remedy="Choose another format."
+        )
 
     def _leave_out(self, error: ClipError | MaskError, reason: str, frames: int) -> None:
         self._problems.append(str(error))
         self._selection.left_out[reason] += frames
 
-    def _tell(self, progress: Progress | None, frames: int) -> bool:
+    def _report_progress(self, progress: Progress | None, frames: int) -> bool:
         self._done += frames
         return progress is None or progress(self._done, len(self._selection)) is not False
 
@@ -200,7 +203,7 @@ class Export:
             structures=dict(self._manifest.structures),
             patients=self._manifest.patients,
             splits=dict(self._manifest.splits),
-            taken_up=self._taken_up,
+            resumed=self._resumed,
             left_out=dict(self._selection.left_out),
             lost=dict(self._manifest.lost),
             problems=tuple(self._problems),
@@ -208,7 +211,7 @@ class Export:
 
 
 class _Rows:
-    """All frames written, oldest first, read anew from the disk each time."""
+    """Rows of all frames written, oldest first, read from disk on each iteration."""
 
     def __init__(self, partial: PartialFolder) -> None:
         self._partial = partial
@@ -220,7 +223,7 @@ class _Rows:
 
 
 def _write_report(folder: Path, report: ExportReport) -> None:
-    """The report beside the dataset: it may name files of the hospital, which the dataset must not."""
+    """Write the report next to the dataset: it may name files of the hospital, which the dataset must not."""
     path = folder.with_name(f"{folder.name}-report.txt")
     try:
         path.write_text("\n".join(report.lines()) + "\n", "utf-8")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where an export goes when a person names a folder: into it, into a new one inside, or on with an unfinished one."""
+"""Choose the folder of an export: the one a person chose, a new one inside it, or that of an unfinished export."""
 
 from __future__ import annotations
 
@@ -9,44 +9,43 @@ from pathlib import Path
 
 from vfss.datasets.export import Export
 from vfss.datasets.format import Format
-from vfss.datasets.report import ExportOptions
+from vfss.datasets.options import ExportOptions
 from vfss.output.partial_folder import SUFFIX, PartialFolder
 from vfss.project import Project
 
 
 @dataclass(frozen=True)
-class Place:
+class ExportTarget:
     """A folder to export into.
 
     Attributes:
-        folder: The dataset to make.
-        done: Frames of it that an interrupted export of the very same has written already.
+        folder: Folder of the dataset to create.
+        done: Frames that an interrupted identical export has written there already.
     """
 
     folder: Path
     done: int = 0
 
 
-def place_for(project: Project, dataset_format: Format, options: ExportOptions, chosen: Path) -> Place:
-    """The chosen folder where it is empty or not there, else one inside that is named after format and time.
+def choose_target(project: Project, dataset_format: Format, options: ExportOptions, chosen: Path) -> ExportTarget:
+    """Return the chosen folder if it is empty or missing, else a new one inside it, named after format and time.
 
-    An unfinished export of the same job is gone on with, whether it lies beside the chosen folder, in it, or is what a
-    person chose.
+    An unfinished identical export is resumed, whether it is next to the chosen folder, inside it, or chosen itself.
 
     Raises:
         DatasetError: The case key cannot be read or written.
         ProjectError: The project cannot be read.
     """
     chosen = chosen.absolute()
-    begun = [chosen] if chosen.name.endswith(SUFFIX) else [chosen.with_name(chosen.name + SUFFIX)]
-    begun += sorted(chosen.glob(f"*{SUFFIX}"), reverse=True) if chosen.is_dir() else []
-    if any(path.is_dir() for path in begun):
+    partial_folders = [chosen] if chosen.name.endswith(SUFFIX) else [chosen.with_name(chosen.name + SUFFIX)]
+    partial_folders += sorted(chosen.glob(f"*{SUFFIX}"), reverse=True) if chosen.is_dir() else []
+    if any(path.is_dir() for path in partial_folders):
         job = Export(project, dataset_format, options).job()
-        for path in begun:
+        for path in partial_folders:
             folder = path.with_name(path.name.removesuffix(SUFFIX))
             done = PartialFolder(folder, job).frames_done()
             if done is not None and not (folder.exists() and any(folder.iterdir())):
-                return Place(folder, done)
+                return ExportTarget(folder, done)
     if not chosen.exists() or not any(chosen.iterdir()):
-        return Place(chosen)
-    return Place(chosen / f"vfss_{dataset_format.name}_{datetime.now().astimezone():%Y%m%d_%H%M%S}")
+        return ExportTarget(chosen)
+    return ExportTarget(chosen / f"vfss_{dataset_format.name}_{datetime.now().astimezone():%Y%m%d_%H%M%S}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a format is: a name, a title, what it cannot keep, and how it writes the frames that an export hands it."""
+"""Interface of a format: name, title, losses, and a writer of the frames of an export."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from typing import Any, Protocol
 
 from vfss.clips import Clip
 from vfss.datasets.identities import Identities, Identity
-from vfss.datasets.report import ExportOptions
+from vfss.datasets.options import ExportOptions
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.project import Project
 from vfss.schema import Schema
 
 Fields = Mapping[str, Any]
-"""What describes a frame, the same in every format; see Manifest.describe."""
+"""Fields that describe a frame, the same in every format; see Manifest.describe."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What an export keeps of one frame until its end.
+    """Data of one written frame, kept on disk until the end of the export.
 
     Attributes:
-        fields: What describes the frame.
-        kept: What the format's own add() gave.
+        fields: Fields that describe the frame.
+        entry: Data that the format's add() returned.
     """
 
     fields: Fields
-    kept: Mapping[str, Any]
+    entry: Mapping[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """What a writer has to know before the first frame.
+    """Context of a writer, known before the first frame.
 
     Attributes:
-        folder: Where to write; it exists, and gets its final name only when all is done.
-        project: Where the annotations are, for what frames do not say.
-        options: What was asked for.
-        identities: Case and recording behind which a clip stands in the export.
+        folder: Folder to write to; it exists, and gets its final name only when everything is written.
+        project: Project with the annotations, for data that frames do not contain.
+        options: Options of the export.
+        identities: Names of cases and recordings in the export.
     """
 
     folder: Path
@@ -56,60 +56,60 @@ class Job:
 
 
 class Writer(Protocol):
-    """What a format does with the frames it is given: clip after clip, frames ascending."""
+    """Writes the frames of an export: clip after clip, frames ascending."""
 
     def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
-        """A clip follows, with so many frames to come; of a format `by_clip` these are always all of its frames."""
+        """Begin a clip with that many frames to come; with a format `by_clip` these are always all of its frames."""
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> Mapping[str, Any]:
-        """Write a frame; count what the format cannot keep of it into `lost`.
+        """Write a frame; count what the format cannot keep of it in `lost`.
 
         Returns:
-            Plain data that `finish` needs of this frame; it goes to the disk and comes back after an interruption.
+            Plain data of this frame that `finish` needs; it is stored on disk and survives an interruption.
         """
 
     def end_clip(self) -> None:
-        """The clip that was begun is complete."""
+        """End the clip: all its frames were added."""
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
-        """Write what comes last; `rows` can be gone through several times, in constant memory."""
+        """Write the final files; `rows` can be iterated several times, in constant memory."""
 
 
 class FrameWriter:
-    """For formats that care for frames only."""
+    """Base of writers that do not depend on clips."""
 
     def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def end_clip(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
 
-def takes_all(_clip: Clip) -> str:
-    """Refuse nothing."""
+def accepts_all(_clip: Clip) -> str:
+    """Accept every clip."""
     return ""
 
 
 @dataclass(frozen=True)
 class Format:
-    """One way of writing a project's annotations for other programs.
+    """A file format for a project's annotations, to be used by other programs.
 
     Attributes:
-        name: On the command line.
-        title: In a menu.
-        begin: Makes the writer of one export.
-        holds: What lies in the folder, a phrase each, first the name; papers and manifest are left out.
-        loses: What the format cannot say at all, in a sentence each; what it lost of a dataset is counted there.
-        by_clip: True where a clip is written as a whole: an interrupted one is then begun again.
-        reads: True where `vfss import` takes it.
-        refuses: Why the format cannot take a clip, which is then left out; "" where it can.
+        name: Name on the command line.
+        title: Title in a menu.
+        begin: Creates the writer of one export.
+        contents: Files of the dataset, a phrase each, beginning with the name; without documents and manifest.
+        losses: What the format cannot express at all, a sentence each; actual losses are counted in each dataset.
+        by_clip: True if clips are written as a whole: an interrupted clip is then written again.
+        reads: True if `vfss import` can read it.
+        refuses: Returns why the format cannot store a clip, which is then left out; "" if it can.
     """
 
     name: str
     title: str
     begin: Callable[[Job], Writer]
-    holds: tuple[str, ...]
-    loses: tuple[str, ...] = field(default=())
+    contents: tuple[str, ...]
+    losses: tuple[str, ...] = field(default=())
     by_clip: bool = False
     reads: bool = False
-    refuses: Callable[[Clip], str] = takes_all
+    refuses: Callable[[Clip], str] = accepts_all

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every dataset says of itself: schema, states, authors, splits, students, version and the research wording."""
+"""The manifest of a dataset: schema, states, authors, splits, students, version and the research notice."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vfss.datasets.identities import Identities, Identity
-from vfss.datasets.report import ExportOptions
+from vfss.datasets.options import ExportOptions
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import MaskState
 from vfss.output import NOTICE
@@ -21,8 +21,8 @@ STATES = {
     MaskState.PROPOSED: "a student's proposal that no person confirmed",
     MaskState.EDITED: "corrected by a person, not accepted yet",
     MaskState.ACCEPTED: "a person confirmed the plane as it is",
-    MaskState.EMPTY: "a person confirmed that there is nothing of it on this frame",
-    MaskState.NOT_VISIBLE: "a person said that it cannot be seen here: nothing is known of its pixels",
+    MaskState.EMPTY: "a person confirmed that the structure is absent from this frame",
+    MaskState.NOT_VISIBLE: "a person marked it as not visible here: nothing is known of its pixels",
 }
 
 NO_LICENCE = "not stated: ask whoever exported the dataset"
@@ -32,7 +32,7 @@ LAYOUT = 1
 
 
 class Manifest:
-    """Gathers what the written frames have in common while an export goes on."""
+    """Collects what describes the written frames together, during an export."""
 
     def __init__(self, project: Project, identities: Identities, options: ExportOptions) -> None:
         self._project = project
@@ -42,7 +42,7 @@ class Manifest:
         self._authors: set[str] = set()
         self._students: set[str] = set()
         self._patients: dict[str, str] = {}
-        self._written_states = [s.label for s in MaskState if s.is_truth or self._edited_too(s)]
+        self._written_states = [s.label for s in MaskState if s.is_truth or self._includes_edited(s)]
         self.structures: Counter[str] = Counter({key: 0 for key in project.schema.keys})
         self.splits: Counter[str] = Counter({"train": 0, "validation": 0, "test": 0})
         self.lost: Counter[str] = Counter()
@@ -54,11 +54,11 @@ class Manifest:
 
     @property
     def patients(self) -> int:
-        """Patients among them."""
+        """Patients among the frames written so far."""
         return len(self._patients)
 
     def add_clip(self, identity: Identity) -> None:
-        """Say of a clip what stands in the manifest, once a frame of it is counted."""
+        """Add a clip's entry to the manifest."""
         record = identity.record
         self._clips[identity.recording] = {
             "patient": identity.case,
@@ -79,7 +79,7 @@ class Manifest:
         return {"pixels_reviewed": identity.reviewed, "review": who, **identity.redaction.to_dict()}
 
     def describe(self, identity: Identity, frame: AnnotatedFrame) -> dict[str, Any]:
-        """The fields that describe a frame, the same in every format."""
+        """Return the fields that describe a frame, the same in every format."""
         structures = self._project.schema.structures
         return {
             "height": identity.height,
@@ -95,33 +95,33 @@ class Manifest:
 
     def _provenance(self, frame: AnnotatedFrame, key: str) -> dict[str, Any]:
         revision = frame.revisions[key]
-        made = revision.provenance
+        provenance = revision.provenance
         return {
-            # A student, or the program, is no person who needs a pseudonym.
+            # A student or the program needs no pseudonym.
             "author": revision.author if revision.origin == "proposal" else self._identities.author(revision.author),
             "time": revision.time.isoformat(),
             "origin": revision.origin,
-            "method": made.method,
-            "source_frame": made.source_frame,
-            "adapted_frames": None if made.adapted_frames is None else list(made.adapted_frames),
-            "student": made.student,
+            "method": provenance.method,
+            "source_frame": provenance.source_frame,
+            "adapted_frames": None if provenance.adapted_frames is None else list(provenance.adapted_frames),
+            "student": provenance.student,
         }
 
     def count(self, fields: Mapping[str, Any], lost: Mapping[str, int]) -> None:
-        """Count in a frame that was written, as `describe` said it."""
+        """Count a written frame, with its fields from `describe`."""
         written = [key for key, state in fields["states"].items() if state in self._written_states]
         self.structures.update(written)
         self.splits[fields["split"]] += 1
         self._patients[fields["patient"]] = fields["split"]
         self.lost.update(lost)
         for key in written:
-            said = fields["provenance"][key]
-            self._authors.add(said["author"])
-            if said["student"] is not None:
-                self._students.add(said["student"])
+            provenance = fields["provenance"][key]
+            self._authors.add(provenance["author"])
+            if provenance["student"] is not None:
+                self._students.add(provenance["student"])
 
     def to_dict(self, left_out: Mapping[str, int]) -> dict[str, Any]:
-        """Plain data for JSON, without file names, paths or names of patients."""
+        """Return plain data for JSON, without file names, paths or names of patients."""
         return {
             "layout": LAYOUT,
             "tool": "napari-vfss",
@@ -129,7 +129,7 @@ class Manifest:
             "exported": datetime.now(UTC).isoformat(timespec="seconds"),
             "notice": NOTICE,
             "schema": self._project.schema.to_dict(),
-            "states": {state.label: words for state, words in STATES.items()},
+            "states": {state.label: meaning for state, meaning in STATES.items()},
             "written_states": self._written_states,
             "authors": sorted(self._authors),
             "students": sorted(self._students),
@@ -146,5 +146,5 @@ class Manifest:
             "lost": dict(self.lost),
         }
 
-    def _edited_too(self, state: MaskState) -> bool:
+    def _includes_edited(self, state: MaskState) -> bool:
         return self._options.include_edited and state is MaskState.EDITED

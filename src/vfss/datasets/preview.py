@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export would write, before anything is written: counts, names, and at whose pixels nobody has looked."""
+"""Preview an export before anything is written: counts, names, and recordings whose pixels nobody has reviewed."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vfss.datasets.format import Format, takes_all
+from vfss.datasets.format import Format, accepts_all
 from vfss.datasets.identities import Identities, Identity
-from vfss.datasets.report import ExportOptions
+from vfss.datasets.options import ExportOptions
 from vfss.datasets.selection import Selection
 from vfss.errors import ClipError
 from vfss.output import Progress
@@ -20,20 +20,20 @@ from vfss.project.pixel_reviews import PixelReview
 from vfss.schema import Schema
 from vfss.wording import count
 
-SPLIT_WORDS: Mapping[Split, str] = {"train": "to train", "validation": "to validate", "test": "to test"}
+SPLIT_TEXTS: Mapping[Split, str] = {"train": "to train", "validation": "to validate", "test": "to test"}
 
-PAPERS = "README.txt, DATASHEET.md, SHA256SUMS: what a reader must know, and checksums"
+DOCUMENTS = "README.txt, DATASHEET.md, SHA256SUMS: documentation and checksums"
 
 
 @dataclass(frozen=True)
 class PreviewedRecording:
-    """One recording as an export would have it.
+    """One recording in the preview of an export.
 
     Attributes:
-        identity: Who it is here and there, and who looked at its pixels.
-        split: Side of its patient.
+        identity: Its names and the review of its pixels.
+        split: Split of its patient.
         frames: Frames that would be written.
-        refused: Why it would be left out after all; "" where it would not.
+        refused: Why the format cannot store it; "" if it can.
     """
 
     identity: Identity
@@ -44,21 +44,21 @@ class PreviewedRecording:
 
 @dataclass(frozen=True)
 class ExportPreview:
-    """What would be written, and what would not.
+    """What an export would write, and what it would leave out.
 
     Attributes:
-        recordings: Those with frames to write, in the order in which they joined the project.
-        structures: Planes by structure key; planes that a person called empty among them.
+        recordings: Recordings with frames to write, in the order in which they were added to the project.
+        structures: Planes by structure key, including empty ones.
         splits: Frames by split.
-        left_out: Reason to count of what would stay behind.
-        holds: What the folder would hold, a phrase each.
+        left_out: Counts of what would be left out, by reason.
+        contents: Files of the dataset, a phrase each.
     """
 
     recordings: tuple[PreviewedRecording, ...]
     structures: Mapping[str, int]
     splits: Mapping[str, int]
     left_out: Mapping[str, int] = field(default_factory=dict)
-    holds: tuple[str, ...] = ()
+    contents: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -72,18 +72,18 @@ class ExportPreview:
 
     @property
     def patients(self) -> int:
-        """Patients among them."""
+        """Patients among the frames that would be written."""
         return len({known.identity.case for known in self.recordings if not known.refused})
 
     @property
     def unreviewed(self) -> tuple[PreviewedRecording, ...]:
-        """Recordings at whose pixels nobody has looked: an export refuses them, even those its format cannot take."""
+        """Recordings whose pixels nobody has reviewed: an export refuses them, even if its format cannot store them."""
         return tuple(known for known in self.recordings if not known.identity.reviewed)
 
     def lines(self, schema: Schema) -> list[str]:
-        """What would be written, in sentences for a person."""
+        """Return what would be written, in sentences for a person."""
         by_split = ", ".join(
-            f"{words} {self.splits[split]}" for split, words in SPLIT_WORDS.items() if self.splits[split]
+            f"{text} {self.splits[split]}" for split, text in SPLIT_TEXTS.items() if self.splits[split]
         )
         planes = ", ".join(f"{schema[key].name} {n}" for key, n in self.structures.items() if n)
         taken = sum(not known.refused for known in self.recordings)
@@ -95,60 +95,58 @@ class ExportPreview:
         ]
 
     def obstacle(self, options: ExportOptions) -> str:
-        """Why this cannot be written yet; "" where it can."""
+        """Return why this cannot be written yet; "" if it can."""
         if not self.recordings:
             return "There is nothing to write yet: accept frames or structures first."
         if not self.frames:
-            return "This form takes none of the recordings: choose another one."
+            return "This format can store none of the recordings: choose another one."
         n = len(self.unreviewed)
         if not n or options.unreviewed:
             return ""
-        return (
-            f"Nobody has looked at the pixels of {count(n, 'recording')}: names may stand in the picture. Look first."
-        )
+        return f"Nobody has reviewed the pixels of {count(n, 'recording')}: they may show names. Review them first."
 
 
 def preview(
     project: Project, dataset_format: Format, options: ExportOptions, progress: Progress | None = None
 ) -> ExportPreview | None:
-    """Count what an export would write; names of cases and recordings are given now, and stay.
+    """Count what an export would write; names of cases and recordings are assigned now, permanently.
 
     Args:
-        project: Where the annotations are.
-        dataset_format: The format.
-        options: What would be asked of it.
-        progress: Told how many recordings are done; False cancels.
+        project: Project with the annotations.
+        dataset_format: Format of the export.
+        options: Options of the export.
+        progress: Called with recordings done and in all; False cancels.
 
     Returns:
-        None where it was cancelled.
+        The preview; None if it was cancelled.
 
     Raises:
         DatasetError: The case key cannot be read or written.
         ProjectError: The project cannot be read.
     """
     selection, identities = Selection(project, include_edited=options.include_edited), Identities(project, options)
-    sides = project.splits()
+    split_of = project.splits()
     structures: Counter[str] = Counter({key: 0 for key in project.schema.keys})
     splits: Counter[str] = Counter({"train": 0, "validation": 0, "test": 0})
     left_out = Counter(selection.left_out)
     recordings: list[PreviewedRecording] = []
     for record, frames in selection.frames:
-        side, refused = sides[record.patient], _refused(project, dataset_format, record.id)
-        recordings.append(PreviewedRecording(identities.of(record), side, len(frames), refused))
+        split, refused = split_of[record.patient], _refused(project, dataset_format, record.id)
+        recordings.append(PreviewedRecording(identities.of(record), split, len(frames), refused))
         if refused:
             left_out[refused] += len(frames)
         else:
-            splits[side] += len(frames)
+            splits[split] += len(frames)
             planes = np.count_nonzero(selection.written(record.id)[frames], axis=0)
             structures.update({key: int(n) for key, n in zip(project.schema.keys, planes, strict=True)})
         if progress is not None and progress(len(recordings), len(selection.frames)) is False:
             return None
-    holds = (*dataset_format.holds, PAPERS)
-    return ExportPreview(tuple(recordings), dict(structures), dict(splits), dict(left_out), holds)
+    contents = (*dataset_format.contents, DOCUMENTS)
+    return ExportPreview(tuple(recordings), dict(structures), dict(splits), dict(left_out), contents)
 
 
 def _refused(project: Project, dataset_format: Format, clip_id: str) -> str:
-    if dataset_format.refuses is takes_all:
+    if dataset_format.refuses is accepts_all:
         return ""
     try:
         with project.open_clip(clip_id) as clip:
@@ -157,12 +155,12 @@ def _refused(project: Project, dataset_format: Format, clip_id: str) -> str:
         return "frames of clips that could not be opened"
 
 
-def said_of(review: PixelReview | None) -> str:
-    """Who looked at the pixels of a recording and what was found, in a sentence."""
+def review_text(review: PixelReview | None) -> str:
+    """Return who reviewed the pixels of a recording and what is hidden, for a person."""
     if review is None:
-        return "nobody has looked at the pixels yet"
+        return "not reviewed yet"
     n = len(review.redaction.boxes)
     boxes = count(n, "box", "boxes") if n else "nothing hidden"
     crop = ", cropped" if review.redaction.crop is not None else ""
     remark = f" ({review.text})" if review.text else ""
-    return f"looked at by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}{remark}"
+    return f"reviewed by {review.reviewer} on {review.time.astimezone():%d %b %Y}: {boxes}{crop}{remark}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export takes from a project, frame by frame, and what it leaves out."""
+"""Select the frames of a project to export, and read them."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class AnnotatedFrame:
         pixels: uint8 or uint16 (H, W), the stored grey values after redaction.
         masks: Planes and states; planes that are not written are all False.
         written: bool (S,), which planes count as annotation.
-        revisions: Newest revision by structure key, where there is one.
-        cut: Planes that reached into what is cropped away, and ended at the border.
+        revisions: Newest revision by structure key, if there is one.
+        cut: Number of planes that extend into a cropped part, and now end at the border.
     """
 
     record: ClipRecord
@@ -42,11 +42,11 @@ class AnnotatedFrame:
 
 
 class Selection:
-    """The frames of a project that have at least one plane worth exporting.
+    """The frames of a project that have at least one plane to export.
 
     Attributes:
-        frames: Clip and its frames, ascending, in the order in which clips joined the project.
-        left_out: Reason to count of what is not taken.
+        frames: Clips and their frames, ascending, in the order in which clips were added to the project.
+        left_out: Counts of what is left out, by reason.
     """
 
     def __init__(self, project: Project, *, include_edited: bool) -> None:
@@ -56,21 +56,21 @@ class Selection:
         self.left_out: Counter[str] = Counter()
         for record in project.clips():
             states = project.states(record.id)
-            taken: BoolArray = np.asarray(np.isin(states, self._written_states).any(axis=1))
-            self.left_out.update(_reasons(states, taken, self._written_states))
-            if taken.any():
-                self.frames.append((record, [int(t) for t in np.flatnonzero(taken)]))
+            selected: BoolArray = np.asarray(np.isin(states, self._written_states).any(axis=1))
+            self.left_out.update(_reasons(states, selected, self._written_states))
+            if selected.any():
+                self.frames.append((record, [int(t) for t in np.flatnonzero(selected)]))
 
     def __len__(self) -> int:
         return sum(len(frames) for _, frames in self.frames)
 
     def written(self, clip_id: str) -> BoolArray:
-        """Which planes of a clip count as annotation, bool (n_frames, S)."""
+        """Return which planes of a clip count as annotation, bool (n_frames, S)."""
         written: BoolArray = np.isin(self._project.states(clip_id), self._written_states)
         return written
 
     def read(self, identity: Identity, clip: Clip, frame: int) -> AnnotatedFrame:
-        """Grey values and planes of one frame, after redaction.
+        """Read grey values and planes of one frame, after redaction.
 
         Raises:
             ClipError: The frame cannot be decoded.
@@ -90,8 +90,8 @@ class Selection:
                 masks.planes[structure.index] = _plane(revision, record)
         planes = redaction.planes(masks.planes)
         cut = int(np.count_nonzero(planes.sum((1, 2)) != masks.planes.sum((1, 2)))) if redaction.crop else 0
-        seen, pixels = Masks(planes, masks.state), redaction.pixels(clip[frame])
-        return AnnotatedFrame(record, frame, float(clip.times_s[frame]), pixels, seen, written, revisions, cut)
+        redacted, pixels = Masks(planes, masks.state), redaction.pixels(clip[frame])
+        return AnnotatedFrame(record, frame, float(clip.times_s[frame]), pixels, redacted, written, revisions, cut)
 
 
 def _written_states(include_edited: bool) -> ByteArray:
@@ -113,15 +113,15 @@ def _plane(revision: Revision, record: ClipRecord) -> BoolArray:
     return plane
 
 
-def _reasons(states: ByteArray, taken: npt.NDArray[np.bool_], written: ByteArray) -> dict[str, int]:
-    """Counts of frames and planes that stay behind; states is uint8 (T, S), taken bool (T,)."""
+def _reasons(states: ByteArray, selected: npt.NDArray[np.bool_], written: ByteArray) -> dict[str, int]:
+    """Count frames and planes that are left out; states is uint8 (T, S), selected bool (T,)."""
     edited, proposed = (states == MaskState.EDITED).any(axis=1), (states == MaskState.PROPOSED).any(axis=1)
     hidden = (states == MaskState.NOT_VISIBLE).any(axis=1)
-    inside = states[taken]
+    inside = states[selected]
     counts = {
-        "frames with corrections that nobody accepted": ~taken & edited,
-        "frames with proposals that nobody accepted": ~taken & ~edited & proposed,
-        "frames of which only 'not visible' was said": ~taken & ~edited & ~proposed & hidden,
+        "frames with corrections that nobody accepted": ~selected & edited,
+        "frames with proposals that nobody accepted": ~selected & ~edited & proposed,
+        "frames with only 'not visible' structures": ~selected & ~edited & ~proposed & hidden,
         "proposed planes on exported frames": inside == MaskState.PROPOSED,
         "corrected but not accepted planes on exported frames": (inside == MaskState.EDITED)
         & ~np.isin(inside, written),

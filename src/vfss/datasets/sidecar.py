@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What formats have no room for, beside them: manifest.json, and frames.jsonl with a line of JSON per frame.
+"""Sidecar files of a dataset: manifest.json, and frames.jsonl with one line of JSON per frame.
 
-So states, authors, times and splits survive in every format, whatever it can say itself.
+They keep states, authors, times and splits in every format, whatever it can express itself.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ FRAMES = "frames.jsonl"
 
 
 def write_sidecar(folder: Path, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
-    """Write both files; each line of frames.jsonl has the fields of a frame and what the format kept of it."""
+    """Write both files; each line of frames.jsonl has the fields of a frame and the format's entry for it."""
     write_json(folder / MANIFEST, manifest)
     with (folder / FRAMES).open("w", encoding="utf-8") as file:
         for row in rows:
-            file.write(to_json({**row.fields, **row.kept}) + "\n")
+            file.write(to_json({**row.fields, **row.entry}) + "\n")
 
 
 def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
-    """Lines of frames.jsonl, in the order of the export."""
+    """Yield the lines of frames.jsonl, in the order of the export."""
     with (folder / FRAMES).open(encoding="utf-8") as file:
         for line in file:
             yield json.loads(line)
 
 
 def read_sidecar(folder: Path) -> tuple[Fields, list[dict[str, Any]]]:
-    """Both files: the manifest, and what describes each frame, in the order of the export.
+    """Read both files: the manifest, and the entry of each frame, in the order of the export.
 
     Raises:
         DatasetError: One of them is missing or malformed, or frames are missing.
@@ -52,7 +52,7 @@ def read_sidecar(folder: Path) -> tuple[Fields, list[dict[str, Any]]]:
         raise malformed(folder, error) from error
     if len(frames) != expected:
         raise DatasetError(
-            f"{len(frames)} frames are described, the dataset has {expected}",
+            f"{len(frames)} frames are described, but the dataset has {expected}",
             path=folder / FRAMES,
             remedy="Export the dataset again.",
         )

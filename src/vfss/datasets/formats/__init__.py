@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file per format."""
+"""Formats of datasets, one module each."""

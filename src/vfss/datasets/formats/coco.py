@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO: annotations.json with one run-length encoded mask per structure and frame, beside the frames as PNG.
+"""COCO: annotations.json with one run-length encoded mask per structure and frame, and the frames as PNG.
 
 One category per structure of the schema, ids from 1 in the order of planes. Masks overlap where structures do. A plane
-without pixels has no annotation in COCO; whether it is empty, not visible or not annotated stands in the image's
-"states". Fields of ours stand beside those of COCO, which programs that do not know them pass over.
+without pixels has no annotation in COCO; the image's "states" tell whether it is empty, not visible or not annotated.
+Additional fields stand next to those of COCO; other programs ignore them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FILE = "annotations.json"
 
 
 class CocoWriter(FrameWriter):
-    """Pictures as they come; annotations.json at the end, streamed from what was kept of the frames."""
+    """Writes pictures frame by frame, and annotations.json at the end, streamed from the rows."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
@@ -43,7 +43,7 @@ class CocoWriter(FrameWriter):
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]
             if frame.written[structure.index] and plane.any():
-                masks.append(_encoded(structure, plane))
+                masks.append(_encode(structure, plane))
         return {"file_name": name, "masks": masks}
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
@@ -65,7 +65,7 @@ class CocoWriter(FrameWriter):
         write_json(self._folder / _FILE, head, images=images, annotations=_annotations(rows))
 
 
-def _encoded(structure: Structure, plane: BoolArray) -> dict[str, Any]:
+def _encode(structure: Structure, plane: BoolArray) -> dict[str, Any]:
     encoded = rle.encode(np.asfortranarray(plane, np.uint8))
     return {
         "category_id": structure.index + 1,
@@ -78,13 +78,13 @@ def _encoded(structure: Structure, plane: BoolArray) -> dict[str, Any]:
 
 
 def _image(number: int, row: Row) -> dict[str, Any]:
-    return {"id": number, "file_name": row.kept["file_name"], "license": 1, **row.fields}
+    return {"id": number, "file_name": row.entry["file_name"], "license": 1, **row.fields}
 
 
 def _annotations(rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
     number = itertools.count(1)
     for image, row in enumerate(rows, 1):
-        for mask in row.kept["masks"]:
+        for mask in row.entry["masks"]:
             state = row.fields["states"][mask["structure"]]
             yield {"id": next(number), "image_id": image, **mask, "state": state}
 
@@ -97,17 +97,17 @@ def _category(structure: Structure) -> dict[str, Any]:
         "supercategory": "structure",
         "title": structure.name,
         "colour": structure.colour,
-        "color": list(structure.rgb),  # the spelling that COCO's own viewers know
+        "color": list(structure.rgb),  # the spelling of COCO's own viewers
         "nests_in": structure.nests_in,
         "code": None if code is None else {"scheme": code.scheme, "value": code.value, "meaning": code.meaning},
     }
 
 
 def read_coco(folder: str | Path) -> Dataset:
-    """A dataset that COCO exported: images with planes bool (S, H, W) and their states.
+    """Read a dataset exported as COCO: images with planes bool (S, H, W) and their states.
 
     Raises:
-        DatasetError: No such dataset, or malformed.
+        DatasetError: There is no such dataset, or it is malformed.
     """
     folder = Path(folder)
     data = read_json(folder / _FILE)

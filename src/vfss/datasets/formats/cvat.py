@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CVAT for images 1.1: annotations.xml with run-length encoded <mask> elements, beside the frames as PNG.
+"""CVAT for images 1.1: annotations.xml with run-length encode_mask <mask> elements, and the frames as PNG.
 
-For a task of CVAT: labels.json makes its labels (Constructor, "Raw"), the pictures in images/ are its data, and
+For a task of CVAT: labels.json defines its labels (Constructor, "Raw"), the pictures in images/ are its data, and
 annotations.xml is uploaded to it. Every image has one tag "frame states" with the state of each structure, since a
-structure without a mask is empty, not visible or not annotated. CVAT exports the same form, and read_cvat takes that
-too: put CVAT's annotations.xml in the place of ours.
+structure without a mask is empty, not visible or not annotated. CVAT exports the same format, and read_cvat reads that
+too: replace annotations.xml by CVAT's.
 
-Written and read by ourselves: datumaro, which does both, pins opencv<5, pandas<3 and pillow<13. It reads what we write,
-in tests/engine/test_datasets_datumaro.py.
+Not written by the datumaro package, which supports CVAT, because it pins opencv<5, pandas<3 and pillow<13. It reads
+these files in tests/engine/test_datasets_datumaro.py.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed
-from vfss.datasets.files import FOLDER, order_on_top, write_picture
+from vfss.datasets.files import FOLDER, write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.options import stacking_order
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.errors import DatasetError
@@ -33,27 +34,27 @@ from vfss.masks import EMPTY_BOX, BoolArray, MaskState, bounding_box
 from vfss.schema import Schema
 
 _FILE = "annotations.xml"
-_TAG = "frame states"  # a space: no structure can be called so
-_HOW_TO_BEGIN = """# For CVAT
-1. Make a task; under Constructor, "Raw", put in what labels.json has. Its data are the pictures in images/.
+_TAG = "frame states"  # has a space, so that it cannot be a structure's key
+_README = """# For CVAT
+1. Create a task; paste labels.json into Constructor, "Raw". Its data are the pictures in images/.
 2. Upload annotations.xml to the task, as "CVAT 1.1".
-3. Afterwards export the task as "CVAT for images 1.1", and put its annotations.xml in the place of this one.
+3. Afterwards export the task as "CVAT for images 1.1", and replace this annotations.xml by the exported one.
 
-The tag "frame states" of each picture says what stands for each structure: without a mask it is empty, not visible, or
-not annotated. Draw masks, not polygons. Use a task, not a project: some versions of CVAT take no masks into a project.
+The tag "frame states" of each picture has the state of each structure: without a mask it is empty, not visible, or not
+annotated. Draw masks, not polygons. Use a task, not a project: some versions of CVAT cannot upload masks to a project.
 """
-_NO_MASK = frozenset(("box", "polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "track"))
+_OTHER_SHAPES = frozenset(("box", "polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "track"))
 _TAG_COLOUR = "#808080"
 
 
 class CvatWriter(FrameWriter):
-    """Pictures as they come; annotations.xml at the end, streamed from what was kept of the frames."""
+    """Writes pictures frame by frame, and annotations.xml at the end, streamed from the rows."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
         self._schema = job.schema
         self._name = job.options.name
-        order = order_on_top(job.schema, job.options.priority)
+        order = stacking_order(job.schema, job.options.priority)
         self._z_order = {structure.key: z for z, structure in enumerate(reversed(order))}
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
@@ -62,7 +63,7 @@ class CvatWriter(FrameWriter):
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]
             if frame.written[structure.index] and plane.any():
-                masks.append({"label": structure.key, **encoded(plane)})
+                masks.append({"label": structure.key, **encode_mask(plane)})
         return {"file_name": write_picture(self._folder, fields, frame), "masks": masks}
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
@@ -75,18 +76,18 @@ class CvatWriter(FrameWriter):
                 file.write(self._image(number, row))
             file.write("</annotations>\n")
         (self._folder / "labels.json").write_text(json.dumps(labels, indent=1) + "\n", "utf-8")
-        (self._folder / "README.md").write_text(_HOW_TO_BEGIN, "utf-8")
-        write_sidecar(self._folder, manifest, (Row(r.fields, {"file_name": r.kept["file_name"]}) for r in rows))
+        (self._folder / "README.md").write_text(_README, "utf-8")
+        write_sidecar(self._folder, manifest, (Row(r.fields, {"file_name": r.entry["file_name"]}) for r in rows))
 
     def _image(self, number: int, row: Row) -> str:
         fields = row.fields
-        name = row.kept["file_name"].removeprefix(f"{FOLDER}/")
+        name = row.entry["file_name"].removeprefix(f"{FOLDER}/")
         size = {"width": fields["width"], "height": fields["height"]}
         lines = [f"  <image{_attributes({'id': number, 'name': name, **size})}>"]
-        for mask in row.kept["masks"]:
-            said = {"label": mask["label"], "source": "manual", "occluded": 0}
+        for mask in row.entry["masks"]:
+            common = {"label": mask["label"], "source": "manual", "occluded": 0}
             box = {name: mask[name] for name in ("rle", "left", "top", "width", "height")}
-            lines.append(f"    <mask{_attributes({**said, **box, 'z_order': self._z_order[mask['label']]})}></mask>")
+            lines.append(f"    <mask{_attributes({**common, **box, 'z_order': self._z_order[mask['label']]})}></mask>")
         lines.append(f"    <tag{_attributes({'label': _TAG, 'source': 'manual'})}>")
         for key, state in fields["states"].items():
             lines.append(f'      <attribute name="{key}">{state}</attribute>')
@@ -94,8 +95,8 @@ class CvatWriter(FrameWriter):
         return "\n".join(lines)
 
 
-def encoded(plane: BoolArray) -> dict[str, Any]:
-    """A plane with pixels, bool (H, W), as CVAT has it: its box, and runs of off and on along the rows of the box."""
+def encode_mask(plane: BoolArray) -> dict[str, Any]:
+    """Encode a plane with pixels, bool (H, W), as in CVAT: its box, and alternating runs along the rows of the box."""
     rows, columns = box = bounding_box(plane) or EMPTY_BOX
     inside = plane[box]
     flat = inside.ravel()
@@ -117,10 +118,10 @@ def _attributes(values: Mapping[str, Any]) -> str:
 
 
 def _labels(schema: Schema) -> list[dict[str, Any]]:
-    """Labels of a task as CVAT's constructor takes them in its raw form."""
+    """Return the labels of a task in the raw form of CVAT's constructor."""
     states = [state.label for state in MaskState]
-    said = {"mutable": False, "input_type": "select", "default_value": MaskState.UNSEEN.label, "values": states}
-    attributes = [{"name": key, **said} for key in schema.keys]
+    common = {"mutable": False, "input_type": "select", "default_value": MaskState.UNSEEN.label, "values": states}
+    attributes = [{"name": key, **common} for key in schema.keys]
     structures = [{"name": s.key, "color": s.colour, "type": "mask", "attributes": []} for s in schema.structures]
     return [*structures, {"name": _TAG, "color": _TAG_COLOUR, "type": "tag", "attributes": attributes}]
 
@@ -148,19 +149,19 @@ def _meta(name: str, labels: list[dict[str, Any]], manifest: Mapping[str, Any]) 
 
 
 def _label(label: Mapping[str, Any]) -> str:
-    said = "".join(f"<{part}>{label[part]}</{part}>" for part in ("name", "color", "type"))
+    properties = "".join(f"<{part}>{label[part]}</{part}>" for part in ("name", "color", "type"))
     attributes = "".join(
         f"<attribute><name>{attribute['name']}</name><mutable>False</mutable><input_type>select</input_type>"
         f"<default_value>{attribute['default_value']}</default_value>"
         f"<values>{chr(10).join(attribute['values'])}</values></attribute>"
         for attribute in label["attributes"]
     )
-    return f"        <label>{said}<attributes>{attributes}</attributes></label>"
+    return f"        <label>{properties}<attributes>{attributes}</attributes></label>"
 
 
 @dataclass
 class _Image:
-    """What annotations.xml says of an image.
+    """One image of annotations.xml.
 
     Attributes:
         states: State by structure key.
@@ -172,7 +173,7 @@ class _Image:
 
 
 def read_cvat(folder: str | Path) -> Dataset:
-    """A dataset exported as CVAT, or one whose annotations.xml CVAT wrote since: planes bool (S, H, W) and states.
+    """Read a dataset exported as CVAT, also with an annotations.xml from CVAT: planes bool (S, H, W) and states.
 
     A mask of a structure that was not annotated, by the frame's tag, or was said to be absent, was drawn in CVAT: it is
     edited, not accepted. So is whatever has a mask on an image without a tag.
@@ -185,7 +186,7 @@ def read_cvat(folder: str | Path) -> Dataset:
     images = {image_name: image for image_name, image in _read_images(folder / _FILE)}
     try:
         schema = Schema.from_dict(manifest["schema"], source=folder)
-        said = [_merged(fields, images[fields["file_name"].removeprefix(f"{FOLDER}/")], schema) for fields in frames]
+        merged = [_merged(fields, images[fields["file_name"].removeprefix(f"{FOLDER}/")], schema) for fields in frames]
     except MALFORMED as error:
         raise malformed(folder, error) from error
 
@@ -195,11 +196,11 @@ def read_cvat(folder: str | Path) -> Dataset:
             _draw(mask, stack[schema[mask["label"]].index])
         return stack
 
-    return Dataset(folder, manifest, said, decode)
+    return Dataset(folder, manifest, merged, decode)
 
 
 def _read_images(path: Path) -> Iterator[tuple[str, _Image]]:
-    """Names of images and what is said of them; one image at a time is in memory as XML."""
+    """Yield the names and content of images, with one image at a time in memory as XML."""
     image = _Image()
     try:
         events = ElementTree.iterparse(path, events=("start", "end"))
@@ -207,14 +208,14 @@ def _read_images(path: Path) -> Iterator[tuple[str, _Image]]:
         for event, element in events:
             if event == "start":
                 continue
-            if element.tag in _NO_MASK:
+            if element.tag in _OTHER_SHAPES:
                 raise DatasetError(
-                    f"has a <{element.tag}>, which is no mask", path=path, remedy="Turn it into a mask in CVAT."
+                    f"has a <{element.tag}>, which is not a mask", path=path, remedy="Convert it to a mask in CVAT."
                 )
             if element.tag == "mask":
                 image.masks.append(dict(element.attrib))
             elif element.tag == "tag" and element.get("label") == _TAG:
-                image.states = {str(one.get("name")): one.text or "" for one in element.iter("attribute")}
+                image.states = {str(item.get("name")): item.text or "" for item in element.iter("attribute")}
             elif element.tag == "image":
                 yield str(element.get("name")), image
                 image = _Image()
@@ -226,7 +227,7 @@ def _read_images(path: Path) -> Iterator[tuple[str, _Image]]:
 
 
 def _merged(fields: Fields, image: _Image, schema: Schema) -> Fields:
-    """Fields of a frame, with the states and masks of annotations.xml."""
+    """Return the fields of a frame with the states and masks of annotations.xml."""
     states = {key: image.states.get(key, MaskState.UNSEEN.label) for key in schema.keys}
     with_pixels = {MaskState.ACCEPTED.label, MaskState.EDITED.label}
     for mask in image.masks:
@@ -236,13 +237,13 @@ def _merged(fields: Fields, image: _Image, schema: Schema) -> Fields:
 
 
 def _draw(mask: Mapping[str, str], plane: BoolArray) -> None:
-    """Draw an encoded mask into a plane, bool (H, W)."""
+    """Draw an encode_mask mask into a plane, bool (H, W)."""
     runs = [int(run) for run in mask["rle"].split(",")]
     left, top, width, height = (int(mask[name]) for name in ("left", "top", "width", "height"))
     if min(left, top, *runs) < 0 or sum(runs) != height * width:
         raise ValueError(f"mask of {mask['label']} does not fill its box")
     if top + height > plane.shape[0] or left + width > plane.shape[1]:
-        raise ValueError(f"mask of {mask['label']} is outside of the frame")
+        raise ValueError(f"mask of {mask['label']} extends beyond the frame")
     inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
     plane[top : top + height, left : left + width] |= inside
 
@@ -255,8 +256,8 @@ CVAT = Format(
         "annotations.xml: all masks",
         "images/: a PNG of every frame",
         "labels.json: the labels of the task",
-        "README.md: how they go into a task, and back",
+        "README.md: how to upload them to a task, and back",
     ),
-    loses=("Splits, authors and times stand in frames.jsonl only.",),
+    losses=("Splits, authors and times are in frames.jsonl only.",),
     reads=True,
 )

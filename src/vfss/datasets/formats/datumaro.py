@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datumaro: annotations/<split>.json with run-length encoded masks, beside images/<split>/<frame>.png.
+"""Datumaro: annotations/<split>.json with run-length encoded masks, and images/<split>/<frame>.png.
 
 The state of each structure is an attribute of the item, "state_<structure>", since a structure without a mask is empty,
 not visible or not annotated.
 
-Written and read by ourselves: the datumaro package pins opencv<5, pandas<3 and pillow<13. It reads what we write, in
+Not written by the datumaro package, because it pins opencv<5, pandas<3 and pillow<13. It reads these files in
 tests/engine/test_datasets_datumaro.py.
 """
 
@@ -21,8 +21,9 @@ import numpy as np
 from pycocotools import mask as rle
 
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
-from vfss.datasets.files import FOLDER, order_on_top, stem
+from vfss.datasets.files import FOLDER, stem
 from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.options import stacking_order
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.masks import BoolArray
@@ -30,17 +31,17 @@ from vfss.output.json_files import write_json
 from vfss.schema import Schema
 
 _ANNOTATIONS = "annotations"
-_IMAGE = 2  # of datumaro's media types
+_IMAGE = 2  # datumaro's media type of images
 _STATE = "state_"
 
 
 class DatumaroWriter(FrameWriter):
-    """Pictures as they come; the annotations at the end, streamed from what was kept of the frames."""
+    """Writes pictures frame by frame, and the annotations at the end, streamed from the rows."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
         self._schema = job.schema
-        order = order_on_top(job.schema, job.options.priority)
+        order = stacking_order(job.schema, job.options.priority)
         self._z_order = {structure.key: z for z, structure in enumerate(reversed(order))}
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
@@ -64,7 +65,7 @@ class DatumaroWriter(FrameWriter):
             if patients:
                 items = (self._item(row, number) for row in rows if row.fields["split"] == split)
                 write_json(self._folder / _file(split), self._head(manifest), items=items)
-        write_sidecar(self._folder, manifest, (Row(r.fields, {"file_name": r.kept["file_name"]}) for r in rows))
+        write_sidecar(self._folder, manifest, (Row(r.fields, {"file_name": r.entry["file_name"]}) for r in rows))
 
     def _head(self, manifest: dict[str, Any]) -> dict[str, Any]:
         structures = self._schema.structures
@@ -82,7 +83,7 @@ class DatumaroWriter(FrameWriter):
 
     def _item(self, row: Row, number: Iterator[int]) -> dict[str, Any]:
         fields = row.fields
-        name = Path(row.kept["file_name"])
+        name = Path(row.entry["file_name"])
         annotations = [
             {
                 "id": next(number),
@@ -93,22 +94,22 @@ class DatumaroWriter(FrameWriter):
                 "rle": mask["rle"],
                 "z_order": self._z_order[mask["structure"]],
             }
-            for mask in row.kept["masks"]
+            for mask in row.entry["masks"]
         ]
-        said = {key: fields[key] for key in ("clip", "frame", "time_s", "patient")}
+        attributes = {key: fields[key] for key in ("clip", "frame", "time_s", "patient")}
         return {
             "id": name.stem,
             "annotations": annotations,
-            "attr": {**said, **{f"{_STATE}{key}": state for key, state in fields["states"].items()}},
+            "attr": {**attributes, **{f"{_STATE}{key}": state for key, state in fields["states"].items()}},
             "image": {"path": name.name, "size": [fields["height"], fields["width"]]},
         }
 
 
 def read_datumaro(folder: str | Path) -> Dataset:
-    """A dataset exported as Datumaro: images with planes bool (S, H, W) and their states.
+    """Read a dataset exported as Datumaro: images with planes bool (S, H, W) and their states.
 
     Raises:
-        DatasetError: No such dataset, or malformed.
+        DatasetError: There is no such dataset, or it is malformed.
     """
     folder = Path(folder)
     manifest, frames = read_sidecar(folder)
@@ -119,7 +120,7 @@ def read_datumaro(folder: str | Path) -> Dataset:
             if patients:
                 for item in read_json(folder / _file(split))["items"]:
                     items[f"{FOLDER}/{split}/{item['image']['path']}"] = item
-        said = [_merged(fields, items[fields["file_name"]], schema) for fields in frames]
+        images = [_merged(fields, items[fields["file_name"]], schema) for fields in frames]
     except MALFORMED as error:
         raise malformed(folder, error) from error
 
@@ -129,11 +130,11 @@ def read_datumaro(folder: str | Path) -> Dataset:
             stack[annotation["label_id"]] |= rle.decode(annotation["rle"]).astype(np.bool_)
         return stack
 
-    return Dataset(folder, manifest, said, decode)
+    return Dataset(folder, manifest, images, decode)
 
 
 def _merged(fields: Fields, item: Fields, schema: Schema) -> Fields:
-    """Fields of a frame, with the states and masks of its item."""
+    """Return the fields of a frame with the states and masks of its item."""
     states = {key: item["attr"][f"{_STATE}{key}"] for key in schema.keys}
     return {**fields, "states": states, "annotations": item["annotations"]}
 
@@ -147,10 +148,10 @@ DATUMARO = Format(
     "Datumaro (run-length encoded masks)",
     DatumaroWriter,
     ("annotations/: masks, a file per split", "images/: a folder per split"),
-    loses=(
-        "Authors and times stand in frames.jsonl only.",
-        "Grey values of more than 8 bits are whole, but the datumaro package gives their lower 8 bits only, unless it "
-        "is asked by get_data_as_dtype(numpy.uint16).",
+    losses=(
+        "Authors and times are in frames.jsonl only.",
+        "Grey values of more than 8 bits are complete, but the datumaro package returns their lower 8 bits only, "
+        "unless they are read by get_data_as_dtype(numpy.uint16).",
     ),
     reads=True,
 )

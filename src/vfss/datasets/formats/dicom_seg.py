@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM-SEG: of each DICOM recording a de-identified copy, and beside it one segmentation object that refers to it.
+"""DICOM-SEG: for each DICOM recording a de-identified copy, and one segmentation object that refers to it.
 
-    <recording>.dcm        the recording, frames and all
+    <recording>.dcm        the recording with its frames
     <recording>_seg.dcm    Segmentation Storage, BINARY, segments may overlap; a segment per structure, and a frame per
                            mask that has pixels, pointing to its frame of the recording
-    frames.jsonl           per frame what the segmentation cannot say: empty, not visible, not annotated
+    frames.jsonl           per frame what the segmentation cannot express: empty, not visible, not annotated
 
-Fluoroscopy has no frame of reference, for which reason the library highdicom refuses to write segmentations of it (it
-reads them). So this is written with pydicom; highdicom and dcmqi read it in the tests.
+Fluoroscopy has no frame of reference, so the library highdicom refuses to write segmentations of it (it reads them).
+They are written with pydicom; highdicom and dcmqi read them in the tests.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ import pydicom
 from vfss.clips import Clip
 from vfss.clips.opening import is_dicom
 from vfss.datasets.format import Fields, Format, Job, Row
-from vfss.datasets.formats.dicom_seg_header import Place, segmentation
+from vfss.datasets.formats.dicom_seg_header import SegmentFrame, segmentation
 from vfss.datasets.identities import Identity
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray, ByteArray
 
-_NOT_DICOM = "frames of recordings that are no DICOM: a segmentation must refer to one"
+_NOT_DICOM = "frames of recordings that are not DICOM, to which a segmentation cannot refer"
 _SPOOL = "bits.tmp"
 
 
 class DicomSegWriter:
-    """A clip at a time: the recording first, then masks bit by bit into a spool, then the object around them."""
+    """Writes clip by clip: the recording, then the masks' bits into a spool file, then the segmentation object."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._making: _Segmentation | None = None
+        self._current: _Segmentation | None = None
 
     def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
         """See Writer.begin_clip."""
-        from vfss.deidentify.recording import deidentify_recording  # brings the table of the standard along
+        from vfss.deidentify.recording import deidentify_recording  # imported late: it loads the table of the standard
 
         target = self._job.folder / f"{identity.recording}.dcm"
-        target.unlink(missing_ok=True)  # of an attempt that was interrupted
+        target.unlink(missing_ok=True)  # left by an interrupted attempt
         source = deidentify_recording(
             clip,
             self._job.folder,
@@ -57,22 +57,22 @@ class DicomSegWriter:
             reviewed=identity.reviewed,
         )
         if source is None:
-            raise DatasetError("the recording could not be written", path=target, remedy="Report this.")
-        self._making = _Segmentation(source, self._job)
+            raise DatasetError("the de-identified recording cannot be written", path=target, remedy="Report this.")
+        self._current = _Segmentation(source, self._job)
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
-        if self._making is None:
-            raise RuntimeError("no clip was begun")
-        self._making.add(frame)
+        if self._current is None:
+            raise RuntimeError("add was called before begin_clip")
+        self._current.add(frame)
         name = fields["clip"]
         return {"file_name": f"{name}.dcm", "segmentation": f"{name}_seg.dcm"}
 
     def end_clip(self) -> None:
         """See Writer.end_clip."""
-        if self._making is not None:
-            self._making.close()
-            self._making = None
+        if self._current is not None:
+            self._current.close()
+            self._current = None
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
         """See Writer.finish."""
@@ -80,7 +80,7 @@ class DicomSegWriter:
 
 
 class _Segmentation:
-    """The segmentation of one recording in the making."""
+    """The segmentation of one recording, while it is written."""
 
     def __init__(self, source: Path, job: Job) -> None:
         self._source = source
@@ -88,25 +88,25 @@ class _Segmentation:
         self._target = source.with_name(f"{source.stem}_seg.dcm")
         self._spool = source.with_name(f"{source.stem}.{_SPOOL}")
         self._bits = _Bits(self._spool.open("wb"))
-        self._places: list[Place] = []
+        self._frames: list[SegmentFrame] = []
         self._authors: set[str] = set()
 
     def add(self, frame: AnnotatedFrame) -> None:
-        """Take the masks of a frame that have pixels."""
+        """Add the masks of a frame that have pixels."""
         for structure in self._job.schema.structures:
             plane = frame.masks.planes[structure.index]
             if frame.written[structure.index] and plane.any():
                 self._bits.add(plane)
-                self._places.append(Place(structure.index + 1, frame.frame + 1))
+                self._frames.append(SegmentFrame(structure.index + 1, frame.frame + 1))
                 self._authors.add(self._job.identities.author(frame.revisions[structure.key].author))
 
     def close(self) -> None:
-        """Write the object and take the spool away; without any mask there is none."""
+        """Write the object, if there is any mask, and delete the spool file."""
         self._bits.close()
-        if self._places:
+        if self._frames:
             source = pydicom.dcmread(self._source, stop_before_pixels=True)
             key = self._job.identities.key
-            dataset = segmentation(source, self._job.schema, self._places, sorted(self._authors), key.uid)
+            dataset = segmentation(source, self._job.schema, self._frames, sorted(self._authors), key.uid)
             with self._target.open("wb") as file:
                 pydicom.dcmwrite(file, dataset, enforce_file_format=True)
                 _append_pixels(file, self._spool)
@@ -114,25 +114,25 @@ class _Segmentation:
 
 
 class _Bits:
-    """Planes one after another, eight pixels a byte, the lowest bit first, with nothing between frames."""
+    """Packs planes one after another, eight pixels per byte, lowest bit first, without padding between frames."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._left: ByteArray = np.zeros(0, np.uint8)
+        self._rest: ByteArray = np.zeros(0, np.uint8)
 
     def add(self, plane: BoolArray) -> None:
-        bits = np.concatenate([self._left, plane.ravel().view(np.uint8)])
-        whole = len(bits) // 8 * 8
-        self._file.write(np.packbits(bits[:whole], bitorder="little").tobytes())
-        self._left = bits[whole:]
+        bits = np.concatenate([self._rest, plane.ravel().view(np.uint8)])
+        n_packed = len(bits) // 8 * 8
+        self._file.write(np.packbits(bits[:n_packed], bitorder="little").tobytes())
+        self._rest = bits[n_packed:]
 
     def close(self) -> None:
-        self._file.write(np.packbits(self._left, bitorder="little").tobytes())
+        self._file.write(np.packbits(self._rest, bitorder="little").tobytes())
         self._file.close()
 
 
 def _append_pixels(file: IO[bytes], spool: Path) -> None:
-    """Pixel data, the last element, from the spool; their length must be even."""
+    """Append the pixel data, the last element, from the spool file; their length must be even."""
     size = spool.stat().st_size
     file.write(b"\xe0\x7f\x10\x00OB\0\0" + (size + size % 2).to_bytes(4, "little"))
     with spool.open("rb") as bits:
@@ -149,7 +149,7 @@ DICOM_SEG = Format(
     "DICOM segmentation (of DICOM recordings)",
     DicomSegWriter,
     ("clip-....dcm: each recording, de-identified", "clip-..._seg.dcm: its segmentation"),
-    loses=("A segmentation tells only where a structure is; the rest is told in frames.jsonl.",),
+    losses=("A segmentation only shows where a structure is; all other states are in frames.jsonl.",),
     by_clip=True,
     reads=True,
     refuses=_refuses,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The header of a DICOM segmentation of a fluoroscopy (PS3.3 A.51), all but its pixels."""
+"""Header of a DICOM segmentation of a fluoroscopy (PS3.3 A.51), without its pixels."""
 
 from __future__ import annotations
 
@@ -37,76 +37,76 @@ _SUBSTANCE, _BODY_STRUCTURE = ("SCT", "105590001", "Substance"), ("SCT", "123037
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where one frame of a segmentation belongs: segment and frame of the recording, both counted from 1."""
+class SegmentFrame:
+    """Segment and frame of the recording of one frame of a segmentation, both counted from 1."""
 
     segment: int
     frame: int
 
 
 def segmentation(
-    source: Any, schema: Schema, places: Sequence[Place], authors: Sequence[str], uid: Callable[[str], str]
+    source: Any, schema: Schema, frames: Sequence[SegmentFrame], authors: Sequence[str], uid: Callable[[str], str]
 ) -> Any:
-    """Dataset of a segmentation, its pixel data to be appended.
+    """Build the header of a segmentation, to which the pixel data are appended.
 
     Args:
         source: Header of the de-identified recording.
-        schema: Its structures are the segments, 1 for the first.
-        places: Segment and frame of each frame, in the order of the pixel data.
-        authors: Who made the masks, as they stand in exports.
-        uid: Gives the UID that stands for a name.
+        schema: Schema whose structures are the segments, the first one is 1.
+        frames: Segment and frame of the recording of each frame, in the order of the pixel data.
+        authors: Authors of the masks, by their names in exports.
+        uid: Returns the UID for a name.
     """
-    found = Dataset()
+    header = Dataset()
     for keyword in _PATIENT_AND_STUDY:
         if keyword in source:
-            found[keyword] = source[keyword]
+            header[keyword] = source[keyword]
     for keyword in ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID", "AccessionNumber"):
-        if keyword not in found:
-            setattr(found, keyword, "")  # type 2: must be there, may be empty
-    if "ReferringPhysicianName" not in found:
-        found.ReferringPhysicianName = ""
-    _general(found, source, authors, uid)
-    _image(found, source, len(places))
-    found.SegmentSequence = [_segment(structure, uid) for structure in schema.structures]
-    _dimensions(found, source, uid)
-    found.PerFrameFunctionalGroupsSequence = [_groups(source, place) for place in places]
+        if keyword not in header:
+            setattr(header, keyword, "")  # type 2: must be there, may be empty
+    if "ReferringPhysicianName" not in header:
+        header.ReferringPhysicianName = ""
+    _general(header, source, authors, uid)
+    _image(header, source, len(frames))
+    header.SegmentSequence = [_segment(structure, uid) for structure in schema.structures]
+    _dimensions(header, source, uid)
+    header.PerFrameFunctionalGroupsSequence = [_groups(source, frame) for frame in frames]
     shared = Dataset()
-    found.SharedFunctionalGroupsSequence = [shared]
-    found.ReferencedSeriesSequence = [_referenced_series(source)]
-    return found
+    header.SharedFunctionalGroupsSequence = [shared]
+    header.ReferencedSeriesSequence = [_referenced_series(source)]
+    return header
 
 
-def _general(found: Any, source: Any, authors: Sequence[str], uid: Callable[[str], str]) -> None:
+def _general(header: Any, source: Any, authors: Sequence[str], uid: Callable[[str], str]) -> None:
     now = datetime.now(UTC)
-    found.SpecificCharacterSet = "ISO_IR 192"
-    found.SOPClassUID = SegmentationStorage
-    found.SOPInstanceUID = uid(f"segmentation of {source.SOPInstanceUID}")
-    found.SeriesInstanceUID = uid(f"segmentation series of {source.SOPInstanceUID}")
-    found.Modality = "SEG"
-    found.SeriesNumber, found.InstanceNumber = "100", "1"
-    found.SeriesDescription = "Masks of structures"
-    found.Manufacturer, found.ManufacturerModelName = "napari-vfss", "napari-vfss"
-    found.DeviceSerialNumber, found.SoftwareVersions = "0", __version__
-    found.ContentDate, found.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
-    found.ContentLabel = "VFSS"
-    found.ContentDescription = "Research annotation, not for diagnosis"
-    found.ContentCreatorName = ", ".join(authors)[:64]
-    found.file_meta = FileMetaDataset()
-    found.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    found.file_meta.MediaStorageSOPClassUID = found.SOPClassUID
-    found.file_meta.MediaStorageSOPInstanceUID = found.SOPInstanceUID
+    header.SpecificCharacterSet = "ISO_IR 192"
+    header.SOPClassUID = SegmentationStorage
+    header.SOPInstanceUID = uid(f"segmentation of {source.SOPInstanceUID}")
+    header.SeriesInstanceUID = uid(f"segmentation series of {source.SOPInstanceUID}")
+    header.Modality = "SEG"
+    header.SeriesNumber, header.InstanceNumber = "100", "1"
+    header.SeriesDescription = "Masks of structures"
+    header.Manufacturer, header.ManufacturerModelName = "napari-vfss", "napari-vfss"
+    header.DeviceSerialNumber, header.SoftwareVersions = "0", __version__
+    header.ContentDate, header.ContentTime = now.strftime("%Y%m%d"), now.strftime("%H%M%S")
+    header.ContentLabel = "VFSS"
+    header.ContentDescription = "Research annotation, not for diagnosis"
+    header.ContentCreatorName = ", ".join(authors)[:64]
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
 
 
-def _image(found: Any, source: Any, n_frames: int) -> None:
-    found.ImageType = ["DERIVED", "PRIMARY"]
-    found.Rows, found.Columns, found.NumberOfFrames = source.Rows, source.Columns, n_frames
-    found.SamplesPerPixel, found.PhotometricInterpretation = 1, "MONOCHROME2"
-    found.BitsAllocated = found.BitsStored = 1
-    found.HighBit = found.PixelRepresentation = 0
-    found.LossyImageCompression = "00"
-    found.PatientOrientation = ""  # nobody knows which way a patient faced the machine
-    found.SegmentationType = "BINARY"
-    found.SegmentsOverlap = "YES"
+def _image(header: Any, source: Any, n_frames: int) -> None:
+    header.ImageType = ["DERIVED", "PRIMARY"]
+    header.Rows, header.Columns, header.NumberOfFrames = source.Rows, source.Columns, n_frames
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    header.BitsAllocated = header.BitsStored = 1
+    header.HighBit = header.PixelRepresentation = 0
+    header.LossyImageCompression = "00"
+    header.PatientOrientation = ""  # unknown: the recording does not contain it
+    header.SegmentationType = "BINARY"
+    header.SegmentsOverlap = "YES"
 
 
 def _segment(structure: Structure, uid: Callable[[str], str]) -> Any:
@@ -114,13 +114,13 @@ def _segment(structure: Structure, uid: Callable[[str], str]) -> Any:
     segment.SegmentNumber = structure.index + 1
     segment.SegmentLabel = structure.name[:64]
     segment.SegmentDescription = structure.key
-    # A student may have proposed it, but a person said that it is so.
+    # A student may have proposed the mask, but a person confirmed it.
     segment.SegmentAlgorithmType, segment.SegmentAlgorithmName = "SEMIAUTOMATIC", "napari-vfss"
     category = _SUBSTANCE if structure.kind == "substance" else _BODY_STRUCTURE
     segment.SegmentedPropertyCategoryCodeSequence = [_code(*category)]
     code, own = structure.code, ("99VFSS", structure.key[:16], structure.name[:64])
-    kind = own if code is None else (code.scheme, code.value, code.meaning)
-    segment.SegmentedPropertyTypeCodeSequence = [_code(*kind)]
+    type_code = own if code is None else (code.scheme, code.value, code.meaning)
+    segment.SegmentedPropertyTypeCodeSequence = [_code(*type_code)]
     segment.RecommendedDisplayCIELabValue = _cielab(structure.rgb)
     segment.TrackingID = structure.key
     segment.TrackingUID = uid(f"structure {structure.key}")
@@ -133,29 +133,29 @@ def _code(scheme: str, value: str, meaning: str) -> Any:
     return code
 
 
-def _dimensions(found: Any, source: Any, uid: Callable[[str], str]) -> None:
+def _dimensions(header: Any, source: Any, uid: Callable[[str], str]) -> None:
     organization = uid(f"dimensions of {source.SOPInstanceUID}")
     item = Dataset()
     item.DimensionOrganizationUID = organization
-    found.DimensionOrganizationSequence = [item]
-    found.DimensionIndexSequence = []
+    header.DimensionOrganizationSequence = [item]
+    header.DimensionIndexSequence = []
     pointers = ((_SEGMENT, _IN_SEGMENT, "Segment"), (_FRAME, _IN_CONTENT, "Frame of the recording"))
     for pointer, group, label in pointers:
         index = Dataset()
         index.DimensionOrganizationUID = organization
         index.DimensionIndexPointer, index.FunctionalGroupPointer = pointer, group
         index.DimensionDescriptionLabel = label
-        found.DimensionIndexSequence.append(index)
+        header.DimensionIndexSequence.append(index)
 
 
-def _groups(source: Any, place: Place) -> Any:
-    """Functional groups of one frame: its segment, and the frame of the recording that it was made from."""
+def _groups(source: Any, frame: SegmentFrame) -> Any:
+    """Return the functional groups of one frame: its segment, and the frame of the recording it was derived from."""
     groups, content, identification, derivation = Dataset(), Dataset(), Dataset(), Dataset()
-    content.StackID, content.InStackPositionNumber = "1", place.frame
-    content.DimensionIndexValues = [place.segment, place.frame]
-    identification.ReferencedSegmentNumber = place.segment
+    content.StackID, content.InStackPositionNumber = "1", frame.frame
+    content.DimensionIndexValues = [frame.segment, frame.frame]
+    identification.ReferencedSegmentNumber = frame.segment
     image = _reference(source)
-    image.ReferencedFrameNumber = place.frame
+    image.ReferencedFrameNumber = frame.frame
     image.SpatialLocationsPreserved = "YES"
     image.PurposeOfReferenceCodeSequence = [_code("DCM", "121322", "Source image for image processing operation")]
     derivation.SourceImageSequence = [image]
@@ -180,7 +180,7 @@ def _referenced_series(source: Any) -> Any:
 
 
 def _cielab(rgb: tuple[int, int, int]) -> list[int]:
-    """A colour as DICOM has it: CIELab (D50), scaled to 16 bits (PS3.3 C.10.7.1.1)."""
+    """Convert a colour to CIELab (D50), scaled to 16 bits, as in DICOM (PS3.3 C.10.7.1.1)."""
     linear = np.array([_linear(value / 255.0) for value in rgb])
     # sRGB to XYZ, adapted to D50 (Bradford).
     matrix = np.array(

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """NIfTI: per recording a volume of its frames and a volume per structure, all (T, H, W).
 
-    <recording>/frames.nii.gz            the grey values, uint8 or uint16
+    <recording>/frames.nii.gz            grey values, uint8 or uint16
     <recording>/<structure>.nii.gz       uint8, 1 where a person confirmed the structure, else 0
-    frames.jsonl                         "volume_index": the place of a frame along T, with its time and its states
+    frames.jsonl                         "volume_index": index of a frame along T, with its time and its states
 
-T counts the exported frames of a recording, in their order. Voxels have no spacing: fluoroscopy knows none. A structure
-that nobody annotated on a frame is 0 there too; the states in frames.jsonl tell that apart from an empty one.
+T counts the exported frames of a recording, in order. Voxels have no spacing, since fluoroscopy has none. A structure
+that nobody annotated on a frame is 0 there too; the states in frames.jsonl distinguish it from an empty one.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from vfss.masks import MaskState
 
 _FRAMES = "frames.nii.gz"
 _SPOOL = "spool.tmp"
-_BLOCK_BYTES = 32 << 20  # of a volume at a time
+_BLOCK_BYTES = 32 << 20  # of a volume in memory at a time
 
 
 class NiftiWriter:
-    """Frames go into spools on the disk; at the end of a clip they are turned to NIfTI's order, T fastest."""
+    """Writes frames to spool files; at the end of a clip they are transposed to NIfTI's order, T fastest."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -49,12 +49,12 @@ class NiftiWriter:
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
         if self._volumes is None:
-            raise RuntimeError("no clip was begun")
-        untold = [frame.masks.state[i] for i in range(len(self._keys)) if not frame.written[i]]
-        hidden = int(np.count_nonzero(np.equal(untold, MaskState.NOT_VISIBLE)))
-        lost.update({"planes not visible (0 in the volumes, said in frames.jsonl)": hidden} if hidden else {})
-        unknown = len(untold) - hidden
-        lost.update({"planes not annotated (0 in the volumes, said in frames.jsonl)": unknown} if unknown else {})
+            raise RuntimeError("add was called before begin_clip")
+        unwritten = [frame.masks.state[i] for i in range(len(self._keys)) if not frame.written[i]]
+        hidden = int(np.count_nonzero(np.equal(unwritten, MaskState.NOT_VISIBLE)))
+        lost.update({"planes not visible (0 in the volumes, marked in frames.jsonl)": hidden} if hidden else {})
+        unknown = len(unwritten) - hidden
+        lost.update({"planes not annotated (0 in the volumes, marked in frames.jsonl)": unknown} if unknown else {})
         index = self._volumes.add(frame.pixels, frame.masks.planes)
         return {"volume": f"{fields['clip']}/{_FRAMES}", "volume_index": index}
 
@@ -70,7 +70,7 @@ class NiftiWriter:
 
 
 class _Volumes:
-    """The volumes of one recording in the making."""
+    """The volumes of one recording, while they are written."""
 
     def __init__(self, folder: Path, keys: Sequence[str], shape: tuple[int, int]) -> None:
         self._folder = folder
@@ -81,7 +81,7 @@ class _Volumes:
         self._n = 0
 
     def add(self, pixels: npt.NDArray[Any], planes: npt.NDArray[np.bool_]) -> int:
-        """Append a frame (H, W) and its planes bool (S, H, W); gives its index along T."""
+        """Append a frame (H, W) and its planes bool (S, H, W); return its index along T."""
         if not self._spools:
             names = (_FRAMES, *(f"{key}.nii.gz" for key in self._keys))
             self._spools = [(self._folder / f"{name}.{_SPOOL}").open("wb") for name in names]
@@ -93,15 +93,15 @@ class _Volumes:
         return self._n - 1
 
     def close(self) -> None:
-        """Turn the spools into volumes and take them away."""
+        """Convert the spool files to volumes and delete them."""
         for spool in self._spools:
             spool.close()
             path = Path(spool.name)
             target = path.with_name(path.name.removesuffix(f".{_SPOOL}"))
-            self._turn(path, target, packed=target.name != _FRAMES)
+            self._transpose(path, target, packed=target.name != _FRAMES)
             path.unlink()
 
-    def _turn(self, spool: Path, target: Path, *, packed: bool) -> None:
+    def _transpose(self, spool: Path, target: Path, *, packed: bool) -> None:
         import nibabel as nib
 
         height, width = self._shape
@@ -114,9 +114,9 @@ class _Volumes:
         header.set_data_shape((self._n, height, width))
         header["vox_offset"] = header.single_vox_offset
         header.set_sform(np.eye(4), code="unknown")
-        # Neither a file name nor a time in the head of the gzip stream.
+        # No file name and no time in the header of the gzip stream.
         with target.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as file:
-            header.write_to(file)  # with the four bytes that say that no extension follows
+            header.write_to(file)  # with the four bytes that mark the absence of extensions
             for first in range(0, columns, step):
                 block = np.asarray(source[:, :, first : first + step])
                 if packed:
@@ -129,8 +129,6 @@ NIFTI = Format(
     "NIfTI (a volume T, H, W per structure)",
     NiftiWriter,
     ("clip-.../: a folder per recording, with frames.nii.gz and a volume per structure",),
-    loses=(
-        "The volumes tell only where a structure is; empty, not visible and not annotated are told in frames.jsonl.",
-    ),
+    losses=("The volumes only show where a structure is; empty, not visible and not annotated are in frames.jsonl.",),
     by_clip=True,
 )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planes as one label a pixel, which is all that nnU-Net reads: by order, or a label for every combination.
+"""Convert planes to one label per pixel, as nnU-Net requires: by priority, or a label for every combination.
 
-Label i + 1 is structure i of the schema, whatever else there is. What nobody annotated is not background: on a frame
-where a structure is not annotated, every pixel that nothing was said of has the label "ignore".
+Label i + 1 is structure i of the schema in both ways. Unannotated pixels are not background: on a frame where a
+structure is not annotated, every pixel outside all structures has the label "ignore".
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from vfss.schema import Structure
 LabelArray = npt.NDArray[np.uint8 | np.uint16]
 
 OVERLAPS = "pixels where structures overlap, kept for the first in the order only"
-_MOST = 64  # structures: a bit each
+_MAX_STRUCTURES = 64  # one bit each
 
 
 @dataclass(frozen=True)
-class Meaning:
-    """What dataset.json says of the labels.
+class LabelTable:
+    """Labels as listed in dataset.json.
 
     Attributes:
-        labels: By name; a list where a structure is a region of several labels. "ignore" is the highest, if used.
-        regions_class_order: Label that a prediction of each region gets, a later one over an earlier; None without.
+        labels: By name; a list if a structure is a region of several labels. "ignore" is the highest, if used.
+        regions_class_order: Label of each predicted region, later ones over earlier ones; None without regions.
     """
 
     labels: dict[str, int | list[int]]
@@ -43,17 +43,17 @@ class Meaning:
 
 
 class Labels(Protocol):
-    """A way from planes to labels."""
+    """Converts planes to labels."""
 
     def add(self, file: str, frame: AnnotatedFrame, unknown: bool, lost: Counter[str]) -> dict[str, Any]:
-        """Write the labels of a frame; `unknown` says that pixels without structure are "ignore"."""
+        """Write the labels of a frame; if `unknown`, pixels without structure are "ignore"."""
 
-    def finish(self, rows: Iterable[Row]) -> Meaning:
-        """Bring all labels of the dataset into their final form."""
+    def finish(self, rows: Iterable[Row]) -> LabelTable:
+        """Write all labels of the dataset in their final form, and return their table."""
 
 
 class PriorityLabels:
-    """The first structure of an order gets the pixel."""
+    """Gives each pixel to the topmost structure."""
 
     def __init__(self, folder: Path, order: Sequence[Structure]) -> None:
         self._folder = folder
@@ -63,98 +63,98 @@ class PriorityLabels:
         """See Labels.add."""
         planes = frame.masks.planes
         ignore = len(self._order) + 1
-        labels = np.zeros(planes.shape[1:], _holding(ignore))
+        labels = np.zeros(planes.shape[1:], _label_dtype(ignore))
         for structure in reversed(self._order):
             labels[planes[structure.index]] = structure.index + 1
-        if several := int(planes.sum()) - int(planes.any(axis=0).sum()):
-            lost[OVERLAPS] += several
+        if n_overlapping := int(planes.sum()) - int(planes.any(axis=0).sum()):
+            lost[OVERLAPS] += n_overlapping
         if unknown:
             labels[labels == 0] = ignore
         iio.imwrite(self._folder / file, labels, extension=".png")
         return {"ignore": unknown}
 
-    def finish(self, rows: Iterable[Row]) -> Meaning:
-        """See Labels.finish: they are final already."""
+    def finish(self, rows: Iterable[Row]) -> LabelTable:
+        """See Labels.finish; the labels are final already."""
         labels: dict[str, int | list[int]] = {"background": 0, **{s.key: s.index + 1 for s in reversed(self._order)}}
-        if any(row.kept["ignore"] for row in rows):
+        if any(row.entry["ignore"] for row in rows):
             labels["ignore"] = len(self._order) + 1
-        return Meaning(labels, None)
+        return LabelTable(labels, None)
 
 
 class RegionLabels:
-    """Every combination of structures that occurs has a label; a structure is the region of all labels that have it.
+    """Gives a label to every combination of structures; a structure is the region of all labels that contain it.
 
-    Which combinations occur is known at the end only, so frames are written with numbers of their own first, aside, and
-    get their labels when all are there. An interruption in between does no harm: what was written aside stays.
+    The combinations are known at the end only, so frames are written with temporary numbers to another folder first,
+    and get their labels at the end. An interruption in between does no harm: the temporary files stay.
     """
 
-    def __init__(self, folder: Path, order: Sequence[Structure], aside: Path) -> None:
-        if len(order) > _MOST:
+    def __init__(self, folder: Path, order: Sequence[Structure], temporary: Path) -> None:
+        if len(order) > _MAX_STRUCTURES:
             raise DatasetError(
-                f"the schema has {len(order)} structures, more than the {_MOST} that can be combined as regions",
+                f"the schema has {len(order)} structures; at most {_MAX_STRUCTURES} can be combined as regions",
                 path=folder,
                 remedy='Export with overlaps="priority".',
             )
         self._folder = folder
         self._order = order
-        self._aside = aside
-        aside.mkdir(exist_ok=True)
+        self._temporary = temporary
+        temporary.mkdir(exist_ok=True)
 
     def add(self, file: str, frame: AnnotatedFrame, unknown: bool, lost: Counter[str]) -> dict[str, Any]:
         """See Labels.add."""
-        numbers, combinations = _numbered(frame.masks.planes)
+        numbers, combinations = _number_combinations(frame.masks.planes)
         if unknown:
             numbers[numbers == 0] = len(combinations) + 1
-        iio.imwrite(self._aside / Path(file).name, numbers, extension=".png")
+        iio.imwrite(self._temporary / Path(file).name, numbers, extension=".png")
         return {"ignore": unknown, "combinations": combinations, "label": file}
 
-    def finish(self, rows: Iterable[Row]) -> Meaning:
+    def finish(self, rows: Iterable[Row]) -> LabelTable:
         """See Labels.finish."""
         label_of = self._label_of(rows)
         ignore = len(label_of) + 1
         for row in rows:
-            final = [0, *(label_of[tuple(one)] for one in row.kept["combinations"]), ignore]
-            lookup = np.array(final, _holding(ignore))
-            numbers = iio.imread(self._aside / Path(row.kept["label"]).name, extension=".png")
-            iio.imwrite(self._folder / row.kept["label"], lookup[numbers], extension=".png")
+            final = [0, *(label_of[tuple(combination)] for combination in row.entry["combinations"]), ignore]
+            lookup = np.array(final, _label_dtype(ignore))
+            numbers = iio.imread(self._temporary / Path(row.entry["label"]).name, extension=".png")
+            iio.imwrite(self._folder / row.entry["label"], lookup[numbers], extension=".png")
         outer_first = list(reversed(self._order))
         labels: dict[str, int | list[int]] = {"background": 0}
         for structure in outer_first:
-            having = [label for combination, label in label_of.items() if structure.index in combination]
-            labels[structure.key] = having if len(having) > 1 else having[0]
-        if any(row.kept["ignore"] for row in rows):
+            region = [label for combination, label in label_of.items() if structure.index in combination]
+            labels[structure.key] = region if len(region) > 1 else region[0]
+        if any(row.entry["ignore"] for row in rows):
             labels["ignore"] = ignore
-        return Meaning(labels, [structure.index + 1 for structure in outer_first])
+        return LabelTable(labels, [structure.index + 1 for structure in outer_first])
 
     def _label_of(self, rows: Iterable[Row]) -> dict[tuple[int, ...], int]:
-        """Label of every combination: a structure alone has its own, even where it never occurs alone."""
-        occurring = {tuple(one) for row in rows for one in row.kept["combinations"]}
-        alone = [(index,) for index in range(len(self._order))]
-        together = sorted(occurring - set(alone), key=lambda one: (len(one), one))
-        return {combination: label for label, combination in enumerate((*alone, *together), 1)}
+        """Return the label of every combination: single structures have one even if they never occur alone."""
+        occurring = {tuple(combination) for row in rows for combination in row.entry["combinations"]}
+        single = [(index,) for index in range(len(self._order))]
+        multiple = sorted(occurring - set(single), key=lambda combination: (len(combination), combination))
+        return {combination: label for label, combination in enumerate((*single, *multiple), 1)}
 
 
-def _numbered(planes: BoolArray) -> tuple[LabelArray, list[list[int]]]:
-    """Numbers (H, W) from 1 for the combinations on a frame, 0 for none; and the structures in each, ascending."""
+def _number_combinations(planes: BoolArray) -> tuple[LabelArray, list[list[int]]]:
+    """Number the combinations on a frame from 1, 0 for none, (H, W); also return the structures in each, ascending."""
     bits = np.zeros(planes.shape[1:], np.uint64)
     for index, plane in enumerate(planes):
         bits |= plane.astype(np.uint64) << np.uint64(index)
     inside = bits > 0
-    found, which = np.unique(bits[inside], return_inverse=True)
-    numbers = np.zeros(bits.shape, _holding(len(found) + 1))
-    numbers[inside] = which + 1
-    return numbers, [list(_set_bits(int(one))) for one in found]
+    combinations, indices = np.unique(bits[inside], return_inverse=True)
+    numbers = np.zeros(bits.shape, _label_dtype(len(combinations) + 1))
+    numbers[inside] = indices + 1
+    return numbers, [list(_set_bits(int(combination))) for combination in combinations]
 
 
-def _holding(highest: int) -> np.dtype[np.uint8 | np.uint16]:
-    """The smallest kind of PNG that holds labels up to the highest; nnU-Net has 15 bits for them."""
+def _label_dtype(highest: int) -> np.dtype[np.uint8 | np.uint16]:
+    """Return the smallest dtype of PNG that holds labels up to the highest; nnU-Net has 15 bits for them."""
     if highest > np.iinfo(np.int16).max:
         raise DatasetError(
-            f"{highest} combinations of structures occur, more than nnU-Net has labels for",
+            f"{highest} combinations of structures occur, more labels than nnU-Net supports",
             remedy='Export with overlaps="priority".',
         )
     return np.dtype(np.uint8) if highest <= np.iinfo(np.uint8).max else np.dtype(np.uint16)
 
 
 def _set_bits(number: int) -> Iterator[int]:
-    return (index for index in range(_MOST) if number >> index & 1)
+    return (index for index in range(_MAX_STRUCTURES) if number >> index & 1)

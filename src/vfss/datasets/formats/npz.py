@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NumPy: one npz per frame, for training code that wants nothing but arrays.
+"""NumPy: one npz per frame, for training code that needs arrays only.
 
     frames/<recording>_<frame>.npz    image uint8 or uint16 (H, W), masks bool (S, H, W), states uint8 (S,)
-    manifest.json, frames.jsonl       what a frame is; "file_name" names its npz
+    manifest.json, frames.jsonl       description of the frames; "file_name" is the npz of a frame
 
-`masks[i]` belongs to structure i of the schema in manifest.json; it counts where `states[i]` is a state that was
-written ("written_states"; the codes are in "state_codes").
+`masks[i]` belongs to structure i of the schema in manifest.json; it counts if `states[i]` is a state that was written
+("written_states"; the codes are in "state_codes").
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from vfss.masks import MaskState
 
 
 class NpzWriter(FrameWriter):
-    """A file a frame; planes are compressed, which costs little and saves nearly all of their size."""
+    """Writes one file per frame; compression takes little time and removes nearly all of the planes' size."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
@@ -42,4 +42,4 @@ class NpzWriter(FrameWriter):
         write_sidecar(self._folder, {**manifest, "state_codes": codes}, rows)
 
 
-NPZ = Format("npz", "NumPy arrays (npz per frame)", NpzWriter, ("frames/: an npz of every frame, picture and masks",))
+NPZ = Format("npz", "NumPy arrays (npz per frame)", NpzWriter, ("frames/: an npz per frame, with picture and masks",))

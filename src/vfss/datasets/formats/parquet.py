@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parquet as Hugging Face's `datasets` loads it: `load_dataset("<folder>")` gives the splits with pictures decoded.
+"""Parquet for Hugging Face's `datasets`: `load_dataset("<folder>")` returns the splits with decoded pictures.
 
     data/train-00000.parquet, data/validation-00000.parquet, ...    up to ROWS frames each
-    README.md                                                       the dataset card, with the splits in its head
+    README.md                                                       the dataset card, with the splits in its header
 
 Columns: image (PNG, decoded to a picture), one per structure with its mask as a COCO run-length code (pycocotools
-decodes it; null where it is not annotated or not visible), states, and what describes a frame. The schema stands in the
-metadata of each file and in manifest.json.
+decodes it; null where it is not annotated or not visible), states, and fields that describe a frame. The schema is in
+the metadata of each file and in manifest.json.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from vfss.datasets.sidecar import write_sidecar
 from vfss.schema import Schema
 
 ROWS = 512
-"""Frames a file: some hundred MB at most, as the Hub likes it."""
+"""Frames per file: a few hundred MB at most, as the Hub recommends."""
 
 _GROUP = 32  # frames held in memory at a time
 _SPOOL = "spool"
 
 
 class ParquetWriter(FrameWriter):
-    """Pictures wait as PNG beside the partial folder's journal; the files are written at the end, split by split."""
+    """Collects pictures as PNG in the partial folder; the tables are written at the end, split by split."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
@@ -63,8 +63,8 @@ class ParquetWriter(FrameWriter):
         for split in manifest["splits"]:
             n_rows = sum(row.fields["split"] == split for row in rows)
             if n_rows:
-                chosen = (row for row in rows if row.fields["split"] == split)
-                self._write_split(split, schema, chosen, -(-n_rows // ROWS))
+                in_split = (row for row in rows if row.fields["split"] == split)
+                self._write_split(split, schema, in_split, -(-n_rows // ROWS))
                 splits[split] = n_rows
         for picture in (self._folder / _SPOOL).iterdir():
             picture.unlink()
@@ -77,27 +77,27 @@ class ParquetWriter(FrameWriter):
             path = self._folder / "data" / f"{split}-{number:05d}-of-{n_files:05d}.parquet"
             with pq.ParquetWriter(path, schema, compression="zstd") as writer:
                 in_file = itertools.islice(rows, ROWS)
-                while group := [self._line(row) for row in itertools.islice(in_file, _GROUP)]:
+                while group := [self._record(row) for row in itertools.islice(in_file, _GROUP)]:
                     writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
-    def _line(self, row: Row) -> dict[str, Any]:
+    def _record(self, row: Row) -> dict[str, Any]:
         fields = row.fields
         size = [fields["height"], fields["width"]]
-        picture = (self._folder / _SPOOL / row.kept["picture"]).read_bytes()
+        picture = (self._folder / _SPOOL / row.entry["picture"]).read_bytes()
         masks = {
-            key: {"size": size, "counts": row.kept["masks"][key]} if key in row.kept["masks"] else None
+            key: {"size": size, "counts": row.entry["masks"][key]} if key in row.entry["masks"] else None
             for key in self._schema.keys
         }
         return {
-            "image": {"bytes": picture, "path": row.kept["picture"]},
-            **{name: fields[name] for name in _PLAIN},
+            "image": {"bytes": picture, "path": row.entry["picture"]},
+            **{name: fields[name] for name in _SCALARS},
             "states": fields["states"],
             "authors": {key: fields["provenance"].get(key, {}).get("author") for key in self._schema.keys},
             **{f"mask_{key}": mask for key, mask in masks.items()},
         }
 
 
-_PLAIN: dict[str, pa.DataType] = {
+_SCALARS: dict[str, pa.DataType] = {
     "clip": pa.string(),
     "frame": pa.int32(),
     "time_s": pa.float64(),
@@ -108,16 +108,16 @@ _PLAIN: dict[str, pa.DataType] = {
 
 
 def _arrow_schema(schema: Schema) -> pa.Schema:
-    words = pa.struct([(key, pa.string()) for key in schema.keys])
+    texts = pa.struct([(key, pa.string()) for key in schema.keys])
     code = pa.struct([("size", pa.list_(pa.int32())), ("counts", pa.string())])
     fields = {
         "image": pa.struct([("bytes", pa.binary()), ("path", pa.string())]),
-        **_PLAIN,
-        "states": words,
-        "authors": words,
+        **_SCALARS,
+        "states": texts,
+        "authors": texts,
         **{f"mask_{key}": code for key in schema.keys},
     }
-    # `datasets` takes from here that the struct is a picture.
+    # From this `datasets` knows that the struct is a picture.
     features = {"info": {"features": {"image": {"_type": "Image"}, **_features(schema)}}}
     return pa.schema(
         list(fields.items()),
@@ -129,17 +129,17 @@ def _features(schema: Schema) -> dict[str, Any]:
     def value(dtype: str) -> dict[str, Any]:
         return {"dtype": dtype, "_type": "Value"}
 
-    words = {key: value("string") for key in schema.keys}
+    texts = {key: value("string") for key in schema.keys}
     code = {"size": {"feature": value("int32"), "_type": "List"}, "counts": value("string")}
     names = {pa.string(): "string", pa.int32(): "int32", pa.float64(): "float64"}
-    plain = {name: value(names[dtype]) for name, dtype in _PLAIN.items()}
-    return {**plain, "states": words, "authors": words, **{f"mask_{key}": code for key in schema.keys}}
+    plain = {name: value(names[dtype]) for name, dtype in _SCALARS.items()}
+    return {**plain, "states": texts, "authors": texts, **{f"mask_{key}": code for key in schema.keys}}
 
 
 def _card(manifest: dict[str, Any], splits: list[str]) -> str:
     files = [line for split in splits for line in (f"  - split: {split}", f"    path: data/{split}-*.parquet")]
-    head = ["---", "task_categories:", "- image-segmentation", "configs:", "- config_name: default", "  data_files:"]
-    return "\n".join([*head, *files, "---", "", "# VFSS masks", "", manifest["notice"], "", "See DATASHEET.md.", ""])
+    header = ["---", "task_categories:", "- image-segmentation", "configs:", "- config_name: default", "  data_files:"]
+    return "\n".join([*header, *files, "---", "", "# VFSS masks", "", manifest["notice"], "", "See DATASHEET.md.", ""])
 
 
 PARQUET = Format(

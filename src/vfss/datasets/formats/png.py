@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PNG planes: masks/<structure>/<frame>.png (0 and 255), images/<frame>.png and dataset.json.
 
-A plane that a person called empty is written too, all 0; of planes that are not visible or not annotated there is no
-file, and dataset.json says which of the two it is.
+An empty plane is written too, all 0; planes that are not visible or not annotated have no file, and dataset.json tells
+which of the two they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FILE = "dataset.json"
 
 
 class PngWriter(FrameWriter):
-    """One PNG per plane as the frames come, dataset.json at the end."""
+    """Writes one PNG per plane, frame by frame, and dataset.json at the end."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
@@ -47,14 +47,14 @@ class PngWriter(FrameWriter):
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
         """See Writer.finish."""
-        write_json(self._folder / _FILE, manifest, images=({**row.fields, **row.kept} for row in rows))
+        write_json(self._folder / _FILE, manifest, images=({**row.fields, **row.entry} for row in rows))
 
 
 def read_png(folder: str | Path) -> Dataset:
-    """A dataset that PNG exported: images with planes bool (S, H, W) and their states.
+    """Read a dataset exported as PNG: images with planes bool (S, H, W) and their states.
 
     Raises:
-        DatasetError: No such dataset, or malformed.
+        DatasetError: There is no such dataset, or it is malformed.
     """
     folder = Path(folder)
     data = read_json(folder / _FILE)
@@ -76,7 +76,7 @@ def read_png(folder: str | Path) -> Dataset:
 def _read_plane(path: Path, shape: tuple[int, ...]) -> BoolArray:
     try:
         plane = iio.imread(path, extension=".png")
-    except (OSError, ValueError, SyntaxError) as error:  # Pillow calls a broken PNG a SyntaxError
+    except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG
         raise DatasetError(f"plane cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
     if plane.shape != shape:
         raise DatasetError(f"plane is {plane.shape}, its frame {shape}", path=path, remedy="Export the dataset again.")
@@ -88,7 +88,7 @@ PNG = Format(
     "PNG planes and dataset.json",
     PngWriter,
     (
-        "dataset.json: states, authors and what else describes a frame",
+        "dataset.json: states, authors and all other data of a frame",
         "images/: a PNG of every frame",
         "masks/: a folder per structure, a PNG per mask",
     ),

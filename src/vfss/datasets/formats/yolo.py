@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YOLO-seg: images/<split>, labels/<split> with a polygon a line, and data.yaml, as ultralytics reads them.
+"""YOLO-seg: images/<split>, labels/<split> with one polygon per line, and data.yaml, as ultralytics reads them.
 
-Polygons are what ultralytics' own converter from masks makes: the outer contour of every part of a structure, a line
+Polygons are those of ultralytics' own converter from masks: the outer contour of every part of a structure, one line
 each, holes filled, parts with fewer than three corners left out. Corners are the centres of pixels, half a pixel in, so
-that ultralytics finds the very pixel again whatever the size. Masks are drawn anew from their polygons, and what
-differs is counted.
+that ultralytics finds the same pixel again at any size. Masks are redrawn from their polygons, and differences are
+counted.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ Corners = npt.NDArray[np.int32]
 """Corners of a polygon, int32 (N, 2), x before y, pixels."""
 
 _FOLDERS = {"train": "train", "validation": "val", "test": "test"}
-_HOW_TO_TRAIN = (
+_TRAINING_COMMENT = (
     "yolo segment train data=data.yaml overlap_mask=False",
-    "Structures lie in each other; with overlap_mask=True ultralytics gives each pixel to the smallest of them.",
+    "Structures are nested; with overlap_mask=True ultralytics assigns each pixel to the smallest of them.",
 )
 _HOLES = "holes in masks, filled by polygons"
 _SMALL = "parts of masks too small for a polygon, left out"
-_INEXACT = "masks whose polygons are not the same pixels (Dice below 1)"
+_INEXACT = "masks whose polygons cover other pixels (Dice below 1)"
 _BAD = "masks whose polygons differ more (Dice below 0.95)"
-_HIDDEN = "structures that cannot be seen on a frame, which YOLO takes for absent"
-_UNKNOWN = "structures not annotated on a frame, which YOLO takes for absent"
-_DEEP = "frames of more than 8 bits a grey value, written with 8 through the window of their recording"
+_HIDDEN = "structures not visible on a frame, which YOLO treats as absent"
+_UNKNOWN = "structures not annotated on a frame, which YOLO treats as absent"
+_DEEP = "frames with grey values of more than 8 bits, written with 8 through the window of their recording"
 
 
 class YoloWriter:
-    """A picture and a text file as frames come; data.yaml at the end."""
+    """Writes a picture and a text file per frame, and data.yaml at the end."""
 
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
@@ -89,21 +89,21 @@ class YoloWriter:
             "names": dict(enumerate(self._schema.keys)),
             "licence": manifest["licence"],
         }
-        text = "".join(f"# {line}\n" for line in _HOW_TO_TRAIN) + yaml.safe_dump(data, sort_keys=False)
+        text = "".join(f"# {line}\n" for line in _TRAINING_COMMENT) + yaml.safe_dump(data, sort_keys=False)
         (self._folder / "data.yaml").write_text(text, "utf-8")
         write_sidecar(self._folder, manifest, rows)
 
 
 def polygons(plane: BoolArray, lost: Counter[str]) -> list[Corners]:
-    """Outer contours of the parts of a plane, bool (H, W); what they cannot say is counted in `lost`."""
+    """Return the outer contours of the parts of a plane, bool (H, W); differences are counted in `lost`."""
     mask = plane.astype(np.uint8)
-    found, family = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    outer = [c.reshape(-1, 2) for c, links in zip(found, family[0], strict=True) if links[3] < 0]
+    contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    outer = [c.reshape(-1, 2) for c, links in zip(contours, hierarchy[0], strict=True) if links[3] < 0]
     parts = [np.asarray(corners, np.int32) for corners in outer if len(corners) >= 3]
     drawn = np.zeros_like(mask)
     for corners in parts:
         cv2.fillPoly(drawn, [corners], 1)
-    for reason, count in ((_HOLES, len(found) - len(outer)), (_SMALL, len(outer) - len(parts))):
+    for reason, count in ((_HOLES, len(contours) - len(outer)), (_SMALL, len(outer) - len(parts))):
         if count:
             lost[reason] += count
     dice = 2 * np.count_nonzero(drawn & mask) / (np.count_nonzero(drawn) + np.count_nonzero(mask))
@@ -115,7 +115,7 @@ def polygons(plane: BoolArray, lost: Counter[str]) -> list[Corners]:
 
 
 def _line(number: int, corners: Corners, shape: tuple[int, ...]) -> str:
-    """A line of a label file: number of the structure, then corners as shares of width and height."""
+    """Return a line of a label file: number of the structure, then corners as fractions of width and height."""
     shares = (corners + 0.5) / (shape[1], shape[0])
     return f"{number} " + " ".join(f"{share:.7f}" for share in shares.ravel()) + "\n"
 
@@ -125,14 +125,14 @@ YOLO = Format(
     "YOLO-seg (polygons)",
     YoloWriter,
     (
-        "data.yaml: names of structures, and where the splits are",
+        "data.yaml: names of structures, and the folders of the splits",
         "images/: a folder per split",
         "labels/: polygons, a file per frame",
     ),
-    loses=(
-        "Polygons have no holes, and every part of a structure is an object of its own.",
-        "What is not annotated, or cannot be seen, is the same as absent.",
-        "Grey values have 8 bits; deeper recordings are seen through their window, as students see them.",
-        "Authors, times and states stand in frames.jsonl only.",
+    losses=(
+        "Polygons have no holes, and every part of a structure is a separate object.",
+        "Structures not annotated or not visible are treated as absent.",
+        "Grey values have 8 bits; deeper recordings are written through their window, as for students.",
+        "Authors, times and states are in frames.jsonl only.",
     ),
 )
