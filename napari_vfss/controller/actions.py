@@ -224,7 +224,7 @@ TIMELINE_ACTIONS: tuple[Action[AnnotationController], ...] = (
     Action("timeline.mark", "mark an event here", TIME, ("M",), _timeline(lambda t: t.ask_event())),
     Action(
         "timeline.steady",
-        "stabilise the picture on the spine, or not",
+        "stabilise the picture on the spine",
         TIME,
         ("Y",),
         _timeline(lambda t: t.toggle_stabilised()),

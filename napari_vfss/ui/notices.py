@@ -149,6 +149,11 @@ class UnsavedBar(QWidget):
         self._session_connections.undo()
         self._connections.undo()
 
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
+
     def save_elsewhere(self) -> bool:
         """Ask for a folder and save there; return True if everything was written."""
         name = QFileDialog.getExistingDirectory(self, "Empty folder for a new project with these changes")
@@ -201,10 +206,12 @@ class UnsavedBar(QWidget):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        session = self._controller.session
-        if session is not None:
-            self._session_connections.add(session.unsaved_changed, self._show)
+        self._follow_session()
         self._show()
+
+    @while_open
+    def _follow_session(self, session: Session) -> None:
+        self._session_connections.add(session.unsaved_changed, self._show)
 
     def _show(self, *_: object) -> None:
         unsaved = self._controller.unsaved_guard.waiting

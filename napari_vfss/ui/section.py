@@ -49,6 +49,8 @@ class Section(QWidget):
         self.summary = QLabel()
         self.summary.setStyleSheet("color: palette(mid);")
         self.summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        # Ignored: a long status is cut instead of making the panel wider than its dock.
+        self.summary.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         head = QHBoxLayout()
         head.setContentsMargins(0, 0, 0, 0)
         head.addWidget(self.heading)
@@ -152,6 +154,10 @@ class SessionSection(Section):
         """The open session."""
         return self.controller.session
 
+    def clear(self) -> None:
+        """Show that no clip is open; called before a session is shown, and when there is none."""
+        self.summary.setText("")
+
     def show_session(self) -> None:
         """Show the controller's session and connect to it."""
 
@@ -167,7 +173,8 @@ class SessionSection(Section):
 
     def _on_session(self) -> None:
         self.session_connections.undo()
-        self.body.parentWidget().setEnabled(self.controller.session is not None)
+        self.body.parentWidget().setEnabled(self.session is not None)
+        self.clear()
         self.show_session()
         self.refresh()
 

@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.keys.action import shown
 from napari_vfss.keys.book import KeyBook
+from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from vfss.masks import MaskState
 from vfss.schema import Structure
@@ -77,9 +78,10 @@ class StructureModel(QAbstractTableModel):
         if self.rowCount():
             self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(HEADINGS) - 1))
 
-    def rowCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
+    @while_open_or(0)
+    def rowCount(self, session: Session, parent: QModelIndex | None = None) -> int:  # noqa: N802
         """Return the number of structures."""
-        return 0 if self.session is None else len(self.session.schema)
+        return len(session.schema)
 
     def columnCount(self, parent: QModelIndex | None = None) -> int:  # noqa: N802
         """Return the number of columns."""
@@ -96,20 +98,21 @@ class StructureModel(QAbstractTableModel):
                 return TIPS[section]
         return None
 
-    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+    @while_open_or(None)
+    def data(self, session: Session, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return text, colour or tooltip of a cell, or (user role) the confidence for the delegate."""
         cell = CELLS.get((index.column(), role)) or CELLS.get((ANY, role))
-        if self.session is None or cell is None:
-            return None
-        return cell(self, self.session.schema.structures[index.row()])
+        return None if cell is None else cell(self, session.schema.structures[index.row()])
 
-    def state_of(self, structure: Structure) -> MaskState:
+    @while_open_or(MaskState.UNSEEN)
+    def state_of(self, session: Session, structure: Structure) -> MaskState:
         """Return the state on the current frame."""
-        return MaskState.UNSEEN if self.session is None else MaskState(self.session.work.state[structure.index])
+        return MaskState(session.work.state[structure.index])
 
-    def confidence_of(self, structure: Structure) -> float:
+    @while_open_or(float("nan"))
+    def confidence_of(self, session: Session, structure: Structure) -> float:
         """Return the confidence on the current frame, NaN if unknown."""
-        return float("nan") if self.session is None else float(self.session.work.confidence[structure.index])
+        return float(session.work.confidence[structure.index])
 
     def key_of(self, structure: Structure) -> str:
         """Return the key that is bound to the structure now."""
@@ -117,9 +120,10 @@ class StructureModel(QAbstractTableModel):
             return structure.shortcut or ""
         return shown(self.keys.keys_of(f"structure.{structure.key}")[:1])
 
-    def background_of(self, structure: Structure) -> QColor | None:
+    @while_open_or(None)
+    def background_of(self, session: Session, structure: Structure) -> QColor | None:
         """Return the background of a row: a colour for the active structure only."""
-        return ACTIVE if self.session is not None and structure.key == self.session.structure else None
+        return ACTIVE if structure.key == session.structure else None
 
 
 Role = Qt.ItemDataRole
@@ -220,10 +224,15 @@ class StructureTable(QTableView):
             self.fit_font()
         return bool(super().event(event))
 
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+    @property
+    def session(self) -> Session | None:
+        """The session that is shown."""
+        return self.rows.session
+
+    @while_open
+    def keyPressEvent(self, session: Session, event: QKeyEvent | None) -> None:  # noqa: N802
         """Select with Up and Down; hide and show with Space."""
-        session = self.rows.session
-        if event is None or session is None:
+        if event is None:
             return
         row, last = session.active.index, len(session.schema) - 1
         if event.key() == Qt.Key.Key_Up:
@@ -247,8 +256,7 @@ class StructureTable(QTableView):
         self.fit_font()
         columns.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
 
-    def _on_clicked(self, index: QModelIndex) -> None:
-        if self.rows.session is None:
-            return
-        key = self.rows.session.schema.structures[index.row()].key
+    @while_open
+    def _on_clicked(self, session: Session, index: QModelIndex) -> None:
+        key = session.schema.structures[index.row()].key
         (self.eye_clicked if index.column() == EYE else self.chosen).emit(key)

@@ -67,7 +67,7 @@ def fake(monkeypatch, window, *events, code=0):
 
 def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, qtbot):
     session, said = small.controller.session, []
-    assert "2 to learn from" in small.propagate.summary.text()
+    assert "2 corrected" in small.propagate.summary.text()
     say(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
     session.go_to(4)
     small.controller.student_jobs.learning.progressed.connect(

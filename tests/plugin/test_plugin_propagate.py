@@ -55,7 +55,7 @@ def start(window):
 
 def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     session, shown = start.controller.session, []
-    assert "1 to carry" in start.propagate.summary.text()
+    assert "1 structure" in start.propagate.summary.text()
     session.masks_changed.connect(shown.append)
     start.propagate.forward_button.click()
     assert start.propagate.cancel_button.isVisibleTo(start)

@@ -209,7 +209,7 @@ def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, p
     qtbot.waitUntil(lambda: not window.controller.timeline.playback.playing, timeout=WAIT)
     assert len(session.viewed.stretch()) == frames
     qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames viewed", timeout=WAIT)
-    qtbot.waitUntil(lambda: list(dock.timeline._looked_at) == list(range(frames)), timeout=WAIT)
+    qtbot.waitUntil(lambda: list(dock.timeline.viewed) == list(range(frames)), timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
     assert (session.states == MaskState.ACCEPTED).all()
     assert f"{frames} frames (1 to {frames})" in window.message.text()

@@ -157,7 +157,7 @@ class ImportDialog(QDialog):
         self.threshold = QDoubleSpinBox()
         self.threshold.setRange(0, 1)
         self.threshold.setSingleStep(0.1)
-        self.threshold.setSpecialValueText("none: refuse probabilities")
+        self.threshold.setSpecialValueText("not set")
         self.threshold.setToolTip("A pixel belongs to a mask from this probability on; for fractional DICOM SEG only")
         self.threshold.setAccessibleName("Probability threshold")
         row, below = QHBoxLayout(), QHBoxLayout()

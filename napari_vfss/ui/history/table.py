@@ -185,7 +185,10 @@ class RevisionTable(QTableView):
         columns.setFixedHeight(20)
         columns.setHighlightSections(False)
         columns.setSectionsClickable(False)
-        columns.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        # Only visible rows are measured: measuring all would read all their masks.
+        columns.setResizeContentsPrecision(0)
+        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        columns.setSectionResizeMode(WHAT, QHeaderView.ResizeMode.Stretch)
 
     def _on_selected(self, *_: object) -> None:
         self.chosen.emit(self.revision)

@@ -59,11 +59,15 @@ class Adjudication(QWidget):
 
     def go_to(self, comparison: Comparison) -> None:
         """Go to a frame and structure of the project, and show both readers' outlines."""
-        session = self._controller.session
-        if session is None or session.project.folder != self._folder:
-            self.clear()
-            self.text.setText(ELSEWHERE)
+        self.clear()
+        self.text.setText(ELSEWHERE)
+        self._go_to(comparison)
+
+    @while_open
+    def _go_to(self, session: Session, comparison: Comparison) -> None:
+        if session.project.folder != self._folder:
             return
+        self.text.setText(HINT)
         if session.clip.id != comparison.clip and not self._controller.open_clip_of_project(comparison.clip):
             return
         self._show_place(comparison)

@@ -29,31 +29,34 @@ class StructureSection(SessionSection):
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "2  Structures")
         self.table = StructureTable()
+        self.table.rows.keys = controller.key_book
         self.body.addWidget(self.table)
         self.connections.add(self.table.chosen, self._on_chosen)
         self.connections.add(self.table.eye_clicked, self._on_eye)
         self.connections.add(controller.key_book.changed, self.table.refresh)
         self._on_session()
 
-    def show_session(self) -> None:
-        """Show the structures of the session."""
-        session = self.controller.session
-        self.table.rows.keys = self.controller.key_book
-        self.table.show_session(session, set() if session is None else self.controller.layers.hidden)
-        if session is not None:
-            for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
-                self.session_connections.add(signal, self.later.ask)
+    def clear(self) -> None:
+        """Show no structures."""
+        super().clear()
+        self.table.show_session(None, set())
 
-    def refresh(self, *_: object) -> None:
+    @while_open
+    def show_session(self, session: Session) -> None:
+        """Show the structures of the session."""
+        self.table.show_session(session, self.controller.layers.hidden)
+        for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
+            self.session_connections.add(signal, self.later.ask)
+
+    @while_open
+    def refresh(self, session: Session, *_: object) -> None:
         """Show states, confidence and which structure is active."""
         self.table.refresh()
-        session = self.controller.session
-        self.summary.setText("" if session is None else f"correcting: {session.active.name}")
+        self.summary.setText(f"correcting: {session.active.name}")
 
-    def _on_chosen(self, key: str) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(lambda: session.choose(key))
+    @while_open
+    def _on_chosen(self, session: Session, key: str) -> None:
+        self.do(lambda: session.choose(key))
 
     @while_open
     def _on_eye(self, _session: Session, key: str) -> None:
@@ -92,30 +95,26 @@ class ProposeSection(SessionSection):
         self._set_running(False)
         self._on_session()
 
-    def show_session(self) -> None:
+    @while_open
+    def show_session(self, session: Session) -> None:
         """Show the range of frames of the session's clip."""
-        session = self.controller.session
-        if session is not None:
-            for box, value in ((self.first, 1), (self.last, session.clip.n_frames)):
-                box.setRange(1, session.clip.n_frames)
-                box.setValue(value)
-            self.session_connections.add(session.student_changed, self.refresh)
+        for box, value in ((self.first, 1), (self.last, session.clip.n_frames)):
+            box.setRange(1, session.clip.n_frames)
+            box.setValue(value)
+        self.session_connections.add(session.student_changed, self.refresh)
 
-    def refresh(self, *_: object) -> None:
+    @while_open
+    def refresh(self, session: Session, *_: object) -> None:
         """Show on which device the student computes."""
-        session = self.controller.session
-        student = None if session is None else session.student
-        self.summary.setText("" if student is None else f"on {student.device}")
+        self.summary.setText("" if session.student is None else f"on {session.student.device}")
 
-    def _frame(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(lambda: self.controller.student_jobs.propose(session.frame, session.frame))
+    @while_open
+    def _frame(self, session: Session) -> None:
+        self.do(lambda: self.controller.student_jobs.propose(session.frame, session.frame))
 
-    def _clip(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(lambda: self.controller.student_jobs.propose(0, session.clip.n_frames - 1))
+    @while_open
+    def _clip(self, session: Session) -> None:
+        self.do(lambda: self.controller.student_jobs.propose(0, session.clip.n_frames - 1))
 
     def _range(self) -> None:
         first, last = sorted((self.first.value() - 1, self.last.value() - 1))
@@ -221,20 +220,17 @@ class CorrectSection(SessionSection):
     def _on_size(self, _session: Session, size: int) -> None:
         self.controller.layers.editor.brush_size = size
 
-    def _undo(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(session.undo)
+    @while_open
+    def _undo(self, session: Session) -> None:
+        self.do(session.undo)
 
-    def _redo(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(session.redo)
+    @while_open
+    def _redo(self, session: Session) -> None:
+        self.do(session.redo)
 
-    def _proposal(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(session.restore_proposal)
+    @while_open
+    def _proposal(self, session: Session) -> None:
+        self.do(session.restore_proposal)
 
 
 class AcceptSection(SessionSection):
@@ -258,37 +254,33 @@ class AcceptSection(SessionSection):
         self.add_row(self.structure_button, self.hidden_button, self.empty_button)
         self._on_session()
 
-    def _frame(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(session.accept_frame)
+    @while_open
+    def _frame(self, session: Session) -> None:
+        self.do(session.accept_frame)
 
-    def show_session(self) -> None:
+    @while_open
+    def show_session(self, session: Session) -> None:
         """Follow which frames have been viewed."""
-        session = self.controller.session
-        if session is not None:
-            for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
-                self.session_connections.add(signal, self.later.ask)
-            self.session_connections.add(self.controller.timeline.range_changed, self.later.ask)
+        for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
+            self.session_connections.add(signal, self.later.ask)
+        self.session_connections.add(self.controller.timeline.range_changed, self.later.ask)
 
-    def refresh(self, *_: object) -> None:
+    @while_open
+    def refresh(self, session: Session, *_: object) -> None:
         """Show how many viewed frames would be accepted at once."""
-        session = self.controller.session
-        n = 0 if session is None else len(session.viewed.stretch(self.controller.timeline.chosen))
+        n = len(session.viewed.stretch(self.controller.timeline.chosen))
         self.summary.setText(f"{count(n, 'frame')} viewed" if n else "")
 
     def _stretch(self) -> None:
         self.do(lambda: self.controller.viewed_tracker.accept(self.controller.timeline.chosen))
 
-    def _structure(self) -> None:
-        session = self.controller.session
-        if session is not None:
-            self.do(session.accept_structure)
+    @while_open
+    def _structure(self, session: Session) -> None:
+        self.do(session.accept_structure)
 
     def _marking(self, state: MaskState) -> Callable[[], None]:
-        def mark() -> None:
-            session = self.controller.session
-            if session is not None:
-                self.do(lambda: session.mark(state))
+        return lambda: self._mark(state)
 
-        return mark
+    @while_open
+    def _mark(self, session: Session, state: MaskState) -> None:
+        self.do(lambda: session.mark(state))

@@ -14,6 +14,8 @@ from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
+from napari_vfss.session.host import while_open, while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.ui.dialogs.new_project import NewProjectDialog
 from napari_vfss.ui.section import Section, tipped_button
 from vfss.clips import SUFFIXES
@@ -40,6 +42,11 @@ class ClipSection(Section):
         self.body.addWidget(self.place)
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
+
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
 
     def close_connections(self) -> None:
         """Disconnect from the session and the controller, and close the dialog if it is open."""
@@ -70,11 +77,7 @@ class ClipSection(Section):
 
     def ask_for_new_project(self) -> None:
         """Ask for folder and schema of a new project, in a dialog that does not block the window."""
-        session = self._controller.session
-        # The clip of a second reading belongs to that reading, and joins no other project.
-        may_be_added = session is not None and session.reading is None
-        recording = session.record.path.name if session is not None and may_be_added else ""
-        self.dialog = NewProjectDialog(recording, self)
+        self.dialog = NewProjectDialog(self._recording_to_add(), self)
         self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.dialog.finished.connect(self._on_new_project)
         self.dialog.open()
@@ -128,14 +131,15 @@ class ClipSection(Section):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        session = self._controller.session
         for widget in (self.case, self.facing, self.inverted, self.clips):
-            widget.setEnabled(session is not None)
+            widget.setEnabled(self.session is not None)
         self.clips.clear()
-        if session is None:
-            self.place.setText("Open a recording, or try a sample.")
-            self.summary.setText("")
-            return
+        self.place.setText("Open a recording, or try a sample.")
+        self.summary.setText("")
+        self._show_session()
+
+    @while_open
+    def _show_session(self, session: Session) -> None:
         self.summary.setText(f"project: {session.project.folder.name}")
         self.summary.setToolTip(str(session.project.folder))
         for record in session.project.clips():
@@ -147,18 +151,15 @@ class ClipSection(Section):
         self._show_flags()
         self._show_place()
 
-    def _show_flags(self) -> None:
-        session = self._controller.session
-        if session is not None:
-            self.case.setText(session.record.patient)
-            self.case.setCursorPosition(0)
-            self.facing.setCurrentIndex(self.facing.findData(session.clip.facing))
-            self.inverted.setChecked(session.clip.inverted)
+    @while_open
+    def _show_flags(self, session: Session) -> None:
+        self.case.setText(session.record.patient)
+        self.case.setCursorPosition(0)
+        self.facing.setCurrentIndex(self.facing.findData(session.clip.facing))
+        self.inverted.setChecked(session.clip.inverted)
 
-    def _show_place(self, *_: object) -> None:
-        session = self._controller.session
-        if session is None:
-            return
+    @while_open
+    def _show_place(self, session: Session, *_: object) -> None:
         t, n = session.frame, session.clip.n_frames
         done = int((session.states >= MaskState.ACCEPTED).all(axis=1).sum())
         self.place.setText(
@@ -174,21 +175,27 @@ class ClipSection(Section):
     def _on_clip_chosen(self, row: int) -> None:
         self._controller.open_clip_of_project(str(self.clips.itemData(row)))
 
-    def _on_case(self) -> None:
-        session, text = self._controller.session, self.case.text().strip()
-        if session is not None and text and text != session.record.patient:
+    @while_open_or("")
+    def _recording_to_add(self, session: Session) -> str:
+        """Return the name of the open recording; none in a second reading, whose clips join no other project."""
+        return session.record.path.name if session.reading is None else ""
+
+    @while_open
+    def _on_case(self, session: Session) -> None:
+        text = self.case.text().strip()
+        if text and text != session.record.patient:
             with self._controller.telling():
                 session.set_flags(patient=text)
 
-    def _on_facing(self, row: int) -> None:
-        if self._controller.session is not None:
-            with self._controller.telling():
-                self._controller.session.set_flags(facing=self.facing.itemData(row))
+    @while_open
+    def _on_facing(self, session: Session, row: int) -> None:
+        with self._controller.telling():
+            session.set_flags(facing=self.facing.itemData(row))
 
-    def _on_inverted(self, checked: bool) -> None:
-        if self._controller.session is not None:
-            with self._controller.telling():
-                self._controller.session.set_flags(inverted=checked)
+    @while_open
+    def _on_inverted(self, session: Session, checked: bool) -> None:
+        with self._controller.telling():
+            session.set_flags(inverted=checked)
 
 
 def _calling(do: Callable[[], None]) -> Callable[..., None]:

@@ -13,6 +13,8 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.files import ExportOrder
+from napari_vfss.session.host import while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.ui.dialog_parts import wrapped_label
 from napari_vfss.ui.dialogs.export import ExportDialog
 from napari_vfss.ui.section import SessionSection, button, tipped_button
@@ -61,12 +63,13 @@ class ExportSection(SessionSection):
 
     def ask_and_export(self) -> None:
         """Ask what to write and where, in a dialog that does not block the window."""
-        session = self.controller.session
-        if session is None:
+        if not self._ask():
             self.controller.tell("Open a recording or a project first: its accepted masks are exported.")
-            return
+
+    @while_open_or(False)
+    def _ask(self, session: Session) -> bool:
         if self.controller.exporting.running or self.dialog is not None:
-            return
+            return True
         self.controller.save()
         with self.controller.telling():
             reviewer = "" if preferences.is_nobody(session.author) else session.author
@@ -74,6 +77,7 @@ class ExportSection(SessionSection):
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
             self.dialog.open()
+        return True
 
     def export(self, order: ExportOrder) -> None:
         """Start to write a dataset."""

@@ -9,6 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget
 
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.session.host import while_open
+from napari_vfss.session.session import Session
 from napari_vfss.ui.history.describe import compare, when, who
 from napari_vfss.ui.history.table import RevisionTable
 from napari_vfss.ui.section import SessionSection, tipped_button
@@ -64,23 +66,26 @@ class HistorySection(SessionSection):
         self._close_outline()
         super().close_connections()
 
-    def show_session(self) -> None:
-        """Show another session and follow it."""
+    def clear(self) -> None:
+        """Show no revisions and no outline."""
+        super().clear()
         self._close_outline()
-        session = self.controller.session
-        if session is None:
-            self.place.rows.show(None)
-            self.clip.rows.show(None)
-            return
+        self.place.rows.show(None)
+        self.clip.rows.show(None)
+        self.text.setText(HINT)
+
+    @while_open
+    def show_session(self, session: Session) -> None:
+        """Show another session and follow it."""
         for signal in (session.frame_changed, session.structure_changed):
             self.session_connections.add(signal, self._on_place)
             self.session_connections.add(signal, self.later.ask)
         self.session_connections.add(session.masks_changed, self.later.ask)
 
-    def refresh(self, *_: object) -> None:
+    @while_open
+    def refresh(self, session: Session, *_: object) -> None:
         """Read the visible list again; nothing is read while the section is folded."""
-        session = self.controller.session
-        if session is None or not self.shown:
+        if not self.shown:
             self.summary.setText("")
             return
         with self.controller.telling():
@@ -96,32 +101,31 @@ class HistorySection(SessionSection):
 
     def compare_with_proposal(self) -> None:
         """Show the newest proposal for the active structure on this frame as an outline."""
+        self.do(self._compare_with_proposal)
 
-        def show() -> None:
-            session = self.controller.session
-            if session is None:
-                return
-            proposal = session.project.past.proposal(session.clip.id, session.frame, session.structure)
-            if proposal is None:
-                self.controller.tell(f"There is no proposal for {session.active.name} on this frame.")
-                return
-            self.place.clearSelection()
-            self._compare(proposal)
+    @while_open
+    def _compare_with_proposal(self, session: Session) -> None:
+        proposal = session.project.past.proposal(session.clip.id, session.frame, session.structure)
+        if proposal is None:
+            self.controller.tell(f"There is no proposal for {session.active.name} on this frame.")
+            return
+        self.place.clearSelection()
+        self._compare(proposal)
 
-        self.do(show)
-
-    def go_back(self) -> None:
+    @while_open
+    def go_back(self, session: Session) -> None:
         """Write the chosen revision again, as a new one."""
-        session, revision = self.controller.session, self._compared
-        if session is not None and revision is not None:
+        revision = self._compared
+        if revision is not None:
             self.do(lambda: session.go_back(revision))
 
     def _on_chosen(self, revision: Revision | None) -> None:
         self.do(lambda: self._compare(revision))
 
-    def _on_clip_clicked(self, index: object) -> None:
-        session, revision = self.controller.session, self.clip.revision
-        if session is not None and revision is not None:
+    @while_open
+    def _on_clip_clicked(self, session: Session) -> None:
+        revision = self.clip.revision
+        if revision is not None:
             self.do(_going(lambda: session.go_to(revision.frame), lambda: session.choose(revision.structure)))
 
     def _on_tab(self, *_: object) -> None:
@@ -145,12 +149,15 @@ class HistorySection(SessionSection):
         self._enable()
 
     def _show_compared(self) -> None:
-        session, revision = self.controller.session, self._compared
-        if session is None or revision is None:
-            if self.outline is not None:
-                self.outline.clear()
-            self.text.setText(HINT)
+        if self._compared is not None:
+            self._show_outline(self._compared)
             return
+        if self.outline is not None:
+            self.outline.clear()
+        self.text.setText(HINT)
+
+    @while_open
+    def _show_outline(self, session: Session, revision: Revision) -> None:
         if self.outline is None:
             self.outline = RevisionOutline(self.controller.viewer, session.clip.height, session.clip.width)
         current, earlier = session.work.planes[session.active.index], revision.mask

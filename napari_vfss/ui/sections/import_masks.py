@@ -8,6 +8,8 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.importing import Importing
+from napari_vfss.session.host import while_open, while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.ui.dialog_parts import wrapped_label
 from napari_vfss.ui.dialogs.import_masks import ImportDialog
 from napari_vfss.ui.section import SessionSection, button, tipped_button
@@ -48,24 +50,26 @@ class ImportSection(SessionSection):
 
     def ask_and_import(self) -> None:
         """Ask which masks to import, in a dialog that does not block the window."""
-        session = self.controller.session
-        if session is None:
+        if not self._ask():
             self.controller.tell("Open the recording first to which the masks belong.")
-            return
+
+    @while_open_or(False)
+    def _ask(self, session: Session) -> bool:
         if self.importing.running or self.dialog is not None:
-            return
+            return True
         self.controller.save()
         with self.controller.telling():
             self.dialog = ImportDialog(Project.open(session.project.folder), session.clip.id, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
             self.dialog.open()
+        return True
 
-    def _on_dialog(self, result: int) -> None:
+    @while_open
+    def _on_dialog(self, session: Session, result: int) -> None:
         dialog, self.dialog = self.dialog, None
-        session = self.controller.session
         plan = None if dialog is None else dialog.plan
-        if session is None or plan is None or result != QDialog.DialogCode.Accepted:
+        if plan is None or result != QDialog.DialogCode.Accepted:
             return
         self.unfold()
         self.bar.setRange(0, 0)

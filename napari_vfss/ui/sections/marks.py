@@ -7,6 +7,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.session.host import while_open
+from napari_vfss.session.session import Session
 from napari_vfss.ui.section import SessionSection, tipped_button
 from napari_vfss.ui.timeline.tooltips import describe_mark
 from vfss.events import SWALLOW, name_of
@@ -45,13 +47,17 @@ class MarksSection(SessionSection):
         self.connections.add(controller.timeline.session_changed, self.refresh)
         self._on_session()
 
-    def refresh(self, *_: object) -> None:
-        """Show the marks of the session."""
-        marks, session = self.controller.timeline.marks, self.controller.session
-        chosen = self._chosen()
+    def clear(self) -> None:
+        """Show no marks."""
+        super().clear()
         self.list.clear()
-        self.summary.setText("")
-        if marks is None or session is None:
+
+    @while_open
+    def refresh(self, session: Session, *_: object) -> None:
+        """Show the marks of the session."""
+        marks, chosen = self.controller.timeline.marks, self._chosen()
+        self.clear()
+        if marks is None:
             return
         for mark in marks.all:
             item = QListWidgetItem(_line(mark, session.clip.times_s[mark.first]))
@@ -73,10 +79,10 @@ class MarksSection(SessionSection):
         self.remove.setEnabled(self._chosen() is not None)
         self.back.setEnabled(marks is not None and marks.can_bring_back)
 
-    def _on_clicked(self, item: QListWidgetItem) -> None:
-        session, mark = self.controller.session, item.data(Qt.ItemDataRole.UserRole)
-        if session is not None:
-            self.do(lambda: session.go_to(mark.first))
+    @while_open
+    def _on_clicked(self, session: Session, item: QListWidgetItem) -> None:
+        mark = item.data(Qt.ItemDataRole.UserRole)
+        self.do(lambda: session.go_to(mark.first))
 
     def _remove(self) -> None:
         marks, mark = self.controller.timeline.marks, self._chosen()

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
 
 from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.second_reader.agreement import AgreementPage
 from napari_vfss.ui.second_reader.dialog import ReadingDialog
@@ -75,10 +76,9 @@ class PeopleSection(SessionSection):
 
     def show_session(self) -> None:
         """Show the annotator, and the banner if a second reading is open."""
-        session = self.controller.session
-        reading = None if session is None else session.reading
-        if session is not None and reading is None:
-            self._take_name(session)
+        reading = self._reading()
+        if reading is None:
+            self._take_name()
         self._show_title(reading)
         self.heading.setText("Annotator" if reading is None else reading_title(reading))
         self.banner.setVisible(reading is not None)
@@ -93,18 +93,16 @@ class PeopleSection(SessionSection):
         elif not self.name.isModified():
             self.name.setText(self._name if preferences.author_is_known() else "")
         self._show_question()
-        if reading is not None and reading.start == "student" and session is not None and not session.states.any():
-            self.controller.student_jobs.propose(0, session.clip.n_frames - 1)
+        if reading is not None and reading.start == "student":
+            self._propose_all()
 
     def refresh(self, *_: object) -> None:
         """Show the name beside the heading."""
-        session = self.controller.session
-        self.summary.setText(self._name if session is None else session.author)
+        self.summary.setText(self._author() or self._name)
 
     def ask(self) -> None:
         """Show the second readings of the open project, or of one that a person chooses."""
-        session = self.controller.session
-        folder = None if session is None else session.project.folder
+        folder = self._project_folder()
         if folder is None:
             name = QFileDialog.getExistingDirectory(self, "Project for which to see second readings")
             folder = Path(name) if name else None
@@ -146,10 +144,10 @@ class PeopleSection(SessionSection):
         finish_button.clicked.connect(self.finish)
         self.question.open()
 
-    def finish(self) -> None:
+    @while_open
+    def finish(self, session: Session) -> None:
         """Finish the second reading that is open."""
-        session = self.controller.session
-        if session is None or session.reading is None:
+        if session.reading is None:
             return
         with self.controller.telling():
             self.controller.save()
@@ -163,19 +161,40 @@ class PeopleSection(SessionSection):
         self.body.parentWidget().setEnabled(True)
 
     def _on_name(self) -> None:
-        name, session = self.name.text().strip(), self.controller.session
-        if not name or name == self._name or (session is not None and session.reading is not None):
+        name = self.name.text().strip()
+        if not name or name == self._name or self._reading() is not None:
             return
         self._name = name
         self.name.setModified(False)
         if self.ask_name.isVisibleTo(self):  # the question is answered
             self.fold()
         self._held_here = not preferences.keep_author(name)
-        if session is not None:
-            session.author = name
+        self._set_author(name)
         self._show_question()
         self.refresh()
 
+    @while_open_or(None)
+    def _reading(self, session: Session) -> Reading | None:
+        return session.reading
+
+    @while_open_or("")
+    def _author(self, session: Session) -> str:
+        return session.author
+
+    @while_open_or(None)
+    def _project_folder(self, session: Session) -> Path | None:
+        return session.project.folder
+
+    @while_open
+    def _set_author(self, session: Session, name: str) -> None:
+        session.author = name
+
+    @while_open
+    def _propose_all(self, session: Session) -> None:
+        if not session.states.any():
+            self.controller.student_jobs.propose(0, session.clip.n_frames - 1)
+
+    @while_open
     def _take_name(self, session: Session) -> None:
         # Preferences may have changed meanwhile; if they could not store the name, this panel keeps it.
         if self._held_here:

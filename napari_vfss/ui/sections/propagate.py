@@ -13,6 +13,8 @@ from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.clip_learning import frames_to_learn_from
 from napari_vfss.jobs.propagating import carried_structures
 from napari_vfss.keys.labels import explain
+from napari_vfss.session.host import while_open, while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from vfss.propagation.propagation import Direction
 from vfss.proposals.adapted_student import LEAST_FRAMES
@@ -67,29 +69,27 @@ class PropagateSection(SessionSection):
         self._set_running(self._running)
         self._on_session()
 
-    @property
-    def _propagated(self) -> tuple[str, ...]:
-        """Keys of the structures that would be propagated."""
-        session = self.controller.session
-        return (
-            () if session is None else carried_structures(session, only_active=self.controller.student_jobs.only_active)
-        )
+    @while_open_or(())
+    def _propagated(self, session: Session) -> tuple[str, ...]:
+        """Return the keys of the structures that would be propagated."""
+        return carried_structures(session, only_active=self.controller.student_jobs.only_active)
 
-    def show_session(self) -> None:
+    @while_open_or(0)
+    def _corrected_frames(self, session: Session) -> int:
+        """Return the number of frames to which the student would be adapted."""
+        return frames_to_learn_from(session)
+
+    @while_open
+    def show_session(self, session: Session) -> None:
         """Follow the session."""
-        session = self.controller.session
-        if session is not None:
-            for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
-                self.session_connections.add(signal, self.later.ask)
+        for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
+            self.session_connections.add(signal, self.later.ask)
 
     def refresh(self, *_: object) -> None:
         """Show how many structures would be propagated, and how many frames the student could be adapted to."""
-        n = len(self._propagated)
-        session = self.controller.session
-        if session is None:
-            self.summary.setText("")
-        else:
-            self.summary.setText(f"{count(n, 'structure')}, {count(frames_to_learn_from(session), 'corrected frame')}")
+        if self.session is not None:
+            structures, frames = len(self._propagated()), self._corrected_frames()
+            self.summary.setText(f"{count(structures, 'structure')}, {frames} corrected")
         self._set_running(self._running)
 
     def _propagating(self, direction: Direction) -> Callable[[], None]:
@@ -128,12 +128,10 @@ class PropagateSection(SessionSection):
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(running)
-        can_propagate = not running and bool(self._propagated)
+        can_propagate = not running and bool(self._propagated())
         for start_button in self._buttons:
             start_button.setEnabled(can_propagate)
-        session = self.controller.session
-        frames = 0 if session is None else frames_to_learn_from(session)
-        self.learn_button.setEnabled(not running and frames >= LEAST_FRAMES)
+        self.learn_button.setEnabled(not running and self._corrected_frames() >= LEAST_FRAMES)
 
     @property
     def _running(self) -> bool:

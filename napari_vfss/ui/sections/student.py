@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pyqtgraph
@@ -10,6 +11,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.session.host import while_open, while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.ui.dialogs.patients import PatientsDialog
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
 from napari_vfss.ui.section import SessionSection, button, tipped_button
@@ -66,17 +69,20 @@ class StudentSection(SessionSection):
         self._hide_offer()
         self._on_session()
 
-    def show_session(self) -> None:
+    def clear(self) -> None:
+        """List no students."""
+        super().clear()
+        self.students.clear()
+
+    @while_open
+    def show_session(self, session: Session) -> None:
         """List the project's students."""
         self._list_students()
-        if self.controller.session is not None:
-            self.session_connections.add(self.controller.session.student_changed, self._list_students)
+        self.session_connections.add(session.student_changed, self._list_students)
 
-    def _list_students(self) -> None:
-        session = self.controller.session
+    @while_open
+    def _list_students(self, session: Session) -> None:
         self.students.clear()
-        if session is None:
-            return
         with self.controller.telling():
             current = session.project.current_student()
             self.students.addItem("as shipped", None)
@@ -86,16 +92,15 @@ class StudentSection(SessionSection):
                 self.students.addItem(f"{record.added.astimezone():%d %b %H:%M}{dice}", record.id)
             self.students.setCurrentIndex(0 if current is None else self.students.findData(current.id))
 
-    def _on_chosen(self, row: int) -> None:
-        session = self.controller.session
-        if session is not None:
-            with self.controller.telling():
-                session.choose_student(self.students.itemData(row))
+    @while_open
+    def _on_chosen(self, session: Session, row: int) -> None:
+        with self.controller.telling():
+            session.choose_student(self.students.itemData(row))
 
-    def ask(self) -> None:
+    @while_open
+    def ask(self, session: Session) -> None:
         """Ask how to train, in a dialog that does not block the window, and start."""
-        session = self.controller.session
-        if session is None or self.controller.retraining.running:
+        if self.controller.retraining.running:
             return
         self._hide_offer()
         self.unfold()
@@ -108,10 +113,10 @@ class StudentSection(SessionSection):
         self.choice.finished.connect(self._on_choice)
         self.choice.open()
 
-    def show_patients(self) -> None:
+    @while_open
+    def show_patients(self, session: Session) -> None:
         """Show the patients and their splits, in a dialog that does not block the window."""
-        session = self.controller.session
-        if session is None or self.patients is not None:
+        if self.patients is not None:
             return
         with self.controller.telling():
             self.controller.save()
@@ -163,8 +168,8 @@ class StudentSection(SessionSection):
             self._offer(event)
 
     def _offer(self, event: dict[str, Any]) -> None:
-        session, project = self.controller.session, self.controller.retraining.project
-        if session is None or session.project.folder != project:
+        project = self.controller.retraining.project
+        if self._project_folder() != project:
             self.controller.tell(f"A new student is ready in {project}: open that project to use it.")
             return
         self._offered = str(event.get("student", ""))
@@ -172,13 +177,20 @@ class StudentSection(SessionSection):
         for widget in (self.offer, self.use_button, self.keep_button):
             widget.setVisible(True)
 
+    @while_open_or(None)
+    def _project_folder(self, session: Session) -> Path | None:
+        return session.project.folder
+
     def _use_offered(self) -> None:
-        session = self.controller.session
-        if session is not None and self._offered:
+        self._choose_offered()
+        self._hide_offer()
+
+    @while_open
+    def _choose_offered(self, session: Session) -> None:
+        if self._offered:
             with self.controller.telling():
                 session.choose_student(self._offered)
                 self.controller.tell("The new student is used for proposals from now on.")
-        self._hide_offer()
 
     def _hide_offer(self) -> None:
         self._offered = ""

@@ -14,6 +14,8 @@ from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import TEXT, KeyLabels, explain
+from napari_vfss.session.host import while_open, while_open_or
+from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button
 from napari_vfss.ui.timeline.axes import TimelineLegend
 from napari_vfss.ui.timeline.event_menu import EventMenu
@@ -57,6 +59,11 @@ class TimelineDock(QWidget):
         self._key_labels = KeyLabels(self, controller.key_book)
         self._connect()
         self._on_session()
+
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Return the height that the rows need."""
@@ -148,14 +155,15 @@ class TimelineDock(QWidget):
 
     def _on_session(self) -> None:
         self._session_connections.undo()
-        session = self._controller.session
         for tool in self._tools:
-            tool.setEnabled(session is not None)
-        if session is None:
-            self.timeline.show_clip(None, None, None)
-            self.place.setText("No recording is open.")
-            self.pace.setText("")
-            return
+            tool.setEnabled(self.session is not None)
+        self.timeline.show_clip(None, None, None)
+        self.place.setText("No recording is open.")
+        self.pace.setText("")
+        self._show_session()
+
+    @while_open
+    def _show_session(self, session: Session) -> None:
         self.timeline.show_clip(session.schema, session.clip.times_s, self._time.survey.overview)
         add = self._session_connections.add
         add(session.frame_changed, self._show_place)
@@ -167,26 +175,24 @@ class TimelineDock(QWidget):
         self._show_steady()
         self._show_playback()
 
-    def _show_place(self, *_: object) -> None:
-        session = self._controller.session
-        if session is not None:
-            self.timeline.show_place(session.frame, session.active.index)
-            status = self._time.stabilised.status
-            more = f" ({status})" if status else ""
-            self.place.setText(f"<b>{describe_frame(session, session.frame)}</b>{more}")
+    @while_open
+    def _show_place(self, session: Session, *_: object) -> None:
+        self.timeline.show_place(session.frame, session.active.index)
+        status = self._time.stabilised.status
+        more = f" ({status})" if status else ""
+        self.place.setText(f"<b>{describe_frame(session, session.frame)}</b>{more}")
 
     def _show_steady(self) -> None:
         self.steady.setChecked(self._time.stabilised.on)
         self._show_place()
 
-    def _show_strip(self) -> None:
-        if self._controller.session is not None:
-            self.timeline.show_strip(self._time.survey.overview)
+    @while_open
+    def _show_strip(self, _session: Session) -> None:
+        self.timeline.show_strip(self._time.survey.overview)
 
-    def _show_viewed(self) -> None:
-        session = self._controller.session
-        if session is not None:
-            self.timeline.show_viewed(session.viewed.stretch(self._time.chosen))
+    @while_open
+    def _show_viewed(self, session: Session) -> None:
+        self.timeline.show_viewed(session.viewed.stretch(self._time.chosen))
 
     def _show_marks(self) -> None:
         if self._time.marks is not None:
@@ -225,17 +231,15 @@ class TimelineDock(QWidget):
     def _on_bar(self, value: int) -> None:
         self.timeline.pan_to(value / _FINE)
 
-    def _on_frame(self, frame: int) -> None:
-        session = self._controller.session
-        if session is not None:
-            with self._controller.telling():
-                session.go_to(frame)
+    @while_open
+    def _on_frame(self, session: Session, frame: int) -> None:
+        with self._controller.telling():
+            session.go_to(frame)
 
-    def _on_structure(self, row: int) -> None:
-        session = self._controller.session
-        if session is not None:
-            with self._controller.telling():
-                session.choose(session.schema.structures[row].key)
+    @while_open
+    def _on_structure(self, session: Session, row: int) -> None:
+        with self._controller.telling():
+            session.choose(session.schema.structures[row].key)
 
     def _on_range(self, first: int, last: int) -> None:
         self._time.choose_range(None if first == last else (first, last))
@@ -243,10 +247,8 @@ class TimelineDock(QWidget):
     def _on_speed(self, row: int) -> None:
         self._time.playback.set_speed(float(self.speed.itemData(row)))
 
-    def _tooltip(self, frame: int, row: int | None) -> str:
-        session = self._controller.session
-        if session is None:
-            return ""
+    @while_open_or("")
+    def _tooltip(self, session: Session, frame: int, row: int | None) -> str:
         try:
             return describe_cell(session, self._time, frame, row)
         except VfssError as error:

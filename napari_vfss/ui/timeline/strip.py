@@ -36,6 +36,7 @@ class Timeline(QWidget):
 
     Attributes:
         scale: Which frames are shown.
+        viewed: Frames that can be accepted at once, in ascending order.
         describe: Returns the tooltip for a frame and a row (None: above the rows).
     """
 
@@ -56,7 +57,7 @@ class Timeline(QWidget):
         self._marks: Sequence[Mark] = ()
         self._frame, self._active = 0, 0
         self._range: tuple[int, int] | None = None
-        self._viewed: Sequence[int] = ()
+        self.viewed: Sequence[int] = ()
         self._from: int | None = None
         self._picture: QImage | None = None
 
@@ -78,7 +79,7 @@ class Timeline(QWidget):
         """
         self._schema, self._times = schema, times_s
         self.scale = TimelineScale(1 if strip is None else len(strip.states), self._strip_width)
-        self._marks, self._range, self._viewed, self._from = (), None, (), None
+        self._marks, self._range, self.viewed, self._from = (), None, (), None
         self.updateGeometry()
         self.show_strip(strip)
         self.view_changed.emit()
@@ -110,8 +111,8 @@ class Timeline(QWidget):
 
     def show_viewed(self, frames: Sequence[int]) -> None:
         """Show which frames can be accepted at once: those that were viewed, in ascending order."""
-        if self._viewed != frames:
-            self._viewed = frames
+        if self.viewed != frames:
+            self.viewed = frames
             self.update()
 
     def zoom(self, factor: float) -> None:
@@ -155,7 +156,7 @@ class Timeline(QWidget):
         painter = QPainter(self)
         painter.drawImage(0, 0, self._picture)
         if self._strip is not None:
-            draw_viewed(painter, self.scale, self._viewed)
+            draw_viewed(painter, self.scale, self.viewed)
             self._draw_place(painter)
         painter.end()
 
