@@ -85,7 +85,7 @@ class Redaction:
     crop: PixelBox | None = None
 
     @property
-    def is_nothing(self) -> bool:
+    def is_empty(self) -> bool:
         """True where frames stay unchanged."""
         return not self.boxes and self.crop is None
 
@@ -120,7 +120,7 @@ class Redaction:
             DatasetError: The redaction does not fit the frame.
         """
         self.expect_within(*frame.shape)
-        if self.is_nothing:
+        if self.is_empty:
             return frame
         redacted: Frame = frame.copy()
         for box in self.boxes:

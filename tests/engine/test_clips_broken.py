@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Broken recordings of every format: always a ClipError that names the file, never anything else."""
+"""Damaged recordings of every format raise a ClipError that names the file, and nothing else."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ MAKERS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("whole")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("recordings")
     return {name: make(folder / name).read_bytes() for name, make in MAKERS.items()}
 
 
 def read_all(path: Path) -> list[ClipError]:
-    """Open and read everything; the errors met, each checked for what a person needs."""
+    """Open a file and read all frames; return the errors, after checking that each names the file."""
     errors = []
     try:
         with open_clip(path, cache_bytes=10_000) as clip:
@@ -84,9 +84,9 @@ def read_all(path: Path) -> list[ClipError]:
 
 @pytest.mark.parametrize("share", [0.02, 0.4, 0.8])
 @pytest.mark.parametrize("name", MAKERS)
-def test_cut_off(tmp_path: Path, whole: dict[str, bytes], name: str, share: float) -> None:
+def test_cut_off(tmp_path: Path, recordings: dict[str, bytes], name: str, share: float) -> None:
     path = tmp_path / name
-    path.write_bytes(whole[name][: int(share * len(whole[name]))])
+    path.write_bytes(recordings[name][: int(share * len(recordings[name]))])
     assert read_all(path)
 
 
@@ -111,10 +111,10 @@ def test_text_under_another_name(tmp_path: Path, name: str, text: str) -> None:
 @pytest.mark.parametrize("name", MAKERS)
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_damage_is_told_or_harmless(
-    tmp_path: Path, whole: dict[str, bytes], name: str, data: st.DataObject
+def test_any_damage_raises_clip_error_or_is_harmless(
+    tmp_path: Path, recordings: dict[str, bytes], name: str, data: st.DataObject
 ) -> None:
-    damaged = bytearray(whole[name])
+    damaged = bytearray(recordings[name])
     for _ in range(data.draw(st.integers(1, 8))):
         damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
     path = tmp_path / name
@@ -122,13 +122,13 @@ def test_any_damage_is_told_or_harmless(
     read_all(path)
 
 
-def test_a_damaged_kind_of_dicom_is_told_on_one_line(tmp_path: Path) -> None:
+def test_a_damaged_sop_class_is_reported_on_one_line(tmp_path: Path) -> None:
     path = write_dicom(tmp_path / "odd.dcm", pictures(2))
-    whole, kind = path.read_bytes(), b"1.2.840.10008.5.1.4.1.1.12.2"
-    assert whole.count(kind) >= 1
+    recordings, kind = path.read_bytes(), b"1.2.840.10008.5.1.4.1.1.12.2"
+    assert recordings.count(kind) >= 1
     # The kind of the dataset itself is damaged, and the tag of its pixels is gone.
     path.write_bytes(
-        whole.replace(kind, b"1.2.840\n.008.5.1.4.1.1.12.2\x00").replace(b"\xe0\x7f\x10\x00", b"\xe0\x7e\x10\x00")
+        recordings.replace(kind, b"1.2.840\n.008.5.1.4.1.1.12.2\x00").replace(b"\xe0\x7f\x10\x00", b"\xe0\x7e\x10\x00")
     )
     (error,) = read_all(path)
     assert "\n" not in str(error)
@@ -152,7 +152,7 @@ def test_compressed_dicom_with_too_few_frames(tmp_path: Path) -> None:
     assert error.frame == 3
 
 
-def test_damaged_frame_in_the_middle_spares_the_others(tmp_path: Path) -> None:
+def test_other_frames_of_a_file_with_a_damaged_frame_are_readable(tmp_path: Path) -> None:
     frames = pictures(5)
     coded = pydicom.dcmread(
         recode(write_dicom(tmp_path / "n.dcm", frames), tmp_path / "c.dcm", gdcm.TransferSyntax.JPEGLosslessProcess14_1)
@@ -176,7 +176,7 @@ def test_picture_of_another_size_than_its_header(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tags", "words"),
+    ("tags", "message"),
     [
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.66.4"}, "Segmentation"),
         ({"NumberOfFrames": "-1"}, "-1 frames"),
@@ -188,10 +188,10 @@ def test_picture_of_another_size_than_its_header(tmp_path: Path) -> None:
         ({"Rows": 65535, "Columns": 65535}, "0 of 1 frames"),
     ],
 )
-def test_dicom_that_is_no_recording(tmp_path: Path, tags: dict[str, object], words: str) -> None:
+def test_dicom_that_is_not_a_recording(tmp_path: Path, tags: dict[str, object], message: str) -> None:
     path = write_dicom(tmp_path / "other.dcm", pictures(1), **tags)
     (error,) = read_all(path)
-    assert words in str(error)
+    assert message in str(error)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_dicom_with_empty_pixels(tmp_path: Path) -> None:
     assert "no frames" in str(error)
 
 
-def test_dicom_in_a_syntax_that_is_not_read(tmp_path: Path) -> None:
+def test_dicom_in_an_unsupported_transfer_syntax(tmp_path: Path) -> None:
     path = write_encapsulated(
         tmp_path / "jpip.dcm", dataset(pictures(1)), "1.2.840.10008.1.2.4.94", [b"x"], table=False
     )
@@ -233,7 +233,7 @@ def test_deflated_dicom(tmp_path: Path) -> None:
     assert "deflated" in str(error)
 
 
-def test_video_file_without_pictures(tmp_path: Path) -> None:
+def test_video_file_without_video_track(tmp_path: Path) -> None:
     import av
 
     path = tmp_path / "sound.mp4"
@@ -247,7 +247,7 @@ def test_video_file_without_pictures(tmp_path: Path) -> None:
     assert "no video track" in str(error)
 
 
-def test_folders_that_are_no_recordings(tmp_path: Path) -> None:
+def test_folders_that_are_not_recordings(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     (error,) = read_all(empty)
@@ -279,8 +279,8 @@ def test_missing_file_and_special_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def nobody() -> Iterator[None]:
-    """The superuser may read everything, so it steps down for a while."""
+def unprivileged_user() -> Iterator[None]:
+    """Drop the privileges of root, which can read everything, during the test."""
     if not hasattr(os, "geteuid"):
         pytest.skip("this system has other rights")
     user = os.geteuid()
@@ -291,11 +291,13 @@ def nobody() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "native.dcm", "stack.tif"])
-def test_file_that_may_not_be_read(tmp_path: Path, whole: dict[str, bytes], name: str, nobody: None) -> None:
+def test_file_without_read_permission(
+    tmp_path: Path, recordings: dict[str, bytes], name: str, unprivileged_user: None
+) -> None:
     user = os.geteuid()
     path = tmp_path / name
     if user != 65534:
-        path.write_bytes(whole[name])
+        path.write_bytes(recordings[name])
         path.chmod(0)
     (error,) = read_all(path)
     assert "permission to read it is denied" in str(error)
@@ -303,9 +305,9 @@ def test_file_that_may_not_be_read(tmp_path: Path, whole: dict[str, bytes], name
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "native.dcm", "j2k.dcm", "stack.tif", "stream.dcm"])
-def test_file_that_vanishes(tmp_path: Path, whole: dict[str, bytes], name: str) -> None:
+def test_file_that_vanishes(tmp_path: Path, recordings: dict[str, bytes], name: str) -> None:
     path = tmp_path / name
-    path.write_bytes(whole[name])
+    path.write_bytes(recordings[name])
     with open_clip(path) as clip:
         path.unlink()
         with pytest.raises(ClipError) as caught:
@@ -313,9 +315,9 @@ def test_file_that_vanishes(tmp_path: Path, whole: dict[str, bytes], name: str) 
         assert caught.value.path == path
 
 
-def test_file_that_shrinks_while_open(tmp_path: Path, whole: dict[str, bytes]) -> None:
+def test_file_that_shrinks_while_open(tmp_path: Path, recordings: dict[str, bytes]) -> None:
     path = tmp_path / "native.dcm"
-    path.write_bytes(whole["native.dcm"])
+    path.write_bytes(recordings["native.dcm"])
     with open_clip(path, cache_bytes=1) as clip:
         os.truncate(path, path.stat().st_size // 2)
         with pytest.raises(ClipError, match="frame 2"):

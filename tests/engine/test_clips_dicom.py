@@ -38,7 +38,7 @@ LOSSLESS = {
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
 @pytest.mark.parametrize("syntax", LOSSLESS)
-def test_lossless_syntaxes_give_the_very_pictures(tmp_path: Path, syntax: str, bits: int) -> None:
+def test_lossless_syntaxes_decode_exactly(tmp_path: Path, syntax: str, bits: int) -> None:
     frames = pictures(5, bits)
     native = write_dicom(tmp_path / "native.dcm", frames, stored=bits, FrameTime="40")
     path = recode(native, tmp_path / "coded.dcm", LOSSLESS[syntax])
@@ -53,7 +53,7 @@ def test_lossless_syntaxes_give_the_very_pictures(tmp_path: Path, syntax: str, b
     ("syntax", "bits"),
     [(gdcm.TransferSyntax.JPEGBaselineProcess1, 8), (gdcm.TransferSyntax.JPEGExtendedProcess2_4, 12)],
 )
-def test_lossy_jpeg_comes_close(tmp_path: Path, syntax: int, bits: int) -> None:
+def test_lossy_jpeg_decodes_approximately(tmp_path: Path, syntax: int, bits: int) -> None:
     smooth = np.add.outer(np.arange(48), np.arange(64))
     frames = np.stack([(smooth + 3 * t) * 2 ** (bits - 8) for t in range(3)]).astype(
         np.uint8 if bits == 8 else np.uint16
@@ -78,7 +78,7 @@ def test_colour_and_signed_values_in_lossless_syntaxes(tmp_path: Path, syntax: s
 
 
 @pytest.mark.parametrize("photometric", ["YBR_FULL_422", "RGB"])
-def test_colour_jpeg_gives_its_grey(tmp_path: Path, photometric: str) -> None:
+def test_colour_jpeg_becomes_grey(tmp_path: Path, photometric: str) -> None:
     smooth = np.add.outer(np.arange(48), np.arange(64)).astype(np.uint8)
     colour = np.stack([smooth] * 3, axis=-1)
     data = io.BytesIO()
@@ -113,7 +113,7 @@ def test_any_order_gives_the_stored_frames(tmp_path_factory: pytest.TempPathFact
             assert np.array_equal(clip[t], frames[t])
 
 
-def test_signed_values_move_up_by_half_their_range(tmp_path: Path) -> None:
+def test_signed_values_are_shifted_up_by_half_their_range(tmp_path: Path) -> None:
     frames = np.arange(-2048, -2048 + 48 * 64, dtype=np.int16).reshape(1, 48, 64)
     frames = np.clip(frames, -2048, 2047)
     path = write_dicom(tmp_path / "signed.dcm", frames, stored=12, WindowCenter="-1000", WindowWidth="1500")
@@ -129,7 +129,7 @@ def test_overlay_in_high_bits_is_masked(tmp_path: Path) -> None:
         assert np.array_equal(clip[1], frames[1])
 
 
-def test_values_stored_high_in_their_word_move_down(tmp_path: Path) -> None:
+def test_values_in_high_bits_are_shifted_down(tmp_path: Path) -> None:
     frames = pictures(2, 12)
     path = write_dicom(tmp_path / "high.dcm", frames << 4, stored=12, HighBit=15)
     with open_clip(path) as clip:
@@ -157,7 +157,7 @@ def test_polarity_and_facing_are_flags(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("planar", [0, 1])
-def test_colour_that_is_grey_collapses(tmp_path: Path, planar: int) -> None:
+def test_grey_stored_as_colour_becomes_grey(tmp_path: Path, planar: int) -> None:
     frames = pictures(2)
     colour = np.stack([frames] * 3, axis=-1 if planar == 0 else 1)
     made = dataset(np.stack([frames] * 3, axis=-1))
@@ -203,7 +203,7 @@ def test_times(tmp_path: Path, tags: dict[str, Any], expected: list[float]) -> N
         assert np.allclose(clip.times_s, expected)
 
 
-def test_enhanced_object_carries_its_own_times_and_window(tmp_path: Path) -> None:
+def test_enhanced_object_has_its_own_times_and_window(tmp_path: Path) -> None:
     groups = []
     for second in ("01.000000", "01.040000", "01.120000"):
         content, group = Dataset(), Dataset()
@@ -227,7 +227,7 @@ def test_enhanced_object_carries_its_own_times_and_window(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("centre", "width"), [("2048", "1"), ("60000", "100"), ("2048", "65536"), ("-5000", "20")])
-def test_a_window_that_shows_nothing_is_measured_instead(tmp_path: Path, centre: str, width: str) -> None:
+def test_an_unusable_window_is_replaced_by_a_measured_one(tmp_path: Path, centre: str, width: str) -> None:
     frames = pictures(5, 12)
     path = write_dicom(tmp_path / "odd.dcm", frames, stored=12, WindowCenter=centre, WindowWidth=width)
     with open_clip(path) as clip:

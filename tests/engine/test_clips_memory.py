@@ -17,7 +17,7 @@ from vfss.clips.grey import collapse, measured_window
 from vfss.errors import ClipError
 
 
-def test_array_clip_gives_its_frames() -> None:
+def test_array_clip_returns_its_frames() -> None:
     frames = pictures(5)
     clip = ArrayClip(frames, fps=25)
     assert (clip.n_frames, clip.height, clip.width, clip.bits) == (5, 48, 64, 8)
@@ -32,14 +32,14 @@ def test_array_clip_gives_its_frames() -> None:
     assert clip[0][0, 0] == 9
 
 
-def test_array_clip_is_known_by_its_content() -> None:
+def test_array_clip_is_identified_by_its_content() -> None:
     assert ArrayClip(pictures(3)).id == ArrayClip(pictures(3).copy()).id
     assert ArrayClip(pictures(3)).id != ArrayClip(pictures(4)).id
     assert ArrayClip(pictures(3)).id != ArrayClip(pictures(3).astype(np.uint16)).id
     assert ArrayClip(pictures(3), clip_id="mine").id == "mine"
 
 
-def test_array_clip_keeps_what_it_is_told_when_reopened() -> None:
+def test_reopened_array_clip_has_the_same_attributes() -> None:
     clip = ArrayClip(pictures(3, 12), times_s=[0, 0.1, 0.4], bits=12, facing="left", inverted=True, window=(100, 3000))
     other = clip.reopen()
     clip.close()
@@ -107,7 +107,7 @@ def test_cache_holds_the_last_frames_within_its_bytes(room: int, frames: list[in
 
 
 @given(st.integers(0, 255), st.sampled_from([1, 2, 3, 4]))
-def test_grey_in_colour_collapses_to_itself(value: int, channels: int) -> None:
+def test_grey_stored_as_colour_becomes_the_same_grey(value: int, channels: int) -> None:
     assert (collapse(np.full((3, 4, channels), value, np.uint8)) == value).all()
 
 
@@ -117,7 +117,7 @@ def test_colour_becomes_luma() -> None:
     assert (collapse(colour) == 117).all()
 
 
-def test_window_leaves_out_the_rare_extremes() -> None:
+def test_window_excludes_rare_extremes() -> None:
     frame = np.full((100, 100), 500, np.uint16)
     frame[:, 50:] = 900
     frame[0, 0], frame[0, 1] = 4000, 0
@@ -125,7 +125,7 @@ def test_window_leaves_out_the_rare_extremes() -> None:
     assert measured_window([np.full((4, 4), 7, np.uint16)], 12) == (6, 8)
 
 
-def test_content_id_follows_the_content_not_the_place(tmp_path: Path) -> None:
+def test_content_id_depends_on_content_and_not_on_path(tmp_path: Path) -> None:
     first, second = tmp_path / "a.mp4", tmp_path / "b.mp4"
     first.write_bytes(b"x" * 5000)
     second.write_bytes(b"x" * 5000)
@@ -137,7 +137,7 @@ def test_content_id_follows_the_content_not_the_place(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("at", [0, HASHED_IN_FULL_BYTES // 2, 2 * HASHED_IN_FULL_BYTES - 1])
-def test_content_id_of_a_large_file_sees_first_last_and_size(tmp_path: Path, at: int) -> None:
+def test_content_id_of_a_large_file_depends_on_first_and_last_block_and_size(tmp_path: Path, at: int) -> None:
     first, second = tmp_path / "a.dcm", tmp_path / "b.dcm"
     for path in (first, second):
         with path.open("wb") as stream:
@@ -152,12 +152,12 @@ def test_content_id_of_a_large_file_sees_first_last_and_size(tmp_path: Path, at:
     assert content_id(second) != same
 
 
-def test_content_id_of_nothing(tmp_path: Path) -> None:
+def test_content_id_of_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ClipError, match=r"gone\.mp4"):
         content_id(tmp_path / "gone.mp4")
 
 
-def test_can_open_goes_by_names_and_first_bytes(tmp_path: Path) -> None:
+def test_can_open_checks_names_and_first_bytes(tmp_path: Path) -> None:
     assert {".mp4", ".avi", ".mov", ".mkv", ".mpg", ".wmv", ".dcm", ".tif"} <= SUFFIXES
     for name, content in (("a.MP4", b""), ("IM0001", bytes(128) + b"DICM"), ("b.txt", b"hello"), ("c.png", b"")):
         (tmp_path / name).write_bytes(content)

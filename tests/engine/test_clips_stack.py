@@ -22,7 +22,7 @@ def save_folder(folder: Path, frames: np.ndarray, suffix: str = ".png") -> Path:
 
 @pytest.mark.parametrize("bits", [8, 16])
 @pytest.mark.parametrize("how", ["block", "imagej", "deflate", "pages", "plain_pages", "colour", "planes", "ome"])
-def test_stacks_give_the_very_pictures(tmp_path: Path, how: str, bits: int) -> None:
+def test_stacks_decode_exactly(tmp_path: Path, how: str, bits: int) -> None:
     frames = pictures(12, bits)
     path = tmp_path / "stack.tif"
     if how == "imagej":
@@ -60,7 +60,7 @@ def test_large_imagej_stack_with_one_page(tmp_path: Path) -> None:
         assert np.array_equal(clip[7], frames[7])
 
 
-def test_compression_that_tifffile_leaves_to_others(tmp_path: Path) -> None:
+def test_compression_that_only_pillow_decodes(tmp_path: Path) -> None:
     frames = pictures(5)
     first, *rest = [Image.fromarray(frame) for frame in frames]
     first.save(tmp_path / "lzw.tif", save_all=True, append_images=rest, compression="tiff_lzw")
@@ -77,14 +77,14 @@ def test_signed_and_white_is_zero(tmp_path: Path) -> None:
         assert np.array_equal(clip[0], (frames[0].astype(int) + 32768).astype(np.uint16))
 
 
-def test_channels_are_no_time(tmp_path: Path) -> None:
+def test_channels_are_not_frames(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "hyper.tif", pictures(12).reshape(3, 4, 48, 64), imagej=True, metadata={"axes": "TCYX"})
     with pytest.raises(ClipError, match="not one time series") as caught:
         open_clip(tmp_path / "hyper.tif")
     assert caught.value.path == tmp_path / "hyper.tif"
 
 
-def test_real_numbers_are_no_grey_values(tmp_path: Path) -> None:
+def test_floating_point_pages_are_refused(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "float.tif", pictures(3).astype(np.float32))
     with pytest.raises(ClipError, match="float32"):
         open_clip(tmp_path / "float.tif")
@@ -142,7 +142,7 @@ def test_picture_that_vanishes_later(tmp_path: Path) -> None:
         assert np.array_equal(clip[1], pictures(4)[1])
 
 
-def test_content_of_a_folder_is_names_and_pictures(tmp_path: Path) -> None:
+def test_content_id_of_a_folder_depends_on_names_and_pictures(tmp_path: Path) -> None:
     folder = save_folder(tmp_path / "a", pictures(3))
     same = save_folder(tmp_path / "b", pictures(3))
     assert content_id(folder) == content_id(same)

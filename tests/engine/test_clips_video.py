@@ -76,7 +76,7 @@ def test_any_order_equals_sequential_decoding(folder: Path, name: str) -> None:
     order=st.lists(st.integers(0, 39), min_size=1, max_size=25),
     room=st.integers(1, 12),
 )
-def test_hypothetical_walks_equal_sequential_decoding(folder: Path, name: str, order: list[int], room: int) -> None:
+def test_random_walks_equal_sequential_decoding(folder: Path, name: str, order: list[int], room: int) -> None:
     expected = sequential(folder / name)
     with open_clip(folder / name, cache_bytes=room * FRAME) as clip:
         for t in order:
@@ -89,7 +89,7 @@ def test_agrees_with_imageio(folder: Path) -> None:
         assert np.array_equal(np.stack([clip[t] for t in reversed(range(40))])[::-1], np.squeeze(expected))
 
 
-def test_lossless_grey_is_the_very_picture(folder: Path) -> None:
+def test_lossless_grey_decodes_exactly(folder: Path) -> None:
     with open_clip(folder / "grey.avi") as clip:
         assert np.array_equal(clip[17], pictures(40)[17])
 
@@ -106,7 +106,7 @@ def test_deep_video_keeps_its_bits(tmp_path: Path, pixels: str, bits: int) -> No
         assert clip.as_uint8(9).max() == 255
 
 
-def test_colour_that_is_grey_collapses_exactly(tmp_path: Path) -> None:
+def test_grey_stored_as_colour_becomes_exactly_grey(tmp_path: Path) -> None:
     path = write_video(tmp_path / "rgb.avi", "rawvideo", pixels="bgr24", b_frames=None)
     with open_clip(path) as clip:
         assert np.array_equal(clip[5], pictures(40)[5])
@@ -198,7 +198,7 @@ def test_several_threads_read_one_clip(folder: Path) -> None:
 
 
 def remux(source: Path, path: Path, change: Callable[[list[av.Packet]], list[tuple[bytes, int, bool]]]) -> Path:
-    """The packets of a file, changed, in a Matroska file: data, time stamp in ms and key flag of each."""
+    """Write the changed packets of a file to Matroska; `change` returns data, time stamp in ms and key flag of each."""
     with av.open(str(source)) as container, av.open(str(path), "w", format="matroska") as out:
         stream = out.add_stream_from_template(container.streams.video[0])
         packets = [p for p in container.demux(video=0) if p.size]
@@ -211,12 +211,12 @@ def remux(source: Path, path: Path, change: Callable[[list[av.Packet]], list[tup
 
 
 @pytest.mark.parametrize("source", ["b_frames.mp4", "program.mpg"])
-@pytest.mark.parametrize("lie_from", [0, 24])
-def test_time_stamps_that_lie_about_the_order(folder: Path, tmp_path: Path, source: str, lie_from: int) -> None:
+@pytest.mark.parametrize("wrong_from", [0, 24])
+def test_time_stamps_in_the_wrong_order(folder: Path, tmp_path: Path, source: str, wrong_from: int) -> None:
     def in_decoding_order(packets: list[av.Packet]) -> list[tuple[bytes, int, bool]]:
         first = min(float(p.pts * p.time_base) for p in packets)
         true = [round(1000 * (float(p.pts * p.time_base) - first)) for p in packets]
-        pts = [*true[:lie_from], *sorted(true[lie_from:])]
+        pts = [*true[:wrong_from], *sorted(true[wrong_from:])]
         return [(bytes(p), t, p.is_keyframe) for p, t in zip(packets, pts, strict=True)]
 
     path = remux(folder / source, tmp_path / "lies.mkv", in_decoding_order)
@@ -245,7 +245,7 @@ def test_frames_that_are_never_shown(folder: Path, tmp_path: Path, hidden_after:
         assert clip.n_frames == 40
 
 
-def test_pictures_that_say_to_show_the_last_one(folder: Path, tmp_path: Path) -> None:
+def test_not_coded_pictures_repeat_the_last_one(folder: Path, tmp_path: Path) -> None:
     def with_picture_not_coded(packets: list[av.Packet]) -> list[tuple[bytes, int, bool]]:
         made = [(bytes(p), 33 * n, p.is_keyframe) for n, p in enumerate(packets)]
         # Start code, predicted, time 0, marker, increment 0 of 5 bits, marker, not coded, stuffing.
@@ -262,7 +262,9 @@ def test_pictures_that_say_to_show_the_last_one(folder: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("name", ["b_frames.mp4", "mpeg4.avi", "photo.avi", "matroska.mkv"])
-def test_damage_in_the_middle_names_the_frame_and_spares_the_rest(folder: Path, tmp_path: Path, name: str) -> None:
+def test_damage_in_the_middle_names_the_frame_and_leaves_the_rest_readable(
+    folder: Path, tmp_path: Path, name: str
+) -> None:
     expected = sequential(folder / name)
     with av.open(str(folder / name)) as container:
         packets = [bytes(packet) for packet in container.demux(video=0) if packet.size]

@@ -46,7 +46,7 @@ def deidentified(
     return target
 
 
-def test_nothing_planted_is_in_any_byte(tmp_path: Path, key: CaseKey) -> None:
+def test_no_planted_secret_remains_in_any_byte(tmp_path: Path, key: CaseKey) -> None:
     source = planted.write_dicom(tmp_path / f"{planted.ID}.dcm", planted.dicom())
     there = {leak.split(" in ")[0] for leak in planted.leaks(tmp_path)}
     assert there == set(planted.SECRETS)  # the search finds what is there
@@ -76,14 +76,14 @@ def test_other_encodings_of_the_header(tmp_path: Path, key: CaseKey, syntax: str
 
 @pytest.mark.parametrize("bits", [8, 12])
 @pytest.mark.parametrize("syntax", SYNTAXES)
-def test_every_lossless_syntax_comes_out_exact(tmp_path: Path, key: CaseKey, syntax: str, bits: int) -> None:
+def test_every_lossless_syntax_is_written_exactly(tmp_path: Path, key: CaseKey, syntax: str, bits: int) -> None:
     native = planted.write_dicom(tmp_path / "in.dcm", planted.dicom(pictures(2, bits), stored=bits, overlays=False))
     target = deidentified(recode(native, tmp_path / "coded.dcm", SYNTAXES[syntax]), key, Redaction((BOX,)))
     assert planted.leaks(target.parent) == []
     assert pydicom.dcmread(target).BitsStored == bits
 
 
-def test_what_hides_in_high_bits_is_gone(tmp_path: Path, key: CaseKey) -> None:
+def test_overlays_in_high_bits_are_removed(tmp_path: Path, key: CaseKey) -> None:
     frames = pictures(2, 12)
     bits = np.unpackbits(np.frombuffer(planted.PLANE * 24, np.uint8)).reshape(48, 64).astype(np.uint16)
     target = deidentified(
@@ -99,14 +99,14 @@ def test_signed_values_stay_signed(tmp_path: Path, key: CaseKey) -> None:
     assert np.array_equal(pydicom.dcmread(target).pixel_array, signed[0])
 
 
-def test_colour_becomes_grey_and_says_so(tmp_path: Path, key: CaseKey) -> None:
+def test_colour_becomes_grey_and_is_declared_as_grey(tmp_path: Path, key: CaseKey) -> None:
     made = planted.dicom(np.stack([pictures(2)] * 3, axis=-1), SmallestImagePixelValue=1)
     written = pydicom.dcmread(deidentified(planted.write_dicom(tmp_path / "in.dcm", made), key, Redaction()))
     assert (written.PhotometricInterpretation, written.SamplesPerPixel) == ("MONOCHROME2", 1)
     assert "PlanarConfiguration" not in written and "SmallestImagePixelValue" not in written
 
 
-def test_uids_are_replaced_alike_in_all_files(tmp_path: Path, key: CaseKey) -> None:
+def test_uids_are_replaced_consistently_in_all_files(tmp_path: Path, key: CaseKey) -> None:
     made = [planted.dicom(SOPInstanceUID=f"1.2.3.{n}") for n in (1, 2)]
     for n, one in enumerate(made):
         one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
@@ -120,7 +120,7 @@ def test_uids_are_replaced_alike_in_all_files(tmp_path: Path, key: CaseKey) -> N
     assert first.file_meta.MediaStorageSOPInstanceUID == first.SOPInstanceUID
 
 
-def test_enhanced_objects_keep_their_times_on_a_day_that_was_none(tmp_path: Path, key: CaseKey) -> None:
+def test_enhanced_objects_keep_their_times_on_a_dummy_date(tmp_path: Path, key: CaseKey) -> None:
     made = planted.dicom(
         pictures(3), SOPClassUID=EnhancedXRFImageStorage, AcquisitionDateTime=planted.DAY + "181615.25"
     )
@@ -141,19 +141,19 @@ def test_enhanced_objects_keep_their_times_on_a_day_that_was_none(tmp_path: Path
     assert pydicom.dcmread(target).AcquisitionDateTime == "19000101000000"
 
 
-def test_uneven_times_stay(tmp_path: Path, key: CaseKey) -> None:
+def test_uneven_times_are_kept(tmp_path: Path, key: CaseKey) -> None:
     made = planted.dicom(pictures(4), FrameTimeVector=["0", "33.3", "66.7", "40"], FrameIncrementPointer=0x00181065)
     deidentified(planted.write_dicom(tmp_path / "in.dcm", made), key, Redaction())
 
 
-@pytest.mark.parametrize(("said", "kept"), [("YES", "YES"), ("NO", None), (None, None)])
-def test_unreviewed_pixels_are_never_called_clean(
-    tmp_path: Path, key: CaseKey, said: str | None, kept: str | None
+@pytest.mark.parametrize(("declared", "expected"), [("YES", "YES"), ("NO", None), (None, None)])
+def test_unreviewed_pixels_are_never_declared_clean(
+    tmp_path: Path, key: CaseKey, declared: str | None, expected: str | None
 ) -> None:
-    made = planted.dicom(**({} if said is None else {"BurnedInAnnotation": said}))
+    made = planted.dicom(**({} if declared is None else {"BurnedInAnnotation": declared}))
     target = deidentified(planted.write_dicom(tmp_path / "in.dcm", made), key, Redaction(), reviewed=False)
     written = pydicom.dcmread(target)
-    assert written.get("BurnedInAnnotation") == kept
+    assert written.get("BurnedInAnnotation") == expected
     assert [c.CodeValue for c in written.DeidentificationMethodCodeSequence] == ["113100"]
 
 
@@ -166,7 +166,7 @@ def test_a_bare_file_without_a_class_becomes_a_secondary_capture(tmp_path: Path,
     assert written.SOPInstanceUID.startswith("2.25.") and "Secondary Capture" in written.SOPClassUID.name
 
 
-def test_what_is_given_in_pixels_of_the_frame_goes_with_a_crop(tmp_path: Path, key: CaseKey) -> None:
+def test_attributes_in_frame_coordinates_are_removed_with_a_crop(tmp_path: Path, key: CaseKey) -> None:
     made = planted.dicom(ShutterShape="RECTANGULAR", ShutterLeftVerticalEdge="3", SmallestImagePixelValue=1)
     source = planted.write_dicom(tmp_path / "in.dcm", made)
     assert "ShutterShape" in pydicom.dcmread(deidentified(source, key, Redaction()))
@@ -175,7 +175,7 @@ def test_what_is_given_in_pixels_of_the_frame_goes_with_a_crop(tmp_path: Path, k
     assert (cropped.Rows, cropped.Columns) == (47, 61)
 
 
-def test_more_than_a_length_can_say_goes_into_fragments(
+def test_pixels_too_long_for_the_length_field_are_written_as_fragments(
     tmp_path: Path, key: CaseKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vfss.deidentify.dicom, "LARGEST", 100)
@@ -194,12 +194,12 @@ def test_real_files(tmp_path: Path, key: CaseKey, name: str) -> None:
     original = pydicom.dcmread(copy)
     target = deidentified(copy, key, Redaction((PixelBox(0, 0, 40, 300),)))
     kinds = ("PN", "DA", "DT", "TM", "LT", "ST", "UT", "LO", "SH", "UI", "AE")
-    kept = {"Manufacturer", "ManufacturerModelName", "SoftwareVersions", "CodingSchemeDesignator", "CodeValue"}
-    words = {
+    text_kept = {"Manufacturer", "ManufacturerModelName", "SoftwareVersions", "CodingSchemeDesignator", "CodeValue"}
+    secrets = {
         str(value)
         for element in original.iterall()
-        if (element.VR in kinds and element.keyword not in kept)
+        if (element.VR in kinds and element.keyword not in text_kept)
         for value in (element.value if element.VM > 1 else [element.value])
         if sum(map(str.isalnum, str(value))) > 3 and not str(value).startswith("1.2.840.10008.")
     }
-    assert planted.leaks(target.parent, words | {"SECRETAE", "CLUNIE1"}) == []
+    assert planted.leaks(target.parent, secrets | {"SECRETAE", "CLUNIE1"}) == []

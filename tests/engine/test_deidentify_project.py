@@ -15,8 +15,7 @@ import planted
 from small_project import annotate, disc, grey_frames
 from vfss.cli.app import app
 from vfss.clips import ArrayClip, open_clip
-from vfss.deidentify import CaseKey, PixelBox, Redaction
-from vfss.deidentify import review_pack as preparing_module
+from vfss.deidentify import CaseKey, PixelBox, Redaction, review_pack
 from vfss.deidentify.project import deidentify_project
 from vfss.deidentify.projections import project_clip
 from vfss.deidentify.review_pack import FILE, accept_review_pack, write_review_pack
@@ -35,7 +34,7 @@ def run(*arguments: str | Path) -> Result:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """Two recordings of one patient, a DICOM file and a video, with secrets everywhere."""
+    """Two recordings of one patient, a DICOM file and a video, with planted secrets."""
     made = Project.create(tmp_path / "project")
     lying = tmp_path / planted.PLACE
     lying.mkdir()
@@ -53,7 +52,7 @@ def review(project: Project) -> None:
         project.reviews.accept(record.id, Redaction((BOX,)), reviewer=REVIEWER, text=f"{planted.NAME} stands there")
 
 
-def test_a_whole_project_leaves_without_names(project: Project, tmp_path: Path) -> None:
+def test_a_project_is_written_without_names(project: Project, tmp_path: Path) -> None:
     review(project)
     key = CaseKey(project.folder / "case-key.json")
     seen: list[tuple[int, int]] = []
@@ -83,7 +82,7 @@ def test_a_whole_project_leaves_without_names(project: Project, tmp_path: Path) 
     assert again.recordings == 2 and names[0] == names[1]
 
 
-def test_what_nobody_looked_at_stays(project: Project, tmp_path: Path) -> None:
+def test_unreviewed_recordings_are_refused(project: Project, tmp_path: Path) -> None:
     key = CaseKey(project.folder / "case-key.json")
     project.reviews.accept(project.clips()[0].id, Redaction(), reviewer="Eva")
     with pytest.raises(DatasetError, match="were not reviewed"):
@@ -99,7 +98,7 @@ def test_what_nobody_looked_at_stays(project: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stop", [1, 3, 5, 7])
-def test_a_cancel_leaves_nothing(project: Project, tmp_path: Path, stop: int) -> None:
+def test_a_cancelled_run_leaves_nothing(project: Project, tmp_path: Path, stop: int) -> None:
     review(project)
     before = set(tmp_path.iterdir())
     report = deidentify_project(
@@ -125,14 +124,14 @@ def test_refusals(project: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="rights do not bind this user")
-def test_a_read_only_folder_is_named(project: Project, tmp_path: Path) -> None:
+def test_the_error_names_a_read_only_folder(project: Project, tmp_path: Path) -> None:
     review(project)
     (tmp_path / "closed").mkdir(mode=0o500)
     with pytest.raises(DatasetError, match="cannot be written"):
         deidentify_project(project, tmp_path / "closed" / "out", CaseKey(project.folder / "case-key.json"))
 
 
-def test_a_recording_that_cannot_be_read_is_left_out_and_said(project: Project, tmp_path: Path) -> None:
+def test_an_unreadable_recording_is_left_out_and_reported(project: Project, tmp_path: Path) -> None:
     review(project)
     dicom = project.clips()[0].path
     dicom.unlink()
@@ -142,7 +141,7 @@ def test_a_recording_that_cannot_be_read_is_left_out_and_said(project: Project, 
 
 
 class FakeDetector:
-    """Finds one line of text in every picture."""
+    """A detector that finds one line of text in every picture."""
 
     def boxes(self, picture: np.ndarray) -> list[PixelBox]:
         return [BOX]
@@ -150,11 +149,11 @@ class FakeDetector:
 
 @pytest.fixture
 def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparing_module, "TextDetector", FakeDetector)
+    monkeypatch.setattr(review_pack, "TextDetector", FakeDetector)
 
 
 @pytest.mark.usefixtures("no_network")
-def test_from_looking_to_writing_on_the_command_line(project: Project, tmp_path: Path) -> None:
+def test_prepare_accept_and_write_on_the_command_line(project: Project, tmp_path: Path) -> None:
     folder = project.folder
     assert run("deidentify", folder, "--out", tmp_path / "out").exit_code == 1
     prepared = run("deidentify", folder, "--prepare", tmp_path / "look")
@@ -177,20 +176,20 @@ def test_from_looking_to_writing_on_the_command_line(project: Project, tmp_path:
     assert planted.leaks(tmp_path / "out") == [] and (tmp_path / "key.json").is_file()
 
 
-def test_the_command_line_says_in_so_many_words(project: Project, tmp_path: Path) -> None:
+def test_the_command_line_needs_an_explicit_flag_without_a_review(project: Project, tmp_path: Path) -> None:
     refused = run("deidentify", project.folder, "--out", tmp_path / "out")
     assert refused.exit_code == 1 and "were not reviewed" in refused.stderr
-    words = "--i-accept-that-nobody-looked-at-the-pixels"
-    written = run("deidentify", project.folder, "--out", tmp_path / "out", words)
-    assert written.exit_code == 0 and "Nobody looked" in written.stderr
+    flag = "--i-accept-that-nobody-looked-at-the-pixels"
+    written = run("deidentify", project.folder, "--out", tmp_path / "out", flag)
+    assert written.exit_code == 0 and "Not all pixels were reviewed" in written.stderr
     assert run("deidentify", project.folder).exit_code == 2
     assert run("deidentify", project.clips()[0].path, "--out", tmp_path / "more").exit_code == 1
 
 
-def test_a_single_recording_goes_through_a_project_of_its_own(project: Project, tmp_path: Path) -> None:
-    words = "--i-accept-that-nobody-looked-at-the-pixels"
+def test_a_single_recording_is_written_through_a_new_project(project: Project, tmp_path: Path) -> None:
+    flag = "--i-accept-that-nobody-looked-at-the-pixels"
     path = project.clips()[1].path
-    done = run("deidentify", path, "--project", tmp_path / "new", "--out", tmp_path / "out", words)
+    done = run("deidentify", path, "--project", tmp_path / "new", "--out", tmp_path / "out", flag)
     assert done.exit_code == 0, done.output
     assert planted.leaks(tmp_path / "out") == [] and len(list((tmp_path / "out").rglob("*.mkv"))) == 1
 
@@ -198,7 +197,7 @@ def test_a_single_recording_goes_through_a_project_of_its_own(project: Project, 
 @pytest.mark.parametrize(
     "content", ["", "[]", "{}", '{"clips": []}', '{"clips": [{"clip": "b2-x"}]}', '{"clips": [{"boxes": []}]}']
 )
-def test_files_of_redactions_that_do_not_fit(project: Project, tmp_path: Path, content: str) -> None:
+def test_malformed_redaction_files_are_refused(project: Project, tmp_path: Path, content: str) -> None:
     (tmp_path / "r.json").write_text(content, "utf-8")
     with pytest.raises(DatasetError):
         accept_review_pack(project, tmp_path / "r.json", reviewer="Eva")
@@ -216,34 +215,34 @@ def test_one_box_too_large_accepts_nothing(project: Project, tmp_path: Path) -> 
 
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize("stop", [1, 60, 700])
-def test_a_cancelled_preparation_leaves_nothing(project: Project, tmp_path: Path, stop: int) -> None:
+def test_a_cancelled_review_pack_leaves_nothing(project: Project, tmp_path: Path, stop: int) -> None:
     assert write_review_pack(project, project.clips(), tmp_path / "look", lambda done, _: done < stop) is None
     assert not list(tmp_path.glob("look*"))
 
 
-def field_in_the_dark(n: int = 6) -> np.ndarray:
-    """A lit field of 60x70 in a dark frame of 100x200, with words beside it from frame 3 on; uint8 (n, 100, 200)."""
+def exposed_field_in_dark_frame(n: int = 6) -> np.ndarray:
+    """A lit field of 60x70 in a dark frame of 100x200, with text beside it from frame 3 on; uint8 (n, 100, 200)."""
     frames = np.full((n, 100, 200), 3, np.uint8)
     frames[:, 20:80, 60:130] = grey_frames(n, 60, 70) // 2 + 100
     frames[3:, 2:8, 150:190:2] = 255
     return frames
 
 
-def test_the_crop_is_the_exposed_field_and_never_cuts_masks() -> None:
-    glance = project_clip(ArrayClip(field_in_the_dark()))
+def test_the_crop_is_the_exposed_field_and_contains_all_masks() -> None:
+    glance = project_clip(ArrayClip(exposed_field_in_dark_frame()))
     assert glance is not None
     crop = propose_crop(glance)
     assert crop is not None
     assert crop.top <= 20 and crop.left <= 60 and crop.bottom >= 80 and crop.right >= 130
     assert (crop.bottom - crop.top) * (crop.right - crop.left) < 0.4 * 100 * 200
-    kept = propose_crop(glance, keep=PixelBox(10, 20, 30, 40))
-    assert kept is not None and kept.left == 20 and kept.top <= 10
+    crop = propose_crop(glance, keep=PixelBox(10, 20, 30, 40))
+    assert crop is not None and crop.left == 20 and crop.top <= 10
     everywhere = project_clip(ArrayClip(grey_frames(3, 100, 200)))
     assert everywhere is not None and propose_crop(everywhere) is None
 
 
-def test_frames_to_look_at_include_where_the_border_changes() -> None:
-    frames = field_in_the_dark(40)
+def test_frames_to_examine_include_those_where_the_border_changes() -> None:
+    frames = exposed_field_in_dark_frame(40)
     frames[29, 90:98, 5:60] = 255
     glance = project_clip(ArrayClip(frames))
     assert glance is not None
@@ -263,7 +262,7 @@ def test_the_box_around_all_masks(project: Project) -> None:
 
 @pytest.mark.parametrize("redaction", [Redaction(), Redaction((PixelBox(0, 140, 12, 200),), PixelBox(10, 50, 90, 140))])
 def test_the_strip_shows_result_and_frames(redaction: Redaction) -> None:
-    clip = ArrayClip(field_in_the_dark())
+    clip = ArrayClip(exposed_field_in_dark_frame())
     glance = project_clip(clip)
     assert glance is not None
     strip: Any = review_strip(clip, redaction, glance, frames=3)

@@ -14,7 +14,7 @@ from vfss.deidentify.text_detection import TextDetector, find_text, merged
 from vfss.phantom.overlays import font
 
 
-def test_boxes_of_one_place_become_one() -> None:
+def test_near_boxes_are_merged() -> None:
     line = [PixelBox(10, 10, 20, 40), PixelBox(12, 44, 22, 80), PixelBox(11, 30, 21, 50)]
     apart = PixelBox(60, 10, 70, 40)
     assert merged([line[0], apart, line[1], line[2]]) == [PixelBox(10, 10, 22, 80), apart]
@@ -24,13 +24,13 @@ def test_boxes_of_one_place_become_one() -> None:
     assert merged([]) == []
 
 
-def written(frame: np.ndarray, at: tuple[int, int], words: str, size: int, fill: int) -> np.ndarray:
+def written(frame: np.ndarray, at: tuple[int, int], text: str, size: int, fill: int) -> np.ndarray:
     image = Image.fromarray(frame)
-    ImageDraw.Draw(image).text(at, words, fill=fill, font=font(size))
+    ImageDraw.Draw(image).text(at, text, fill=fill, font=font(size))
     return np.array(image)
 
 
-def test_names_are_found_wherever_they_stand_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_on_a_few_frames_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the detector reached for the network")
 

@@ -22,13 +22,13 @@ BOX, CROP = PixelBox(1, 2, 4, 6), PixelBox(2, 3, 10, 12)
 
 
 @pytest.mark.parametrize("sides", [(-1, 0, 2, 2), (2, 0, 2, 2), (0, 3, 2, 2), (0, 0, 2.0, 2), (False, 0, 2, 2)])
-def test_a_box_holds_whole_pixels(sides: tuple[int, int, int, int]) -> None:
+def test_a_box_contains_whole_pixels(sides: tuple[int, int, int, int]) -> None:
     with pytest.raises(DatasetError):
         PixelBox(*sides)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_boxes_are_black_and_the_crop_is_what_is_left(dtype: type) -> None:
+def test_boxes_become_black_and_the_crop_is_kept(dtype: type) -> None:
     frame = np.arange(1, 12 * 14 + 1, dtype=dtype).reshape(12, 14)
     before = frame.copy()
     redacted = Redaction((BOX,), CROP).pixels(frame)
@@ -37,7 +37,7 @@ def test_boxes_are_black_and_the_crop_is_what_is_left(dtype: type) -> None:
     assert redacted.dtype == dtype and np.array_equal(redacted, expected[2:10, 3:12])
     assert np.array_equal(frame, before)
     assert Redaction((BOX,), CROP).size(12, 14) == redacted.shape == (8, 9)
-    assert Redaction().is_nothing and Redaction().pixels(frame) is frame
+    assert Redaction().is_empty and Redaction().pixels(frame) is frame
 
 
 def test_a_redaction_of_another_recording_is_refused() -> None:
@@ -63,12 +63,12 @@ def test_planes_are_cropped_like_frames_and_json_comes_back(data: st.DataObject)
 
 
 @pytest.mark.parametrize("data", [[], {"boxes": 3}, {"boxes": [{"top": 1}]}, {"crop": "all"}, {"boxes": ["x"]}])
-def test_malformed_redactions_are_named(data: object) -> None:
+def test_malformed_redactions_are_refused(data: object) -> None:
     with pytest.raises(DatasetError):
         Redaction.from_dict(data)
 
 
-def test_the_key_gives_each_patient_one_name_for_good(tmp_path: Path) -> None:
+def test_the_key_gives_each_patient_one_lasting_name(tmp_path: Path) -> None:
     key = CaseKey(tmp_path / "key.json")
     names = [key.case("Anna"), key.case("Bela"), key.recording("b2-1"), key.annotator("Eva"), key.annotator("Jan")]
     assert re.fullmatch("case-[2-9b-df-hjkm-tv-z]{8}", names[0]) and names[0] != names[1]
@@ -93,14 +93,14 @@ def _name_all(path: Path) -> list[str]:
     return [CaseKey(path).case(f"patient {i}") for i in range(12)]
 
 
-def test_processes_at_once_agree(tmp_path: Path) -> None:
+def test_concurrent_processes_agree(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         one, other = pool.map(_name_all, [tmp_path / "key.json"] * 2)
     assert one == other and len(set(one)) == 12
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"what": "else"}', "\x00\xff"])
-def test_a_damaged_key_is_left_as_it_is(tmp_path: Path, content: str) -> None:
+def test_a_damaged_key_is_not_changed(tmp_path: Path, content: str) -> None:
     path = tmp_path / "key.json"
     path.write_text(content, "utf-8")
     with pytest.raises(DatasetError, match="damaged"):
@@ -108,7 +108,7 @@ def test_a_damaged_key_is_left_as_it_is(tmp_path: Path, content: str) -> None:
     assert path.read_text("utf-8") == content
 
 
-def test_a_key_that_is_damaged_meanwhile_is_not_written_over(tmp_path: Path) -> None:
+def test_a_key_that_is_damaged_later_is_not_overwritten(tmp_path: Path) -> None:
     key = CaseKey(tmp_path / "key.json")
     key.case("Anna")
     content = key.path.read_text("utf-8").replace('"secret"', '"secre"')
@@ -119,14 +119,14 @@ def test_a_key_that_is_damaged_meanwhile_is_not_written_over(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="rights do not bind this user")
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_folder_that_is_not_writable(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(DatasetError, match="cannot be written"):
         CaseKey(tmp_path / "key.json").case("Anna")
     tmp_path.chmod(0o700)
 
 
-def test_a_key_where_no_folder_can_be_is_named(tmp_path: Path) -> None:
+def test_the_error_names_a_key_in_an_impossible_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(DatasetError):
         CaseKey(tmp_path / "file" / "key.json").case("Anna")
@@ -151,7 +151,7 @@ def test_reviews_follow_one_another(project: Project) -> None:
     first = project.reviews.accept(clip, Redaction((BOX,), CROP), reviewer="Eva", text="a name, top left")
     assert project.reviews.of(clip) == first
     second = project.reviews.accept(clip, Redaction(), reviewer="Jan")
-    assert project.reviews.of(clip) == second and second.redaction.is_nothing
+    assert project.reviews.of(clip) == second and second.redaction.is_empty
     withdrawn = project.reviews.withdraw(clip, reviewer="Eva")
     assert project.reviews.of(clip) is None and withdrawn.withdrawn
     with Project.open(project.folder) as again:
@@ -160,7 +160,7 @@ def test_reviews_follow_one_another(project: Project) -> None:
         project.reviews.withdraw(clip, reviewer="Eva")
 
 
-def test_reviews_are_bound_to_a_clip_and_a_person(project: Project) -> None:
+def test_reviews_need_a_clip_and_a_person(project: Project) -> None:
     clip = project.clips()[0].id
     with pytest.raises(ProjectError, match="does not fit"):
         project.reviews.accept(clip, Redaction((PixelBox(0, 0, 13, 14),)), reviewer="Eva")
@@ -172,7 +172,7 @@ def test_reviews_are_bound_to_a_clip_and_a_person(project: Project) -> None:
 
 
 @pytest.mark.parametrize("statement", ["DELETE FROM pixel_reviews", "UPDATE pixel_reviews SET reviewer = 'x'"])
-def test_the_database_itself_keeps_reviews(project: Project, statement: str) -> None:
+def test_the_database_protects_reviews(project: Project, statement: str) -> None:
     project.reviews.accept(project.clips()[0].id, Redaction(), reviewer="Eva")
     with pytest.raises((ProjectError, IntegrityError)), project._database.writing() as connection:
         connection.exec_driver_sql(statement)

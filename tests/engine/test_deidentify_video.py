@@ -27,7 +27,7 @@ def expect_same(clip: Clip, target: Path, redaction: Redaction | None = None) ->
             assert np.array_equal(written[t], redaction.pixels(clip[t]))
 
 
-def test_nothing_planted_in_a_video_is_in_any_byte(tmp_path: Path) -> None:
+def test_no_planted_secret_of_a_video_remains_in_any_byte(tmp_path: Path) -> None:
     source = planted.write_video(tmp_path / f"{planted.ID}.mkv", grey_frames(6, 48, 64), PTS)
     planted_there = (*planted.NAME.split("^"), planted.ID, planted.DAY, planted.PLACE, "Wenzel")
     assert {leak.split(" in ")[0] for leak in planted.leaks(tmp_path, planted_there)} == set(planted_there)
@@ -74,14 +74,14 @@ def test_stacks_and_folders_become_videos(tmp_path: Path) -> None:
     assert planted.leaks(tmp_path / "out") == []
 
 
-def test_one_frame_and_a_cancel(tmp_path: Path) -> None:
+def test_single_frame_and_cancellation(tmp_path: Path) -> None:
     clip = ArrayClip(grey_frames(1, 20, 24))
     assert write_video(clip, tmp_path / "one.mkv", Redaction())
     expect_same(clip, tmp_path / "one.mkv")
-    told: list[int] = []
+    progress: list[int] = []
     many = ArrayClip(grey_frames(5, 20, 24))
-    assert not write_video(many, tmp_path / "some.mkv", Redaction(), lambda done: told.append(done) or done < 2)
-    assert told == [1, 2]
+    assert not write_video(many, tmp_path / "some.mkv", Redaction(), lambda done: progress.append(done) or done < 2)
+    assert progress == [1, 2]
 
 
 def test_times_are_exact_to_the_microsecond(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_store_holds_the_truth(folder: Path) -> None:
             assert record.inverted == phantom(i).inverted
             assert [(s.first, s.last) for s in record.swallows] == [phantom(i).swallow]
             review = project.reviews.of(record.id)
-            assert review is not None and (review.reviewer, review.redaction.is_nothing) == ("phantom", True)
+            assert review is not None and (review.reviewer, review.redaction.is_empty) == ("phantom", True)
             for t in range(0, FRAMES, 4):
                 planes, visible = phantom(i).truth(t)
                 masks = project.masks(record.id, t)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small recordings of every format, made on the spot, for the tests of vfss.clips."""
+"""Small generated recordings of every format, for the tests of vfss.clips."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ HEIGHT, WIDTH = 48, 64
 
 
 def shared() -> Path:
-    """Folder of real recordings, which may be absent."""
+    """Return the folder of real recordings, which may be missing."""
     return Path(os.environ.get("VFSS_SHARED", Path(__file__).resolve().parents[3] / "shared"))
 
 
 def pictures(count: int, bits: int = 8) -> np.ndarray:
-    """Grey frames that all differ, uint8 or uint16 (T, 48, 64)."""
+    """Return grey frames that all differ, uint8 or uint16 (T, 48, 64)."""
     rng = np.random.default_rng(7)
     base = rng.integers(0, 60, (HEIGHT, WIDTH))
     frames = []
@@ -49,7 +49,7 @@ def write_video(
     pts: Sequence[int] | None = None,
     frames: np.ndarray | None = None,
 ) -> Path:
-    """A video of pictures(count); `b_frames` None leaves a codec of single pictures to itself."""
+    """Write a video of pictures(count); with `b_frames` None the codec's own group of pictures is used."""
     with av.open(str(path), "w", format=container) as out:
         stream: Any = out.add_stream(codec, rate=30)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pixels
@@ -70,13 +70,13 @@ def write_video(
 
 
 def sequential(path: Path, grey: str = "gray") -> list[np.ndarray]:
-    """All frames by plain decoding from the start."""
+    """Return all frames, decoded sequentially from the start."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format=grey) for frame in container.decode(video=0)]
 
 
 def dataset(frames: np.ndarray, *, stored: int | None = None, **tags: Any) -> pydicom.Dataset:
-    """A radiofluoroscopic object, uncompressed; frames (T, H, W) or (T, H, W, 3)."""
+    """Return an uncompressed radiofluoroscopic object of frames (T, H, W) or (T, H, W, 3)."""
     allocated = 8 * frames.itemsize
     made = pydicom.Dataset()
     made.file_meta = FileMetaDataset()
@@ -99,13 +99,13 @@ def dataset(frames: np.ndarray, *, stored: int | None = None, **tags: Any) -> py
 
 
 def write_dicom(path: Path, frames: np.ndarray, *, stored: int | None = None, **tags: Any) -> Path:
-    """An uncompressed DICOM file of these frames."""
+    """Write an uncompressed DICOM file of frames."""
     dataset(frames, stored=stored, **tags).save_as(path, enforce_file_format=True)
     return path
 
 
 def write_encapsulated(path: Path, made: pydicom.Dataset, syntax: str, items: list[bytes], *, table: bool) -> Path:
-    """A DICOM file whose pixel data are these items."""
+    """Write a DICOM file whose pixel data are the given items."""
     made.file_meta.TransferSyntaxUID = UID(syntax)
     made.PixelData = encapsulate(items, has_bot=table)
     made["PixelData"].VR = "OB"
@@ -115,7 +115,7 @@ def write_encapsulated(path: Path, made: pydicom.Dataset, syntax: str, items: li
 
 
 def recode(source: Path, path: Path, syntax: int) -> Path:
-    """The same DICOM file in another transfer syntax, by GDCM."""
+    """Write a DICOM file in another transfer syntax with GDCM."""
     reader = gdcm.ImageReader()
     reader.SetFileName(str(source))
     change = gdcm.ImageChangeTransferSyntax()

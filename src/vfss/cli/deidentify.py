@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vfss deidentify: prepare what a person looks at, record that somebody did, write what may leave."""
+"""vfss deidentify: write a review pack, record the review of the pixels, write de-identified recordings."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from rich.text import Text
 
 from vfss.cli.console import bar, say, warn
 from vfss.errors import DatasetError, ProjectError
+from vfss.wording import count
 
 if TYPE_CHECKING:
     from vfss.project import ClipRecord, Project
 
 
 KeyFile = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Which id is which patient. [case-key.json in the project]")
+    Path | None, typer.Option(metavar="FILE", help="File that links ids to patients. [case-key.json in the project]")
 ]
 Unreviewed = Annotated[
     bool,
     typer.Option(
-        "--i-accept-that-nobody-looked-at-the-pixels", help="Write recordings, too, that nobody has reviewed."
+        "--i-accept-that-nobody-looked-at-the-pixels", help="Also write recordings whose pixels were not reviewed."
     ),
 ]
 
@@ -35,24 +36,26 @@ def deidentify(
     ],
     *,
     project: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Project of a recording; made where there is none.")
+        Path | None, typer.Option(metavar="DIR", help="Project of a recording; created if it does not exist.")
     ] = None,
     prepare: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Find text and the exposed field, and write strips and proposals here."),
+        typer.Option(
+            metavar="DIR", help="Detect text and the exposed field; write strips and proposed redactions here."
+        ),
     ] = None,
     accept: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Record that the reviewer looked and accepts these redactions.")
+        Path | None, typer.Option(metavar="FILE", help="Record that the reviewer accepts the redactions in this file.")
     ] = None,
-    reviewer: Annotated[str, typer.Option(metavar="NAME", help="Who looked at the pixels.")] = "",
+    reviewer: Annotated[str, typer.Option(metavar="NAME", help="Name of the person who reviewed the pixels.")] = "",
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write de-identified recordings here.")] = None,
     key: KeyFile = None,
     unreviewed: Unreviewed = False,
 ) -> None:
-    """Write recordings without names: --prepare, look at the strips, --accept, then --out."""
+    """De-identify recordings: --prepare, review the strips, --accept, then --out."""
     if sum(choice is not None for choice in (prepare, accept, out)) != 1:
         raise typer.BadParameter("choose one of --prepare DIR, --accept FILE and --out DIR")
-    with _opened(target, project) as (opened, records):
+    with _open_project(target, project) as (opened, records):
         if prepare is not None:
             _prepare(opened, records, prepare)
         elif accept is not None:
@@ -62,7 +65,7 @@ def deidentify(
 
 
 @contextmanager
-def _opened(target: Path, project: Path | None) -> Iterator[tuple[Project, list[ClipRecord]]]:
+def _open_project(target: Path, project: Path | None) -> Iterator[tuple[Project, list[ClipRecord]]]:
     from vfss.project import Project
 
     if project is None and not target.is_dir():
@@ -75,10 +78,10 @@ def _prepare(project: Project, records: list[ClipRecord], folder: Path) -> None:
     from vfss.deidentify.review_pack import write_review_pack
 
     if not records:
-        raise DatasetError("there is no recording to look at", path=project.folder, remedy="Add recordings first.")
-    with bar("Looking for text") as show:
-        file = write_review_pack(project, records, folder, show)
-    say(Text(f"Look at the strips in {folder}, and correct {file}."))
+        raise DatasetError("there is no recording to review", path=project.folder, remedy="Add recordings first.")
+    with bar("Detecting text") as progress:
+        file = write_review_pack(project, records, folder, progress)
+    say(Text(f"Review the strips in {folder}, and correct {file}."))
     say(Text(f'Then: vfss deidentify {project.folder} --accept {file} --reviewer "YOUR NAME"'))
 
 
@@ -87,7 +90,7 @@ def _accept(project: Project, file: Path, reviewer: str) -> None:
 
     reviews = accept_review_pack(project, file, reviewer=reviewer)
     boxes = sum(len(review.redaction.boxes) for review in reviews)
-    say(Text(f"{reviewer} accepted {len(reviews)} recordings with {boxes} boxes."))
+    say(Text(f"{reviewer} accepted {count(len(reviews), 'recording')} with {count(boxes, 'box', 'boxes')}."))
 
 
 def _write(project: Project, records: list[ClipRecord], folder: Path, key_file: Path | None, unreviewed: bool) -> None:
@@ -96,14 +99,14 @@ def _write(project: Project, records: list[ClipRecord], folder: Path, key_file: 
     from vfss.deidentify.project import deidentify_project
 
     key = CaseKey(key_file or key_path(project))
-    wanted = [record.id for record in records]
-    with bar("De-identifying") as show:
-        report = deidentify_project(project, folder, key, clips=wanted, unreviewed=unreviewed, progress=show)
+    clips = [record.id for record in records]
+    with bar("De-identifying") as progress:
+        report = deidentify_project(project, folder, key, clips=clips, unreviewed=unreviewed, progress=progress)
     for line in report.lines():
         say(Text(line))
-    say(Text(f"Which id is which patient stands in {key.path}: keep it secret."))
+    say(Text(f"{key.path} links ids to patients: keep it secret."))
     if report.unreviewed:
-        warn("Nobody looked at the pixels of all of them: names may stand in the pictures.")
+        warn("Not all pixels were reviewed: names may be visible in the pictures.")
     if report.problems:
-        warn("The folder is written, but not all could be read.")
+        warn("The folder is written, but some recordings could not be read.")
         raise typer.Exit(1)

@@ -174,7 +174,7 @@ def _set_pixel_description(dataset: Any, original: Any, clip: Clip, redaction: R
     dataset.BitsStored = int(original.get("BitsStored") or original.BitsAllocated) if grey else clip.bits
     dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelRepresentation = int(original.get("PixelRepresentation") or 0) if grey else 0
-    for keyword in (*(() if grey else _COLOUR), *(() if redaction.is_nothing and grey else _VALUE_RANGES)):
+    for keyword in (*(() if grey else _COLOUR), *(() if redaction.is_empty and grey else _VALUE_RANGES)):
         if keyword in dataset:
             delattr(dataset, keyword)
 
