@@ -51,8 +51,8 @@ def test_a_whole_project(folder: Path) -> None:
     assert not [finding for finding in findings if finding.wrong]
     assert told == [(1, 1)]
     found = " ".join(finding.found for finding in findings)
-    assert "2 masks, all whole" in found
-    assert "database is whole" in found
+    assert "2 masks, all intact" in found
+    assert "database is intact" in found
     assert "loads" in found
 
 
@@ -79,7 +79,7 @@ def test_a_damaged_mask_and_one_of_another_size(folder: Path) -> None:
     with database(folder) as connection:
         connection.execute("UPDATE revisions SET mask = x'00' WHERE structure = 'bolus'")
     (message,) = wrong(folder)
-    assert "1 of 2 masks are not whole" in message
+    assert "1 of 2 masks are damaged" in message
     assert "frame 1, bolus" in message
 
 

@@ -110,7 +110,7 @@ def test_a_cancelled_run_leaves_nothing(project: Project, tmp_path: Path, stop: 
 def test_refusals(project: Project, tmp_path: Path) -> None:
     review(project)
     inside = CaseKey(tmp_path / "out" / "key.json")
-    with pytest.raises(DatasetError, match="case key lies inside"):
+    with pytest.raises(DatasetError, match="case key is inside"):
         deidentify_project(project, tmp_path / "out", inside)
     with pytest.raises(DatasetError, match="no recording"):
         deidentify_project(project, tmp_path / "out", CaseKey(tmp_path / "key.json"), clips=[])

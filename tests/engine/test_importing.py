@@ -128,7 +128,7 @@ def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path,
     for way in (early, plan):
         report = write_plan(project, way, author="Ann")
         assert report.protected == 1
-    with pytest.raises(ProjectError, match="a person has spoken"):
+    with pytest.raises(ProjectError, match="is annotated"):
         project.write([Edit(clip, 2, "bolus", INNER, MaskState.PROPOSED)], author="Ann", origin="import")
     with closing(sqlite3.connect(project.folder / "vfss.sqlite")) as other, pytest.raises(sqlite3.IntegrityError):
         other.execute(
@@ -322,7 +322,7 @@ def test_a_second_reading_takes_nothing_from_others(project: Project, coco: Path
             plan_import(reading, open_source(coco), ImportChoices(clip))
         with pytest.raises(ProjectError, match="second reading"):
             write_plan(reading, planned(project, coco), author="Ann")
-        with pytest.raises(ProjectError, match="takes no masks of others"):
+        with pytest.raises(ProjectError, match="imports no masks"):
             reading.write([Edit(clip, 0, "bolus", INNER, MaskState.PROPOSED)], author="Ann", origin="import")
 
 

@@ -96,7 +96,7 @@ def test_a_proposal_never_replaces_what_a_person_said(project: Project, clip: Cl
     masks = project.masks(clip.id, 1)
     assert masks.state.tolist() == [MaskState.PROPOSED, state, MaskState.PROPOSED]
     np.testing.assert_array_equal(masks.planes[1], DISC & with_pixels)
-    with pytest.raises(ProjectError, match="a person has spoken on pharynx"):
+    with pytest.raises(ProjectError, match="pharynx is annotated, a proposal cannot replace it"):
         project.write(
             [Edit(clip.id, 1, "pharynx", OTHER, MaskState.PROPOSED)], author="st-1", origin="proposal", student="st-1"
         )
@@ -171,7 +171,7 @@ def test_an_imported_mask_is_a_proposal_and_never_follows_a_persons_word(project
         with pytest.raises(ProjectError, match="an imported mask of bolus can only be proposed"):
             project.write(imported(0, state), author="ann", origin="import")
     project.write([Edit(clip.id, 1, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
-    with pytest.raises(ProjectError, match="a person has spoken on bolus, an imported mask cannot"):
+    with pytest.raises(ProjectError, match="bolus is annotated, an imported mask cannot"):
         project.write(imported(0) + imported(1), author="bob", origin="import")
     assert project.newest(clip.id, 0) == {}
     (written,) = project.write(imported(0) + imported(1), author="bob", origin="import", leave=True)
@@ -245,7 +245,7 @@ def test_authors_and_origins_are_required(project: Project, clip: ClipRecord) ->
         (proposal(FRAMES, DISC, DISC, DISC), "no such frame"),
         (
             Proposal(THREE.keys, Masks.unseen(3, HEIGHT, WIDTH), np.zeros(3, np.float32), "st-1"),
-            "does not say for which frame",
+            "does not name its frame",
         ),
         (
             Proposal(THREE.keys, Masks.unseen(3, HEIGHT, WIDTH), np.zeros(3, np.float32), "st-1", "b2-x", 0),

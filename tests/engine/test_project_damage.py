@@ -209,7 +209,7 @@ def test_on_a_read_only_disk_a_project_can_be_read_and_says_so(folder: Path, dis
         ):
             with pytest.raises(ProjectError, match=r"can only be read, not changed.*copy the folder"):
                 change()
-    with pytest.raises(ProjectError, match="no project can be made here"):
+    with pytest.raises(ProjectError, match="no project can be created here"):
         Project.create(disk / "another")
 
 

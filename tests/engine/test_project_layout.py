@@ -303,7 +303,7 @@ def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_pat
     Project.create(tmp_path / "new", THREE).close()
     assert rules_of(folder / "vfss.sqlite") == rules_of(tmp_path / "new" / "vfss.sqlite")
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other:
-        for frame, state, words in ((0, 1, "person's word"), (3, 3, "until a person accepts it"), (3, 4, "until")):
+        for frame, state, words in ((0, 1, "an annotation"), (3, 3, "until a person accepts it"), (3, 4, "until")):
             with pytest.raises(sqlite3.IntegrityError, match=words):
                 other.execute(IMPORT.format(state=state, column=", method", value=", 'import'"), {"frame": frame})
 

@@ -19,7 +19,7 @@ from vfss.errors import ProjectError
 from vfss.project import Project
 from vfss.project.database import Database
 from vfss.project.patients import assign_splits, list_patients
-from vfss.project.splits import SHARES, Sides, Splits
+from vfss.project.splits import SHARES, SplitCounts, Splits
 from vfss.project.tables import clips
 
 
@@ -92,11 +92,11 @@ def test_of_many_patients_seventy_percent_are_learnt_from(project: Project) -> N
 @given(st.lists(st.frozensets(st.integers(0, 11), max_size=12), min_size=12, max_size=60), st.integers(0, 99))
 def test_what_is_annotated_is_on_all_sides_in_their_shares(annotated: list[frozenset[int]], project_id: int) -> None:
     patients = {f"patient {i}": planes for i, planes in enumerate(annotated)}
-    sides = Sides(patients, str(project_id))
+    counts = SplitCounts(patients, str(project_id))
     found: dict[str, str] = {}
     for patient in patients:
-        found[patient] = sides.choose(patient)
-        sides.join(patient, found[patient])
+        found[patient] = counts.choose(patient)
+        counts.add(patient, found[patient])
     for plane in range(12):
         having = Counter(found[patient] for patient, planes in patients.items() if plane in planes)
         if having.total() >= 24:
@@ -105,11 +105,11 @@ def test_what_is_annotated_is_on_all_sides_in_their_shares(annotated: list[froze
 
 def test_a_rare_structure_is_not_left_to_chance() -> None:
     patients = {f"patient {i}": frozenset({0} if i % 6 else {0, 7}) for i in range(48)}  # 8 of 48 have plane 7
-    sides = Sides(patients, "project")
+    counts = SplitCounts(patients, "project")
     found: dict[str, str] = {}
     for patient in patients:
-        found[patient] = sides.choose(patient)
-        sides.join(patient, found[patient])
+        found[patient] = counts.choose(patient)
+        counts.add(patient, found[patient])
     rare = Counter(side for patient, side in found.items() if 7 in patients[patient])
     assert set(rare) == set(SHARES)
     assert rare["train"] >= 4

@@ -274,7 +274,7 @@ def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
         words = np.full(N, 0.9, np.float32)
         project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), words, "fixed", clip, frame)])
     run_on(project, "forward", ("airway",), student)
-    assert student.asked == 8 - 5 + 1  # the last frames, and the first: there a person has spoken over the proposal
+    assert student.asked == 8 - 5 + 1  # the last frames, and the first: there an annotation has replaced the proposal
 
 
 def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project):
@@ -305,7 +305,7 @@ def by_proposals(project, clip):
 
 
 def by_write(project, clip):
-    with pytest.raises(ProjectError, match="a person has spoken"):
+    with pytest.raises(ProjectError, match="is annotated"):
         project.write(
             [Edit(clip, 4, "c3", BONE, MaskState.PROPOSED)], author="machine", origin="proposal", student="st"
         )
@@ -346,7 +346,7 @@ def by_raw_sql(project, clip):
     )
     with closing(sqlite3.connect(project.folder / "vfss.sqlite", isolation_level=None)) as raw:
         for statement in (insert, insert.replace("INSERT", "INSERT OR REPLACE", 1)):
-            with pytest.raises(sqlite3.IntegrityError, match="never follows a person"):
+            with pytest.raises(sqlite3.IntegrityError, match="never replaces an annotation"):
                 raw.execute(statement, (clip,))
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
             raw.execute("UPDATE revisions SET state = 1 WHERE frame = 4")

@@ -95,7 +95,7 @@ def test_the_sides_are_the_projects_now_and_later(project: Project) -> None:
         take_over_cases(made)
         assert second.clip(clip).patient == "case 9"
         assert second.split("case 9") == "test"
-        with pytest.raises(ProjectError, match="another side"):
+        with pytest.raises(ProjectError, match="another split"):
             second.assign_split("case 9", "train")
         with pytest.raises(ProjectError, match="no patient 'case 77'"):
             second.assign_split("case 77", "train")
@@ -108,7 +108,7 @@ def test_a_reading_keeps_to_its_clips(project: Project, tmp_path: Path) -> None:
     made = create_reading(project, "Bob", clip_ids=[first])
     assert made.clips == (first,)
     with Project.open(made.folder) as second:
-        with pytest.raises(ProjectError, match="keeps to the clips"):
+        with pytest.raises(ProjectError, match="keeps the clips"):
             second.add_clip(project.clip(other).path)
         second.add_clip(project.clip(first).path)
         assert [record.id for record in second.clips()] == [first]
@@ -164,7 +164,7 @@ def test_a_second_reader_is_kept_out_of_the_project_until_both_have_finished(pro
 
 def test_readings_are_listed_found_and_refused_by_name(project: Project) -> None:
     assert readings(project) == []
-    with pytest.raises(ProjectError, match="no second reading"):
+    with pytest.raises(ProjectError, match="has no second reading"):
         find_reading(project, None)
     bob = create_reading(project, "Dr. Bob")
     assert find_reading(project, None) == bob == find_reading(project, "Dr. Bob") == find_reading(project, "Dr-Bob")

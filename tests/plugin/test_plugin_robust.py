@@ -145,7 +145,8 @@ def test_where_the_graphics_card_fails_the_processor_goes_on(window, qtbot):
     def lost(frames):
         raise RuntimeError("CUDA error: unspecified launch failure")
 
-    controller.session.student = SimpleNamespace(id="card", device="cuda (bf16)", propose=lost)
+    schema = controller.session.schema
+    controller.session.student = SimpleNamespace(id="card", device="cuda (bf16)", propose=lost, schema=schema)
     controller.message.connect(lambda message, problem: said.append((message, problem)))
     controller.student_jobs.propose(0, 2)
     qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
@@ -163,7 +164,8 @@ def test_an_error_of_the_processor_is_told_and_does_not_go_round(window, qtbot):
     def broken(frames):
         raise RuntimeError("out of memory")
 
-    controller.session.student = SimpleNamespace(id="slow", device="cpu (f32)", propose=broken)
+    schema = controller.session.schema
+    controller.session.student = SimpleNamespace(id="slow", device="cpu (f32)", propose=broken, schema=schema)
     controller.student_jobs.propose(0, 2)
     qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
     assert "out of memory" in window.message.text()

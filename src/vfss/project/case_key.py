@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The case key: which random name stands for which patient, recording and annotator; it never leaves the house."""
+"""Case key: the random ids of patients, recordings and annotators in exports; it never leaves the site."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FILE = "case-key.json"
 _WHAT = "case key of napari-vfss: keep it secret, and apart from everything that was exported"
 _VERSION = 1
 _LETTERS = "23456789bcdfghjkmnpqrstvwxz"
-"""No vowels and nothing that looks like something else: ids spell no words and survive being read out."""
+"""No vowels and no look-alikes: ids spell no words and can be read out."""
 _LENGTH = 8
 _TABLES = ("cases", "recordings", "annotators")
 _PATIENCE_S = 20.0
@@ -32,17 +32,17 @@ _LEFT = "It was left as it is: restore it from a backup, or name another file wi
 
 
 class CaseKey:
-    """The file that turns patients, recordings and authors into names that tell nothing, and back.
+    """File that maps patients, recordings and authors to random ids, and back.
 
-    The same patient has the same name in every export made with the same key. Several processes may use one file:
-    whoever is first gives the name, under a lock. The file is made when the first name is needed, for its owner only.
+    A patient has the same id in all exports made with the same key. Several processes may use one file: the first one
+    assigns the id, under a lock. The file is created when the first id is needed, readable by its owner only.
 
     Attributes:
         path: The file.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Read the key where there is one.
+        """Read the key if there is one.
 
         Raises:
             DatasetError: It is damaged or unreadable.
@@ -51,24 +51,24 @@ class CaseKey:
         self._known = self._read()
 
     def case(self, patient: str) -> str:
-        """Random case id of a patient, "case-" and eight letters or digits, made when first asked for."""
+        """Return the random case id of a patient, "case-" and eight letters or digits, assigned when first needed."""
         return self._name("cases", patient, lambda taken: _random("case-", taken))
 
     def recording(self, clip_id: str) -> str:
-        """Random recording id of a clip, "clip-" and eight letters or digits, made when first asked for."""
+        """Return the random recording id of a clip, "clip-" and eight letters or digits, assigned when first needed."""
         return self._name("recordings", clip_id, lambda taken: _random("clip-", taken))
 
     @property
     def recordings(self) -> dict[str, str]:
-        """Clip id by recording id, of all that were given until now."""
+        """Clip ids by recording id, of all that were assigned so far."""
         return {} if self._known is None else {name: clip for clip, name in self._known["recordings"].items()}
 
     def annotator(self, author: str) -> str:
-        """Pseudonym of an author or reviewer, "annotator-" and a number, made when first asked for."""
+        """Return the pseudonym of an author or reviewer, "annotator-" and a number, assigned when first needed."""
         return self._name("annotators", author, lambda taken: f"annotator-{len(taken) + 1}")
 
     def uid(self, uid: str) -> str:
-        """DICOM UID "2.25...." that stands for another one: always the same, and telling nothing without the key."""
+        """Return the DICOM UID "2.25...." that replaces another one: always the same, meaningless without the key."""
         if self._known is None:
             with self._locked() as known:
                 self._write(known)
@@ -84,7 +84,7 @@ class CaseKey:
         """
         if self.path.resolve().is_relative_to(Path(folder).resolve()):
             raise DatasetError(
-                "the case key lies inside the folder to export into: with it, patients can be named again",
+                "the case key is inside the folder to export into: with it, patients can be identified",
                 path=self.path,
                 remedy="Export into another folder, or move the key out of it.",
             )
@@ -100,7 +100,7 @@ class CaseKey:
 
     @contextmanager
     def _locked(self) -> Iterator[dict[str, Any]]:
-        """The key as it is on the disk now, while no other process changes it; becomes what is known."""
+        """Lock the file and give its present content; what the block changes in it becomes known here."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_PATIENCE_S, mode=0o600):
@@ -123,7 +123,7 @@ class CaseKey:
             ) from error
 
     def _read(self) -> dict[str, Any] | None:
-        """What the file says; None where there is none."""
+        """Return the content of the file; None if there is no file."""
         try:
             data = json.loads(self.path.read_text("utf-8"))
         except FileNotFoundError:
@@ -136,19 +136,19 @@ class CaseKey:
             raise DatasetError(f"the case key is damaged ({error})", path=self.path, remedy=_LEFT) from error
         fault = _fault(data)
         if fault:
-            raise DatasetError(f"the case key is damaged or foreign ({fault})", path=self.path, remedy=_LEFT)
+            raise DatasetError(f"the case key is damaged, or no case key ({fault})", path=self.path, remedy=_LEFT)
         return dict(data)
 
     def _write(self, known: dict[str, Any]) -> None:
-        """Put the file in place as a whole, readable for its owner only."""
+        """Write the file completely or not at all, readable for its owner only."""
         with atomic_file(self.path, mode=0o600) as file:
             file.write(json.dumps(known, ensure_ascii=False, indent=1).encode())
 
 
 def _fault(data: Any) -> str:
-    """What keeps parsed JSON from being a key; empty where nothing does."""
+    """Return what is wrong with parsed JSON as a key; empty if nothing is."""
     if not isinstance(data, dict) or data.get("what") != _WHAT:
-        return "it does not call itself one"
+        return "its header is missing"
     if data.get("version") != _VERSION:
         return f"version {data.get('version')}, this program reads {_VERSION}"
     if not re.fullmatch("[0-9a-f]{64}", str(data.get("secret"))):

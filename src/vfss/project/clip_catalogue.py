@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clips of a project: what they are, where they lie, what a person said of them."""
+"""Clips of a project: their facts, where their recordings are, and what a person set about them."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ _NAMED_DEPTH = 6  # levels of folders below one that a person named: an archive 
 
 
 class Catalogue:
-    """The clips of one project, known by their content; the recordings themselves stay where they are."""
+    """Clips of one project, identified by their content; the recordings themselves stay where they are."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        """Keep the clips in that database; paths in or beside the folder are kept relative to it."""
+        """Keep the clips in a database; paths in or beside the folder are kept relative to it."""
         self._database = database
         self._folder = folder
-        # A second reading lies in its project's folder, and its recordings where that one's do.
+        # A second reading is inside its project's folder, its recordings are where the project's are.
         self._home = project_of_reading(folder) or folder
 
     def add(self, recording: Path | Clip, patient: str | None) -> ClipRecord:
-        """Add a recording, or refresh the path of one that is known already."""
+        """Add a recording, or update the path of one that is known already."""
         if not isinstance(recording, Clip):
             with open_clip(recording) as clip:
                 return self.add(clip, patient)
         clip = recording
         if clip.source is None:
-            raise ProjectError("a clip in memory has no file to find it by", remedy="Save it as a recording first.")
+            raise ProjectError("a clip in memory has no file to find it again", remedy="Save it as a recording first.")
         values = {} if patient is None else {"patient": _named(patient)}
         values |= self._place(clip.source)
         row = {"patient": f"patient-{clip.id.removeprefix('b2-')[:12]}"} | values | _facts(clip)
@@ -51,13 +51,13 @@ class Catalogue:
         return self.get(clip.id)
 
     def all(self) -> list[ClipRecord]:
-        """All clips in the order in which they came."""
+        """Return all clips in the order in which they were added."""
         with self._database.reading() as connection:
             rows = connection.execute(select(clips).order_by(clips.c.added, clips.c.id)).all()
         return [self._record(row) for row in rows]
 
     def get(self, clip_id: str) -> ClipRecord:
-        """One clip.
+        """Return one clip.
 
         Raises:
             ProjectError: The project has no such clip.
@@ -75,7 +75,7 @@ class Catalogue:
         return self.get(clip_id)
 
     def locate(self, clip_id: str, search: Iterable[Path]) -> Path:
-        """Where the recording lies now; a new place is remembered.
+        """Return the path of a recording; a new path is kept.
 
         Raises:
             ClipError: It is in none of the known folders.
@@ -86,19 +86,19 @@ class Catalogue:
             if is_recording(path, clip_id, row.size):
                 return path
         folders = [*((Path(folder), _NAMED_DEPTH) for folder in search), *self._known_folders(recorded)]
-        found = find_recording(clip_id, row.size, is_folder=row.is_folder, folders=folders)
-        if found is None:
+        moved = find_recording(clip_id, row.size, is_folder=row.is_folder, folders=folders)
+        if moved is None:
             raise ClipError(
-                "the recording is not there any more, nor in any folder that the project knows",
+                "the recording is no longer there, nor in any folder that the project knows",
                 path=recorded[0],
-                remedy="Put it back, or say in which folder it is now; its name does not matter, its content does.",
+                remedy="Put it back, or name the folder where it is now; it is found by its content, not its name.",
             )
         if self._database.access == "write":
-            self.update(clip_id, self._place(found))
-        return found
+            self.update(clip_id, self._place(moved))
+        return moved
 
     def open(self, clip_id: str) -> Clip:
-        """Open the recording, wherever it lies, with the flags that a person set."""
+        """Open a recording, wherever it is, with the flags that a person set."""
         record = self.get(clip_id)
         clip = open_clip(self.locate(clip_id, ()))
         clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
@@ -132,7 +132,7 @@ class Catalogue:
         )
 
     def _place(self, path: Path) -> dict[str, Any]:
-        """Columns that say where a recording lies: both ways, so that it and the project may move together or not."""
+        """Return the columns of a recording's path, relative and absolute: it may move with the project or without."""
         absolute = path.resolve()
         beside = absolute.is_relative_to(self._home.parent)
         relative = Path(os.path.relpath(absolute, self._folder)) if beside else absolute
@@ -140,12 +140,12 @@ class Catalogue:
         return place | {"is_folder": absolute.is_dir(), "size": size_of(absolute)}
 
     def _recorded(self, row: Row[Any]) -> list[Path]:
-        """Places where the recording should be, the likeliest first."""
+        """Return the paths where a recording should be, the likeliest first."""
         beside = Path(os.path.normpath(self._folder / row.path))
         return list(dict.fromkeys((beside, Path(row.absolute))))
 
     def _known_folders(self, recorded: Iterable[Path]) -> list[tuple[Path, int]]:
-        """Folders worth a search and how deep: around the old place, of other clips, around the project."""
+        """Return folders to search and how deep: around the old path, of other clips, around the project."""
         around = [path.parent for path in recorded]
         others = [record.path.parent for record in self.all()]
         near = [(folder, 2) for folder in (*around, *others, self._home)]

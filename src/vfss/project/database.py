@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The database of a project: connections, transactions, and its troubles in words."""
+"""Database of a project: connections, transactions, and its errors as messages for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vfss.errors import ProjectError
 from vfss.project.network_share import on_network
 
 Access = Literal["write", "read", "frozen"]
-"""write: all; read: no changes, but sees those of others; frozen: a file that nobody changes, on a read-only disk."""
+"""write: all; read: sees the changes of others, makes none; frozen: a file on a read-only disk that nobody changes."""
 
 _URI = {"write": "mode=rw", "read": "mode=ro", "frozen": "mode=ro&immutable=1"}
 _SETTINGS = (
@@ -29,19 +29,18 @@ _SETTINGS = (
     "journal_size_limit = 67108864",
 )
 _BACKUP = "Restore it from a backup, or ask for help before anything is written to the folder; it was left as it is."
-_FULL_BELOW = 1 << 16  # bytes: with less than that free, any trouble on writing is a full disk
+_FULL_BELOW = 1 << 16  # bytes: with less free space, any error on writing is taken for a full disk
 
 
 class Database:
-    """One SQLite file: a connection per thread in need of one, one transaction per `writing` block.
+    """One SQLite file: a connection for each thread that needs one, one transaction for each `writing` block.
 
-    Safe to use from several threads and from several processes at once; a process that forked gets connections of
-    its own.
+    Safe to use from several threads and processes at once; a forked process gets connections of its own.
 
     Attributes:
         path: The SQLite file.
         access: What is allowed.
-        layout: Version of its tables, once somebody has looked; 0 before.
+        layout: Version of its tables; 0 until they were read.
     """
 
     def __init__(self, path: Path, access: Access = "write", *, patience_s: float = 10.0) -> None:
@@ -50,7 +49,7 @@ class Database:
         Args:
             path: The SQLite file.
             access: What is allowed.
-            patience_s: How long to wait for another process to finish its writing, in seconds.
+            patience_s: How long to wait for another process to finish writing, in seconds.
         """
         self.path = path
         self.access = access
@@ -65,7 +64,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that sees one moment of the project; never waits for writers.
+        """Give a connection that sees one moment of the project and never waits for writers.
 
         Raises:
             ProjectError: The database cannot be read.
@@ -75,7 +74,7 @@ class Database:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """The only writer until the block ends: all of it is kept, or on any error nothing.
+        """Give a connection that is the only writer until the block ends; on any error nothing of the block is kept.
 
         Raises:
             ProjectError: The database cannot be written.
@@ -83,9 +82,9 @@ class Database:
         if self.access != "write":
             raise self.read_only()
         with self._transaction("IMMEDIATE") as connection:
-            # SQLite would go on writing into a deleted file, and all of it would be lost.
-            found = _identity(self.path)
-            if found is None or self._identity not in (None, found):
+            # SQLite would continue to write into a deleted file, and all of it would be lost.
+            identity = _identity(self.path)
+            if identity is None or self._identity not in (None, identity):
                 raise ProjectError(
                     "the project was moved, deleted or replaced while it was open, nothing was written",
                     path=self.path,
@@ -94,7 +93,7 @@ class Database:
             yield connection
 
     def pragma(self, statement: str) -> list[Any]:
-        """Values of a PRAGMA run outside any transaction; statement is trusted text such as "journal_mode".
+        """Return the values of a PRAGMA run outside any transaction; statement is trusted text such as "journal_mode".
 
         Raises:
             ProjectError: The database cannot be read.
@@ -103,16 +102,16 @@ class Database:
             return [row[0] for row in driver.execute(f"PRAGMA {statement}")]
 
     def back_up(self, target: Path) -> None:
-        """Copy the database as it is at this moment, others' writing notwithstanding.
+        """Copy the database as it is at this moment, even while others write.
 
         Raises:
-            ProjectError: The database cannot be read, or the copy not be written.
+            ProjectError: The database cannot be read or the copy cannot be written.
         """
         with self._driver() as driver, closing(sqlite3.connect(target)) as copy:
             driver.backup(copy)
 
     def fresh(self) -> Database:
-        """The same file opened anew for reading: with nothing in memory, so that it tells what is on the disk."""
+        """Return the same file opened again for reading, with nothing cached, so that it shows what is on disk."""
         return Database(self.path, "frozen" if self.access == "frozen" else "read", patience_s=self._patience_s)
 
     def close(self) -> None:
@@ -123,12 +122,12 @@ class Database:
     @contextmanager
     def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[Connection]:
         engine = self._checked_engine().execution_options(begin=f"BEGIN {kind}")
-        with self._plain_words(), engine.begin() as connection:
+        with self._plain_errors(), engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _driver(self) -> Iterator[sqlite3.Connection]:
-        with self._plain_words(), self._checked_engine().connect() as connection:
+        with self._plain_errors(), self._checked_engine().connect() as connection:
             yield cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
     def _checked_engine(self) -> Engine:
@@ -162,19 +161,19 @@ class Database:
         return engine
 
     @contextmanager
-    def _plain_words(self) -> Iterator[None]:
+    def _plain_errors(self) -> Iterator[None]:
         try:
             yield
         except DBAPIError as error:
-            raise self._in_words(error.orig) from error
+            raise self._as_project_error(error.orig) from error
         except StatementError as error:
             raise ProjectError(
-                f"a value cannot be kept ({error.orig})", path=self.path, remedy="Give only what JSON can say."
+                f"a value cannot be kept ({error.orig})", path=self.path, remedy="Give only JSON values."
             ) from error
         except sqlite3.Error as error:
-            raise self._in_words(error) from error
+            raise self._as_project_error(error) from error
 
-    def _in_words(self, error: BaseException | None) -> ProjectError:
+    def _as_project_error(self, error: BaseException | None) -> ProjectError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
             return ProjectError(f"the database is damaged ({error})", path=self.path, remedy=_BACKUP)
@@ -197,7 +196,7 @@ class Database:
         return ProjectError(
             f"the database cannot be used ({error})",
             path=self.path,
-            remedy="Check that the folder is there, that you may write in it and that its disk or share is connected.",
+            remedy="Check that the folder exists, that you may write in it, and that its disk or share is connected.",
         )
 
     def _disk_is_full(self) -> bool:
@@ -207,7 +206,7 @@ class Database:
             return False
 
     def read_only(self) -> ProjectError:
-        """What to raise where the project cannot be changed."""
+        """Return the error to raise if the project cannot be changed."""
         return ProjectError(
             "the project can only be read, not changed",
             path=self.path,
@@ -217,10 +216,10 @@ class Database:
 
 def _identity(path: Path) -> tuple[int, int] | None:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _begin(connection: Connection) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Making and opening the database of a project, without ever harming one that cannot be opened."""
+"""Creating and opening the database of a project; one that cannot be opened is never changed."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ from vfss.schema import Schema
 FILE = "vfss.sqlite"
 
 _CHECKED_BELOW = 256 << 20
-"""Bytes up to which a database is checked as a whole at every opening, at about a gigabyte per second."""
+"""Size in bytes up to which a database is checked completely at each opening, at about a gigabyte per second."""
 
 _LOG = logging.getLogger(__name__)
 _LEFT = "Restore the folder from a backup. The file was left as it is."
 
 
 def make_folder(folder: Path) -> None:
-    """Make the folder of a project, and those above it that are missing.
+    """Create the folder of a project and its missing parents.
 
     Raises:
-        ProjectError: It cannot be made.
+        ProjectError: It cannot be created.
     """
     try:
         (folder / "students").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ProjectError(
-            f"no project can be made here ({error.strerror or error})",
+            f"no project can be created here ({error.strerror or error})",
             path=folder,
             remedy="Choose a folder on a disk with room, where you may write.",
         ) from error
 
 
 def create_database(path: Path, schema: Schema) -> None:
-    """Make an empty project at path; a crash meanwhile leaves no half of one, and none replaces another.
+    """Create an empty project at path; a crash leaves no partial one, and no project replaces another.
 
     Raises:
         ProjectError: There is one already, or the folder cannot be written.
@@ -67,7 +67,7 @@ def create_database(path: Path, schema: Schema) -> None:
         raise taken from error
     except (OSError, DBAPIError) as error:
         raise ProjectError(
-            f"no project can be made here ({getattr(error, 'orig', error)})",
+            f"no project can be created here ({getattr(error, 'orig', error)})",
             path=path.parent,
             remedy="Choose a folder on a disk with room, where you may write.",
         ) from error
@@ -77,7 +77,7 @@ def _fill(path: Path, schema: Schema) -> None:
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(path))
     try:
         with engine.begin() as connection:
-            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # synchronised once, as a whole
+            connection.exec_driver_sql("PRAGMA synchronous = OFF")  # synchronised once, when it is complete
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             metadata.create_all(connection)
             connection.execute(insert(layout).values(version=LAYOUT))
@@ -92,7 +92,7 @@ def _fill(path: Path, schema: Schema) -> None:
 
 def _put_in_place(temporary: Path, path: Path) -> None:
     try:
-        os.link(temporary, path)  # unlike a rename, fails where another process was quicker
+        os.link(temporary, path)  # unlike a rename, fails if another process was faster
     except FileExistsError:
         raise
     except OSError:  # some shares and memory cards have no hard links: claim the name first
@@ -102,14 +102,14 @@ def _put_in_place(temporary: Path, path: Path) -> None:
 
 
 def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Schema]:
-    """The database, the project's id and its schema; opened for reading only where no more is possible.
+    """Open a database and return it with the project's id and schema; read-only if it cannot be written.
 
-    All is read through a connection that cannot write before one that can is made: a damaged or foreign file stays
-    as it is. (It is never opened but by SQLite: closing another handle would drop the locks of this process.)
-    A project of an older version is brought up to date where it may be written, and else read as it is.
+    Everything is read through a connection that cannot write before one that can is opened: a damaged file, or one that
+    is no project, stays as it is. (Only SQLite ever opens it: closing another handle would drop the locks of this
+    process.) A project of an older layout is migrated if it may be written, and else read as it is.
 
     Raises:
-        ProjectError: There is none, or it is damaged, foreign, or of a newer version.
+        ProjectError: There is no project, or it is damaged, not one of ours, or of a newer version.
     """
     _expect_file(path)
     writable = _may_write(path)
@@ -118,7 +118,7 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
         try:
             identity, schema = _inspect(database)
         except ProjectError:
-            # WAL needs a file beside the database; where none can be made and no work waits in one, go without.
+            # WAL needs a file beside the database; if none can be created and none holds unsaved work, open without.
             if writable:
                 raise
             _expect_no_waiting_work(path)
@@ -150,18 +150,18 @@ def _expect_file(path: Path) -> None:
 
 
 def expect_whole(database: Database) -> None:
-    """Read all of the database and compare it with itself.
+    """Check the whole database for consistency.
 
     Raises:
         ProjectError: It is damaged.
     """
-    found = database.pragma("quick_check(3)")
-    if found != ["ok"]:
-        raise ProjectError(f"the database is damaged ({'; '.join(found)})", path=database.path, remedy=_LEFT)
+    errors = database.pragma("quick_check(3)")
+    if errors != ["ok"]:
+        raise ProjectError(f"the database is damaged ({'; '.join(errors)})", path=database.path, remedy=_LEFT)
 
 
 def _may_write(path: Path) -> bool:
-    """Whether the file may be changed and files made beside it; found by trying, as flags may not tell."""
+    """Return whether the file may be changed and files created beside it; tested by trying, as flags can be wrong."""
     if not os.access(path, os.W_OK):
         return False
     try:
@@ -175,7 +175,7 @@ def _expect_no_waiting_work(path: Path) -> None:
     log = path.with_name(path.name + "-wal")
     if log.exists() and log.stat().st_size > 0:
         raise ProjectError(
-            "the last session did not end properly, and what it left cannot be taken in on a read-only disk",
+            "the last session did not end properly, and the changes it left cannot be recovered on a read-only disk",
             path=log,
             remedy="Nothing is lost: copy the whole folder to a disk where you may write and open it there.",
         )
@@ -204,18 +204,18 @@ def _inspect(database: Database) -> tuple[str, Schema]:
 
 
 def _choose_journal(database: Database) -> None:
-    """Write-ahead log where it is safe; else the older journal, in which readers may wait for a writer."""
+    """Choose the write-ahead log where it is safe; else the older journal, with which readers may wait for a writer."""
     shared = on_network(database.path)
     try:
         database.pragma(f"journal_mode = {'delete' if shared else 'wal'}")
     except ProjectError as error:
-        _LOG.info("%s", error)  # another program is at work on it: then its journal is ours
-    found = database.pragma("journal_mode")
-    if shared and found == ["wal"]:
+        _LOG.info("%s", error)  # another program has it open: then its journal mode holds
+    journal = database.pragma("journal_mode")
+    if shared and journal == ["wal"]:
         raise ProjectError(
-            "the project lies on a network share and another program has it open in a way that is unsafe there",
+            "the project is on a network share, and another program has it open in a way that is unsafe there",
             path=database.path,
             remedy="Close it everywhere, then open it again.",
         )
-    if found != ["wal"]:
+    if journal != ["wal"]:
         _LOG.warning("%s: no write-ahead log on this disk or share; readers may wait for writers", database.path)

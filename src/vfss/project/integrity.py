@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is everything whole: recordings, and projects with their database, masks and students."""
+"""Integrity checks of recordings, and of projects with their database, masks and students."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from vfss.student import load_student
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that was looked at.
+    """Result of one check.
 
     Attributes:
-        subject: File, clip or table looked at.
-        found: What was found, in words.
-        wrong: True where it needs attention.
+        subject: File, clip or table that was checked.
+        found: What was found, as text.
+        wrong: True if it needs attention.
     """
 
     subject: str
@@ -35,7 +35,7 @@ class Finding:
 
 
 def check_clip(path: Path, progress: Progress | None = None) -> list[Finding]:
-    """Open a recording and decode every frame of it."""
+    """Open a recording and decode each frame."""
     try:
         with open_clip(path) as clip:
             bad = [error for t in range(len(clip)) for error in _decode(clip, t, progress)]
@@ -47,7 +47,7 @@ def check_clip(path: Path, progress: Progress | None = None) -> list[Finding]:
 
 
 def check_project(folder: Path, progress: Progress | None = None) -> list[Finding]:
-    """Look at a project's database, at every clip and every present mask of it, and at its students."""
+    """Check the database of a project, each clip, each present mask, and its students."""
     try:
         opened = Project.open(folder)
     except ProjectError as error:
@@ -83,15 +83,15 @@ def _database(path: Path) -> Finding:
     if rows != ["ok"] or loose:
         found = "; ".join(rows[:3] if rows != ["ok"] else [f"{len(loose)} rows refer to nothing"])
         return Finding(path.name, f"database is damaged: {found}", True)
-    return Finding(path.name, "database is whole", False)
+    return Finding(path.name, "database is intact", False)
 
 
 def _recording(project: Project, record: ClipRecord) -> Finding:
-    """Found, the same content, of the recorded size, and readable at its beginning, middle and end."""
+    """Check that a recording is found, has the same content and size, and is readable at start, middle and end."""
     try:
         path = project.locate(record.id)
         if content_id(path) != record.id:
-            return Finding(_name(record), f"{path}: the content is not that of the clip any more", True)
+            return Finding(_name(record), f"{path}: the content is no longer that of the clip", True)
         with project.open_clip(record.id) as clip:
             now, then = (len(clip), clip.height, clip.width), (record.n_frames, record.height, record.width)
             if now != then:
@@ -111,8 +111,8 @@ def _masks(project: Project, record: ClipRecord) -> Finding:
             bad += _mask(revision, record)
     subject = f"{_name(record)}, masks"
     if bad:
-        return Finding(subject, f"{len(bad)} of {planes} masks are not whole; the first: {bad[0]}", True)
-    return Finding(subject, f"{planes} masks, all whole", False)
+        return Finding(subject, f"{len(bad)} of {planes} masks are damaged; the first: {bad[0]}", True)
+    return Finding(subject, f"{planes} masks, all intact", False)
 
 
 def _mask(revision: Revision, record: ClipRecord) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding a recording again after it has moved: by its content, never by its name."""
+"""Finding a moved recording by its content, never by its name."""
 
 from __future__ import annotations
 
@@ -14,38 +14,38 @@ from vfss.errors import ClipError
 from vfss.project.database_files import FILE
 
 READINGS = "readings"
-"""Folder in a project's that holds its second readings, each a project of its own."""
+"""Folder within a project's that holds its second readings, each a project of its own."""
 
-_MOST = 100_000  # entries looked at per starting folder; a search must end, also in the root of a network share
+_MOST = 100_000  # entries searched per starting folder: a search must end, even at the root of a network share
 
 
 def project_of_reading(folder: Path) -> Path | None:
-    """Folder of the project that a folder is a second reading of, None where it is none."""
+    """Return the folder of the project of which a folder is a second reading; None if it is none."""
     above = folder.parent
     return above.parent if above.name == READINGS and (above.parent / FILE).is_file() else None
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a recording: of the file, or of all pictures in the folder."""
+    """Return the size of a recording in bytes: of the file, or of all pictures in the folder."""
     return sum(file.stat().st_size for file in picture_files(path)) if path.is_dir() else path.stat().st_size
 
 
 def is_recording(path: Path, clip_id: str, size: int) -> bool:
-    """True where the path holds that very recording; it is hashed only where the size is right."""
+    """Return whether the path holds a recording; it is hashed only if the size is right."""
     try:
         return path.exists() and size_of(path) == size and content_id(path) == clip_id
-    except (OSError, ClipError):  # what cannot be read is not what we look for
+    except (OSError, ClipError):  # what cannot be read is not the recording
         return False
 
 
 def find_recording(clip_id: str, size: int, *, is_folder: bool, folders: Iterable[tuple[Path, int]]) -> Path | None:
-    """First place in or below the folders that holds the recording, None where there is none.
+    """Return the first path in or below some folders that holds a recording; None if there is none.
 
     Args:
         clip_id: Content id of the recording.
         size: Its bytes.
         is_folder: True for a folder of pictures.
-        folders: Where to look, and how many levels of folders below; a file is looked at itself.
+        folders: Folders to search, each with the number of levels below it; a file is checked itself.
     """
     for folder, depth in dict.fromkeys((folder.resolve(), depth) for folder, depth in folders):
         for candidate in islice(_walk(folder, is_folder, depth), _MOST):
@@ -55,7 +55,7 @@ def find_recording(clip_id: str, size: int, *, is_folder: bool, folders: Iterabl
 
 
 def _walk(root: Path, folders: bool, depth: int) -> Iterator[Path]:
-    """Files (or folders) below root, the nearest first; hidden ones and links to folders are left out."""
+    """Yield files (or folders) below root, the nearest first, without hidden ones and links to folders."""
     if root.is_file():
         yield root
         return
@@ -78,5 +78,5 @@ def _entries(folder: Path) -> tuple[list[Path], list[Path]]:
         shown = [entry for entry in entries if not entry.name.startswith(".")]
         inner = [Path(entry.path) for entry in shown if entry.is_dir(follow_symlinks=False)]
         return inner, [Path(entry.path) for entry in shown if entry.is_file()]
-    except OSError:  # a folder one may not read holds nothing for us
+    except OSError:  # an unreadable folder counts as empty
         return [], []

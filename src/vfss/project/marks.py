@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks in time: swallows and events that people set on a clip, append-only, with author.
+"""Marks: swallows and events that people set on a clip, append-only, each with its author.
 
-The table is made when the first mark is set: a project without marks stays as every version knows it. What a mark is
-now is its newest row; to change or take one away is to append another row, so nothing a person set is ever lost.
-`clips.swallows`, which exports read, is renewed in the same transaction.
+The table is created with the first mark: a project without marks stays readable by all versions. The newest row of a
+mark is the present one; changing or removing a mark appends a row, so that nothing a person set is ever lost.
+`clips.swallows`, which exports read, is updated in the same transaction.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from vfss.project.database import Database
 from vfss.project.tables import UtcTime, clips, keep_append_only
 
 RECORDING = "recording"
-"""Author of a swallow that came with the recording, or by another way than these marks."""
+"""Author of a swallow that came with the recording or was set without a mark."""
 
 _own = MetaData()
 
@@ -66,18 +66,18 @@ keep_append_only(marks, "marks")
 
 @dataclass(frozen=True)
 class Mark:
-    """A swallow or an event, as somebody set it.
+    """A swallow or an event as a person set it.
 
     Attributes:
         kind: SWALLOW, FREE, or the key of a kind of vfss.events.
         first: Frame, zero-based; of a swallow its first.
         last: Last frame of a swallow, None while only its beginning is set; None for events.
-        text: A person's own words.
-        author: Who set it so; "" for a swallow that came with the recording.
-        time: When, aware, UTC; None where it was not set here.
-        mark: Name of the mark through all its changes; "" for a new one.
-        id: Number of its newest row; 0 where it has none yet.
-        removed: True where it was taken away.
+        text: Free text.
+        author: Person who set it; "" for a swallow that came with the recording.
+        time: Time of setting, aware, UTC; None if it was not set here.
+        mark: Id of the mark, the same through all its changes; "" for a new one.
+        id: Number of its newest row; 0 if it has none yet.
+        removed: True if it was removed.
     """
 
     kind: str
@@ -92,39 +92,39 @@ class Mark:
 
 
 class Marks:
-    """Sets, changes and reads marks; each call is one transaction."""
+    """Sets, changes, removes and reads marks; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
-        """Keep them in that database; nothing is written before the first mark is set."""
+        """Keep them in a database; nothing is written before the first mark is set."""
         self._database = database
 
     def of(self, clip_id: str) -> list[Mark]:
-        """Marks of a clip as they are now, by frame."""
+        """Return the present marks of a clip, by frame."""
         with self._database.reading() as connection:
             return self._present(connection, clip_id)
 
     def history(self, clip_id: str) -> list[Mark]:
-        """All that was ever set on a clip, changed or taken away, oldest first."""
+        """Return all rows of a clip's marks, changed and removed ones too, oldest first."""
         with self._database.reading() as connection:
             return _rows(connection, clip_id)
 
     def last(self) -> int:
-        """Id of the newest row, 0 where there is none: it grows whenever anybody changes a mark."""
+        """Return the id of the newest row, 0 if there is none; it grows whenever anyone changes a mark."""
         with self._database.reading() as connection:
             if not inspect(connection).has_table(marks.name):
                 return 0
             return int(connection.execute(select(func.coalesce(func.max(marks.c.id), 0))).scalar_one())
 
     def set(self, clip_id: str, mark: Mark, *, author: str) -> Mark:
-        """Append a mark, or a change of one that `of` gave.
+        """Append a mark, or a change of one that `of` returned.
 
         Args:
             clip_id: Content id of the clip.
-            mark: What it shall be; with the name and number of the mark it changes.
-            author: Who does it.
+            mark: Its new values; for a change with the `mark` and `id` of the one it changes.
+            author: Person who sets it.
 
         Raises:
-            ConflictError: Somebody else changed this mark meanwhile; nothing was written.
+            ConflictError: Someone else changed this mark meanwhile; nothing was written.
             ProjectError: It does not fit the clip.
         """
         if not author.strip():
@@ -133,30 +133,30 @@ class Marks:
             _own.create_all(connection)
             self._check(connection, clip_id, mark)
             self._expect_unchanged(connection, clip_id, mark)
-            kept = self._present(connection, clip_id)
-            _take_over(connection, clip_id, kept)
+            present = self._present(connection, clip_id)
+            _record_existing(connection, clip_id, present)
             written = replace(mark, mark=mark.mark or uuid.uuid4().hex, author=author, time=datetime.now(UTC))
             written = replace(written, id=_append(connection, clip_id, written))
             if mark.kind == SWALLOW:
-                others = [other for other in kept if other.mark != written.mark]
-                _renew_swallows(connection, clip_id, others if mark.removed else [*others, written])
+                others = [other for other in present if other.mark != written.mark]
+                _update_swallows(connection, clip_id, others if mark.removed else [*others, written])
         return written
 
     def remove(self, clip_id: str, mark: Mark, *, author: str) -> Mark:
-        """Take a mark away; its history stays."""
+        """Remove a mark; its history stays."""
         return self.set(clip_id, replace(mark, removed=True), author=author)
 
     def _present(self, connection: Connection, clip_id: str) -> list[Mark]:
-        """The newest row of each mark, and the swallows that came by another way; by frame."""
+        """Return the newest row of each mark, and the swallows that were set without one, by frame."""
         newest = {row.mark: row for row in _rows(connection, clip_id)}
         listed = connection.execute(select(clips.c.swallows).where(clips.c.id == clip_id)).scalar() or []
         wanted = {(int(swallow["first"]), int(swallow["last"])) for swallow in listed}
-        found = [mark for mark in newest.values() if not mark.removed and _stands(mark, wanted)]
-        known = {(mark.first, mark.last) for mark in found if mark.kind == SWALLOW}
+        present = [mark for mark in newest.values() if not mark.removed and _is_listed(mark, wanted)]
+        known = {(mark.first, mark.last) for mark in present if mark.kind == SWALLOW}
         for first, last in wanted - known:
             name = f"{RECORDING}-{first}-{last}"
-            found.append(Mark(SWALLOW, first, last, mark=name, id=newest[name].id if name in newest else 0))
-        return sorted(found, key=lambda mark: (mark.first, mark.kind, mark.mark))
+            present.append(Mark(SWALLOW, first, last, mark=name, id=newest[name].id if name in newest else 0))
+        return sorted(present, key=lambda mark: (mark.first, mark.kind, mark.mark))
 
     def _check(self, connection: Connection, clip_id: str, mark: Mark) -> None:
         n_frames = connection.execute(select(clips.c.n_frames).where(clips.c.id == clip_id)).scalar()
@@ -174,15 +174,15 @@ class Marks:
         untouched = newest is None or newest.id == mark.id or (mark.id == 0 and newest.author == RECORDING)
         if not untouched:
             raise ConflictError(
-                f"{newest.author} changed this mark at {newest.time.astimezone():%Y-%m-%d %H:%M:%S}, after you looked; "
-                "your change was not written",
+                f"{newest.author} changed this mark at {newest.time.astimezone():%Y-%m-%d %H:%M:%S}, after you opened "
+                "the clip; your change was not written",
                 frame=mark.first,
-                remedy="Look at the marks as they are now, then make the change again.",
+                remedy="Check the marks as they are now, then make the change again.",
             )
 
 
 def _rows(connection: Connection, clip_id: str) -> list[Mark]:
-    """All rows of a clip, oldest first."""
+    """Return all rows of a clip, oldest first."""
     if not inspect(connection).has_table(marks.name):
         return []
     rows = connection.execute(select(marks).where(marks.c.clip == clip_id).order_by(marks.c.id)).all()
@@ -196,19 +196,19 @@ def _append(connection: Connection, clip_id: str, mark: Mark) -> int:
     return int(connection.execute(statement, [row | {"clip": clip_id}]).scalar_one())
 
 
-def _take_over(connection: Connection, clip_id: str, kept: Iterable[Mark]) -> None:
-    """Give swallows that came with the recording rows of their own: their history begins with what they were."""
-    for swallow in kept:
+def _record_existing(connection: Connection, clip_id: str, present: Iterable[Mark]) -> None:
+    """Give swallows that came with the recording rows of their own, so that their history begins with them."""
+    for swallow in present:
         if swallow.id == 0:
             _append(connection, clip_id, replace(swallow, author=RECORDING, time=datetime.now(UTC)))
 
 
-def _renew_swallows(connection: Connection, clip_id: str, present: Iterable[Mark]) -> None:
-    whole = sorted({(m.first, m.last) for m in present if m.kind == SWALLOW and m.last is not None})
-    swallows = [{"first": first, "last": last} for first, last in whole]
+def _update_swallows(connection: Connection, clip_id: str, present: Iterable[Mark]) -> None:
+    complete = sorted({(m.first, m.last) for m in present if m.kind == SWALLOW and m.last is not None})
+    swallows = [{"first": first, "last": last} for first, last in complete]
     connection.execute(update(clips).where(clips.c.id == clip_id).values(swallows=swallows))
 
 
-def _stands(mark: Mark, wanted: set[tuple[int, int]]) -> bool:
-    """False for a swallow that somebody took out of the clip's list by another way."""
+def _is_listed(mark: Mark, wanted: set[tuple[int, int]]) -> bool:
+    """Return False for a swallow that was removed from the clip's list without its mark."""
     return mark.kind != SWALLOW or mark.last is None or (mark.first, mark.last) in wanted

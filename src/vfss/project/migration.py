@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bringing the database of an older version up to date: a copy first, then all in one transaction.
+"""Migration of projects of older layouts: a copy first, then everything in one transaction.
 
-What a layout added is written beside the tables themselves (`since`), so that one rule serves all of them: a table
-that is too new for the project is made, and so is a column. The rules (triggers) are renewed as a whole.
+What each layout added is noted with the tables themselves (`since`), so that one rule serves all of them: a table that
+the project lacks is created, and so is a column. All triggers are replaced.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _LOG = logging.getLogger(__name__)
 
 
 def bring_up_to_date(database: Database) -> None:
-    """Give a project of an older layout the newest one; nothing happens where it has it.
+    """Migrate a project of an older layout to the newest one; nothing happens if it has that.
 
-    Of several processes that come at once, one does it while the others wait.
+    Of several processes that open it at once, one migrates while the others wait.
 
     Raises:
-        ProjectError: It cannot be done; the project is as it was.
+        ProjectError: The migration failed; the project is as it was.
     """
     with database.reading() as connection:
         version = _version(connection)
@@ -38,21 +38,23 @@ def bring_up_to_date(database: Database) -> None:
         try:
             _migrate(database)
         except (ProjectError, OSError, SQLAlchemyError) as error:
-            why = error.what if isinstance(error, ProjectError) else str(error)
-            advice = error.remedy if isinstance(error, ProjectError) else ""
+            reason = error.what if isinstance(error, ProjectError) else str(error)
+            remedy = error.remedy if isinstance(error, ProjectError) else ""
             raise ProjectError(
-                f"the project is of an older version of napari-vfss and could not be brought up to date ({why})",
+                f"the project is of an older version of napari-vfss and could not be brought up to date ({reason})",
                 path=database.path,
-                remedy=f"It is as it was, nothing is lost. {advice}".strip(),
+                remedy=f"It is as it was, nothing is lost. {remedy}".strip(),
             ) from error
     database.layout = LAYOUT
 
 
 def _migrate(database: Database) -> None:
     with database.writing() as connection:
-        version = _version(connection)  # once more: another process may have been quicker
+        version = _version(connection)  # read again: another process may have migrated it meanwhile
         if version > LAYOUT:
-            raise ProjectError("a newer one was at work meanwhile", remedy="Update napari-vfss, then open it again.")
+            raise ProjectError(
+                "a newer version migrated it meanwhile", remedy="Update napari-vfss, then open it again."
+            )
         if version == LAYOUT:
             return
         copy = _back_up(database, version)
@@ -71,13 +73,15 @@ def _migrate(database: Database) -> None:
                 connection.exec_driver_sql(rule)
             connection.execute(update(layout).values(version=LAYOUT))
             undo.pop_all()
-    _LOG.warning("%s: brought from layout %d to %d; as it was it is in %s", database.path, version, LAYOUT, copy.name)
+    _LOG.warning(
+        "%s: migrated from layout %d to %d; the old database is in %s", database.path, version, LAYOUT, copy.name
+    )
 
 
 def _record_provenance(connection: Connection) -> None:
     """Fill the columns of layout 4 from the names of authors, which recorded the provenance of proposals before.
 
-    A name that does not tell stays as it is, with a null method. The rules must be off: revisions are append-only.
+    A name that does not tell stays as it is, with a null method. The triggers must be off: revisions are append-only.
     """
     distinct = select(revisions.c.origin, revisions.c.author, revisions.c.student).distinct()
     old = connection.execute(distinct).all()
@@ -105,7 +109,7 @@ def _version(connection: Connection) -> int:
 
 
 def _back_up(database: Database, version: int) -> Path:
-    """Copy the database beside itself under a free name; the caller holds the pen, so nobody writes meanwhile."""
+    """Copy the database to a free name beside it; the caller holds the write lock, so nobody writes meanwhile."""
     folder, stem = database.path.parent, database.path.stem
     with temporary_path(database.path) as temporary:
         with closing(database.fresh()) as reader:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Is a file on a network share? SQLite's write-ahead log shares memory between processes, so it must not be there."""
+"""Detection of network shares, where SQLite's write-ahead log, which shares memory between processes, is unsafe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _DRIVE_REMOTE = 4
 
 
 def on_network(path: Path, mounts: Path = _MOUNTS) -> bool:
-    """True where the file is known to lie on another computer's disk; macOS does not tell.
+    """Return whether a file is known to be on another computer's disk; on macOS this is not known.
 
     Args:
         path: The file.
@@ -31,7 +31,7 @@ def on_network(path: Path, mounts: Path = _MOUNTS) -> bool:
 
 
 def _kind(path: Path, mounts: str) -> str:
-    """Kind of the innermost file system that holds the path; of two mounted on one place, the later."""
+    """Return the type of the innermost file system that holds a path; of two mounted at one point, the later."""
     best, kind = -1, ""
     for line in mounts.splitlines():
         left, _, right = line.partition(" - ")

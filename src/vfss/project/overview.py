@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A whole clip at a glance: how sure the student was of every mask, and all masks streamed in the order of frames."""
+"""Overview of a whole clip: the confidence of each proposal, and all masks streamed in the order of frames."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _FRAMES_AT_ONCE = 64  # a few megabytes of packed masks, and the database is not
 
 @dataclass(frozen=True)
 class FramePlanes:
-    """All that is known of the pixels of one frame.
+    """Masks of one frame.
 
     Attributes:
         frame: Zero-based frame index.
-        planes: Of each structure in the order of planes its mask, None where nobody has said what is there.
+        planes: Mask of each structure, in the order of planes; None where there is none.
     """
 
     frame: int
@@ -35,12 +35,12 @@ class FramePlanes:
 
 @dataclass(frozen=True)
 class Changes:
-    """What was written after some revision.
+    """Changes of a clip after some revision.
 
     Attributes:
         last: Id of the newest revision of the clip, or the one asked from where there is none.
         frames: Frames that changed, ascending.
-        confidence: The student's word of each new proposal, by (frame, plane), 0..1, NaN where it gave none.
+        confidence: Confidence of each new proposal, by (frame, plane), 0..1, NaN where it has none.
     """
 
     last: int
@@ -53,19 +53,19 @@ NOTHING = BoxedMask(0, 0, np.zeros((0, 0), np.bool_))
 
 
 class Overview:
-    """Reads what a strip of the whole clip needs; safe to use from a thread beside the one that writes."""
+    """Reads what a timeline of the whole clip needs; safe to use while another thread writes."""
 
     def __init__(self, database: Database, schema: Schema) -> None:
-        """Read from that database, whose planes are in the order of the schema."""
+        """Read from a database whose planes are in the order of the schema."""
         self._database = database
         self._schema = schema
         self._reader = RevisionReader(database, schema)
 
     def confidences(self, clip_id: str) -> tuple[npt.NDArray[np.float32], int]:
-        """Confidence of the newest proposal of every structure on every frame, and the newest revision it includes.
+        """Return the confidence of the newest proposals of all frames, and the newest revision that it includes.
 
         Returns:
-            float32 (n_frames, S), 0..1, NaN where there is no proposal; and an id to ask `changes` from.
+            float32 (n_frames, S), 0..1, NaN where there is no proposal; and the id to give to `changes`.
         """
         n_frames, _, _ = self._reader.extent(clip_id)
         confidence = np.full((n_frames, len(self._schema)), np.nan, np.float32)
@@ -89,7 +89,7 @@ class Overview:
         return confidence, int(last)
 
     def changes(self, clip_id: str, since: int) -> Changes:
-        """What was written to a clip after a revision, by whomever."""
+        """Return what was written to a clip after a revision, by any author."""
         query = (
             select(revisions.c.id, revisions.c.frame, structures.c.plane, revisions.c.origin, revisions.c.confidence)
             .join_from(revisions, structures)
@@ -98,15 +98,17 @@ class Overview:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        words = {
+        confidence = {
             (row.frame, row.plane): float("nan") if row.confidence is None else float(row.confidence)
             for row in rows
             if row.origin in UNCONFIRMED
         }
-        return Changes(max((row.id for row in rows), default=since), tuple(sorted({row.frame for row in rows})), words)
+        return Changes(
+            max((row.id for row in rows), default=since), tuple(sorted({row.frame for row in rows})), confidence
+        )
 
     def author(self, clip_id: str, frame: int, plane: int) -> str | None:
-        """Who wrote the newest word on a structure of a frame: a person, or the id of a student; None: nobody."""
+        """Return the author of the newest revision of a structure on a frame; None where there is none."""
         query = (
             select(revisions.c.author)
             .join_from(present, revisions, present.c.revision == revisions.c.id)
@@ -117,7 +119,7 @@ class Overview:
         return author
 
     def planes(self, clip_id: str, first: int = 0, last: int | None = None) -> Iterator[FramePlanes]:
-        """Masks of the frames first..last (inclusive; None: the clip's last), one frame after another.
+        """Yield the masks of the frames first..last (inclusive; None: the clip's last), one frame after another.
 
         Memory holds the packed masks of a few dozen frames, however long the clip.
 
@@ -137,12 +139,12 @@ class Overview:
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        found: dict[int, list[BoxedMask | None]] = {}
+        masks: dict[int, list[BoxedMask | None]] = {}
         for frame, plane, state, packed in rows:
-            planes = found.setdefault(frame, [None] * len(self._schema))
+            planes = masks.setdefault(frame, [None] * len(self._schema))
             planes[plane] = _mask(MaskState(state), packed)
         for frame in range(first, last + 1):
-            yield FramePlanes(frame, tuple(found.get(frame, [None] * len(self._schema))))
+            yield FramePlanes(frame, tuple(masks.get(frame, [None] * len(self._schema))))
 
 
 def _mask(state: MaskState, packed: bytes | None) -> BoxedMask | None:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reviews of pixels: which person looked at a recording and said what must be hidden before it leaves the house.
+"""Reviews of pixels: who checked a recording, and what must be hidden before it leaves the site.
 
-The table is made when the first review is accepted: a project without reviews stays as every version knows it. It is
-append-only: a later review follows an earlier one, and a withdrawal is a row of its own.
+The table is created with the first review: a project without reviews stays readable by all versions. It is append-only:
+a later review supersedes an earlier one, and a withdrawal is a row of its own.
 """
 
 from __future__ import annotations
@@ -58,15 +58,15 @@ keep_append_only(pixel_reviews, "pixel reviews")
 
 @dataclass(frozen=True)
 class PixelReview:
-    """What a person said of the pixels of one recording after looking at them.
+    """Result of a person's check of the pixels of one recording.
 
     Attributes:
         clip: Content id of the clip.
-        redaction: What must be hidden; nothing is an answer too.
-        reviewer: Who looked.
-        time: When, aware, UTC.
-        text: The reviewer's own words; they stay in the project.
-        withdrawn: True where the reviewer took an earlier review back: the clip counts as not reviewed.
+        redaction: What must be hidden; it may be nothing.
+        reviewer: Person who checked.
+        time: Time of the review, aware, UTC.
+        text: Free text of the reviewer; it stays in the project.
+        withdrawn: True if this withdraws an earlier review: the clip counts as not reviewed.
     """
 
     clip: str
@@ -88,33 +88,33 @@ def not_reviewed(names: Sequence[str], path: Path | None = None) -> DatasetError
 
 
 class PixelReviews:
-    """Takes and reads reviews of pixels; each call is one transaction."""
+    """Adds, withdraws and reads reviews of pixels; each call is one transaction."""
 
     def __init__(self, database: Database) -> None:
-        """Keep them in that database; nothing is written before the first one."""
+        """Keep them in a database; nothing is written before the first one."""
         self._database = database
 
     def of(self, clip_id: str) -> PixelReview | None:
-        """The newest review of a clip; None where nobody looked, or the last word was taken back."""
+        """Return the newest review of a clip; None if there is none, or the newest was withdrawn."""
         newest = self.history(clip_id)[-1:]
         return newest[0] if newest and not newest[0].withdrawn else None
 
     def history(self, clip_id: str) -> list[PixelReview]:
-        """All reviews of a clip and what was taken back, oldest first."""
+        """Return all reviews and withdrawals of a clip, oldest first."""
         with self._database.reading() as connection:
             return _rows(connection, clip_id)
 
     def accept(self, clip_id: str, redaction: Redaction, *, reviewer: str, text: str = "") -> PixelReview:
-        """Append the word of a person who looked at the pixels of a clip.
+        """Append the review of a person who checked the pixels of a clip.
 
         Args:
             clip_id: Content id of the clip.
             redaction: What must be hidden on all frames.
-            reviewer: Who looked.
-            text: The reviewer's own words.
+            reviewer: Person who checked.
+            text: Free text.
 
         Raises:
-            ProjectError: Nobody is named, there is no such clip, or the redaction does not fit its frames.
+            ProjectError: The reviewer is missing, there is no such clip, or the redaction does not fit its frames.
         """
         _expect_named(reviewer)
         review = PixelReview(clip_id, redaction, reviewer, datetime.now(UTC), text)
@@ -124,19 +124,19 @@ class PixelReviews:
         return review
 
     def withdraw(self, clip_id: str, *, reviewer: str) -> PixelReview:
-        """Take the newest review back, so that the clip counts as not reviewed; its history stays.
+        """Withdraw the newest review, so that the clip counts as not reviewed; its history stays.
 
         Raises:
-            ProjectError: Nobody is named, or there is nothing to take back.
+            ProjectError: The reviewer is missing, or there is nothing to withdraw.
         """
         _expect_named(reviewer)
         with self._database.writing() as connection:
             newest = _rows(connection, clip_id)[-1:]
             if not newest or newest[0].withdrawn:
-                raise ProjectError(f"clip {clip_id} has no review of its pixels that could be taken back")
-            taken_back = replace(newest[0], reviewer=reviewer, time=datetime.now(UTC), text="", withdrawn=True)
-            _append(connection, taken_back)
-        return taken_back
+                raise ProjectError(f"clip {clip_id} has no review of its pixels to withdraw")
+            withdrawal = replace(newest[0], reviewer=reviewer, time=datetime.now(UTC), text="", withdrawn=True)
+            _append(connection, withdrawal)
+        return withdrawal
 
 
 def _append(connection: Connection, review: PixelReview) -> None:
@@ -164,7 +164,7 @@ def _rows(connection: Connection, clip_id: str) -> list[PixelReview]:
 
 def _expect_named(reviewer: str) -> None:
     if not reviewer.strip():
-        raise ProjectError("a review needs the name of who looked", remedy="Enter your name or initials.")
+        raise ProjectError("a review needs the name of the reviewer", remedy="Enter your name or initials.")
 
 
 def _expect_fitting(connection: Connection, clip_id: str, redaction: Redaction) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Project: the only thing that is saved."""
+"""Project: a folder with all annotations, splits and students; nothing else is saved."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ from vfss.student.student import Proposal
 class Project:
     """A folder with clips' annotations, splits and students, for several people and programs at once.
 
-    Every change is one transaction that is on the disk when the call returns: a crash loses at most the call under way.
-    Safe to use from several threads. All calls raise ProjectError where the database cannot be read or written.
+    Every change is one transaction that is on disk when the call returns: a crash loses at most the call in progress.
+    Safe to use from several threads. All calls raise ProjectError if the database cannot be read or written.
 
     Attributes:
         folder: The project folder, absolute.
-        id: Name of the project that no other has.
+        id: Unique id of the project.
         schema: Structures, in the order of planes.
-        read_only: True where changes are not possible, because the folder or disk is read-only.
-        journal: "wal", in which readers never wait; on network shares an older kind, in which they may.
-        marks, reviews, overview: Swallows and events; who looked at pixels; whole clips at a glance.
-        past: Who wrote what, page by page, and what stood at an earlier moment.
+        read_only: True where changes are not possible because the folder or disk is read-only.
+        journal: "wal", with which readers never wait; on network shares an older kind, with which they may.
+        marks: Swallows and events.
+        reviews: Reviews of recordings' pixels.
+        overview: Confidence, changes and masks of whole clips.
+        past: The log of revisions, page by page, and the masks as they were at an earlier moment.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -53,10 +55,10 @@ class Project:
 
         Args:
             folder: The project folder.
-            patience_s: How long to wait for another process to finish its writing, in seconds.
+            patience_s: How long to wait for another process to finish writing, in seconds.
 
         Raises:
-            ProjectError: There is none, or it is damaged, foreign, or of a newer version.
+            ProjectError: There is no project, or it is damaged, not one of ours, or of a newer version.
         """
         self.folder = Path(folder).absolute()
         self._database, self.id, self.schema = open_database(self.folder / FILE, patience_s=patience_s)
@@ -74,7 +76,7 @@ class Project:
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:
-        """Make a project in a folder, which is made too where it is missing; schema defaults to vfss12.
+        """Create a project in a folder, which is created too if it is missing; schema defaults to vfss12.
 
         Raises:
             ProjectError: There is a project already, or the folder cannot be written.
@@ -86,21 +88,21 @@ class Project:
 
     @classmethod
     def open(cls, folder: str | Path, *, patience_s: float = 10.0) -> Self:
-        """Open the project in a folder; see the constructor."""
+        """Open the project in a folder; see __init__."""
         return cls(folder, patience_s=patience_s)
 
     @classmethod
     def open_or_create(cls, folder: str | Path, schema: Schema | None = None, *, patience_s: float = 10.0) -> Self:
-        """Open the project in a folder, or make one where there is none; see the constructor.
+        """Open the project in a folder, or create one where there is none; see __init__.
 
         Raises:
-            ProjectError: It is there with other structures than those of the schema, or cannot be opened or made.
+            ProjectError: The project has other structures than the schema, or cannot be opened or created.
         """
         if not (Path(folder) / FILE).exists():
             try:
                 cls.create(folder, schema).close()
             except ProjectError:
-                if not (Path(folder) / FILE).exists():  # else another process was quicker
+                if not (Path(folder) / FILE).exists():  # else another process created it first
                     raise
         project = cls(folder, patience_s=patience_s)
         if schema is not None and schema.keys != project.schema.keys:
@@ -109,23 +111,23 @@ class Project:
                 f"the project has the structures of {project.schema.id} {project.schema.version}, "
                 f"not of {schema.id} {schema.version}",
                 path=folder,
-                remedy="Make a project of its own for the other schema.",
+                remedy="Create another project for this schema.",
             )
         return project
 
     def close(self) -> None:
-        """Let go of the files; a second time does nothing."""
+        """Close the files; closing twice does nothing."""
         self._database.close()
 
     def check(self) -> None:
-        """Read all of the database and compare it with itself; ProjectError where it is damaged."""
+        """Check the whole database for consistency; raise ProjectError if it is damaged."""
         with closing(self._database.fresh()) as fresh:
             expect_whole(fresh)
 
     def back_up(self, path: str | Path) -> None:
-        """Copy all but the student files into a new SQLite file, as it is now, while others go on working."""
+        """Copy all but the student files into a new SQLite file, as it is now, while others continue to work."""
         if Path(path).exists():
-            raise ProjectError("there is such a file already", path=path, remedy="Name a new one.")
+            raise ProjectError("this file exists already", path=path, remedy="Name a new one.")
         self._database.back_up(Path(path))
 
     def __enter__(self) -> Self:
@@ -135,38 +137,38 @@ class Project:
         self.close()
 
     def __reduce__(self) -> tuple[type[Project], tuple[Path]]:
-        """A worker process opens the project for itself."""
+        """Pickle as the folder alone: a worker process opens the project itself."""
         return type(self), (self.folder,)
 
     # Clips
 
     def add_clip(self, recording: str | Path | Clip, *, patient: str | None = None) -> ClipRecord:
-        """Add a recording, which stays where it is; the same content again only refreshes its path.
+        """Add a recording, which stays where it is; adding the same content again only updates its path.
 
         Args:
-            recording: File, or folder of pictures; or the clip where it is open already, so that it is read once.
-            patient: Pseudonym; by default one made from the content, so that each clip is a patient of its own.
+            recording: File or folder of pictures, or the clip if it is open already, so that it is read only once.
+            patient: Pseudonym; by default one made from the content, so that each clip counts as a patient of its own.
 
         Raises:
             ClipError: It cannot be opened.
-            ProjectError: The clip is of no file.
+            ProjectError: The clip has no file.
         """
         return self._catalogue.add(recording if isinstance(recording, Clip) else Path(recording), patient)
 
     def clips(self) -> list[ClipRecord]:
-        """All clips, in the order in which they came."""
+        """Return all clips in the order in which they were added."""
         return self._catalogue.all()
 
     def clip(self, clip_id: str) -> ClipRecord:
-        """One clip; ProjectError where the project does not have it."""
+        """Return one clip; raise ProjectError if the project does not have it."""
         return self._catalogue.get(clip_id)
 
     def locate(self, clip_id: str, search: Iterable[Path] = ()) -> Path:
-        """Where the recording lies now, found by its content; a new place is remembered.
+        """Return the path of a recording, found by its content; a new path is kept.
 
         Args:
             clip_id: Content id.
-            search: Files or folders to look at first; then those that the project knows of.
+            search: Files or folders to search first, before those that the project knows of.
 
         Raises:
             ClipError: It is in none of them.
@@ -174,7 +176,7 @@ class Project:
         return self._catalogue.locate(clip_id, search)
 
     def open_clip(self, clip_id: str) -> Clip:
-        """Open a recording wherever it lies now, with the flags a person set; ClipError where it is not found."""
+        """Open a recording wherever it is now, with the flags that a person set; raise ClipError if it is not found."""
         return self._catalogue.open(clip_id)
 
     def update_clip(
@@ -186,7 +188,7 @@ class Project:
         patient: str | None = None,
         swallows: Sequence[Swallow] | None = None,
     ) -> ClipRecord:
-        """Set what a person knows of a clip; None leaves a field as it is."""
+        """Set what a person knows about a clip; None leaves a field as it is."""
         marked = None if swallows is None else [asdict(swallow) for swallow in swallows]
         values = {"facing": facing, "inverted": inverted, "patient": patient, "swallows": marked}
         return self._catalogue.update(clip_id, {key: value for key, value in values.items() if value is not None})
@@ -203,16 +205,17 @@ class Project:
         base: Mapping[tuple[int, str], int | None] | None = None,
         leave: bool = False,
     ) -> list[Revision]:
-        """Append edits in one transaction: all of them are on the disk when this returns, or none.
+        """Append edits in one transaction: all of them are on disk when this returns, or none.
 
         Args:
-            edits: The changes, in the order to be written.
-            author: Who makes them.
-            origin: By which way they come; neither a proposal nor an imported mask replaces a person's word.
-            student: Student that had a part in them.
+            edits: The changes, in the order in which to write them.
+            author: Name of the person or program that makes them.
+            origin: By which act they are made; neither a proposal nor an imported mask replaces an annotation.
+            student: Id of the student that had a part in edits that give no provenance of their own.
             base: Id of the newest revision that the author has seen, by (frame, structure); None or absent for none.
-                Without a base nothing is compared. A machine's proposal that came meanwhile is no conflict.
-            leave: Leave out what someone else has changed or, for proposals and imports, spoken on; else refuse all.
+                Without a base nothing is compared. A proposal that came meanwhile is no conflict.
+            leave: Leave out edits of what someone else has changed or, for proposals and imports, annotated, instead of
+                refusing all of them.
 
         Raises:
             ConflictError: Someone changed the same frame and structure meanwhile; names who and when.
@@ -222,49 +225,55 @@ class Project:
         return self._writer.write(edits, author=author, origin=origin, student=student, base=base, leave=leave)
 
     def write_proposals(self, clip_id: str, proposals: Sequence[Proposal]) -> int:
-        """Append proposed planes in one transaction, leaving out all on which a person has spoken; returns how many."""
+        """Append proposed planes in one transaction, except where something is annotated; return how many.
+
+        Planes are placed by the keys of their structures; those of structures that the project lacks are left out.
+
+        Raises:
+            SchemaError: A proposal and the project have no structure in common.
+        """
         return self._writer.write_proposals(clip_id, proposals)
 
     def newest(self, clip_id: str, frame: int) -> dict[str, Revision]:
-        """Newest revision by structure key, in the order of planes; absent where nothing was written."""
+        """Return the newest revisions by structure key, in the order of planes; absent where nothing was written."""
         return self._reader.newest(clip_id, frame)
 
     def masks(self, clip_id: str, frame: int) -> Masks:
-        """Planes bool (S, H, W) and states of a frame, unseen where nothing was written."""
+        """Return planes bool (S, H, W) and states of a frame, unseen where nothing was written."""
         return self._reader.masks(clip_id, frame)
 
     def confidence(self, clip_id: str, frame: int) -> npt.NDArray[np.float32]:
-        """Confidence of the newest proposal of each structure, float32 (S,), 0..1, NaN where there is none."""
+        """Return the confidences of the newest proposals of a frame, float32 (S,), 0..1, NaN where there is none."""
         return self._reader.confidence(clip_id, frame)
 
     def states(self, clip_id: str) -> ByteArray:
-        """State of every structure on every frame, uint8 (n_frames, S), values of MaskState."""
+        """Return the state of each structure on each frame, uint8 (n_frames, S), values of MaskState."""
         return self._reader.states(clip_id)
 
     def history(self, clip_id: str, frame: int, structure: str) -> list[Revision]:
-        """All revisions of one structure on one frame, oldest first."""
+        """Return all revisions of one structure on one frame, oldest first."""
         return self._reader.history(clip_id, frame, structure)
 
     def changes_since(self, revision_id: int, clip_id: str | None = None) -> list[Revision]:
-        """Revisions written after that one, by whomever, oldest first."""
+        """Return the revisions written after that one, by any author, oldest first."""
         return self._reader.changes_since(revision_id, clip_id)
 
     def last_revision(self) -> int:
-        """Id of the newest revision of the project, 0 where there is none."""
+        """Return the id of the newest revision of the project, 0 where there is none."""
         return self._reader.last()
 
     def annotated_frames(self, clip_id: str) -> list[int]:
-        """Frames on which a person has confirmed at least one structure, ascending."""
+        """Return the frames on which a person confirmed at least one structure, ascending."""
         return self._reader.annotated_frames(clip_id)
 
     # Splits, students, view state
 
     def split(self, patient: str) -> Split:
-        """Side of a patient, fixed from the first time one is asked for; ProjectError for an unknown patient."""
+        """Return the split of a patient, fixed when it is first asked for; raise ProjectError for an unknown one."""
         return self._splits.of(patient)
 
     def splits(self) -> dict[str, Split]:
-        """Side of every patient, fixed from the first time they are asked for."""
+        """Return the split of each patient, fixed when it is first asked for."""
         return self._splits.all()
 
     def assigned_splits(self) -> dict[str, Split]:
@@ -272,31 +281,31 @@ class Project:
         return self._splits.assigned()
 
     def assign_split(self, patient: str, split: Split) -> None:
-        """Put a patient on a side; ProjectError where the patient is on another already."""
+        """Assign a patient to a split; raise ProjectError if the patient is in another already."""
         self._splits.assign(patient, split)
 
     def add_student(self, path: str | Path, *, scores: Mapping[str, Any], parent: str | None) -> StudentRecord:
-        """Copy a student file into the project; the same student again only renews its scores and parent.
+        """Copy a student file into the project; adding the same student again only updates its scores and parent.
 
         Raises:
-            StudentError: There is no such file, or it is not a whole student.
+            StudentError: There is no such file, or it is not a complete student.
         """
         return self._students.add(Path(path), scores, parent)
 
     def students(self) -> list[StudentRecord]:
-        """All students, in the order in which they came."""
+        """Return all students in the order in which they were added."""
         return self._students.all()
 
     def choose_student(self, student_id: str | None) -> None:
-        """Make a student the current one; None goes back to the one that ships. StudentError for an unknown one."""
+        """Make a student the current one, or with None the one that ships; raise StudentError for an unknown one."""
         self._students.choose(student_id)
 
     def current_student(self) -> StudentRecord | None:
-        """The chosen student, None where none was chosen."""
+        """Return the chosen student, None where none was chosen."""
         return self._students.current()
 
     def student_path(self, name: str | None = None) -> Path:
-        """File of a student to propose with or to go on from.
+        """Return the file of a student to propose with or to continue training from.
 
         Args:
             name: Id of a student of the project, or a student file; None for the current one, else the one that ships.
@@ -304,9 +313,9 @@ class Project:
         return self._students.path(name)
 
     def remember(self, author: str, key: str, value: Any) -> None:
-        """Keep a small value that JSON can say, such as the view a person had."""
+        """Keep a small JSON value, such as the view a person had."""
         self._recollections.remember(author, key, value)
 
     def recall(self, author: str, key: str) -> Any:
-        """The value that was kept, None where there is none."""
+        """Return the value that was kept, None where there is none."""
         return self._recollections.recall(author, key)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a project hands out and takes in: frozen values, no database in sight."""
+"""Values that a project returns and takes; none of them holds a database."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ Split = Literal["train", "validation", "test"]
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """One clip of a project, known by its content.
+    """One clip of a project, identified by its content.
 
     Attributes:
         id: Content id of the recording.
-        path: Where the recording was last seen; it may have moved since (Project.locate finds it again).
+        path: Last known path of the recording; it may have moved since (Project.locate finds it again).
         n_frames: Number of frames.
         height: Rows of a frame.
         width: Columns of a frame.
         bits: Significant bits of a grey value.
-        facing: Where the patient looks in the picture.
-        inverted: True where dense matter is stored bright.
+        facing: Side to which the patient looks in the picture.
+        inverted: True if dense matter is stored bright.
         patient: Pseudonym of the patient; clips of one patient stay on one side of the split.
-        added: When it joined the project, aware, UTC.
-        swallows: Swallows a person marked.
+        added: Time at which it was added, aware, UTC.
+        swallows: Swallows that a person marked.
     """
 
     id: str
@@ -50,15 +50,15 @@ class ClipRecord:
 
 @dataclass(frozen=True, eq=False)
 class Edit:
-    """A change to write: what one structure on one frame shall be from now on.
+    """A change to write: the new mask and state of one structure on one frame.
 
     Attributes:
         clip: Content id of the clip.
         frame: Zero-based frame index.
         structure: Key of the structure.
-        mask: bool (H, W) at the frame's own size, or the same packed; None where the state says there are no pixels.
-        state: What is known of it.
-        confidence: A machine's estimate of the plane's Dice, 0..1; None where there is none.
+        mask: bool (H, W) at the frame's own size, or the same packed; None if the state has no pixels.
+        state: State of the structure.
+        confidence: Estimate of the plane's Dice by what proposed it, 0..1; None where there is none.
         prompts: Clicks and boxes that a person gave to get this mask; None where it was made another way.
         provenance: How the mask was made; None where that follows from the origin it is written with.
     """
@@ -75,21 +75,21 @@ class Edit:
 
 @dataclass(frozen=True)
 class Revision:
-    """What someone once wrote of one structure on one frame; never changed afterwards.
+    """One entry of the log: mask and state of one structure on one frame, never changed afterwards.
 
     Attributes:
-        id: Number of the revision; a later one is greater, over all clips of the project.
+        id: Number of the revision, greater than that of all earlier ones of the project.
         clip: Content id of the clip.
         frame: Zero-based frame index.
         structure: Key of the structure.
-        state: What was known of it.
+        state: State of the structure.
         author: Name of the person or program that wrote it; of a student's proposal the id of the student.
-        time: When, aware, UTC.
+        time: Time of writing, aware, UTC.
         origin: By which act it was written.
         provenance: How its mask was made.
         confidence: Estimate of the plane's Dice by what proposed it, 0..1; None where there is none.
         prompts: Clicks and boxes that a person gave to get this mask; None where it was made another way.
-        packed: The packed plane, or how to get it; read `mask`.
+        packed: The packed plane, or a function that reads it; use `mask`.
     """
 
     id: int
@@ -112,7 +112,7 @@ class Revision:
 
     @property
     def mask(self) -> BoolArray | None:
-        """Plane, bool (H, W), unpacked anew at every reading; None where the state has no pixels.
+        """Plane, bool (H, W), unpacked at each access; None where the state has no pixels.
 
         Raises:
             MaskError: The stored plane is damaged.
@@ -129,9 +129,9 @@ class StudentRecord:
     Attributes:
         id: Id of the student.
         path: Its file in the project's folder of students.
-        scores: What it reached on the held-out patients, as given when it was added.
-        parent: Id of the student it was trained on from; None for one trained from scratch.
-        added: When it was added, aware, UTC.
+        scores: Scores on the held-out patients, as given when it was added.
+        parent: Id of the student that it was trained from; None for one trained from scratch.
+        added: Time at which it was added, aware, UTC.
     """
 
     id: str

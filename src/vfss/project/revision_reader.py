@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading revisions: the present of a frame or a clip, the past of a structure, the work of others."""
+"""Reading revisions: the newest ones of a frame or clip, and the log of all that was ever written."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
@@ -21,11 +21,14 @@ from vfss.schema import Schema
 from vfss.student.prompts import Prompts
 
 _STATES_PER_NUMBER = 20  # of three bits each in the 63 of a database's integer
+_AT_ONCE = 400  # values in one statement
 _TRUTH = [int(state) for state in MaskState if state.is_truth]
+WITH_PIXELS = frozenset({MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED})
+"""States in which a plane has pixels to keep; in the others it has none, and no mask is stored."""
 
 
 class RevisionReader:
-    """Reads revisions; each call sees one moment of the project and never waits for a writer."""
+    """Reads what is now; each call sees one moment of the project and never waits for a writer."""
 
     def __init__(self, database: Database, schema: Schema) -> None:
         """Read from that database, whose planes are in the order of the schema."""
@@ -34,7 +37,7 @@ class RevisionReader:
         self._columns = columns_of(revisions, database.layout)
 
     def newest(self, clip_id: str, frame: int) -> dict[str, Revision]:
-        """Newest revision of every structure of a frame, in the order of planes; those without any are absent."""
+        """Return the newest revisions of a frame by structure key, in the order of planes."""
         query = (
             select(*self._columns)
             .join_from(present, revisions, present.c.revision == revisions.c.id)
@@ -46,7 +49,7 @@ class RevisionReader:
         return {row.structure: as_revision(row, row.mask) for row in rows}
 
     def masks(self, clip_id: str, frame: int) -> Masks:
-        """Planes and states of a frame; unseen where nothing was written."""
+        """Return planes bool (S, H, W) and states of a frame; unseen where nothing was written."""
         query = (
             select(present.c.plane, present.c.state, revisions.c.mask)
             .join_from(present, revisions, present.c.revision == revisions.c.id)
@@ -63,7 +66,7 @@ class RevisionReader:
         return masks
 
     def confidence(self, clip_id: str, frame: int) -> npt.NDArray[np.float32]:
-        """Confidence of the newest proposal of every structure, float32 (S,), NaN where there is none."""
+        """Return the confidences of the newest proposals of a frame, float32 (S,), 0..1, NaN where there is none."""
         ids = (
             select(func.max(revisions.c.id))
             .where(revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.origin.in_(UNCONFIRMED))
@@ -78,7 +81,7 @@ class RevisionReader:
         return confidence
 
     def states(self, clip_id: str) -> ByteArray:
-        """State of every structure on every frame, uint8 (n_frames, S)."""
+        """Return the state of each structure on each frame, uint8 (n_frames, S), values of MaskState."""
         n_frames, _, _ = self.extent(clip_id)
         n = len(self._schema)
         group = present.c.plane // _STATES_PER_NUMBER
@@ -94,13 +97,13 @@ class RevisionReader:
         return states.reshape(n_frames, -1)[:, :n].copy()
 
     def annotated_frames(self, clip_id: str) -> list[int]:
-        """Frames with at least one structure confirmed by a person, ascending."""
+        """Return the frames with at least one structure accepted or declared empty by a person, ascending."""
         query = select(present.c.frame).distinct().where(present.c.clip == clip_id, present.c.state.in_(_TRUTH))
         with self._database.reading() as connection:
             return list(connection.execute(query.order_by(present.c.frame)).scalars())
 
     def history(self, clip_id: str, frame: int, structure: str) -> list[Revision]:
-        """All revisions of one structure on one frame, oldest first."""
+        """Return all revisions of one structure on one frame, oldest first."""
         key = self._schema[structure].key
         query = select(*self._columns).where(
             revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == key
@@ -110,24 +113,22 @@ class RevisionReader:
         return [as_revision(row, row.mask) for row in rows]
 
     def changes_since(self, revision_id: int, clip_id: str | None = None) -> list[Revision]:
-        """Revisions with a greater id, oldest first; a mask is fetched when it is read, as there may be many."""
+        """Return the revisions with a greater id, oldest first; masks, which may be many, are read when needed."""
         columns = [column for column in self._columns if column is not revisions.c.mask]
         query = select(*columns).where(revisions.c.id > revision_id).order_by(revisions.c.id)
         if clip_id is not None:
             query = query.where(revisions.c.clip == clip_id)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
-        return [
-            as_revision(row, None if row.state not in WITH_PIXELS else partial(self._packed, row.id)) for row in rows
-        ]
+        return [as_revision(row, _lazy(self._database, row)) for row in rows]
 
     def last(self) -> int:
-        """Id of the newest revision of the project, 0 where there is none."""
+        """Return the id of the newest revision of the project, 0 where there is none."""
         with self._database.reading() as connection:
             return int(connection.execute(select(func.coalesce(func.max(revisions.c.id), 0))).scalar_one())
 
     def extent(self, clip_id: str) -> tuple[int, int, int]:
-        """Frames, rows and columns of a clip.
+        """Return the number of frames, rows and columns of a clip.
 
         Raises:
             ProjectError: The project has no such clip.
@@ -143,22 +144,85 @@ class RevisionReader:
             )
         return row.n_frames, row.height, row.width
 
-    def _packed(self, revision_id: int) -> bytes | None:
+
+class Past:
+    """Reads the log of revisions; masks are read one by one, and only when they are asked for."""
+
+    def __init__(self, database: Database) -> None:
+        """Read from that database."""
+        self._database = database
+        self._columns = [column for column in columns_of(revisions, database.layout) if column.name != "mask"]
+
+    def page(
+        self, clip_id: str, place: tuple[int, str] | None = None, *, before: int | None = None, limit: int = 200
+    ) -> list[Revision]:
+        """Return some revisions of a clip, newest first.
+
+        Args:
+            clip_id: Content id of the clip.
+            place: Frame and structure key; None for all of the clip.
+            before: Only revisions with a smaller id, to continue where the last page ended.
+            limit: Maximum number of revisions.
+        """
+        ids = select(revisions.c.id).where(revisions.c.clip == clip_id)
+        if place is not None:
+            ids = ids.where(revisions.c.frame == place[0], revisions.c.structure == place[1])
+        if before is not None:
+            ids = ids.where(revisions.c.id < before)
+        # The ids come from the index alone, so that only these rows are read and sorted, not all of the clip.
+        newest = ids.order_by(revisions.c.id.desc()).limit(limit)
+        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
         with self._database.reading() as connection:
-            packed: bytes | None = connection.execute(
-                select(revisions.c.mask).where(revisions.c.id == revision_id)
-            ).scalar_one()
-        return packed
+            rows = connection.execute(query).all()
+        return [as_revision(row, _lazy(self._database, row)) for row in rows]
+
+    def before(self, revision: Revision) -> Revision | None:
+        """Return the revision of the same structure and frame before a revision; None where it was the first."""
+        earlier = self.page(revision.clip, (revision.frame, revision.structure), before=revision.id, limit=1)
+        return earlier[0] if earlier else None
+
+    def proposal(self, clip_id: str, frame: int, structure: str) -> Revision | None:
+        """Return the newest proposal of a structure on a frame, which an import is too; None where there is none."""
+        query = select(*self._columns).where(
+            revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == structure
+        )
+        query = query.where(revisions.c.origin.in_(UNCONFIRMED)).order_by(revisions.c.id.desc()).limit(1)
+        with self._database.reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else as_revision(row, _lazy(self._database, row))
+
+    def standing(self, clip_id: str, until: int | None = None) -> dict[tuple[int, str], Revision]:
+        """Return the newest revision of each structure on each frame of a clip, by frame and structure key.
+
+        Args:
+            clip_id: Content id of the clip.
+            until: Id of the last revision to take into account; None for the newest.
+        """
+        newest = select(func.max(revisions.c.id)).where(revisions.c.clip == clip_id)
+        if until is not None:
+            newest = newest.where(revisions.c.id <= until)
+        newest = newest.group_by(revisions.c.frame, revisions.c.structure)
+        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.frame, revisions.c.id)
+        with self._database.reading() as connection:
+            rows = connection.execute(query).all()
+        return {(row.frame, row.structure): as_revision(row, _lazy(self._database, row)) for row in rows}
+
+    def masks(self, ids: Collection[int]) -> dict[int, bytes]:
+        """Return the packed masks of many revisions by their ids; those without pixels are absent."""
+        wanted, masks = sorted(ids), dict[int, bytes]()
+        with self._database.reading() as connection:
+            for part in (wanted[i : i + _AT_ONCE] for i in range(0, len(wanted), _AT_ONCE)):
+                query = select(revisions.c.id, revisions.c.mask).where(
+                    revisions.c.id.in_(part), revisions.c.state.in_(WITH_PIXELS), revisions.c.mask.is_not(None)
+                )
+                masks |= {row.id: row.mask for row in connection.execute(query)}
+        return masks
 
 
-WITH_PIXELS = frozenset({MaskState.PROPOSED, MaskState.EDITED, MaskState.ACCEPTED})
-"""States in which a plane has pixels to keep; in the others it has none, and no mask is stored."""
-
-
-def as_revision(row: Row[Any], packed: Any) -> Revision:
-    """Revision of a row of the table, with its packed plane or a function that gets it."""
+def as_revision(row: Row[Any], packed: bytes | Callable[[], bytes | None] | None) -> Revision:
+    """Return the revision of a row of the table, with its packed plane or a function that reads it."""
     if row.method is None:
-        # A read-only project of a layout before 4, or a revision whose old author did not tell.
+        # A read-only project of a layout before 4, or a revision whose old author's name does not tell.
         provenance, _ = read_old_author(row.origin, row.author, row.student)
     else:
         frames = None if row.adapted_frames is None else tuple(row.adapted_frames)
@@ -179,87 +243,13 @@ def as_revision(row: Row[Any], packed: Any) -> Revision:
     )
 
 
-_AT_ONCE = 400  # values in one statement
+def _lazy(database: Database, row: Row[Any]) -> Callable[[], bytes | None] | None:
+    """Return a function that reads the packed plane of a row; None where its state has no pixels."""
+    return partial(_read_packed, database, row.id) if row.state in WITH_PIXELS else None
 
 
-class Past:
-    """Reads revisions without their masks, which are fetched one by one where somebody looks at them."""
-
-    def __init__(self, database: Database) -> None:
-        """Read from that database."""
-        self._database = database
-        self._columns = [column for column in columns_of(revisions, database.layout) if column.name != "mask"]
-
-    def page(
-        self, clip_id: str, place: tuple[int, str] | None = None, *, before: int | None = None, limit: int = 200
-    ) -> list[Revision]:
-        """Some revisions of a clip, newest first.
-
-        Args:
-            clip_id: Content id of the clip.
-            place: Frame and structure key; None for all of the clip.
-            before: Only revisions with a smaller id, to go on where the last page ended.
-            limit: At most so many.
-        """
-        ids = select(revisions.c.id).where(revisions.c.clip == clip_id)
-        if place is not None:
-            ids = ids.where(revisions.c.frame == place[0], revisions.c.structure == place[1])
-        if before is not None:
-            ids = ids.where(revisions.c.id < before)
-        # The index tells which they are; only those rows are read and sorted, not all of the clip.
-        newest = ids.order_by(revisions.c.id.desc()).limit(limit)
-        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
-        with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return [as_revision(row, self._fetching(row.id, row.state)) for row in rows]
-
-    def before(self, revision: Revision) -> Revision | None:
-        """What stood at a revision's place before it, None where it was the first."""
-        found = self.page(revision.clip, (revision.frame, revision.structure), before=revision.id, limit=1)
-        return found[0] if found else None
-
-    def proposal(self, clip_id: str, frame: int, structure: str) -> Revision | None:
-        """Newest proposal of a structure on a frame, an imported mask too; None where there is none."""
-        query = select(*self._columns).where(
-            revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == structure
-        )
-        query = query.where(revisions.c.origin.in_(UNCONFIRMED)).order_by(revisions.c.id.desc()).limit(1)
-        with self._database.reading() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else as_revision(row, self._fetching(row.id, row.state))
-
-    def standing(self, clip_id: str, until: int | None = None) -> dict[tuple[int, str], Revision]:
-        """Newest revision of every place of a clip, by frame and structure key.
-
-        Args:
-            clip_id: Content id of the clip.
-            until: As it stood after that revision was written; None for the present.
-        """
-        newest = select(func.max(revisions.c.id)).where(revisions.c.clip == clip_id)
-        if until is not None:
-            newest = newest.where(revisions.c.id <= until)
-        newest = newest.group_by(revisions.c.frame, revisions.c.structure)
-        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.frame, revisions.c.id)
-        with self._database.reading() as connection:
-            rows = connection.execute(query).all()
-        return {(row.frame, row.structure): as_revision(row, self._fetching(row.id, row.state)) for row in rows}
-
-    def masks(self, ids: Collection[int]) -> dict[int, bytes]:
-        """Packed masks of many revisions by their ids; those without pixels are absent."""
-        wanted, found = sorted(ids), dict[int, bytes]()
-        with self._database.reading() as connection:
-            for some in (wanted[i : i + _AT_ONCE] for i in range(0, len(wanted), _AT_ONCE)):
-                query = select(revisions.c.id, revisions.c.mask).where(
-                    revisions.c.id.in_(some), revisions.c.state.in_(WITH_PIXELS), revisions.c.mask.is_not(None)
-                )
-                found |= {row.id: row.mask for row in connection.execute(query)}
-        return found
-
-    def _fetching(self, revision_id: int, state: int) -> partial[bytes | None] | None:
-        return None if state not in WITH_PIXELS else partial(self._packed, revision_id)
-
-    def _packed(self, revision_id: int) -> bytes | None:
-        with self._database.reading() as connection:
-            query = select(revisions.c.mask).where(revisions.c.id == revision_id)
-            packed: bytes | None = connection.execute(query).scalar_one()
-        return packed
+def _read_packed(database: Database, revision_id: int) -> bytes | None:
+    with database.reading() as connection:
+        query = select(revisions.c.mask).where(revisions.c.id == revision_id)
+        packed: bytes | None = connection.execute(query).scalar_one()
+    return packed

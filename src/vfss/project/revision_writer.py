@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing revisions: one transaction per change, no lost update, no machine over a person."""
+"""Writing revisions: one transaction per change, no lost update, no proposal over an annotation."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Base = Mapping[tuple[int, str], int | None]
 Place = tuple[str, int, str]  # clip, frame, key of the structure
 _NAMED = {"proposal": "a proposal", "import": "an imported mask"}
 _PROVENANCE = tuple(field.name for field in fields(Provenance))
-_AT_ONCE = 400  # frames in one question
-_BY_PERSON = [int(state) for state in MaskState if state.is_annotated]
+_AT_ONCE = 400  # frames in one query
+_ANNOTATED = [int(state) for state in MaskState if state.is_annotated]
 
 
 class RevisionWriter:
-    """Appends revisions; what it compares and what it writes are one transaction, so no other writer gets between."""
+    """Appends revisions; comparing and writing are one transaction, so that no other writer comes between them."""
 
     def __init__(self, database: Database, schema: Schema) -> None:
         """Write to that database, whose planes are in the order of the schema."""
@@ -49,7 +49,7 @@ class RevisionWriter:
         base: Base | None,
         leave: bool = False,
     ) -> list[Revision]:
-        """Append the edits, all of them or none, or where `leave` is set all that are free; see Project.write."""
+        """Append the edits, all of them or none; with `leave` those that no annotation forbids. See Project.write."""
         if not author.strip():
             raise ProjectError("a revision needs an author", remedy="Enter your name or initials.")
         if origin not in get_args(Origin):
@@ -71,12 +71,12 @@ class RevisionWriter:
             return _append(connection, rows)
 
     def write_proposals(self, clip_id: str, proposals: Sequence[Proposal]) -> int:
-        """Append proposed planes where no person has spoken; returns how many."""
+        """Append proposed planes where nothing is annotated; return how many."""
         rows = [row for proposal in proposals for row in self._proposed(clip_id, proposal)]
         self._check([(clip_id, frame_of(proposal), proposal.masks.planes[0]) for proposal in proposals])
         with self._database.writing() as connection:
-            people = self._people(connection, rows)
-            free = [row for row in rows if (clip_id, row["frame"], row["structure"]) not in people]
+            annotated = self._annotated(connection, rows)
+            free = [row for row in rows if (clip_id, row["frame"], row["structure"]) not in annotated]
             if free:
                 now = datetime.now(UTC)
                 connection.execute(insert(revisions), [row | {"time": now} for row in free])
@@ -126,25 +126,25 @@ class RevisionWriter:
             if shape != (height, width):
                 raise MaskError(f"the mask is {shape}, the clip's frames are {(height, width)}", frame=frame)
 
-    def _people(self, connection: Connection, rows: Sequence[Cells]) -> set[Place]:
-        """Clip, frame and structure of all that a person has spoken on, among the frames of the rows."""
-        people: set[Place] = set()
+    def _annotated(self, connection: Connection, rows: Sequence[Cells]) -> set[Place]:
+        """Return clip, frame and structure of all that is annotated, among the frames of the rows."""
+        annotated: set[Place] = set()
         for clip_id in {row["clip"] for row in rows}:
             frames = [row["frame"] for row in rows if row["clip"] == clip_id]
             query = select(present.c.frame, present.c.plane).where(
                 present.c.clip == clip_id,
                 present.c.frame.between(min(frames), max(frames)),
-                present.c.state.in_(_BY_PERSON),
+                present.c.state.in_(_ANNOTATED),
             )
-            people |= {(clip_id, frame, self._schema.keys[plane]) for frame, plane in connection.execute(query)}
-        return people
+            annotated |= {(clip_id, frame, self._schema.keys[plane]) for frame, plane in connection.execute(query)}
+        return annotated
 
     def _refuse_unconfirmed(self, connection: Connection, rows: Sequence[Cells]) -> None:
-        people = self._people(connection, rows)
+        annotated = self._annotated(connection, rows)
         for row in rows:
-            if (row["clip"], row["frame"], row["structure"]) in people:
+            if (row["clip"], row["frame"], row["structure"]) in annotated:
                 raise ProjectError(
-                    f"a person has spoken on {row['structure']}, {_NAMED[row['origin']]} cannot replace that",
+                    f"{row['structure']} is annotated, {_NAMED[row['origin']]} cannot replace it",
                     frame=row["frame"],
                 )
             if row["state"] != MaskState.PROPOSED:
@@ -153,38 +153,38 @@ class RevisionWriter:
                 )
 
     def _free(self, connection: Connection, rows: Sequence[Cells], origin: Origin, base: Base | None) -> list[Cells]:
-        """Rows that take away nobody's word: where no person has spoken, or nobody has since the base."""
-        people = self._people(connection, rows) if origin in UNCONFIRMED else set()
+        """Return the rows that replace no annotation, or none that came after the base."""
+        annotated = self._annotated(connection, rows) if origin in UNCONFIRMED else set()
         taken = {} if base is None else self._conflicts(connection, rows, base)
         places = [(row["clip"], row["frame"], row["structure"]) for row in rows]
-        return [row for row, place in zip(rows, places, strict=True) if place not in people and place not in taken]
+        return [row for row, place in zip(rows, places, strict=True) if place not in annotated and place not in taken]
 
     def _conflicts(self, connection: Connection, rows: Sequence[Cells], base: Base) -> dict[Place, Any]:
-        """Newest revisions of the rows' places that others wrote after the base."""
+        """Return the newest revisions at the rows' places where they are not those of the base."""
         columns = (revisions.c.id, revisions.c.author, revisions.c.time, revisions.c.origin)
         query = select(*columns, present.c.frame, present.c.plane).join_from(
             present, revisions, present.c.revision == revisions.c.id
         )
-        # A proposal that came meanwhile is no work that could be lost: a person always writes over it.
+        # A proposal that came meanwhile is no conflict: a person's edit always replaces it.
         query = query.where(revisions.c.origin.not_in(UNCONFIRMED))
         newest: dict[Place, Any] = {}
         for clip_id in {row["clip"] for row in rows}:
             frames = sorted({row["frame"] for row in rows if row["clip"] == clip_id})
-            for some in (frames[i : i + _AT_ONCE] for i in range(0, len(frames), _AT_ONCE)):
-                of_these = (present.c.clip == clip_id, present.c.frame.in_(some))
-                for row in connection.execute(query.where(*of_these)):
+            for part in (frames[i : i + _AT_ONCE] for i in range(0, len(frames), _AT_ONCE)):
+                here = (present.c.clip == clip_id, present.c.frame.in_(part))
+                for row in connection.execute(query.where(*here)):
                     newest[clip_id, row.frame, self._schema.keys[row.plane]] = row
         places = dict.fromkeys((row["clip"], row["frame"], row["structure"]) for row in rows)
-        found = {place: newest[place] for place in places if place in newest}
-        return {place: row for place, row in found.items() if row.id != base.get(place[1:])}
+        current = {place: newest[place] for place in places if place in newest}
+        return {place: row for place, row in current.items() if row.id != base.get(place[1:])}
 
     def _refuse_conflict(self, connection: Connection, rows: Sequence[Cells], base: Base) -> None:
         for (_, frame, key), newest in self._conflicts(connection, rows, base).items():
             raise ConflictError(
                 f"{newest.author} changed {key} at {newest.time.astimezone():%Y-%m-%d %H:%M:%S}, "
-                "after you looked; your change was not written",
+                "after you opened the frame; your change was not written",
                 frame=frame,
-                remedy="Look at the frame as it is now, then make the change again.",
+                remedy="Check the frame as it is now, then make the change again.",
             )
 
 
@@ -210,13 +210,13 @@ def _provenance(edit: Edit, origin: Origin, student: str | None, n_frames: int) 
 
 
 def frame_of(proposal: Proposal) -> int:
-    """Frame that a proposal is for.
+    """Return the frame that a proposal is for.
 
     Raises:
-        ProjectError: It does not say.
+        ProjectError: It names none.
     """
     if proposal.frame is None:
-        raise ProjectError("a proposal does not say for which frame it is")
+        raise ProjectError("a proposal does not name its frame")
     return int(proposal.frame)
 
 

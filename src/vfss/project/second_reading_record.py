@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of one second reading, and how its project keeps that."""
+"""Record of one second reading, and how its project keeps it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Reading:
 
     Attributes:
         folder: Its folder, a project of its own.
-        reader: Who reads: author of all that a person writes there.
+        reader: The second reader, author of all annotations there.
         project: Id of the project that is read a second time.
-        start: From nothing, or from what the student that ships proposes.
+        start: Whether the reader starts from nothing, or from proposals of the student that ships.
         clips: Content ids of its clips.
-        created: When it was made, aware, UTC.
-        finished: When the second reader had finished, aware, UTC; None while the work goes on.
-        first_finished: When the first reader had finished what is compared with it; None while not.
-        first_until: Newest revision of the project that is compared; None while the first reader is at work.
+        created: Time of creation, aware, UTC.
+        finished: Time at which the second reader finished, aware, UTC; None while the reading is in progress.
+        first_finished: Time at which the first reader finished, aware, UTC; None before.
+        first_until: Id of the last revision of the project to compare; None until the first reader has finished.
     """
 
     folder: Path
@@ -57,66 +57,66 @@ class Reading:
 
     @property
     def blinded(self) -> bool:
-        """True while one of the two is at work: neither may see the other's masks."""
+        """True until both readers have finished: neither may see the other's masks."""
         return self.finished is None or self.first_until is None
 
 
-def keep_reading(connection: Connection, said: dict[str, Any]) -> None:
-    """Keep what is said of a reading in its own database."""
+def keep_reading(connection: Connection, record: dict[str, Any]) -> None:
+    """Keep the record of a reading in its own database."""
     here = (recollections.c.author == KEPT_BY, recollections.c.key == KEY)
     connection.execute(recollections.delete().where(*here))
-    connection.execute(insert(recollections), [{"author": KEPT_BY, "key": KEY, "value": said}])
+    connection.execute(insert(recollections), [{"author": KEPT_BY, "key": KEY, "value": record}])
 
 
-def kept_of_reading(connection: Connection, folder: Path, key: str = KEY) -> dict[str, Any]:
-    """What was said of a reading; ProjectError where the database is of no reading."""
-    here = (recollections.c.author == KEPT_BY, recollections.c.key == key)
-    said = connection.execute(select(recollections.c.value).where(*here)).scalar()
-    if not isinstance(said, dict):
-        raise ProjectError("this is no second reading", path=folder)
-    return said
+def record_of_reading(connection: Connection, folder: Path) -> dict[str, Any]:
+    """Return the record of a reading; raise ProjectError if the database is of no reading."""
+    here = (recollections.c.author == KEPT_BY, recollections.c.key == KEY)
+    record = connection.execute(select(recollections.c.value).where(*here)).scalar()
+    if not isinstance(record, dict):
+        raise ProjectError("this is not a second reading", path=folder)
+    return record
 
 
 def read_reading(folder: Path) -> Reading:
-    """The reading in a folder.
+    """Return the reading in a folder.
 
     Raises:
         ProjectError: There is none, or it cannot be read.
     """
-    with closing(_look(folder / FILE)) as database, database.reading() as connection:
-        said = kept_of_reading(connection, folder)
+    with closing(_open_to_read(folder / FILE)) as database, database.reading() as connection:
+        record = record_of_reading(connection, folder)
         known = tuple(connection.execute(select(clips.c.id).order_by(clips.c.added, clips.c.id)).scalars())
     first = _first(folder)
     return Reading(
         folder=folder,
-        reader=str(said["reader"]),
-        project=str(said["project"]),
-        start=cast("Start", said["start"]),
+        reader=str(record["reader"]),
+        project=str(record["project"]),
+        start=cast("Start", record["start"]),
         clips=known,
-        created=datetime.fromisoformat(said["created"]),
-        finished=_time(said.get("finished")),
+        created=datetime.fromisoformat(record["created"]),
+        finished=_time(record.get("finished")),
         first_finished=_time(first.get("time")),
         first_until=first.get("until"),
     )
 
 
 def _first(folder: Path) -> dict[str, Any]:
-    """What the first reader said of being finished; nothing where the project is out of reach."""
+    """Return when the first reader finished, as the project keeps it; empty if the project cannot be read."""
     elder = project_of_reading(folder)
     if elder is None:
         return {}
     try:
-        with closing(_look(elder / FILE)) as database, database.reading() as connection:
+        with closing(_open_to_read(elder / FILE)) as database, database.reading() as connection:
             here = (recollections.c.author == KEPT_BY, recollections.c.key == f"first/{folder.name}")
-            said = connection.execute(select(recollections.c.value).where(*here)).scalar()
-    except ProjectError as error:  # a second reader need not be let into the project
+            finish = connection.execute(select(recollections.c.value).where(*here)).scalar()
+    except ProjectError as error:  # a second reader need not have access to the project
         _LOG.info("%s", error)
         return {}
-    return said if isinstance(said, dict) else {}
+    return finish if isinstance(finish, dict) else {}
 
 
-def _look(path: Path) -> Database:
-    """The database for reading, on a read-only disk too, where its log of unfinished work cannot be made."""
+def _open_to_read(path: Path) -> Database:
+    """Open a database for reading, on a read-only disk too, where its write-ahead log cannot be created."""
     log = path.with_name(path.name + "-wal")
     waiting = log.exists() and log.stat().st_size > 0
     return Database(path, "read" if waiting or os.access(path.parent, os.W_OK) else "frozen")

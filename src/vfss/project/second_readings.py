@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Second readings: another person annotates clips of a project without seeing what was said there.
+"""Second readings: another person annotates clips of a project without seeing its annotations.
 
-A reading is a project of its own in `readings/NAME` of the project's folder: what the first reader wrote is not in
-its database, so nothing that works on it (window, history, export, training) can show it. The readers see each
-other's work when both have said that they are finished; from then on a reading cannot be changed.
+A reading is a project of its own in `readings/NAME` of the project's folder: what the first reader wrote is not in its
+database, so that nothing that works on it (window, history, export, training) can show it. The readers see each other's
+work when both have declared that they are finished; from then on a reading cannot be changed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,22 @@ from vfss.project.database import Database
 from vfss.project.database_files import FILE
 from vfss.project.locate import READINGS, project_of_reading
 from vfss.project.project import Project
-from vfss.project.second_reading_record import KEPT_BY, KEY, Reading, Start, keep_reading, kept_of_reading, read_reading
+from vfss.project.second_reading_record import (
+    KEPT_BY,
+    KEY,
+    Reading,
+    Start,
+    keep_reading,
+    read_reading,
+    record_of_reading,
+)
 from vfss.project.tables import clips, patients
 
 _LOG = logging.getLogger(__name__)
 
 _CLIPS_STAY = (
     "CREATE TRIGGER reading_keeps_its_clips BEFORE INSERT ON clips "
-    "BEGIN SELECT RAISE(ABORT, 'a second reading keeps to the clips it was made for'); END"
+    "BEGIN SELECT RAISE(ABORT, 'a second reading keeps the clips it was created for'); END"
 )
 _CASES_STAY = (
     "CREATE TRIGGER reading_keeps_its_cases BEFORE UPDATE OF patient ON clips WHEN NEW.patient <> OLD.patient "
@@ -46,7 +54,7 @@ _NO_MACHINE = (
 )
 _NO_IMPORT = (
     "CREATE TRIGGER reading_without_imports BEFORE INSERT ON revisions WHEN NEW.origin = 'import' "
-    "BEGIN SELECT RAISE(ABORT, 'a second reading takes no masks of others'); END"
+    "BEGIN SELECT RAISE(ABORT, 'a second reading imports no masks'); END"
 )
 _FINISHED = (
     "CREATE TRIGGER reading_is_finished BEFORE INSERT ON revisions "
@@ -57,19 +65,19 @@ _FINISHED = (
 def create_reading(
     project: Project, reader: str, *, clip_ids: Sequence[str] | None = None, start: Start = "nothing"
 ) -> Reading:
-    """Begin a second reading; nothing of what was said of the clips in the project goes into it.
+    """Create a second reading; none of the project's annotations go into it.
 
-    Facing, polarity, case and side of the split go along. Marked swallows and the project's own students do not: both
-    may hold the first reader's word.
+    Facing, polarity, patient and split are copied. Marked swallows and the project's own students are not: both may
+    carry the first reader's annotations.
 
     Args:
-        project: What is read a second time.
+        project: The project to be read a second time.
         reader: Name of the second reader.
         clip_ids: Content ids of the clips; None for all.
         start: "student" lets the student that ships propose, "nothing" keeps it out.
 
     Raises:
-        ProjectError: There is such a reading already, the project is a reading itself, or it cannot be written.
+        ProjectError: This reading exists already, the project is a reading itself, or it cannot be written.
     """
     reader = reader.strip()
     chosen = [record.id for record in project.clips()] if clip_ids is None else list(dict.fromkeys(clip_ids))
@@ -79,14 +87,14 @@ def create_reading(
     temporary = folder.with_name(f".new-{uuid.uuid4().hex}")
     try:
         Project.create(temporary, project.schema).close()
-        said = {"reader": reader, "project": project.id, "start": start, "created": datetime.now(UTC).isoformat()}
+        record = {"reader": reader, "project": project.id, "start": start, "created": datetime.now(UTC).isoformat()}
         with closing(Database(temporary / FILE)) as database, database.writing() as connection:
-            _fill(connection, project, folder, chosen, said)
+            _fill(connection, project, folder, chosen, record)
         temporary.rename(folder)
         synchronise_folder(folder.parent)
     except OSError as error:
         raise ProjectError(
-            f"the second reading cannot be made ({error.strerror or error})",
+            f"the second reading cannot be created ({error.strerror or error})",
             path=folder,
             remedy="Make room on the disk and check that you may write in the project's folder.",
         ) from error
@@ -94,39 +102,39 @@ def create_reading(
         shutil.rmtree(temporary, ignore_errors=True)
     with Project.open(folder) as made:
         if any(made.split(record.patient) != sides[record.patient] for record in made.clips()):
-            raise ProjectError("the sides of the patients could not be taken over", path=folder)
+            raise ProjectError("the splits of the patients could not be copied", path=folder)
     return read_reading(folder)
 
 
 def readings(project: Project) -> list[Reading]:
-    """Second readings of a project, the oldest first; one that cannot be read is left out, and the log says so."""
-    found = []
+    """Return the second readings of a project, oldest first; one that cannot be read is left out and logged."""
+    readable = []
     for folder in sorted((project.folder / READINGS).glob("*/")):
         if (folder / FILE).is_file():
             try:
-                found.append(read_reading(folder))
+                readable.append(read_reading(folder))
             except ProjectError as error:
                 _LOG.warning("%s", error)
-    return sorted(found, key=lambda reading: reading.created)
+    return sorted(readable, key=lambda reading: reading.created)
 
 
 def reading_of(project: Project) -> Reading | None:
-    """What second reading an open project is, None for an ordinary one."""
+    """Return the second reading that an open project is, None for an ordinary project."""
     return read_reading(project.folder) if project.recall(KEPT_BY, KEY) is not None else None
 
 
 def find_reading(project: Project, name: str | None) -> Reading:
-    """A second reading by the name of its folder or reader; None for the only one.
+    """Return a second reading by the name of its folder or reader; None for the only one.
 
     Raises:
-        ProjectError: There is none, or no such one, or several and none was named.
+        ProjectError: There is none of that name, or several and none was named.
     """
-    found = readings(project)
-    names = ", ".join(reading.name for reading in found) or "none"
-    matching = [reading for reading in found if name is None or name in (reading.name, reading.reader)]
+    existing = readings(project)
+    names = ", ".join(reading.name for reading in existing) or "none"
+    matching = [reading for reading in existing if name is None or name in (reading.name, reading.reader)]
     if len(matching) != 1:
         raise ProjectError(
-            "the project has no second reading" if name is None and not found else f"which second reading: {name}",
+            "the project has no second reading" if name is None and not existing else f"which second reading: {name}",
             path=project.folder,
             remedy=f"It has: {names}.",
         )
@@ -134,21 +142,21 @@ def find_reading(project: Project, name: str | None) -> Reading:
 
 
 def finish_reading(folder: Path) -> Reading:
-    """The second reader has finished: from now on the reading cannot be changed.
+    """Finish a reading: from now on it cannot be changed.
 
     Raises:
         ProjectError: It is no reading, or cannot be written.
     """
     with closing(Database(folder / FILE)) as database, database.writing() as connection:
-        said = kept_of_reading(connection, folder)
-        if said.get("finished") is None:
-            keep_reading(connection, said | {"finished": datetime.now(UTC).isoformat()})
+        record = record_of_reading(connection, folder)
+        if record.get("finished") is None:
+            keep_reading(connection, record | {"finished": datetime.now(UTC).isoformat()})
             connection.exec_driver_sql(_FINISHED)
     return read_reading(folder)
 
 
 def finish_first(project: Project, reading: Reading) -> Reading:
-    """The first reader has finished: what the project says now is compared, and not what is written later.
+    """Note that the first reader has finished: the project as it is now is compared, not what is written later.
 
     Raises:
         ProjectError: The project cannot be written.
@@ -164,19 +172,19 @@ def expect_not_blinded(project: Project, clip_id: str, author: str | None) -> No
     """Keep a second reader out of the project while the own reading of a clip is not finished.
 
     Args:
-        project: What would be opened.
+        project: The project that would be opened.
         clip_id: Content id of the clip that would be shown.
-        author: Who would see it; None where nobody knows, which is not enough where somebody is blinded.
+        author: Person who would see it; None if unknown, which is refused while anyone is blinded.
 
     Raises:
-        ProjectError: The author would, or might, see masks that the own reading must not know of.
+        ProjectError: The author would, or might, see masks that the own reading must not be influenced by.
     """
     for reading in readings(project):
         if not reading.blinded or clip_id not in reading.clips:
             continue
         if author is None:
             raise ProjectError(
-                f"{reading.reader} reads this clip a second time, blinded to its masks, and nobody said who opens it",
+                f"{reading.reader} reads this clip a second time, blinded to its masks; it is not known who opens it",
                 path=project.folder,
                 remedy=f"Enter your name on top of the panel, or open the second reading: {reading.folder}",
             )
@@ -189,7 +197,7 @@ def expect_not_blinded(project: Project, clip_id: str, author: str | None) -> No
 
 
 def take_over_cases(reading: Reading) -> None:
-    """Name the cases of a reading as its project does now; nothing happens where that is out of reach.
+    """Copy the patients' names of a reading from its project; nothing happens if that cannot be read.
 
     Raises:
         ProjectError: The reading cannot be written.
@@ -200,7 +208,7 @@ def take_over_cases(reading: Reading) -> None:
     try:
         with closing(Database(elder / FILE, "read")) as database, database.reading() as connection:
             named = {row.id: row.patient for row in connection.execute(select(clips.c.id, clips.c.patient))}
-    except ProjectError as error:  # a second reader need not be let into the project
+    except ProjectError as error:  # a second reader need not have access to the project
         _LOG.info("%s", error)
         return
     with closing(Database(reading.folder / FILE)) as database, database.writing() as connection:
@@ -227,8 +235,8 @@ def _check(project: Project, reader: str, chosen: list[str], folder: Path) -> No
         project.clip(clip_id)
 
 
-def _fill(connection: Connection, project: Project, folder: Path, chosen: list[str], said: dict[str, Any]) -> None:
-    """Copy what is known of the clips from the project, in one transaction."""
+def _fill(connection: Connection, project: Project, folder: Path, chosen: list[str], record: dict[str, Any]) -> None:
+    """Copy the clips' facts, patients and splits from the project, in one transaction."""
     with closing(Database(project.folder / FILE, "read")) as database, database.reading() as elder:
         rows = [row._asdict() for row in elder.execute(select(clips).where(clips.c.id.in_(chosen)))]
         names = {row["patient"] for row in rows}
@@ -239,8 +247,8 @@ def _fill(connection: Connection, project: Project, folder: Path, chosen: list[s
             row["path"] = Path(os.path.relpath(project.folder / row["path"], folder)).as_posix()
     connection.execute(insert(clips), rows)
     connection.execute(insert(patients), sides)
-    keep_reading(connection, said)
-    for rule in (_CLIPS_STAY, _CASES_STAY, _NO_IMPORT, *([_NO_MACHINE] if said["start"] == "nothing" else [])):
+    keep_reading(connection, record)
+    for rule in (_CLIPS_STAY, _CASES_STAY, _NO_IMPORT, *([_NO_MACHINE] if record["start"] == "nothing" else [])):
         connection.exec_driver_sql(rule)
 
 

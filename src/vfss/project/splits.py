@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splits by patient: who is learnt from and who is held out, fixed once assigned."""
+"""Splits by patient: who is trained on and who is held out, fixed once assigned."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from vfss.project.records import Split
 from vfss.project.tables import clips, patients, present
 
 SHARES: dict[Split, float] = {"train": 0.70, "validation": 0.15, "test": 0.15}
-"""Of patients, and of the patients on whom a structure is annotated."""
+"""Shares of all patients, and of the patients with each structure annotated."""
 
 
 @dataclass
-class Sides:
-    """Who is on which side, and how many patients there have which structure annotated.
+class SplitCounts:
+    """Counts of patients in each split, and of patients there with each structure annotated.
 
     Attributes:
         annotated: Planes of structures that a person confirmed at least once, by patient.
@@ -39,21 +39,21 @@ class Sides:
     _patients: Counter[Split] = field(default_factory=Counter)
     _structures: dict[Split, Counter[int]] = field(default_factory=lambda: {side: Counter() for side in SHARES})
 
-    def join(self, patient: str, side: Split) -> None:
-        """Count in a patient who is on a side."""
+    def add(self, patient: str, side: Split) -> None:
+        """Count a patient who is in a split."""
         self._patients[side] += 1
         self._structures[side].update(self.annotated.get(patient, frozenset()))
 
     def choose(self, patient: str) -> Split:
-        """The side of a new patient; of the first two, one is learnt from and one held out."""
+        """Return the split of a new patient; of the first two, one is trained on and one held out."""
         if not self._patients["train"]:
             return "train"
         if self._patients.total() == self._patients["train"]:
             return "validation"
-        return max(SHARES, key=lambda side: self._wish(patient, side))
+        return max(SHARES, key=lambda side: self._need(patient, side))
 
-    def _wish(self, patient: str, side: Split) -> tuple[float, float, bytes]:
-        """How much a side lacks a patient: in structures, then in number, then by lot."""
+    def _need(self, patient: str, side: Split) -> tuple[float, float, bytes]:
+        """Return how much a split lacks a patient: by structures, then by number, then by lot."""
         wanted = 0.0
         for plane in self.annotated.get(patient, frozenset()):
             everywhere = 1 + sum(structures[plane] for structures in self._structures.values())
@@ -64,55 +64,55 @@ class Sides:
 
 
 class Splits:
-    """The sides of the patients of one project.
+    """Splits of the patients of one project.
 
-    A patient gets a side when one is first asked for, in the order in which the patients came, and keeps it for ever:
-    the side that lacks most of what is annotated of the patient then (vfss.project.splits).
+    A patient is assigned when a split is first asked for, in the order in which the patients were added, and stays
+    there for ever: in the split that lacks most of what is annotated of the patient at that time.
     """
 
     def __init__(self, database: Database, project_id: str, elder: Path | None = None) -> None:
-        """Keep the splits in that database.
+        """Keep the splits in a database.
 
         Args:
-            database: Where clips and sides are.
-            project_id: Name of the project that no other has.
-            elder: Folder of the project whose second reading this is: the sides are that one's. None for a project.
+            database: Holds clips and splits.
+            project_id: Unique id of the project.
+            elder: Folder of the project whose second reading this is: its splits count. None for a project.
         """
         self._database = database
         self._project_id = project_id
         self._elder = elder
 
     def all(self) -> dict[str, Split]:
-        """Side of every patient of the project."""
+        """Return the split of each patient of the project."""
         with self._database.reading() as connection:
-            found, waiting = _assigned(connection), _patients(connection)
-            if not set(waiting) - set(found):
-                return found
+            assigned, names = _assigned(connection), _patients(connection)
+            if not set(names) - set(assigned):
+                return assigned
             annotated = _annotated(connection)
         if self._elder is not None:
-            return self._of_elder(found, waiting)
+            return self._of_elder(assigned, names)
         if self._database.access != "write":
-            return self._complete(found, waiting, annotated)
+            return self._complete(assigned, names, annotated)
         with self._database.writing() as connection:
-            found, waiting = _assigned(connection), _patients(connection)
-            complete = self._complete(found, waiting, _annotated(connection))
-            new = [_row(name, split) for name, split in complete.items() if name not in found]
+            assigned, names = _assigned(connection), _patients(connection)
+            complete = self._complete(assigned, names, _annotated(connection))
+            new = [_row(name, split) for name, split in complete.items() if name not in assigned]
             if new:
                 connection.execute(insert(patients), new)
         return complete
 
     def assigned(self) -> dict[str, Split]:
-        """Return the sides that are fixed already, by patient; a second reading has those of the first reader too."""
+        """Return the splits that are fixed already, by patient; a second reading has those of its project too."""
         with self._database.reading() as connection:
-            found = _assigned(connection)
+            own = _assigned(connection)
         if self._elder is None:
-            return found
+            return own
         database, project_id, _ = open_database(self._elder / FILE, patience_s=10.0)
         with closing(database):
-            return Splits(database, project_id).assigned() | found
+            return Splits(database, project_id).assigned() | own
 
     def of(self, patient: str) -> Split:
-        """Side of a patient.
+        """Return the split of a patient.
 
         Raises:
             ProjectError: The project knows no such patient.
@@ -127,19 +127,19 @@ class Splits:
         return splits[patient]
 
     def assign(self, patient: str, split: Split) -> None:
-        """Put a patient on a side, before or after the first clip came, but before any other side was given.
+        """Assign a patient to a split, before or after the first clip is added, but before any other assignment.
 
         Raises:
-            ProjectError: The patient is on another side already, or there is no such side.
+            ProjectError: The patient is in another split already, or there is no such split.
         """
         if split not in get_args(Split):
             raise ProjectError(f"unknown split {split!r}", remedy=f"It is one of: {', '.join(get_args(Split))}.")
         if self._elder is not None:
             with self._database.reading() as connection:
-                found = _assigned(connection)
-            if self._of_elder(found, [patient])[patient] == split:
+                assigned = _assigned(connection)
+            if self._of_elder(assigned, [patient])[patient] == split:
                 return
-            raise ProjectError(f"patient {patient!r} is on another side in the project", path=self._elder)
+            raise ProjectError(f"patient {patient!r} is in another split of the project", path=self._elder)
         with self._database.writing() as connection:
             current = _assigned(connection).get(patient)
             if current is None:
@@ -147,44 +147,44 @@ class Splits:
             elif current != split:
                 raise ProjectError(
                     f"patient {patient!r} is in {current!r} already, and stays there",
-                    remedy="A student may have learnt from that patient: a split is fixed once assigned.",
+                    remedy="A student may have been trained on that patient: a split is fixed once assigned.",
                 )
 
-    def _of_elder(self, found: dict[str, Split], names: list[str]) -> dict[str, Split]:
-        """Sides of `found`, and of more names as the project has them whose second reading this is."""
+    def _of_elder(self, assigned: dict[str, Split], names: list[str]) -> dict[str, Split]:
+        """Return the known splits, and those of more patients from the project whose second reading this is."""
         if self._elder is None:
-            return found
+            return assigned
         database, project_id, _ = open_database(self._elder / FILE, patience_s=10.0)
         with closing(database):
             elder = Splits(database, project_id).all()
-        unknown = [name for name in names if name not in found and name not in elder]
+        unknown = [name for name in names if name not in assigned and name not in elder]
         if unknown:
             raise ProjectError(
-                f"the project knows no patient {unknown[0]!r}, its second reading takes the sides from there",
+                f"the project knows no patient {unknown[0]!r}, from which its second reading takes the splits",
                 path=self._elder,
                 remedy="Give a clip of the project that patient first.",
             )
-        new = {name: elder[name] for name in names if name not in found}
+        new = {name: elder[name] for name in names if name not in assigned}
         if new and self._database.access == "write":
             with self._database.writing() as connection:
                 known = _assigned(connection)
                 rows = [_row(name, split) for name, split in new.items() if name not in known]
                 if rows:
                     connection.execute(insert(patients), rows)
-        return found | new
+        return assigned | new
 
     def _complete(
-        self, found: dict[str, Split], names: list[str], annotated: Mapping[str, frozenset[int]]
+        self, assigned: dict[str, Split], names: list[str], annotated: Mapping[str, frozenset[int]]
     ) -> dict[str, Split]:
-        splits, sides = dict(found), Sides(annotated, self._project_id)
+        splits, counts = dict(assigned), SplitCounts(annotated, self._project_id)
         for name in names:
-            # Only patients with a clip count: one renamed away leaves nobody to learn from.
+            # Only patients with a clip count: a renamed patient leaves no clip to train on.
             if name in splits:
-                sides.join(name, splits[name])
+                counts.add(name, splits[name])
         for name in names:
             if name not in splits:
-                splits[name] = sides.choose(name)
-                sides.join(name, splits[name])
+                splits[name] = counts.choose(name)
+                counts.add(name, splits[name])
         return splits
 
 
@@ -199,7 +199,7 @@ def _patients(connection: Connection) -> list[str]:
 
 
 def _annotated(connection: Connection) -> dict[str, frozenset[int]]:
-    """Planes that a person confirmed on any frame, by patient."""
+    """Return the planes that a person confirmed on any frame, by patient."""
     truth = [int(state) for state in MaskState if state.is_truth]
     query = (
         select(clips.c.patient, present.c.plane)
@@ -207,10 +207,10 @@ def _annotated(connection: Connection) -> dict[str, frozenset[int]]:
         .where(present.c.state.in_(truth))
         .distinct()
     )
-    found: dict[str, set[int]] = defaultdict(set)
+    annotated: dict[str, set[int]] = defaultdict(set)
     for patient, plane in connection.execute(query):
-        found[patient].add(plane)
-    return {patient: frozenset(planes) for patient, planes in found.items()}
+        annotated[patient].add(plane)
+    return {patient: frozenset(planes) for patient, planes in annotated.items()}
 
 
 def _row(name: str, split: Split) -> dict[str, object]:

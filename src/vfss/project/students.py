@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The students of a project: files copied into its folder, with their scores and their descent."""
+"""Students of a project: files copied into its folder, with their scores and parents."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from vfss.student.checkpoint import load_checkpoint
 
 
 class StudentShelf:
-    """The students of one project; a file that has gone missing shows only when it is loaded."""
+    """Students of one project; a missing file is noticed only when it is loaded."""
 
     def __init__(self, database: Database, folder: Path) -> None:
-        """Keep files in that folder and their records in that database."""
+        """Keep files in a folder and their records in a database."""
         self._database = database
         self._folder = folder
 
     def add(self, path: Path, scores: Mapping[str, Any], parent: str | None) -> StudentRecord:
-        """Copy a student file into the project; the same student again only renews its scores and parent."""
+        """Copy a student file into the project; adding the same student again only updates its scores and parent."""
         if self._database.access != "write":
             raise self._database.read_only()
         student_id = self._copy(path)
@@ -43,13 +43,13 @@ class StudentShelf:
         return self.get(student_id)
 
     def all(self) -> list[StudentRecord]:
-        """All students in the order in which they came."""
+        """Return all students in the order in which they were added."""
         with self._database.reading() as connection:
             rows = connection.execute(select(students).order_by(students.c.added, students.c.id)).all()
         return [self._record(row) for row in rows]
 
     def path(self, name: str | None) -> Path:
-        """File of a student by id or path; None: of the current one, else of the one that ships."""
+        """Return the file of a student by id or path; None: of the current one, else of the one that ships."""
         if name is not None:
             paths = {record.id: record.path for record in self.all()}
             return paths[name] if name in paths else student_file(name)
@@ -57,26 +57,26 @@ class StudentShelf:
         return student_file("default") if current is None else current.path
 
     def get(self, student_id: str) -> StudentRecord:
-        """One student.
+        """Return one student.
 
         Raises:
             StudentError: The project has no such student.
         """
-        found = {record.id: record for record in self.all()}
-        if student_id not in found:
-            known = ", ".join(found) or "none"
+        records = {record.id: record for record in self.all()}
+        if student_id not in records:
+            known = ", ".join(records) or "none"
             raise StudentError(f"the project has no student {student_id!r}", remedy=f"It has: {known}.")
-        return found[student_id]
+        return records[student_id]
 
     def choose(self, student_id: str | None) -> None:
-        """Make a student the current one, or with None go back to the one that ships with the program."""
+        """Make a student the current one, or with None the one that ships with the program."""
         if student_id is not None:
             self.get(student_id)
         with self._database.writing() as connection:
             connection.execute(update(students).values(chosen=students.c.id == student_id))
 
     def current(self) -> StudentRecord | None:
-        """The chosen student, None where none is."""
+        """Return the chosen student, None where none was chosen."""
         with self._database.reading() as connection:
             row = connection.execute(select(students).where(students.c.chosen)).first()
         return None if row is None else self._record(row)
@@ -88,7 +88,7 @@ class StudentShelf:
         return self._folder / f"{student_id}.safetensors"
 
     def _copy(self, path: Path) -> str:
-        """Bring a file in, whole or not at all; what was checked is what stays."""
+        """Copy a file, completely or not at all, after checking the copy; return the student's id."""
         if not path.is_file():
             raise StudentError("there is no such student file", path=path, remedy="Check the path.")
         try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables of a project, and the rules that the database itself keeps.
+"""Tables of a project, and the rules that the database itself enforces.
 
-Two rules hold whatever program writes: revisions are append-only, and neither a machine's proposal nor an imported mask
-follows a person's word. `present` names the newest revision of every structure on every frame; a trigger keeps it in
-the transaction of the revision itself, so that reading the present never scans the past.
+Three rules hold whatever program writes: revisions are append-only, neither a proposal nor an imported mask replaces an
+annotation, and every revision records how its mask was made. `present` names the newest revision of each structure on
+each frame; a trigger updates it in the transaction of the revision, so that reading the present never scans the past.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ layout 4 the provenance of masks, which older layouts kept in the names of autho
 """
 
 APPLICATION_ID = 0x56465353
-"""Marks the SQLite file as ours ("VFSS") to the tool `file` and to us."""
+"""Marks the SQLite file as a project ("VFSS"), for the tool `file` and for us."""
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -55,11 +55,11 @@ class UtcTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Naive UTC for the database."""
+        """Return naive UTC for the database."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Aware UTC for the caller."""
+        """Return aware UTC for the caller."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
@@ -86,8 +86,10 @@ clips = Table(
     "clips",
     metadata,
     Column("id", String, primary_key=True),
-    Column("path", Text, nullable=False),  # from the project folder where it lies in or beside it, "/" between parts
-    Column("absolute", Text, nullable=False),  # finds it still after the project folder alone has moved
+    Column(
+        "path", Text, nullable=False
+    ),  # relative to the project folder if it lies in or beside it; "/" between parts
+    Column("absolute", Text, nullable=False),  # still right after the project folder alone has moved
     Column("is_folder", Boolean, nullable=False),  # a recording can be a folder of pictures
     Column("size", Integer, nullable=False),  # bytes: a candidate of another size need not be hashed
     Column("n_frames", Integer, nullable=False),
@@ -121,7 +123,7 @@ revisions = Table(
     Column("source_frame", Integer, info={"since": 4}),
     Column("adapted_frames", JSON(none_as_null=True), info={"since": 4}),
     Column("adapted_count", Integer, info={"since": 4}),
-    Column("mask", LargeBinary),  # last, so that reading the columns before it leaves its pages alone
+    Column("mask", LargeBinary),  # last, so that reading the columns before it does not load its pages
     CheckConstraint(f"origin <> 'proposal' OR state = {MaskState.PROPOSED:d}", name="a_machine_only_proposes"),
     Index("revisions_of_a_plane", "clip", "frame", "structure", "id"),
     sqlite_autoincrement=True,
@@ -182,8 +184,8 @@ _SQLITE_RULES = {
     "people_stand": f"BEFORE INSERT ON revisions WHEN NEW.origin IN ({_UNCONFIRMED}) "
     f"AND EXISTS (SELECT 1 FROM present WHERE clip = NEW.clip AND frame = NEW.frame AND plane = {_PLANE} "
     f"AND state IN ({_PERSON})) "
-    "BEGIN SELECT RAISE(ABORT, 'a proposal never follows a person''s word'); END",
-    # A rule and no constraint of the table, which a project that exists already could not be given.
+    "BEGIN SELECT RAISE(ABORT, 'a proposal never replaces an annotation'); END",
+    # A trigger, as a table that exists already cannot be given a constraint.
     "imports_are_proposals": "BEFORE INSERT ON revisions "
     f"WHEN NEW.origin = 'import' AND NEW.state <> {MaskState.PROPOSED:d} "
     "BEGIN SELECT RAISE(ABORT, 'an imported mask is a proposal until a person accepts it'); END",
@@ -210,30 +212,30 @@ _SQLITE_RULES = {
     "ON CONFLICT (clip, frame, plane) DO UPDATE SET revision = excluded.revision, state = excluded.state; END",
 }
 RULES = {name: f"CREATE TRIGGER {name} {rule}" for name, rule in _SQLITE_RULES.items()}
-"""Triggers of an SQLite project by name, as it is given them."""
+"""SQL of the triggers of a project, by name."""
 
 for _rule in RULES.values():
     event.listen(metadata, "after_create", DDL(_rule).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
 
 
 def tables_of(version: int) -> set[str]:
-    """Names of the tables that a project of that layout has."""
+    """Return the names of the tables that a project of a layout has."""
     return {name for name, table in metadata.tables.items() if _since(table) <= version}
 
 
 def added_tables(version: int) -> list[Table]:
-    """Tables that a project of that layout lacks."""
+    """Return the tables that a project of a layout lacks."""
     return [table for table in metadata.sorted_tables if _since(table) > version]
 
 
 def added_columns(version: int) -> list[Column[Any]]:
-    """Columns that a project of that layout lacks in the tables that it has."""
+    """Return the columns that a project of a layout lacks in the tables that it has."""
     tables = [table for table in metadata.sorted_tables if _since(table) <= version]
     return [column for table in tables for column in table.c if _since(column) > version]
 
 
 def columns_of(table: Table, version: int) -> list[ColumnElement[Any]]:
-    """All columns of a table, to be read from a project of that layout: null stands for those it lacks."""
+    """Return all columns of a table as read from a project of a layout: null in place of those it lacks."""
     return [column if _since(column) <= version else null().label(column.name) for column in table.c]
 
 
@@ -241,14 +243,14 @@ def _since(item: Table | Column[Any]) -> int:
     return int(item.info.get("since", 1))
 
 
-def keep_append_only(table: Table, words: str) -> None:
-    """Let the database refuse changes of a table's rows, from the moment on when the table is made.
+def keep_append_only(table: Table, rows: str) -> None:
+    """Let the database refuse changes of a table's rows from the moment when the table is created.
 
     Args:
         table: The table.
-        words: What its rows are called when one is refused.
+        rows: Name of its rows in the message of a refusal.
     """
-    for what, when in (("remain", "DELETE"), ("stay", "UPDATE")):
-        refusal = f"BEGIN SELECT RAISE(ABORT, '{words} are append-only'); END"
-        rule = DDL(f"CREATE TRIGGER IF NOT EXISTS {table.name}_{what} BEFORE {when} ON {table.name} {refusal}")  # type: ignore[no-untyped-call]
+    for suffix, event_name in (("remain", "DELETE"), ("stay", "UPDATE")):
+        refusal = f"BEGIN SELECT RAISE(ABORT, '{rows} are append-only'); END"
+        rule = DDL(f"CREATE TRIGGER IF NOT EXISTS {table.name}_{suffix} BEFORE {event_name} ON {table.name} {refusal}")  # type: ignore[no-untyped-call]
         event.listen(table, "after_create", rule.execute_if(dialect="sqlite"))
