@@ -125,7 +125,7 @@ def test_propose_says_what_is_missing(video: Path, folder: Path, tmp_path: Path)
     assert "no device" in complaint(run("propose", folder, "--device", "abacus"))
     result = run("propose", folder, "--frames", "a:b")
     assert result.exit_code == 2
-    assert "is no range" in result.stderr
+    assert "not a range" in result.stderr
 
 
 @pytest.mark.parametrize(("name", "read"), [("coco", read_coco), ("png", read_png)])
@@ -160,7 +160,7 @@ def test_export_of_what_can_only_be_read_in_part_says_so(folder: Path, tmp_path:
         annotate(project, project.add_clip(lost).id, 0, {"bolus": MaskState.EMPTY})
     lost.unlink()
     result = run("export", folder, "--out", tmp_path / "out")
-    assert "not all could be read" in complaint(result)
+    assert "not all recordings could be read" in complaint(result)
     assert "lost.mkv" in result.stdout
     assert len(read_coco(tmp_path / "out")) == 1
 
@@ -199,7 +199,7 @@ def test_evaluate_says_why_it_cannot(folder: Path, tmp_path: Path) -> None:
 
 
 def test_students_are_listed_and_chosen(folder: Path) -> None:
-    assert "the shipped one is used" in run("students", folder).stdout
+    assert "the one that ships is used" in run("students", folder).stdout
     with Project.open(folder) as project:
         student = project.add_student(load_student(device="cpu").path, scores={"mean_dice": 0.875}, parent=None)
     assert "no-such" in complaint(run("students", folder, "--choose", "no-such"))

@@ -410,7 +410,7 @@ def test_the_command_writes_when_told_and_goes_on(project: Project, coco: Path) 
 
 def test_the_command_says_when_not_all_was_imported(project: Project, coco: Path, tmp_path: Path) -> None:
     result = run(project.folder, coco, "--clip", tmp_path / "film.mkv", "--author", "Ann", "--write")
-    assert complaint(result) == "Not all could be imported."
+    assert complaint(result) == "Not all masks could be imported."
     assert "Not imported: label 'hyoid'" in result.stdout
     assert project.newest(clip_of(project), 0).keys() == {"bolus", "mandible"}
 
@@ -441,7 +441,7 @@ def test_the_command_takes_a_table_and_a_threshold(project: Project, tmp_path: P
     ("arguments", "text"),
     [
         ([], "name no clip of the project"),
-        (["--clip", "other.mkv"], "no clips of the project are called 'other.mkv'"),
+        (["--clip", "other.mkv"], "no clips of the project match 'other.mkv'"),
         (["--clip", "film.mkv", "--format", "dcm"], "no import format 'dcm'"),
         (["--clip", "film.mkv", "--map", "tooth=bolus"], "no label 'tooth'"),
         (["--clip", "film.mkv", "--map", "jaw=tooth"], "no structure 'tooth'"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `vfss` command."""
+"""Command line of the engine: `vfss`."""
 
 from vfss.cli.app import main
 

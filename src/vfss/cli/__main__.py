@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `vfss` command as `python -m vfss.cli`."""
+"""Runs the `vfss` command as `python -m vfss.cli`."""
 
 from vfss.cli.app import main
 

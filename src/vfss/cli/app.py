@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: vfss info | propose | export | import | deidentify | check | phantom | evaluate..."""
+"""The `vfss` command: registers all subcommands, and defines those that need a few lines only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from vfss.cli.console import Commands, bar, complain, plain_table, say
+from vfss.cli.console import CommandGroup, plain_table, print_error, print_result, progress_bar
 from vfss.cli.deidentify import deidentify
 from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
@@ -19,7 +19,7 @@ from vfss.cli.project import project_app, splits
 from vfss.errors import DatasetError, ProjectError, VfssError
 from vfss.version import __version__
 
-# Everything else of the engine is imported where it is needed: `vfss --help` must not wait for it.
+# The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
 if TYPE_CHECKING:
     from vfss.clips import Clip
     from vfss.project import Project
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="Project folder.", show_default=False)]
 StudentName = Annotated[
-    str | None, typer.Option("--student", help="Student file, or id of a student of the project. [its chosen one]")
+    str | None, typer.Option("--student", help="Student file, or id of a student of the project. [its current one]")
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 app = typer.Typer(
-    cls=Commands, no_args_is_help=True, pretty_exceptions_enable=False, help="Swallowing studies: masks and datasets."
+    cls=CommandGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Masks and datasets of swallowing studies.",
 )
 app.command()(deidentify)
 app.command()(export)
@@ -43,40 +46,40 @@ app.add_typer(project_app, name="project")
 
 
 def main() -> None:
-    """Entry of the console script."""
+    """Run the command; entry point of the console script."""
     app()
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
-        say(f"vfss {__version__}")
+def _show_version(requested: bool) -> None:
+    if requested:
+        print_result(f"vfss {__version__}")
         raise typer.Exit
 
 
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and leave.")
+        bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Everything above a single command."""
+    """Define the options of `vfss` itself."""
 
 
 @app.command()
 def info(
     clips: Annotated[list[Path], typer.Argument(metavar="CLIP...", help="Recordings.", show_default=False)],
 ) -> None:
-    """Say what recordings are: size, frames, times, bits, flags."""
+    """Show properties of recordings: size, frames, times, bits, flags."""
     from vfss.clips import open_clip
 
     failed = False
     for path in clips:
         try:
             with open_clip(path) as clip:
-                say(_facts_table(path.name, clip))
-        except VfssError as error:  # the others may be whole
+                print_result(_facts_table(path.name, clip))
+        except VfssError as error:  # the others may be readable
             failed = True
-            complain(str(error))
+            print_error(str(error))
     if failed:
         raise typer.Exit(1)
 
@@ -102,16 +105,18 @@ def propose(
     ],
     project: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Project that takes a recording's proposals; made where there is none."),
+        typer.Option(metavar="DIR", help="Project for a recording's proposals; created if missing."),
     ] = None,
     student: StudentName = None,
     device: Device = "auto",
     frames: Annotated[
         str,
-        typer.Option(metavar="A:B", help="Zero-based frames from A up to, not including, B. [all]", show_default=False),
+        typer.Option(
+            metavar="A:B", help="Zero-based frames from A up to, but not including, B. [all]", show_default=False
+        ),
     ] = ":",
 ) -> None:
-    """Let the student propose masks; never over what a person said. Frames it proposed already are passed over."""
+    """Propose masks by a student. Annotated masks stay; frames that the student proposed already are skipped."""
     from vfss.project import Project
     from vfss.proposals.student import proposal_summary, propose_clip, unproposed
 
@@ -122,9 +127,9 @@ def propose(
         chosen = _student(opened, student, device)
         for record in records:
             todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen)
-            with bar(f"Proposing on {record.path.name}") as show:
+            with progress_bar(f"Proposing on {record.path.name}") as show:
                 propose_clip(opened, chosen, record.id, todo, show)
-            say(Text(proposal_summary(opened, record, len(todo))))
+            print_result(Text(proposal_summary(opened, record, len(todo))))
 
 
 def _range(text: str, n_frames: int) -> range:
@@ -133,12 +138,12 @@ def _range(text: str, n_frames: int) -> range:
         start = int(first) if first else 0
         stop = (int(last) if last else n_frames) if colon else start + 1
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no range of frames; write 10:20, 10: or :20") from error
+        raise typer.BadParameter(f"{text!r} is not a range of frames; write 10:20, 10: or :20") from error
     return range(n_frames)[start:stop]
 
 
 def _student(project: Project, name: str | None, device: str) -> Student:
-    """The student of that name, or the one the project uses, or the shipped one."""
+    """Load the student of that name; by default the project's current one, or else the one that ships."""
     from vfss.student import load_student
 
     current = project.current_student()
@@ -154,18 +159,18 @@ def check(
         list[Path], typer.Argument(metavar="PROJECT|CLIP...", help="Projects or recordings.", show_default=False)
     ],
 ) -> None:
-    """Look whether projects and recordings are whole; exit code 1 where something is wrong."""
+    """Check projects and recordings for damage; exits with code 1 if something is wrong."""
     from vfss.project.integrity import check_clip, check_project
 
     findings: list[Finding] = []
     for target in targets:
-        with bar(f"Checking {target.name}") as show:
+        with progress_bar(f"Checking {target.name}") as show:
             findings += (check_project if (target / "vfss.sqlite").exists() else check_clip)(target, show)
     table = plain_table("what", "", "found")
     for finding in findings:
         sign = Text("wrong", "bold red") if finding.wrong else Text("ok", "green")
         table.add_row(Text(finding.subject), sign, Text(finding.found))
-    say(table)
+    print_result(table)
     if any(finding.wrong for finding in findings):
         raise typer.Exit(1)
 
@@ -173,61 +178,68 @@ def check(
 @app.command()
 def phantom(
     *,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to make.", show_default=False)],
-    clips: Annotated[int, typer.Option(min=1, help="How many clips.")] = 1,
-    frames: Annotated[int, typer.Option(min=1, help="Frames of each.")] = 60,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to create.", show_default=False)],
+    clips: Annotated[int, typer.Option(min=1, help="Number of clips.")] = 1,
+    frames: Annotated[int, typer.Option(min=1, help="Frames per clip.")] = 60,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first clip.")] = 0,
     size: Annotated[int, typer.Option(min=64, help="Height and width in pixels.")] = 512,
-    style: Annotated[str, typer.Option(help="How the pictures are formed.")] = "standard",
-    both: Annotated[bool, typer.Option("--both", help="Each as video and as DICOM, instead of in turn.")] = False,
+    style: Annotated[str, typer.Option(help="Style of image formation.")] = "standard",
+    both: Annotated[
+        bool, typer.Option("--both", help="Write each clip as video and as DICOM, instead of alternating.")
+    ] = False,
 ) -> None:
-    """Make synthetic swallows, and a project whose accepted masks are their exact truth."""
+    """Make phantom swallows, and a project whose accepted masks are their exact truth."""
     from vfss.phantom import write_phantom
 
-    with bar("Drawing") as show:
-        made = write_phantom(
+    with progress_bar("Rendering") as show:
+        folder = write_phantom(
             out, clips=clips, frames=frames, seed=seed, size=size, style=style, both=both, progress=show
         )
-    say(Text(f"Wrote {clips} clips with {frames} frames each to {made}"))
+    print_result(Text(f"Wrote {clips} clips with {frames} frames each to {folder}"))
 
 
 @app.command()
 def evaluate(
     project: ProjectFolder,
     student: StudentName = None,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write them here too.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Also write the scores to this file.")
+    ] = None,
     device: Device = "auto",
-    split: Annotated[list[str] | None, typer.Option(help="Only train, validation or test patients. [all]")] = None,
+    split: Annotated[
+        list[str] | None, typer.Option(help="Only patients of train, validation or test; may be repeated. [all]")
+    ] = None,
 ) -> None:
-    """Compare a student's proposals with the accepted masks."""
+    """Score a student against the accepted masks."""
     from vfss.evaluation.evaluate import evaluate as measure
     from vfss.project import Project, Split
 
     if unknown := set(split or ()) - set(get_args(Split)):
-        raise typer.BadParameter(f"no split {', '.join(sorted(unknown))}; there are {', '.join(get_args(Split))}")
-    with Project.open(project) as opened, bar("Evaluating") as show:
-        figures = measure(opened, _student(opened, student, device), splits=split or None, progress=show)
-    if not figures["frames"]:
+        choices = ", ".join(get_args(Split))
+        raise typer.BadParameter(f"unknown split {', '.join(sorted(unknown))}; choose from {choices}")
+    with Project.open(project) as opened, progress_bar("Evaluating") as show:
+        scores = measure(opened, _student(opened, student, device), splits=split or None, progress=show)
+    if not scores["frames"]:
         raise ProjectError(
-            "no frame has an accepted structure to compare with", path=project, remedy="Accept some first."
+            "no frame has an accepted structure to compare with", path=project, remedy="Accept some masks first."
         )
     if json_file is not None:
-        _write_json(json_file, figures)
-    dice = _number(figures["mean_dice"], 3)
-    say(Text(f"Student {figures['student']} on {figures['frames']} frames: mean Dice {dice}"))
-    say(_figures_table(figures))
+        _write_json(json_file, scores)
+    dice = _number(scores["mean_dice"], 3)
+    print_result(Text(f"Student {scores['student']} on {scores['frames']} frames: mean Dice {dice}"))
+    print_result(_scores_table(scores))
 
 
-def _write_json(path: Path, figures: dict[str, Any]) -> None:
+def _write_json(path: Path, scores: dict[str, Any]) -> None:
     try:
-        path.write_text(json.dumps(figures, indent=2, allow_nan=False) + "\n", "utf-8")
+        path.write_text(json.dumps(scores, indent=2, allow_nan=False) + "\n", "utf-8")
     except OSError as error:
         raise DatasetError(f"cannot be written ({error.strerror})", path=path) from error
 
 
-def _figures_table(figures: dict[str, Any]) -> Table:
+def _scores_table(scores: dict[str, Any]) -> Table:
     table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty")
-    for key, row in figures["structures"].items():
+    for key, row in scores["structures"].items():
         table.add_row(key, _number(row["dice"], 3), _number(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
     return table
 
@@ -239,41 +251,45 @@ def _number(value: float | None, digits: int) -> str:
 @app.command()
 def agreement(
     project: ProjectFolder,
-    reading: Annotated[str | None, typer.Option(metavar="NAME", help="Which second reading. [the only one]")] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the figures here, .json or .csv.")] = None,
+    reading: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the second reading. [the only one]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the figures to this file, .json or .csv.")
+    ] = None,
 ) -> None:
-    """Say how far a second reader agrees with the first, when both have finished."""
+    """Show the agreement of a second reader with the first, once both have finished."""
     from vfss.evaluation.agreement import HEADINGS, agree, cells, write_agreement
     from vfss.project import Project
     from vfss.project.second_readings import find_reading
 
-    with Project.open(project) as opened, bar("Comparing") as show:
+    with Project.open(project) as opened, progress_bar("Comparing") as show:
         if (figures := agree(opened, find_reading(opened, reading), progress=show)) is None:
             return
     if out is not None:
         write_agreement(figures, out)
-    say(Text(figures.summary))
+    print_result(Text(figures.summary))
     table = plain_table(*HEADINGS)
     for row in (*figures.structures, figures.mean):
         table.add_row(*cells(row))
-    say(table)
+    print_result(table)
 
 
 @app.command()
 def students(
     project: ProjectFolder,
-    choose: Annotated[str | None, typer.Option(metavar="ID", help="Use this one from now on.")] = None,
+    choose: Annotated[str | None, typer.Option(metavar="ID", help="Make this student the current one.")] = None,
 ) -> None:
-    """List the students of a project, or choose one."""
+    """List the students of a project, after choosing the current one if asked."""
     from vfss.project import Project
 
     with Project.open(project) as opened:
         if choose is not None:
             opened.choose_student(choose)
         current = opened.current_student()
-        table = plain_table("", "student", "mean Dice", "trained on from", "added")
+        table = plain_table("", "student", "mean Dice", "trained from", "added")
         for student in opened.students():
             mark = "*" if current is not None and current.id == student.id else ""
             score = _number(student.scores.get("mean_dice"), 3)
             table.add_row(mark, student.id, score, student.parent or "scratch", f"{student.added:%Y-%m-%d %H:%M}")
-    say(table if table.row_count else Text("No students yet: the shipped one is used."))
+    print_result(table if table.row_count else Text("No students yet: the one that ships is used."))

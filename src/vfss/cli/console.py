@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line shows: results on stdout, progress and errors on stderr."""
+"""Output of the command line: results on stdout, progress and errors on stderr."""
 
 from __future__ import annotations
 
@@ -16,64 +16,64 @@ from typer.core import TyperGroup
 
 from vfss.errors import VfssError
 
-_PIPE_WIDTH = 200
+_PIPE_WIDTH = 200  # characters; tables are not folded earlier in a pipe
 INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 
-class Commands(TyperGroup):
-    """Commands whose errors reach a person as one red message, never as a traceback."""
+class CommandGroup(TyperGroup):
+    """Commands whose errors are shown as one red message, never as a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was named.
+        """Run the chosen command.
 
         Raises:
-            typer.Exit: With code 1 after an error of ours, 130 after Ctrl-C.
+            typer.Exit: With code 1 after a VfssError, 130 after Ctrl-C.
         """
         try:
             return super().invoke(ctx)
         except VfssError as error:
-            complain(str(error))
+            print_error(str(error))
             raise typer.Exit(1) from error
         except KeyboardInterrupt as stop:
-            complain("Stopped.")
+            print_error("Stopped.")
             raise typer.Exit(INTERRUPTED) from stop
 
 
-def complain(message: str) -> None:
-    """One red message on stderr."""
+def print_error(message: str) -> None:
+    """Print one red message on stderr."""
     # Text, not markup: messages hold brackets, e.g. of paths. soft_wrap keeps a message on one line for grep.
-    errors().print(Text(" ".join(message.split()), style="bold red"), soft_wrap=True)
+    error_console().print(Text(" ".join(message.split()), style="bold red"), soft_wrap=True)
 
 
-def warn(message: str) -> None:
-    """One yellow message on stderr."""
-    errors().print(Text(message, style="yellow"), soft_wrap=True)
+def print_warning(message: str) -> None:
+    """Print one yellow message on stderr."""
+    error_console().print(Text(message, style="yellow"), soft_wrap=True)
 
 
-def say(what: object) -> None:
-    """A table or a sentence on stdout."""
+def print_result(content: object) -> None:
+    """Print a table or a sentence on stdout."""
     console = Console()
-    if not console.is_terminal:  # in a pipe no line need be broken
+    if not console.is_terminal:  # in a pipe no line has to be broken
         console.width = max(console.width, _PIPE_WIDTH)
-    console.print(what, soft_wrap=isinstance(what, Text))
+    console.print(content, soft_wrap=isinstance(content, Text))
 
 
 def plain_table(*headers: str) -> Table:
-    """A table whose cells are folded, never cut: ids stay whole in a narrow window or a pipe."""
+    """Return a table whose cells are folded, never cut: ids stay complete in a narrow window or a pipe."""
     return Table(*(Column(header, overflow="fold") for header in headers))
 
 
-def errors() -> Console:
-    """The console on stderr; made anew, since tests and embedders exchange sys.stderr."""
+def error_console() -> Console:
+    """Return a console on stderr; a new one, since tests and embedders replace sys.stderr."""
     return Console(stderr=True)
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Callable[[int, int], bool]]:
-    """A progress bar on stderr, as a function of (done, total) that never asks to cancel."""
+def progress_bar(title: str) -> Iterator[Callable[[int, int], bool]]:
+    """Show a progress bar on stderr; yields a function of (done, total) that never asks to cancel."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors(), transient=True) as progress:
+    with Progress(*columns, console=error_console(), transient=True) as progress:
         task = progress.add_task(title, total=None)
 
         def show(done: int, total: int) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from vfss.cli.console import bar, say, warn
+from vfss.cli.console import print_result, print_warning, progress_bar
 from vfss.errors import DatasetError, ProjectError
 from vfss.wording import count
 
@@ -79,10 +79,10 @@ def _prepare(project: Project, records: list[ClipRecord], folder: Path) -> None:
 
     if not records:
         raise DatasetError("there is no recording to review", path=project.folder, remedy="Add recordings first.")
-    with bar("Detecting text") as progress:
+    with progress_bar("Detecting text") as progress:
         file = write_review_pack(project, records, folder, progress)
-    say(Text(f"Review the strips in {folder}, and correct {file}."))
-    say(Text(f'Then: vfss deidentify {project.folder} --accept {file} --reviewer "YOUR NAME"'))
+    print_result(Text(f"Review the strips in {folder}, and correct {file}."))
+    print_result(Text(f'Then: vfss deidentify {project.folder} --accept {file} --reviewer "YOUR NAME"'))
 
 
 def _accept(project: Project, file: Path, reviewer: str) -> None:
@@ -90,7 +90,7 @@ def _accept(project: Project, file: Path, reviewer: str) -> None:
 
     reviews = accept_review_pack(project, file, reviewer=reviewer)
     boxes = sum(len(review.redaction.boxes) for review in reviews)
-    say(Text(f"{reviewer} accepted {count(len(reviews), 'recording')} with {count(boxes, 'box', 'boxes')}."))
+    print_result(Text(f"{reviewer} accepted {count(len(reviews), 'recording')} with {count(boxes, 'box', 'boxes')}."))
 
 
 def _write(project: Project, records: list[ClipRecord], folder: Path, key_file: Path | None, unreviewed: bool) -> None:
@@ -100,13 +100,13 @@ def _write(project: Project, records: list[ClipRecord], folder: Path, key_file: 
 
     key = CaseKey(key_file or key_path(project))
     clips = [record.id for record in records]
-    with bar("De-identifying") as progress:
+    with progress_bar("De-identifying") as progress:
         report = deidentify_project(project, folder, key, clips=clips, unreviewed=unreviewed, progress=progress)
     for line in report.lines():
-        say(Text(line))
-    say(Text(f"{key.path} links ids to patients: keep it secret."))
+        print_result(Text(line))
+    print_result(Text(f"{key.path} links ids to patients: keep it secret."))
     if report.unreviewed:
-        warn("Not all pixels were reviewed: names may be visible in the pictures.")
+        print_warning("Not all pixels were reviewed: names may be visible in the pictures.")
     if report.problems:
-        warn("The folder is written, but some recordings could not be read.")
+        print_warning("The folder is written, but some recordings could not be read.")
         raise typer.Exit(1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""vfss import: masks of other programs into a project, as proposals."""
+"""`vfss import`: import masks of other programs into a project, as proposals."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from vfss.cli.console import bar, plain_table, say, warn
+from vfss.cli.console import plain_table, print_result, print_warning, progress_bar
 from vfss.errors import DatasetError
 
 # The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="Project folder.", show_default=False)]
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="File or folder of masks.", show_default=False)]
 FormatName = Annotated[
-    str | None, typer.Option("--format", metavar="NAME", help="coco, nnunet, dicom-seg or png. [told from the content]")
+    str | None, typer.Option("--format", metavar="NAME", help="coco, nnunet, dicom-seg or png. [detected]")
 ]
-ClipName = Annotated[str | None, typer.Option(metavar="ID|FILE", help="Clip of the project that the masks are of.")]
+ClipName = Annotated[str | None, typer.Option(metavar="ID|FILE", help="Clip of the project that the masks belong to.")]
 Mapped = Annotated[
-    list[str] | None, typer.Option("--map", metavar="LABEL=STRUCTURE", help="What a label is; may be repeated.")
+    list[str] | None, typer.Option("--map", metavar="LABEL=STRUCTURE", help="Structure of a label; may be repeated.")
 ]
-Skipped = Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Leave a label out; may be repeated.")]
+Skipped = Annotated[list[str] | None, typer.Option(metavar="LABEL", help="Do not import a label; may be repeated.")]
 FirstFrame = Annotated[
     int | None, typer.Option(metavar="0|1", min=0, max=1, help="Number of a clip's first frame in file names.")
 ]
@@ -36,16 +36,16 @@ LabelTable = Annotated[
     Path | None, typer.Option(metavar="FILE.json", help='Names of the values in label images: {"bolus": 1, ...}.')
 ]
 Threshold = Annotated[
-    float | None, typer.Option(min=0, max=1, help="From which probability on, for fractional DICOM segmentations.")
+    float | None, typer.Option(min=0, max=1, help="Probability threshold, for fractional DICOM segmentations.")
 ]
 PreviewFile = Annotated[
-    Path | None, typer.Option("--preview", metavar="FILE.png", help="Write a sheet of frames with outlines.")
+    Path | None, typer.Option("--preview", metavar="FILE.png", help="Write an image of some frames with outlines.")
 ]
 Key = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="Case key of the project that exported them. [that of PROJECT]")
+    Path | None, typer.Option(metavar="FILE", help="Case key of the project that exported the masks. [that of PROJECT]")
 ]
-Author = Annotated[str | None, typer.Option(metavar="NAME", help="Who imports them. [name of the account]")]
-Write = Annotated[bool, typer.Option("--write", help="Write them; without it nothing is changed.")]
+Author = Annotated[str | None, typer.Option(metavar="NAME", help="Author of the import. [name of the user account]")]
+Write = Annotated[bool, typer.Option("--write", help="Write the masks; without it nothing is changed.")]
 
 
 def import_masks(
@@ -64,65 +64,65 @@ def import_masks(
     key: Key = None,
     write: Write = False,
 ) -> None:
-    """Take in masks of other programs as proposals; without --write only say what would be written.
+    """Import masks of other programs as proposals; without --write only show what would be written.
 
-    Nothing imported counts as accepted, and nothing that a person has said is changed.
+    No imported mask counts as accepted, and no annotated mask is changed.
     """
     from vfss.importing import ImportChoices, SourceOptions, open_source, plan_import, write_plan
     from vfss.project import Project
 
     with Project.open(project) as opened:
-        found = open_source(source, format_name, SourceOptions(labels, threshold))
+        masks = open_source(source, format_name, SourceOptions(labels, threshold))
         choices = ImportChoices(_clip(opened, clip), _labels(map_label or [], skip or []), first_frame, key)
-        with bar("Looking") as show:
-            plan = plan_import(opened, found, choices, progress=show)
-        _say_plan(opened, plan)
+        with progress_bar("Reading") as show:
+            plan = plan_import(opened, masks, choices, progress=show)
+        _print_plan(opened, plan)
         if preview_file is not None:
             _write_preview(opened, plan, preview_file)
         if not write:
-            say(Text("Nothing was written. Add --write to write it."))
+            print_result(Text("Nothing was written. Add --write to write it."))
             return
         name = author or _account()
-        with bar("Importing") as show:
+        with progress_bar("Importing") as show:
             report = write_plan(opened, plan, author=name, progress=show)
     for line in report.lines():
-        say(Text(line))
+        print_result(Text(line))
     if report.problems:
-        warn("Not all could be imported.")
+        print_warning("Not all masks could be imported.")
         raise typer.Exit(1)
 
 
 def _labels(pairs: Sequence[str], skipped: Sequence[str]) -> dict[str, str | None]:
-    """What was said of labels: key of a structure, None for those left out."""
-    said: dict[str, str | None] = {}
+    """Parse --map and --skip: key of a structure by label, None for skipped labels."""
+    structures: dict[str, str | None] = {}
     for pair in pairs:
         label, equals, key = pair.rpartition("=")
         if not equals or not label or not key:
-            raise typer.BadParameter(f"{pair!r} says not what a label is; write LABEL=STRUCTURE, e.g. jaw=mandible")
-        if said.setdefault(label, key) != key:
-            raise typer.BadParameter(f"{label!r} cannot be both {said[label]} and {key}")
-    if both := set(said) & set(skipped):
-        raise typer.BadParameter(f"{', '.join(sorted(both))} cannot be taken and left out")
-    return said | dict.fromkeys(skipped)
+            raise typer.BadParameter(f"{pair!r} does not map a label; write LABEL=STRUCTURE, e.g. jaw=mandible")
+        if structures.setdefault(label, key) != key:
+            raise typer.BadParameter(f"{label!r} cannot be both {structures[label]} and {key}")
+    if both := set(structures) & set(skipped):
+        raise typer.BadParameter(f"{', '.join(sorted(both))} cannot be both mapped and skipped")
+    return structures | dict.fromkeys(skipped)
 
 
 def _clip(project: Project, name: str | None) -> str | None:
-    """Content id of the clip of that id, name or file."""
+    """Return the content id of the clip of that id, name or file."""
     if name is None:
         return None
     records = project.clips()
-    fitting = [record.id for record in records if name in (record.id, record.path.name)]
-    if not fitting and len(name) > 5:
-        fitting = [record.id for record in records if record.id.startswith(name)]
-    if len(fitting) == 1:
-        return fitting[0]
-    if not fitting and Path(name).exists():
+    matches = [record.id for record in records if name in (record.id, record.path.name)]
+    if not matches and len(name) > 5:
+        matches = [record.id for record in records if record.id.startswith(name)]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches and Path(name).exists():
         from vfss.clips import content_id
 
         return project.clip(content_id(name)).id
     raise DatasetError(
-        f"{len(fitting) or 'no'} clips of the project are called {name!r}",
-        remedy=f"Name one by id or file: {', '.join(f'{r.path.name} ({r.id})' for r in records) or 'there is none'}.",
+        f"{len(matches) or 'no'} clips of the project match {name!r}",
+        remedy=f"Give an id or file name: {', '.join(f'{r.path.name} ({r.id})' for r in records) or 'it has none'}.",
     )
 
 
@@ -132,19 +132,19 @@ def _account() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError, ImportError) as error:  # what it raises has changed from version to version
-        raise DatasetError("nobody says who imports", remedy="Add --author NAME.") from error
+        raise DatasetError("the name of the user account is not known", remedy="Add --author NAME.") from error
 
 
-def _say_plan(project: Project, plan: ImportPlan) -> None:
+def _print_plan(project: Project, plan: ImportPlan) -> None:
     from vfss.importing.report import LABEL_HEADINGS, STRUCTURE_HEADINGS, label_rows, plan_lines, structure_rows
 
     for headings, rows in ((LABEL_HEADINGS, label_rows(plan)), (STRUCTURE_HEADINGS, structure_rows(plan))):
         table = plain_table(*headings)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
-        say(table)
+        print_result(table)
     for line in plan_lines(project, plan):
-        say(Text(line))
+        print_result(Text(line))
 
 
 def _write_preview(project: Project, plan: ImportPlan, path: Path) -> None:
@@ -156,4 +156,4 @@ def _write_preview(project: Project, plan: ImportPlan, path: Path) -> None:
         iio.imwrite(path, preview(project, plan), extension=".png")
     except OSError as error:
         raise DatasetError(f"the preview cannot be written ({error.strerror or error})", path=path) from error
-    say(Text(f"Preview: {path}"))
+    print_result(Text(f"Preview: {path}"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from vfss.cli.console import Commands, plain_table, say
+from vfss.cli.console import CommandGroup, plain_table, print_result
 
 # The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ Assignments = Annotated[
     ),
 ]
 
-project_app = typer.Typer(cls=Commands, no_args_is_help=True, help="Make a project.")
+project_app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Make a project.")
 
 
 @project_app.command("new")
@@ -43,7 +43,7 @@ def new_project(folder: Folder, schema: SchemaName = "vfss12") -> None:
 
     with Project.create(folder, Schema.load(schema)) as made:
         title = f"{made.schema.id} {made.schema.version}"
-        say(Text(f"Made project {made.folder} with {len(made.schema)} structures of {title}."))
+        print_result(Text(f"Made project {made.folder} with {len(made.schema)} structures of {title}."))
 
 
 def splits(project: ProjectFolder, assign: Assignments = None) -> None:
@@ -57,14 +57,14 @@ def splits(project: ProjectFolder, assign: Assignments = None) -> None:
             assign_splits(opened, wanted)
         patients = list_patients(opened)
     if not patients:
-        say(Text("No patients yet: the project has no clips."))
+        print_result(Text("No patients yet: the project has no clips."))
         return
     table = plain_table("patient", "clips", "annotated frames", "split")
     for patient in patients:
         table.add_row(*_cells(patient))
-    say(table)
+    print_result(table)
     if any(patient.split is None for patient in patients):
-        say(Text("An open split is chosen when training, evaluation or an export first needs it."))
+        print_result(Text("An open split is chosen when training, evaluation or an export first needs it."))
 
 
 def _assignments(pairs: list[str]) -> dict[str, str]:
