@@ -14,7 +14,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.proposing import Proposing, threads_beside_the_window
 from napari_vfss.prompting.encoder_cache import WAITED_FOR, EncodedFrames
 from napari_vfss.prompting.thread import StudentThread
-from napari_vfss.session.corrections import pointed
+from napari_vfss.session.corrections import with_prompt
 from napari_vfss.session.host import Host
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
@@ -173,7 +173,7 @@ class PromptQueue(QObject):
         if student is None:
             return
         work = session.work_at(frame)
-        pointing.prompts = pointed(session, frame, structure, pointing.at)
+        pointing.prompts = with_prompt(session, frame, structure, pointing.at)
         pointing.seen = work.seen.get(structure)
         current = work.planes[session.schema[structure].index].copy()
         self._asked = pointing

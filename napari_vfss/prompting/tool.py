@@ -12,7 +12,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.proposing import Proposing
 from napari_vfss.prompting.marks import ClickMarks, canvas_near
 from napari_vfss.prompting.queue import PromptQueue
-from napari_vfss.session.corrections import take_back
+from napari_vfss.session.corrections import remove_last_click
 from napari_vfss.session.host import Host
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
@@ -70,7 +70,7 @@ class ClickTool(QObject):
     def take_back(self) -> None:
         """Take the last click of the active structure on the current frame back, answered or not."""
         if not self.queue.take_back((self._session.frame, self._session.structure)):
-            take_back(self._session)
+            remove_last_click(self._session)
 
     def follow_editor(self) -> None:
         """Listen to the editable layer; again after it was put back."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corrections of a whole plane at once, as changes of a session. No widgets, no viewer."""
+"""Corrections of whole masks, and of the last click, as changes of a session. No widgets, no viewer."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from vfss.student.prompts import Box, Click, Prompts
 from vfss.wording import count
 
 REACH = (1, 30)
-"""Fewest and most pixels to grow or shrink by in one go."""
+"""Least and greatest number of pixels to grow or shrink by at once."""
 
 _FREE = (MaskState.UNSEEN, MaskState.PROPOSED)
 
 
 @dataclass(frozen=True)
 class Gap:
-    """Frames between two on which a person confirmed a structure.
+    """Frames between two on which a structure is accepted.
 
     Attributes:
-        first: Confirmed frame before them.
-        last: Confirmed frame after them.
-        free: Those between on which nobody but the machine has spoken, ascending.
+        first: Accepted frame before them.
+        last: Accepted frame after them.
+        free: Frames between them that are not annotated, ascending.
     """
 
     first: int
@@ -38,59 +38,60 @@ class Gap:
 class Corrections:
     """Smooth, grow, shrink, fill holes, keep the largest part, copy from a neighbour, fill the frames between two.
 
-    Each is a person's edit of the active structure, as a stroke is. What cannot be done is told and changes nothing.
+    Each is an edit of the active structure, like a stroke. A correction that is not possible emits a problem and
+    changes nothing.
 
     Attributes:
-        pixels: How far grow and shrink go.
+        pixels: Number of pixels to grow or shrink by.
     """
 
     def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
         """Correct a session's masks.
 
         Args:
-            session: What is corrected.
-            tell: Called with a sentence where something was done that the picture alone does not show.
+            session: Session to correct.
+            tell: Called with a message if something was done that the picture alone does not show.
         """
         self.session = session
         self.pixels = max(1, round(session.clip.height / 500))
         self._tell = tell
 
     def smooth(self) -> bool:
-        """Calm the outline."""
+        """Smooth the outline."""
         pixels = max(1.5, self.session.clip.height / 400)
         return self._correct(lambda mask: morphology.smooth(mask, pixels), "is smooth already")
 
     def grow(self) -> bool:
-        """Add a rim."""
+        """Add a rim of `pixels`."""
         return self._correct(lambda mask: morphology.grow(mask, self.pixels), "fills the picture already")
 
     def shrink(self) -> bool:
-        """Take a rim away."""
+        """Remove a rim of `pixels`."""
         return self._correct(lambda mask: morphology.shrink(mask, self.pixels), "is not bounded within the picture")
 
     def fill_holes(self) -> bool:
-        """Fill what the outline encloses."""
+        """Fill holes."""
         return self._correct(morphology.fill_holes, "has no holes")
 
     def keep_largest(self) -> bool:
-        """Take away all parts but the largest."""
+        """Remove all parts but the largest."""
         return self._correct(morphology.keep_largest, "is of one part")
 
     def copy(self, step: int) -> bool:
-        """Take the active structure's mask of the previous (-1) or next (1) frame."""
+        """Copy the active structure's mask from the previous (-1) or next (1) frame."""
         session, source = self.session, self._neighbour(step)
         if source is None:
             return False
         work, active = session.work_at(source), session.active
         if work.state[active.index] not in WITH_PIXELS or not work.planes[active.index].any():
             state = MaskState(work.state[active.index])
-            found = "without a mask" if state in WITH_PIXELS else state.label
-            session.problem.emit(f"{active.name} is {found} on frame {source + 1}: there is nothing to copy.")
+            status = "without a mask" if state in WITH_PIXELS else state.label
+            session.problem.emit(f"{active.name} is {status} on frame {source + 1}: there is nothing to copy.")
             return False
         return session.stroke(work.planes[active.index])
 
     def copy_all(self, step: int) -> bool:
-        """Take the masks of the previous (-1) or next (1) frame for all structures that no person has spoken on."""
+        """Copy the masks of all unannotated structures from the previous (-1) or next (1) frame."""
         session, source = self.session, self._neighbour(step)
         if source is None:
             return False
@@ -108,7 +109,7 @@ class Corrections:
         return self._write(changes, what=f"copied {count(len(changes), 'structure')} from frame {source + 1}")
 
     def interpolate(self) -> bool:
-        """Fill the frames between the two confirmed ones around the current frame, where no person has spoken."""
+        """Interpolate the unannotated frames between the two accepted ones around the current frame."""
         session, active = self.session, self.session.active
         gap = self.gap()
         if gap is None:
@@ -133,7 +134,7 @@ class Corrections:
         return self._write(changes, what=f"filled {count(len(changes), 'frame')} of {active.name} {between}")
 
     def gap(self) -> Gap | None:
-        """The frames to fill: around the current one, or before it (else after it) where it is confirmed itself."""
+        """Return the frames to fill: around the current one, or before it (else after it) if it is accepted itself."""
         states, frame = self.session.states[:, self.session.active.index], self.session.frame
         known = np.flatnonzero(np.isin(states, [state for state in MaskState if state.is_truth]))
         places = np.searchsorted(known, frame, side="left"), np.searchsorted(known, frame, side="right")
@@ -146,13 +147,13 @@ class Corrections:
         return None
 
     def _place(self, gap: Gap, frame: int) -> float:
-        """Where a frame lies between the two, 0..1, by the true times of the frames."""
+        """Return the position of a frame between the two ends of a gap, 0..1, by the times of the frames."""
         start, now, end = (float(self.session.clip.times_s[t]) for t in (gap.first, frame, gap.last))
         if start < now < end:
             return (now - start) / (end - start)
         return (frame - gap.first) / (gap.last - gap.first)
 
-    def _correct(self, correct: Callable[[BoolArray], BoolArray], no_need: str) -> bool:
+    def _correct(self, correct: Callable[[BoolArray], BoolArray], unchanged: str) -> bool:
         session, active = self.session, self.session.active
         mask = session.work.planes[active.index]
         if not mask.any():
@@ -165,7 +166,7 @@ class Corrections:
             )
             return False
         if np.array_equal(corrected, mask):
-            self._tell(f"{active.name} {no_need}: nothing was changed.")
+            self._tell(f"{active.name} {unchanged}: nothing was changed.")
             return False
         return session.stroke(corrected)
 
@@ -183,17 +184,17 @@ class Corrections:
         return written
 
 
-def pointed(session: Session, frame: int, structure: str, at: Click | Box) -> Prompts:
-    """All that a person has pointed at for a mask, and this; a new box takes the place of an older one."""
+def with_prompt(session: Session, frame: int, structure: str, at: Click | Box) -> Prompts:
+    """Return the prompts of a mask with one more; a new box replaces an older one."""
     prompts = session.work_at(frame).prompts.get(structure, Prompts())
     return prompts.with_box(at) if isinstance(at, Box) else prompts.with_click(at)
 
 
-def take_back(session: Session) -> bool:
-    """Bring back what the active structure was before the last click (or box) on the current frame.
+def remove_last_click(session: Session) -> bool:
+    """Restore the active structure as it was before the last click (or box) on the current frame.
 
-    Found in the project, which has all that ever was: also a click of another day can be taken back. Undo brings it
-    back again.
+    The previous mask is read from the project, which keeps every revision, so that a click of another day can
+    be removed too. This can be undone.
     """
     frame, structure = session.frame, session.structure
     prompts = session.work.prompts.get(structure)

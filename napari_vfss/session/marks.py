@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Swallows and events of the open clip: set, moved and taken away by a person, and those that others set. No Qt."""
+"""Swallows and events of the open clip: set, moved and removed here or by others. No Qt."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from vfss.project.marks import Mark
 
 
 class ClipMarks:
-    """Marks of one session; every change is written to the project at once."""
+    """Marks of one session; every change is written to the project at once.
+
+    Attributes:
+        all: All marks of the clip.
+    """
 
     changed = Signal()
     message = Signal(str)
 
     def __init__(self, session: Session) -> None:
-        """Take the marks that are there.
+        """Read the marks of the clip.
 
         Raises:
             ProjectError: They cannot be read.
@@ -32,15 +36,15 @@ class ClipMarks:
 
     @property
     def swallows(self) -> list[Mark]:
-        """Swallows with both ends, by their first frame."""
+        """Swallows with both ends set, ordered by first frame."""
         return [mark for mark in self.all if mark.kind == SWALLOW and mark.last is not None]
 
     def swallow_at(self, frame: int) -> Mark | None:
-        """The swallow that a frame is in."""
+        """Return the swallow that contains a frame, or None."""
         return next((s for s in self.swallows if s.first <= frame <= (s.last or 0)), None)
 
     def begin_swallow(self, frame: int) -> None:
-        """Say that a swallow begins on a frame: the one that the frame is in, else a new one.
+        """Set the beginning of a swallow to a frame: of the swallow that contains it, else of a new one.
 
         Raises:
             ProjectError: It cannot be written.
@@ -51,7 +55,7 @@ class ClipMarks:
         self._set(replace(inside, first=frame), f"Swallow begins on frame {frame + 1}.")
 
     def end_swallow(self, frame: int) -> None:
-        """Say that a swallow ends on a frame: the one just begun, else the one the frame is in, else the one before.
+        """Set the end of a swallow to a frame: of the one begun, else the one containing it, else the one before.
 
         Raises:
             ProjectError: It cannot be written.
@@ -66,7 +70,7 @@ class ClipMarks:
         self._set(replace(begun, last=frame), f"Swallow from frame {begun.first + 1} to {frame + 1}.")
 
     def set_event(self, kind: str, frame: int, text: str = "") -> None:
-        """Set an event on a frame; an event of the field's list happens once a swallow, where it is moved.
+        """Set an event on a frame; a predefined event happens once per swallow, and is moved within it.
 
         Raises:
             ProjectError: It cannot be written.
@@ -77,25 +81,25 @@ class ClipMarks:
         self._set(mark, f"{name_of(kind, text)} on frame {frame + 1}{moved}.")
 
     def remove(self, mark: Mark) -> None:
-        """Take a mark away; it can be brought back.
+        """Remove a mark; it can be restored.
 
         Raises:
             ProjectError: It cannot be written.
         """
         try:
-            gone = self._marks.remove(self._session.clip.id, mark, author=self._session.author)
-            self._removed.append(gone)
+            removed = self._marks.remove(self._session.clip.id, mark, author=self._session.author)
+            self._removed.append(removed)
         finally:
             self._reload()
         self.message.emit(f"{name_of(mark.kind, mark.text)} was taken away; Bring back sets it again.")
 
     @property
     def can_bring_back(self) -> bool:
-        """True where something was taken away here."""
+        """True if a mark was removed in this session."""
         return bool(self._removed)
 
     def bring_back(self) -> None:
-        """Set the mark again that was taken away last.
+        """Restore the mark that was removed last.
 
         Raises:
             ProjectError: It cannot be written.
@@ -107,7 +111,7 @@ class ClipMarks:
             self.changed.emit()
 
     def poll(self) -> None:
-        """Take in what others set since the last look.
+        """Read what others have set since the last poll.
 
         Raises:
             ProjectError: It cannot be read.
@@ -116,11 +120,11 @@ class ClipMarks:
             self._reload()
 
     def _open_swallow(self) -> Mark | None:
-        """A swallow of which only the beginning is set."""
+        """Return a swallow of which only the beginning is set, or None."""
         return next((mark for mark in self.all if mark.kind == SWALLOW and mark.last is None), None)
 
     def _same(self, kind: str, frame: int) -> Mark | None:
-        """The event of that kind in the same swallow; outside swallows, on the same frame."""
+        """Return the event of that kind in the same swallow, or outside swallows on the same frame; None for none."""
         swallow = self.swallow_at(frame)
         for mark in self.all:
             together = mark.first == frame if swallow is None else self.swallow_at(mark.first) == swallow
@@ -128,12 +132,12 @@ class ClipMarks:
                 return mark
         return None
 
-    def _set(self, mark: Mark, words: str) -> None:
+    def _set(self, mark: Mark, message: str) -> None:
         try:
             self._marks.set(self._session.clip.id, mark, author=self._session.author)
         finally:
-            self._reload()  # after a refusal too: then the other's version is to be seen
-        self.message.emit(words)
+            self._reload()  # after a refusal too, to show the other version
+        self.message.emit(message)
 
     def _reload(self) -> None:
         session = self._session

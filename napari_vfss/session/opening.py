@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a path to a session: which project a clip belongs to, and which clip of a project to show."""
+"""Opening of sessions: which project a clip belongs to, and which clip of a project to show."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from vfss.sample_clips import is_sample
 
 
 def remember_view(session: Session, **view: Any) -> None:
-    """Keep frame, structure and what the viewer adds (camera) for the next time this clip is opened."""
+    """Store frame, structure and what the viewer adds (camera) for the next time this clip is opened."""
     view = {"frame": session.frame, "structure": session.structure, **view}
     session.project.remember(session.author, f"view/{session.clip.id}", view)
     session.project.remember(session.author, "last_clip", session.clip.id)
 
 
 def recall_view(session: Session) -> dict[str, Any]:
-    """What remember_view kept, with frame and structure taken up; empty where this clip is new to this annotator."""
+    """Return what remember_view stored, and set frame and structure from it; empty if there is nothing stored."""
     view = session.project.recall(session.author, f"view/{session.clip.id}")
     if not isinstance(view, dict):
         return {}
@@ -43,19 +43,19 @@ def recall_view(session: Session) -> dict[str, Any]:
 PROJECT_FOLDER = "vfss_project"
 DATABASE = "vfss.sqlite"
 PATIENCE_S = 2.0
-"""How long the window may stand still for another program that writes; a change that was not written waits."""
+"""How long the window may block while another program writes; after that, a change is kept as unsaved."""
 
 
 def is_project(path: Path) -> bool:
-    """True for a folder that holds a project."""
+    """Return whether a folder holds a project."""
     return (path / DATABASE).is_file()
 
 
 def project_folder_for(clip_path: Path) -> Path:
-    """Folder of the project that a clip opened by itself joins.
+    """Return the folder of the project that a clip opened by itself joins.
 
-    All clips of one folder share the project `vfss_project` beside them. Where that folder may not be written
-    (a read-only archive, a disc), the project lies in the user's own data folder and the archive stays as it is.
+    All clips of one folder share the project `vfss_project` beside them. If that folder cannot be written
+    (a read-only archive, a disc), the project is in the user's own data folder and the archive stays as it is.
     """
     parent = clip_path.absolute().parent
     beside = parent / PROJECT_FOLDER
@@ -66,7 +66,7 @@ def project_folder_for(clip_path: Path) -> Path:
 
 
 def open_session(path: Path, author: str, *, project_folder: Path | None = None, frames_kept: int = 6) -> Session:
-    """Session on a clip, or on the clip of a project that this author had open last.
+    """Open a session on a clip, or on the clip of a project that this author had open last.
 
     Args:
         path: A recording, or a project folder.
@@ -86,17 +86,17 @@ def open_session(path: Path, author: str, *, project_folder: Path | None = None,
         )
         project.add_clip(clip)
         if is_sample(path):
-            _say_synthetic(project, clip.id)
-        author = admitted(project, clip.id, author)
+            _mark_synthetic(project, clip.id)
+        author = author_for(project, clip.id, author)
         undo.pop_all()
     return _session(project, clip, author, frames_kept)
 
 
 def open_project_session(folder: Path, author: str, *, clip_id: str | None = None, frames_kept: int = 6) -> Session:
-    """Session on one clip of a project: the named one, else the one that this author had open last, else the first.
+    """Open a session on one clip of a project: the named one, else the one this author had open last, else the first.
 
     Raises:
-        VfssError: No such project, an empty one, or its clip is not found.
+        VfssError: There is no such project, it has no clips, or the clip is not found.
     """
     with ExitStack() as undo:
         project = undo.enter_context(Project.open(folder, patience_s=PATIENCE_S))
@@ -106,17 +106,17 @@ def open_project_session(folder: Path, author: str, *, clip_id: str | None = Non
         reading = reading_of(project)
         last = project.recall(author if reading is None else reading.reader, "last_clip")
         chosen = clip_id or (last if last in known else known[0])
-        author = admitted(project, str(chosen), author)
+        author = author_for(project, str(chosen), author)
         clip = undo.enter_context(project.open_clip(str(chosen)))
         undo.pop_all()
     return _session(project, clip, author, frames_kept)
 
 
-def admitted(project: Project, clip_id: str, author: str) -> str:
-    """Name to work under: a second reading knows its reader, and a second reader stays out of the first reader's work.
+def author_for(project: Project, clip_id: str, author: str) -> str:
+    """Return the name to work under: that of the reader in a second reading, else the author's.
 
     Raises:
-        ProjectError: The author would see what the own reading must not know yet.
+        ProjectError: The author has a blinded second reading of this clip and must not see the first one yet.
     """
     reading = reading_of(project)
     if reading is None:
@@ -126,8 +126,8 @@ def admitted(project: Project, clip_id: str, author: str) -> str:
     return reading.reader
 
 
-def _say_synthetic(project: Project, clip_id: str) -> None:
-    """Record that nobody needs to look for names in a sample, once; a person may take it back."""
+def _mark_synthetic(project: Project, clip_id: str) -> None:
+    """Record once that a sample needs no review for names; a person may withdraw that."""
     if not project.read_only and not project.reviews.history(clip_id):
         project.reviews.accept(clip_id, Redaction(), reviewer=AUTHOR, text="synthetic: no patient")
 

@@ -81,7 +81,7 @@ class NestingNotice(QFrame):
         child, parent = schema[shown.child].name, schema[shown.parent].name
         others = [frame for frame in sorted(watch.breaks) if frame != watch.session.frame]
         also = f" Also undecided: frame{'s' if len(others) > 1 else ''} {_few(others)}." if others else ""
-        self.text.setText(f"⚠ {watch.words(shown)}{also}")
+        self.text.setText(f"⚠ {watch.describe(shown)}{also}")
         self.grow.setText(f"Grow {parent}")
         tips = ((self.grow, f"Add that part of {child} to {parent}"), (self.cut, f"Remove that part from {child}"))
         for choice, tip in tips:

@@ -121,7 +121,7 @@ def test_a_correction_into_the_airway_is_told_and_changes_nothing_by_itself(sess
     (found,) = watch.here()
     np.testing.assert_array_equal(found.outside, LEAVING & ~PHARYNX)
     assert found.lies_in == "airway"
-    assert "of Bolus outside Pharynx, most of it in Airway" in watch.words(found)
+    assert "of Bolus outside Pharynx, most of it in Airway" in watch.describe(found)
     np.testing.assert_array_equal(session.work.planes[0], bolus)
     np.testing.assert_array_equal(session.work.planes[1], PHARYNX)
     session.undo()

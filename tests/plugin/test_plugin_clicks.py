@@ -16,7 +16,7 @@ from napari_vfss.prompting.encoder_cache import EncodedFrames
 from napari_vfss.prompting.marks import canvas_near
 from napari_vfss.prompting.queue import LOOKING
 from napari_vfss.prompting.thread import StudentThread
-from napari_vfss.session import corrections as clicks
+from napari_vfss.session.corrections import remove_last_click
 from small_project import disc
 from vfss.errors import StudentError
 from vfss.masks import MaskState
@@ -303,7 +303,7 @@ def test_taking_back_goes_to_what_was_before_the_click_not_to_what_was_undone(se
         prompts = prompts.with_click(Click(60, x, True))
         session.answer(disc(SIZE, SIZE, y=60, x=x, radius=5), prompts, frame=0, structure="bolus", student="fake")
     session.undo()
-    assert clicks.take_back(session)
+    assert remove_last_click(session)
     np.testing.assert_array_equal(stored(session).planes[0], disc(SIZE, SIZE, y=30, x=30, radius=5))
 
 
