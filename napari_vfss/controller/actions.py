@@ -248,9 +248,15 @@ def _mask_tool(name: str, title: str, key: str, do: Callable[[Corrections], obje
 
 MASK_TOOL_ACTIONS: tuple[Action[AnnotationController], ...] = (
     Action(
-        "correct.click", "click: left adds, right removes, drag a box", "Correct", ("C",), _clicks(lambda c: c.take())
+        "correct.click", "click: left adds, right removes, drag a box", "Correct", ("C",), _clicks(lambda c: c.select())
     ),
-    Action("correct.take_back", "remove the last click", "Correct", ("Backspace",), _clicks(lambda c: c.take_back())),
+    Action(
+        "correct.take_back",
+        "remove the last click",
+        "Correct",
+        ("Backspace",),
+        _clicks(lambda c: c.remove_last_click()),
+    ),
     _mask_tool("smooth", "smooth the outline", "O", lambda tools: tools.smooth()),
     _mask_tool("shrink", "shrink by the pixels in the panel", ",", lambda tools: tools.shrink()),
     _mask_tool("grow", "grow by the pixels in the panel", ".", lambda tools: tools.grow()),

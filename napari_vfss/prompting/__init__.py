@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clicks and boxes -> student -> mask (the field says "prompts")."""
+"""Prompts: clicks and boxes that the student answers with masks."""

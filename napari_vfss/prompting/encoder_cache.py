@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the student's encoder knows of the current frame and its neighbours, worked out ahead of the clicks."""
+"""Cache of encoder features of the current frame and its neighbours, computed ahead of the clicks."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from napari_vfss.prompting.thread import StudentThread
 from vfss.clips import Clip
 from vfss.student import Student
 
-KEPT = 6
+CAPACITY = 6
 """Frames whose features stay in memory."""
 
-REST_MS = 60  # a frame must be looked at for so long before its features are worked out: playback goes by
-AHEAD = 2  # frames in the direction of travel; one behind
-WAITED_FOR, WANTED = 1, 2  # urgencies; a click that has its features comes before both
+REST_MS = 60  # a frame must be shown for so long before it is encoded: frames of playback are not
+AHEAD = 2  # frames encoded in the direction of travel, and one behind
+WAITED_FOR, WANTED = 1, 2  # urgencies; answering a click whose features are there comes before both
 
 
 class EncodedFrames(QObject):
-    """Features of frames by the session's student: the frame looked at, those ahead in the direction of travel."""
+    """Encoder features by the session's student: of the current frame and those next in the direction of travel."""
 
     ready = Signal(int)
     failed = Signal(int, str)
@@ -30,47 +30,47 @@ class EncodedFrames(QObject):
         self._thread = thread
         self._reader = _Reader(clip)
         self._student: Student | None = None
-        self._kept: dict[int, Any] = {}
+        self._features: dict[int, Any] = {}
         self._ordered: dict[int, int] = {}  # frame: urgency
         self._n_frames = clip.n_frames
         self._frame, self._direction = 0, 1
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
         self._rest.setInterval(REST_MS)
-        self._rest.timeout.connect(self._look_ahead)
+        self._rest.timeout.connect(self._encode_ahead)
 
     def set_student(self, student: Student | None) -> None:
-        """Work with another student from now on; what the older one knew is dropped."""
+        """Switch to another student, and drop the features of the previous one."""
         if student is not self._student:
             self._student = student
-            self._kept.clear()
+            self._features.clear()
             self._drop()
             self._ordered.clear()
 
     def get(self, frame: int) -> Any:
-        """What the student knows of a frame; None where it has not looked at it yet."""
-        return self._kept.get(frame)
+        """Return the features of a frame; None if it is not encoded yet."""
+        return self._features.get(frame)
 
-    def travel(self, frame: int) -> None:
-        """The person looks at that frame now; it and its neighbours are worked out when they stay for a moment."""
+    def follow(self, frame: int) -> None:
+        """Make a frame the current one; it and its neighbours are encoded if it stays current for a moment."""
         if frame != self._frame:
             self._direction = 1 if frame > self._frame else -1
             self._frame = frame
         self._rest.start()
 
-    def hurry(self, frame: int) -> None:
-        """A click waits for that frame: it comes next."""
+    def prioritise(self, frame: int) -> None:
+        """Encode a frame next, because a click waits for it."""
         self._order(frame, WAITED_FOR)
 
     def close(self) -> None:
-        """Drop everything; the recording is closed by the thread that reads it."""
+        """Drop all features; the recording is closed by the thread that reads it."""
         self._rest.stop()
         self._student = None
-        self._kept.clear()
+        self._features.clear()
         self._ordered.clear()
         self._thread.close(self._reader.close)
 
-    def _look_ahead(self) -> None:
+    def _encode_ahead(self) -> None:
         self._drop()
         steps = [0, *(self._direction * step for step in range(1, AHEAD + 1)), -self._direction]
         for frame in (self._frame + step for step in steps):
@@ -83,11 +83,11 @@ class EncodedFrames(QObject):
 
     def _order(self, frame: int, urgency: int) -> None:
         student = self._student
-        if student is None or frame in self._kept or self._ordered.get(frame, WANTED + 1) <= urgency:
+        if student is None or frame in self._features or self._ordered.get(frame, WANTED + 1) <= urgency:
             return
         self._ordered[frame] = urgency
         self._thread.ask(
-            lambda: (student, frame, self._reader.encoded(student, frame, self._kept)),
+            lambda: (student, frame, self._reader.encoded(student, frame, self._features)),
             self._on_encoded,
             lambda message: self._on_failed(frame, message),
             urgency=urgency,
@@ -98,11 +98,11 @@ class EncodedFrames(QObject):
         self._ordered.pop(frame, None)
         if student is not self._student:
             return
-        self._kept[frame] = encoded
-        self.ready.emit(frame)  # before any must go: a click may wait on a frame that was left meanwhile
-        while len(self._kept) > KEPT:
-            # The one farthest from what is looked at goes, not the oldest: walking back and forth costs nothing.
-            del self._kept[max(self._kept, key=lambda kept: abs(kept - self._frame))]
+        self._features[frame] = encoded
+        self.ready.emit(frame)  # before any is dropped: a click may wait on a frame that is no longer current
+        while len(self._features) > CAPACITY:
+            # The one farthest from the current frame is dropped, not the oldest: stepping back and forth costs nothing.
+            del self._features[max(self._features, key=lambda other: abs(other - self._frame))]
 
     def _on_failed(self, frame: int, message: str) -> None:
         self._ordered.pop(frame, None)
@@ -110,16 +110,16 @@ class EncodedFrames(QObject):
 
 
 class _Reader:
-    """Reads frames through a file handle that belongs to the thread."""
+    """Reads and encodes frames through a file handle that belongs to the thread."""
 
     def __init__(self, clip: Clip) -> None:
         self._source = clip
         self._clip: Clip | None = None
 
-    def encoded(self, student: Student, frame: int, kept: dict[int, Any]) -> Any:
-        found = kept.get(frame)  # ordered twice, by a look ahead and then by a click
-        if found is not None:
-            return found
+    def encoded(self, student: Student, frame: int, cached: dict[int, Any]) -> Any:
+        features = cached.get(frame)  # ordered twice, ahead and then by a click
+        if features is not None:
+            return features
         if self._clip is None:
             self._clip = self._source.reopen()
         return student.encode(self._clip.as_uint8(frame))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks of clicks and boxes over the picture, at the same size however far one zooms in."""
+"""Markers of clicks and boxes over the picture, of the same size at every zoom."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ NONE = Prompts()
 
 
 class ClickMarks(QWidget):
-    """A round + where a click adds, a square - where it removes, a dashed frame for a box; grey while they wait.
+    """A round + where a click adds, a square - where it removes, a dashed frame for a box; grey while unanswered.
 
-    Lies over napari's canvas and lets the mouse through.
+    The widget covers napari's canvas and is transparent to the mouse.
+
+    Attributes:
+        answered: Prompts that the displayed mask answers.
+        waiting: Prompts without an answer.
+        note: What they wait for.
     """
 
     def __init__(self, canvas: QOpenGLWidget, viewer: Any, layers: ClipLayers) -> None:
@@ -36,13 +41,13 @@ class ClickMarks(QWidget):
         self._connections = Connections()
         self._connections.add(self._camera.events.zoom, self._on_camera)
         self._connections.add(self._camera.events.center, self._on_camera)
-        self._connections.add(layers.image.events.affine, self._on_camera)  # the steady view turns the picture
+        self._connections.add(layers.image.events.affine, self._on_camera)  # the stabilised view rotates the picture
         canvas.installEventFilter(self)
         self.setGeometry(canvas.rect())
         self.hide()
 
     def close_marks(self) -> None:
-        """Let go of the canvas."""
+        """Detach from the canvas and delete the widget."""
         self._connections.undo()
         self._canvas.removeEventFilter(self)
         self.hide()
@@ -50,43 +55,43 @@ class ClickMarks(QWidget):
         self.deleteLater()
 
     def show_prompts(self, answered: Prompts, waiting: Prompts = NONE, note: str = "") -> None:
-        """Show what was pointed at.
+        """Show prompts.
 
         Args:
-            answered: What the mask on the screen answers to.
-            waiting: What has no answer yet; also the box that is being dragged.
-            note: What it waits for.
+            answered: Prompts that the displayed mask answers.
+            waiting: Prompts without an answer, and the box that is being dragged.
+            note: What they wait for.
         """
         self.answered, self.waiting, self.note = answered, waiting, note
         self.setVisible(bool(answered) or bool(waiting))
         self.update()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Stay as large as the canvas."""
+        """Keep the size of the canvas."""
         if event is not None and event.type() == QEvent.Type.Resize:
             self.setGeometry(self._canvas.rect())
         return False
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Draw the marks."""
+        """Draw the markers."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         for box in (self.answered.box, self.waiting.box):
             if box is not None:
                 self._draw_box(painter, box)
         for click in self.answered.clicks:
-            _draw_click(painter, self._place(click.y, click.x), click, ADDS if click.adds else REMOVES)
+            _draw_click(painter, self._position(click.y, click.x), click, ADDS if click.adds else REMOVES)
         for click in self.waiting.clicks:
-            _draw_click(painter, self._place(click.y, click.x), click, WAITS)
+            _draw_click(painter, self._position(click.y, click.x), click, WAITS)
         if self.note:
             self._draw_note(painter)
         painter.end()
 
     def _draw_box(self, painter: QPainter, box: Box) -> None:
-        # Its sides are pixels that belong to it: the frame runs around them.
+        # The sides of a box are pixels that belong to it: the frame is drawn around them.
         top, left, bottom, right = box.top - 0.5, box.left - 0.5, box.bottom + 0.5, box.right + 0.5
         corners = ((top, left), (top, right), (bottom, right), (bottom, left))
-        frame = QPolygonF([self._place(y, x) for y, x in corners])
+        frame = QPolygonF([self._position(y, x) for y, x in corners])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(0, 0, 0, 200), 3.0))
         painter.drawPolygon(frame)
@@ -96,9 +101,9 @@ class ClickMarks(QWidget):
     def _draw_note(self, painter: QPainter) -> None:
         clicks, box = self.waiting.clicks, self.waiting.box
         if clicks:
-            at = self._place(clicks[-1].y, clicks[-1].x)
+            at = self._position(clicks[-1].y, clicks[-1].x)
         elif box is not None:
-            at = self._place(box.top, box.left)
+            at = self._position(box.top, box.left)
         else:
             return
         size = painter.fontMetrics().boundingRect(self.note)
@@ -110,8 +115,8 @@ class ClickMarks(QWidget):
         painter.setPen(QColor("white"))
         painter.drawText(label, int(Qt.AlignmentFlag.AlignCenter), self.note)
 
-    def _place(self, y: float, x: float) -> QPointF:
-        """Place on the widget of a place in pixels of the recording."""
+    def _position(self, y: float, x: float) -> QPointF:
+        """Return the position on the widget of a position in pixels of the recording."""
         y, x = (float(value) for value in self._layers.editor.data_to_world((y, x))[-2:])
         middle_y, middle_x = (float(value) for value in self._camera.center[-2:])
         zoom = float(self._camera.zoom)
@@ -138,7 +143,7 @@ def _draw_click(painter: QPainter, at: QPointF, click: Click, colour: QColor) ->
 
 
 def canvas_near(widget: QWidget | None) -> QOpenGLWidget | None:
-    """The canvas in the window that a widget belongs to, also where its dock floats; None where there is none."""
+    """Return the canvas in the window of a widget, even if its dock floats; None if there is none."""
     while widget is not None:
         canvas = widget.window().findChild(QOpenGLWidget)
         if isinstance(canvas, QOpenGLWidget):

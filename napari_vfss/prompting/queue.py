@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clicks and boxes on the way to their answers: one by one, in their order, each to the place where it was made."""
+"""Queue of clicks and boxes without an answer: answered one by one, in order, where they were made."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from napari_vfss.viewer.layers import ClipLayers
 from vfss.student import Student, load_student
 from vfss.student.prompts import Box, Click, Prompts
 
-LOOKING = "looking at the frame..."
+ENCODING = "encoding the frame..."
 PREPARING = "preparing the student..."
 CANNOT = (
     "The student in use takes no clicks: it was made by an older version. "
     "Choose another one under Student, or retrain; brush and area work as always."
 )
-ANSWER = 0  # urgency: before any frame is looked at
+ANSWER = 0  # urgency: before any frame is encoded
 
 Place = tuple[int, str]  # frame, structure key
 
@@ -37,26 +37,29 @@ class PendingPrompt:
     """One click or box without an answer.
 
     Attributes:
-        place: Where it was made, and for which structure.
-        at: Where it points, in pixels of the frame.
-        prompts: It, and all that was pointed at before, when the student was asked.
+        place: Frame and structure for which it was made.
+        at: The click or box, in pixels of the frame.
+        prompts: All prompts of the mask including this one, as sent to the student.
         seen: Newest revision of the place when the student was asked.
-        taken_back: True once the person does not want it any more.
+        removed: True once the annotator has removed it.
     """
 
     place: Place
     at: Click | Box
     prompts: Prompts = field(default_factory=Prompts)
     seen: int | None = None
-    taken_back: bool = False
+    removed: bool = False
 
 
 class PromptQueue(QObject):
-    """Has the session's student answer what a person points at, and writes the answers as edits.
+    """Lets the session's student answer prompts, and writes the answers as edits.
 
-    The student answers on a thread even though an answer takes less than 50 ms: it may be busy looking at a neighbour
-    frame or proposing, and the window must not wait for its turn. An answer is written where it was asked for, whatever
-    is shown by then; one that someone overtook by painting is asked for again.
+    The student answers on a thread even though an answer takes less than 50 ms: it may be busy encoding a neighbouring
+    frame or proposing, and the window must not wait for that. An answer is written where it was asked for, whatever is
+    shown by then; it is asked for again if the mask was painted on in the meantime.
+
+    Attributes:
+        frames: Encoder features of frames.
     """
 
     changed = Signal()
@@ -76,64 +79,64 @@ class PromptQueue(QObject):
         self._thread = StudentThread(self)
         self.frames = EncodedFrames(self._thread, session.clip, self)
         self._waiting: deque[PendingPrompt] = deque()
-        self._asked: PendingPrompt | None = None
+        self._current: PendingPrompt | None = None
         self._loading = False
         self._connections = Connections()
         self._connections.add(session.student_changed, self._on_student)
-        self._connections.add(self.frames.ready, self._go_on)
+        self._connections.add(self.frames.ready, self._answer_next)
         self._connections.add(self.frames.failed, self._on_frame_failed)
-        self._connections.add(proposing.ended, self._go_on)
+        self._connections.add(proposing.ended, self._answer_next)
         self._on_student()
 
     @property
     def why_not(self) -> str:
-        """Why the student takes no clicks, empty where it does; one that was not loaded yet gets its chance."""
+        """Why the student accepts no clicks; empty if it does, or if it is not loaded yet."""
         student = self._session.student
         return CANNOT if student is not None and not student.can_refine else ""
 
     @property
     def busy(self) -> bool:
-        """True while something that was pointed at has no answer."""
-        return self._asked is not None or bool(self._waiting)
+        """True while a prompt has no answer."""
+        return self._current is not None or bool(self._waiting)
 
     @property
-    def waits_for(self) -> str:
-        """What the next one waits for, in words; empty where the answer itself is all that is to come."""
-        if self._asked is not None or not self._waiting:
+    def waiting_for(self) -> str:
+        """What the next prompt waits for, for display; empty if it waits for nothing but its answer."""
+        if self._current is not None or not self._waiting:
             return ""
-        return PREPARING if self._session.student is None else LOOKING
+        return PREPARING if self._session.student is None else ENCODING
 
-    def unanswered(self, place: Place) -> Prompts:
-        """What was pointed at in a place and has no answer yet."""
+    def pending_in(self, place: Place) -> Prompts:
+        """Return the prompts of a place that have no answer yet."""
         prompts = Prompts()
-        for pointing in self._open(place):
-            at = pointing.at
+        for pending in self._pending(place):
+            at = pending.at
             prompts = prompts.with_box(at) if isinstance(at, Box) else prompts.with_click(at)
         return prompts
 
-    def point(self, place: Place, at: Click | Box) -> None:
-        """Ask for the mask that a click or box makes."""
+    def add(self, place: Place, at: Click | Box) -> None:
+        """Add a click or box, to be answered by a mask."""
         self._waiting.append(PendingPrompt(place, at))
-        self._go_on()
+        self._answer_next()
 
-    def take_back(self, place: Place) -> bool:
-        """Forget the last one in a place that has no answer; False where all have theirs."""
-        mine = self._open(place)
+    def remove_last(self, place: Place) -> bool:
+        """Remove the last prompt of a place that has no answer; return False if there is none."""
+        mine = self._pending(place)
         if not mine:
             return False
-        if mine[-1] is self._asked:
-            self._asked.taken_back = True
+        if mine[-1] is self._current:
+            self._current.removed = True
         else:
             self._waiting.remove(mine[-1])
         self.changed.emit()
         return True
 
     def prepare(self) -> bool:
-        """See to it that the student is loaded; True where it is."""
+        """Start loading the student if necessary; return whether it is loaded."""
         session = self._session
         if session.student is not None:
             return True
-        # While the student proposes for the first time it is on its way: two of them would take twice as long.
+        # A first proposing job is loading the student already: loading it twice would take twice as long.
         if not self._loading and not self._proposing.running:
             self._loading = True
             source, device = session.student_source(), preferences.device()
@@ -146,39 +149,39 @@ class PromptQueue(QObject):
         return False
 
     def close(self) -> None:
-        """Drop what has no answer; let go of everything."""
+        """Drop all prompts without an answer, and disconnect everything."""
         self._waiting.clear()
-        self._asked = None
+        self._current = None
         self._connections.undo()
         self.frames.close()
 
-    def _open(self, place: Place) -> list[PendingPrompt]:
-        asked = () if self._asked is None or self._asked.taken_back else (self._asked,)
-        return [pointing for pointing in (*asked, *self._waiting) if pointing.place == place]
+    def _pending(self, place: Place) -> list[PendingPrompt]:
+        asked = () if self._current is None or self._current.removed else (self._current,)
+        return [pending for pending in (*asked, *self._waiting) if pending.place == place]
 
-    def _go_on(self, *_: Any) -> None:
-        """Ask for the next answer when the student, and what it knows of the frame, are there."""
+    def _answer_next(self, *_: Any) -> None:
+        """Ask for the next answer if the student is loaded and the frame encoded."""
         with self._host.telling():
-            if self._asked is None and self._waiting and self.prepare():
+            if self._current is None and self._waiting and self.prepare():
                 frame = self._waiting[0].place[0]
                 encoded = self.frames.get(frame)
                 if encoded is None:
-                    self.frames.hurry(frame)
+                    self.frames.prioritise(frame)
                 else:
                     self._ask(self._waiting.popleft(), encoded)
         self.changed.emit()
 
-    def _ask(self, pointing: PendingPrompt, encoded: Any) -> None:
-        session, student, (frame, structure) = self._session, self._session.student, pointing.place
+    def _ask(self, pending: PendingPrompt, encoded: Any) -> None:
+        session, student, (frame, structure) = self._session, self._session.student, pending.place
         if student is None:
             return
         work = session.work_at(frame)
-        pointing.prompts = with_prompt(session, frame, structure, pointing.at)
-        pointing.seen = work.seen.get(structure)
+        pending.prompts = with_prompt(session, frame, structure, pending.at)
+        pending.seen = work.seen.get(structure)
         current = work.planes[session.schema[structure].index].copy()
-        self._asked = pointing
+        self._current = pending
         self._thread.ask(
-            lambda: (student, student.refine(encoded, structure, pointing.prompts, current)),
+            lambda: (student, student.refine(encoded, structure, pending.prompts, current)),
             self._on_answer,
             self._on_no_answer,
             urgency=ANSWER,
@@ -186,31 +189,31 @@ class PromptQueue(QObject):
 
     def _on_answer(self, result: tuple[Student, Any]) -> None:
         student, refinement = result
-        pointing, self._asked = self._asked, None
-        if pointing is not None and not pointing.taken_back:
+        pending, self._current = self._current, None
+        if pending is not None and not pending.removed:
             with self._host.telling():
                 self._layers.flush()
-                self._take_answer(pointing, student, refinement.mask)
-        self._go_on()
+                self._write_answer(pending, student, refinement.mask)
+        self._answer_next()
 
-    def _take_answer(self, pointing: PendingPrompt, student: Student, mask: Any) -> None:
-        session, (frame, structure) = self._session, pointing.place
-        if session.work_at(frame).seen.get(structure) != pointing.seen:
-            self._waiting.appendleft(pointing)  # the mask that it was asked to correct is another one by now
+    def _write_answer(self, pending: PendingPrompt, student: Student, mask: Any) -> None:
+        session, (frame, structure) = self._session, pending.place
+        if session.work_at(frame).seen.get(structure) != pending.seen:
+            self._waiting.appendleft(pending)  # the mask that was to be corrected has changed
             return
-        session.answer(mask, pointing.prompts, frame=frame, structure=structure, student=student.id)
+        session.answer(mask, pending.prompts, frame=frame, structure=structure, student=student.id)
 
     def _on_no_answer(self, message: str) -> None:
-        self._asked = None
+        self._current = None
         self._host.tell(message, problem=True)
-        self._go_on()
+        self._answer_next()
 
     def _on_frame_failed(self, frame: int, message: str) -> None:
-        left = deque(pointing for pointing in self._waiting if pointing.place[0] != frame)
-        if len(left) < len(self._waiting):  # what is looked at ahead fails in silence: it is told when it is needed
+        left = deque(pending for pending in self._waiting if pending.place[0] != frame)
+        if len(left) < len(self._waiting):  # a failure is shown only if a prompt needs the frame
             self._waiting = left
             self._host.tell(message, problem=True)
-        self._go_on()
+        self._answer_next()
 
     def _on_loaded(self, student: Student) -> None:
         self._loading = False
@@ -228,4 +231,4 @@ class PromptQueue(QObject):
         self.frames.set_student(student if student is not None and student.can_refine else None)
         if self.why_not:
             self._waiting.clear()
-        self._go_on()
+        self._answer_next()

@@ -23,10 +23,14 @@ Point = tuple[float, float]  # y, x in pixels of the frame
 
 
 class ClickTool(QObject):
-    """Brings what the mouse points at to the student, and marks it on the picture."""
+    """Passes clicks and boxes to the student, and marks them on the picture.
 
-    status = Signal(str)  # what a click waits for; empty: nothing
-    available = Signal(str)  # why the student takes no clicks; empty: it does
+    Attributes:
+        queue: Prompts without an answer.
+    """
+
+    status = Signal(str)  # what a click waits for; empty for nothing
+    available = Signal(str)  # why the student accepts no clicks; empty if it does
 
     def __init__(self, host: Host, session: Session, layers: ClipLayers, proposing: Proposing, parent: QObject) -> None:
         """Offer the tool in a session.
@@ -51,40 +55,40 @@ class ClickTool(QObject):
         self.follow_editor()
 
     @property
-    def in_hand(self) -> bool:
-        """True while the mouse points."""
+    def active(self) -> bool:
+        """True while the tool is selected."""
         return str(self._layers.editor.mode) == CLICK
 
     @property
     def marks(self) -> ClickMarks | None:
-        """What is drawn over the picture, once there was something to draw."""
+        """Markers over the picture; None before the tool was first used."""
         return self._marks
 
-    def take(self) -> None:
-        """Take the tool into the hand, or say why it is off."""
+    def select(self) -> None:
+        """Select the tool, or show why it is not available."""
         if self.queue.why_not:
             self._host.tell(self.queue.why_not)
         else:
             self._layers.set_tool(CLICK)
 
-    def take_back(self) -> None:
-        """Take the last click of the active structure on the current frame back, answered or not."""
-        if not self.queue.take_back((self._session.frame, self._session.structure)):
+    def remove_last_click(self) -> None:
+        """Remove the last click of the active structure on the current frame, whether or not it is answered."""
+        if not self.queue.remove_last((self._session.frame, self._session.structure)):
             remove_last_click(self._session)
 
     def follow_editor(self) -> None:
-        """Listen to the editable layer; again after it was put back."""
+        """Connect to the editable layer; to be called again after it was put back."""
         self._editor_connections.undo()
         editor, add = self._layers.editor, self._editor_connections.add
         add(editor.clicked, self._on_click)
         add(editor.boxed, self._on_box)
         add(editor.box_moved, self._on_box_moved)
-        add(editor.pulled, self._on_pulled)
+        add(editor.panned, self._on_panned)
         add(editor.events.mode, self._on_mode)
         add(editor.events.visible, self._show)
 
     def close(self) -> None:
-        """Drop the clicks that have no answer; let go of everything."""
+        """Drop the prompts without an answer, and disconnect everything."""
         self._connections.undo()
         self._editor_connections.undo()
         self.queue.close()
@@ -97,20 +101,20 @@ class ClickTool(QObject):
     def _on_click(self, y: float, x: float, adds: bool) -> None:
         height, width = self._session.clip.height, self._session.clip.width
         if -0.5 <= y < height - 0.5 and -0.5 <= x < width - 0.5:
-            self._point(Click(y, x, adds))
+            self._add(Click(y, x, adds))
 
     def _on_box(self, one: Point, other: Point) -> None:
         box = self._inside(one, other)
         if box is None:
             self._show()
         else:
-            self._point(box)
+            self._add(box)
 
     def _on_box_moved(self, one: Point, other: Point) -> None:
         self._show(drawing=self._inside(one, other))
 
     def _inside(self, one: Point, other: Point) -> Box | None:
-        """The part of a box that lies in the picture; None where nothing does."""
+        """Return the part of a box inside the picture; None if there is none."""
         last = np.array([self._session.clip.height - 1.0, self._session.clip.width - 1.0])
         low, high = np.minimum(one, other), np.maximum(one, other)
         if (high < 0).any() or (low > last).any():
@@ -118,59 +122,59 @@ class ClickTool(QObject):
         top, left, bottom, right = (float(side) for side in (*np.clip(low, 0, last), *np.clip(high, 0, last)))
         return Box(top, left, bottom, right)
 
-    def _on_pulled(self, y: float, x: float) -> None:
+    def _on_panned(self, y: float, x: float) -> None:
         camera = self._host.viewer.scene.camera
         *before, middle_y, middle_x = camera.center
         camera.center = (*before, middle_y - y, middle_x - x)
 
-    def _point(self, at: Click | Box) -> None:
+    def _add(self, at: Click | Box) -> None:
         if self.queue.why_not:
             self._show()
             self._host.tell(self.queue.why_not)
             return
         with self._host.telling():
             self._layers.flush()
-            self.queue.point((self._session.frame, self._session.structure), at)
+            self.queue.add((self._session.frame, self._session.structure), at)
 
     def _on_moved(self, frame: int) -> None:
-        if self.in_hand:
-            self.queue.frames.travel(frame)
+        if self.active:
+            self.queue.frames.follow(frame)
         self._show()
 
     def _on_mode(self, event: Any = None) -> None:
-        if self.in_hand:
+        if self.active:
             with self._host.telling():
                 self.queue.prepare()
-            self.queue.frames.travel(self._session.frame)
+            self.queue.frames.follow(self._session.frame)
         self._show()
 
     def _on_student(self) -> None:
         why_not = self.queue.why_not
         self.available.emit(why_not)
-        if self.in_hand and why_not:
+        if self.active and why_not:
             self._layers.set_tool("pan_zoom")
             self._host.tell(why_not)
-        elif self.in_hand:
-            self.queue.frames.travel(self._session.frame)
+        elif self.active:
+            self.queue.frames.follow(self._session.frame)
 
     def _show(self, *_: Any, drawing: Box | None = None) -> None:
-        """Mark what was pointed at in the current place, what has no answer apart, and say what that waits for."""
-        waits = self.queue.waits_for
+        """Show the prompts of the current place, those without an answer separately, and what these wait for."""
+        waits = self.queue.waiting_for
         self.status.emit(waits)
         marks = self._marks or self._new_marks()
         if marks is None:
             return
-        if not (self.in_hand and self._layers.editor.visible):
+        if not (self.active and self._layers.editor.visible):
             marks.show_prompts(Prompts())
             return
         session = self._session
-        waiting = self.queue.unanswered((session.frame, session.structure))
+        waiting = self.queue.pending_in((session.frame, session.structure))
         note = waits if waiting else ""
         answered = session.work.prompts.get(session.structure, Prompts())
         marks.show_prompts(answered, waiting if drawing is None else waiting.with_box(drawing), note)
 
     def _new_marks(self) -> ClickMarks | None:
-        canvas = canvas_near(self._host.parent()) if self.in_hand else None
+        canvas = canvas_near(self._host.parent()) if self.active else None
         if canvas is not None:
             self._marks = ClickMarks(canvas, self._host.viewer, self._layers)
         return self._marks

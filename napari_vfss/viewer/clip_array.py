@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clip in the clothes of an array, so that napari reads one frame at a time."""
+"""Array-like view of a clip that decodes one frame per access."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from vfss.errors import ClipError
 
 
 class ClipFrames:
-    """Read-only array (T, H, W) over a clip; only frames that are asked for are decoded.
+    """Read-only array (T, H, W) over a clip; only requested frames are decoded.
 
-    A frame that cannot be decoded shows as black, and `problem` says why: an exception inside napari's slicing
-    would leave the viewer on another frame than its slider.
+    A frame that cannot be decoded is black, and `problem` is emitted: an exception inside napari's slicing would leave
+    the viewer on another frame than its slider.
     """
 
     problem = Signal(ClipError)
@@ -37,14 +37,14 @@ class ClipFrames:
         return self._clip.source
 
     def close(self) -> None:
-        """Let go of the clip's file."""
+        """Close the clip's file."""
         self._clip.close()
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, key: Any) -> npt.NDArray[Any]:
-        """Frames, rows and columns by numpy's basic indexing."""
+        """Return frames, rows and columns by numpy's basic indexing."""
         parts = key if isinstance(key, tuple) else (key,)
         if any(part is Ellipsis for part in parts):
             at = next(i for i, part in enumerate(parts) if part is Ellipsis)
@@ -59,15 +59,15 @@ class ClipFrames:
         return np.stack([self._frame(int(t))[rest] for t in np.asarray(first).ravel()])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
-        """The whole clip in memory; asked for only when a person saves or converts the layer."""
-        whole = self[:]
-        return whole if dtype is None else whole.astype(dtype)
+        """Return the whole clip; needed only if a person saves or converts the layer."""
+        frames = self[:]
+        return frames if dtype is None else frames.astype(dtype)
 
     def _frame(self, t: int) -> npt.NDArray[Any]:
         try:
             frame = self._clip[t]
         except ClipError as error:
-            # A recording that is gone is one message, not one for every frame that a person steps through.
+            # A missing recording is reported once, not for every frame that is stepped through.
             if not self._failing:
                 self._failing = True
                 self.problem.emit(error)
@@ -77,7 +77,7 @@ class ClipFrames:
 
 
 def clip_layer_settings(frames: ClipFrames, *, name: str, inverted: bool, window: tuple[int, int]) -> dict[str, Any]:
-    """Settings of the Image layer of a clip."""
+    """Return the settings of the Image layer of a clip."""
     return {
         "name": name,
         "rgb": False,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The three layers of a clip in the viewer: its frames, all structures as one picture, and the structure in work."""
+"""The three layers of a clip in the viewer: its frames, all structures as one picture, and the active structure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,16 @@ LOCKED = "Frames are shown one by one in two dimensions; the view was set back."
 
 
 class ClipLayers:
-    """Shows a session in a viewer and turns strokes into changes of the session."""
+    """Shows a session in a viewer and turns strokes into changes of the session.
+
+    Attributes:
+        viewer: The napari viewer.
+        session: The session.
+        hidden: Keys of hidden structures.
+        image: Layer of the recording.
+        overlay: Layer of all structures but the active one.
+        editor: Editable layer of the active structure.
+    """
 
     clip_removed = Signal()
     editor_changed = Signal()
@@ -52,12 +61,12 @@ class ClipLayers:
         calm_brush(viewer)
         self._connect()
         self._step_viewer()
-        if viewer.dims.ndim == len(AXES):  # beside the slider, where "-3" stands otherwise
+        if viewer.dims.ndim == len(AXES):  # shown next to the slider instead of "-3"
             viewer.dims.axis_labels = AXES
         self.show_frame()
 
     def close(self) -> None:
-        """Write what is under the pen, let go of the viewer and take the layers away."""
+        """Write the stroke in progress, disconnect from the viewer and remove the layers."""
         self.flush()
         self._closing = True
         self._connections.undo()
@@ -66,7 +75,7 @@ class ClipLayers:
                 self.viewer.layers.remove(layer)
 
     def flush(self) -> None:
-        """Write a stroke that the layer holds and the project does not know yet."""
+        """Write a stroke that is in the layer but not in the project yet."""
         if self._shown is None:
             return
         mask = self.editor.mask
@@ -76,13 +85,13 @@ class ClipLayers:
             self.session.stroke(mask, frame=frame, structure=structure)
 
     def show_frame(self) -> None:
-        """Show frame and structure of the session."""
+        """Show the current frame and structure of the session."""
         session = self.session
         place = (session.frame, session.structure)
         if place != self._shown:
             self.flush()
         elif not np.array_equal(self.editor.mask, self._shown_mask):
-            self._paint_overlay()  # a stroke is under the pen: it stays
+            self._paint_overlay()  # keep the stroke in progress
             return
         self._shown = place
         self._paint_overlay()
@@ -90,24 +99,24 @@ class ClipLayers:
         self.editor.show(self._shown_mask)
 
     def set_hidden(self, structure: str, hidden: bool) -> None:
-        """Hide or show one structure in the picture of all."""
+        """Hide or show one structure."""
         (self.hidden.add if hidden else self.hidden.discard)(structure)
         self._show_editor(self.overlay.visible)
         self._paint_overlay()
 
     def toggle_masks(self) -> None:
-        """Hide all structures, or show them again, to see the recording underneath."""
+        """Hide all structures, or show them again."""
         visible = not self.overlay.visible
         self.overlay.visible = visible
         self._show_editor(visible)
 
     @property
     def shown_frame(self) -> int | None:
-        """The frame whose masks the layers hold; None before the first."""
+        """The frame whose masks are in the layers; None before the first one."""
         return None if self._shown is None else self._shown[0]
 
     def set_tool(self, mode: str) -> None:
-        """Take a tool of napari's Labels layer: paint, erase, polygon, fill or pan_zoom."""
+        """Select a tool of napari's Labels layer: paint, erase, polygon, fill, pick (clicks) or pan_zoom."""
         self.viewer.layers.selection.active = self.editor
         if self.session.project.read_only and mode != "pan_zoom":
             self.message.emit(READ_ONLY)
@@ -115,13 +124,13 @@ class ClipLayers:
             self.editor.mode = mode
 
     def camera(self) -> dict[str, Any]:
-        """Centre (y, x), zoom and contrast of the view, as plain data."""
+        """Return centre (y, x), zoom and contrast of the view, as JSON types."""
         camera, image = self.viewer.scene.camera, self.image
         contrast = {"contrast": [float(c) for c in image.contrast_limits], "gamma": float(image.gamma)}
         return {"center": [float(c) for c in camera.center[-2:]], "zoom": float(camera.zoom), **contrast}
 
     def restore_camera(self, view: dict[str, Any]) -> None:
-        """Bring back a view that camera() described."""
+        """Restore a view that camera() returned."""
         camera = self.viewer.scene.camera
         if "center" in view and "zoom" in view:
             camera.center = tuple(float(c) for c in view["center"])
@@ -157,14 +166,14 @@ class ClipLayers:
         metadata = {"vfss_project": str(project.folder), "vfss_clip": clip.id}
         layer = StructureLayer(clip.height, clip.width, metadata=metadata, opacity=0.55)
         layer.brush_size = max(4, clip.height // 48)
-        layer.dress(self.session.active)
+        layer.set_structure(self.session.active)
         self._added(layer)
         layer.editable = not project.read_only
         self.viewer.layers.selection.active = layer
         return layer
 
     def _added(self, layer: Layer) -> Layer:
-        # The viewer that napari hands to plugins answers with a stand-in, which is never the layer of its events.
+        # The viewer that napari passes to plugins returns a proxy, never the layer that its events bring.
         self.viewer.add_layer(layer)
         return layer
 
@@ -185,8 +194,8 @@ class ClipLayers:
         add = self._connections.add
         add(self.editor.events.paint, self._on_paint)
         add(self.editor.events.n_edit_dimensions, self._keep_two_dimensions)
-        add(self.editor.undo_asked, self._after_flush(self.session.undo))
-        add(self.editor.redo_asked, self._after_flush(self.session.redo))
+        add(self.editor.undo_requested, self._after_flush(self.session.undo))
+        add(self.editor.redo_requested, self._after_flush(self.session.redo))
 
     def _after_flush(self, action: Callable[[], bool]) -> Callable[[], None]:
         def run() -> None:
@@ -209,7 +218,7 @@ class ClipLayers:
 
     def _on_frame(self, frame: int) -> None:
         self._step_viewer()
-        # An error raised here would leave napari in the middle of its own step.
+        # An exception raised here would interrupt napari in its own step.
         try:
             self.show_frame()
         except ProjectError as error:
@@ -217,7 +226,7 @@ class ClipLayers:
 
     def _on_structure(self, structure: str) -> None:
         self.flush()
-        self.editor.dress(self.session.active)
+        self.editor.set_structure(self.session.active)
         self._show_editor(self.overlay.visible)
         self.show_frame()
 
@@ -243,7 +252,7 @@ class ClipLayers:
 
     def _show_editor(self, masks_shown: bool) -> None:
         visible = masks_shown and self.session.structure not in self.hidden
-        # Saying it again is not the same to napari: it would bring back the tool of some earlier time.
+        # Setting it again has an effect in napari: it would restore an earlier tool.
         if self.editor.visible != visible:
             self.editor.visible = visible
 
@@ -252,15 +261,15 @@ class ClipLayers:
             self.editor.n_edit_dimensions = 2
 
     def _keep_flat(self, event: Any = None) -> None:
-        # In 3-D napari would decode the whole clip into one volume.
+        # In 3D, napari would decode the whole clip into one volume.
         if self.viewer.dims.ndisplay != 2:
             self.viewer.dims.ndisplay = 2
             self.message.emit(LOCKED)
 
     def _keep_order(self, event: Any = None) -> None:
-        straight = tuple(range(self.viewer.dims.ndim))
-        if tuple(self.viewer.dims.order) != straight:
-            self.viewer.dims.order = straight
+        order = tuple(range(self.viewer.dims.ndim))
+        if tuple(self.viewer.dims.order) != order:
+            self.viewer.dims.order = order
             self.message.emit(LOCKED)
 
     def _on_removed(self, event: Any) -> None:
@@ -271,13 +280,13 @@ class ClipLayers:
             self.clip_removed.emit()
         elif event.value in (self.overlay, self.editor):
             self.flush()
-            QTimer.singleShot(0, self.put_back)  # when napari is done with the removal
+            QTimer.singleShot(0, self.put_back)  # when napari has finished the removal
 
     def put_back(self, *, with_recording: bool = False) -> None:
-        """Add again what a person removed from the layer list: the masks are in the project, not in the layers.
+        """Add layers again that were removed from the layer list: the masks are in the project, not in the layers.
 
         Args:
-            with_recording: True to bring back the recording too, which otherwise closes the clip.
+            with_recording: True to restore the recording too, whose removal otherwise closes the clip.
         """
         if self._closing or (self.image not in self.viewer.layers and not with_recording):
             return
@@ -290,7 +299,7 @@ class ClipLayers:
             self.viewer.layers.move(len(self.viewer.layers) - 1, self.viewer.layers.index(self.image) + 1)
         if self.editor not in self.viewer.layers:
             self._connections.forget(self.editor.events.paint, self.editor.events.n_edit_dimensions)
-            self._connections.forget(self.editor.undo_asked, self.editor.redo_asked)
+            self._connections.forget(self.editor.undo_requested, self.editor.redo_requested)
             self.editor = self._add_editor()
             self._connect_editor()
             self.editor_changed.emit()

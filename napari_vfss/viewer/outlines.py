@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two masks as outlines over the picture, one drawn through and one in dashes: no colour is needed to tell them."""
+"""Two masks as outlines over the picture, one solid and one dashed, so that they differ not only in colour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DASH = 5  # pixels of a dash and of the gap after it
 
 
 def outline(mask: BoolArray, thickness: int) -> BoolArray:
-    """Pixels of a bool (H, W) plane that lie within `thickness` of its border; the picture's edge is a border too."""
+    """Return the pixels of a bool (H, W) plane within `thickness` of its border; the picture's edge is a border too."""
     edge = np.zeros_like(mask)
     box = bounding_box(mask)
     if box is not None:
@@ -29,7 +29,7 @@ def outline(mask: BoolArray, thickness: int) -> BoolArray:
 
 
 def draw(first: BoolArray | None, second: BoolArray | None, out: ByteArray) -> None:
-    """Draw two outlines into out, uint8 (H, W): 1 the first, drawn through; 2 the second, in dashes, on top."""
+    """Draw two outlines into out, uint8 (H, W): 1 the first, solid; 2 the second, dashed, on top."""
     out[...] = 0
     thickness = max(1, round(max(out.shape) / 500))
     if first is not None:
@@ -41,7 +41,7 @@ def draw(first: BoolArray | None, second: BoolArray | None, out: ByteArray) -> N
 
 
 class RevisionOutline:
-    """A layer with two outlines, there only while something is compared."""
+    """A layer with two outlines, visible only while masks are compared."""
 
     def __init__(self, viewer: Any, height: int, width: int) -> None:
         self._viewer = viewer
@@ -50,19 +50,19 @@ class RevisionOutline:
 
     @property
     def shown(self) -> bool:
-        """True while outlines are in the picture."""
+        """True while outlines are visible."""
         return self._layer is not None and self._layer in self._viewer.layers and bool(self._layer.visible)
 
     @property
     def picture(self) -> ByteArray:
-        """What is drawn, uint8 (H, W): 0 nothing, 1 the first outline, 2 the second."""
+        """The drawn picture, uint8 (H, W): 0 nothing, 1 the first outline, 2 the second."""
         if self._layer is None or not self.shown:
             return np.zeros(self._shape, np.uint8)
         drawn: ByteArray = np.asarray(self._layer.data)
         return drawn
 
     def show(self, first: BoolArray | None, second: BoolArray | None) -> None:
-        """Show two planes, bool (H, W), as outlines; None draws nothing for that one."""
+        """Show two planes, bool (H, W), as outlines; None draws none."""
         layer = self._layer
         if layer is None or layer not in self._viewer.layers:
             layer = self._layer = self._add()
@@ -71,12 +71,12 @@ class RevisionOutline:
         layer.refresh(extent=False, highlight=False, thumbnail=False)
 
     def clear(self) -> None:
-        """Show nothing. The layer waits: napari takes long to remove one, and a frame step has no time for that."""
+        """Hide the outlines. The layer is kept, because napari removes layers too slowly for a frame step."""
         if self._layer is not None:
             self._layer.visible = False
 
     def close(self) -> None:
-        """Take the layer away."""
+        """Remove the layer."""
         layer, self._layer = self._layer, None
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
@@ -98,5 +98,5 @@ class RevisionOutline:
         selection = self._viewer.layers.selection
         active = selection.active
         self._viewer.add_layer(layer)
-        selection.active = active  # the brush stays in the hand
+        selection.active = active  # the selected tool stays selected
         return layer

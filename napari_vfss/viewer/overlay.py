@@ -14,11 +14,11 @@ from vfss.schema import Schema
 
 FILL_ALPHA = 0.30
 EDGE_ALPHA = 0.95
-STRIPE = 4  # width in pixels of the stripes that show two structures in one place
+STRIPE = 4  # width in pixels of the stripes that show two overlapping structures
 
 
 def palette(schema: Schema) -> npt.NDArray[np.float32]:
-    """Colours of the composite's indices.
+    """Return the colours of the composite's indices.
 
     Index 0 is transparent, 1 + i is the fill of structure i, 1 + S + i its outline.
 
@@ -26,7 +26,7 @@ def palette(schema: Schema) -> npt.NDArray[np.float32]:
         float32 (256, 4), red, green, blue, alpha in 0..1.
 
     Raises:
-        SchemaError: More structures than an 8-bit index can tell apart.
+        SchemaError: There are more structures than 8-bit indices.
     """
     colours = np.zeros((256, 4), np.float32)
     n = len(schema)
@@ -40,9 +40,9 @@ def palette(schema: Schema) -> npt.NDArray[np.float32]:
 
 
 class Overlay:
-    """Paints the planes of a frame into one index picture, structures that nest on top of those they nest in.
+    """Paints the planes of a frame into one index picture, nested structures on top of those they nest in.
 
-    Where two structures share a place that nesting does not explain (bolus in the airway), both show as stripes.
+    Where two structures overlap without nesting (bolus in the airway), both are visible as stripes.
     """
 
     def __init__(self, schema: Schema, height: int, width: int) -> None:
@@ -58,7 +58,7 @@ class Overlay:
         Args:
             planes: bool (S, H, W).
             out: uint8 (H, W), overwritten with palette indices.
-            without: Indices of structures that are not to be shown.
+            without: Indices of structures to leave out.
         """
         n = len(self._schema)
         out[...] = 0
@@ -78,19 +78,19 @@ class Overlay:
 
 
 def _eroded(mask: BoolArray) -> BoolArray:
-    """Pixels whose four neighbours are all inside; the picture's border counts as outside."""
+    """Return the pixels whose four neighbours are all inside; beyond the picture's border is outside."""
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = mask[1:-1, 1:-1] & mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
     return inner
 
 
 def _ancestors(schema: Schema, index: int) -> frozenset[int]:
-    found: set[int] = set()
+    ancestors: set[int] = set()
     parent = schema.structures[index].nests_in
-    while parent is not None and schema[parent].index not in found:
-        found.add(schema[parent].index)
+    while parent is not None and schema[parent].index not in ancestors:
+        ancestors.add(schema[parent].index)
         parent = schema[parent].nests_in
-    return frozenset(found)
+    return frozenset(ancestors)
 
 
 def _painting_order(schema: Schema) -> list[int]:

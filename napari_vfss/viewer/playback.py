@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Playback: one frame after another at the recording's own times; none is left out, and it says where it is slow."""
+"""Playback: every frame at the recording's own times; frames are never skipped, and slow playback is reported."""
 
 from __future__ import annotations
 
@@ -19,45 +19,46 @@ from napari_vfss.connections import Connections
 from napari_vfss.session.host import while_open
 from napari_vfss.session.session import Session
 
-FORGIVEN_S = 0.1  # lateness that is caught up by shorter waits; more of it is lost, for no frame is left out
+CAUGHT_UP_S = 0.1  # delays up to this are caught up; longer ones shift the schedule, as frames are never skipped
 MEASURED_S = 2.0
 _SETTLED_S = 0.8
 _SLOW = 0.93
 
 
 class Pace:
-    """Plays frames one after another, all of them, at a share of true speed or as quickly as the computer can.
+    """Schedule of playback: all frames in order, at a multiple of true speed or as fast as the computer can.
 
     Attributes:
-        speed: 1 for true speed.
-        loop: First and last frame to go round in; None: from the present frame to the end of the clip.
+        usual_s: Median time between two frames.
+        speed: Multiple of true speed; 1 for true speed.
+        loop: First and last frame of the loop; None to play from the current frame to the end of the clip.
     """
 
     def __init__(self, times_s: npt.NDArray[np.float64]) -> None:
-        """Play a clip whose frames are shown at these times, in seconds, ascending."""
+        """Schedule a clip by the times of its frames, float64 (T,), in seconds, ascending."""
         self._times = times_s
         steps = np.diff(times_s)
         self.usual_s = float(np.median(steps)) if len(steps) else 0.0
         self.speed = 1.0
         self.loop: tuple[int, int] | None = None
         self._due = 0.0
-        self._shown: deque[tuple[float, float]] = deque()  # when, and how much of the recording had passed
+        self._shown: deque[tuple[float, float]] = deque()  # clock time, and time in the recording
 
     def begin(self, now: float) -> None:
-        """Playing begins, or goes on after a change."""
+        """Start the schedule at a clock time, or restart it after a change."""
         self._due = now
         self._shown.clear()
         self._shown.append((now, 0.0))
 
     def after(self, frame: int) -> int | None:
-        """The frame that follows; None at the end."""
+        """Return the frame after a frame; None at the end."""
         first, last = self.loop if self.loop is not None else (0, len(self._times) - 1)
         if first <= frame < last:
             return frame + 1
         return first if self.loop is not None else None
 
     def wait(self, before: int, frame: int, now: float) -> float:
-        """Seconds to go on showing a frame that followed `before` and that the person sees since `now`.
+        """Return for how many seconds to show a frame that followed `before` and has been visible since `now`.
 
         Raises:
             IndexError: There is no such frame.
@@ -70,18 +71,18 @@ class Pace:
         ahead = (
             self.usual_s if follower is None or follower <= frame else float(self._times[follower] - self._times[frame])
         )
-        self._due = max(self._due, now - FORGIVEN_S) + ahead / self.speed
+        self._due = max(self._due, now - CAUGHT_UP_S) + ahead / self.speed
         return max(0.0, self._due - now)
 
     @property
     def real_speed(self) -> float | None:
-        """Share of true speed that it really has; None before that can be told."""
+        """Measured multiple of true speed; None before it can be measured."""
         elapsed = self._shown[-1][0] - self._shown[0][0] if self._shown else 0.0
         return None if elapsed < _SETTLED_S else (self._shown[-1][1] - self._shown[0][1]) / elapsed
 
     @property
-    def words(self) -> str:
-        """What to tell a person of the speed."""
+    def status(self) -> str:
+        """Wanted and real speed, for display."""
         real = self.real_speed
         if real is None or real >= _SLOW * self.speed:
             return f"playing at {self.speed:g}x"
@@ -93,14 +94,20 @@ class Pace:
 
 NO_TIMES = np.zeros(0)
 SPEEDS = (0.25, 0.5, 1.0, 2.0)
-UNSEEN_MS = 300  # a window that is hidden draws nothing: then a frame counts as shown after this time
-TELL_EVERY_S = 0.5
+HIDDEN_MS = 300  # a hidden window draws nothing: a frame counts as shown after this time
+REPORT_EVERY_S = 0.5
 
 
 class Playback(QObject):
-    """Plays the session that it was given; the next frame waits until the last one is on the screen."""
+    """Plays a session; the next frame waits until the previous one is on the screen.
 
-    changed = Signal()  # begun, ended, another speed or loop
+    Attributes:
+        session: The session; None while no clip is open.
+        pace: Schedule of the clip.
+        playing: True while it plays.
+    """
+
+    changed = Signal()  # started, stopped, other speed or loop
     message = Signal(str)
 
     def __init__(self, parent: QObject | None = None, *, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -114,9 +121,9 @@ class Playback(QObject):
         self._before = self._frame = 0
         self._awaited = self.playing = self._stepping = False
         self._speed = 1.0
-        self._told_at = -math.inf
+        self._reported_at = -math.inf
         self._next = self._timer(self._step)
-        self._unseen = self._timer(self._on_drawn)
+        self._hidden = self._timer(self._on_drawn)
 
     def _timer(self, do: Callable[[], None]) -> QTimer:
         timer = QTimer(self)
@@ -126,7 +133,7 @@ class Playback(QObject):
         return timer
 
     def open(self, session: Session, window: QWidget | None) -> None:
-        """Be ready to play a session, seen in that window."""
+        """Prepare to play a session that is shown in a window."""
         self.close()
         self.session = session
         self.pace = Pace(session.clip.times_s)
@@ -139,14 +146,14 @@ class Playback(QObject):
             self._connections.add(self._canvas.frameSwapped, self._on_drawn)
 
     def close(self) -> None:
-        """Stop, and let go of the session."""
+        """Stop, and disconnect from the session."""
         self.stop()
         self._connections.undo()
         self.session = self._canvas = self._dims = None
         self.pace = Pace(NO_TIMES)
 
     def toggle(self) -> None:
-        """Play, or stop."""
+        """Start or stop."""
         if self.playing:
             self.stop()
         else:
@@ -158,7 +165,7 @@ class Playback(QObject):
         if self.playing or session.clip.n_frames < 2:
             return
         self.playing = True
-        self._told_at = -math.inf
+        self._reported_at = -math.inf
         if self.pace.after(session.frame) is None:
             self._go(0)
         self.pace.begin(self._clock())
@@ -169,7 +176,7 @@ class Playback(QObject):
     def stop(self) -> None:
         """Stop on the current frame."""
         self._next.stop()
-        self._unseen.stop()
+        self._hidden.stop()
         self._awaited = False
         if self.playing:
             self.playing = False
@@ -178,28 +185,28 @@ class Playback(QObject):
 
     @property
     def speed(self) -> float:
-        """Share of true speed wanted."""
+        """Wanted multiple of true speed."""
         return self._speed
 
     def set_speed(self, speed: float) -> None:
-        """Play at another share of true speed, from now on."""
+        """Play at another multiple of true speed from now on."""
         self._speed = speed
         self.pace.speed = speed
         self.pace.begin(self._clock())
         self.changed.emit()
 
     def step_speed(self, steps: int) -> None:
-        """Take the next quicker (1) or slower (-1) speed."""
+        """Switch to the next faster (1) or slower (-1) speed."""
         at = SPEEDS.index(self._speed) + steps
         self.set_speed(SPEEDS[min(max(0, at), len(SPEEDS) - 1)])
 
     @property
     def loop(self) -> tuple[int, int] | None:
-        """First and last frame that it goes round in."""
+        """First and last frame of the loop; None without a loop."""
         return self.pace.loop
 
     def set_loop(self, loop: tuple[int, int] | None) -> None:
-        """Go round in a range of frames (first, last), or no more."""
+        """Loop over a range of frames (first, last); None to stop looping."""
         self.pace.loop = loop
         self.pace.begin(self._clock())
         self.changed.emit()
@@ -225,23 +232,23 @@ class Playback(QObject):
 
     def _await_drawing(self) -> None:
         self._awaited = True
-        self._unseen.start(UNSEEN_MS if self._canvas is not None and self._canvas.isVisible() else 0)
+        self._hidden.start(HIDDEN_MS if self._canvas is not None and self._canvas.isVisible() else 0)
 
     def _on_drawn(self) -> None:
         if not self._awaited:
             return
         self._awaited = False
-        self._unseen.stop()
+        self._hidden.stop()
         now = self._clock()
         wait = self.pace.wait(self._before, self._frame, now)
         self._next.start(math.floor(wait * 1000))
-        if now - self._told_at >= TELL_EVERY_S:
-            self._told_at = now
-            self.message.emit(self.pace.words)
+        if now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self.message.emit(self.pace.status)
 
     def _on_frame(self, frame: int) -> None:
         if not self._stepping and self._dims is not None and self._dims.is_playing:
-            # napari's own playback leaves frames out where a step is slow: the person gets this one instead.
+            # napari's own playback skips frames if a step is slow, so it is replaced by this one.
             QTimer.singleShot(0, self._take_over)
 
     def _take_over(self) -> None:

@@ -109,7 +109,7 @@ def _names(schema: Schema) -> str:
 
 def _transform(layer: Any, matrix: Any) -> None:
     """Set the transform of a layer's last two axes, a (3, 3) matrix, unless it is set already."""
-    matrix_of_all = np.eye(layer.ndim + 1)
-    matrix_of_all[-3:, -3:] = matrix
-    if not np.array_equal(np.asarray(layer.affine.affine_matrix), matrix_of_all):
-        layer.affine = matrix_of_all
+    affine = np.eye(layer.ndim + 1)
+    affine[-3:, -3:] = matrix
+    if not np.array_equal(np.asarray(layer.affine.affine_matrix), affine):
+        layer.affine = affine

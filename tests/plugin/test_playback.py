@@ -50,11 +50,11 @@ def test_a_slow_computer_plays_slower_leaves_nothing_out_and_says_so():
     seen = played(pace, drawing_s=1 / 14, steps=80)
     assert [frame for frame, _ in seen] == list(range(80))
     assert pace.real_speed == pytest.approx(14 / 30, abs=0.02)
-    assert "14 of 30 frames a second" in pace.words
-    assert "0.47x" in pace.words
+    assert "14 of 30 frames a second" in pace.status
+    assert "0.47x" in pace.status
     quick = Pace(times)
     played(quick, drawing_s=0.002, steps=80)
-    assert quick.words == "playing at 1x"
+    assert quick.status == "playing at 1x"
 
 
 def test_a_moment_of_slowness_is_caught_up_and_a_long_one_is_not():

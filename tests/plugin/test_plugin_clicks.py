@@ -14,7 +14,7 @@ from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.prompting import encoder_cache as encoding
 from napari_vfss.prompting.encoder_cache import EncodedFrames
 from napari_vfss.prompting.marks import canvas_near
-from napari_vfss.prompting.queue import LOOKING
+from napari_vfss.prompting.queue import ENCODING
 from napari_vfss.prompting.thread import StudentThread
 from napari_vfss.session.corrections import remove_last_click
 from small_project import disc
@@ -69,7 +69,7 @@ def student(window):
 
 @pytest.fixture
 def tool(window, student):
-    window.controller.click_tool.take()
+    window.controller.click_tool.select()
     return window.controller.click_tool
 
 
@@ -194,8 +194,8 @@ def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, m
     student.may_look.clear()
     session.go_to(5)
     mouse.click((60, 70))
-    qtbot.waitUntil(lambda: window.correct.summary.text() == LOOKING)
-    assert tool.marks.note == LOOKING
+    qtbot.waitUntil(lambda: window.correct.summary.text() == ENCODING)
+    assert tool.marks.note == ENCODING
     assert len(tool.marks.waiting) == 1
     assert not tool.marks.answered
     session.go_to(9)  # the window is alive
@@ -283,13 +283,13 @@ def test_a_click_can_be_taken_back_after_acceptance_and_on_another_day(make_sess
     assert session.project.newest(session.clip.id, 0)["bolus"].prompts == two
     later = make_session()
     assert later.work.prompts == {"bolus": two}
-    assert clicks.take_back(later)
+    assert remove_last_click(later)
     np.testing.assert_array_equal(stored(later).planes[0], masks[0])
     assert later.work.state[0] == MaskState.EDITED
     assert later.work.prompts == {"bolus": one}
-    assert clicks.take_back(later)
+    assert remove_last_click(later)
     assert later.work.state[0] == MaskState.UNSEEN
-    assert not clicks.take_back(later)
+    assert not remove_last_click(later)
     later.undo()
     assert later.work.prompts == {"bolus": one}
     later.undo()
@@ -329,13 +329,13 @@ def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, 
     session.set_student(FakeStudent("older", can_refine=False))
     assert not button.isEnabled()
     assert "takes no clicks" in button.toolTip()
-    assert not tool.in_hand
+    assert not tool.active
     press(Qt.Key.Key_C)
-    assert not tool.in_hand
+    assert not tool.active
     assert "takes no clicks" in window.message.text()
     session.set_student(FakeStudent("newer"))
     press(Qt.Key.Key_C)
-    assert tool.in_hand
+    assert tool.active
     assert button.isEnabled()
     assert "left click adds" in button.toolTip()
 
@@ -363,7 +363,7 @@ def test_the_picture_can_be_moved_with_the_tool_in_the_hand(window, tool, mouse,
     qtbot.keyRelease(canvas, Qt.Key.Key_Space)
     assert camera.center != middle
     assert camera.zoom == zoom
-    assert tool.in_hand
+    assert tool.active
     assert student.asked == []
 
 
@@ -373,7 +373,7 @@ def test_marks_are_shown_with_the_tool_in_the_hand_and_the_masks(window, tool, m
     qtbot.waitUntil(lambda: len(tool.marks.answered) == 1)
     layers.set_tool("paint")
     assert not tool.marks.isVisible()
-    tool.take()
+    tool.select()
     assert tool.marks.isVisible()
     layers.toggle_masks()
     assert not tool.marks.isVisible()
@@ -385,7 +385,7 @@ def test_marks_are_shown_with_the_tool_in_the_hand_and_the_masks(window, tool, m
     assert tool.marks.isVisible()
     window.viewer.layers.remove(layers.editor)
     qtbot.waitUntil(lambda: layers.editor in window.viewer.layers)
-    tool.take()
+    tool.select()
     mouse.click((90, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 90, 70])
 
@@ -428,13 +428,13 @@ def numbers(session, student):
 def test_frames_ahead_are_looked_at_in_the_direction_of_travel(session, frames, qtbot):
     student = FakeStudent()
     frames.set_student(student)
-    frames.travel(10)
+    frames.follow(10)
     qtbot.waitUntil(lambda: len(student.looked) == 4)
-    frames.travel(9)
+    frames.follow(9)
     qtbot.waitUntil(lambda: len(student.looked) == 6)
     assert numbers(session, student) == [10, 11, 12, 9, 8, 7]
     qtbot.waitUntil(lambda: frames.get(7) is not None)
-    frames.travel(0)
+    frames.follow(0)
     qtbot.waitUntil(lambda: frames.get(1) is not None)
     assert frames.get(0) is not None
     assert len([t for t in range(24) if frames.get(t) is not None]) == encoding.KEPT
@@ -446,7 +446,7 @@ def test_frames_that_go_by_are_not_looked_at(session, frames, qtbot):
     frames.set_student(student)
     with qtbot.waitSignal(frames.ready):
         for frame in range(20):
-            frames.travel(frame)
+            frames.follow(frame)
     assert numbers(session, student)[0] == 19
 
 
@@ -454,9 +454,9 @@ def test_a_frame_that_a_click_waits_for_comes_next(session, frames, qtbot):
     student = FakeStudent()
     student.may_look.clear()
     frames.set_student(student)
-    frames.travel(10)
+    frames.follow(10)
     qtbot.waitUntil(lambda: len(student.looked) == 1)
-    frames.hurry(20)
+    frames.prioritise(20)
     student.may_look.set()
     qtbot.waitUntil(lambda: frames.get(20) is not None)
     qtbot.waitUntil(lambda: len(student.looked) == 5)
@@ -468,10 +468,10 @@ def test_what_another_student_knew_is_dropped(session, frames, qtbot):
     one, two = FakeStudent("one"), FakeStudent("two")
     one.may_look.clear()
     frames.set_student(one)
-    frames.hurry(3)
+    frames.prioritise(3)
     qtbot.waitUntil(lambda: len(one.looked) == 1)
     frames.set_student(two)
-    frames.hurry(3)
+    frames.prioritise(3)
     one.may_look.set()
     qtbot.waitUntil(lambda: frames.get(3) is not None)
     assert frames.get(3)[1] == "two"

@@ -199,7 +199,7 @@ def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, pres
 
 
 def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, press, monkeypatch):
-    monkeypatch.setattr(playback, "UNSEEN_MS", WAIT)  # a slow machine draws every frame too
+    monkeypatch.setattr(playback, "HIDDEN_MS", WAIT)  # a slow machine draws every frame too
     propose(window, qtbot)
     session, frames = window.controller.session, window.controller.session.clip.n_frames
     session.go_to(frames - 1)

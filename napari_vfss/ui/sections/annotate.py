@@ -211,7 +211,7 @@ class CorrectSection(SessionSection):
     @while_open
     def _select(self, _session: Session, mode: str) -> None:
         if mode == CLICK:
-            self.controller.click_tool.take()
+            self.controller.click_tool.select()
         else:
             self.controller.layers.set_tool(mode)
         self.refresh()
