@@ -51,7 +51,7 @@ class CanvasMouse:
 
     def _send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool, button: Qt.MouseButton) -> None:
         none = Qt.MouseButton.NoButton
-        place = self._on_canvas(point)
+        place = self.on_canvas(point)
         event = QMouseEvent(
             kind,
             place,
@@ -63,7 +63,7 @@ class CanvasMouse:
         QApplication.sendEvent(self._canvas, event)
         QApplication.processEvents()
 
-    def _on_canvas(self, point: tuple[float, float]) -> QPointF:
+    def on_canvas(self, point: tuple[float, float]) -> QPointF:
         camera = self._viewer.scene.camera
         y, x = (
             side / 2 + (value - centre) * camera.zoom

@@ -80,9 +80,9 @@ class ClickMarks(QWidget):
             if box is not None:
                 self._draw_box(painter, box)
         for click in self.answered.clicks:
-            _draw_click(painter, self._position(click.y, click.x), click, ADDS if click.adds else REMOVES)
+            _draw_click(painter, self.position(click.y, click.x), click, ADDS if click.adds else REMOVES)
         for click in self.waiting.clicks:
-            _draw_click(painter, self._position(click.y, click.x), click, WAITS)
+            _draw_click(painter, self.position(click.y, click.x), click, WAITS)
         if self.note:
             self._draw_note(painter)
         painter.end()
@@ -91,7 +91,7 @@ class ClickMarks(QWidget):
         # The sides of a box are pixels that belong to it: the frame is drawn around them.
         top, left, bottom, right = box.top - 0.5, box.left - 0.5, box.bottom + 0.5, box.right + 0.5
         corners = ((top, left), (top, right), (bottom, right), (bottom, left))
-        frame = QPolygonF([self._position(y, x) for y, x in corners])
+        frame = QPolygonF([self.position(y, x) for y, x in corners])
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.setPen(QPen(QColor(0, 0, 0, 200), 3.0))
         painter.drawPolygon(frame)
@@ -101,9 +101,9 @@ class ClickMarks(QWidget):
     def _draw_note(self, painter: QPainter) -> None:
         clicks, box = self.waiting.clicks, self.waiting.box
         if clicks:
-            at = self._position(clicks[-1].y, clicks[-1].x)
+            at = self.position(clicks[-1].y, clicks[-1].x)
         elif box is not None:
-            at = self._position(box.top, box.left)
+            at = self.position(box.top, box.left)
         else:
             return
         size = painter.fontMetrics().boundingRect(self.note)
@@ -115,7 +115,7 @@ class ClickMarks(QWidget):
         painter.setPen(QColor("white"))
         painter.drawText(label, int(Qt.AlignmentFlag.AlignCenter), self.note)
 
-    def _position(self, y: float, x: float) -> QPointF:
+    def position(self, y: float, x: float) -> QPointF:
         """Return the position on the widget of a position in pixels of the recording."""
         y, x = (float(value) for value in self._layers.editor.data_to_world((y, x))[-2:])
         middle_y, middle_x = (float(value) for value in self._camera.center[-2:])

@@ -184,7 +184,7 @@ def test_in_a_turned_view_clicks_and_marks_stand_where_the_mouse_is(window, tool
     (click,) = session.work.prompts["bolus"].clicks
     assert close_to(click, y, x, True)
     assert stored(session).planes[0, round(y), round(x)]
-    seen, meant = tool.marks._place(click.y, click.x), mouse._on_canvas((80, 60))
+    seen, meant = tool.marks.position(click.y, click.x), mouse.on_canvas((80, 60))
     assert abs(seen.x() - meant.x()) < 1.5 and abs(seen.y() - meant.y()) < 1.5
     layers.image.affine, layers.overlay.affine, layers.editor.affine = np.eye(4), np.eye(3), np.eye(3)
 
