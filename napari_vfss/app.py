@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The application: napari with the panel docked and a clip open."""
+"""The `napari-vfss` program: napari with the panel docked."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LAST_WAIT_MS = 20_000
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Open the window, or run the scripted tour; the exit status of the program."""
+    """Open the window, or run the scripted tour; return the exit status of the program."""
     chosen = _parser().parse_args(arguments)
     wrong = [path for path in chosen.paths if not _openable(path)]
     if wrong:
-        return _complain(f"{wrong[0]}: {'is no recording and no project' if wrong[0].exists() else 'not found'}.")
+        return _complain(f"{wrong[0]}: {'neither a recording nor a project' if wrong[0].exists() else 'not found'}.")
     if len(chosen.paths) > 1 and chosen.project is None and any(_is_project(path) for path in chosen.paths):
         return _complain("Give one project, or recordings.")
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _end_workers() -> None:
-    """Wait for what is still at work beside a window that is gone: Qt's cleaning up at exit would meet it and crash."""
+    """Wait for background threads of a closed window: Qt's cleanup at exit would crash while they run."""
     if "qtpy.QtCore" not in sys.modules:
         return
     from qtpy.QtCore import QCoreApplication, QEvent, QThreadPool

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands of napari's menus and command palette: they act on the panel, which opens where it is not."""
+"""Commands of napari's menus and command palette; they act on the panel, which is opened if necessary."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def export(viewer: napari.viewer.Viewer) -> None:
 
 
 def import_masks(viewer: napari.viewer.Viewer) -> None:
-    """Take in masks of another program as proposals."""
+    """Import masks of another program as proposals."""
     AnnotationPanel.of(viewer).importing.ask_and_import()
 
 
@@ -52,7 +52,7 @@ TITLE = "VFSS annotation (research software, not a medical device)"
 
 
 def open_window(project: Path | None = None) -> tuple[Any, Any]:
-    """A napari viewer with the panel docked: (viewer, panel)."""
+    """Open a napari viewer with the panel docked; return viewer and panel."""
     viewer = napari.Viewer(title=TITLE)
     panel = AnnotationPanel.of(viewer)
     panel.controller.project_folder = project

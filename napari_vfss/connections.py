@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections that one object made, kept in one list and undone when it closes."""
+"""Signal connections of one object, kept in a list and disconnected when it closes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Connections:
-    """Signals (Qt, psygnal or napari events) with the slots connected to them."""
+    """List of signals (Qt, psygnal or napari events) with the slots connected to them."""
 
     def __init__(self) -> None:
         self._made: list[tuple[Any, Callable[..., Any]]] = []
@@ -18,12 +18,12 @@ class Connections:
         return len(self._made)
 
     def add(self, signal: Any, slot: Callable[..., Any]) -> None:
-        """Connect, and remember to disconnect."""
+        """Connect a slot, to be disconnected by `undo`."""
         signal.connect(slot)
         self._made.append((signal, slot))
 
     def forget(self, *signals: Any) -> None:
-        """Disconnect everything that listens to these signals."""
+        """Disconnect all slots of these signals."""
         going = [made for made in self._made if any(made[0] is signal for signal in signals)]
         self._made = [made for made in self._made if not any(made is gone for gone in going)]
         for signal, slot in going:
@@ -36,6 +36,6 @@ class Connections:
 
 
 def _disconnect(signal: Any, slot: Callable[..., Any]) -> None:
-    # The sender may be gone already (Qt: RuntimeError, TypeError), or never have known the slot (ValueError).
+    # The sender may be deleted already (Qt: RuntimeError, TypeError), or not know the slot (ValueError).
     with contextlib.suppress(RuntimeError, TypeError, ValueError):
         signal.disconnect(slot)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debounce: work that signals ask for more often than it is worth doing."""
+"""Debouncing of work that signals request more often than it needs to be done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from superqt.utils import QSignalThrottler
 
 
 class Debounce(QObject):
-    """Calls a function once, a little after it was first asked for, however often it is asked for meanwhile."""
+    """Calls a function once, shortly after the first request, however often it is requested in the meantime."""
 
     def __init__(self, parent: QObject, do: Callable[[], object], milliseconds: int = 40) -> None:
         super().__init__(parent)
@@ -19,5 +19,5 @@ class Debounce(QObject):
         self._throttler.triggered.connect(do)
 
     def ask(self, *_: object) -> None:
-        """Ask for the call; arguments that a signal brings are ignored."""
+        """Request the call; arguments of a signal are ignored."""
         self._throttler.throttle()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands in the Plugins menu: napari takes only widgets there from a manifest, so these are registered in code."""
+"""Commands in the Plugins menu, registered in code because napari accepts only widgets from a manifest there."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ COMMANDS = (
 
 
 def register_menu() -> Callable[[], None]:
-    """Put our commands into Plugins > VFSS; returns what takes them out again."""
+    """Add the commands to Plugins > VFSS; return a function that removes them."""
     application = Application.get_app("napari")
     if application is None or f"napari-vfss.menu.{COMMANDS[0][0]}" in application.commands:
-        return _nothing  # no napari application, or another window of this process has done it
+        return _nothing  # no napari application, or registered already by another window of this process
     actions: list[Action[Any, Any]] = [
         Action(
             id=f"napari-vfss.menu.{name}",
@@ -41,8 +41,8 @@ def register_menu() -> Callable[[], None]:
 
 
 def _forget(dispose: Callable[[], None]) -> None:
-    # The command palette of a window that is closed already may still listen and fail (napari 0.9). What was
-    # disposed of before it failed is gone from the list, so that the next call goes on with the rest.
+    # The command palette of a closed window may still be connected and fail (napari 0.9). Whatever was disposed of
+    # before that is gone from the list, so that the next call continues with the rest.
     for _ in range(4 * len(COMMANDS)):
         try:
             dispose()
@@ -52,4 +52,4 @@ def _forget(dispose: Callable[[], None]) -> None:
 
 
 def _nothing() -> None:
-    """There was nothing to register."""
+    """Remove nothing, because nothing was registered."""

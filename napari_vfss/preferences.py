@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person set in napari's Preferences for this plugin."""
+"""Settings of this plugin in napari's Preferences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import getpass
 from typing import Any
 
 PLUGIN = "napari-vfss"
-# Accounts that say nothing of who sits there.
+# Names of accounts that do not identify a person.
 SHARED_ACCOUNTS = (
     "admin, administrator, annotator, clinic, default, defaultuser, guest, hospital, lab, labor, local, owner, pc, "
     "public, research, root, student, test, ubuntu, user, users, vfss, workstation, xray"
@@ -15,7 +15,7 @@ SHARED_ACCOUNTS = (
 
 
 def author() -> str:
-    """Name under which changes are written: the one in Preferences, else that of the computer's account."""
+    """Return the name under which changes are written: the one in Preferences, else that of the computer's account."""
     name = str(_value("author", "")).strip()
     if name:
         return name
@@ -26,17 +26,17 @@ def author() -> str:
 
 
 def is_nobody(name: str) -> bool:
-    """True for the name of an account that could be anybody's."""
+    """Return whether a name is that of a shared account, which does not identify a person."""
     return name.strip().casefold() in SHARED_ACCOUNTS.split(", ")
 
 
 def author_is_known() -> bool:
-    """False where nobody gave a name and the account's name could be anybody's."""
+    """Return whether a name was given or the account's name identifies a person."""
     return bool(str(_value("author", "")).strip()) or not is_nobody(author())
 
 
 def keep_author(name: str) -> bool:
-    """Keep a name in Preferences; False where napari does not know the plugin, so that it holds for this window."""
+    """Store a name in Preferences; return False if napari does not know the plugin, so that nothing was stored."""
     from napari.settings import get_plugin_settings
 
     try:
@@ -47,12 +47,12 @@ def keep_author(name: str) -> bool:
 
 
 def device() -> str:
-    """Where the student computes: auto, cpu or cuda."""
+    """Return the device that the student runs on: auto, cpu or cuda."""
     return str(_value("device", "auto"))
 
 
 def frames_kept() -> int:
-    """Number of frames whose masks stay in memory."""
+    """Return the number of frames whose masks are kept in memory."""
     return max(2, int(_value("frames_in_memory", 6)))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""napari's way in: files and folders that are recordings."""
+"""napari reader for recordings: files and folders."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ PathOrPaths = str | Path | Sequence[str | Path]
 
 
 def get_reader(path: PathOrPaths) -> Callable[[PathOrPaths], list[LayerData]] | None:
-    """A reader for recordings, None for everything else; never raises."""
+    """Return a reader for a recording, None for everything else; never raises."""
     return read if _single(path) is not None else None
 
 
 def read(path: PathOrPaths) -> list[LayerData]:
-    """One lazy Image layer of a recording.
+    """Return one lazy Image layer of a recording.
 
     Raises:
-        ClipError: It cannot be opened.
+        ClipError: The recording cannot be opened.
     """
     single = _single(path)
     return [] if single is None else clip_layers(single)
 
 
 def clip_layers(path: Path) -> list[LayerData]:
-    """Layer data of a recording: frames read when they are looked at; the panel opens a session on it."""
+    """Return the layer data of a recording, whose frames are read when shown; the panel opens a session on it."""
     clip = open_clip(path)
     frames = ClipFrames(clip)
     return [(frames, clip_layer_settings(frames, name=path.stem, inverted=clip.inverted, window=clip.window), "image")]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sample clips: phantom swallows, made on this computer when first asked for."""
+"""napari sample data: phantom swallows, made on this computer when first opened."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LayerData = tuple[Any, dict[str, Any], str]
 
 
 def normal() -> list[LayerData]:
-    """A swallow without a finding."""
+    """Return a swallow without a finding."""
     return _layers("normal")
 
 
 def aspiration() -> list[LayerData]:
-    """A swallow with bolus in the airway."""
+    """Return a swallow with aspiration: bolus in the airway."""
     return _layers("aspiration")
 
 

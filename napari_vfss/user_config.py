@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person chose about the window, kept in small files in the user's own configuration folder."""
+"""The user's choices about the window, in small JSON files in the user's configuration folder."""
 
 from __future__ import annotations
 
@@ -18,22 +18,27 @@ from vfss.output.atomic_file import atomic_file
 WAIT_FOR_OTHER_MS = 1000
 
 
-def choices_folder() -> Path:
-    """Folder of the user's choices."""
+def config_folder() -> Path:
+    """Return the configuration folder of the user."""
     return platformdirs.user_config_path("napari-vfss")
 
 
 class UserConfigFile(QObject):
     """One JSON object in a file, shared by all windows of a user.
 
-    A damaged file is put aside, never overwritten, and counts as empty; `complaint` says so.
+    A damaged file is renamed, never overwritten, and counts as empty.
+
+    Attributes:
+        path: The file.
+        complaint: Message about a damaged file; empty for none.
+        values: Contents of the file.
     """
 
     changed = Signal()
 
     def __init__(self, name: str, parent: QObject | None = None, *, folder: Path | None = None) -> None:
         super().__init__(parent)
-        self.path = (folder or choices_folder()) / name
+        self.path = (folder or config_folder()) / name
         self.complaint = ""
         self.values: dict[str, Any] = self._read()
         self._watcher = QFileSystemWatcher(self)
@@ -41,10 +46,13 @@ class UserConfigFile(QObject):
         self._watch()
 
     def update(self, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        """Change what the file holds now, whichever window wrote it last.
+        """Change the present contents of the file, whichever window wrote them.
+
+        Args:
+            change: Given the contents, returns the new ones.
 
         Raises:
-            OSError: It cannot be written.
+            OSError: The file cannot be written.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = QLockFile(str(self.path) + ".lock")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""napari's way out: File > Save on the editable layer writes the project's annotations as a dataset."""
+"""napari writer: File > Save on the editable layer writes the project's annotations as a dataset."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from vfss.project import Project
 
 
 def write_annotations(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
-    """Write all accepted annotations of the project that a layer belongs to, in COCO form.
+    """Write all accepted annotations of the project that a layer belongs to, in COCO format.
 
     Args:
         path: NAME.json; the dataset goes into the folder NAME beside it.
-        data: Labels of the layer, not used: the masks are in the project.
+        data: Labels of the layer; not used, because the masks are in the project.
         meta: The layer's state; its metadata names the project.
 
     Returns:
         The files written.
 
     Raises:
-        VfssError: The layer is none of ours, nobody has looked at the pixels of a recording (the message says where to
-            do that), or the dataset cannot be written.
+        VfssError: The layer is not one of this plugin, the pixels of a recording were not reviewed (the message says
+            where to do that), or the dataset cannot be written.
     """
     project_folder = meta.get("metadata", {}).get("vfss_project")
     if project_folder is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Mouse events on napari's canvas at places given in pixels of the recording: a hand for the tour."""
+"""Mouse events on napari's canvas at positions given in pixels of the recording, for the tour."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEFT = Qt.MouseButton.LeftButton
 
 
 class CanvasMouse:
-    """Presses, moves and releases a button over the picture, the left one where nothing is said."""
+    """Presses, moves and releases a mouse button over the picture, by default the left one."""
 
     def __init__(self, viewer: Any, window: QWidget) -> None:
         self._viewer = viewer
@@ -27,11 +27,11 @@ class CanvasMouse:
 
     @property
     def canvas(self) -> QWidget:
-        """The widget that shows the picture."""
+        """The canvas widget."""
         return self._canvas
 
     def stroke(self, points: Sequence[tuple[float, float]], *, button: Qt.MouseButton = LEFT) -> None:
-        """One stroke through points (y, x) in pixels of the recording."""
+        """Drag the mouse through points (y, x) in pixels of the recording."""
         first, last = points[0], points[-1]
         self._send(QEvent.Type.MouseMove, first, pressed=False, button=button)
         self._send(QEvent.Type.MouseButtonPress, first, pressed=True, button=button)
@@ -41,21 +41,21 @@ class CanvasMouse:
         self._send(QEvent.Type.MouseButtonRelease, last, pressed=False, button=button)
 
     def click(self, point: tuple[float, float], *, button: Qt.MouseButton = LEFT) -> None:
-        """One click at (y, x)."""
+        """Click at (y, x)."""
         self.stroke([point], button=button)
 
     def click_again(self, point: tuple[float, float]) -> None:
-        """The second of two quick clicks at (y, x), which Qt calls a double click."""
+        """Click at (y, x) as the second of two quick clicks, which Qt calls a double click."""
         self._send(QEvent.Type.MouseButtonDblClick, point, pressed=True, button=LEFT)
         self._send(QEvent.Type.MouseButtonRelease, point, pressed=False, button=LEFT)
 
     def _send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool, button: Qt.MouseButton) -> None:
         none = Qt.MouseButton.NoButton
-        place = self.on_canvas(point)
+        position = self.on_canvas(point)
         event = QMouseEvent(
             kind,
-            place,
-            QPointF(self._canvas.mapToGlobal(place.toPoint())),
+            position,
+            QPointF(self._canvas.mapToGlobal(position.toPoint())),
             none if kind == QEvent.Type.MouseMove else button,
             button if pressed else none,
             Qt.KeyboardModifier.NoModifier,
@@ -64,6 +64,7 @@ class CanvasMouse:
         QApplication.processEvents()
 
     def on_canvas(self, point: tuple[float, float]) -> QPointF:
+        """Return the position on the canvas of a point (y, x)."""
         camera = self._viewer.scene.camera
         y, x = (
             side / 2 + (value - centre) * camera.zoom

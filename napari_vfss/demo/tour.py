@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A scripted tour: the whole work on the sample clip, done by mouse and keys as a person would, with screenshots."""
+"""Scripted tour: the complete annotation of a sample clip by mouse and keys, with screenshots."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ SUMMARY = "tour.json"
 
 
 def run_tour(folder: Path) -> int:
-    """Run the tour; screenshots, the sample dataset and tour.json go to a folder.
+    """Run the tour; screenshots, the sample dataset and tour.json are written to a folder.
 
     Returns:
-        0 when the dataset that was exported reads back with the masks that the project holds.
+        0 if the exported dataset, read back, has the masks of the project.
 
     Raises:
-        VfssError: The folder is in use for something else, or a step failed.
+        VfssError: The folder holds other files, or a step failed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     dataset = folder / "dataset"
     if dataset.exists():
         if not (folder / SUMMARY).is_file():
-            raise VfssError("is there, and was not made by a tour", path=dataset, remedy="Name another folder.")
+            raise VfssError("exists and was not written by a tour", path=dataset, remedy="Choose another folder.")
         shutil.rmtree(dataset)
     with tempfile.TemporaryDirectory() as project:
         tour = _Tour(folder, Path(project))
@@ -61,9 +61,9 @@ class _Tour:
         self._panel.window().resize(1366, 768)
         self._application = QApplication.instance()
         self._mouse = CanvasMouse(self._viewer, self._panel.window())
-        self._said: list[str] = []
+        self._problems: list[str] = []
         self._shots: list[str] = []
-        self._panel.controller.message.connect(self._on_told)
+        self._panel.controller.message.connect(self._on_message)
 
     def run(self) -> dict[str, Any]:
         """Open, propose, correct, accept, step, export, read back."""
@@ -90,7 +90,7 @@ class _Tour:
         }
 
     def close(self) -> None:
-        """Put the window away."""
+        """Close the window."""
         self._panel.close_controller()
         self._viewer.close()
 
@@ -98,11 +98,11 @@ class _Tour:
     def _session(self) -> Any:
         session = self._panel.controller.session
         if session is None:
-            raise VfssError("the sample clip did not open", remedy=" ".join(self._said))
+            raise VfssError("the sample clip did not open", remedy=" ".join(self._problems))
         return session
 
     def _correct(self, structure: str) -> int:
-        """Paint over the upper rim of a structure, as one stroke of the mouse; returns how many pixels changed."""
+        """Paint over the upper rim of a structure in one stroke; return the number of changed pixels."""
         session = self._session
         session.choose(structure)
         plane = session.work.planes[session.active.index].copy()
@@ -139,7 +139,7 @@ class _Tour:
             if not (image.masks.planes == session.project.masks(session.clip.id, image.frame).planes).all()
         ]
         if wrong or not len(read):
-            raise VfssError(f"the dataset does not read back as the project has it (frames {wrong})", path=dataset)
+            raise VfssError(f"the dataset differs from the project on frames {wrong}", path=dataset)
         return len(read)
 
     def _shoot(self, name: str) -> None:
@@ -153,13 +153,13 @@ class _Tour:
         end = time.monotonic() + PROPOSE_S
         while not done():
             if time.monotonic() > end:
-                raise VfssError(f"{what} took longer than {PROPOSE_S:.0f} s", remedy=" ".join(self._said))
+                raise VfssError(f"{what} took longer than {PROPOSE_S:.0f} s", remedy=" ".join(self._problems))
             self._process()
 
     def _process(self) -> None:
         self._application.processEvents()
         time.sleep(0.01)
 
-    def _on_told(self, message: str, problem: bool) -> None:
+    def _on_message(self, message: str, problem: bool) -> None:
         if problem:
-            self._said.append(message)
+            self._problems.append(message)

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files made beside the window: datasets and phantom clips. Workers touch no widgets; Qt carries their signals over."""
+"""Background jobs that make or read files: datasets, previews, phantom clips, search for text.
+
+The work is done in a thread that touches no widgets; Qt passes its signals to the thread of the window.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +26,11 @@ from vfss.project import Project
 
 
 class FileJob(QObject):
-    """Makes one thing at a time, with progress, until it is done or cancelled."""
+    """Runs one order at a time, with progress, until it is done or cancelled."""
 
     started = Signal()
     progressed = Signal(int, int)
-    ended = Signal(str, object)  # message, and what was made: a folder mostly; None where there is nothing to show
+    ended = Signal(str, object)  # message; result, mostly a folder; None for no result
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -37,7 +40,7 @@ class FileJob(QObject):
 
     @property
     def running(self) -> bool:
-        """True while something is being made."""
+        """True while an order is executed."""
         return self._worker is not None
 
     def cancel(self) -> None:
@@ -48,7 +51,7 @@ class FileJob(QObject):
         if self.running:
             return
         self._cancelled = False
-        # What is told of a worker that returns nothing: napari asks all to quit when its window closes.
+        # Outcome if the worker returns nothing, because napari stopped it when its window closed.
         self._outcome = ("Cancelled", None)
         self._worker = worker_for(make, *arguments)
         self._worker.returned.connect(self._on_returned)
@@ -74,7 +77,7 @@ class FileJob(QObject):
 
 @dataclass(frozen=True)
 class ExportOrder:
-    """What to write, how, and the folder that a person chose; see vfss.datasets.export_folder.choose_target."""
+    """Format, options and chosen folder of a dataset; see vfss.datasets.export_folder.choose_target."""
 
     project: Path
     dataset_format: str
@@ -85,71 +88,71 @@ class ExportOrder:
 class Exporting(FileJob):
     """Writes datasets."""
 
-    message = Signal(str)  # what a person should know while it goes on
+    message = Signal(str)  # to be shown while it runs
 
     def start(self, order: ExportOrder) -> None:
-        """Begin to write the project's annotations as a dataset; nothing while another is written."""
+        """Start writing the project's annotations as a dataset; ignored while another one is written."""
         self._begin(self._export, order)
 
     def _export(self, order: ExportOrder) -> tuple[str, Path | None]:
         dataset_format = FORMATS[order.dataset_format]
         with Project.open(order.project) as project:
-            place = choose_target(project, dataset_format, order.options, order.folder)
-            if place.done:
+            target = choose_target(project, dataset_format, order.options, order.folder)
+            if target.done:
                 self.message.emit(
-                    f"Going on with the export that was interrupted in {place.folder}: {place.done} frames."
+                    f"Going on with the export that was interrupted in {target.folder}: {target.done} frames."
                 )
-            report = run_export(dataset_format, project, place.folder, order.options, progress=self._on_progress)
+            report = run_export(dataset_format, project, target.folder, order.options, progress=self._on_progress)
         return "\n".join(report.lines()), report.folder
 
 
 class LatestOnlyJob(FileJob):
-    """Answers questions one after the other; the newest one counts."""
+    """Executes orders one after the other; a newer order replaces an older one."""
 
     def __init__(self) -> None:
-        """Without a parent: a dialog that goes takes its children with it before the worker has stopped."""
+        """Create the job without a parent: a dialog that closes deletes its children before the worker has stopped."""
         super().__init__()
         self._next: Any = None
 
     def ask(self, order: Any) -> None:
-        """Answer this; an answer under way is given up."""
+        """Execute an order next; a running one is cancelled."""
         self._next = order
         if self.running:
             self.cancel()
         else:
-            self._go()
+            self._start_next()
 
     def abandon(self) -> None:
-        """Answer no more."""
+        """Cancel, and drop the waiting order."""
         self._next = None
         self.cancel()
 
-    def _answer(self, order: Any) -> tuple[str, object]:
+    def _execute(self, order: Any) -> tuple[str, object]:
         raise NotImplementedError
 
-    def _go(self) -> None:
+    def _start_next(self) -> None:
         order, self._next = self._next, None
-        self._begin(self._answer, order)
+        self._begin(self._execute, order)
 
     def _on_finished(self) -> None:
         if self._next is None:
             super()._on_finished()
         else:
             self._worker = None
-            self._go()
+            self._start_next()
 
 
 class Previewing(LatestOnlyJob):
-    """Counts what an export would write."""
+    """Computes the preview of an export."""
 
-    def _answer(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
+    def _execute(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
         with Project.open(order.project) as project:
             return "", preview(project, FORMATS[order.dataset_format], order.options, self._on_progress)
 
 
 @dataclass(frozen=True)
 class PhantomOrder:
-    """Which phantom clips to make, and where; see vfss.phantom.write.write_phantom."""
+    """Phantom clips to make, and their folder; see vfss.phantom.write.write_phantom."""
 
     folder: Path
     clips: int
@@ -160,10 +163,10 @@ class PhantomOrder:
 
 
 class Phantoms(FileJob):
-    """Makes phantom clips; those that are done stay when the rest is cancelled."""
+    """Makes phantom clips; finished ones are kept if the rest is cancelled."""
 
     def start(self, order: PhantomOrder) -> None:
-        """Begin to make clips; nothing while others are made."""
+        """Start making clips; ignored while others are made."""
         self._begin(self._make, order)
 
     def _make(self, order: PhantomOrder) -> tuple[str, Path | None]:
@@ -182,15 +185,18 @@ class Phantoms(FileJob):
 
 
 class PixelSearch(FileJob):
-    """Goes through one recording; ends with a note and a ProposedRedaction, None where it was cancelled."""
+    """Searches one recording for what identifies a patient.
+
+    Ends with a note and a ProposedRedaction, or None if it was cancelled.
+    """
 
     def start(self, project: Path, clip_id: str, *, text: bool) -> None:
-        """Begin; nothing while another search goes on.
+        """Start; ignored while another search runs.
 
         Args:
             project: Folder of the project.
             clip_id: The recording.
-            text: Whether text is looked for, which takes longest.
+            text: True to search for text, which takes longest.
         """
         self._begin(self._search, project, clip_id, text)
 

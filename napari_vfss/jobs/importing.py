@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of other programs, looked at and written beside the window."""
+"""Background jobs that plan and write imports of other programs' masks."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from vfss.importing import (
 from vfss.masks import ByteArray
 from vfss.project import Project
 
-_TILE = 252  # px: three beside each other fit the dialog
+_TILE = 252  # px: three side by side fit the dialog
 
 
 @dataclass(frozen=True, eq=False)
 class ImportOrder:
-    """What to look at.
+    """Source of an import, and the choices made so far.
 
     Attributes:
         project: Folder of the project.
         path: File or folder of masks.
-        options: What the source may need to be told.
-        choices: What a person said; without labels where nobody has seen them yet.
-        source: The source, where it was opened before with the same options.
+        options: Options of the source.
+        choices: Choices made so far; without labels if the source was not opened yet.
+        source: The source, if it was opened before with the same options.
     """
 
     project: Path
@@ -47,14 +47,14 @@ class ImportOrder:
 
 @dataclass(frozen=True, eq=False)
 class ImportOutlook:
-    """What was found.
+    """Outlook on an import.
 
     Attributes:
         source: The opened source.
-        choices: What a person said; at first what names and codes of labels suggest.
-        plan: What would be written; None where something must be said first.
-        problem: What must be said, or what hinders; "" where nothing does.
-        picture: Frames with outlines, uint8 (H, W, 3); None where there is nothing to show.
+        choices: Choices made so far; at first those suggested by names and codes of labels.
+        plan: What would be written; None if a choice is missing.
+        problem: Which choice is missing, or why the import is not possible; "" for no problem.
+        picture: Frames with outlines, uint8 (H, W, 3); None for none.
     """
 
     source: ForeignMasks
@@ -65,9 +65,9 @@ class ImportOutlook:
 
 
 class ImportPlanning(LatestOnlyJob):
-    """Opens a source, and says what an import of it would do; None where it was cancelled."""
+    """Opens a source and plans its import; ends with an ImportOutlook, or None if it was cancelled."""
 
-    def _answer(self, order: ImportOrder) -> tuple[str, ImportOutlook | None]:
+    def _execute(self, order: ImportOrder) -> tuple[str, ImportOutlook | None]:
         with Project.open(order.project) as project:
             source, choices = order.source, order.choices
             if source is None:
@@ -89,10 +89,10 @@ class ImportPlanning(LatestOnlyJob):
 
 
 class Importing(FileJob):
-    """Writes planned masks as proposals; what is written when it is stopped stays."""
+    """Writes planned masks as proposals; masks written before it is stopped are kept."""
 
     def start(self, project: Path, plan: ImportPlan, author: str) -> None:
-        """Begin; nothing while another import is written."""
+        """Start; ignored while another import is written."""
         self._begin(self._write, project, plan, author)
 
     def _write(self, folder: Path, plan: ImportPlan, author: str) -> tuple[str, bool]:
@@ -101,7 +101,7 @@ class Importing(FileJob):
         return "\n".join(report.lines()), True
 
 
-_FLAGS = (
+_OPTIONS = (
     (r" \(--map [^)]*\)", " under What is what"),
     (r" \(--skip[^)]*\)", ""),
     (r" \(--clip[^)]*\)", " under Recording"),
@@ -109,8 +109,8 @@ _FLAGS = (
 )
 
 
-def in_this_window(words: str) -> str:
-    """A message of the command line, with the names of the dialog's fields in place of its flags."""
-    for flag, field in _FLAGS:
-        words = re.sub(flag, field, words)
-    return words
+def in_dialog_terms(message: str) -> str:
+    """Replace the options of the command line in a message by the names of the dialog's fields."""
+    for option, field in _OPTIONS:
+        message = re.sub(option, field, message)
+    return message

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trust in the masks of the open clip, surveyed beside the window."""
+"""Survey of all masks of the open clip, in the background: confidence, consistency, and which masks are doubtful."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from vfss.masks import BoolArray, ByteArray, MaskState
 FloatArray = npt.NDArray[np.float32]
 
 SHOWN = ("not visible", "empty", "accepted", "unseen", "proposed", "edited", "doubtful")
-"""What is shown of a mask; where several frames share a pixel, the last one of these is shown."""
+"""Status of a mask; if several frames share a pixel of the timeline, the last of these is drawn."""
 _RANK = np.array([SHOWN.index(state.label) for state in MaskState], np.uint8)
 _DOUBTFUL = SHOWN.index("doubtful")
 
 CATCH_UP_MS = 250
-BREATH_S = 0.01
+PAUSE_S = 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class ClipOverview:
-    """What is to be drawn of a clip.
+    """Status of every mask of a clip, as the timeline draws it.
 
     Attributes:
         states: uint8 (T, S), values of MaskState.
-        confidence: float32 (T, S), 0..1, NaN where not known.
-        inconsistency: float32 (T, S), 0..1, NaN where not known.
-        surveyed: False while confidence and inconsistency are still being read: then nothing is called doubtful.
+        confidence: float32 (T, S), 0..1, NaN where unknown.
+        inconsistency: float32 (T, S), 0..1, NaN where unknown.
+        surveyed: False before the first results of the survey: no mask is doubtful then.
         trust: uint8 (T, S), values of Trust.
     """
 
@@ -60,7 +60,7 @@ class ClipOverview:
 
     @cached_property
     def jumps(self) -> BoolArray:
-        """Bool (T, S), where a mask jumps against its neighbours."""
+        """Bool (T, S), where a mask is inconsistent with its neighbours."""
         jumps: BoolArray = self.inconsistency >= INCONSISTENT
         return jumps
 
@@ -72,7 +72,7 @@ class ClipOverview:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What a survey found, or why it could not go on; neither: it is done."""
+    """Findings of a survey, or the error that ended it; neither once it is done."""
 
     survey: Survey
     findings: Findings | None = None
@@ -80,18 +80,23 @@ class Report:
 
 
 def read(survey: Survey) -> Generator[Report, None, None]:
-    """Run a survey, leaving the window time to draw."""
+    """Run a survey, with pauses in which the window can draw."""
     try:
         for findings in survey.catch_up():
             yield Report(survey, findings)
-            time.sleep(BREATH_S)
-    except Exception as error:  # noqa: BLE001  (a worker's border: the window says what happened)
+            time.sleep(PAUSE_S)
+    except Exception as error:  # noqa: BLE001  (a worker's border: the window shows the error)
         yield Report(survey, error=error)
     yield Report(survey)
 
 
 class MaskSurvey(QObject):
-    """Knows states, confidence and inconsistency of every mask of a session; reads anew what changed."""
+    """Surveys every mask of a session, and again those that change.
+
+    Attributes:
+        session: The session; None while no clip is open.
+        findings: Results so far.
+    """
 
     changed = Signal()
     problem = Signal(str)
@@ -107,7 +112,7 @@ class MaskSurvey(QObject):
         self._later = Debounce(self, self._start, CATCH_UP_MS)
 
     def open(self, session: Session) -> None:
-        """Survey another session."""
+        """Start to survey a session."""
         self.close()
         n_frames, n = session.clip.n_frames, len(session.schema)
         self.session = session
@@ -117,7 +122,7 @@ class MaskSurvey(QObject):
         self._start()
 
     def close(self) -> None:
-        """Let go of the session; a survey under way ends by itself."""
+        """Disconnect from the session; a running survey ends by itself."""
         self._connections.undo()
         if self._worker is not None:
             self._worker.quit()
@@ -150,7 +155,7 @@ class MaskSurvey(QObject):
         worker.start()
 
     def _on_report(self, report: Report) -> None:
-        if report.survey is not self._survey:  # the clip was closed meanwhile, and nobody asks any more
+        if report.survey is not self._survey:  # the clip was closed in the meantime
             return
         if report.error is not None:
             self.problem.emit(explain(report.error))

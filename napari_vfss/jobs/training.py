@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Retraining as a process of its own: its progress comes as JSON lines, cancelling ends the process."""
+"""The trainer as a process of its own: it reports progress as JSON lines, and is terminated to cancel it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,22 @@ LOG_LINES = 12
 
 
 class Trainer(QObject):
-    """Runs a command of `vfss-train` on a project and tells what it says."""
+    """Runs a command of `vfss-train` on a project and emits its events.
+
+    Attributes:
+        name: What runs, for messages.
+        command: Command of `vfss-train`.
+        last_event: The event that reports success.
+        project: Folder of the project of the current or last run; None before the first.
+    """
 
     name = "The trainer"
     command = ""
     last_event = ""
-    """The event without which the command did not do its work."""
 
     started = Signal()
-    event_received = Signal(dict)  # one event of the trainer, as it came
-    ended = Signal(str)  # "" after success, else what to tell a person
+    event_received = Signal(dict)  # one event of the trainer
+    ended = Signal(str)  # "" after success, else a message
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -42,17 +48,17 @@ class Trainer(QObject):
         return self._process is not None
 
     def start(self, project: Path, arguments: tuple[str, ...] = (), command: list[str] | None = None) -> None:
-        """Start the trainer on a project; nothing happens while one runs.
+        """Start the trainer on a project; ignored while it runs.
 
         Args:
             project: Folder of the project.
             arguments: Further options of the command.
-            command: Another program to run in its place, as a list of words.
+            command: Program and arguments to run instead.
         """
         if self.running:
             return
         own = [sys.executable, "-m", "vfss_training.cli", self.command, str(project), "--events", "-", *arguments]
-        words = command or own
+        program, *options = command or own
         self._partial, self._cancelled, self._done, self._error = b"", False, False, ""
         self._log.clear()
         self.project = project
@@ -62,17 +68,17 @@ class Trainer(QObject):
         process.finished.connect(self._on_finished)
         process.errorOccurred.connect(self._on_process_error)
         self._process = process
-        process.start(words[0], words[1:])
+        process.start(program, options)
         self.started.emit()
 
     def cancel(self) -> None:
-        """Ask the trainer to stop; it leaves nothing half-written."""
+        """Ask the trainer to stop; it leaves no incomplete files."""
         if self._process is not None:
             self._cancelled = True
             self._process.terminate()
 
     def close(self) -> None:
-        """Stop the trainer because the window closes, and wait until it is gone."""
+        """Stop the trainer because the window closes, and wait until it has ended."""
         process = self._process
         if process is None:
             return
@@ -82,7 +88,7 @@ class Trainer(QObject):
             process.waitForFinished(2000)
 
     def abandon(self) -> None:
-        """Stop a trainer at once that has nothing to put in order: nobody waits for it."""
+        """Kill a trainer that writes no files, and whose result is not needed any more."""
         if self._process is not None:
             self._cancelled = True
             self._process.kill()
@@ -140,7 +146,7 @@ class Retraining(Trainer):
 
 
 class Planning(Trainer):
-    """Works out how long that would take."""
+    """Estimates how long a training would take."""
 
     name, command, last_event = "Estimating the time", "plan", "plan"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions and generators run in a thread beside the window, with signals for what they return and yield."""
+"""Background threads for functions and generators, with signals for results and errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ logger = logging.getLogger(__name__)
 
 
 class _Log:
-    """Stands where superqt has a signal for warnings, and outlives the worker."""
+    """Replaces superqt's signal for warnings, and outlives the worker."""
 
     def connect(self, _slot: Callable[..., object]) -> None:
-        """Nobody is told: what a library warns of is for the log."""
+        """Ignore the slot: warnings of libraries go to the log."""
 
     def emit(self, warning: tuple[Any, ...]) -> None:
-        """Log a warning, as the arguments of warnings.showwarning."""
+        """Log a warning, given as the arguments of warnings.showwarning."""
         message, category, filename, line = warning[:4]
         logger.warning("%s", warnings.formatwarning(message, category, filename, line).strip())
 
@@ -29,9 +29,9 @@ class _Log:
 class _Logging:
     """A worker whose warnings go to the log.
 
-    While it runs, superqt has `warnings.showwarning` end in the worker's own signal, and puts back afterwards what was
-    there before. Where two workers overlap, that is the first one's, which is gone by then: every later warning of the
-    whole program would raise RuntimeError where it is given, in the midst of whatever a person does.
+    While a worker runs, superqt redirects `warnings.showwarning` to the worker's own signal, and restores the previous
+    function afterwards. If two workers overlap, that is the signal of the first one, which is deleted by then: every
+    later warning of the program would raise RuntimeError.
     """
 
     warned = _Log()
@@ -46,6 +46,6 @@ class _GeneratorWorker(_Logging, GeneratorWorker):
 
 
 def worker_for(function: Callable[..., Any], *arguments: Any) -> Any:
-    """A worker that will run a function, or a generator's, when it is started; its signal alone tells its errors."""
+    """Create, without starting it, a thread worker for a function or generator; errors reach `errored` only."""
     kind = _GeneratorWorker if isgeneratorfunction(function) else _FunctionWorker
     return create_worker(function, *arguments, _start_thread=False, _ignore_errors=True, _worker_class=kind)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A key that a person presses on the key page: its name, and who else listens to it."""
+"""Keys pressed on the key page: their names, and what else uses them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_vfss.keys.action import binding, normal
 
 
 def pressed(event: QKeyEvent) -> str:
-    """A key press as text, such as "Ctrl+Shift+Z"; text that cannot be bound where there is no such key."""
+    """Return a key press as text, such as "Ctrl+Shift+Z"; text that cannot be bound for an unknown key."""
     if event.text() == "?":
         return "?"
     held = event.modifiers()
@@ -32,7 +32,7 @@ def pressed(event: QKeyEvent) -> str:
 
 
 def menu_command(key: str) -> str:
-    """Command of napari's menus that takes this key before the picture gets it; empty for none."""
+    """Return the command of napari's menus that receives this key before the picture does; empty for none."""
     application = Application.get_app("napari")
     if application is None:
         return ""
@@ -45,7 +45,7 @@ def menu_command(key: str) -> str:
 
 
 def napari_use(key: str) -> str:
-    """What napari itself does by a key in a viewer or on the layers of a clip; empty for nothing."""
+    """Return what napari itself uses a key for in a viewer or on the layers of a clip; empty for nothing."""
     from napari.settings import get_settings
 
     for command, keys in get_settings().shortcuts.shortcuts.items():

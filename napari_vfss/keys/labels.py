@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keys on buttons and in tips: always those that are bound now."""
+"""Keys on buttons and in tooltips, kept up to date with the bound keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari_vfss.keys.book import KeyBook
 TIP, TEXT, KEYS = "vfss_tip", "vfss_text", "vfss_keys"
 
 
-def _as_it_came(key: str) -> str:
+def _unchanged(key: str) -> str:
     return key
 
 
@@ -23,16 +23,16 @@ def explain(
     *,
     keys: Sequence[str] = (),
     text: str = "",
-    shown_for: Callable[[str], str] = _as_it_came,
+    shown_for: Callable[[str], str] = _unchanged,
 ) -> None:
-    """Give a widget a tip that names its keys, and a button a face with its first key.
+    """Set a tooltip that names a widget's keys, and a button's text with its first key.
 
     Args:
         widget: The widget.
-        tip: A sentence, without a full stop.
+        tip: Tooltip, without a full stop.
         keys: Keys of the standard layout.
-        text: What the button says beside its key; empty where the key has no room there.
-        shown_for: Gives the key of now for one of the standard layout, for a tip that changes while the panel is shown.
+        text: Text of the button beside its key; empty if there is no room for the key.
+        shown_for: Returns the bound key for one of the standard layout; for tips that change while the panel is shown.
     """
     widget.setProperty(TIP, tip)
     widget.setProperty(TEXT, text)
@@ -41,7 +41,7 @@ def explain(
 
 
 class KeyLabels:
-    """Keeps what `explain` wrote on the widgets below one in step with the keys."""
+    """Updates the texts that `explain` set on all widgets below a root when keys change."""
 
     def __init__(self, root: QWidget, book: KeyBook) -> None:
         self._root, self._book = root, book
@@ -50,11 +50,11 @@ class KeyLabels:
         self.write()
 
     def close(self) -> None:
-        """Follow no longer."""
+        """Stop updating."""
         self._connections.undo()
 
     def write(self) -> None:
-        """Write the keys of now; again after widgets were added."""
+        """Write the bound keys on all widgets; to be called again after widgets were added."""
         for widget in self._root.findChildren(QWidget):
             if widget.property(KEYS):
                 _write(widget, self._book.shown_for)

@@ -437,7 +437,7 @@ def test_frames_ahead_are_looked_at_in_the_direction_of_travel(session, frames, 
     frames.follow(0)
     qtbot.waitUntil(lambda: frames.get(1) is not None)
     assert frames.get(0) is not None
-    assert len([t for t in range(24) if frames.get(t) is not None]) == encoding.KEPT
+    assert len([t for t in range(24) if frames.get(t) is not None]) == encoding.CAPACITY
     assert frames.get(12) is None  # the farthest one went
 
 

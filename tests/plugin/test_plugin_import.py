@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from foreign_masks import write_coco
-from napari_vfss.jobs.importing import in_this_window
+from napari_vfss.jobs.importing import in_dialog_terms
 from napari_vfss.ui.dialogs import import_masks as import_dialog
 from small_project import annotate, disc
 from vfss.importing import ForeignLabel, suggested
@@ -145,5 +145,5 @@ def test_only_plain_labels_are_suggested():
 
 
 def test_flags_have_the_names_of_fields():
-    said = in_this_window("Name the clip (--clip ID or FILE). Say --first-frame 0 or 1; leave it out (--skip 'x').")
+    said = in_dialog_terms("Name the clip (--clip ID or FILE). Say --first-frame 0 or 1; leave it out (--skip 'x').")
     assert said == "Name the clip under Recording. Say under First frame; leave it out."

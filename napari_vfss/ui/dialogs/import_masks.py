@@ -26,7 +26,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_vfss.connections import Connections
-from napari_vfss.jobs.importing import ImportOrder, ImportOutlook, ImportPlanning, in_this_window
+from napari_vfss.jobs.importing import ImportOrder, ImportOutlook, ImportPlanning, in_dialog_terms
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, wrapped_label
 from napari_vfss.ui.dialogs.label_mapping import LabelChoice
 from vfss.importing import SOURCES, ImportChoices, ImportPlan, SourceOptions
@@ -233,7 +233,7 @@ class ImportDialog(QDialog):
             if self.outlook is None or self.outlook.source is not outlook.source:
                 self.labels.show_labels(outlook.source.labels, outlook.choices.labels)
             self.outlook = outlook
-            self.problem.show_problem(in_this_window(outlook.problem))
+            self.problem.show_problem(in_dialog_terms(outlook.problem))
         self._show_plan()
         self._refresh()
 
