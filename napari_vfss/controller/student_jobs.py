@@ -53,7 +53,7 @@ class StudentJobs:
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.has_unannotated(t))
         if not frames:
-            self._host.tell("A person has spoken on every structure of these frames: nothing is left to propose.")
+            self._host.tell("Every structure on these frames is already annotated.")
             return
         with self._host.telling():
             source, device = session.student_source(), preferences.device()
@@ -128,14 +128,14 @@ class StudentJobs:
         if self._is_busy():
             return False
         if session.reading is not None and session.reading.start == "nothing":
-            self._host.tell("This second reading is done without the student.")
+            self._host.tell("This second reading excludes the student.")
             return False
         return True
 
     def _is_busy(self) -> bool:
-        busy = "The student is still at work" if self.proposing.running else ""
-        busy = "Masks are still being carried" if self.propagating.running else busy
-        busy = "The student is still learning this clip" if self.learning.running else busy
+        busy = "The student is still proposing" if self.proposing.running else ""
+        busy = "Masks are still being propagated" if self.propagating.running else busy
+        busy = "The student is still being adapted to this clip" if self.learning.running else busy
         if busy:
             self._host.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
         return bool(busy)

@@ -136,7 +136,7 @@ class TimelineController(QObject):
     @while_open
     def go_to_unaccepted(self, session: Session, direction: int) -> None:
         """Go to the next (1) or previous (-1) mask that is not accepted, and choose its structure."""
-        message = f"Every structure {_side(direction)} this one is accepted, or said to be empty or not visible."
+        message = f"Every structure {_side(direction)} this one is accepted, empty or not visible."
         self._go(unaccepted(session.states), direction, message)
 
     @while_open

@@ -55,7 +55,7 @@ class UnsavedGuard:
             saved = True
         if saved:
             self.discard()  # here, as they are safe there
-            self._host.tell(f"The changes are in a project of their own now: {folder}")
+            self._host.tell(f"The changes are saved in a new project: {folder}")
         return saved
 
     @while_open

@@ -22,10 +22,10 @@ from vfss.student import Student, load_student
 from vfss.student.prompts import Box, Click, Prompts
 
 ENCODING = "encoding the frame..."
-PREPARING = "preparing the student..."
+PREPARING = "loading the student..."
 CANNOT = (
-    "The student in use takes no clicks: it was made by an older version. "
-    "Choose another one under Student, or retrain; brush and area work as always."
+    "The student in use does not support clicks: it was made by an older version. "
+    "Choose another one under Student, or retrain; brush and polygon work as always."
 )
 ANSWER = 0  # urgency: before any frame is encoded
 

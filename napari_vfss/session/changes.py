@@ -93,7 +93,9 @@ class Changes:
         if step is None:
             return False
         if step.growing:
-            state.problem.emit("Masks are still being carried: press Cancel, or wait, and undo it then.")
+            state.problem.emit(
+                "Masks are still being written by a background job: cancel it, or wait, and undo it then."
+            )
             return False
         if step.unwritten:
             return self._redo_unwritten(step)

@@ -75,7 +75,7 @@ class Corrections:
 
     def keep_largest(self) -> bool:
         """Remove all parts but the largest."""
-        return self._correct(morphology.keep_largest, "is of one part")
+        return self._correct(morphology.keep_largest, "has one part only")
 
     def copy(self, step: int) -> bool:
         """Copy the active structure's mask from the previous (-1) or next (1) frame."""
@@ -103,7 +103,7 @@ class Corrections:
         }
         if not changes:
             session.problem.emit(
-                f"Nothing was copied: frame {source + 1} has no mask of a structure that is still open here."
+                f"Nothing was copied: frame {source + 1} has no mask of a structure that is unannotated here."
             )
             return False
         return self._write(changes, what=f"copied {count(len(changes), 'structure')} from frame {source + 1}")
@@ -115,15 +115,15 @@ class Corrections:
         if gap is None:
             session.problem.emit(
                 f"{active.name} must be accepted on a frame before and on a frame after this one, "
-                "with frames between them that are still open."
+                "with unannotated frames between them."
             )
             return False
         first, last = (session.work_at(frame).planes[active.index].copy() for frame in (gap.first, gap.last))
         empty = [frame for frame, plane in ((gap.first, first), (gap.last, last)) if not plane.any()]
         if empty:
             session.problem.emit(
-                f"{active.name} is empty on frame {empty[0] + 1}: when it comes or goes is not to be guessed. "
-                "Accept it on a frame where it can be seen, closer to that one."
+                f"{active.name} is empty on frame {empty[0] + 1}: where it appears or disappears cannot be interpolated. "
+                "Accept it on a frame where it is visible, closer to that one."
             )
             return False
         changes: dict[tuple[int, str], Change] = {
@@ -161,9 +161,7 @@ class Corrections:
             return False
         corrected = correct(mask)
         if not corrected.any():
-            session.problem.emit(
-                f"Nothing of {active.name} would be left. Press Empty (X) where there is nothing of it to be seen."
-            )
+            session.problem.emit(f"Nothing of {active.name} would be left. Press Empty (X) if it is not there.")
             return False
         if np.array_equal(corrected, mask):
             self._tell(f"{active.name} {unchanged}: nothing was changed.")
@@ -199,10 +197,10 @@ def remove_last_click(session: Session) -> bool:
     frame, structure = session.frame, session.structure
     prompts = session.work.prompts.get(structure)
     if prompts is None:
-        session.problem.emit(f"{session.active.name} has no click on this frame that could be taken back.")
+        session.problem.emit(f"{session.active.name} has no click on this frame to remove.")
         return False
     for revision in reversed(session.project.history(session.clip.id, frame, structure)):
         if prompts.follows(revision.prompts):
             return session.go_back(revision)
     # It was unseen before its first click.
-    return session.change({(frame, structure): (None, MaskState.UNSEEN)}, what="took the click back")
+    return session.change({(frame, structure): (None, MaskState.UNSEEN)}, what="removal of the click")

@@ -65,7 +65,7 @@ class ClipMarks:
             before = [s for s in self.swallows if s.first <= frame]
             begun = self.swallow_at(frame) or (before[-1] if before else None)
         if begun is None:
-            self.message.emit("Say first where the swallow begins: go there and press D.")
+            self.message.emit("Set the beginning of the swallow first: go there and press D.")
             return
         self._set(replace(begun, last=frame), f"Swallow from frame {begun.first + 1} to {frame + 1}.")
 
@@ -91,7 +91,7 @@ class ClipMarks:
             self._removed.append(removed)
         finally:
             self._reload()
-        self.message.emit(f"{name_of(mark.kind, mark.text)} was taken away; Bring back sets it again.")
+        self.message.emit(f"{name_of(mark.kind, mark.text)} was removed; Bring back restores it.")
 
     @property
     def can_bring_back(self) -> bool:
@@ -106,7 +106,7 @@ class ClipMarks:
         """
         if self._removed:
             mark = self._removed[-1]
-            self._set(replace(mark, removed=False), f"{name_of(mark.kind, mark.text)} is back.")
+            self._set(replace(mark, removed=False), f"{name_of(mark.kind, mark.text)} is restored.")
             self._removed.pop()
             self.changed.emit()
 

@@ -86,7 +86,7 @@ class NestingWatch:
         if new:
             schema = self.session.schema
             what = " and ".join(f"{schema[b.child].name} lies outside {schema[b.parent].name}" for b in new)
-            return f"Not accepted yet: {what}. Decide in the panel, or accept once more to keep it so."
+            return f"Not accepted yet: {what}. Decide in the panel, or accept again to keep it as it is."
         for broken in concerned:
             self.leave(broken)
         return ""

@@ -95,7 +95,7 @@ class Session(SessionState):
         waiting = (MaskState.PROPOSED, MaskState.EDITED)
         keys = [s.key for s in self.schema.structures if self.work.state[s.index] in waiting]
         if not keys:
-            self.problem.emit("Nothing on this frame waits for acceptance: propose or paint first.")
+            self.problem.emit("There is nothing to accept on this frame: propose or paint first.")
             return False
         return not self._is_held_back(keys) and self._accept(keys)
 

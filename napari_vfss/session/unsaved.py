@@ -44,7 +44,7 @@ class UnsavedChanges:
             state.work_at(frame)  # with the unsaved changes on top
         state.unsaved.overlay_states(state.states)
         state.unsaved_changed.emit(len(state.unsaved))
-        state.problem.emit(f"{error} What you changed stays in sight, and Save again writes it.")
+        state.problem.emit(f"{error} Your changes stay visible; Save again writes them.")
         state.announce(frames)
         return True
 
@@ -70,7 +70,7 @@ class UnsavedChanges:
                 refused |= not self._write(place, change)
             except ProjectError as error:
                 if not quietly:
-                    state.problem.emit(f"{error} What you changed is still in sight: Save again tries once more.")
+                    state.problem.emit(f"{error} Your changes are still visible; Save again tries once more.")
                 break
         if len(state.unsaved) != before:
             state.unsaved_changed.emit(len(state.unsaved))

@@ -90,7 +90,7 @@ class ViewedMasks:
         frames = self.stretch(within)
         viewed = set(frames)
         if state.unsaved and not self._unsaved.save_again(quietly=True):
-            state.problem.emit("Nothing was accepted: changes wait to be saved. Press Save again first.")
+            state.problem.emit("Nothing was accepted: there are unsaved changes. Press Save again first.")
             return False
         newest = {
             place: revision
@@ -100,8 +100,8 @@ class ViewedMasks:
         accepted = self._accepted(frames, newest)
         if not accepted:
             state.problem.emit(
-                "Nothing that waits for acceptance around this frame was on the screen yet as it is now: "
-                "play the clip, or step through it, and look. Then press again."
+                "No unaccepted mask around this frame was viewed as it is now: "
+                "play the clip or step through it, and accept again."
             )
             return False
         accepted_frames = sorted({frame for frame, _ in accepted})
@@ -142,10 +142,10 @@ class ViewedMasks:
         text = f"Accepted {count(written, 'mask')} on {_name_of(accepted)}; undo (Ctrl+Z) takes them back."
         left = len(newest) - written
         if left:
-            text += f" {count(left, 'mask')} there stay open: hidden, changed since, or to be decided on first."
+            text += f" {count(left, 'mask')} there left open: hidden, changed since, or undecided."
         unseen = 0 if within is None else self.not_viewed(within)
         if unseen:
-            text += f" {count(unseen, 'frame')} of the chosen range were not looked at as they are now: play them."
+            text += f" {count(unseen, 'frame')} of the chosen range were not viewed as they are now: play them."
         return text
 
 

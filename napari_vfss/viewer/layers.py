@@ -23,10 +23,10 @@ from vfss.masks import BoolArray
 OVERLAY_NAME = "All structures"
 AXES = ("frame", "y", "x")
 READ_ONLY = (
-    "This project is open for looking only: its folder cannot be written. To correct masks, get permission to write "
-    "in the folder, or copy it to a disk where you have it, and open it there."
+    "This project is open read-only: its folder cannot be written. To correct masks, get write permission for the "
+    "folder, or copy it to a disk where you have it, and open it there."
 )
-LOCKED = "Frames are shown one by one in two dimensions; the view was set back."
+LOCKED = "Frames are shown one by one in two dimensions; the view was reset."
 
 
 class ClipLayers:
@@ -305,4 +305,4 @@ class ClipLayers:
             self.editor_changed.emit()
         self._shown = None
         self.show_frame()
-        self.message.emit("The layer was put back: it shows the project, where every mask is kept.")
+        self.message.emit("The layer was restored: it shows the project, where every mask is stored.")

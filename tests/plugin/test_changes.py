@@ -95,7 +95,7 @@ def test_a_run_under_way_is_not_undone(session):
     step, said = run_over(session, [1, 2]), []
     session.problem.connect(said.append)
     assert not session.undo()
-    assert "still being carried" in said[0]
+    assert "still being written" in said[0]
     run_over(session, [3], step=step)
     session.changes.end_run(step)
     assert session.undo()

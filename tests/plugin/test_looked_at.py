@@ -77,7 +77,7 @@ def test_what_changed_since_it_was_shown_stays_open(session, make_session, told)
     assert session.viewed.accept()
     assert accepted(session) == [5, 7, 8]
     assert stored(session, 6).state[session.schema["mandible"].index] == MaskState.EDITED
-    assert "1 mask there stay open" in told[-1]
+    assert "1 mask there left open" in told[-1]
 
 
 def test_a_mask_that_was_proposed_anew_must_be_looked_at_again(session):
@@ -114,14 +114,14 @@ def test_a_chosen_range_says_what_in_it_was_not_looked_at(session, told):
     session.go_to(20)
     assert session.viewed.accept((2, 9))
     assert accepted(session) == [2, 3, 8]
-    assert "5 frames of the chosen range were not looked at" in told[-1]
+    assert "5 frames of the chosen range were not viewed" in told[-1]
 
 
 def test_nothing_looked_at_is_told_and_changes_nothing(session, told):
     propose_all(session)
     before = session.project.last_revision()
     assert not session.viewed.accept()
-    assert "was on the screen" in told[-1]
+    assert "was viewed" in told[-1]
     assert session.project.last_revision() == before
 
 
@@ -145,7 +145,7 @@ def test_what_a_person_must_decide_on_first_stays_open(session, told):
         "pharynx",
     ]
     assert (states[5] == MaskState.ACCEPTED).all()
-    assert "2 masks there stay open" in told[-1]
+    assert "2 masks there left open" in told[-1]
 
 
 def test_a_full_disk_accepts_nothing_and_loses_nothing(session, monkeypatch):

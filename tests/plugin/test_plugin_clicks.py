@@ -328,11 +328,11 @@ def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, 
     assert button.isEnabled()
     session.set_student(FakeStudent("older", can_refine=False))
     assert not button.isEnabled()
-    assert "takes no clicks" in button.toolTip()
+    assert "does not support clicks" in button.toolTip()
     assert not tool.active
     press(Qt.Key.Key_C)
     assert not tool.active
-    assert "takes no clicks" in window.message.text()
+    assert "does not support clicks" in window.message.text()
     session.set_student(FakeStudent("newer"))
     press(Qt.Key.Key_C)
     assert tool.active

@@ -71,7 +71,7 @@ def test_frames_that_a_person_finished_are_left_out(window, qtbot):
         session.mark(MaskState.NOT_VISIBLE)
     window.controller.student_jobs.propose(0, 0)
     assert not window.controller.student_jobs.proposing.running
-    assert "nothing is left to propose" in window.message.text()
+    assert "already annotated" in window.message.text()
 
 
 def test_cancelling_keeps_what_is_there(window, qtbot):

@@ -79,7 +79,7 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     assert small.propagate.cancel_button.isVisibleTo(small)
     assert not small.propagate.learn_button.isEnabled()
     small.controller.student_jobs.propagate("forward")
-    assert "still learning this clip" in small.message.text()
+    assert "still being adapted to this clip" in small.message.text()
     wait(qtbot, small)
     assert set(said) == {("learning", True), ("proposing", True)}
     frames = [t for t in range(session.clip.n_frames) if t not in (4, 16)]
@@ -163,7 +163,7 @@ def test_a_project_that_can_only_be_read_is_told(corrected, monkeypatch):
     monkeypatch.setattr(corrected.controller.session.project, "read_only", True)
     corrected.controller.student_jobs.learn()
     assert not corrected.controller.student_jobs.learning.running
-    assert "open for looking only" in corrected.message.text()
+    assert "open read-only" in corrected.message.text()
 
 
 def test_soft_structures_are_those_that_are_learnt(window):

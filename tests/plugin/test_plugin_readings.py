@@ -105,7 +105,7 @@ def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window
     accept(bob, 0, disc(bob, 64, 60))
     window.controller.student_jobs.propose(0, 2)
     assert not window.controller.student_jobs.proposing.running
-    assert "without the student" in window.message.text()
+    assert "excludes the student" in window.message.text()
     assert window.controller.open(folder)
     ada = window.controller.session
     assert ada.reading is None

@@ -226,7 +226,7 @@ def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
     qtbot.wait(200)
     press(Qt.Key.Key_A, SHIFT)
     assert (session.states == MaskState.PROPOSED).all()
-    assert "was on the screen" in window.message.text()
+    assert "was viewed" in window.message.text()
     press(Qt.Key.Key_H)
     layers.set_hidden("mandible", True)
     qtbot.waitUntil(lambda: session.viewed.stretch() == [5], timeout=WAIT)

@@ -197,7 +197,7 @@ def test_deleted_layers_come_back_with_everything(window, mouse, qtbot):
     assert [
         viewer.layers.index(layer) for layer in (window.controller.layers.image, window.controller.layers.overlay)
     ] == [0, 1]
-    assert "put back" in window.message.text()
+    assert "restored" in window.message.text()
     window.controller.layers.set_tool("paint")
     stroke(mouse, 100)
     window.controller.layers.editor.undo()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Overlay and page of keys, focus."""
+"""Keyboard of the window: key overlay, key page, keyboard focus."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keyboard in a window: keys that work everywhere, focus between picture and panel, overlay and key page."""
+"""Keyboard of a window: window-wide keys, focus between picture and panel, key overlay and key page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from napari_vfss.ui.keys.page import KeyPage
 from napari_vfss.ui.section import Folding, Section
 from napari_vfss.user_config import UserConfigFile
 
-# Where the keyboard is must be seen: a frame as light as the text, not another shade of grey.
+# The focused widget must be clearly visible: a border as light as the text, not another shade of grey.
 FOCUS_STYLE = """
 QPushButton:focus, QComboBox:focus, QLineEdit:focus, QSpinBox:focus, QCheckBox:focus, QToolButton:focus,
 QSlider:focus, QTableView:focus { border: 2px solid #ffe08a; }
@@ -36,12 +36,17 @@ QSlider:focus, QTableView:focus { border: 2px solid #ffe08a; }
 
 
 class Keyboard(QObject):
-    """What the keyboard does in one window, beside the keys of a clip."""
+    """Everything in one window that concerns the keyboard, except for the keys of a clip.
+
+    Attributes:
+        overlay: The key overlay; None before it was first shown.
+        page: The key page; None before it was first shown.
+    """
 
     def __init__(
         self, panel: QWidget, controller: AnnotationController, requests: Mapping[str, Callable[[], object]]
     ) -> None:
-        """Serve a panel.
+        """Set up the keyboard of a panel.
 
         Args:
             panel: The panel; its window is the one whose keys are bound.
@@ -68,7 +73,7 @@ class Keyboard(QObject):
         self._connections.add(controller.action_requested, self._on_request)
 
     def enter_window(self) -> None:
-        """Bind in the window that the panel is in now; a dock that floats is none."""
+        """Bind keys in the window of the panel, unless it is a floating dock."""
         window = self._panel.window()
         if window is self._window or not isinstance(window, QMainWindow):
             return
@@ -80,14 +85,14 @@ class Keyboard(QObject):
             self._controller.tell(self._controller.key_book.complaint, problem=True)
 
     def close(self) -> None:
-        """Let go of the window."""
+        """Unbind all keys and disconnect from the window."""
         self._connections.undo()
         self._labels.close()
         self._folding.close()
         self._leave_window()
 
     def toggle_overlay(self) -> None:
-        """Show all keys over the picture, or put them away."""
+        """Show or hide the key overlay."""
         if self._window is None:
             return
         if self.overlay is not None and self.overlay.isVisible():
@@ -99,7 +104,7 @@ class Keyboard(QObject):
         self.overlay.show_keys()
 
     def show_page(self) -> None:
-        """Show the page on which keys are changed."""
+        """Show the key page."""
         if self.overlay is not None:
             self.overlay.put_away()
         if self.page is None:
@@ -109,7 +114,7 @@ class Keyboard(QObject):
         self.page.activateWindow()
 
     def change_focus(self) -> None:
-        """From the picture to the panel, where it was last, and from anywhere else back to the picture."""
+        """Move the focus from the panel to the picture, or from elsewhere to the last focused widget of the panel."""
         focus = QApplication.focusWidget()
         if focus is not None and self._panel.isAncestorOf(focus):
             self._last = focus
@@ -125,7 +130,7 @@ class Keyboard(QObject):
                 scroll.ensureWidgetVisible(wanted)
 
     def _make_reachable(self) -> None:
-        """Let Tab stop at every control, a click leave the keyboard to the picture, and a screen reader name them."""
+        """Make every control reachable by Tab, but not focused by a click, and named for screen readers."""
         for widget in self._panel.findChildren(QWidget):
             if isinstance(widget, (QComboBox, QAbstractButton, QSlider, QTableView)):
                 inner = isinstance(widget.parent(), QComboBox) or widget.objectName().startswith("qt_")
@@ -133,7 +138,7 @@ class Keyboard(QObject):
             elif isinstance(widget, QScrollArea):
                 widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
             elif isinstance(widget, QLineEdit):
-                # Enter ends the typing; a letter after it is a key of the picture again.
+                # Enter ends the input; the next letter is a key of the picture again.
                 self._connections.add(widget.returnPressed, self._focus_picture)
             if widget.toolTip() and not widget.accessibleName():
                 widget.setAccessibleName(widget.toolTip())
@@ -157,12 +162,12 @@ class Keyboard(QObject):
 
 
 def stops(panel: QWidget) -> list[QWidget]:
-    """Widgets of the panel at which Tab stops, in that order."""
-    found: list[QWidget] = []
+    """Return the widgets of the panel at which Tab stops, in order."""
+    widgets: list[QWidget] = []
     widget = panel.nextInFocusChain()
     while widget is not None and widget is not panel:
         stops_here = bool(widget.focusPolicy() & Qt.FocusPolicy.TabFocus)
         if stops_here and panel.isAncestorOf(widget) and widget.isVisibleTo(panel) and widget.isEnabled():
-            found.append(widget)
+            widgets.append(widget)
         widget = widget.nextInFocusChain()
-    return found
+    return widgets

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All keys over the picture, as they are bound now."""
+"""Overlay that lists all keys over the picture."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from napari_vfss.keys.book import LAYOUTS, KeyBook
 
 COLUMN_EMS = 20
 SIZES = (14, 13, 12, 11, 10)
-"""Sizes of the letters, px: the largest in which all keys are in sight, where there is one."""
-AROUND = 140  # px of the window that title, buttons and margins take, above and below
+"""Font sizes, px: the largest is used in which all keys fit, if there is one."""
+AROUND = 140  # px of the window for title, buttons and margins above and below
 BEHIND = QColor(14, 16, 20, 238)
 STYLE = """
 QLabel { color: #f2f4f7; background: transparent; }
@@ -40,7 +40,7 @@ Group = tuple[str, list[tuple[str, str]]]
 
 
 class KeyOverlay(QWidget):
-    """Covers the window; Escape, a click, or the key that opened it puts it away. Other keys do what they say."""
+    """Covers the window; closed by Escape, a click, or the key that opened it. Other keys work as listed."""
 
     change_asked = Signal()
 
@@ -58,7 +58,7 @@ class KeyOverlay(QWidget):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         change = QPushButton("Change keys...")
-        change.setToolTip("Give actions other keys, or take the layout for the mouse in the left hand")
+        change.setToolTip("Change keys of actions, or choose the layout for the mouse in the left hand")
         change.clicked.connect(self.change_asked)
         close = QPushButton("Close (Escape)")
         close.setToolTip("Back to the picture")
@@ -77,7 +77,7 @@ class KeyOverlay(QWidget):
         self.hide()
 
     def show_keys(self) -> None:
-        """Cover the window with the keys of now."""
+        """Show the overlay with the bound keys."""
         self._focus = QApplication.focusWidget()
         self.setGeometry(self._window.rect())
         self._fill()
@@ -86,14 +86,14 @@ class KeyOverlay(QWidget):
         self.setFocus()
 
     def put_away(self) -> None:
-        """Show the picture again, and give the keyboard back to whom it belonged."""
+        """Hide the overlay, and give the focus back to the widget that had it."""
         if self.isVisible():
             self.hide()
             if self._focus is not None and self._focus.isVisible():
                 self._focus.setFocus()
 
     def close_for_good(self) -> None:
-        """Let go of the window."""
+        """Disconnect from the window and delete the overlay."""
         self._window.removeEventFilter(self)
         self._book.changed.disconnect(self._on_book)
         self.setParent(None)
@@ -101,31 +101,31 @@ class KeyOverlay(QWidget):
 
     @property
     def fits(self) -> bool:
-        """True where all keys are in sight without scrolling."""
+        """True if all keys are visible without scrolling."""
         inside, port = self._scroll.widget(), self._scroll.viewport()
         hint = inside.minimumSizeHint()
         return bool(hint.height() <= port.height() and hint.width() <= port.width())
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Keep to the size of the window."""
+        """Keep the size of the window."""
         if event is not None and event.type() == QEvent.Type.Resize and self.isVisible():
             self.setGeometry(self._window.rect())
             self._fill()
         return False
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Escape closes."""
+        """Close on Escape."""
         if event is not None and event.key() == Qt.Key.Key_Escape:
             self.put_away()
         elif event is not None:
             super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
-        """A click beside the buttons closes."""
+        """Close on a click outside the buttons."""
         self.put_away()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
-        """Darken what lies below."""
+        """Darken the window below."""
         painter = QPainter(self)
         painter.fillRect(self.rect(), BEHIND)
         painter.end()
@@ -142,14 +142,14 @@ class KeyOverlay(QWidget):
             inside = _columns(in_columns(groups, count), size)
             self._scroll.setWidget(inside)
             for label in inside.findChildren(QLabel):
-                label.ensurePolished()  # else its hint is that of another letter
+                label.ensurePolished()  # otherwise its size hint is for another font size
             wanted = inside.layout().minimumSize()
             if wanted.height() <= self.height() - AROUND and wanted.width() <= self.width() - AROUND // 2:
                 break
 
 
 def _columns(columns: list[list[Group]], size: int) -> QWidget:
-    """Columns of tables beside each other, in letters of that size in px."""
+    """Return columns of tables side by side, in a font size in px."""
     inside = QWidget()
     inside.setObjectName("vfss_keys_inside")
     inside.setStyleSheet(f"QLabel {{ font-size: {size}px; }}")
@@ -168,7 +168,7 @@ def _columns(columns: list[list[Group]], size: int) -> QWidget:
 
 
 def in_columns(groups: list[Group], count: int) -> list[list[Group]]:
-    """Groups in their order, in at most `count` columns, the longest of which is as short as can be."""
+    """Distribute groups, in order, over at most `count` columns, the longest of which is as short as possible."""
     heights = [len(rows) + 2 for _, rows in groups]
     limit = max(heights, default=0)
     while True:

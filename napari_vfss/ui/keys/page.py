@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on which a person changes keys: choose an action, press the new key."""
+"""Page on which keys are changed: choose an action, press the new key."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ class KeyPage(QDialog):
         super().__init__(parent)
         self._book = book
         self._waiting: Action[Any] | None = None
-        self._taking = ""
+        self._confirming = ""
         self.setWindowTitle("Keys")
         self.setModal(False)
         self.layout_box = QComboBox()
         self.layout_box.setMinimumContentsLength(23)
         self.layout_box.setAccessibleName("Hand that holds the mouse")
-        self.layout_box.setToolTip("The keys used most lie under the other hand; each layout keeps its own changes")
+        self.layout_box.setToolTip("The most frequent keys are under the other hand; each layout has its own changes")
         for layout, text in LAYOUTS.items():
             self.layout_box.addItem(text, layout)
         self.layout_box.activated.connect(self._on_layout)
         self.search = QLineEdit()
         self.search.setAccessibleName("Search")
         self.search.setPlaceholderText("search an action or a key")
-        self.search.setToolTip("Shows only actions whose name or key holds these letters")
+        self.search.setToolTip("Show only actions whose name or key contains this text")
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.tree = self._make_tree()
@@ -64,20 +64,20 @@ class KeyPage(QDialog):
         self.resize(560, 640)
 
     def close_for_good(self) -> None:
-        """Let go of the keys."""
+        """Disconnect from the keys and delete the page."""
         self._book.changed.disconnect(self._show)
         self.close()
         self.setParent(None)
         self.deleteLater()
 
     def choose(self, action: str) -> None:
-        """Make an action the one whose key is changed."""
+        """Select an action."""
         item = self._items.get(action)
         if item is not None:
             self.tree.setCurrentItem(item)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        """Take the new key where one is awaited."""
+        """Use a key press as the new key if one is awaited."""
         if event is None:
             return
         if self._waiting is None:
@@ -88,7 +88,7 @@ class KeyPage(QDialog):
             return
         key = pressed(event)
         if key == "Escape":
-            self._give_up()
+            self._cancel()
         else:
             self._offer(key)
 
@@ -103,32 +103,32 @@ class KeyPage(QDialog):
             return
         owner = self._book.owner(key)
         if owner is not None and owner.id == action.id:
-            self._give_up()
+            self._cancel()
         elif owner is not None and owner.place == "napari":
-            self.message.setText(f"{shown([key])} stays with “{owner.title}”. Press another key, or Escape.")
+            self.message.setText(f"{shown([key])} is reserved for “{owner.title}”. Press another key, or Escape.")
         elif (menu := menu_command(key)) and action.place == "clip":
             self.message.setText(f"{shown([key])} is in napari's menu: “{menu}”. Press another key, or Escape.")
-        elif owner is not None and self._taking != normal(key):
-            self._taking = normal(key)
+        elif owner is not None and self._confirming != normal(key):
+            self._confirming = normal(key)
             self.message.setText(
-                f"{shown([key])} does “{owner.title}” now. Press it once more to take it away from there, "
+                f"{shown([key])} is the key of “{owner.title}”. Press it again to reassign it, "
                 "or another key, or Escape."
             )
         else:
-            self._give(action, key, owner)
+            self._assign(action, key, owner)
 
-    def _give(self, action: Action[Any], key: str, owner: Action[Any] | None) -> None:
+    def _assign(self, action: Action[Any], key: str, owner: Action[Any] | None) -> None:
         from_napari = napari_use(key)
         self._stop_waiting()
         if not self._try(lambda: self._book.bind(action.id, [key])):
             return
-        said = f"“{action.title}” is on {shown([key])} now."
+        message = f"“{action.title}” now has the key {shown([key])}."
         if owner is not None:
             left = shown(self._book.keys_of(owner.id))
-            said += f" “{owner.title}” is on {left}." if left else f" “{owner.title}” has no key any more."
+            message += f" “{owner.title}” has {left}." if left else f" “{owner.title}” has no key any more."
         if from_napari:
-            said += f" While a clip is open it comes before napari's own: {from_napari}."
-        self.message.setText(said)
+            message += f" While a clip is open, it replaces napari's own key: {from_napari}."
+        self.message.setText(message)
 
     def _change(self) -> None:
         action = self._current()
@@ -137,14 +137,14 @@ class KeyPage(QDialog):
         if action.place == "napari":
             self.message.setText(f"“{action.title}” is napari's own: change it in Preferences, Shortcuts.")
             return
-        self._waiting, self._taking = action, ""
+        self._waiting, self._confirming = action, ""
         self.message.setText(f"Press the new key for “{action.title}”. Escape leaves it as it is.")
-        for made in self._buttons:
-            made.setEnabled(False)
+        for button in self._buttons:
+            button.setEnabled(False)
         self.setFocus()
         self.grabKeyboard()
 
-    def _give_up(self) -> None:
+    def _cancel(self) -> None:
         self._stop_waiting()
         self.message.setText(HOW)
 
@@ -152,12 +152,12 @@ class KeyPage(QDialog):
         if self._waiting is not None:
             self._waiting = None
             self.releaseKeyboard()
-            for made in self._buttons:
-                made.setEnabled(True)
+            for button in self._buttons:
+                button.setEnabled(True)
             self.tree.setFocus()
 
     def hideEvent(self, event: object) -> None:  # noqa: N802
-        """Wait for no key out of sight."""
+        """Stop waiting for a key when the page is hidden."""
         self._stop_waiting()
         super().hideEvent(event)
 
@@ -173,7 +173,7 @@ class KeyPage(QDialog):
 
     def _reset_all(self) -> None:
         if self._try(self._book.reset):
-            self.message.setText("All keys of this layout are as they came.")
+            self.message.setText("All keys of this layout are reset to the defaults.")
 
     def _on_layout(self, row: int) -> None:
         layout = self.layout_box.itemData(row)
@@ -224,7 +224,7 @@ class KeyPage(QDialog):
     def _make_tree(self) -> QTreeWidget:
         tree = QTreeWidget()
         tree.setAccessibleName("Actions and their keys")
-        tree.setToolTip("Actions and the keys that do them now")
+        tree.setToolTip("Actions and their keys")
         tree.setHeaderLabels(["Action", "Key", ""])
         tree.setRootIsDecorated(False)
         tree.setUniformRowHeights(True)
@@ -241,12 +241,12 @@ class KeyPage(QDialog):
         top.addWidget(self.layout_box)
         top.addWidget(self.search, 1)
         self.change_button = _button("Change key", "Then press the new key", self._change)
-        self.remove_button = _button("No key", "Take the key away", self._remove)
-        self.reset_button = _button("As it came", "Back to the key of the layout", self._reset)
-        self.reset_all_button = _button("All as they came", "Every action back to the layout's keys", self._reset_all)
+        self.remove_button = _button("No key", "Remove the key", self._remove)
+        self.reset_button = _button("Reset", "Restore the default key of the layout", self._reset)
+        self.reset_all_button = _button("Reset all", "Restore the default keys of all actions", self._reset_all)
         self._buttons = (self.change_button, self.remove_button, self.reset_button, self.reset_all_button)
-        for made in self._buttons:
-            below.addWidget(made)
+        for button in self._buttons:
+            below.addWidget(button)
         closing = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         closing.rejected.connect(self.reject)
         closing.button(QDialogButtonBox.StandardButton.Close).setAutoDefault(False)
@@ -259,8 +259,8 @@ class KeyPage(QDialog):
 
 
 def _button(text: str, tip: str, do: object) -> QPushButton:
-    made = QPushButton(text)
-    made.setToolTip(tip)
-    made.setAutoDefault(False)
-    made.clicked.connect(do)
-    return made
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.setAutoDefault(False)
+    button.clicked.connect(do)
+    return button
