@@ -122,7 +122,7 @@ class Corrections:
         empty = [frame for frame, plane in ((gap.first, first), (gap.last, last)) if not plane.any()]
         if empty:
             session.problem.emit(
-                f"{active.name} is empty on frame {empty[0] + 1}: where it appears or disappears cannot be interpolated. "
+                f"{active.name} is empty on frame {empty[0] + 1}: its appearance cannot be interpolated. "
                 "Accept it on a frame where it is visible, closer to that one."
             )
             return False
