@@ -335,7 +335,7 @@ def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monke
     session.choose("bolus")
     paint(window, ~GRAIN)
     assert "can only be read" in window.message.text()
-    assert "write permission" in window.message.text()
+    assert "permission to write" in window.message.text()
     assert np.array_equal(controller.layers.editor.mask, GRAIN)
     assert controller.unsaved_guard.waiting == 0
     assert not session.accept_frame()
