@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agreement of two readers: figures, intervals, and silence before both have finished."""
+"""Agreement of two readers: figures, intervals, and no result before both have finished."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ACCEPTED, EMPTY, HIDDEN = MaskState.ACCEPTED, MaskState.EMPTY, MaskState.NOT_VIS
 
 @pytest.fixture
 def study(tmp_path: Path) -> Iterator[tuple[Project, Reading]]:
-    """A project and a second reading of it, both with something said and neither finished."""
+    """A project and a second reading of it, both with annotations and neither finished."""
     with Project.create(tmp_path / "project", THREE) as project:
         for n in range(3):
             project.add_clip(
@@ -58,7 +58,7 @@ def finished(study: tuple[Project, Reading]) -> tuple[Project, Reading]:
     return project, finish_reading(reading.folder)
 
 
-def test_before_both_have_finished_nothing_is_told(study: tuple[Project, Reading]) -> None:
+def test_nothing_is_shown_before_both_have_finished(study: tuple[Project, Reading]) -> None:
     project, reading = study
     with pytest.raises(ProjectError, match="neither reader has finished"):
         agree(project, reading)
@@ -85,7 +85,7 @@ def test_figures_of_what_both_have_finished(study: tuple[Project, Reading]) -> N
     assert bolus.hd95 == pytest.approx(hd95(A, B))
     assert (bolus.compared, bolus.both_present, bolus.both_absent) == (4, 3, 1)
     assert bolus.kappa == 1
-    # One drew, the other said empty: no overlap, and no contour to measure to. Edited is not finished.
+    # One drew it, for the other it is empty: no overlap, and no contour to measure to. Edited is not finished.
     assert (pharynx.compared, pharynx.only_first, pharynx.dice, pharynx.hd95) == (3, 3, 0, None)
     # "Not visible" says nothing of pixels.
     assert (mandible.compared, mandible.dice, mandible.only_first, mandible.both_absent) == (4, None, 3, 1)
@@ -97,7 +97,7 @@ def test_figures_of_what_both_have_finished(study: tuple[Project, Reading]) -> N
     assert all(comparison.structure == "bolus" for comparison in worst[6:])
 
 
-def test_what_is_written_after_finishing_changes_nothing(study: tuple[Project, Reading]) -> None:
+def test_changes_after_finishing_are_ignored(study: tuple[Project, Reading]) -> None:
     project, reading = finished(study)
     before = agree(project, reading)
     for record in project.clips():
@@ -105,7 +105,7 @@ def test_what_is_written_after_finishing_changes_nothing(study: tuple[Project, R
     assert agree(project, reading).to_dict() == before.to_dict()
 
 
-def test_it_can_be_ended_and_says_where_there_is_nothing(study: tuple[Project, Reading], tmp_path: Path) -> None:
+def test_it_can_be_stopped_and_needs_something_to_compare(study: tuple[Project, Reading], tmp_path: Path) -> None:
     project, reading = finished(study)
     seen: list[tuple[int, int]] = []
 
@@ -121,28 +121,28 @@ def test_it_can_be_ended_and_says_where_there_is_nothing(study: tuple[Project, R
         agree(project, finish_first(project, empty))
 
 
-def one(patient: str, clip: str, frame: int, overlap: float, structure: str = "bolus") -> Comparison:
+def comparison_of(patient: str, clip: str, frame: int, overlap: float, structure: str = "bolus") -> Comparison:
     return Comparison(clip, clip, patient, frame, structure, ACCEPTED, ACCEPTED, (True, True), overlap, 1.0)
 
 
 def test_intervals_are_over_patients_then_clips_then_frames() -> None:
     dices = [0.9, 0.8, 0.7, 0.6]
-    by_patient = summarise([one(f"p{i}", f"c{i}", 0, d) for i, d in enumerate(dices)], ["bolus"])
-    by_clip = summarise([one("p", f"c{i}", 0, d) for i, d in enumerate(dices)], ["bolus"])
-    by_frame = summarise([one("p", "c", i, d) for i, d in enumerate(dices)], ["bolus"])
-    assert [found.unit for found in (by_patient, by_clip, by_frame)] == ["patients", "clips", "frames"]
-    for found in (by_patient, by_clip, by_frame):
-        low, high = found.structures[0].dice_interval
+    by_patient = summarise([comparison_of(f"p{i}", f"c{i}", 0, d) for i, d in enumerate(dices)], ["bolus"])
+    by_clip = summarise([comparison_of("p", f"c{i}", 0, d) for i, d in enumerate(dices)], ["bolus"])
+    by_frame = summarise([comparison_of("p", "c", i, d) for i, d in enumerate(dices)], ["bolus"])
+    assert [agreement.unit for agreement in (by_patient, by_clip, by_frame)] == ["patients", "clips", "frames"]
+    for agreement in (by_patient, by_clip, by_frame):
+        low, high = agreement.structures[0].dice_interval
         assert 0.6 <= low < 0.75 < high <= 0.9
     # All frames of one patient come and go together: many frames of few patients give no narrow interval.
-    many = [one(f"p{i}", f"c{i}", t, d) for i, d in enumerate(dices) for t in range(50)]
+    many = [comparison_of(f"p{i}", f"c{i}", t, d) for i, d in enumerate(dices) for t in range(50)]
     wide, narrow = (np.subtract(*s.structures[0].dice_interval[::-1]) for s in (by_patient, summarise(many, ["bolus"])))
     assert narrow == pytest.approx(wide)
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
 def test_the_interval_lies_among_the_values_and_is_the_same_each_time(values: list[float]) -> None:
-    comparisons = [one(f"p{i}", f"c{i}", 0, value) for i, value in enumerate(values)]
+    comparisons = [comparison_of(f"p{i}", f"c{i}", 0, value) for i, value in enumerate(values)]
     row = summarise(comparisons, ["bolus", "pharynx"]).structures[0]
     low, high = row.dice_interval
     assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9

@@ -47,7 +47,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def project(tmp_path: Path, video: Path):
-    """One clip: frame 0 of all kinds of states, 1 accepted by another, 2 to 4 nothing that counts."""
+    """One clip: frame 0 has all kinds of states, 1 is accepted by another person, 2 to 4 have nothing to export."""
     with Project.create(tmp_path / "project", THREE) as made:
         clip = made.add_clip(video, patient="Jane Doe").id
         inner, outer = (disc(HEIGHT, WIDTH, y=12, x=14, radius=r) for r in (4, 8))
@@ -55,8 +55,8 @@ def project(tmp_path: Path, video: Path):
         annotate(made, clip, 1, {"bolus": MaskState.EMPTY, "pharynx": (inner, MaskState.EDITED)}, author="reader two")
         annotate(made, clip, 2, {"bolus": (inner, MaskState.EDITED)})
         planes = np.stack([inner, outer, outer])
-        masks, words = Masks(planes, np.full(3, MaskState.PROPOSED, np.uint8)), np.full(3, 0.5, np.float32)
-        made.write_proposals(clip, [Proposal(THREE.keys, masks, words, "st-1", clip, t) for t in (1, 3)])
+        masks, confidence = Masks(planes, np.full(3, MaskState.PROPOSED, np.uint8)), np.full(3, 0.5, np.float32)
+        made.write_proposals(clip, [Proposal(THREE.keys, masks, confidence, "st-1", clip, t) for t in (1, 3)])
         annotate(made, clip, 4, {"mandible": MaskState.NOT_VISIBLE})
         yield made
 
@@ -67,7 +67,7 @@ def with_coco_api(folder: Path) -> COCO:
 
 
 @ALL
-def test_what_a_person_confirmed_comes_back_as_it_was(project: Project, video: Path, tmp_path: Path, name: str) -> None:
+def test_confirmed_masks_are_read_back_unchanged(project: Project, video: Path, tmp_path: Path, name: str) -> None:
     report = run_export(FORMATS[name], project, tmp_path / "out")
     images = list(READERS[name](tmp_path / "out"))
     record = project.clips()[0]
@@ -87,7 +87,7 @@ def test_what_a_person_confirmed_comes_back_as_it_was(project: Project, video: P
 
 
 @ALL
-def test_overlap_absence_and_ignorance_are_three_things(project: Project, tmp_path: Path, name: str) -> None:
+def test_overlapping_empty_and_unknown_masks_are_distinguished(project: Project, tmp_path: Path, name: str) -> None:
     run_export(FORMATS[name], project, tmp_path / "out")
     first, second = READERS[name](tmp_path / "out")
     bolus, pharynx, _ = first.masks.planes
@@ -97,7 +97,7 @@ def test_overlap_absence_and_ignorance_are_three_things(project: Project, tmp_pa
 
 
 @ALL
-def test_the_report_says_what_stayed_behind(project: Project, tmp_path: Path, name: str) -> None:
+def test_the_report_counts_what_was_left_out(project: Project, tmp_path: Path, name: str) -> None:
     report = run_export(FORMATS[name], project, tmp_path / "out")
     assert dict(report.left_out) == {
         "frames with corrections that nobody accepted": 1,
@@ -111,7 +111,7 @@ def test_the_report_says_what_stayed_behind(project: Project, tmp_path: Path, na
 
 
 @ALL
-def test_corrected_planes_come_along_only_when_asked_for(project: Project, tmp_path: Path, name: str) -> None:
+def test_edited_planes_are_exported_only_by_option(project: Project, tmp_path: Path, name: str) -> None:
     report = run_export(FORMATS[name], project, tmp_path / "out", ExportOptions(include_edited=True))
     dataset = READERS[name](tmp_path / "out")
     assert [image.frame for image in dataset] == [0, 1, 2]
@@ -121,7 +121,7 @@ def test_corrected_planes_come_along_only_when_asked_for(project: Project, tmp_p
 
 
 @ALL
-def test_a_dataset_says_where_it_comes_from(project: Project, tmp_path: Path, name: str) -> None:
+def test_a_dataset_has_its_provenance(project: Project, tmp_path: Path, name: str) -> None:
     run_export(FORMATS[name], project, tmp_path / "out")
     dataset = READERS[name](tmp_path / "out")
     manifest = dataset.manifest
@@ -163,23 +163,21 @@ def test_no_byte_names_the_patient_the_file_or_the_folder(project: Project, tmp_
         assert not [secret for secret in secrets if secret in content.lower()], path
 
 
-def test_authors_are_named_only_when_asked_for(project: Project, tmp_path: Path) -> None:
+def test_authors_are_named_only_by_option(project: Project, tmp_path: Path) -> None:
     run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(name_authors=True))
     assert read_coco(tmp_path / "out").manifest["authors"] == ["reader one", "reader two"]
 
 
 @ALL
-def test_pixels_nobody_looked_at_are_refused_unless_told_in_so_many_words(
-    tmp_path: Path, video: Path, name: str
-) -> None:
+def test_unreviewed_pixels_are_refused_without_the_option(tmp_path: Path, video: Path, name: str) -> None:
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(video).id
         project.write([Edit(clip, 0, "bolus", None, MaskState.EMPTY)], author="reader one", origin="hand")
         with pytest.raises(DatasetError, match="the pixels of Doe_Jane_19500101"):
             run_export(FORMATS[name], project, tmp_path / "out")
         assert not list(tmp_path.glob("out*"))
-        run_export(FORMATS[name], project, tmp_path / "told", ExportOptions(unreviewed=True))
-        manifest = READERS[name](tmp_path / "told").manifest
+        run_export(FORMATS[name], project, tmp_path / "unreviewed", ExportOptions(unreviewed=True))
+        manifest = READERS[name](tmp_path / "unreviewed").manifest
         assert manifest["pixels_reviewed"] is False
         project.reviews.accept(clip, Redaction(), reviewer="reader one")
         run_export(FORMATS[name], project, tmp_path / "out")
@@ -188,7 +186,7 @@ def test_pixels_nobody_looked_at_are_refused_unless_told_in_so_many_words(
         assert next(iter(manifest["clips"].values()))["review"]["by"] == "annotator-1"
 
 
-def test_a_project_that_can_only_be_read_has_its_key_with_the_user(
+def test_the_key_of_a_read_only_project_is_in_the_users_folder(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "mine"))
@@ -200,9 +198,7 @@ def test_a_project_that_can_only_be_read_has_its_key_with_the_user(
 
 
 @ALL
-def test_what_a_review_hides_is_hidden_and_what_it_crops_is_cropped(
-    project: Project, tmp_path: Path, name: str
-) -> None:
+def test_redaction_and_crop_of_a_review_are_applied(project: Project, tmp_path: Path, name: str) -> None:
     record = project.clips()[0]
     redaction = Redaction((PixelBox(0, 0, 5, 9),), PixelBox(2, 4, 20, 30))
     project.reviews.accept(record.id, redaction, reviewer="reader one")
@@ -218,7 +214,7 @@ def test_what_a_review_hides_is_hidden_and_what_it_crops_is_cropped(
     assert cut == sum(stored.planes[i].sum() != image.masks.planes[i].sum() for i in range(2)) == 1
 
 
-def test_the_key_never_lies_in_the_export(project: Project, tmp_path: Path) -> None:
+def test_the_key_is_never_part_of_the_export(project: Project, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="key lies inside"):
         run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(key=tmp_path / "out" / "key.json"))
     run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(key=tmp_path / "key.json"))
@@ -299,7 +295,7 @@ def test_patients_stay_on_one_side_of_the_split(tmp_path: Path, video: Path, nam
 @ALL
 def test_a_folder_in_use_is_left_alone(project: Project, tmp_path: Path, name: str) -> None:
     (tmp_path / "out").mkdir()
-    run_export(FORMATS[name], project, tmp_path / "out")  # an empty one is welcome
+    run_export(FORMATS[name], project, tmp_path / "out")  # an empty folder is used
     before = sorted((tmp_path / "out").rglob("*"))
     with pytest.raises(DatasetError, match="not empty"):
         run_export(FORMATS[name], project, tmp_path / "out")
@@ -313,7 +309,7 @@ def test_a_folder_in_use_is_left_alone(project: Project, tmp_path: Path, name: s
 
 
 @ALL
-def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name: str) -> None:
+def test_a_stopped_export_is_resumed(project: Project, tmp_path: Path, name: str) -> None:
     seen: list[tuple[int, int]] = []
 
     def stop(done: int, total: int) -> bool:
@@ -341,15 +337,15 @@ def test_a_stopped_export_is_gone_on_with(project: Project, tmp_path: Path, name
     assert (tmp_path / "out" / first).stat().st_mtime_ns == written
     run_export(FORMATS[name], project, tmp_path / "at once")
     assert not list(tmp_path.glob("*.partial"))
-    gone_on, at_once = READERS[name](tmp_path / "out"), READERS[name](tmp_path / "at once")
-    assert {**gone_on.manifest, "exported": ""} == {**at_once.manifest, "exported": ""}
-    for one, other in zip(gone_on, at_once, strict=True):
-        np.testing.assert_array_equal(one.masks.planes, other.masks.planes)
-        np.testing.assert_array_equal(one.pixels(), other.pixels())
+    resumed, at_once = READERS[name](tmp_path / "out"), READERS[name](tmp_path / "at once")
+    assert {**resumed.manifest, "exported": ""} == {**at_once.manifest, "exported": ""}
+    for image, expected in zip(resumed, at_once, strict=True):
+        np.testing.assert_array_equal(image.masks.planes, expected.masks.planes)
+        np.testing.assert_array_equal(image.pixels(), expected.pixels())
 
 
 @ALL
-def test_an_interrupted_export_is_never_mistaken_for_a_whole_one(project: Project, tmp_path: Path, name: str) -> None:
+def test_an_interrupted_export_is_never_taken_for_a_complete_one(project: Project, tmp_path: Path, name: str) -> None:
     def interrupt(done: int, total: int) -> bool:
         assert not (tmp_path / "out").exists()
         raise KeyboardInterrupt
@@ -359,7 +355,7 @@ def test_an_interrupted_export_is_never_mistaken_for_a_whole_one(project: Projec
     assert not (tmp_path / "out").exists()
     with pytest.raises(DatasetError, match=INDEX[name]):
         READERS[name](tmp_path / "out.partial")
-    # Annotations went on meanwhile: what was written is of another state of the project and makes way.
+    # The project has changed since: what was written is of another state and is replaced.
     clip = project.clips()[0].id
     annotate(project, clip, 0, {"mandible": disc(HEIGHT, WIDTH, y=5, x=5, radius=3)})
     report = run_export(FORMATS[name], project, tmp_path / "out")
@@ -379,7 +375,7 @@ def test_a_line_cut_by_a_power_failure_costs_its_frame_only(project: Project, tm
     assert len(READERS[name](tmp_path / "out")) == 2
 
 
-def test_a_killed_export_is_gone_on_with(project: Project, tmp_path: Path) -> None:
+def test_a_killed_export_is_resumed(project: Project, tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from vfss.project import Project; from vfss.datasets import FORMATS, run_export\n"
         "with Project.open(sys.argv[1]) as project:\n"
@@ -419,7 +415,7 @@ def test_all_files_are_in_the_checksums_and_the_datasheet_has_the_figures(
     assert (tmp_path / "out-report.txt").read_text("utf-8").splitlines() == report.lines()
 
 
-def test_a_folder_of_somebody_else_is_not_cleared_away(project: Project, tmp_path: Path) -> None:
+def test_a_foreign_folder_is_not_deleted(project: Project, tmp_path: Path) -> None:
     (tmp_path / "out.partial").mkdir()
     (tmp_path / "out.partial" / "thesis.txt").write_text("mine")
     with pytest.raises(DatasetError, match="is in the way"):
@@ -475,7 +471,7 @@ def test_a_damaged_mask_costs_its_frame_only(project: Project, tmp_path: Path) -
 
 @ALL
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"vfss": {}, "schema": 3, "images": []}', b"\xff\xfe"])
-def test_what_is_no_dataset_is_said_so(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_folder_that_is_no_dataset_is_an_error(tmp_path: Path, name: str, content: bytes) -> None:
     with pytest.raises(DatasetError, match="no such file"):
         READERS[name](tmp_path)
     (tmp_path / INDEX[name]).write_bytes(content)
@@ -484,7 +480,7 @@ def test_what_is_no_dataset_is_said_so(tmp_path: Path, name: str, content: bytes
 
 
 @ALL
-def test_a_dataset_with_something_missing_is_said_so(project: Project, tmp_path: Path, name: str) -> None:
+def test_an_incomplete_dataset_is_an_error(project: Project, tmp_path: Path, name: str) -> None:
     run_export(FORMATS[name], project, tmp_path / "out")
     for picture in (tmp_path / "out" / "images").rglob("*.png"):
         picture.write_bytes(picture.read_bytes()[:40])
@@ -509,7 +505,7 @@ def take_from_first_entry(folder: Path, name: str) -> None:
     (folder / INDEX[name]).write_text(json.dumps(data), "utf-8")
 
 
-def test_a_plane_that_does_not_fit_is_said_so(project: Project, tmp_path: Path) -> None:
+def test_a_plane_of_another_size_is_an_error(project: Project, tmp_path: Path) -> None:
     run_export(FORMATS["png"], project, tmp_path / "out")
     plane = next((tmp_path / "out" / "masks" / "pharynx").iterdir())
     iio.imwrite(plane, np.zeros((3, 4), np.uint8))

@@ -23,7 +23,7 @@ INNER, OUTER = (disc(HEIGHT, WIDTH, y=11, x=14, radius=r) for r in (4, 8))
 
 @pytest.fixture
 def project(tmp_path: Path):
-    """Two patients on two sides; a clip of 8 bits, and one of 16."""
+    """Two patients in two splits; a clip of 8 bits, and one of 16."""
     with Project.create(tmp_path / "project", THREE) as made:
         made.assign_split("Jane Doe", "train")
         made.assign_split("John Doe", "test")
@@ -43,7 +43,7 @@ def clips_of(project: Project) -> tuple[str, str]:
     return first, second
 
 
-def test_nibabel_reads_the_volumes_and_the_lines_beside_them_tell_the_rest(project: Project, tmp_path: Path) -> None:
+def test_nibabel_reads_the_volumes_and_frames_jsonl_has_the_states(project: Project, tmp_path: Path) -> None:
     report = run_export(FORMATS["nifti"], project, tmp_path / "out")
     first, second = clips_of(project)
     frames = nib.load(tmp_path / "out" / first / "frames.nii.gz")
@@ -69,12 +69,14 @@ def test_nibabel_reads_the_volumes_and_the_lines_beside_them_tell_the_rest(proje
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
-def test_large_volumes_are_turned_in_blocks(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_export(FORMATS["nifti"], project, tmp_path / "whole")
+def test_large_volumes_are_transposed_in_blocks(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_export(FORMATS["nifti"], project, tmp_path / "at once")
     monkeypatch.setattr("vfss.datasets.formats.nifti._BLOCK_BYTES", 700)
     run_export(FORMATS["nifti"], project, tmp_path / "blocks")
-    for path in (tmp_path / "whole").rglob("*.nii.gz"):
-        other = tmp_path / "blocks" / path.relative_to(tmp_path / "whole")
+    for path in (tmp_path / "at once").rglob("*.nii.gz"):
+        other = tmp_path / "blocks" / path.relative_to(tmp_path / "at once")
         assert path.read_bytes() == other.read_bytes()
 
 
@@ -138,7 +140,7 @@ def test_a_stopped_export_ends_with_the_same_files(project: Project, tmp_path: P
     run_export(FORMATS[name], project, tmp_path / "at once")
     names = {path.relative_to(tmp_path / "out") for path in (tmp_path / "out").rglob("*")}
     assert names == {path.relative_to(tmp_path / "at once") for path in (tmp_path / "at once").rglob("*")}
-    told = {"manifest.json", "SHA256SUMS"}  # they name the time of the export
+    timed = {"manifest.json", "SHA256SUMS"}  # they contain the time of the export
     for path in names:
-        if path.name not in told and (tmp_path / "out" / path).is_file():
+        if path.name not in timed and (tmp_path / "out" / path).is_file():
             assert (tmp_path / "out" / path).read_bytes() == (tmp_path / "at once" / path).read_bytes(), path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CVAT by our own reader; tests/engine/test_datasets_datumaro.py has what both share, and asks the datumaro package."""
+"""CVAT by its reader here; tests/engine/test_datasets_datumaro.py tests it with the datumaro package."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=100, deadline=None)
 @given(plane=hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20))).filter(np.any))
 def test_runs_are_those_that_cvat_documents(plane: np.ndarray) -> None:
-    """Decoded by the words of CVAT's manual: runs of pixels off and on in turn, along the rows of the box."""
+    """Decoded as in CVAT's manual: alternating runs of pixels off and on, along the rows of the box."""
     mask = encode_mask(plane)
-    found, place = np.zeros(plane.shape, np.bool_), 0
+    decoded, position = np.zeros(plane.shape, np.bool_), 0
     for turn, run in enumerate(mask["rle"].split(", ")):
         for _ in range(int(run)):
-            found[mask["top"] + place // mask["width"], mask["left"] + place % mask["width"]] = turn % 2 == 1
-            place += 1
-    assert place == mask["width"] * mask["height"]
-    np.testing.assert_array_equal(found, plane)
+            decoded[mask["top"] + position // mask["width"], mask["left"] + position % mask["width"]] = turn % 2 == 1
+            position += 1
+    assert position == mask["width"] * mask["height"]
+    np.testing.assert_array_equal(decoded, plane)
 
 
 def altered(folder: Path, tmp_path: Path, change) -> Path:
@@ -52,7 +52,7 @@ def altered(folder: Path, tmp_path: Path, change) -> Path:
     return tmp_path
 
 
-def test_what_was_drawn_in_cvat_comes_back_as_edited(exported: Path, tmp_path: Path) -> None:
+def test_masks_drawn_in_cvat_are_read_as_edited(exported: Path, tmp_path: Path) -> None:
     def draw(image: ElementTree.Element) -> None:
         for mask in image.findall("mask"):
             if mask.get("label") == "bolus":
@@ -61,8 +61,15 @@ def test_what_was_drawn_in_cvat_comes_back_as_edited(exported: Path, tmp_path: P
             if attribute.get("name") == "bolus":
                 attribute.text = "unseen"
         for left in (3, 10):  # two masks of one structure are one plane
-            said = {"label": "bolus", "rle": "0,2, 1, 3", "top": "5", "width": "3", "height": "2", "left": str(left)}
-            ElementTree.SubElement(image, "mask", said)
+            attributes = {
+                "label": "bolus",
+                "rle": "0,2, 1, 3",
+                "top": "5",
+                "width": "3",
+                "height": "2",
+                "left": str(left),
+            }
+            ElementTree.SubElement(image, "mask", attributes)
 
     image = read_cvat(altered(exported, tmp_path, draw))[0]
     assert image.masks.state.tolist() == [MaskState.EDITED, MaskState.ACCEPTED, MaskState.ACCEPTED]
@@ -71,7 +78,7 @@ def test_what_was_drawn_in_cvat_comes_back_as_edited(exported: Path, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("tag", "said", "message"),
+    ("tag", "attributes", "message"),
     [
         ("polygon", {"label": "bolus", "points": "1,1;2,2;3,1"}, "has a <polygon>, which is not a mask"),
         ("mask", {"label": "tongue", "rle": "0, 1", "left": "0", "top": "0", "width": "1", "height": "1"}, "malformed"),
@@ -84,13 +91,13 @@ def test_what_was_drawn_in_cvat_comes_back_as_edited(exported: Path, tmp_path: P
         ("mask", {"label": "bolus"}, "malformed"),
     ],
 )
-def test_shapes_that_do_not_fit_are_said_so(exported: Path, tmp_path: Path, tag: str, said: dict, message: str) -> None:
-    folder = altered(exported, tmp_path, lambda image: ElementTree.SubElement(image, tag, said))
+def test_invalid_shapes_are_errors(exported: Path, tmp_path: Path, tag: str, attributes: dict, message: str) -> None:
+    folder = altered(exported, tmp_path, lambda image: ElementTree.SubElement(image, tag, attributes))
     with pytest.raises(DatasetError, match=message):
         list(read_cvat(folder))
 
 
-def test_cut_off_xml_is_said_so(exported: Path, tmp_path: Path) -> None:
+def test_truncated_xml_is_an_error(exported: Path, tmp_path: Path) -> None:
     folder = altered(exported, tmp_path, lambda image: None)
     path = folder / "annotations.xml"
     path.write_bytes(path.read_bytes()[:-50])

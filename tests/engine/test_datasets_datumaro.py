@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Datumaro and CVAT, by our own readers and by the datumaro package."""
+"""Datumaro and CVAT, by the readers here and by the datumaro package."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_the_datumaro_package_reads_both(project: Project, exported: dict[str, P
     arrays = np.load(tmp_path / "arrays.npz")
     planes = 0
     for name, folder in exported.items():
-        said = answer[name]
-        assert said["labels"] == [*THREE.keys, *(["frame states"] if name == "cvat" else [])]
+        content = answer[name]
+        assert content["labels"] == [*THREE.keys, *(["frame states"] if name == "cvat" else [])]
         frames = list(read_frames(folder))
-        assert len(said["items"]) == len(frames)
+        assert len(content["items"]) == len(frames)
         for fields in frames:
             case = Path(fields["file_name"]).stem
-            item = said["items"][case]
+            item = content["items"][case]
             assert item["size"] == [48, 64]
             assert item["subset"] == ("annotations" if name == "cvat" else fields["split"])
             states = item["attributes"] if name == "datumaro" else item["tags"]["frame states"]
@@ -68,7 +68,7 @@ def test_the_datumaro_package_reads_both(project: Project, exported: dict[str, P
 
 
 @BOTH
-def test_gone_on_with_is_the_same_as_at_once(
+def test_a_resumed_export_equals_an_uninterrupted_one(
     project: Project, exported: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
     assert run_export(FORMATS[name], project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
@@ -89,7 +89,7 @@ def test_our_reader_has_the_order_of_the_export(project: Project, exported: dict
 
 
 @BOTH
-def test_a_frame_less_is_said_so(exported: dict[str, Path], tmp_path: Path, name: str) -> None:
+def test_a_missing_frame_is_an_error(exported: dict[str, Path], tmp_path: Path, name: str) -> None:
     for path in exported[name].rglob("*"):
         if path.suffix in (".json", ".jsonl", ".xml"):
             target = tmp_path / path.relative_to(exported[name])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM segmentations of fluoroscopies, read by programs that are not ours."""
+"""DICOM segmentations of fluoroscopies, read by other programs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Proje
     assert not list((tmp_path / "out").glob("*.tmp"))
 
 
-def test_the_recording_is_whole_and_names_nobody(project: Project, tmp_path: Path) -> None:
+def test_the_recording_is_complete_and_names_nobody(project: Project, tmp_path: Path) -> None:
     run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
     recording, path = segmented(tmp_path / "out")
     with open_clip(recording) as clip:
@@ -94,7 +94,7 @@ def test_the_recording_is_whole_and_names_nobody(project: Project, tmp_path: Pat
         assert not any(secret in data for secret in (b"Zwiebelmann", b"4711-0815", b"reader one"))
 
 
-def test_redaction_and_crop_hold_for_recording_and_masks(project: Project, tmp_path: Path) -> None:
+def test_redaction_and_crop_apply_to_recording_and_masks(project: Project, tmp_path: Path) -> None:
     record = project.clips()[0]
     project.reviews.accept(record.id, Redaction((PixelBox(0, 0, 4, 9),), PixelBox(2, 3, 22, 30)), reviewer="reader one")
     run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
@@ -120,9 +120,9 @@ def test_dcmqi_reads_it(project: Project, tmp_path: Path) -> None:
         [program, "--inputDICOM", path, "--outputDirectory", tmp_path / "read", "-t", "nrrd"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    said = done.stdout + done.stderr
-    # It asks every segmentation for a place in the patient, which fluoroscopy has not; up to there it must come.
-    assert "Failed to read" not in said and "ERROR: Failed to load" not in said, said
+    output = done.stdout + done.stderr
+    # It requires a position in the patient, which fluoroscopy does not have; everything before that must work.
+    assert "Failed to read" not in output and "ERROR: Failed to load" not in output, output
 
 
 def test_dciodvfy_finds_no_error(project: Project, tmp_path: Path) -> None:

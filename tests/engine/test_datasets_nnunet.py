@@ -35,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def exported(project: Project, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The dataset folder of either way with overlaps."""
+    """The dataset folders of both ways to handle overlaps."""
     out = tmp_path_factory.mktemp("out")
     run_export(NNUNET, project, out / "priority")
     run_export(NNUNET, project, out / "regions", REGIONS)
@@ -56,23 +56,23 @@ def test_nnunet_reads_both_ways(project: Project, exported: dict[str, Path], tmp
         (tmp_path / name).mkdir()
     for folder in exported.values():
         (tmp_path / "raw" / folder.name).symlink_to(folder, target_is_directory=True)
-    places = {f"nnUNet_{name}": tmp_path / name for name in ("raw", "preprocessed", "results")}
-    answer = ask("foreign_nnunet.py", tmp_path / "arrays", **places)
-    for way, folder in exported.items():
-        said = answer[folder.name]
-        assert said["names"] == ["mandible", "pharynx", "bolus"]
-        assert said["found_by_name"]
-        assert said["has_ignore"]
-        assert said["has_regions"] == (way == "regions")
+    folders = {f"nnUNet_{name}": tmp_path / name for name in ("raw", "preprocessed", "results")}
+    answer = ask("foreign_nnunet.py", tmp_path / "arrays", **folders)
+    for overlaps, folder in exported.items():
+        content = answer[folder.name]
+        assert content["names"] == ["mandible", "pharynx", "bolus"]
+        assert content["found_by_name"]
+        assert content["has_ignore"]
+        assert content["has_regions"] == (overlaps == "regions")
         frames = [fields for fields in read_frames(folder.parent) if fields["split"] != "test"]
         arrays = np.load(tmp_path / "arrays" / f"{folder.name}.npz")
         assert {key.split("/")[0] for key in arrays} == {fields["case"] for fields in frames}
         for fields in frames:
             masks = stored(project, fields)
             *planes, ignored = arrays[f"{fields['case']}/planes"][:, 0]
-            found = np.stack([planes[said["names"].index(key)] for key in THREE.keys])
-            if way == "regions":
-                np.testing.assert_array_equal(found, masks.planes)
+            labels = np.stack([planes[content["names"].index(key)] for key in THREE.keys])
+            if overlaps == "regions":
+                np.testing.assert_array_equal(labels, masks.planes)
             unknown = MaskState.UNSEEN in masks.state
             np.testing.assert_array_equal(ignored, ~masks.planes.any(axis=0) if unknown else np.zeros_like(ignored))
             with project.open_clip(clip_id(project, fields["clip"])) as clip:
@@ -81,11 +81,11 @@ def test_nnunet_reads_both_ways(project: Project, exported: dict[str, Path], tmp
     assert answer["plan"]["splits"] == json.loads((exported["priority"] / "splits_final.json").read_text("utf-8"))
 
 
-def test_the_first_in_the_order_has_the_pixel(project: Project, exported: dict[str, Path]) -> None:
+def test_the_topmost_structure_gets_the_pixel(project: Project, exported: dict[str, Path]) -> None:
     folder = exported["priority"]
-    said = json.loads((folder / "dataset.json").read_text("utf-8"))
-    assert said["order_on_top"] == ["bolus", "pharynx", "mandible"]
-    assert said["labels"] == {"background": 0, "mandible": 3, "pharynx": 2, "bolus": 1, "ignore": 4}
+    content = json.loads((folder / "dataset.json").read_text("utf-8"))
+    assert content["order_on_top"] == ["bolus", "pharynx", "mandible"]
+    assert content["labels"] == {"background": 0, "mandible": 3, "pharynx": 2, "bolus": 1, "ignore": 4}
     assert "bolus, pharynx, mandible" in (folder / "README.md").read_text("utf-8")
     overlapping = 0
     for fields in read_frames(folder.parent):
@@ -102,7 +102,7 @@ def test_the_first_in_the_order_has_the_pixel(project: Project, exported: dict[s
     }
 
 
-def test_another_order_is_kept_to(project: Project, tmp_path: Path) -> None:
+def test_another_order_is_applied(project: Project, tmp_path: Path) -> None:
     run_export(NNUNET, project, tmp_path / "out", ExportOptions(priority=("mandible", "pharynx")))
     folder = tmp_path / "out" / "Dataset501_VFSS"
     assert json.loads((folder / "dataset.json").read_text("utf-8"))["order_on_top"] == ["mandible", "pharynx", "bolus"]
@@ -119,24 +119,24 @@ def test_another_order_is_kept_to(project: Project, tmp_path: Path) -> None:
 
 def test_regions_lose_nothing(project: Project, exported: dict[str, Path]) -> None:
     folder = exported["regions"]
-    said = json.loads((folder / "dataset.json").read_text("utf-8"))
-    labels = dict(said["labels"])
+    content = json.loads((folder / "dataset.json").read_text("utf-8"))
+    labels = dict(content["labels"])
     ignore = labels.pop("ignore")
     values = sorted({value for region in labels.values() for value in np.ravel(region).tolist()})
     assert values == list(range(ignore))
-    assert said["regions_class_order"] == [3, 2, 1]
+    assert content["regions_class_order"] == [3, 2, 1]
     for fields in read_frames(folder.parent):
         masks = stored(project, fields)
-        found = labels_of(folder, fields)
+        labels = labels_of(folder, fields)
         for structure in THREE.structures:
             expected = masks.planes[structure.index]
-            np.testing.assert_array_equal(np.isin(found, said["labels"][structure.key]), expected)
-        assert (ignore in found) == (MaskState.UNSEEN in masks.state)
+            np.testing.assert_array_equal(np.isin(labels, content["labels"][structure.key]), expected)
+        assert (ignore in labels) == (MaskState.UNSEEN in masks.state)
     lost = json.loads((folder.parent / "manifest.json").read_text("utf-8"))["lost"]
     assert not any("overlap" in reason for reason in lost)
 
 
-def test_what_is_annotated_throughout_needs_no_ignore_and_one_patient_no_folds(tmp_path: Path) -> None:
+def test_complete_annotation_needs_no_ignore_and_one_patient_no_folds(tmp_path: Path) -> None:
     path = write_video(tmp_path / "clip.mkv", grey_frames(2, 24, 32))
     with Project.create(tmp_path / "project", THREE) as project:
         project.assign_split("one", "train")
@@ -165,7 +165,7 @@ def test_no_patient_is_on_both_sides_of_a_fold(project: Project, exported: dict[
     assert len(list((exported["priority"] / "imagesTs").iterdir())) == 3
 
 
-def test_folds_are_as_even_as_patients_let_them_be() -> None:
+def test_folds_are_as_even_as_possible() -> None:
     frames = Counter({f"p{i}": 10 * i for i in range(1, 10)})
     held_back = folds({"validation": ["p9"], "train": [f"p{i}" for i in range(1, 9)], "test": ["t"]}, frames)
     assert held_back[0] == {"p9"}
@@ -178,7 +178,7 @@ def test_folds_are_as_even_as_patients_let_them_be() -> None:
     assert folds({"validation": ["p1"], "train": [], "test": ["t"]}, frames) == []
 
 
-def test_inner_structures_come_before_what_they_lie_in() -> None:
+def test_inner_structures_come_before_those_that_contain_them() -> None:
     rows = [("pharynx", None), ("airway", "pharynx"), ("bolus", "airway"), ("ring", "rung"), ("rung", "ring")]
     structures = [{"key": key, "name": key, "colour": "#000000", "nests_in": outer} for key, outer in rows]
     schema = Schema.from_dict({"id": "s", "version": "1", "structures": structures})
@@ -189,7 +189,7 @@ def test_inner_structures_come_before_what_they_lie_in() -> None:
 
 
 @pytest.mark.parametrize("overlaps", ["priority", "regions"])
-def test_gone_on_with_is_the_same_as_at_once(
+def test_a_resumed_export_equals_an_uninterrupted_one(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, overlaps: str
 ) -> None:
     options = ExportOptions(overlaps=overlaps)

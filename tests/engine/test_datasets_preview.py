@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export says beforehand is what it then does, and unfinished exports are found again."""
+"""The preview of an export equals the export, and unfinished exports are found again."""
 
 from __future__ import annotations
 
@@ -28,47 +28,49 @@ def project(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "dicom-seg"])
-def test_what_is_said_beforehand_is_what_is_written(project: Project, tmp_path: Path, name: str) -> None:
+def test_the_preview_equals_the_export(project: Project, tmp_path: Path, name: str) -> None:
     annotate(project, project.clips()[0].id, 2, {"mandible": (disc(48, 64, y=9, x=9, radius=4), MaskState.EDITED)})
     options = replace(OPTIONS, include_edited=name == "coco", licence="CC0-1.0")
-    said = preview(project, FORMATS[name], options)
-    assert said is not None
+    counted = preview(project, FORMATS[name], options)
+    assert counted is not None
     report = run_export(FORMATS[name], project, tmp_path / "out", options)
-    assert (said.frames, said.planes, said.patients) == (report.images, report.planes, report.patients)
-    assert (dict(said.structures), dict(said.splits)) == (dict(report.structures), dict(report.splits))
-    assert dict(said.left_out) == dict(report.left_out)
-    names = {known.identity.recording for known in said.recordings}
+    assert (counted.frames, counted.planes, counted.patients) == (report.images, report.planes, report.patients)
+    assert (dict(counted.structures), dict(counted.splits)) == (dict(report.structures), dict(report.splits))
+    assert dict(counted.left_out) == dict(report.left_out)
+    names = {known.identity.recording for known in counted.recordings}
     text = "\n".join(path.name for path in (tmp_path / "out").rglob("*")) + (tmp_path / "out/SHA256SUMS").read_text()
     assert any(known in text for known in names) or name == "parquet"
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name != "dicom-seg"])
-def test_the_top_of_the_folder_is_as_it_was_told(project: Project, tmp_path: Path, name: str) -> None:
+def test_the_folder_has_the_contents_of_the_preview(project: Project, tmp_path: Path, name: str) -> None:
     run_export(FORMATS[name], project, tmp_path / "out")
-    said = preview(project, FORMATS[name], OPTIONS)
-    assert said is not None
-    told = [part.strip() for line in said.contents for part in line.split(":")[0].replace("NNN_NAME", "*").split(",")]
-    told = [part.replace("...", "*").rstrip("/") for part in told] + ["manifest.json", "frames.jsonl"]
+    counted = preview(project, FORMATS[name], OPTIONS)
+    assert counted is not None
+    patterns = [
+        part.strip() for line in counted.contents for part in line.split(":")[0].replace("NNN_NAME", "*").split(",")
+    ]
+    patterns = [part.replace("...", "*").rstrip("/") for part in patterns] + ["manifest.json", "frames.jsonl"]
     for path in (tmp_path / "out").iterdir():
-        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in told), path.name
-    assert all(any((tmp_path / "out").glob(pattern)) for pattern in told[:-2])
+        assert any(fnmatch.fnmatch(path.name, pattern) for pattern in patterns), path.name
+    assert all(any((tmp_path / "out").glob(pattern)) for pattern in patterns[:-2])
 
 
-def test_a_format_that_takes_none_says_so_before(project: Project, tmp_path: Path) -> None:
-    said = preview(project, FORMATS["dicom-seg"], OPTIONS)
-    assert said is not None and said.frames == said.patients == 0
-    assert sum(said.left_out.values()) == 9 and "not DICOM" in said.recordings[0].refused
+def test_the_preview_of_a_format_that_refuses_all_recordings(project: Project, tmp_path: Path) -> None:
+    counted = preview(project, FORMATS["dicom-seg"], OPTIONS)
+    assert counted is not None and counted.frames == counted.patients == 0
+    assert sum(counted.left_out.values()) == 9 and "not DICOM" in counted.recordings[0].refused
     project.clips()[0].path.unlink()
     gone = preview(project, FORMATS["dicom-seg"], OPTIONS)
     assert gone is not None and "could not be opened" in gone.recordings[0].refused
     assert preview(project, FORMATS["coco"], OPTIONS, lambda _done, _total: False) is None
 
 
-def test_recordings_that_nobody_looked_at_are_named_and_refused(project: Project, tmp_path: Path) -> None:
+def test_unreviewed_recordings_are_named_and_refused(project: Project, tmp_path: Path) -> None:
     record = project.clips()[1]
     project.reviews.withdraw(record.id, reviewer="reader one")
-    said = preview(project, FORMATS["png"], OPTIONS)
-    assert said is not None and [known.identity.record.id for known in said.unreviewed] == [record.id]
+    counted = preview(project, FORMATS["png"], OPTIONS)
+    assert counted is not None and [known.identity.record.id for known in counted.unreviewed] == [record.id]
     with pytest.raises(DatasetError, match="were not reviewed"):
         run_export(FORMATS["png"], project, tmp_path / "out")
     assert review_text(project.reviews.of(record.id)) == "not reviewed yet"
@@ -84,16 +86,16 @@ def test_an_export_goes_into_a_free_folder_or_a_new_one_inside(project: Project,
     assert choose_target(project, FORMATS["coco"], OPTIONS, tmp_path / "new").folder == tmp_path / "new"
     assert choose_target(project, FORMATS["coco"], OPTIONS, taken).folder == taken
     (taken / "mine.txt").write_text("mine")
-    place = choose_target(project, FORMATS["png"], OPTIONS, taken)
-    assert place.folder.parent == taken and place.folder.name.startswith("vfss_png_") and not place.done
+    target = choose_target(project, FORMATS["png"], OPTIONS, taken)
+    assert target.folder.parent == taken and target.folder.name.startswith("vfss_png_") and not target.done
 
 
 @pytest.mark.parametrize("chosen", ["out", "out.partial", ""])
-def test_an_interrupted_export_is_found_wherever_one_points(project: Project, tmp_path: Path, chosen: str) -> None:
+def test_an_interrupted_export_is_found_from_any_chosen_folder(project: Project, tmp_path: Path, chosen: str) -> None:
     stopped = run_export(FORMATS["coco"], project, tmp_path / "out", progress=lambda done, _total: done < 4)
     assert stopped.cancelled
-    place = choose_target(project, FORMATS["coco"], OPTIONS, tmp_path / chosen)
-    assert (place.folder, place.done) == (tmp_path / "out", 4)
-    other = choose_target(project, FORMATS["coco"], replace(OPTIONS, licence="CC0-1.0"), tmp_path)
-    assert other.folder != tmp_path / "out" and not other.done
-    assert run_export(FORMATS["coco"], project, place.folder).resumed == 4
+    target = choose_target(project, FORMATS["coco"], OPTIONS, tmp_path / chosen)
+    assert (target.folder, target.done) == (tmp_path / "out", 4)
+    another = choose_target(project, FORMATS["coco"], replace(OPTIONS, licence="CC0-1.0"), tmp_path)
+    assert another.folder != tmp_path / "out" and not another.done
+    assert run_export(FORMATS["coco"], project, target.folder).resumed == 4

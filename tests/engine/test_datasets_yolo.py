@@ -39,7 +39,7 @@ def report(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Export
 
 
 def drawn(plane: np.ndarray) -> np.ndarray:
-    """What polygons make of a plane, bool (H, W): drawn one by one."""
+    """Redraw a plane, bool (H, W), from its polygons, one by one."""
     mask = np.zeros(plane.shape, np.uint8)
     for corners in polygons(plane, Counter()):
         cv2.fillPoly(mask, [corners], 1)
@@ -78,7 +78,7 @@ def test_ultralytics_reads_it(project: Project, report: ExportReport, tmp_path: 
         np.testing.assert_array_equal(arrays[f"{case}/image"], np.repeat(grey[:, :, None], 3, axis=2))
 
 
-def test_what_polygons_cannot_say_is_counted(project: Project, report: ExportReport) -> None:
+def test_losses_of_polygons_are_counted(project: Project, report: ExportReport) -> None:
     assert report.lost == {
         "structures not annotated on a frame, which YOLO treats as absent": 4,
         "structures not visible on a frame, which YOLO treats as absent": 4,
@@ -93,7 +93,7 @@ def test_what_polygons_cannot_say_is_counted(project: Project, report: ExportRep
     assert 0.8 < dice(plane, drawn(plane)) < 0.95
 
 
-def test_each_part_has_a_line_and_what_is_empty_has_none(report: ExportReport) -> None:
+def test_each_part_has_a_line_and_empty_masks_have_none(report: ExportReport) -> None:
     for fields in read_frames(report.folder):
         label = fields["file_name"].replace("images/", "labels/").replace(".png", ".txt")
         numbers = Counter(line.split()[0] for line in (report.folder / label).read_text("ascii").splitlines())
@@ -107,16 +107,16 @@ def test_each_part_has_a_line_and_what_is_empty_has_none(report: ExportReport) -
 @given(plane=hnp.arrays(np.bool_, st.tuples(st.integers(1, 20), st.integers(1, 20))).filter(np.any))
 def test_holes_are_filled_and_nothing_else_is_added(plane: np.ndarray) -> None:
     lost: Counter[str] = Counter()
-    found = np.zeros(plane.shape, np.uint8)
+    drawn = np.zeros(plane.shape, np.uint8)
     for corners in polygons(plane, lost):
-        cv2.fillPoly(found, [corners], 1)
-    added = found.astype(np.bool_) & ~plane
+        cv2.fillPoly(drawn, [corners], 1)
+    added = drawn.astype(np.bool_) & ~plane
     background = cv2.connectedComponents(np.pad(~plane, 1, constant_values=True).astype(np.uint8), connectivity=4)[1]
     assert not (background[1:-1, 1:-1][added] == background[0, 0]).any()
-    assert bool(lost["masks whose polygons cover other pixels (Dice below 1)"]) == bool((found != plane).any())
+    assert bool(lost["masks whose polygons cover other pixels (Dice below 1)"]) == bool((drawn != plane).any())
 
 
-def test_gone_on_with_is_the_same_as_at_once(project: Project, report: ExportReport, tmp_path: Path) -> None:
+def test_a_resumed_export_equals_an_uninterrupted_one(project: Project, report: ExportReport, tmp_path: Path) -> None:
     assert run_export(YOLO, project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
     assert run_export(YOLO, project, tmp_path / "out").resumed == 5
     assert contents(tmp_path / "out") == contents(report.folder)

@@ -23,7 +23,7 @@ NOTHING = np.zeros((HEIGHT, WIDTH), np.bool_)
 
 
 class Parrot:
-    """Says of every frame what it was told, by the frame's pixels; counts the frames."""
+    """Proposes prescribed masks, found by the frame's pixels; counts the frames."""
 
     id = "st-parrot"
 
@@ -53,7 +53,7 @@ def project(tmp_path: Path, frames: np.ndarray):
         yield made
 
 
-def test_figures_worked_out_by_hand(project: Project, frames: np.ndarray) -> None:
+def test_figures_computed_by_hand(project: Project, frames: np.ndarray) -> None:
     clip = project.clips()[0].id
     lower = np.roll(DISC, 3, axis=0)
     overlap = 2 * (DISC & lower).sum() / (DISC.sum() + lower.sum())
@@ -81,22 +81,22 @@ def test_figures_worked_out_by_hand(project: Project, frames: np.ndarray) -> Non
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
-def test_progress_is_told_and_ends_it(project: Project, frames: np.ndarray) -> None:
+def test_progress_is_reported_and_can_stop(project: Project, frames: np.ndarray) -> None:
     clip = project.clips()[0].id
     for t in range(FRAMES):
         annotate(project, clip, t, {"bolus": DISC})
     student = Parrot(frames, {t: np.stack([DISC] * 3) for t in range(FRAMES)})
-    told: list[tuple[int, int]] = []
-    result = evaluate(project, student, progress=lambda done, total: told.append((done, total)) or True)
+    calls: list[tuple[int, int]] = []
+    result = evaluate(project, student, progress=lambda done, total: calls.append((done, total)) or True)
     assert result["frames"] == FRAMES
     assert result["mean_dice"] == 1.0
-    assert told[-1] == (FRAMES, FRAMES)
-    assert [total for _, total in told] == [FRAMES] * len(told)
+    assert calls[-1] == (FRAMES, FRAMES)
+    assert [total for _, total in calls] == [FRAMES] * len(calls)
     assert evaluate(project, student, progress=lambda done, total: False)["frames"] == 1
     assert student.asked == FRAMES + 1
 
 
-def test_only_patients_of_the_splits_asked_for(project: Project, frames: np.ndarray, tmp_path: Path) -> None:
+def test_only_patients_of_the_chosen_splits(project: Project, frames: np.ndarray, tmp_path: Path) -> None:
     others = grey_frames(2, HEIGHT, WIDTH, seed=1)
     second = project.add_clip(write_video(tmp_path / "two.mkv", others), patient="two").id
     first = next(record.id for record in project.clips() if record.id != second)
@@ -122,7 +122,7 @@ def schema_of(*keys: str) -> Schema:
     return Schema("other", "1", "Other", tuple(Structure(key, key, i, "#102030") for i, key in enumerate(keys)))
 
 
-def test_structures_are_matched_by_key_not_by_place(project: Project, frames: np.ndarray) -> None:
+def test_structures_are_matched_by_key_not_by_index(project: Project, frames: np.ndarray) -> None:
     annotate(project, project.clips()[0].id, 0, {"bolus": DISC, "mandible": ~DISC, "pharynx": DISC})
     answers = {0: np.stack([~DISC, NOTHING, DISC])}
     result = evaluate(project, Parrot(frames, answers, schema_of("mandible", "tongue", "bolus")))
@@ -130,6 +130,6 @@ def test_structures_are_matched_by_key_not_by_place(project: Project, frames: np
     assert result["not_known_to_student"] == ["pharynx"]
 
 
-def test_a_student_of_other_structures_cannot_be_examined(project: Project, frames: np.ndarray) -> None:
+def test_a_student_of_other_structures_cannot_be_evaluated(project: Project, frames: np.ndarray) -> None:
     with pytest.raises(SchemaError, match=r"structures are tongue, the project's bolus.*Choose"):
         evaluate(project, Parrot(frames, {}, schema_of("tongue")))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a file of another program to proposals in a project: planned, shown, written, and never over a person."""
+"""Import from a file of another program to proposals: planned, shown, written, never over annotations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 @pytest.fixture
 def coco(tmp_path: Path) -> Path:
-    """Bolus and jaw on all frames, the jaw overlapping; frame 0 has a label nobody knows."""
+    """Bolus and jaw on all frames, the jaw overlapping; frame 0 has an unknown label."""
     images = {f"f_{t}.png": {"Bolus": np.roll(INNER, t, 1), "jaw": np.roll(OUTER, t, 1)} for t in range(FRAMES)}
     images["f_0.png"]["hyoid"] = OTHER
     return write_coco(tmp_path / "foreign" / "labels.json", images)
@@ -56,7 +56,7 @@ def planned(project: Project, path: Path, **choices) -> ImportPlan:
     return plan_import(project, open_source(path), ImportChoices(clip_of(project), **choices))
 
 
-def test_a_plan_writes_nothing_and_says_all(project: Project, coco: Path) -> None:
+def test_a_plan_is_complete_and_writes_nothing(project: Project, coco: Path) -> None:
     caught: list[tuple[int, int]] = []
     source = open_source(coco)
     plan = plan_import(
@@ -79,7 +79,7 @@ def test_a_plan_writes_nothing_and_says_all(project: Project, coco: Path) -> Non
     assert "in order, as there is one for every frame" in text
 
 
-def test_what_is_written_is_the_mask_and_a_proposal(project: Project, coco: Path) -> None:
+def test_written_masks_are_exact_and_proposals(project: Project, coco: Path) -> None:
     report = write_plan(project, planned(project, coco), author="Ann")
     assert (report.written, report.frames, report.protected, report.same) == ({"bolus": 5, "mandible": 5}, 5, 0, 0)
     assert "none of them counts until a person accepts it" in report.lines()[0]
@@ -116,7 +116,7 @@ ANNOTATIONS = {
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS)
 def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path, annotation: str) -> None:
-    """Planned after the word, planned before it, as an edit of its own, and by a program that knows no rules."""
+    """Planned after the annotation, before it, as a separate edit, and written by a program that bypasses the rules."""
     clip = clip_of(project)
     early = planned(project, coco)
     annotate(project, clip, 2, {"bolus": ANNOTATIONS[annotation]}, author="Bob")
@@ -125,8 +125,8 @@ def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path,
     assert list(plan.protected()) == [(clip, 2, "bolus")]
     assert plan.counts == {"bolus": 4, "mandible": 5}
     assert "Kept, as annotated by a person: 1 mask: film.mkv frame 2 bolus." in plan_lines(project, plan)
-    for way in (early, plan):
-        report = write_plan(project, way, author="Ann")
+    for either in (early, plan):
+        report = write_plan(project, either, author="Ann")
         assert report.protected == 1
     with pytest.raises(ProjectError, match="is annotated"):
         project.write([Edit(clip, 2, "bolus", INNER, MaskState.PROPOSED)], author="Ann", origin="import")
@@ -139,7 +139,7 @@ def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path,
     assert project.newest(clip, 2)["mandible"].origin == "import"
 
 
-def test_a_word_that_comes_between_two_batches_stays(project: Project, coco: Path, monkeypatch) -> None:
+def test_an_annotation_between_two_batches_stays(project: Project, coco: Path, monkeypatch) -> None:
     monkeypatch.setattr("vfss.importing.write._BATCH", 1)
     clip, plan = clip_of(project), planned(project, coco)
 
@@ -153,7 +153,7 @@ def test_a_word_that_comes_between_two_batches_stays(project: Project, coco: Pat
     assert project.newest(clip, 4)["mandible"].state is MaskState.EMPTY
 
 
-def test_stopped_and_gone_on_with(project: Project, coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_import_is_resumed(project: Project, coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vfss.importing.write._BATCH", 2)
     report = write_plan(project, planned(project, coco), author="Ann", progress=lambda done, _: done < 4)
     assert report.cancelled and report.frames == 4 and sum(report.written.values()) == 8
@@ -167,7 +167,7 @@ def test_stopped_and_gone_on_with(project: Project, coco: Path, monkeypatch: pyt
     assert (report.written, report.same, project.last_revision()) == ({}, 10, last)
 
 
-def test_the_last_word_of_a_bar_is_no_stop(project: Project, coco: Path) -> None:
+def test_a_stop_after_the_last_frame_is_no_stop(project: Project, coco: Path) -> None:
     assert not write_plan(project, planned(project, coco), author="Ann", progress=lambda *_: False).cancelled
 
 
@@ -181,7 +181,7 @@ def test_a_plan_that_was_stopped_is_not_written(project: Project, coco: Path) ->
     assert project.last_revision() == 0
 
 
-def test_proposals_make_way_and_stay_in_the_history(project: Project, coco: Path) -> None:
+def test_proposals_are_replaced_and_stay_in_the_history(project: Project, coco: Path) -> None:
     clip = clip_of(project)
     masks = Masks(np.stack([OTHER] * 3), np.full(3, MaskState.PROPOSED, np.uint8))
     project.write_proposals(clip, [Proposal(THREE.keys, masks, np.full(3, 0.5, np.float32), "st-1", clip, 3)])
@@ -217,7 +217,7 @@ def test_a_damaged_file_costs_its_frame_only(project: Project, tmp_path: Path) -
     assert "f_3.png" in plan.problems[0].text
 
 
-def test_files_that_change_after_the_plan_are_told(project: Project, tmp_path: Path) -> None:
+def test_files_that_change_after_the_plan_are_an_error(project: Project, tmp_path: Path) -> None:
     folder = write_planes(tmp_path / "masks", {f"f_{t}.png": {"bolus": INNER} for t in range(FRAMES)})
     plan = planned(project, folder)
     write_planes(folder, {"f_4.png": {"bolus": np.zeros_like(INNER)}})
@@ -242,7 +242,7 @@ def test_absence_is_not_imported(project: Project, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["coco", "png"])
-def test_our_datasets_go_into_another_project_but_not_what_only_a_person_can_say(
+def test_exported_datasets_are_imported_without_states_that_a_person_must_confirm(
     project: Project, tmp_path: Path, name: str
 ) -> None:
     clip = clip_of(project)
@@ -256,8 +256,8 @@ def test_our_datasets_go_into_another_project_but_not_what_only_a_person_can_say
             plan_import(second, open_source(tmp_path / "out"))
         plan = plan_import(second, open_source(tmp_path / "out"), ImportChoices(key=key))  # no clip named: it says so
         assert sum(plan.not_imported.values()) == 2
-        assert any("not visible" in what for what in plan.not_imported) and any(
-            "empty" in what for what in plan.not_imported
+        assert any("not visible" in reason for reason in plan.not_imported) and any(
+            "empty" in reason for reason in plan.not_imported
         )
         write_plan(second, plan, author="Ann")
         states = second.states(clip)
@@ -296,7 +296,7 @@ def test_a_segmentation_finds_its_recording_by_itself(project: Project, tmp_path
     write_plan(project, plan, author="Ann")
     stored = project.masks(clip, 1)
     np.testing.assert_array_equal(stored.planes[0], INNER)
-    np.testing.assert_array_equal(stored.planes[2], OUTER)  # they overlap, and both are whole
+    np.testing.assert_array_equal(stored.planes[2], OUTER)  # they overlap, and both are complete
     np.testing.assert_array_equal(project.masks(clip, 3).planes[2], INNER)
 
 
@@ -346,7 +346,7 @@ STATE = st.sampled_from([None, *MaskState])
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(states=st.lists(STATE, min_size=3 * FRAMES, max_size=3 * FRAMES), twice=st.booleans())
-def test_whatever_was_there_a_persons_word_is_there_still(
+def test_annotations_stay_whatever_was_there(
     tmp_path_factory: pytest.TempPathFactory, states: list[MaskState | None], twice: bool
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
@@ -355,18 +355,18 @@ def test_whatever_was_there_a_persons_word_is_there_still(
     source = open_source(write_coco(folder / "a.json", images))
     with Project.create(folder / "project", THREE) as project:
         clip = project.add_clip(film).id
-        places = [(t, key) for t in range(FRAMES) for key in KEYS]
+        keys = [(t, key) for t in range(FRAMES) for key in KEYS]
         edits = [
             Edit(clip, t, key, OTHER if state in (1, 2, 3) else None, state)
-            for (t, key), state in zip(places, states, strict=True)
+            for (t, key), state in zip(keys, states, strict=True)
             if state is not None
         ]
         if edits:
             project.write(edits, author="Bob", origin="hand")
-        before = {(t, key): project.history(clip, t, key) for t, key in places}
+        before = {(t, key): project.history(clip, t, key) for t, key in keys}
         for _ in range(1 + twice):
             write_plan(project, plan_import(project, source, ImportChoices(clip)), author="Ann")
-        for place, state in zip(places, states, strict=True):
+        for place, state in zip(keys, states, strict=True):
             after = project.history(clip, *place)
             if state is not None and state.is_annotated:
                 assert after == before[place]
@@ -398,7 +398,7 @@ def test_without_write_the_command_only_shows_the_plan(project: Project, coco: P
     assert project.last_revision() == 0
 
 
-def test_the_command_writes_when_told_and_goes_on(project: Project, coco: Path) -> None:
+def test_the_command_writes_and_resumes(project: Project, coco: Path) -> None:
     arguments = (project.folder, coco, "--clip", clip_of(project), "--skip", "hyoid", "--author", "Ann", "--write")
     result = run(*arguments)
     assert result.exit_code == 0, result.output
@@ -408,7 +408,7 @@ def test_the_command_writes_when_told_and_goes_on(project: Project, coco: Path) 
     assert "Present already: 10 masks." in result.stdout and "Wrote 0 proposed masks" in result.stdout
 
 
-def test_the_command_says_when_not_all_was_imported(project: Project, coco: Path, tmp_path: Path) -> None:
+def test_the_command_reports_what_was_not_imported(project: Project, coco: Path, tmp_path: Path) -> None:
     result = run(project.folder, coco, "--clip", tmp_path / "film.mkv", "--author", "Ann", "--write")
     assert complaint(result) == "Not all masks could be imported."
     assert "Not imported: label 'hyoid'" in result.stdout
@@ -454,5 +454,5 @@ def test_the_command_asks_for_what_it_needs(project: Project, coco: Path, argume
 @pytest.mark.parametrize(
     "arguments", [["--map", "jaw"], ["--map", "jaw=c2", "--map", "jaw=c3"], ["--first-frame", "2"]]
 )
-def test_the_command_refuses_what_makes_no_sense(project: Project, coco: Path, arguments: list[str]) -> None:
+def test_the_command_refuses_invalid_arguments(project: Project, coco: Path, arguments: list[str]) -> None:
     assert run(project.folder, coco, *arguments).exit_code == 2

@@ -49,11 +49,11 @@ def test_names_that_people_use(label: str, key: str) -> None:
 
 
 @pytest.mark.parametrize("label", ["hyoid", "c8", "vertebra", "2", "", "tongue", "left jaw", "c", "c22", "mask"])
-def test_names_that_are_nothing_here(label: str) -> None:
+def test_names_that_match_no_structure(label: str) -> None:
     assert candidates(ForeignLabel(label), SCHEMA) == ()
 
 
-def test_codes_titles_and_what_contradicts_itself() -> None:
+def test_codes_titles_and_contradictions() -> None:
     assert candidates(ForeignLabel("Segment 1", code="91609006"), SCHEMA) == ("mandible",)
     assert candidates(ForeignLabel("s1", title="Epiglottis"), SCHEMA) == ("epiglottis",)
     one_off = ForeignLabel("c3", code="39976000")  # the code of C2: vertebrae are named one level off
@@ -74,7 +74,7 @@ def test_a_person_decides() -> None:
         match_labels(labels, SCHEMA, {"thing": "tongue"})
 
 
-def test_labels_are_united_only_where_a_person_says_so_of_each() -> None:
+def test_labels_are_united_only_if_a_person_maps_each() -> None:
     labels = [ForeignLabel("jaw"), ForeignLabel("Mandible")]
     with pytest.raises(DatasetError, match=r"'jaw', 'Mandible' would all be mandible.*--map 'jaw'=mandible"):
         match_labels(labels, SCHEMA)
@@ -151,7 +151,7 @@ def test_numbers_from_0_and_from_1(project: Project) -> None:
     assert frames_of(every) == {f"f{n}.png": n - 1 for n in range(1, 7)}
 
 
-def test_what_may_be_read_in_two_ways_is_asked_for(project: Project) -> None:
+def test_ambiguous_numbers_are_an_error(project: Project) -> None:
     source = images("f2.png", "f4.png")
     with pytest.raises(DatasetError, match=r"numbers in the names are 2 to 4.*may be 0 or 1.*--first-frame"):
         match(project, source)
@@ -165,7 +165,7 @@ def test_what_may_be_read_in_two_ways_is_asked_for(project: Project) -> None:
         match(project, images("a_7.png", "b_7.png"))
 
 
-def test_what_is_beyond_the_clip_is_a_problem(project: Project) -> None:
+def test_frames_beyond_the_clip_are_a_problem(project: Project) -> None:
     problems = Problems()
     result = match_frames(project, images("f0.png", "f6.png", "f9.png"), ImportChoices(ids(project)[0]), problems)
     assert frames_of(result) == {"f0.png": 0}
@@ -201,7 +201,7 @@ def test_no_number_is_ever_guessed(project: Project, numbers: set[int]) -> None:
         assert (base == {0} and low == 0) or (base == {1} and high == FRAMES)
 
 
-def test_the_clip_is_named_or_said(project: Project) -> None:
+def test_the_clip_is_stated_or_chosen(project: Project) -> None:
     second = ids(project)[1]
     with pytest.raises(DatasetError, match=r"2 images name no clip.*--clip.*film0\.mkv, film1\.mkv"):
         match(project, images("f0.png", "f1.png"), clip=False)
@@ -212,7 +212,7 @@ def test_the_clip_is_named_or_said(project: Project) -> None:
     assert (matched.clip, matched.frame) == (second, 6)
 
 
-def test_a_recording_that_is_no_clip(project: Project) -> None:
+def test_a_recording_that_is_not_in_the_project(project: Project) -> None:
     first, second = ids(project)
     stranger = ForeignImage(0, "s.png", 24, 32, clip="case-7", frame=2)
     with pytest.raises(DatasetError, match="name no clip of the project"):
@@ -245,7 +245,7 @@ def test_images_are_numbered_alike(project: Project) -> None:
         match(project, Images(mixed))
 
 
-def test_places_come_by_clip_and_frame(project: Project) -> None:
+def test_images_are_ordered_by_clip_and_frame(project: Project) -> None:
     order = np.random.default_rng(0).permutation(FRAMES)
     made = [
         ForeignImage(i, f"f{t}.png", 24, 32, clip=c, frame=int(t))

@@ -141,7 +141,7 @@ def test_coco_boxes_without_a_mask_are_counted(tmp_path: Path) -> None:
     assert dict(result.left_out) == {"annotations without a mask (a box or points only)": 2}
 
 
-def test_coco_that_is_broken_as_a_whole(tmp_path: Path) -> None:
+def test_a_broken_coco_file_is_an_error(tmp_path: Path) -> None:
     good = write_coco(tmp_path / "good.json", {"a_0.png": TWO})
     text = good.read_text("utf-8")
     (tmp_path / "cut.json").write_text(text[: len(text) // 2] + '"images" "annotations" "categories"', "utf-8")
@@ -172,7 +172,7 @@ def test_folders_of_png_planes(tmp_path: Path) -> None:
         expect(planes_of(source, 1), {"jaw": OUTER})
 
 
-def test_pictures_beside_the_masks_are_no_label(tmp_path: Path) -> None:
+def test_pictures_next_to_the_masks_are_no_label(tmp_path: Path) -> None:
     write_planes(tmp_path, {"f_0.png": TWO | {"images": OUTER}})
     assert [label.name for label in open_source(tmp_path).labels] == ["jaw", "throat"]
 
@@ -221,7 +221,7 @@ def test_label_images_with_a_table(tmp_path: Path, table: dict) -> None:
             open_source(tmp_path / "seg")
 
 
-def test_palette_and_grey_rgb_are_labels_too_and_colours_are_told(tmp_path: Path) -> None:
+def test_palette_and_grey_rgb_are_labels_and_colours_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "labels.json").write_text('{"jaw": 1, "throat": 2}', "utf-8")
     palette = Image.new("P", (WIDTH, HEIGHT))
     palette.putpalette([0, 0, 0, 255, 200, 0, 0, 90, 255])
@@ -299,7 +299,7 @@ def test_nnunet_that_is_broken(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(at=st.integers(0, 351), value=st.integers(0, 255))
-def test_a_nifti_head_with_a_wrong_byte_is_read_or_told(
+def test_a_nifti_header_with_a_wrong_byte_is_read_or_an_error(
     at: int, value: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = write_nnunet(tmp_path_factory.mktemp("head"), {"jaw": 1, "throat": 2}, ".nii", {"c": values()})
@@ -387,7 +387,7 @@ def test_segmentations_that_are_broken(tmp_path: Path) -> None:
 # All of them
 
 
-def test_what_is_nothing_of_it_is_told(tmp_path: Path) -> None:
+def test_unknown_files_are_described(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("hello")
     (tmp_path / "sub").mkdir()
     with pytest.raises(DatasetError, match=r"it is a folder with 1 \.txt, sub/.*coco"):
@@ -405,7 +405,7 @@ def test_what_is_nothing_of_it_is_told(tmp_path: Path) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(content=st.binary(max_size=300), name=st.sampled_from(sorted(SOURCES)))
-def test_no_bytes_are_more_than_an_error(content: bytes, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_any_bytes_are_at_most_an_error(content: bytes, name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("bytes")
     head = {"coco": b'{"images": 1, "annotations": 2, "categories": ', "dicom-seg": b"\0" * 128 + b"DICM"}.get(
         name, b""
@@ -418,7 +418,7 @@ def test_no_bytes_are_more_than_an_error(content: bytes, name: str, tmp_path_fac
 
 
 @pytest.mark.parametrize("name", ["coco", "png"])
-def test_datasets_of_ours_say_clip_frame_and_states(tmp_path: Path, name: str) -> None:
+def test_exported_datasets_have_clip_frame_and_states(tmp_path: Path, name: str) -> None:
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(write_video(tmp_path / "a.mkv", grey_frames(3, HEIGHT, WIDTH))).id
         annotate(project, clip, 2, {"bolus": INNER, "pharynx": MaskState.EMPTY, "mandible": MaskState.NOT_VISIBLE})

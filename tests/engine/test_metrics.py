@@ -64,14 +64,14 @@ def test_dice_is_twice_the_overlap_over_both_areas(pair: tuple[np.ndarray, np.nd
 @given(PAIRS)
 def test_hd95_agrees_with_brute_force_over_all_contour_points(pair: tuple[np.ndarray, np.ndarray]) -> None:
     a, b = pair
-    found = hd95(a, b)
+    distance = hd95(a, b)
     if a.any() and b.any():
-        assert found == pytest.approx(max(directed(a, b), directed(b, a)), abs=1e-9)
-        assert found == hd95(b, a)
+        assert distance == pytest.approx(max(directed(a, b), directed(b, a)), abs=1e-9)
+        assert distance == hd95(b, a)
     elif a.any() or b.any():
-        assert found == math.inf
+        assert distance == math.inf
     else:
-        assert math.isnan(found)
+        assert math.isnan(distance)
 
 
 def by_surface_distance(a: np.ndarray, b: np.ndarray, spacing: tuple[float, float]) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student's one file: whole, verified, and never executed."""
+"""The student's one file: complete, verified, and never executed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def path(checkpoint: Checkpoint, tmp_path: Path) -> Path:
     return tmp_path / "student.safetensors"
 
 
-def test_everything_comes_back(checkpoint: Checkpoint, path: Path) -> None:
+def test_everything_is_read_back(checkpoint: Checkpoint, path: Path) -> None:
     loaded = load_checkpoint(path)
     assert loaded.config == CONFIG
     assert loaded.schema == Schema.load()
@@ -54,9 +54,9 @@ def test_the_graph_repeats_no_weights(checkpoint: Checkpoint, path: Path) -> Non
     assert all(tensor.tobytes() not in checkpoint.graph for tensor in checkpoint.tensors.values() if tensor.size > 64)
 
 
-def test_saving_over_a_file_leaves_no_rest(path: Path, checkpoint: Checkpoint) -> None:
+def test_overwriting_a_file_leaves_no_temporary_file(path: Path, checkpoint: Checkpoint) -> None:
     checkpoint.save(path)
-    assert [found.name for found in path.parent.iterdir()] == [path.name]
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
 def test_a_folder_that_cannot_be_written_is_named(checkpoint: Checkpoint, path: Path) -> None:
@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_written_is_named(checkpoint: Checkpoint, path: 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0001, 0.3, 0.999])
-def test_a_cut_file_is_refused(path: Path, share: float) -> None:
+def test_a_truncated_file_is_refused(path: Path, share: float) -> None:
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(StudentError, match=path.name) as caught:
@@ -73,10 +73,10 @@ def test_a_cut_file_is_refused(path: Path, share: float) -> None:
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("place", [0.02, 0.4, 0.8, 0.9999])
-def test_a_changed_byte_is_noticed(path: Path, place: float) -> None:
+@pytest.mark.parametrize("position", [0.02, 0.4, 0.8, 0.9999])
+def test_a_changed_byte_is_noticed(path: Path, position: float) -> None:
     data = bytearray(path.read_bytes())
-    data[int(len(data) * place)] ^= 0x10
+    data[int(len(data) * position)] ^= 0x10
     path.write_bytes(bytes(data))
     with pytest.raises(StudentError, match=path.name):
         load_checkpoint(path)

@@ -52,7 +52,7 @@ def test_upright_frames_are_cut_along_their_height():
     assert y.stop >= 1400
 
 
-def test_words_beside_the_field_do_not_count():
+def test_text_outside_the_field_does_not_count():
     frame = framed(200, 400, 500, 600)
     plain = exposed_field(frame)
     frame[20:40, 20:160:3] = 255
@@ -79,11 +79,11 @@ def test_planes_of_a_cut_frame_lie_where_the_field_lies():
     frame = np.zeros((600, 900), np.uint8)
     frame[300:500, 500:700] = np.maximum(field, 40)
     window = exposed_field(frame)
-    whole, alone = (
+    planes_of_frame, alone = (
         Student(c, OpenVinoRuntime(c)).propose(f[None])[0].masks.planes
         for c, f in ((cutting, frame), (checkpoint, frame[window]))
     )
     assert window != (slice(0, 600), slice(0, 900))
     assert alone.any()
-    np.testing.assert_array_equal(whole[(slice(None), *window)], alone)
-    assert whole.sum() == alone.sum()
+    np.testing.assert_array_equal(planes_of_frame[(slice(None), *window)], alone)
+    assert planes_of_frame.sum() == alone.sum()

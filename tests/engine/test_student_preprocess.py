@@ -91,7 +91,7 @@ def test_a_frame_of_the_right_size_is_not_resampled() -> None:
     np.testing.assert_array_equal(fit(frame, placement)[placement.window], frame)
 
 
-def test_a_config_survives_json_and_refuses_what_it_does_not_know() -> None:
+def test_a_config_survives_json_and_refuses_unknown_fields() -> None:
     assert StudentConfig.from_json(CONFIG.to_json()) == CONFIG
     assert StudentConfig.from_json('{"input_size": 96}') == StudentConfig(input_size=96)
     for text in ("[]", "{", '{"bones": 3}', '{"mirrored": 1}', '{"heads": true}', '{"input_size": "64"}'):

@@ -49,7 +49,7 @@ def test_graph_and_torch_agree(path: Path) -> None:
     assert graph.confidence == pytest.approx(torch.confidence, abs=1e-3)
 
 
-def test_prompts_reach_the_answer(path: Path) -> None:
+def test_prompts_change_the_mask(path: Path) -> None:
     student, frame = load_student(path, "cpu-torch"), disc_frame(64, 64)
     encoded, blank = student.encode(frame), np.zeros((64, 64), np.bool_)
     square = blank.copy()

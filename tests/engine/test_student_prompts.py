@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prompts are values that survive being kept."""
+"""Prompts are values that survive being stored."""
 
 import json
 
@@ -22,7 +22,7 @@ def test_prompts_survive_json(clicks: list[Click], box: Box | None) -> None:
     assert len(prompts) == len(clicks) + (box is not None)
 
 
-def test_a_click_more_leaves_the_earlier_prompts_alone() -> None:
+def test_another_click_does_not_change_the_earlier_prompts() -> None:
     first = Prompts().with_click(Click(1, 2, True))
     second = first.with_click(Click(3, 4, False)).with_box(Box(0, 0, 5, 5))
     assert len(first) == 1 and len(second) == 3

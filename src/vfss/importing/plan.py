@@ -129,15 +129,7 @@ def plan_import(
     tally = _Tally()
     for message in source.problems:
         tally.problems.add("source", message)
-    labels = match_labels(source.labels, project.schema, choices.labels)
-    if not labels.structures:
-        raise DatasetError(
-            f"none of the labels is a structure of the project ({', '.join(label.name for label in source.labels)})",
-            path=source.path,
-            remedy=f"Map the labels (--map LABEL=KEY). The project has {', '.join(project.schema.keys)}.",
-        )
-    for name in labels.unknown:
-        tally.problems.add("label", f"label {name!r} is not a structure of the project (--map it, or --skip it)")
+    labels = _match_source_labels(project, source, choices, tally.problems)
     match = match_frames(project, source, choices, tally.problems)
     planner = _Planner(project, source, labels, tally)
     frames, complete = [], True
@@ -159,6 +151,22 @@ def plan_import(
         problems=tally.problems.all(),
         complete=complete,
     )
+
+
+def _match_source_labels(
+    project: Project, source: ForeignMasks, choices: ImportChoices, problems: Problems
+) -> LabelMatch:
+    """Map the labels of a source; unknown labels become problems, no known label at all is an error."""
+    labels = match_labels(source.labels, project.schema, choices.labels)
+    if not labels.structures:
+        raise DatasetError(
+            f"none of the labels is a structure of the project ({', '.join(label.name for label in source.labels)})",
+            path=source.path,
+            remedy=f"Map the labels (--map LABEL=KEY). The project has {', '.join(project.schema.keys)}.",
+        )
+    for name in labels.unknown:
+        problems.add("label", f"label {name!r} is not a structure of the project (--map it, or --skip it)")
+    return labels
 
 
 def refuse_reading(project: Project) -> None:

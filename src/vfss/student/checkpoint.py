@@ -87,7 +87,7 @@ class Checkpoint:
         for name, graph in {GRAPH: self.graph, **{f"{_GRAPHS}{k}": v for k, v in self.prompted.items()}}.items():
             tensors[name] = np.frombuffer(graph, np.uint8)
         header["digest"] = _digest(header, tensors)
-        write_whole(path, save(tensors, metadata=header))
+        write_atomically(path, save(tensors, metadata=header))
         return load_checkpoint(path)
 
 
@@ -150,8 +150,8 @@ def _digest(header: Mapping[str, str], tensors: Mapping[str, Array]) -> str:
     return blake.hexdigest()
 
 
-def write_whole(path: str | Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whenever the process dies.
+def write_atomically(path: str | Path, data: bytes) -> None:
+    """Write a file atomically: after a crash it is either complete or unchanged.
 
     Raises:
         StudentError: The folder cannot be written to.

@@ -16,7 +16,7 @@ from vfss.errors import TrainingError
 from vfss.evaluation.bootstrap import FloatArray
 from vfss.masks import BoolArray
 from vfss.schema import Schema
-from vfss.student.checkpoint import write_whole
+from vfss.student.checkpoint import write_atomically
 from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss.student.preprocess import Placement, prepare, restore
@@ -170,7 +170,7 @@ class Ablation:
             self.run.events.emit("row", row=name, labels=recipe.labels, seed=recipe.seed)
             dice = self._trained(recipe, folder)
             found = {"row": name, "labels": recipe.labels, "seed": recipe.seed, "recipe": recipe.to_dict()}
-            write_whole(path, (json.dumps({**found, "dice": dice}) + "\n").encode())
+            write_atomically(path, (json.dumps({**found, "dice": dice}) + "\n").encode())
         told = json.loads(path.read_text("utf-8"))["dice"]
         return {style: np.array(values, np.float64) for style, values in told.items()}
 

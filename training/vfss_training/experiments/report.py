@@ -13,7 +13,7 @@ import numpy as np
 
 from vfss.evaluation.bootstrap import FloatArray
 from vfss.schema import Schema
-from vfss.student.checkpoint import write_whole
+from vfss.student.checkpoint import write_atomically
 from vfss_training.experiments.ablation import NOTHING, Row, gathered
 from vfss_training.experiments.bootstrap import estimate, gain, mean_dice
 
@@ -100,8 +100,10 @@ class Report:
             besides: What else the JSON says, such as the command.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "table.md", self.table().encode())
-        write_whole(folder / "ablation.json", (json.dumps({**besides, **self.to_dict()}, indent=1) + "\n").encode())
+        write_atomically(folder / "table.md", self.table().encode())
+        write_atomically(
+            folder / "ablation.json", (json.dumps({**besides, **self.to_dict()}, indent=1) + "\n").encode()
+        )
 
     def plot(self, folder: Path) -> None:
         """Draw labels.png, Dice against labels by style, and structures.png, gain of each structure."""

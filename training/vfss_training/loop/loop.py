@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from vfss.errors import TrainingError
-from vfss.student.checkpoint import write_whole
+from vfss.student.checkpoint import write_atomically
 from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events, cancelled, rounded
 from vfss_training.loop.batches import Batch, Draw, Order, Views, share
@@ -295,7 +295,7 @@ class Loop:
             "validated": self._validated_step,
         }
         torch.save(state, buffer)
-        write_whole(path, buffer.getvalue())
+        write_atomically(path, buffer.getvalue())
 
     def _resume(self) -> None:
         """Load the state of the run's folder, if there is one."""

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from vfss.errors import TrainingError
-from vfss.student.checkpoint import write_whole
+from vfss.student.checkpoint import write_atomically
 from vfss_training.config.recipe import Recipe
 
 VERSIONS = ("napari-vfss", "torch", "timm", "segment-anything", "lightning", "openvino", "onnx", "numpy")
@@ -142,9 +142,9 @@ def write_run_files(folder: Path, recipe: Recipe, origin: Mapping[str, Any]) -> 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / "recipe.yaml", yaml.safe_dump(_plain(recipe.to_dict()), sort_keys=False).encode())
+        write_atomically(folder / "recipe.yaml", yaml.safe_dump(_plain(recipe.to_dict()), sort_keys=False).encode())
         about = {**origin, "seed": recipe.seed, "versions": versions(), "machine": platform.platform()}
-        write_whole(folder / "run.json", (json.dumps(about, indent=1) + "\n").encode())
+        write_atomically(folder / "run.json", (json.dumps(about, indent=1) + "\n").encode())
     except OSError as error:
         raise TrainingError(f"cannot write the run's folder ({error})", path=folder) from error
 

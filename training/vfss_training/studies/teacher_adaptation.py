@@ -14,7 +14,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vfss.student.checkpoint import write_whole
+from vfss.student.checkpoint import write_atomically
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.augment import Augmentation
@@ -91,7 +91,7 @@ class Adapting:
             learnt.load_state_dict(own | kept, strict=True)
         else:
             self._learn(AdaptedTeacher(self.key, head, self.seen, teacher), learnt)
-            write_whole(path, save(_learnt(learnt)))
+            write_atomically(path, save(_learnt(learnt)))
         if torch.cuda.is_available():
             learnt.cuda()
         learnt.eval()

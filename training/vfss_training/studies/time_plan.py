@@ -18,7 +18,7 @@ import torch
 
 from vfss.project import Project
 from vfss.schema import Schema
-from vfss.student.checkpoint import Checkpoint, write_whole
+from vfss.student.checkpoint import Checkpoint, write_atomically
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
 from vfss.student.torch_runtime import build_network
 from vfss_training.config.recipe import Recipe
@@ -159,7 +159,7 @@ class Planner:
             self.run.events.emit("measuring", what=what)
             known[key] = measure()
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, json.dumps(known, indent=1).encode())
+            write_atomically(path, json.dumps(known, indent=1).encode())
         return known[key]
 
 

@@ -24,7 +24,7 @@ from scipy.linalg import hadamard as sylvester
 from torch import Tensor
 
 from vfss.errors import TrainingError
-from vfss.student.checkpoint import write_whole
+from vfss.student.checkpoint import write_atomically
 from vfss_training.teachers.feature_statistics import FeatureStatistics, hashed
 
 Matrix = npt.NDArray[np.float64]
@@ -170,7 +170,7 @@ class FeatureScaler:
         """Write one .safetensors file, complete or not at all; it contains patients as hashes only."""
         about = {name: getattr(self, name) for name in ("teacher", "method", "cells", "patients", "frames")}
         tensors = {name: getattr(self, name).contiguous() for name in ("mean", "scale", "rotation")}
-        write_whole(path, save(tensors, metadata={"format": _FORMAT, "about": json.dumps(about)}))
+        write_atomically(path, save(tensors, metadata={"format": _FORMAT, "about": json.dumps(about)}))
 
 
 def _rotated(values: Tensor, rotation: Tensor) -> Tensor:

@@ -175,11 +175,11 @@ class _Image:
 def read_cvat(folder: str | Path) -> Dataset:
     """Read a dataset exported as CVAT, also with an annotations.xml from CVAT: planes bool (S, H, W) and states.
 
-    A mask of a structure that was not annotated, by the frame's tag, or was said to be absent, was drawn in CVAT: it is
-    edited, not accepted. So is whatever has a mask on an image without a tag.
+    A mask of a structure whose state in the frame's tag is unannotated or absent was drawn in CVAT: it is edited, not
+    accepted. So is any mask on an image without a tag.
 
     Raises:
-        DatasetError: No such dataset, or malformed.
+        DatasetError: There is no such dataset, or it is malformed.
     """
     folder = Path(folder)
     manifest, frames = read_sidecar(folder)
