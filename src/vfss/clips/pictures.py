@@ -18,34 +18,9 @@ from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.errors import ClipError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
-
-
-def picture_files(folder: Path) -> list[Path]:
-    """Return the PNG and JPEG files directly in `folder` except hidden ones, in natural order (2 before 10).
-
-    Raises:
-        OSError: The folder cannot be listed.
-    """
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if is_picture(entry.name) and entry.is_file()]
-    return [folder / name for name in sorted(names, key=_natural)]
-
-
-def is_picture(name: str) -> bool:
-    """Return whether a file of this name is a frame of a recording stored as a folder of pictures."""
-    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
-
-
-def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    # ASCII digits only: str.isdigit also accepts superscripts, which int() does not.
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
-
-
 _SIZES_CHECKED = 2000
 """Number of pictures whose size is checked on opening; in longer folders evenly spaced, so that opening stays quick."""
 _ONE_RECORDING = "Keep only the pictures of one recording in a folder: same size, same depth."
-
 _PICTURE_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.DecompressionBombError)
 
 
@@ -90,39 +65,6 @@ class FolderClip(LazyClip):
         return frame
 
 
-def read_picture(file: Path, folder: Path, t: int) -> Frame:
-    """Read the grey values of one PNG or JPEG file, uint8 or uint16 (H, W).
-
-    Args:
-        file: The picture.
-        folder: Its folder, for the error message.
-        t: Its frame index, for the error message.
-
-    Raises:
-        ClipError: It is missing, unreadable or damaged.
-    """
-    try:
-        with Image.open(file) as picture:
-            return _grey(picture)
-    except _PICTURE_ERRORS as error:
-        raise ClipError(
-            f"{file.name} cannot be read ({reason(error)})",
-            path=folder,
-            frame=t,
-            remedy="Copy it again from its source, or remove it.",
-        ) from error
-
-
-def _grey(picture: Image.Image) -> Frame:
-    if picture.mode == "L":
-        return np.array(picture)
-    if picture.mode.startswith("I"):
-        return np.array(picture).astype(np.uint16)
-    if picture.mode == "1":
-        return np.array(picture.convert("L"))
-    return collapse(np.array(picture.convert("RGB")))
-
-
 def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> FolderClip:
     """Open a folder of PNG or JPEG pictures, in the order of the numbers in their names.
 
@@ -159,3 +101,58 @@ def _check_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> None
             frame=t,
             remedy=_ONE_RECORDING,
         )
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """Return the PNG and JPEG files directly in `folder` except hidden ones, in natural order (2 before 10).
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if is_picture(entry.name) and entry.is_file()]
+    return [folder / name for name in sorted(names, key=_natural)]
+
+
+def is_picture(name: str) -> bool:
+    """Return whether a file of this name is a frame of a recording stored as a folder of pictures."""
+    return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
+
+
+def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    # ASCII digits only: str.isdigit also accepts superscripts, which int() does not.
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name
+
+
+def read_picture(file: Path, folder: Path, t: int) -> Frame:
+    """Read the grey values of one PNG or JPEG file, uint8 or uint16 (H, W).
+
+    Args:
+        file: The picture.
+        folder: Its folder, for the error message.
+        t: Its frame index, for the error message.
+
+    Raises:
+        ClipError: It is missing, unreadable or damaged.
+    """
+    try:
+        with Image.open(file) as picture:
+            return _grey(picture)
+    except _PICTURE_ERRORS as error:
+        raise ClipError(
+            f"{file.name} cannot be read ({reason(error)})",
+            path=folder,
+            frame=t,
+            remedy="Copy it again from its source, or remove it.",
+        ) from error
+
+
+def _grey(picture: Image.Image) -> Frame:
+    if picture.mode == "L":
+        return np.array(picture)
+    if picture.mode.startswith("I"):
+        return np.array(picture).astype(np.uint16)
+    if picture.mode == "1":
+        return np.array(picture.convert("L"))
+    return collapse(np.array(picture.convert("RGB")))

@@ -22,39 +22,6 @@ _FLAT = 16  # grey values within which the cropped area counts as uniform, compr
 _WRITTEN = 0.1  # share of the cropped area that may be text and the like
 
 
-def propose_crop(projections: Projections, *, keep: PixelBox | None = None) -> PixelBox | None:
-    """Return the area that was exposed on any frame; None if that is nearly the full frame, or none is found.
-
-    Args:
-        projections: Projections of the recording.
-        keep: Area that the crop must contain, such as the box around all masks.
-    """
-    height, width = projections.brightest.shape
-    area = largest_area(projections.brightest)
-    if area is None:
-        return None
-    (first_row, last_row), (first_column, last_column) = area
-    crop = PixelBox(
-        max(0, int((first_row - _MARGIN) * height)),
-        max(0, int((first_column - _MARGIN) * width)),
-        min(height, math.ceil((last_row + _MARGIN) * height)),
-        min(width, math.ceil((last_column + _MARGIN) * width)),
-    )
-    if keep is not None:
-        crop = crop.joined(keep)
-    rows, columns = crop.bottom - crop.top, crop.right - crop.left
-    nearly_all = rows * columns > _NEARLY_ALL * height * width
-    return None if nearly_all or not _is_unexposed_outside(projections, crop) else crop
-
-
-def _is_unexposed_outside(projections: Projections, crop: PixelBox) -> bool:
-    """Return whether the area outside the crop is uniform and constant except for text; else it is picture too."""
-    outside = np.ones(projections.brightest.shape, np.bool_)
-    outside[crop.slices] = False
-    values = np.stack([projections.brightest[outside], projections.darkest[outside]]).astype(np.int16)
-    return bool(np.mean(np.abs(values - np.median(values)) > _FLAT) < _WRITTEN)
-
-
 @dataclass(frozen=True, eq=False)
 class ProposedRedaction:
     """A redaction proposed by the program, not reviewed by a person.
@@ -121,3 +88,36 @@ def annotated_box(project: Project, clip_id: str) -> PixelBox | None:
                 box = PixelBox(mask.top, mask.left, mask.top + rows, mask.left + columns)
                 around = box if around is None else around.joined(box)
     return around
+
+
+def propose_crop(projections: Projections, *, keep: PixelBox | None = None) -> PixelBox | None:
+    """Return the area that was exposed on any frame; None if that is nearly the full frame, or none is found.
+
+    Args:
+        projections: Projections of the recording.
+        keep: Area that the crop must contain, such as the box around all masks.
+    """
+    height, width = projections.brightest.shape
+    area = largest_area(projections.brightest)
+    if area is None:
+        return None
+    (first_row, last_row), (first_column, last_column) = area
+    crop = PixelBox(
+        max(0, int((first_row - _MARGIN) * height)),
+        max(0, int((first_column - _MARGIN) * width)),
+        min(height, math.ceil((last_row + _MARGIN) * height)),
+        min(width, math.ceil((last_column + _MARGIN) * width)),
+    )
+    if keep is not None:
+        crop = crop.joined(keep)
+    rows, columns = crop.bottom - crop.top, crop.right - crop.left
+    nearly_all = rows * columns > _NEARLY_ALL * height * width
+    return None if nearly_all or not _is_unexposed_outside(projections, crop) else crop
+
+
+def _is_unexposed_outside(projections: Projections, crop: PixelBox) -> bool:
+    """Return whether the area outside the crop is uniform and constant except for text; else it is picture too."""
+    outside = np.ones(projections.brightest.shape, np.bool_)
+    outside[crop.slices] = False
+    values = np.stack([projections.brightest[outside], projections.darkest[outside]]).astype(np.int16)
+    return bool(np.mean(np.abs(values - np.median(values)) > _FLAT) < _WRITTEN)

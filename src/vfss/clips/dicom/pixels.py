@@ -16,80 +16,7 @@ from vfss.clips.clip import Frame
 from vfss.clips.dicom.header import DicomHeader
 from vfss.clips.grey import collapse
 
-_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
-_STANDALONE = {0x01, *range(0xD0, 0xD9)}
-_SCAN, _TABLES, _LS_FRAME = 0xDA, 0xC4, 0xF7
-
-
-def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) -> None:
-    """Check that a compressed picture has the size and depth that the DICOM header declares.
-
-    Args:
-        data: The compressed picture.
-        rows: Height in the DICOM header.
-        columns: Width in the DICOM header.
-        samples: Samples per pixel in the DICOM header.
-        stored: Bits stored in the DICOM header.
-
-    Raises:
-        ValueError: It has not.
-    """
-    if data.startswith(b"\0\0\0\x0cjP  "):  # wrapped in a JP2 file, which some exports do
-        data = data[max(0, data.find(b"\xff\x4f\xff\x51")) :]
-    if data.startswith(b"\xff\xd8"):
-        size = _jpeg_size(data)
-    elif data.startswith(b"\xff\x4f\xff\x51"):
-        size = _jpeg_2000_size(data)
-    else:
-        raise ValueError("it does not begin with a JPEG or JPEG 2000 marker")
-    precision, height, width, components = size
-    if (height, width, components) != (rows, columns, samples):
-        raise ValueError(
-            f"the picture has {height} rows, {width} columns and {components} samples,"
-            f" the header says {rows}, {columns} and {samples}"
-        )
-    if not 2 <= precision <= 16 or (precision > 8) != (stored > 8):
-        raise ValueError(f"the picture has {precision} bits, the header says {stored}")
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int, int, int]:
-    """Return precision, height, width and components of a JPEG picture, after checking the segments up to its scan."""
-    size: tuple[int, int, int, int] | None = None
-    has_tables = False
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            raise ValueError("its segments are damaged")
-        marker = data[at + 1]
-        if marker == 0xFF or marker in _STANDALONE:
-            at += 1 if marker == 0xFF else 2
-            continue
-        length = int.from_bytes(data[at + 2 : at + 4], "big")
-        body = data[at + 4 : at + 2 + length]
-        if length < 2 or len(body) != length - 2:
-            raise ValueError("its segments are damaged")
-        if marker in _FRAMES:
-            if size is not None or len(body) < 6 or len(body) != 6 + 3 * body[5]:
-                raise ValueError("its frame header is damaged")
-            size = body[0], int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), body[5]
-            has_tables = has_tables or marker == _LS_FRAME
-        has_tables = has_tables or marker == _TABLES
-        if marker == _SCAN:
-            if size is None or not has_tables or len(body) != 4 + 2 * body[0]:
-                raise ValueError("its scan has no frame header or tables before it")
-            return size
-        at += 2 + length
-    raise ValueError("it ends before its scan")
-
-
-def _jpeg_2000_size(data: bytes) -> tuple[int, int, int, int]:
-    """Return precision, height, width and components of a JPEG 2000 codestream."""
-    if len(data) < 43:
-        raise ValueError("it ends inside its header")
-    right, bottom, left, top = (int.from_bytes(data[at : at + 4], "big") for at in (8, 12, 16, 20))
-    components = int.from_bytes(data[40:42], "big")
-    return (data[42] & 0x7F) + 1, bottom - top, right - left, components
-
+Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 NATIVE = frozenset(
     {
@@ -99,6 +26,8 @@ NATIVE = frozenset(
         uid.UID("1.2.840.10008.1.2.1.98"),  # uncompressed, one fragment per frame: used above 4 GiB
     }
 )
+"""Transfer syntaxes of uncompressed frames."""
+
 PICTURES = frozenset(
     {
         uid.RLELossless,
@@ -112,11 +41,18 @@ PICTURES = frozenset(
         uid.JPEG2000,
     }
 )
+"""Transfer syntaxes of frames that are compressed one by one."""
+
+VIDEO = frozenset(uid.MPEGTransferSyntaxes)
+"""Transfer syntaxes of a video stream."""
+
 _BY_PILLOW = frozenset({uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit})
 """Decoded by Pillow, which survives any damage to them; GDCM decodes the others, and 12 bits."""
-VIDEO = frozenset(uid.MPEGTransferSyntaxes)
 
-Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+# JPEG markers: frame headers, segments without a length, start of scan, Huffman tables, JPEG-LS frame header.
+_FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_SCAN, _TABLES, _LS_FRAME = 0xDA, 0xC4, 0xF7
 
 
 def native_samples(header: DicomHeader, data: bytes) -> Samples:
@@ -217,3 +153,73 @@ def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shif
     if header.signed:
         values ^= np.uint16(1 << (header.stored - 1))
     return values.astype(np.uint8) if header.bits == 8 else values
+
+
+def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) -> None:
+    """Check that a compressed picture has the size and depth that the DICOM header declares.
+
+    Args:
+        data: The compressed picture.
+        rows: Height in the DICOM header.
+        columns: Width in the DICOM header.
+        samples: Samples per pixel in the DICOM header.
+        stored: Bits stored in the DICOM header.
+
+    Raises:
+        ValueError: It has not.
+    """
+    if data.startswith(b"\0\0\0\x0cjP  "):  # wrapped in a JP2 file, which some exports do
+        data = data[max(0, data.find(b"\xff\x4f\xff\x51")) :]
+    if data.startswith(b"\xff\xd8"):
+        size = _jpeg_size(data)
+    elif data.startswith(b"\xff\x4f\xff\x51"):
+        size = _jpeg_2000_size(data)
+    else:
+        raise ValueError("it does not begin with a JPEG or JPEG 2000 marker")
+    precision, height, width, components = size
+    if (height, width, components) != (rows, columns, samples):
+        raise ValueError(
+            f"the picture has {height} rows, {width} columns and {components} samples,"
+            f" the header says {rows}, {columns} and {samples}"
+        )
+    if not 2 <= precision <= 16 or (precision > 8) != (stored > 8):
+        raise ValueError(f"the picture has {precision} bits, the header says {stored}")
+
+
+def _jpeg_size(data: bytes) -> tuple[int, int, int, int]:
+    """Return precision, height, width and components of a JPEG picture, after checking the segments up to its scan."""
+    size: tuple[int, int, int, int] | None = None
+    has_tables = False
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            raise ValueError("its segments are damaged")
+        marker = data[at + 1]
+        if marker == 0xFF or marker in _STANDALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        body = data[at + 4 : at + 2 + length]
+        if length < 2 or len(body) != length - 2:
+            raise ValueError("its segments are damaged")
+        if marker in _FRAMES:
+            if size is not None or len(body) < 6 or len(body) != 6 + 3 * body[5]:
+                raise ValueError("its frame header is damaged")
+            size = body[0], int.from_bytes(body[1:3], "big"), int.from_bytes(body[3:5], "big"), body[5]
+            has_tables = has_tables or marker == _LS_FRAME
+        has_tables = has_tables or marker == _TABLES
+        if marker == _SCAN:
+            if size is None or not has_tables or len(body) != 4 + 2 * body[0]:
+                raise ValueError("its scan has no frame header or tables before it")
+            return size
+        at += 2 + length
+    raise ValueError("it ends before its scan")
+
+
+def _jpeg_2000_size(data: bytes) -> tuple[int, int, int, int]:
+    """Return precision, height, width and components of a JPEG 2000 codestream."""
+    if len(data) < 43:
+        raise ValueError("it ends inside its header")
+    right, bottom, left, top = (int.from_bytes(data[at : at + 4], "big") for at in (8, 12, 16, 20))
+    components = int.from_bytes(data[40:42], "big")
+    return (data[42] & 0x7F) + 1, bottom - top, right - left, components

@@ -19,70 +19,6 @@ from vfss.clips.video.packets import PacketReader, PacketTable
 CONCEALED = "the decoder had to conceal errors in it"
 _MAX_REORDERED = 17
 """No codec in use delays a frame by more than sixteen others that were decoded after it."""
-
-
-class DamageWatch:
-    """Decides which frames of one decoding run can be trusted.
-
-    A frame can be shown before frames that it depends on (B-frames), so a few frames are held back until all packets
-    up to their own have been decoded or found damaged.
-    """
-
-    def __init__(
-        self,
-        damaged: dict[int, str],
-        entries: npt.NDArray[np.int64],
-        entry_frames: npt.NDArray[np.int64],
-        expected: Iterator[int],
-    ) -> None:
-        """Start with no frames.
-
-        Args:
-            damaged: Packets known to be damaged, with the reason; grows during decoding.
-            entries: int64 (E,) packets at which decoding can start.
-            entry_frames: int64 (E,) the frames they are shown as.
-            expected: Numbers of the packets of this run that give frames, ascending.
-        """
-        self._damaged = damaged
-        self._entries = entries
-        self._entry_frames = entry_frames
-        self._expected = expected
-        self._awaited = next(expected, None)
-        self._early: set[int] = set()
-        self._held: deque[tuple[int, int, Any]] = deque()
-
-    def add(self, t: int, number: int, frame: Any) -> Iterator[tuple[int, Any, str]]:
-        """Add the next frame shown, from packet `number`; yield the frames that are decided now, as `flush` does."""
-        if frame.is_corrupt:
-            self._damaged.setdefault(number, CONCEALED)
-        self._early.add(number)
-        while self._awaited is not None and (self._awaited in self._early or self._awaited in self._damaged):
-            self._early.discard(self._awaited)
-            self._awaited = next(self._expected, None)
-        self._held.append((t, number, frame))
-        while self._held and (
-            self._awaited is None or self._held[0][1] < self._awaited or len(self._held) > _MAX_REORDERED
-        ):
-            yield self._verdict()
-
-    def flush(self) -> Iterator[tuple[int, Any, str]]:
-        """Yield the frames still held back at the end: index, frame, and why it cannot be trusted ("" if it can)."""
-        while self._held:
-            yield self._verdict()
-
-    def _verdict(self) -> tuple[int, Any, str]:
-        t, number, frame = self._held.popleft()
-        if not self._damaged:
-            return t, frame, ""
-        if number in self._damaged:
-            return t, frame, self._damaged[number]
-        clean = (self._entries <= number) & (self._entry_frames <= t)
-        since = int(self._entries[clean].max(initial=0))
-        if any(since <= packet < number for packet in self._damaged):
-            return t, frame, "it depends on a damaged frame before it"
-        return t, frame, ""
-
-
 _PROBE_FRAMES = 12
 """Frames decoded on opening to check the order in the index: longer than the reordering of any encoder."""
 
@@ -174,6 +110,35 @@ def _by_entry(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
     return VideoIndex(len(table), None, entries, entries)
 
 
+def _agrees(reader: PacketReader, table: PacketTable, index: VideoIndex) -> bool:
+    try:
+        for _ in itertools.islice(presented(reader, table, index, 0), _PROBE_FRAMES):
+            pass
+    except DisagreementError:
+        return False
+    return True
+
+
+def survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
+    """Decode everything once, in order: slow, but right for streams whose packets do not determine their order.
+
+    Raises:
+        ClipError: The container cannot be read.
+    """
+    ranks = np.full(len(table), -1, np.int64)
+    checks: list[int] = []
+    for number, frame in reader.decode_from(table, 0):
+        if 0 <= number < len(table):
+            ranks[number] = len(checks)
+        checks.append(plane_check(frame))
+    is_entry = (table.entries != Entry.NONE) & (ranks > np.maximum.accumulate(np.concatenate([[-1], ranks[:-1]])))
+    entries = np.flatnonzero(is_entry)
+    entries = np.concatenate([[0], entries[ranks[entries] > 0]]).astype(np.int64)
+    entry_frames = ranks[entries]
+    entry_frames[0] = 0
+    return VideoIndex(len(checks), ranks, entries, entry_frames, np.array(checks, np.uint32))
+
+
 def presented(
     reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int
 ) -> Iterator[tuple[int, Any, str]]:
@@ -220,33 +185,66 @@ def _ranked(reader: PacketReader, table: PacketTable, index: VideoIndex, entry: 
         raise DisagreementError
 
 
-def _agrees(reader: PacketReader, table: PacketTable, index: VideoIndex) -> bool:
-    try:
-        for _ in itertools.islice(presented(reader, table, index, 0), _PROBE_FRAMES):
-            pass
-    except DisagreementError:
-        return False
-    return True
+class DamageWatch:
+    """Decides which frames of one decoding run can be trusted.
 
-
-def survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
-    """Decode everything once, in order: slow, but right for streams whose packets do not determine their order.
-
-    Raises:
-        ClipError: The container cannot be read.
+    A frame can be shown before frames that it depends on (B-frames), so a few frames are held back until all packets
+    up to their own have been decoded or found damaged.
     """
-    ranks = np.full(len(table), -1, np.int64)
-    checks: list[int] = []
-    for number, frame in reader.decode_from(table, 0):
-        if 0 <= number < len(table):
-            ranks[number] = len(checks)
-        checks.append(plane_check(frame))
-    is_entry = (table.entries != Entry.NONE) & (ranks > np.maximum.accumulate(np.concatenate([[-1], ranks[:-1]])))
-    entries = np.flatnonzero(is_entry)
-    entries = np.concatenate([[0], entries[ranks[entries] > 0]]).astype(np.int64)
-    entry_frames = ranks[entries]
-    entry_frames[0] = 0
-    return VideoIndex(len(checks), ranks, entries, entry_frames, np.array(checks, np.uint32))
+
+    def __init__(
+        self,
+        damaged: dict[int, str],
+        entries: npt.NDArray[np.int64],
+        entry_frames: npt.NDArray[np.int64],
+        expected: Iterator[int],
+    ) -> None:
+        """Start with no frames.
+
+        Args:
+            damaged: Packets known to be damaged, with the reason; grows during decoding.
+            entries: int64 (E,) packets at which decoding can start.
+            entry_frames: int64 (E,) the frames they are shown as.
+            expected: Numbers of the packets of this run that give frames, ascending.
+        """
+        self._damaged = damaged
+        self._entries = entries
+        self._entry_frames = entry_frames
+        self._expected = expected
+        self._awaited = next(expected, None)
+        self._early: set[int] = set()
+        self._held: deque[tuple[int, int, Any]] = deque()
+
+    def add(self, t: int, number: int, frame: Any) -> Iterator[tuple[int, Any, str]]:
+        """Add the next frame shown, from packet `number`; yield the frames that are decided now, as `flush` does."""
+        if frame.is_corrupt:
+            self._damaged.setdefault(number, CONCEALED)
+        self._early.add(number)
+        while self._awaited is not None and (self._awaited in self._early or self._awaited in self._damaged):
+            self._early.discard(self._awaited)
+            self._awaited = next(self._expected, None)
+        self._held.append((t, number, frame))
+        while self._held and (
+            self._awaited is None or self._held[0][1] < self._awaited or len(self._held) > _MAX_REORDERED
+        ):
+            yield self._verdict()
+
+    def flush(self) -> Iterator[tuple[int, Any, str]]:
+        """Yield the frames still held back at the end: index, frame, and why it cannot be trusted ("" if it can)."""
+        while self._held:
+            yield self._verdict()
+
+    def _verdict(self) -> tuple[int, Any, str]:
+        t, number, frame = self._held.popleft()
+        if not self._damaged:
+            return t, frame, ""
+        if number in self._damaged:
+            return t, frame, self._damaged[number]
+        clean = (self._entries <= number) & (self._entry_frames <= t)
+        since = int(self._entries[clean].max(initial=0))
+        if any(since <= packet < number for packet in self._damaged):
+            return t, frame, "it depends on a damaged frame before it"
+        return t, frame, ""
 
 
 def plane_check(frame: Any) -> int:
