@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does correcting 20 frames and retraining help on film the student has never seen the like of?
+"""Does correcting 20 frames and retraining help on recordings of a kind that the student was never trained on?
 
 Phantom clips of the style "harsh", which the shipped student was not trained on, become a project without annotations.
 A simulated person corrects 20 frames of five patients (accepts the truth there); `vfss-train fit PROJECT` runs as a
-process of its own, as the Retrain button starts it; then the default and the retrained student are examined on other
+process of its own, as the Retrain button starts it; then the default and the retrained student are scored on other
 patients of that style, and on patients of the standard style to show what is forgotten.
 Writes benchmarks/results/adapt_style.json and .png; needs matplotlib for the latter.
 Run: python benchmarks/adapt_style.py
@@ -33,7 +33,7 @@ EXAMINED_CLIPS, EXAMINED_FRAMES = 8, 24
 
 
 def correct_frames(truth: Project, folder: Path) -> int:
-    """A project of the truth's clips in which 20 frames are accepted; returns how many."""
+    """Make a project of the truth's clips in which 20 frames are accepted; return their number."""
     corrected = 0
     with Project.create(folder) as project:
         for record in truth.clips():
@@ -51,7 +51,7 @@ def correct_frames(truth: Project, folder: Path) -> int:
 
 
 def retrain(project: Path, student: str, minutes: float, threads: int) -> dict[str, Any]:
-    """Run the trainer as its own process; its last event, with the losses and the time it took."""
+    """Run the trainer as its own process; return its last event, with the losses and the time it took."""
     command = [sys.executable, "-m", "vfss_training.cli", "fit", str(project)]
     began = time.monotonic()
     done = subprocess.run(
@@ -67,20 +67,20 @@ def retrain(project: Path, student: str, minutes: float, threads: int) -> dict[s
 
 def examine(projects: dict[str, Path], student: str) -> dict[str, Any]:
     loaded = load_student(student, "cpu")
-    found = {}
+    by_style = {}
     for name, folder in projects.items():
         with Project.open(folder) as project:
             scores = evaluate(project, loaded)
-        found[name] = {
+        by_style[name] = {
             "frames": scores["frames"],
             "mean_dice": scores["mean_dice"],
             "dice": {key: row["dice"] for key, row in scores["structures"].items()},
         }
-    return found
+    return by_style
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415  (only here, and only where the plot is wanted)
+    import matplotlib as mpl  # noqa: PLC0415  (slow to import, and only needed for the plot)
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415

@@ -2,9 +2,9 @@
 """Several teachers against one, with few labels: does `full` beat the best plain single teacher by two Dice points?
 
 Runs `vfss-train ablate` on the shipped recipes, made small by benchmarks/agglomeration.yaml so that all rows fit two
-cores: phantom patients of the standard style to learn from, a few of them labelled, and patients of that style and of
-another to examine on. The two teachers whose weights are public and small stand beside students of one's own. What was
-done is not done again. Writes benchmarks/results/agglomeration.json, .md and plots.
+cores: phantom patients of the standard style to train on, a few of them labelled, and patients of that style and of
+another to score on. The teachers are the two whose weights are public and small, with extra students. Finished runs are
+not repeated. Writes benchmarks/results/agglomeration.json, .md and plots.
 Run: VFSS_SHARED=FOLDER python benchmarks/agglomeration.py --work FOLDER   (FOLDER/weights holds mobile_sam.pt,
 lite_medsam.pth and mobilenet_v3_small.pth)
 """
@@ -28,13 +28,13 @@ PLOTS = ("labels", "structures", "weights", "features")
 
 
 def main() -> None:
-    """Run the ablation and copy what it found."""
+    """Run the ablation and copy its results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for runs and rendered frames")
     parser.add_argument("--weights", type=Path, default=Path(os.environ.get("VFSS_SHARED", "")) / "weights")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--labels", default="5")
-    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="a part of them, for a shorter table")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="some of them, for a shorter table")
     parser.add_argument("--leave-one-out", action=argparse.BooleanOptionalAction, default=True)
     chosen = parser.parse_args()
     out = chosen.work / "out"
@@ -54,8 +54,8 @@ def main() -> None:
     ]  # fmt: skip
     subprocess.run([sys.executable, "-m", "vfss_training.cli", *command], check=True)
     figures = json.loads((out / "ablation.json").read_text("utf-8"))
-    words = shlex.join(["python", "benchmarks/agglomeration.py", *sys.argv[1:]])
-    figures["benchmark"] = f"VFSS_SHARED=FOLDER {words.replace(str(chosen.work), 'FOLDER')}"
+    command_line = shlex.join(["python", "benchmarks/agglomeration.py", *sys.argv[1:]])
+    figures["benchmark"] = f"VFSS_SHARED=FOLDER {command_line.replace(str(chosen.work), 'FOLDER')}"
     (RESULTS / "agglomeration.json").write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
     shutil.copy(out / "table.md", RESULTS / "agglomeration.md")
     for name in PLOTS:

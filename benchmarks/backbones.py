@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which backbone, and at which input size: Dice for milliseconds.
 
-One more row is the first backbone at the smallest size, taught besides by MobileSAM and LiteMedSAM (features of the
+One more row is the first backbone at the smallest size with features of MobileSAM and LiteMedSAM in addition (on the
 first frames, balanced by dropping): what distillation adds to the same labels in the same steps.
 
 Each is trained by training/recipes/ablation/backbones.yaml (same seeds, phantom frames and steps, from ImageNet), one
 after the other by `vfss-train` in a process of its own, then scored on the held-out styles of that recipe at 512x512
 and timed in one loop with all the others: a whole decoded frame of 512x512, prepared, proposed by the runtime that
-ships, masks at its size. Few steps show which learns quicker, not where each would end. A run that is there is not
-made again. Times in bf16 are taken where the processor has it. Writes benchmarks/results/backbones.json and .png.
+ships, masks at its size. Few steps show which backbone learns faster, not where each ends. Finished runs are not
+repeated. Times in bf16 are taken if the processor has it. Writes benchmarks/results/backbones.json and .png.
 Run: VFSS_SHARED=FOLDER python benchmarks/backbones.py --work FOLDER (FOLDER/weights holds the files of WEIGHTS)
 """
 
@@ -53,26 +53,26 @@ TAUGHT = {
     },
     "balance": {"name": "dropping"},
 }
-TITLES = {"held_out": "styles never learnt", "standard": "standard style"}
+TITLES = {"held_out": "styles never trained on", "standard": "standard style"}
 FRAME, CLIP_FRAMES, REPEATS = 512, 40, 30
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way of training: backbone, input size, and what its recipe has besides."""
+    """One row of the comparison: backbone, input size, and further fields of its recipe."""
 
     backbone: str
     size: int
-    besides: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """What the table calls it."""
-        return f"{self.backbone} {self.size}" + (" taught" if self.besides else "")
+        """Name in the table."""
+        return f"{self.backbone} {self.size}" + (" taught" if self.extra else "")
 
     @property
     def file(self) -> str:
-        """What its files are called."""
+        """Stem of its files' names."""
         return self.name.replace(" ", "_")
 
 
@@ -88,13 +88,13 @@ ROWS = [
 
 
 def train(row: Row, weights: Path, work: Path, threads: int) -> dict[str, Any]:
-    """The last event of its training: scores by style. Its student lies in the work folder."""
+    """Train a row, unless its student is in the work folder; return its last event, with scores by style."""
     name = row.file
     events = work / f"{name}.jsonl"
     if not (work / f"{name}.safetensors").is_file():
         recipe = yaml.safe_load(RECIPE.read_text("utf-8"))
         recipe["student"] |= {"backbone": row.backbone, "input_size": row.size}
-        recipe |= row.besides
+        recipe |= row.extra
         own = work / f"{name}.yaml"
         own.write_text(yaml.safe_dump(recipe), "utf-8")
         options = {
@@ -107,14 +107,14 @@ def train(row: Row, weights: Path, work: Path, threads: int) -> dict[str, Any]:
             "--events": events,
             "--threads": threads,
         }
-        words = [str(word) for pair in options.items() for word in pair]
-        subprocess.run([sys.executable, "-m", "vfss_training.cli", "fit", "--phantom", *words], check=True)
+        arguments = [str(argument) for pair in options.items() for argument in pair]
+        subprocess.run([sys.executable, "-m", "vfss_training.cli", "fit", "--phantom", *arguments], check=True)
     done = [json.loads(line) for line in events.read_text("utf-8").splitlines() if '"done"' in line]
     return dict(done[-1])
 
 
 def times(students: dict[str, Student]) -> dict[str, float]:
-    """Median milliseconds of each for one frame, all taking turns."""
+    """Return the median milliseconds of each student for one frame, all taking turns."""
     frames = [Phantom(400_000 + i, n_frames=CLIP_FRAMES, height=FRAME, width=FRAME).frame(20) for i in range(4)]
     taken: dict[str, list[float]] = {name: [] for name in students}
     for repeat in range(REPEATS + 2):
@@ -127,7 +127,7 @@ def times(students: dict[str, Student]) -> dict[str, float]:
 
 
 def plot(rows: dict[str, dict[str, Any]], path: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415  (only here, and only where the plot is wanted)
+    import matplotlib as mpl  # noqa: PLC0415  (slow to import, and only needed for the plot)
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
@@ -154,8 +154,8 @@ def main() -> None:
     chosen.work.mkdir(parents=True, exist_ok=True)
     rows: dict[str, dict[str, Any]] = {}
     for row in ROWS:
-        told = train(row, chosen.weights, chosen.work, chosen.threads)
-        styles = {style: round(found["mean_dice"], 4) for style, found in told["scores"]["styles"].items()}
+        event = train(row, chosen.weights, chosen.work, chosen.threads)
+        styles = {style: round(scores["mean_dice"], 4) for style, scores in event["scores"]["styles"].items()}
         checkpoint = load_checkpoint(chosen.work / f"{row.file}.safetensors")
         rows[row.name] = {
             "backbone": row.backbone,
@@ -165,8 +165,8 @@ def main() -> None:
             "standard": styles["standard"],
             "styles": styles,
         }
-    able = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    for precision in ("f32", "bf16") if able else ("f32",):
+    has_bf16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    for precision in ("f32", "bf16") if has_bf16 else ("f32",):
         students = {}
         for row in ROWS:
             checkpoint = load_checkpoint(chosen.work / f"{row.file}.safetensors")

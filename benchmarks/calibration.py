@@ -30,8 +30,8 @@ from vfss_training.evaluation.calibrate import (
     FRAMES,
     TEST_SEED,
     Measured,
-    calibration_of,
-    errors,
+    calibration_errors,
+    fit_measured,
     measure,
 )
 
@@ -40,17 +40,17 @@ RESULTS = Path(__file__).parent / "results"
 TARGET = 0.05
 
 
-def told(what: str) -> Any:
+def printed(what: str) -> Any:
     return lambda done, total: print(f"{what}: {done} of {total}", flush=True) if done % 6 == 0 else None
 
 
-def bins(said: np.ndarray, true: np.ndarray, n: int = 10) -> list[dict[str, float]]:
-    """Points of a reliability plot: mean word, mean Dice and number of masks of each tenth that has any."""
-    of = np.clip((said * n).astype(int), 0, n - 1)
+def bins(confidence: np.ndarray, dice: np.ndarray, n: int = 10) -> list[dict[str, float]]:
+    """Return the points of a reliability plot: mean confidence, mean Dice and number of masks of each tenth."""
+    of = np.clip((confidence * n).astype(int), 0, n - 1)
     return [
         {
-            "said": round(float(said[of == b].mean()), 4),
-            "true": round(float(true[of == b].mean()), 4),
+            "said": round(float(confidence[of == b].mean()), 4),
+            "true": round(float(dice[of == b].mean()), 4),
             "masks": int((of == b).sum()),
         }
         for b in range(n)
@@ -61,7 +61,7 @@ def bins(said: np.ndarray, true: np.ndarray, n: int = 10) -> list[dict[str, floa
 def plot(path: Path, before: list[dict[str, float]], after: list[dict[str, float]], report: dict[str, Any]) -> None:
     figure, (reliability, structures) = pyplot.subplots(1, 2, figsize=(11, 4.6))
     reliability.plot([0, 1], [0, 1], color="0.6", linewidth=1, label="perfect")
-    for points, marker, name in ((before, "s", "as the student says it"), (after, "o", "calibrated")):
+    for points, marker, name in ((before, "s", "uncalibrated"), (after, "o", "calibrated")):
         x, y = [p["said"] for p in points], [p["true"] for p in points]
         reliability.plot(x, y, marker=marker, markersize=4, linewidth=1, label=name)
         if name == "calibrated":
@@ -84,29 +84,29 @@ def plot(path: Path, before: list[dict[str, float]], after: list[dict[str, float
 
 
 def examined(checkpoint: Checkpoint, fresh: Measured, *, in_file: bool) -> dict[str, Any]:
-    """What is written: expected errors before and after, by structure and by style, and the plot's points."""
-    calibration, said = checkpoint.calibration, fresh.said
-    worth = calibration.apply(said.astype(np.float32), fresh.keys).astype(np.float64)
+    """Return the report: expected errors before and after, by structure and by style, and the points of the plot."""
+    calibration, raw = checkpoint.calibration, fresh.confidence
+    calibrated = calibration.apply(raw.astype(np.float32), fresh.keys).astype(np.float64)
     usual = [style in COMMON for style in fresh.styles]
-    before, after = errors(said, fresh), errors(worth, fresh)
-    counts = np.isfinite(fresh.true)
+    before, after = calibration_errors(raw, fresh), calibration_errors(calibrated, fresh)
+    counts = np.isfinite(fresh.dice)
     return {
         "student": checkpoint.id,
         "calibration": "in the file" if in_file else "fitted in memory, the file has none",
         "fitted_on": dict(calibration.measured),
-        "frames": len(said),
+        "frames": len(raw),
         "first_seed": TEST_SEED,
         "masks": int(counts.sum()),
         "expected_calibration_error": after["expected_error"],
         "expected_calibration_error_before": before["expected_error"],
         "target": TARGET,
-        "styles_learnt": errors(worth, fresh, usual)["expected_error"],
-        "styles_never_seen": errors(worth, fresh, [not u for u in usual])["expected_error"],
+        "styles_learnt": calibration_errors(calibrated, fresh, usual)["expected_error"],
+        "styles_never_seen": calibration_errors(calibrated, fresh, [not u for u in usual])["expected_error"],
         "structures": {
             key: {"before": before["structures"][key], "after": after["structures"][key]} for key in fresh.keys
         },
-        "reliability_before": bins(said[counts], fresh.true[counts]),
-        "reliability": bins(worth[counts], fresh.true[counts]),
+        "reliability_before": bins(raw[counts], fresh.dice[counts]),
+        "reliability": bins(calibrated[counts], fresh.dice[counts]),
     }
 
 
@@ -121,12 +121,12 @@ def main() -> None:
     checkpoint = load_checkpoint(shipped if chosen.student == "default" else chosen.student)
     in_file = checkpoint.calibration is not None
     if not in_file:
-        known = measure(
-            checkpoint, first_seed=FIRST_SEED, frames=chosen.frames, progress=told("fit"), threads=chosen.threads
+        fitted_on = measure(
+            checkpoint, first_seed=FIRST_SEED, frames=chosen.frames, progress=printed("fit"), threads=chosen.threads
         )
-        checkpoint = replace(checkpoint, calibration=calibration_of(known, first_seed=FIRST_SEED))
+        checkpoint = replace(checkpoint, calibration=fit_measured(fitted_on, first_seed=FIRST_SEED))
     fresh = measure(
-        checkpoint, first_seed=TEST_SEED, frames=chosen.frames, progress=told("test"), threads=chosen.threads
+        checkpoint, first_seed=TEST_SEED, frames=chosen.frames, progress=printed("test"), threads=chosen.threads
     )
     report = examined(checkpoint, fresh, in_file=in_file)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)

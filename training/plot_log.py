@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws the log of a training: loss, and Dice on the validation frames, by structure and by held-out style.
+"""Draw the log of a training: loss, and Dice on the validation frames by structure and by held-out style.
 
 Run: python training/plot_log.py LOG.jsonl OUT.png
 """
@@ -14,14 +14,14 @@ import matplotlib as mpl
 
 
 def main() -> None:
-    """Read the log, write the picture."""
+    """Read the log and write the picture."""
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     log, out = Path(sys.argv[1]), Path(sys.argv[2])
-    told = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
-    steps = [entry for entry in told if entry["event"] == "step"]
-    validations = [entry for entry in told if entry["event"] == "validation"]
+    events = [json.loads(line) for line in log.read_text("utf-8").splitlines()]
+    steps = [entry for entry in events if entry["event"] == "step"]
+    validations = [entry for entry in events if entry["event"] == "validation"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(13, 4.5))
     left.semilogy([entry["step"] for entry in steps], [entry["loss"] for entry in steps], lw=0.5, color="#3F7BFF")
     left.set(xlabel="step", ylabel="loss")

@@ -32,7 +32,7 @@ from vfss_training.loop.validation import HeldOutSamples, Validation, Validator,
 from vfss_training.losses.masks import MaskLoss, hard_dice
 from vfss_training.model.initialise import from_scratch, from_student, sha256
 from vfss_training.model.training_setup import fast_depthwise, freeze
-from vfss_training.studies.fit import fit_phantom, start_of
+from vfss_training.studies.fit import fit_phantom, starting_student
 
 STANDARD = {"standard": 1.0}
 
@@ -467,11 +467,11 @@ def test_a_recipe_names_the_student_it_starts_from(tmp_path: Path) -> None:
     text = "start: {student: first.safetensors, sha256: %s, input_size: 96}\nstages: [{until: 1.0, size: 96}]\n"
     (tmp_path / "recipe.yaml").write_text(text % sha256(tmp_path / "first.safetensors"))
     recipe = load_recipe(tmp_path / "recipe.yaml")
-    parent = start_of(recipe, None)
+    parent = starting_student(recipe, None)
     assert parent is not None
     config = recipe.start.grown(parent.config)
     assert (config.input_size, config.backbone) == (96, CONFIG.backbone)
     assert from_student(parent, parent.schema, 0, config)(torch.zeros(1, 1, 96, 96))[0].shape == (1, 12, 24, 24)
-    with pytest.raises(TrainingError, match="another one"):
-        start_of(replace(recipe, start=Start(str(tmp_path / "first.safetensors"), "00")), None)
-    assert start_of(replace(recipe, start=Start()), None) is None
+    with pytest.raises(TrainingError, match="starts from another student"):
+        starting_student(replace(recipe, start=Start(str(tmp_path / "first.safetensors"), "00")), None)
+    assert starting_student(replace(recipe, start=Start()), None) is None

@@ -22,7 +22,7 @@ from vfss_training.config.recipe import Recipe
 from vfss_training.data.phantoms import draw_phantom
 from vfss_training.events import Cancel, Events
 from vfss_training.experiments.ablation import NOTHING, Ablation, Examination, Row, examine, rows_of
-from vfss_training.experiments.feature_maps import coloured, embedded, plot_features
+from vfss_training.experiments.feature_maps import embeddings, pca_colours, plot_features
 from vfss_training.experiments.report import Report, plot_weights
 from vfss_training.loop.run import Run
 
@@ -58,7 +58,7 @@ def test_what_is_not_alike_is_not_compared() -> None:
         rows_of([PLAIN, FULL.but(steps=9)])
     with pytest.raises(TrainingError, match="no recipe"):
         rows_of([])
-    with pytest.raises(TrainingError, match="may have been learnt"):
+    with pytest.raises(TrainingError, match="may have been trained on"):
         Examination("standard", 99_999, 3)
 
 
@@ -113,7 +113,7 @@ def test_figures_are_those_of_the_scores(tmp_path: Path) -> None:
 
 def test_weights_are_those_that_were_told(tmp_path: Path) -> None:
     study, row = ablation(tmp_path), Row("full", FULL)
-    place = study._place(FULL.but(seed=2, labels=0.5))
+    place = study.run_folder(FULL.but(seed=2, labels=0.5))
     place.mkdir(parents=True)
     events = [
         {"event": "start", "total_steps": 2},
@@ -142,7 +142,7 @@ def test_the_command_line_says_what_it_cannot_compare(tmp_path: Path) -> None:
         (["--labels", "5,many"], "which is not a number"),
         (["--labels", "0"], "above 0"),
         (["--examine", "standard:7:x"], "STYLE:FIRST_SEED:NUMBER"),
-        (["--examine", "standard:7:3"], "may have been learnt"),
+        (["--examine", "standard:7:3"], "may have been trained on"),
     ):
         done = CliRunner().invoke(application, ["ablate", str(path), "--out", str(tmp_path / "out"), *options])
         assert done.exit_code == 1
@@ -156,7 +156,7 @@ def test_principal_components_are_colours_of_the_whole_set(tmp_path: Path) -> No
         * torch.tensor([9.0, 4.0, 1.0])[:, None, None]
     )
     features = torch.einsum("kc,nkhw->nchw", directions, three)
-    shown = coloured(features)
+    shown = pca_colours(features)
     assert shown.shape == (2, 8, 8, 3)
     assert (shown.min(), shown.max()) == (0.0, 1.0)
     for component in range(3):
@@ -175,4 +175,4 @@ def test_kept_students_are_those_that_were_examined(tmp_path: Path) -> None:
     again = examine(network, BASE.student, study.examinations[0])
     np.testing.assert_allclose(np.array(again, np.float64), dice["standard"], atol=0.02)
     frames = [draw_phantom(100_000 + i, 64, "standard")[0] for i in range(2)]
-    assert embedded(network, BASE.student, frames).shape == (2, BASE.student.width, 4, 4)
+    assert embeddings(network, BASE.student, frames).shape == (2, BASE.student.width, 4, 4)

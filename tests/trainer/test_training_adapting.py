@@ -25,7 +25,7 @@ from vfss_training.data.samples import ListedSamples, Sample, first
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.run import Run
 from vfss_training.studies.pseudo_labels import PseudoLabeller
-from vfss_training.studies.teacher_adaptation import Adapting, moved
+from vfss_training.studies.teacher_adaptation import TeacherAdaptation, augment_features
 from vfss_training.teachers.adapted import LowRank, MaskHead, correct
 from vfss_training.teachers.loading import built
 from vfss_training.teachers.table import TEACHERS, teacher_named
@@ -84,16 +84,16 @@ def seen(folder: Path) -> CachedTargets:
     return targets
 
 
-def adapting(folder: Path, recipe: Recipe = RECIPE) -> Adapting:
+def adapting(folder: Path, recipe: Recipe = RECIPE) -> TeacherAdaptation:
     def load() -> Grid:
         torch.manual_seed(0)
         return Grid()
 
     whole = (recipe, CONFIG, 12, run_in(folder))
-    return Adapting(ENTRY, load, first(stream(folder), 8), tuple(range(8)), seen(folder), *whole)
+    return TeacherAdaptation(ENTRY, load, first(stream(folder), 8), tuple(range(8)), seen(folder), *whole)
 
 
-def painted_and_true(folder: Path, of: Adapting) -> tuple[Tensor, Tensor]:
+def painted_and_true(folder: Path, of: TeacherAdaptation) -> tuple[Tensor, Tensor]:
     """Masks of the pharynx and the mandible, and where they are, of all eight frames."""
     samples = [stream(folder)[i] for i in range(8)]
     frames = torch.from_numpy(np.stack([sample.frame for sample in samples]))
@@ -110,7 +110,7 @@ def test_a_head_learns_to_paint_and_is_kept(tmp_path: Path, monkeypatch: pytest.
     after, _ = painted_and_true(tmp_path, taught)
     assert after.shape == (8, 12, GRID, GRID)
     assert (after - true).square().mean() < 0.5 * (before - true).square().mean()
-    monkeypatch.setattr(Adapting, "_learn", lambda *_: pytest.fail("taught again"))
+    monkeypatch.setattr(TeacherAdaptation, "train", lambda *_: pytest.fail("trained again"))
     again, _ = painted_and_true(tmp_path, adapting(tmp_path))
     torch.testing.assert_close(again, after)
     assert len(list(tmp_path.glob("adapted-*.safetensors"))) == 2
@@ -151,12 +151,12 @@ def test_kept_features_move_with_their_masks() -> None:
     features = torch.zeros(6, 1, 32, 32)
     features[:, :, 8:14, 4:12] = 1.0
     target = features.repeat(1, 1, 1, 1).clone()
-    a, b = moved(features, target, Augmentation(flip=0.5, warp=1.0), (1, 7, 3))
+    a, b = augment_features(features, target, Augmentation(flip=0.5, warp=1.0), (1, 7, 3))
     torch.testing.assert_close(a, b)
     assert not torch.allclose(a, features)
-    still, _ = moved(features, target, Augmentation(flip=0.0, warp=0.0), (1, 7, 3))
+    still, _ = augment_features(features, target, Augmentation(flip=0.0, warp=0.0), (1, 7, 3))
     torch.testing.assert_close(still, features, atol=1e-4, rtol=0)
-    turned, _ = moved(features, target, Augmentation(flip=1.0, warp=0.0), (1, 7, 3))
+    turned, _ = augment_features(features, target, Augmentation(flip=1.0, warp=0.0), (1, 7, 3))
     torch.testing.assert_close(turned, features.flip(3), atol=1e-4, rtol=0)
 
 
@@ -179,25 +179,25 @@ class Half:
         return masks
 
 
-def test_painters_are_worth_what_they_paint_of_the_labels(tmp_path: Path) -> None:
+def test_teachers_weigh_what_their_masks_agree_with_the_labels(tmp_path: Path) -> None:
     bits = np.zeros((12, 64, 64), np.uint8)
     bits[:, :, :32] = 1
     frame = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
     sample = Sample(frame, np.packbits(bits, axis=0), np.ones(12, np.float32), (0, 0, 64, 64))
     labelled = ListedSamples([sample] * 7, ["someone"] * 7)
-    painters = PseudoLabeller(RECIPE, CONFIG, Schema.load(), run_in(tmp_path), labelled)
-    assert painters._worth(Half(0.5), (0, 5)).min() > 0.99
-    assert painters._worth(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
-    assert (painters._worth(Half(1.0), ()) == 1).all()
-    beside = replace(painters, parent=small_checkpoint())
-    assert (beside._worth(Half(1.0), ()) == 0).all(), "who cannot be judged does not spoil what the old student says"
+    labeller = PseudoLabeller(RECIPE, CONFIG, Schema.load(), run_in(tmp_path), labelled)
+    assert labeller.agreement(Half(0.5), (0, 5)).min() > 0.99
+    assert labeller.agreement(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
+    assert (labeller.agreement(Half(1.0), ()) == 1).all()
+    beside = replace(labeller, parent=small_checkpoint())
+    assert (beside.agreement(Half(1.0), ()) == 0).all(), "an unknown teacher does not spoil the masks of the parent"
     partly = replace(sample, known=np.array([1.0] + [0.0] * 11, np.float32))
-    few = replace(painters, labelled=ListedSamples([partly] * 3, ["someone"] * 3))
-    assert few._worth(Half(1.0), (0,)).numpy() == pytest.approx(2 / 3, abs=0.01), "no structure is trusted unseen"
-    assert (few._left(4), few._learnt(4)) == ((1,), (0, 2))
-    assert painters._left(1) == (1, 6)
-    assert painters._learnt(1) == (0, 2, 3, 4, 5)
-    told = [json.loads(line) for line in painters.run.events._stream.getvalue().splitlines()]
+    few = replace(labeller, labelled=ListedSamples([partly] * 3, ["someone"] * 3))
+    assert few.agreement(Half(1.0), (0,)).numpy() == pytest.approx(2 / 3, abs=0.01), "no structure is trusted unseen"
+    assert (few.held_out_items(4), few.training_items(4)) == ((1,), (0, 2))
+    assert labeller.held_out_items(1) == (1, 6)
+    assert labeller.training_items(1) == (0, 2, 3, 4, 5)
+    told = [json.loads(line) for line in labeller.run.events._stream.getvalue().splitlines()]
     assert told[0]["dice"]["c3"] == pytest.approx(1.0, abs=0.01)
 
 

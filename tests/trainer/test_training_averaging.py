@@ -14,7 +14,7 @@ from vfss.errors import TrainingError
 from vfss.student import load_checkpoint, load_student
 from vfss_training.cli.app import application
 from vfss_training.evaluation import averaging
-from vfss_training.evaluation.averaging import averaged
+from vfss_training.evaluation.averaging import average_weights
 
 
 def test_one_command_averages_two_files(tmp_path, monkeypatch):
@@ -44,14 +44,14 @@ def test_one_command_averages_two_files(tmp_path, monkeypatch):
 
 def test_what_is_of_no_descent_is_refused():
     one = small_checkpoint()
-    with pytest.raises(TrainingError, match="different architecture"):
-        averaged(one, small_checkpoint(config=replace(CONFIG, width=48)), 0.5)
+    with pytest.raises(TrainingError, match="differ in architecture"):
+        average_weights(one, small_checkpoint(config=replace(CONFIG, width=48)), 0.5)
     for share in (0.0, 1.0, -1.0):
         with pytest.raises(TrainingError, match="no mean"):
-            averaged(one, one, share)
+            average_weights(one, one, share)
 
 
 def test_the_mean_of_a_student_with_itself_is_itself():
     one = small_checkpoint()
-    mean = averaged(one, one, 0.5)
+    mean = average_weights(one, one, 0.5)
     assert all(np.array_equal(mean.tensors[name], tensor) for name, tensor in one.tensors.items())

@@ -108,7 +108,7 @@ def test_clicks_are_learnt_and_proposals_stay(tmp_path: Path) -> None:
     plain = small_checkpoint().save(tmp_path / "plain.safetensors")
     with Events.open(str(tmp_path / "events.jsonl")) as events:
         run = Run(events, Cancel(), "test", tmp_path / "cache", workers=0)
-        taught = fit.teach(_recipe(40), tmp_path / "taught.safetensors", run, student=str(plain.path))
+        taught = fit.fit_prompts(_recipe(40), tmp_path / "taught.safetensors", run, student=str(plain.path))
     assert taught.config.prompted and set(taught.prompted) == {"encode", "correct"}
     told = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     losses = [event["loss"] for event in told if event["event"] == "clicks"]

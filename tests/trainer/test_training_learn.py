@@ -54,7 +54,7 @@ def dice_of(checkpoint, examples) -> float:
 def test_what_was_corrected_on_some_frames_is_right_on_others(config):
     parent, told = small_checkpoint(config=config), []
     learnt_from = [disc(i) for i in range(6)]
-    new = learn_clip(parent, learnt_from, steps=60, tell=lambda done, total: told.append((done, total)))
+    new = learn_clip(parent, learnt_from, steps=60, progress=lambda done, total: told.append((done, total)))
     others = [disc(i) for i in range(20, 26)]
     before, after = dice_of(parent, others), dice_of(new, others)
     assert after > 0.8 > before + 0.1
@@ -99,7 +99,7 @@ def test_what_cannot_be_learnt_is_said():
     with pytest.raises(TrainingError, match="on 1 frames, too few"):
         learn_clip(parent, [disc(0)])
     wrong = Example(disc(0).picture, np.zeros((3, 64, 64), np.bool_), np.ones(3, np.bool_))
-    with pytest.raises(TrainingError, match="not of the student's"):
+    with pytest.raises(TrainingError, match="not those of the student's"):
         learn_clip(parent, [wrong, wrong])
 
 

@@ -15,7 +15,7 @@ import vfss_training.studies.time_plan
 from small_student import small_checkpoint
 from vfss.phantom import write_phantom
 from vfss_training.cli.app import application
-from vfss_training.studies.time_plan import found_teachers
+from vfss_training.studies.time_plan import available_teachers
 from vfss_training.teachers.table import teacher_named
 
 
@@ -50,8 +50,8 @@ def planned(project: Path, *arguments: str) -> list[dict[str, object]]:
 
 def test_quick_and_distil_are_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [teacher_named("mobile-sam"), teacher_named("lite-medsam")]
-    monkeypatch.setattr(vfss_training.studies.time_plan, "found_teachers", lambda place: entries)
-    monkeypatch.setattr(vfss_training.studies.time_plan, "loading", lambda name, place: Quiet)
+    monkeypatch.setattr(vfss_training.studies.time_plan, "available_teachers", lambda weights: entries)
+    monkeypatch.setattr(vfss_training.studies.time_plan, "teacher_loader", lambda name, place: Quiet)
     told = planned(project)
     quick, distil = [event for event in told if event["event"] == "plan"]
     assert (quick["recipe"], quick["frames"], quick["held_out"], quick["teachers"]) == ("quick", 3, 3, [])
@@ -68,11 +68,11 @@ def test_quick_and_distil_are_planned(project: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_only_the_right_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert found_teachers(tmp_path) == []
+    assert available_teachers(tmp_path) == []
     (tmp_path / "mobile_sam.pt").write_bytes(b"another file")
-    assert found_teachers(tmp_path) == []
+    assert available_teachers(tmp_path) == []
     monkeypatch.setenv("VFSS_TEACHERS", str(tmp_path))
-    assert found_teachers(None) == []
+    assert available_teachers(None) == []
 
 
 def test_a_plan_for_a_terminal_is_a_line() -> None:

@@ -198,7 +198,7 @@ def test_film_is_what_nobody_has_painted_of_training_patients(film: Path) -> Non
 def test_teachers_and_the_old_student_paint_film(
     film: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vfss_training.studies.sources, "loading", lambda name, weights: Grey)
+    monkeypatch.setattr(vfss_training.studies.sources, "teacher_loader", lambda name, weights: Grey)
     recipe = tmp_path / "distil.yaml"
     distill = {"teachers": ["mobile-sam", "lite-medsam"], "frames": 8, "pool": 4, "share": 0.5}
     recipe.write_text(
@@ -235,6 +235,6 @@ def test_a_patient_who_is_learnt_here_and_held_out_there_is_an_error(film: Path,
         for project, split in ((one, "train"), (other, "test")):
             project.update_clip(project.clips()[0].id, patient="someone")
             project.assign_split("someone", split)
-        with pytest.raises(TrainingError, match=r"patient 'someone' is learnt in .*third.* and held out in"):
+        with pytest.raises(TrainingError, match=r"patient 'someone' is trained on in .*third.* and held out in"):
             refuse_leaks([one, other])
         refuse_leaks([one])

@@ -73,8 +73,8 @@ def _plot_features(study: Ablation, rows: Sequence[Row], share: float, seed: int
     import torch
 
     from vfss_training.data.phantoms import draw_phantom
-    from vfss_training.experiments.feature_maps import embedded, plot_features
-    from vfss_training.studies.sources import loading
+    from vfss_training.experiments.feature_maps import embeddings, plot_features
+    from vfss_training.studies.sources import teacher_loader
 
     config = rows[0].recipe.student
     frames = [
@@ -83,9 +83,11 @@ def _plot_features(study: Ablation, rows: Sequence[Row], share: float, seed: int
         for i in range(min(_PATIENTS_DRAWN, examination.patients))
     ]
     names = dict.fromkeys(name for row in rows for name in row.recipe.distill.teachers)
-    maps = {name: loading(name, study.run.teachers)().targets(torch.from_numpy(np.stack(frames))) for name in names}
+    maps = {
+        name: teacher_loader(name, study.run.teachers)().targets(torch.from_numpy(np.stack(frames))) for name in names
+    }
     complete = [row for row in rows if " without " not in row.name]
-    maps |= {row.name: embedded(study.student(row, share, seed), config, frames) for row in complete}
+    maps |= {row.name: embeddings(study.student(row, share, seed), config, frames) for row in complete}
     plot_features(frames, maps, path)
 
 

@@ -113,7 +113,7 @@ def clicks(  # noqa: PLR0917  (typer calls it by name)
     from vfss_training.config.recipe import load_recipe
     from vfss_training.events import Cancel, Events
     from vfss_training.loop.run import Run, default_cache
-    from vfss_training.studies.fit import teach
+    from vfss_training.studies.fit import fit_prompts
 
     with errors_to_stderr(), Events.open(events) as stream, Cancel().on_signals() as cancel:
         chosen = load_recipe(recipe)
@@ -121,7 +121,7 @@ def clicks(  # noqa: PLR0917  (typer calls it by name)
             chosen = chosen.but(clicks=replace(chosen.clicks, steps=steps))
         folder = default_cache() if cache is None else cache
         run = Run(stream, cancel, command_line(), folder, minutes=minutes, workers=workers, threads=threads)
-        teach(chosen, out, run, student=student)
+        fit_prompts(chosen, out, run, student=student)
 
 
 def average(

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student fine-tuned on one clip while it is corrected."""
+"""Fine-tuning of a student on one clip while it is corrected."""

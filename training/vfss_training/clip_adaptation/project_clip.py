@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learn a clip of a project: a student goes on from its corrected frames, and proposes anew where nobody has spoken."""
+"""Adapt a student to a clip of a project, and write its masks as proposals where no person has annotated."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vfss.proposals.propagation import refuse_read_only
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, shared_keys
 from vfss.student.openvino_runtime import OpenVinoRuntime
-from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, evenly, learn_clip
+from vfss_training.clip_adaptation.fine_tune import MOST_FRAMES, Example, evenly_spread, learn_clip
 from vfss_training.events import Cancel, Events
 
 
@@ -30,21 +30,21 @@ def learn_project_clip(
     steps: int | None = None,
     threads: int = 0,
 ) -> int:
-    """Learn a clip from its corrected frames and write proposals of its soft structures; returns how many masks.
+    """Adapt a student to a clip and write proposals of its soft structures; return the number of masks written.
 
-    The student that has learnt is not kept: on another clip it would be worth less than the one it came from.
+    The clip-adapted student is not kept: on another clip it would be worse than the one it was adapted from.
 
     Args:
-        project: Holds the clip.
-        clip_id: The clip.
-        events: Told of "learn" and "spread" (done, total, and of the latter what was written), "learnt" at the end.
-        cancel: Asked between steps. What is written by then stays.
-        student: Student to begin from: a file, an id or "default"; None: the project's.
-        steps: Steps of the optimiser; None: by the number of frames to learn from.
+        project: Project with the clip.
+        clip_id: Id of the clip.
+        events: Receives "learn" and "spread" (done, total; of the latter also what was written), "learnt" at the end.
+        cancel: Checked between steps; what is written by then stays.
+        student: Student to start from: a file, an id or "default"; None: the project's.
+        steps: Optimiser steps; None: by the number of frames.
         threads: Threads to compute with; 0: as many as there are processors.
 
     Raises:
-        TrainingError: Too few frames to learn from, or cancelled.
+        TrainingError: Too few annotated frames, or cancelled.
         SchemaError: The student and the project have no structure in common.
         VfssError: The project or clip cannot be read or written.
     """
@@ -52,58 +52,58 @@ def learn_project_clip(
     cores = threads or max(1, os.cpu_count() or 1)
     torch.set_num_threads(cores)
     parent = load_checkpoint(project.student_path(student))
-    shared_keys(parent.schema.keys, project.schema.keys)  # raises where it knows none of them
+    shared_keys(parent.schema.keys, project.schema.keys)  # raises if there is none
 
-    def tell(done: int, total: int) -> None:
+    def report(done: int, total: int) -> None:
         cancel.check()
         events.emit("learn", done=done, total=total)
 
     with project.open_clip(clip_id) as clip:
-        frames, found = examples(project, clip, parent.schema)
-        learnt = learn_clip(parent, found, steps=steps, tell=tell)
-        runtime = OpenVinoRuntime(learnt, threads=cores)
-        run = AdaptedRun(project, clip, Student(learnt, runtime), frames=frames, parent=parent.id)
+        frames, annotated = examples(project, clip, parent.schema)
+        adapted = learn_clip(parent, annotated, steps=steps, progress=report)
+        runtime = OpenVinoRuntime(adapted, threads=cores)
+        run = AdaptedRun(project, clip, Student(adapted, runtime), frames=frames, parent=parent.id)
         masks = 0
         for stage in run.run():
             masks += len(stage.written)
             events.emit("spread", done=stage.done, total=stage.total, written=stage.written)
-            cancel.check()  # after telling: what is written and not told of could not be undone
-    events.emit("learnt", frames=len(found), masks=masks)
+            cancel.check()  # after the event: what is written without one could not be undone
+    events.emit("learnt", frames=len(annotated), masks=masks)
     return masks
 
 
 def examples(project: Project, clip: Clip, schema: Schema) -> tuple[list[int], list[Example]]:
-    """Return the frames of a clip on which soft structures are annotated, evenly spread where many, and their masks.
+    """Return the frames with annotated soft structures, evenly spread if there are many, and their masks.
 
     Args:
-        project: Holds the masks.
-        clip: One of its clips.
-        schema: Structures of the student that learns: planes are in its order; those the project lacks are not known.
+        project: Project with the masks.
+        clip: Clip of the project.
+        schema: Structures of the student, which give the order of the planes; those the project lacks are unknown.
     """
     shared = shared_keys(schema.keys, project.schema.keys)
     here = [project.schema[key].index for key in shared]
     there = [schema[key].index for key in shared]
     annotated = np.zeros((clip.n_frames, len(schema)), np.bool_)
     annotated[:, there] = annotated_soft(project.states(clip.id), project.schema)[:, here]
-    frames = evenly([int(frame) for frame in np.flatnonzero(annotated.any(axis=1))], MOST_FRAMES)
-    found = []
+    frames = evenly_spread([int(frame) for frame in np.flatnonzero(annotated.any(axis=1))], MOST_FRAMES)
+    annotated_frames = []
     for t in frames:
         planes = np.zeros((len(schema), clip.height, clip.width), np.bool_)
         planes[there] = project.masks(clip.id, t).planes[here]
-        found.append(Example(clip.as_uint8(t), planes, annotated[t]))
-    return frames, found
+        annotated_frames.append(Example(clip.as_uint8(t), planes, annotated[t]))
+    return frames, annotated_frames
 
 
 def clip_named(project: Project, name: str) -> ClipRecord:
-    """The clip with that id, or whose file has that name.
+    """Return the clip with that id, or whose file has that name.
 
     Raises:
         ProjectError: There is none, or several files have that name.
     """
     records = project.clips()
-    found = [record for record in records if name == record.id] or [r for r in records if name == r.path.name]
-    if len(found) == 1:
-        return found[0]
+    matches = [record for record in records if name == record.id] or [r for r in records if name == r.path.name]
+    if len(matches) == 1:
+        return matches[0]
     known = ", ".join(record.path.name for record in records[:10]) or "none"
-    what = f"{len(found)} clips of the project are called {name}" if found else f"the project has no clip {name}"
+    what = f"{len(matches)} clips of the project are called {name}" if matches else f"the project has no clip {name}"
     raise ProjectError(what, path=project.folder, remedy=f"Name one by its id, or by its file. It has: {known}.")

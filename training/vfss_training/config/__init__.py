@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes as checked data (YAML stays in recipes/)."""
+"""Recipes as checked data; the YAML files are in recipes/."""

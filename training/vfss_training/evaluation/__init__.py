@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scores, calibration, averaging of weights."""
+"""Scores and calibration of a finished student, averaging of two students."""

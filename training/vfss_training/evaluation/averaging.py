@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two students of one descent become one: the mean of their weights.
+"""Weight averaging: the mean of a student's weights and its parent's.
 
-A student that went on learning is better on what it learnt from, and often worse on what is far from that; half-way
-between it and its parent lies, more often than not, a student better than both on either (Wortsman et al. 2022, "Robust
-fine-tuning of zero-shot models", arXiv 2109.01903). It costs nothing when the student is used.
+A fine-tuned student is better on the data that it was trained on, and often worse on data far from it; the mean of its
+weights and its parent's is more often than not better than both on either (Wortsman et al. 2022, "Robust fine-tuning of
+zero-shot models", arXiv 2109.01903). It costs nothing when the student is used.
 """
 
 from __future__ import annotations
@@ -21,25 +21,27 @@ from vfss_training.config.recipe import Recipe
 from vfss_training.evaluation.score import score_on_phantoms
 
 
-def averaged(parent: Checkpoint, child: Checkpoint, share: float) -> Checkpoint:
-    """The mean of two students' weights; scores, confidence and prompts are those of neither, and left away.
+def average_weights(parent: Checkpoint, child: Checkpoint, share: float) -> Checkpoint:
+    """Return the mean of two students' weights, without scores and calibration, which belong to neither.
 
     Args:
-        parent: The student that the other one went on from.
-        child: The other one.
-        share: Share of the child's weights, above 0 and below 1.
+        parent: Student that the child was trained from.
+        child: The other student.
+        share: Weight of the child, above 0 and below 1.
 
     Raises:
-        TrainingError: They are not of one architecture and schema, or the share is not between 0 and 1.
+        TrainingError: They differ in architecture or schema, or the share is not between 0 and 1.
     """
     if not 0.0 < share < 1.0:
-        raise TrainingError(f"a share of {share} is no mean of two students", remedy="Give one between 0 and 1.")
+        raise TrainingError(
+            f"the share is {share}, which gives no mean of two students", remedy="Give one between 0 and 1."
+        )
     shapes = [{name: array.shape for name, array in one.tensors.items()} for one in (parent, child)]
     if parent.config != child.config or parent.schema.keys != child.schema.keys or shapes[0] != shapes[1]:
         raise TrainingError(
-            f"students {parent.id} and {child.id} are of different architecture or schema",
+            f"students {parent.id} and {child.id} differ in architecture or schema",
             path=child.path,
-            remedy="Average a student with one that went on from it.",
+            remedy="Average a student with one that was trained from it.",
         )
     tensors = {name: _mean(parent.tensors[name], child.tensors[name], share) for name in child.tensors}
     provenance = {**child.provenance, "average_of": {parent.id: 1.0 - share, child.id: share}}
@@ -47,6 +49,7 @@ def averaged(parent: Checkpoint, child: Checkpoint, share: float) -> Checkpoint:
 
 
 def _mean(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
+    """Return the weighted mean of two arrays; what is no weight, such as a counter, is the other's."""
     if not np.issubdtype(one.dtype, np.floating):
         return other
     mean: np.ndarray = (1.0 - share) * one.astype(np.float32) + share * other.astype(np.float32)
@@ -54,12 +57,12 @@ def _mean(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:
 
 
 def average_files(parent: Path, child: Path, out: Path, recipe: Recipe, *, share: float) -> Checkpoint:
-    """Average two files, score the result on the recipe's held-out phantoms and write it.
+    """Average two student files, score the result on the recipe's held-out phantoms and write it.
 
     Raises:
-        StudentError: A file is no student.
-        TrainingError: The two do not go together.
+        StudentError: A file is not a student file.
+        TrainingError: The students differ in architecture or schema.
     """
-    mean = averaged(load_checkpoint(parent), load_checkpoint(child), share)
+    mean = average_weights(load_checkpoint(parent), load_checkpoint(child), share)
     scores = score_on_phantoms(Student(mean, OpenVinoRuntime(mean)), recipe)
     return replace(mean, scores=scores).save(out)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrating a student: its word on held-out phantoms against the Dice they really had."""
+"""Calibration of a student: its confidence on held-out phantoms against the Dice that its masks had."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss_training.data.phantoms import PHANTOM_SCHEMA, draw_phantom
 
 FIRST_SEED, TEST_SEED = 160_000, 170_000
-"""First phantom patient to calibrate on, and to examine a calibration on."""
+"""Seeds of the first phantom patient to calibrate on, and of the first one to test a calibration on."""
 FRAMES = 36
 SIZE = 512
 COMMON = ("standard", "wide")
@@ -30,23 +30,23 @@ COMMON = ("standard", "wide")
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What a student said of its masks, and how they were; one phantom patient a frame.
+    """Confidence and Dice of a student's masks on phantom frames, one patient per frame.
 
     Attributes:
-        keys: Structures, in the order of columns.
+        keys: Structures, in the order of the columns.
         styles: Style of each frame.
-        said: float64 (N, S), the student's own word, uncalibrated, 0..1.
-        true: float64 (N, S), Dice; 1 where truth and mask are both empty, NaN where the phantom lacks the structure.
+        confidence: float64 (N, S), uncalibrated confidence, 0..1.
+        dice: float64 (N, S), Dice; 1 where truth and mask are both empty, NaN where the phantom lacks the structure.
     """
 
     keys: tuple[str, ...]
     styles: tuple[str, ...]
-    said: npt.NDArray[np.float64]
-    true: npt.NDArray[np.float64]
+    confidence: npt.NDArray[np.float64]
+    dice: npt.NDArray[np.float64]
 
 
 def style_of(i: int) -> str:
-    """Style of frame i: every other one of a usual style, the rest of all the others in turn."""
+    """Return the style of frame i: common styles on even frames, all other styles in turn on odd ones."""
     rare = [style for style in STYLES if style not in COMMON]
     return COMMON[i // 2 % len(COMMON)] if i % 2 == 0 else rare[i // 2 % len(rare)]
 
@@ -59,43 +59,43 @@ def measure(
     progress: Callable[[int, int], None] | None = None,
     threads: int | None = None,
 ) -> Measured:
-    """Let a student propose on phantoms and compare; whatever calibration it has is left aside.
+    """Return confidence and Dice of a student's proposals on phantoms; its calibration, if it has one, is not applied.
 
     Args:
         checkpoint: The student.
         first_seed: Seed of the first phantom.
         frames: Number of phantoms, one frame each.
-        progress: Called with frames done and in all.
+        progress: Called with the number of frames done and in total.
         threads: Threads to compute with; None: as many as there are cores.
     """
     bare = replace(checkpoint, calibration=None)
     student = Student(bare, OpenVinoRuntime(bare, cache=None, threads=threads))
     drawn, keys = Schema.load(PHANTOM_SCHEMA), student.schema.keys
-    said, true = np.full((2, frames, len(keys)), np.nan)
+    confidence, overlaps = np.full((2, frames, len(keys)), np.nan)
     for i in range(frames):
         frame, truth, _ = draw_phantom(first_seed + i, SIZE, style_of(i))
         proposal = student.propose(frame[None])[0]
-        said[i] = proposal.confidence
+        confidence[i] = proposal.confidence
         for s, key in enumerate(keys):
             if key in drawn.keys:
                 overlap = dice(truth[drawn[key].index], proposal.masks.planes[s])
-                true[i, s] = 1.0 if math.isnan(overlap) else overlap
+                overlaps[i, s] = 1.0 if math.isnan(overlap) else overlap
         if progress is not None:
             progress(i + 1, frames)
-    return Measured(keys, tuple(style_of(i) for i in range(frames)), said, true)
+    return Measured(keys, tuple(style_of(i) for i in range(frames)), confidence, overlaps)
 
 
-def calibration_of(measured: Measured, *, first_seed: int) -> Calibration:
-    """Calibration that fits what was measured, with a word on how."""
-    fitted = fit_calibration(measured.said, measured.true, measured.keys)
-    after = fitted.apply(measured.said.astype(np.float32), measured.keys).astype(np.float64)
-    how = {
-        "frames": len(measured.said),
+def fit_measured(measured: Measured, *, first_seed: int) -> Calibration:
+    """Return the calibration that fits measurements; it records its expected error before and after."""
+    fitted = fit_calibration(measured.confidence, measured.dice, measured.keys)
+    after = fitted.apply(measured.confidence.astype(np.float32), measured.keys).astype(np.float64)
+    record = {
+        "frames": len(measured.confidence),
         "first_seed": first_seed,
-        "expected_error_before": round(expected_error(measured.said.ravel(), measured.true.ravel()), 4),
-        "expected_error_after": round(expected_error(after.ravel(), measured.true.ravel()), 4),
+        "expected_error_before": round(expected_error(measured.confidence.ravel(), measured.dice.ravel()), 4),
+        "expected_error_after": round(expected_error(after.ravel(), measured.dice.ravel()), 4),
     }
-    return replace(fitted, measured=how)
+    return replace(fitted, measured=record)
 
 
 def calibrate_file(
@@ -106,26 +106,28 @@ def calibrate_file(
     progress: Callable[[int, int], None] | None = None,
     threads: int | None = None,
 ) -> Checkpoint:
-    """Calibrate the student of a file, and write it back, or to another file; it gets another id.
+    """Calibrate the student of a file and write it back, or to another file; its id changes.
 
     Raises:
-        StudentError: The file cannot be read or written, or is no student.
+        StudentError: The file cannot be read or written, or is not a student file.
     """
     checkpoint = load_checkpoint(path)
     measured = measure(checkpoint, first_seed=FIRST_SEED, frames=frames, progress=progress, threads=threads)
-    calibration = calibration_of(measured, first_seed=FIRST_SEED)
+    calibration = fit_measured(measured, first_seed=FIRST_SEED)
     return replace(checkpoint, calibration=calibration).save(path if out is None else out)
 
 
-def errors(said: npt.NDArray[np.float64], measured: Measured, chosen: Sequence[bool] | None = None) -> dict[str, Any]:
-    """Expected calibration errors of words (N, S), over all masks and of each structure.
+def calibration_errors(
+    confidence: npt.NDArray[np.float64], measured: Measured, chosen: Sequence[bool] | None = None
+) -> dict[str, Any]:
+    """Return expected calibration errors, over all masks and of each structure.
 
     Args:
-        said: float64 (N, S), words to examine, 0..1.
-        measured: What was true.
+        confidence: float64 (N, S), confidence to test, 0..1.
+        measured: Dice of the same masks.
         chosen: Frames that count; None: all.
     """
-    rows = np.ones(len(said), np.bool_) if chosen is None else np.asarray(chosen)
-    x, y = said[rows], measured.true[rows]
+    rows = np.ones(len(confidence), np.bool_) if chosen is None else np.asarray(chosen)
+    x, y = confidence[rows], measured.dice[rows]
     structures = {key: round(expected_error(x[:, i], y[:, i]), 4) for i, key in enumerate(measured.keys)}
     return {"expected_error": round(expected_error(x.ravel(), y.ravel()), 4), "structures": structures}

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ablations with confidence intervals."""
+"""Comparisons of recipes, with confidence intervals, tables and plots."""

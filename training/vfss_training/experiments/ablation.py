@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ablation: ways of training beside each other, with the same frames, labels, seeds and steps."""
+"""Ablation: train recipes with the same frames, labels, seeds and steps, and score them on the same test patients."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ from vfss_training.model.initialise import from_scratch
 from vfss_training.studies.phantom import PhantomStudy
 
 NOTHING = "no distillation"
-_FIRST_OF_EXAMINATIONS = 100_000
+_FIRST_TEST_SEED = 100_000
 
 
 @dataclass(frozen=True)
 class Row:
-    """One way of training.
+    """One row of the comparison.
 
     Attributes:
-        name: What tables call it.
-        recipe: How.
+        name: Name in tables and plots.
+        recipe: Training recipe.
     """
 
     name: str
@@ -47,12 +47,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Examination:
-    """Phantom patients that nobody learns from, one frame each.
+    """Phantom patients to score on, which no training uses, one frame each.
 
     Attributes:
         style: Style of the phantom.
-        first_seed: Of the first patient, at least 100,000.
-        patients: How many.
+        first_seed: Seed of the first patient, at least 100,000.
+        patients: Number of patients.
     """
 
     style: str
@@ -60,20 +60,20 @@ class Examination:
     patients: int
 
     def __post_init__(self) -> None:
-        if self.first_seed < _FIRST_OF_EXAMINATIONS:
+        if self.first_seed < _FIRST_TEST_SEED:
             raise TrainingError(
-                f"patients from seed {self.first_seed} on may have been learnt",
-                remedy=f"Examine on seeds from {_FIRST_OF_EXAMINATIONS:,} on.",
+                f"patients from seed {self.first_seed} on may have been trained on",
+                remedy=f"Score on seeds from {_FIRST_TEST_SEED:,} on.",
             )
 
 
 def rows_of(recipes: Sequence[Recipe], *, each_teacher: bool = True, leave_one_out: bool = True) -> list[Row]:
-    """The rows of a table: no distillation first, then every recipe.
+    """Return the rows of a table: no distillation first, then every recipe.
 
     Args:
-        recipes: Ways of training; all have the first one's frames, steps and student.
-        each_teacher: A recipe with one teacher stands once for every teacher that any recipe names.
-        leave_one_out: A recipe with several teachers stands once more without each of them.
+        recipes: Recipes to compare, which must agree in frames, steps and student.
+        each_teacher: Add a recipe with one teacher once for every teacher that any recipe names.
+        leave_one_out: Add a recipe with several teachers once more without each of them.
 
     Raises:
         TrainingError: There is no recipe, or they differ in what must be the same.
@@ -81,7 +81,7 @@ def rows_of(recipes: Sequence[Recipe], *, each_teacher: bool = True, leave_one_o
     if not recipes:
         raise TrainingError("no recipe to compare", remedy="Name at least one.")
     for recipe in recipes[1:]:
-        _refuse_unlike(recipes[0], recipe)
+        _refuse_different_setups(recipes[0], recipe)
     teachers = list(dict.fromkeys(name for recipe in recipes for name in recipe.distill.teachers))
     bare = recipes[0].but(
         name=NOTHING, distill=Distillation(), self_teaching=SelfTeaching(), adapt=Adaptation(), mixup=0.0
@@ -90,39 +90,42 @@ def rows_of(recipes: Sequence[Recipe], *, each_teacher: bool = True, leave_one_o
     for recipe in recipes:
         single = len(recipe.distill.teachers) == 1
         names = teachers if single and each_teacher else [""]
-        rows += [_with(recipe, (name,)) if name else Row(recipe.name, recipe) for name in names]
+        rows += [_with_teachers(recipe, (name,)) if name else Row(recipe.name, recipe) for name in names]
         if leave_one_out and not single:
-            # A gate over one teacher is no way of training of its own.
+            # Without pseudo-labels, balancing a single teacher is the same as plain distillation.
             for name in recipe.distill.teachers if recipe.pseudo_labels or len(recipe.distill.teachers) > 2 else ():
                 others = tuple(other for other in recipe.distill.teachers if other != name)
-                rows.append(_with(recipe, others, f"without {name}"))
+                rows.append(_with_teachers(recipe, others, f"without {name}"))
             if recipe.self_teaching.students:
                 without = recipe.but(name=f"{recipe.name} without self", self_teaching=SelfTeaching())
                 rows.append(Row(without.name, without))
     return rows
 
 
-def _with(recipe: Recipe, teachers: tuple[str, ...], words: str = "") -> Row:
-    name = f"{recipe.name} {words or teachers[0]}"
+def _with_teachers(recipe: Recipe, teachers: tuple[str, ...], suffix: str = "") -> Row:
+    """Return the row of a recipe with other teachers; the suffix of its name is by default the first of them."""
+    name = f"{recipe.name} {suffix or teachers[0]}"
     return Row(name, recipe.but(name=name, distill=replace(recipe.distill, teachers=teachers)))
 
 
-def _refuse_unlike(first: Recipe, other: Recipe) -> None:
+def _refuse_different_setups(first: Recipe, other: Recipe) -> None:
+    """Raise if two recipes differ in what a comparison must hold fixed."""
     for what in ("student", "styles", "first_seed", "phantom_frames", "steps", "batch"):
         if getattr(first, what) != getattr(other, what):
             raise TrainingError(
-                f"recipes {first.name!r} and {other.name!r} differ in {what}", remedy="Compare what is alike."
+                f"recipes {first.name!r} and {other.name!r} differ in {what}",
+                remedy=f"Give all recipes the same {what}, or use --over.",
             )
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """Trains and examines rows, each result in a file, so that it can be broken off and taken up again.
+    """Trains and scores rows; each result is written to a file, so that an interrupted comparison can be resumed.
 
     Attributes:
-        folder: Where results and runs lie.
-        examinations: On whom.
-        run: Circumstances.
+        folder: Folder of results and runs.
+        examinations: Patients to score on.
+        run: Run settings (cache, events, cancellation).
         backbone: ImageNet weights.
     """
 
@@ -134,9 +137,9 @@ class Ablation:
     def results(
         self, rows: Sequence[Row], seeds: Sequence[int], labels: Sequence[float]
     ) -> Iterator[tuple[str, float, int, dict[str, FloatArray]]]:
-        """Row, share of labels, seed, and Dice, float64 (patients, S), by style; nan where nothing counts.
+        """Yield row, share of labels, seed and Dice by style, float64 (patients, S), NaN if a structure does not count.
 
-        All rows of one share and seed come before the next, so that what is there is always comparable.
+        All rows of one share and seed come before the next, so that an unfinished comparison is still fair.
         """
         for share in labels:
             for seed in seeds:
@@ -145,40 +148,44 @@ class Ablation:
                     yield row.name, share, seed, self._result(row.name, recipe)
 
     def weights(self, row: Row, share: float, seed: int) -> list[tuple[int, dict[str, float]]]:
-        """Steps of a trained row and what each teacher weighed there; empty without several teachers."""
-        lines = (self._place(row.recipe.but(seed=seed, labels=share)) / "events.jsonl").read_text("utf-8").splitlines()
-        told = [event for event in map(json.loads, lines) if len(event.get("weights", ())) > 1]
-        return [(int(event["step"]), event["weights"]) for event in told]
+        """Return steps of a trained row and each teacher's weight there; empty without several teachers."""
+        lines = (
+            (self.run_folder(row.recipe.but(seed=seed, labels=share)) / "events.jsonl").read_text("utf-8").splitlines()
+        )
+        steps = [event for event in map(json.loads, lines) if len(event.get("weights", ())) > 1]
+        return [(int(event["step"]), event["weights"]) for event in steps]
 
     def student(self, row: Row, share: float, seed: int) -> StudentNetwork:
-        """The trained network of a row, in evaluation mode, as it was kept: in half precision."""
+        """Return the trained network of a row, in evaluation mode, as it was saved: in half precision."""
         recipe = row.recipe.but(seed=seed, labels=share)
         network = StudentNetwork(recipe.student, len(Schema.load()))
-        kept = torch.load(self._place(recipe) / "weights.pt", map_location="cpu", weights_only=True)
-        network.load_state_dict({name: tensor.float() for name, tensor in kept.items()})
+        saved = torch.load(self.run_folder(recipe) / "weights.pt", map_location="cpu", weights_only=True)
+        network.load_state_dict({name: tensor.float() for name, tensor in saved.items()})
         return network.eval()
 
-    def _place(self, recipe: Recipe) -> Path:
-        """Folder of a run, named after all that its result depends on."""
+    def run_folder(self, recipe: Recipe) -> Path:
+        """Return the folder of a run, named after everything that its result depends on."""
         key = json.dumps([recipe.to_dict(), [vars(one) for one in self.examinations]], sort_keys=True, default=str)
         return self.folder / "runs" / hashlib.blake2b(key.encode(), digest_size=8).hexdigest()
 
     def _result(self, name: str, recipe: Recipe) -> dict[str, FloatArray]:
-        folder = self._place(recipe)
+        """Return the Dice of a run by style, from its file or from a new training."""
+        folder = self.run_folder(recipe)
         path = folder / "result.json"
         if not path.is_file():
             self.run.events.emit("row", row=name, labels=recipe.labels, seed=recipe.seed)
-            dice = self._trained(recipe, folder)
-            found = {"row": name, "labels": recipe.labels, "seed": recipe.seed, "recipe": recipe.to_dict()}
-            write_atomically(path, (json.dumps({**found, "dice": dice}) + "\n").encode())
-        told = json.loads(path.read_text("utf-8"))["dice"]
-        return {style: np.array(values, np.float64) for style, values in told.items()}
+            dice = self._train(recipe, folder)
+            result = {"row": name, "labels": recipe.labels, "seed": recipe.seed, "recipe": recipe.to_dict()}
+            write_atomically(path, (json.dumps({**result, "dice": dice}) + "\n").encode())
+        by_style = json.loads(path.read_text("utf-8"))["dice"]
+        return {style: np.array(values, np.float64) for style, values in by_style.items()}
 
-    def _trained(self, recipe: Recipe, folder: Path) -> dict[str, list[list[float | None]]]:
+    def _train(self, recipe: Recipe, folder: Path) -> dict[str, list[list[float | None]]]:
+        """Train a recipe in a folder and return its Dice by style."""
         config, schema = recipe.student, Schema.load()
         folder.mkdir(parents=True, exist_ok=True)
-        with Events.open(str(folder / "events.jsonl")) as told:
-            run = replace(self.run, events=told, folder=folder)
+        with Events.open(str(folder / "events.jsonl")) as events:
+            run = replace(self.run, events=events, folder=folder)
             network = from_scratch(config, schema, recipe.seed, self.backbone)
             trained, _ = train(PhantomStudy(recipe, config, run, self.backbone).task(network), run)
         (folder / "state.pt").unlink(missing_ok=True)
@@ -187,16 +194,16 @@ class Ablation:
 
 
 def examine(network: StudentNetwork, config: StudentConfig, examination: Examination) -> list[list[float | None]]:
-    """Dice of every structure of each patient at the student's own size; None where it is hidden, or nowhere.
+    """Return the Dice of every structure of each patient at the student's input size; None if hidden or absent.
 
     Args:
-        network: In evaluation mode.
-        config: Its config.
-        examination: On whom.
+        network: Network in evaluation mode.
+        config: Config of the network.
+        examination: Patients to score on.
     """
     size = config.input_size
     placement = Placement.of(size, size, size)
-    found: list[list[float | None]] = []
+    rows: list[list[float | None]] = []
     for seed in range(examination.first_seed, examination.first_seed + examination.patients):
         frame, truth, visible = draw_phantom(seed, size, examination.style)
         inputs = torch.from_numpy(prepare(frame, placement, config)[None])
@@ -204,17 +211,18 @@ def examine(network: StudentNetwork, config: StudentConfig, examination: Examina
         with torch.inference_mode():
             logits, _ = network(inputs.to(device))
         planes = restore(logits[0].float().cpu().numpy(), placement)
-        found.append([_dice(*pair) for pair in zip(planes, truth, visible, strict=True)])
-    return found
+        rows.append([_dice(*pair) for pair in zip(planes, truth, visible, strict=True)])
+    return rows
 
 
 def _dice(plane: BoolArray, truth: BoolArray, visible: bool) -> float | None:
+    """Return the Dice of one structure; None if it is hidden, or empty in truth and mask."""
     size = int(plane.sum()) + int(truth.sum())
     return None if not visible or size == 0 else round(2.0 * int((plane & truth).sum()) / size, 5)
 
 
-def gathered(
+def stack_dice(
     results: Mapping[tuple[str, float, int], Mapping[str, FloatArray]], row: str, share: float, seeds: Sequence[int]
 ) -> FloatArray:
-    """Dice of a row over all styles, float64 (seeds, patients, S)."""
+    """Return the Dice of a row over all styles, float64 (seeds, patients, S)."""
     return np.stack([np.concatenate(list(results[row, share, seed].values())) for seed in seeds])

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bootstrap: how far a mean Dice, or the gain of one way of training over another, is the draw of seeds and patients.
+"""Bootstrap: confidence intervals of a mean Dice, and of the gain of one recipe over another.
 
-Seeds of training and test patients are both drawn again, with replacement, the same draw for both sides of a
-comparison (paired): patients that are hard for one way of training are mostly hard for the other.
+Training seeds and test patients are both resampled with replacement, with the same draws for both sides of a
+comparison (paired): patients that are hard for one student are mostly hard for the other.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 from vfss.errors import TrainingError
 from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle_95
 
-_AT_ONCE = 100
+_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Estimate:
     """A mean with its interval of 95 % confidence.
 
     Attributes:
-        mean: Of the values as they were measured.
+        mean: Mean of the measured values.
         low: 2.5th percentile over the draws.
         high: 97.5th percentile.
     """
@@ -33,37 +33,37 @@ class Estimate:
     high: float
 
     def to_dict(self) -> dict[str, float | list[float]]:
-        """Plain data, rounded: {"mean", "ci95": [low, high]}."""
-        told = {name: round(value, 5) for name, value in asdict(self).items()}
-        return {"mean": told["mean"], "ci95": [told["low"], told["high"]]}
+        """Return plain data, rounded: {"mean", "ci95": [low, high]}."""
+        rounded = {name: round(value, 5) for name, value in asdict(self).items()}
+        return {"mean": rounded["mean"], "ci95": [rounded["low"], rounded["high"]]}
 
 
 def mean_dice(dice: FloatArray) -> float:
-    """Mean over seeds of the mean over structures of the mean over patients.
+    """Return the mean over seeds of the mean over structures of the mean over patients.
 
     Args:
         dice: float64 (seeds, patients, S), nan where a structure does not count.
 
     Raises:
-        TrainingError: No structure of no patient counts.
+        TrainingError: No structure of any patient counts.
     """
     return float(_means(dice, np.ones(dice.shape[:2])[np.newaxis])[0])
 
 
 def estimate(dice: FloatArray, *, seed: int = 0, draws: int = RESAMPLES) -> Estimate:
-    """Mean Dice, float64 (seeds, patients, S), with its interval."""
-    found = np.concatenate([_means(dice, weights) for weights in _weights(dice.shape, seed, draws)])
-    return Estimate(mean_dice(dice), *middle_95(found))
+    """Return the mean of Dice, float64 (seeds, patients, S), with its interval."""
+    means = np.concatenate([_means(dice, weights) for weights in _weights(dice.shape, seed, draws)])
+    return Estimate(mean_dice(dice), *middle_95(means))
 
 
 def gain(ours: FloatArray, theirs: FloatArray, *, seed: int = 0, draws: int = RESAMPLES) -> Estimate:
-    """Mean Dice of one way of training less that of another, paired.
+    """Return the mean Dice of one recipe less that of another, paired.
 
     Args:
         ours: float64 (seeds, patients, S), nan where a structure does not count.
         theirs: The same seeds and patients.
-        seed: Of the draws.
-        draws: How many.
+        seed: Seed of the draws.
+        draws: Number of draws.
 
     Raises:
         TrainingError: They are not the same seeds and patients.
@@ -73,24 +73,24 @@ def gain(ours: FloatArray, theirs: FloatArray, *, seed: int = 0, draws: int = RE
             f"scores of {ours.shape} and {theirs.shape} cannot be paired",
             remedy="Train and score both with the same seeds on the same patients.",
         )
-    found = np.concatenate(
+    gains = np.concatenate(
         [_means(ours, weights) - _means(theirs, weights) for weights in _weights(ours.shape, seed, draws)]
     )
-    return Estimate(mean_dice(ours) - mean_dice(theirs), *middle_95(found))
+    return Estimate(mean_dice(ours) - mean_dice(theirs), *middle_95(gains))
 
 
 def _weights(shape: tuple[int, ...], seed: int, draws: int) -> Iterator[FloatArray]:
-    """How often each seed and patient was drawn, float64 (some draws, seeds, patients)."""
+    """Yield how often each seed and patient was drawn, float64 (draws, seeds, patients), in chunks."""
     random = np.random.default_rng(seed)
     seeds, patients = shape[:2]
-    for first in range(0, draws, _AT_ONCE):
-        n = min(_AT_ONCE, draws - first)
+    for first in range(0, draws, _CHUNK):
+        n = min(_CHUNK, draws - first)
         by_seed, by_patient = draw_counts(seeds, n, random), draw_counts(patients, n, random)
         yield by_seed[:, :, None] * by_patient[:, None, :]
 
 
 def _means(dice: FloatArray, weights: FloatArray) -> FloatArray:
-    """Mean Dice of each draw, float64 (draws,): over patients, then structures, then seeds.
+    """Return the mean Dice of each draw, float64 (draws,): over patients, then structures, then seeds.
 
     A structure that no drawn patient has does not count in that draw.
     """
@@ -103,7 +103,7 @@ def _means(dice: FloatArray, weights: FloatArray) -> FloatArray:
     if not has.any(axis=(1, 2)).all():
         raise TrainingError("no structure of any patient was scored", remedy="Score on patients with annotations.")
     by_seed = np.where(has, by_structure, 0.0).sum(2) / np.maximum(has.sum(2), 1)
-    # A seed counts as often as it was drawn: its weights add up to patients times that.
+    # A seed counts as often as it was drawn: its weights add up to that number times the patients.
     times = drawn / drawn.sum(1, keepdims=True)
-    found: FloatArray = (by_seed * times).sum(1)
-    return found
+    means: FloatArray = (by_seed * times).sum(1)
+    return means

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feature maps of students and teachers side by side, their principal components as colours, as in the paper."""
+"""Feature maps of students and teachers side by side, with their principal components as colours."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from vfss.student.preprocess import Placement, prepare
 FrameArray = npt.NDArray[np.uint8]
 
 _COLOURS = 3
-_CUT = 2.0  # percent of the cells at either end that may be saturated
+_SATURATED = 2.0  # percent of the cells at either end that may be saturated
 
 
-def embedded(network: StudentNetwork, config: StudentConfig, frames: Sequence[FrameArray]) -> Tensor:
-    """The student's embedding e_L, float32 (N, width, h, w).
+def embeddings(network: StudentNetwork, config: StudentConfig, frames: Sequence[FrameArray]) -> Tensor:
+    """Return the student's embedding e_L, float32 (N, width, h, w).
 
     Args:
-        network: In evaluation mode.
-        config: Its config.
+        network: Network in evaluation mode.
+        config: Config of the network.
         frames: uint8, square, of the student's input size.
     """
     placement = Placement.of(config.input_size, config.input_size, config.input_size)
     inputs = np.stack([prepare(frame, placement, config) for frame in frames])
     with torch.inference_mode():
-        found: Tensor = network.encoder(torch.from_numpy(inputs)).embedding
-    return found.float()
+        embedding: Tensor = network.encoder(torch.from_numpy(inputs)).embedding
+    return embedding.float()
 
 
-def coloured(features: Tensor) -> npt.NDArray[np.float32]:
-    """The three first principal components of all cells as red, green and blue, float32 (N, h, w, 3), 0..1.
+def pca_colours(features: Tensor) -> npt.NDArray[np.float32]:
+    """Return the first three principal components of all cells as red, green and blue, float32 (N, h, w, 3), 0..1.
 
     Args:
         features: float (N, C, h, w); the components are those of all N maps together.
@@ -47,15 +47,15 @@ def coloured(features: Tensor) -> npt.NDArray[np.float32]:
     cells = cells - cells.mean(0)
     torch.manual_seed(0)
     _, _, axes = torch.pca_lowrank(cells, q=min(_COLOURS, channels), center=False)
-    # A component's sign is anyone's: let most of its weight be positive, so that pictures can be compared.
+    # A component's sign is arbitrary: its weights shall add up to more than 0, so that pictures can be compared.
     axes = axes * torch.where(axes.sum(0) < 0, -1.0, 1.0)
     parts = (cells @ axes).numpy()
-    low, high = np.percentile(parts, (_CUT, 100.0 - _CUT), axis=0)
+    low, high = np.percentile(parts, (_SATURATED, 100.0 - _SATURATED), axis=0)
     shown = np.clip((parts - low) / np.maximum(high - low, 1e-9), 0.0, 1.0)
     if shown.shape[1] < _COLOURS:
         shown = np.pad(shown, ((0, 0), (0, _COLOURS - shown.shape[1])))
-    found: npt.NDArray[np.float32] = shown.reshape(n, rows, columns, _COLOURS).astype(np.float32)
-    return found
+    colours: npt.NDArray[np.float32] = shown.reshape(n, rows, columns, _COLOURS).astype(np.float32)
+    return colours
 
 
 def plot_features(frames: Sequence[FrameArray], maps: Mapping[str, Tensor], path: Path) -> None:
@@ -64,7 +64,7 @@ def plot_features(frames: Sequence[FrameArray], maps: Mapping[str, Tensor], path
     Args:
         frames: uint8 (H, W) each.
         maps: Features of these frames by network, float (N, C, h, w).
-        path: The picture.
+        path: File to write.
     """
     import matplotlib as mpl
 
@@ -78,7 +78,7 @@ def plot_features(frames: Sequence[FrameArray], maps: Mapping[str, Tensor], path
         axis.imshow(frame, cmap="gray", vmin=0, vmax=255)
     axes[0, 0].set_title("frame", fontsize=8)
     for column, (name, features) in enumerate(maps.items(), 1):
-        for axis, colours in zip(axes[:, column], coloured(features), strict=True):
+        for axis, colours in zip(axes[:, column], pca_colours(features), strict=True):
             axis.imshow(colours, interpolation="nearest")
         axes[0, column].set_title(name, fontsize=8)
     for axis in axes.flat:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fit: what `vfss-train fit` does, from scratch on phantoms or on from a student with a project."""
+"""Fit: train a student on phantom frames or on projects, and save it with its provenance and scores."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from vfss_training.loop.task import Task
 from vfss_training.model.export import pack
 from vfss_training.model.initialise import from_scratch, from_student, sha256
 from vfss_training.studies import sources
-from vfss_training.studies.click_training import Clicking, teach_clicks
+from vfss_training.studies.click_training import PromptTask, train_corrector
 from vfss_training.studies.phantom import PhantomStudy
 from vfss_training.studies.project import ProjectStudy
 
@@ -42,32 +42,34 @@ def fit_phantom(
     """Train on phantom frames alone and write the student to `out`.
 
     Args:
-        recipe: How.
+        recipe: Training recipe.
         out: File to write, replaced only at the end.
-        run: Circumstances.
+        run: Run settings (cache, events, cancellation).
         backbone: ImageNet weights for the backbone.
-        student: Student to go on from instead of the recipe's start.
+        student: Student to start from; overrides the recipe's `start`.
 
     Returns:
-        The student; None in a process that only helped another one to learn.
+        The student; None in all processes of a run but the first.
     """
     schema = Schema.load()
-    parent = start_of(recipe, student)
+    parent = starting_student(recipe, student)
     config = recipe.student if parent is None else recipe.start.grown(parent.config)
     network = _network(parent, config, schema, recipe, backbone)
     task = PhantomStudy(recipe, config, run, backbone).task(network)
-    trained, told = train(task, run, parent)
+    trained, record = train(task, run, parent)
     if not leads():
         return None
-    told |= _prompts_taught(trained, task, recipe, run)
-    provenance = _provenance(recipe, run, parent) | told
+    record |= _train_prompts(trained, task, recipe, run)
+    provenance = _provenance(recipe, run, parent) | record
     provenance["backbone_weights"] = None if backbone is None else {"file": backbone.name, "sha256": sha256(backbone)}
     compared = next((part.samples for part in task.held_out.values()), task.sources[0])
-    checkpoint = pack(trained, config, schema, provenance=provenance, frames=sources.inputs(compared, config))
+    checkpoint = pack(
+        trained, config, schema, provenance=provenance, frames=sources.comparison_inputs(compared, config)
+    )
     scores = score_on_phantoms(Student(checkpoint, OpenVinoRuntime(checkpoint)), recipe)
     saved = replace(checkpoint, scores=scores).save(out)
     run.events.emit(
-        "done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None, chosen=told["chosen"]
+        "done", student=saved.id, path=str(saved.path), scores=scores, previous_scores=None, chosen=record["chosen"]
     )
     return saved
 
@@ -84,15 +86,15 @@ def fit_project(
     """Train on the accepted annotations of projects, score on held-out patients, register the new student.
 
     Args:
-        folders: The projects; the first one's held-out patients score the student, and it gets it.
-        recipe: How.
-        run: Circumstances.
-        student: Student to go on from; None: the project's current one, else the default.
+        folders: The projects; the first one gets the student, which is scored on its held-out patients.
+        recipe: Training recipe.
+        run: Run settings (cache, events, cancellation).
+        student: Student to start from; None: the project's current one, else the default.
         scratch: Start from random weights instead.
-        backbone: ImageNet weights for the backbone, where it starts from scratch.
+        backbone: ImageNet weights for the backbone, if it starts from scratch.
 
     Returns:
-        Id of the new student; None in a process that only helped another one to learn.
+        Id of the new student; None in all processes of a run but the first.
     """
     with ExitStack() as stack:
         projects = tuple(stack.enter_context(Project.open(folder)) for folder in folders)
@@ -102,53 +104,54 @@ def fit_project(
         config = previous.config if parent is not None else recipe.student
         network = _network(parent, config, project.schema, recipe, backbone)
         task = ProjectStudy(projects, recipe, config, run, backbone, parent).task(network)
-        trained, told = train(task, run, parent)
+        trained, record = train(task, run, parent)
         if not leads():
             return None
-        told |= _prompts_taught(trained, task, recipe, run)
-        provenance = _provenance(recipe, run, parent) | told
+        record |= _train_prompts(trained, task, recipe, run)
+        provenance = _provenance(recipe, run, parent) | record
         compared = next((part.samples for part in task.held_out.values()), task.sources[0])
-        frames = sources.inputs(compared, config)
+        frames = sources.comparison_inputs(compared, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
         return _register(project, checkpoint, previous, parent, run)
 
 
-def teach(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
-    """Teach a student to take prompts, from phantom frames, and write it to `out`; its proposals stay as they are.
+def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
+    """Train a student to take prompts, on phantom frames, and write it to `out`; its proposals stay as they are.
 
     Args:
-        recipe: How; its part `clicks`.
+        recipe: Training recipe; its part `clicks` says how.
         out: File to write, replaced only at the end.
-        run: Circumstances.
+        run: Run settings (cache, events, cancellation).
         student: "default" or a file.
     """
     parent = load_checkpoint(student_file(student))
     config = replace(parent.config, prompted=True)
     network = from_student(parent, parent.schema, recipe.seed, config)
     task = PhantomStudy(recipe, config, run).task(network)
-    told = _prompts_taught(network, task, recipe, run, minutes=run.minutes)
-    provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | told}
+    record = _train_prompts(network, task, recipe, run, minutes=run.minutes)
+    provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | record}
     checkpoint = pack(network, config, parent.schema, provenance=provenance)
-    known = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
-    saved = known.save(out)
+    scored = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
+    saved = scored.save(out)
     run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
     return saved
 
 
-def _prompts_taught(
+def _train_prompts(
     network: StudentNetwork, task: Task, recipe: Recipe, run: Run, *, minutes: float | None = None
 ) -> dict[str, Any]:
-    """Teach the corrector where there is one and the recipe wants it; what to say of it in the provenance."""
+    """Train the corrector, if there is one and the recipe has steps for it; return its part of the provenance."""
     if network.corrector is None or not recipe.clicks.steps:
         return {}
     n = len(task.sources) if task.unlabelled is None else task.unlabelled
-    taught = Clicking(network, task.config, task.schema, task.sources[:n], task.held_out)
-    return {"clicks": teach_clicks(taught, recipe, run, minutes=minutes)}
+    prompts = PromptTask(network, task.config, task.schema, task.sources[:n], task.held_out)
+    return {"clicks": train_corrector(prompts, recipe, run, minutes=minutes)}
 
 
 def _network(
     parent: Checkpoint | None, config: StudentConfig, schema: Schema, recipe: Recipe, backbone: Path | None
 ) -> StudentNetwork:
+    """Return the network to train, with the parent's weights or those of a new student."""
     if parent is not None:
         return from_student(parent, schema, recipe.seed, config)
     return from_scratch(config, schema, recipe.seed, backbone)
@@ -157,7 +160,7 @@ def _network(
 def _register(
     project: Project, checkpoint: Checkpoint, previous: Checkpoint, parent: Checkpoint | None, run: Run
 ) -> str:
-    """Score old and new on the same frames, and give the new one to the project in one last step."""
+    """Score the previous and the new student on the same frames, then register the new one as the last step."""
     shares_structures = not set(previous.schema.keys).isdisjoint(project.schema.keys)
     before = _scores_of_held_out(project, previous, run) if shares_structures else None
     after = _scores_of_held_out(project, checkpoint, run)
@@ -177,7 +180,7 @@ def _register(
 
 
 def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
-    """Scores on the held-out patients at the frames' own size; without the id, which depends on the scores."""
+    """Return scores on the held-out patients at the frames' own size, without the id, which depends on the scores."""
 
     def progress(done: int, total: int) -> bool:
         run.cancel.check()
@@ -188,27 +191,28 @@ def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> d
     return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(sources.HELD_OUT)}
 
 
-def start_of(recipe: Recipe, student: str | None) -> Checkpoint | None:
-    """The student to go on from, of the command line or else the recipe.
+def starting_student(recipe: Recipe, student: str | None) -> Checkpoint | None:
+    """Return the student to start from, named by the command line or else by the recipe; None: from scratch.
 
     Raises:
-        TrainingError: The recipe's file is another one than it says.
+        TrainingError: The file has another hash than the recipe says.
     """
     name = student or recipe.start.student
     if not name:
         return None
     path = student_file(name)
-    wanted = recipe.start.sha256
-    if student is None and wanted and path.is_file() and sha256(path) != wanted:
+    expected = recipe.start.sha256
+    if student is None and expected and path.is_file() and sha256(path) != expected:
         raise TrainingError(
-            f"the student that recipe {recipe.name!r} starts from is another one: its sha256 is {sha256(path)}",
+            f"recipe {recipe.name!r} starts from another student than this one, whose sha256 is {sha256(path)}",
             path=path,
-            remedy=f"Name the one with sha256 {wanted}, or change the recipe.",
+            remedy=f"Name the one with sha256 {expected} by --student, or change the recipe.",
         )
     return load_checkpoint(path)
 
 
 def _provenance(recipe: Recipe, run: Run, parent: Checkpoint | None) -> dict[str, Any]:
+    """Return what the student's file records of its making."""
     return {
         "command": run.command,
         "recipe": recipe.to_dict(),

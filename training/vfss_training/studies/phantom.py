@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training on phantoms: which frames are labelled, which are film alone, and who teaches."""
+"""Training on phantom frames: which are labelled, which count as unlabelled, which targets teachers give."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from vfss_training.teachers.targets import CachedTargets
 
 @dataclass(frozen=True)
 class PhantomStudy:
-    """Phantom frames to learn from, of which some may be film that nobody has painted.
+    """Phantom frames to train on, some of which may count as unlabelled.
 
     Attributes:
-        recipe: How.
-        config: Of the student.
-        run: Circumstances.
-        backbone: ImageNet weights, for students that teach.
+        recipe: Training recipe.
+        config: Config of the student.
+        run: Run settings (cache, events, cancellation).
+        backbone: ImageNet weights, for extra students.
     """
 
     recipe: Recipe
@@ -37,31 +37,34 @@ class PhantomStudy:
     backbone: Path | None = None
 
     def task(self, network: StudentNetwork) -> Task:
-        """What a network with that config is to learn; whatever teachers have to say first is computed here."""
+        """Return the task of a network with that config; missing targets of teachers are computed first."""
         recipe, run, schema = self.recipe, self.run, Schema.load()
-        drawn = sources.phantoms(recipe, schema, self.config, run.cache, run.events)
-        n = max(1, round(recipe.labels * len(drawn)))
-        learnt: Samples = drawn if n == len(drawn) else first(drawn, n)
-        apart = n < len(drawn) and (bool(recipe.distill.teachers) or recipe.pseudo_labels)
-        where = 1 if apart else 0
-        seen = sources.cached_teacher_features(recipe, drawn, run)
-        painted = self._painted(drawn, n, seen) if recipe.pseudo_labels else None
-        film: Samples = UnlabelledSamples(drawn) if painted is None else PseudoLabelled(drawn, painted)
+        frames = sources.phantom_samples(recipe, schema, self.config, run.cache, run.events)
+        n = max(1, round(recipe.labels * len(frames)))
+        labelled: Samples = frames if n == len(frames) else first(frames, n)
+        apart = n < len(frames) and (bool(recipe.distill.teachers) or recipe.pseudo_labels)
+        source = 1 if apart else 0
+        features = sources.cached_teacher_features(recipe, frames, run)
+        targets = self._pseudo_labels(frames, n, features) if recipe.pseudo_labels else None
+        unlabelled: Samples = UnlabelledSamples(frames) if targets is None else PseudoLabelled(frames, targets)
         return Task(
             network,
             self.config,
             schema,
             recipe,
-            (learnt, film) if apart else (learnt,),
+            (labelled, unlabelled) if apart else (labelled,),
             sources.held_out_phantoms(recipe, schema, self.config, run.cache),
-            sources.feature_targets(recipe, seen, where, run),
-            None if painted is None else MaskTargets(painted, where),
-            unlabelled=where if apart else None,
-            source={"phantom": drawn.source, "frames": len(drawn), "labelled": n},
+            sources.feature_targets(recipe, features, source, run),
+            None if targets is None else MaskTargets(targets, source),
+            unlabelled=source if apart else None,
+            source={"phantom": frames.source, "frames": len(frames), "labelled": n},
         )
 
-    def _painted(self, drawn: PhantomSamples, n: int, features: dict[str, CachedTargets]) -> SoftTargets:
-        """What those who learnt the labels paint on all frames; teachers learn those whose features are kept."""
-        some = min(n, self.recipe.distill.frames)
-        whole = (self.recipe, self.config, Schema.load(), self.run, first(drawn, some), self.backbone)
-        return PseudoLabeller(*whole).paint(drawn, features, features)
+    def _pseudo_labels(self, frames: PhantomSamples, n: int, features: dict[str, CachedTargets]) -> SoftTargets:
+        """Return pseudo-labels of all frames.
+
+        Teachers and extra students are trained on the first n frames, as far as those have cached features.
+        """
+        labelled = first(frames, min(n, self.recipe.distill.frames))
+        labeller = PseudoLabeller(self.recipe, self.config, Schema.load(), self.run, labelled, self.backbone)
+        return labeller.pseudo_label(frames, features, features)

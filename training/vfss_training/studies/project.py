@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training on projects: what people accepted, phantom frames beside it, and film that teachers have a say on."""
+"""Training on projects: accepted annotations, replayed phantom frames, and unlabelled frames with teachers' targets."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ _VALIDATE_S = 45.0
 
 @dataclass(frozen=True)
 class ProjectStudy:
-    """What some projects have to teach.
+    """Frames of projects to train on.
 
     Attributes:
-        projects: All of one schema; the first is the one that gets the student.
-        recipe: How.
-        config: Of the student.
-        run: Circumstances.
-        backbone: ImageNet weights, for students that teach.
-        parent: The student to go on from, which paints as well.
+        projects: Projects of one schema; the first one gets the student.
+        recipe: Training recipe.
+        config: Config of the student.
+        run: Run settings (cache, events, cancellation).
+        backbone: ImageNet weights, for extra students.
+        parent: The student to start from, which makes pseudo-labels as well.
     """
 
     projects: tuple[Project, ...]
@@ -59,33 +59,36 @@ class ProjectStudy:
         return self.projects[0].schema
 
     def task(self, network: StudentNetwork) -> Task:
-        """What a network with that config is to learn; whatever teachers have to say first is computed here.
+        """Return the task of a network with that config; missing targets of teachers are computed first.
 
         Raises:
-            TrainingError: Nobody has accepted anything, or a patient is learnt here and held out there.
+            TrainingError: There is no accepted annotation, or a patient is trained on in one project and held out in
+                another.
         """
         recipe, run = self.recipe, self.run
         refuse_leaks(self.projects)
-        learnt, held_out = self._labelled(sources.TRAINED), self._labelled(sources.HELD_OUT)
-        if len(learnt) == 0:
+        labelled, held_out = self._labelled(sources.TRAINED), self._labelled(sources.HELD_OUT)
+        if len(labelled) == 0:
             raise TrainingError(
                 "no accepted annotation of a training patient",
                 path=self.projects[0].folder,
                 remedy="Accept some frames of a clip whose patient is in the split 'train'.",
             )
-        replayed = sources.phantoms(recipe, self.schema, self.config, run.cache, run.events)
-        used: tuple[Samples, ...] = (learnt, replayed) if recipe.replay > 0 else (learnt,)
-        film = self._film() if recipe.distill.teachers or recipe.pseudo_labels else ListedSamples(())
-        where, told, painted = len(used), tuple[FeatureTargets, ...](), None
-        if len(film) > 0:
-            told, painted = self._taught(learnt, film, where)
-            used = (*used, UnlabelledSamples(film) if painted is None else PseudoLabelled(film, painted.targets))
-        elif recipe.distill.teachers:
-            # Every frame is painted: teachers speak of phantoms.
-            where = 1 if recipe.replay > 0 else 0
-            told = sources.feature_targets(
-                recipe, sources.cached_teacher_features(recipe, replayed if where else learnt, run), where, run
+        replayed = sources.phantom_samples(recipe, self.schema, self.config, run.cache, run.events)
+        used: tuple[Samples, ...] = (labelled, replayed) if recipe.replay > 0 else (labelled,)
+        unlabelled = self._unlabelled() if recipe.distill.teachers or recipe.pseudo_labels else ListedSamples(())
+        source, features, masks = len(used), tuple[FeatureTargets, ...](), None
+        if len(unlabelled) > 0:
+            features, masks = self._targets(labelled, unlabelled, source)
+            used = (
+                *used,
+                UnlabelledSamples(unlabelled) if masks is None else PseudoLabelled(unlabelled, masks.targets),
             )
+        elif recipe.distill.teachers:
+            # Every frame is annotated: teachers give targets for phantom frames.
+            source = 1 if recipe.replay > 0 else 0
+            cached = sources.cached_teacher_features(recipe, replayed if source else labelled, run)
+            features = sources.feature_targets(recipe, cached, source, run)
         return Task(
             network,
             self.config,
@@ -93,74 +96,77 @@ class ProjectStudy:
             recipe,
             used,
             sources.sample_held_out(held_out),
-            told,
-            painted,
-            unlabelled=where if len(film) > 0 else None,
-            source=self._source(learnt, replayed, film),
+            features,
+            masks,
+            unlabelled=source if len(unlabelled) > 0 else None,
+            source=self._source(labelled, replayed, unlabelled),
             validate_s=_VALIDATE_S,
         )
 
-    def _taught(
-        self, learnt: ListedSamples, film: ListedSamples, where: int
+    def _targets(
+        self, labelled: ListedSamples, unlabelled: ListedSamples, source: int
     ) -> tuple[tuple[FeatureTargets, ...], MaskTargets | None]:
-        """Features of film, and masks painted on it by those who learnt the labels."""
+        """Return teachers' features of the unlabelled frames, and pseudo-labels of them if the recipe asks for any."""
         recipe = self.recipe
-        shown = sources.cached_teacher_features(recipe, film, self.run)
-        told = sources.feature_targets(recipe, shown, where, self.run)
+        cached = sources.cached_teacher_features(recipe, unlabelled, self.run)
+        features = sources.feature_targets(recipe, cached, source, self.run)
         if not recipe.pseudo_labels:
-            return told, None
-        some = first(learnt, recipe.distill.frames)
-        seen = sources.cached_teacher_features(recipe, some, self.run) if recipe.adapt.steps else {}
-        whole = (recipe, self.config, self.schema, self.run, some, self.backbone, self.parent)
-        targets = PseudoLabeller(*whole).paint(film, shown, seen)
-        return told, MaskTargets(targets, where)
+            return features, None
+        trained = first(labelled, recipe.distill.frames)
+        of_trained = sources.cached_teacher_features(recipe, trained, self.run) if recipe.adapt.steps else {}
+        labeller = PseudoLabeller(recipe, self.config, self.schema, self.run, trained, self.backbone, self.parent)
+        return features, MaskTargets(labeller.pseudo_label(unlabelled, cached, of_trained), source)
 
     def _labelled(self, splits: Sequence[Split]) -> ListedSamples:
-        tick = sources.ticking(self.run, "reading frames")
-        found = [project_samples(one, splits, self.config.input_size, tick=tick) for one in self.projects]
-        return ListedSamples.joined(found)
+        """Return the annotated frames of patients in some splits, of all projects."""
+        tick = sources.prepare_progress(self.run, "reading frames")
+        size = self.config.input_size
+        return ListedSamples.joined([project_samples(one, splits, size, tick=tick) for one in self.projects])
 
-    def _film(self) -> ListedSamples:
-        """As many frames as have targets, of each project its share."""
+    def _unlabelled(self) -> ListedSamples:
+        """Return as many unlabelled frames as have targets, the same number of each project."""
         n = self.recipe.distill.frames // len(self.projects)
-        tick = sources.ticking(self.run, "reading frames")
-        found = [
+        tick = sources.prepare_progress(self.run, "reading frames")
+        samples = [
             unlabelled_project_samples(one, sources.TRAINED, self.config.input_size, n, tick=tick)
             for one in self.projects
         ]
-        return ListedSamples.joined(found)
+        return ListedSamples.joined(samples)
 
-    def _source(self, learnt: ListedSamples, replayed: PhantomSamples, film: ListedSamples) -> dict[str, object]:
-        first = self.projects[0]
-        told: dict[str, object] = {"project": first.id, "frames": len(learnt), "last_revision": first.last_revision()}
-        told |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
-        if len(film) > 0:
-            told |= {"film": film.key, "film_frames": len(film)}
+    def _source(
+        self, labelled: ListedSamples, replayed: PhantomSamples, unlabelled: ListedSamples
+    ) -> dict[str, object]:
+        """Return what the run's history records of its data."""
+        own = self.projects[0]
+        source: dict[str, object] = {"project": own.id, "frames": len(labelled), "last_revision": own.last_revision()}
+        source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
+        if len(unlabelled) > 0:
+            source |= {"film": unlabelled.key, "film_frames": len(unlabelled)}
         if len(self.projects) > 1:
-            told["others"] = [{"project": one.id, "last_revision": one.last_revision()} for one in self.projects[1:]]
-        return told
+            source["others"] = [{"project": one.id, "last_revision": one.last_revision()} for one in self.projects[1:]]
+        return source
 
 
 def refuse_leaks(projects: Sequence[Project]) -> None:
-    """Make sure that nobody is learnt in one project and held out in another.
+    """Refuse projects that train on a patient or recording which another one holds out.
 
     Raises:
-        TrainingError: A patient, or a recording, is; or the projects have different schemas.
+        TrainingError: They do, or they have different schemas.
     """
-    learnt: dict[str, Project] = {}
+    trained: dict[str, Project] = {}
     held_out: dict[str, Project] = {}
     for project in projects:
         if project.schema.keys != projects[0].schema.keys:
             raise TrainingError(
-                f"its structures are others than those of {projects[0].folder}",
+                f"its structures differ from those of {projects[0].folder}",
                 path=project.folder,
                 remedy="Train on projects of one schema.",
             )
         for record in project.clips():
-            side = learnt if project.split(record.patient) in sources.TRAINED else held_out
+            side = trained if project.split(record.patient) in sources.TRAINED else held_out
             side |= {f"patient {record.patient!r}": project, f"recording {record.id}": project}
-    for who in sorted(set(learnt) & set(held_out)):
+    for name in sorted(set(trained) & set(held_out)):
         raise TrainingError(
-            f"{who} is learnt in {learnt[who].folder} and held out in {held_out[who].folder}",
+            f"{name} is trained on in {trained[name].folder} and held out in {held_out[name].folder}",
             remedy="Give the patient the same split in both, or, if these are two people, other pseudonyms.",
         )

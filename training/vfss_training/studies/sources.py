@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sources: where the samples of a training come from, and what they take up on disk."""
+"""Sources of a training: phantom frames, held-out frames, and teachers' features of them, with their size on disk."""
 
 from __future__ import annotations
 
@@ -30,12 +30,14 @@ HELD_OUT: tuple[Split, ...] = ("validation", "test")
 TRAINED: tuple[Split, ...] = ("train",)
 _COMPARED_FRAMES = 24
 _SCALED_FRAMES = 64
-"""Frames that say how features are spread, where all others are looked at as they come."""
+"""Frames whose cached features give the scale of a teacher's features, if the teacher runs on every batch."""
 _VALIDATED_FRAMES = 48
 
 
-def phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path, events: Events) -> PhantomSamples:
-    """The stream of phantom frames to learn from; tells what it may take up on disk before it does."""
+def phantom_samples(
+    recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path, events: Events
+) -> PhantomSamples:
+    """Return the phantom frames to train on; an event reports their size on disk before any is written."""
     samples = PhantomSamples(
         cache,
         schema,
@@ -50,7 +52,7 @@ def phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path,
 
 
 def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cache: Path) -> dict[str, HeldOutSamples]:
-    """Phantom frames to validate on, by style; all are kept, as they are few and met often."""
+    """Return phantom frames to validate on, by style; all are cached, as they are few and used often."""
     return {
         style: HeldOutSamples(
             PhantomSamples(
@@ -68,61 +70,63 @@ def held_out_phantoms(recipe: Recipe, schema: Schema, config: StudentConfig, cac
 
 
 def cached_teacher_features(recipe: Recipe, samples: FrameStream, run: Run) -> dict[str, CachedTargets]:
-    """Teachers' features of a stream, kept on disk and computed where they are missing, by teacher.
+    """Return each teacher's features of a stream, cached on disk; those that are missing are computed.
 
-    The sizes of all are told before the first is computed.
+    Events report the sizes of all before the first is computed.
 
     Args:
-        recipe: Which teachers, for how many frames.
+        recipe: Training recipe; its part `distill` says which teachers and how many frames.
         samples: The stream.
-        run: Circumstances: cache, teachers' weights, events, cancel.
+        run: Run settings (cache, teachers' weights, events, cancellation).
     """
-    how = recipe.distill
-    if not (how.compares_features or recipe.adapt.steps):
+    distill = recipe.distill
+    if not (distill.compares_features or recipe.adapt.steps):
         return {}
-    few = how.online and not recipe.adapt.steps
-    found = {
+    few = distill.online and not recipe.adapt.steps
+    features = {
         name: CachedTargets(
             run.cache,
             teacher_named(name),
             samples,
-            frames=min(how.frames, _SCALED_FRAMES) if few else how.frames,
-            pool=how.pool,
+            frames=min(distill.frames, _SCALED_FRAMES) if few else distill.frames,
+            pool=distill.pool,
             views=recipe.teacher_views,
-            standard=how.standard,
+            standard=distill.standard,
         )
-        for name in how.teachers
+        for name in distill.teachers
     }
-    for name, targets in found.items():
+    for name, targets in features.items():
         missing = len(targets.missing())
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
         run.events.emit("disk", of=f"targets of {name}", **size, missing=missing)
-    for name, targets in found.items():
-        targets.prepare(loading(name, run.teachers), ticking(run, f"{name} looks at frames"))
-    return found
+    for name, targets in features.items():
+        targets.prepare(teacher_loader(name, run.teachers), prepare_progress(run, f"{name} computes features"))
+    return features
 
 
 def feature_targets(
-    recipe: Recipe, seen: Mapping[str, CachedTargets], source: int, run: Run
+    recipe: Recipe, features: Mapping[str, CachedTargets], source: int, run: Run
 ) -> tuple[FeatureTargets, ...]:
-    """What teachers have to say of the features of a source's frames; nothing where a recipe compares none.
+    """Return the feature targets of a source's frames; none if the recipe has no feature loss.
 
     Args:
-        recipe: How they are asked.
-        seen: Their features, from cached_teacher_features().
-        source: Number of the source.
-        run: Circumstances: teachers' weights.
+        recipe: Training recipe.
+        features: Teachers' features, from cached_teacher_features().
+        source: Index of the source.
+        run: Run settings (teachers' weights).
     """
     if not recipe.distill.compares_features:
         return ()
     if recipe.distill.online:
-        asked = {name: OnlineTargets(loading(name, run.teachers)(), kept) for name, kept in seen.items()}
-        return tuple(FeatureTargets(name, targets, source) for name, targets in asked.items())
-    return tuple(FeatureTargets(name, targets, source) for name, targets in seen.items())
+        online = {
+            name: OnlineTargets(teacher_loader(name, run.teachers)(), cached) for name, cached in features.items()
+        }
+        return tuple(FeatureTargets(name, targets, source) for name, targets in online.items())
+    return tuple(FeatureTargets(name, targets, source) for name, targets in features.items())
 
 
-def loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
-    """A way to get the teacher, on a GPU where there is one."""
+def teacher_loader(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
+    """Return a function that loads the teacher, on a GPU if there is one."""
 
     def load() -> FrozenTeacher:
         teacher = load_teacher(name, weights)
@@ -131,12 +135,12 @@ def loading(name: str, weights: Path | None) -> Callable[[], FrozenTeacher]:
     return load
 
 
-def ticking(run: Run, of: str) -> Callable[[int, int], None]:
-    """What is called with things done and in all while samples and targets are made ready: tells, and may stop.
+def prepare_progress(run: Run, of: str) -> Callable[[int, int], None]:
+    """Return a callback (done, total) that reports a preparation as events, and raises if the run is cancelled.
 
     Args:
-        run: Where it tells.
-        of: What is done, in a few words for a person.
+        run: Run settings (events, cancellation).
+        of: What is prepared, in a few words for a person.
     """
 
     def tick(done: int, total: int) -> None:
@@ -147,9 +151,9 @@ def ticking(run: Run, of: str) -> Callable[[int, int], None]:
 
 
 def sample_held_out(samples: ListedSamples) -> dict[str, HeldOutSamples]:
-    """A few samples of the held-out patients, evenly over all: enough for a curve; the scores at the end take all.
+    """Return a few samples of the held-out patients, evenly spread: enough for a curve; the final scores use all.
 
-    They choose nothing, as the new student is compared with the old one on the same patients.
+    They do not choose the step that is kept, as the new student is compared with the old one on the same patients.
     """
     if len(samples) == 0:
         return {}
@@ -157,8 +161,8 @@ def sample_held_out(samples: ListedSamples) -> dict[str, HeldOutSamples]:
     return {"project": HeldOutSamples(ListedSamples([samples[i] for i in range(0, len(samples), every)]))}
 
 
-def inputs(samples: Samples, config: StudentConfig) -> np.ndarray[Any, np.dtype[np.float32]] | None:
-    """Prepared frames to compare precisions on, float32 (N, 1, size, size); None without any."""
+def comparison_inputs(samples: Samples, config: StudentConfig) -> np.ndarray[Any, np.dtype[np.float32]] | None:
+    """Return prepared frames to compare precisions on, float32 (N, 1, size, size); None if there are no samples."""
     n = min(len(samples), _COMPARED_FRAMES)
     if n == 0:
         return None

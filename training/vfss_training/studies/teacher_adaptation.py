@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapting: a teacher learns the structures from the labelled frames, so that it can paint those without labels."""
+"""Adapt a teacher: train a head on its features of labelled frames, so that it can pseudo-label unlabelled ones."""
 
 from __future__ import annotations
 
@@ -30,32 +30,32 @@ from vfss_training.teachers.teacher import FrozenTeacher
 
 _WARM_UP = 0.1
 _DECAY = 0.05
-_VERSION = 2  # of how heads are built and taught: others are not taken up
+_VERSION = 2  # of how heads are built and trained: cached heads of another version are not used
 _CORRECTED = ".layer."  # in the names of layers that have a correction beside them
 _NO_QUALITY = MaskLoss(quality=0.0)
 
 
 @dataclass(frozen=True)
-class Adapting:
-    """Teaches one teacher the structures.
+class TeacherAdaptation:
+    """Adaptation of one teacher to the structures of a schema.
 
     Attributes:
-        entry: Which teacher.
-        load: Gives it with its weights; asked only where its encoder is to be corrected.
-        labelled: Frames that people painted.
-        items: Those of them that it learns; it can be judged by the others.
-        seen: The teacher's features of views of all of them.
-        recipe: How.
-        config: Of the student, which says how large frames and masks are.
-        structures: How many.
-        run: Where results are kept, and how it is stopped.
+        entry: The teacher.
+        load: Loads it with its weights; called only if its encoder is corrected.
+        labelled: Annotated frames.
+        items: Indices of those that it is trained on; it can be scored on the others.
+        features: The teacher's features of views of all annotated frames.
+        recipe: Training recipe.
+        config: Config of the student, which gives the size of frames and masks.
+        structures: Number of structures.
+        run: Run settings (cache, events, cancellation).
     """
 
     entry: TeacherEntry
     load: Callable[[], FrozenTeacher]
     labelled: FrameStream
     items: tuple[int, ...]
-    seen: CachedTargets
+    features: CachedTargets
     recipe: Recipe
     config: StudentConfig
     structures: int
@@ -65,65 +65,66 @@ class Adapting:
     def key(self) -> str:
         """Hash of all that the adapted teacher depends on."""
         recipe = self.recipe
-        moved = asdict(recipe.augmentation)
         depends = [
-            _VERSION, self.entry.name, self.entry.fingerprint, self.seen.folder.name, recipe.distill.standard,
-            self.labelled.key, self.items, asdict(recipe.adapt), recipe.mixup, moved, recipe.seed,
+            _VERSION, self.entry.name, self.entry.fingerprint, self.features.folder.name, recipe.distill.standard,
+            self.labelled.key, self.items, asdict(recipe.adapt), recipe.mixup, asdict(recipe.augmentation), recipe.seed,
             self.config.to_json(), self.structures,
         ]  # fmt: skip
         return hashlib.blake2b(json.dumps(depends, sort_keys=True).encode(), digest_size=10).hexdigest()
 
     def teacher(self) -> AdaptedTeacher:
-        """The teacher, taught now or before; it paints the labelled frames, or others with shown()."""
-        how = self.recipe.adapt
+        """Return the adapted teacher, trained now or cached; predicting labelled frames, or others by for_frames()."""
+        adapt = self.recipe.adapt
         torch.manual_seed(self.recipe.seed)
         grid = self.config.input_size // LOGIT_STRIDE
-        head = MaskHead(self.entry.channels, self.structures, how.width, grid)
-        teacher = self.load() if how.rank else None
-        learnt = nn.ModuleDict({"head": head})
+        head = MaskHead(self.entry.channels, self.structures, adapt.width, grid)
+        teacher = self.load() if adapt.rank else None
+        trained = nn.ModuleDict({"head": head})
         if teacher is not None:
-            learnt["corrections"] = nn.ModuleList(correct(teacher, how.rank))
+            trained["corrections"] = nn.ModuleList(correct(teacher, adapt.rank))
         path = self.run.cache / f"adapted-{self.key}.safetensors"
         if path.is_file():
-            kept = load(path.read_bytes())
-            # What is not kept is only what was corrected, and came with the teacher.
-            own = {name: weight for name, weight in learnt.state_dict().items() if _CORRECTED in name}
-            learnt.load_state_dict(own | kept, strict=True)
+            cached = load(path.read_bytes())
+            # Only the layers beside the corrections are not cached: they come with the teacher.
+            original = {name: weight for name, weight in trained.state_dict().items() if _CORRECTED in name}
+            trained.load_state_dict(original | cached, strict=True)
         else:
-            self._learn(AdaptedTeacher(self.key, head, self.seen, teacher), learnt)
-            write_atomically(path, save(_learnt(learnt)))
+            self.train(AdaptedTeacher(self.key, head, self.features, teacher), trained)
+            write_atomically(path, save(_trained_weights(trained)))
         if torch.cuda.is_available():
-            learnt.cuda()
-        learnt.eval()
-        return AdaptedTeacher(self.key, head, self.seen, teacher)
+            trained.cuda()
+        trained.eval()
+        return AdaptedTeacher(self.key, head, self.features, teacher)
 
-    def _learn(self, taught: AdaptedTeacher, learnt: nn.Module) -> None:
-        """Teach head and corrections; with a bar's worth of events."""
-        how = self.recipe.adapt
+    def train(self, adapted: AdaptedTeacher, module: nn.Module) -> None:
+        """Train head and corrections, and report progress as events."""
+        adapt, of = self.recipe.adapt, f"{self.entry.name} is adapted"
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        learnt.to(device).train()
-        trained = [weight for weight in learnt.parameters() if weight.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=how.learning_rate, weight_decay=_DECAY)
-        for step in range(how.steps):
+        module.to(device).train()
+        weights = [weight for weight in module.parameters() if weight.requires_grad]
+        optimizer = torch.optim.AdamW(weights, lr=adapt.learning_rate, weight_decay=_DECAY)
+        for step in range(adapt.steps):
             self.run.cancel.check()
-            self.run.events.emit("prepare", of=f"{self.entry.name} learns", done=step, total=how.steps)
+            self.run.events.emit("prepare", of=of, done=step, total=adapt.steps)
             for group in optimizer.param_groups:
-                group["lr"] = how.learning_rate * schedule(step / how.steps, _WARM_UP)
+                group["lr"] = adapt.learning_rate * schedule(step / adapt.steps, _WARM_UP)
             frames, places, target, known = self._batch(step)
-            features = taught.features(frames, places)
+            features = adapted.features(frames, places)
             target, known = share(target).to(device), known.to(device)
-            if not how.rank:
-                features, target = moved(features, target, self.recipe.augmentation, (self.recipe.seed, 7, step))
+            if not adapt.rank:
+                features, target = augment_features(
+                    features, target, self.recipe.augmentation, (self.recipe.seed, 7, step)
+                )
             features, target, known = self._mixed(features, target, known, step)
-            logits = taught.head(features)
+            logits = adapted.head(features)
             loss = _NO_QUALITY(logits.float(), logits.new_zeros(known.shape), target, known)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own
             optimizer.step()
-        self.run.events.emit("prepare", of=f"{self.entry.name} learns", done=how.steps, total=how.steps)
+        self.run.events.emit("prepare", of=of, done=adapt.steps, total=adapt.steps)
 
     def _batch(self, step: int) -> tuple[Tensor, list[tuple[int, int]], Tensor, Tensor]:
-        """Frames, their places, targets and known planes of one step, drawn by its number."""
+        """Return frames, their places in the stream, targets and known planes of a step; its number is the seed."""
         recipe, size = self.recipe, self.config.input_size
         random = np.random.default_rng((recipe.seed, 5, step))
         items = random.choice(self.items, recipe.adapt.batch, replace=len(self.items) < recipe.adapt.batch)
@@ -140,47 +141,53 @@ class Adapting:
         return frames, places, torch.stack([row[1] for row in rows]), torch.stack([row[2] for row in rows])
 
     def _mixed(self, features: Tensor, target: Tensor, known: Tensor, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Features and masks mixed with those of other frames of the batch, in as many steps as the recipe mixes."""
+        """Mix features and masks with those of other frames of the batch, in the share of steps that the recipe has."""
         random = np.random.default_rng((self.recipe.seed, 6, step))
         if random.random() >= self.recipe.mixup:
             return features, target, known
-        much = float(random.uniform(0.5, 1.0))
+        share_of_own = float(random.uniform(0.5, 1.0))
         other = torch.from_numpy(random.permutation(len(features))).to(features.device)
         both = torch.minimum(known, known[other])
-        return torch.lerp(features[other], features, much), torch.lerp(target[other], target, much), both
+        return (
+            torch.lerp(features[other], features, share_of_own),
+            torch.lerp(target[other], target, share_of_own),
+            both,
+        )
 
 
-def moved(features: Tensor, target: Tensor, augmentation: Augmentation, seed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Kept features and masks moved alike, where the frame itself cannot be moved any more.
+def augment_features(
+    features: Tensor, target: Tensor, augmentation: Augmentation, seed: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """Apply one geometric augmentation to cached features and masks, where the frame itself is no longer at hand.
 
-    A teacher's features of a moved frame are not quite its moved features, but near enough for a head to learn from,
-    and they cost nothing.
+    A teacher's features of a transformed frame are not quite its transformed features, but near enough to train a
+    head on, and they cost nothing.
 
     Args:
         features: float (N, C, h, w).
         target: float (N, S, H, W).
-        augmentation: How far.
-        seed: Of the moves.
+        augmentation: Limits of the transformation.
+        seed: Seed of the transformation.
     """
     random = np.random.default_rng(seed)
     rows = []
     for _ in range(len(features)):
         mirror = -1.0 if random.random() < augmentation.flip else 1.0
-        far = float(random.random() < augmentation.warp)
-        angle = far * np.deg2rad(random.uniform(-augmentation.angle, augmentation.angle))
-        zoom = np.exp(far * random.uniform(-1, 1) * np.log(augmentation.scale))
-        y, x = far * 2.0 * random.uniform(-augmentation.shift, augmentation.shift, 2)
+        warped = float(random.random() < augmentation.warp)
+        angle = warped * np.deg2rad(random.uniform(-augmentation.angle, augmentation.angle))
+        zoom = np.exp(warped * random.uniform(-1, 1) * np.log(augmentation.scale))
+        y, x = warped * 2.0 * random.uniform(-augmentation.shift, augmentation.shift, 2)
         cosine, sine = np.cos(angle) / zoom, np.sin(angle) / zoom
         rows.append([[mirror * cosine, -mirror * sine, x], [sine, cosine, y]])
-    places = torch.tensor(rows, dtype=torch.float32, device=features.device)
-    found = []
+    matrices = torch.tensor(rows, dtype=torch.float32, device=features.device)
+    transformed = []
     for maps in (features, target):
-        grid = functional.affine_grid(places, list(maps.shape), align_corners=False)
-        found.append(functional.grid_sample(maps, grid, align_corners=False))
-    return found[0], found[1]
+        grid = functional.affine_grid(matrices, list(maps.shape), align_corners=False)
+        transformed.append(functional.grid_sample(maps, grid, align_corners=False))
+    return transformed[0], transformed[1]
 
 
-def _learnt(module: nn.Module) -> dict[str, Tensor]:
-    """Weights that were learnt, without the layers that were only corrected."""
-    own: Mapping[str, Tensor] = module.state_dict()
-    return {name: tensor.cpu().contiguous() for name, tensor in own.items() if _CORRECTED not in name}
+def _trained_weights(module: nn.Module) -> dict[str, Tensor]:
+    """Return the weights that were trained, without the layers that have a correction beside them."""
+    weights: Mapping[str, Tensor] = module.state_dict()
+    return {name: tensor.cpu().contiguous() for name, tensor in weights.items() if _CORRECTED not in name}

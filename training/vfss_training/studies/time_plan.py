@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plan: what a training on a project would take, measured on this machine before anything is begun."""
+"""Time plan: how long a training on a project would take, from speeds measured on this machine."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from vfss_training.data.phantoms import draw_phantom
 from vfss_training.loop.run import Run
 from vfss_training.losses.masks import MaskLoss
 from vfss_training.model.training_setup import fast_depthwise, freeze
-from vfss_training.studies.sources import HELD_OUT, TRAINED, loading
+from vfss_training.studies.sources import HELD_OUT, TRAINED, teacher_loader
 from vfss_training.teachers.adapted import MaskHead
 from vfss_training.teachers.table import TEACHERS, TeacherEntry, teacher_named
 from vfss_training.teachers.weights import default_folder, misfit, weights_path
 
 _PACKED_S = 60.0
-"""Start of the process, and the file at the end with its comparison of precisions."""
+"""Seconds to start the process, and to write the student's file with its comparison of precisions."""
 _EXAMINED_S = 0.1
 _SPEEDS = "speeds.json"
 _KEPT_S = 24 * 3600.0
@@ -43,10 +43,10 @@ class TeacherPlan:
     """One teacher of a plan.
 
     Attributes:
-        name: Which.
-        seconds: What it adds: its features, and learning to paint.
-        bytes: What its features take up on disk.
-        licence: Of its weights.
+        name: Name of the teacher.
+        seconds: Time that it adds: for its features, and for its adaptation.
+        bytes: Size of its features on disk.
+        licence: Licence of its weights.
     """
 
     name: str
@@ -57,16 +57,16 @@ class TeacherPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training would take.
+    """Estimated time of a training, and the frames that it would use.
 
     Attributes:
-        recipe: Its name.
-        steps: Of the student.
+        recipe: Name of the recipe.
+        steps: Optimiser steps.
         frames: Labelled frames of training patients.
-        film: Frames without labels that teachers would look at.
+        film: Unlabelled frames with teachers' targets.
         held_out: Labelled frames to score on.
-        seconds: Without teachers.
-        teachers: Those of the machine that could take part; none where the recipe names none.
+        seconds: Time without teachers.
+        teachers: Teachers on this machine that could take part; none if the recipe names none.
     """
 
     recipe: str
@@ -78,18 +78,18 @@ class Plan:
     teachers: tuple[TeacherPlan, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for an event."""
+        """Return plain data for an event."""
         return asdict(self)
 
 
 @dataclass(frozen=True)
 class Planner:
-    """Measures this machine and counts frames.
+    """Measures the speed of this machine and counts the frames of a project.
 
     Attributes:
-        project: To learn from.
-        parent: The student to go on from.
-        run: Circumstances: cache, teachers' weights, events, cancel.
+        project: Project to train on.
+        parent: Student to start from.
+        run: Run settings (cache, teachers' weights, events, cancellation).
     """
 
     project: Project
@@ -97,61 +97,63 @@ class Planner:
     run: Run
 
     def plan(self, recipe: Recipe) -> Plan:
-        """What that recipe would take here."""
+        """Return how long a recipe would take here."""
         torch.set_num_threads(self.run.threads or max(1, os.cpu_count() or 1))
         clips = [(record, self.project.split(record.patient)) for record in self.project.clips()]
-        painted = {record.id: len(self.project.annotated_frames(record.id)) for record, _ in clips}
-        learnt = [record for record, split in clips if split in TRAINED]
-        frames = sum(painted[record.id] for record in learnt)
-        held_out = sum(painted[record.id] for record, split in clips if split in HELD_OUT)
-        bare = sum(record.n_frames - painted[record.id] for record in learnt)
-        how = recipe.distill
-        film = min(how.frames, bare) if how.teachers else 0
-        learns = bool(recipe.adapt.steps) and film > 0
-        # Where every frame is painted, teachers look at phantoms, and nobody has to learn to paint.
-        looked = film + (min(how.frames, frames) if learns else 0) if film else min(how.frames, recipe.phantom_frames)
-        seen = how.views * looked
+        annotated = {record.id: len(self.project.annotated_frames(record.id)) for record, _ in clips}
+        trained = [record for record, split in clips if split in TRAINED]
+        frames = sum(annotated[record.id] for record in trained)
+        held_out = sum(annotated[record.id] for record, split in clips if split in HELD_OUT)
+        bare = sum(record.n_frames - annotated[record.id] for record in trained)
+        distill = recipe.distill
+        film = min(distill.frames, bare) if distill.teachers else 0
+        adapted = bool(recipe.adapt.steps) and film > 0
+        if film:
+            frames_of_teachers = film + (min(distill.frames, frames) if adapted else 0)
+        else:
+            # If every frame is annotated, teachers run on phantom frames and are not adapted.
+            frames_of_teachers = min(distill.frames, recipe.phantom_frames)
+        views = distill.views * frames_of_teachers
         config = self.parent.config
         seconds = _PACKED_S + recipe.steps * self._step_s(recipe) + 2 * _EXAMINED_S * held_out
         seconds += recipe.phantom_frames * self._speed("phantom frame", config, lambda: _phantom_s(config.input_size))
         if recipe.pseudo_labels:
-            seconds += film * how.views * _EXAMINED_S
-        found = (
-            [self._teacher(entry, recipe, seen, learns=learns) for entry in found_teachers(self.run.teachers)]
-            if how.teachers
-            else []
-        )
-        return Plan(recipe.name, recipe.steps, frames, film, held_out, round(seconds, 1), tuple(found))
+            seconds += film * distill.views * _EXAMINED_S
+        entries = available_teachers(self.run.teachers) if distill.teachers else []
+        teachers = tuple(self._teacher(entry, recipe, views, adapted=adapted) for entry in entries)
+        return Plan(recipe.name, recipe.steps, frames, film, held_out, round(seconds, 1), teachers)
 
-    def _teacher(self, entry: TeacherEntry, recipe: Recipe, seen: int, *, learns: bool) -> TeacherPlan:
+    def _teacher(self, entry: TeacherEntry, recipe: Recipe, views: int, *, adapted: bool) -> TeacherPlan:
+        """Return what a teacher adds, given how many views it computes features of."""
         size = self.parent.config.input_size
         grid = max(1, entry.grid // recipe.distill.pool)
-        each = self._speed(f"frame of {entry.name}", size, lambda: self._looked_s(entry.name))
-        seconds = each * seen
-        if learns:
+        each = self._speed(f"frame of {entry.name}", size, lambda: self._features_s(entry.name))
+        seconds = each * views
+        if adapted:
             step = self._speed(
                 f"head of {entry.channels}x{grid}", [size, asdict(recipe.adapt)], lambda: _head_s(entry, recipe, size)
             )
             seconds += step * recipe.adapt.steps
-        return TeacherPlan(entry.name, round(seconds, 1), seen * 2 * entry.channels * grid**2, entry.licence)
+        return TeacherPlan(entry.name, round(seconds, 1), views * 2 * entry.channels * grid**2, entry.licence)
 
     def _step_s(self, recipe: Recipe) -> float:
+        """Return the seconds of one optimiser step."""
         depends = [recipe.batch, recipe.frozen_blocks, recipe.frozen_depthwise, recipe.loss_stride]
         return self._speed("step", [self.parent.config.to_json(), depends], lambda: _step_s(self.parent, recipe))
 
-    def _looked_s(self, name: str) -> float:
-        """Seconds in which a teacher looks at a frame."""
-        teacher = loading(name, self.run.teachers)()
+    def _features_s(self, name: str) -> float:
+        """Return the seconds in which a teacher computes its features of a frame."""
+        teacher = teacher_loader(name, self.run.teachers)()
         frame = torch.zeros((1, 512, 512), dtype=torch.uint8)
         return _timed(lambda: teacher.targets(frame), 1)
 
     def _speed(self, what: str, depends: StudentConfig | object, measure: Callable[[], float]) -> float:
-        """Seconds of one such thing, as measured now or not long ago on this machine."""
+        """Return the seconds of one such thing, measured now or within the last day on this machine."""
         self.run.cancel.check()
         path = self.run.cache / _SPEEDS
         known: dict[str, float] = {}
         with suppress(OSError, ValueError):
-            # A computer that was busy then may be free now.
+            # Speeds get old: a computer that was busy then may be idle now.
             if time.time() - path.stat().st_mtime < _KEPT_S:
                 known = dict(json.loads(path.read_text("utf-8")))
         key = json.dumps([what, str(depends), platform.node(), torch.__version__, self.run.threads])
@@ -163,13 +165,13 @@ class Planner:
         return known[key]
 
 
-def found_teachers(place: Path | None) -> list[TeacherEntry]:
-    """Teachers whose weights are on this machine and are the right ones.
+def available_teachers(weights: Path | None) -> list[TeacherEntry]:
+    """Return the teachers whose weights are on this machine and have the right hash, as far as it is known.
 
     Args:
-        place: Folder of the weights; None: the user's.
+        weights: Folder of the weights; None: the user's cache folder.
     """
-    folder = default_folder() if place is None else place
+    folder = default_folder() if weights is None else weights
     paths = {entry.name: weights_path(entry, folder) for entry in TEACHERS.values()}
     return [
         teacher_named(name) for name, path in paths.items() if path.is_file() and not misfit(teacher_named(name), path)
@@ -177,7 +179,7 @@ def found_teachers(place: Path | None) -> list[TeacherEntry]:
 
 
 def _timed(do: Callable[[], object], times: int) -> float:
-    """Seconds of one go, after one that warms up."""
+    """Return the mean seconds of a call, after one to warm up."""
     do()
     began = time.monotonic()
     for _ in range(times):
@@ -186,6 +188,7 @@ def _timed(do: Callable[[], object], times: int) -> float:
 
 
 def _step_s(parent: Checkpoint, recipe: Recipe) -> float:
+    """Measure a step: forward and backward pass of one batch at the full input size."""
     network = build_network(parent)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # torch's stubs
@@ -205,6 +208,7 @@ def _step_s(parent: Checkpoint, recipe: Recipe) -> float:
 
 
 def _head_s(entry: TeacherEntry, recipe: Recipe, size: int) -> float:
+    """Measure a step of an adaptation."""
     head = MaskHead(entry.channels, len(Schema.load()), recipe.adapt.width, size // LOGIT_STRIDE)
     side = max(1, entry.grid // recipe.distill.pool)
     features = torch.rand((recipe.adapt.batch, entry.channels, side, side))
@@ -212,5 +216,6 @@ def _head_s(entry: TeacherEntry, recipe: Recipe, size: int) -> float:
 
 
 def _phantom_s(size: int) -> float:
+    """Measure the rendering of a phantom frame."""
     seeds = iter(np.arange(3).tolist())
     return _timed(lambda: draw_phantom(next(seeds), size, "standard"), 2)
