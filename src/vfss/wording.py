@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wording of messages for people: numbers with their nouns, shortened lists."""
+"""Wording of messages for people: numbers with their nouns, figures of tables, shortened lists."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def listed(names: Sequence[str], at_most: int) -> str:
     """Return the first names, and how many more there are: "a, b, c and 2 more"."""
     shown = ", ".join(names[:at_most])
     return f"{shown} and {len(names) - at_most} more" if len(names) > at_most else shown
+
+
+def figure(value: float | None, digits: int) -> str:
+    """Return a figure of a table with so many decimals, "-" for None."""
+    return "-" if value is None else f"{value:.{digits}f}"

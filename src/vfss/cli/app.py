@@ -18,6 +18,7 @@ from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
 from vfss.errors import DatasetError, ProjectError, VfssError
 from vfss.version import __version__
+from vfss.wording import figure
 
 # The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ def evaluate(
         )
     if json_file is not None:
         _write_json(json_file, scores)
-    dice = _number(scores["mean_dice"], 3)
+    dice = figure(scores["mean_dice"], 3)
     print_result(Text(f"Student {scores['student']} on {scores['frames']} frames: mean Dice {dice}"))
     print_result(_scores_table(scores))
 
@@ -240,12 +241,8 @@ def _write_json(path: Path, scores: dict[str, Any]) -> None:
 def _scores_table(scores: dict[str, Any]) -> Table:
     table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty")
     for key, row in scores["structures"].items():
-        table.add_row(key, _number(row["dice"], 3), _number(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
+        table.add_row(key, figure(row["dice"], 3), figure(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
     return table
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 @app.command()
@@ -290,6 +287,6 @@ def students(
         table = plain_table("", "student", "mean Dice", "trained from", "added")
         for student in opened.students():
             mark = "*" if current is not None and current.id == student.id else ""
-            score = _number(student.scores.get("mean_dice"), 3)
+            score = figure(student.scores.get("mean_dice"), 3)
             table.add_row(mark, student.id, score, student.parent or "scratch", f"{student.added:%Y-%m-%d %H:%M}")
     print_result(table if table.row_count else Text("No students yet: the one that ships is used."))

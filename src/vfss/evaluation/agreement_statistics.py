@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle_95
 from vfss.masks import MaskState
+from vfss.wording import figure
 
 HEADINGS = ("structure", "Dice", "95 %", "HD95 (px)", "95 %", "frames", "only 1st", "only 2nd", "not visible", "kappa")
 """Headings of the columns that `cells` fills."""
@@ -233,19 +234,15 @@ def cells(row: StructureAgreement) -> tuple[str, ...]:
     """Return a row of a table as text, "-" where there is no figure; see HEADINGS."""
     hidden = f"{row.not_visible[0]}, {row.not_visible[1]}"
     counts = (str(row.compared), str(row.only_first), str(row.only_second), hidden)
-    overlap = (_format(row.dice, 3), _format_interval(row.dice_interval, 3))
+    overlap = (figure(row.dice, 3), _format_interval(row.dice_interval, 3))
     return (
         row.key,
         *overlap,
-        _format(row.hd95, 1),
+        figure(row.hd95, 1),
         _format_interval(row.hd95_interval, 1),
         *counts,
-        _format(row.kappa, 2),
+        figure(row.kappa, 2),
     )
-
-
-def _format(value: float | None, digits: int) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def _format_interval(interval: Interval | None, digits: int) -> str:
