@@ -93,9 +93,7 @@ def write_dicom(
         with target.open("xb") as file:
             pydicom.dcmwrite(file, dataset, enforce_file_format=True)
             return _write_pixels(file, clip, redaction, dataset, length=length, progress=progress)
-    except OSError:
-        raise
-    except ClipError:
+    except (OSError, ClipError):
         raise
     except DICOM_ERRORS as error:
         raise ClipError(
