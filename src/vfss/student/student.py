@@ -33,10 +33,10 @@ class Proposal:
     Attributes:
         keys: Keys of the structures, in the order of the planes.
         masks: Planes bool (S, H, W) at the frame's own size, every state PROPOSED.
-        confidence: float32 (S,), the student's own estimate of each plane's Dice, 0..1, calibrated where it was.
+        confidence: float32 (S,), the student's estimate of each plane's Dice, 0..1, calibrated if it has a calibration.
         student: Id of the student that made it.
-        clip: Id of the clip, where known.
-        frame: Zero-based frame index, where known.
+        clip: Id of the clip, if known.
+        frame: Zero-based frame index, if known.
     """
 
     keys: tuple[str, ...]
@@ -47,7 +47,7 @@ class Proposal:
     frame: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse planes that are not one for each key."""
+        """Check that there is exactly one plane and one confidence per key."""
         n = len(self.keys)
         if len(set(self.keys)) != n or len(self.masks.planes) != n or len(self.confidence) != n:
             raise MaskError(
@@ -58,11 +58,11 @@ class Proposal:
             )
 
     def plane(self, key: str) -> BoolArray | None:
-        """Return the mask of a structure, bool (H, W); None where the student does not know it."""
+        """Return the mask of a structure, bool (H, W); None if the student does not know it."""
         return self.masks.planes[self.keys.index(key)] if key in self.keys else None
 
     def confidence_of(self, key: str) -> float | None:
-        """Return the confidence of a structure, 0..1; None where there is none."""
+        """Return the confidence of a structure, 0..1; None if there is none."""
         value = float(self.confidence[self.keys.index(key)]) if key in self.keys else float("nan")
         return None if np.isnan(value) else value
 
