@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 import gdcm
@@ -27,7 +28,9 @@ SYNTAXES = {
 
 
 @pytest.fixture
-def key(tmp_path: Path) -> CaseKey:
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CaseKey:
+    # A fixed secret gives the same UIDs in every run: the digits of random ones contain a short secret now and then.
+    monkeypatch.setattr(secrets, "token_hex", lambda size: "0123456789abcdef" * (size // 8))
     return CaseKey(tmp_path / "key.json")
 
 
@@ -195,11 +198,11 @@ def test_real_files(tmp_path: Path, key: CaseKey, name: str) -> None:
     target = deidentified(copy, key, Redaction((PixelBox(0, 0, 40, 300),)))
     kinds = ("PN", "DA", "DT", "TM", "LT", "ST", "UT", "LO", "SH", "UI", "AE")
     text_kept = {"Manufacturer", "ManufacturerModelName", "SoftwareVersions", "CodingSchemeDesignator", "CodeValue"}
-    secrets = {
+    original_values = {
         str(value)
         for element in original.iterall()
         if (element.VR in kinds and element.keyword not in text_kept)
         for value in (element.value if element.VM > 1 else [element.value])
         if sum(map(str.isalnum, str(value))) > 3 and not str(value).startswith("1.2.840.10008.")
     }
-    assert planted.leaks(target.parent, secrets | {"SECRETAE", "CLUNIE1"}) == []
+    assert planted.leaks(target.parent, original_values | {"SECRETAE", "CLUNIE1"}) == []
