@@ -7,7 +7,7 @@ from qtpy.QtCore import QObject
 
 from napari_vfss import preferences
 from napari_vfss.jobs.clip_learning import TOO_FEW, Learning, frames_to_learn_from
-from napari_vfss.jobs.propagating import Carrying, carried_structures, nothing_to_carry
+from napari_vfss.jobs.propagating import Propagating, key_structures, nothing_to_propagate
 from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
 from napari_vfss.session.host import Host, while_open
 from napari_vfss.session.session import Session
@@ -27,7 +27,7 @@ class StudentJobs:
     def __init__(self, host: Host, parent: QObject) -> None:
         self._host = host
         self.proposing = Proposing(parent)
-        self.propagating = Carrying(parent)
+        self.propagating = Propagating(parent)
         self.learning = Learning(parent)
         self.only_active = False
 
@@ -77,9 +77,9 @@ class StudentJobs:
             return
         with self._host.telling():
             self._host.layers.flush()
-            structures = carried_structures(session, only_active=self.only_active)
+            structures = key_structures(session, only_active=self.only_active)
             if not structures:
-                self._host.tell(nothing_to_carry(session, only_active=self.only_active), problem=True)
+                self._host.tell(nothing_to_propagate(session, only_active=self.only_active), problem=True)
                 return
             self.propagating.start(
                 session, PropagationRequest(session.frame, direction, structures), preferences.device()
@@ -106,8 +106,8 @@ class StudentJobs:
     def detach(self) -> None:
         """Stop all jobs and let them report to the session no more, because the clip closes."""
         self.proposing.cancel()
-        self.propagating.let_go()
-        self.learning.let_go()
+        self.propagating.leave_session()
+        self.learning.leave_session()
 
     @while_open
     def on_proposed(self, session: Session, student: Student, frames: tuple[int, ...]) -> None:

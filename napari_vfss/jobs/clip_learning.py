@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learning the clip, in a process of its own: a student learns the corrected frames, and proposes the rest anew."""
+"""Adapting a student to the open clip, in another process: it learns corrected frames and proposes on the others."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_vfss.jobs.proposing import explain, threads_beside_the_window
 from napari_vfss.jobs.training import Trainer
+from napari_vfss.jobs.worker import explain, spare_threads
 from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.errors import VfssError
@@ -27,21 +27,21 @@ class ClipTrainer(Trainer):
 
     @property
     def cancelled(self) -> bool:
-        """True where a person stopped the last run."""
+        """True if a person stopped the last run."""
         return self._cancelled
 
 
 class Learning(QObject):
-    """Lets the student learn one clip at a time; all that comes of it is one step of the session's undo."""
+    """Adapts the student to one clip at a time; all masks that are written are one step of undo."""
 
     started = Signal()
-    progressed = Signal(str, int, int)  # what is done, how much of it, of how much
+    progressed = Signal(str, int, int)  # stage, steps done, steps in all
     ended = Signal(str, bool)  # message, True for a problem
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.trainer = ClipTrainer(self)
-        self.trainer.event_received.connect(self._on_told)
+        self.trainer.event_received.connect(self._on_event)
         self.trainer.ended.connect(self._on_ended)
         self._session: Session | None = None
         self._step: Step | None = None
@@ -50,36 +50,36 @@ class Learning(QObject):
 
     @property
     def running(self) -> bool:
-        """True while the clip is learnt."""
+        """True while a run is in progress."""
         return self.trainer.running
 
     def start(self, session: Session) -> None:
-        """Begin; nothing happens while another run goes on."""
+        """Start; nothing happens while another run is in progress."""
         if self.running:
             return
         self._session, self._step = session, session.changes.begin_run("what the student learnt from this clip")
         self._masks = self._frames = 0
         self._error = ""
-        threads = str(threads_beside_the_window())
-        words = (session.clip.id, "--student", session.student_source(), "--threads", threads)
-        self.trainer.start(session.project.folder, words)
+        threads = str(spare_threads())
+        arguments = (session.clip.id, "--student", session.student_source(), "--threads", threads)
+        self.trainer.start(session.project.folder, arguments)
         self.started.emit()
 
     def cancel(self) -> None:
-        """Stop; what was written stays, and can be undone."""
+        """Stop; masks that were written stay, and can be undone."""
         self.trainer.cancel()
 
-    def let_go(self) -> None:
-        """The session is being closed: end, and touch it no more. What is written is in its project."""
+    def leave_session(self) -> None:
+        """Stop and no longer use the session, which is being closed; what was written stays in its project."""
         self.cancel()
         self._session = None
 
     def close(self) -> None:
-        """The window closes: wait until the process is gone."""
+        """End, and wait until the process has ended: the window is closing."""
         self._session = None
         self.trainer.close()
 
-    def _on_told(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         kind, session = event["event"], self._session
         if kind == "spread" and session is not None and self._step is not None:
             written = [(int(frame), str(key), int(revision)) for frame, key, revision in event.get("written", ())]
@@ -90,8 +90,8 @@ class Learning(QObject):
                 self._error = explain(error)
                 self.cancel()
         if kind in ("learn", "spread"):
-            what = "learning" if kind == "learn" else "proposing"
-            self.progressed.emit(what, int(event.get("done", 0)), int(event.get("total", 1)))
+            stage = "learning" if kind == "learn" else "proposing"
+            self.progressed.emit(stage, int(event.get("done", 0)), int(event.get("total", 1)))
         elif kind == "learnt":
             self._frames = int(event.get("frames", 0))
 
@@ -102,16 +102,16 @@ class Learning(QObject):
             self.ended.emit("", False)
             return
         session.changes.end_run(step)
-        written = _what_was_written(self._masks)
+        summary = _summary(self._masks)
         if not outcome:
-            self.ended.emit(f"The student has learnt from {self._frames} frames of this clip. {written}", False)
+            self.ended.emit(f"The student has learnt from {self._frames} frames of this clip. {summary}", False)
         elif self.trainer.cancelled and not self._error:
-            self.ended.emit(f"Learning was stopped. {written}", False)
+            self.ended.emit(f"Learning was stopped. {summary}", False)
         else:
-            self.ended.emit(f"{self._error or outcome} {written}", True)
+            self.ended.emit(f"{self._error or outcome} {summary}", True)
 
 
-def _what_was_written(masks: int) -> str:
+def _summary(masks: int) -> str:
     if not masks:
         return "No mask was changed."
     return (
@@ -122,5 +122,5 @@ def _what_was_written(masks: int) -> str:
 
 
 def frames_to_learn_from(session: Session) -> int:
-    """Frames of the clip on which a person has said something of soft structures' pixels."""
+    """Return the number of frames of the clip on which soft structures are annotated."""
     return int(annotated_soft(session.states, session.schema).any(axis=1).sum())

@@ -13,8 +13,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_vfss.jobs.proposing import explain
-from napari_vfss.jobs.worker import worker_for
+from napari_vfss.jobs.worker import explain, worker_for
 from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.datasets.export_folder import choose_target
 from vfss.datasets.preview import ExportPreview, preview

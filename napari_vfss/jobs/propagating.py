@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carrying masks over a clip beside the window. The worker touches no widgets; Qt carries its signals over."""
+"""Propagating masks in a thread. The worker touches no widgets; its signals reach the window through Qt."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any
 import cv2
 from qtpy.QtCore import QObject, Signal
 
-from napari_vfss.jobs.proposing import BREATH_S, explain, threads_beside_the_window
-from napari_vfss.jobs.worker import worker_for
+from napari_vfss.jobs.proposing import PAUSE_S
+from napari_vfss.jobs.worker import explain, spare_threads, worker_for
 from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.clips import Clip
@@ -25,65 +25,72 @@ from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student, shared_keys
 from vfss.wording import count
 
-_WHY: dict[Reason, str] = {
-    "annotated": "a person's word follows",
+_REASONS: dict[Reason, str] = {
+    "annotated": "the next frame is annotated",
     "end": "the clip ends",
-    "confidence": "trust fell",
-    "out_of_view": "it is out of the picture",
-    "meanwhile": "someone spoke there meanwhile",
+    "confidence": "low confidence",
+    "out_of_view": "out of the picture",
+    "meanwhile": "changed by someone else meanwhile",
     "stopped": "stopped",
 }
-_MANY = 3  # names that are still said one by one
+_MANY = 3  # up to so many structures are named one by one
 
 
-def what_was_carried(session: Session, order: PropagationRequest, endings: Sequence[Ending], *, undoable: bool) -> str:
-    """How far each structure was carried, and why no further.
+def propagation_summary(
+    session: Session, request: PropagationRequest, endings: Sequence[Ending], *, undoable: bool
+) -> str:
+    """Return a message on how far each structure was propagated, and why no further.
 
     Args:
-        session: Whose clip.
-        order: What was to be carried.
-        endings: How far each structure came.
-        undoable: True where there is something to undo.
+        session: The session on the clip.
+        request: The propagation that was asked for.
+        endings: How far each structure was propagated.
+        undoable: True if there is something to undo.
     """
-    parts = [f"Carried from frame {order.start + 1}."]
+    parts = [f"Propagated from frame {request.start + 1}."]
     for forward in (False, True):
         groups: dict[tuple[int | None, Reason, bool], list[Ending]] = {}
         for ending in endings:
             if ending.forward == forward:
-                # How far those came that have gaps matters less than the gaps.
+                # Structures with gaps are grouped by that, not by how far they were propagated.
                 gaps = ending.left_out > 0
                 groups.setdefault((None if gaps else ending.last, ending.reason, gaps), []).append(ending)
-        said = [_group(session, group, len(order.structures)) for group in groups.values()]
-        if said:
-            parts.append(f"{'Forward' if forward else 'Backward'}: " + "; ".join(said) + ".")
-    waiting = _only_proposed(session, order)
-    if waiting:
-        parts.append(f"{waiting} only proposed on frame {order.start + 1}: accept first what shall be carried.")
+        texts = [_group(session, group, len(request.structures)) for group in groups.values()]
+        if texts:
+            parts.append(f"{'Forward' if forward else 'Backward'}: " + "; ".join(texts) + ".")
+    parts += _only_proposed(session, request)
     if undoable:
-        parts.append("Ctrl+Z takes it all back.")
+        parts.append("Ctrl+Z undoes all of it.")
     return " ".join(parts)
 
 
 def _group(session: Session, group: list[Ending], of: int) -> str:
     names, first = [session.schema[ending.structure].name for ending in group], group[0]
-    who = f"all {of} structures" if len(names) == of > 1 else f"{len(names)} structures"
+    which = f"all {of} structures" if len(names) == of > 1 else f"{len(names)} structures"
     if len(names) <= min(_MANY, of if of == 1 else of - 1):
-        who = ", ".join(names)
+        which = ", ".join(names)
     if first.left_out:
         most = max(ending.left_out for ending in group)
-        return f"{who} with {'up to ' if len(group) > 1 else ''}{count(most, 'frame')} left out (trust is low there)"
-    where = "not at all" if first.last is None else f"to frame {first.last + 1}"
-    return f"{who} {where} ({_WHY[first.reason]})"
+        return (
+            f"{which} with {'up to ' if len(group) > 1 else ''}{count(most, 'frame')} left out (low confidence there)"
+        )
+    where = "not propagated" if first.last is None else f"to frame {first.last + 1}"
+    return f"{which} {where} ({_REASONS[first.reason]})"
 
 
-def _only_proposed(session: Session, order: PropagationRequest) -> str:
-    states = session.states[order.start]
-    n = sum(states[s.index] == MaskState.PROPOSED for s in session.schema.structures if s.key not in order.structures)
-    return count(n, "structure is", "structures are") if n else ""
+def _only_proposed(session: Session, request: PropagationRequest) -> list[str]:
+    states, frame = session.states[request.start], request.start + 1
+    others = [s for s in session.schema.structures if s.key not in request.structures]
+    n = sum(states[structure.index] == MaskState.PROPOSED for structure in others)
+    if not n:
+        return []
+    if n == 1:
+        return [f"1 structure on frame {frame} is a proposal only: accept it to propagate it."]
+    return [f"{n} structures on frame {frame} are proposals only: accept them to propagate them."]
 
 
-def carried_structures(session: Session, *, only_active: bool) -> tuple[str, ...]:
-    """Structures of the current frame that would be carried: those a person painted or accepted."""
+def key_structures(session: Session, *, only_active: bool) -> tuple[str, ...]:
+    """Return the structures of the current frame that would be propagated: those a person painted or accepted."""
     work = session.work
     return tuple(
         s.key
@@ -93,22 +100,22 @@ def carried_structures(session: Session, *, only_active: bool) -> tuple[str, ...
     )
 
 
-def nothing_to_carry(session: Session, *, only_active: bool) -> str:
-    """What to tell where no structure would be carried."""
-    whose = f"{session.active.name} has" if only_active else "There is"
+def nothing_to_propagate(session: Session, *, only_active: bool) -> str:
+    """Return the message if no structure would be propagated."""
+    subject = f"{session.active.name} has" if only_active else "There is"
     return (
-        f"{whose} no mask on this frame that a person painted or accepted: paint it, or accept what is "
-        "proposed (S, or A for the frame), and carry it then."
+        f"{subject} no mask on this frame that a person painted or accepted: paint it, or accept what is "
+        "proposed (S, or A for the frame), then propagate it."
     )
 
 
 @dataclass(frozen=True)
-class CarryJob:
-    """What to carry: an order for a clip of a project, with the help of which student."""
+class PropagationJob:
+    """A job: the propagation of masks on a clip of a project, and the student that helps with soft structures."""
 
     project: Path
     clip: Clip
-    order: PropagationRequest
+    request: PropagationRequest
     source: str
     device: str
     student: Student | None = None
@@ -116,51 +123,51 @@ class CarryJob:
 
 @dataclass(frozen=True)
 class PropagationProgress:
-    """What the worker tells: what was written since, how far every structure has come, and the student it loaded."""
+    """Progress since the last report: masks written, how far each structure was propagated, the student loaded."""
 
     stage: Stage
     endings: tuple[Ending, ...]
     student: Student | None
 
 
-def carry(job: CarryJob) -> Generator[PropagationProgress, None, None]:
-    """Carry frame after frame, write each batch, and tell what was written.
+def propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None]:
+    """Propagate frame after frame, write each batch, and yield the progress.
 
     Raises:
         StudentError: The student failed. Never a RuntimeError, which superqt takes for the end of the program.
     """
     try:
-        yield from _carrying(job)
+        yield from _propagate(job)
     except RuntimeError as error:
         raise StudentError(
-            f"the student failed while masks were carried ({error})",
-            remedy="What came before is kept. Try again, or carry bones alone: they need no student.",
+            f"the student failed during the propagation ({error})",
+            remedy="Earlier masks are kept. Try again, or propagate rigid structures alone: they need no student.",
         ) from error
 
 
-def _carrying(job: CarryJob) -> Generator[PropagationProgress, None, None]:
-    cv2.setNumThreads(threads_beside_the_window())
+def _propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None]:
+    cv2.setNumThreads(spare_threads())
     clip = job.clip.reopen()
     with Project.open(job.project) as project, clip:
-        asks_student = not set(project.schema.soft).isdisjoint(job.order.structures)
+        asks_student = not set(project.schema.soft).isdisjoint(job.request.structures)
         student = _student(job, project) if asks_student else None
-        run = ProjectPropagation(project, clip, job.order, student)
+        run = ProjectPropagation(project, clip, job.request, student)
         stage = Stage(0, run.total, ())
         yield PropagationProgress(stage, run.endings, student)
         for stage in run.run():
             yield PropagationProgress(stage, run.endings, student)
-            time.sleep(BREATH_S)
+            time.sleep(PAUSE_S)
         yield PropagationProgress(Stage(stage.done, stage.total, ()), run.endings, student)
 
 
-def _student(job: CarryJob, project: Project) -> Student:
-    student = job.student or load_student(job.source, job.device, threads=threads_beside_the_window())
+def _student(job: PropagationJob, project: Project) -> Student:
+    student = job.student or load_student(job.source, job.device, threads=spare_threads())
     shared_keys(student.schema.keys, project.schema.keys)  # raises where it could not help with anything
     return student
 
 
-class Carrying(QObject):
-    """Runs one propagation at a time; all that it writes is one step of the session's undo."""
+class Propagating(QObject):
+    """Runs one propagation at a time; all that it writes is one step of undo."""
 
     started = Signal()
     progressed = Signal(int, int)
@@ -171,63 +178,68 @@ class Carrying(QObject):
         self._worker: Any = None
         self._session: Session | None = None
         self._step: Step | None = None
-        self._news: PropagationProgress | None = None
-        self._order: PropagationRequest | None = None
+        self._progress: PropagationProgress | None = None
+        self._request: PropagationRequest | None = None
         self._error = ""
 
     @property
     def running(self) -> bool:
-        """True while masks are carried."""
+        """True while masks are propagated."""
         return self._worker is not None
 
-    def start(self, session: Session, order: PropagationRequest, device: str) -> None:
-        """Begin; nothing happens while another run goes on."""
+    def start(self, session: Session, request: PropagationRequest, device: str) -> None:
+        """Start; nothing happens while another run is in progress."""
         if self.running:
             return
-        job = CarryJob(session.project.folder, session.clip, order, session.student_source(), device, session.student)
-        names = [session.schema[key].name for key in order.structures]
-        what = f"{names[0] if len(names) == 1 else count(len(names), 'structure')} carried from frame {order.start + 1}"
-        self._session, self._step, self._order = session, session.changes.begin_run(what), order
-        self._news, self._error = None, ""
-        self._worker = worker_for(carry, job)
-        self._worker.yielded.connect(self._on_news)
+        job = PropagationJob(
+            session.project.folder, session.clip, request, session.student_source(), device, session.student
+        )
+        names = [session.schema[key].name for key in request.structures]
+        which = names[0] if len(names) == 1 else count(len(names), "structure")
+        label = f"{which} propagated from frame {request.start + 1}"
+        self._session, self._step, self._request = session, session.changes.begin_run(label), request
+        self._progress, self._error = None, ""
+        self._worker = worker_for(propagate, job)
+        self._worker.yielded.connect(self._on_progress)
         self._worker.errored.connect(self._on_error)
         self._worker.finished.connect(self._on_finished)
         self.started.emit()
         self._worker.start()
 
     def cancel(self) -> None:
-        """Stop after the batch under way; what was carried stays, and can be undone."""
+        """Stop after the current batch; masks that were written stay, and can be undone."""
         if self._worker is not None:
             self._worker.quit()
 
-    def let_go(self) -> None:
-        """The session is being closed: end, and touch it no more. What is written is in its project."""
+    def leave_session(self) -> None:
+        """Stop and no longer use the session, which is being closed; what was written stays in its project."""
         self.cancel()
         self._session = None
 
-    def _on_news(self, news: PropagationProgress) -> None:
-        self._news, session = news, self._session
+    def _on_progress(self, progress: PropagationProgress) -> None:
+        self._progress, session = progress, self._session
         if session is None or self._step is None:
             return
         try:
-            if news.student is not None and session.student is not news.student:
-                session.set_student(news.student)
-            session.changes.add_to_run(self._step, news.stage.written)
+            if progress.student is not None and session.student is not progress.student:
+                session.set_student(progress.student)
+            session.changes.add_to_run(self._step, progress.stage.written)
         except (VfssError, OSError) as error:
             self._error = explain(error)
             self.cancel()
-        self.progressed.emit(news.stage.done, news.stage.total)
+        self.progressed.emit(progress.stage.done, progress.stage.total)
 
     def _on_error(self, error: Exception) -> None:
         self._error = explain(error)
 
     def _on_finished(self) -> None:
-        session, step, news, order = self._session, self._step, self._news, self._order
+        session, step, progress, request = self._session, self._step, self._progress, self._request
         self._worker = self._session = self._step = None
-        if session is None or step is None or order is None:
+        if session is None or step is None or request is None:
             self.ended.emit("", False)
             return
         session.changes.end_run(step)
-        told = "" if news is None else what_was_carried(session, order, news.endings, undoable=bool(step.wrote))
-        self.ended.emit(f"{self._error} {told}".strip(), bool(self._error))
+        summary = ""
+        if progress is not None:
+            summary = propagation_summary(session, request, progress.endings, undoable=bool(step.wrote))
+        self.ended.emit(f"{self._error} {summary}".strip(), bool(self._error))

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proposing beside the window. The worker touches no widgets; Qt carries its signals over."""
+"""Proposing in a thread. The worker touches no widgets; its signals reach the window through Qt."""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -13,18 +12,18 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-import vfss.student.openvino_runtime  # noqa: F401  imported late, in the worker, it would hold the interpreter's lock and the window
-from napari_vfss.jobs.worker import worker_for
+import vfss.student.openvino_runtime  # noqa: F401  imported only in the worker, it would hold the interpreter's lock and block the window
+from napari_vfss.jobs.worker import explain, spare_threads, worker_for
 from vfss.clips import Clip
-from vfss.errors import StudentError, VfssError
+from vfss.errors import StudentError
 from vfss.project import Project
 from vfss.proposals.student import ProposalRun
 from vfss.student import Student, load_student
 
-BREATH_S = 0.03  # after each batch the processor belongs to the window, which draws what has come
+PAUSE_S = 0.03  # pause after each batch, in which the window draws what was written
 
 _CARD_FAILED = (
-    "The graphics card failed ({device}): proposing goes on on the processor, which is slower. No mask is lost. "
+    "The graphics card failed ({device}): proposing continues on the processor, which is slower. No mask is lost. "
     "To use the card again, close the program and start it again."
 )
 
@@ -33,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ProposalOrder:
-    """What to propose: frames of a clip in the order wanted, by which student, into which project."""
+    """A job: frames of a clip in the order wanted, the student, and the project to write to."""
 
     project: Path
     clip: Clip
@@ -44,13 +43,13 @@ class ProposalOrder:
 
 
 def outward(current: int, first: int, last: int) -> list[int]:
-    """Frames first..last (inclusive), the current one first, then its neighbours on both sides by distance."""
+    """Return the frames first..last (inclusive), the current one first, then by distance on both sides."""
     return sorted(range(first, last + 1), key=lambda t: (abs(t - current), t < current))
 
 
 @dataclass(frozen=True)
 class ProposalProgress:
-    """What a worker has done since it reported last: frames, by which student, and a message for the person."""
+    """Progress since the last report: frames done, the student that did them, and a message, empty without one."""
 
     student: Student
     frames: tuple[int, ...]
@@ -58,26 +57,26 @@ class ProposalProgress:
 
 
 def propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
-    """Propose frame after frame, write each batch, and report what is done.
+    """Propose on frame after frame, write each batch, and yield the progress.
 
-    The first batch is one frame, so that a person sees something at once. Where the graphics card fails, the
-    processor goes on.
+    The first batch is one frame, so that a person sees a result at once. If the graphics card fails, proposing
+    continues on the processor.
 
     Raises:
-        StudentError: The student failed. Never a RuntimeError: superqt takes one for the end of the program, and the
-            worker would neither tell nor end.
+        StudentError: The student failed. Never a RuntimeError: superqt takes it for the end of the program, and the
+            worker would neither report nor end.
     """
     try:
-        yield from _proposing(order)
+        yield from _propose(order)
     except RuntimeError as error:
         raise StudentError(
-            f"the student failed while it proposed ({error})",
-            remedy="What came before is kept. Try again; if it fails again, close other programs, or take another one.",
+            f"the student failed ({error})",
+            remedy="Earlier proposals are kept. Try again; if it fails again, close other programs.",
         ) from error
 
 
-def _proposing(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
-    student = order.student or load_student(order.source, order.device, threads=threads_beside_the_window())
+def _propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
+    student = order.student or load_student(order.source, order.device, threads=spare_threads())
     notes: list[str] = []
 
     def on_cpu(failed: Student, error: Exception) -> Student:
@@ -85,7 +84,7 @@ def _proposing(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
             raise error
         logger.warning("the student failed on %s", failed.device, exc_info=error)
         notes.append(_CARD_FAILED.format(device=failed.device.split()[0]))
-        return load_student(order.source, "cpu", threads=threads_beside_the_window())
+        return load_student(order.source, "cpu", threads=spare_threads())
 
     clip = order.clip.reopen()
     with Project.open(order.project) as project, clip:
@@ -96,29 +95,16 @@ def _proposing(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
         for frames in run.step(on_cpu):
             yield ProposalProgress(run.student, frames, " ".join(notes))
             notes.clear()
-            time.sleep(BREATH_S)
-
-
-def threads_beside_the_window() -> int:
-    """Cores that the student may fill: one is the window's, which must answer while a whole clip is proposed."""
-    return max(1, (os.cpu_count() or 1) - 1)
-
-
-def explain(error: BaseException) -> str:
-    """What to tell a person about an error of a worker."""
-    if isinstance(error, VfssError):
-        return str(error)
-    logger.error("worker failed", exc_info=error)
-    return f"Unexpected error ({type(error).__name__}: {error}). Details are in the log."
+            time.sleep(PAUSE_S)
 
 
 class Proposing(QObject):
-    """Runs one proposal order at a time."""
+    """Runs one proposal job at a time."""
 
     started = Signal(int)
     proposed = Signal(object, object)  # Student, frames done in this batch
     progressed = Signal(int, int)
-    message = Signal(str)  # what a person must know while it goes on
+    message = Signal(str)  # for the person, while the job runs
     ended = Signal(str)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -131,11 +117,11 @@ class Proposing(QObject):
 
     @property
     def running(self) -> bool:
-        """True while an order is worked on."""
+        """True while a job runs."""
         return self._worker is not None
 
     def start(self, order: ProposalOrder) -> None:
-        """Begin an order; nothing happens while another one runs."""
+        """Start a job; nothing happens while another one runs."""
         if self.running or not order.frames:
             return
         self.order = order
@@ -148,7 +134,7 @@ class Proposing(QObject):
         self._worker.start()
 
     def cancel(self) -> None:
-        """Stop after the batch under way; what is proposed stays."""
+        """Stop after the current batch; proposals that were written stay."""
         if self._worker is not None:
             self._outcome = "Cancelled"
             self._worker.quit()

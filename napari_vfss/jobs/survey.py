@@ -15,8 +15,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_vfss.connections import Connections
 from napari_vfss.debounce import Debounce
-from napari_vfss.jobs.proposing import explain
-from napari_vfss.jobs.worker import worker_for
+from napari_vfss.jobs.worker import explain, worker_for
 from napari_vfss.session.host import while_open_or
 from napari_vfss.session.session import Session
 from vfss.consistency.judge import INCONSISTENT, Trust, judge

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import logging
+import os
 import warnings
 from collections.abc import Callable
 from inspect import isgeneratorfunction
 from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
+
+from vfss.errors import VfssError
 
 logger = logging.getLogger(__name__)
 
@@ -49,3 +52,16 @@ def worker_for(function: Callable[..., Any], *arguments: Any) -> Any:
     """Create, without starting it, a thread worker for a function or generator; errors reach `errored` only."""
     kind = _GeneratorWorker if isgeneratorfunction(function) else _FunctionWorker
     return create_worker(function, *arguments, _start_thread=False, _ignore_errors=True, _worker_class=kind)
+
+
+def spare_threads() -> int:
+    """Return how many threads a student may use: one core stays for the window, which must remain responsive."""
+    return max(1, (os.cpu_count() or 1) - 1)
+
+
+def explain(error: BaseException) -> str:
+    """Return the message for a person about an error of a worker; an unexpected one is logged."""
+    if isinstance(error, VfssError):
+        return str(error)
+    logger.error("worker failed", exc_info=error)
+    return f"Unexpected error ({type(error).__name__}: {error}). Details are in the log."

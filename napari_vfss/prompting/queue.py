@@ -11,7 +11,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_vfss import preferences
 from napari_vfss.connections import Connections
-from napari_vfss.jobs.proposing import Proposing, threads_beside_the_window
+from napari_vfss.jobs.proposing import Proposing
+from napari_vfss.jobs.worker import spare_threads
 from napari_vfss.prompting.encoder_cache import WAITED_FOR, EncodedFrames
 from napari_vfss.prompting.thread import StudentThread
 from napari_vfss.session.corrections import with_prompt
@@ -141,7 +142,7 @@ class PromptQueue(QObject):
             self._loading = True
             source, device = session.student_source(), preferences.device()
             self._thread.ask(
-                lambda: load_student(source, device, threads=threads_beside_the_window()),
+                lambda: load_student(source, device, threads=spare_threads()),
                 self._on_loaded,
                 self._on_not_loaded,
                 urgency=WAITED_FOR,

@@ -12,7 +12,7 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_vfss.jobs.proposing import explain
+from napari_vfss.jobs.worker import explain
 
 Callback = Callable[[Any], None]
 

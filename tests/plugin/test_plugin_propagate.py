@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Carrying masks in the window: buttons, keys, progress, one undo, and what may go wrong meanwhile."""
+"""Propagating masks in the window: buttons, keys, progress, one undo, and what may go wrong meanwhile."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
-from napari_vfss.jobs.propagating import carried_structures, what_was_carried
+from napari_vfss.jobs.propagating import key_structures, propagation_summary
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
@@ -68,15 +68,15 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert (revision.provenance.method, revision.provenance.source_frame) == ("propagation", 5)
     assert revision.confidence == pytest.approx(session.work_at(7).confidence[session.schema["c3"].index])
     told = start.message.text()
-    assert "Carried from frame 6. Forward: C3 to frame 9 (a person's word follows)." in told
-    assert "Ctrl+Z takes it all back." in told
+    assert "Propagated from frame 6. Forward: C3 to frame 9 (the next frame is annotated)." in told
+    assert "Ctrl+Z undoes all of it." in told
     assert not start.propagate.cancel_button.isVisibleTo(start)
     session.go_to(20)
     session.undo()
     assert session.frame == 8
     assert frames_of(session) == []
     assert frames_of(session, state=MaskState.ACCEPTED) == [5, 9]
-    assert "Undone: C3 carried from frame 6" in start.message.text()
+    assert "Undone: C3 propagated from frame 6" in start.message.text()
     session.redo()
     assert frames_of(session) == [6, 7, 8]
     again = session.project.newest(session.clip.id, 7)["c3"]
@@ -107,21 +107,19 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
         student="s",
     )
     session.reload([5])
-    assert carried_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
+    assert key_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
         "c3",
         "c4",
     )
     start.propagate.only_active.setChecked(True)
-    assert carried_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == (
-        "c3",
-    )
+    assert key_structures(start.controller.session, only_active=start.controller.student_jobs.only_active) == ("c3",)
     start.propagate.forward_button.click()
     wait(qtbot, start)
     start.propagate.only_active.setChecked(False)
     assert frames_of(session) == [6, 7, 8]
     assert frames_of(session, "c4") == []
-    assert "2 structures are" not in start.message.text()
-    assert "1 structure is only proposed on frame 6" in start.message.text()
+    assert "proposals only" not in start.message.text()
+    assert "1 structure on frame 6 is a proposal only: accept it" in start.message.text()
 
 
 def test_nothing_to_carry_says_what_to_do(window):
@@ -186,7 +184,7 @@ def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session,
     newest = session.project.newest(session.clip.id, 20)["c3"]
     assert (newest.author, newest.state) == ("Bob", MaskState.NOT_VISIBLE)
     assert frames_of(session)[-1] < 20
-    assert "someone spoke there meanwhile" in window.message.text()
+    assert "changed by someone else meanwhile" in window.message.text()
 
 
 def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
@@ -281,8 +279,8 @@ def test_words_say_how_far_and_why(session):
         Ending("airway", True, 4, 20, "annotated", left_out=3),
     ]
     backward = [Ending(key, False, 12, 0, "end") for key in order.structures]
-    assert what_was_carried(session, order, forward + backward, undoable=False) == (
-        "Carried from frame 13. Backward: all 4 structures to frame 1 (the clip ends). Forward: C1 atlas, C2 axis to "
-        "frame 32 (a person's word follows); Bolus not at all (trust fell); Airway with 3 frames left out "
-        "(trust is low there)."
+    assert propagation_summary(session, order, forward + backward, undoable=False) == (
+        "Propagated from frame 13. Backward: all 4 structures to frame 1 (the clip ends). Forward: C1 atlas, C2 axis "
+        "to frame 32 (the next frame is annotated); Bolus not propagated (low confidence); Airway with 3 frames left "
+        "out (low confidence there)."
     )

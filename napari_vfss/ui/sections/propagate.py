@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.clip_learning import frames_to_learn_from
-from napari_vfss.jobs.propagating import carried_structures
+from napari_vfss.jobs.propagating import key_structures
 from napari_vfss.keys.labels import explain
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
@@ -72,7 +72,7 @@ class PropagateSection(SessionSection):
     @while_open_or(())
     def _propagated(self, session: Session) -> tuple[str, ...]:
         """Return the keys of the structures that would be propagated."""
-        return carried_structures(session, only_active=self.controller.student_jobs.only_active)
+        return key_structures(session, only_active=self.controller.student_jobs.only_active)
 
     @while_open_or(0)
     def _corrected_frames(self, session: Session) -> int:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clip of a project, and the student that has learnt it: what it says goes wherever nobody has spoken."""
+"""Proposals by a clip-adapted student: its masks go wherever no person has annotated."""
 
 from __future__ import annotations
 
@@ -18,92 +18,98 @@ from vfss.schema import Schema
 from vfss.student import Proposal, Student
 
 LEAST_FRAMES = 2
-"""Frames on which a person must have said something before a clip can be learnt; more are better."""
-_TELLING = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
+"""Annotated frames that a clip-adapted student needs at least; more are better."""
+_PIXELS_KNOWN = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
 _BATCH = 8
 
 
 def annotated_soft(states: ByteArray, schema: Schema) -> BoolArray:
-    """Where a person has said which pixels belong to a soft structure: what a clip can be learnt from.
+    """Return where the pixels of soft structures are annotated: what a student can be adapted on.
 
     Args:
         states: uint8 (T, S), values of MaskState.
         schema: The structures.
 
     Returns:
-        bool (T, S), False for bones.
+        bool (T, S), False for rigid structures.
     """
-    found: BoolArray = np.isin(states, _TELLING) & np.array([not structure.is_rigid for structure in schema.structures])
-    return found
+    annotated: BoolArray = np.isin(states, _PIXELS_KNOWN) & np.array(
+        [not structure.is_rigid for structure in schema.structures]
+    )
+    return annotated
 
 
 class AdaptedClip(StoredClip):
-    """What a project knows of a clip, with the word of the student that has learnt it."""
+    """A clip of a project with the predictions of a student adapted to it.
+
+    Attributes:
+        predictions: Packed masks and confidences of the soft structures, by frame and structure key.
+    """
 
     def __init__(self, project: Project, clip: Clip, student: Student, frames: int) -> None:
-        """Nothing is asked yet of the student, which has learnt from so many frames."""
+        """Take the student and the number of frames that it was adapted on; nothing is predicted yet."""
         super().__init__(project, clip, student)
-        self._learnt_from = frames
-        self.said: dict[int, dict[str, PackedPrediction]] = {}
-        self._learnt = student
+        self._n_adapted = frames
+        self.predictions: dict[int, dict[str, PackedPrediction]] = {}
+        self._adapted = student
 
-    def listen(self) -> Iterator[int]:
-        """Ask the student about every frame; tells how many are done."""
-        for frame, said in enumerate(self._learnt.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
-            self.said[frame] = soft_predictions(said, self.schema, self._learnt_from)
+    def predict(self) -> Iterator[int]:
+        """Let the student predict each frame; yield how many are done."""
+        for frame, proposal in enumerate(self._adapted.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
+            self.predictions[frame] = soft_predictions(proposal, self.schema, self._n_adapted)
             yield frame + 1
 
     def proposal(self, frame: int) -> Proposal | None:
         """Return the student's proposal of the soft structures of a frame; None where it knows none of them."""
-        predictions = self.said[frame]
+        predictions = self.predictions[frame]
         if not predictions:
             return None
         planes = np.stack([unpack_mask(packed) for packed, _ in predictions.values()])
         confidence = np.array([value for _, value in predictions.values()], np.float32)
         state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
-        return Proposal(tuple(predictions), Masks(planes, state), confidence, self._learnt.id)
+        return Proposal(tuple(predictions), Masks(planes, state), confidence, self._adapted.id)
 
 
 class AdaptedRun:
-    """Writes what a student that has learnt a clip says of it, as proposals, never over a person's or an import."""
+    """Writes a clip-adapted student's masks as proposals, never over annotations or imports."""
 
     def __init__(self, project: Project, clip: Clip, student: Student, *, frames: Sequence[int], parent: str) -> None:
-        """Nothing is written yet.
+        """Take the student; nothing is written yet.
 
         Args:
-            project: Where masks come from, and go to.
+            project: Holds the annotations, and takes the proposals.
             clip: The recording.
-            student: The one that has learnt it.
+            student: The student adapted to it.
             frames: Zero-based frames that it was fine-tuned on.
-            parent: Id of the student that it went on from.
+            parent: Id of the student that it was fine-tuned from.
         """
         self._project, self._clip = project, clip
         self._provenance = Provenance.adapted(tuple(sorted(frames)), parent)
         self._source = AdaptedClip(project, clip, student, len(frames))
 
     def run(self) -> Iterator[Stage]:
-        """Ask the student about every frame, then write; each stage is one transaction.
+        """Predict all frames, then write; each stage is one transaction.
 
         Raises:
-            VfssError: A frame cannot be decoded, or the project not be read or written.
+            VfssError: A frame cannot be decoded, or the project cannot be read or written.
         """
         n = self._clip.n_frames
-        for done in self._source.listen():
+        for done in self._source.predict():
             yield Stage(done, 3 * n, ())  # most clips have their key frames on both sides of each gap
-        spreading = WholeClipPropagation(self._source, self._source.said)
+        propagation = WholeClipPropagation(self._source, self._source.predictions)
         standing = self._project.past.standing(self._clip.id).items()
         imported = {place for place, revision in standing if revision.provenance.method == "import"}
         batch: list[PropagatedFrame] = []
-        for frame in spreading.run():
+        for frame in propagation.run():
             batch.append(frame)
             if len(batch) == _BATCH:
-                yield self._write(batch, spreading, imported)
+                yield self._write(batch, propagation, imported)
                 batch = []
         if batch:
-            yield self._write(batch, spreading, imported)
+            yield self._write(batch, propagation, imported)
 
     def _write(
-        self, batch: list[PropagatedFrame], spreading: WholeClipPropagation, imported: set[tuple[int, str]]
+        self, batch: list[PropagatedFrame], propagation: WholeClipPropagation, imported: set[tuple[int, str]]
     ) -> Stage:
         n = self._clip.n_frames
         edits = [
@@ -124,4 +130,4 @@ class AdaptedRun:
         if edits:
             written = self._project.write(edits, author=ADAPTED_STUDENT, origin="proposal", leave=True)
             places = tuple((revision.frame, revision.structure, revision.id) for revision in written)
-        return Stage(n + spreading.done, n + spreading.total, places)
+        return Stage(n + propagation.done, n + propagation.total, places)

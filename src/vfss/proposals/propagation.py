@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Propagation at work on a project: masks carried over a clip, each batch written as it is done."""
+"""Propagation on a project: masks propagated over a clip, each batch written as it is done."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _PICTURES, _PROPOSALS = 4, 256  # kept in memory; proposals are packed
 
 @dataclass(frozen=True)
 class Stage:
-    """How far a run has come.
+    """Progress of a run.
 
     Attributes:
         done: Frames worked on.
         total: Frames to work on at most.
-        written: Frame, key of structure and id of the revision of every mask written since the stage before.
+        written: Frame, structure key and revision id of each mask written since the previous stage.
     """
 
     done: int
@@ -37,7 +37,7 @@ class Stage:
 
 
 def refuse_read_only(project: Project) -> None:
-    """Say so before anything is computed that could not be written.
+    """Raise before anything is computed that could not be written.
 
     Raises:
         ProjectError: The project can only be read.
@@ -51,23 +51,24 @@ def refuse_read_only(project: Project) -> None:
 
 
 class ProjectPropagation:
-    """One run over one clip of a project. What it writes is a machine's word: never over a person's."""
+    """One propagation over one clip of a project. It writes proposals, never over annotations."""
 
-    def __init__(self, project: Project, clip: Clip, order: PropagationRequest, student: Student | None) -> None:
-        """Look how far it may go.
+    def __init__(self, project: Project, clip: Clip, request: PropagationRequest, student: Student | None) -> None:
+        """Read how far each structure may be propagated.
 
         Args:
-            project: Where masks come from, and go to.
+            project: Holds the annotated masks, and takes the propagated ones.
             clip: The recording.
-            order: What to carry.
-            student: Whose proposals help with soft structures; None: motion alone.
+            request: The structures, the key frame and the direction.
+            student: Its proposals help with soft structures; None: motion alone.
 
         Raises:
-            ProjectError: A structure has no mask of a person on the frame, or the project cannot be read.
+            ProjectError: A structure has no annotated mask on the key frame, or the project cannot be read.
         """
         refuse_read_only(project)
-        self._project, self._clip, self._order, self._student = project, clip, order, student
-        self._run = Propagation(StoredClip(project, clip, student), order)
+        self._project, self._clip, self._student = project, clip, student
+        self._provenance = Provenance.propagated(request.start, None if student is None else student.id)
+        self._run = Propagation(StoredClip(project, clip, student), request)
 
     @property
     def total(self) -> int:
@@ -76,14 +77,14 @@ class ProjectPropagation:
 
     @property
     def endings(self) -> tuple[Ending, ...]:
-        """How far each structure has come until now."""
+        """How far each structure was propagated so far."""
         return self._run.endings
 
     def run(self) -> Iterator[Stage]:
-        """Carry and write; each stage is one transaction, the first one frame, so that a person sees something soon.
+        """Propagate and write; each stage is one transaction, the first of one frame, to show a result soon.
 
         Raises:
-            VfssError: A frame cannot be decoded, or the project not be written.
+            VfssError: A frame cannot be decoded or the project cannot be written.
         """
         batch: list[PropagatedFrame] = []
         size = 1
@@ -96,9 +97,16 @@ class ProjectPropagation:
             yield self._write(batch)
 
     def _write(self, batch: list[PropagatedFrame]) -> Stage:
-        made = Provenance.propagated(self._order.start, None if self._student is None else self._student.id)
         edits = [
-            Edit(self._clip.id, new.frame, key, plane, MaskState.PROPOSED, new.confidence[key], provenance=made)
+            Edit(
+                self._clip.id,
+                new.frame,
+                key,
+                plane,
+                MaskState.PROPOSED,
+                new.confidence[key],
+                provenance=self._provenance,
+            )
             for new in batch
             for key, plane in new.planes.items()
         ]
@@ -110,7 +118,7 @@ class ProjectPropagation:
 
 
 class StoredClip:
-    """What a project knows of one of its clips (vfss.propagation.propagation.Source).
+    """Frames, states and masks of one clip of a project, as propagation reads them (its `Source`).
 
     Attributes:
         schema: The structures.
@@ -118,7 +126,7 @@ class StoredClip:
     """
 
     def __init__(self, project: Project, clip: Clip, student: Student | None) -> None:
-        """Read from a project, a recording and a student."""
+        """Read from a project, a recording and a student, None for none."""
         self.schema, self.n_frames = project.schema, clip.n_frames
         self._project, self._clip, self._student = project, clip, student
         known = () if student is None else student.schema.keys
@@ -127,23 +135,23 @@ class StoredClip:
         self._proposals: LRUCache[int, tuple[list[bytes], Proposal]] = LRUCache(_PROPOSALS)
 
     def picture(self, frame: int) -> ByteArray:
-        """Frame as uint8 (H, W)."""
+        """Return a frame as uint8 (H, W)."""
         if frame not in self._pictures:
             self._pictures[frame] = self._clip.as_uint8(frame)
         return self._pictures[frame]
 
     def states(self) -> ByteArray:
-        """States of all frames at this moment, uint8 (n_frames, S)."""
+        """Return the present states of all frames, uint8 (n_frames, S), values of MaskState."""
         return self._project.states(self._clip.id)
 
     def plane(self, frame: int, structure: str) -> BoolArray:
-        """A mask that a person made, bool (H, W)."""
+        """Return the newest mask of a structure, bool (H, W), empty where there is none."""
         revision = self._project.newest(self._clip.id, frame).get(structure)
         mask = None if revision is None else revision.mask
         return np.zeros((self._clip.height, self._clip.width), np.bool_) if mask is None else mask
 
     def proposal(self, frame: int) -> Proposal | None:
-        """What the student says of a frame: read where it is in the project, else the student is asked."""
+        """Return the student's proposal for a frame, read from the project if it is there, else computed."""
         if self._student is None or not self._soft:
             return None
         if frame in self._proposals:
