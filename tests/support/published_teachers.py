@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers as other libraries build them, and random weights under the names they are published with."""
+"""Teachers of other libraries, and random weights under their published names."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def renamed(weights: Mapping[str, Tensor], parts: Sequence[tuple[str, str]], pre
 
 
 def filled(shapes: Mapping[str, Tensor], seed: int = 0) -> Weights:
-    """Random values of those shapes that keep a deep network's features of a size of about one."""
+    """Return random values of given shapes that keep a deep network's features at a size of about one."""
     random = torch.Generator().manual_seed(seed)
     found: Weights = {}
     for name, tensor in shapes.items():
@@ -89,7 +89,7 @@ def published_dino(weights: Mapping[str, Tensor]) -> Weights:
 
 
 def published_swin(weights: Mapping[str, Tensor]) -> Weights:
-    """MedCLIP's file: the Swin-T with its table of positions, the projection, and the part that reads reports."""
+    """Return MedCLIP's file: the Swin-T with its position tables, the projection, and the text model."""
     found = renamed(weights, SWIN, "vision_model.model.")
     tables = [name for name in found if name.endswith("relative_position_bias_table")]
     found |= {name.replace("_bias_table", "_index"): torch.zeros(49, 49, dtype=torch.long) for name in tables}
@@ -98,12 +98,12 @@ def published_swin(weights: Mapping[str, Tensor]) -> Weights:
 
 
 def published_hiera(weights: Mapping[str, Tensor]) -> Weights:
-    """MedSAM2's table: the image encoder, and some of what is for prompts and memory."""
+    """Return MedSAM2's file: the image encoder, and some of the weights for prompts and memory."""
     return renamed(weights, HIERA, "image_encoder.") | {"no_mem_embed": torch.zeros(1, 1, 256)}
 
 
 def published(name: str) -> Weights:
-    """Weights without values of a teacher, under the names and of the shapes of its file."""
+    """Return a teacher's weights without values, with the names and shapes of its file."""
     with torch.device("meta"):
         match name:
             case "rad-dino":

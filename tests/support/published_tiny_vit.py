@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TinyViT-5M with SAM's neck, written a second time: a function of the published names and shapes, nothing else."""
+"""Second implementation of TinyViT-5M with SAM's neck, written from the published names and shapes alone."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _shapes(stem: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 
 
 def published_weights(stem: int, seed: int) -> Weights:
-    """Random weights under the published names, without the prefix image_encoder."""
+    """Return random weights under the published names, without the prefix image_encoder."""
     random = torch.Generator().manual_seed(seed)
     found: Weights = {}
     for name, shape in _shapes(stem):
@@ -74,7 +74,7 @@ def published_weights(stem: int, seed: int) -> Weights:
 
 
 def tiny_vit(weights: Weights, frames: Tensor, stem: int) -> Tensor:
-    """Features, float32 (N, 256, h, w), of frames, float32 (N, 3, H, W)."""
+    """Return features, float32 (N, 256, h, w), of frames, float32 (N, 3, H, W)."""
     stride = 2 if stem == 3 else 1
     x = functional.gelu(_convolved(weights, "patch_embed.seq.0", frames, stride))
     x = _convolved(weights, "patch_embed.seq.2", x, stride)
@@ -99,7 +99,7 @@ def _convolved(weights: Weights, name: str, x: Tensor, stride: int = 1) -> Tenso
 
 
 def _normed(weights: Weights, name: str, x: Tensor, epsilon: float) -> Tensor:
-    """Layer norm over channels of (N, C, H, W)."""
+    """Apply layer norm over the channels of (N, C, H, W)."""
     parts = (weights[f"{name}.weight"], weights[f"{name}.bias"])
     return functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2], *parts, epsilon).permute(0, 3, 1, 2)
 
@@ -115,7 +115,7 @@ def _linear(weights: Weights, name: str, x: Tensor) -> Tensor:
 
 
 def _attending(weights: Weights, name: str, x: Tensor, stage: int) -> Tensor:
-    """One block: attention inside windows (the last ones filled up with zeros), a local convolution, two layers."""
+    """Apply one block: attention inside windows (the last ones padded with zeros), a local convolution, two layers."""
     side, (height, width) = WINDOWS[stage], x.shape[2:]
     filled = functional.pad(x, (0, -width % side, 0, -height % side))
     out = torch.zeros_like(filled)
@@ -130,13 +130,13 @@ def _attending(weights: Weights, name: str, x: Tensor, stage: int) -> Tensor:
 
 
 def _attention(weights: Weights, name: str, tokens: Tensor, stage: int) -> Tensor:
-    """Attention over the tokens of a window, float32 (N, side^2, C); per head queries, keys and values in a row."""
+    """Apply attention to the tokens of a window, float32 (N, side^2, C); per head queries, keys and values in a row."""
     heads, side = HEADS[stage], WINDOWS[stage]
     norm = (weights[f"{name}.norm.weight"], weights[f"{name}.norm.bias"])
     mixed = _linear(weights, f"{name}.qkv", functional.layer_norm(tokens, tokens.shape[-1:], *norm))
     query, key, value = mixed.unflatten(-1, (heads, 3, -1)).permute(3, 0, 2, 1, 4)
     y, x = (axis.flatten() for axis in torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij"))
-    # Biases are numbered by the first meeting of each pair of distances, which is row by row.
+    # Biases are numbered by the first occurrence of each pair of distances, row by row.
     distance = (y[:, None] - y).abs() * side + (x[:, None] - x).abs()
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5 + weights[f"{name}.attention_biases"][:, distance]
     found = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A short run that several processes share; each of them imports this file."""
+"""A short run shared by several processes, each of which imports this file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vfss_training.loop.loop import Loop
 
 
 def trained(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]:
-    """A short run, batch normalisation included: its loop, weights, and loss of each step."""
+    """Train a short run with batch normalisation; return its loop, weights, and the loss of each step."""
     recipe = replace(RECIPE, steps=4, batch=batch, learning_rate=1e-3, frozen_norm=False, clip_norm=0.5)
     losses: list[float] = []
 
@@ -31,6 +31,6 @@ def trained(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]
 
 
 def refuses_an_odd_batch() -> None:
-    """Asked in each of two processes."""
+    """Check the error in each of two processes."""
     with pytest.raises(TrainingError, match="cannot be shared by 2 processes"):
         trained(3)

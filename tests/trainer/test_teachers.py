@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers: published names at true shapes, a second implementation, weights that are missing or others, real ones."""
+"""Teachers: published names at true shapes, a second implementation, missing or different weights, real weights."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ SHARED = os.environ.get("VFSS_SHARED")
 
 
 @pytest.mark.parametrize("stem", [1, 3])
-def test_published_weights_give_what_a_second_implementation_gives(stem: int) -> None:
-    """Strictly loaded, at a size whose windows do not divide it, against a forward written from the names alone."""
+def test_published_weights_give_the_same_as_a_second_implementation(stem: int) -> None:
+    """Loaded strictly, at a size that the windows do not divide, against a forward pass written from the names."""
     published = published_weights(stem, seed=stem)
     encoder = TinyVitEncoder(stem)
     encoder.load_state_dict(renamed(published), strict=True)
@@ -49,8 +49,8 @@ def test_weights_that_do_not_fit_are_refused() -> None:
 def test_a_missing_file_is_named_with_source_and_licence(tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as error:
         load_teacher("mobile-sam", tmp_path)
-    for said in ("mobile_sam.pt", "40,728,226", "6dbb9052", "github.com/ChaoningZhang", "Apache-2.0", str(tmp_path)):
-        assert said in str(error.value)
+    for part in ("mobile_sam.pt", "40,728,226", "6dbb9052", "github.com/ChaoningZhang", "Apache-2.0", str(tmp_path)):
+        assert part in str(error.value)
     assert "vfss-train download mobile-sam" in str(error.value)
     with pytest.raises(TrainingError, match=r"MedSAM2_latest\.pt, size unknown, no published hash is known"):
         load_teacher("medsam2", tmp_path)
@@ -58,10 +58,10 @@ def test_a_missing_file_is_named_with_source_and_licence(tmp_path: Path) -> None
         teacher_named("huge-sam")
 
 
-def test_another_file_of_that_name_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_different_file_of_that_name_is_not_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = TEACHERS["lite-medsam"]
     (tmp_path / entry.file).write_bytes(b"something else")
-    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("it was read"))
+    monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("it was loaded"))
     for place in (tmp_path, tmp_path / entry.file):
         with pytest.raises(TrainingError, match="sha256 is"):
             load_teacher("lite-medsam", place)
@@ -81,7 +81,7 @@ def test_a_pickle_is_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert not (tmp_path / "harm").exists()
 
 
-def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
+def test_files_that_are_not_weights_are_refused(tmp_path: Path) -> None:
     save_file({"x": torch.ones(2)}, tmp_path / "x.safetensors")
     assert read_weights(TEACHERS["rad-dino"], tmp_path / "x.safetensors")["x"].tolist() == [1, 1]
     for name in ("y.safetensors", "y.pth"):
@@ -97,7 +97,7 @@ def test_files_that_are_no_weights_are_told(tmp_path: Path) -> None:
         read_weights(TEACHERS["medsam2"], tmp_path / "x.pt")
 
 
-def test_the_default_place_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_default_folder_is_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     entry = replace(TEACHERS["lite-medsam"], sha256="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("VFSS_TEACHERS", raising=False)
@@ -122,7 +122,7 @@ def test_input_is_scaled_normalised_and_padded(name: str) -> None:
 
 
 def real(name: str) -> PromptedTeacher:
-    """One of the two whose weights may be here."""
+    """Load one of the two teachers whose weights may be on this machine."""
     if SHARED is None or not (Path(SHARED) / "weights" / TEACHERS[name].file).is_file():
         pytest.skip(f"VFSS_SHARED names no folder with weights/{TEACHERS[name].file}")
     return load_teacher(name, Path(SHARED) / "weights")
@@ -133,7 +133,7 @@ def lite_medsam() -> PromptedTeacher:
     return real("lite-medsam")
 
 
-def test_real_weights_find_what_a_box_is_drawn_around(lite_medsam: PromptedTeacher) -> None:
+def test_real_weights_segment_the_structure_in_a_box(lite_medsam: PromptedTeacher) -> None:
     phantom = Phantom(3, n_frames=2, height=160, width=200)
     frame, planes, _ = phantom.sample(0)
     mandible = planes[phantom.schema["mandible"].index]
@@ -150,8 +150,8 @@ def test_real_weights_find_what_a_box_is_drawn_around(lite_medsam: PromptedTeach
 
 
 @pytest.mark.parametrize("name", ["lite-medsam", "mobile-sam"])
-def test_real_weights_know_a_real_frame(name: str) -> None:
-    """Features are finite and differ over the frame; the mask of a box lies in the box and fills a part of it."""
+def test_real_weights_give_plausible_features_and_masks_of_a_real_frame(name: str) -> None:
+    """Features are finite and differ over the frame; the mask of a box is inside the box and fills a part of it."""
     teacher = real(name)
     clips = sorted((Path(str(SHARED)) / "data" / "clips").glob("*.mp4"))
     if not clips:

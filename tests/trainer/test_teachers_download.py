@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Downloading weights, from a server on this machine: taken up again, cut, another file, an archive, no space."""
+"""Downloading weights from a server on this machine: resumed, interrupted, a different file, an archive, no space."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def names(folder: Path) -> list[str]:
 
 
 def begun(server: Server, folder: Path, entry=ENTRY, after: int = 300_000) -> None:
-    """A download whose connection was cut."""
+    """Start a download whose connection is interrupted."""
     server.cut_after = after
     with pytest.raises(TrainingError, match="was interrupted"):
         download(entry, folder, url=server.url)
@@ -53,22 +53,26 @@ def begun(server: Server, folder: Path, entry=ENTRY, after: int = 300_000) -> No
     assert (folder / "file.bin.part").stat().st_size == after
 
 
-def test_a_file_comes_whole_and_is_told_of(server: Server, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    path = download(ENTRY, tmp_path / "new", url=server.url, progress=lambda done, total: told.append((done, total)))
+def test_a_file_is_complete_and_progress_is_reported(server: Server, tmp_path: Path) -> None:
+    progress: list[tuple[int, int]] = []
+    path = download(
+        ENTRY, tmp_path / "new", url=server.url, progress=lambda done, total: progress.append((done, total))
+    )
     assert path == tmp_path / "new" / "file.bin" and path.read_bytes() == CONTENT
-    assert told[0] == (0, len(CONTENT)) and told[-1] == (len(CONTENT), len(CONTENT))
+    assert progress[0] == (0, len(CONTENT)) and progress[-1] == (len(CONTENT), len(CONTENT))
     assert names(tmp_path / "new") == ["file.bin"]
     assert download(ENTRY, tmp_path / "new", url="http://127.0.0.1:9/") == path
     assert len(server.asked) == 1
 
 
-def test_a_cut_connection_tells_how_much_is_there_and_goes_on_from_there(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_connection_reports_the_bytes_received_and_continues_from_there(
+    server: Server, tmp_path: Path
+) -> None:
     server.cut_after = 300_000
     with pytest.raises(TrainingError) as error:
         download(ENTRY, tmp_path, url=server.url)
-    for said in ("300,000 of 1,024,000", "same command", "127.0.0.1", "file.bin.part"):
-        assert said in str(error.value)
+    for part in ("300,000 of 1,024,000", "same command", "127.0.0.1", "file.bin.part"):
+        assert part in str(error.value)
     server.cut_after = 100_000
     with pytest.raises(TrainingError, match="400,000 of 1,024,000"):
         download(ENTRY, tmp_path, url=server.url)
@@ -78,16 +82,14 @@ def test_a_cut_connection_tells_how_much_is_there_and_goes_on_from_there(server:
     assert names(tmp_path) == ["file.bin"]
 
 
-def test_a_server_without_parts_sends_all_again(server: Server, tmp_path: Path) -> None:
+def test_a_server_without_ranges_sends_everything_again(server: Server, tmp_path: Path) -> None:
     begun(server, tmp_path)
     server.ranges = False
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("change", [{"etag": '"two"'}, {"shift": 7}, {"etag": ""}])
-def test_a_part_of_something_else_is_not_gone_on_with(
-    server: Server, tmp_path: Path, change: dict[str, object]
-) -> None:
+def test_a_part_of_another_file_is_not_continued(server: Server, tmp_path: Path, change: dict[str, object]) -> None:
     begun(server, tmp_path, UNKNOWN)
     server.content = CONTENT[::-1]
     for name, value in change.items():
@@ -95,33 +97,33 @@ def test_a_part_of_something_else_is_not_gone_on_with(
     assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT[::-1]
 
 
-def test_without_a_hash_or_a_tag_nothing_is_glued_together(server: Server, tmp_path: Path) -> None:
+def test_without_a_hash_or_a_validator_no_parts_are_combined(server: Server, tmp_path: Path) -> None:
     server.etag = ""
     begun(server, tmp_path, UNKNOWN)
     assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT
     assert server.asked == ["", ""]
 
 
-def test_a_part_that_is_longer_than_the_file_is_begun_again(server: Server, tmp_path: Path) -> None:
+def test_a_part_that_is_longer_than_the_file_is_started_again(server: Server, tmp_path: Path) -> None:
     begun(server, tmp_path)
     (tmp_path / "file.bin.part").write_bytes(CONTENT + b"more")
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
 
 
-def test_a_part_of_another_address_is_begun_again(server: Server, tmp_path: Path) -> None:
+def test_a_part_of_another_address_is_started_again(server: Server, tmp_path: Path) -> None:
     begun(server, tmp_path)
     assert download(ENTRY, tmp_path, url=f"{server.url}?mirror").read_bytes() == CONTENT
     assert server.asked == ["", ""]
 
 
-def test_all_that_had_come_before_the_name_was_given_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+def test_a_complete_part_is_not_requested_again(server: Server, tmp_path: Path) -> None:
     begun(server, tmp_path)
     (tmp_path / "file.bin.part").write_bytes(CONTENT)
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
     assert server.asked == [""]
 
 
-def test_another_file_is_removed_and_said_to_be_one(server: Server, tmp_path: Path) -> None:
+def test_a_different_file_is_removed_and_reported(server: Server, tmp_path: Path) -> None:
     server.content = b"x" * len(CONTENT)
     with pytest.raises(TrainingError, match=f"they were removed: .* not {SHA256}") as error:
         download(ENTRY, tmp_path, url=server.url)
@@ -131,7 +133,7 @@ def test_another_file_is_removed_and_said_to_be_one(server: Server, tmp_path: Pa
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
 
 
-def test_a_file_of_another_size_is_refused_before_it_comes(server: Server, tmp_path: Path) -> None:
+def test_a_file_of_another_size_is_refused_before_it_is_received(server: Server, tmp_path: Path) -> None:
     server.content = b"short"
     with pytest.raises(TrainingError, match="a different file: 5 bytes, not 1,024,000"):
         download(ENTRY, tmp_path, url=server.url)
@@ -145,7 +147,7 @@ def test_a_hash_may_be_md5(server: Server, tmp_path: Path) -> None:
         verified_file(entry, tmp_path)
 
 
-def test_an_unknown_hash_is_noted_at_first_and_checked_from_then_on(server: Server, tmp_path: Path) -> None:
+def test_an_unknown_hash_is_noted_at_first_and_checked_afterwards(server: Server, tmp_path: Path) -> None:
     assert names(download(UNKNOWN, tmp_path, url=server.url).parent) == ["file.bin", "file.bin.json"]
     assert verified_file(UNKNOWN, tmp_path) == tmp_path / "file.bin"
     (tmp_path / "file.bin").write_bytes(b"other")
@@ -157,7 +159,7 @@ def test_an_unknown_hash_is_noted_at_first_and_checked_from_then_on(server: Serv
         download(UNKNOWN, tmp_path, url=server.url)
 
 
-def test_a_file_put_there_by_hand_is_noted_at_its_first_use(tmp_path: Path) -> None:
+def test_a_file_saved_by_hand_is_noted_at_its_first_use(tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(CONTENT)
     verified_file(UNKNOWN, tmp_path)
     (tmp_path / "file.bin").write_bytes(CONTENT[1:])
@@ -165,7 +167,7 @@ def test_a_file_put_there_by_hand_is_noted_at_its_first_use(tmp_path: Path) -> N
         verified_file(UNKNOWN, tmp_path)
 
 
-def test_what_the_user_put_there_is_not_overwritten(server: Server, tmp_path: Path) -> None:
+def test_a_file_of_the_user_is_not_overwritten(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.bin").write_bytes(b"mine")
     with pytest.raises(TrainingError, match="Move it away"):
         download(ENTRY, tmp_path, url=server.url)
@@ -180,7 +182,7 @@ def zipped(**files: bytes) -> bytes:
     return out.getvalue()
 
 
-def test_a_member_of_an_archive_is_taken_out(server: Server, tmp_path: Path) -> None:
+def test_a_member_of_an_archive_is_extracted(server: Server, tmp_path: Path) -> None:
     entry = replace(ENTRY, member="model.bin")
     server.content = zipped(folder__model=b"", pretrained__x=b"y", **{"pretrained__model.bin": CONTENT})
     server.cut_after = 500
@@ -199,19 +201,19 @@ def test_an_archive_without_the_member_is_refused(server: Server, tmp_path: Path
     assert names(tmp_path) == []
 
 
-def test_a_file_on_this_machine_has_an_address_too(tmp_path: Path) -> None:
+def test_a_file_address_works_as_well(tmp_path: Path) -> None:
     (tmp_path / "there.bin").write_bytes(CONTENT)
     (tmp_path / "file.bin.part").write_bytes(b"half")
     path = download(ENTRY, tmp_path, url=(tmp_path / "there.bin").as_uri())
     assert path.read_bytes() == CONTENT
 
 
-def test_a_server_that_tells_no_length_is_borne(server: Server, tmp_path: Path) -> None:
+def test_a_server_that_sends_no_length_is_accepted(server: Server, tmp_path: Path) -> None:
     server.length = False
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
 
 
-def test_refusals_and_addresses_that_lead_nowhere_are_told(server: Server, tmp_path: Path) -> None:
+def test_refusals_and_invalid_addresses_are_reported(server: Server, tmp_path: Path) -> None:
     server.status = 404
     with pytest.raises(TrainingError, match=r"answers 404 .* Or get file.bin from https://github.com/ChaoningZhang"):
         download(ENTRY, tmp_path, url=server.url)
@@ -221,7 +223,7 @@ def test_refusals_and_addresses_that_lead_nowhere_are_told(server: Server, tmp_p
         download(ENTRY, tmp_path, url="ftp://127.0.0.1/file.bin")
 
 
-def test_it_can_be_stopped_and_goes_on(server: Server, tmp_path: Path) -> None:
+def test_a_download_can_be_stopped_and_continued(server: Server, tmp_path: Path) -> None:
     def stop(done: int, total: int) -> None:
         if done > 200_000:
             raise KeyboardInterrupt
@@ -234,7 +236,7 @@ def test_it_can_be_stopped_and_goes_on(server: Server, tmp_path: Path) -> None:
     assert server.asked[-1] == f"bytes={there}-"
 
 
-def test_no_space_is_told_before_anything_comes(
+def test_missing_space_is_reported_before_anything_is_received(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
@@ -244,14 +246,14 @@ def test_no_space_is_told_before_anything_comes(
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no /dev/full")
-def test_a_disk_that_becomes_full_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_disk_that_becomes_full_is_reported(server: Server, tmp_path: Path) -> None:
     (tmp_path / "file.bin.part").symlink_to("/dev/full")
     with pytest.raises(TrainingError, match="the disk is full"):
         download(ENTRY, tmp_path, url=server.url)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_one_may_not_write_to_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_reported(server: Server, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(TrainingError, match="cannot write"):
         download(ENTRY, tmp_path, url=server.url)
@@ -259,13 +261,13 @@ def test_a_folder_one_may_not_write_to_is_told(server: Server, tmp_path: Path) -
 
 @pytest.fixture
 def table(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """The table with a teacher on that server."""
+    """Put a teacher of that server into the table."""
     monkeypatch.setitem(TEACHERS, "mobile-sam", replace(ENTRY, url=server.url))
     monkeypatch.setenv("COLUMNS", "400")
     return server
 
 
-def test_the_commands_list_name_the_licence_and_download(table: Server, tmp_path: Path) -> None:
+def test_the_commands_list_teachers_name_the_licence_and_download(table: Server, tmp_path: Path) -> None:
     run = CliRunner()
     before = run.invoke(application, ["teachers", "--folder", str(tmp_path)])
     assert before.exit_code == 0 and all(name in before.output for name in TEACHERS)
@@ -279,7 +281,7 @@ def test_the_commands_list_name_the_licence_and_download(table: Server, tmp_path
     assert teachers_cli.presence(TEACHERS["mobile-sam"], tmp_path) == "another file, 5 bytes"
 
 
-def test_the_command_tells_errors_in_a_line_and_what_is_there_when_stopped(
+def test_the_command_reports_errors_in_a_line_and_the_bytes_received_when_stopped(
     table: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = CliRunner()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The five large teachers: each against another library's implementation, from weights in their published naming."""
+"""The five large teachers, each against another library's implementation, from weights under their published names."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ def one_thread() -> None:
 
 @cache
 def empty(name: str) -> FrozenTeacher:
-    """A teacher without values, of its true size."""
+    """Create a teacher without values, of its true size."""
     with torch.device("meta"):
         return built(TEACHERS[name])
 
 
 @cache
 def names(name: str) -> Weights:
-    """Names and shapes of a teacher's file."""
+    """Return the names and shapes of a teacher's file."""
     return {key: tensor.to("meta") for key, tensor in published(name).items()}
 
 
 def hollow(kind: type[FrozenTeacher], entry: TeacherEntry) -> FrozenTeacher:
-    """A teacher whose values are yet to come: drawing random ones twice takes long."""
+    """Create a teacher without values: drawing random ones twice takes long."""
     with torch.device("meta"):
         teacher = kind(entry)
     return teacher.to_empty(device="cpu")
@@ -92,8 +92,8 @@ def test_sam_has_the_314_tensors_of_its_file() -> None:
 
 
 PREFIXES = {"medclip": "vision_model.", "medsam2": "image_encoder."}
-"""What else these two hold belongs to a text encoder, or to prompts and memory, and is not looked at."""
-TOLD = {"dropped": "missing", "renamed": "missing", "extra": "something.else", "shape": ""}
+"""Prefixes of the weights that are used; the others belong to a text encoder, or to prompts and memory."""
+MESSAGES = {"dropped": "missing", "renamed": "missing", "extra": "something.else", "shape": ""}
 IGNORED = ("relative_position_index", "mask_token", "head.", "num_batches_tracked")
 
 
@@ -117,20 +117,18 @@ def test_a_name_that_is_dropped_renamed_or_added_is_refused(name: str, what: str
         weights[key] = torch.empty((*tensor.shape, 2), device="meta")
     with pytest.raises(TrainingError, match=f"do not fit teacher '{name}'") as error:
         empty(name).load_published(weights)
-    assert {"dropped": "missing", "renamed": "missing", "extra": "something.else", "shape": ""}[what] in str(
-        error.value
-    )
+    assert MESSAGES[what] in str(error.value)
 
 
-def test_two_names_for_one_are_refused() -> None:
+def test_two_names_that_map_to_one_are_refused() -> None:
     weights = dict(names("rad-dino"))
     weights["norm.weight"] = weights["layernorm.weight"]
     with pytest.raises(TrainingError, match="two of the weights are named"):
         empty("rad-dino").load_published(weights)
 
 
-def test_sam_vit_b_is_timms() -> None:
-    """At true weight shapes on a smaller picture, for which the tables of places are cut and resized alike."""
+def test_sam_vit_b_equals_timms() -> None:
+    """True weight shapes on a smaller picture, for which both crop and resize the position embeddings alike."""
     weights = filled(published("sam-vit-b"), 1)
     teacher = hollow(SamVitTeacher, TEACHERS["sam-vit-b"])
     teacher.load_published(weights)
@@ -148,8 +146,8 @@ def test_sam_vit_b_is_timms() -> None:
         torch.testing.assert_close(teacher.features(inputs), other.forward_features(inputs), **CLOSE)
 
 
-def test_rad_dino_is_transformers() -> None:
-    """With the whole network, on a picture of 8x8 patches."""
+def test_rad_dino_equals_transformers() -> None:
+    """The whole network, on a picture of 8x8 patches."""
     with torch.device("meta"):
         other = dino(112)
     weights = filled(other.state_dict(), 2)
@@ -163,7 +161,7 @@ def test_rad_dino_is_transformers() -> None:
     torch.testing.assert_close(teacher.targets(frames), patches, **CLOSE)
 
 
-def test_medclip_is_transformers() -> None:
+def test_medclip_equals_transformers() -> None:
     other, teacher = swin(), SwinTeacher(TEACHERS["medclip"])
     weights = filled(other.state_dict(), 3)
     other = loaded(other, weights)
@@ -175,7 +173,7 @@ def test_medclip_is_transformers() -> None:
     def keep(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
         seen.append(output if isinstance(output, Tensor) else output[0])
 
-    # transformers gives what a stage ends with only after the merge to the next one.
+    # transformers returns the output of a stage only after the patch merging to the next one.
     other.encoder.layers[2].blocks[-1].register_forward_hook(keep)
     with torch.inference_mode():
         other(teacher.prepare(frames))
@@ -183,7 +181,7 @@ def test_medclip_is_transformers() -> None:
     torch.testing.assert_close(teacher.targets(frames), stage, **CLOSE)
 
 
-def test_medsam2_is_transformers() -> None:
+def test_medsam2_equals_transformers() -> None:
     with torch.device("meta"):
         other = hiera()
     weights = filled(other.state_dict(), 4)
@@ -202,7 +200,7 @@ GREY["medclip"] = (200 / 255 - 0.5862785803043838) / 0.27950088968644304
 
 
 @pytest.mark.parametrize("name", list(TEACHERS))
-def test_a_frame_is_fitted_and_normalised_as_the_table_says(name: str) -> None:
+def test_a_frame_is_fitted_and_normalised_as_in_the_table(name: str) -> None:
     """A frame twice as wide as high, dark with a bright middle."""
     entry = replace(TEACHERS[name], input_size=64)
     frame = torch.full((2, 32, 64), 50, dtype=torch.uint8)
@@ -226,7 +224,7 @@ def test_a_frame_is_fitted_and_normalised_as_the_table_says(name: str) -> None:
     assert (bright == expected).all()
 
 
-def test_the_window_tells_what_of_a_frame_the_grid_covers() -> None:
+def test_the_window_is_the_part_of_a_frame_that_the_grid_covers() -> None:
     assert window("squash", 30, 60) == Window(0, 0, 1, 1)
     assert window("pad", 30, 60) == Window(0, 0, 2, 1)
     assert window("square", 30, 60) == Window(-0.5, 0, 1.5, 1)
@@ -236,7 +234,7 @@ def test_the_window_tells_what_of_a_frame_the_grid_covers() -> None:
         assert empty(name).window(48, 48) == Window(0, 0, 1, 1)
 
 
-def test_square_frames_reach_every_teacher_whole() -> None:
+def test_square_frames_are_covered_completely_by_every_teacher() -> None:
     frame = torch.randint(0, 256, (1, 96, 96), dtype=torch.uint8)
     seen = {name: fitted(frame, replace(entry, input_size=48)) for name, entry in TEACHERS.items()}
     grey = functional.interpolate(frame[:, None], size=(48, 48), mode="bilinear", antialias=True)[0, 0].float()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Appearance and shape of training samples: what changes, what stays, and that a seed says all."""
+"""Appearance and shape of training samples: what changes, what stays, and reproducibility by seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOTHING = Augmentation(flip=0, invert=0, warp=0, crop=0, grey=0, field=0, blur=0
 
 
 def disc_frame(height: int, width: int, seed: int) -> np.ndarray:
-    """Grey picture with a disc and some grain, uint8 (height, width)."""
+    """Return a grey picture with a disc and some grain, uint8 (height, width)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     centre = random.uniform(0.3, 0.7, 2) * (height, width)
@@ -25,18 +25,18 @@ def disc_frame(height: int, width: int, seed: int) -> np.ndarray:
     return (60 + 120 * inside + 30 * x / width + random.normal(0, 6, (height, width))).clip(0, 255).astype(np.uint8)
 
 
-WAYS = [entry.name for entry in fields(Appearance)]
+CHANGES = [entry.name for entry in fields(Appearance)]
 
 
 def donor() -> np.ndarray:
     return disc_frame(96, 96, 5)[::-1]
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_way_changes_the_picture_and_repeats_itself_by_seed(way: str) -> None:
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_alters_the_picture_and_is_reproducible_by_seed(change: str) -> None:
     frame = disc_frame(128, 160, 1)
     before = frame.copy()
-    appearance = Appearance(**{way: 1.0})
+    appearance = Appearance(**{change: 1.0})
     seen = [appearance(frame, np.random.default_rng(seed), donor) for seed in (3, 3, 4)]
     np.testing.assert_array_equal(seen[0], seen[1])
     assert not np.array_equal(seen[0], seen[2])
@@ -44,14 +44,14 @@ def test_each_way_changes_the_picture_and_repeats_itself_by_seed(way: str) -> No
     np.testing.assert_array_equal(frame, before)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_what_was_to_be_seen_is_still_to_be_seen(way: str) -> None:
-    """Edges stay where they are: the gradient of the picture before and after go together."""
+@pytest.mark.parametrize("change", CHANGES)
+def test_edges_stay_visible(change: str) -> None:
+    """Edges stay where they are: the gradients of the picture before and after are correlated."""
     frame = disc_frame(160, 160, 2)
     edge = np.hypot(*np.gradient(frame.astype(float)))
     found = []
     for seed in range(6):
-        changed = Appearance(**{way: 1.0})(frame, np.random.default_rng(seed), donor).astype(float)
+        changed = Appearance(**{change: 1.0})(frame, np.random.default_rng(seed), donor).astype(float)
         found.append(np.corrcoef(edge.ravel(), np.hypot(*np.gradient(changed)).ravel())[0, 1])
     assert np.median(found) > 0.3
 
@@ -77,7 +77,7 @@ def test_a_curve_keeps_the_order_of_grey_values() -> None:
         assert len(np.unique(seen[0])) > 40
 
 
-def test_a_spectrum_brings_the_light_of_another_frame_and_keeps_ones_own_edges() -> None:
+def test_spectrum_mixing_takes_the_light_of_another_frame_and_keeps_edges() -> None:
     dark, bright = np.full((96, 96), 40, np.uint8), np.full((96, 96), 220, np.uint8)
     dark[30:60, 30:60] = 80
     seen = mix_spectrum(dark, bright, np.random.default_rng(1))
@@ -86,7 +86,7 @@ def test_a_spectrum_brings_the_light_of_another_frame_and_keeps_ones_own_edges()
     assert int(seen[45, 33]) - int(seen[45, 27]) > 10
 
 
-def test_local_contrast_brings_out_what_lies_in_the_dark() -> None:
+def test_local_contrast_is_raised_in_dark_areas() -> None:
     y, x = np.mgrid[:128, :128]
     frame = np.where(x < 64, 30, 200).astype(np.uint8)
     frame[(y // 4) % 2 == 0] += 6
@@ -95,7 +95,7 @@ def test_local_contrast_brings_out_what_lies_in_the_dark() -> None:
 
 
 def marked_sample(size: int = 128) -> Sample:
-    """Bright blobs on dark, each its own plane."""
+    """Return bright blobs on a dark ground, each in its own plane."""
     frame, planes = np.full((size, size), 30, np.uint8), np.zeros((12, size, size), np.bool_)
     for plane, (y, x) in enumerate(((30, 40), (60, 90), (95, 50))):
         planes[plane, y - 10 : y + 10, x - 8 : x + 8] = True
@@ -103,19 +103,19 @@ def marked_sample(size: int = 128) -> Sample:
     return Sample(frame, np.packbits(planes, axis=0), np.ones(12, np.float32), (0, 0, size, size))
 
 
-@pytest.mark.parametrize("way", ["stretch", "bend"])
-def test_planes_follow_the_shape(way: str) -> None:
+@pytest.mark.parametrize("change", ["stretch", "bend"])
+def test_planes_follow_the_shape(change: str) -> None:
     shapes = {"stretch": replace(NOTHING, warp=1.0, stretch=1.4), "bend": replace(NOTHING, bend=1.0, bend_by=0.05)}
     before = marked_sample()
     for seed in range(5):
-        after = shapes[way](before, np.random.default_rng(seed))
+        after = shapes[change](before, np.random.default_rng(seed))
         assert not np.array_equal(after.frame, before.frame)
         inside = np.unpackbits(after.bits, axis=0, count=12).any(0)
         bright = after.frame > 115
         assert 2 * (inside & bright).sum() / (inside.sum() + bright.sum()) > 0.95
 
 
-def test_in_place_moves_nothing() -> None:
+def test_in_place_augmentation_moves_nothing() -> None:
     before = marked_sample()
     everything = Augmentation(flip=1, warp=1, bend=1, crop=1, grey=1, noise=9).in_place()
     after = everything(before, np.random.default_rng(0))

@@ -18,7 +18,7 @@ EASY_AND_HARD = torch.tensor([0.1, 1.0])
 
 
 def gate_after(steps: int, losses: Tensor, **changes: object) -> Balancer:
-    """A balancer that was trained by its own loss on constant losses of the teachers."""
+    """Train a balancer by its own loss on constant losses of the teachers."""
     balancer = balancer_of(Balancing(**changes), len(losses))  # type: ignore[arg-type]
     optimizer = torch.optim.Adam(balancer.parameters(), lr=0.05)
     for _ in range(steps):
@@ -38,13 +38,13 @@ def test_a_gate_collapses_onto_the_easiest_teacher_and_a_floor_keeps_the_others(
     assert kept[1] >= 0.05
 
 
-def test_a_cap_bounds_what_the_easiest_gets() -> None:
+def test_a_cap_bounds_the_weight_of_the_easiest_teacher() -> None:
     capped = gate_after(100, EASY_AND_HARD, name="attention", floor=0.0, cap=0.7).last
     assert capped[0] == pytest.approx(0.7, abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mlp", "attention"])
-def test_a_gate_that_works_against_the_student_attends_to_the_hard_teacher(name: str) -> None:
+def test_a_gate_against_the_student_gives_most_weight_to_the_hard_teacher(name: str) -> None:
     against = gate_after(200, EASY_AND_HARD, name=name, floor=0.0, aim="hardest", entropy=0.5).last
     # The maximum of sum alpha l + t H(alpha) is the softmax of l / t.
     torch.testing.assert_close(against, (EASY_AND_HARD / 0.5).softmax(0), atol=1e-2, rtol=0)
@@ -53,23 +53,23 @@ def test_a_gate_that_works_against_the_student_attends_to_the_hard_teacher(name:
 
 
 def learnt(settings_: Balancing, steps: int = 250) -> tuple[Tensor, Tensor]:
-    """Distances from two teachers that share nothing, after training, and the last weights; the second is 10 x away."""
+    """Return distances from two opposed teachers after training, and the last weights; the second is 10 x farther."""
     student = nn.Parameter(torch.zeros(2))
     target = torch.tensor([0.5, 5.0])
     balancer = balancer_of(settings_, 2)
     optimizer = torch.optim.SGD([student], lr=0.03)
     gate = torch.optim.Adam([*balancer.parameters(), nn.Parameter(torch.zeros(1))], lr=0.05)
     for _ in range(steps):
-        found = balance(balancer, (student - target).square())
+        balanced = balance(balancer, (student - target).square())
         optimizer.zero_grad()
         gate.zero_grad()
-        (found.loss + found.gate).backward()
+        (balanced.loss + balanced.gate).backward()
         optimizer.step()
         gate.step()
-    return (student - target).detach().abs(), found.weights
+    return (student - target).detach().abs(), balanced.weights
 
 
-def test_what_the_student_learns_of_the_hard_teacher_while_a_gate_is_trained_beside_it() -> None:
+def test_a_student_learns_from_the_hard_teacher_beside_a_gate_only_with_a_floor() -> None:
     without, weights = learnt(Balancing("attention", floor=0.0))
     assert weights[1] < 0.01
     assert without[1] > 3.0
@@ -95,13 +95,13 @@ def test_the_students_gradient_takes_the_weights_as_constants(name: str, aim: Ai
     def losses() -> Tensor:
         return student.square() * torch.tensor([1.0, 2.0, 3.0])
 
-    found = balance(balancer, losses())
-    (found.loss + found.gate).backward()
+    balanced = balance(balancer, losses())
+    (balanced.loss + balanced.gate).backward()
     constant = (again(losses()).detach() * losses()).sum() / 4
     (expected,) = torch.autograd.grad(constant, student)
     torch.testing.assert_close(student.grad, expected)
-    torch.testing.assert_close(found.loss.detach(), constant.detach())
-    # Whoever multiplies losses and weights without balance() is no worse off.
+    torch.testing.assert_close(balanced.loss.detach(), constant.detach())
+    # Multiplying losses and weights without balance() gives the same gradient.
     (direct,) = torch.autograd.grad((third(losses()) * losses()).sum() / 4, student)
     torch.testing.assert_close(direct, expected)
 
@@ -110,22 +110,22 @@ def test_the_students_gradient_takes_the_weights_as_constants(name: str, aim: Ai
 def test_a_gate_learns_from_its_own_loss_alone(name: str) -> None:
     balancer = balancer_of(Balancing(name), 2)
     student = nn.Parameter(torch.ones(2))
-    found = balance(balancer, student * EASY_AND_HARD)
-    found.gate.backward()
+    balanced = balance(balancer, student * EASY_AND_HARD)
+    balanced.gate.backward()
     assert student.grad is None
     assert any(parameter.grad is not None and parameter.grad.any() for parameter in balancer.parameters())
     parameters = list(balancer.parameters())
-    touched = torch.autograd.grad(found.loss, parameters, allow_unused=True)
+    touched = torch.autograd.grad(balanced.loss, parameters, allow_unused=True)
     assert all(gradient is None for gradient in touched)
 
 
-def test_uncertainty_lets_every_teacher_pull_alike() -> None:
+def test_uncertainty_gives_all_teachers_equal_strength() -> None:
     losses = torch.tensor([0.2, 1.0, 4.0])
     balancer = gate_after(300, losses, name="uncertainty", floor=0.0)
     torch.testing.assert_close(
         balancer.last * losses, torch.full((3,), float((balancer.last * losses).mean())), rtol=0.02, atol=0
     )
-    # The least of exp(-s) l + s is at s = log l.
+    # The minimum of exp(-s) l + s is at s = log l.
     torch.testing.assert_close(
         dict(balancer.named_parameters())["log_variance"].detach(), losses.log(), atol=0.02, rtol=0
     )
@@ -141,7 +141,7 @@ def test_dropping_never_drops_the_worst(teachers: int, frames: int, seed: int) -
     torch.testing.assert_close(weights, kept / kept.sum(1, keepdim=True))
 
 
-def test_dropping_keeps_the_others_half_of_the_time_and_goes_on_from_its_state() -> None:
+def test_dropping_keeps_the_others_half_of_the_time_and_resumes_from_its_state() -> None:
     losses = torch.tensor([[0.1, 0.9, 0.2]]).repeat(2000, 1)
     balancer = balancer_of(Balancing("dropping", seed=4), 3)
     kept = (balancer(losses) > 0).float().mean(0)
@@ -176,15 +176,15 @@ def test_weights_add_up_to_1_and_respect_floor_and_cap(
     random = torch.Generator().manual_seed(seed)
     for parameter in balancer.parameters():
         nn.init.normal_(parameter, std=3.0, generator=random)
-    found = balance(balancer, values)
-    assert found.weights.shape == (teachers,)
-    assert float(found.weights.sum()) == pytest.approx(1.0, abs=1e-5)
-    assert (found.weights >= 0).all()
-    assert found.gate.isfinite()
+    balanced = balance(balancer, values)
+    assert balanced.weights.shape == (teachers,)
+    assert float(balanced.weights.sum()) == pytest.approx(1.0, abs=1e-5)
+    assert (balanced.weights >= 0).all()
+    assert balanced.gate.isfinite()
     if list(balancer.parameters()):
-        assert (found.weights >= floor / teachers - 1e-6).all()
-        assert (found.weights <= max(cap, 1.0 / teachers) + 1e-5).all()
-        found.gate.backward()
+        assert (balanced.weights >= floor / teachers - 1e-6).all()
+        assert (balanced.weights <= max(cap, 1.0 / teachers) + 1e-5).all()
+        balanced.gate.backward()
         assert all(p.grad is None or p.grad.isfinite().all() for p in balancer.parameters())
 
 
@@ -194,33 +194,33 @@ def test_weights_add_up_to_1_and_respect_floor_and_cap(
     known=st.lists(st.booleans(), min_size=12, max_size=12),
     cap=st.sampled_from([0.4, 1.0]),
 )
-def test_a_teacher_with_nothing_to_say_has_no_weight(name: str, known: list[bool], cap: float) -> None:
+def test_a_teacher_without_targets_has_no_weight(name: str, known: list[bool], cap: float) -> None:
     said = torch.tensor(known).reshape(4, 3)
     student = torch.rand(4, 3).requires_grad_()
     losses = torch.where(said, student, torch.nan)
-    found = balance(balancer_of(Balancing(name, cap=cap), 3), losses, said)
-    assert found.loss.isfinite()
-    assert found.gate.isfinite()
-    assert not found.weights[~said.any(0)].any()
-    assert float(found.weights.sum()) == pytest.approx(float(said.any()), abs=1e-5)
-    found.loss.backward()
+    balanced = balance(balancer_of(Balancing(name, cap=cap), 3), losses, said)
+    assert balanced.loss.isfinite()
+    assert balanced.gate.isfinite()
+    assert not balanced.weights[~said.any(0)].any()
+    assert float(balanced.weights.sum()) == pytest.approx(float(said.any()), abs=1e-5)
+    balanced.loss.backward()
     assert student.grad is not None
     assert student.grad.isfinite().all()
     assert not student.grad[~said].any()
     if name == "equal" and said.any():
         means = [float(student[said[:, t], t].mean()) for t in range(3) if said[:, t].any()]
-        assert float(found.loss) == pytest.approx(math.fsum(means) / len(means), abs=1e-5)
+        assert float(balanced.loss) == pytest.approx(math.fsum(means) / len(means), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mlp", "attention", "uncertainty"])
-def test_one_bad_batch_does_not_throw_a_gate(name: str) -> None:
+def test_one_bad_batch_does_not_upset_a_gate(name: str) -> None:
     balancer = balancer_of(Balancing(name), 2)
     balance(balancer, torch.tensor([1e30, 1.0])).gate.backward()
     gradients = [parameter.grad for parameter in balancer.parameters() if parameter.grad is not None]
     assert 0 < max(float(gradient.abs().max()) for gradient in gradients) < 1e4
 
 
-def test_frames_of_a_batch_are_dropped_each_for_itself() -> None:
+def test_teachers_are_dropped_separately_on_each_frame() -> None:
     losses = torch.rand(64, 3)
     weights = balancer_of(Balancing("dropping"), 3)(losses)
     assert weights.shape == (64, 3)
@@ -228,16 +228,16 @@ def test_frames_of_a_batch_are_dropped_each_for_itself() -> None:
     assert balancer_of(Balancing("mlp"), 3)(losses).tolist() == pytest.approx([1 / 3] * 3)
 
 
-def test_the_mlp_hears_the_losses_and_the_attention_does_not() -> None:
-    for name, hears in (("mlp", True), ("attention", False)):
+def test_the_mlp_depends_on_the_losses_and_the_attention_does_not() -> None:
+    for name, depends in (("mlp", True), ("attention", False)):
         balancer = balancer_of(Balancing(name), 2)
         for parameter in balancer.parameters():
             nn.init.normal_(parameter, generator=torch.Generator().manual_seed(1))
         low, high = balancer(torch.tensor([0.1, 0.1])), balancer(torch.tensor([0.1, 3.0]))
-        assert torch.allclose(low, high) != hears
+        assert torch.allclose(low, high) != depends
 
 
-def test_nonsense_is_refused() -> None:
+def test_invalid_settings_are_refused() -> None:
     for wrong in ({"name": "mpl"}, {"aim": "both"}, {"floor": 1.5}, {"cap": 0.0}, {"kept": -1.0}, {"entropy": -0.1}):
         with pytest.raises(TrainingError):
             Balancing(**wrong)  # type: ignore[arg-type]

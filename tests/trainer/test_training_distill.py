@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation: targets that are computed once, and a loss that says how near the student is."""
+"""Distillation: targets that are computed once, and the loss between them and the student's features."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from vfss_training.teachers.targets import CachedTargets, exposed_cells
 
 ENTRY = replace(TEACHERS["lite-medsam"], channels=6, grid=8)
 RECIPE = Recipe(
-    name="taught",
+    name="distilled",
     student=CONFIG,
     phantom_frames=4,
     held_out={"harsh": HeldOut(1.0, 0, 1)},
@@ -92,7 +92,7 @@ def test_targets_are_computed_once_and_the_size_is_known_before(tmp_path: Path) 
         torch.testing.assert_close(a, b)
 
 
-def test_targets_are_standardised_over_the_field(tmp_path: Path) -> None:
+def test_targets_are_standardised_over_the_exposed_field(tmp_path: Path) -> None:
     values, field = prepared(tmp_path, Averages()).batch(FIRST_VIEWS)
     inside = values.permute(1, 0, 2, 3)[:, field]
     torch.testing.assert_close(inside.mean(1), torch.zeros(6), atol=2e-3, rtol=0)
@@ -112,7 +112,7 @@ def test_a_grid_that_pooling_does_not_divide_is_covered_whole(tmp_path: Path) ->
     torch.testing.assert_close(spread, (whole - whole.mean()) / whole.std(), atol=1e-2, rtol=0)
 
 
-def test_a_preparation_that_is_broken_off_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_an_interrupted_preparation_continues_where_it_stopped(tmp_path: Path) -> None:
     teacher = Averages()
     targets = CachedTargets(tmp_path, ENTRY, stream(tmp_path), frames=4, pool=1)
 
@@ -140,7 +140,7 @@ def replace_seed(folder: Path) -> PhantomSamples:
     return PhantomSamples(folder, Schema.load(), styles={"standard": 1.0}, first_seed=9, n=2, size=64)
 
 
-def test_flat_cells_beside_the_field_do_not_count() -> None:
+def test_flat_cells_outside_the_exposed_field_do_not_count() -> None:
     frame = torch.zeros(1, 64, 64, dtype=torch.uint8)
     frame[:, :, 32:] = torch.randint(60, 200, (64, 32), dtype=torch.uint8)
     field = exposed_cells(frame, 8)
@@ -160,17 +160,17 @@ def test_the_student_is_resized_to_the_targets() -> None:
     assert (unic(adapted, target, field) < unic(adapted.roll(3, 2), target, field)).all()
 
 
-def test_views_in_place_are_those_that_the_teacher_saw() -> None:
+def test_draws_with_targets_show_views_that_the_teacher_saw() -> None:
     recipe = replace(RECIPE, steps=50, distill=replace(RECIPE.distill, share=0.5))
     draws = [draw for step in Order(recipe, (4,), (3,)).steps(0) for draw in step]
-    taught = [draw for draw in draws if draw.view >= 0]
-    assert {draw.item for draw in taught} == {0, 1, 2}
-    assert 0.3 < len(taught) / sum(draw.item < 3 for draw in draws) < 0.7
-    assert {draw.view for draw in taught} == {0}
+    views = [draw for draw in draws if draw.view >= 0]
+    assert {draw.item for draw in views} == {0, 1, 2}
+    assert 0.3 < len(views) / sum(draw.item < 3 for draw in draws) < 0.7
+    assert {draw.view for draw in views} == {0}
     assert not any(draw.view >= 0 for step in Order(recipe, (4,)).steps(0) for draw in step)
 
 
-def test_a_view_in_place_keeps_its_planes(tmp_path: Path) -> None:
+def test_a_teacher_view_keeps_its_planes(tmp_path: Path) -> None:
     samples = stream(tmp_path)
     views = Views((samples,), RECIPE, CONFIG)
     first, other = (views[Draw(0, 1, number, 64, 0)] for number in (1, 2))
@@ -178,12 +178,12 @@ def test_a_view_in_place_keeps_its_planes(tmp_path: Path) -> None:
     assert not torch.equal(first[0], other[0])
 
 
-def test_only_views_in_place_teach_and_the_gradient_reaches_the_backbone(tmp_path: Path) -> None:
+def test_only_teacher_views_have_a_feature_loss_and_its_gradient_reaches_the_backbone(tmp_path: Path) -> None:
     objective = DistillationObjective((FeatureTargets("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
     network = from_scratch(CONFIG, Schema.load(), 0, None)
-    taught = DistilledStudent(network, CONFIG.width, {"averages": 6})
+    student = DistilledStudent(network, CONFIG.width, {"averages": 6})
     frames = torch.randn(2, 1, 64, 64)
-    _, _, adapted = taught(frames)
+    _, _, adapted = student(frames)
     assert adapted["averages"].shape == (2, 6, 4, 4)
     balancer = balancer_of(Balancing("equal"), 1)
     assert objective(balancer, adapted, frames, [Draw(0, 0, 0, 64), Draw(0, 1, 1, 64)]) is None
@@ -195,16 +195,24 @@ def test_only_views_in_place_teach_and_the_gradient_reaches_the_backbone(tmp_pat
     assert all(weight.grad is None for weight in network.decoder.parameters())
 
 
-def test_a_student_is_taught_from_end_to_end_and_keeps_no_adaptor(
+def test_a_distilled_student_is_trained_from_end_to_end_and_has_no_projector(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     teacher = Averages()
     monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", lambda name: ENTRY)
     monkeypatch.setattr(vfss_training.studies.sources, "load_teacher", lambda name, place: teacher)
-    told = io.StringIO()
-    run = Run(Events(told), Cancel(), "vfss-train test", tmp_path / "cache", tmp_path / "run", workers=0, threads=1)
+    stream_of_events = io.StringIO()
+    run = Run(
+        Events(stream_of_events),
+        Cancel(),
+        "vfss-train test",
+        tmp_path / "cache",
+        tmp_path / "run",
+        workers=0,
+        threads=1,
+    )
     fit_phantom(RECIPE, tmp_path / "out.safetensors", run, backbone=None, student=None)
-    events = [json.loads(line) for line in told.getvalue().splitlines()]
+    events = [json.loads(line) for line in stream_of_events.getvalue().splitlines()]
     sizes = [event for event in events if event["event"] == "disk"]
     assert [size["of"] for size in sizes] == ["phantom frames", "targets of lite-medsam"]
     assert all("feature_loss" in event for event in events if event["event"] == "step")
@@ -213,7 +221,7 @@ def test_a_student_is_taught_from_end_to_end_and_keeps_no_adaptor(
     assert student.provenance["chosen"]["styles"].keys() == {"harsh"}
 
 
-def test_teachers_that_are_online_say_what_the_student_is_shown(
+def test_online_targets_are_of_the_frames_that_the_student_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", lambda name: ENTRY)
@@ -235,7 +243,7 @@ def test_teachers_that_are_online_say_what_the_student_is_shown(
     assert all("feature_loss" in event for event in steps)
 
 
-def test_the_weight_falls_over_the_schedule_and_nonsense_is_refused(tmp_path: Path) -> None:
+def test_the_weight_falls_over_the_schedule_and_invalid_settings_are_refused(tmp_path: Path) -> None:
     part = Distillation(("lite-medsam",), weight=0.5, final_weight=0.1)
     assert [round(part.weight_at(x), 3) for x in (-1, 0, 0.5, 1, 2)] == [0.5, 0.5, 0.3, 0.1, 0.1]
     path = tmp_path / "recipe.yaml"
@@ -254,7 +262,7 @@ def test_the_weight_falls_over_the_schedule_and_nonsense_is_refused(tmp_path: Pa
             load_recipe(path)
 
 
-def test_a_cell_counts_where_film_shows_something(tmp_path: Path) -> None:
+def test_a_cell_counts_if_it_shows_anything(tmp_path: Path) -> None:
     _, field = prepared(tmp_path, Averages()).batch(FIRST_VIEWS)
     assert field.any()
     assert isinstance(field, Tensor)
@@ -263,7 +271,7 @@ def test_a_cell_counts_where_film_shows_something(tmp_path: Path) -> None:
 
 
 def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> None:
-    """Moved alike: a teacher whose features are the picture says what the student's picture shows."""
+    """Both are moved alike: features that are the picture itself match the student's picture."""
     recipe = replace(RECIPE, augmentation=Augmentation(flip=0.5, warp=1.0, bend=1.0, crop=0.0), seed=4)
     recipe = replace(recipe, distill=replace(RECIPE.distill, views=3))
     samples = stream(tmp_path)
@@ -273,9 +281,9 @@ def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> Non
     views = Views((samples,), plain, CONFIG)
     for item, view in ((0, 0), (1, 1), (2, 2)):
         shown, _, _ = views[Draw(0, item, 7, 64, view)]
-        (said,), (field,) = targets.batch([(item, view)])
+        (features,), (field,) = targets.batch([(item, view)])
         cells = functional.adaptive_avg_pool2d(shown, 8)[0]
-        together = np.corrcoef(cells[field].numpy(), said[0][field].numpy())[0, 1]
+        together = np.corrcoef(cells[field].numpy(), features[0][field].numpy())[0, 1]
         assert together > 0.95
     moved = [views[Draw(0, 1, 7, 64, view)][1] for view in (0, 1, 2)]
     assert not torch.equal(moved[0], moved[1])
@@ -284,14 +292,14 @@ def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> Non
     assert CachedTargets(tmp_path, ENTRY, samples, frames=3, pool=1, views=other).folder != targets.folder
 
 
-def test_draws_show_every_view_that_was_kept() -> None:
+def test_draws_show_every_cached_view() -> None:
     recipe = replace(RECIPE, steps=60, distill=replace(RECIPE.distill, views=3))
     draws = [draw for step in Order(recipe, (4,), (3,)).steps(0) for draw in step]
     assert {(draw.item, draw.view) for draw in draws if draw.item < 3} == {(i, v) for i in range(3) for v in range(3)}
     assert {draw.view for draw in draws if draw.item == 3} == {-1}
 
 
-def test_stages_say_what_is_learnt_when() -> None:
+def test_stages_define_what_is_learnt_when() -> None:
     part = Distillation(("lite-medsam",), weight=0.5, final_weight=0.5, features_only=0.2, labels_only=0.1)
     assert [part.learns_masks(at) for at in (0.0, 0.19, 0.2, 0.95)] == [False, False, True, True]
     assert [part.weight_at(at) for at in (0.0, 0.5, 0.91)] == [0.5, 0.5, 0.0]
@@ -300,7 +308,7 @@ def test_stages_say_what_is_learnt_when() -> None:
 
 
 @pytest.mark.parametrize("name", ["equal", "mlp", "attention", "uncertainty", "dropping"])
-def test_several_teachers_are_balanced_and_their_weights_told(
+def test_several_teachers_are_balanced_and_their_weights_reported(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entries = {"lite-medsam": ENTRY, "mobile-sam": replace(ENTRY, name="mobile-sam", sha256="00")}
@@ -308,11 +316,11 @@ def test_several_teachers_are_balanced_and_their_weights_told(
     monkeypatch.setattr(vfss_training.studies.sources, "load_teacher", lambda name, place: Averages())
     how = replace(RECIPE.distill, teachers=tuple(entries), projector="mlp", relation=0.1, standard="phi-s", views=2)
     recipe = replace(RECIPE, distill=how, balance=Balancing(name))
-    told = io.StringIO()
-    run = Run(Events(told), Cancel(), "vfss-train test", tmp_path / "cache", workers=0, threads=1)
+    stream_of_events = io.StringIO()
+    run = Run(Events(stream_of_events), Cancel(), "vfss-train test", tmp_path / "cache", workers=0, threads=1)
     task = PhantomStudy(recipe, CONFIG, run).task(from_scratch(CONFIG, Schema.load(), 0, None))
-    Loop(replace(task, workers=0), Events(told), Cancel()).run()
-    steps = [line for line in map(json.loads, told.getvalue().splitlines()) if line["event"] == "step"]
+    Loop(replace(task, workers=0), Events(stream_of_events), Cancel()).run()
+    steps = [line for line in map(json.loads, stream_of_events.getvalue().splitlines()) if line["event"] == "step"]
     for step in steps:
         assert set(step["weights"]) == set(step["teachers"]) == set(entries)
         assert sum(step["weights"].values()) == pytest.approx(1.0, abs=1e-3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feature losses: known values, and nothing beside the field counts."""
+"""Feature losses: known values, and cells outside the exposed field do not count."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def everywhere(target: Tensor) -> Tensor:
     return torch.ones(len(target), *target.shape[2:], dtype=torch.bool)
 
 
-def test_cell_losses_have_the_values_one_can_work_out_by_hand() -> None:
+def test_cell_losses_have_values_worked_out_by_hand() -> None:
     student = torch.tensor([3.0, 0.0]).reshape(1, 2, 1, 1)
     target = torch.tensor([0.0, 0.5]).reshape(1, 2, 1, 1)
     # Right angle: 1. Squares 9 and .25. Smooth: 3 - .5 and .5 x .25.
@@ -68,19 +68,19 @@ def test_the_relation_loss_is_the_divergence_written_out_cell_by_cell() -> None:
     junk=st.sampled_from([1e4, math.inf, math.nan]),
     seed=st.integers(0, 9),
 )
-def test_nothing_beside_the_field_counts(name: str, inside: list[bool], junk: float, seed: int) -> None:
+def test_cells_outside_the_exposed_field_do_not_count(name: str, inside: list[bool], junk: float, seed: int) -> None:
     student, target = pair(seed, grid=4)
     field = torch.tensor(inside).reshape(2, 4, 4)
     found, spoilt = [], target.clone()
     spoilt.movedim(1, -1)[~field] = junk
     for what in (target, spoilt):
-        learner = student.clone().requires_grad_()
-        loss = FEATURE_LOSSES[name](learner, what, field, seed=3)
+        trained = student.clone().requires_grad_()
+        loss = FEATURE_LOSSES[name](trained, what, field, seed=3)
         loss.sum().backward()
-        assert learner.grad is not None
-        assert learner.grad.isfinite().all()
-        assert not learner.grad.movedim(1, -1)[~field].any()
-        found.append((loss.detach(), learner.grad))
+        assert trained.grad is not None
+        assert trained.grad.isfinite().all()
+        assert not trained.grad.movedim(1, -1)[~field].any()
+        found.append((loss.detach(), trained.grad))
     torch.testing.assert_close(found[0], found[1])
     assert (found[0][0][~field.flatten(1).any(1)] == 0).all()
     assert not found[0][0].isnan().any()
@@ -90,15 +90,15 @@ def test_nothing_beside_the_field_counts(name: str, inside: list[bool], junk: fl
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_same_is_0_and_learning_gets_there(name: str) -> None:
+def test_equal_features_have_loss_0_and_training_approaches_it(name: str) -> None:
     student, target = pair(grid=4)
     field = everywhere(target)
     assert FEATURE_LOSSES[name](target.clone(), target, field).abs().max() < 1e-5
-    learner = student.clone().requires_grad_()
+    trained = student.clone().requires_grad_()
     first = FEATURE_LOSSES[name](student, target, field).mean()
-    optimizer = torch.optim.Adam([learner], lr=0.05)
+    optimizer = torch.optim.Adam([trained], lr=0.05)
     for _ in range(60):
-        loss = FEATURE_LOSSES[name](learner, target, field).mean()
+        loss = FEATURE_LOSSES[name](trained, target, field).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -110,10 +110,10 @@ def test_the_same_is_0_and_learning_gets_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_student_is_resized_and_the_target_never(name: str) -> None:
+def test_the_student_is_resized_and_the_target_is_not(name: str) -> None:
     _, target = pair(grid=4)
     field = everywhere(target)
-    # Each cell of the target four times over: a coarser target would be met exactly by no average of it.
+    # Each cell of the target is repeated four times, so that averaging gives the target again.
     fine = target.repeat_interleave(4, 2).repeat_interleave(4, 3)
     for student in (fine, functional.interpolate(target, size=(3, 3), mode="bilinear")):
         loss = FEATURE_LOSSES[name](student, target, field)
@@ -121,16 +121,16 @@ def test_the_student_is_resized_and_the_target_never(name: str) -> None:
         assert (loss < FEATURE_LOSSES[name](student.roll(1, 0), target, field)).all()
 
 
-def test_a_finer_map_is_averaged_on_its_way_to_the_teachers_grid() -> None:
+def test_a_finer_map_is_averaged_to_the_teachers_grid() -> None:
     target = torch.zeros(1, 1, 2, 2)
     student = torch.zeros(1, 1, 16, 16)
     student[..., 0, 0] = 64.0
     loss = FEATURE_LOSSES["smooth-l1"](student, target, everywhere(target))
-    # One bright pixel of 64 in a cell: skipping pixels would see 0, or all of it.
+    # One bright pixel of 64 in a cell: without averaging the cell would be 0 or all of it.
     assert 0 < float(loss) < 1.0
 
 
-def test_each_frame_has_a_loss_of_its_own() -> None:
+def test_each_frame_has_its_own_loss() -> None:
     target = torch.zeros(2, 3, 2, 2)
     student = torch.stack([torch.ones(3, 2, 2), torch.full((3, 2, 2), 2.0)])
     field = everywhere(target)
@@ -139,7 +139,7 @@ def test_each_frame_has_a_loss_of_its_own() -> None:
     assert each.tolist() == [1.0, 4.0]
 
 
-def test_relations_are_free_of_channels_and_drawn_by_seed_within_the_field() -> None:
+def test_relations_do_not_depend_on_channels_and_are_drawn_by_seed_within_the_field() -> None:
     student, target = pair(n=2, channels=4, grid=8)
     field = everywhere(target)
     loss = RelationLoss(cells=12)
@@ -169,7 +169,7 @@ def test_relations_of_many_cells_stay_within_memory(monkeypatch: pytest.MonkeyPa
     assert largest == [100**2, 100**2]
 
 
-def test_one_cell_for_the_whole_frame_counts_where_it_is_in_the_field() -> None:
+def test_one_cell_for_the_whole_frame_counts_if_it_is_in_the_field() -> None:
     vector = torch.randn(2, 5, 1, 1)
     field = torch.tensor([True, False])[:, None, None]
     student = torch.where(field[:, None], vector, vector + 99.0)

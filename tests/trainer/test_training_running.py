@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several processes learn what one would: the same batches, shared, and the same numbers."""
+"""Several processes learn the same as one: the same batches, shared, and the same numbers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from vfss_training.cli.app import application
 from vfss_training.loop.distributed import processes, shared_norms
 
 LONGEST_S = 600
-"""Bound of a run of seconds, for a machine that does much else."""
+"""Time limit of a run that takes seconds, for a busy machine."""
 RUN = """
 import sys, torch
 torch.set_num_threads(1)
@@ -36,7 +36,7 @@ if loop.leads:
 """
 
 
-def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
     script, out = tmp_path / "run.py", tmp_path / "two.pt"
     script.write_text(RUN.format(tests=str(Path(__file__).parents[1] / "support"), out=str(out)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
@@ -49,13 +49,13 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     assert len(losses) == 4
     assert two["losses"] == pytest.approx(losses, rel=1e-3)
     assert any("running_mean" in name for name in one)
-    # A gradient that is nearly 0 has no sign to rely on, and Adam's first steps follow the sign alone.
+    # The sign of a gradient near 0 is not reliable, and Adam's first steps depend on the sign alone.
     apart = torch.cat([(two["weights"][name].float() - tensor.float()).abs().flatten() for name, tensor in one.items()])
     assert apart.mean() < 1e-5
     assert (apart > 2e-4).float().mean() < 1e-3
 
 
-def test_who_started_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_started_by_torchrun_or_slurm_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS", "SLURM_JOB_NAME", "SLURM_NTASKS_PER_NODE"):
         monkeypatch.delenv(name, raising=False)
     assert processes() == (1, 1)
@@ -68,14 +68,14 @@ def test_who_started_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
         processes({})
 
 
-def test_norms_are_themselves_again_afterwards() -> None:
+def test_norms_are_restored_afterwards() -> None:
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     with shared_norms(network, active=True):
         assert type(network[0]) is not torch.nn.BatchNorm2d
     assert type(network[0]) is torch.nn.BatchNorm2d
 
 
-def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path, trainer: list[str]) -> None:
+def test_a_killed_run_resumes_with_the_same_curve(tmp_path: Path, trainer: list[str]) -> None:
     recipe = tmp_path / "recipe.yaml"
     how = {
         "name": "killed",
@@ -94,9 +94,9 @@ def test_a_run_that_was_killed_goes_on_with_the_same_curve(tmp_path: Path, train
         return ["fit", "--phantom", "--recipe", str(recipe), *out, *cache]
 
     def curve(text: str) -> dict[tuple[str, int], float]:
-        told = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         shown = {"step": "loss", "validation": "mean_dice"}
-        return {(one["event"], one["step"]): one[shown[one["event"]]] for one in told if one["event"] in shown}
+        return {(one["event"], one["step"]): one[shown[one["event"]]] for one in events if one["event"] in shown}
 
     whole = CliRunner().invoke(application, command("whole"))
     assert whole.exit_code == 0, whole.output

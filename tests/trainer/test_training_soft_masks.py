@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft masks: teachers that agree count more, and nothing is learnt of what no teacher knows."""
+"""Soft masks: teachers that agree count more, and structures that no teacher knows are not learnt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def disc(radius: float, size: int = 16, middle: float = 7.5) -> Tensor:
 
 
 def three_teachers() -> tuple[Tensor, Tensor]:
-    """Masks (3, 1, 2, 16, 16): two agree, the third paints elsewhere and does not know the second."""
+    """Return masks (3, 1, 2, 16, 16): two agree, the third is elsewhere and does not know the second structure."""
     masks = torch.stack([torch.stack([disc(r), disc(r, middle=3.0)])[None] for r in (4.0, 4.2, 4.0)])
     masks[2] = disc(3.0, middle=12.0)
     return masks, torch.tensor([[True, True], [True, True], [True, False]])
@@ -29,21 +29,21 @@ def three_teachers() -> tuple[Tensor, Tensor]:
 FIELD = torch.ones(1, 16, 16, dtype=torch.bool)
 
 
-def test_the_odd_one_out_counts_little_and_who_does_not_know_counts_nothing() -> None:
+def test_an_outlier_counts_little_and_a_teacher_that_does_not_know_a_structure_does_not_count() -> None:
     masks, knows = three_teachers()
     masks[2, :, 1] = torch.nan
     agreement = mutual_agreement(masks, knows, FIELD)
     assert agreement.shape == (3, 1, 2)
     assert agreement[2, 0, 0] < 0.6 * agreement[0, 0, 0]
-    said = blend(masks, agreement, knows)
-    off = (said.planes[0, 0] - masks[0, 0, 0]).abs().mean()
+    blended = blend(masks, agreement, knows)
+    off = (blended.planes[0, 0] - masks[0, 0, 0]).abs().mean()
     even = (masks[:, 0, 0].mean(0) - masks[0, 0, 0]).abs().mean()
     assert off < 0.7 * even
-    torch.testing.assert_close(said.planes[0, 1], masks[:2, 0, 1].mean(0))
-    assert said.weight.tolist() == [[1.0, 1.0]]
+    torch.testing.assert_close(blended.planes[0, 1], masks[:2, 0, 1].mean(0))
+    assert blended.weight.tolist() == [[1.0, 1.0]]
 
 
-def test_alone_a_teacher_is_believed_and_two_count_alike() -> None:
+def test_a_single_teacher_counts_fully_and_two_count_alike() -> None:
     masks, _ = three_teachers()
     knows = torch.tensor([[True, False], [True, False], [False, False]])
     agreement = mutual_agreement(masks, knows, FIELD)
@@ -52,13 +52,13 @@ def test_alone_a_teacher_is_believed_and_two_count_alike() -> None:
     assert same[:, 0, 0].tolist() == pytest.approx([1.0, 1.0])
     lone = torch.tensor([[True, False], [False, False], [False, False]])
     assert float(mutual_agreement(masks, lone, FIELD)[0, 0, 0]) == 1.0
-    said = blend(masks, mutual_agreement(masks, lone, FIELD), lone)
-    torch.testing.assert_close(said.planes[0, 0], masks[0, 0, 0])
-    assert said.weight.tolist() == [[1.0, 0.0]]
-    assert not said.planes[0, 1].any()
+    blended = blend(masks, mutual_agreement(masks, lone, FIELD), lone)
+    torch.testing.assert_close(blended.planes[0, 0], masks[0, 0, 0])
+    assert blended.weight.tolist() == [[1.0, 0.0]]
+    assert not blended.planes[0, 1].any()
 
 
-def test_labels_of_training_patients_say_whom_to_trust_and_a_leak_is_refused() -> None:
+def test_labels_of_training_patients_weigh_teachers_and_a_leak_is_refused() -> None:
     masks, knows = three_teachers()
     labels = (masks[0] > 0.5).clone()
     known = torch.tensor([[True, False]])
@@ -74,7 +74,7 @@ def test_labels_of_training_patients_say_whom_to_trust_and_a_leak_is_refused() -
     torch.testing.assert_close(agreement.value(), before)
 
 
-def test_label_agreement_is_the_dice_of_all_frames_together_inside_the_field() -> None:
+def test_label_agreement_is_the_dice_of_all_frames_together_in_the_exposed_field() -> None:
     masks = torch.zeros(1, 2, 1, 2, 2)
     masks[0, 0, 0, 0] = 1.0
     masks[0, 1, 0, :, 1] = torch.tensor([1.0, torch.nan])
@@ -84,7 +84,7 @@ def test_label_agreement_is_the_dice_of_all_frames_together_inside_the_field() -
     field[1, 1, 1] = False
     agreement = LabelAgreement(1, 1, ())
     agreement.add(masks, labels, torch.ones(2, 1, dtype=torch.bool), field, [Origin("ann", "0"), Origin("ann", "1")])
-    # 1 + 1 shared pixels, 2 + 1 said and 1 + 1 true.
+    # 1 + 1 shared pixels, 2 + 1 predicted and 1 + 1 true.
     assert float(agreement.value()) == pytest.approx(2 * 2 / 5)
 
 
@@ -94,66 +94,70 @@ def test_a_blend_lies_between_its_teachers(teachers: int, seed: int) -> None:
     random = torch.Generator().manual_seed(seed)
     masks = torch.rand(teachers, 2, 3, 4, 4, generator=random).round(decimals=1)
     knows = torch.rand(teachers, 3, generator=random) > 0.4
-    said = blend(masks, torch.rand(teachers, 3, generator=random).round(), knows)
+    blended = blend(masks, torch.rand(teachers, 3, generator=random).round(), knows)
     for s in range(3):
         known = masks[knows[:, s]][:, :, s]
-        assert said.weight[:, s].tolist() == [float(len(known) > 0)] * 2
+        assert blended.weight[:, s].tolist() == [float(len(known) > 0)] * 2
         if len(known):
-            assert (said.planes[:, s] <= known.amax(0) + 1e-6).all()
-            assert (said.planes[:, s] >= known.amin(0) - 1e-6).all()
-    loss = SoftMaskLoss()(torch.zeros(2, 3, 4, 4), said, torch.ones(2, 4, 4, dtype=torch.bool))
+            assert (blended.planes[:, s] <= known.amax(0) + 1e-6).all()
+            assert (blended.planes[:, s] >= known.amin(0) - 1e-6).all()
+    loss = SoftMaskLoss()(torch.zeros(2, 3, 4, 4), blended, torch.ones(2, 4, 4, dtype=torch.bool))
     assert loss.isfinite()
 
 
-def test_shares_that_add_up_to_a_little_more_than_1_leave_the_loss_finite() -> None:
+def test_weights_that_add_up_to_a_little_more_than_1_leave_the_loss_finite() -> None:
     field = torch.ones(1, 64, 4, dtype=torch.bool)
     trust = torch.rand(3, 64, generator=torch.Generator().manual_seed(0))
-    said = blend(torch.ones(3, 1, 64, 64, 4), trust, torch.ones(3, 64, dtype=torch.bool))
-    assert float(said.planes.max()) <= 1.0
+    blended = blend(torch.ones(3, 1, 64, 64, 4), trust, torch.ones(3, 64, dtype=torch.bool))
+    assert float(blended.planes.max()) <= 1.0
     above = Blend(torch.full((1, 2, 64, 4), 1.0 + 1e-6), torch.ones(1, 2))
     assert SoftMaskLoss()(torch.zeros(1, 2, 64, 4), above, field).isfinite()
 
 
-def test_saying_the_same_is_0_and_the_least_even_where_the_target_is_soft() -> None:
+def test_equal_masks_have_loss_0_which_is_the_minimum_for_soft_targets_too() -> None:
     planes = torch.full((1, 1, 8, 8), 0.3)
-    said = Blend(planes, torch.ones(1, 1))
+    blended = Blend(planes, torch.ones(1, 1))
     field = torch.ones(1, 8, 8, dtype=torch.bool)
-    values = {p: float(SoftMaskLoss()(torch.full((1, 1, 8, 8), p).logit(), said, field)) for p in (0.02, 0.2, 0.3, 0.5)}
+    values = {
+        p: float(SoftMaskLoss()(torch.full((1, 1, 8, 8), p).logit(), blended, field)) for p in (0.02, 0.2, 0.3, 0.5)
+    }
     assert values[0.3] == pytest.approx(0.0, abs=1e-5)
     assert min(values, key=values.__getitem__) == 0.3
-    # Each part alone too: the usual soft Dice would like 1 better than .3.
+    # The same holds for each part alone: the usual soft Dice would prefer 1 to .3.
     only_dice = SoftMaskLoss(cross_entropy=0.0)
-    assert float(only_dice(planes.logit(), said, field)) < float(only_dice(torch.full_like(planes, 9.0), said, field))
+    assert float(only_dice(planes.logit(), blended, field)) < float(
+        only_dice(torch.full_like(planes, 9.0), blended, field)
+    )
 
 
-def test_unknown_structures_and_what_lies_beside_the_field_teach_nothing() -> None:
+def test_unknown_structures_and_pixels_outside_the_exposed_field_do_not_count() -> None:
     masks, knows = three_teachers()
-    said = blend(masks, torch.ones(3, 2), knows & torch.tensor([True, False]))
+    blended = blend(masks, torch.ones(3, 2), knows & torch.tensor([True, False]))
     field = FIELD.clone()
     field[:, 8:] = False
     logits = torch.randn(1, 2, 16, 16).requires_grad_()
-    loss = SoftMaskLoss()(logits, said, field)
+    loss = SoftMaskLoss()(logits, blended, field)
     loss.backward()
     assert logits.grad is not None
     assert logits.grad[0, 0, :8].any()
     assert not logits.grad[0, 1].any()
     assert not logits.grad[0, 0, 8:].any()
-    nothing = SoftMaskLoss()(logits, Blend(said.planes, torch.zeros(1, 2)), field)
-    dark = SoftMaskLoss()(logits, said, torch.zeros_like(field))
+    nothing = SoftMaskLoss()(logits, Blend(blended.planes, torch.zeros(1, 2)), field)
+    dark = SoftMaskLoss()(logits, blended, torch.zeros_like(field))
     assert (float(nothing), float(dark)) == (0.0, 0.0)
 
 
-def test_structures_weigh_as_they_are_told_and_logits_are_resized_to_the_masks() -> None:
+def test_structures_are_weighted_and_logits_are_resized_to_the_masks() -> None:
     masks, knows = three_teachers()
-    said = blend(masks, torch.ones(3, 2), knows)
-    logits = torch.stack([said.planes[0, 0].clamp(0.01, 0.99).logit(), torch.full((16, 16), 5.0)])[None]
+    blended = blend(masks, torch.ones(3, 2), knows)
+    logits = torch.stack([blended.planes[0, 0].clamp(0.01, 0.99).logit(), torch.full((16, 16), 5.0)])[None]
     loss = SoftMaskLoss()
     first, second = (
-        loss(logits, said, FIELD, weights) for weights in (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1]))
+        loss(logits, blended, FIELD, weights) for weights in (torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1]))
     )
     assert float(first) < 0.1 * float(second)
-    torch.testing.assert_close(loss(logits, said, FIELD, torch.tensor([3.0, 1.0])), (3 * first + second) / 4)
+    torch.testing.assert_close(loss(logits, blended, FIELD, torch.tensor([3.0, 1.0])), (3 * first + second) / 4)
     coarse = torch.nn.functional.avg_pool2d(logits, 2)
-    assert float(loss(coarse, said, FIELD, torch.tensor([1.0, 0.0]))) < 0.1 * float(second)
+    assert float(loss(coarse, blended, FIELD, torch.tensor([1.0, 0.0]))) < 0.1 * float(second)
     with pytest.raises(TrainingError, match="do not fit"):
-        loss(logits[:, :1], said, FIELD)
+        loss(logits[:, :1], blended, FIELD)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standardising: statistics that training frames alone decide, and scales that can be undone."""
+"""Standardisation: statistics of training frames alone, and scales that can be inverted."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ def chunk(
     random = torch.Generator().manual_seed(seed)
     features = torch.randn(n, channels, grid, grid, generator=random)
     features = features * torch.arange(1.0, channels + 1).reshape(1, -1, 1, 1) + mean
-    # Channels that go together, or there would be nothing to turn.
+    # Correlated channels, so that there is something to rotate.
     features[:, 1] += 2.0 * features[:, 0]
     field = torch.rand(n, grid, grid, generator=random) > 0.3
     return Chunk(features, field, tuple(Origin(patient, f"{frame}{i}") for i in range(n)))
 
 
-def spread_of(*chunks: Chunk, held_out: tuple[str, ...] = ()) -> FeatureStatistics:
-    spread = FeatureStatistics("medsam", chunks[0].features.shape[1], held_out)
+def statistics_of(*chunks: Chunk, held_out: tuple[str, ...] = ()) -> FeatureStatistics:
+    statistics = FeatureStatistics("medsam", chunks[0].features.shape[1], held_out)
     for one in chunks:
-        spread.add(one)
-    return spread
+        statistics.add(one)
+    return statistics
 
 
 def inside(features: Tensor, field: Tensor) -> Tensor:
-    """Cells in the field, (cells, C)."""
+    """Return the cells of the exposed field, (cells, C)."""
     return features.movedim(1, -1)[field]
 
 
-def test_a_planted_test_split_moves_no_statistic_and_a_leak_is_refused() -> None:
+def test_a_planted_test_split_changes_no_statistic_and_a_leak_is_refused() -> None:
     training = [chunk("ann", seed=1), chunk("bob", seed=2)]
     planted = chunk("zoe", mean=500.0, seed=3)
-    clean = spread_of(*training, held_out=("zoe",))
+    clean = statistics_of(*training, held_out=("zoe",))
     mixed = Chunk(
         torch.cat([training[1].features, planted.features]),
         torch.cat([training[1].field, planted.field]),
@@ -61,14 +61,14 @@ def test_a_planted_test_split_moves_no_statistic_and_a_leak_is_refused() -> None
     seen.add(training[1])
     assert torch.equal(seen.mean, clean.mean)
     assert torch.equal(seen.covariance(), clean.covariance())
-    # What it would have cost: with the planted split in it the mean is far off.
-    leaky = spread_of(training[0], mixed)
+    # The effect of a leak: with the planted split, the mean is far off.
+    leaky = statistics_of(training[0], mixed)
     assert (leaky.mean - clean.mean).abs().min() > 50
 
 
-def test_a_scale_that_was_made_with_other_splits_is_found_out(tmp_path: Path) -> None:
+def test_a_scale_computed_with_other_splits_is_detected(tmp_path: Path) -> None:
     for name, standard in STANDARDS.items():
-        standard(spread_of(chunk("ann"), chunk("zoe", seed=4))).save(tmp_path / name)
+        standard(statistics_of(chunk("ann"), chunk("zoe", seed=4))).save(tmp_path / name)
         found = load_standard(tmp_path / name)
         found.check(("bob",))
         with pytest.raises(TrainingError, match="1 held-out patients"):
@@ -76,11 +76,11 @@ def test_a_scale_that_was_made_with_other_splits_is_found_out(tmp_path: Path) ->
         assert b"zoe" not in (tmp_path / name).read_bytes()
 
 
-def test_parts_that_hold_each_others_held_out_patients_are_not_merged() -> None:
-    part, other = spread_of(chunk("ann"), held_out=("zoe",)), spread_of(chunk("zoe"), held_out=("bob",))
+def test_statistics_with_each_others_held_out_patients_are_not_merged() -> None:
+    part, other = statistics_of(chunk("ann"), held_out=("zoe",)), statistics_of(chunk("zoe"), held_out=("bob",))
     with pytest.raises(TrainingError, match="that the other holds out"):
         part.merge(other)
-    part.merge(spread_of(chunk("cem", seed=5), held_out=("bob",)))
+    part.merge(statistics_of(chunk("cem", seed=5), held_out=("bob",)))
     with pytest.raises(TrainingError, match="held-out"):
         part.add(chunk("bob"))
 
@@ -92,7 +92,7 @@ def test_parts_that_hold_each_others_held_out_patients_are_not_merged() -> None:
     mean=st.sampled_from([0.0, 1e3, -1e6]),
     seed=st.integers(0, 99),
 )
-def test_chunks_in_any_grouping_give_what_all_cells_at_once_give(
+def test_chunks_in_any_grouping_give_the_same_as_all_cells_at_once(
     sizes: list[int], split: int, mean: float, seed: int
 ) -> None:
     random = torch.Generator().manual_seed(seed)
@@ -121,29 +121,29 @@ def test_chunks_in_any_grouping_give_what_all_cells_at_once_give(
 @pytest.mark.parametrize("channels", [6, 8, 12, 20])
 def test_standardised_features_have_mean_0_and_variance_1_in_every_channel(channels: int) -> None:
     one = chunk("ann", channels=channels, n=4, grid=9)
-    # What lies beside the field would spoil it.
+    # Values outside the exposed field would spoil it.
     one.features.movedim(1, -1)[~one.field] = 1e4
     for name, standard in STANDARDS.items():
-        values = inside(standard(spread_of(one))(one.features), one.field)
+        values = inside(standard(statistics_of(one))(one.features), one.field)
         torch.testing.assert_close(values.mean(0), torch.zeros(channels), atol=1e-4, rtol=0, msg=name)
         torch.testing.assert_close(values.var(0, correction=0), torch.ones(channels), atol=1e-3, rtol=0, msg=name)
 
 
-def test_phi_s_keeps_the_shape_that_scaling_each_channel_destroys() -> None:
+def test_phi_s_keeps_the_shape_that_scaling_per_channel_destroys() -> None:
     one = chunk("ann", channels=8, n=4, grid=9)
-    spread = spread_of(one)
+    statistics = statistics_of(one)
     cells = inside(one.features, one.field)
     distances = torch.pdist(cells)
-    turned = torch.pdist(inside(STANDARDS["phi-s"](spread)(one.features), one.field))
-    scaled = torch.pdist(inside(STANDARDS["channel"](spread)(one.features), one.field))
+    turned = torch.pdist(inside(STANDARDS["phi-s"](statistics)(one.features), one.field))
+    scaled = torch.pdist(inside(STANDARDS["channel"](statistics)(one.features), one.field))
     torch.testing.assert_close(turned / distances, (turned / distances).mean().expand_as(turned), rtol=1e-3, atol=0)
     assert (scaled / distances).std() / (scaled / distances).mean() > 0.05
 
 
 @pytest.mark.parametrize("name", STANDARDS)
-def test_a_scale_can_be_undone_and_comes_back_from_its_file(name: str, tmp_path: Path) -> None:
+def test_a_scale_can_be_inverted_and_loaded_from_its_file(name: str, tmp_path: Path) -> None:
     one = chunk("ann", channels=12)
-    standard = STANDARDS[name](spread_of(one))
+    standard = STANDARDS[name](statistics_of(one))
     scaled = standard(one.features).movedim(1, -1) * standard.scale
     if standard.rotation.numel():
         scaled = scaled @ standard.rotation
@@ -156,23 +156,23 @@ def test_a_scale_can_be_undone_and_comes_back_from_its_file(name: str, tmp_path:
     assert torch.equal(again(one.features.half()), standard(one.features.half()))
     pooled = one.features.mean((2, 3))
     torch.testing.assert_close(again(pooled), standard(pooled[..., None, None])[..., 0, 0])
-    assert standard.frames != STANDARDS[name](spread_of(chunk("ann", channels=12, frame="u"))).frames
+    assert standard.frames != STANDARDS[name](statistics_of(chunk("ann", channels=12, frame="u"))).frames
 
 
-def test_a_channel_that_never_changes_is_not_blown_up() -> None:
+def test_a_constant_channel_is_not_amplified() -> None:
     one = chunk("ann")
     one.features[:, 2] = 7.0
-    standard = STANDARDS["channel"](spread_of(one))
+    standard = STANDARDS["channel"](statistics_of(one))
     assert standard.scale.min() == pytest.approx(1e-3)
     assert standard(one.features)[:, 2].abs().max() < 1e-2
     for make in STANDARDS.values():
         flat = Chunk(torch.ones_like(one.features), one.field, one.origins)
-        assert make(spread_of(flat))(flat.features).isfinite().all()
+        assert make(statistics_of(flat))(flat.features).isfinite().all()
 
 
 def test_rotations_multiply_in_full_precision_under_autocast() -> None:
     one = chunk("ann", channels=8)
-    standard = STANDARDS["phi-s"](spread_of(one))
+    standard = STANDARDS["phi-s"](statistics_of(one))
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(standard(one.features), standard(one.features.clone()))
         values = standard(one.features)
@@ -189,35 +189,35 @@ def test_hadamard_matrices_are_orthogonal_with_entries_of_one_size(size: int) ->
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), min_size=1, max_size=40))
-def test_variances_become_level_whatever_the_number_of_channels(variances: list[float]) -> None:
+def test_variances_become_equal_for_any_number_of_channels(variances: list[float]) -> None:
     values = np.array(variances)
     turn = levelling(values)
     np.testing.assert_allclose(turn @ turn.T, np.eye(len(values)), atol=1e-10)
     np.testing.assert_allclose(np.diag((turn * values) @ turn.T), values.mean(), rtol=1e-8, atol=1e-12)
 
 
-def test_what_cannot_be_counted_is_refused(tmp_path: Path) -> None:
+def test_invalid_frames_are_refused(tmp_path: Path) -> None:
     one = chunk("ann")
-    spread = spread_of(one)
+    statistics = statistics_of(one)
     with pytest.raises(TrainingError, match="added twice"):
-        spread.add(one)
+        statistics.add(one)
     with pytest.raises(TrainingError, match="added twice"):
-        spread.merge(spread_of(chunk("ann")))
+        statistics.merge(statistics_of(chunk("ann")))
     with pytest.raises(TrainingError, match="are not of"):
-        spread.merge(FeatureStatistics("rad-dino", 6, ()))
+        statistics.merge(FeatureStatistics("rad-dino", 6, ()))
     with pytest.raises(TrainingError, match="4 channels"):
-        spread.add(chunk("bob", channels=4))
+        statistics.add(chunk("bob", channels=4))
     broken = chunk("cem")
     broken.features.movedim(1, -1)[broken.field] = torch.inf
     with pytest.raises(TrainingError, match="not finite"):
-        spread.add(broken)
+        statistics.add(broken)
     with pytest.raises(TrainingError, match="exposed field, bool"):
         Chunk(one.features, one.field.float(), one.origins)
-    assert spread.cells == int(one.field.sum())
+    assert statistics.cells == int(one.field.sum())
     (tmp_path / "foreign").write_bytes(b"not safetensors")
     for name in ("foreign", "absent"):
         with pytest.raises(TrainingError, match=name):
             load_standard(tmp_path / name)
-    standard: FeatureScaler = STANDARDS["channel"](spread)
+    standard: FeatureScaler = STANDARDS["channel"](statistics)
     with pytest.raises(TrainingError, match="4 channels"):
         standard(torch.zeros(1, 4, 2, 2))
