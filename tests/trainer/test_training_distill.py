@@ -21,7 +21,7 @@ from vfss.schema import Schema
 from vfss.student import load_student
 from vfss_training.config.parts import Distillation, HeldOut
 from vfss_training.config.recipe import Recipe, load_recipe
-from vfss_training.data.augment import Augmentation
+from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.events import Cancel, Events, TrainingCancelledError
 from vfss_training.loop.batches import Draw, Order, Views
@@ -125,6 +125,25 @@ def test_an_interrupted_preparation_continues_where_it_stopped(tmp_path: Path) -
     assert targets.missing() == [2, 3]
     targets.prepare(lambda: teacher, lambda done, total: None)
     assert teacher.asked == 4
+
+
+def test_several_views_of_another_number_of_frames_are_computed_anew(tmp_path: Path) -> None:
+    """Rows of the second views start after those of all frames, so that other rows are other views."""
+
+    def targets(frames: int, teacher: Averages) -> CachedTargets:
+        views = TeacherViews(Augmentation(warp=1.0), seed=1, views=2)
+        cached = CachedTargets(tmp_path, ENTRY, stream(tmp_path), frames=frames, pool=2, views=views)
+        cached.prepare(lambda: teacher, lambda done, total: None)
+        return cached
+
+    first, second, third, again = (Averages() for _ in range(4))
+    two = targets(2, first).batch([(1, 0), (1, 1)])
+    targets(3, second)
+    assert (first.asked, second.asked) == (4, 6)
+    for a, b in zip(targets(2, third).batch([(1, 0), (1, 1)]), two, strict=True):
+        torch.testing.assert_close(a, b)
+    targets(2, again)
+    assert (third.asked, again.asked) == (4, 0)
 
 
 def test_another_phantom_or_pool_has_targets_of_its_own(tmp_path: Path) -> None:

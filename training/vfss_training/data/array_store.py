@@ -61,6 +61,18 @@ class ArrayStore:
         """Size on disk when all rows are there."""
         return self.rows * row_bytes(self._arrays)
 
+    @property
+    def stored_rows(self) -> int:
+        """Number of rows that the files on disk have room for; 0 if there are none."""
+        path = self.folder / READY
+        return path.stat().st_size if path.is_file() else 0
+
+    def clear(self) -> None:
+        """Remove all rows."""
+        # "ready" first: without it the other files mean nothing.
+        for name in (READY, *self._arrays):
+            (self.folder / name).unlink(missing_ok=True)
+
     def create(self) -> None:
         """Create the folder and make the files long enough; holes take up no space until they are filled.
 

@@ -23,6 +23,9 @@ Compute = Callable[[Tensor, Sequence[tuple[int, int]]], Mapping[str, npt.NDArray
 class ViewStore:
     """Arrays of every teacher view of the first frames of a stream: a row per view, all first views first.
 
+    The rows of further views depend on the number of frames: with several views, files for another number of frames
+    are computed anew.
+
     Attributes:
         folder: Folder of the files.
         frames: Number of first frames that have rows.
@@ -56,7 +59,11 @@ class ViewStore:
 
     def missing(self) -> list[int]:
         """Return the rows that are still to be computed."""
-        return self._store.missing()
+        return list(range(self.rows)) if self._has_other_rows() else self._store.missing()
+
+    def _has_other_rows(self) -> bool:
+        """True if the files on disk are for another number of frames, whose rows are other views."""
+        return self.rows > self.frames and self._store.stored_rows not in (0, self.rows)
 
     def fill(self, compute: Compute, tick: Tick, *, batch: int) -> None:
         """Compute the rows that are missing; an interrupted call continues where it stopped.
@@ -70,6 +77,8 @@ class ViewStore:
             TrainingError: The folder cannot be written to.
         """
         missing = self.missing()
+        if self._has_other_rows():
+            self._store.clear()
         self._store.create()
         for start in range(0, len(missing), batch):
             tick(self.rows - len(missing) + start, self.rows)
