@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from published_tiny_vit import published_weights
-from vfss_training.teachers.loading import built
+from vfss_training.teachers.loading import build_teacher
 from vfss_training.teachers.table import TEACHERS
 
 Weights = dict[str, Tensor]
@@ -115,5 +115,5 @@ def published(name: str) -> Weights:
             case "medsam" | "sam-vit-b":
                 return dict(sam_model_registry["vit_b"]().state_dict())
     encoder = {f"image_encoder.{key}": value for key, value in published_weights(TEACHERS[name].stem, 0).items()}
-    others = built(TEACHERS[name]).state_dict()
+    others = build_teacher(TEACHERS[name]).state_dict()
     return encoder | {key: value for key, value in others.items() if not key.startswith("image_encoder.")}

@@ -27,12 +27,12 @@ from published_teachers import (
     swin,
 )
 from vfss.errors import TrainingError
-from vfss_training.teachers.loading import BUILDERS, built
+from vfss_training.teachers.loading import BUILDERS, build_teacher
 from vfss_training.teachers.networks.hiera import HieraTeacher
 from vfss_training.teachers.networks.rad_dino import DinoTeacher
 from vfss_training.teachers.networks.sam_vit import SamVitTeacher
 from vfss_training.teachers.networks.swin import SwinTeacher
-from vfss_training.teachers.preprocess import Window, fitted, window
+from vfss_training.teachers.preprocess import Window, preprocess_frames, window
 from vfss_training.teachers.table import TEACHERS, TeacherEntry
 from vfss_training.teachers.teacher import FrozenTeacher, Teacher
 
@@ -48,7 +48,7 @@ def one_thread() -> None:
 def empty(name: str) -> FrozenTeacher:
     """Create a teacher without values, of its true size."""
     with torch.device("meta"):
-        return built(TEACHERS[name])
+        return build_teacher(TEACHERS[name])
 
 
 @cache
@@ -205,7 +205,7 @@ def test_a_frame_is_fitted_and_normalised_as_in_the_table(name: str) -> None:
     entry = replace(TEACHERS[name], input_size=64)
     frame = torch.full((2, 32, 64), 50, dtype=torch.uint8)
     frame[:, :, 16:48] = 200
-    seen = fitted(frame, entry)
+    seen = preprocess_frames(frame, entry)
     assert seen.shape == (2, 3, 64, 64) and seen.dtype == torch.float32
     middle = {"pad": 16, "squash": 32, "crop": 32, "square": 32}[entry.fit]
     assert float(seen[0, 0, middle, 32]) == pytest.approx(GREY[entry.pixels], abs=1e-5)
@@ -236,7 +236,7 @@ def test_the_window_is_the_part_of_a_frame_that_the_grid_covers() -> None:
 
 def test_square_frames_are_covered_completely_by_every_teacher() -> None:
     frame = torch.randint(0, 256, (1, 96, 96), dtype=torch.uint8)
-    seen = {name: fitted(frame, replace(entry, input_size=48)) for name, entry in TEACHERS.items()}
+    seen = {name: preprocess_frames(frame, replace(entry, input_size=48)) for name, entry in TEACHERS.items()}
     grey = functional.interpolate(frame[:, None], size=(48, 48), mode="bilinear", antialias=True)[0, 0].float()
     for found in seen.values():
         assert torch.corrcoef(torch.stack([found[0, 0].flatten(), grey.flatten()]))[0, 1] > 0.95

@@ -27,7 +27,7 @@ from vfss_training.loop.run import Run
 from vfss_training.studies.pseudo_labels import PseudoLabeller
 from vfss_training.studies.teacher_adaptation import TeacherAdaptation, augment_features
 from vfss_training.teachers.adapted import LowRank, MaskHead, correct
-from vfss_training.teachers.loading import built
+from vfss_training.teachers.loading import build_teacher
 from vfss_training.teachers.table import TEACHERS, teacher_named
 from vfss_training.teachers.targets import CachedTargets
 
@@ -130,7 +130,7 @@ def test_corrections_change_a_teacher_and_nothing_of_its_own(tmp_path: Path) -> 
 @pytest.mark.parametrize("name", TEACHERS)
 def test_every_teacher_has_attention_to_correct(name: str) -> None:
     with torch.device("meta"):
-        teacher = built(teacher_named(name))
+        teacher = build_teacher(teacher_named(name))
     own = {key for key, _ in teacher.named_parameters()}
     found = correct(teacher, 4)
     assert len(found) >= 16

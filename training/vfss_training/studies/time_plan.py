@@ -29,7 +29,7 @@ from vfss_training.model.training_setup import fast_depthwise, freeze
 from vfss_training.studies.sources import HELD_OUT, TRAINED, teacher_loader
 from vfss_training.teachers.adapted import MaskHead
 from vfss_training.teachers.table import TEACHERS, TeacherEntry, teacher_named
-from vfss_training.teachers.weights import default_folder, misfit, weights_path
+from vfss_training.teachers.weights import default_folder, mismatch, weights_path
 
 _PACKED_S = 60.0
 """Seconds to start the process, and to write the student's file with its comparison of precisions."""
@@ -174,7 +174,9 @@ def available_teachers(weights: Path | None) -> list[TeacherEntry]:
     folder = default_folder() if weights is None else weights
     paths = {entry.name: weights_path(entry, folder) for entry in TEACHERS.values()}
     return [
-        teacher_named(name) for name, path in paths.items() if path.is_file() and not misfit(teacher_named(name), path)
+        teacher_named(name)
+        for name, path in paths.items()
+        if path.is_file() and not mismatch(teacher_named(name), path)
     ]
 
 

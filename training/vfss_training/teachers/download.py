@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from vfss.errors import TrainingError
 from vfss.version import __version__
 from vfss_training.teachers.table import TeacherEntry
-from vfss_training.teachers.weights import default_folder, misfit, note, verified_file
+from vfss_training.teachers.weights import default_folder, mismatch, note, verified_file
 
 _CHUNK = 1 << 18
 _SPARE = 1 << 24
@@ -210,7 +210,7 @@ class _Download:
     def keep(self) -> None:
         """Rename the part to its final name, if its hash is right."""
         complete = self._unpacked() if self.archive else self.part
-        problem = misfit(self.entry, complete, self.target)
+        problem = mismatch(self.entry, complete, self.target)
         if problem:
             complete.unlink(missing_ok=True)
             self._forget()

@@ -26,7 +26,7 @@ BUILDERS: dict[str, Callable[[TeacherEntry], FrozenTeacher]] = {
 }
 
 
-def built(entry: TeacherEntry) -> FrozenTeacher:
+def build_teacher(entry: TeacherEntry) -> FrozenTeacher:
     """Create a teacher with random weights."""
     return BUILDERS[entry.name](entry)
 
@@ -44,6 +44,6 @@ def load_teacher(name: str, place: Path | None = None) -> FrozenTeacher:
     entry = teacher_named(name)
     path = verified_file(entry, place)
     weights = read_weights(entry, path)
-    teacher = built(entry)
+    teacher = build_teacher(entry)
     teacher.load_published(weights)
     return teacher

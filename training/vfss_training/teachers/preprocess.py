@@ -55,7 +55,7 @@ def window(fit: Fit, height: int, width: int) -> Window:
     return Window((1 - y) / 2, (1 - x) / 2, (1 + y) / 2, (1 + x) / 2)
 
 
-def fitted(frames: Tensor, entry: TeacherEntry) -> Tensor:
+def preprocess_frames(frames: Tensor, entry: TeacherEntry) -> Tensor:
     """Prepare frames for a teacher.
 
     Args:

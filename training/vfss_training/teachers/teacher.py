@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vfss.errors import TrainingError
-from vfss_training.teachers.preprocess import Window, fitted, window
+from vfss_training.teachers.preprocess import Window, preprocess_frames, window
 from vfss_training.teachers.table import TeacherEntry
 
 _NAMED = 5
@@ -108,7 +108,7 @@ class FrozenTeacher(nn.Module):
 
     def prepare(self, frames: Tensor) -> Tensor:
         """Return input, float32 (N, 3, input_size, input_size), of frames, uint8 (N, H, W)."""
-        return fitted(frames, self.entry)
+        return preprocess_frames(frames, self.entry)
 
     @torch.inference_mode()
     def targets(self, frames: Tensor) -> Tensor:
@@ -165,7 +165,7 @@ def difference(expected: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> s
     )
 
 
-def mapped(weights: Mapping[str, Tensor], own_name: Callable[[str], str]) -> dict[str, Tensor]:
+def rename_weights(weights: Mapping[str, Tensor], own_name: Callable[[str], str]) -> dict[str, Tensor]:
     """Rename weights.
 
     Raises:
@@ -180,14 +180,14 @@ def mapped(weights: Mapping[str, Tensor], own_name: Callable[[str], str]) -> dic
     return renamed
 
 
-def replaced(name: str, parts: Sequence[tuple[str, str]]) -> str:
+def replace_parts(name: str, parts: Sequence[tuple[str, str]]) -> str:
     """Return a name with some parts replaced, one after the other."""
     for before, after in parts:
         name = name.replace(before, after)
     return name
 
 
-def joined(weights: Mapping[str, Tensor], before: tuple[str, str, str], after: str) -> dict[str, Tensor]:
+def join_query_key_value(weights: Mapping[str, Tensor], before: tuple[str, str, str], after: str) -> dict[str, Tensor]:
     """Concatenate the weights of query, key and value of each layer under one name.
 
     Args:

@@ -55,7 +55,7 @@ def verified_file(entry: TeacherEntry, place: Path | None = None) -> Path:
             remedy=f"Get them with 'vfss-train download {entry.name}', or from {entry.source}, and save them under "
             f"that path (licence: {entry.licence}).",
         )
-    problem = misfit(entry, path)
+    problem = mismatch(entry, path)
     if problem:
         raise TrainingError(
             f"these are not the weights of teacher {entry.name!r}: {problem}",
@@ -68,7 +68,7 @@ def verified_file(entry: TeacherEntry, place: Path | None = None) -> Path:
     return path
 
 
-def misfit(entry: TeacherEntry, path: Path, noted_beside: Path | None = None) -> str:
+def mismatch(entry: TeacherEntry, path: Path, noted_beside: Path | None = None) -> str:
     """Describe how a file differs from the teacher's weights; return "" if it does not, as far as their hash is known.
 
     Args:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vfss_training.teachers.table import TeacherEntry
-from vfss_training.teachers.teacher import FrozenTeacher, mapped, replaced
+from vfss_training.teachers.teacher import FrozenTeacher, rename_weights, replace_parts
 
 _ENCODER = "image_encoder."
 """Prefix of the encoder; the rest of the file is for prompts and the memory of earlier frames."""
@@ -37,7 +37,7 @@ class HieraTeacher(FrozenTeacher):
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the trunk under timm's names; those of the neck stay."""
         encoder = {name.removeprefix(_ENCODER): t for name, t in published.items() if name.startswith(_ENCODER)}
-        return mapped(encoder, lambda name: replaced(name, _NAMES))
+        return rename_weights(encoder, lambda name: replace_parts(name, _NAMES))
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the neck's features at stride 16, float32 (N, 256, grid, grid)."""

@@ -9,7 +9,7 @@ import timm
 from torch import Tensor
 
 from vfss_training.teachers.table import TeacherEntry
-from vfss_training.teachers.teacher import FrozenTeacher, joined, mapped, replaced
+from vfss_training.teachers.teacher import FrozenTeacher, join_query_key_value, rename_weights, replace_parts
 
 _OWN = "vit."
 _UNUSED = ("embeddings.mask_token",)
@@ -43,7 +43,9 @@ class DinoTeacher(FrozenTeacher):
     def own_names(self, published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the weights under timm's names, with query, key and value in one."""
         used = {name: tensor for name, tensor in published.items() if name not in _UNUSED}
-        return mapped(joined(used, _THREE, ".attn.qkv."), lambda name: _OWN + replaced(name, _NAMES))
+        return rename_weights(
+            join_query_key_value(used, _THREE, ".attn.qkv."), lambda name: _OWN + replace_parts(name, _NAMES)
+        )
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the patch tokens after the last norm, float32 (N, 768, grid, grid)."""

@@ -10,7 +10,7 @@ import timm
 from torch import Tensor
 
 from vfss_training.teachers.table import TeacherEntry
-from vfss_training.teachers.teacher import FrozenTeacher, joined, mapped, replaced
+from vfss_training.teachers.teacher import FrozenTeacher, join_query_key_value, rename_weights, replace_parts
 
 _VISION = "vision_model."
 """Prefix of the vision model; the rest of the file is the model of reports."""
@@ -56,7 +56,7 @@ class SwinTeacher(FrozenTeacher):
             for name, tensor in published.items()
             if name.startswith(_VISION) and not name.endswith(_UNUSED)
         }
-        return mapped(joined(vision, _THREE, ".attn.qkv."), _own_name)
+        return rename_weights(join_query_key_value(vision, _THREE, ".attn.qkv."), _own_name)
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the features of the third stage, float32 (N, 384, 14, 14)."""
@@ -67,5 +67,5 @@ class SwinTeacher(FrozenTeacher):
 def _own_name(name: str) -> str:
     """Return the name in this module of a published name without its prefix."""
     return re.sub(
-        r"layers\.(\d)\.downsample\.", lambda m: f"layers.{int(m[1]) + 1}.downsample.", replaced(name, _NAMES)
+        r"layers\.(\d)\.downsample\.", lambda m: f"layers.{int(m[1]) + 1}.downsample.", replace_parts(name, _NAMES)
     )

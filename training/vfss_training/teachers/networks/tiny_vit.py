@@ -14,7 +14,7 @@ from segment_anything.modeling.common import LayerNorm2d
 from timm.models.tiny_vit import TinyVit
 from torch import Tensor, nn
 
-from vfss_training.teachers.teacher import mapped
+from vfss_training.teachers.teacher import rename_weights
 
 _WIDTHS = (64, 128, 160, 320)
 """Channels of the four stages of TinyViT-5M."""
@@ -62,7 +62,7 @@ def renamed(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         TrainingError: Two names map to the same one.
     """
     used = {name: tensor for name, tensor in published.items() if not name.startswith(_UNUSED)}
-    return mapped(used, _own_name)
+    return rename_weights(used, _own_name)
 
 
 def _own_name(name: str) -> str:
