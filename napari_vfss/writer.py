@@ -15,7 +15,7 @@ def write_annotations(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     """Write all accepted annotations of the project that a layer belongs to, in COCO format.
 
     Args:
-        path: NAME.json; the dataset goes into the folder NAME beside it.
+        path: NAME.json; the dataset is written to the folder NAME next to it.
         data: Labels of the layer; not used, because the masks are in the project.
         meta: The layer's state; its metadata names the project.
 

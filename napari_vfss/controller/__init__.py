@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ties session, layers, jobs and keys of one viewer together; draws nothing (was "desk")."""
+"""Controller of one viewer: ties session, layers, jobs and keys together. No widgets."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work in threads and processes; QtCore signals only, never a widget."""
+"""Background jobs in threads and processes. They have QtCore signals and touch no widgets."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MODEL, no Qt: one annotator on one clip: strokes, acceptance, undo, unsaved changes."""
+"""Model of one annotator at work on one clip: strokes, acceptance, undo, unsaved changes. No Qt, no viewer."""

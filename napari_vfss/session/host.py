@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Host: what the rooms below the controller know of it; and the one form in which code runs only while a clip is open.
+"""Host: what lower rooms know of the controller; and the one form of code that runs only while a clip is open.
 
 Nothing is open when a window starts and after a clip was closed: `session` is None then, and nowhere else. Whatever
 needs a session is a method that receives it as its first argument and is decorated:
@@ -10,8 +10,9 @@ needs a session is a method that receives it as its first argument and is decora
 
 It is called as `_on_chosen(key)`, by a signal or by hand, and does nothing while no clip is open. A method that returns
 something names what it returns then: `@while_open_or(0)`. Both look at `self.session`, which an object has, or hands on
-from its host. Code outside the decorators therefore never asks whether there is a session; what else exists only while
-a clip is open (layers, correction tools) is not None there, but raises NothingOpenError if it is asked for too early.
+from its host. Only what must show that nothing is open, such as widgets that are disabled then, compares `session` with
+None. What else exists only while a clip is open (layers, correction tools) is never None; without an open clip,
+asking for it raises NothingOpenError.
 """
 
 from __future__ import annotations

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Napari layers and canvas: how a session is drawn and painted on."""
+"""napari layers and canvas, in which a session is shown and painted on."""
