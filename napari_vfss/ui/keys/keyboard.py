@@ -77,7 +77,8 @@ class Keyboard(QObject):
         window = self._panel.window()
         if window is self._window or not isinstance(window, QMainWindow):
             return
-        self._leave_window()
+        if self._window is not None:  # else a key page that was opened first would be closed
+            self._leave_window()
         self._window = window
         self._keys = WindowKeys(self._controller.key_book, self._controller.act, window)
         self._labels.write()
