@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +51,20 @@ def test_the_example_of_the_page_is_a_schema(tmp_path: Path) -> None:
     assert Schema.load(tmp_path / "hand.yaml").soft == ("skin", "contrast")
     fields = {name for name in Structure.__dataclass_fields__ if name != "index"}
     assert all(f"| `{name}` |" in page for name in fields)
+
+
+def test_a_project_of_before_the_fields_has_its_bones(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "old") as project:
+        stored = project.schema.to_dict()
+    for row in stored["structures"]:
+        for field in ("motion", "chain", "stabilises_view", "holds_frames", "kind", "adapts", "aliases"):
+            row.pop(field, None)
+    with closing(sqlite3.connect(tmp_path / "old" / "vfss.sqlite", isolation_level=None)) as raw:
+        raw.execute("UPDATE project SET schema = ?", (json.dumps(stored),))
+    with Project.open(tmp_path / "old") as project:
+        assert project.schema == Schema.load()
+    with closing(sqlite3.connect(tmp_path / "old" / "vfss.sqlite")) as raw:
+        assert json.loads(raw.execute("SELECT schema FROM project").fetchone()[0]) == stored  # opening writes nothing
 
 
 @pytest.fixture
