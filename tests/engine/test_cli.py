@@ -29,8 +29,8 @@ def run(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def complaint(result: Result) -> str:
-    """The one message of a command that failed as it should."""
+def error_line(result: Result) -> str:
+    """Return the only error line of a command that failed as expected."""
     assert result.exit_code == 1, result.output
     assert isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
@@ -73,10 +73,10 @@ def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in result.stdout
 
 
-def test_info_says_what_a_recording_is_and_goes_on_after_a_broken_one(video: Path, tmp_path: Path) -> None:
+def test_info_shows_properties_and_continues_after_a_damaged_recording(video: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
     result = run("info", tmp_path / "broken.mp4", video)
-    assert "broken.mp4" in complaint(result)
+    assert "broken.mp4" in error_line(result)
     assert f"{HEIGHT} x {WIDTH} pixels" in result.stdout
     assert re.search(rf"{FRAMES}, (29\.\d\d|30\.\d\d) a second", result.stdout)
     assert vfss.clips.content_id(video) in result.stdout
@@ -90,7 +90,7 @@ def test_propose_on_a_recording_makes_its_project(video: Path, tmp_path: Path) -
     assert np.flatnonzero((states(tmp_path / "new") == MaskState.PROPOSED).all(axis=1)).tolist() == [2, 3, 4]
 
 
-def test_propose_on_a_project_goes_on_where_it_was(folder: Path) -> None:
+def test_propose_continues_where_it_stopped(folder: Path) -> None:
     assert "on 1 frame of" in run("propose", folder, "--frames", "3", "--device", "cpu").stdout
     assert "on 11 frames" in run("propose", folder, "--device", "cpu").stdout
     assert "on 0 frames" in run("propose", folder, "--device", "cpu").stdout
@@ -119,10 +119,10 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert 0 < done.sum() < FRAMES - 1
 
 
-def test_propose_says_what_is_missing(video: Path, folder: Path, tmp_path: Path) -> None:
-    assert "--project" in complaint(run("propose", video))
-    assert "nowhere" in complaint(run("propose", video, "--project", tmp_path / "x", "--student", "nowhere"))
-    assert "no device" in complaint(run("propose", folder, "--device", "abacus"))
+def test_propose_names_what_is_missing(video: Path, folder: Path, tmp_path: Path) -> None:
+    assert "--project" in error_line(run("propose", video))
+    assert "nowhere" in error_line(run("propose", video, "--project", tmp_path / "x", "--student", "nowhere"))
+    assert "no device" in error_line(run("propose", folder, "--device", "abacus"))
     result = run("propose", folder, "--frames", "a:b")
     assert result.exit_code == 2
     assert "not a range" in result.stderr
@@ -135,37 +135,37 @@ def test_export(folder: Path, tmp_path: Path, name: str, read) -> None:
     assert "1 frames with 2 planes" in result.stdout
     (image,) = read(tmp_path / "out")
     np.testing.assert_array_equal(image.masks.planes[0], disc(HEIGHT, WIDTH, y=20, x=20, radius=6))
-    assert "not empty" in complaint(run("export", folder, "--format", name, "--out", tmp_path / "out"))
+    assert "not empty" in error_line(run("export", folder, "--format", name, "--out", tmp_path / "out"))
 
 
-def test_export_of_what_nobody_looked_at_must_be_asked_for_in_so_many_words(folder: Path, tmp_path: Path) -> None:
+def test_export_of_unreviewed_recordings_needs_its_option(folder: Path, tmp_path: Path) -> None:
     with Project.open(folder) as project:
         project.reviews.withdraw(project.clips()[0].id, reviewer="reader one")
-    said = complaint(run("export", folder, "--out", tmp_path / "out"))
-    assert "were not reviewed" in said and "Export..." in said
+    error = error_line(run("export", folder, "--out", tmp_path / "out"))
+    assert "were not reviewed" in error and "Export..." in error
     flag = "--i-accept-that-nobody-looked-at-the-pixels"
     assert run("export", folder, "--out", tmp_path / "out", flag).exit_code == 0
     assert read_coco(tmp_path / "out").manifest["pixels_reviewed"] is False
 
 
 def test_export_names_its_formats(folder: Path, tmp_path: Path) -> None:
-    assert "coco, png" in complaint(run("export", folder, "--format", "gif", "--out", tmp_path / "out"))
+    assert "coco, png" in error_line(run("export", folder, "--format", "gif", "--out", tmp_path / "out"))
     helped = run("export", "--help").stdout
     assert all(name in helped for name in FORMATS)
 
 
-def test_export_of_what_can_only_be_read_in_part_says_so(folder: Path, tmp_path: Path) -> None:
+def test_export_reports_recordings_that_cannot_be_read(folder: Path, tmp_path: Path) -> None:
     lost = write_video(tmp_path / "lost.mkv", grey_frames(2, HEIGHT, WIDTH, seed=1))
     with Project.open(folder) as project:
         annotate(project, project.add_clip(lost).id, 0, {"bolus": MaskState.EMPTY})
     lost.unlink()
     result = run("export", folder, "--out", tmp_path / "out")
-    assert "not all recordings could be read" in complaint(result)
+    assert "not all recordings could be read" in error_line(result)
     assert "lost.mkv" in result.stdout
     assert len(read_coco(tmp_path / "out")) == 1
 
 
-def test_check_tells_whole_from_broken(folder: Path, video: Path) -> None:
+def test_check_finds_damage(folder: Path, video: Path) -> None:
     result = run("check", folder, video)
     assert result.exit_code == 0, result.output
     assert "wrong" not in result.stdout
@@ -186,12 +186,12 @@ def test_evaluate_writes_the_figures_it_shows(folder: Path, tmp_path: Path) -> N
     assert f"{figures['mean_dice']:.3f}" in result.stdout
 
 
-def test_evaluate_says_why_it_cannot(folder: Path, tmp_path: Path) -> None:
+def test_evaluate_tells_why_it_cannot(folder: Path, tmp_path: Path) -> None:
     with Project.create(tmp_path / "empty"):
         pass
-    assert "no frame has an accepted structure" in complaint(run("evaluate", tmp_path / "empty"))
+    assert "no frame has an accepted structure" in error_line(run("evaluate", tmp_path / "empty"))
     out = tmp_path / "no" / "such" / "folder.json"
-    assert "folder.json" in complaint(run("evaluate", folder, "--json", out))
+    assert "folder.json" in error_line(run("evaluate", folder, "--json", out))
     with Project.create(tmp_path / "three", THREE) as project:
         split = project.split(project.add_clip(tmp_path / "clip.mkv").patient)
     assert run("evaluate", tmp_path / "three", "--split", split).exit_code == 1
@@ -202,7 +202,7 @@ def test_students_are_listed_and_chosen(folder: Path) -> None:
     assert "the one that ships is used" in run("students", folder).stdout
     with Project.open(folder) as project:
         student = project.add_student(load_student(device="cpu").path, scores={"mean_dice": 0.875}, parent=None)
-    assert "no-such" in complaint(run("students", folder, "--choose", "no-such"))
+    assert "no-such" in error_line(run("students", folder, "--choose", "no-such"))
     result = run("students", folder, "--choose", student.id)
     assert result.exit_code == 0
     assert student.id in result.stdout
@@ -235,8 +235,8 @@ def test_a_phantom_goes_through_all_commands(tmp_path: Path) -> None:
 
 
 def test_phantom_refuses_what_it_cannot_draw(tmp_path: Path) -> None:
-    assert "even" in complaint(run("phantom", "--out", tmp_path / "odd", "--size", "97"))
-    assert "unheard" in complaint(run("phantom", "--out", tmp_path / "style", "--style", "unheard"))
+    assert "even" in error_line(run("phantom", "--out", tmp_path / "odd", "--size", "97"))
+    assert "unheard" in error_line(run("phantom", "--out", tmp_path / "style", "--style", "unheard"))
     assert not list(tmp_path.iterdir())
 
 
@@ -281,8 +281,8 @@ def test_a_project_of_ones_own_schema(tmp_path: Path) -> None:
     assert "2 structures of hand 1" in made.stdout
     with Project.open(tmp_path / "own") as project:
         assert project.schema.keys == ("mc1", "skin")
-    assert "project" in complaint(run("project", "new", tmp_path / "own", "--schema", file))
-    assert "no such schema" in complaint(run("project", "new", tmp_path / "other", "--schema", "absent.yaml"))
+    assert "project" in error_line(run("project", "new", tmp_path / "own", "--schema", file))
+    assert "no such schema" in error_line(run("project", "new", tmp_path / "other", "--schema", "absent.yaml"))
     assert not (tmp_path / "other").exists()
 
 
@@ -294,7 +294,7 @@ def test_splits_are_listed_and_assigned(folder: Path) -> None:
     assert re.search(rf"{re.escape(patient)} +│ 1 +│ 1 +│ open", listed.stdout)
     assigned = run("splits", folder, "--assign", f"{patient}=val")
     assert re.search(rf"{re.escape(patient)} +│ 1 +│ 1 +│ validation", assigned.stdout)
-    assert "stays there" in complaint(run("splits", folder, "--assign", f"{patient}=train"))
-    assert "no patient 'nobody'" in complaint(run("splits", folder, "--assign", "nobody=train"))
-    assert "unknown split 'first'" in complaint(run("splits", folder, "--assign", f"{patient}=first"))
+    assert "stays there" in error_line(run("splits", folder, "--assign", f"{patient}=train"))
+    assert "no patient 'nobody'" in error_line(run("splits", folder, "--assign", "nobody=train"))
+    assert "unknown split 'first'" in error_line(run("splits", folder, "--assign", f"{patient}=first"))
     assert run("splits", folder, "--assign", patient).exit_code == 2

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corrections of a plane: exact sizes, right borders, nothing lost that should stay."""
+"""Morphology of a plane: exact sizes, right borders, nothing lost that should stay."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_grown_and_shrunk_again_contains_what_was_there_and_the_other_way_round(
     assert (mask | ~editing.grow(editing.shrink(mask, pixels), pixels)).all()
 
 
-def test_what_the_picture_cuts_off_is_not_eaten_from_its_border():
+def test_structures_at_the_border_do_not_shrink_away_from_it():
     mask = np.zeros((20, 30), np.bool_)
     mask[:, :10] = True
     assert (np.flatnonzero(editing.shrink(mask, 3).all(axis=0)) == np.arange(7)).all()
@@ -79,7 +79,7 @@ def test_what_the_picture_cuts_off_is_not_eaten_from_its_border():
     assert (np.flatnonzero(editing.grow(mask, 3).all(axis=0)) == np.arange(13)).all()
 
 
-def test_smoothing_takes_away_jags_and_leaves_shape_and_thin_things():
+def test_smoothing_removes_jags_and_keeps_shape_and_thin_parts():
     round_one = disc(80, 80, y=40, x=40, radius=20)
     jagged = round_one ^ (np.random.default_rng(0).random((80, 80)) < 0.04)
     smoothed = editing.smooth(jagged)
@@ -181,6 +181,6 @@ def test_what_comes_or_goes_has_shrunk_to_nothing_half_way():
         lambda: editing.interpolate(np.zeros((3, 3), np.bool_), np.zeros((3, 3), np.bool_), 1.5),
     ],
 )
-def test_what_is_no_plane_is_refused(call):
+def test_invalid_planes_are_refused(call):
     with pytest.raises(MaskError):
         call()

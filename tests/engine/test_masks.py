@@ -48,7 +48,7 @@ def test_wrong_shapes_are_named() -> None:
         Masks(np.zeros((2, 3, 3), np.bool_), np.zeros(3, np.uint8))
 
 
-def test_states_say_who_has_spoken() -> None:
+def test_states_tell_what_is_annotated() -> None:
     assert [s for s in MaskState if s.is_annotated] == [
         MaskState.EDITED,
         MaskState.ACCEPTED,

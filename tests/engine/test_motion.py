@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion between frames, of points and of bones."""
+"""Motion between frames, of points and of rigid structures."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def walk(key: np.ndarray, dx: float, dy: float, degrees: float = 0.0, frames: in
 
 @settings(max_examples=12, deadline=None)
 @given(dx=st.floats(-9, 9), dy=st.floats(-9, 9))
-def test_a_shift_is_found_there_and_back(dx, dy):
-    shift, misses = walk(texture(), dx, dy).displacements(POINTS)
+def test_a_shift_is_found_in_both_directions(dx, dy):
+    shift, errors = walk(texture(), dx, dy).displacements(POINTS)
     assert np.allclose(shift, (dx, dy), atol=0.6)
-    assert (misses < 0.6).all()
+    assert (errors < 0.6).all()
 
 
-def test_each_pixel_is_pulled_from_where_it_was():
+def test_the_backward_map_tells_where_each_pixel_was():
     x, y = walk(texture(), 6, -3).backward_map
     assert x.shape == y.shape == (SIZE, SIZE)
     assert x[64, 64] == pytest.approx(64 - 6, abs=0.6)
@@ -45,7 +45,7 @@ def test_a_step_of_brightness_is_no_motion():
     assert np.abs(shift).max() < 0.3
 
 
-def test_a_repeated_frame_is_known_and_moves_nothing():
+def test_a_repeated_frame_is_recognised_and_moves_nothing():
     key, motion = texture(), KeyMotion(texture())
     first, repeated = motion.advance(moved(key, 2, 0))
     assert not repeated
@@ -56,7 +56,7 @@ def test_a_repeated_frame_is_known_and_moves_nothing():
     assert not is_repeat(flow_image(key), flow_image(moved(key, 2, 0)))
 
 
-def test_over_a_cut_nothing_is_followed_any_more():
+def test_nothing_is_followed_over_a_cut():
     key, motion = texture(), KeyMotion(texture())
     assert motion.advance(moved(key, 1, 0))[0].unbroken
     assert not motion.advance(texture(5))[0].unbroken
@@ -81,7 +81,7 @@ def test_bones_turn_and_shift_as_a_whole():
         assert steady > 0.5
 
 
-def test_a_vertebra_without_any_texture_goes_with_its_neighbours():
+def test_a_vertebra_without_texture_moves_with_its_neighbours():
     planes = {key: box(y, 64) for key, y in (("c3", 40), ("c4", 60), ("c5", 80))}
     key = texture()
     flat = np.full_like(key, 128)

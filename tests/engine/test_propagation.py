@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks carried from frame to frame: how far, how well, and never over a person's word."""
+"""Propagation of masks: how far, how accurately, and never over annotation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from vfss.project import Edit, Project, Provenance
 from vfss.propagation.confidence import LEAST_CONFIDENCE, propagated_confidence
 from vfss.propagation.key_frame import PackedPropagatedMask, PropagatedMask, blend, blend_with_student, signed_distance
 from vfss.propagation.propagation import Propagation, PropagationRequest
-from vfss.proposals import adapted_student as learnt_clip
+from vfss.proposals import adapted_student
 from vfss.proposals.adapted_student import AdaptedRun
 from vfss.proposals.propagation import ProjectPropagation
 from vfss.proposals.student import without_outranking
@@ -29,17 +29,17 @@ from vfss.student import Proposal
 BONE = box(60, 50)
 
 
-def carried(film, start, direction, *keys):
-    """All masks that a run brings, by (frame, key), and its endings by (key, forward)."""
+def propagated(film, start, direction, *keys):
+    """Return all masks that a run brings, by (frame, key), and its endings by (key, forward)."""
     run = Propagation(film, PropagationRequest(start, direction, keys))
     out = {(new.frame, key): plane for new in run.run() for key, plane in new.planes.items()}
     return out, {(ending.structure, ending.forward): ending for ending in run.endings}, run
 
 
-def test_a_bone_is_carried_to_both_ends_of_the_clip_and_stays_right():
+def test_a_bone_is_propagated_to_both_ends_of_the_clip_accurately():
     film = Film(12)
-    film.say(4, "c3", BONE)
-    masks, endings, run = carried(film, 4, "both", "c3")
+    film.annotate(4, "c3", BONE)
+    masks, endings, run = propagated(film, 4, "both", "c3")
     assert sorted(frame for frame, _ in masks) == [t for t in range(12) if t != 4]
     assert all(dice(plane, film.truth(BONE, frame - 4)) > 0.93 for (frame, _), plane in masks.items())
     assert (endings["c3", True].last, endings["c3", True].reason) == (11, "end")
@@ -49,23 +49,23 @@ def test_a_bone_is_carried_to_both_ends_of_the_clip_and_stays_right():
 
 
 @pytest.mark.parametrize("state", [MaskState.ACCEPTED, MaskState.EDITED, MaskState.EMPTY, MaskState.NOT_VISIBLE])
-def test_a_persons_word_is_a_barrier_for_its_structure_alone(state):
+def test_annotation_is_a_barrier_for_its_structure_alone(state):
     film = Film(10)
-    film.say(1, "c3", BONE)
-    film.say(1, "c4", box(85, 50))
-    film.say(6, "c3", film.truth(BONE, 5) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
-    masks, endings, _ = carried(film, 1, "forward", "c3", "c4")
+    film.annotate(1, "c3", BONE)
+    film.annotate(1, "c4", box(85, 50))
+    film.annotate(6, "c3", film.truth(BONE, 5) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
+    masks, endings, _ = propagated(film, 1, "forward", "c3", "c4")
     assert sorted(frame for frame, key in masks if key == "c3") == [2, 3, 4, 5]
     assert sorted(frame for frame, key in masks if key == "c4") == list(range(2, 10))
     assert endings["c3", True].reason == "annotated"
     assert endings["c4", True].reason == "end"
 
 
-def test_from_both_ends_of_a_gap_each_end_counts_where_it_is_near():
-    film = Film(11, 0, 0)  # nothing moves, and two people differ in what they call the bone
-    film.say(0, "c3", box(60, 50, 12, 12))
-    film.say(10, "c3", box(60, 50, 20, 20))
-    masks, _, run = carried(film, 0, "forward", "c3")
+def test_in_a_gap_each_end_is_weighted_by_its_distance():
+    film = Film(11, 0, 0)  # nothing moves, and two annotators drew the bone differently
+    film.annotate(0, "c3", box(60, 50, 12, 12))
+    film.annotate(10, "c3", box(60, 50, 20, 20))
+    masks, _, run = propagated(film, 0, "forward", "c3")
     areas = [int(masks[t, "c3"].sum()) for t in range(1, 10)]
     assert areas == sorted(areas)
     assert areas[0] <= 12 * 14
@@ -73,53 +73,53 @@ def test_from_both_ends_of_a_gap_each_end_counts_where_it_is_near():
     assert run.done == run.total == 18  # nine frames from each end
 
 
-def test_who_speaks_during_the_run_ends_it_there():
+def test_annotation_during_the_run_ends_it_there():
     film = Film(10)
-    film.say(0, "c3", BONE)
+    film.annotate(0, "c3", BONE)
     run, seen = Propagation(film, PropagationRequest(0, "forward", ("c3",))), []
     for new in run.run():
         seen.append(new.frame)
         if new.frame == 3:
-            film.say(5, "c3", None, MaskState.NOT_VISIBLE)
+            film.annotate(5, "c3", None, MaskState.NOT_VISIBLE)
     assert seen == [1, 2, 3, 4]
     assert run.endings[0].reason == "meanwhile"
 
 
-def test_what_leaves_the_picture_ends():
+def test_propagation_ends_where_a_structure_leaves_the_picture():
     film = Film(30, 2.0, 0.0)
-    film.say(0, "c3", box(60, 100))
-    masks, endings, _ = carried(film, 0, "forward", "c3")
+    film.annotate(0, "c3", box(60, 100))
+    masks, endings, _ = propagated(film, 0, "forward", "c3")
     assert endings["c3", True].reason in ("out_of_view", "confidence")
     assert 5 <= len(masks) < 25
 
 
-def test_over_a_cut_trust_falls():
+def test_confidence_is_too_low_after_a_cut():
     film = Film(10)
     film.pictures = {t: texture(9) for t in range(5, 10)}
-    film.say(0, "c3", BONE)
-    film.say(0, "airway", box(60, 90, 30, 16))
-    masks, endings, _ = carried(film, 0, "forward", "c3", "airway")
+    film.annotate(0, "c3", BONE)
+    film.annotate(0, "airway", box(60, 90, 30, 16))
+    masks, endings, _ = propagated(film, 0, "forward", "c3", "airway")
     assert max(frame for frame, _ in masks) == 4
     assert {ending.reason for ending in endings.values()} == {"confidence"}
 
 
-def test_each_side_of_a_cut_is_carried_from_its_own_end():
+def test_each_side_of_a_cut_is_propagated_from_its_own_end():
     film = Film(12)
     film.pictures = {t: moved(texture(9), t, 0) for t in range(6, 12)}
-    film.say(0, "c3", BONE)
-    film.say(11, "c3", BONE)
-    masks, endings, _ = carried(film, 0, "forward", "c3")
+    film.annotate(0, "c3", BONE)
+    film.annotate(11, "c3", BONE)
+    masks, endings, _ = propagated(film, 0, "forward", "c3")
     assert endings["c3", True].reason == "annotated"
     assert endings["c3", True].left_out == 0
     assert all(dice(masks[t, "c3"], film.truth(BONE, t)) > 0.93 for t in range(1, 6))
     assert all(dice(masks[t, "c3"], moved(BONE, t - 11, 0)) > 0.93 for t in range(6, 11))
 
 
-def test_ends_that_part_leave_out_what_nobody_can_say():
+def test_frames_between_contradicting_ends_are_left_out():
     film = Film(12, 0, 0)
-    film.say(0, "c3", BONE)
-    film.say(11, "c3", box(100, 100))
-    masks, endings, _ = carried(film, 0, "forward", "c3")
+    film.annotate(0, "c3", BONE)
+    film.annotate(11, "c3", box(100, 100))
+    masks, endings, _ = propagated(film, 0, "forward", "c3")
     assert masks == {}
     assert (endings["c3", True].left_out, endings["c3", True].reason) == (10, "annotated")
 
@@ -127,32 +127,32 @@ def test_ends_that_part_leave_out_what_nobody_can_say():
 def test_repeated_frames_take_the_mask_of_the_frame_that_they_repeat():
     film = Film(8)
     film.pictures = {3: film.picture(2), 4: film.picture(2)}
-    film.say(0, "c3", BONE)
-    masks, _, _ = carried(film, 0, "forward", "c3")
+    film.annotate(0, "c3", BONE)
+    masks, _, _ = propagated(film, 0, "forward", "c3")
     assert np.array_equal(masks[2, "c3"], masks[3, "c3"])
     assert np.array_equal(masks[2, "c3"], masks[4, "c3"])
 
 
-def test_what_a_machine_proposed_is_not_carried():
+def test_a_proposal_is_not_propagated():
     film = Film(5)
-    film.say(0, "c3", BONE, MaskState.PROPOSED)
+    film.annotate(0, "c3", BONE, MaskState.PROPOSED)
     with pytest.raises(ProjectError, match=r"C3 has no annotated mask.*accept"):
-        carried(film, 0, "forward", "c3")
+        propagated(film, 0, "forward", "c3")
 
 
-WORDS = st.dictionaries(
+ANNOTATION = st.dictionaries(
     st.tuples(st.integers(0, 9), st.sampled_from(["c3", "airway"])), st.sampled_from(list(MaskState)), max_size=8
 )
 
 
 @settings(max_examples=12, deadline=None)
-@given(words=WORDS, start=st.integers(0, 9), direction=st.sampled_from(["backward", "both", "forward"]))
-def test_no_mask_ever_lands_on_a_persons_word_or_behind_it(words, start, direction):
+@given(annotation=ANNOTATION, start=st.integers(0, 9), direction=st.sampled_from(["backward", "both", "forward"]))
+def test_no_mask_ever_lands_on_annotation_or_beyond_it(annotation, start, direction):
     film = Film(10)
-    for (frame, key), state in words.items():
-        film.say(frame, key, BONE if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
-    film.say(start, "c3", BONE)
-    masks, _, _ = carried(film, start, direction, "c3")
+    for (frame, key), state in annotation.items():
+        film.annotate(frame, key, BONE if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
+    film.annotate(start, "c3", BONE)
+    masks, _, _ = propagated(film, start, direction, "c3")
     for frame, key in masks:
         between_them = film.states_now[min(frame, start) : max(frame, start) + 1, SCHEMA[key].index]
         assert key == "c3"
@@ -162,7 +162,7 @@ def test_no_mask_ever_lands_on_a_persons_word_or_behind_it(words, start, directi
 # One frame
 
 
-def test_fields_keep_a_mask_and_find_it_again():
+def test_distance_fields_and_packing_keep_a_mask():
     plane = box(40, 30, 13, 9)
     assert np.array_equal(signed_distance(plane) > 0, plane)
     assert not (signed_distance(np.zeros((SIZE, SIZE), np.bool_)) > 0).any()
@@ -173,7 +173,7 @@ def test_fields_keep_a_mask_and_find_it_again():
     assert (again.frames, again.steps, again.consistency) == (4, 3, 0.5)
 
 
-def test_the_nearer_end_counts_more():
+def test_the_nearer_key_frame_has_the_larger_weight():
     one, other = signed_distance(box(60, 60, 10, 10)), signed_distance(box(60, 60, 20, 20))
     near = blend(PropagatedMask(one, None, 1, 1, 1.0), PropagatedMask(other, None, 9, 9, 1.0))
     far = blend(PropagatedMask(one, None, 9, 9, 1.0), PropagatedMask(other, None, 1, 1, 1.0))
@@ -182,7 +182,7 @@ def test_the_nearer_end_counts_more():
     assert near.agreement == pytest.approx(2 * 100 / 500)
 
 
-def test_the_students_word_counts_more_with_time_and_goes_corrected():
+def test_the_students_corrected_mask_gains_weight_with_time():
     known, wrong = box(60, 60, 20, 20), box(60, 64, 20, 20)
     field, correction = signed_distance(known), signed_distance(known) - signed_distance(wrong)
     same = blend_with_student(
@@ -243,7 +243,7 @@ def run_on(project, direction="both", structures=("c3", "airway"), student=None,
     return stages, run
 
 
-def test_what_is_written_is_a_machines_word_with_its_trust(project):
+def test_what_is_written_is_a_proposal_with_its_confidence(project):
     clip = project.clips()[0].id
     stages, run = run_on(project, student=FixedStudent(box(60, 90, 30, 16)))
     assert len(stages[0].written) == 2  # one frame at once, that a person sees something
@@ -259,7 +259,7 @@ def test_what_is_written_is_a_machines_word_with_its_trust(project):
     assert {ending.reason for ending in run.endings} == {"end"}
 
 
-def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
+def test_stored_proposals_of_the_student_are_reused(project):
     class Asked(FixedStudent):
         asked = 0
 
@@ -271,23 +271,23 @@ def test_masks_of_the_student_in_the_project_are_not_asked_for_again(project):
     for frame in (2, 3, 4):
         planes = np.stack([box(60, 90, 30, 16)] * N)
         state = np.full(N, MaskState.PROPOSED, np.uint8)
-        words = np.full(N, 0.9, np.float32)
-        project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), words, "fixed", clip, frame)])
+        confidence = np.full(N, 0.9, np.float32)
+        project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), confidence, "fixed", clip, frame)])
     run_on(project, "forward", ("airway",), student)
     assert student.asked == 8 - 5 + 1  # the last frames, and the first: there an annotation has replaced the proposal
 
 
-def test_a_student_that_proposes_the_whole_clip_leaves_what_was_carried(project):
+def test_proposing_a_clip_leaves_propagated_masks(project):
     clip = project.clips()[0].id
     run_on(project, structures=("c3",))
-    state, words = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
-    proposal = Proposal(SCHEMA.keys, Masks(np.stack([box(20, 20)] * N), state), words, "student-a", clip, 5)
+    state, confidence = np.full(N, MaskState.PROPOSED, np.uint8), np.full(N, 0.9, np.float32)
+    proposal = Proposal(SCHEMA.keys, Masks(np.stack([box(20, 20)] * N), state), confidence, "student-a", clip, 5)
     assert project.write_proposals(clip, [without_outranking(project, proposal)]) == N - 1
     assert project.newest(clip, 5)["c3"].provenance.source_frame == 2
     assert project.newest(clip, 5)["airway"].author == "student-a"
 
 
-SPOKEN = {
+ANNOTATED = {
     "accepted": (box(61, 51), MaskState.ACCEPTED),
     "edited": (box(61, 51), MaskState.EDITED),
     "empty": MaskState.EMPTY,
@@ -298,9 +298,10 @@ SPOKEN = {
 def by_proposals(project, clip):
     planes, state = np.stack([BONE] * N), np.zeros(N, np.uint8)
     state[SCHEMA["c3"].index] = MaskState.PROPOSED
-    words = np.full(N, 0.9, np.float32)
+    confidence = np.full(N, 0.9, np.float32)
     assert (
-        project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), words, "student-a", clip, 4)]) == 0
+        project.write_proposals(clip, [Proposal(SCHEMA.keys, Masks(planes, state), confidence, "student-a", clip, 4)])
+        == 0
     )
 
 
@@ -357,10 +358,10 @@ def by_raw_sql(project, clip):
 WAYS = (by_proposals, by_write, by_leaving_write, by_leaving_write_as_truth, by_a_run, by_a_run_backward, by_raw_sql)
 
 
-@pytest.mark.parametrize("said", SPOKEN.values(), ids=SPOKEN.keys())
-def test_no_machine_writes_over_a_person_by_any_way(project, said):
+@pytest.mark.parametrize("annotated", ANNOTATED.values(), ids=ANNOTATED.keys())
+def test_no_proposal_replaces_annotation_by_any_way(project, annotated):
     clip = project.clips()[0].id
-    annotate(project, clip, 4, {"c3": said}, author="ann")
+    annotate(project, clip, 4, {"c3": annotated}, author="ann")
     before = project.newest(clip, 4)["c3"]
     for way in WAYS:
         way(project, clip)
@@ -371,24 +372,24 @@ def test_no_machine_writes_over_a_person_by_any_way(project, said):
     assert len(project.history(clip, 4, "c3")) == 1
 
 
-@pytest.mark.parametrize("said", SPOKEN.values(), ids=SPOKEN.keys())
-def test_no_student_that_learnt_the_clip_writes_over_a_person(project, said, monkeypatch):
-    """Neither over what was said before it was asked, nor over what is said while it is."""
-    monkeypatch.setattr(learnt_clip, "_BATCH", 1)
+@pytest.mark.parametrize("annotated", ANNOTATED.values(), ids=ANNOTATED.keys())
+def test_no_clip_adapted_student_writes_over_annotation(project, annotated, monkeypatch):
+    """Neither over annotation made before the run, nor over annotation made during it."""
+    monkeypatch.setattr(adapted_student, "_BATCH", 1)
     clip_id, late = project.clips()[0].id, 7
-    annotate(project, clip_id, 4, {"airway": said}, author="ann")
+    annotate(project, clip_id, 4, {"airway": annotated}, author="ann")
     with project.open_clip(clip_id) as clip:
         stages = AdaptedRun(project, clip, FixedStudent(), frames=(2, 4), parent="parent").run()
         first = next(stage for stage in stages if stage.written)  # one frame is written, the others are worked out
         assert all(frame != late for frame, _, _ in first.written)
-        annotate(project, clip_id, late, {"airway": said}, author="bob")
+        annotate(project, clip_id, late, {"airway": annotated}, author="bob")
         written = {(frame, key) for stage in (first, *stages) for frame, key, _ in stage.written}
     assert (5, "airway") in written
     assert not written & {(2, "airway"), (4, "airway"), (late, "airway")}
     assert [project.newest(clip_id, t)["airway"].author for t in (2, 4, late)] == ["ann", "ann", "bob"]
 
 
-def test_one_who_speaks_between_reading_and_writing_is_left(project):
+def test_annotation_between_reading_and_writing_is_left(project):
     """The run has looked, and computes; a person accepts; then the run writes."""
     clip_id = project.clips()[0].id
     with project.open_clip(clip_id) as clip:
@@ -402,7 +403,7 @@ def test_one_who_speaks_between_reading_and_writing_is_left(project):
     assert project.newest(clip_id, 3)["c3"].author == "bob"
 
 
-def test_a_project_that_can_only_be_read_says_so_before_anything_is_computed(project, monkeypatch):
+def test_a_read_only_project_is_refused_before_anything_is_computed(project, monkeypatch):
     monkeypatch.setattr(project, "read_only", True)
     with pytest.raises(ProjectError, match=r"can only be read.*Copy"):
         run_on(project)

@@ -77,7 +77,7 @@ def hand(tmp_path: Path) -> Schema:
 def film(hand: Schema) -> Film:
     film = Film(10, schema=hand)
     for key, plane in (("mc1", MC1), ("mc2", MC2), ("skin", SKIN)):
-        film.say(1, key, plane)
+        film.annotate(1, key, plane)
     return film
 
 

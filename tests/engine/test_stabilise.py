@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holding the spine still: turns and shifts are found, gaps and single wrong masks do no harm."""
+"""Stabilisation: rotations and shifts are found; gaps and single wrong masks do no harm."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def moving(turn=0.2, sway=12.0):
     return np.stack([turned(SPINE, a, s) for a, s in zip(angles, shifts, strict=True)]).astype(np.float32)
 
 
-def held(path, centres):
-    """Where the matrices put centres, (T, 3, 2)."""
+def stabilised(path, centres):
+    """Return centres as the matrices place them, (T, 3, 2)."""
     whole = np.concatenate([centres, np.ones((*centres.shape[:2], 1))], axis=2)
     return np.einsum("tij,tkj->tki", path.matrices, whole)[..., :2]
 
 
-def unrest(points):
+def largest_motion(points):
     return np.nanmax(np.linalg.norm(points - np.nanmedian(points, axis=0), axis=2))
 
 
@@ -42,7 +42,7 @@ def test_a_spine_that_nods_and_sways_stands_still(turn, sway):
     centres = moving(turn, sway)
     path = stabilising_path(centres, (0, 1, 2))
     assert path.found.all()
-    assert unrest(held(path, centres)) <= 0.2 * unrest(centres) + 0.01
+    assert largest_motion(stabilised(path, centres)) <= 0.2 * largest_motion(centres) + 0.01
 
 
 def test_every_transform_is_rigid():
@@ -51,7 +51,7 @@ def test_every_transform_is_rigid():
         assert np.linalg.det(matrix) == pytest.approx(1)
 
 
-def test_without_masks_the_last_transform_goes_on_and_it_is_told():
+def test_without_masks_the_last_transform_is_kept_and_marked():
     centres = moving()
     centres[20:30] = np.nan
     centres[:5] = np.nan
@@ -66,8 +66,8 @@ def test_a_single_wrong_mask_does_not_shake_the_picture():
     centres = moving()
     wrong = centres.copy()
     wrong[30, 1] += 25
-    calm = held(stabilising_path(wrong, (0, 1, 2)), centres)
-    assert unrest(calm) < 3
+    calm = stabilised(stabilising_path(wrong, (0, 1, 2)), centres)
+    assert largest_motion(calm) < 3
 
 
 def test_two_of_three_are_enough_and_one_is_not():
@@ -77,7 +77,7 @@ def test_two_of_three_are_enough_and_one_is_not():
     path = stabilising_path(centres, (0, 1, 2))
     assert path.found[10]
     assert not path.found[11]
-    assert unrest(held(path, centres)[:11]) < 2
+    assert largest_motion(stabilised(path, centres)[:11]) < 2
 
 
 def test_a_clip_without_a_spine_is_left_as_it_is():

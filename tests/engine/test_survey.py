@@ -37,9 +37,9 @@ def propose(project, clip_id, frames, confidence=0.9, top=40):
     planes[0] = square(top)
     state = np.zeros(len(planes), np.uint8)
     state[0] = MaskState.PROPOSED
-    words = np.full(len(planes), confidence, np.float32)
+    confidences = np.full(len(planes), confidence, np.float32)
     project.write_proposals(
-        clip_id, [Proposal(project.schema.keys, Masks(planes, state), words, "st", clip_id, t) for t in frames]
+        clip_id, [Proposal(project.schema.keys, Masks(planes, state), confidences, "st", clip_id, t) for t in frames]
     )
 
 
@@ -58,7 +58,7 @@ def same(a, b):
     )
 
 
-def test_it_tells_confidence_places_and_jumps(project, clip_id):
+def test_it_finds_confidence_centres_and_jumps(project, clip_id):
     propose(project, clip_id, range(10))
     propose(project, clip_id, [5], confidence=0.4, top=100)
     found = last_of(survey_of(project, clip_id))
@@ -71,7 +71,7 @@ def test_it_tells_confidence_places_and_jumps(project, clip_id):
     assert list(np.flatnonzero(np.nan_to_num(found.inconsistency[:, 0]) > 0.5)) == [5]
 
 
-def test_catching_up_equals_reading_anew_whatever_was_written(project, clip_id):
+def test_catching_up_equals_reading_again(project, clip_id):
     propose(project, clip_id, range(12))
     survey = survey_of(project, clip_id)
     list(survey.catch_up())
@@ -87,7 +87,7 @@ def test_catching_up_equals_reading_anew_whatever_was_written(project, clip_id):
     assert same(last_of(survey), last_of(survey))  # nothing new: nothing changes
 
 
-def test_a_survey_that_was_broken_off_begins_again(project, clip_id):
+def test_an_interrupted_survey_starts_again(project, clip_id):
     propose(project, clip_id, range(12))
     survey = survey_of(project, clip_id)
     first = next(iter(survey.catch_up()))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trust: what jumps against its neighbours is found, what moves is left alone."""
+"""Consistency: masks that jump are found, masks that move steadily are not."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def truth():
 
 @settings(deadline=None)
 @given(a=PLANES, b=PLANES)
-def test_the_gap_is_one_minus_dice_of_whole_planes(a, b):
+def test_the_distance_is_one_minus_dice_of_the_planes(a, b):
     expected = 1 - dice(a, b)
     assert mask_distance(boxed(a), boxed(b)) == pytest.approx(0.0 if np.isnan(expected) else expected)
     assert np.isnan(mask_distance(boxed(a), None))
@@ -98,7 +98,7 @@ def test_steady_movement_is_no_jump_however_fast():
     assert not (measured(planes).inconsistency() >= INCONSISTENT).any()
 
 
-def test_what_is_not_known_is_neither_good_nor_bad():
+def test_unknown_masks_are_neither_consistent_nor_inconsistent():
     planes = np.zeros((6, 1, 20, 20), np.bool_)
     planes[:, :, 5:9, 5:9] = True
     known = np.ones((6, 1), np.bool_)
@@ -119,7 +119,7 @@ def test_after_a_change_five_frames_are_enough(truth):
     assert np.array_equal(movement.centres, fresh.centres, equal_nan=True)
 
 
-def test_a_persons_word_stands_and_a_doubtful_proposal_is_told():
+def test_annotation_is_never_doubtful_and_low_proposals_are():
     states = np.array([[MaskState.UNSEEN, MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY] + [1] * 4], np.uint8)
     confidence = np.array([[np.nan, 0.1, 0.1, np.nan, 0.95, 0.5, 0.95, np.nan]], np.float32)
     jumps = np.array([[np.nan, 0.9, 0.9, 0, 0.1, 0.1, 0.8, np.nan]], np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Film of which all is known: a texture with bones and soft structures that moves as told."""
+"""Synthetic clips: a texture with rigid and soft structures that moves by a given step."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def box(y: int, x: int, height: int = 16, width: int = 20, size: int = SIZE) -> 
 
 
 class Film:
-    """Frames that move by (dx, dy), and what is known of them (vfss.propagation.propagation.Source).
+    """Frames that move by (dx, dy), with annotation (vfss.propagation.propagation.Source).
 
     Attributes:
-        states_now: uint8 (n_frames, S); a test may change it while masks are carried.
-        planes: What a person made, by (frame, key).
+        states_now: uint8 (n_frames, S); a test may change it during propagation.
+        planes: Annotated masks, by (frame, key).
     """
 
     def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5, schema: Schema = SCHEMA) -> None:
@@ -58,11 +58,11 @@ class Film:
         self.asked: list[int] = []
 
     def truth(self, plane: np.ndarray, frames: int) -> np.ndarray:
-        """A plane so many frames later, bool (H, W)."""
+        """Return a plane so many frames later, bool (H, W)."""
         return moved(plane, self._step[0] * frames, self._step[1] * frames)
 
-    def say(self, frame: int, key: str, plane: np.ndarray | None, state: MaskState = MaskState.ACCEPTED) -> None:
-        """A person says something of a structure on a frame."""
+    def annotate(self, frame: int, key: str, plane: np.ndarray | None, state: MaskState = MaskState.ACCEPTED) -> None:
+        """Annotate a structure on a frame."""
         self.states_now[frame, self.schema[key].index] = state
         if plane is not None:
             self.planes[frame, key] = plane

@@ -113,8 +113,8 @@ class Spoken(Film):
 
 def test_each_open_place_is_written_once_and_no_other():
     film = Spoken()
-    film.say(4, "bolus", box(60, 60))
-    film.say(8, "epiglottis", box(40, 60))
+    film.annotate(4, "bolus", box(60, 60))
+    film.annotate(8, "epiglottis", box(40, 60))
     film.states_now[6, SCHEMA["bolus"].index] = MaskState.EMPTY
     film.states_now[2, SCHEMA["pharynx"].index] = MaskState.NOT_VISIBLE
     spreading, places = WholeClipPropagation(film, film.said), []
@@ -128,7 +128,7 @@ def test_each_open_place_is_written_once_and_no_other():
 def test_where_a_person_only_said_that_nothing_is_there_the_student_speaks_alone():
     film = Spoken()
     film.states_now[3, SCHEMA["bolus"].index] = MaskState.EMPTY
-    film.say(2, "c3", box(60, 60))
+    film.annotate(2, "c3", box(60, 60))
     found = list(WholeClipPropagation(film, film.said).run())
     assert len(found) == 12
     assert all(np.array_equal(one.planes["pharynx"], box(90, 30)) for one in found)
