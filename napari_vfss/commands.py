@@ -10,11 +10,11 @@ import napari
 
 from napari_vfss.ui.panel import PLUGIN, AnnotationPanel
 
-HELP_WIDGET = "Keyboard and wording"
+HELP_WIDGET = "Keyboard and intended use"
 
 
 def open_project(viewer: napari.viewer.Viewer) -> None:
-    """Open a project, or make one."""
+    """Ask for a project, or for a folder of a new one, and open it."""
     AnnotationPanel.of(viewer).clip.ask_for_project()
 
 
@@ -24,7 +24,7 @@ def new_project(viewer: napari.viewer.Viewer) -> None:
 
 
 def export(viewer: napari.viewer.Viewer) -> None:
-    """Write the project's annotations as a dataset."""
+    """Ask how to export the project's annotations as a dataset."""
     AnnotationPanel.of(viewer).export.ask_and_export()
 
 
@@ -39,7 +39,7 @@ def retrain(viewer: napari.viewer.Viewer) -> None:
 
 
 def show_help(viewer: napari.viewer.Viewer) -> None:
-    """Show keys and wording."""
+    """Show keys and intended use."""
     viewer.window.add_plugin_dock_widget(PLUGIN, HELP_WIDGET, tabify=True)
 
 
