@@ -250,7 +250,9 @@ class AcceptSection(SessionSection):
         self.empty_button = button("Empty", tip, self._marking(MaskState.EMPTY), key="X")
         tip = "Accept all viewed frames around this one, or in the range chosen on the timeline"
         self.stretch_button = button("Accept viewed", tip, self._stretch, key="Shift+A")
-        self.add_row(self.frame_button, self.stretch_button)
+        row = self.add_row(self.frame_button, self.stretch_button)
+        for place, width in enumerate((3, 4)):  # "Accept viewed" has the longer key
+            row.setStretch(place, width)
         self.add_row(self.structure_button, self.hidden_button, self.empty_button)
         self._on_session()
 

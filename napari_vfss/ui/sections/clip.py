@@ -22,7 +22,7 @@ from vfss.clips import SUFFIXES
 from vfss.masks import MaskState
 from vfss.sample_clips import SAMPLES, sample_path
 
-FACINGS = (("unknown", "Faces: ?"), ("left", "Faces left"), ("right", "Faces right"))
+FACINGS = (("unknown", "Facing: ?"), ("left", "Facing left"), ("right", "Facing right"))
 
 
 class ClipSection(Section):

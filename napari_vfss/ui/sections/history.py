@@ -36,7 +36,7 @@ class HistorySection(SessionSection):
         self.tabs.setFixedHeight(HEIGHT)
         self.tabs.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.proposal_button = tipped_button(
-            "Compare with the proposal",
+            "Compare with proposal",
             "Show the last proposal of the student as an outline",
             self.compare_with_proposal,
             key="Ctrl+Alt+C",

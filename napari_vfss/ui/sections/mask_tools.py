@@ -70,7 +70,7 @@ class CorrectTools(QWidget):
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
         for widget in (self.smooth, self.shape, self.copy, self.interpolate):
-            row.addWidget(widget, len(widget.text()) + 3)  # a row shares its width: the longer text gets more
+            row.addWidget(widget, len(widget.text()) + 5)  # a row shares its width: the longer text gets more
 
     @property
     def session(self) -> Session | None:
