@@ -102,7 +102,7 @@ class Importing(FileJob):
 
 
 _OPTIONS = (
-    (r" \(--map [^)]*\)", " under What is what"),
+    (r" \(--map [^)]*\)", " under Labels and structures"),
     (r" \(--skip[^)]*\)", ""),
     (r" \(--clip[^)]*\)", " under Recording"),
     (r"--first-frame 0 or (--first-frame )?1", "under First frame"),
