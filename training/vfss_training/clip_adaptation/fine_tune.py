@@ -78,16 +78,10 @@ def learn_clip(
         TrainingError: Fewer than LEAST_FRAMES examples, or they do not fit the student's schema.
     """
     chosen = evenly_spread(examples, MOST_FRAMES)
+    _refuse_unfit(chosen, len(checkpoint.schema))
     if steps is None:
         steps = min(_MOST_STEPS, max(_FEWEST_STEPS, _STEPS_A_FRAME * len(chosen)))
-    total, n = len(chosen) + steps, len(checkpoint.schema)
-    if len(chosen) < LEAST_FRAMES:
-        raise TrainingError(
-            f"soft structures are annotated on {len(chosen)} frames, too few to adapt the student to the clip",
-            remedy=f"Correct or accept bolus, pharynx, epiglottis or airway on {LEAST_FRAMES} frames or more.",
-        )
-    if any(len(example.planes) != n or len(example.known) != n for example in chosen):
-        raise TrainingError(f"the masks are not those of the student's {n} structures")
+    total = len(chosen) + steps
     network = build_network(checkpoint)
     encoded: list[_Encoded] = []
     for example in chosen:
@@ -107,6 +101,17 @@ def learn_clip(
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return _with_decoder(checkpoint, network, len(chosen))
+
+
+def _refuse_unfit(examples: Sequence[Example], n: int) -> None:
+    """Raise if there are too few examples, or their masks are not those of n structures."""
+    if len(examples) < LEAST_FRAMES:
+        raise TrainingError(
+            f"soft structures are annotated on {len(examples)} frames, too few to adapt the student to the clip",
+            remedy=f"Correct or accept bolus, pharynx, epiglottis or airway on {LEAST_FRAMES} frames or more.",
+        )
+    if any(len(example.planes) != n or len(example.known) != n for example in examples):
+        raise TrainingError(f"the masks are not those of the student's {n} structures")
 
 
 @dataclass(frozen=True)

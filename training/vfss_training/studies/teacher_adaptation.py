@@ -73,7 +73,7 @@ class TeacherAdaptation:
         return hashlib.blake2b(json.dumps(depends, sort_keys=True).encode(), digest_size=10).hexdigest()
 
     def teacher(self) -> AdaptedTeacher:
-        """Return the adapted teacher, trained now or cached; predicting labelled frames, or others by for_frames()."""
+        """Return the adapted teacher of the labelled frames, trained now or cached; for_frames() is for others."""
         adapt = self.recipe.adapt
         torch.manual_seed(self.recipe.seed)
         grid = self.config.input_size // LOGIT_STRIDE
