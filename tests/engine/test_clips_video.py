@@ -151,7 +151,7 @@ def test_cache_is_bounded(folder: Path) -> None:
     with open_clip(folder / "b_frames.mp4", cache_bytes=6 * FRAME) as clip:
         for t in (30, 3, 39, 17, 16):
             clip[t]
-            assert clip._cache.currsize <= 6 * FRAME  # type: ignore[attr-defined]
+            assert clip.cached_bytes <= 6 * FRAME  # type: ignore[attr-defined]
 
 
 def test_negative_and_outside_frames(folder: Path) -> None:

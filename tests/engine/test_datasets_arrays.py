@@ -73,7 +73,7 @@ def test_large_volumes_are_transposed_in_blocks(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_export(FORMATS["nifti"], project, tmp_path / "at once")
-    monkeypatch.setattr("vfss.datasets.formats.nifti._BLOCK_BYTES", 700)
+    monkeypatch.setattr("vfss.datasets.formats.nifti.BLOCK_BYTES", 700)
     run_export(FORMATS["nifti"], project, tmp_path / "blocks")
     for path in (tmp_path / "at once").rglob("*.nii.gz"):
         other = tmp_path / "blocks" / path.relative_to(tmp_path / "at once")
@@ -123,7 +123,7 @@ def test_hugging_faces_datasets_loads_the_parquet(
 
 def test_a_long_split_becomes_several_files(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vfss.datasets.formats.parquet.ROWS", 3)
-    monkeypatch.setattr("vfss.datasets.formats.parquet._GROUP", 2)
+    monkeypatch.setattr("vfss.datasets.formats.parquet.GROUP", 2)
     first = project.clips()[0].id
     for frame in (0, 2, 3, 5):
         annotate(project, first, frame, {"bolus": INNER})

@@ -140,7 +140,7 @@ def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path,
 
 
 def test_an_annotation_between_two_batches_stays(project: Project, coco: Path, monkeypatch) -> None:
-    monkeypatch.setattr("vfss.importing.write._BATCH", 1)
+    monkeypatch.setattr("vfss.importing.write.BATCH", 1)
     clip, plan = clip_of(project), planned(project, coco)
 
     def speak(done: int, _total: int) -> bool:
@@ -154,7 +154,7 @@ def test_an_annotation_between_two_batches_stays(project: Project, coco: Path, m
 
 
 def test_a_stopped_import_is_resumed(project: Project, coco: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vfss.importing.write._BATCH", 2)
+    monkeypatch.setattr("vfss.importing.write.BATCH", 2)
     report = write_plan(project, planned(project, coco), author="Ann", progress=lambda done, _: done < 4)
     assert report.cancelled and report.frames == 4 and sum(report.written.values()) == 8
     assert report.lines()[0].startswith("Stopped. Wrote 8 proposed masks on 4 frames")

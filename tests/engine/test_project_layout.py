@@ -232,7 +232,7 @@ def test_of_many_that_open_it_at_once_one_brings_it_up_to_date(folder: Path, cli
 def test_a_read_only_project_of_the_older_layout_is_read(
     folder: Path, clip_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_may_write", lambda path: False)
+    monkeypatch.setattr(opening, "may_write", lambda path: False)
     with Project.open(folder) as project:
         assert project.read_only
         expect_the_work(project, clip_id)
@@ -377,7 +377,7 @@ def test_provenance_moves_from_authors_names_into_columns(layout_3: Path, clip_i
 def test_a_read_only_project_of_layout_3_tells_the_provenance_too(
     layout_3: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_may_write", lambda path: False)
+    monkeypatch.setattr(opening, "may_write", lambda path: False)
     with Project.open(layout_3) as project:
         assert project.read_only
         expect_old_revisions(project, migrated=False)

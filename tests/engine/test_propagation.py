@@ -375,7 +375,7 @@ def test_no_proposal_replaces_annotation_by_any_way(project, annotated):
 @pytest.mark.parametrize("annotated", ANNOTATED.values(), ids=ANNOTATED.keys())
 def test_no_clip_adapted_student_writes_over_annotation(project, annotated, monkeypatch):
     """Neither over annotation made before the run, nor over annotation made during it."""
-    monkeypatch.setattr(adapted_student, "_BATCH", 1)
+    monkeypatch.setattr(adapted_student, "BATCH", 1)
     clip_id, late = project.clips()[0].id, 7
     annotate(project, clip_id, 4, {"airway": annotated}, author="ann")
     with project.open_clip(clip_id) as clip:
@@ -389,18 +389,24 @@ def test_no_clip_adapted_student_writes_over_annotation(project, annotated, monk
     assert [project.newest(clip_id, t)["airway"].author for t in (2, 4, late)] == ["ann", "ann", "bob"]
 
 
-def test_annotation_between_reading_and_writing_is_left(project):
-    """The run has looked, and computes; a person accepts; then the run writes."""
+def test_annotation_between_reading_and_writing_is_left(project, monkeypatch):
+    """A person accepts frame 4 while frame 7 of the same batch is computed; then the batch is written."""
     clip_id = project.clips()[0].id
     with project.open_clip(clip_id) as clip:
-        run = ProjectPropagation(project, clip, PropagationRequest(2, "forward", ("c3",)), None)
-        stages = run.run()
-        next(stages)
-        batch = run._run.run()  # as far as the pictures are concerned, frame 3 is done again
-        new = next(batch)
-        annotate(project, clip_id, 3, {"c3": box(20, 20)}, author="bob")
-        assert run._write([new]).written == ()
-    assert project.newest(clip_id, 3)["c3"].author == "bob"
+        picture, read = clip.as_uint8, []
+
+        def read_and_accept(frame):
+            read.append(frame)
+            if read.count(7) == 1 and frame == 7:
+                assert 6 in read and "c3" not in project.newest(clip_id, 4), "computed, and not yet written"
+                annotate(project, clip_id, 4, {"c3": box(20, 20)}, author="bob")
+            return picture(frame)
+
+        monkeypatch.setattr(clip, "as_uint8", read_and_accept)
+        first, second = ProjectPropagation(project, clip, PropagationRequest(2, "forward", ("c3",)), None).run()
+    assert [frame for frame, _, _ in first.written] == [3]
+    assert [frame for frame, _, _ in second.written] == [5, 6, 7]
+    assert project.newest(clip_id, 4)["c3"].author == "bob"
 
 
 def test_a_read_only_project_is_refused_before_anything_is_computed(project, monkeypatch):

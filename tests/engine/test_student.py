@@ -195,7 +195,7 @@ def test_torch_is_imported_only_where_it_is_safe(  # noqa: PLR0917
     runtime.cuda_is_available = lambda: bool(calls.append("torch") or gpu)
     monkeypatch.setattr(vfss.student, "torch_runtime", runtime, raising=False)
     monkeypatch.setattr(vfss.student.sys, "modules", modules)
-    monkeypatch.setattr(vfss.student, "_nvidia_driver", lambda: driver)
+    monkeypatch.setattr(vfss.student, "has_nvidia_driver", lambda: driver)
     assert vfss.student.bring_in_gpu() is expected
     assert torch_there or expected or not calls
 

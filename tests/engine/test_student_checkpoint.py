@@ -113,14 +113,14 @@ def rewritten(path: Path, name: str, value: str) -> Path:
     """The file with one header entry replaced, its checksum made right again."""
     from safetensors import safe_open
 
-    from vfss.student import checkpoint as module
+    from vfss.student.checkpoint import content_digest
 
     with safe_open(path, framework="numpy") as opened:
         header = dict(opened.metadata())
         tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
     header.pop("digest")
     header[name] = value
-    header["digest"] = module._digest(header, tensors)
+    header["digest"] = content_digest(header, tensors)
     save_file(tensors, path, metadata=header)
     return path
 

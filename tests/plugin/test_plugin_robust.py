@@ -319,7 +319,7 @@ def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monke
     remember_view(controller.session)
     folder = controller.session.project.folder
     controller.close_session()
-    monkeypatch.setattr(project_opening, "_may_write", lambda path: False)
+    monkeypatch.setattr(project_opening, "may_write", lambda path: False)
     assert controller.open(folder)
     session = controller.session
     assert "read-only" in window.message.text()

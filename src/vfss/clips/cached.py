@@ -59,6 +59,11 @@ class LazyClip(Clip):
                 self._cache.clear()
                 self._release()
 
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of decoded frames in memory."""
+        return int(self._cache.currsize)
+
     @abstractmethod
     def _read(self, t: int) -> Frame:
         """Read frame t (0 <= t < n_frames) from the source; called with the lock held."""

@@ -14,7 +14,7 @@ from vfss.output import Progress
 from vfss.project import Edit, Project
 from vfss.wording import count
 
-_BATCH = 16
+BATCH = 16
 """Frames written in one transaction."""
 
 
@@ -74,8 +74,8 @@ def write_plan(project: Project, plan: ImportPlan, *, author: str, progress: Pro
     touched: set[tuple[str, int]] = set()
     skipped: Counter[str] = Counter()
     cancelled = False
-    for start in range(0, len(todo), _BATCH):
-        batch = todo[start : start + _BATCH]
+    for start in range(0, len(todo), BATCH):
+        batch = todo[start : start + BATCH]
         edits = [edit for frame in batch for edit in _edits(project, plan, frame, skipped)]
         revisions = project.write(edits, author=author, origin="import", leave=True) if edits else []
         written.update(revision.structure for revision in revisions)

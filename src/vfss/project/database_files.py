@@ -112,7 +112,7 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
         ProjectError: There is no project, or it is damaged, not one of ours, or of a newer version.
     """
     _expect_file(path)
-    writable = _may_write(path)
+    writable = may_write(path)
     with ExitStack() as undo:
         database = undo.enter_context(closing(Database(path, "read", patience_s=patience_s)))
         try:
@@ -160,7 +160,7 @@ def expect_whole(database: Database) -> None:
         raise ProjectError(f"the database is damaged ({'; '.join(errors)})", path=database.path, remedy=_LEFT)
 
 
-def _may_write(path: Path) -> bool:
+def may_write(path: Path) -> bool:
     """Return whether the file may be changed and files created beside it; tested by trying, as flags can be wrong."""
     if not os.access(path, os.W_OK):
         return False

@@ -20,7 +20,9 @@ from vfss.student import Proposal, Student
 LEAST_FRAMES = 2
 """Annotated frames that a clip-adapted student needs at least; more are better."""
 _PIXELS_KNOWN = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
-_BATCH = 8
+
+BATCH = 8
+"""Frames written in one transaction."""
 
 
 def annotated_soft(states: ByteArray, schema: Schema) -> BoolArray:
@@ -102,7 +104,7 @@ class AdaptedRun:
         batch: list[PropagatedFrame] = []
         for frame in propagation.run():
             batch.append(frame)
-            if len(batch) == _BATCH:
+            if len(batch) == BATCH:
                 yield self._write(batch, propagation, imported)
                 batch = []
         if batch:

@@ -84,14 +84,15 @@ def _cuda_is_usable() -> bool:
     """
     if "torch" not in sys.modules:
         has_window = any(name in sys.modules for name in _QT)
-        if has_window or not _nvidia_driver():
+        if has_window or not has_nvidia_driver():
             return False
     from vfss.student import torch_runtime
 
     return torch_runtime.cuda_is_available()
 
 
-def _nvidia_driver() -> bool:
+def has_nvidia_driver() -> bool:
+    """Return whether the driver of an NVIDIA GPU is installed; torch is not imported to find out."""
     if sys.platform == "win32":
         return ctypes.util.find_library("nvcuda") is not None
     return Path("/proc/driver/nvidia/version").exists() or Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()

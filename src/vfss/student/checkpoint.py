@@ -86,7 +86,7 @@ class Checkpoint:
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
         for name, graph in {GRAPH: self.graph, **{f"{_GRAPHS}{k}": v for k, v in self.prompted.items()}}.items():
             tensors[name] = np.frombuffer(graph, np.uint8)
-        header["digest"] = _digest(header, tensors)
+        header["digest"] = content_digest(header, tensors)
         write_atomically(path, save(tensors, metadata=header))
         return load_checkpoint(path)
 
@@ -110,7 +110,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             remedy="Update napari-vfss.",
         )
     digest = header.pop("digest")
-    if digest != _digest(header, tensors):
+    if digest != content_digest(header, tensors):
         raise StudentError("the file is damaged: its content does not match its checksum", path=path, remedy=_REMEDY)
     try:
         schema = Schema.from_dict(json.loads(header["schema"]), source=path)
@@ -139,7 +139,7 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
     return header, tensors
 
 
-def _digest(header: Mapping[str, str], tensors: Mapping[str, Array]) -> str:
+def content_digest(header: Mapping[str, str], tensors: Mapping[str, Array]) -> str:
     """Return a hash of everything in the file, independent of its order in the file."""
     blake = hashlib.blake2b(digest_size=20)
     for name in sorted(header):

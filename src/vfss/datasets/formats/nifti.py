@@ -27,9 +27,11 @@ from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.masks import MaskState
 
+BLOCK_BYTES = 32 << 20
+"""Bytes of a volume in memory at a time."""
+
 _FRAMES = "frames.nii.gz"
 _SPOOL = "spool.tmp"
-_BLOCK_BYTES = 32 << 20  # of a volume in memory at a time
 
 
 class NiftiWriter:
@@ -108,7 +110,7 @@ class _Volumes:
         columns = (width + 7) // 8 if packed else width
         source = np.memmap(spool, np.uint8 if packed else self._dtype, "r", shape=(self._n, height, columns))
         bytes_of_column = self._n * height * (8 if packed else self._dtype.itemsize)
-        step = max(1, _BLOCK_BYTES // bytes_of_column)
+        step = max(1, BLOCK_BYTES // bytes_of_column)
         header = nib.Nifti1Header()
         header.set_data_dtype(np.uint8 if packed else self._dtype)
         header.set_data_shape((self._n, height, width))

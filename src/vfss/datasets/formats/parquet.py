@@ -32,7 +32,9 @@ from vfss.schema import Schema
 ROWS = 512
 """Frames per file: a few hundred MB at most, as the Hub recommends."""
 
-_GROUP = 32  # frames held in memory at a time
+GROUP = 32
+"""Frames in memory at a time."""
+
 _SPOOL = "spool"
 
 
@@ -77,7 +79,7 @@ class ParquetWriter(FrameWriter):
             path = self._folder / "data" / f"{split}-{number:05d}-of-{n_files:05d}.parquet"
             with pq.ParquetWriter(path, schema, compression="zstd") as writer:
                 in_file = itertools.islice(rows, ROWS)
-                while group := [self._record(row) for row in itertools.islice(in_file, _GROUP)]:
+                while group := [self._record(row) for row in itertools.islice(in_file, GROUP)]:
                     writer.write_table(pa.Table.from_pylist(group, schema=schema))
 
     def _record(self, row: Row) -> dict[str, Any]:
