@@ -72,13 +72,15 @@ class StabilisedView(QObject):
     def _status(self, session: Session) -> str:
         if not self.on or self._path is None:
             return ""
-        return "stabilised" if self._path.found[session.frame] else f"no {_names(session.schema)} here: held as before"
+        if self._path.is_known[session.frame]:
+            return "stabilised"
+        return f"no {_names(session.schema)} here: held as before"
 
     @while_open_or(None)
     def _new_path(self, session: Session) -> StabilisingPath | None:
         columns = [structure.index for structure in session.schema.stabilising]
         path = stabilising_path(self._survey.findings.centres, columns) if columns else None
-        return path if path is not None and path.found.any() else None
+        return path if path is not None and path.is_known.any() else None
 
     def _on_survey(self) -> None:
         if self.on:

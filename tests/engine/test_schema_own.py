@@ -112,7 +112,7 @@ def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, film
     columns = [structure.index for structure in hand.stabilising]
     assert columns == [0, 1]
     path = stabilising_path(movement.centres, columns)
-    assert path.found.all()
+    assert path.is_known.all()
     shifts = path.matrices[:, :2, 2]
     assert np.ptp(shifts[:, 1]) == pytest.approx(9.0, abs=1.0)  # the film moves by 1 px a frame in x
 

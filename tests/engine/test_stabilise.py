@@ -41,7 +41,7 @@ def largest_motion(points):
 def test_a_spine_that_nods_and_sways_stands_still(turn, sway):
     centres = moving(turn, sway)
     path = stabilising_path(centres, (0, 1, 2))
-    assert path.found.all()
+    assert path.is_known.all()
     assert largest_motion(stabilised(path, centres)) <= 0.2 * largest_motion(centres) + 0.01
 
 
@@ -56,7 +56,7 @@ def test_without_masks_the_last_transform_is_kept_and_marked():
     centres[20:30] = np.nan
     centres[:5] = np.nan
     path = stabilising_path(centres, (0, 1, 2))
-    assert list(np.flatnonzero(~path.found)) == [*range(5), *range(20, 30)]
+    assert list(np.flatnonzero(~path.is_known)) == [*range(5), *range(20, 30)]
     for t in range(20, 30):
         assert np.array_equal(path.matrices[t], path.matrices[19])
     assert np.array_equal(path.matrices[0], path.matrices[5])
@@ -75,12 +75,12 @@ def test_two_of_three_are_enough_and_one_is_not():
     centres[10, 2] = np.nan
     centres[11, 1:] = np.nan
     path = stabilising_path(centres, (0, 1, 2))
-    assert path.found[10]
-    assert not path.found[11]
+    assert path.is_known[10]
+    assert not path.is_known[11]
     assert largest_motion(stabilised(path, centres)[:11]) < 2
 
 
 def test_a_clip_without_a_spine_is_left_as_it_is():
     path = stabilising_path(np.full((4, 5, 2), np.nan, np.float32), (1, 2, 3))
-    assert not path.found.any()
+    assert not path.is_known.any()
     assert np.array_equal(path.matrices, np.tile(np.eye(3), (4, 1, 1)))

@@ -24,11 +24,11 @@ class StabilisingPath:
 
     Attributes:
         matrices: float64 (T, 3, 3), from (y, x, 1) in pixels of a frame to (y, x, 1) in the stabilised picture.
-        found: bool (T,), False where too few structures are known on a frame: the last matrix before holds on.
+        is_known: bool (T,), False where too few structures are known on a frame: the last matrix before is kept.
     """
 
     matrices: FloatArray
-    found: npt.NDArray[np.bool_]
+    is_known: npt.NDArray[np.bool_]
 
 
 def stabilising_path(centres: npt.NDArray[np.float32], columns: Sequence[int]) -> StabilisingPath:
@@ -42,21 +42,21 @@ def stabilising_path(centres: npt.NDArray[np.float32], columns: Sequence[int]) -
     """
     points = centres[:, list(columns)].astype(np.float64)
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(points).all(axis=2))
-    found = known.sum(axis=1) >= LEAST_STRUCTURES
-    if not found.any():
-        return StabilisingPath(np.tile(np.eye(3), (len(points), 1, 1)), found)
+    is_known = known.sum(axis=1) >= LEAST_STRUCTURES
+    if not is_known.any():
+        return StabilisingPath(np.tile(np.eye(3), (len(points), 1, 1)), is_known)
     reference = points[_reference(points, known)]
-    found &= (known & np.isfinite(reference).all(axis=1)).sum(axis=1) >= LEAST_STRUCTURES
+    is_known &= (known & np.isfinite(reference).all(axis=1)).sum(axis=1) >= LEAST_STRUCTURES
     pivot = np.nanmean(reference, axis=0)
     angle, place = np.zeros(len(points)), np.tile(pivot, (len(points), 1))
-    for t in np.flatnonzero(found):
+    for t in np.flatnonzero(is_known):
         angle[t], place[t] = _rotation_and_place(points[t], reference, pivot)
-    for stretch in _stretches(found):
+    for stretch in _stretches(is_known):
         angle[stretch] = _smooth(np.unwrap(angle[stretch]))
         place[stretch] = _smooth(place[stretch])
-    last = np.maximum.accumulate(np.where(found, np.arange(len(points)), -1))
-    last[last < 0] = np.flatnonzero(found)[0]
-    return StabilisingPath(_matrices(angle[last], place[last], pivot), found)
+    last = np.maximum.accumulate(np.where(is_known, np.arange(len(points)), -1))
+    last[last < 0] = np.flatnonzero(is_known)[0]
+    return StabilisingPath(_matrices(angle[last], place[last], pivot), is_known)
 
 
 def _reference(points: FloatArray, known: npt.NDArray[np.bool_]) -> int:
@@ -81,9 +81,9 @@ def _rotation_and_place(points: FloatArray, reference: FloatArray, pivot: FloatA
     return angle, place
 
 
-def _stretches(found: npt.NDArray[np.bool_]) -> list[slice]:
+def _stretches(is_known: npt.NDArray[np.bool_]) -> list[slice]:
     """Return the stretches of frames without a gap."""
-    edges = np.flatnonzero(np.diff(found.astype(np.int8), prepend=0, append=0))
+    edges = np.flatnonzero(np.diff(is_known.astype(np.int8), prepend=0, append=0))
     return [slice(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
 
 
