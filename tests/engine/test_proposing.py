@@ -82,7 +82,7 @@ def test_a_student_leaves_imported_masks_and_says_so(project: Project, student: 
     np.testing.assert_array_equal(newest["bolus"].mask, mask)
     assert (newest["c2"].origin, newest["c3"].origin) == ("import", "proposal")
     assert unproposed(project, record.id, [2], student) == []
-    words = proposal_summary(project, record, 1)
+    words = proposal_summary(project, record, 1, student)
     assert words == f"clip.mkv: proposed on 1 frame of {FRAMES}; 2 imported masks are left as they are"
 
 
@@ -144,6 +144,8 @@ def test_structures_that_only_one_of_them_has_are_named(project: Project) -> Non
         smaller = ProposalRun(project, clip, KeyedStudent(THREE), [0])
         assert set(smaller.never_proposed) == set(project.schema.keys) - set(THREE.keys)
         assert smaller.differences.startswith("The student does not know epiglottis, airway, c1, ")
+    summary = proposal_summary(project, project.clips()[0], 1, KeyedStudent(WITH_A_VALVE))
+    assert summary.endswith(f" of {FRAMES}. {larger.differences}")
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -195,7 +195,7 @@ def test_one_command_learns_a_clip_and_leaves_what_people_said(study):
         propose_clip(project, small, clip_id, todo)
         standing = [project.newest(clip_id, t)["bolus"] for t in todo]
         assert {revision.provenance for revision in standing} == {made}
-        assert "adapted masks are left" in proposal_summary(project, project.clip(clip_id), 6)
+        assert "adapted masks are left" in proposal_summary(project, project.clip(clip_id), 6, small)
 
 
 def test_too_little_and_wrong_names_are_said_with_what_to_do(study, tmp_path):

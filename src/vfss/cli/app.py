@@ -130,7 +130,7 @@ def propose(
             todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen)
             with progress_bar(f"Proposing on {record.path.name}") as show:
                 propose_clip(opened, chosen, record.id, todo, show)
-            print_result(Text(proposal_summary(opened, record, len(todo))))
+            print_result(Text(proposal_summary(opened, record, len(todo), chosen)))
 
 
 def _range(text: str, n_frames: int) -> range:

@@ -13,6 +13,7 @@ from vfss.clips import Clip
 from vfss.errors import StudentError
 from vfss.masks import Masks, MaskState
 from vfss.project import ClipRecord, Project
+from vfss.schema import Schema
 from vfss.student import Proposal, Student, shared_keys
 from vfss.wording import count
 
@@ -60,13 +61,8 @@ class ProposalRun:
 
     @property
     def differences(self) -> str:
-        """Message on structures that only the student or only the project has; empty where both have the same."""
-        parts = []
-        if self.left_out:
-            parts.append(f"The project lacks {', '.join(self.left_out)}, which the student proposes: left out.")
-        if self.never_proposed:
-            parts.append(f"The student does not know {', '.join(self.never_proposed)}: never proposed.")
-        return " ".join(parts)
+        """Message on structures that only the student or only the project has; empty if both have the same."""
+        return schema_differences(self.student.schema, self._project.schema)
 
     def stream(self) -> Iterator[tuple[int, ...]]:
         """Propose as fast as possible, several frames side by side on a CPU; yield the frames of each batch.
@@ -115,6 +111,18 @@ class ProposalRun:
         self._project.write_proposals(self._clip.id, located)
 
 
+def schema_differences(student: Schema, project: Schema) -> str:
+    """Return a message on structures that only a student or only a project has; empty if both have the same."""
+    left_out = [key for key in student.keys if key not in project.keys]
+    unknown = [key for key in project.keys if key not in student.keys]
+    parts = []
+    if left_out:
+        parts.append(f"The project lacks {', '.join(left_out)}, which the student proposes: left out.")
+    if unknown:
+        parts.append(f"The student does not know {', '.join(unknown)}: never proposed.")
+    return " ".join(parts)
+
+
 def without_outranking(project: Project, proposal: Proposal) -> Proposal:
     """Return a proposal without the structures that a person had propagated, adapted or imported on its frame.
 
@@ -151,14 +159,16 @@ def unproposed(project: Project, clip_id: str, frames: Iterable[int], student: S
     return [t for t in frames if not is_done(t)]
 
 
-def proposal_summary(project: Project, record: ClipRecord, frames: int) -> str:
-    """Return a message on what was proposed on a clip, and which masks the student left as they are."""
+def proposal_summary(project: Project, record: ClipRecord, frames: int, student: Student) -> str:
+    """Return a message on what a student proposed on a clip, which masks it left, and which structures it lacks."""
     standing = project.past.standing(record.id).values()
     methods = Counter(revision.provenance.method for revision in standing)
     kinds = ((methods["import"], "imported"), (methods["propagation"], "propagated"), (methods["adapted"], "adapted"))
     left = [f"{n} {kind} masks" for n, kind in kinds if n]
     summary = f"{record.path.name}: proposed on {count(frames, 'frame')} of {record.n_frames}"
-    return f"{summary}; {' and '.join(left)} are left as they are" if left else summary
+    summary = f"{summary}; {' and '.join(left)} are left as they are" if left else summary
+    differences = schema_differences(student.schema, project.schema)
+    return f"{summary}. {differences}" if differences else summary
 
 
 def propose_clip(
