@@ -13,10 +13,11 @@ from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.errors import VfssError
 from vfss.proposals.adapted_student import LEAST_FRAMES, annotated_soft
+from vfss.wording import count
 
 TOO_FEW = (
-    "There is too little to learn from: correct or accept bolus, pharynx, epiglottis or airway on "
-    f"{LEAST_FRAMES} frames or more that differ, then let the student learn them."
+    "There is too little to learn from: correct or accept soft structures such as the bolus on "
+    f"{LEAST_FRAMES} frames or more that differ, then let the student learn the clip."
 )
 
 
@@ -57,7 +58,7 @@ class Learning(QObject):
         """Start; nothing happens while another run is in progress."""
         if self.running:
             return
-        self._session, self._step = session, session.changes.begin_run("what the student learnt from this clip")
+        self._session, self._step = session, session.changes.begin_run("proposals of the clip-adapted student")
         self._masks = self._frames = 0
         self._error = ""
         threads = str(spare_threads())
@@ -104,7 +105,7 @@ class Learning(QObject):
         session.changes.end_run(step)
         summary = _summary(self._masks)
         if not outcome:
-            self.ended.emit(f"The student has learnt from {self._frames} frames of this clip. {summary}", False)
+            self.ended.emit(f"The student was adapted to {count(self._frames, 'frame')} of this clip. {summary}", False)
         elif self.trainer.cancelled and not self._error:
             self.ended.emit(f"Learning was stopped. {summary}", False)
         else:
@@ -114,11 +115,7 @@ class Learning(QObject):
 def _summary(masks: int) -> str:
     if not masks:
         return "No mask was changed."
-    return (
-        f"{masks} masks were proposed anew. Ctrl+Z takes them all back."
-        if masks > 1
-        else ("1 mask was proposed anew. Ctrl+Z takes it back.")
-    )
+    return f"{count(masks, 'mask was', 'masks were')} proposed anew. Ctrl+Z undoes {'them all' if masks > 1 else 'it'}."
 
 
 def frames_to_learn_from(session: Session) -> int:

@@ -34,7 +34,7 @@ def add_student(folder: Path) -> Path:
 
 
 def wrong(folder: Path) -> list[str]:
-    return [f"{finding.subject}: {finding.found}" for finding in check_project(folder) if finding.wrong]
+    return [f"{finding.subject}: {finding.message}" for finding in check_project(folder) if finding.wrong]
 
 
 @contextlib.contextmanager
@@ -50,7 +50,7 @@ def test_a_whole_project(folder: Path) -> None:
     findings = check_project(folder, lambda done, total: told.append((done, total)) or True)
     assert not [finding for finding in findings if finding.wrong]
     assert told == [(1, 1)]
-    found = " ".join(finding.found for finding in findings)
+    found = " ".join(finding.message for finding in findings)
     assert "2 masks, all intact" in found
     assert "database is intact" in found
     assert "loads" in found
@@ -129,13 +129,13 @@ def test_a_recording_is_decoded_to_its_end(tmp_path: Path) -> None:
         iio.imwrite(pictures / f"{t}.png", frame)
     (finding,) = check_clip(pictures)
     assert not finding.wrong
-    assert "6 frames, all readable" in finding.found
+    assert "6 frames, all readable" in finding.message
     content = (pictures / "4.png").read_bytes()
     (pictures / "4.png").write_bytes(content[: len(content) // 2])
     told: list[tuple[int, int]] = []
     (finding,) = check_clip(pictures, lambda done, total: told.append((done, total)) or True)
     assert finding.wrong
-    assert "1 of 6 frames are not readable" in finding.found
+    assert "1 of 6 frames are not readable" in finding.message
     assert told[-1] == (6, 6)
     (finding,) = check_clip(tmp_path / "missing.mkv")
     assert finding.wrong

@@ -86,12 +86,12 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     assert proposed(session) == frames
     assert 10 not in proposed(session, "pharynx")
     assert proposed(session, "c3") == [], "bones are carried, not learnt"
-    assert "has learnt from 3 frames" not in small.message.text(), "not visible says nothing of pixels"
-    assert "has learnt from 2 frames of this clip" in small.message.text()
+    assert "adapted to 3 frames" not in small.message.text(), "not visible says nothing of pixels"
+    assert "adapted to 2 frames of this clip" in small.message.text()
     assert how(session.project.newest(session.clip.id, 7)["bolus"]) == "student adapted to 2 frames"
     session.undo()
     assert proposed(session) == []
-    assert "Undone: what the student learnt from this clip" in small.message.text()
+    assert "Undone: proposals of the clip-adapted student" in small.message.text()
     session.redo()
     assert proposed(session) == frames
 
@@ -131,7 +131,7 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
     corrected.controller.student_jobs.learn()
     wait(qtbot, corrected)
     assert "The disk is full." in corrected.message.text()
-    assert "1 mask was proposed anew. Ctrl+Z takes it back." in corrected.message.text()
+    assert "1 mask was proposed anew. Ctrl+Z undoes it." in corrected.message.text()
     session.undo()
     assert proposed(session) == []
 

@@ -170,7 +170,7 @@ def check(
     table = plain_table("what", "", "found")
     for finding in findings:
         sign = Text("wrong", "bold red") if finding.wrong else Text("ok", "green")
-        table.add_row(Text(finding.subject), sign, Text(finding.found))
+        table.add_row(Text(finding.subject), sign, Text(finding.message))
     print_result(table)
     if any(finding.wrong for finding in findings):
         raise typer.Exit(1)

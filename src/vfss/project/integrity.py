@@ -25,12 +25,12 @@ class Finding:
 
     Attributes:
         subject: File, clip or table that was checked.
-        found: What was found, as text.
+        message: What was found, for a person.
         wrong: True if it needs attention.
     """
 
     subject: str
-    found: str
+    message: str
     wrong: bool
 
 
@@ -81,8 +81,8 @@ def _database(path: Path) -> Finding:
     except sqlite3.Error as error:
         return Finding(path.name, f"database cannot be read ({error})", True)
     if rows != ["ok"] or loose:
-        found = "; ".join(rows[:3] if rows != ["ok"] else [f"{len(loose)} rows refer to nothing"])
-        return Finding(path.name, f"database is damaged: {found}", True)
+        errors = "; ".join(rows[:3] if rows != ["ok"] else [f"{len(loose)} rows refer to nothing"])
+        return Finding(path.name, f"database is damaged: {errors}", True)
     return Finding(path.name, "database is intact", False)
 
 

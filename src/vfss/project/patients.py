@@ -32,7 +32,7 @@ class PatientRecord:
 
 
 def list_patients(project: Project) -> list[PatientRecord]:
-    """Return the patients of a project in the order in which they came, without choosing any split.
+    """Return the patients of a project in the order in which they were added, without choosing any split.
 
     Raises:
         ProjectError: The database cannot be read.
@@ -56,7 +56,7 @@ def assign_splits(project: Project, splits: Mapping[str, str]) -> None:
 
     Raises:
         ProjectError: The project has no such patient, there is no such split, or the patient is in another split
-            already: a student may have learnt from that patient, so a split is fixed once assigned.
+            already: a student may have been trained on that patient, so a split is fixed once assigned.
     """
     known = {record.patient for record in project.clips()}
     assigned = project.assigned_splits()
@@ -72,7 +72,7 @@ def assign_splits(project: Project, splits: Mapping[str, str]) -> None:
         if assigned.get(patient, split) != split:
             raise ProjectError(
                 f"patient {patient!r} is in {assigned[patient]!r} already, and stays there",
-                remedy="A student may have learnt from that patient: a split is fixed once assigned.",
+                remedy="A student may have been trained on that patient: a split is fixed once assigned.",
             )
     for patient, split in splits.items():
         project.assign_split(patient, cast("Split", split))
