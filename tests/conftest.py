@@ -29,6 +29,7 @@ os.environ["XDG_CONFIG_HOME"] = _SETTINGS.name  # of windows, too, that live lon
 FRAMES, SIZE = 24, 160
 TORCH = {"small_checkpoint", "torch", "vfss_training"}
 """Names in a test module by which it will import torch."""
+WARM_TRAINER = Path(__file__).resolve().parent / "support" / "warm_trainer.py"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -165,3 +166,17 @@ def shared() -> Path:
     if not (folder / "data" / "clips").is_dir():
         pytest.skip(f"no real recordings in {folder} (set VFSS_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def trainer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
+    """Command of a trainer process that starts at once: it is forked from one that has imported everything."""
+    if not hasattr(os, "fork") or sys.platform == "darwin":
+        yield [sys.executable, "-m", "vfss_training.cli"]
+        return
+    path = str(tmp_path_factory.mktemp("trainer") / "socket")
+    with subprocess.Popen([sys.executable, str(WARM_TRAINER), "serve", path], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
+        yield [sys.executable, "-S", str(WARM_TRAINER), "run", path]
+        server.kill()

@@ -25,6 +25,7 @@ class Trainer(QObject):
     """
 
     name = "The trainer"
+    program: tuple[str, ...] = (sys.executable, "-m", "vfss_training.cli")
     command = ""
     last_event = ""
 
@@ -57,7 +58,7 @@ class Trainer(QObject):
         """
         if self.running:
             return
-        own = [sys.executable, "-m", "vfss_training.cli", self.command, str(project), "--events", "-", *arguments]
+        own = [*self.program, self.command, str(project), "--events", "-", *arguments]
         program, *options = command or own
         self._partial, self._cancelled, self._done, self._error = b"", False, False, ""
         self._log.clear()

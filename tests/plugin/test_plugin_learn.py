@@ -109,7 +109,8 @@ def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, 
     assert window.propagate.learn_button.isEnabled()
 
 
-def test_cancelling_says_what_was_changed(small, qtbot):
+def test_cancelling_says_what_was_changed(small, qtbot, trainer):
+    small.controller.student_jobs.learning.trainer.program = tuple(trainer)
     with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
         small.controller.student_jobs.learn()
     small.propagate.cancel_button.click()
@@ -145,7 +146,8 @@ def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
     assert corrected.propagate.learn_button.isEnabled()
 
 
-def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file):
+def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file, trainer):
+    small.controller.student_jobs.learning.trainer.program = tuple(trainer)
     session = small.controller.session
     folder, clip_id = session.project.folder, session.clip.id
     with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
