@@ -159,7 +159,7 @@ def test_an_empty_project_says_what_to_do(tmp_path):
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["/nowhere/clip.mp4"], "not found"), ([__file__], "no recording and no project")],
+    [(["/nowhere/clip.mp4"], "not found"), ([__file__], "neither a recording nor a project")],
 )
 def test_wrong_arguments_give_a_line_and_no_traceback(arguments, said, capsys):
     assert app.main(arguments) == 2
