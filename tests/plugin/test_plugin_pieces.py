@@ -184,7 +184,7 @@ def test_a_tour_does_not_clear_a_folder_that_is_not_its_own(tmp_path, capsys, mo
     keep.write_text("mine")
     assert app.main(["--tour", str(tmp_path)]) == 2
     assert keep.is_file()
-    assert "not made by a tour" in capsys.readouterr().err
+    assert "not written by a tour" in capsys.readouterr().err
 
 
 def test_nothing_of_the_plugin_brings_torch_into_the_process():
