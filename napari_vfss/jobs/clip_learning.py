@@ -16,15 +16,15 @@ from vfss.proposals.adapted_student import LEAST_FRAMES, annotated_soft
 from vfss.wording import count
 
 TOO_FEW = (
-    "There is too little to learn from: correct or accept soft structures such as the bolus on "
-    f"{LEAST_FRAMES} frames or more that differ, then let the student learn the clip."
+    "There is too little to adapt to: correct or accept soft structures such as the bolus on "
+    f"{LEAST_FRAMES} frames or more that differ, then adapt the student to this clip."
 )
 
 
 class ClipTrainer(Trainer):
     """Runs `vfss-train learn`."""
 
-    name, command, last_event = "Learning the clip", "learn", "learnt"
+    name, command, last_event = "Adapting to the clip", "learn", "learnt"
 
     @property
     def cancelled(self) -> bool:
@@ -107,7 +107,7 @@ class Learning(QObject):
         if not outcome:
             self.ended.emit(f"The student was adapted to {count(self._frames, 'frame')} of this clip. {summary}", False)
         elif self.trainer.cancelled and not self._error:
-            self.ended.emit(f"Learning was stopped. {summary}", False)
+            self.ended.emit(f"Adapting was stopped. {summary}", False)
         else:
             self.ended.emit(f"{self._error or outcome} {summary}", True)
 

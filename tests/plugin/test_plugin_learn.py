@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Learning the clip in the window: when it can begin, progress, one undo, cancelling, and what may go wrong."""
+"""Adapting to the clip in the window: when it can begin, progress, one undo, cancelling, and what may go wrong."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, 
     say(session, 5, "c3")
     window.controller.student_jobs.learn()
     assert not window.controller.student_jobs.learning.running
-    assert "too little to learn from" in window.message.text()
+    assert "too little to adapt to" in window.message.text()
     say(session, 9)
     window.propagate.refresh()
     assert window.propagate.learn_button.isEnabled()
@@ -115,7 +115,7 @@ def test_cancelling_says_what_was_changed(small, qtbot, trainer):
         small.controller.student_jobs.learn()
     small.propagate.cancel_button.click()
     wait(qtbot, small)
-    assert "Learning was stopped. No mask was changed." in small.message.text()
+    assert "Adapting was stopped. No mask was changed." in small.message.text()
     assert small.controller.session.undo()  # the last thing that a person did, not the run
     qtbot.waitUntil(lambda: not small.propagate.learn_button.isEnabled())
 
