@@ -91,7 +91,7 @@ class Learning(QObject):
                 self._error = explain(error)
                 self.cancel()
         if kind in ("learn", "spread"):
-            stage = "learning" if kind == "learn" else "proposing"
+            stage = "adapting" if kind == "learn" else "proposing"
             self.progressed.emit(stage, int(event.get("done", 0)), int(event.get("total", 1)))
         elif kind == "learnt":
             self._frames = int(event.get("frames", 0))

@@ -81,7 +81,7 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     small.controller.student_jobs.propagate("forward")
     assert "still being adapted to this clip" in small.message.text()
     wait(qtbot, small)
-    assert set(said) == {("learning", True), ("proposing", True)}
+    assert set(said) == {("adapting", True), ("proposing", True)}
     frames = [t for t in range(session.clip.n_frames) if t not in (4, 16)]
     assert proposed(session) == frames
     assert 10 not in proposed(session, "pharynx")
