@@ -16,7 +16,7 @@ SHARED_ACCOUNTS = (
 
 def author() -> str:
     """Return the name under which changes are written: the one in Preferences, else that of the computer's account."""
-    name = str(_value("author", "")).strip()
+    name = str(setting("author", "")).strip()
     if name:
         return name
     try:
@@ -32,7 +32,7 @@ def is_nobody(name: str) -> bool:
 
 def author_is_known() -> bool:
     """Return whether a name was given or the account's name identifies a person."""
-    return bool(str(_value("author", "")).strip()) or not is_nobody(author())
+    return bool(str(setting("author", "")).strip()) or not is_nobody(author())
 
 
 def keep_author(name: str) -> bool:
@@ -48,15 +48,16 @@ def keep_author(name: str) -> bool:
 
 def device() -> str:
     """Return the device that the student runs on: auto, cpu or cuda."""
-    return str(_value("device", "auto"))
+    return str(setting("device", "auto"))
 
 
 def frames_kept() -> int:
     """Return the number of frames whose masks are kept in memory."""
-    return max(2, int(_value("frames_in_memory", 6)))
+    return max(2, int(setting("frames_in_memory", 6)))
 
 
-def _value(name: str, default: Any) -> Any:
+def setting(name: str, default: Any) -> Any:
+    """Return a setting of this plugin; the default where napari has none."""
     from napari.settings import get_plugin_settings
 
     try:

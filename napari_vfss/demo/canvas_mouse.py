@@ -33,12 +33,12 @@ class CanvasMouse:
     def stroke(self, points: Sequence[tuple[float, float]], *, button: Qt.MouseButton = LEFT) -> None:
         """Drag the mouse through points (y, x) in pixels of the recording."""
         first, last = points[0], points[-1]
-        self._send(QEvent.Type.MouseMove, first, pressed=False, button=button)
-        self._send(QEvent.Type.MouseButtonPress, first, pressed=True, button=button)
+        self.send(QEvent.Type.MouseMove, first, pressed=False, button=button)
+        self.send(QEvent.Type.MouseButtonPress, first, pressed=True, button=button)
         for point in points[1:]:
             time.sleep(MOVE_S)
-            self._send(QEvent.Type.MouseMove, point, pressed=True, button=button)
-        self._send(QEvent.Type.MouseButtonRelease, last, pressed=False, button=button)
+            self.send(QEvent.Type.MouseMove, point, pressed=True, button=button)
+        self.send(QEvent.Type.MouseButtonRelease, last, pressed=False, button=button)
 
     def click(self, point: tuple[float, float], *, button: Qt.MouseButton = LEFT) -> None:
         """Click at (y, x)."""
@@ -46,10 +46,11 @@ class CanvasMouse:
 
     def click_again(self, point: tuple[float, float]) -> None:
         """Click at (y, x) as the second of two quick clicks, which Qt calls a double click."""
-        self._send(QEvent.Type.MouseButtonDblClick, point, pressed=True, button=LEFT)
-        self._send(QEvent.Type.MouseButtonRelease, point, pressed=False, button=LEFT)
+        self.send(QEvent.Type.MouseButtonDblClick, point, pressed=True, button=LEFT)
+        self.send(QEvent.Type.MouseButtonRelease, point, pressed=False, button=LEFT)
 
-    def _send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool, button: Qt.MouseButton) -> None:
+    def send(self, kind: QEvent.Type, point: tuple[float, float], *, pressed: bool, button: Qt.MouseButton) -> None:
+        """Send one event at (y, x) to the canvas and process what it caused."""
         none = Qt.MouseButton.NoButton
         position = self.on_canvas(point)
         event = QMouseEvent(

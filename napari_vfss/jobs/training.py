@@ -48,6 +48,11 @@ class Trainer(QObject):
         """True while the trainer runs."""
         return self._process is not None
 
+    @property
+    def process_id(self) -> int:
+        """Number of the trainer's process; 0 while there is none."""
+        return 0 if self._process is None else int(self._process.processId())
+
     def start(self, project: Path, arguments: tuple[str, ...] = (), command: list[str] | None = None) -> None:
         """Start the trainer on a project; ignored while it runs.
 

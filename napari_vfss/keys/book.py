@@ -44,9 +44,9 @@ class KeyBook(QObject):
         """
         super().__init__(parent)
         self._actions_of = actions_of
-        self._file = file or UserConfigFile("keys.json", self)
-        self._file.changed.connect(self._on_file)
-        self.complaint = self._file.complaint
+        self.file = file or UserConfigFile("keys.json", self)
+        self.file.changed.connect(self._on_file)
+        self.complaint = self.file.complaint
         self.actions: tuple[Action[Any], ...] = ()
         self._keys: dict[str, tuple[str, ...]] = {}
         self.set_schema(Schema.load())
@@ -60,7 +60,7 @@ class KeyBook(QObject):
     @property
     def layout(self) -> Layout:
         """The layout in use."""
-        return "left" if self._file.values.get("layout") == "left" else "right"
+        return "left" if self.file.values.get("layout") == "left" else "right"
 
     def keys_of(self, action: str) -> tuple[str, ...]:
         """Return the keys of an action; none for an unknown action."""
@@ -86,7 +86,7 @@ class KeyBook(QObject):
 
     def choose_layout(self, layout: Layout) -> None:
         """Switch to a layout; each layout has its own changes."""
-        self._file.update(lambda values: {**values, "layout": layout})
+        self.file.update(lambda values: {**values, "layout": layout})
 
     def bind(self, action: str, keys: Iterable[str]) -> None:
         """Change the keys of an action in this layout; an action that had one of them loses it.
@@ -124,14 +124,14 @@ class KeyBook(QObject):
             every = dict(every) if isinstance(every, dict) else {}
             return {**values, "layout": layout, "changed": {**every, layout: change(_clean(every.get(layout)))}}
 
-        self._file.update(changed)
+        self.file.update(changed)
 
     def _own(self) -> dict[str, list[str]]:
-        every = self._file.values.get("changed")
+        every = self.file.values.get("changed")
         return _clean(every.get(self.layout)) if isinstance(every, dict) else {}
 
     def _on_file(self) -> None:
-        self.complaint = self._file.complaint
+        self.complaint = self.file.complaint
         self._assign_keys()
         self.changed.emit()
 

@@ -87,6 +87,11 @@ class FrameCache:
         self._frames[frame] = work
         return work
 
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """Indices of the frames in memory."""
+        return tuple(self._frames)
+
     def forget(self, frames: Iterable[int]) -> None:
         """Drop frames, to be read again when needed."""
         for frame in frames:

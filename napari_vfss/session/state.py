@@ -53,6 +53,11 @@ class SessionState:
         self._last_revision = project.last_revision()
 
     @property
+    def frames_in_memory(self) -> tuple[int, ...]:
+        """Indices of the frames whose masks are in memory."""
+        return self._cache.frames
+
+    @property
     def schema(self) -> Schema:
         """Structures of the project."""
         return self.project.schema

@@ -120,7 +120,7 @@ class AnnotationPanel(QWidget):
         if self.timeline.widget is None:
             self.timeline.show()
         self.keyboard.enter_window()
-        self._fit_width()
+        self.fit_width()
 
     @property
     def _sections(self) -> tuple[SessionSection | ClipSection, ...]:
@@ -192,7 +192,8 @@ class AnnotationPanel(QWidget):
         outer.addWidget(self.message)
         outer.addWidget(footer)
 
-    def _fit_width(self) -> None:
+    def fit_width(self) -> None:
+        """Take at least the width that the rows need."""
         # Known only once napari's style is applied: no row may reach under the scroll bar.
         bar = self._scroll.verticalScrollBar()
         bar_width = 0 if bar is None else bar.sizeHint().width()

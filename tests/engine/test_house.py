@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Import contracts break when an import is planted; no room knows a room that knows it."""
+"""Import contracts break when an import is planted; rooms form no circle; tests use public names and do not sleep."""
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ BROKEN = {
     "Floors of the plugin",
     "Floors of the trainer",
 }
+
+PUBLIC = {"_replace", "_asdict", "_fields", "_make", "_exit"}
+"""Names of the standard library that are public in spite of their underscore: namedtuple's, and os._exit."""
+ALLOWED = {
+    ("tests/support/warm_trainer.py", "_run_exitfuncs"): "os._exit skips them, and atexit has no public way to run them"
+}
+"""Private names that tests may use, by file, with the reason."""
+BY_NAME = {"getattr", "setattr", "delattr", "hasattr", "attrgetter", "methodcaller", "patch", "object"}
+"""Functions that reach an attribute by its name as text, as monkeypatch.setattr does."""
 
 
 def contracts(tree: Path) -> dict[str, bool]:
@@ -74,3 +85,74 @@ def test_no_room_knows_a_room_that_knows_it(rooms) -> None:
 def test_a_circle_is_found(rooms) -> None:
     edges = {("a.x", "a.y"), ("a.y", "a.z"), ("a.z", "a.x"), ("a.z", "b.q")}
     assert rooms.circles(edges) == [["a.x", "a.y", "a.z"]]
+
+
+def private(dotted: str) -> Iterator[str]:
+    """Names in a dotted one that are not meant for others."""
+    for name in dotted.split("."):
+        if name.startswith("_") and name != "_" and not name.endswith("__") and name not in PUBLIC:
+            yield name
+
+
+def reached(node: ast.AST) -> Iterator[str]:
+    """Private names of others that a node of a program's tree reaches into; sleep counts as one."""
+    match node:
+        case ast.Attribute(attr="sleep"):
+            yield "sleep"
+        case ast.Attribute(value=ast.Name(id="self" | "cls")):
+            pass
+        case ast.Attribute(attr=name):
+            yield from private(name)
+        case ast.Import(names=names):
+            yield from (name for alias in names for name in private(alias.name))
+        case ast.ImportFrom(module=module, names=names):
+            yield from (name for alias in names for name in private(f"{module or ''}.{alias.name}"))
+            yield from (alias.name for alias in names if alias.name == "sleep")
+        case ast.Call(func=ast.Name(id=function) | ast.Attribute(attr=function), args=args) if function in BY_NAME:
+            texts = (one.value for one in args if isinstance(one, ast.Constant) and isinstance(one.value, str))
+            yield from (name for text in texts for name in private(text))
+
+
+def reaches(text: str) -> list[tuple[int, str]]:
+    """Line and name of each place where a program reaches into private names, or sleeps."""
+    tree = ast.parse(text)
+    return sorted((node.lineno, name) for node in ast.walk(tree) for name in reached(node))  # type: ignore[attr-defined]
+
+
+def test_no_test_reaches_into_private_names() -> None:
+    files = sorted((ROOT / "tests").rglob("*.py"))
+    assert len(files) > 100
+    places = [
+        (file.relative_to(ROOT).as_posix(), line, name)
+        for file in files
+        for line, name in reaches(file.read_text("utf-8"))
+    ]
+    assert [f"{file}:{line}: {name}" for file, line, name in places if (file, name) not in ALLOWED] == []
+    assert {(file, name) for file, _, name in places} == set(ALLOWED), "what nobody uses any more needs no leave"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clip._cache.clear()",
+        "make()._run()",
+        "clip._size = 3",
+        "from vfss.clips import _open",
+        "from vfss._clips import open_clip",
+        "import vfss._clips",
+        "monkeypatch.setattr(module, '_BATCH', 1)",
+        "monkeypatch.setattr('vfss.importing.write._BATCH', 1)",
+        "getattr(clip, '_cache')",
+        "time.sleep(0.1)",
+        "from time import sleep",
+    ],
+)
+def test_a_reach_into_private_names_is_found(text: str) -> None:
+    assert [line for line, _ in reaches(f"x = 1\n{text}")] == [2]
+
+
+def test_own_and_public_names_are_free() -> None:
+    text = (
+        "self._cache = cls._all\nrow._replace(a=1)\nos._exit(1)\nx.__class__\npath.with_name('a_b'.replace('_b', ''))"
+    )
+    assert reaches(text) == []

@@ -14,7 +14,6 @@ from napari_vfss.ui.dialogs import export as export_dialog
 from napari_vfss.ui.dialogs.export_options import ExportChoice, RecordingList
 from napari_vfss.writer import write_annotations
 from small_project import annotate
-from vfss import sample_clips
 from vfss.datasets import FORMATS, ExportOptions, read_coco, run_export
 from vfss.datasets.preview import preview
 from vfss.errors import DatasetError
@@ -34,9 +33,9 @@ def accepted(window):
     annotate(session.project, session.clip.id, 3, {"bolus": mask, "pharynx": mask}, author="Ada")
     session.project.reviews.withdraw(session.clip.id, reviewer="Ada")
     session.reload([0, 3])
-    window.export._choices.update(lambda _before: {})
+    window.export.choices.update(lambda _before: {})
     yield session
-    window.export._choices.update(lambda _before: {})
+    window.export.choices.update(lambda _before: {})
     if window.export.dialog is not None:
         window.export.dialog.reject()
 
@@ -194,8 +193,10 @@ def test_file_save_refuses_what_nobody_looked_at_and_names_the_way(accepted, tmp
 
 
 def test_samples_are_known_to_show_nobody(clip_file, tmp_path, monkeypatch):
-    monkeypatch.setattr(sample_clips, "_folder", lambda: clip_file.parent)
-    sample = clip_file.rename(clip_file.with_name("phantom_normal_0.mp4"))
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda _: clip_file.parent)
+    sample = clip_file.parent / "samples" / "phantom_normal_0.mp4"
+    sample.parent.mkdir()
+    clip_file.rename(sample)
     session = open_session(sample, "Ada")
     clip = session.clip.id
     assert session.project.reviews.of(clip).reviewer == "phantom"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import psutil
 import pytest
 
 from keyed_student import ONLY_A_VALVE, VFSS12_REVERSED, WITH_A_VALVE, KeyedStudent, mask_of
@@ -176,8 +177,8 @@ def test_a_new_student_is_offered_with_old_and_new_scores_and_taken(window, qtbo
     assert run(window, qtbot, TRAINER + DONE.format(student=record.id)) == ""
     section = window.student
     assert section.bar.maximum() == 3
-    assert section.curve._loss == [(1.0, 1.0), (2.0, 0.5), (3.0, 1 / 3)]
-    assert section.curve._dice == [(3.0, 0.8)]
+    assert section.curve.losses == [(1.0, 1.0), (2.0, 0.5), (3.0, 1 / 3)]
+    assert section.curve.dice == [(3.0, 0.8)]
     assert "0.912" in section.offer.text()
     assert "0.700" in section.offer.text()
     assert session.project.current_student() is None
@@ -210,10 +211,11 @@ def test_cancelling_a_trainer_ends_its_process(window, qtbot):
     job = window.controller.retraining
     with qtbot.waitSignal(job.event_received, timeout=WAIT_MS):
         job.start(window.controller.session.project.folder, command=[sys.executable, "-c", TRAINER + "time.sleep(600)"])
-    process = job._process
+    process = job.process_id
+    assert psutil.pid_exists(process)
     with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
         window.student.cancel_button.click()
-    assert process.state() == process.ProcessState.NotRunning
+    assert not psutil.pid_exists(process)
     assert "cancelled" in caught.args[0]
     assert not job.running
 
@@ -239,4 +241,9 @@ def test_scores_are_said_only_where_there_are_some():
     assert "0.500" in student_section.offer_text(event)
     assert "unknown" in student_section.offer_text(event)
     assert "could not be evaluated" in student_section.offer_text({"scores": {"mean_dice": None}})
-    assert (student_section._minutes(30), student_section._minutes(600)) == ("30 s", "10 min")
+
+
+@pytest.mark.parametrize(("estimate", "shown"), [(30, "about 30 s"), (600, "about 10 min"), (None, "of %m")])
+def test_the_estimate_is_shown_in_seconds_or_minutes(window, estimate, shown):
+    window.controller.retraining.event_received.emit({"event": "start", "total_steps": 3, "estimate_s": estimate})
+    assert window.student.bar.format().endswith(shown)

@@ -47,14 +47,14 @@ def book(qapp, tmp_path):
 def keys(window):
     """The book of a window, put back afterwards: windows of one test run share the file."""
     yield window.controller.key_book
-    file = window.controller.key_book._file
+    file = window.controller.key_book.file
     file.path.unlink(missing_ok=True)
     file.update(lambda _values: {})
 
 
 @pytest.fixture
 def press(window, qtbot):
-    canvas = CanvasMouse(window.viewer, window.window())._canvas
+    canvas = CanvasMouse(window.viewer, window.window()).canvas
 
     def key(code, modifier=Qt.KeyboardModifier.NoModifier):
         qtbot.keyClick(canvas, code, modifier)
@@ -376,7 +376,7 @@ def test_escape_leaves_the_key_as_it_is(page, keys, qtbot):
 
 def test_the_page_finds_and_chooses_the_layout(page, keys):
     page.search.setText("undo")
-    visible = [action for action, item in page._items.items() if not item.isHidden()]
+    visible = [action for action, item in page.items.items() if not item.isHidden()]
     assert visible == ["edit.undo"]
     page.search.clear()
     left = page.layout_box.findData("left")

@@ -73,7 +73,7 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     small.controller.student_jobs.learning.progressed.connect(
         lambda what, done, total: said.append((what, done <= total))
     )
-    canvas = CanvasMouse(small.viewer, small.window())._canvas
+    canvas = CanvasMouse(small.viewer, small.window()).canvas
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert small.controller.student_jobs.learning.running
     assert small.propagate.cancel_button.isVisibleTo(small)

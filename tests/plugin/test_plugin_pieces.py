@@ -6,7 +6,6 @@ from __future__ import annotations
 import gc
 import os
 import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -201,7 +200,7 @@ def test_nothing_of_the_plugin_brings_torch_into_the_process():
 
 def test_two_workers_at_once_leave_warnings_as_they_were_for_the_rest_of_the_program(qapp, qtbot, monkeypatch, caplog):
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    let_go, ended = threading.Event(), []
+    let_go, first_ended, ended = threading.Event(), threading.Event(), []
 
     def first():
         yield "begun"
@@ -209,11 +208,10 @@ def test_two_workers_at_once_leave_warnings_as_they_were_for_the_rest_of_the_pro
 
     def second():
         yield "begun"
-        while not ended:
-            time.sleep(0.01)
+        first_ended.wait(10)
 
     one, two = worker_for(first), worker_for(second)
-    one.finished.connect(lambda: ended.append(1))
+    one.finished.connect(lambda: (ended.append(1), first_ended.set()))
     two.finished.connect(lambda: ended.append(2))
     with qtbot.waitSignal(one.yielded):
         one.start()

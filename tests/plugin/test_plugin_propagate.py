@@ -85,7 +85,7 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
 
 def test_keys_carry_back_and_both_ways(start, qtbot):
     session = start.controller.session
-    canvas = CanvasMouse(start.viewer, start.window())._canvas
+    canvas = CanvasMouse(start.viewer, start.window()).canvas
     qtbot.keyClick(canvas, Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier)
     wait(qtbot, start)
     assert frames_of(session) == [0, 1, 2, 3, 4]

@@ -174,7 +174,7 @@ def test_agreement_tells_nothing_while_one_is_at_work(window, folder, blinded, q
     qtbot.waitUntil(lambda: not page.agreeing.running)
     assert "blinded" in page.message.text()
     assert page.table.rowCount() == page.worst.rowCount() == 0
-    window.people._close_page()
+    window.people.close_page()
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def compared(window, folder, blinded, qtbot):
     window.people.show_agreement(folder, reading)
     qtbot.waitUntil(lambda: not window.people.page.agreeing.running)
     yield window.people.page
-    window.people._close_page()
+    window.people.close_page()
 
 
 def test_the_page_shows_figures_a_plot_and_where_they_differ(compared, window):
@@ -230,7 +230,7 @@ def test_a_difference_is_settled_in_the_project(compared, window):
     assert not compared.adjudication.both_button.isEnabled()
     session.go_to(5)
     assert not compared.adjudication.first_button.isEnabled()
-    assert not compared.adjudication._outline.shown
+    assert not window.viewer.layers[NAME].visible
     before = session.project.last_revision()
     compared.adjudication.take_first()
     assert session.project.last_revision() == before
@@ -243,8 +243,8 @@ def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch)
     people = window.people
     kept = []
     monkeypatch.setattr(preferences, "keep_author", lambda name: kept.append(name) or True)
-    people.name.setText("")
-    people._show_question()
+    monkeypatch.setattr(preferences, "author_is_known", lambda: False)
+    people.show_session()
     assert people.ask_name.isVisibleTo(people)
     people.name.setText("  Dora ")
     people.name.editingFinished.emit()
@@ -258,17 +258,17 @@ def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch)
 
 
 def test_a_shared_account_is_no_name(monkeypatch):
-    monkeypatch.setattr(preferences, "_value", lambda name, default: default)
+    monkeypatch.setattr(preferences, "setting", lambda name, default: default)
     for account, known in (("root", False), ("Administrator", False), ("m.weber", True)):
         monkeypatch.setattr(preferences.getpass, "getuser", lambda account=account: account)
         assert preferences.author_is_known() is known
-    monkeypatch.setattr(preferences, "_value", lambda name, default: "Eve")
+    monkeypatch.setattr(preferences, "setting", lambda name, default: "Eve")
     assert preferences.author_is_known()
     assert preferences.author() == "Eve"
 
 
 def test_a_name_that_is_kept_is_there_for_the_next_window(window):
-    before = preferences._value("author", "")
+    before = preferences.setting("author", "")
     assert preferences.keep_author("Fay")
     assert preferences.author() == "Fay"
     preferences.keep_author(before)

@@ -131,7 +131,7 @@ def test_all_goes_by_the_keyboard(dialog):
     editor, draft = dialog.editor, dialog.draft
     editor.add_button.click()
     assert draft.chosen == 1 and editor.remove_button.isEnabled()
-    for spin, value in zip(editor.edges._spins, (30, 40, 60, 90), strict=True):
+    for spin, value in zip(editor.edges.spins, (30, 40, 60, 90), strict=True):
         spin.setValue(value)
     assert draft.boxes[1].box == PixelBox(30, 40, 60, 90)
     editor.list.setCurrentRow(0)
@@ -141,10 +141,10 @@ def test_all_goes_by_the_keyboard(dialog):
     editor.cropped.click()
     assert draft.crop is None
     editor.cropped.click()
-    editor.kept._spins[0].setValue(115)
+    editor.kept.spins[0].setValue(115)
     assert draft.crop is not None and draft.crop.top == 115
     assert editor.cuts.isVisibleTo(editor)  # the bolus reaches above it
-    editor.kept._spins[0].setValue(60)
+    editor.kept.spins[0].setValue(60)
     assert not editor.cuts.isVisibleTo(editor)
 
 
@@ -219,7 +219,7 @@ def test_what_cannot_be_written_or_read_is_said(dialog, project, monkeypatch):
     def broken(_frame):
         raise ClipError("cannot be decoded")
 
-    monkeypatch.setattr(dialog._clip, "as_uint8", broken)
+    monkeypatch.setattr(dialog.clip, "as_uint8", broken)
     dialog.show_frame(3)
     assert "cannot be decoded" in dialog.problem.text() and 3 not in dialog.frames.seen
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from contextlib import ExitStack
+from contextlib import closing
 from types import SimpleNamespace
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from sqlalchemy import Pool, event
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.session import opening
@@ -36,28 +37,34 @@ def stored(session, frame=None):
 
 
 class Disk:
-    """A disk that is full until there is room."""
+    """A disk that is full until there is room: the project's database may not grow, whoever opens it."""
 
     def __init__(self, session):
         self._session = session
-        self._database = session.project._database
+        self._file = session.project.folder / "vfss.sqlite"
+        self._pages = 0
+        event.listen(Pool, "checkout", self._limit)
+
+    def remove(self):
+        event.remove(Pool, "checkout", self._limit)
 
     def fill(self):
         """Allow no further page, and use up what is free in those that are there, on a frame that no test looks at."""
-        self._allow(self._database.pragma("page_count")[0])
+        with closing(sqlite3.connect(self._file)) as database:
+            (self._pages,) = database.execute("PRAGMA page_count").fetchone()
         edit = Edit(self._session.clip.id, 23, "c7", GRAIN, MaskState.EDITED)
         with pytest.raises(ProjectError, match="the disk is full"):
             for _ in range(20):
                 self._session.project.write([edit], author="filler", origin="hand")
 
     def make_room(self):
-        self._allow(1_000_000)
+        self._pages = 1_000_000
 
-    def _allow(self, pages):
-        """Every connection of the pool has a limit of its own."""
-        with ExitStack() as all_at_once:
-            for _ in range(4):
-                all_at_once.enter_context(self._database._driver()).execute(f"PRAGMA max_page_count = {pages}")
+    def _limit(self, connection, _record, _proxy):
+        """Limit a connection as it is taken from its pool: each has a limit of its own."""
+        _, _, file = connection.execute("PRAGMA database_list").fetchone()
+        if file and self._file.samefile(file):
+            connection.execute(f"PRAGMA max_page_count = {self._pages}")
 
 
 @pytest.fixture
@@ -66,6 +73,7 @@ def full(window):
     disk.fill()
     yield disk
     window.controller.unsaved_guard.discard()
+    disk.remove()
 
 
 @pytest.fixture
@@ -99,7 +107,7 @@ def test_all_layers_deleted_at_once_close_the_clip_and_keep_the_stroke(window, c
 def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, qtbot, monkeypatch):
     controller, viewer = window.controller, window.viewer
     controller.layers.set_tool("paint")
-    mouse, send = CanvasMouse(viewer, window.window()), CanvasMouse._send
+    mouse, send = CanvasMouse(viewer, window.window()), CanvasMouse.send
     moves = []
 
     def delete_on_the_way(self, kind, point, *, pressed, button):
@@ -109,7 +117,7 @@ def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, 
             viewer.layers.remove(controller.layers.editor)
         send(self, kind, point, pressed=pressed, button=button)
 
-    monkeypatch.setattr(CanvasMouse, "_send", delete_on_the_way)
+    monkeypatch.setattr(CanvasMouse, "send", delete_on_the_way)
     mouse.stroke([(60, 40 + 8 * i) for i in range(8)])
     monkeypatch.undo()
     qtbot.waitUntil(lambda: controller.layers.editor in viewer.layers and controller.layers.overlay in viewer.layers)

@@ -10,19 +10,20 @@ import pytest
 
 import vfss.phantom
 from vfss import sample_clips
+from vfss.phantom import Phantom
 from vfss.phantom_fingerprint import phantom_source
 
 
 @pytest.fixture
 def drawn(tmp_path, monkeypatch):
-    """Files written, in order, each with its key inside instead of pictures."""
+    """Files written, in order, each with the phantom's variant inside instead of pictures."""
     written = []
 
-    def write(key: str, path: Path) -> None:
-        path.write_text(key)
+    def write(phantom: Phantom, path: Path) -> None:
+        path.write_text(phantom.variant)
         written.append(path)
 
-    monkeypatch.setattr(sample_clips, "_write", write)
+    monkeypatch.setattr("vfss.phantom.write.write_video", write)
     monkeypatch.setattr("platformdirs.user_cache_path", lambda _: tmp_path)
     return written
 

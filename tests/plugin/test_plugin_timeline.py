@@ -32,7 +32,7 @@ def dock(window):
 
 @pytest.fixture
 def press(window, qtbot):
-    canvas = CanvasMouse(window.viewer, window.window())._canvas
+    canvas = CanvasMouse(window.viewer, window.window()).canvas
     return lambda code, modifier=Qt.KeyboardModifier.NoModifier: qtbot.keyClick(canvas, code, modifier)
 
 
@@ -75,7 +75,7 @@ def surveyed(window, qtbot):
 def point(dock, frame, row):
     timeline = dock.timeline
     x = GUTTER + timeline.scale.x_of(frame + 0.5)
-    return QPoint(round(x), TOP + row * timeline._row_height + timeline._row_height // 2)
+    return QPoint(round(x), TOP + row * timeline.row_height + timeline.row_height // 2)
 
 
 def test_a_click_goes_to_the_frame_and_chooses_the_structure(window, dock, qtbot):

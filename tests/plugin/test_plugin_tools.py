@@ -196,7 +196,7 @@ def test_places_between_follow_the_true_times(session, tools):
 
 def test_keys_and_buttons_correct_what_is_shown(window, qtbot):
     session, layers, tools = window.controller.session, window.controller.layers, window.correct.more
-    canvas = CanvasMouse(window.viewer, window.window())._canvas
+    canvas = CanvasMouse(window.viewer, window.window()).canvas
     session.stroke(RING)
     qtbot.keyClick(canvas, Qt.Key.Key_F, Qt.KeyboardModifier.ShiftModifier)
     np.testing.assert_array_equal(layers.editor.mask, DISC)

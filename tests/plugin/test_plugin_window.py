@@ -23,7 +23,7 @@ def mouse(window):
 @pytest.fixture
 def press(window, qtbot):
     """Press a key with the mouse over the picture."""
-    canvas = CanvasMouse(window.viewer, window.window())._canvas
+    canvas = CanvasMouse(window.viewer, window.window()).canvas
 
     def key(code, modifier=Qt.KeyboardModifier.NoModifier):
         qtbot.keyClick(canvas, code, modifier)
@@ -208,7 +208,7 @@ def test_deleting_the_recording_closes_the_clip(window, qtbot):
     window.viewer.layers.remove(window.controller.layers.image)
     qtbot.waitUntil(lambda: window.controller.session is None)
     assert len(window.viewer.layers) == 0
-    assert not window.structures._contents.isEnabled()
+    assert not window.structures.body.parentWidget().isEnabled()
 
 
 def test_three_dimensions_and_rolled_axes_are_refused(window):
@@ -349,10 +349,10 @@ def test_every_control_explains_itself(window):
 
 def test_the_panel_fits_a_small_screen(window):
     window.window().resize(1366, 768)
-    window._fit_width()
+    window.fit_width()
     assert window.minimumWidth() <= 380
     assert window.window().width() <= 1366
-    assert window._inside.minimumSizeHint().width() <= window.minimumWidth()
+    assert window.structures.parentWidget().minimumSizeHint().width() <= window.minimumWidth()
 
 
 def test_commands_are_in_the_plugins_menu(window):

@@ -233,7 +233,8 @@ def test_flags_are_kept_in_the_project(session, make_session):
 def test_few_frames_stay_in_memory(session):
     for frame in range(session.clip.n_frames):
         session.work_at(frame)
-    assert len(session._cache._frames) <= 6
+    assert session.clip.n_frames - 1 in session.frames_in_memory
+    assert len(session.frames_in_memory) <= 6
 
 
 STEPS = st.lists(

@@ -20,7 +20,7 @@ from typing import Any
 from qtpy.QtCore import QModelIndex
 from qtpy.QtGui import QKeySequence
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QPushButton, QTableView
+from qtpy.QtWidgets import QAbstractButton, QLabel, QLineEdit, QPushButton, QTableView
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.keys.labels import TEXT
@@ -81,7 +81,6 @@ class Walkthrough:
 
     def __init__(self, viewer: Any, panel: Any) -> None:
         self._viewer, self._panel = viewer, panel
-        self._application = QApplication.instance()
         self._mouse = CanvasMouse(viewer, panel.window())
         self._menu: Any = None
 
@@ -213,5 +212,4 @@ class Walkthrough:
             self._process()
 
     def _process(self) -> None:
-        self._application.processEvents()
-        time.sleep(0.01)
+        QTest.qWait(10)

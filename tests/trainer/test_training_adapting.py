@@ -120,7 +120,7 @@ def test_corrections_change_a_teacher_and_nothing_of_its_own(tmp_path: Path) -> 
     recipe = RECIPE.but(adapt=replace(RECIPE.adapt, rank=2, steps=4))
     after, _ = painted_and_true(tmp_path, adapting(tmp_path, recipe))
     teacher = adapting(tmp_path, recipe).teacher()
-    (corrected,) = [layer for layer in teacher._teacher.modules() if isinstance(layer, LowRank)]
+    (corrected,) = [layer for layer in teacher.teacher.modules() if isinstance(layer, LowRank)]
     assert corrected.up.weight.abs().sum() > 0
     assert torch.equal(corrected.layer.weight, adapting(tmp_path, recipe).load().attn.qkv.weight)
     again, _ = painted_and_true(tmp_path, adapting(tmp_path, recipe))
@@ -185,7 +185,9 @@ def test_teachers_weigh_what_their_masks_agree_with_the_labels(tmp_path: Path) -
     frame = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
     sample = Sample(frame, np.packbits(bits, axis=0), np.ones(12, np.float32), (0, 0, 64, 64))
     labelled = ListedSamples([sample] * 7, ["someone"] * 7)
-    labeller = PseudoLabeller(RECIPE, CONFIG, Schema.load(), run_in(tmp_path), labelled)
+    events = io.StringIO()
+    run = replace(run_in(tmp_path), events=Events(events))
+    labeller = PseudoLabeller(RECIPE, CONFIG, Schema.load(), run, labelled)
     assert labeller.agreement(Half(0.5), (0, 5)).min() > 0.99
     assert labeller.agreement(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
     assert (labeller.agreement(Half(1.0), ()) == 1).all()
@@ -197,7 +199,7 @@ def test_teachers_weigh_what_their_masks_agree_with_the_labels(tmp_path: Path) -
     assert (few.held_out_items(4), few.training_items(4)) == ((1,), (0, 2))
     assert labeller.held_out_items(1) == (1, 6)
     assert labeller.training_items(1) == (0, 2, 3, 4, 5)
-    told = [json.loads(line) for line in labeller.run.events._stream.getvalue().splitlines()]
+    told = [json.loads(line) for line in events.getvalue().splitlines()]
     assert told[0]["dice"]["c3"] == pytest.approx(1.0, abs=0.01)
 
 

@@ -72,7 +72,7 @@ class KeyPage(QDialog):
 
     def choose(self, action: str) -> None:
         """Select an action."""
-        item = self._items.get(action)
+        item = self.items.get(action)
         if item is not None:
             self.tree.setCurrentItem(item)
 
@@ -196,7 +196,7 @@ class KeyPage(QDialog):
         current = self._current()
         self.layout_box.setCurrentIndex(self.layout_box.findData(self._book.layout))
         self.tree.clear()
-        self._items: dict[str, QTreeWidgetItem] = {}
+        self.items: dict[str, QTreeWidgetItem] = {}
         groups: dict[str, QTreeWidgetItem] = {}
         for name in dict.fromkeys((*GROUPS, *(action.group for action in self._book.actions))):
             groups[name] = QTreeWidgetItem(self.tree, [name])
@@ -207,7 +207,7 @@ class KeyPage(QDialog):
             keys = shown(self._book.keys_of(action.id)) or "no key"
             item = QTreeWidgetItem(groups[action.group], [action.title, keys, note])
             item.setData(0, ID, action.id)
-            self._items[action.id] = item
+            self.items[action.id] = item
         self.tree.expandAll()
         if current is not None:
             self.choose(current.id)
@@ -215,7 +215,7 @@ class KeyPage(QDialog):
 
     def _filter(self) -> None:
         wanted = self.search.text().strip().lower()
-        for item in self._items.values():
+        for item in self.items.values():
             item.setHidden(wanted not in f"{item.text(0)} {item.text(1)}".lower())
         for row in range(self.tree.topLevelItemCount()):
             group = self.tree.topLevelItem(row)

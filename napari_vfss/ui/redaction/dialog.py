@@ -35,6 +35,7 @@ class ReviewDialog(QDialog):
     """Shows one recording and what will be hidden; accepted when a review was written or withdrawn.
 
     Attributes:
+        clip: The recording, while the dialog is open.
         draft: Boxes and crop, not yet accepted.
         search: Background job that searches for text and for the exposed field.
     """
@@ -48,7 +49,7 @@ class ReviewDialog(QDialog):
         super().__init__(parent)
         self._project, self._record = project, record
         self._review = project.reviews.of(record.id)
-        self._clip = project.open_clip(record.id)
+        self.clip = project.open_clip(record.id)
         self._proposed: ProposedRedaction | None = None
         self._connections = Connections()
         self.draft, self.search = RedactionDraft(record.height, record.width), PixelSearch()
@@ -229,7 +230,7 @@ class ReviewDialog(QDialog):
             return proposed.projections.brightest if which == BRIGHTEST else proposed.projections.darkest
         frame = self.frames.slider.value()
         try:
-            pixels = self._clip.as_uint8(frame)
+            pixels = self.clip.as_uint8(frame)
         except VfssError as error:
             self.problem.show_problem(str(error))
             return np.zeros((self._record.height, self._record.width), np.uint8)
@@ -259,4 +260,4 @@ class ReviewDialog(QDialog):
         self.search.cancel()
         self._connections.undo()
         self.editor.close_connections()
-        self._clip.close()
+        self.clip.close()

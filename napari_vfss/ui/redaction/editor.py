@@ -127,7 +127,7 @@ class Edges(QWidget):
         super().__init__()
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
-        self._spins: list[QSpinBox] = []
+        self.spins: list[QSpinBox] = []
         for place, (name, most) in enumerate((("Top", height), ("Left", width), ("Bottom", height), ("Right", width))):
             spin = QSpinBox()
             spin.setRange(0 if place < 2 else 1, most if place >= 2 else most - 1)
@@ -135,19 +135,19 @@ class Edges(QWidget):
             spin.setAccessibleName(f"{name} edge {of_what}")
             spin.setKeyboardTracking(False)
             spin.valueChanged.connect(self._on_value)
-            self._spins.append(spin)
+            self.spins.append(spin)
             grid.addWidget(QLabel(name), place // 2, 2 * (place % 2))
             grid.addWidget(spin, place // 2, 2 * (place % 2) + 1)
 
     @property
     def box(self) -> PixelBox:
         """The box with these edges, at least one pixel wide and high."""
-        top, left, bottom, right = (spin.value() for spin in self._spins)
+        top, left, bottom, right = (spin.value() for spin in self.spins)
         return PixelBox(top, left, max(bottom, top + 1), max(right, left + 1))
 
     def show_box(self, box: PixelBox) -> None:
         """Show the edges of a box."""
-        for spin, value in zip(self._spins, (box.top, box.left, box.bottom, box.right), strict=True):
+        for spin, value in zip(self.spins, (box.top, box.left, box.bottom, box.right), strict=True):
             spin.blockSignals(True)
             spin.setValue(value)
             spin.blockSignals(False)

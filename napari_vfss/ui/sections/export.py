@@ -47,7 +47,7 @@ class ExportSection(SessionSection):
         self.body.addWidget(self.report)
         self.dialog: ExportDialog | None = None
         self.folder: Path | None = None
-        self._choices = UserConfigFile("export.json", self)
+        self.choices = UserConfigFile("export.json", self)
         self.connections.add(controller.exporting.progressed, self._on_progress)
         self.connections.add(controller.exporting.message, controller.tell)
         self.connections.add(controller.exporting.ended, self._on_ended)
@@ -73,7 +73,7 @@ class ExportSection(SessionSection):
         self.controller.save()
         with self.controller.telling():
             reviewer = "" if preferences.is_nobody(session.author) else session.author
-            self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self._choices.values, self)
+            self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self.choices.values, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
             self.dialog.open()
@@ -98,7 +98,7 @@ class ExportSection(SessionSection):
             return
         chosen: dict[str, Any] = dialog.choice.chosen
         with self.controller.telling():
-            self._choices.update(lambda _before: chosen)
+            self.choices.update(lambda _before: chosen)
         self.export(dialog.order)
 
     def _on_progress(self, done: int, total: int) -> None:

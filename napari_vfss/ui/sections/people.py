@@ -71,7 +71,7 @@ class PeopleSection(SessionSection):
         for dialog in (self.dialog, self.question):
             if dialog is not None:
                 dialog.close()
-        self._close_page()
+        self.close_page()
         super().close_connections()
 
     def show_session(self) -> None:
@@ -89,7 +89,7 @@ class PeopleSection(SessionSection):
             self.banner.setText(f"{reading_title(reading)}. {_rules(reading)}")
             self.name.setText(reading.reader)
             self.unfold()
-            self._close_page()
+            self.close_page()
         elif not self.name.isModified():
             self.name.setText(self._name if preferences.author_is_known() else "")
         self._show_question()
@@ -124,7 +124,7 @@ class PeopleSection(SessionSection):
 
     def show_agreement(self, folder: Path, reading: Reading) -> None:
         """Compare a second reading with its project, in a dock of its own."""
-        self._close_page()
+        self.close_page()
         self.page = AgreementPage(self.controller, folder, reading)
         self.page.left.connect(self._on_page_left)
         dock = self.controller.viewer.window.add_dock_widget(self.page, name="Agreement", area="bottom")
@@ -222,7 +222,8 @@ class PeopleSection(SessionSection):
         elif self._title:
             viewer.title, self._title = self._title, ""
 
-    def _close_page(self) -> None:
+    def close_page(self) -> None:
+        """Close the page that compares two readers, if it is open."""
         page, self.page = self.page, None
         if page is not None:
             page.leave()

@@ -228,20 +228,20 @@ class LossCurve(pyqtgraph.PlotWidget):
 
     def clear_points(self) -> None:
         """Remove all points."""
-        self._loss: list[tuple[float, float]] = []
-        self._dice: list[tuple[float, float]] = []
+        self.losses: list[tuple[float, float]] = []
+        self.dice: list[tuple[float, float]] = []
         self._loss_line.setData([], [])
         self._dice_line.setData([], [])
 
     def add_loss(self, step: float, loss: float) -> None:
         """Add the loss of a training step."""
-        self._loss.append((step, loss))
-        self._loss_line.setData(*zip(*self._loss, strict=True))
+        self.losses.append((step, loss))
+        self._loss_line.setData(*zip(*self.losses, strict=True))
 
     def add_dice(self, step: float, dice: float) -> None:
         """Add the Dice of a validation."""
-        self._dice.append((step, dice))
-        self._dice_line.setData(*zip(*self._dice, strict=True))
+        self.dice.append((step, dice))
+        self._dice_line.setData(*zip(*self.dice, strict=True))
 
 
 def offer_text(event: dict[str, Any]) -> str:

@@ -135,7 +135,8 @@ class Timeline(QWidget):
         return 12 if self._schema is None else len(self._schema)
 
     @property
-    def _row_height(self) -> int:
+    def row_height(self) -> int:
+        """Height of the row of one structure, in pixels."""
         height = int(self.height())
         return min(MOST_ROW, max(LEAST_ROW, (height - TOP - 2) // max(1, self._rows)))
 
@@ -170,30 +171,30 @@ class Timeline(QWidget):
         painter = QPainter(picture)
         rows = self._rows_image(self._strip, ratio)
         painter.drawImage(QPointF(GUTTER, TOP), rows)
-        draw_names(painter, self._schema, self._active, TOP, self._row_height)
+        draw_names(painter, self._schema, self._active, TOP, self.row_height)
         painter.setClipRect(GUTTER, 0, self._strip_width, self.height())
         painter.translate(GUTTER, 0)
         draw_ruler(painter, self.scale, self._times)
-        draw_lane(painter, self.scale, self._marks, self._range, self._row_height * self._rows)
+        draw_lane(painter, self.scale, self._marks, self._range, self.row_height * self._rows)
         painter.end()
         return picture
 
     def _rows_image(self, strip: ClipOverview, ratio: float) -> QImage:
         fine = TimelineScale(self.scale.n_frames, round(self._strip_width * ratio))
         fine.first, fine.span = self.scale.first, self.scale.span
-        image = as_image(strip_picture(strip, fine, round(self._row_height * ratio), self._active, ratio=ratio))
+        image = as_image(strip_picture(strip, fine, round(self.row_height * ratio), self._active, ratio=ratio))
         image.setDevicePixelRatio(ratio)
         return image
 
     def _draw_place(self, painter: QPainter) -> None:
         x = GUTTER + round(self.scale.x_of(self._frame + 0.5))
         if GUTTER <= x <= self.width():
-            height = self._row_height * self._rows
+            height = self.row_height * self._rows
             painter.fillRect(QRect(x - 2, RULER - 4, 4, LANE + height + 6), QColor("black"))
             painter.fillRect(QRect(x - 1, RULER - 4, 2, LANE + height + 6), QColor("white"))
-            top = TOP + self._active * self._row_height
+            top = TOP + self._active * self.row_height
             painter.setPen(QColor("white"))
-            painter.drawRect(QRect(x - 4, top - 1, 8, self._row_height))
+            painter.drawRect(QRect(x - 4, top - 1, 8, self.row_height))
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
         """Adapt the scale to another width."""
@@ -259,7 +260,7 @@ class Timeline(QWidget):
         return self.scale.frame_at(x - GUTTER)
 
     def _row_at(self, y: float) -> int | None:
-        row = int((y - TOP) // self._row_height)
+        row = int((y - TOP) // self.row_height)
         return row if y >= TOP and row < self._rows else None
 
     def _snapped(self, x: float) -> int:

@@ -115,6 +115,7 @@ class AdaptedTeacher:
         key: Hash of all that its masks depend on.
         grid: Side of its masks, px.
         head: Predicts masks from its features.
+        teacher: The corrected encoder, which computes its own features; None: the cached ones are used.
     """
 
     def __init__(self, key: str, head: MaskHead, cached: CachedTargets, teacher: FrozenTeacher | None = None) -> None:
@@ -127,19 +128,19 @@ class AdaptedTeacher:
             teacher: The corrected encoder, which computes its own features; None: the cached ones are used.
         """
         self.key, self.grid, self.head = key, head.grid, head
-        self._cached, self._teacher = cached, teacher
+        self._cached, self.teacher = cached, teacher
 
     def for_frames(self, others: CachedTargets) -> AdaptedTeacher:
         """Return the same teacher for other frames, given their cached features."""
-        return AdaptedTeacher(self.key, self.head, others, self._teacher)
+        return AdaptedTeacher(self.key, self.head, others, self.teacher)
 
     def features(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
         """Return standardised features, float32 (N, channels, h, w), on the device of the head."""
         device = next(self.head.parameters()).device
-        if self._teacher is None:
+        if self.teacher is None:
             return self._cached.batch(places)[0].to(device)
-        inputs = self._teacher.prepare(frames).to(next(self._teacher.parameters()).device)
-        return self._cached.pooled(self._teacher.features(inputs)).to(device)
+        inputs = self.teacher.prepare(frames).to(next(self.teacher.parameters()).device)
+        return self._cached.pooled(self.teacher.features(inputs)).to(device)
 
     def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
         """Return the sigmoid of each structure, float32 (N, S, grid, grid).
