@@ -37,7 +37,7 @@ def stored(session, frame=None):
 
 
 class Disk:
-    """A disk that is full until there is room: the project's database may not grow, whoever opens it."""
+    """A disk that is full until there is room: the project's database may not grow, in whatever connection."""
 
     def __init__(self, session):
         self._session = session
@@ -239,8 +239,8 @@ def test_someone_elses_change_meanwhile_is_not_overwritten(window, full, make_se
     session = window.controller.session
     paint(window)
     other = make_session("Bob")
-    other.stroke(~GRAIN)
     full.make_room()
+    other.stroke(~GRAIN)  # before the window tries again
     window.controller.unsaved_guard.save_again()
     assert "Bob" in window.message.text()
     assert np.array_equal(stored(session).planes[0], ~GRAIN)
