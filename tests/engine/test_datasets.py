@@ -215,7 +215,7 @@ def test_redaction_and_crop_of_a_review_are_applied(project: Project, tmp_path: 
 
 
 def test_the_key_is_never_part_of_the_export(project: Project, tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match="key lies inside"):
+    with pytest.raises(DatasetError, match="case key is inside the folder"):
         run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(key=tmp_path / "out" / "key.json"))
     run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(key=tmp_path / "key.json"))
     assert (tmp_path / "key.json").is_file()

@@ -20,7 +20,7 @@ from vfss.project.pixel_reviews import PixelReview
 from vfss.schema import Schema
 from vfss.wording import count
 
-SPLIT_TEXTS: Mapping[Split, str] = {"train": "to train", "validation": "to validate", "test": "to test"}
+SPLIT_TEXTS: Mapping[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 
 DOCUMENTS = "README.txt, DATASHEET.md, SHA256SUMS: documentation and checksums"
 
@@ -89,7 +89,7 @@ class ExportPreview:
         taken = sum(not known.refused for known in self.recordings)
         counts = f"{count(self.frames, 'frame')} of {count(taken, 'recording')}, {count(self.patients, 'patient')}"
         return [
-            f"{counts}. Frames by use: {by_split}." if by_split else f"{counts}.",
+            f"{counts}. Frames by split: {by_split}." if by_split else f"{counts}.",
             *([f"{count(self.planes, 'mask')}: {planes}."] if planes else []),
             *(f"Left out: {reason}: {n}." for reason, n in self.left_out.items()),
         ]
