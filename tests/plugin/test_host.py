@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Methods that run only while a clip is open, as slots and by hand."""
+"""Methods that run only while a clip is open, called directly and as slots."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from napari_vfss.session.host import while_open, while_open_or
 
 
 class Sender:
-    """Something with a signal of psygnal."""
+    """An object with a psygnal signal."""
 
     happened = Signal(str, int)
 
 
 class Follower:
-    """Records what its methods receive."""
+    """Records the arguments its methods receive."""
 
     def __init__(self, session: object = None) -> None:
         self.session = session
         self.calls: list[tuple[object, ...]] = []
 
     @while_open
-    def note(self, session, *, word=""):
-        self.calls.append((session, word))
+    def note(self, session, *, text=""):
+        self.calls.append((session, text))
 
     @while_open
     def choose(self, session, key):
@@ -39,7 +39,7 @@ class Follower:
         return session.frame
 
 
-def test_nothing_is_called_and_the_default_returned_while_no_clip_is_open():
+def test_without_an_open_clip_nothing_is_called_and_the_default_is_returned():
     follower = Follower()
     follower.note()
     follower.choose("bolus")
@@ -50,7 +50,7 @@ def test_nothing_is_called_and_the_default_returned_while_no_clip_is_open():
 
 def test_the_open_session_is_the_first_argument(session):
     follower = Follower(session)
-    follower.note(word="here")
+    follower.note(text="here")
     follower.choose("bolus")
     session.go_to(3)
     assert follower.calls == [(session, "here"), (session, "bolus")]
@@ -60,22 +60,22 @@ def test_the_open_session_is_the_first_argument(session):
 @pytest.mark.parametrize(
     ("name", "received"), [("note", ("",)), ("choose", ("c3",)), ("refresh", ("c3", 7)), ("frame", None)]
 )
-def test_a_slot_receives_no_more_of_a_signal_than_it_takes(session, name, received):
+def test_a_slot_receives_only_as_many_signal_arguments_as_it_takes(session, name, received):
     follower, sender = Follower(session), Sender()
     sender.happened.connect(getattr(follower, name))
     sender.happened.emit("c3", 7)
     assert follower.calls == ([] if received is None else [(session, *received)])
 
 
-def test_qt_may_offer_more_than_a_slot_takes(session, qapp):
+def test_a_qt_signal_may_have_more_arguments_than_the_slot(session, qapp):
     from qtpy.QtWidgets import QPushButton
 
     follower, button = Follower(session), QPushButton()
-    button.clicked.connect(follower.note)  # brings whether it is checked
+    button.clicked.connect(follower.note)  # the signal carries the checked state
     button.click()
     assert follower.calls == [(session, "")]
 
 
-def test_a_mistake_in_the_number_of_arguments_is_an_error(session):
+def test_a_direct_call_with_a_missing_argument_raises(session):
     with pytest.raises(TypeError):
         Follower(session).choose()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nesting: what left the structure it belongs in, told once, and changed only by a person."""
+"""Nesting: a child structure outside its parent is reported once and changed only by a person."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def edited(n):
 
 @given(planes=arrays(np.bool_, (3, 9, 11)), before=arrays(np.bool_, (9, 11)))
 @settings(max_examples=80, deadline=None)
-def test_a_break_is_what_is_new_and_outside_and_farther_than_a_brushs_edge(planes, before):
+def test_a_break_is_new_outside_the_parent_and_beyond_the_brush_tolerance(planes, before):
     bolus, pharynx, _ = planes
-    found = nesting.breaks(THREE, planes, edited(3), {"bolus": before})
+    broken = nesting.breaks(THREE, planes, edited(3), {"bolus": before})
     new = bolus & ~pharynx & ~before
     far = new & ~grow(pharynx, nesting.tolerance(9))
-    assert len(found) == int(far.any())
-    for one in found:
+    assert len(broken) == int(far.any())
+    for one in broken:
         assert (one.child, one.parent, one.pixels) == ("bolus", "pharynx", new.sum())
         np.testing.assert_array_equal(one.outside, new)
     grown, cut = planes.copy(), planes.copy()
@@ -46,41 +46,41 @@ def test_a_break_is_what_is_new_and_outside_and_farther_than_a_brushs_edge(plane
     assert nesting.breaks(THREE, planes, edited(3), {"bolus": before | new}) == []
 
 
-def test_inside_and_a_slip_of_the_brushs_width_is_no_break():
+def test_a_child_inside_or_within_the_brush_tolerance_is_no_break():
     empty = np.zeros_like(INSIDE)
     for bolus in (INSIDE, PHARYNX, grow(PHARYNX, 1.5), empty):
         assert nesting.breaks(THREE, np.stack([bolus, PHARYNX, empty]), edited(3), {}) == []
     assert nesting.breaks(THREE, np.stack([grow(PHARYNX, 4), PHARYNX, empty]), edited(3), {})
 
 
-@pytest.mark.parametrize("silent", [MaskState.UNSEEN, MaskState.NOT_VISIBLE])
+@pytest.mark.parametrize("absent", [MaskState.UNSEEN, MaskState.NOT_VISIBLE])
 @pytest.mark.parametrize("index", [0, 1])
-def test_nothing_is_said_of_what_is_unseen_or_not_visible(silent, index):
+def test_unseen_and_not_visible_structures_have_no_breaks(absent, index):
     state = edited(3)
-    state[index] = silent
+    state[index] = absent
     planes = np.stack([LEAVING, PHARYNX, np.zeros_like(PHARYNX)])
     assert nesting.outside(THREE, planes, state) == {}
     assert nesting.breaks(THREE, planes, state, {}) == []
 
 
-def test_where_a_person_says_the_pharynx_is_empty_all_bolus_is_outside():
+def test_all_bolus_is_outside_an_empty_pharynx():
     state = np.array([MaskState.EDITED, MaskState.EMPTY, MaskState.UNSEEN], np.uint8)
-    (found,) = nesting.breaks(THREE, np.stack([INSIDE, np.zeros_like(INSIDE), np.zeros_like(INSIDE)]), state, {})
-    np.testing.assert_array_equal(found.outside, INSIDE)
+    (found_break,) = nesting.breaks(THREE, np.stack([INSIDE, np.zeros_like(INSIDE), np.zeros_like(INSIDE)]), state, {})
+    np.testing.assert_array_equal(found_break.outside, INSIDE)
 
 
-def test_it_is_told_where_the_larger_part_lies():
+def test_a_break_names_the_structure_that_holds_most_of_it():
     planes = np.stack([LEAVING, PHARYNX, AIRWAY])
-    (found,) = nesting.breaks(THREE, planes, edited(3), {})
-    assert found.lies_in == "mandible"
+    (found_break,) = nesting.breaks(THREE, planes, edited(3), {})
+    assert found_break.lies_in == "mandible"
     planes[2, 80:] = False
     planes[2, :, :112] = False
-    (found,) = nesting.breaks(THREE, planes, edited(3), {})
-    assert found.lies_in is None
+    (found_break,) = nesting.breaks(THREE, planes, edited(3), {})
+    assert found_break.lies_in is None
 
 
 @pytest.fixture
-def said(session):
+def problems(session):
     sentences = []
     session.problem.connect(sentences.append)
     return sentences
@@ -107,21 +107,21 @@ def propose(session, frame, *, bolus):
     session.project.write_proposals(session.clip.id, [proposal])
 
 
-def test_bolus_in_the_mouth_as_proposed_is_accepted_without_a_question(session, watch, said):
+def test_proposed_bolus_in_the_mouth_is_accepted_without_a_question(session, watch, problems):
     assert watch.here() == []
     session.stroke(INSIDE | MOUTH | disc(SIZE, SIZE, y=85, x=85, radius=9))
     assert watch.here() == []
     assert session.accept_frame()
-    assert said == []
+    assert problems == []
 
 
-def test_a_correction_into_the_airway_is_told_and_changes_nothing_by_itself(session, watch):
+def test_a_correction_into_the_airway_is_reported_and_changes_no_mask(session, watch):
     bolus = INSIDE | MOUTH | LEAVING
     session.stroke(bolus)
-    (found,) = watch.here()
-    np.testing.assert_array_equal(found.outside, LEAVING & ~PHARYNX)
-    assert found.lies_in == "airway"
-    assert "of Bolus outside Pharynx, most of it in Airway" in watch.describe(found)
+    (found_break,) = watch.here()
+    np.testing.assert_array_equal(found_break.outside, LEAVING & ~PHARYNX)
+    assert found_break.lies_in == "airway"
+    assert "of Bolus outside Pharynx, most of it in Airway" in watch.describe(found_break)
     np.testing.assert_array_equal(session.work.planes[0], bolus)
     np.testing.assert_array_equal(session.work.planes[1], PHARYNX)
     session.undo()
@@ -130,11 +130,12 @@ def test_a_correction_into_the_airway_is_told_and_changes_nothing_by_itself(sess
     assert len(watch.here()) == 1
 
 
-def test_a_person_decides_and_can_take_it_back(session, watch):
+def test_each_of_the_three_decisions_settles_the_break_and_can_be_undone(session, watch):
     bolus = INSIDE | MOUTH | LEAVING
     session.stroke(bolus)
     assert watch.grow_parent(watch.here()[0])
-    np.testing.assert_array_equal(session.work.planes[1], PHARYNX | LEAVING)  # and not by the mouth
+    # The part in the mouth, which was proposed, is not added.
+    np.testing.assert_array_equal(session.work.planes[1], PHARYNX | LEAVING)
     assert session.work.state[1] == MaskState.EDITED
     assert watch.here() == []
     session.choose("pharynx")
@@ -152,27 +153,27 @@ def test_a_person_decides_and_can_take_it_back(session, watch):
     assert watch.here()[0].lies_in is None
 
 
-def test_a_pharynx_that_is_made_smaller_than_its_bolus_is_told_too(session, watch):
+def test_shrinking_the_pharynx_below_its_bolus_is_reported(session, watch):
     session.choose("pharynx")
     session.stroke(disc(SIZE, SIZE, y=80, x=60, radius=10))
-    (found,) = watch.here()
-    assert found.child == "bolus"
-    np.testing.assert_array_equal(found.outside, INSIDE & ~session.work.planes[1])
+    (found_break,) = watch.here()
+    assert found_break.child == "bolus"
+    np.testing.assert_array_equal(found_break.outside, INSIDE & ~session.work.planes[1])
 
 
 @pytest.mark.parametrize("whole_frame", [True, False])
-def test_acceptance_asks_once_and_then_records_what_is_there(session, watch, said, whole_frame):
+def test_acceptance_asks_once_and_then_accepts_the_masks_as_they_are(session, watch, problems, whole_frame):
     bolus = INSIDE | LEAVING
-    told = []
-    watch.message.connect(told.append)
+    messages = []
+    watch.message.connect(messages.append)
     session.stroke(bolus)
     accept = session.accept_frame if whole_frame else session.accept_structure
     assert not accept()
-    assert "Not accepted yet" in said.pop()
+    assert "Not accepted yet" in problems.pop()
     assert session.work.state[0] == MaskState.EDITED
     assert accept()
-    assert said == []
-    assert told == ["Kept as it is: part of Bolus outside Pharynx."]
+    assert problems == []
+    assert messages == ["Kept as it is: part of Bolus outside Pharynx."]
     masks = session.project.masks(session.clip.id, 0)
     assert masks.state[0] == MaskState.ACCEPTED
     np.testing.assert_array_equal(masks.planes[0], bolus)
@@ -180,25 +181,25 @@ def test_acceptance_asks_once_and_then_records_what_is_there(session, watch, sai
     assert watch.here() == []
 
 
-def test_what_the_question_was_about_is_asked_again_when_it_changes(session, watch, said):
+def test_a_changed_break_is_asked_about_again(session, watch, problems):
     session.stroke(INSIDE | LEAVING)
     assert not session.accept_frame()
     session.stroke(INSIDE | LEAVING | disc(SIZE, SIZE, y=140, x=20, radius=6))
     assert not session.accept_frame()
-    assert len(said) == 2
+    assert len(problems) == 2
     session.choose("mandible")
     session.stroke(MOUTH)
-    assert session.accept_structure()  # of another structure: nothing to ask
+    assert session.accept_structure()  # another structure: no question
 
 
-def test_a_frame_stays_marked_when_one_goes_on_and_on_another_day(session, watch, make_session):
+def test_breaks_stay_marked_across_frames_and_sessions(session, watch, make_session):
     session.stroke(INSIDE | LEAVING)
     session.go_to(1)
     assert watch.here() == []
     assert list(watch.breaks) == [0]
     propose(session, 1, bolus=INSIDE | LEAVING)
     session.reload([1])
-    assert watch.here() == []  # the machine's own word is no correction
+    assert watch.here() == []  # a proposal is not a correction
     later = NestingWatch(make_session())
     assert len(later.here()) == 1
     later.leave(later.here()[0])
@@ -208,7 +209,7 @@ def test_a_frame_stays_marked_when_one_goes_on_and_on_another_day(session, watch
     last.close()
 
 
-def test_the_panel_says_it_and_offers_three_ways(window):
+def test_the_panel_shows_the_break_and_offers_three_decisions(window):
     session, notice = window.controller.session, window.nesting
     propose(session, 0, bolus=INSIDE)
     session.reload([0])

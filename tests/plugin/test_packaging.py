@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the wheel holds, against what the tree holds."""
+"""Packaging: the wheel and setup.cfg contain every package and file of the source tree."""
 
 import configparser
 import zipfile
@@ -25,12 +25,12 @@ def packages_in_tree() -> set[str]:
     }
 
 
-def test_no_package_is_forgotten() -> None:
+def test_setup_cfg_lists_every_package() -> None:
     listed = set(settings()["options"]["packages"].split())
     assert listed == packages_in_tree()
 
 
-def test_every_module_lies_in_a_package() -> None:
+def test_every_module_is_in_a_package() -> None:
     for top in (ROOT / "napari_vfss", ROOT / "src" / "vfss", ROOT / "training" / "vfss_training"):
         for module in top.rglob("*.py"):
             assert (module.parent / "__init__.py").is_file(), f"{module} lies in no package"
@@ -57,13 +57,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     out = tmp_path_factory.mktemp("wheel")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        # The build's own scratch folders go beside the wheel, not into the checkout.
+        # Keep the build's temporary folders next to the wheel, out of the checkout.
         patch.setattr("sys.argv", ["setup.py"])
         name = build_meta.build_wheel(str(out), {"--build-option": ["--bdist-dir", str(out / "bdist")]})
     return zipfile.ZipFile(out / name)
 
 
-def test_the_wheel_holds_code_manifest_schema_and_student(wheel: zipfile.ZipFile) -> None:
+def test_the_wheel_contains_code_manifest_schema_and_student(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     assert "napari_vfss/napari.yaml" in names
     assert "vfss/schemas/vfss12.yaml" in names

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The panel for people who use no mouse, see no colours, hear the screen read, or sit at a small or a dense screen."""
+"""Accessibility of the panel: keyboard only, colour blindness, screen readers, small and high-density screens."""
 
 from __future__ import annotations
 
@@ -19,34 +19,34 @@ from vfss.masks import MaskState
 
 
 @pytest.fixture
-def front(window, qtbot):
-    """The window as the active one, with the keyboard at the picture."""
-    canvas = CanvasMouse(window.viewer, window.window()).canvas
+def canvas(window, qtbot):
+    """Activate the window and return the canvas, which has the keyboard focus."""
+    widget = CanvasMouse(window.viewer, window.window()).canvas
     window.window().activateWindow()
     qtbot.waitUntil(window.window().isActiveWindow)
-    canvas.setFocus()
-    return canvas
+    widget.setFocus()
+    return widget
 
 
-def focus():
+def focused_widget():
     return QApplication.focusWidget()
 
 
-def test_f6_goes_to_the_panel_and_back(window, front, qtbot):
-    qtbot.keyClick(front, Qt.Key.Key_F6)
-    assert window.isAncestorOf(focus())
-    first = focus()
+def test_f6_moves_the_focus_to_the_panel_and_back(window, canvas, qtbot):
+    qtbot.keyClick(canvas, Qt.Key.Key_F6)
+    assert window.isAncestorOf(focused_widget())
+    first = focused_widget()
     qtbot.keyClick(first, Qt.Key.Key_Tab)
-    second = focus()
+    second = focused_widget()
     assert second is not first
     assert window.isAncestorOf(second)
     qtbot.keyClick(second, Qt.Key.Key_F6)
-    assert focus() is front
-    qtbot.keyClick(front, Qt.Key.Key_F6)
-    assert focus() is second
+    assert focused_widget() is canvas
+    qtbot.keyClick(canvas, Qt.Key.Key_F6)
+    assert focused_widget() is second
 
 
-def test_tab_stops_at_everything_that_can_be_pressed_from_top_to_bottom(window):
+def test_tab_reaches_every_control_from_top_to_bottom(window):
     reached = stops(window)
     wanted = [
         widget
@@ -57,37 +57,37 @@ def test_tab_stops_at_everything_that_can_be_pressed_from_top_to_bottom(window):
     ]
     assert [type(w).__name__ for w in wanted if not any(w is other for other in reached)] == []
     sections = [window.clip, window.structures, window.propose, window.correct, window.accept, window.export]
-    order = [next(i for i, s in enumerate(sections) if s.isAncestorOf(w)) for w in reached if _in(w, sections)]
+    order = [next(i for i, s in enumerate(sections) if s.isAncestorOf(w)) for w in reached if _inside_any(w, sections)]
     assert order == sorted(order)
 
 
-def _in(widget, sections):
+def _inside_any(widget, sections):
     return any(section.isAncestorOf(widget) for section in sections)
 
 
-def test_a_click_on_a_button_leaves_the_keyboard_to_the_picture(window, front, qtbot):
+def test_a_click_on_a_button_leaves_the_focus_on_the_canvas(window, canvas, qtbot):
     qtbot.mouseClick(window.correct.tools["erase"], Qt.MouseButton.LeftButton)
-    assert not window.isAncestorOf(focus())
+    assert not window.isAncestorOf(focused_widget())
     assert str(window.controller.layers.editor.mode) == "erase"
-    qtbot.keyClick(focus(), Qt.Key.Key_P)
+    qtbot.keyClick(focused_widget(), Qt.Key.Key_P)
     assert str(window.controller.layers.editor.mode) == "paint"
 
 
-def test_space_presses_the_button_that_has_the_keyboard(window, front, qtbot):
+def test_space_presses_the_focused_button(window, canvas, qtbot):
     button = window.accept.empty_button
     button.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(button, Qt.Key.Key_Space)
     assert window.controller.session.states[0, 0] == MaskState.EMPTY
 
 
-def test_where_the_keyboard_is_can_be_seen(window, front, qtbot):
+def test_the_focus_is_visible(window, canvas, qtbot):
     button = window.accept.structure_button
     plain = button.grab().toImage()
     button.setFocus(Qt.FocusReason.TabFocusReason)
     assert button.grab().toImage() != plain
 
 
-def test_the_list_of_structures_goes_by_keys(window, front, qtbot):
+def test_the_structure_list_is_operated_by_keys(window, canvas, qtbot):
     table, session = window.structures.table, window.controller.session
     table.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(table, Qt.Key.Key_Down)
@@ -99,11 +99,11 @@ def test_the_list_of_structures_goes_by_keys(window, front, qtbot):
     assert session.structure == session.schema.keys[0]
 
 
-def test_enter_ends_the_typing_of_a_case(window, front, qtbot):
+def test_enter_confirms_the_case_and_returns_the_focus(window, canvas, qtbot):
     window.clip.case.setFocus()
     window.clip.case.setText("case 5")
     qtbot.keyClick(window.clip.case, Qt.Key.Key_Return)
-    assert focus() is front
+    assert focused_widget() is canvas
     assert window.controller.session.record.patient == "case 5"
 
 
@@ -113,20 +113,20 @@ def test_every_control_has_a_name_for_a_screen_reader(window):
         f"{type(widget).__name__} {widget.objectName()}"
         for kind in kinds
         for widget in window.findChildren(kind)
-        if widget.window() is window.window()  # the page of keys is a window of its own
+        if widget.window() is window.window()  # the page of keys is a separate window
         if not widget.accessibleName() and not getattr(widget, "text", str)()
         if not widget.objectName().startswith("qt_") and not isinstance(widget.parent(), QComboBox)
     ]
     assert bare == []
 
 
-def test_no_state_is_told_by_its_colour_alone():
+def test_no_state_is_shown_by_colour_alone():
     signs = [sign for sign, _, _ in STATES.values()]
     words = [word for _, word, _ in STATES.values()]
     assert len(set(signs)) == len(set(words)) == len(MaskState)
 
 
-def test_a_problem_is_told_by_a_sign_too(window):
+def test_a_problem_has_a_sign_besides_its_colour(window):
     window.controller.tell("The disk is full.", problem=True)
     assert window.message.text().startswith("⚠")
     window.controller.tell("Saved.")
@@ -134,7 +134,7 @@ def test_a_problem_is_told_by_a_sign_too(window):
 
 
 @pytest.mark.parametrize("points", [9, 13, 18])
-def test_the_list_has_room_for_its_words_in_any_size(window, points):
+def test_the_structure_list_fits_its_text_at_any_font_size(window, points):
     table = window.structures.table
     try:
         table.setStyleSheet(f"* {{ font-size: {points}pt }} {StructureTable.STYLE}")
@@ -150,7 +150,7 @@ def test_the_list_has_room_for_its_words_in_any_size(window, points):
         table.fit_font()
 
 
-def test_no_text_of_the_panel_is_smaller_than_eleven_pixels(window):
+def test_no_text_of_the_panel_is_below_eleven_pixels(window):
     small = [
         label.text()
         for label in window.findChildren(QLabel)
@@ -159,7 +159,7 @@ def test_no_text_of_the_panel_is_smaller_than_eleven_pixels(window):
     assert small == []
 
 
-def test_buttons_show_all_of_their_words_on_a_small_screen(window, qtbot):
+def test_button_labels_are_not_clipped_on_a_small_screen(window, qtbot):
     window.window().resize(1366, 768)
     qtbot.waitUntil(lambda: window.window().width() == 1366)
     clipped = [
@@ -170,13 +170,13 @@ def test_buttons_show_all_of_their_words_on_a_small_screen(window, qtbot):
     assert clipped == []
 
 
-def test_the_panel_is_calm_at_first_and_as_it_was_left_later(qtbot, tmp_path):
+def test_rare_sections_are_folded_at_first_and_the_choice_is_remembered(qtbot, tmp_path):
     file = UserConfigFile("panel.json", folder=tmp_path)
     first = [Section("1  Daily"), Section("2  Rare", folded=True)]
     for section in first:
         qtbot.addWidget(section)
     folding = Folding(first, file)
-    first[1].unfold()  # by itself, because something happened in it
+    first[1].unfold()  # by the program, e.g. because a job of the section ended
     first[0].heading.click()
     assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True}
     folding.close()
@@ -189,6 +189,6 @@ def test_the_panel_is_calm_at_first_and_as_it_was_left_later(qtbot, tmp_path):
     assert json.loads(file.path.read_text())["folded"] == {"1  Daily": True, "2  Rare": False}
 
 
-def test_rare_steps_are_folded_for_a_newcomer(window):
+def test_rare_sections_are_folded_on_first_use(window):
     assert not window.student.heading.isChecked()
     assert window.accept.heading.isChecked()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A widget in a dock of a plain window: what is told when it leaves."""
+"""The close watcher: which signals it emits when a docked widget or its window is closed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from napari_vfss.ui.close_watcher import CloseWatcher
 
 
 class Window(QMainWindow):
-    """A window that may be told not to close."""
+    """A window that can refuse to close."""
 
     stays = False
 
@@ -23,44 +23,44 @@ class Window(QMainWindow):
 def docked(qtbot):
     window, dock, widget = Window(), QDockWidget(), QLabel("here")
     qtbot.addWidget(window)
-    told = []
-    departure = CloseWatcher(widget)
-    departure.asked.connect(lambda: told.append("asked"))
-    departure.gone.connect(lambda: told.append("gone"))
+    emitted = []
+    watcher = CloseWatcher(widget)
+    watcher.asked.connect(lambda: emitted.append("asked"))
+    watcher.gone.connect(lambda: emitted.append("gone"))
     dock.setWidget(widget)
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
     window.show()
-    assert told == []
-    return window, widget, told
+    assert emitted == []
+    return window, widget, emitted
 
 
-def test_out_of_its_dock_it_is_gone_once(docked):
-    window, widget, told = docked
+def test_a_widget_taken_out_of_its_dock_emits_gone_once(docked):
+    window, widget, emitted = docked
     widget.setParent(None)
     window.close()
-    assert told == ["gone"]
+    assert emitted == ["gone"]
 
 
-def test_with_its_window_it_is_gone_once(docked):
-    window, widget, told = docked
+def test_a_widget_closed_with_its_window_emits_gone_once(docked):
+    window, widget, emitted = docked
     window.close()
     widget.setParent(None)
-    assert told == ["asked", "gone"]
+    assert emitted == ["asked", "gone"]
 
 
-def test_a_window_that_stays_keeps_it(docked):
-    window, _widget, told = docked
+def test_a_window_that_refuses_to_close_emits_no_gone(docked):
+    window, _widget, emitted = docked
     window.stays = True
     window.close()
-    assert told == ["asked"]
+    assert emitted == ["asked"]
     window.stays = False
     window.close()
-    assert told == ["asked", "asked", "gone"]
+    assert emitted == ["asked", "asked", "gone"]
 
 
-def test_hiding_is_not_leaving(docked):
-    window, widget, told = docked
+def test_hiding_emits_nothing(docked):
+    window, widget, emitted = docked
     widget.hide()
     widget.show()
     window.hide()
-    assert told == []
+    assert emitted == []

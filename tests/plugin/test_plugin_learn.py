@@ -77,7 +77,7 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert small.controller.student_jobs.learning.running
     assert small.propagate.cancel_button.isVisibleTo(small)
-    assert not small.propagate.learn_button.isEnabled()
+    assert not small.propagate.adapt_button.isEnabled()
     small.controller.student_jobs.propagate("forward")
     assert "still being adapted to this clip" in small.message.text()
     wait(qtbot, small)
@@ -98,7 +98,7 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
 
 def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, qtbot):
     session = window.controller.session
-    assert not window.propagate.learn_button.isEnabled()
+    assert not window.propagate.adapt_button.isEnabled()
     say(session, 4)
     say(session, 5, "c3")
     window.controller.student_jobs.learn()
@@ -106,7 +106,7 @@ def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, 
     assert "too little to adapt to" in window.message.text()
     say(session, 9)
     window.propagate.refresh()
-    assert window.propagate.learn_button.isEnabled()
+    assert window.propagate.adapt_button.isEnabled()
 
 
 def test_cancelling_says_what_was_changed(small, qtbot, trainer):
@@ -117,7 +117,7 @@ def test_cancelling_says_what_was_changed(small, qtbot, trainer):
     wait(qtbot, small)
     assert "Adapting was stopped. No mask was changed." in small.message.text()
     assert small.controller.session.undo()  # the last thing that a person did, not the run
-    qtbot.waitUntil(lambda: not small.propagate.learn_button.isEnabled())
+    qtbot.waitUntil(lambda: not small.propagate.adapt_button.isEnabled())
 
 
 def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, qtbot, monkeypatch):
@@ -143,7 +143,7 @@ def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
     wait(qtbot, corrected)
     assert "stopped with code 9" in corrected.message.text()
     assert "No mask was changed." in corrected.message.text()
-    assert corrected.propagate.learn_button.isEnabled()
+    assert corrected.propagate.adapt_button.isEnabled()
 
 
 def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file, trainer):

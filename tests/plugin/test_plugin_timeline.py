@@ -284,7 +284,7 @@ def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(
     session, layers = window.controller.session, window.controller.layers
     propose(window, qtbot, spine=lambda t: (t // 2, t))
     press(Qt.Key.Key_Y)
-    assert dock.steady.isChecked()
+    assert dock.stabilise.isChecked()
     places = []
     for t in (3, 12, 20):
         session.go_to(t)

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""A session: strokes, marks, acceptance, undo and redo, other annotators, and the remembered view."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -12,7 +14,7 @@ from vfss.errors import SchemaError
 from vfss.masks import MaskState
 
 
-def test_a_stroke_is_in_the_project_at_once(session):
+def test_a_stroke_is_stored_in_the_project_at_once(session):
     session.go_to(7)
     mask = disc(session, 50, 60)
     assert session.stroke(mask)
@@ -23,14 +25,14 @@ def test_a_stroke_is_in_the_project_at_once(session):
     assert (revision.author, revision.origin) == ("Ada", "hand")
 
 
-def test_the_same_plane_again_writes_nothing(session):
+def test_an_unchanged_plane_writes_no_revision(session):
     session.stroke(disc(session, 50, 60))
     before = session.project.last_revision()
     assert not session.stroke(disc(session, 50, 60))
     assert session.project.last_revision() == before
 
 
-def test_undo_and_redo_are_revisions_too(session):
+def test_undo_and_redo_write_revisions(session):
     first, second = disc(session, 50, 60), disc(session, 50, 60, 20)
     session.stroke(first)
     session.stroke(second)
@@ -47,7 +49,7 @@ def test_undo_and_redo_are_revisions_too(session):
     assert origins == ["hand", "hand", "undo", "undo", "redo", "redo"]
 
 
-def test_undo_takes_back_the_newest_change_wherever_it_was_and_goes_there(session):
+def test_undo_reverts_the_newest_change_and_goes_to_its_frame(session):
     session.go_to(10)
     session.stroke(disc(session, 30, 30))
     session.go_to(20)
@@ -55,13 +57,13 @@ def test_undo_takes_back_the_newest_change_wherever_it_was_and_goes_there(sessio
     session.stroke(disc(session, 90, 90))
     session.go_to(3)
     session.choose("c1")
-    said = []
-    session.message.connect(said.append)
+    messages = []
+    session.message.connect(messages.append)
     assert session.undo()
     assert (session.frame, session.structure) == (20, "mandible")
     assert not stored(session, 20).planes.any()
     assert stored(session, 10).planes[0].any()
-    assert said == ["Undone: change of Mandible on frame 21."]
+    assert messages == ["Undone: change of Mandible on frame 21."]
     assert session.undo()
     assert (session.frame, session.structure) == (10, "bolus")
     assert not stored(session, 10).planes.any()
@@ -73,16 +75,16 @@ def test_undo_takes_back_the_newest_change_wherever_it_was_and_goes_there(sessio
     assert not stored(session, 20).planes.any()
 
 
-def test_undo_in_sight_says_nothing(session):
-    said = []
-    session.message.connect(said.append)
+def test_undo_on_the_current_frame_shows_no_message(session):
+    messages = []
+    session.message.connect(messages.append)
     session.stroke(disc(session, 30, 30))
     session.undo()
     session.redo()
-    assert said == []
+    assert messages == []
 
 
-def test_something_new_ends_what_could_be_redone(session):
+def test_a_new_change_clears_the_redo_steps(session):
     session.stroke(disc(session, 30, 30))
     session.undo()
     session.go_to(5)
@@ -100,7 +102,7 @@ def test_accepting_a_frame_leaves_unseen_structures_unseen(session):
     assert session.project.annotated_frames(session.clip.id) == [0]
 
 
-def test_accepting_a_proposed_plane_without_pixels_says_empty(session):
+def test_accepting_a_proposal_without_pixels_marks_it_empty(session):
     propose(session, 0, mask=np.zeros((session.clip.height, session.clip.width), np.bool_))
     session.reload([0])
     session.accept_frame()
@@ -109,17 +111,17 @@ def test_accepting_a_proposed_plane_without_pixels_says_empty(session):
     assert (state[1:] == MaskState.ACCEPTED).all()
 
 
-def test_accepting_what_is_not_there_explains_itself(session):
-    said = []
-    session.problem.connect(said.append)
+def test_accepting_without_a_mask_reports_a_problem(session):
+    messages = []
+    session.problem.connect(messages.append)
     assert not session.accept_structure()
     assert not session.accept_frame()
-    assert len(said) == 2
-    assert "Bolus" in said[0]
+    assert len(messages) == 2
+    assert "Bolus" in messages[0]
 
 
 @pytest.mark.parametrize("state", [MaskState.EMPTY, MaskState.NOT_VISIBLE])
-def test_empty_and_not_visible_are_words_of_a_person_and_can_be_taken_back(session, state):
+def test_empty_and_not_visible_are_annotations_and_can_be_undone(session, state):
     propose(session, 0)
     session.reload([0])
     before = stored(session).planes[0].copy()
@@ -132,7 +134,7 @@ def test_empty_and_not_visible_are_words_of_a_person_and_can_be_taken_back(sessi
     assert np.array_equal(stored(session).planes[0], before)
 
 
-def test_a_machine_never_writes_over_a_person(session):
+def test_a_proposal_never_overwrites_an_annotation(session):
     mask = disc(session, 50, 60)
     session.stroke(mask)
     propose(session, 0)
@@ -142,14 +144,14 @@ def test_a_machine_never_writes_over_a_person(session):
     assert session.work.state[1] == MaskState.PROPOSED
 
 
-def test_a_stroke_goes_over_a_proposal_that_came_while_the_pen_was_down(session):
+def test_a_stroke_replaces_a_proposal_written_while_the_pen_was_down(session):
     session.work_at(0)
     propose(session, 0)
     assert session.stroke(disc(session, 20, 20))
     assert stored(session).state[0] == MaskState.EDITED
 
 
-def test_back_to_the_proposal(session):
+def test_the_proposal_is_restored(session):
     propose(session, 0)
     session.reload([0])
     proposed = session.work.planes[0].copy()
@@ -161,15 +163,15 @@ def test_back_to_the_proposal(session):
     assert np.array_equal(stored(session).planes[0], disc(session, 20, 20))
 
 
-def test_two_annotators_on_one_frame_lose_nothing(make_session):
+def test_two_annotators_on_one_frame_lose_no_mask(make_session):
     ada, bob = make_session("Ada"), make_session("Bob")
     ada.work_at(0), bob.work_at(0)
-    said = []
-    bob.problem.connect(said.append)
+    messages = []
+    bob.problem.connect(messages.append)
     theirs, mine = disc(ada, 40, 40), disc(bob, 90, 90)
     assert ada.stroke(theirs)
     assert not bob.stroke(mine)
-    assert "Ada" in said[0]
+    assert "Ada" in messages[0]
     assert np.array_equal(bob.work.planes[0], theirs)
     assert bob.redo()
     assert np.array_equal(stored(ada).planes[0], mine)
@@ -177,7 +179,7 @@ def test_two_annotators_on_one_frame_lose_nothing(make_session):
     assert np.array_equal(stored(ada).planes[0], theirs)
 
 
-def test_the_work_of_others_shows_up(make_session):
+def test_changes_of_other_annotators_are_loaded(make_session):
     ada, bob = make_session("Ada"), make_session("Bob")
     seen = []
     bob.masks_changed.connect(seen.append)
@@ -193,7 +195,7 @@ def test_the_work_of_others_shows_up(make_session):
     assert ada.poll() == 0
 
 
-def test_view_and_masks_come_back(clip_file, make_session):
+def test_view_and_masks_are_restored(clip_file, make_session):
     session = make_session()
     session.go_to(13)
     session.choose("c4")
@@ -212,7 +214,7 @@ def test_view_and_masks_come_back(clip_file, make_session):
     assert other_person.frame == 0
 
 
-def test_a_view_of_another_world_is_ignored(session):
+def test_a_remembered_view_that_does_not_fit_is_ignored(session):
     session.project.remember("Ada", f"view/{session.clip.id}", {"frame": 10_000, "structure": "hyoid"})
     recall_view(session)
     assert session.frame == session.clip.n_frames - 1
@@ -221,7 +223,7 @@ def test_a_view_of_another_world_is_ignored(session):
         session.choose("hyoid")
 
 
-def test_flags_are_kept_in_the_project(session, make_session):
+def test_flags_are_stored_in_the_project(session, make_session):
     changed = []
     session.flags_changed.connect(lambda: changed.append(True))
     session.set_flags(facing="left", inverted=True, patient="case 7")
@@ -230,7 +232,7 @@ def test_flags_are_kept_in_the_project(session, make_session):
     assert changed == [True]
 
 
-def test_few_frames_stay_in_memory(session):
+def test_only_a_few_frames_stay_in_memory(session):
     for frame in range(session.clip.n_frames):
         session.work_at(frame)
     assert session.clip.n_frames - 1 in session.frames_in_memory
@@ -245,11 +247,11 @@ STEPS = st.lists(
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-def test_any_walk_of_strokes_and_undos_equals_the_plain_model(phantom_file, tmp_path_factory, steps):
+def test_any_sequence_of_strokes_undos_and_redos_matches_a_simple_model(phantom_file, tmp_path_factory, steps):
     session = open_session(phantom_file, "Ada", project_folder=tmp_path_factory.mktemp("walk"))
     blank = np.zeros((session.clip.height, session.clip.width), np.bool_)
     places = [(t, key) for t in range(3) for key in ("bolus", "c1")]
-    past, future = [dict.fromkeys(places, blank)], []  # all that there was, in the plainest way
+    past, future = [dict.fromkeys(places, blank)], []  # every earlier content, as plain dictionaries
     for number, (step, frame, key) in enumerate(steps):
         session.go_to(frame)
         session.choose(key)

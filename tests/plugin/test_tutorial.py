@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The tutorial in docs/, followed once from top to bottom in a real window, and what is said when it is wrong."""
+"""The tutorial in docs/: performed from top to bottom in a real window, and the errors of a wrong text."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = (DOCS / "tutorial.md").read_text("utf-8")
 
 
-def test_steps_are_numbered_and_each_names_something_to_press():
+def test_steps_are_numbered_and_each_names_a_control():
     steps = read_steps(TEXT)
     assert [step.number for step in steps] == list(range(1, len(steps) + 1))
     assert all(step.press and (step.see or step.picture) for step in steps)
 
 
-def test_every_picture_is_there_small_and_of_this_text():
+def test_every_picture_exists_is_small_and_is_used_in_the_text():
     named = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", TEXT)
     assert named == [step.picture for step in read_steps(TEXT) if step.picture]
     assert sorted(named) == sorted(path.name for path in DOCS.glob("tutorial_*.png"))
     assert all((DOCS / name).stat().st_size < 200_000 for name in named)
 
 
-def test_bold_is_pressed_italic_is_read_and_code_is_neither():
+def test_bold_text_is_pressed_italic_text_is_expected_and_code_is_neither():
     (step,) = read_steps("1. Press **A**, not `[`.\n   Then **B**. *done*\n   ![x *y*](p.png)\n\nAfterwards **C**.")
     assert step == Step(1, ("A", "B"), ("done",), "p.png")
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("step", "error"),
     [
         (Step(1, ("Sampel",), ()), "“Sampel” is no button in sight and no key"),
         (Step(2, ("Sample", "Phantom yawn"), ()), "no “Phantom yawn”"),
         (Step(3, ("Redo",), ()), "cannot be pressed now"),
     ],
 )
-def test_a_text_that_names_what_is_not_there_fails(window, step, said):
-    with pytest.raises(TutorialError, match=said):
+def test_a_step_naming_a_missing_control_fails(window, step, error):
+    with pytest.raises(TutorialError, match=error):
         Walkthrough(window.viewer, window).perform(step)
 
 
-def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
+def test_the_tutorial_runs_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     panel = make_window()
     panel.window().resize(1366, 768)
     folder = tmp_path / "dataset"
@@ -63,6 +63,6 @@ def test_the_tutorial_from_top_to_bottom(make_window, tmp_path, monkeypatch):
     assert [image.frame for image in read_coco(folder)] == frames
     history = session.project.history(session.clip.id, frames[0], "epiglottis")
     assert history[-1].author == session.author
-    assert any(revision.prompts for revision in history)  # the click, and what the student made of it
+    assert any(revision.prompts for revision in history)  # the click and the student's mask for it
     states = session.project.states(session.clip.id)
-    assert (states[frames[-1] + 1 :] == MaskState.PROPOSED).any()  # carried on
+    assert (states[frames[-1] + 1 :] == MaskState.PROPOSED).any()  # propagated

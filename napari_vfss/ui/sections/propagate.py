@@ -43,14 +43,14 @@ class PropagateSection(SessionSection):
         explain(self.only_active, tip, keys=("Ctrl+Alt+H",))
         self.only_active.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.body.addWidget(self.only_active)
-        self.learn_button = button(
+        self.adapt_button = button(
             "Adapt to this clip",
             "Fine-tune the student on the corrected frames of this clip, and propose bolus, pharynx, epiglottis and "
             "airway again on all frames that are not annotated. Useful after 3 corrected frames, and again after more",
             lambda: self.do(self.controller.student_jobs.learn),
             key="Ctrl+L",
         )
-        self.body.addWidget(self.learn_button)
+        self.body.addWidget(self.adapt_button)
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
@@ -131,7 +131,7 @@ class PropagateSection(SessionSection):
         can_propagate = not running and bool(self._propagated())
         for start_button in self._buttons:
             start_button.setEnabled(can_propagate)
-        self.learn_button.setEnabled(not running and self._corrected_frames() >= LEAST_FRAMES)
+        self.adapt_button.setEnabled(not running and self._corrected_frames() >= LEAST_FRAMES)
 
     @property
     def _running(self) -> bool:

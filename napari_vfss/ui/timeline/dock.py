@@ -109,20 +109,20 @@ class TimelineDock(QWidget):
             "next_open",
         )
         self.swallow = _small("Next swallow", "Go to the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
-        self.steady = _small(
+        self.stabilise = _small(
             "Stabilise",
             "Hold the spine (C2 to C4) still in the picture",
             time.toggle_stabilised,
             "steady",
         )
-        self.steady.setCheckable(True)
+        self.stabilise.setCheckable(True)
         self.closer = _small("+", "Show fewer frames (or use the mouse wheel)", lambda: self.timeline.zoom(1.6))
         self.wider = _small("−", "Show more frames (or use the mouse wheel)", lambda: self.timeline.zoom(1 / 1.6))
         self.all = _small("All", "Show the whole clip", self.timeline.show_all)
 
     def _lay_out(self) -> None:
         navigation = (self.doubtful, self.unaccepted, self.swallow)
-        tools = (self.play, self.speed, self.loop, self.steady, self.begin, self.end, self.mark)
+        tools = (self.play, self.speed, self.loop, self.stabilise, self.begin, self.end, self.mark)
         self._tools = (*tools, *navigation, self.closer, self.wider, self.all)
         above = _row(*tools, *navigation)
         below = _row(self.place, self.pace, self.bar, self.wider, self.closer, self.all)
@@ -141,7 +141,7 @@ class TimelineDock(QWidget):
         add(time.session_changed, self._on_session)
         add(time.survey.changed, self._strip_later.ask)
         add(time.marks_changed, self._show_marks)
-        add(time.stabilised.changed, self._show_steady)
+        add(time.stabilised.changed, self._show_stabilised)
         add(time.range_changed, self._show_range)
         add(time.playback.changed, self._show_playback)
         add(time.playback.message, self._show_pace)
@@ -172,7 +172,7 @@ class TimelineDock(QWidget):
         for signal in (session.viewed.changed, session.frame_changed, session.masks_changed):
             add(signal, self._viewed_later.ask)
         self._show_marks()
-        self._show_steady()
+        self._show_stabilised()
         self._show_playback()
 
     @while_open
@@ -182,8 +182,8 @@ class TimelineDock(QWidget):
         more = f" ({status})" if status else ""
         self.place.setText(f"<b>{describe_frame(session, session.frame)}</b>{more}")
 
-    def _show_steady(self) -> None:
-        self.steady.setChecked(self._time.stabilised.on)
+    def _show_stabilised(self) -> None:
+        self.stabilise.setChecked(self._time.stabilised.on)
         self._show_place()
 
     @while_open
