@@ -52,49 +52,54 @@ HIERA = (
 
 
 def renamed(weights: Mapping[str, Tensor], parts: Sequence[tuple[str, str]], prefix: str = "") -> Weights:
-    found = {prefix + name: tensor for name, tensor in weights.items()}
+    """Return weights with a prefix and with parts of their names replaced."""
+    renamed_weights = {prefix + name: tensor for name, tensor in weights.items()}
     for before, after in parts:
-        found = {name.replace(before, after): tensor for name, tensor in found.items()}
-    return found
+        renamed_weights = {name.replace(before, after): tensor for name, tensor in renamed_weights.items()}
+    return renamed_weights
 
 
 def filled(shapes: Mapping[str, Tensor], seed: int = 0) -> Weights:
     """Return random values of given shapes that keep a deep network's features at a size of about one."""
     random = torch.Generator().manual_seed(seed)
-    found: Weights = {}
+    weights: Weights = {}
     for name, tensor in shapes.items():
         values = torch.randn(tensor.shape, generator=random)
         if tensor.ndim > 1:
             values *= 0.7 / max(1, tensor[0].numel()) ** 0.5
         else:
             values = 1 + 0.1 * values if "norm" in name and name.endswith("weight") else 0.1 * values
-        found[name] = values
-    return found
+        weights[name] = values
+    return weights
 
 
 def dino(size: int) -> nn.Module:
+    """Return DINOv2 of transformers for square inputs of a size."""
     return Dinov2Model(Dinov2Config(image_size=size, patch_size=14, attn_implementation="eager")).eval()
 
 
 def swin() -> nn.Module:
+    """Return Swin-T of transformers."""
     return SwinModel(SwinConfig(attn_implementation="eager")).eval()
 
 
 def hiera() -> nn.Module:
+    """Return the image encoder of SAM 2 of transformers, for inputs of 512x512."""
     return Sam2VisionModel(Sam2VisionConfig(backbone_config=Sam2HieraDetConfig(image_size=[512, 512]))).eval()
 
 
 def published_dino(weights: Mapping[str, Tensor]) -> Weights:
+    """Return RAD-DINO's file."""
     return renamed(weights, DINO)
 
 
 def published_swin(weights: Mapping[str, Tensor]) -> Weights:
     """Return MedCLIP's file: the Swin-T with its position tables, the projection, and the text model."""
-    found = renamed(weights, SWIN, "vision_model.model.")
-    tables = [name for name in found if name.endswith("relative_position_bias_table")]
-    found |= {name.replace("_bias_table", "_index"): torch.zeros(49, 49, dtype=torch.long) for name in tables}
-    found["vision_model.projection_head.weight"] = filled({"": torch.empty(512, 768)}, 1)[""]
-    return found | {"logit_scale": torch.tensor(2.0), "text_model.projection_head.weight": torch.zeros(512, 768)}
+    file = renamed(weights, SWIN, "vision_model.model.")
+    tables = [name for name in file if name.endswith("relative_position_bias_table")]
+    file |= {name.replace("_bias_table", "_index"): torch.zeros(49, 49, dtype=torch.long) for name in tables}
+    file["vision_model.projection_head.weight"] = filled({"": torch.empty(512, 768)}, 1)[""]
+    return file | {"logit_scale": torch.tensor(2.0), "text_model.projection_head.weight": torch.zeros(512, 768)}
 
 
 def published_hiera(weights: Mapping[str, Tensor]) -> Weights:

@@ -61,16 +61,16 @@ def _shapes(stem: int) -> Iterator[tuple[str, tuple[int, ...]]]:
 def published_weights(stem: int, seed: int) -> Weights:
     """Return random weights under the published names, without the prefix image_encoder."""
     random = torch.Generator().manual_seed(seed)
-    found: Weights = {}
+    weights: Weights = {}
     for name, shape in _shapes(stem):
         values = torch.randn(shape, generator=random) * 0.2
         fan = max(1, values[0].numel()) if len(shape) > 1 else 1
-        found[name] = values / fan**0.5 * 3 if len(shape) > 1 else values
+        weights[name] = values / fan**0.5 * 3 if len(shape) > 1 else values
         if name.endswith(("running_var", "norm.weight", "bn.weight")):
-            found[name] = values.abs() + 0.5
+            weights[name] = values.abs() + 0.5
         if name.endswith("num_batches_tracked"):
-            found[name] = torch.tensor(0)
-    return found
+            weights[name] = torch.tensor(0)
+    return weights
 
 
 def tiny_vit(weights: Weights, frames: Tensor, stem: int) -> Tensor:
@@ -80,7 +80,7 @@ def tiny_vit(weights: Weights, frames: Tensor, stem: int) -> Tensor:
     x = _convolved(weights, "patch_embed.seq.2", x, stride)
     for i, depth in enumerate(DEPTHS):
         for j in range(depth):
-            x = (_mobile if i == 0 else _attending)(weights, f"layers.{i}.blocks.{j}", x, i)
+            x = (_mobile_block if i == 0 else _attention_block)(weights, f"layers.{i}.blocks.{j}", x, i)
         if i < 3:
             name = f"layers.{i}.downsample"
             x = functional.gelu(_convolved(weights, f"{name}.conv1", x))
@@ -104,7 +104,7 @@ def _normed(weights: Weights, name: str, x: Tensor, epsilon: float) -> Tensor:
     return functional.layer_norm(x.permute(0, 2, 3, 1), x.shape[1:2], *parts, epsilon).permute(0, 3, 1, 2)
 
 
-def _mobile(weights: Weights, name: str, x: Tensor, stage: int) -> Tensor:
+def _mobile_block(weights: Weights, name: str, x: Tensor, stage: int) -> Tensor:
     inner = functional.gelu(_convolved(weights, f"{name}.conv1", x))
     inner = functional.gelu(_convolved(weights, f"{name}.conv2", inner))
     return functional.gelu(x + _convolved(weights, f"{name}.conv3", inner))
@@ -114,8 +114,8 @@ def _linear(weights: Weights, name: str, x: Tensor) -> Tensor:
     return functional.linear(x, weights[f"{name}.weight"], weights[f"{name}.bias"])
 
 
-def _attending(weights: Weights, name: str, x: Tensor, stage: int) -> Tensor:
-    """Apply one block: attention inside windows (the last ones padded with zeros), a local convolution, two layers."""
+def _attention_block(weights: Weights, name: str, x: Tensor, stage: int) -> Tensor:
+    """Apply one block: attention in windows (the last ones padded with zeros), a local convolution, an MLP."""
     side, (height, width) = WINDOWS[stage], x.shape[2:]
     filled = functional.pad(x, (0, -width % side, 0, -height % side))
     out = torch.zeros_like(filled)
@@ -139,5 +139,5 @@ def _attention(weights: Weights, name: str, tokens: Tensor, stage: int) -> Tenso
     # Biases are numbered by the first occurrence of each pair of distances, row by row.
     distance = (y[:, None] - y).abs() * side + (x[:, None] - x).abs()
     scores = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5 + weights[f"{name}.attention_biases"][:, distance]
-    found = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
-    return _linear(weights, f"{name}.proj", found)
+    attended = (scores.softmax(-1) @ value).transpose(1, 2).flatten(2)
+    return _linear(weights, f"{name}.proj", attended)

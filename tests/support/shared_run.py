@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A short run shared by several processes, each of which imports this file."""
+"""A short training run that several processes share; each of them imports this file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vfss_training.events import Cancel, Events
 from vfss_training.loop.loop import Loop
 
 
-def trained(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]:
+def train(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]:
     """Train a short run with batch normalisation; return its loop, weights, and the loss of each step."""
     recipe = replace(RECIPE, steps=4, batch=batch, learning_rate=1e-3, frozen_norm=False, clip_norm=0.5)
     losses: list[float] = []
@@ -30,7 +30,7 @@ def trained(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]
     return loop, network.state_dict(), losses
 
 
-def refuses_an_odd_batch() -> None:
-    """Check the error in each of two processes."""
+def check_odd_batch_is_refused() -> None:
+    """Check that a batch of 3 is refused in each of two processes."""
     with pytest.raises(TrainingError, match="cannot be shared by 2 processes"):
-        trained(3)
+        train(3)

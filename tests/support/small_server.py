@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A web server on this machine with one file, that can be told to behave badly; it ends with the block."""
+"""A local web server with one file and configurable faults, for the duration of a `with` block."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Server:
-    """What is served, and how.
+    """Settings of the server and the requests it received.
 
     Attributes:
-        content: The file.
-        etag: Its tag; empty: none is sent.
-        ranges: Whether parts are sent.
-        cut_after: Bytes of an answer after which the connection is closed; None: never.
-        status: Answer to everything, where not 0.
-        shift: Bytes by which a part begins too late.
-        length: Whether the length is told.
-        asked: Range of each request.
+        content: Content of the file.
+        etag: ETag header; empty: none is sent.
+        ranges: Whether range requests are answered with a part.
+        cut_after: Bytes of a response after which the connection is closed; None: never.
+        status: HTTP status of every response; 0: the normal one.
+        shift: Bytes by which a part starts too late.
+        length: Whether Content-Length is sent.
+        requests: Range header of each request.
         url: Address of the file.
     """
 
@@ -34,23 +34,23 @@ class Server:
     status: int = 0
     shift: int = 0
     length: bool = True
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
     url: str = ""
 
 
 def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            wanted = self.headers.get("Range", "")
-            server.asked.append(wanted)
+            requested = self.headers.get("Range", "")
+            server.requests.append(requested)
             if server.status:
                 self.send_error(server.status)
                 return
             start, total = 0, len(server.content)
-            found = re.fullmatch(r"bytes=(\d+)-", wanted)
-            same = self.headers.get("If-Range", server.etag) == server.etag
-            if found and server.ranges and same:
-                start = int(found[1]) + server.shift
+            part = re.fullmatch(r"bytes=(\d+)-", requested)
+            unchanged = self.headers.get("If-Range", server.etag) == server.etag
+            if part and server.ranges and unchanged:
+                start = int(part[1]) + server.shift
                 if start >= total:
                     self.send_error(416)
                     return
@@ -66,24 +66,25 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             if server.etag:
                 self.send_header("ETag", server.etag)
             self.end_headers()
-            with suppress(ConnectionError):  # the other side has heard enough
+            with suppress(ConnectionError):  # the client has closed the connection
                 self.wfile.write(body[: server.cut_after])
 
         def log_message(self, *parts: object) -> None:
-            """Nothing is told."""
+            """Log nothing."""
 
     return Handler
 
 
 @contextmanager
 def serving(server: Server) -> Iterator[Server]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(server)) as listening:
-        listening.daemon_threads = True
-        server.url = f"http://127.0.0.1:{listening.server_address[1]}/file.bin"
-        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    """Serve the file on a free port; set the server's `url`."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(server)) as http_server:
+        http_server.daemon_threads = True
+        server.url = f"http://127.0.0.1:{http_server.server_address[1]}/file.bin"
+        thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
             yield server
         finally:
-            listening.shutdown()
+            http_server.shutdown()
             thread.join(5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student small enough to build in a test: random weights, a tenth of the default's size."""
+"""A student small enough to build in a test: random weights, a tenth of the default student's size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIG = StudentConfig(backbone="mobilenetv3_small_050", input_size=64, width=32
 def small_checkpoint(
     *, schema: Schema | None = None, seed: int = 0, config: StudentConfig = CONFIG, frames: np.ndarray | None = None
 ) -> Checkpoint:
-    """Checkpoint of random weights whose masks are neither empty nor full."""
+    """Return a checkpoint of random weights whose masks are neither empty nor full."""
     # Imported here: most tests that collect this file do not need torch.
     import torch
 
@@ -23,16 +23,16 @@ def small_checkpoint(
     from vfss_training.model.export import pack
 
     torch.manual_seed(seed)
-    wanted = schema if schema is not None else Schema.load()
-    network = StudentNetwork(config, len(wanted)).eval()
+    chosen = schema if schema is not None else Schema.load()
+    network = StudentNetwork(config, len(chosen)).eval()
     with torch.no_grad():
         for mlp in network.decoder.output_hypernetworks_mlps:
             mlp.layers[-1].weight.mul_(20.0)
-    return pack(network, config, wanted, provenance={"command": "test"}, frames=frames)
+    return pack(network, config, chosen, provenance={"command": "test"}, frames=frames)
 
 
 def disc_frame(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """Grey picture with a disc and some grain, uint8 (height, width)."""
+    """Return a grey picture with a disc and some noise, uint8 (height, width)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     centre = random.uniform(0.3, 0.7, 2) * (height, width)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A small recipe, samples and runs of it, for the tests of the trainer."""
+"""A small recipe, its samples, runs and tasks for the tests of the trainer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RECIPE = Recipe(
 
 
 def disc_sample(seed: int, size: int = 64, *, known: tuple[float, ...] = (1.0,) * 12) -> Sample:
-    """A picture with a disc that is plane 0, and an off-centre square that is plane 1."""
+    """Return a sample whose plane 0 is the disc of its frame, and plane 1 an off-centre rectangle."""
     frame = disc_frame(size, size, seed)
     planes = np.zeros((12, size, size), np.bool_)
     planes[0] = frame > 120
@@ -35,19 +35,23 @@ def disc_sample(seed: int, size: int = 64, *, known: tuple[float, ...] = (1.0,) 
 
 
 def planes_of(sample: Sample) -> np.ndarray:
+    """Return the planes of a sample, bool (12, H, W)."""
     return np.unpackbits(sample.bits, axis=0, count=12).astype(bool)
 
 
 def run_in(folder: Path, stream: io.StringIO | None = None, **changes: object) -> Run:
+    """Return run settings with the cache in a folder; events go to the stream."""
     events = Events(stream if stream is not None else io.StringIO())
     return replace(Run(events, Cancel(), "vfss-train test", folder / "cache", workers=0, threads=1), **changes)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
+    """Return the events written to a stream."""
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 def task(folder: Path | None = None, **changes: object) -> Task:
+    """Return a task of four steps on six disc samples, with a run folder if one is given."""
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     samples = ListedSamples([disc_sample(seed) for seed in range(6)])
     values = {"run": folder, "workers": 0, "recipe": replace(RECIPE, steps=4, batch=3)} | changes

@@ -35,9 +35,9 @@ def test_published_weights_give_the_same_as_a_second_implementation(stem: int) -
     encoder.load_state_dict(renamed(published), strict=True)
     frames = torch.randn(1, 3, 32 * stem**2, 32 * stem**2)
     with torch.inference_mode():
-        found, expected = encoder.eval()(frames), tiny_vit(published, frames, stem)
-    assert found.shape[1] == 256
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+        features, expected = encoder.eval()(frames), tiny_vit(published, frames, stem)
+    assert features.shape[1] == 256
+    torch.testing.assert_close(features, expected, atol=1e-4, rtol=1e-3)
 
 
 def test_weights_that_do_not_fit_are_refused() -> None:
@@ -62,18 +62,18 @@ def test_a_different_file_of_that_name_is_not_loaded(tmp_path: Path, monkeypatch
     entry = TEACHERS["lite-medsam"]
     (tmp_path / entry.file).write_bytes(b"something else")
     monkeypatch.setattr(torch, "load", lambda *a, **k: pytest.fail("it was loaded"))
-    for place in (tmp_path, tmp_path / entry.file):
+    for location in (tmp_path, tmp_path / entry.file):
         with pytest.raises(TrainingError, match="sha256 is"):
-            load_teacher("lite-medsam", place)
+            load_teacher("lite-medsam", location)
 
 
 def test_a_pickle_is_never_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Harm:
+    class Malicious:
         def __reduce__(self) -> tuple[object, ...]:
             return (Path.touch, (tmp_path / "harm",))
 
     path = tmp_path / "lite_medsam.pth"
-    torch.save({"x": Harm()}, path)
+    torch.save({"x": Malicious()}, path)
     known = replace(TEACHERS["lite-medsam"], sha256=digest(path, "sha256"))
     monkeypatch.setitem(TEACHERS, "lite-medsam", known)
     with pytest.raises(TrainingError, match="more than tensors, which would be executed"):
@@ -113,15 +113,15 @@ def test_input_is_scaled_normalised_and_padded(name: str) -> None:
     teacher = PromptedTeacher(replace(TEACHERS[name], input_size=64))
     frame = torch.full((1, 30, 60), 50, dtype=torch.uint8)
     frame[:, :15] = 200
-    seen = teacher.prepare(frame)
-    assert seen.shape == (1, 3, 64, 64)
-    assert (seen[:, :, 32:] == 0).all()
-    bright, dark = seen[0, :, 5, 5], seen[0, :, 28, 5]
+    inputs = teacher.prepare(frame)
+    assert inputs.shape == (1, 3, 64, 64)
+    assert (inputs[:, :, 32:] == 0).all()
+    bright, dark = inputs[0, :, 5, 5], inputs[0, :, 28, 5]
     expected = (1.0, 0.0) if name == "lite-medsam" else ((200 - 123.675) / 58.395, (50 - 123.675) / 58.395)
     assert (float(bright[0]), float(dark[0])) == pytest.approx(expected, abs=1e-5)
 
 
-def real(name: str) -> PromptedTeacher:
+def load_real(name: str) -> PromptedTeacher:
     """Load one of the two teachers whose weights may be on this machine."""
     if SHARED is None or not (Path(SHARED) / "weights" / TEACHERS[name].file).is_file():
         pytest.skip(f"VFSS_SHARED names no folder with weights/{TEACHERS[name].file}")
@@ -130,7 +130,7 @@ def real(name: str) -> PromptedTeacher:
 
 @pytest.fixture(scope="module")
 def lite_medsam() -> PromptedTeacher:
-    return real("lite-medsam")
+    return load_real("lite-medsam")
 
 
 def test_real_weights_segment_the_structure_in_a_box(lite_medsam: PromptedTeacher) -> None:
@@ -150,9 +150,9 @@ def test_real_weights_segment_the_structure_in_a_box(lite_medsam: PromptedTeache
 
 
 @pytest.mark.parametrize("name", ["lite-medsam", "mobile-sam"])
-def test_real_weights_give_plausible_features_and_masks_of_a_real_frame(name: str) -> None:
+def test_real_weights_give_plausible_features_and_masks_on_a_real_frame(name: str) -> None:
     """Features are finite and differ over the frame; the mask of a box is inside the box and fills a part of it."""
-    teacher = real(name)
+    teacher = load_real(name)
     clips = sorted((Path(str(SHARED)) / "data" / "clips").glob("*.mp4"))
     if not clips:
         pytest.skip("VFSS_SHARED names no folder with data/clips/*.mp4")

@@ -44,7 +44,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def begun(server: Server, folder: Path, entry=ENTRY, after: int = 300_000) -> None:
+def interrupt_download(server: Server, folder: Path, entry=ENTRY, after: int = 300_000) -> None:
     """Start a download whose connection is interrupted."""
     server.cut_after = after
     with pytest.raises(TrainingError, match="was interrupted"):
@@ -62,7 +62,7 @@ def test_a_file_is_complete_and_progress_is_reported(server: Server, tmp_path: P
     assert progress[0] == (0, len(CONTENT)) and progress[-1] == (len(CONTENT), len(CONTENT))
     assert names(tmp_path / "new") == ["file.bin"]
     assert download(ENTRY, tmp_path / "new", url="http://127.0.0.1:9/") == path
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_an_interrupted_connection_reports_the_bytes_received_and_continues_from_there(
@@ -78,19 +78,19 @@ def test_an_interrupted_connection_reports_the_bytes_received_and_continues_from
         download(ENTRY, tmp_path, url=server.url)
     server.cut_after = None
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
-    assert server.asked == ["", "bytes=300000-", "bytes=400000-"]
+    assert server.requests == ["", "bytes=300000-", "bytes=400000-"]
     assert names(tmp_path) == ["file.bin"]
 
 
 def test_a_server_without_ranges_sends_everything_again(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path)
+    interrupt_download(server, tmp_path)
     server.ranges = False
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("change", [{"etag": '"two"'}, {"shift": 7}, {"etag": ""}])
 def test_a_part_of_another_file_is_not_continued(server: Server, tmp_path: Path, change: dict[str, object]) -> None:
-    begun(server, tmp_path, UNKNOWN)
+    interrupt_download(server, tmp_path, UNKNOWN)
     server.content = CONTENT[::-1]
     for name, value in change.items():
         setattr(server, name, value)
@@ -99,28 +99,28 @@ def test_a_part_of_another_file_is_not_continued(server: Server, tmp_path: Path,
 
 def test_without_a_hash_or_a_validator_no_parts_are_combined(server: Server, tmp_path: Path) -> None:
     server.etag = ""
-    begun(server, tmp_path, UNKNOWN)
+    interrupt_download(server, tmp_path, UNKNOWN)
     assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT
-    assert server.asked == ["", ""]
+    assert server.requests == ["", ""]
 
 
 def test_a_part_that_is_longer_than_the_file_is_started_again(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path)
+    interrupt_download(server, tmp_path)
     (tmp_path / "file.bin.part").write_bytes(CONTENT + b"more")
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
 
 
 def test_a_part_of_another_address_is_started_again(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path)
+    interrupt_download(server, tmp_path)
     assert download(ENTRY, tmp_path, url=f"{server.url}?mirror").read_bytes() == CONTENT
-    assert server.asked == ["", ""]
+    assert server.requests == ["", ""]
 
 
 def test_a_complete_part_is_not_requested_again(server: Server, tmp_path: Path) -> None:
-    begun(server, tmp_path)
+    interrupt_download(server, tmp_path)
     (tmp_path / "file.bin.part").write_bytes(CONTENT)
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
-    assert server.asked == [""]
+    assert server.requests == [""]
 
 
 def test_a_different_file_is_removed_and_reported(server: Server, tmp_path: Path) -> None:
@@ -171,10 +171,10 @@ def test_a_file_of_the_user_is_not_overwritten(server: Server, tmp_path: Path) -
     (tmp_path / "file.bin").write_bytes(b"mine")
     with pytest.raises(TrainingError, match="Move it away"):
         download(ENTRY, tmp_path, url=server.url)
-    assert (tmp_path / "file.bin").read_bytes() == b"mine" and server.asked == []
+    assert (tmp_path / "file.bin").read_bytes() == b"mine" and server.requests == []
 
 
-def zipped(**files: bytes) -> bytes:
+def zip_archive(**files: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -184,16 +184,16 @@ def zipped(**files: bytes) -> bytes:
 
 def test_a_member_of_an_archive_is_extracted(server: Server, tmp_path: Path) -> None:
     entry = replace(ENTRY, member="model.bin")
-    server.content = zipped(folder__model=b"", pretrained__x=b"y", **{"pretrained__model.bin": CONTENT})
+    server.content = zip_archive(folder__model=b"", pretrained__x=b"y", **{"pretrained__model.bin": CONTENT})
     server.cut_after = 500
     with pytest.raises(TrainingError, match="500 of"):
         download(entry, tmp_path, url=server.url)
     server.cut_after = None
     assert download(entry, tmp_path, url=server.url).read_bytes() == CONTENT
-    assert server.asked == ["", "bytes=500-"] and names(tmp_path) == ["file.bin"]
+    assert server.requests == ["", "bytes=500-"] and names(tmp_path) == ["file.bin"]
 
 
-@pytest.mark.parametrize("content", [b"no archive", zipped(other=b"z"), zipped(a__m=b"1", b__m=b"2")])
+@pytest.mark.parametrize("content", [b"no archive", zip_archive(other=b"z"), zip_archive(a__m=b"1", b__m=b"2")])
 def test_an_archive_without_the_member_is_refused(server: Server, tmp_path: Path, content: bytes) -> None:
     server.content = content
     with pytest.raises(TrainingError, match="no archive with m"):
@@ -201,7 +201,7 @@ def test_an_archive_without_the_member_is_refused(server: Server, tmp_path: Path
     assert names(tmp_path) == []
 
 
-def test_a_file_address_works_as_well(tmp_path: Path) -> None:
+def test_a_file_address_is_accepted(tmp_path: Path) -> None:
     (tmp_path / "there.bin").write_bytes(CONTENT)
     (tmp_path / "file.bin.part").write_bytes(b"half")
     path = download(ENTRY, tmp_path, url=(tmp_path / "there.bin").as_uri())
@@ -230,10 +230,10 @@ def test_a_download_can_be_stopped_and_continued(server: Server, tmp_path: Path)
 
     with pytest.raises(KeyboardInterrupt):
         download(ENTRY, tmp_path, url=server.url, progress=stop)
-    there = (tmp_path / "file.bin.part").stat().st_size
-    assert there > 200_000
+    received = (tmp_path / "file.bin.part").stat().st_size
+    assert received > 200_000
     assert download(ENTRY, tmp_path, url=server.url).read_bytes() == CONTENT
-    assert server.asked[-1] == f"bytes={there}-"
+    assert server.requests[-1] == f"bytes={received}-"
 
 
 def test_missing_space_is_reported_before_anything_is_received(
@@ -261,7 +261,7 @@ def test_a_folder_without_write_permission_is_reported(server: Server, tmp_path:
 
 @pytest.fixture
 def table(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
-    """Put a teacher of that server into the table."""
+    """Put a teacher whose weights are on that server into the table."""
     monkeypatch.setitem(TEACHERS, "mobile-sam", replace(ENTRY, url=server.url))
     monkeypatch.setenv("COLUMNS", "400")
     return server
@@ -272,9 +272,9 @@ def test_the_commands_list_teachers_name_the_licence_and_download(table: Server,
     before = run.invoke(application, ["teachers", "--folder", str(tmp_path)])
     assert before.exit_code == 0 and all(name in before.output for name in TEACHERS)
     assert "ask the authors" in " ".join(before.output.replace("│", " ").split())
-    got = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
-    assert got.exit_code == 0, got.output
-    assert got.output.index("Licence: Apache-2.0") < got.output.index("right hash")
+    downloaded = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
+    assert downloaded.exit_code == 0, downloaded.output
+    assert downloaded.output.index("Licence: Apache-2.0") < downloaded.output.index("right hash")
     assert teachers_cli.presence(TEACHERS["mobile-sam"], tmp_path) == "yes"
     assert (tmp_path / "file.bin").read_bytes() == CONTENT
     (tmp_path / "file.bin").write_bytes(b"other")
@@ -287,8 +287,8 @@ def test_the_command_reports_errors_in_a_line_and_the_bytes_received_when_stoppe
     run = CliRunner()
     assert run.invoke(application, ["download", "huge-sam"]).exit_code == 1
     table.cut_after = 5000
-    cut = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
-    assert cut.exit_code == 1 and "5,000 of 1,024,000" in " ".join(cut.output.split())
+    interrupted = run.invoke(application, ["download", "mobile-sam", "--folder", str(tmp_path)])
+    assert interrupted.exit_code == 1 and "5,000 of 1,024,000" in " ".join(interrupted.output.split())
     assert teachers_cli.presence(TEACHERS["mobile-sam"], tmp_path) == "begun, 5,000 bytes"
 
     def stopped(*parts: object, **named: object) -> Path:

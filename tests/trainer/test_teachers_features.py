@@ -45,8 +45,8 @@ def one_thread() -> None:
 
 
 @cache
-def empty(name: str) -> FrozenTeacher:
-    """Create a teacher without values, of its true size."""
+def meta_teacher(name: str) -> FrozenTeacher:
+    """Create a teacher of its true size, without values."""
     with torch.device("meta"):
         return build_teacher(TEACHERS[name])
 
@@ -57,8 +57,8 @@ def names(name: str) -> Weights:
     return {key: tensor.to("meta") for key, tensor in published(name).items()}
 
 
-def hollow(kind: type[FrozenTeacher], entry: TeacherEntry) -> FrozenTeacher:
-    """Create a teacher without values: drawing random ones twice takes long."""
+def uninitialised(kind: type[FrozenTeacher], entry: TeacherEntry) -> FrozenTeacher:
+    """Create a teacher with uninitialised weights: drawing random ones twice takes long."""
     with torch.device("meta"):
         teacher = kind(entry)
     return teacher.to_empty(device="cpu")
@@ -77,7 +77,7 @@ def test_every_teacher_of_the_table_can_be_built() -> None:
 
 @pytest.mark.parametrize("name", list(TEACHERS))
 def test_published_weights_fit_at_true_shapes_and_give_the_grid_of_the_table(name: str) -> None:
-    entry, teacher = TEACHERS[name], empty(name)
+    entry, teacher = TEACHERS[name], meta_teacher(name)
     teacher.load_published(names(name))
     with torch.device("meta"):
         features = teacher.features(torch.zeros(2, 3, entry.input_size, entry.input_size))
@@ -99,38 +99,40 @@ IGNORED = ("relative_position_index", "mask_token", "head.", "num_batches_tracke
 
 @settings(max_examples=40, deadline=None)
 @given(
-    name=st.sampled_from(list(TEACHERS)), what=st.sampled_from(["dropped", "renamed", "extra", "shape"]), data=st.data()
+    name=st.sampled_from(list(TEACHERS)),
+    change=st.sampled_from(["dropped", "renamed", "extra", "shape"]),
+    data=st.data(),
 )
-def test_a_name_that_is_dropped_renamed_or_added_is_refused(name: str, what: str, data: st.DataObject) -> None:
+def test_a_name_that_is_dropped_renamed_or_added_is_refused(name: str, change: str, data: st.DataObject) -> None:
     weights = dict(names(name))
     prefix = PREFIXES.get(name, "")
     eligible = [key for key in weights if key.startswith(prefix) and not any(part in key for part in IGNORED)]
     key = data.draw(st.sampled_from(eligible))
     tensor = weights[key]
-    if what in {"dropped", "renamed"}:
+    if change in {"dropped", "renamed"}:
         del weights[key]
-    if what == "renamed":
+    if change == "renamed":
         weights[f"{key}_2"] = tensor
-    if what == "extra":
+    if change == "extra":
         weights[f"{prefix}something.else"] = tensor
-    if what == "shape":
+    if change == "shape":
         weights[key] = torch.empty((*tensor.shape, 2), device="meta")
     with pytest.raises(TrainingError, match=f"do not fit teacher '{name}'") as error:
-        empty(name).load_published(weights)
-    assert MESSAGES[what] in str(error.value)
+        meta_teacher(name).load_published(weights)
+    assert MESSAGES[change] in str(error.value)
 
 
 def test_two_names_that_map_to_one_are_refused() -> None:
     weights = dict(names("rad-dino"))
     weights["norm.weight"] = weights["layernorm.weight"]
     with pytest.raises(TrainingError, match="two of the weights are named"):
-        empty("rad-dino").load_published(weights)
+        meta_teacher("rad-dino").load_published(weights)
 
 
 def test_sam_vit_b_equals_timms() -> None:
     """True weight shapes on a smaller picture, for which both crop and resize the position embeddings alike."""
     weights = filled(published("sam-vit-b"), 1)
-    teacher = hollow(SamVitTeacher, TEACHERS["sam-vit-b"])
+    teacher = uninitialised(SamVitTeacher, TEACHERS["sam-vit-b"])
     teacher.load_published(weights)
     encoder = {key.removeprefix("image_encoder."): t for key, t in weights.items() if key.startswith("image_encoder.")}
     encoder["pos_embed"] = encoder["pos_embed"][:, :8, :8].contiguous()
@@ -152,7 +154,7 @@ def test_rad_dino_equals_transformers() -> None:
         other = dino(112)
     weights = filled(other.state_dict(), 2)
     other = loaded(other, weights)
-    teacher = hollow(DinoTeacher, replace(TEACHERS["rad-dino"], input_size=112, grid=8))
+    teacher = uninitialised(DinoTeacher, replace(TEACHERS["rad-dino"], input_size=112, grid=8))
     teacher.load_published(published_dino(weights))
     frames = torch.randint(0, 256, (2, 112, 112), dtype=torch.uint8)
     with torch.inference_mode():
@@ -168,16 +170,16 @@ def test_medclip_equals_transformers() -> None:
     file = published_swin(weights)
     teacher.load_published(file)
     frames = torch.randint(0, 256, (1, 200, 224), dtype=torch.uint8)
-    seen: list[Tensor] = []
+    outputs: list[Tensor] = []
 
-    def keep(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
-        seen.append(output if isinstance(output, Tensor) else output[0])
+    def record(module: nn.Module, inputs: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        outputs.append(output if isinstance(output, Tensor) else output[0])
 
     # transformers returns the output of a stage only after the patch merging to the next one.
-    other.encoder.layers[2].blocks[-1].register_forward_hook(keep)
+    other.encoder.layers[2].blocks[-1].register_forward_hook(record)
     with torch.inference_mode():
         other(teacher.prepare(frames))
-    stage = seen[0].reshape(1, 14, 14, 384).permute(0, 3, 1, 2)
+    stage = outputs[0].reshape(1, 14, 14, 384).permute(0, 3, 1, 2)
     torch.testing.assert_close(teacher.targets(frames), stage, **CLOSE)
 
 
@@ -185,13 +187,13 @@ def test_medsam2_equals_transformers() -> None:
     with torch.device("meta"):
         other = hiera()
     weights = filled(other.state_dict(), 4)
-    other, teacher = hiera(), hollow(HieraTeacher, TEACHERS["medsam2"])
+    other, teacher = hiera(), uninitialised(HieraTeacher, TEACHERS["medsam2"])
     other.load_state_dict(weights, strict=True)
     teacher.load_published(published_hiera(weights))
     frames = torch.randint(0, 256, (1, 256, 256), dtype=torch.uint8)
     with torch.inference_mode():
         levels = other(teacher.prepare(frames)).fpn_hidden_states
-    (level,) = [found for found in levels if found.shape == (1, 256, 32, 32)]
+    (level,) = [features for features in levels if features.shape == (1, 256, 32, 32)]
     torch.testing.assert_close(teacher.targets(frames), level, **CLOSE)
 
 
@@ -231,12 +233,12 @@ def test_the_window_is_the_part_of_a_frame_that_the_grid_covers() -> None:
     assert window("crop", 30, 60) == Window(0, 0.25, 1, 0.75)
     for name, entry in TEACHERS.items():
         assert window(entry.fit, 48, 48) == Window(0, 0, 1, 1)
-        assert empty(name).window(48, 48) == Window(0, 0, 1, 1)
+        assert meta_teacher(name).window(48, 48) == Window(0, 0, 1, 1)
 
 
 def test_square_frames_are_covered_completely_by_every_teacher() -> None:
     frame = torch.randint(0, 256, (1, 96, 96), dtype=torch.uint8)
     seen = {name: preprocess_frames(frame, replace(entry, input_size=48)) for name, entry in TEACHERS.items()}
     grey = functional.interpolate(frame[:, None], size=(48, 48), mode="bilinear", antialias=True)[0, 0].float()
-    for found in seen.values():
-        assert torch.corrcoef(torch.stack([found[0, 0].flatten(), grey.flatten()]))[0, 1] > 0.95
+    for inputs in seen.values():
+        assert torch.corrcoef(torch.stack([inputs[0, 0].flatten(), grey.flatten()]))[0, 1] > 0.95

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several processes learn the same as one: the same batches, shared, and the same numbers."""
+"""Distributed and resumed training: several processes give the same numbers as one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from shared_run import trained
+from shared_run import train
 from small_student import CONFIG
 from vfss.errors import TrainingError
 from vfss_training.cli.app import application
@@ -28,15 +28,15 @@ RUN = """
 import sys, torch
 torch.set_num_threads(1)
 sys.path.insert(0, {tests!r})
-from shared_run import refuses_an_odd_batch, trained
-refuses_an_odd_batch()
-loop, weights, losses = trained()
+from shared_run import check_odd_batch_is_refused, train
+check_odd_batch_is_refused()
+loop, weights, losses = train()
 if loop.leads:
     torch.save(dict(weights=weights, losses=losses), {out!r})
 """
 
 
-def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
+def test_two_processes_give_the_same_weights_as_one(tmp_path: Path) -> None:
     script, out = tmp_path / "run.py", tmp_path / "two.pt"
     script.write_text(RUN.format(tests=str(Path(__file__).parents[1] / "support"), out=str(out)))
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(script)]
@@ -45,7 +45,7 @@ def test_two_processes_learn_the_same_as_one(tmp_path: Path) -> None:
         command, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_S, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    (_, one, losses), two = trained(), torch.load(out, weights_only=True)
+    (_, one, losses), two = train(), torch.load(out, weights_only=True)
     assert len(losses) == 4
     assert two["losses"] == pytest.approx(losses, rel=1e-3)
     assert any("running_mean" in name for name in one)
@@ -68,7 +68,7 @@ def test_processes_started_by_torchrun_or_slurm_are_counted(monkeypatch: pytest.
         processes({})
 
 
-def test_norms_are_restored_afterwards() -> None:
+def test_batch_norms_are_restored_afterwards() -> None:
     network = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
     with shared_norms(network, active=True):
         assert type(network[0]) is not torch.nn.BatchNorm2d
@@ -77,7 +77,7 @@ def test_norms_are_restored_afterwards() -> None:
 
 def test_a_killed_run_resumes_with_the_same_curve(tmp_path: Path, trainer: list[str]) -> None:
     recipe = tmp_path / "recipe.yaml"
-    how = {
+    settings = {
         "name": "killed",
         "student": asdict(CONFIG),
         "phantom_frames": 6,
@@ -86,7 +86,7 @@ def test_a_killed_run_resumes_with_the_same_curve(tmp_path: Path, trainer: list[
         "batch": 2,
     }
     held_out = {"standard": {"weight": 1.0, "first_seed": 95_000, "frames": 1}}
-    recipe.write_text(yaml.safe_dump(how | {"held_out": held_out}))
+    recipe.write_text(yaml.safe_dump(settings | {"held_out": held_out}))
     cache = ["--cache", str(tmp_path / "cache"), "--workers", "0", "--threads", "1", "--events", "-"]
 
     def command(name: str) -> list[str]:
@@ -95,24 +95,24 @@ def test_a_killed_run_resumes_with_the_same_curve(tmp_path: Path, trainer: list[
 
     def curve(text: str) -> dict[tuple[str, int], float]:
         events = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-        shown = {"step": "loss", "validation": "mean_dice"}
-        return {(one["event"], one["step"]): one[shown[one["event"]]] for one in events if one["event"] in shown}
+        fields = {"step": "loss", "validation": "mean_dice"}
+        return {(one["event"], one["step"]): one[fields[one["event"]]] for one in events if one["event"] in fields}
 
-    whole = CliRunner().invoke(application, command("whole"))
-    assert whole.exit_code == 0, whole.output
+    uninterrupted = CliRunner().invoke(application, command("uninterrupted"))
+    assert uninterrupted.exit_code == 0, uninterrupted.output
     process = subprocess.Popen([*trainer, *command("killed")], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if '"validation"' in line and json.loads(line)["step"] >= 6:
             process.kill()
             break
-    process.stdout.read()  # its end is the end of all that writes to it
+    process.stdout.read()  # the pipe ends when every process that writes to it has ended
     process.stdout.close()
     assert process.wait() == -signal.SIGKILL
-    again = CliRunner().invoke(application, command("killed"))
-    assert again.exit_code == 0, again.output
-    assert '"resume"' in again.stdout
-    resumed, expected = curve(again.stdout), curve(whole.stdout)
+    second = CliRunner().invoke(application, command("killed"))
+    assert second.exit_code == 0, second.output
+    assert '"resume"' in second.stdout
+    resumed, expected = curve(second.stdout), curve(uninterrupted.stdout)
     validated = {key for key in expected if key[0] == "validation" and key[1] > 6}
     assert validated <= set(resumed)
     for key in set(resumed) & set(expected):
