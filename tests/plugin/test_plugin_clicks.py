@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Click tool in a real window: what a click makes, where it lands, how it is taken back, what it waits for."""
+"""The Click tool in a real window: masks from clicks, their place, removal, and waiting for the encoder."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ RIGHT, MIDDLE = Qt.MouseButton.RightButton, Qt.MouseButton.MiddleButton
 
 
 class FakeStudent:
-    """Answers a click with a disc around it, added or taken away, and a box with the box."""
+    """Adds or removes a disc around each click, and fills a box."""
 
     def __init__(self, name="fake", *, can_refine=True):
         self.id, self.can_refine, self.device = name, can_refine, "cpu (test)"
-        self.looked, self.asked = [], []
-        self.may_look, self.may_answer = threading.Event(), threading.Event()
-        self.may_look.set()
+        self.encoded_frames, self.requests = [], []
+        self.may_encode, self.may_answer = threading.Event(), threading.Event()
+        self.may_encode.set()
         self.may_answer.set()
-        self.trouble = None
+        self.error = None
 
     def encode(self, frame):
-        self.looked.append(frame)
-        self.may_look.wait(20)
-        return ("encoded", self.id, len(self.looked))
+        self.encoded_frames.append(frame)
+        self.may_encode.wait(20)
+        return ("encoded", self.id, len(self.encoded_frames))
 
     def refine(self, encoded, structure, prompts, current):
         assert encoded[:2] == ("encoded", self.id)
-        self.asked.append((structure, prompts, current.copy()))
+        self.requests.append((structure, prompts, current.copy()))
         self.may_answer.wait(20)
-        if self.trouble is not None:
-            raise self.trouble
+        if self.error is not None:
+            raise self.error
         mask = current.copy()
         if prompts.box is not None and not prompts.clicks:
             box = prompts.box
@@ -63,7 +63,7 @@ def student(window):
     made = FakeStudent()
     window.controller.session.set_student(made)
     yield made
-    made.may_look.set()
+    made.may_encode.set()
     made.may_answer.set()
 
 
@@ -92,7 +92,7 @@ def close_to(click, y, x, adds):
     return abs(click.y - y) < 0.6 and abs(click.x - x) < 0.6 and click.adds is adds
 
 
-def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse, qtbot):
+def test_left_adds_right_removes_and_each_click_is_one_undo_step(window, tool, mouse, qtbot):
     session = window.controller.session
     view = window.controller.layers.camera()
     mouse.click((60, 70))
@@ -126,7 +126,7 @@ def test_left_adds_right_removes_and_each_click_is_one_step(window, tool, mouse,
     assert stored(session).planes[0, 60, 70]
 
 
-def test_two_quick_clicks_are_two(window, tool, mouse, qtbot):
+def test_two_quick_clicks_are_not_a_double_click(window, tool, mouse, qtbot):
     session = window.controller.session
     zoom = window.viewer.scene.camera.zoom
     mouse.click((60, 70))
@@ -136,7 +136,7 @@ def test_two_quick_clicks_are_two(window, tool, mouse, qtbot):
     assert window.viewer.scene.camera.zoom == zoom
 
 
-def test_a_drag_is_a_box_and_a_click_goes_on_from_it(window, tool, mouse, student, qtbot):
+def test_a_drag_is_a_box_and_a_click_refines_its_mask(window, tool, mouse, student, qtbot):
     session = window.controller.session
     drawn = []
     window.controller.layers.editor.box_moved.connect(lambda one, other: drawn.append(tool.marks.waiting.box))
@@ -148,60 +148,60 @@ def test_a_drag_is_a_box_and_a_click_goes_on_from_it(window, tool, mouse, studen
     mouse.click((60, 40), button=RIGHT)
     qtbot.waitUntil(lambda: not stored(session).planes[0, 62, 42])
     assert stored(session).planes[0, 80, 60]
-    assert student.asked[-1][1].box == box
-    assert len(student.asked[-1][1]) == 2
-    mouse.stroke([(-400, -400), (-300, -300)])  # beside the picture
+    assert student.requests[-1][1].box == box
+    assert len(student.requests[-1][1]) == 2
+    mouse.stroke([(-400, -400), (-300, -300)])  # outside the picture
     mouse.click((-300, 50))
-    assert len(student.asked) == 2
+    assert len(student.requests) == 2
 
 
-def test_a_click_goes_on_from_what_is_shown(window, tool, mouse, student, qtbot):
+def test_a_click_refines_the_mask_that_is_shown(window, tool, mouse, student, qtbot):
     session, layers = window.controller.session, window.controller.layers
     layers.editor.data[10:20, 10:20] = 1  # under the pen
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
-    assert student.asked[0][2].sum() == 100
+    assert student.requests[0][2].sum() == 100
     assert stored(session).planes[0, 15, 15]
     session.stroke(disc(SIZE, SIZE, y=100, x=100, radius=10))
-    assert "bolus" not in session.work.prompts  # what was painted does not answer to clicks
+    assert "bolus" not in session.work.prompts  # a painted mask has no prompts
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
     assert len(session.work.prompts["bolus"]) == 1
     assert stored(session).planes[0, 100, 100]
 
 
-def test_in_a_turned_view_clicks_and_marks_stand_where_the_mouse_is(window, tool, mouse, qtbot):
+def test_in_a_rotated_view_clicks_and_marks_are_at_the_mouse_position(window, tool, mouse, qtbot):
     session, layers = window.controller.session, window.controller.layers
     turn, shift = np.deg2rad(12.0), (7.0, -5.0)
     matrix = np.array([[np.cos(turn), -np.sin(turn), shift[0]], [np.sin(turn), np.cos(turn), shift[1]], [0, 0, 1]])
-    whole = np.eye(4)
-    whole[1:, 1:] = matrix
-    layers.image.affine = whole
+    affine = np.eye(4)
+    affine[1:, 1:] = matrix
+    layers.image.affine = affine
     layers.overlay.affine = layers.editor.affine = matrix
-    mouse.click((80, 60))  # on the canvas, as the picture lies there now
+    mouse.click((80, 60))  # in canvas coordinates of the rotated picture
     qtbot.waitUntil(lambda: len(tool.marks.answered) == 1)
     y, x, _ = np.linalg.inv(matrix) @ (80, 60, 1)
     (click,) = session.work.prompts["bolus"].clicks
     assert close_to(click, y, x, True)
     assert stored(session).planes[0, round(y), round(x)]
-    seen, meant = tool.marks.position(click.y, click.x), mouse.on_canvas((80, 60))
-    assert abs(seen.x() - meant.x()) < 1.5 and abs(seen.y() - meant.y()) < 1.5
+    mark_position, mouse_position = tool.marks.position(click.y, click.x), mouse.on_canvas((80, 60))
+    assert abs(mark_position.x() - mouse_position.x()) < 1.5 and abs(mark_position.y() - mouse_position.y()) < 1.5
     layers.image.affine, layers.overlay.affine, layers.editor.affine = np.eye(4), np.eye(3), np.eye(3)
 
 
-def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, mouse, student, qtbot):
+def test_a_click_waits_for_encoding_and_changes_the_frame_it_was_made_on(window, tool, mouse, student, qtbot):
     session = window.controller.session
-    student.may_look.clear()
+    student.may_encode.clear()
     session.go_to(5)
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: window.correct.summary.text() == ENCODING)
     assert tool.marks.note == ENCODING
     assert len(tool.marks.waiting) == 1
     assert not tool.marks.answered
-    session.go_to(9)  # the window is alive
+    session.go_to(9)  # the window still responds
     session.choose("airway")
     assert not tool.marks.isVisible()
-    student.may_look.set()
+    student.may_encode.set()
     qtbot.waitUntil(lambda: not tool.queue.busy)
     assert stored(session, 5).planes[0, 60, 70]
     assert stored(session, 5).planes[4].sum() == 0
@@ -209,11 +209,11 @@ def test_a_click_waits_for_the_frame_and_lands_where_it_was_made(window, tool, m
     assert window.correct.summary.text() == ""
 
 
-def test_clicks_made_meanwhile_are_answered_in_their_order(window, tool, mouse, student, qtbot):
+def test_clicks_made_meanwhile_are_answered_in_order(window, tool, mouse, student, qtbot):
     session = window.controller.session
     student.may_answer.clear()
     mouse.click((60, 70))
-    qtbot.waitUntil(lambda: len(student.asked) == 1)
+    qtbot.waitUntil(lambda: len(student.requests) == 1)
     mouse.click((60, 76), button=RIGHT)
     session.choose("pharynx")
     mouse.click((90, 90))
@@ -221,34 +221,34 @@ def test_clicks_made_meanwhile_are_answered_in_their_order(window, tool, mouse, 
     assert len(tool.marks.waiting) == 2
     student.may_answer.set()
     qtbot.waitUntil(lambda: not tool.queue.busy)
-    assert [(structure, len(prompts)) for structure, prompts, _ in student.asked] == [
+    assert [(structure, len(prompts)) for structure, prompts, _ in student.requests] == [
         ("bolus", 1),
         ("bolus", 2),
         ("pharynx", 1),
     ]
     np.testing.assert_array_equal(
-        student.asked[1][2],
-        disc(SIZE, SIZE, y=student.asked[0][1].clicks[0].y, x=student.asked[0][1].clicks[0].x, radius=8),
+        student.requests[1][2],
+        disc(SIZE, SIZE, y=student.requests[0][1].clicks[0].y, x=student.requests[0][1].clicks[0].x, radius=8),
     )
     assert stored(session).planes[1, 90, 90]
 
 
-def test_who_paints_while_the_student_thinks_loses_nothing(window, tool, mouse, student, qtbot):
+def test_painting_while_a_click_is_answered_is_kept(window, tool, mouse, student, qtbot):
     session = window.controller.session
     student.may_answer.clear()
     mouse.click((60, 70))
-    qtbot.waitUntil(lambda: len(student.asked) == 1)
+    qtbot.waitUntil(lambda: len(student.requests) == 1)
     painted = disc(SIZE, SIZE, y=120, x=40, radius=10)
     session.stroke(painted)
     student.may_answer.set()
     qtbot.waitUntil(lambda: not tool.queue.busy)
-    assert len(student.asked) == 2  # again, from what was painted
+    assert len(student.requests) == 2  # once more, starting from the painted mask
     plane = stored(session).planes[0]
     assert plane[60, 70]
     assert plane[painted].all()
 
 
-def test_backspace_takes_back_clicks_with_and_without_an_answer(window, mouse, student, press, qtbot):
+def test_backspace_removes_answered_and_queued_clicks(window, mouse, student, press, qtbot):
     session, tool = window.controller.session, window.controller.click_tool
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
@@ -256,15 +256,15 @@ def test_backspace_takes_back_clicks_with_and_without_an_answer(window, mouse, s
     student.may_answer.clear()
     for x in (80, 90, 100):
         mouse.click((60, x))
-    qtbot.waitUntil(lambda: len(student.asked) == 2)
-    press(Qt.Key.Key_Backspace)  # the third one waits
-    press(Qt.Key.Key_Backspace)  # so does the second one
-    press(Qt.Key.Key_Backspace)  # the first one is being answered
+    qtbot.waitUntil(lambda: len(student.requests) == 2)
+    press(Qt.Key.Key_Backspace)  # the third click is still queued
+    press(Qt.Key.Key_Backspace)  # so is the second
+    press(Qt.Key.Key_Backspace)  # the first is being answered
     assert not tool.marks.waiting
     student.may_answer.set()
     qtbot.waitUntil(lambda: not tool.queue.busy)
     np.testing.assert_array_equal(stored(session).planes[0], first)
-    assert len(student.asked) == 2
+    assert len(student.requests) == 2
     press(Qt.Key.Key_Backspace)
     assert not stored(session).planes.any()
     assert stored(session).state[0] == MaskState.UNSEEN
@@ -272,7 +272,7 @@ def test_backspace_takes_back_clicks_with_and_without_an_answer(window, mouse, s
     assert "no click" in window.message.text()
 
 
-def test_a_click_can_be_taken_back_after_acceptance_and_on_another_day(make_session):
+def test_a_click_can_be_removed_after_acceptance_and_in_a_later_session(make_session):
     session = make_session()
     one = Prompts((Click(60, 70, True),))
     two = one.with_click(Click(60, 80, False))
@@ -296,7 +296,7 @@ def test_a_click_can_be_taken_back_after_acceptance_and_on_another_day(make_sess
     assert (later.work.prompts, later.work.state[0]) == ({"bolus": two}, MaskState.ACCEPTED)
 
 
-def test_taking_back_goes_to_what_was_before_the_click_not_to_what_was_undone(session):
+def test_removing_a_click_restores_the_mask_before_it_not_the_undone_one(session):
     session.stroke(disc(SIZE, SIZE, y=30, x=30, radius=5))
     prompts = Prompts()
     for x in (70, 80):
@@ -307,7 +307,7 @@ def test_taking_back_goes_to_what_was_before_the_click_not_to_what_was_undone(se
     np.testing.assert_array_equal(stored(session).planes[0], disc(SIZE, SIZE, y=30, x=30, radius=5))
 
 
-def test_prompts_follow_each_other_by_one_step():
+def test_prompts_follow_each_other_by_one_click_or_box():
     none, box, other = Prompts(), Box(0, 0, 5, 5), Box(1, 1, 6, 6)
     click = none.with_click(Click(1, 2, True))
     assert click.follows(None)
@@ -322,7 +322,7 @@ def test_prompts_follow_each_other_by_one_step():
     assert not click.follows(click.with_box(box))
 
 
-def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, tool, press):
+def test_a_student_without_click_support_disables_the_tool_with_a_reason(window, tool, press):
     session = window.controller.session
     button = window.correct.tools["pick"]
     assert button.isEnabled()
@@ -340,18 +340,18 @@ def test_a_student_that_takes_no_clicks_turns_the_tool_off_and_says_why(window, 
     assert "left click adds" in button.toolTip()
 
 
-def test_an_error_of_the_student_is_told_and_the_next_click_is_answered(window, tool, mouse, student, qtbot):
+def test_an_error_of_the_student_is_shown_and_the_next_click_is_answered(window, tool, mouse, student, qtbot):
     session = window.controller.session
-    student.trouble = StudentError("it has lost its graph", remedy="Choose another.")
+    student.error = StudentError("it has lost its graph", remedy="Choose another.")
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: "lost its graph" in window.message.text())
     assert not stored(session).planes.any()
-    student.trouble = None
+    student.error = None
     mouse.click((60, 90))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 90])
 
 
-def test_the_picture_can_be_moved_with_the_tool_in_the_hand(window, tool, mouse, student, qtbot):
+def test_the_picture_can_be_panned_while_the_tool_is_active(window, tool, mouse, student, qtbot):
     camera = window.viewer.scene.camera
     before, zoom = camera.center, camera.zoom
     mouse.stroke([(60, 70), (80, 90)], button=MIDDLE)
@@ -364,10 +364,10 @@ def test_the_picture_can_be_moved_with_the_tool_in_the_hand(window, tool, mouse,
     assert camera.center != middle
     assert camera.zoom == zoom
     assert tool.active
-    assert student.asked == []
+    assert student.requests == []
 
 
-def test_marks_are_shown_with_the_tool_in_the_hand_and_the_masks(window, tool, mouse, qtbot):
+def test_marks_are_shown_while_the_tool_is_active_and_masks_are_visible(window, tool, mouse, qtbot):
     session, layers = window.controller.session, window.controller.layers
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: len(tool.marks.answered) == 1)
@@ -390,12 +390,12 @@ def test_marks_are_shown_with_the_tool_in_the_hand_and_the_masks(window, tool, m
     qtbot.waitUntil(lambda: stored(session).planes[0, 90, 70])
 
 
-def test_closing_while_the_student_thinks_writes_nothing_more(window, tool, mouse, student, qtbot):
+def test_closing_while_a_click_is_answered_writes_nothing_more(window, tool, mouse, student, qtbot):
     session, controller = window.controller.session, window.controller
     student.may_answer.clear()
     mouse.click((60, 70))
     mouse.click((60, 90))
-    qtbot.waitUntil(lambda: len(student.asked) == 1)
+    qtbot.waitUntil(lambda: len(student.requests) == 1)
     threads = [thread for thread in threading.enumerate() if thread.name == "vfss-student"]
     assert threads
     folder, clip = session.project.folder, session.clip.id
@@ -405,8 +405,8 @@ def test_closing_while_the_student_thinks_writes_nothing_more(window, tool, mous
     for thread in threads:
         thread.join(20)
         assert not thread.is_alive()
-    qtbot.wait(20)  # what was sent before would arrive now
-    assert len(student.asked) == 1
+    qtbot.wait(20)  # signals emitted before would arrive now
+    assert len(student.requests) == 1
     from vfss.project import Project
 
     with Project.open(folder) as project:
@@ -421,75 +421,75 @@ def frames(session, qapp):
     made.close()
 
 
-def numbers(session, student):
-    """Which frames of the clip a student has looked at, in order."""
-    known = {session.clip.as_uint8(t).tobytes(): t for t in range(session.clip.n_frames)}
-    return [known[frame.tobytes()] for frame in student.looked]
+def encoded_indices(session, student):
+    """Return the frames of the clip that a student has encoded, in order."""
+    index_of = {session.clip.as_uint8(t).tobytes(): t for t in range(session.clip.n_frames)}
+    return [index_of[frame.tobytes()] for frame in student.encoded_frames]
 
 
-def test_frames_ahead_are_looked_at_in_the_direction_of_travel(session, frames, qtbot):
+def test_frames_ahead_are_encoded_in_the_direction_of_travel(session, frames, qtbot):
     student = FakeStudent()
     frames.set_student(student)
     frames.follow(10)
-    qtbot.waitUntil(lambda: len(student.looked) == 4)
+    qtbot.waitUntil(lambda: len(student.encoded_frames) == 4)
     frames.follow(9)
-    qtbot.waitUntil(lambda: len(student.looked) == 6)
-    assert numbers(session, student) == [10, 11, 12, 9, 8, 7]
+    qtbot.waitUntil(lambda: len(student.encoded_frames) == 6)
+    assert encoded_indices(session, student) == [10, 11, 12, 9, 8, 7]
     qtbot.waitUntil(lambda: frames.get(7) is not None)
     frames.follow(0)
     qtbot.waitUntil(lambda: frames.get(1) is not None)
     assert frames.get(0) is not None
     assert len([t for t in range(24) if frames.get(t) is not None]) == encoding.CAPACITY
-    assert frames.get(12) is None  # the farthest one went
+    assert frames.get(12) is None  # the farthest frame was dropped
 
 
-def test_frames_that_go_by_are_not_looked_at(session, frames, qtbot):
+def test_frames_passed_quickly_are_not_encoded(session, frames, qtbot):
     student = FakeStudent()
     frames.set_student(student)
     with qtbot.waitSignal(frames.ready):
         for frame in range(20):
             frames.follow(frame)
-    assert numbers(session, student)[0] == 19
+    assert encoded_indices(session, student)[0] == 19
 
 
-def test_a_frame_that_a_click_waits_for_comes_next(session, frames, qtbot):
+def test_a_frame_that_a_click_waits_for_is_encoded_next(session, frames, qtbot):
     student = FakeStudent()
-    student.may_look.clear()
+    student.may_encode.clear()
     frames.set_student(student)
     frames.follow(10)
-    qtbot.waitUntil(lambda: len(student.looked) == 1)
+    qtbot.waitUntil(lambda: len(student.encoded_frames) == 1)
     frames.prioritise(20)
-    student.may_look.set()
+    student.may_encode.set()
     qtbot.waitUntil(lambda: frames.get(20) is not None)
-    qtbot.waitUntil(lambda: len(student.looked) == 5)
-    assert numbers(session, student)[:2] == [10, 20]
-    assert sorted(numbers(session, student)) == [9, 10, 11, 12, 20]
+    qtbot.waitUntil(lambda: len(student.encoded_frames) == 5)
+    assert encoded_indices(session, student)[:2] == [10, 20]
+    assert sorted(encoded_indices(session, student)) == [9, 10, 11, 12, 20]
 
 
-def test_what_another_student_knew_is_dropped(session, frames, qtbot):
+def test_encodings_of_another_student_are_dropped(session, frames, qtbot):
     one, two = FakeStudent("one"), FakeStudent("two")
-    one.may_look.clear()
+    one.may_encode.clear()
     frames.set_student(one)
     frames.prioritise(3)
-    qtbot.waitUntil(lambda: len(one.looked) == 1)
+    qtbot.waitUntil(lambda: len(one.encoded_frames) == 1)
     frames.set_student(two)
     frames.prioritise(3)
-    one.may_look.set()
+    one.may_encode.set()
     qtbot.waitUntil(lambda: frames.get(3) is not None)
     assert frames.get(3)[1] == "two"
     frames.set_student(None)
     assert frames.get(3) is None
 
 
-def test_a_frame_that_cannot_be_read_is_told_when_a_click_waits_for_it(window, tool, mouse, monkeypatch, qtbot):
+def test_an_encoding_error_is_shown_when_a_click_waits_for_the_frame(window, tool, mouse, monkeypatch, qtbot):
     session = window.controller.session
 
     def broken(*_):
-        raise StudentError("the frame cannot be looked at")
+        raise StudentError("the frame cannot be encoded")
 
     monkeypatch.setattr(session.student, "encode", broken)
     session.go_to(7)
     mouse.click((60, 70))
-    qtbot.waitUntil(lambda: "cannot be looked at" in window.message.text())
+    qtbot.waitUntil(lambda: "cannot be encoded" in window.message.text())
     assert not tool.queue.busy
     assert not stored(session, 7).planes.any()

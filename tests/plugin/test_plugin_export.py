@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The question before an export: what is said, what keeps one from writing, and what is written."""
+"""The export dialog: its summary, what prevents writing, and the dataset that is written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WAIT_MS = 60_000
 
 @pytest.fixture
 def accepted(window):
-    """The window's session with two accepted frames; nobody has looked at the pixels."""
+    """The window's session with two accepted frames, whose pixels nobody has reviewed."""
     session = window.controller.session
     mask = np.zeros((session.clip.height, session.clip.width), bool)
     mask[20:40, 20:40] = True
@@ -42,7 +42,7 @@ def accepted(window):
 
 @pytest.fixture
 def dialog(window, accepted, qtbot):
-    """The dialog, counted."""
+    """The export dialog after its preview has been computed."""
     window.export.export_button.click()
     made = window.export.dialog
     settle(qtbot, made)
@@ -57,7 +57,7 @@ def answer(monkeypatch, folder):
     monkeypatch.setattr(export_dialog.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
 
 
-def test_it_says_what_will_be_written_and_why_it_cannot_be_yet(dialog, accepted, qtbot):
+def test_the_summary_lists_what_will_be_written_and_why_writing_is_disabled(dialog, accepted, qtbot):
     said = dialog.summary.text()
     assert "2 frames of 1 recording, 1 patient" in said and "3 masks: Bolus 2, Pharynx 1" in said
     assert "annotations.json" in said
@@ -70,12 +70,14 @@ def test_it_says_what_will_be_written_and_why_it_cannot_be_yet(dialog, accepted,
     assert "were not reviewed" in dialog.why_not.text()
 
 
-def test_what_nobody_looked_at_goes_out_only_by_a_tick_and_says_so(window, dialog, qtbot, tmp_path, monkeypatch):
+def test_unreviewed_pixels_are_exported_only_after_confirmation_and_recorded(
+    window, dialog, qtbot, tmp_path, monkeypatch
+):
     dialog.unreviewed.click()
     dialog.choice.licence.setText("CC-BY-4.0")
     settle(qtbot, dialog)
     answer(monkeypatch, "")
-    dialog.write_button.click()  # the folder's question was cancelled: nothing is lost
+    dialog.write_button.click()  # the folder dialog was cancelled: the export dialog stays
     assert window.export.dialog is dialog
     answer(monkeypatch, tmp_path / "set")
     with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
@@ -85,13 +87,13 @@ def test_what_nobody_looked_at_goes_out_only_by_a_tick_and_says_so(window, dialo
     assert (dataset.manifest["pixels_reviewed"], dataset.manifest["licence"]) == (False, "CC-BY-4.0")
     assert "Wrote 2 frames" in window.message.text()
     assert window.export.open_button.isVisibleTo(window) and window.export.folder == tmp_path / "set"
-    # The next time it begins with what was chosen; that nobody looked must be said anew.
+    # The next dialog starts with the last choices, except that unreviewed pixels must be confirmed again.
     window.export.ask_and_export()
     again = window.export.dialog
     assert again.choice.licence.text() == "CC-BY-4.0" and not again.unreviewed.isChecked()
 
 
-def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypatch):
+def test_the_report_lists_what_the_format_cannot_keep(window, dialog, qtbot, tmp_path, monkeypatch):
     dialog.unreviewed.click()
     dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("nnunet"))
     settle(qtbot, dialog)
@@ -103,7 +105,7 @@ def test_the_report_says_what_was_lost(window, dialog, qtbot, tmp_path, monkeypa
     assert labels["overlaps"] == "priority"
 
 
-def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monkeypatch):
+def test_a_stopped_export_is_continued(window, dialog, qtbot, tmp_path, monkeypatch):
     options, project = ExportOptions(unreviewed=True), window.controller.session.project
     stopped = run_export(FORMATS["coco"], project, tmp_path / "set", options, progress=lambda done, _total: done < 1)
     assert stopped.cancelled
@@ -119,7 +121,7 @@ def test_a_stopped_export_is_gone_on_with(window, dialog, qtbot, tmp_path, monke
     assert len(read_coco(tmp_path / "set")) == 2
 
 
-def test_options_are_those_of_the_chosen_form(qtbot):
+def test_options_are_those_of_the_chosen_format(qtbot):
     choice = ExportChoice(Schema.load(), {"format": "nonsense", "licence": "CC0-1.0"})
     qtbot.addWidget(choice)
     assert choice.format_name == "coco" and choice.options == ExportOptions(licence="CC0-1.0")
@@ -145,14 +147,14 @@ def test_options_are_those_of_the_chosen_form(qtbot):
     assert again.options.name == "Swallow" and again.options.overlaps == "regions"
 
 
-def test_a_form_that_takes_nothing_says_so(dialog, qtbot):
+def test_a_format_that_can_store_no_recording_is_explained(dialog, qtbot):
     dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("dicom-seg"))
     settle(qtbot, dialog)
     assert "store none" in dialog.why_not.text() and not dialog.write_button.isEnabled()
     assert "not DICOM" in dialog.summary.text()
 
 
-def test_nothing_to_write_and_nothing_open(window, qtbot):
+def test_export_without_accepted_frames_or_an_open_recording(window, qtbot):
     window.export.ask_and_export()
     dialog = window.export.dialog
     settle(qtbot, dialog)
@@ -165,7 +167,7 @@ def test_nothing_to_write_and_nothing_open(window, qtbot):
     assert "Open a recording" in window.message.text()
 
 
-def test_closing_while_it_counts_leaves_nothing_behind(window, accepted, qtbot):
+def test_closing_during_the_preview_stops_it(window, accepted, qtbot):
     window.export.ask_and_export()
     dialog = window.export.dialog
     previewing = dialog.previewing
@@ -175,7 +177,7 @@ def test_closing_while_it_counts_leaves_nothing_behind(window, accepted, qtbot):
     assert window.export.dialog is None
 
 
-def test_the_chosen_recording_stays_chosen(accepted, qtbot):
+def test_the_first_recording_is_selected(accepted, qtbot):
     counted = preview(accepted.project, FORMATS["coco"], ExportOptions())
     table = RecordingList()
     qtbot.addWidget(table)
@@ -185,14 +187,14 @@ def test_the_chosen_recording_stays_chosen(accepted, qtbot):
     assert table.horizontalHeaderItem(0).text() == "Recording"
 
 
-def test_file_save_refuses_what_nobody_looked_at_and_names_the_way(accepted, tmp_path: Path):
+def test_file_save_refuses_unreviewed_pixels_and_names_the_remedy(accepted, tmp_path: Path):
     meta = {"metadata": {"vfss_project": accepted.project.folder}}
     with pytest.raises(DatasetError, match=r"press Export\.\.\., there Review pixels"):
         write_annotations(str(tmp_path / "set.json"), None, meta)
     assert not (tmp_path / "set").exists()
 
 
-def test_samples_are_known_to_show_nobody(clip_file, tmp_path, monkeypatch):
+def test_sample_clips_are_reviewed_automatically(clip_file, tmp_path, monkeypatch):
     monkeypatch.setattr("platformdirs.user_cache_path", lambda _: clip_file.parent)
     sample = clip_file.parent / "samples" / "phantom_normal_0.mp4"
     sample.parent.mkdir()
@@ -202,7 +204,7 @@ def test_samples_are_known_to_show_nobody(clip_file, tmp_path, monkeypatch):
     assert session.project.reviews.of(clip).reviewer == "phantom"
     session.project.reviews.withdraw(clip, reviewer="Ada")
     session.close()
-    again = open_session(sample, "Ada")  # a person's word stays
+    again = open_session(sample, "Ada")  # the withdrawal by a person is kept
     assert again.project.reviews.of(clip) is None
     again.close()
     other = sample.rename(sample.with_name("swallow.mp4"))

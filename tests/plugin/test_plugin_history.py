@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history: lists, outlines over the picture, going back, other people's work, many revisions."""
+"""The history: lists of revisions, outlines over the picture, restoring, other annotators, many revisions."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def disc(session, y, x, radius=12):
 def propose(session, frame, mask):
     planes = np.zeros((len(session.schema), session.clip.height, session.clip.width), np.bool_)
     planes[0] = mask
-    planes[session.schema["pharynx"].index] = True  # the bolus lies in it: nothing is asked before it is accepted
+    planes[session.schema["pharynx"].index] = True  # contains the bolus, so that accepting asks no question
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
-    words = np.full(len(planes), 0.8, np.float32)
+    confidence = np.full(len(planes), 0.8, np.float32)
     session.project.write_proposals(
         session.clip.id,
-        [Proposal(session.schema.keys, Masks(planes, state), words, "student-a", session.clip.id, frame)],
+        [Proposal(session.schema.keys, Masks(planes, state), confidence, "student-a", session.clip.id, frame)],
     )
     session.reload([frame])
 
@@ -65,7 +65,7 @@ def session(window):
     return window.controller.session
 
 
-def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot):
+def test_the_list_shows_author_action_and_changed_pixels(history, session, qtbot):
     first, second = disc(session, 60, 60), disc(session, 60, 60, 14)
     propose(session, 0, first)
     session.author = "Ada"
@@ -74,8 +74,8 @@ def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot)
     session.undo()
     qtbot.waitUntil(lambda: history.place.rows.rowCount() == 4)
     assert authors(history.place) == ["Ada", "Ada", "Ada", "student"]
-    said = texts(history.place, WHAT)
-    assert [text.split(maxsplit=1)[1] for text in said] == [
+    actions = texts(history.place, WHAT)
+    assert [text.split(maxsplit=1)[1] for text in actions] == [
         "edited\nby undo",
         "accepted\ndrawn by hand",
         "edited\ndrawn by hand",
@@ -85,7 +85,7 @@ def test_the_list_says_who_did_what_and_how_many_pixels(history, session, qtbot)
     assert texts(history.place, LAST) == ["same", "same", grown, f"+{first.sum()}"]
 
 
-def test_a_carried_mask_is_told_from_the_students(history, session, qtbot):
+def test_a_propagated_mask_is_distinguished_from_a_proposal_of_the_student(history, session, qtbot):
     propose(session, 0, disc(session, 60, 60))
     made = Provenance.propagated(11, None)
     session.project.write(
@@ -99,7 +99,7 @@ def test_a_carried_mask_is_told_from_the_students(history, session, qtbot):
     assert "propagated from frame 12" in texts(history.place, WHAT)[0]
 
 
-def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history, session, window, qtbot):
+def test_a_row_shows_its_outline_over_the_current_mask_until_the_frame_changes(history, session, window, qtbot):
     small, large = disc(session, 60, 60), disc(session, 60, 60, 20)
     session.stroke(small)
     session.stroke(large)
@@ -122,7 +122,7 @@ def test_a_row_shows_its_mask_over_the_present_and_leaves_with_the_frame(history
     assert NAME not in [layer.name for layer in window.viewer.layers]
 
 
-def test_going_back_writes_a_new_revision_that_undo_takes_back(history, session, qtbot):
+def test_going_back_writes_a_new_revision_that_can_be_undone(history, session, qtbot):
     small, large = disc(session, 60, 60), disc(session, 60, 60, 20)
     session.stroke(small)
     session.accept_structure()
@@ -141,7 +141,7 @@ def test_going_back_writes_a_new_revision_that_undo_takes_back(history, session,
     assert len(session.project.history(session.clip.id, 0, "bolus")) == 5
 
 
-def test_going_back_past_somebody_elses_work_is_a_conflict_and_writes_nothing(session):
+def test_going_back_over_another_annotators_change_is_a_conflict_and_writes_nothing(session):
     session.stroke(disc(session, 60, 60))
     session.stroke(disc(session, 60, 60, 20))
     older = session.project.history(session.clip.id, 0, "bolus")[0]
@@ -150,7 +150,7 @@ def test_going_back_past_somebody_elses_work_is_a_conflict_and_writes_nothing(se
     assert session.project.newest(session.clip.id, 0)["bolus"].author == "Bob"
 
 
-def test_compare_with_the_proposal_in_words_and_in_the_picture(history, session, window):
+def test_the_proposal_is_compared_in_text_and_as_an_outline(history, session, window):
     history.proposal_button.click()
     assert "There is no proposal" in window.message.text()
     first, second = disc(session, 60, 60), disc(session, 60, 60) | disc(session, 60, 80)
@@ -166,7 +166,7 @@ def test_compare_with_the_proposal_in_words_and_in_the_picture(history, session,
     assert np.array_equal(session.work.planes[0], first)
 
 
-def test_other_peoples_work_comes_into_both_lists_and_a_click_goes_there(history, session, window, qtbot):
+def test_changes_of_others_appear_in_both_lists_and_a_click_goes_to_them(history, session, window, qtbot):
     session.author = "Ada"
     session.stroke(disc(session, 60, 60))
     written_by("Bob", session, 0, disc(session, 60, 60, 30))
@@ -182,7 +182,7 @@ def test_other_peoples_work_comes_into_both_lists_and_a_click_goes_there(history
     history.tabs.setCurrentWidget(history.place)
 
 
-def test_a_chosen_row_stays_chosen_while_others_write(history, session, window, qtbot):
+def test_a_selected_row_stays_selected_while_others_write(history, session, window, qtbot):
     session.stroke(disc(session, 60, 60))
     session.stroke(disc(session, 60, 60, 20))
     qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
@@ -196,7 +196,7 @@ def test_a_chosen_row_stays_chosen_while_others_write(history, session, window, 
     assert (history.outline.picture == 1).sum() == outline(disc(session, 60, 60, 30), 1).sum()
 
 
-def test_folding_takes_the_outline_out_and_the_removed_layer_is_no_trouble(history, session, window, qtbot):
+def test_folding_removes_the_outline_and_a_removed_layer_is_recreated(history, session, window, qtbot):
     session.stroke(disc(session, 60, 60))
     session.stroke(disc(session, 60, 60, 20))
     qtbot.waitUntil(lambda: history.place.rows.rowCount() == 2)
@@ -210,7 +210,7 @@ def test_folding_takes_the_outline_out_and_the_removed_layer_is_no_trouble(histo
     history.unfold()
 
 
-def test_ten_thousand_revisions_are_listed_at_once_and_read_on_demand(make_session):
+def test_ten_thousand_revisions_are_listed_in_pages_and_loaded_on_demand(make_session):
     session = make_session()
     mask = disc(session, 60, 60)
     edits = [Edit(session.clip.id, n % 5, "bolus" if n % 2 else "c3", mask, MaskState.EDITED) for n in range(10_000)]
@@ -227,7 +227,7 @@ def test_ten_thousand_revisions_are_listed_at_once_and_read_on_demand(make_sessi
         assert all(callable(revision.packed) for revision in model.revisions)
 
 
-def test_a_project_that_is_gone_ends_the_list_and_nothing_breaks(clip_file):
+def test_a_closed_project_ends_the_list_without_an_error(clip_file):
     session = open_session(clip_file, "Ada")
     mask = disc(session, 60, 60)
     session.project.write(
@@ -246,7 +246,7 @@ PLANE = hnp.arrays(np.bool_, (9, 11))
 
 @settings(deadline=None)
 @given(before=st.none() | PLANE, after=st.none() | PLANE)
-def test_a_difference_counts_what_is_added_and_taken_away(before, after):
+def test_a_difference_counts_added_and_removed_pixels(before, after):
     a = np.zeros((9, 11), np.bool_) if before is None else before
     b = np.zeros((9, 11), np.bool_) if after is None else after
     difference = Difference.between(before, after)
@@ -258,7 +258,7 @@ def test_a_difference_counts_what_is_added_and_taken_away(before, after):
 
 @settings(deadline=None)
 @given(mask=PLANE, thickness=st.integers(1, 3))
-def test_an_outline_lies_inside_and_closes_the_mask(mask, thickness):
+def test_an_outline_lies_inside_the_mask_and_is_closed(mask, thickness):
     edge = outline(mask, thickness)
     assert not (edge & ~mask).any()
     inner = np.pad(mask & ~edge, 1)
@@ -266,7 +266,7 @@ def test_an_outline_lies_inside_and_closes_the_mask(mask, thickness):
         assert not (np.roll(inner, (dy, dx), (0, 1))[1:-1, 1:-1] & ~mask).any()
 
 
-def test_times_are_local_and_say_the_day_where_it_is_not_today():
+def test_times_are_local_and_include_the_date_unless_it_is_today():
     now = datetime(2026, 3, 14, 15, 0, tzinfo=UTC)
     assert when(now - timedelta(seconds=5), now) == f"{(now - timedelta(seconds=5)).astimezone():%H:%M:%S}"
     assert "12 Mar" in when(now - timedelta(days=2), now)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of other programs through the window: looked at, matched, written as proposals."""
+"""Importing masks of other programs in the window: preview, label matching, writing as proposals."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ INNER, OUTER = (disc(SIZE, SIZE, y=80, x=80, radius=r) for r in (12, 30))
 
 @pytest.fixture
 def masks(tmp_path):
-    """Bolus and jaw on two frames of another program, and a label that nobody knows."""
+    """A file of another program with bolus and jaw on two frames, and an unknown label."""
     images = {f"f_{t}.png": {"Bolus": np.roll(INNER, t, 1), "jaw": OUTER, "blob": INNER} for t in (0, 5)}
     return write_coco(tmp_path / "foreign" / "labels.json", images)
 
 
 @pytest.fixture
 def dialog(window, qtbot):
-    """The dialog over the window's recording."""
+    """The import dialog for the window's recording."""
     window.importing.import_button.click()
     made = window.importing.dialog
     yield made
@@ -36,7 +36,7 @@ def dialog(window, qtbot):
         made.reject()
 
 
-def look(dialog, qtbot, path):
+def preview_file(dialog, qtbot, path):
     dialog.look_at(path)
     settle(dialog, qtbot)
 
@@ -45,7 +45,7 @@ def settle(dialog, qtbot):
     qtbot.waitUntil(lambda: not dialog.planning.running, timeout=WAIT_MS)
 
 
-def test_it_says_what_would_be_written_before_it_is(window, dialog, masks, qtbot, monkeypatch):
+def test_the_preview_lists_what_would_be_written(window, dialog, masks, qtbot, monkeypatch):
     session = window.controller.session
     annotate(session.project, session.clip.id, 5, {"bolus": OUTER}, author="Ada")
     assert not dialog.write_button.isEnabled() and "Choose a file" in dialog.why_not.text()
@@ -62,9 +62,9 @@ def test_it_says_what_would_be_written_before_it_is(window, dialog, masks, qtbot
     dialog.reject()
 
 
-def test_what_is_written_is_in_the_window_as_proposals(window, dialog, masks, qtbot):
+def test_imported_masks_are_shown_as_proposals(window, dialog, masks, qtbot):
     session = window.controller.session
-    look(dialog, qtbot, masks)
+    preview_file(dialog, qtbot, masks)
     with qtbot.waitSignal(window.importing.importing.ended, timeout=WAIT_MS):
         dialog.write_button.click()
     revision = session.project.newest(session.clip.id, 5)["mandible"]
@@ -74,15 +74,15 @@ def test_what_is_written_is_in_the_window_as_proposals(window, dialog, masks, qt
     assert session.states[5, mandible] == MaskState.PROPOSED
     assert np.array_equal(session.project.masks(session.clip.id, 0).planes[session.schema["bolus"].index], INNER)
     assert "Wrote 4 proposed masks on 2 frames" in window.message.text()
-    window.importing.ask_and_import()  # once more: nothing is left to do
+    window.importing.ask_and_import()  # a second import: everything is present already
     again = window.importing.dialog
-    look(again, qtbot, masks)
+    preview_file(again, qtbot, masks)
     assert "Present already: 4" in again.lines.text() and not again.write_button.isEnabled()
     again.reject()
 
 
-def test_a_person_says_what_a_label_is(dialog, masks, qtbot):
-    look(dialog, qtbot, masks)
+def test_labels_are_matched_to_structures_by_the_annotator(dialog, masks, qtbot):
+    preview_file(dialog, qtbot, masks)
     box = dialog.labels.box(2)
     box.setCurrentIndex(box.findData("c2"))
     settle(dialog, qtbot)
@@ -97,9 +97,9 @@ def test_a_person_says_what_a_label_is(dialog, masks, qtbot):
     assert not dialog.write_button.isEnabled()
 
 
-def test_what_must_be_said_first_is_asked_for(dialog, masks, tmp_path, qtbot):
+def test_missing_choices_are_asked_for(dialog, masks, tmp_path, qtbot):
     unclear = write_coco(tmp_path / "unclear.json", {f"f_{t}.png": {"bolus": INNER} for t in (3, 7)})
-    look(dialog, qtbot, unclear)
+    preview_file(dialog, qtbot, unclear)
     assert "under First frame" in dialog.problem.text() and "Complete the choices" in dialog.why_not.text()
     dialog.first.setCurrentIndex(2)
     settle(dialog, qtbot)
@@ -107,17 +107,17 @@ def test_what_must_be_said_first_is_asked_for(dialog, masks, tmp_path, qtbot):
     assert dialog.write_button.isEnabled()
 
 
-def test_what_is_no_source_is_told(dialog, tmp_path, qtbot):
-    look(dialog, qtbot, tmp_path)
+def test_an_unreadable_source_is_reported(dialog, tmp_path, qtbot):
+    preview_file(dialog, qtbot, tmp_path)
     assert "no masks that can be imported" in dialog.problem.text()
     assert not dialog.write_button.isEnabled() and dialog.plan is None
     broken = tmp_path / "broken.json"
     broken.write_text("{")
-    look(dialog, qtbot, broken)
+    preview_file(dialog, qtbot, broken)
     assert dialog.problem.isVisibleTo(dialog)
 
 
-def test_closing_while_it_looks_leaves_nothing_behind(window, dialog, masks, qtbot):
+def test_closing_during_the_preview_stops_it(window, dialog, masks, qtbot):
     planning = dialog.planning
     dialog.look_at(masks)
     dialog.clips.setCurrentIndex(0)
@@ -126,24 +126,24 @@ def test_closing_while_it_looks_leaves_nothing_behind(window, dialog, masks, qtb
     assert window.importing.dialog is None
 
 
-def test_without_a_recording_it_says_so(window):
+def test_without_a_recording_a_message_asks_to_open_one(window):
     window.controller.close_session()
     window.importing.ask_and_import()
     assert window.importing.dialog is None and "Open the recording first" in window.message.text()
 
 
-def test_it_fits_a_small_screen_and_explains_itself(dialog):
+def test_the_dialog_fits_a_small_screen_and_every_button_has_a_tooltip(dialog):
     hint = dialog.minimumSizeHint()
     assert hint.width() <= 1366 and hint.height() <= 730
     buttons = dialog.findChildren(type(dialog.write_button))
     assert [button.text() for button in buttons if button.text() and not button.toolTip()] == []
 
 
-def test_only_plain_labels_are_suggested():
+def test_only_unambiguous_labels_are_suggested():
     labels = [ForeignLabel(name) for name in ("jaw", "mandible", "barium", "blob")]
     assert suggested(labels, Schema.load()) == {"jaw": None, "mandible": None, "barium": "bolus", "blob": None}
 
 
-def test_flags_have_the_names_of_fields():
-    said = in_dialog_terms("Name the clip (--clip ID or FILE). Say --first-frame 0 or 1; leave it out (--skip 'x').")
-    assert said == "Name the clip under Recording. Say under First frame; leave it out."
+def test_command_line_options_are_replaced_by_names_of_dialog_fields():
+    text = in_dialog_terms("Name the clip (--clip ID or FILE). Say --first-frame 0 or 1; leave it out (--skip 'x').")
+    assert text == "Name the clip under Recording. Say under First frame; leave it out."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work beside the window: proposing, exporting, retraining."""
+"""Background jobs of the window: proposing, exporting, retraining."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wait_until_idle(qtbot, window):
     qtbot.waitUntil(lambda: not window.controller.student_jobs.proposing.running, timeout=WAIT_MS)
 
 
-def test_the_current_frame_comes_first_and_all_is_written_by_the_machine(window, qtbot):
+def test_the_current_frame_is_proposed_first_and_masks_are_stored_as_proposals(window, qtbot):
     session, order = window.controller.session, []
     session.go_to(5)
     window.controller.student_jobs.proposing.proposed.connect(lambda student, frames: order.extend(frames))
@@ -49,7 +49,7 @@ def test_the_current_frame_comes_first_and_all_is_written_by_the_machine(window,
     assert not window.propose.cancel_button.isVisibleTo(window)
 
 
-def test_proposing_again_never_touches_a_persons_word(window, qtbot):
+def test_proposing_again_never_changes_annotated_masks(window, qtbot):
     session, layers = window.controller.session, window.controller.layers
     layers.editor.data[20:40, 20:40] = 1
     layers.flush()
@@ -65,7 +65,7 @@ def test_proposing_again_never_touches_a_persons_word(window, qtbot):
     assert after["pharynx"].state == MaskState.PROPOSED
 
 
-def test_frames_that_a_person_finished_are_left_out(window, qtbot):
+def test_fully_annotated_frames_are_not_proposed(window, qtbot):
     session = window.controller.session
     for structure in session.schema.structures:
         session.choose(structure.key)
@@ -75,7 +75,7 @@ def test_frames_that_a_person_finished_are_left_out(window, qtbot):
     assert "already annotated" in window.message.text()
 
 
-def test_cancelling_keeps_what_is_there(window, qtbot):
+def test_cancelling_keeps_the_proposals_written_so_far(window, qtbot):
     session = window.controller.session
     with qtbot.waitSignal(window.controller.student_jobs.proposing.proposed, timeout=WAIT_MS):
         window.propose.clip_button.click()
@@ -87,7 +87,7 @@ def test_cancelling_keeps_what_is_there(window, qtbot):
 
 
 @pytest.mark.parametrize("schema", [VFSS12_REVERSED, WITH_A_VALVE, THREE], ids=["reversed", "larger", "smaller"])
-def test_masks_land_under_the_keys_of_the_student(session, qtbot, schema):
+def test_masks_are_stored_under_the_keys_of_the_students_schema(session, qtbot, schema):
     jobs, messages, student = Proposing(), [], KeyedStudent(schema)
     jobs.message.connect(messages.append)
     jobs.start(ProposalOrder(session.project.folder, session.clip, (2, 0, 1), "unused", "cpu", student))
@@ -100,7 +100,7 @@ def test_masks_land_under_the_keys_of_the_student(session, qtbot, schema):
     assert bool(messages) == (set(schema.keys) != set(session.schema.keys))
 
 
-def test_a_student_of_other_structures_is_refused(session, qtbot):
+def test_a_student_without_common_structures_is_refused(session, qtbot):
     jobs, outcomes = Proposing(), []
     jobs.ended.connect(outcomes.append)
     student = KeyedStudent(ONLY_A_VALVE)
@@ -110,23 +110,23 @@ def test_a_student_of_other_structures_is_refused(session, qtbot):
     assert session.project.last_revision() == 0
 
 
-def test_a_student_that_is_not_there_is_told(session, qtbot, tmp_path):
-    jobs, said = Proposing(), []
-    jobs.ended.connect(said.append)
+def test_a_missing_student_file_is_reported(session, qtbot, tmp_path):
+    jobs, outcomes = Proposing(), []
+    jobs.ended.connect(outcomes.append)
     jobs.start(ProposalOrder(session.project.folder, session.clip, (0,), str(tmp_path / "none.safetensors"), "cpu"))
     qtbot.waitUntil(lambda: not jobs.running, timeout=WAIT_MS)
-    assert "none.safetensors" in said[0]
-    assert "Traceback" not in said[0]
+    assert "none.safetensors" in outcomes[0]
+    assert "Traceback" not in outcomes[0]
 
 
-def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp_path):
+def test_an_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp_path):
     session, layers = window.controller.session, window.controller.layers
     layers.editor.data[20:40, 20:40] = 1
     layers.flush()
     session.accept_frame()
     session.go_to(3)
     session.choose("mandible")
-    layers.editor.data[60:90, 60:90] = 1  # still under the pen when the export begins
+    layers.editor.data[60:90, 60:90] = 1  # a stroke not finished when the export begins
     folder = tmp_path / "set"
     session.project.reviews.accept(session.clip.id, Redaction(), reviewer="Ada")
     with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
@@ -138,7 +138,7 @@ def test_export_from_the_panel_reads_back_with_the_same_masks(window, qtbot, tmp
     assert session.project.masks(session.clip.id, 3).planes[session.active.index].sum() == 900
 
 
-def test_an_export_of_nothing_says_what_to_do(window, qtbot, tmp_path):
+def test_an_empty_export_names_the_remedy(window, qtbot, tmp_path):
     with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS) as caught:
         window.export.export(ExportOrder(window.controller.session.project.folder, "coco", tmp_path / "set"))
     assert "Accept frames" in caught.args[0]
@@ -147,16 +147,16 @@ def test_an_export_of_nothing_says_what_to_do(window, qtbot, tmp_path):
 
 TRAINER = """
 import json, sys, time
-def tell(**event): print(json.dumps(event), flush=True)
-tell(event="prepare", done=1, total=2)
-tell(event="validation", step=0, mean_dice=None, structures={})
-tell(event="start", total_steps=3, estimate_s=200)
+def emit(**event): print(json.dumps(event), flush=True)
+emit(event="prepare", done=1, total=2)
+emit(event="validation", step=0, mean_dice=None, structures={})
+emit(event="start", total_steps=3, estimate_s=200)
 print("a line that is no event", flush=True)
-for i in range(3): tell(event="step", step=i + 1, loss=1.0 / (i + 1))
-tell(event="validation", step=3, mean_dice=0.8, structures={})
+for i in range(3): emit(event="step", step=i + 1, loss=1.0 / (i + 1))
+emit(event="validation", step=3, mean_dice=0.8, structures={})
 """
 DONE = """
-tell(event="done", student={student!r}, path="x", scores={{"mean_dice": 0.912}}, previous_scores={{"mean_dice": 0.7}})
+emit(event="done", student={student!r}, path="x", scores={{"mean_dice": 0.912}}, previous_scores={{"mean_dice": 0.7}})
 """
 
 
@@ -168,7 +168,7 @@ def run(window, qtbot, code):
     return caught.args[0]
 
 
-def test_a_new_student_is_offered_with_old_and_new_scores_and_taken(window, qtbot):
+def test_a_new_student_is_offered_with_both_scores_and_can_be_chosen(window, qtbot):
     session = window.controller.session
     from importlib import resources
 
@@ -197,14 +197,14 @@ def test_a_student_of_another_project_is_not_offered_here(window, qtbot, tmp_pat
     assert str(tmp_path) in window.message.text()
 
 
-def test_a_trainer_that_fails_is_told_with_the_end_of_its_log(window, qtbot):
+def test_a_failed_trainer_is_reported_with_the_end_of_its_log(window, qtbot):
     message = run(window, qtbot, TRAINER + "sys.stderr.write('no space left\\n'); sys.exit(3)")
     assert "code 3" in message
     assert "no space left" in message
     assert "a line that is no event" in message
     assert window.student.retrain_button.isEnabled()
-    told = run(window, qtbot, TRAINER + "tell(event='error', message='Accept frames first.'); sys.exit(1)")
-    assert told == "Retraining failed. Accept frames first."
+    failure = run(window, qtbot, TRAINER + "emit(event='error', message='Accept frames first.'); sys.exit(1)")
+    assert failure == "Retraining failed. Accept frames first."
 
 
 def test_cancelling_a_trainer_ends_its_process(window, qtbot):
@@ -220,7 +220,7 @@ def test_cancelling_a_trainer_ends_its_process(window, qtbot):
     assert not job.running
 
 
-def test_a_program_that_is_not_there_is_told(qtbot, tmp_path):
+def test_a_missing_program_is_reported(qtbot, tmp_path):
     job = Retraining()
     with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
         job.start(tmp_path, command=[str(tmp_path / "no_such_program")])
@@ -228,7 +228,7 @@ def test_a_program_that_is_not_there_is_told(qtbot, tmp_path):
     assert not job.running
 
 
-def test_the_real_trainer_takes_the_options_that_the_panel_gives(qtbot, tmp_path):
+def test_the_real_trainer_accepts_the_options_of_the_panel(qtbot, tmp_path):
     job = Retraining()
     with qtbot.waitSignal(job.ended, timeout=WAIT_MS) as caught:
         job.start(tmp_path, ("--help",))
@@ -236,7 +236,7 @@ def test_the_real_trainer_takes_the_options_that_the_panel_gives(qtbot, tmp_path
     assert "No such option" not in caught.args[0]
 
 
-def test_scores_are_said_only_where_there_are_some():
+def test_unknown_scores_are_described_as_unknown():
     event = {"scores": {"mean_dice": 0.5}, "previous_scores": {"mean_dice": None}}
     assert "0.500" in student_section.offer_text(event)
     assert "unknown" in student_section.offer_text(event)

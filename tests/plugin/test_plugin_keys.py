@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of actions, the keys that a person chose, and the two places where they are seen."""
+"""The table of actions, customised keys, the overlay and the page that show them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def book(qapp, tmp_path):
 
 @pytest.fixture
 def keys(window):
-    """The book of a window, put back afterwards: windows of one test run share the file."""
+    """The key book of a window, reset afterwards, as all windows of a test run share its file."""
     yield window.controller.key_book
     file = window.controller.key_book.file
     file.path.unlink(missing_ok=True)
@@ -63,13 +63,13 @@ def press(window, qtbot):
 
 
 def to_front(window, qtbot):
-    """Make a window the active one, as keys of a whole window need it."""
+    """Activate a window, which shortcuts of the window need."""
     window.window().activateWindow()
     qtbot.waitUntil(window.window().isActiveWindow)
 
 
 def conflicts(keys):
-    """Keys that two actions share, as text, of pairs of an action's id and its keys."""
+    """Return a line for each key that two actions share, given pairs of action id and keys."""
     owner, shared = {}, []
     for action, own in keys:
         for key in own:
@@ -92,17 +92,17 @@ def test_every_key_of_the_table_can_be_bound(layout):
 
 
 @pytest.mark.parametrize("layout", ["right", "left"])
-def test_no_key_of_ours_is_in_a_menu_of_naparis(window, layout):
+def test_no_default_key_is_used_in_a_napari_menu(window, layout):
     keys = [key for action in ACTIONS for key in action.default_keys(layout) if key != "?"]
     assert [(key, menu_command(key)) for key in keys if menu_command(key)] == []
     assert menu_command("Ctrl+Alt+O")
 
 
-def test_a_conflict_is_found():
+def test_conflicts_ignore_case_and_order_of_modifiers():
     assert conflicts([("a", ("Ctrl+Shift+Z",)), ("b", ("shift+ctrl+z",)), ("c", ("Z",))]) == ["shift+ctrl+z: a and b"]
 
 
-def test_every_action_has_a_name_of_its_own_and_a_key():
+def test_every_action_has_a_unique_id_and_a_key():
     ids = [action.id for action in ACTIONS]
     assert len(set(ids)) == len(ids)
     assert [action.id for action in ACTIONS if not action.keys] == []
@@ -110,26 +110,26 @@ def test_every_action_has_a_name_of_its_own_and_a_key():
 
 
 @given(modifiers=MODIFIERS, key=KEY)
-def test_the_left_handed_layout_changes_places_and_merges_nothing(modifiers, key):
+def test_mirroring_twice_restores_a_key_and_keeps_ctrl_and_alt_keys(modifiers, key):
     text = modifiers + key
     assert mirrored(mirrored(text)) == text
     if "Ctrl" in modifiers or "Alt" in modifiers:
         assert mirrored(text) == text
 
 
-def test_in_the_left_handed_layout_the_daily_keys_lie_right():
+def test_in_the_left_handed_layout_frequent_keys_are_on_the_right():
     daily = ("propose.frame", "tool.paint", "tool.erase", "accept.frame", "accept.structure", "accept.empty")
     keys = {key for action in ACTIONS if action.id in daily for key in action.default_keys("left")}
     assert keys <= set("YUIOPHJKLNM,.")
 
 
 @pytest.mark.parametrize("text", ["Shift+,", "Ctrl+", "§", "", "Shift", "Hyper+A"])
-def test_what_is_no_key_is_refused(text):
+def test_invalid_keys_are_refused(text):
     with pytest.raises(KeyTextError):
         binding(text)
 
 
-def test_what_a_person_chose_is_there_after_a_restart(qapp, tmp_path, book):
+def test_customised_keys_are_kept_after_a_restart(qapp, tmp_path, book):
     book.bind("accept.frame", ["T"])
     book.choose_layout("left")
     book.bind("accept.frame", ["F5"])
@@ -141,7 +141,7 @@ def test_what_a_person_chose_is_there_after_a_restart(qapp, tmp_path, book):
     assert again.keys_of("accept.frame") == ("A",)
 
 
-def test_a_key_that_is_taken_changes_hands_and_comes_back(book):
+def test_a_key_in_use_is_reassigned_and_restored_by_a_reset(book):
     book.bind("accept.frame", ["S"])
     assert book.keys_of("accept.structure") == ()
     assert book.owner("S").id == "accept.frame"
@@ -149,13 +149,13 @@ def test_a_key_that_is_taken_changes_hands_and_comes_back(book):
     assert (book.keys_of("accept.structure"), book.keys_of("accept.frame")) == (("S",), ("A",))
 
 
-def test_a_key_of_naparis_own_is_not_given_away(book):
+def test_a_key_of_napari_cannot_be_assigned(book):
     with pytest.raises(KeyTextError, match="napari"):
         book.bind("accept.frame", ["Left"])
     assert book.keys_of("accept.frame") == ("A",)
 
 
-def test_two_windows_follow_each_other(qtbot, tmp_path, book):
+def test_two_windows_share_customised_keys(qtbot, tmp_path, book):
     other = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     book.bind("accept.frame", ["T"])
     qtbot.waitUntil(lambda: other.keys_of("accept.frame") == ("T",))
@@ -165,7 +165,7 @@ def test_two_windows_follow_each_other(qtbot, tmp_path, book):
 
 
 @pytest.mark.parametrize("text", ["{", "[1, 2]", "\0\xff"])
-def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
+def test_a_damaged_file_is_set_aside_and_the_defaults_are_used(qapp, tmp_path, text):
     (tmp_path / "keys.json").write_text(text, "latin-1")
     book = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     assert book.keys_of("accept.frame") == ("A",)
@@ -176,7 +176,7 @@ def test_a_damaged_file_means_the_defaults_and_is_kept(qapp, tmp_path, text):
     assert aside.is_file()
 
 
-def test_what_no_version_can_have_written_is_passed_over(qapp, tmp_path):
+def test_invalid_entries_of_the_file_are_ignored(qapp, tmp_path):
     changed = {"right": {"accept.frame": ["Hyper+A"], "tool.paint": 7, "gone.action": ["T"], "tool.erase": ["D"]}}
     (tmp_path / "keys.json").write_text(json.dumps({"layout": "both", "changed": changed}), "utf-8")
     book = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
@@ -184,14 +184,14 @@ def test_what_no_version_can_have_written_is_passed_over(qapp, tmp_path):
     assert [book.keys_of(a) for a in ("accept.frame", "tool.paint", "tool.erase")] == [("A",), ("P",), ("D",)]
 
 
-def test_a_projects_own_structure_key_comes_before_ours(book):
+def test_a_structure_key_of_the_schema_takes_precedence(book):
     structures = [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF", "shortcut": "A"}]
     book.set_schema(Schema.from_dict({"id": "own", "version": "1", "structures": structures}))
     assert book.owner("A").id == "structure.hyoid"
     assert book.keys_of("accept.frame") == ()
 
 
-def test_structures_have_the_keys_of_the_schema_in_both_layouts():
+def test_structure_keys_are_those_of_the_schema_in_both_layouts():
     for action in structure_actions(Schema.load()):
         assert action.default_keys("right") == action.default_keys("left")
 
@@ -203,16 +203,16 @@ def test_every_key_on_a_button_is_in_the_table(window):
     assert [made.text() for made in buttons if {normal(key) for key in made.property(KEYS)} - known] == []
 
 
-def test_every_button_of_the_panel_has_a_key_or_a_menu_of_those_that_have(window):
+def test_every_button_of_the_panel_has_a_key_or_a_menu(window):
     bare = [made for made in window.findChildren(QPushButton) if not made.property(KEYS) and made.menu() is None]
     assert [made.text() for made in bare] == []
     assert all(made.property(KEYS) for made in window.findChildren(QCheckBox))
 
 
-def test_a_key_presses_the_button_of_the_panel(window, press):
-    controller, carry = window.controller, window.propagate.only_active
+def test_a_key_toggles_the_option_in_the_panel(window, press):
+    controller, only_active = window.controller, window.propagate.only_active
     press(Qt.Key.Key_H, CTRL | ALT)
-    assert carry.isChecked()
+    assert only_active.isChecked()
     assert controller.student_jobs.only_active
     press(Qt.Key.Key_H, CTRL | ALT)
     assert not controller.student_jobs.only_active
@@ -238,7 +238,7 @@ def test_keys_decide_on_a_bolus_outside_the_pharynx(window, press):
     assert not session.work.planes[session.schema["bolus"].index][60:].any()
 
 
-def test_a_changed_key_works_and_is_on_button_list_and_tip(window, keys, press):
+def test_a_changed_key_works_and_is_shown_on_button_list_and_tooltip(window, keys, press):
     session = window.controller.session
     keys.bind("accept.not_visible", ["F5"])
     keys.bind("structure.mandible", ["T"])
@@ -254,7 +254,7 @@ def test_a_changed_key_works_and_is_on_button_list_and_tip(window, keys, press):
     assert session.states[0, row] == MaskState.NOT_VISIBLE
 
 
-def test_the_left_handed_layout_works_at_once(window, keys, press):
+def test_the_left_handed_layout_takes_effect_at_once(window, keys, press):
     session = window.controller.session
     keys.choose_layout("left")
     press(Qt.Key.Key_Comma)
@@ -264,7 +264,7 @@ def test_the_left_handed_layout_works_at_once(window, keys, press):
     assert window.accept.empty_button.text() == "Empty  X"
 
 
-def test_keys_of_brush_and_structures(window, press):
+def test_keys_change_brush_size_and_structure(window, press):
     session, layers = window.controller.session, window.controller.layers
     press(Qt.Key.Key_Up)
     assert session.structure == session.schema.keys[-1]
@@ -281,7 +281,7 @@ def test_keys_of_brush_and_structures(window, press):
     assert not layers.hidden
 
 
-def test_the_keys_are_shown_over_the_picture_and_put_away(window, keys, qtbot, press):
+def test_the_key_overlay_is_shown_and_closed(window, keys, qtbot, press):
     main = window.window()
     main.resize(1366, 768)
     to_front(window, qtbot)
@@ -312,7 +312,7 @@ def test_window_keys_need_no_clip(window, keys, press, qtbot):
 
 
 @given(heights=st.lists(st.integers(1, 20), min_size=1, max_size=9), count=st.integers(1, 5))
-def test_columns_keep_the_order_and_hold_everything(heights, count):
+def test_columns_keep_the_order_and_contain_every_group(heights, count):
     groups = [(str(i), [("k", "t")] * height) for i, height in enumerate(heights)]
     columns = in_columns(groups, count)
     assert [group for column in columns for group in column] == groups
@@ -326,7 +326,7 @@ def page(window, keys, qtbot):
     window.keyboard.page.close()
 
 
-def test_the_page_gives_an_action_another_key(page, keys, qtbot):
+def test_the_page_changes_resets_and_removes_keys(page, keys, qtbot):
     page.choose("accept.frame")
     page.change_button.click()
     qtbot.keyClick(page, Qt.Key.Key_T, Qt.KeyboardModifier.ShiftModifier)
@@ -340,7 +340,7 @@ def test_the_page_gives_an_action_another_key(page, keys, qtbot):
     assert keys.keys_of("accept.frame") == ("A",)
 
 
-def test_the_page_tells_of_a_conflict_before_it_takes_a_key_away(page, keys, qtbot):
+def test_the_page_warns_of_a_conflict_before_reassigning_a_key(page, keys, qtbot):
     page.choose("accept.frame")
     page.change_button.click()
     qtbot.keyClick(page, Qt.Key.Key_S)
@@ -351,7 +351,7 @@ def test_the_page_tells_of_a_conflict_before_it_takes_a_key_away(page, keys, qtb
     assert "no key any more" in page.message.text()
 
 
-def test_the_page_tells_of_naparis_keys(page, keys, qtbot):
+def test_the_page_warns_of_keys_of_napari(page, keys, qtbot):
     page.choose("accept.frame")
     page.change_button.click()
     qtbot.keyClick(page, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier)
@@ -366,7 +366,7 @@ def test_the_page_tells_of_naparis_keys(page, keys, qtbot):
     assert "select layer above" in page.message.text()
 
 
-def test_escape_leaves_the_key_as_it_is(page, keys, qtbot):
+def test_escape_keeps_the_key(page, keys, qtbot):
     page.choose("accept.frame")
     page.change_button.click()
     qtbot.keyClick(page, Qt.Key.Key_Escape)
@@ -374,7 +374,7 @@ def test_escape_leaves_the_key_as_it_is(page, keys, qtbot):
     assert page.change_button.isEnabled()
 
 
-def test_the_page_finds_and_chooses_the_layout(page, keys):
+def test_the_page_searches_actions_and_chooses_the_layout(page, keys):
     page.search.setText("undo")
     visible = [action for action, item in page.items.items() if not item.isHidden()]
     assert visible == ["edit.undo"]
@@ -391,7 +391,7 @@ def test_help_lists_every_action_once(book):
     assert all(key != "no key" for key, _ in rows)
 
 
-def test_an_action_that_cannot_be_done_is_silent_and_errors_are_told(window):
+def test_a_disabled_action_is_ignored_and_errors_are_shown(window):
     done = []
     window.controller.act(Action("x", "x", "View", ("T",), lambda controller: done.append(1), lambda controller: False))
     assert done == []
@@ -403,7 +403,7 @@ def test_an_action_that_cannot_be_done_is_silent_and_errors_are_told(window):
     assert "this went wrong. Do that." in window.message.text()
 
 
-def test_keys_are_shown_as_words():
+def test_keys_are_shown_as_text():
     assert shown(("Ctrl+Shift+Z", "Ctrl+Y")) == "Ctrl+Shift+Z or Ctrl+Y"
     assert shown(("?", "F1")) == "? or F1"
     assert shown(()) == ""

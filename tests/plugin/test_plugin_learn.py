@@ -19,8 +19,8 @@ from vfss.project import Edit, Project, Provenance
 WAIT_MS = 180_000
 
 
-def say(session, frame, key="bolus", x=80, state=MaskState.ACCEPTED):
-    """The annotator's word on a place."""
+def annotate(session, frame, key="bolus", x=80, state=MaskState.ACCEPTED):
+    """Annotate a structure on a frame."""
     plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
     plane[70:90, x - 12 : x + 12] = True
     assert session.change({(frame, key): (plane if state == MaskState.ACCEPTED else None, state)})
@@ -39,15 +39,15 @@ def proposed(session, key="bolus"):
 def corrected(window):
     """A window in which frames 4 and 16 are corrected."""
     session = window.controller.session
-    say(session, 4)
-    say(session, 16, x=90)
+    annotate(session, 4)
+    annotate(session, 16, x=90)
     window.propagate.refresh()
     return window
 
 
 @pytest.fixture
 def small(corrected, tmp_path):
-    """The same, with a small student that learns in seconds."""
+    """The same window with a small student that adapts in seconds."""
     session = corrected.controller.session
     path = small_checkpoint().save(tmp_path / "small.safetensors").path
     record = session.project.add_student(path, scores={}, parent=None)
@@ -55,23 +55,25 @@ def small(corrected, tmp_path):
     return corrected
 
 
-def fake(monkeypatch, window, *events, code=0):
-    """Have another program in the trainer's place, which tells these events."""
+def replace_trainer(monkeypatch, window, *events, code=0):
+    """Replace the trainer by a program that prints these events."""
     lines = "".join(f"print({json.dumps(event)!r}, flush=True)\n" for event in events)
     start = window.controller.student_jobs.learning.trainer.start
     program = [sys.executable, "-c", f"{lines}import sys\nsys.exit({code})"]
     monkeypatch.setattr(
-        window.controller.student_jobs.learning.trainer, "start", lambda project, words: start(project, words, program)
+        window.controller.student_jobs.learning.trainer,
+        "start",
+        lambda project, arguments: start(project, arguments, program),
     )
 
 
-def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, qtbot):
-    session, said = small.controller.session, []
+def test_adapting_runs_in_the_background_and_is_one_undo_step(small, qtbot):
+    session, stages = small.controller.session, []
     assert "2 corrected" in small.propagate.summary.text()
-    say(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
+    annotate(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
     session.go_to(4)
     small.controller.student_jobs.learning.progressed.connect(
-        lambda what, done, total: said.append((what, done <= total))
+        lambda what, done, total: stages.append((what, done <= total))
     )
     canvas = CanvasMouse(small.viewer, small.window()).canvas
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
@@ -81,12 +83,12 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     small.controller.student_jobs.propagate("forward")
     assert "still being adapted to this clip" in small.message.text()
     wait(qtbot, small)
-    assert set(said) == {("adapting", True), ("proposing", True)}
+    assert set(stages) == {("adapting", True), ("proposing", True)}
     frames = [t for t in range(session.clip.n_frames) if t not in (4, 16)]
     assert proposed(session) == frames
     assert 10 not in proposed(session, "pharynx")
-    assert proposed(session, "c3") == [], "bones are carried, not learnt"
-    assert "adapted to 3 frames" not in small.message.text(), "not visible says nothing of pixels"
+    assert proposed(session, "c3") == [], "bones are propagated, not adapted to"
+    assert "adapted to 3 frames" not in small.message.text(), "frames marked not visible have no pixels to adapt to"
     assert "adapted to 2 frames of this clip" in small.message.text()
     assert how(session.project.newest(session.clip.id, 7)["bolus"]) == "student adapted to 2 frames"
     session.undo()
@@ -96,31 +98,31 @@ def test_the_clip_is_learnt_beside_the_window_and_one_undo_takes_it_back(small, 
     assert proposed(session) == frames
 
 
-def test_the_button_waits_for_two_corrected_frames_and_the_key_says_why(window, qtbot):
+def test_the_button_needs_two_corrected_frames_and_the_key_explains_why(window, qtbot):
     session = window.controller.session
     assert not window.propagate.adapt_button.isEnabled()
-    say(session, 4)
-    say(session, 5, "c3")
+    annotate(session, 4)
+    annotate(session, 5, "c3")
     window.controller.student_jobs.learn()
     assert not window.controller.student_jobs.learning.running
     assert "too little to adapt to" in window.message.text()
-    say(session, 9)
+    annotate(session, 9)
     window.propagate.refresh()
     assert window.propagate.adapt_button.isEnabled()
 
 
-def test_cancelling_says_what_was_changed(small, qtbot, trainer):
+def test_cancelling_reports_that_no_mask_was_changed(small, qtbot, trainer):
     small.controller.student_jobs.learning.trainer.program = tuple(trainer)
     with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
         small.controller.student_jobs.learn()
     small.propagate.cancel_button.click()
     wait(qtbot, small)
     assert "Adapting was stopped. No mask was changed." in small.message.text()
-    assert small.controller.session.undo()  # the last thing that a person did, not the run
+    assert small.controller.session.undo()  # the annotator's last change, not the run
     qtbot.waitUntil(lambda: not small.propagate.adapt_button.isEnabled())
 
 
-def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, qtbot, monkeypatch):
+def test_proposals_written_before_a_failure_are_reported_and_can_be_undone(corrected, qtbot, monkeypatch):
     session = corrected.controller.session
     plane = np.zeros((session.clip.height, session.clip.width), np.bool_)
     plane[10:20, 10:20] = True
@@ -128,7 +130,7 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
     edit = Edit(session.clip.id, 9, "bolus", plane, MaskState.PROPOSED, provenance=made)
     (revision,) = session.project.write([edit], author="clip-adapted student", origin="proposal")
     written = {"event": "spread", "done": 1, "total": 2, "written": [[9, "bolus", revision.id]]}
-    fake(monkeypatch, corrected, written, {"event": "error", "message": "The disk is full."}, code=1)
+    replace_trainer(monkeypatch, corrected, written, {"event": "error", "message": "The disk is full."}, code=1)
     corrected.controller.student_jobs.learn()
     wait(qtbot, corrected)
     assert "The disk is full." in corrected.message.text()
@@ -137,8 +139,8 @@ def test_what_was_written_before_it_failed_is_told_and_can_be_undone(corrected, 
     assert proposed(session) == []
 
 
-def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
-    fake(monkeypatch, corrected, {"event": "learn", "done": 1, "total": 9}, code=9)
+def test_a_trainer_that_dies_is_reported(corrected, qtbot, monkeypatch):
+    replace_trainer(monkeypatch, corrected, {"event": "learn", "done": 1, "total": 9}, code=9)
     corrected.controller.student_jobs.learn()
     wait(qtbot, corrected)
     assert "stopped with code 9" in corrected.message.text()
@@ -146,7 +148,7 @@ def test_a_trainer_that_dies_is_told(corrected, qtbot, monkeypatch):
     assert corrected.propagate.adapt_button.isEnabled()
 
 
-def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_file, trainer):
+def test_closing_the_clip_ends_adapting_and_loses_nothing(small, qtbot, clip_file, trainer):
     small.controller.student_jobs.learning.trainer.program = tuple(trainer)
     session = small.controller.session
     folder, clip_id = session.project.folder, session.clip.id
@@ -161,14 +163,14 @@ def test_a_clip_closed_meanwhile_ends_it_and_loses_nothing(small, qtbot, clip_fi
     assert small.controller.session.undo() is False
 
 
-def test_a_project_that_can_only_be_read_is_told(corrected, monkeypatch):
+def test_a_read_only_project_is_refused(corrected, monkeypatch):
     monkeypatch.setattr(corrected.controller.session.project, "read_only", True)
     corrected.controller.student_jobs.learn()
     assert not corrected.controller.student_jobs.learning.running
     assert "open read-only" in corrected.message.text()
 
 
-def test_soft_structures_are_those_that_are_learnt(window):
+def test_soft_structures_are_those_that_are_adapted_to(window):
     assert set(window.controller.session.schema.soft) == {
         "bolus", "pharynx", "epiglottis", "airway",
     }  # fmt: skip

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What napari learns from the manifest, and the doors it opens."""
+"""The plugin manifest, and the reader, writer and sample data it declares."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope="module")
 def manifest() -> PluginManifest:
-    found = PluginManifest.from_file(ROOT / "napari_vfss" / "napari.yaml")
-    found.validate_imports()
-    return found
+    loaded = PluginManifest.from_file(ROOT / "napari_vfss" / "napari.yaml")
+    loaded.validate_imports()
+    return loaded
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def manager(manifest):
     return made
 
 
-def test_the_manifest_is_the_one_that_napari_finds(manifest):
+def test_the_manifest_is_registered_as_an_entry_point(manifest):
     assert (ROOT / "napari.yaml").resolve() == (ROOT / "napari_vfss" / "napari.yaml").resolve()
     (entry,) = [e for e in entry_points(group="napari.manifest") if e.name == "napari-vfss"]
     assert entry.value == "napari_vfss:napari.yaml"
@@ -42,25 +42,25 @@ def test_the_manifest_is_the_one_that_napari_finds(manifest):
 
 
 @pytest.mark.parametrize("name", [f"clip{suffix}" for suffix in sorted(SUFFIXES)] + ["I0000001", "7", "1.2.840.1.55"])
-def test_recordings_are_offered_to_us(manager, name):
+def test_recordings_are_claimed_by_the_reader(manager, name):
     assert [r.command for r in manager.iter_compatible_readers([f"/data/{name}"])] == ["napari-vfss.get_reader"]
 
 
-def test_a_folder_is_offered_to_us(manager, tmp_path):
+def test_folders_are_claimed_by_the_reader(manager, tmp_path):
     assert [r.command for r in manager.iter_compatible_readers([str(tmp_path)])] == ["napari-vfss.get_reader"]
 
 
 @pytest.mark.parametrize("name", ["picture.png", "photo.jpg", "table.csv", "notes.txt", "README.md", "longername"])
-def test_everything_else_is_left_to_others(manager, name):
+def test_other_files_are_not_claimed(manager, name):
     assert list(manager.iter_compatible_readers([f"/data/{name}"])) == []
 
 
 @pytest.mark.parametrize("path", ["/nowhere.mp4", "", "\0", ["a.png", "b.png"], [], "https://example.org/x.mp4"])
-def test_the_reader_says_no_without_raising(path):
+def test_the_reader_declines_without_raising(path):
     assert get_reader(path) is None
 
 
-def test_the_reader_gives_one_lazy_layer(clip_file):
+def test_the_reader_returns_one_lazy_layer(clip_file):
     reader = get_reader(str(clip_file))
     ((frames, settings, kind),) = reader(str(clip_file))
     assert kind == "image"
@@ -81,11 +81,11 @@ def test_a_folder_of_pictures_is_a_recording_and_other_folders_are_not(tmp_path)
     frames.close()
 
 
-def test_every_sample_of_the_manifest_can_be_made(manifest):
+def test_every_sample_of_the_manifest_exists(manifest):
     assert {sample.key for sample in manifest.contributions.sample_data} == set(SAMPLES)
 
 
-def test_the_writer_writes_the_project_of_the_layer_and_names_its_files(session, tmp_path):
+def test_the_writer_writes_the_project_of_the_layer_and_returns_its_files(session, tmp_path):
     mask = np.zeros((160, 160), np.bool_)
     mask[30:60, 40:80] = True
     session.stroke(mask)
@@ -97,6 +97,6 @@ def test_the_writer_writes_the_project_of_the_layer_and_names_its_files(session,
     assert all(Path(path).is_file() and (tmp_path / "set") in Path(path).parents for path in written)
 
 
-def test_the_writer_refuses_a_layer_of_someone_else(tmp_path):
+def test_the_writer_refuses_a_layer_of_no_project(tmp_path):
     with pytest.raises(DatasetError, match="belongs to no VFSS project"):
         write_annotations(str(tmp_path / "set.json"), None, {"metadata": {}})

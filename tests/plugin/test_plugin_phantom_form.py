@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The form that makes phantom clips, in a real window."""
+"""The dialog that generates phantom clips, in a real window."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def fill(form: PhantomForm, folder: Path, *, clips: int = 1, frames: int = 3) ->
     form.clips.value, form.frames.value, form.side.value, form.seed.value = clips, frames, 64, 5
 
 
-def test_clips_are_made_and_opened_in_the_panel(form, window, qtbot, tmp_path):
+def test_clips_are_generated_and_opened_in_the_panel(form, window, qtbot, tmp_path):
     fill(form, tmp_path / "made", clips=2)
     form.make_button.native.click()
     assert not form.make_button.enabled
@@ -39,7 +39,7 @@ def test_clips_are_made_and_opened_in_the_panel(form, window, qtbot, tmp_path):
     assert session.project.folder == tmp_path / "made" / "project"
 
 
-def test_cancel_keeps_what_is_done_and_nothing_half_done(form, qtbot, tmp_path):
+def test_cancelling_keeps_complete_clips_only(form, qtbot, tmp_path):
     fill(form, tmp_path / "made", clips=30, frames=30)
     form.phantoms.progressed.connect(lambda done, total: done > 33 and form.phantoms.cancel())
     form.make_button.native.click()
@@ -51,7 +51,7 @@ def test_cancel_keeps_what_is_done_and_nothing_half_done(form, qtbot, tmp_path):
     assert "Cancelled" in form.message.value
 
 
-def test_a_folder_in_use_is_said_and_left_alone(form, qtbot, tmp_path):
+def test_a_folder_with_a_project_is_refused_and_left_unchanged(form, qtbot, tmp_path):
     Project.create(tmp_path / "project").close()
     fill(form, tmp_path)
     form.make_button.native.click()
@@ -60,7 +60,7 @@ def test_a_folder_in_use_is_said_and_left_alone(form, qtbot, tmp_path):
     assert not form.open_button.visible
 
 
-def test_taking_the_form_away_stops_it_and_keeps_what_is_done(window, qtbot, tmp_path):
+def test_removing_the_form_stops_it_and_keeps_complete_clips(window, qtbot, tmp_path):
     dock, form = window.viewer.window.add_plugin_dock_widget("napari-vfss", TITLE)
     fill(form, tmp_path / "made", clips=100, frames=10)
     with qtbot.waitSignal(form.phantoms.progressed, timeout=120_000):
@@ -71,7 +71,7 @@ def test_taking_the_form_away_stops_it_and_keeps_what_is_done(window, qtbot, tmp
         assert len(project.clips()) < 100
 
 
-def test_a_window_may_close_while_clips_are_made(make_window, qtbot, tmp_path):
+def test_the_window_can_close_while_clips_are_generated(make_window, qtbot, tmp_path):
     panel = make_window()
     _, form = panel.viewer.window.add_plugin_dock_widget("napari-vfss", TITLE)
     fill(form, tmp_path / "made", clips=100, frames=10)

@@ -41,7 +41,7 @@ def painted(planes, without=()):
 
 @settings(max_examples=25, deadline=None)
 @given(planes=PLANES, without=st.sets(st.integers(0, N - 1)))
-def test_every_painted_pixel_belongs_to_a_structure_that_is_there(planes, without):
+def test_every_painted_pixel_belongs_to_a_present_structure(planes, without):
     out = painted(planes, without)
     shown = [i for i in range(N) if i not in without]
     assert np.array_equal(out > 0, planes[shown].any(axis=0))
@@ -51,7 +51,7 @@ def test_every_painted_pixel_belongs_to_a_structure_that_is_there(planes, withou
     assert not np.isin(structure[ys, xs], list(without)).any()
 
 
-def test_overlap_without_nesting_shows_both_and_nesting_shows_the_inner():
+def test_overlaps_show_both_structures_and_nesting_shows_the_inner():
     planes = np.zeros((N, 40, 40), np.bool_)
     bolus, pharynx, airway = (SCHEMA[key].index for key in ("bolus", "pharynx", "airway"))
     planes[bolus, 10:30, 10:30] = True
@@ -63,7 +63,7 @@ def test_overlap_without_nesting_shows_both_and_nesting_shows_the_inner():
     assert set(np.unique(painted(planes)[12:28, 12:28])) == {1 + bolus}
 
 
-def test_palette_is_clear_outside_and_holds_every_colour():
+def test_the_palette_is_transparent_outside_and_has_every_colour():
     colours = palette(SCHEMA)
     assert colours[0, 3] == 0
     for structure in SCHEMA.structures:
@@ -78,7 +78,7 @@ def test_palette_is_clear_outside_and_holds_every_colour():
 
 
 @given(mask=hnp.arrays(np.bool_, (9, 11)))
-def test_bounding_box_holds_all_and_nothing_more(mask):
+def test_the_bounding_box_is_tight(mask):
     box = bounding_box(mask)
     assert (box is None) == (not mask.any())
     if box is not None:
@@ -97,37 +97,37 @@ def test_a_clip_indexes_like_an_array(key):
     assert np.array_equal(ClipFrames(ArrayClip(FRAMES))[key], FRAMES[key])
 
 
-def test_a_frame_that_cannot_be_read_is_black_and_says_why():
+def test_an_unreadable_frame_is_black_and_reported():
     class Broken(ArrayClip):
         def __getitem__(self, t):
             raise ClipError("cannot be decoded", frame=t)
 
-    frames, said = ClipFrames(Broken(FRAMES)), []
-    frames.problem.connect(said.append)
+    frames, problems = ClipFrames(Broken(FRAMES)), []
+    frames.problem.connect(problems.append)
     assert not frames[2].any()
-    assert "frame 2" in str(said[0])
+    assert "frame 2" in str(problems[0])
 
 
 class Bell:
     rung = Signal(int)
 
 
-def test_connections_are_undone_and_outlive_their_sender():
-    heard, bell, made = [], Bell(), Connections()
-    made.add(bell.rung, heard.append)
+def test_connections_are_undone_and_forgotten():
+    received, bell, made = [], Bell(), Connections()
+    made.add(bell.rung, received.append)
     other = Bell()
-    made.add(other.rung, heard.append)
+    made.add(other.rung, received.append)
     made.forget(other.rung)
     other.rung.emit(5)
     bell.rung.emit(1)
     made.undo()
     bell.rung.emit(2)
-    assert heard == [1]
+    assert received == [1]
     assert len(made) == 0
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30))
-def test_outward_goes_by_distance_and_leaves_nothing_out(current, a, b):
+def test_outward_orders_frames_by_distance_and_includes_all(current, a, b):
     first, last = min(a, b), max(a, b)
     order = outward(current, first, last)
     assert sorted(order) == list(range(first, last + 1))
@@ -135,11 +135,11 @@ def test_outward_goes_by_distance_and_leaves_nothing_out(current, a, b):
     assert distances == sorted(distances)
 
 
-def test_clips_of_one_folder_share_a_project_beside_them(clip_file):
+def test_clips_of_one_folder_share_its_project(clip_file):
     assert opening.project_folder_for(clip_file) == clip_file.parent / "vfss_project"
 
 
-def test_a_read_only_folder_stays_as_it_is(clip_file, monkeypatch, tmp_path):
+def test_a_read_only_folder_is_not_written_to(clip_file, monkeypatch, tmp_path):
     before = sorted(path.name for path in clip_file.parent.iterdir())
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     folder = opening.project_folder_for(clip_file)
@@ -150,25 +150,25 @@ def test_a_read_only_folder_stays_as_it_is(clip_file, monkeypatch, tmp_path):
     assert sorted(path.name for path in clip_file.parent.iterdir()) == before
 
 
-def test_an_empty_project_says_what_to_do(tmp_path):
+def test_opening_an_empty_project_names_the_remedy(tmp_path):
     Project.create(tmp_path / "empty").close()
     with pytest.raises(ProjectError, match="Open a recording"):
         opening.open_session(tmp_path / "empty", "Ada")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "problem"),
     [(["/nowhere/clip.mp4"], "not found"), ([__file__], "neither a recording nor a project")],
 )
-def test_wrong_arguments_give_a_line_and_no_traceback(arguments, said, capsys):
+def test_wrong_arguments_print_one_line_without_a_traceback(arguments, problem, capsys):
     assert app.main(arguments) == 2
     error = capsys.readouterr().err
-    assert said in error
+    assert problem in error
     assert "Traceback" not in error
     assert error.count("\n") == 1
 
 
-def test_no_display_gives_a_line_and_no_crash(monkeypatch, capsys):
+def test_a_missing_display_is_reported(monkeypatch, capsys):
     monkeypatch.setattr(app.sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
@@ -176,7 +176,7 @@ def test_no_display_gives_a_line_and_no_crash(monkeypatch, capsys):
     assert "no display" in capsys.readouterr().err
 
 
-def test_a_tour_does_not_clear_a_folder_that_is_not_its_own(tmp_path, capsys, monkeypatch):
+def test_a_tour_does_not_clear_a_foreign_folder(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("DISPLAY", ":77")
     (tmp_path / "dataset").mkdir()
     keep = tmp_path / "dataset" / "mine.txt"
@@ -186,7 +186,7 @@ def test_a_tour_does_not_clear_a_folder_that_is_not_its_own(tmp_path, capsys, mo
     assert "not written by a tour" in capsys.readouterr().err
 
 
-def test_nothing_of_the_plugin_brings_torch_into_the_process():
+def test_the_plugin_does_not_import_torch():
     import subprocess
     import sys
 
@@ -198,13 +198,13 @@ def test_nothing_of_the_plugin_brings_torch_into_the_process():
     assert subprocess.run([sys.executable, "-c", code], env=environment, cwd=Path.cwd(), check=False).returncode == 0
 
 
-def test_two_workers_at_once_leave_warnings_as_they_were_for_the_rest_of_the_program(qapp, qtbot, monkeypatch, caplog):
+def test_two_parallel_workers_leave_warning_handling_unchanged(qapp, qtbot, monkeypatch, caplog):
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-    let_go, first_ended, ended = threading.Event(), threading.Event(), []
+    release, first_ended, ended = threading.Event(), threading.Event(), []
 
     def first():
         yield "begun"
-        let_go.wait(10)
+        release.wait(10)
 
     def second():
         yield "begun"
@@ -217,7 +217,7 @@ def test_two_workers_at_once_leave_warnings_as_they_were_for_the_rest_of_the_pro
         one.start()
     with qtbot.waitSignal(two.yielded):
         two.start()
-    let_go.set()  # the one that began first ends first: superqt then leaves its handler behind
+    release.set()  # the one that began first ends first: superqt then leaves its handler behind
     qtbot.waitUntil(lambda: ended == [1, 2])
     for worker in (one, two):
         worker.signals.deleteLater()
@@ -229,7 +229,7 @@ def test_two_workers_at_once_leave_warnings_as_they_were_for_the_rest_of_the_pro
         warnings.warn("a library has something to say", RuntimeWarning, stacklevel=1)
 
 
-def test_a_function_beside_the_window_returns_and_tells_its_error(qapp, qtbot):
+def test_a_worker_emits_its_result_or_its_error(qapp, qtbot):
     with qtbot.waitSignal((worker := worker_for(lambda: 7)).returned) as returned:
         worker.start()
     assert returned.args == [7]

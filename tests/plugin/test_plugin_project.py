@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Projects in the window: a new one with a schema that ships or a file's, and the splits of its patients."""
+"""Projects in the window: creating one with a shipped schema or one from a file, and the splits of its patients."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_project_is_created_with_the_users_own_schema(new_project, schema_file
         assert project.schema.keys == ("tongue", "bolus", "larynx")
 
 
-def test_what_is_wrong_is_shown_in_a_sentence(new_project, schema_file, tmp_path):
+def test_invalid_choices_are_explained(new_project, schema_file, tmp_path):
     new_project.folder.setText(str(tmp_path / "study"))
     choose_file(new_project, "")
     assert "Choose a schema file" in new_project.why_not.text()
@@ -84,7 +84,7 @@ def test_what_is_wrong_is_shown_in_a_sentence(new_project, schema_file, tmp_path
     assert new_project.created is None and "study" in new_project.problem.text()
 
 
-def test_the_open_recording_joins_the_new_project(window, schema_file, tmp_path):
+def test_the_open_recording_is_added_to_the_new_project(window, schema_file, tmp_path):
     window.clip.ask_for_new_project()
     dialog = window.clip.dialog
     assert dialog.add_recording.isChecked() and "swallow.mp4" in dialog.add_recording.text()
@@ -98,7 +98,7 @@ def test_the_open_recording_joins_the_new_project(window, schema_file, tmp_path)
     assert window.clip.dialog is None
 
 
-def test_without_the_open_recording_the_next_one_joins(window, clip_file, schema_file, tmp_path):
+def test_otherwise_the_next_opened_recording_is_added(window, clip_file, schema_file, tmp_path):
     window.clip.ask_for_new_project()
     dialog = window.clip.dialog
     dialog.folder.setText(str(tmp_path / "study"))
@@ -110,7 +110,7 @@ def test_without_the_open_recording_the_next_one_joins(window, clip_file, schema
     assert window.controller.session.project.folder == tmp_path / "study"
 
 
-def test_a_key_asks_for_a_new_project(window):
+def test_a_key_opens_the_new_project_dialog(window):
     (action,) = (action for action in WORK_ACTIONS if "Ctrl+Alt+Shift+J" in action.keys)
     window.controller.act(action)
     assert window.clip.dialog is not None
@@ -170,7 +170,7 @@ def test_patients_are_listed_with_their_splits(patients):
     assert not patients.box(1).isEnabled() and "cannot be changed" in patients.box(1).toolTip()
 
 
-def test_a_split_is_assigned_by_the_keyboard_after_a_confirmation(patients, study):
+def test_a_split_is_assigned_by_keyboard_after_confirmation(patients, study):
     assert not patients.assign_button.isEnabled()
     for _ in range(2):
         QTest.keyClick(patients.box(0), Qt.Key.Key_Down)
@@ -190,7 +190,7 @@ def test_a_split_is_assigned_by_the_keyboard_after_a_confirmation(patients, stud
         assert project.assigned_splits() == {"P1": "train", "P2": "test"}
 
 
-def test_a_split_that_somebody_else_assigned_meanwhile_is_told(patients, study):
+def test_a_split_assigned_by_someone_else_meanwhile_is_reported(patients, study):
     with Project.open(study) as project:
         project.assign_split("P1", "validation")
     patients.box(0).setCurrentText("train")
@@ -199,7 +199,7 @@ def test_a_split_that_somebody_else_assigned_meanwhile_is_told(patients, study):
     assert cells(patients)[0][-1] == "validation"
 
 
-def test_a_project_that_can_only_be_read_says_why_nothing_can_be_assigned(study, qtbot):
+def test_a_read_only_project_explains_why_splits_cannot_be_assigned(study, qtbot):
     project = Project.open(study)
     project.read_only = True
     dialog = PatientsDialog(project)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Propagating masks in the window: buttons, keys, progress, one undo, and what may go wrong meanwhile."""
+"""Propagating masks in the window: buttons, keys, progress, one undo step, and errors during a run."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def bone(session, y=80, x=80):
     return plane
 
 
-def say(session, frame, key="c3", state=MaskState.ACCEPTED, **where):
-    """The annotator's word on a place."""
+def annotate(session, frame, key="c3", state=MaskState.ACCEPTED, **where):
+    """Annotate a structure on a frame."""
     mask = bone(session, **where) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None
     assert session.change({(frame, key): (mask, state)})
 
@@ -43,17 +43,17 @@ def frames_of(session, key="c3", state=MaskState.PROPOSED):
 
 @pytest.fixture
 def start(window):
-    """A window on frame 5, where the annotator has accepted C3; frame 9 is accepted too."""
+    """A window on frame 5, where C3 is accepted, as it is on frame 9."""
     session = window.controller.session
-    say(session, 5)
-    say(session, 9)
+    annotate(session, 5)
+    annotate(session, 9)
     session.go_to(5)
     session.choose("c3")
     window.propagate.refresh()
     return window
 
 
-def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
+def test_masks_are_propagated_to_the_next_annotated_frame_and_undone_at_once(start, qtbot):
     session, shown = start.controller.session, []
     assert "1 structure" in start.propagate.summary.text()
     session.masks_changed.connect(shown.append)
@@ -62,14 +62,14 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert not start.propagate.forward_button.isEnabled()
     wait(qtbot, start)
     assert frames_of(session) == [6, 7, 8]
-    assert len(set(shown)) > 1  # they appeared as they came
+    assert len(set(shown)) > 1  # masks were shown during the run
     revision = session.project.newest(session.clip.id, 7)["c3"]
     assert (revision.author, revision.origin) == ("propagation", "proposal")
     assert (revision.provenance.method, revision.provenance.source_frame) == ("propagation", 5)
     assert revision.confidence == pytest.approx(session.work_at(7).confidence[session.schema["c3"].index])
-    told = start.message.text()
-    assert "Propagated from frame 6. Forward: C3 to frame 9 (the next frame is annotated)." in told
-    assert "Ctrl+Z undoes all of it." in told
+    message = start.message.text()
+    assert "Propagated from frame 6. Forward: C3 to frame 9 (the next frame is annotated)." in message
+    assert "Ctrl+Z undoes all of it." in message
     assert not start.propagate.cancel_button.isVisibleTo(start)
     session.go_to(20)
     session.undo()
@@ -83,7 +83,7 @@ def test_masks_go_up_to_the_next_word_and_come_back_by_one_undo(start, qtbot):
     assert (again.origin, again.provenance) == ("redo", revision.provenance)
 
 
-def test_keys_carry_back_and_both_ways(start, qtbot):
+def test_keys_propagate_backward_and_in_both_directions(start, qtbot):
     session = start.controller.session
     canvas = CanvasMouse(start.viewer, start.window()).canvas
     qtbot.keyClick(canvas, Qt.Key.Key_Left, Qt.KeyboardModifier.ControlModifier)
@@ -97,9 +97,9 @@ def test_keys_carry_back_and_both_ways(start, qtbot):
     assert frames_of(session) == [0, 1, 2, 3, 4, 6, 7, 8]
 
 
-def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start, qtbot):
+def test_only_annotated_structures_or_only_the_active_one_are_propagated(start, qtbot):
     session = start.controller.session
-    say(session, 5, "c4", y=110)
+    annotate(session, 5, "c4", y=110)
     session.project.write(
         [Edit(session.clip.id, 5, "c5", bone(session, 130), MaskState.PROPOSED)],
         author="s",
@@ -122,15 +122,15 @@ def test_only_what_a_person_made_is_carried_or_the_structure_in_work_alone(start
     assert "1 structure on frame 6 is a proposal only: accept it" in start.message.text()
 
 
-def test_nothing_to_carry_says_what_to_do(window):
+def test_without_an_annotated_mask_a_message_names_the_remedy(window):
     window.controller.student_jobs.propagate("forward")
     assert not window.controller.student_jobs.propagating.running
     assert "accept" in window.message.text()
 
 
-def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtbot):
+def test_cancelling_keeps_the_propagated_masks_as_one_undo_step(window, qtbot):
     session = window.controller.session
-    say(session, 0)
+    annotate(session, 0)
     with qtbot.waitSignal(
         window.controller.student_jobs.propagating.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
@@ -143,7 +143,7 @@ def test_cancelling_keeps_what_is_carried_and_one_undo_takes_it_back(window, qtb
     assert frames_of(session) == []
 
 
-def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip_file):
+def test_closing_the_clip_ends_a_run_and_loses_nothing(start, qtbot, clip_file):
     session = start.controller.session
     folder, clip_id = session.project.folder, session.clip.id
     with qtbot.waitSignal(
@@ -164,7 +164,7 @@ def test_a_clip_closed_during_a_run_ends_it_and_loses_nothing(start, qtbot, clip
     assert frames_of(start.controller.session)[-3:] == [6, 7, 8]
 
 
-def test_a_layer_deleted_during_a_run_comes_back_and_the_run_goes_on(start, qtbot):
+def test_a_layer_deleted_during_a_run_is_restored_and_the_run_continues(start, qtbot):
     start.controller.student_jobs.propagate("forward")
     start.viewer.layers.remove(start.controller.layers.editor)
     wait(qtbot, start)
@@ -172,14 +172,14 @@ def test_a_layer_deleted_during_a_run_comes_back_and_the_run_goes_on(start, qtbo
     assert frames_of(start.controller.session) == [6, 7, 8]
 
 
-def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session, qtbot):
+def test_an_annotation_by_someone_else_during_a_run_stops_propagation_there(window, make_session, qtbot):
     session, bob = window.controller.session, make_session("Bob")
-    say(session, 0)
+    annotate(session, 0)
     with qtbot.waitSignal(
         window.controller.student_jobs.propagating.progressed, timeout=WAIT_MS, check_params_cb=lambda done, _: done > 0
     ):
         window.controller.student_jobs.propagate("forward")
-    say(bob, 20, state=MaskState.NOT_VISIBLE)
+    annotate(bob, 20, state=MaskState.NOT_VISIBLE)
     wait(qtbot, window)
     newest = session.project.newest(session.clip.id, 20)["c3"]
     assert (newest.author, newest.state) == ("Bob", MaskState.NOT_VISIBLE)
@@ -187,11 +187,11 @@ def test_another_annotators_word_during_a_run_is_a_barrier(window, make_session,
     assert "changed by someone else meanwhile" in window.message.text()
 
 
-def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
+def test_a_read_only_project_is_refused(start, qtbot, monkeypatch):
     session = start.controller.session
     before = session.project.last_revision()
     monkeypatch.setattr(Project, "read_only", True, raising=False)
-    monkeypatch.setattr(ProjectPropagation, "run", lambda self: pytest.fail("it began to compute"), raising=True)
+    monkeypatch.setattr(ProjectPropagation, "run", lambda self: pytest.fail("propagation was started"), raising=True)
     init = Project.__init__
 
     def read_only(self, *args, **settings):
@@ -206,15 +206,15 @@ def test_a_project_that_can_only_be_read_is_told(start, qtbot, monkeypatch):
     assert start.propagate.forward_button.isEnabled()
 
 
-def test_a_full_disk_during_a_run_is_told_and_what_is_written_can_be_undone(window, qtbot, monkeypatch):
+def test_a_full_disk_during_a_run_is_reported_and_written_masks_can_be_undone(window, qtbot, monkeypatch):
     session = window.controller.session
-    say(session, 0)
+    annotate(session, 0)
     write, calls = Project.write, []
 
     def filling(self, edits, **settings):
         calls.append(len(edits))
         if settings["origin"] == "proposal" and len(calls) == 3:
-            # The database may not grow any more: what SQLite says of a full disk.
+            # The database cannot grow: SQLite reports it as a full disk.
             pages = self._database.pragma("page_count")[0]
             self._database.pragma(f"max_page_count = {pages}")
             edits = [replace(edit, mask=noise(edit.mask.shape)) for edit in edits]
@@ -242,7 +242,7 @@ def noise(shape):
     return np.random.default_rng(0).random(shape) < 0.5
 
 
-def test_an_unexpected_error_is_told_and_the_tool_goes_on(start, qtbot, monkeypatch):
+def test_an_error_is_reported_and_propagation_can_be_repeated(start, qtbot, monkeypatch):
     def broken(self):
         raise ProjectError("the database is damaged", remedy="Restore it.")
         yield
@@ -257,10 +257,10 @@ def test_an_unexpected_error_is_told_and_the_tool_goes_on(start, qtbot, monkeypa
     assert frames_of(start.controller.session) == [6, 7, 8]
 
 
-def test_soft_structures_go_with_the_student(window, qtbot):
+def test_soft_structures_are_propagated_with_the_student(window, qtbot):
     session = window.controller.session
-    say(session, 3, "airway", y=90)
-    say(session, 6, "airway", y=90)
+    annotate(session, 3, "airway", y=90)
+    annotate(session, 6, "airway", y=90)
     session.go_to(3)
     window.controller.student_jobs.propagate("forward")
     wait(qtbot, window)
@@ -269,7 +269,7 @@ def test_soft_structures_go_with_the_student(window, qtbot):
     assert newest is None or newest.student == session.student.id
 
 
-def test_words_say_how_far_and_why(session):
+def test_the_summary_states_how_far_and_why(session):
     session.go_to(12)
     order = PropagationRequest(12, "both", ("c1", "c2", "bolus", "airway"))
     forward = [
