@@ -66,31 +66,9 @@ class RetrainChoice(QDialog):
         self.planning = Planning(self)
         body = QVBoxLayout(self)
         body.setSpacing(6)
-        self.frames = QLabel("Training runs in the background; you can keep working.")
-        self.frames.setWordWrap(True)
-        body.addWidget(self.frames)
-        self.ways: dict[str, QRadioButton] = {}
-        for name, (title, explanation) in _CHOICES.items():
-            self.ways[name] = QRadioButton(title)
-            self.ways[name].toggled.connect(self._refresh)
-            body.addWidget(self.ways[name])
-            body.addWidget(_indented(explanation))
-        self.teachers: dict[str, QCheckBox] = {}
-        self._teachers_body = QVBoxLayout()
-        self._teachers_body.setContentsMargins(24, 0, 0, 0)
-        body.addLayout(self._teachers_body)
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 0)
-        self.bar.setFixedHeight(16)
-        self.note = QLabel("Measuring the speed of this computer: takes a minute the first time.")
-        self.note.setWordWrap(True)
-        body.addWidget(self.bar)
-        body.addWidget(self.note)
-        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.start_button = self.buttons.addButton("Start training", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.buttons.accepted.connect(self.accept)
-        self.buttons.rejected.connect(self.reject)
-        body.addWidget(self.buttons)
+        self._add_choices(body)
+        self._add_estimate(body)
+        self._add_buttons(body)
         self.ways[QUICK].setChecked(True)
         self._connections.add(self.planning.event_received, self._on_event)
         self._connections.add(self.planning.ended, self._on_ended)
@@ -112,6 +90,37 @@ class RetrainChoice(QDialog):
             return None
         added = {one["name"]: float(one["seconds"]) for one in plan["teachers"]}
         return float(plan["seconds"]) + sum(added[name] for name in self._chosen() if way == DISTIL)
+
+    def _add_choices(self, body: QVBoxLayout) -> None:
+        self.frames = QLabel("Training runs in the background; you can keep working.")
+        self.frames.setWordWrap(True)
+        body.addWidget(self.frames)
+        self.ways: dict[str, QRadioButton] = {}
+        for name, (title, explanation) in _CHOICES.items():
+            self.ways[name] = QRadioButton(title)
+            self.ways[name].toggled.connect(self._refresh)
+            body.addWidget(self.ways[name])
+            body.addWidget(_indented(explanation))
+        self.teachers: dict[str, QCheckBox] = {}
+        self._teachers_body = QVBoxLayout()
+        self._teachers_body.setContentsMargins(24, 0, 0, 0)
+        body.addLayout(self._teachers_body)
+
+    def _add_estimate(self, body: QVBoxLayout) -> None:
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 0)
+        self.bar.setFixedHeight(16)
+        self.note = QLabel("Measuring the speed of this computer: takes a minute the first time.")
+        self.note.setWordWrap(True)
+        body.addWidget(self.bar)
+        body.addWidget(self.note)
+
+    def _add_buttons(self, body: QVBoxLayout) -> None:
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        self.start_button = self.buttons.addButton("Start training", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
+        body.addWidget(self.buttons)
 
     def _chosen(self) -> list[str]:
         return [name for name, box in self.teachers.items() if box.isChecked()]

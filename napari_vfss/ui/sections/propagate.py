@@ -26,6 +26,16 @@ class PropagateSection(SessionSection):
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "6  Propagate")
+        self._build_propagation()
+        self._build_adaptation()
+        self._build_progress()
+        self._connect()
+        self._done = ("", 0, 0)
+        self._show_progress = Debounce(self, self._draw_progress, 150)
+        self._set_running(self._running)
+        self._on_session()
+
+    def _build_propagation(self) -> None:
         tip = "Propagate this frame's masks to"  # keys in the tooltips only: three of them do not fit into one row
         self.backward_button = tipped_button(
             "◀ Backward", f"{tip} earlier frames", self._propagating("backward"), key="Ctrl+Left"
@@ -43,6 +53,8 @@ class PropagateSection(SessionSection):
         explain(self.only_active, tip, keys=("Ctrl+Alt+H",))
         self.only_active.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.body.addWidget(self.only_active)
+
+    def _build_adaptation(self) -> None:
         self.adapt_button = button(
             "Adapt to this clip",
             "Fine-tune the student on the corrected frames of this clip, and propose bolus, pharynx, epiglottis and "
@@ -51,23 +63,24 @@ class PropagateSection(SessionSection):
             key="Ctrl+L",
         )
         self.body.addWidget(self.adapt_button)
+
+    def _build_progress(self) -> None:
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
             "Cancel", "Stop; masks already written are kept, Ctrl+Z removes them", self._cancel, key="Shift+Escape"
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.connections.add(controller.student_jobs.propagating.started, self._on_started)
-        self.connections.add(controller.student_jobs.propagating.progressed, self._on_progress)
-        self.connections.add(controller.student_jobs.propagating.ended, self._on_ended)
-        self.connections.add(controller.student_jobs.learning.started, self._on_started)
-        self.connections.add(controller.student_jobs.learning.progressed, self._on_learning)
-        self.connections.add(controller.student_jobs.learning.ended, self._on_ended)
-        self.connections.add(self.only_active.toggled, self._on_only_active)
-        self._done = ("", 0, 0)
-        self._show_progress = Debounce(self, self._draw_progress, 150)
-        self._set_running(self._running)
-        self._on_session()
+
+    def _connect(self) -> None:
+        add, jobs = self.connections.add, self.controller.student_jobs
+        add(jobs.propagating.started, self._on_started)
+        add(jobs.propagating.progressed, self._on_progress)
+        add(jobs.propagating.ended, self._on_ended)
+        add(jobs.learning.started, self._on_started)
+        add(jobs.learning.progressed, self._on_learning)
+        add(jobs.learning.ended, self._on_ended)
+        add(self.only_active.toggled, self._on_only_active)
 
     @while_open_or(())
     def _propagated(self, session: Session) -> tuple[str, ...]:

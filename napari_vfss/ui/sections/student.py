@@ -26,25 +26,47 @@ class StudentSection(SessionSection):
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "8  Student", folded=True)
+        self._build_choice()
+        self._build_progress()
+        self._build_offer()
+        self.choice: RetrainChoice | None = None
+        self.patients: PatientsDialog | None = None
+        self.connections.add(self.students.activated, self._on_chosen)
+        self.connections.add(controller.retraining.started, self._on_started)
+        self.connections.add(controller.retraining.event_received, self._on_event)
+        self.connections.add(controller.retraining.ended, self._on_ended)
+        self._set_running(False)
+        self._hide_offer()
+        self._on_session()
+
+    def _build_choice(self) -> None:
         self.students = QComboBox()
         self.students.setToolTip("The student that proposes masks in this project")
         self.students.setAccessibleName("Student")
         self.students.setMinimumContentsLength(10)
         self.students.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.connections.add(self.students.activated, self._on_chosen)
         tip = "Train a new student on the accepted masks of this project, in the background"
         self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
         tip = "Show the patients of this project, and assign them to training, validation or test"
         self.patients_button = tipped_button("Patients...", tip, self.show_patients, key="Ctrl+Alt+Shift+P")
         self.add_row(self.students, self.retrain_button, self.patients_button, stretch=0)
+
+    def _build_progress(self) -> None:
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button(
-            "Cancel", "Stop training; the present student is kept", controller.retraining.cancel, key="Ctrl+Alt+Shift+R"
+            "Cancel",
+            "Stop training; the present student is kept",
+            self.controller.retraining.cancel,
+            key="Ctrl+Alt+Shift+R",
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
         self.curve = LossCurve()
         self.body.addWidget(self.curve)
+        self.curve.setVisible(False)
+
+    def _build_offer(self) -> None:
+        self._offered = ""
         self.offer = QLabel()
         self.offer.setWordWrap(True)
         self.use_button = tipped_button(
@@ -58,16 +80,6 @@ class StudentSection(SessionSection):
         )
         self.body.addWidget(self.offer)
         self.add_row(self.use_button, self.keep_button)
-        self._offered = ""
-        self.choice: RetrainChoice | None = None
-        self.patients: PatientsDialog | None = None
-        self.connections.add(controller.retraining.started, self._on_started)
-        self.connections.add(controller.retraining.event_received, self._on_event)
-        self.connections.add(controller.retraining.ended, self._on_ended)
-        self.curve.setVisible(False)
-        self._set_running(False)
-        self._hide_offer()
-        self._on_session()
 
     def clear(self) -> None:
         """List no students."""

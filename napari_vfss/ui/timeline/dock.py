@@ -54,7 +54,10 @@ class TimelineDock(QWidget):
         self.events = EventMenu(self._time, self)
         self._strip_later = Debounce(self, self._show_strip, STRIP_MS)
         self._viewed_later = Debounce(self, self._show_viewed, STRIP_MS)
-        self._build_tools()
+        self._build_playback()
+        self._build_marks()
+        self._build_navigation()
+        self._build_view()
         self._lay_out()
         self._key_labels = KeyLabels(self, controller.key_book)
         self._connect()
@@ -75,7 +78,7 @@ class TimelineDock(QWidget):
         self._session_connections.undo()
         self._connections.undo()
 
-    def _build_tools(self) -> None:
+    def _build_playback(self) -> None:
         time, playback = self._time, self._time.playback
         self.play = _small("▶ Play", "Play all frames in their true timing", playback.toggle, "play")
         self.speed = QComboBox()
@@ -93,9 +96,14 @@ class TimelineDock(QWidget):
             "Loop", "Repeat the chosen range, or this swallow if none is chosen", time.toggle_loop, "loop"
         )
         self.loop.setCheckable(True)
+
+    def _build_marks(self) -> None:
         self.mark = _small("Mark", "Mark an event on this frame", self.events.ask, "mark")
-        self.begin = _small("[", "Mark the first frame of a swallow", time.begin_swallow, "begin_swallow")
-        self.end = _small("]", "Mark the last frame of the swallow", time.end_swallow, "end_swallow")
+        self.begin = _small("[", "Mark the first frame of a swallow", self._time.begin_swallow, "begin_swallow")
+        self.end = _small("]", "Mark the last frame of the swallow", self._time.end_swallow, "end_swallow")
+
+    def _build_navigation(self) -> None:
+        time = self._time
         self.doubtful = _small(
             "Next doubtful",
             "Go to the next mask that is doubtful: low confidence, or unlike neighbouring frames",
@@ -109,10 +117,12 @@ class TimelineDock(QWidget):
             "next_open",
         )
         self.swallow = _small("Next swallow", "Go to the next swallow", lambda: time.go_to_swallow(1), "next_swallow")
+
+    def _build_view(self) -> None:
         self.stabilise = _small(
             "Stabilise",
             "Hold the spine (C2 to C4) still in the picture",
-            time.toggle_stabilised,
+            self._time.toggle_stabilised,
             "steady",
         )
         self.stabilise.setCheckable(True)

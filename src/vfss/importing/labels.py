@@ -72,13 +72,7 @@ def match_labels(
     """
     choices = choices or {}
     names = [label.name for label in labels]
-    for name, key in choices.items():
-        if name not in names:
-            raise DatasetError(
-                f"there is no label {name!r} in the source", remedy=f"Its labels are: {', '.join(names)}."
-            )
-        if key is not None:
-            _ = schema[key]
+    _check_choices(names, schema, choices)
     structures: dict[str, str] = {}
     unknown = []
     for label in labels:
@@ -97,6 +91,17 @@ def match_labels(
             unknown.append(label.name)
     _check_unions(structures, choices)
     return LabelMatch(structures, tuple(n for n in names if choices.get(n, n) is None), tuple(unknown))
+
+
+def _check_choices(names: Sequence[str], schema: Schema, choices: Mapping[str, str | None]) -> None:
+    """Refuse choices of labels that the source does not have, or of structures that the project does not have."""
+    for name, key in choices.items():
+        if name not in names:
+            raise DatasetError(
+                f"there is no label {name!r} in the source", remedy=f"Its labels are: {', '.join(names)}."
+            )
+        if key is not None:
+            _ = schema[key]
 
 
 def _check_unions(structures: Mapping[str, str], choices: Mapping[str, str | None]) -> None:

@@ -67,13 +67,7 @@ class ProjectStudy:
         """
         recipe, run = self.recipe, self.run
         refuse_leaks(self.projects)
-        labelled, held_out = self._labelled(sources.TRAINED), self._labelled(sources.HELD_OUT)
-        if len(labelled) == 0:
-            raise TrainingError(
-                "no accepted annotation of a training patient",
-                path=self.projects[0].folder,
-                remedy="Accept some frames of a clip whose patient is in the split 'train'.",
-            )
+        labelled, held_out = self._training_frames(), self._labelled(sources.HELD_OUT)
         replayed = sources.phantom_samples(recipe, self.schema, self.config, run.cache, run.events)
         used: tuple[Samples, ...] = (labelled, replayed) if recipe.replay > 0 else (labelled,)
         unlabelled = self._unlabelled() if recipe.distill.teachers or recipe.pseudo_labels else ListedSamples(())
@@ -85,10 +79,7 @@ class ProjectStudy:
                 UnlabelledSamples(unlabelled) if masks is None else PseudoLabelled(unlabelled, masks.targets),
             )
         elif recipe.distill.teachers:
-            # Every frame is annotated: teachers give targets for phantom frames.
-            source = 1 if recipe.replay > 0 else 0
-            cached = sources.cached_teacher_features(recipe, replayed if source else labelled, run)
-            features = sources.feature_targets(recipe, cached, source, run)
+            features = self._features_without_unlabelled(labelled, replayed)
         return Task(
             network,
             self.config,
@@ -103,6 +94,15 @@ class ProjectStudy:
             validate_s=_VALIDATE_S,
         )
 
+    def _features_without_unlabelled(
+        self, labelled: ListedSamples, replayed: PhantomSamples
+    ) -> tuple[FeatureTargets, ...]:
+        """Return teachers' features where every frame is annotated: of phantom frames, or else of annotated ones."""
+        recipe, run = self.recipe, self.run
+        source = 1 if recipe.replay > 0 else 0
+        cached = sources.cached_teacher_features(recipe, replayed if source else labelled, run)
+        return sources.feature_targets(recipe, cached, source, run)
+
     def _targets(
         self, labelled: ListedSamples, unlabelled: ListedSamples, source: int
     ) -> tuple[tuple[FeatureTargets, ...], MaskTargets | None]:
@@ -116,6 +116,17 @@ class ProjectStudy:
         of_trained = sources.cached_teacher_features(recipe, trained, self.run) if recipe.adapt.steps else {}
         labeller = PseudoLabeller(recipe, self.config, self.schema, self.run, trained, self.backbone, self.parent)
         return features, MaskTargets(labeller.pseudo_label(unlabelled, cached, of_trained), source)
+
+    def _training_frames(self) -> ListedSamples:
+        """Return the annotated frames of training patients; there is one at least."""
+        labelled = self._labelled(sources.TRAINED)
+        if len(labelled) == 0:
+            raise TrainingError(
+                "no accepted annotation of a training patient",
+                path=self.projects[0].folder,
+                remedy="Accept some frames of a clip whose patient is in the split 'train'.",
+            )
+        return labelled
 
     def _labelled(self, splits: Sequence[Split]) -> ListedSamples:
         """Return the annotated frames of patients in some splits, of all projects."""

@@ -105,41 +105,46 @@ class PseudoLabeller:
     ) -> SoftTargets:
         """Return soft masks of the first unlabelled frames, computing those that are not cached.
 
-        Each of those that make pseudo-labels holds out another fifth of the labelled frames. Its Dice there is its
-        weight in the mean.
-
         Args:
             unlabelled: Frames to pseudo-label.
             features: Each teacher's features of them.
             labelled_features: Each teacher's features of the labelled frames.
         """
-        teachers: list[MaskTeacher] = []
-        agreement: list[Tensor] = []
-        for name in self.recipe.distill.teachers if self.recipe.adapt.steps else ():
-            fold = list(TEACHERS).index(name)
-            teacher = self._adapted_teacher(name, labelled_features[name], self.training_items(fold))
-            agreement.append(self.agreement(teacher, self.held_out_items(fold)))
-            teachers.append(teacher.for_frames(features[name]))
-        for number in range(self.recipe.self_teaching.students):
-            student = StudentTeacher(self._extra_student(number, self.training_items(number)))
-            agreement.append(self.agreement(student, self.held_out_items(number)))
-            teachers.append(student)
-        if self.parent is not None and self.parent.schema.keys == self.schema.keys:
-            teachers.append(StudentTeacher(self.parent))
-            agreement.append(self.agreement(teachers[-1], tuple(range(len(self.labelled)))))
+        weighted = self._weighted_teachers(features, labelled_features)
         targets = SoftTargets(
             self.run.cache,
-            teachers,
+            [teacher for teacher, _ in weighted],
             unlabelled,
             structures=len(self.schema),
             frames=self.recipe.distill.frames,
             views=self.recipe.teacher_views,
-            agreement=torch.stack(agreement),
+            agreement=torch.stack([weight for _, weight in weighted]),
         )
         size = {"folder": str(targets.folder), "frames": targets.frames, "bytes": targets.bytes}
         self.run.events.emit("disk", of="pseudo-labels", **size, missing=len(targets.missing()))
         targets.prepare(sources.prepare_progress(self.run, "teachers predict masks"))
         return targets
+
+    def _weighted_teachers(
+        self, features: Mapping[str, CachedTargets], labelled_features: Mapping[str, CachedTargets]
+    ) -> list[tuple[MaskTeacher, Tensor]]:
+        """Return all that make pseudo-labels: teachers, extra students and the parent, with their weights in the mean.
+
+        Each holds out another fifth of the labelled frames; its weight is its Dice there, float32 (S,).
+        """
+        weighted: list[tuple[MaskTeacher, Tensor]] = []
+        for name in self.recipe.distill.teachers if self.recipe.adapt.steps else ():
+            fold = list(TEACHERS).index(name)
+            teacher = self._adapted_teacher(name, labelled_features[name], self.training_items(fold))
+            weight = self.agreement(teacher, self.held_out_items(fold))
+            weighted.append((teacher.for_frames(features[name]), weight))
+        for number in range(self.recipe.self_teaching.students):
+            student = StudentTeacher(self._extra_student(number, self.training_items(number)))
+            weighted.append((student, self.agreement(student, self.held_out_items(number))))
+        if self.parent is not None and self.parent.schema.keys == self.schema.keys:
+            parent = StudentTeacher(self.parent)
+            weighted.append((parent, self.agreement(parent, tuple(range(len(self.labelled))))))
+        return weighted
 
     def held_out_items(self, fold: int) -> tuple[int, ...]:
         """Return the labelled frames that a fold holds out; none if there is only one labelled frame."""
