@@ -81,9 +81,9 @@ def test_a_break_names_the_structure_that_holds_most_of_it():
 
 @pytest.fixture
 def problems(session):
-    sentences = []
-    session.problem.connect(sentences.append)
-    return sentences
+    texts = []
+    session.problem.connect(texts.append)
+    return texts
 
 
 @pytest.fixture

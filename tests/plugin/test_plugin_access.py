@@ -122,8 +122,8 @@ def test_every_control_has_a_name_for_a_screen_reader(window):
 
 def test_no_state_is_shown_by_colour_alone():
     signs = [sign for sign, _, _ in STATES.values()]
-    words = [word for _, word, _ in STATES.values()]
-    assert len(set(signs)) == len(set(words)) == len(MaskState)
+    labels = [label for _, label, _ in STATES.values()]
+    assert len(set(signs)) == len(set(labels)) == len(MaskState)
 
 
 def test_a_problem_has_a_sign_besides_its_colour(window):
@@ -139,10 +139,10 @@ def test_the_structure_list_fits_its_text_at_any_font_size(window, points):
     try:
         table.setStyleSheet(f"* {{ font-size: {points}pt }} {StructureTable.STYLE}")
         table.fit_font()
-        words = QFontMetrics(table.font())
-        assert table.rowHeight(0) >= words.height()
-        for sign, word, _ in STATES.values():
-            assert table.columnWidth(3) >= words.horizontalAdvance(f"{sign}  {word}")
+        metrics = QFontMetrics(table.font())
+        assert table.rowHeight(0) >= metrics.height()
+        for sign, label, _ in STATES.values():
+            assert table.columnWidth(3) >= metrics.horizontalAdvance(f"{sign}  {label}")
         bottom = table.rowViewportPosition(11) + table.rowHeight(11)
         assert bottom <= table.viewport().height()
     finally:

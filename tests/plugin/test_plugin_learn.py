@@ -27,7 +27,7 @@ def annotate(session, frame, key="bolus", x=80, state=MaskState.ACCEPTED):
 
 
 def wait(qtbot, window):
-    qtbot.waitUntil(lambda: not window.controller.student_jobs.learning.running, timeout=WAIT_MS)
+    qtbot.waitUntil(lambda: not window.controller.student_jobs.adapting.running, timeout=WAIT_MS)
 
 
 def proposed(session, key="bolus"):
@@ -58,10 +58,10 @@ def small(corrected, tmp_path):
 def replace_trainer(monkeypatch, window, *events, code=0):
     """Replace the trainer by a program that prints these events."""
     lines = "".join(f"print({json.dumps(event)!r}, flush=True)\n" for event in events)
-    start = window.controller.student_jobs.learning.trainer.start
+    start = window.controller.student_jobs.adapting.trainer.start
     program = [sys.executable, "-c", f"{lines}import sys\nsys.exit({code})"]
     monkeypatch.setattr(
-        window.controller.student_jobs.learning.trainer,
+        window.controller.student_jobs.adapting.trainer,
         "start",
         lambda project, arguments: start(project, arguments, program),
     )
@@ -72,12 +72,12 @@ def test_adapting_runs_in_the_background_and_is_one_undo_step(small, qtbot):
     assert "2 corrected" in small.propagate.summary.text()
     annotate(session, 10, "pharynx", state=MaskState.NOT_VISIBLE)
     session.go_to(4)
-    small.controller.student_jobs.learning.progressed.connect(
+    small.controller.student_jobs.adapting.progressed.connect(
         lambda what, done, total: stages.append((what, done <= total))
     )
     canvas = CanvasMouse(small.viewer, small.window()).canvas
     qtbot.keyClick(canvas, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
-    assert small.controller.student_jobs.learning.running
+    assert small.controller.student_jobs.adapting.running
     assert small.propagate.cancel_button.isVisibleTo(small)
     assert not small.propagate.adapt_button.isEnabled()
     small.controller.student_jobs.propagate("forward")
@@ -103,8 +103,8 @@ def test_the_button_needs_two_corrected_frames_and_the_key_explains_why(window, 
     assert not window.propagate.adapt_button.isEnabled()
     annotate(session, 4)
     annotate(session, 5, "c3")
-    window.controller.student_jobs.learn()
-    assert not window.controller.student_jobs.learning.running
+    window.controller.student_jobs.adapt()
+    assert not window.controller.student_jobs.adapting.running
     assert "too little to adapt to" in window.message.text()
     annotate(session, 9)
     window.propagate.refresh()
@@ -112,9 +112,9 @@ def test_the_button_needs_two_corrected_frames_and_the_key_explains_why(window, 
 
 
 def test_cancelling_reports_that_no_mask_was_changed(small, qtbot, trainer):
-    small.controller.student_jobs.learning.trainer.program = tuple(trainer)
-    with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
-        small.controller.student_jobs.learn()
+    small.controller.student_jobs.adapting.trainer.program = tuple(trainer)
+    with qtbot.waitSignal(small.controller.student_jobs.adapting.progressed, timeout=WAIT_MS):
+        small.controller.student_jobs.adapt()
     small.propagate.cancel_button.click()
     wait(qtbot, small)
     assert "Adapting was stopped. No mask was changed." in small.message.text()
@@ -131,7 +131,7 @@ def test_proposals_written_before_a_failure_are_reported_and_can_be_undone(corre
     (revision,) = session.project.write([edit], author="clip-adapted student", origin="proposal")
     written = {"event": "spread", "done": 1, "total": 2, "written": [[9, "bolus", revision.id]]}
     replace_trainer(monkeypatch, corrected, written, {"event": "error", "message": "The disk is full."}, code=1)
-    corrected.controller.student_jobs.learn()
+    corrected.controller.student_jobs.adapt()
     wait(qtbot, corrected)
     assert "The disk is full." in corrected.message.text()
     assert "1 mask was proposed anew. Ctrl+Z undoes it." in corrected.message.text()
@@ -141,7 +141,7 @@ def test_proposals_written_before_a_failure_are_reported_and_can_be_undone(corre
 
 def test_a_trainer_that_dies_is_reported(corrected, qtbot, monkeypatch):
     replace_trainer(monkeypatch, corrected, {"event": "learn", "done": 1, "total": 9}, code=9)
-    corrected.controller.student_jobs.learn()
+    corrected.controller.student_jobs.adapt()
     wait(qtbot, corrected)
     assert "stopped with code 9" in corrected.message.text()
     assert "No mask was changed." in corrected.message.text()
@@ -149,11 +149,11 @@ def test_a_trainer_that_dies_is_reported(corrected, qtbot, monkeypatch):
 
 
 def test_closing_the_clip_ends_adapting_and_loses_nothing(small, qtbot, clip_file, trainer):
-    small.controller.student_jobs.learning.trainer.program = tuple(trainer)
+    small.controller.student_jobs.adapting.trainer.program = tuple(trainer)
     session = small.controller.session
     folder, clip_id = session.project.folder, session.clip.id
-    with qtbot.waitSignal(small.controller.student_jobs.learning.progressed, timeout=WAIT_MS):
-        small.controller.student_jobs.learn()
+    with qtbot.waitSignal(small.controller.student_jobs.adapting.progressed, timeout=WAIT_MS):
+        small.controller.student_jobs.adapt()
     small.controller.close_session()
     wait(qtbot, small)
     with Project.open(folder) as project:
@@ -165,8 +165,8 @@ def test_closing_the_clip_ends_adapting_and_loses_nothing(small, qtbot, clip_fil
 
 def test_a_read_only_project_is_refused(corrected, monkeypatch):
     monkeypatch.setattr(corrected.controller.session.project, "read_only", True)
-    corrected.controller.student_jobs.learn()
-    assert not corrected.controller.student_jobs.learning.running
+    corrected.controller.student_jobs.adapt()
+    assert not corrected.controller.student_jobs.adapting.running
     assert "open read-only" in corrected.message.text()
 
 

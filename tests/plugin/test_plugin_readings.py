@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two readers in real windows: a name for everybody, blinding, agreement, settling differences."""
+"""Second readings in real windows: names of readers, blinding, agreement, adjudication."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def accept(session, frame, mask, structure="bolus"):
 
 @pytest.fixture
 def folder(clip_file, monkeypatch):
-    """The project of the clip, in which Ada accepted the bolus on three frames; she sits at the window."""
+    """Folder of the clip's project, in which Ada, the user of the window, accepted the bolus on three frames."""
     monkeypatch.setattr(preferences, "author", lambda: "Ada")
     session = open_session(clip_file, "Ada")
     for frame in range(3):
@@ -44,12 +44,12 @@ def folder(clip_file, monkeypatch):
 
 @pytest.fixture
 def blinded(folder):
-    """Folder of Bob's second reading, from nothing."""
+    """Folder of Bob's second reading, which starts without masks."""
     with Project.open(folder) as project:
         return create_reading(project, "Bob", start="nothing").folder
 
 
-def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file, tmp_path, qtbot):
+def test_the_second_reader_sees_no_mask_of_the_first(window, blinded, clip_file, tmp_path, qtbot):
     assert window.controller.open(blinded)
     session = window.controller.session
     assert session.author == "Bob"
@@ -57,7 +57,7 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
     assert "Second reading by Bob (blinded)" in window.people.banner.text()
     assert window.people.banner.isVisibleTo(window)
     assert "Second reading by Bob (blinded)" in window.viewer.title
-    # Masks, states, table, timeline, history: as on a clip that nobody has touched.
+    # Masks, states, table, timeline and history are those of a clip without annotations.
     window.history.unfold()
     for frame in range(session.clip.n_frames):
         session.go_to(frame)
@@ -79,14 +79,14 @@ def test_the_second_reader_sees_nothing_of_the_first(window, blinded, clip_file,
     assert "0 accepted" in window.clip.place.text()
     with pytest.raises(DatasetError):
         run_export(FORMATS["png"], session.project, tmp_path / "out", progress=None)
-    # The same recording opened again, by whatever way, stays in the reading.
+    # Opening the recording itself again opens the reading.
     assert window.controller.open(clip_file)
     assert window.controller.session.project.folder == blinded
     assert not window.controller.session.states.any()
     window.history.heading.setChecked(False)
 
 
-def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_file, monkeypatch):
+def test_a_blinded_reader_cannot_open_the_first_readers_project(window, folder, blinded, clip_file, monkeypatch):
     monkeypatch.setattr(preferences, "author", lambda: "Bob")
     window.controller.close_session()
     for path in (folder, clip_file):
@@ -99,7 +99,7 @@ def test_bob_cannot_open_adas_project_by_accident(window, folder, blinded, clip_
     assert "Enter your name" in window.message.text()
 
 
-def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window, folder, blinded):
+def test_each_reader_has_separate_masks_and_the_banner_follows_the_project(window, folder, blinded):
     window.controller.open(blinded)
     bob = window.controller.session
     accept(bob, 0, disc(bob, 64, 60))
@@ -115,21 +115,21 @@ def test_each_reader_keeps_an_own_present_and_leaving_the_reading_is_said(window
     assert {revision.author for revision in ada.project.past.page(ada.clip.id)} == {"Ada"}
 
 
-def test_a_reading_with_the_student_is_proposed_when_it_is_opened(window, folder, monkeypatch):
+def test_a_reading_that_starts_with_the_student_is_proposed_on_first_opening(window, folder, monkeypatch):
     with Project.open(folder) as project:
         made = create_reading(project, "Cleo", start="student").folder
     orders = []
     monkeypatch.setattr(window.controller.student_jobs.proposing, "start", orders.append)
     assert window.controller.open(made)
     (order,) = orders
-    # By the student that ships: one of the project's may have learnt from the first reader.
+    # The shipped student proposes: one of the project's may be trained on the first reader's masks.
     assert (order.project, order.source, sorted(order.frames)) == (made, "default", list(range(24)))
     accept(window.controller.session, 0, disc(window.controller.session, 60, 60))
     window.controller.open(made)
     assert len(orders) == 1
 
 
-def test_the_panel_finishes_a_reading_for_good(window, folder, blinded):
+def test_a_reading_finished_in_the_panel_cannot_be_changed(window, folder, blinded):
     window.controller.open(blinded)
     bob = window.controller.session
     accept(bob, 0, disc(bob, 64, 60))
@@ -145,7 +145,7 @@ def test_the_panel_finishes_a_reading_for_good(window, folder, blinded):
     assert np.array_equal(bob.project.masks(bob.clip.id, 0).planes[0], disc(bob, 64, 60))
 
 
-def test_the_dialog_begins_lists_and_opens(window, folder, qtbot):
+def test_the_dialog_creates_lists_and_opens_readings(window, folder, qtbot):
     window.controller.open(folder)
     window.people.readings_button.click()
     dialog = window.people.dialog
@@ -165,7 +165,7 @@ def test_the_dialog_begins_lists_and_opens(window, folder, qtbot):
     qtbot.waitUntil(lambda: window.people.dialog is None)
 
 
-def test_agreement_tells_nothing_while_one_is_at_work(window, folder, blinded, qtbot):
+def test_agreement_is_hidden_while_a_reading_is_in_progress(window, folder, blinded, qtbot):
     window.controller.open(folder)
     with Project.open(folder) as project:
         reading = finish_first(project, find_reading(project, None))
@@ -179,7 +179,7 @@ def test_agreement_tells_nothing_while_one_is_at_work(window, folder, blinded, q
 
 @pytest.fixture
 def compared(window, folder, blinded, qtbot):
-    """The agreement page of two readers who have finished, in the project's window."""
+    """The agreement page of two finished readings, in the project's window."""
     window.controller.open(blinded)
     bob = window.controller.session
     for frame in range(2):
@@ -196,7 +196,7 @@ def compared(window, folder, blinded, qtbot):
     window.people.close_page()
 
 
-def test_the_page_shows_figures_a_plot_and_where_they_differ(compared, window):
+def test_the_page_shows_figures_a_plot_and_the_largest_differences(compared, window):
     session = window.controller.session
     expected = (1 + dice(disc(session, 60, 60), disc(session, 63, 60)) + 0) / 3
     assert compared.table.item(0, 1).text() == f"{expected:.3f}"
@@ -207,7 +207,7 @@ def test_the_page_shows_figures_a_plot_and_where_they_differ(compared, window):
     assert [compared.worst.item(row, 1).text() for row in range(compared.worst.rowCount())] == ["3", "2"]
 
 
-def test_a_difference_is_settled_in_the_project(compared, window):
+def test_a_difference_is_adjudicated_in_the_project(compared, window):
     session = window.controller.session
     first, second = disc(session, 60, 60), disc(session, 63, 60)
     compared.worst.cellClicked.emit(1, 0)
@@ -234,21 +234,21 @@ def test_a_difference_is_settled_in_the_project(compared, window):
     before = session.project.last_revision()
     compared.adjudication.take_first()
     assert session.project.last_revision() == before
-    window.viewer.window.remove_dock_widget(compared)  # as its cross does
+    window.viewer.window.remove_dock_widget(compared)  # as its close button does
     assert window.people.page is None
     assert NAME not in [layer.name for layer in window.viewer.layers]
 
 
-def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch):
+def test_a_name_is_asked_for_where_the_account_name_is_no_persons(window, monkeypatch):
     people = window.people
-    kept = []
-    monkeypatch.setattr(preferences, "keep_author", lambda name: kept.append(name) or True)
+    stored = []
+    monkeypatch.setattr(preferences, "keep_author", lambda name: stored.append(name) or True)
     monkeypatch.setattr(preferences, "author_is_known", lambda: False)
     people.show_session()
     assert people.ask_name.isVisibleTo(people)
     people.name.setText("  Dora ")
     people.name.editingFinished.emit()
-    assert kept == ["Dora"]
+    assert stored == ["Dora"]
     assert window.controller.session.author == "Dora"
     assert not people.ask_name.isVisibleTo(people)
     assert people.summary.text() == "Dora"
@@ -257,7 +257,7 @@ def test_a_name_is_asked_for_where_the_account_says_nothing(window, monkeypatch)
     assert session.project.newest(session.clip.id, 0)["bolus"].author == "Dora"
 
 
-def test_a_shared_account_is_no_name(monkeypatch):
+def test_a_shared_account_is_not_used_as_a_name(monkeypatch):
     monkeypatch.setattr(preferences, "setting", lambda name, default: default)
     for account, known in (("root", False), ("Administrator", False), ("m.weber", True)):
         monkeypatch.setattr(preferences.getpass, "getuser", lambda account=account: account)
@@ -267,7 +267,7 @@ def test_a_shared_account_is_no_name(monkeypatch):
     assert preferences.author() == "Eve"
 
 
-def test_a_name_that_is_kept_is_there_for_the_next_window(window):
+def test_a_stored_name_is_used_by_the_next_window(window):
     before = preferences.setting("author", "")
     assert preferences.keep_author("Fay")
     assert preferences.author() == "Fay"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real recordings, where they are at hand: the whole way in a real window, and the dataset read back by pycocotools."""
+"""Real recordings, where available: from opening to export in a real window, and the dataset read by pycocotools."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WAIT_MS = 120_000
 
 
 def read_with_pycocotools(folder):
-    """Planes by category name of each image, as any program would read them."""
+    """Return the planes by category name of each image, as read by pycocotools."""
     from pycocotools.coco import COCO
 
     (file,) = [path for path in folder.rglob("*.json") if "annotations" in path.read_text("utf-8")[:200_000]]
@@ -88,6 +88,6 @@ def test_open_propose_correct_accept_close_reopen_export_read(kept_window, share
     (planes,) = read_with_pycocotools(tmp_path / "dataset")
     for structure in session.schema.structures:
         expected = corrected[structure.index]
-        found = planes.get(structure.key, np.zeros_like(expected))
-        assert np.array_equal(found, expected), structure.key
+        plane = planes.get(structure.key, np.zeros_like(expected))
+        assert np.array_equal(plane, expected), structure.key
     controller.close_session()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The question before retraining: two ways, the teachers that are there, and a time for each."""
+"""The retraining dialog: two recipes, the available teachers, and an estimated time for each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLAN = {"event": "plan", "steps": 240, "frames": 31, "film": 120, "held_out": 8}
 
 
 def planner(*events, code=0):
-    """A program that tells these events."""
+    """Return the command of a program that prints these events."""
     lines = "".join(f"print({json.dumps(event)!r}, flush=True)\n" for event in events)
     return [sys.executable, "-c", f"{lines}import sys\nsys.exit({code})"]
 
@@ -36,11 +36,11 @@ def plans(teachers):
 
 
 @pytest.fixture
-def asked(qtbot, tmp_path):
+def estimated(qtbot, tmp_path):
     def ask(*events, code=0):
         choice = RetrainChoice(tmp_path, command=planner(*events, code=code))
         qtbot.addWidget(choice)
-        assert not choice.start_button.isEnabled(), "no start before there is an estimate"
+        assert not choice.start_button.isEnabled(), "no start before the estimate"
         with qtbot.waitSignal(choice.planning.ended, timeout=WAIT_MS):
             choice.show()
         return choice
@@ -48,14 +48,14 @@ def asked(qtbot, tmp_path):
     return ask
 
 
-def test_each_way_has_a_time_and_teachers_add_theirs(asked, qtbot):
-    choice = asked(*plans(TEACHERS))
+def test_each_recipe_has_a_time_to_which_teachers_add(estimated, qtbot):
+    choice = estimated(*plans(TEACHERS))
     assert "7 min" in choice.ways[QUICK].text()
     assert "31 accepted frames" in choice.frames.text()
     assert "8 of other patients" in choice.frames.text()
     assert not choice.bar.isVisible()
     assert choice.teachers["mobile-sam"].isChecked()
-    assert not choice.teachers["medsam"].isChecked(), "hours are only spent where a person wants it"
+    assert not choice.teachers["medsam"].isChecked(), "teachers that take hours are not chosen by default"
     assert choice.seconds(DISTIL) == 1800.0
     assert choice.arguments == ("--recipe", "quick")
     choice.ways[DISTIL].click()
@@ -70,28 +70,28 @@ def test_each_way_has_a_time_and_teachers_add_theirs(asked, qtbot):
     assert choice.start_button.isEnabled()
 
 
-def test_without_teachers_a_person_is_told_how_to_get_them(asked):
-    choice = asked(*plans([]))
+def test_without_teachers_a_note_explains_how_to_download_them(estimated):
+    choice = estimated(*plans([]))
     assert not choice.ways[DISTIL].isEnabled()
     assert any("vfss-train download" in label.text() for label in choice.findChildren(type(choice.frames)))
     assert choice.start_button.isEnabled()
 
 
-def test_an_estimate_that_fails_is_told_and_the_quick_way_stays_open(asked):
-    choice = asked({"event": "error", "message": "The project is damaged."}, code=1)
+def test_a_failed_estimate_is_reported_and_the_quick_recipe_stays_available(estimated):
+    choice = estimated({"event": "error", "message": "The project is damaged."}, code=1)
     assert "damaged" in choice.note.text()
     assert choice.note.isVisible()
     assert choice.start_button.isEnabled()
     assert choice.ways[QUICK].text() == "Quick"
 
 
-def test_where_nothing_was_accepted_there_is_nothing_to_start(asked):
-    choice = asked(*(event | {"frames": 0} if event["event"] == "plan" else event for event in plans(TEACHERS)))
+def test_without_accepted_frames_retraining_cannot_start(estimated):
+    choice = estimated(*(event | {"frames": 0} if event["event"] == "plan" else event for event in plans(TEACHERS)))
     assert "accept some frames" in choice.frames.text()
     assert not choice.start_button.isEnabled()
 
 
-def test_closing_the_question_ends_the_estimate(qtbot, tmp_path):
+def test_closing_the_dialog_ends_the_estimate(qtbot, tmp_path):
     choice = RetrainChoice(tmp_path, command=[sys.executable, "-c", "import time; time.sleep(600)"])
     qtbot.addWidget(choice)
     qtbot.waitUntil(lambda: choice.planning.process_id > 0, timeout=WAIT_MS)
@@ -100,7 +100,7 @@ def test_closing_the_question_ends_the_estimate(qtbot, tmp_path):
     assert not psutil.pid_exists(process)
 
 
-def test_the_panel_starts_what_was_chosen(window, qtbot, monkeypatch, tmp_path):
+def test_the_panel_starts_the_chosen_recipe(window, qtbot, monkeypatch, tmp_path):
     started = []
     monkeypatch.setattr(window.controller.retraining, "start", lambda *given: started.append(given))
     section: StudentSection = window.student
@@ -121,5 +121,5 @@ def test_the_panel_starts_what_was_chosen(window, qtbot, monkeypatch, tmp_path):
     assert len(started) == 1
 
 
-def test_times_are_said_as_people_say_them():
+def test_durations_are_rounded_and_have_units():
     assert [duration(s) for s in (40, 100, 3599, 12_000)] == ["40 s", "2 min", "60 min", "3 h 20 min"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person looks at pixels: what is proposed, drawn, taken away, signed and taken back."""
+"""Pixel review: proposed redactions, drawing and removing boxes, signing and withdrawing a review."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ HEIGHT, WIDTH, N = 240, 320, 6
 NAME = PixelBox(8, 8, 26, 170)
 
 
-def film() -> np.ndarray:
-    """A grey field on black with a name above it, uint8 (T, H, W)."""
+def frames_with_name() -> np.ndarray:
+    """Return frames with a grey exposed field on black and a name above it, uint8 (T, H, W)."""
     frame = np.full((HEIGHT, WIDTH), 10, np.uint8)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
     frame[40:230, 60:300] = (90 + (rows + columns) % 60)[40:230, 60:300]
@@ -40,15 +40,15 @@ def film() -> np.ndarray:
 @pytest.fixture
 def project(tmp_path):
     with Project.create(tmp_path / "project") as made:
-        record = made.add_clip(write_video(tmp_path / "swallow.mkv", film()), patient="p")
+        record = made.add_clip(write_video(tmp_path / "swallow.mkv", frames_with_name()), patient="p")
         annotate(made, record.id, 0, {"bolus": disc(HEIGHT, WIDTH, y=120, x=160, radius=20)}, author="Ada")
         made.reviews.withdraw(record.id, reviewer="Ada")
         yield made
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """A detector that needs no loading."""
+def fast_detector(monkeypatch):
+    """Replace the text detector by one that needs no loading."""
 
     class Detector:
         def boxes(self, picture):
@@ -58,29 +58,29 @@ def quick(monkeypatch):
 
 
 @pytest.fixture
-def dialog(project, quick, qtbot):
-    made = opened(project, qtbot)
-    done(qtbot, made)
+def dialog(project, fast_detector, qtbot):
+    made = open_dialog(project, qtbot)
+    wait_for_search(qtbot, made)
     return made
 
 
-def opened(project, qtbot, author="Eva"):
+def open_dialog(project, qtbot, author="Eva"):
     made = ReviewDialog(project, project.clips()[0], author)
     qtbot.addWidget(made)
     made.show()
     return made
 
 
-def done(qtbot, dialog):
+def wait_for_search(qtbot, dialog):
     qtbot.waitUntil(lambda: not dialog.search.running, timeout=WAIT_MS)
 
 
-def test_text_and_field_are_found_beside_the_window(project, qtbot):
-    dialog = opened(project, qtbot)  # with the real detector
+def test_text_and_exposed_field_are_detected_in_the_background(project, qtbot):
+    dialog = open_dialog(project, qtbot)  # with the real detector
     assert dialog.bar.isVisibleTo(dialog) and not dialog.accept_button.isEnabled()
     assert "Wait for the search" in dialog.why_not.text()
-    assert dialog.picture.currentIndex() == FRAMES  # something to look at meanwhile
-    done(qtbot, dialog)
+    assert dialog.picture.currentIndex() == FRAMES  # frames can be viewed meanwhile
+    wait_for_search(qtbot, dialog)
     (box,) = dialog.draft.redaction.boxes
     assert box.joined(PixelBox(12, 14, 20, 100)) == box
     assert dialog.draft.crop is not None and dialog.draft.crop.top > 20
@@ -89,7 +89,7 @@ def test_text_and_field_are_found_beside_the_window(project, qtbot):
     dialog.reject()
 
 
-def test_what_was_looked_at_is_signed(dialog, project):
+def test_a_review_is_signed_with_name_and_redaction(dialog, project):
     record = project.clips()[0]
     dialog.reviewer.setText("  ")
     assert not dialog.accept_button.isEnabled() and "Enter your name" in dialog.why_not.text()
@@ -100,7 +100,7 @@ def test_what_was_looked_at_is_signed(dialog, project):
     assert review.redaction.boxes == (NAME,) and review.redaction.crop is not None
 
 
-def test_boxes_are_drawn_chosen_and_removed_by_the_mouse(dialog):
+def test_boxes_are_drawn_selected_and_removed_with_the_mouse(dialog):
     view = dialog.view
 
     def at(y, x):
@@ -110,13 +110,13 @@ def test_boxes_are_drawn_chosen_and_removed_by_the_mouse(dialog):
     added = dialog.draft.boxes[-1].box
     assert np.allclose([added.top, added.left, added.bottom, added.right], [100, 200, 140, 260], atol=2)
     assert dialog.draft.chosen == 1 and dialog.editor.list.currentRow() == 1
-    drag(view, at(150, 200), at(150, 200) + QPoint(1, 1))  # a click on nothing
+    drag(view, at(150, 200), at(150, 200) + QPoint(1, 1))  # a click outside all boxes
     assert dialog.draft.chosen == -1 and len(dialog.draft.boxes) == 2
     drag(view, at(120, 230), at(120, 230))
     assert dialog.draft.chosen == 1
     QTest.keyClick(view, Qt.Key.Key_Delete)
     assert [one.box for one in dialog.draft.boxes] == [NAME]
-    drag(view, at(-30, -30), at(12, 20))  # from outside of the picture: what lies on it counts
+    drag(view, at(-30, -30), at(12, 20))  # started outside the picture: clipped to it
     assert dialog.draft.boxes[-1].box.top == dialog.draft.boxes[-1].box.left == 0
 
 
@@ -127,7 +127,7 @@ def drag(view, begin, end):
     QTest.mouseRelease(port, Qt.MouseButton.LeftButton, pos=end)
 
 
-def test_all_goes_by_the_keyboard(dialog):
+def test_boxes_and_crop_are_edited_with_the_keyboard(dialog):
     editor, draft = dialog.editor, dialog.draft
     editor.add_button.click()
     assert draft.chosen == 1 and editor.remove_button.isEnabled()
@@ -143,12 +143,12 @@ def test_all_goes_by_the_keyboard(dialog):
     editor.cropped.click()
     editor.kept.spins[0].setValue(115)
     assert draft.crop is not None and draft.crop.top == 115
-    assert editor.cuts.isVisibleTo(editor)  # the bolus reaches above it
+    assert editor.cuts.isVisibleTo(editor)  # the bolus extends above the crop
     editor.kept.spins[0].setValue(60)
     assert not editor.cuts.isVisibleTo(editor)
 
 
-def test_every_frame_can_be_seen(dialog, qtbot):
+def test_every_frame_can_be_viewed(dialog, qtbot):
     assert dialog.picture.model().item(DARKEST).isEnabled()
     dialog.frames.slider.setValue(4)
     assert dialog.picture.currentIndex() == FRAMES
@@ -162,56 +162,56 @@ def test_every_frame_can_be_seen(dialog, qtbot):
     assert dialog.frames.play_button.text() == "Play"
 
 
-def test_as_it_would_leave_is_black(dialog):
+def test_the_preview_shows_redacted_pixels_black(dialog):
     centre = dialog.view.mapFromScene(float(NAME.left + 30), float(NAME.top + 9))
     dialog.leaving.click()
     shown = dialog.view.grab().toImage().pixelColor(centre)
     assert (shown.red(), shown.green(), shown.blue()) == (0, 0, 0)
-    whole = dialog.view.transform().m11()
+    fit_scale = dialog.view.transform().m11()
     dialog.view.zoom(2.0)
-    assert dialog.view.transform().m11() == pytest.approx(2 * whole)
+    assert dialog.view.transform().m11() == pytest.approx(2 * fit_scale)
     dialog.view.zoom(0.1)
-    assert dialog.view.transform().m11() == pytest.approx(whole)
+    assert dialog.view.transform().m11() == pytest.approx(fit_scale)
 
 
-def test_a_stopped_search_leaves_the_looking_to_the_person(project, quick, qtbot, monkeypatch):
-    monkeypatch.setattr(pixel_search, "propose_redaction", lambda *_: None)  # as it answers when it was cancelled
-    dialog = opened(project, qtbot)
+def test_a_stopped_search_leaves_the_review_to_the_person(project, fast_detector, qtbot, monkeypatch):
+    monkeypatch.setattr(pixel_search, "propose_redaction", lambda *_: None)  # the result of a cancelled search
+    dialog = open_dialog(project, qtbot)
     dialog.stop_button.click()
-    done(qtbot, dialog)
+    wait_for_search(qtbot, dialog)
     assert "check for yourself" in dialog.note.text()
     assert not dialog.picture.model().item(BRIGHTEST).isEnabled()
     assert dialog.accept_button.isEnabled()
 
 
-def test_without_a_detector_the_person_is_told_and_goes_on(project, qtbot, monkeypatch):
+def test_a_missing_detector_is_reported_and_the_review_continues(project, qtbot, monkeypatch):
     def missing():
         raise VfssError("the detector cannot be loaded")
 
     monkeypatch.setattr(pixel_search, "TextDetector", missing)
-    dialog = opened(project, qtbot)
-    done(qtbot, dialog)
+    dialog = open_dialog(project, qtbot)
+    wait_for_search(qtbot, dialog)
     assert "cannot be loaded" in dialog.note.text()
     assert dialog.draft.boxes == [] and dialog.picture.currentIndex() == BRIGHTEST
 
 
-def test_an_earlier_review_is_shown_and_can_be_taken_back(project, quick, qtbot):
+def test_an_earlier_review_is_shown_and_can_be_withdrawn(project, fast_detector, qtbot):
     record = project.clips()[0]
     project.reviews.accept(record.id, Redaction((PixelBox(1, 1, 9, 9),)), reviewer="Ada")
-    dialog = opened(project, qtbot)
-    done(qtbot, dialog)
+    dialog = open_dialog(project, qtbot)
+    wait_for_search(qtbot, dialog)
     assert [one.why for one in dialog.draft.boxes] == ["from the last review"] and dialog.draft.crop is None
     assert "reviewed by Ada" in dialog.note.text()
     dialog.find_button.click()
-    done(qtbot, dialog)
+    wait_for_search(qtbot, dialog)
     assert [one.box for one in dialog.draft.boxes] == [PixelBox(1, 1, 9, 9), NAME]
-    assert dialog.draft.crop is None  # nobody asked for one
+    assert dialog.draft.crop is None  # the review had none
     dialog.withdraw_button.click()
     assert project.reviews.of(record.id) is None
     assert project.reviews.history(record.id)[-1].reviewer == "Eva"
 
 
-def test_what_cannot_be_written_or_read_is_said(dialog, project, monkeypatch):
+def test_write_and_read_errors_are_shown(dialog, project, monkeypatch):
     project.close()
     dialog.accept_button.click()
     assert dialog.isVisible() and dialog.problem.isVisibleTo(dialog)
@@ -224,14 +224,14 @@ def test_what_cannot_be_written_or_read_is_said(dialog, project, monkeypatch):
     assert "cannot be decoded" in dialog.problem.text() and 3 not in dialog.frames.seen
 
 
-def test_a_recording_that_is_gone_is_said(project):
+def test_a_missing_recording_raises(project):
     record = project.clips()[0]
     record.path.unlink()
     with pytest.raises(VfssError):
         ReviewDialog(project, record, "Eva")
 
 
-def test_it_fits_a_small_screen(dialog):
+def test_the_dialog_fits_a_small_screen(dialog):
     hint = dialog.minimumSizeHint()
     assert hint.width() <= 1366 and hint.height() <= 730
     bare = [
@@ -240,19 +240,19 @@ def test_it_fits_a_small_screen(dialog):
     assert bare == []
 
 
-def test_a_draft_keeps_to_the_picture():
+def test_a_draft_keeps_boxes_within_the_picture():
     draft = RedactionDraft(100, 200)
-    draft.add_between(50, 50, 51, 90)  # a slip of the mouse
+    draft.add_between(50, 50, 51, 90)  # an accidental drag
     draft.add_between(120, 150, 90, 260)
     assert [one.box for one in draft.boxes] == [PixelBox(90, 150, 100, 200)]
     draft.add_between(92, 160, 98, 180)
     draft.choose_at(95, 170)
-    assert draft.chosen == 1  # the smaller one
+    assert draft.chosen == 1  # the smaller of two boxes
     blank = np.zeros((100, 200), np.uint8)
-    found = DetectedText(PixelBox(93, 161, 97, 170), 3, 18)
-    proposed = ProposedRedaction(Projections(blank, blank, np.zeros(1, np.float32)), (found,), None, None)
+    detected = DetectedText(PixelBox(93, 161, 97, 170), 3, 18)
+    proposed = ProposedRedaction(Projections(blank, blank, np.zeros(1, np.float32)), (detected,), None, None)
     draft.take_proposed(proposed, crop=True)
-    assert len(draft.boxes) == 2  # it lies inside of one
+    assert len(draft.boxes) == 2  # the text lies inside a box
     draft.take_proposed(replace(proposed, texts=(DetectedText(PixelBox(0, 0, 5, 5), 1, 18),)), crop=False)
     assert draft.boxes[-1].why == "possible text on 1 of 18 pictures"
     draft.choose(7)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may happen to a window at work: the person is told what to do, nothing is lost, the tool goes on."""
+"""Robustness of the window: errors are reported with a remedy, no mask is lost, and work can continue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ GRAIN = np.random.default_rng(0).random((160, 160)) > 0.5
 
 
 def paint(window, mask=GRAIN):
-    """A stroke of a plane that takes many bytes: grain does not compress."""
+    """Paint a plane that takes many bytes, as grain does not compress."""
     window.controller.layers.editor.data[...] = mask
     window.controller.layers.flush()
 
@@ -37,7 +37,7 @@ def stored(session, frame=None):
 
 
 class Disk:
-    """A disk that is full until there is room: the project's database may not grow, in whatever connection."""
+    """Simulates a full disk: until `make_room`, no connection may let the project's database grow."""
 
     def __init__(self, session):
         self._session = session
@@ -49,7 +49,7 @@ class Disk:
         event.remove(Pool, "checkout", self._limit)
 
     def fill(self):
-        """Allow no further page, and use up what is free in those that are there, on a frame that no test looks at."""
+        """Allow no further page, and fill the free space of the present pages with masks on a frame no test uses."""
         with closing(sqlite3.connect(self._file)) as database:
             (self._pages,) = database.execute("PRAGMA page_count").fetchone()
         edit = Edit(self._session.clip.id, 23, "c7", GRAIN, MaskState.EDITED)
@@ -61,7 +61,7 @@ class Disk:
         self._pages = 1_000_000
 
     def _limit(self, connection, _record, _proxy):
-        """Limit a connection as it is taken from its pool: each has a limit of its own."""
+        """Limit a connection when it is taken from its pool, as the limit belongs to the connection."""
         _, _, file = connection.execute("PRAGMA database_list").fetchone()
         if file and self._file.samefile(file):
             connection.execute(f"PRAGMA max_page_count = {self._pages}")
@@ -78,7 +78,7 @@ def full(window):
 
 @pytest.fixture
 def answers(window, monkeypatch):
-    """Answers that the person gives to the question before closing, in order; the questions are counted."""
+    """Answers to the question before closing, given in order; the questions are recorded."""
     given: list[str] = []
     asked: list[bool] = []
 
@@ -93,10 +93,10 @@ def answers(window, monkeypatch):
 # Layers
 
 
-def test_all_layers_deleted_at_once_close_the_clip_and_keep_the_stroke(window, clip_file, qtbot):
+def test_deleting_all_layers_closes_the_clip_and_saves_the_stroke(window, clip_file, qtbot):
     controller = window.controller
     controller.session.go_to(4)
-    controller.layers.editor.data[...] = GRAIN  # under the pen
+    controller.layers.editor.data[...] = GRAIN  # an unfinished stroke
     window.viewer.layers.clear()
     qtbot.waitUntil(lambda: controller.session is None)
     assert len(window.viewer.layers) == 0
@@ -104,7 +104,7 @@ def test_all_layers_deleted_at_once_close_the_clip_and_keep_the_stroke(window, c
     assert np.array_equal(stored(controller.session, 4).planes[0], GRAIN)
 
 
-def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, qtbot, monkeypatch):
+def test_layers_deleted_during_a_stroke_are_restored_with_the_stroke(window, qtbot, monkeypatch):
     controller, viewer = window.controller, window.viewer
     controller.layers.set_tool("paint")
     mouse, send = CanvasMouse(viewer, window.window()), CanvasMouse.send
@@ -131,7 +131,7 @@ def test_layers_deleted_while_the_pen_is_down_come_back_with_the_stroke(window, 
 # Proposing
 
 
-def test_a_clip_closed_while_it_is_proposed_keeps_what_came_and_goes_on_later(window, clip_file, qtbot):
+def test_closing_a_clip_during_proposing_keeps_the_proposals_written_so_far(window, clip_file, qtbot):
     controller = window.controller
     with qtbot.waitSignal(controller.student_jobs.proposing.proposed, timeout=WAIT_MS):
         controller.student_jobs.propose(0, controller.session.clip.n_frames - 1)
@@ -147,26 +147,26 @@ def test_a_clip_closed_while_it_is_proposed_keeps_what_came_and_goes_on_later(wi
     assert (controller.session.states[missing] == MaskState.PROPOSED).all()
 
 
-def test_where_the_graphics_card_fails_the_processor_goes_on(window, qtbot):
-    controller, said = window.controller, []
+def test_after_a_graphics_card_failure_the_processor_takes_over(window, qtbot):
+    controller, messages = window.controller, []
 
     def lost(frames):
         raise RuntimeError("CUDA error: unspecified launch failure")
 
     schema = controller.session.schema
     controller.session.student = SimpleNamespace(id="card", device="cuda (bf16)", propose=lost, schema=schema)
-    controller.message.connect(lambda message, problem: said.append((message, problem)))
+    controller.message.connect(lambda message, problem: messages.append((message, problem)))
     controller.student_jobs.propose(0, 2)
     qtbot.waitUntil(lambda: not controller.student_jobs.proposing.running, timeout=WAIT_MS)
     assert (controller.session.states[:3] == MaskState.PROPOSED).all()
-    ((message, problem),) = [one for one in said if "graphics card" in one[0]]
+    ((message, problem),) = [one for one in messages if "graphics card" in one[0]]
     assert problem
     assert "processor" in message
     assert "start it again" in message
     assert controller.session.student.device.startswith("cpu")
 
 
-def test_an_error_of_the_processor_is_told_and_does_not_go_round(window, qtbot):
+def test_an_error_on_the_processor_is_reported_without_a_retry(window, qtbot):
     controller = window.controller
 
     def broken(frames):
@@ -183,7 +183,7 @@ def test_an_error_of_the_processor_is_told_and_does_not_go_round(window, qtbot):
 # A full disk
 
 
-def test_a_stroke_on_a_full_disk_stays_in_sight_and_is_saved_again(window, full):
+def test_a_stroke_on_a_full_disk_stays_visible_and_can_be_saved_again(window, full):
     session = window.controller.session
     paint(window)
     assert "the disk is full" in window.message.text()
@@ -202,12 +202,12 @@ def test_a_stroke_on_a_full_disk_stays_in_sight_and_is_saved_again(window, full)
     assert "Everything is saved" in window.message.text()
 
 
-def test_what_is_not_saved_is_seen_wherever_one_goes_and_can_be_undone(window, full):
+def test_unsaved_changes_stay_visible_across_frames_and_can_be_undone(window, full):
     session = window.controller.session
     paint(window)
     session.choose("c1")
     paint(window, ~GRAIN)
-    for frame in range(1, 12):  # further than frames stay in memory
+    for frame in range(1, 12):  # more frames than stay in memory
         session.go_to(frame)
         assert not session.work.planes.any()
     session.go_to(0)
@@ -219,14 +219,14 @@ def test_what_is_not_saved_is_seen_wherever_one_goes_and_can_be_undone(window, f
     session.redo()
     full.make_room()
     session.choose("c2")
-    paint(window, GRAIN.T)  # the next stroke that can be written brings the others along
+    paint(window, GRAIN.T)  # the next stroke that can be written also saves the earlier ones
     planes = stored(session).planes
     for key, mask in (("bolus", GRAIN), ("c1", ~GRAIN), ("c2", GRAIN.T)):
         assert np.array_equal(planes[session.schema[key].index], mask)
     assert window.controller.unsaved_guard.waiting == 0
 
 
-def test_room_that_comes_by_itself_is_found(window, full):
+def test_unsaved_changes_are_saved_once_there_is_room(window, full):
     paint(window)
     full.make_room()
     for _ in range(5):
@@ -235,12 +235,12 @@ def test_room_that_comes_by_itself_is_found(window, full):
     assert np.array_equal(stored(window.controller.session).planes[0], GRAIN)
 
 
-def test_someone_elses_change_meanwhile_is_not_overwritten(window, full, make_session):
+def test_saving_again_does_not_overwrite_someone_elses_change(window, full, make_session):
     session = window.controller.session
     paint(window)
     other = make_session("Bob")
     full.make_room()
-    other.stroke(~GRAIN)  # before the window tries again
+    other.stroke(~GRAIN)  # before the window saves again
     window.controller.unsaved_guard.save_again()
     assert "Bob" in window.message.text()
     assert np.array_equal(stored(session).planes[0], ~GRAIN)
@@ -248,7 +248,7 @@ def test_someone_elses_change_meanwhile_is_not_overwritten(window, full, make_se
     assert np.array_equal(stored(session).planes[0], GRAIN)
 
 
-def test_the_window_stays_open_with_what_is_not_saved(window, full, answers):
+def test_the_window_can_stay_open_with_unsaved_changes(window, full, answers):
     paint(window)
     answers.give([parting.AGAIN, parting.STAY])
     window.window().close()
@@ -258,7 +258,7 @@ def test_the_window_stays_open_with_what_is_not_saved(window, full, answers):
     assert np.array_equal(window.controller.layers.editor.mask, GRAIN)
 
 
-def test_another_clip_is_not_opened_over_what_is_not_saved(window, full, answers, phantom_file):
+def test_another_clip_is_not_opened_over_unsaved_changes(window, full, answers, phantom_file):
     session = window.controller.session
     paint(window)
     answers.give([parting.STAY])
@@ -266,7 +266,7 @@ def test_another_clip_is_not_opened_over_what_is_not_saved(window, full, answers
     assert window.controller.session is session
 
 
-def test_deleting_the_recording_does_not_lose_what_is_not_saved(window, full, answers, qtbot):
+def test_deleting_the_recording_does_not_lose_unsaved_changes(window, full, answers, qtbot):
     paint(window)
     answers.give([parting.STAY])
     window.viewer.layers.clear()
@@ -279,7 +279,7 @@ def test_deleting_the_recording_does_not_lose_what_is_not_saved(window, full, an
     assert np.array_equal(stored(window.controller.session).planes[0], GRAIN)
 
 
-def test_what_is_not_saved_goes_into_a_new_project(window, full, answers, tmp_path, monkeypatch):
+def test_unsaved_changes_can_be_saved_to_a_new_project(window, full, answers, tmp_path, monkeypatch):
     session, folder = window.controller.session, tmp_path / "rescue"
     paint(window)
     monkeypatch.setattr(parting.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
@@ -291,37 +291,37 @@ def test_what_is_not_saved_goes_into_a_new_project(window, full, answers, tmp_pa
     assert str(folder) in window.message.text()
 
 
-def test_a_person_may_give_up_what_is_not_saved(window, full, answers):
+def test_unsaved_changes_can_be_discarded(window, full, answers):
     paint(window)
     answers.give([parting.LOSE])
     assert window.controller.unsaved_guard.may_close()
     assert not window.controller.layers.editor.mask.any()
 
 
-def test_the_question_names_its_answers(window, full, qtbot):
+def test_the_question_offers_all_answers(window, full, qtbot):
     from qtpy.QtCore import QTimer
     from qtpy.QtWidgets import QApplication, QMessageBox
 
     paint(window)
-    seen = []
+    offered = []
 
     def answer():
         box = QApplication.activeModalWidget()
         if not isinstance(box, QMessageBox):
             QTimer.singleShot(50, answer)
             return
-        seen.extend(button.text() for button in box.buttons())
+        offered.extend(button.text() for button in box.buttons())
         next(button for button in box.buttons() if button.text() == parting.STAY).click()
 
     QTimer.singleShot(50, answer)
     assert window.unsaved.ask(True) == parting.STAY
-    assert set(seen) == {parting.AGAIN, parting.ELSEWHERE, parting.LOSE, parting.STAY}
+    assert set(offered) == {parting.AGAIN, parting.ELSEWHERE, parting.LOSE, parting.STAY}
 
 
-# A project that is not as it was
+# A read-only, moved or deleted project
 
 
-def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monkeypatch):
+def test_a_read_only_project_can_be_viewed_but_not_changed(window, clip_file, monkeypatch):
     controller = window.controller
     paint(window)
     remember_view(controller.session)
@@ -355,7 +355,7 @@ def test_a_project_that_can_only_be_read_is_for_looking(window, clip_file, monke
     assert window.message.text() == ""
 
 
-def test_a_project_folder_that_is_moved_away_and_back_loses_nothing(window):
+def test_a_project_folder_moved_away_and_back_loses_nothing(window):
     controller, folder = window.controller, window.controller.session.project.folder
     away = folder.with_name("away")
     folder.rename(away)
@@ -371,7 +371,7 @@ def test_a_project_folder_that_is_moved_away_and_back_loses_nothing(window):
     assert np.array_equal(stored(controller.session, 2).planes[0], ~GRAIN)
 
 
-def test_a_project_folder_that_is_deleted_leaves_the_work_to_be_saved_elsewhere(window, tmp_path):
+def test_the_work_of_a_deleted_project_folder_can_be_saved_elsewhere(window, tmp_path):
     controller = window.controller
     shutil.rmtree(controller.session.project.folder)
     paint(window)
@@ -381,9 +381,9 @@ def test_a_project_folder_that_is_deleted_leaves_the_work_to_be_saved_elsewhere(
         assert np.array_equal(project.masks(controller.session.clip.id, 0).planes[0], GRAIN)
 
 
-def test_trouble_that_lasts_is_told_once(window, monkeypatch):
-    said = []
-    window.controller.message.connect(lambda message, problem: said.append(message))
+def test_a_lasting_problem_is_reported_once(window, monkeypatch):
+    messages = []
+    window.controller.message.connect(lambda message, problem: messages.append(message))
 
     def gone(*_):
         raise ProjectError("the share is gone", remedy="Connect it.")
@@ -391,10 +391,10 @@ def test_trouble_that_lasts_is_told_once(window, monkeypatch):
     monkeypatch.setattr(window.controller.session.project, "last_revision", gone)
     for _ in range(4):
         window.controller.poll()
-    assert [message for message in said if "share is gone" in message] == ["the share is gone. Connect it."]
+    assert [message for message in messages if "share is gone" in message] == ["the share is gone. Connect it."]
 
 
-def test_another_program_that_holds_the_lock_holds_up_nobody_for_long(window, clip_file, monkeypatch):
+def test_a_database_lock_of_another_program_blocks_only_briefly(window, clip_file, monkeypatch):
     monkeypatch.setattr(opening, "PATIENCE_S", 0.05)
     assert window.controller.open(clip_file)
     session = window.controller.session
@@ -409,7 +409,7 @@ def test_another_program_that_holds_the_lock_holds_up_nobody_for_long(window, cl
     assert np.array_equal(stored(session).planes[0], GRAIN)
 
 
-def test_a_recording_that_vanishes_is_told_once_and_strokes_are_kept(window, tmp_path, qtbot):
+def test_a_vanished_recording_is_reported_once_and_strokes_are_saved(window, tmp_path, qtbot):
     folder = tmp_path / "pictures"
     folder.mkdir()
     for t in range(8):
@@ -418,12 +418,12 @@ def test_a_recording_that_vanishes_is_told_once_and_strokes_are_kept(window, tmp
     assert controller.open(folder)
     for path in folder.glob("*.png"):
         path.unlink()
-    said = []
-    controller.message.connect(lambda message, problem: said.append(message))
+    messages = []
+    controller.message.connect(lambda message, problem: messages.append(message))
     for frame in range(3, 8):
         window.viewer.dims.set_current_step(0, frame)
     assert controller.session.frame == 7
-    about = [message for message in said if "pictures" in message or ".png" in message]
+    about = [message for message in messages if "pictures" in message or ".png" in message]
     assert len(about) == 1
     paint(window)
     assert np.array_equal(stored(controller.session, 7).planes[0], GRAIN)

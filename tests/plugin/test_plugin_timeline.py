@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The timeline in real windows: clicks, keys, marks, playback, contrast, the steady view."""
+"""The timeline in real windows: clicks, keys, marks, playback, contrast, the stabilised view."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def press(window, qtbot):
 
 
 def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
-    """Propose all frames: squares that move with the spine; odd (frame, structure) are far off."""
+    """Propose squares that move with the spine on all frames; those of `odd` (frame, structure) are displaced."""
     session = window.controller.session
     n = len(session.schema)
     proposals = []
@@ -47,12 +47,12 @@ def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
         for s in range(n):
             away = 60 if (t, s) in odd else 0
             planes[s, 20 + 8 * s + down : 28 + 8 * s + down, 30 + right + away : 60 + right + away] = True
-        words = np.full(n, confidence, np.float32)
+        confidences = np.full(n, confidence, np.float32)
         proposals.append(
             Proposal(
                 session.schema.keys,
                 Masks(planes, np.full(n, MaskState.PROPOSED, np.uint8)),
-                words,
+                confidences,
                 "st",
                 session.clip.id,
                 t,
@@ -60,10 +60,10 @@ def propose(window, qtbot, confidence=0.9, odd=(), spine=lambda t: (0, 0)):
         )
     session.project.write_proposals(session.clip.id, proposals)
     session.poll()
-    surveyed(window, qtbot)
+    wait_for_survey(window, qtbot)
 
 
-def surveyed(window, qtbot):
+def wait_for_survey(window, qtbot):
     trust, session = window.controller.timeline.survey, window.controller.session
     wanted = session.states == MaskState.PROPOSED
     qtbot.waitUntil(
@@ -90,10 +90,10 @@ def test_a_click_goes_to_the_frame_and_chooses_the_structure(window, dock, qtbot
     qtbot.mouseRelease(dock.timeline, Qt.MouseButton.LeftButton, pos=point(dock, 19, 2))
     assert (session.frame, session.structure) == (19, "epiglottis")
     session.go_to(0)
-    assert dock.timeline.scale.first == 0  # a zoomed strip follows the work
+    assert dock.timeline.scale.first == 0  # a zoomed strip scrolls to the current frame
 
 
-def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press):
+def test_keys_find_doubtful_and_unaccepted_masks(window, dock, qtbot, press):
     session = window.controller.session
     propose(window, qtbot, odd={(9, 4)})
     press(Qt.Key.Key_U)
@@ -104,7 +104,7 @@ def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press)
     press(Qt.Key.Key_A)
     session.go_to(20)
     press(Qt.Key.Key_U, SHIFT)
-    assert session.frame == 20  # a person has accepted it
+    assert session.frame == 20  # the frame is accepted
     session.go_to(8)
     session.choose("c7")
     press(Qt.Key.Key_J)
@@ -113,14 +113,14 @@ def test_keys_find_what_is_doubtful_and_what_is_open(window, dock, qtbot, press)
     assert (session.frame, session.structure) == (8, "c7")
 
 
-def test_low_confidence_is_doubtful_and_words_say_who_and_why(window, dock, qtbot):
+def test_low_confidence_is_doubtful_and_the_tooltip_explains_it(window, dock, qtbot):
     propose(window, qtbot, confidence=0.4)
     session, time = window.controller.session, window.controller.timeline
-    words = describe_cell(session, time, 3, 0)
-    assert "Bolus: Frame 4 of 24" in words
-    assert "proposed, by the student" in words
-    assert "confidence of the student: 40% (low)" in words
-    assert "doubtful" in words
+    text = describe_cell(session, time, 3, 0)
+    assert "Bolus: Frame 4 of 24" in text
+    assert "proposed, by the student" in text
+    assert "confidence of the student: 40% (low)" in text
+    assert "doubtful" in text
     session.go_to(3)
     session.accept_structure()
     assert f"accepted, by {session.author}" in describe_cell(session, time, 3, 0)
@@ -139,7 +139,7 @@ def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
     dock.events.menu.actions()[1].trigger()
     assert [(m.kind, m.first, m.author) for m in marks.all if m.kind == "hyb"] == [("hyb", 7, session.author)]
     session.go_to(8)
-    dock.events.menu.actions()[1].trigger()  # once a swallow: it moves
+    dock.events.menu.actions()[1].trigger()  # one such event per swallow: it moves
     assert [m.first for m in marks.all if m.kind == "hyb"] == [8]
     session.go_to(0)
     press(Qt.Key.Key_W)
@@ -152,17 +152,17 @@ def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
     window.marks.back.click()
     assert [m.kind for m in marks.all] == ["swallow", "hyb"]
     session.go_to(5)
-    press(Qt.Key.Key_D)  # inside: its beginning moves
+    press(Qt.Key.Key_D)  # inside the swallow: its beginning moves
     assert session.clip.swallows == (Swallow(5, 12),)
 
 
-def test_an_end_without_a_beginning_is_told(window, press):
+def test_an_end_without_a_beginning_is_refused_with_a_message(window, press):
     press(Qt.Key.Key_D, SHIFT)
     assert "begins" in window.message.text()
     assert window.controller.timeline.marks.all == []
 
 
-def test_marks_of_another_window_come_in_and_are_not_overwritten(window):
+def test_marks_of_another_window_are_loaded_and_not_overwritten(window):
     session, marks = window.controller.session, window.controller.timeline.marks
     marks.set_event("lvc", 6)
     with Project.open(session.project.folder) as other:
@@ -178,7 +178,7 @@ def test_marks_of_another_window_come_in_and_are_not_overwritten(window):
     assert [m.kind for m in marks.all] == ["note", "lvc"]
 
 
-def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, press):
+def test_a_range_is_selected_with_shift_and_played_in_a_loop(window, dock, qtbot, press):
     session, playback = window.controller.session, window.controller.timeline.playback
     timeline = dock.timeline
     qtbot.mousePress(timeline, Qt.MouseButton.LeftButton, SHIFT, point(dock, 5, 0))
@@ -198,8 +198,8 @@ def test_a_range_is_chosen_with_shift_and_played_round(window, dock, qtbot, pres
     playback.set_speed(1.0)
 
 
-def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, press, monkeypatch):
-    monkeypatch.setattr(playback, "HIDDEN_MS", WAIT)  # a slow machine draws every frame too
+def test_frames_viewed_during_playback_are_accepted_with_one_key(window, dock, qtbot, press, monkeypatch):
+    monkeypatch.setattr(playback, "HIDDEN_MS", WAIT)  # wait for the drawing of every frame on a slow computer
     propose(window, qtbot)
     session, frames = window.controller.session, window.controller.session.clip.n_frames
     session.go_to(frames - 1)
@@ -217,7 +217,7 @@ def test_what_was_played_through_is_accepted_with_one_key(window, dock, qtbot, p
     assert (session.states == MaskState.PROPOSED).all()
 
 
-def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
+def test_hidden_masks_do_not_count_as_viewed(window, dock, qtbot, press):
     propose(window, qtbot)
     session, layers = window.controller.session, window.controller.layers
     press(Qt.Key.Key_H)
@@ -236,7 +236,7 @@ def test_masks_that_are_hidden_are_not_looked_at(window, dock, qtbot, press):
     assert here.sum() == len(session.schema) - 1
 
 
-def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, dock, qtbot, press):
+def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_viewed_range(window, dock, qtbot, press):
     propose(window, qtbot)
     session = window.controller.session
     session.go_to(4)
@@ -252,7 +252,7 @@ def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_stretch(window, do
     assert session.states[4, session.schema["mandible"].index] == MaskState.ACCEPTED
 
 
-def test_naparis_own_playback_is_taken_over(window, qtbot):
+def test_the_playback_of_napari_is_replaced(window, qtbot):
     dims = next(w for w in window.window().findChildren(QWidget) if type(w).__name__ == "QtDims")
     playback = window.controller.timeline.playback
     dims.play(0)
@@ -261,7 +261,7 @@ def test_naparis_own_playback_is_taken_over(window, qtbot):
     playback.stop()
 
 
-def test_zoom_and_contrast_stay_across_frames_and_reopening(window, clip_file):
+def test_zoom_and_contrast_are_kept_across_frames_and_reopening(window, clip_file):
     layers, camera = window.controller.layers, window.viewer.scene.camera
     camera.zoom, camera.center = 7.0, (60.0, 90.0)
     layers.image.contrast_limits = (30, 180)
@@ -280,20 +280,20 @@ def test_zoom_and_contrast_stay_across_frames_and_reopening(window, clip_file):
     assert window.controller.session.frame == 9
 
 
-def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(window, dock, qtbot, press):
+def test_the_stabilised_view_holds_the_spine_still_and_strokes_hit_their_pixels(window, dock, qtbot, press):
     session, layers = window.controller.session, window.controller.layers
     propose(window, qtbot, spine=lambda t: (t // 2, t))
     press(Qt.Key.Key_Y)
     assert dock.stabilise.isChecked()
-    places = []
+    positions = []
     for t in (3, 12, 20):
         session.go_to(t)
         c3 = np.argwhere(session.work.planes[session.schema["c3"].index]).mean(axis=0)
-        places.append(layers.editor.data_to_world(c3))
-        assert np.allclose(layers.image.data_to_world((t, *c3))[-2:], places[-1])
-        assert np.allclose(layers.overlay.data_to_world(c3), places[-1])
-    assert np.ptp(places, axis=0).max() < 1.0
-    assert np.ptp([layers.image.data_to_world((t, 0, 0))[0] for t in (3, 12, 20)]) == 17  # time stays time
+        positions.append(layers.editor.data_to_world(c3))
+        assert np.allclose(layers.image.data_to_world((t, *c3))[-2:], positions[-1])
+        assert np.allclose(layers.overlay.data_to_world(c3), positions[-1])
+    assert np.ptp(positions, axis=0).max() < 1.0
+    assert np.ptp([layers.image.data_to_world((t, 0, 0))[0] for t in (3, 12, 20)]) == 17  # the time axis is unchanged
     assert not np.allclose(layers.editor.affine.affine_matrix, np.eye(3))
     session.choose("bolus")
     session.mark(MaskState.EMPTY)
@@ -313,13 +313,13 @@ def test_in_the_steady_view_the_spine_stands_still_and_a_stroke_hits_its_pixels(
     assert np.allclose(layers.image.affine.affine_matrix, np.eye(4))
 
 
-def test_without_a_spine_the_steady_view_says_so(window, press):
+def test_without_a_spine_stabilising_is_refused_with_a_message(window, press):
     press(Qt.Key.Key_Y)
     assert "C2 axis, C3 and C4 have no masks" in window.message.text()
     assert not window.controller.timeline.stabilised.on
 
 
-def test_a_timeline_that_was_closed_comes_back(window, dock):
+def test_a_closed_timeline_can_be_reopened(window, dock):
     window.viewer.window.remove_dock_widget(dock)
     window.marks.timeline.click()
     assert dock.isVisibleTo(window.window())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tools that correct a whole plane: what they change, what they leave, what they say."""
+"""Tools that correct whole planes: what they change, what they leave unchanged, and their messages."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ RING = DISC & ~disc(SIZE, SIZE, y=60, x=70, radius=4)
 
 
 @pytest.fixture
-def said(session):
-    sentences = []
-    session.problem.connect(sentences.append)
-    return sentences
+def messages(session):
+    texts = []
+    session.problem.connect(texts.append)
+    return texts
 
 
 @pytest.fixture
-def tools(session, said):
-    return Corrections(session, said.append)
+def tools(session, messages):
+    return Corrections(session, messages.append)
 
 
 def stored(session, frame=None):
@@ -64,7 +64,7 @@ def propose(session, frame):
         ("keep_largest", RING | np.roll(DISC, 60, axis=1), np.roll(DISC, 60, axis=1)),
     ],
 )
-def test_a_tool_corrects_the_active_structure_as_one_step(session, tools, tool, mask, expected):
+def test_a_tool_corrects_the_active_structure_as_one_undo_step(session, tools, tool, mask, expected):
     tools.pixels = 3
     session.stroke(mask)
     session.choose("airway")
@@ -78,22 +78,22 @@ def test_a_tool_corrects_the_active_structure_as_one_step(session, tools, tool, 
     np.testing.assert_array_equal(stored(session).planes[4], mask)
 
 
-def test_a_tool_says_so_where_there_is_nothing_to_do(session, tools, said):
+def test_a_tool_without_anything_to_do_shows_a_message(session, tools, messages):
     assert not tools.grow()
-    assert "no mask" in said.pop()
+    assert "no mask" in messages.pop()
     session.stroke(DISC)
     assert not tools.fill_holes()
-    assert "no holes" in said.pop()
+    assert "no holes" in messages.pop()
     tools.pixels = 30
     before = session.project.last_revision()
     assert not tools.shrink()
-    assert "Nothing of Bolus would be left" in said.pop()
+    assert "Nothing of Bolus would be left" in messages.pop()
     assert session.project.last_revision() == before
     assert not tools.copy(-1)
-    assert "no frame before" in said.pop()
+    assert "no frame before" in messages.pop()
 
 
-def test_a_mask_comes_from_the_frame_before_or_after(session, tools, said):
+def test_a_mask_is_copied_from_the_frame_before_or_after(session, tools, messages):
     accept(session, 4, DISC)
     session.go_to(5)
     assert tools.copy(-1)
@@ -104,15 +104,15 @@ def test_a_mask_comes_from_the_frame_before_or_after(session, tools, said):
         assert stored(session, frame).state[0] == MaskState.EDITED
     session.go_to(7)
     assert not tools.copy(-1)
-    assert "unseen on frame 7" in said.pop()
+    assert "unseen on frame 7" in messages.pop()
     session.go_to(6)
     session.mark(MaskState.EMPTY)
     session.go_to(7)
     assert not tools.copy(-1)
-    assert "empty on frame 7" in said.pop()
+    assert "empty on frame 7" in messages.pop()
 
 
-def test_all_are_copied_but_those_a_person_has_spoken_on(session, tools, said):
+def test_all_structures_but_the_annotated_ones_are_copied(session, tools, messages):
     propose(session, 4)
     propose(session, 5)
     session.go_to(5)
@@ -126,7 +126,7 @@ def test_all_are_copied_but_those_a_person_has_spoken_on(session, tools, said):
     session.mark(MaskState.EMPTY)
     session.go_to(5)
     assert tools.copy_all(-1)
-    assert "Copied 9 structures from frame 5" in said.pop()
+    assert "Copied 9 structures from frame 5" in messages.pop()
     masks, keys = stored(session), session.schema.keys
     np.testing.assert_array_equal(masks.planes[0], DISC)
     np.testing.assert_array_equal(masks.planes[1], RING)
@@ -134,10 +134,10 @@ def test_all_are_copied_but_those_a_person_has_spoken_on(session, tools, said):
     assert masks.state[keys.index("c2")] == MaskState.PROPOSED
     assert (masks.state == MaskState.EDITED).sum() == 10
     assert not tools.copy_all(-1)
-    assert "Nothing was copied" in said.pop()
+    assert "Nothing was copied" in messages.pop()
 
 
-def test_frames_between_two_accepted_ones_are_filled_where_no_person_has_spoken(session, tools, said):
+def test_frames_between_two_accepted_ones_are_filled_unless_annotated(session, tools, messages):
     moved = np.roll(DISC, 40, axis=1)
     accept(session, 3, DISC)
     accept(session, 11, moved)
@@ -148,7 +148,7 @@ def test_frames_between_two_accepted_ones_are_filled_where_no_person_has_spoken(
     session.mark(MaskState.NOT_VISIBLE)
     session.go_to(5)
     assert tools.interpolate()
-    assert "Filled 5 frames of Bolus between frames 4 and 12" in said.pop()
+    assert "Filled 5 frames of Bolus between frames 4 and 12" in messages.pop()
     for frame in (4, 5, 6, 8, 10):
         masks = stored(session, frame)
         assert masks.state[0] == MaskState.EDITED
@@ -157,12 +157,12 @@ def test_frames_between_two_accepted_ones_are_filled_where_no_person_has_spoken(
     np.testing.assert_array_equal(stored(session, 7).planes[0], RING)
     assert stored(session, 9).state[0] == MaskState.NOT_VISIBLE
     assert [stored(session, t).state[0] for t in (3, 11)] == [MaskState.ACCEPTED] * 2
-    assert stored(session, 6).state[1] == MaskState.PROPOSED  # of other structures nothing was said
+    assert stored(session, 6).state[1] == MaskState.PROPOSED  # other structures are unchanged
     assert not tools.interpolate()
-    assert "must be accepted on a frame before and on a frame after" in said.pop()
+    assert "must be accepted on a frame before and on a frame after" in messages.pop()
 
 
-def test_on_an_accepted_frame_the_gap_before_it_is_filled_then_the_one_after(session, tools):
+def test_on_an_accepted_frame_the_gap_before_is_filled_then_the_one_after(session, tools):
     for frame in (2, 5, 8):
         accept(session, frame, DISC)
     session.go_to(5)
@@ -173,18 +173,18 @@ def test_on_an_accepted_frame_the_gap_before_it_is_filled_then_the_one_after(ses
     assert tools.gap() is None
 
 
-def test_when_a_thing_comes_or_goes_is_not_guessed(session, tools, said):
+def test_frames_next_to_an_empty_mask_are_not_filled(session, tools, messages):
     accept(session, 3, DISC)
     session.go_to(8)
     session.mark(MaskState.EMPTY)
     session.go_to(5)
     before = session.project.last_revision()
     assert not tools.interpolate()
-    assert "empty on frame 9" in said.pop()
+    assert "empty on frame 9" in messages.pop()
     assert session.project.last_revision() == before
 
 
-def test_places_between_follow_the_true_times(session, tools):
+def test_interpolation_follows_the_recorded_times(session, tools):
     session.clip.times_s = np.concatenate([np.arange(6) * 0.03, 0.15 + np.arange(1, 19) * 0.06])
     accept(session, 4, DISC)
     accept(session, 7, np.roll(DISC, 50, axis=1))
@@ -194,7 +194,7 @@ def test_places_between_follow_the_true_times(session, tools):
     assert dice(stored(session, 5).planes[0], expected) > 0.95
 
 
-def test_keys_and_buttons_correct_what_is_shown(window, qtbot):
+def test_keys_and_buttons_correct_the_displayed_mask(window, qtbot):
     session, layers, tools = window.controller.session, window.controller.layers, window.correct.more
     canvas = CanvasMouse(window.viewer, window.window()).canvas
     session.stroke(RING)
@@ -203,7 +203,7 @@ def test_keys_and_buttons_correct_what_is_shown(window, qtbot):
     tools.pixels.setValue(2)
     qtbot.keyClick(canvas, Qt.Key.Key_Period)
     np.testing.assert_array_equal(layers.editor.mask, editing.grow(DISC, 2))
-    layers.editor.data[:10, :10] = 1  # under the pen
+    layers.editor.data[:10, :10] = 1  # an unfinished stroke
     tools.smooth.click()
     assert stored(session).planes[0, 5, 5]
     session.undo()

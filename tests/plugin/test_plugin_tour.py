@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The program from its command to its end: what a newcomer runs first."""
+"""The guided tour, run as a command from start to exit."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 
-def test_the_tour_is_walked_and_the_program_ends_well(qapp, tmp_path: Path) -> None:
-    # A thread that is still at work when the interpreter ends would kill the process after all is done.
+def test_the_tour_runs_and_the_program_exits_cleanly(qapp, tmp_path: Path) -> None:
+    # A thread still running when the interpreter exits would crash the process at the very end.
     ended = subprocess.run(
         [sys.executable, "-m", "napari_vfss.app", "--tour", str(tmp_path / "out")],
         capture_output=True,
@@ -19,6 +19,6 @@ def test_the_tour_is_walked_and_the_program_ends_well(qapp, tmp_path: Path) -> N
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    told = json.loads((tmp_path / "out" / "tour.json").read_text("utf-8"))
-    assert told["frames_accepted"] == told["images_read_back"] == 3
-    assert all((tmp_path / "out" / name).is_file() for name in told["screenshots"])
+    report = json.loads((tmp_path / "out" / "tour.json").read_text("utf-8"))
+    assert report["frames_accepted"] == report["images_read_back"] == 3
+    assert all((tmp_path / "out" / name).is_file() for name in report["screenshots"])

@@ -43,12 +43,12 @@ def propose(session, frame):
     planes = np.zeros((len(session.schema), session.clip.height, session.clip.width), np.bool_)
     planes[:, 100:120, 100:130] = True
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
-    words = np.full(len(planes), 0.8, np.float32)
-    proposal = Proposal(session.schema.keys, Masks(planes, state), words, "student-a", session.clip.id, frame)
+    confidence = np.full(len(planes), 0.8, np.float32)
+    proposal = Proposal(session.schema.keys, Masks(planes, state), confidence, "student-a", session.clip.id, frame)
     session.project.write_proposals(session.clip.id, [proposal])
 
 
-def test_a_stroke_of_the_mouse_is_saved_and_shown(window, mouse):
+def test_a_mouse_stroke_is_saved_and_shown(window, mouse):
     session, layers = window.controller.session, window.controller.layers
     stroke(mouse)
     plane = stored(session).planes[0]
@@ -63,7 +63,7 @@ def test_a_stroke_of_the_mouse_is_saved_and_shown(window, mouse):
     assert not layers.overlay.data.any()
 
 
-def test_ctrl_z_goes_to_the_frame_that_it_changes(window, mouse, press):
+def test_undo_goes_to_the_frame_that_it_changes(window, mouse, press):
     session, control = window.controller.session, Qt.KeyboardModifier.ControlModifier
     session.go_to(10)
     stroke(mouse)
@@ -86,7 +86,7 @@ def test_ctrl_z_goes_to_the_frame_that_it_changes(window, mouse, press):
     assert not stored(session, 20).planes.any()
 
 
-def test_keys_choose_structures_and_speak_for_the_person(window, mouse, press):
+def test_keys_choose_structures_and_set_states(window, mouse, press):
     session = window.controller.session
     for code, key in (
         (Qt.Key.Key_4, "mandible"),
@@ -111,7 +111,7 @@ def test_keys_choose_structures_and_speak_for_the_person(window, mouse, press):
     assert session.frame == 1
 
 
-def test_keys_work_with_the_recording_selected_too_and_end_with_the_clip(window, press):
+def test_keys_work_with_any_layer_selected_and_are_removed_with_the_clip(window, press):
     layers, session = window.controller.layers, window.controller.session
     window.viewer.layers.selection.active = layers.image
     press(Qt.Key.Key_5)
@@ -120,7 +120,7 @@ def test_keys_work_with_the_recording_selected_too_and_end_with_the_clip(window,
     assert not [key for key in window.viewer.keymap]
 
 
-def test_the_slider_and_the_session_go_together(window, qtbot):
+def test_the_slider_and_the_session_show_the_same_frame(window, qtbot):
     session = window.controller.session
     window.viewer.dims.set_current_step(0, 9)
     assert session.frame == 9
@@ -130,9 +130,9 @@ def test_the_slider_and_the_session_go_together(window, qtbot):
     assert f"{session.clip.times_s[4]:.3f} s" in window.clip.place.text()
 
 
-def test_switching_structure_or_frame_in_the_middle_of_a_stroke_keeps_it(window):
+def test_switching_structure_or_frame_during_a_stroke_keeps_it(window):
     session, layers = window.controller.session, window.controller.layers
-    layers.editor.data[10:20, 10:20] = 1  # under the pen: no paint event yet
+    layers.editor.data[10:20, 10:20] = 1  # an unfinished stroke: no paint event yet
     session.choose("mandible")
     layers.editor.data[30:40, 30:40] = 1
     window.viewer.dims.set_current_step(0, 3)
@@ -142,7 +142,7 @@ def test_switching_structure_or_frame_in_the_middle_of_a_stroke_keeps_it(window)
     assert not stored(session, 3).planes.any()
 
 
-def test_a_proposal_that_comes_while_the_pen_is_down_leaves_the_stroke(window):
+def test_a_proposal_written_during_a_stroke_leaves_the_stroke(window):
     session, layers = window.controller.session, window.controller.layers
     layers.editor.data[10:20, 10:20] = 1
     propose(session, 0)
@@ -156,7 +156,7 @@ def test_a_proposal_that_comes_while_the_pen_is_down_leaves_the_stroke(window):
     assert masks.state[1] == MaskState.PROPOSED
 
 
-def test_the_tool_stays_in_the_hand(window):
+def test_the_tool_stays_selected(window):
     layers, session = window.controller.layers, window.controller.session
     for tool in ("erase", "paint"):
         layers.set_tool(tool)
@@ -171,7 +171,7 @@ def test_the_tool_stays_in_the_hand(window):
     assert str(layers.editor.mode) == "paint"
 
 
-def test_whatever_label_is_picked_it_paints_the_structure(window, mouse):
+def test_any_selected_label_paints_the_active_structure(window, mouse):
     window.controller.layers.editor.selected_label = 7
     stroke(mouse)
     assert stored(window.controller.session).planes[0, 60, 60]
@@ -185,7 +185,7 @@ def test_polygon_and_fill_are_saved(window):
     assert stored(session).planes[0].all()
 
 
-def test_deleted_layers_come_back_with_everything(window, mouse, qtbot):
+def test_deleted_layers_are_restored_with_their_masks(window, mouse, qtbot):
     session, viewer = window.controller.session, window.viewer
     stroke(mouse)
     plane = stored(session).planes[0]
@@ -221,7 +221,7 @@ def test_three_dimensions_and_rolled_axes_are_refused(window):
     assert window.controller.layers.editor.n_edit_dimensions == 2
 
 
-def test_closing_and_reopening_brings_everything_back(make_window, clip_file, qtbot):
+def test_closing_and_reopening_restores_view_and_masks(make_window, clip_file, qtbot):
     first = make_window()
     first.controller.open(clip_file)
     session = first.controller.session
@@ -245,7 +245,7 @@ def test_closing_and_reopening_brings_everything_back(make_window, clip_file, qt
     assert np.array_equal(second.controller.layers.editor.mask, masks.planes[again.active.index])
 
 
-def test_taking_the_panel_out_of_the_window_saves_and_lets_go(make_window, clip_file):
+def test_removing_the_panel_saves_and_closes_the_clip(make_window, clip_file):
     window = make_window()
     window.controller.open(clip_file)
     session = window.controller.session
@@ -270,7 +270,7 @@ def connections_of(viewer):
     return [len(emitter.callbacks) if hasattr(emitter, "callbacks") else len(emitter) for emitter in emitters]
 
 
-def test_no_connection_is_left_behind(make_window, clip_file):
+def test_no_signal_connection_remains(make_window, clip_file):
     panel = make_window()
     bare = connections_of(panel.viewer)
     panel.controller.open(clip_file)
@@ -295,7 +295,7 @@ def test_a_clip_opened_through_napari_becomes_a_session(window, clip_file, qtbot
     assert [layer.name for layer in panel.viewer.layers][1:] == ["All structures", "Bolus (correct here)"]
 
 
-def test_what_cannot_be_opened_is_told_and_nothing_is_lost(window, tmp_path):
+def test_a_file_that_cannot_be_opened_is_reported_and_the_clip_stays_open(window, tmp_path):
     broken = tmp_path / "broken.mp4"
     broken.write_bytes(b"no video at all")
     session = window.controller.session
@@ -336,7 +336,7 @@ def test_flags_and_the_clip_list(window, qtbot):
     assert window.clip.clips.currentData() == session.clip.id
 
 
-def test_every_control_explains_itself(window):
+def test_every_control_has_a_tooltip(window):
     bare = [
         type(widget).__name__
         for widget in window.findChildren(QWidget)
@@ -370,7 +370,7 @@ def test_commands_are_in_the_plugins_menu(window):
         assert any(wanted in title for title in titles), titles
 
 
-def test_two_windows_on_one_project_tell_of_a_conflict(window, make_window, clip_file):
+def test_two_windows_on_one_project_report_a_conflict(window, make_window, clip_file):
     ada, bob = window, make_window()
     assert bob.controller.open(clip_file)
     bob.controller.session.author = "Bob"

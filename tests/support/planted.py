@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Secrets for tests of de-identification: planted wherever a recording can carry them, and looked for in every byte."""
+"""Secrets for tests of de-identification: written wherever a recording can hold them, and searched in every byte."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ SECRETS = (
 
 
 def leaks(folder: Path, secrets: Iterable[str] = SECRETS) -> list[str]:
-    """Every secret that stands in a byte or a name below the folder, in whatever usual coding and case."""
-    found = []
+    """Return every secret in the content or name of a file below the folder, in any usual encoding and case."""
+    hits = []
     needles = {}
     for secret in secrets:
         for text in {secret, secret.upper(), secret.lower()}:
@@ -50,12 +50,12 @@ def leaks(folder: Path, secrets: Iterable[str] = SECRETS) -> list[str]:
     for path in files:
         content = path.read_bytes()
         name = str(path.relative_to(folder)).encode()
-        found += [f"{secret} in {path.name}" for needle, secret in needles.items() if needle in content + b"\0" + name]
-    return found if files else ["there is no file"]
+        hits += [f"{secret} in {path.name}" for needle, secret in needles.items() if needle in content + b"\0" + name]
+    return hits if files else ["there is no file"]
 
 
 def _nested() -> Dataset:
-    """An item with a name, a date, private elements and an item of its own with the same."""
+    """Return an item with a name, a date and private elements, and a nested item with the same."""
     inner = Dataset()
     for item in (inner, outer := Dataset()):
         item.PatientName, item.StudyDate, item.OperatorsName = NAME, DAY, DOCTOR
@@ -77,7 +77,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 def dicom(
     frames: np.ndarray | None = None, *, stored: int | None = None, overlays: bool = True, **tags: Any
 ) -> pydicom.Dataset:
-    """A radiofluoroscopic object with secrets in names, dates, sequences, private elements, overlays and curves."""
+    """Return a radiofluoroscopic object with secrets in names, dates, sequences, private elements, overlays, curves."""
     made = dataset(pictures(3) if frames is None else frames, stored=stored)
     made.SpecificCharacterSet = "ISO_IR 192"
     made.ImageType = ["ORIGINAL", "PRIMARY", "SINGLE PLANE"]
@@ -95,8 +95,8 @@ def dicom(
     made.RequestAttributesSequence = [_nested()]
     made.KVP, made.ImagerPixelSpacing, made.FrameTime = "70", ["0.4", "0.4"], "40"
     made.FrameIncrementPointer, made.PatientOrientation = 0x00181063, ["P", "F"]
-    made.add(DataElement(0x00181110, "DS", NAME, already_converted=True))  # words where a number belongs
-    made.add(DataElement(0x00189999, "LO", PLACE))  # known to no standard
+    made.add(DataElement(0x00181110, "DS", NAME, already_converted=True))  # text where a number is expected
+    made.add(DataElement(0x00189999, "LO", PLACE))  # not in the standard
     made.private_block(0x0009, PRIVATE, create=True).add_new(0x10, "LT", f"PRIVATETEXT {NAME}")
     made.private_block(0x0029, PRIVATE, create=True).add_new(0x01, "SQ", [_nested()])
     for group in (0x6000, 0x6002, 0x601E) if overlays else ():
@@ -111,7 +111,7 @@ def dicom(
 
 
 def write_dicom(path: Path, made: pydicom.Dataset) -> Path:
-    """The object in a file whose preamble and file meta information hold secrets, too."""
+    """Write the object to a file whose preamble and file meta information contain secrets, too."""
     made.preamble = b"PREAMBLE-SECRET " * 8
     made.file_meta.SourceApplicationEntityTitle = "SECRETAE"
     made.file_meta.PrivateInformationCreatorUID = UID
@@ -121,7 +121,7 @@ def write_dicom(path: Path, made: pydicom.Dataset) -> Path:
 
 
 def write_video(path: Path, frames: np.ndarray, pts: Iterable[int]) -> Path:
-    """A lossless video of uint8 frames (T, H, W) at milliseconds `pts`, with sound, title, comment and chapters."""
+    """Write a lossless video of uint8 frames (T, H, W) at `pts` (ms) with sound, title, comment and chapters."""
     with av.open(str(path), "w") as out:
         out.metadata.update({"title": NAME, "comment": PLACE, "artist": DOCTOR, "date": DAY})
         out.set_chapters(
@@ -137,10 +137,10 @@ def write_video(path: Path, frames: np.ndarray, pts: Iterable[int]) -> Path:
             picture = av.VideoFrame.from_ndarray(frame, format="gray")
             picture.pts, picture.time_base = t, Fraction(1, 1000)
             out.mux(stream.encode(picture))
-        words = np.frombuffer((NAME.encode("utf-16-le") * 200)[:8000], "<i2")[None]
-        heard = av.AudioFrame.from_ndarray(np.ascontiguousarray(words), format="s16", layout="mono")
-        heard.sample_rate, heard.pts = 8000, 0
-        out.mux(sound.encode(heard))
+        samples = np.frombuffer((NAME.encode("utf-16-le") * 200)[:8000], "<i2")[None]
+        audio_frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples), format="s16", layout="mono")
+        audio_frame.sample_rate, audio_frame.pts = 8000, 0
+        out.mux(sound.encode(audio_frame))
         out.mux(sound.encode())
         out.mux(stream.encode())
     return path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of a session draw, propose and read back."""
+"""Masks that tests of a session draw, propose and read back."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ def propose(session, frame, *, mask=None, confidence=0.9):
     if mask is not None:
         planes[0] = mask
     state = np.full(len(planes), MaskState.PROPOSED, np.uint8)
-    words = np.full(len(planes), confidence, np.float32)
-    proposal = Proposal(session.schema.keys, Masks(planes, state), words, "student-a", session.clip.id, frame)
+    confidences = np.full(len(planes), confidence, np.float32)
+    proposal = Proposal(session.schema.keys, Masks(planes, state), confidences, "student-a", session.clip.id, frame)
     return session.project.write_proposals(session.clip.id, [proposal])
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows a written tutorial in a real window, word by word, so that the text cannot say what the window does not do.
+"""Performs a written tutorial in a real window, so that the text cannot differ from what the window does.
 
-In a numbered step of the text, **bold** is pressed in the order in which it stands: a button or menu entry by what is
-written on it, or a key. **Paint over the picture** and **Click the picture** are done by the mouse. *Italic* must be
-readable in the panel when the step is done. A picture after a step shows the window as it then is.
+In a numbered step of the text, **bold** is pressed in the order in which it stands: a button or menu entry by its
+label, or a key. **Paint over the picture** and **Click the picture** are done with the mouse. *Italic* text must be
+readable in the panel when the step is done. A picture after a step shows the window at that moment.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from napari_vfss.keys.labels import TEXT
 from vfss.errors import VfssError
 
 WAIT_S = 600.0
-_WORDS = re.compile(r"\*\*(?P<press>[^*]+)\*\*|(?<!\*)\*(?P<see>[^*]+)\*(?!\*)")
+_EMPHASIS = re.compile(r"\*\*(?P<press>[^*]+)\*\*|(?<!\*)\*(?P<see>[^*]+)\*(?!\*)")
 _PICTURE = re.compile(r"!\[[^\]]*\]\((?P<file>[^)]+)\)")
 _STEP = re.compile(r"(?P<number>\d+)\. ")
 
@@ -41,10 +41,10 @@ class Step:
     """One numbered step.
 
     Attributes:
-        number: As written.
+        number: Number of the step in the text.
         press: Buttons, menu entries, keys and gestures, in order.
-        see: Words that must be in sight at the end.
-        picture: File of the picture after it, empty for none.
+        see: Texts that must be visible at the end.
+        picture: File of the picture after the step, empty for none.
     """
 
     number: int
@@ -54,20 +54,20 @@ class Step:
 
 
 def read_steps(text: str) -> list[Step]:
-    """The numbered steps of a tutorial; what stands outside them is for the reader only."""
-    found: list[tuple[int, str]] = []
+    """Return the numbered steps of a tutorial; text outside them is for the reader only."""
+    numbered: list[tuple[int, str]] = []
     for line in text.splitlines():
         begin = _STEP.match(line)
         if begin is not None:
-            found.append((int(begin["number"]), line[begin.end() :]))
-        elif found and line.startswith("   "):
-            found[-1] = (found[-1][0], f"{found[-1][1]} {line.strip()}")
-    return [_step(number, words) for number, words in found]
+            numbered.append((int(begin["number"]), line[begin.end() :]))
+        elif numbered and line.startswith("   "):
+            numbered[-1] = (numbered[-1][0], f"{numbered[-1][1]} {line.strip()}")
+    return [_step(number, text) for number, text in numbered]
 
 
-def _step(number: int, words: str) -> Step:
-    picture = _PICTURE.search(words)
-    matches = list(_WORDS.finditer(_PICTURE.sub("", words)))
+def _step(number: int, text: str) -> Step:
+    picture = _PICTURE.search(text)
+    matches = list(_EMPHASIS.finditer(_PICTURE.sub("", text)))
     return Step(
         number,
         tuple(match["press"] for match in matches if match["press"]),
@@ -77,7 +77,7 @@ def _step(number: int, words: str) -> Step:
 
 
 class Walkthrough:
-    """Does the steps in a window with the panel docked."""
+    """Performs steps in a window with the panel docked."""
 
     def __init__(self, viewer: Any, panel: Any) -> None:
         self._viewer, self._panel = viewer, panel
@@ -85,17 +85,17 @@ class Walkthrough:
         self._menu: Any = None
 
     def perform(self, step: Step) -> None:
-        """Press what a step names and look for what it promises.
+        """Press what a step names and wait until the texts it promises are visible.
 
         Raises:
-            TutorialError: There is no such button or key, or what is promised is not in sight.
+            TutorialError: There is no such button or key, or a promised text is not visible.
         """
         self._panel.window().activateWindow()
         for name in step.press:
             self._press(name, step)
             self._settle(step)
-        for words in step.see:
-            self._wait(partial(self._in_sight, words), f"step {step.number}: “{words}” is not in sight")
+        for text in step.see:
+            self._wait(partial(self._is_visible, text), f"step {step.number}: “{text}” is not visible")
 
     def shoot(self, path: Path, width: int) -> None:
         """Write a picture of the window or the dialog over it, `width` pixels wide, few colours, for a small file."""
@@ -112,20 +112,20 @@ class Walkthrough:
         picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256, kmeans=2).save(path, optimize=True)
 
     def readable(self) -> str:
-        """All words that the panel shows now."""
-        said: list[str] = []
+        """Return all text that the panel shows now."""
+        texts: list[str] = []
         for kind in (QLabel, QAbstractButton, QLineEdit):
             for widget in self._panel.findChildren(kind):
                 if widget.isVisibleTo(self._panel):
-                    said.append(str(widget.text()))
+                    texts.append(str(widget.text()))
         for table in self._panel.findChildren(QTableView):
             model = table.model()
             for row in range(model.rowCount(QModelIndex())):
-                said.append(" ".join(str(model.index(row, c).data() or "") for c in range(model.columnCount())))
-        return unescape(re.sub(r"<[^>]+>", "", "\n".join(said))).replace("\xa0", " ")
+                texts.append(" ".join(str(model.index(row, c).data() or "") for c in range(model.columnCount())))
+        return unescape(re.sub(r"<[^>]+>", "", "\n".join(texts))).replace("\xa0", " ")
 
-    def _in_sight(self, words: str) -> bool:
-        return words in self.readable()
+    def _is_visible(self, text: str) -> bool:
+        return text in self.readable()
 
     def _press(self, name: str, step: Step) -> None:
         gestures: dict[str, Callable[[], None]] = {
@@ -138,7 +138,7 @@ class Walkthrough:
             gestures[name]()
         elif (button := self._button(name, step)) is not None:
             if button.menu() is not None:
-                self._menu = button.menu()  # a menu that is open would wait for a hand
+                self._menu = button.menu()  # an open menu would block until the user acts
             else:
                 button.click()
         elif self._panel.controller.key_book.owner(name) is not None:
@@ -147,16 +147,16 @@ class Walkthrough:
             raise TutorialError(f"step {step.number}: “{name}” is no button in sight and no key")
 
     def _button(self, name: str, step: Step) -> QPushButton | None:
-        found = [
+        matching = [
             button
             for button in self._panel.findChildren(QPushButton)
             if button.isVisibleTo(self._panel) and name in (button.text(), button.property(TEXT))
         ]
-        if len(found) > 1:
-            raise TutorialError(f"step {step.number}: there are {len(found)} buttons “{name}”")
-        if found and not found[0].isEnabled():
+        if len(matching) > 1:
+            raise TutorialError(f"step {step.number}: there are {len(matching)} buttons “{name}”")
+        if matching and not matching[0].isEnabled():
             raise TutorialError(f"step {step.number}: the button “{name}” cannot be pressed now")
-        return found[0] if found else None
+        return matching[0] if matching else None
 
     def _choose_from_menu(self, name: str, step: Step) -> None:
         menu, self._menu = self._menu, None
@@ -172,7 +172,7 @@ class Walkthrough:
         QTest.keyClick(target, combination.key(), combination.keyboardModifiers())
 
     def _rim(self) -> list[tuple[float, float]]:
-        """A stroke (y, x) over the upper rim of the structure in work, well inside the picture."""
+        """Return a stroke (y, x) over the upper rim of the active structure, well inside the picture."""
         session = self._panel.controller.session
         rows, columns = session.work.planes[session.active.index].nonzero()
         height, width = session.clip.height, session.clip.width
@@ -184,31 +184,31 @@ class Walkthrough:
         what = "the window" if step is None else f"step {step.number}"
         for _ in range(8):
             self._process()
-        self._wait(lambda: not self._at_work(), f"{what} does not end")
+        self._wait(lambda: not self._is_busy(), f"{what} does not end")
 
-    def _at_work(self) -> bool:
+    def _is_busy(self) -> bool:
         controller, dialog = self._panel.controller, self._panel.export.dialog
-        counting = dialog is not None and dialog.previewing.running
+        previewing = dialog is not None and dialog.previewing.running
         answering = controller.session is not None and controller.click_tool.queue.busy
         return (
-            counting
+            previewing
             or answering
             or any(
-                w.running
-                for w in (
+                job.running
+                for job in (
                     controller.student_jobs.proposing,
                     controller.student_jobs.propagating,
-                    controller.student_jobs.learning,
+                    controller.student_jobs.adapting,
                     controller.exporting,
                 )
             )
         )
 
-    def _wait(self, done: Callable[[], bool], complaint: str) -> None:
-        end = time.monotonic() + (WAIT_S if "end" in complaint else 20.0)
+    def _wait(self, done: Callable[[], bool], error: str) -> None:
+        end = time.monotonic() + (WAIT_S if "end" in error else 20.0)
         while not done():
             if time.monotonic() > end:
-                raise TutorialError(complaint, remedy=f"The panel says: {self.readable()}")
+                raise TutorialError(error, remedy=f"The panel says: {self.readable()}")
             self._process()
 
     def _process(self) -> None:
