@@ -121,7 +121,7 @@ WORK_ACTIONS: tuple[Action[AnnotationController], ...] = (
     Action("propagate.both", "propagate this frame both ways", "Propagate", ("Ctrl+B",), _propagate("both")),
     Action("propagate.forward", "propagate this frame forward", "Propagate", ("Ctrl+Right",), _propagate("forward")),
     Action("propagate.learn", "adapt the student to this clip", "Propagate", ("Ctrl+L",),
-           lambda controller: controller.student_jobs.learn()),
+           lambda controller: controller.student_jobs.adapt()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
     Action("accept.looked_at", "accept all viewed frames around this one", "Accept", ("Shift+A",),
            lambda controller: controller.viewed_tracker.accept(controller.timeline.chosen)),

@@ -66,7 +66,7 @@ class AnnotationController(QObject):
         key_book: Which key does what.
         project_folder: Project that recordings join; None for the one of their folder.
         unsaved_guard: Asks before unsaved changes are lost.
-        student_jobs: Proposing, propagating and learning.
+        student_jobs: Proposing, propagating and adapting to the clip.
         exporting: Writes datasets.
         retraining: Trains new students.
         timeline: The open clip in time: survey, marks, playback.
@@ -239,7 +239,7 @@ class AnnotationController(QObject):
         self.close_session()
         self.exporting.cancel()
         self.retraining.close()
-        self.student_jobs.learning.close()
+        self.student_jobs.adapting.close()
         self.timeline.close()
         self.viewed_tracker.close()
         self._connections.undo()

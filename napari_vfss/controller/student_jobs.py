@@ -6,7 +6,7 @@ from __future__ import annotations
 from qtpy.QtCore import QObject
 
 from napari_vfss import preferences
-from napari_vfss.jobs.clip_learning import TOO_FEW, Learning, frames_to_learn_from
+from napari_vfss.jobs.clip_learning import TOO_FEW, ClipAdaptation, corrected_frame_count
 from napari_vfss.jobs.propagating import Propagating, key_structures, nothing_to_propagate
 from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
 from napari_vfss.session.host import Host, while_open
@@ -28,7 +28,7 @@ class StudentJobs:
         self._host = host
         self.proposing = Proposing(parent)
         self.propagating = Propagating(parent)
-        self.learning = Learning(parent)
+        self.adapting = ClipAdaptation(parent)
         self.only_active = False
 
     @property
@@ -44,7 +44,7 @@ class StudentJobs:
     @property
     def running(self) -> bool:
         """True while any job runs."""
-        return self.writing or self.learning.running
+        return self.writing or self.adapting.running
 
     @while_open
     def propose(self, session: Session, first: int, last: int) -> None:
@@ -86,28 +86,28 @@ class StudentJobs:
             )
 
     @while_open
-    def learn(self, session: Session) -> None:
+    def adapt(self, session: Session) -> None:
         """Adapt the student to the clip from its annotated frames, and propose soft structures again."""
         if not self._can_start(session):
             return
         with self._host.telling():
             self._host.layers.flush()
-            if frames_to_learn_from(session) < LEAST_FRAMES:
+            if corrected_frame_count(session) < LEAST_FRAMES:
                 self._host.tell(TOO_FEW, problem=True)
                 return
-            self.learning.start(session)
+            self.adapting.start(session)
 
     def cancel(self) -> None:
         """Stop all jobs; what was written stays."""
         self.proposing.cancel()
         self.propagating.cancel()
-        self.learning.cancel()
+        self.adapting.cancel()
 
     def detach(self) -> None:
         """Stop all jobs and let them report to the session no more, because the clip closes."""
         self.proposing.cancel()
         self.propagating.leave_session()
-        self.learning.leave_session()
+        self.adapting.leave_session()
 
     @while_open
     def on_proposed(self, session: Session, student: Student, frames: tuple[int, ...]) -> None:
@@ -135,7 +135,7 @@ class StudentJobs:
     def _is_busy(self) -> bool:
         busy = "The student is still proposing" if self.proposing.running else ""
         busy = "Masks are still being propagated" if self.propagating.running else busy
-        busy = "The student is still being adapted to this clip" if self.learning.running else busy
+        busy = "The student is still being adapted to this clip" if self.adapting.running else busy
         if busy:
             self._host.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
         return bool(busy)

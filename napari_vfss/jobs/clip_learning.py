@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapting a student to the open clip, in another process: it learns corrected frames and proposes on the others."""
+"""Adapting a student to the open clip in another process: it is fine-tuned there and proposes on the other frames."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ClipTrainer(Trainer):
         return self._cancelled
 
 
-class Learning(QObject):
+class ClipAdaptation(QObject):
     """Adapts the student to one clip at a time; all masks that are written are one step of undo."""
 
     started = Signal()
@@ -118,6 +118,6 @@ def _summary(masks: int) -> str:
     return f"{count(masks, 'mask was', 'masks were')} proposed anew. Ctrl+Z undoes {'them all' if masks > 1 else 'it'}."
 
 
-def frames_to_learn_from(session: Session) -> int:
+def corrected_frame_count(session: Session) -> int:
     """Return the number of frames of the clip on which soft structures are annotated."""
     return int(annotated_soft(session.states, session.schema).any(axis=1).sum())

@@ -163,7 +163,7 @@ class AnnotationPanel(QWidget):
         add(self._message_time.timeout, self._clear_message)
         add(self.controller.session_changed, self._clear_message)
         add(jobs.propagating.started, self._show_progress)
-        add(jobs.learning.started, self._show_progress)
+        add(jobs.adapting.started, self._show_progress)
         add(self.controller.exporting.started, self._show_export)
         add(self.controller.exporting.ended, self._show_export)
         add(self.importing.importing.started, self._show_import)

@@ -33,7 +33,7 @@ def test_setup_cfg_lists_every_package() -> None:
 def test_every_module_is_in_a_package() -> None:
     for top in (ROOT / "napari_vfss", ROOT / "src" / "vfss", ROOT / "training" / "vfss_training"):
         for module in top.rglob("*.py"):
-            assert (module.parent / "__init__.py").is_file(), f"{module} lies in no package"
+            assert (module.parent / "__init__.py").is_file(), f"{module} is not in a package"
 
 
 def test_no_qt_binding_in_the_base_install() -> None:

@@ -58,9 +58,9 @@ def answer(monkeypatch, folder):
 
 
 def test_the_summary_lists_what_will_be_written_and_why_writing_is_disabled(dialog, accepted, qtbot):
-    said = dialog.summary.text()
-    assert "2 frames of 1 recording, 1 patient" in said and "3 masks: Bolus 2, Pharynx 1" in said
-    assert "annotations.json" in said
+    summary = dialog.summary.text()
+    assert "2 frames of 1 recording, 1 patient" in summary and "3 masks: Bolus 2, Pharynx 1" in summary
+    assert "annotations.json" in summary
     cells = [dialog.recordings.item(0, column).text() for column in range(dialog.recordings.columnCount())]
     assert cells[0] == "swallow.mp4" and cells[1].startswith("case-") and "not reviewed yet" in cells[-1]
     assert not dialog.write_button.isEnabled()
@@ -109,14 +109,14 @@ def test_a_stopped_export_is_continued(window, dialog, qtbot, tmp_path, monkeypa
     options, project = ExportOptions(unreviewed=True), window.controller.session.project
     stopped = run_export(FORMATS["coco"], project, tmp_path / "set", options, progress=lambda done, _total: done < 1)
     assert stopped.cancelled
-    said = []
-    window.controller.exporting.message.connect(said.append)
+    messages = []
+    window.controller.exporting.message.connect(messages.append)
     dialog.unreviewed.click()
     answer(monkeypatch, tmp_path)
     with qtbot.waitSignal(window.controller.exporting.ended, timeout=WAIT_MS):
         dialog.write_button.click()
-    window.controller.exporting.message.disconnect(said.append)
-    assert "Going on" in said[0] and "1 frames" in said[0]
+    window.controller.exporting.message.disconnect(messages.append)
+    assert "Going on" in messages[0] and "1 frames" in messages[0]
     assert "1 of them were written by an earlier" in window.export.report.text()
     assert len(read_coco(tmp_path / "set")) == 2
 

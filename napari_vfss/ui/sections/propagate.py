@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QProgressBar
 
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.debounce import Debounce
-from napari_vfss.jobs.clip_learning import frames_to_learn_from
+from napari_vfss.jobs.clip_learning import corrected_frame_count
 from napari_vfss.jobs.propagating import key_structures
 from napari_vfss.keys.labels import explain
 from napari_vfss.session.host import while_open, while_open_or
@@ -59,7 +59,7 @@ class PropagateSection(SessionSection):
             "Adapt to this clip",
             "Fine-tune the student on the corrected frames of this clip, and propose bolus, pharynx, epiglottis and "
             "airway again on all frames that are not annotated. Useful after 3 corrected frames, and again after more",
-            lambda: self.do(self.controller.student_jobs.learn),
+            lambda: self.do(self.controller.student_jobs.adapt),
             key="Ctrl+L",
         )
         self.body.addWidget(self.adapt_button)
@@ -77,9 +77,9 @@ class PropagateSection(SessionSection):
         add(jobs.propagating.started, self._on_started)
         add(jobs.propagating.progressed, self._on_progress)
         add(jobs.propagating.ended, self._on_ended)
-        add(jobs.learning.started, self._on_started)
-        add(jobs.learning.progressed, self._on_learning)
-        add(jobs.learning.ended, self._on_ended)
+        add(jobs.adapting.started, self._on_started)
+        add(jobs.adapting.progressed, self._on_adapting)
+        add(jobs.adapting.ended, self._on_ended)
         add(self.only_active.toggled, self._on_only_active)
 
     @while_open_or(())
@@ -90,7 +90,7 @@ class PropagateSection(SessionSection):
     @while_open_or(0)
     def _corrected_frames(self, session: Session) -> int:
         """Return the number of frames to which the student would be adapted."""
-        return frames_to_learn_from(session)
+        return corrected_frame_count(session)
 
     @while_open
     def show_session(self, session: Session) -> None:
@@ -115,14 +115,14 @@ class PropagateSection(SessionSection):
     def _on_started(self) -> None:
         self._done = ("", 0, 0)
         self.bar.setRange(0, 0)
-        self.bar.setFormat("starting to adapt..." if self.controller.student_jobs.learning.running else "planning...")
+        self.bar.setFormat("starting to adapt..." if self.controller.student_jobs.adapting.running else "planning...")
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
         self._done = ("", done, total)
         self._show_progress.ask()
 
-    def _on_learning(self, what: str, done: int, total: int) -> None:
+    def _on_adapting(self, what: str, done: int, total: int) -> None:
         self._done = (f"{what}, ", done, total)
         self._show_progress.ask()
 
@@ -148,8 +148,8 @@ class PropagateSection(SessionSection):
 
     @property
     def _running(self) -> bool:
-        return self.controller.student_jobs.propagating.running or self.controller.student_jobs.learning.running
+        return self.controller.student_jobs.propagating.running or self.controller.student_jobs.adapting.running
 
     def _cancel(self) -> None:
         self.controller.student_jobs.propagating.cancel()
-        self.controller.student_jobs.learning.cancel()
+        self.controller.student_jobs.adapting.cancel()
