@@ -87,7 +87,7 @@ def test_figures_of_what_both_have_finished(study: tuple[Project, Reading]) -> N
     assert bolus.kappa == 1
     # One drew it, for the other it is empty: no overlap, and no contour to measure to. Edited is not finished.
     assert (pharynx.compared, pharynx.only_first, pharynx.dice, pharynx.hd95) == (3, 3, 0, None)
-    # "Not visible" says nothing of pixels.
+    # "Not visible" states nothing about pixels.
     assert (mandible.compared, mandible.dice, mandible.only_first, mandible.both_absent) == (4, None, 3, 1)
     assert mandible.not_visible == (1, 4)
     assert result.mean.dice == pytest.approx(dice(A, B) / 2)

@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 32, 48
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A whole project with one clip and two masks."""
+    """An undamaged project with one clip and two masks."""
     video = write_video(tmp_path / "clip.mkv", grey_frames(4, HEIGHT, WIDTH))
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(video).id
@@ -44,16 +44,16 @@ def database(folder: Path):
         yield connection
 
 
-def test_a_whole_project(folder: Path) -> None:
+def test_an_undamaged_project(folder: Path) -> None:
     add_student(folder)
-    told: list[tuple[int, int]] = []
-    findings = check_project(folder, lambda done, total: told.append((done, total)) or True)
+    calls: list[tuple[int, int]] = []
+    findings = check_project(folder, lambda done, total: calls.append((done, total)) or True)
     assert not [finding for finding in findings if finding.wrong]
-    assert told == [(1, 1)]
-    found = " ".join(finding.message for finding in findings)
-    assert "2 masks, all intact" in found
-    assert "database is intact" in found
-    assert "loads" in found
+    assert calls == [(1, 1)]
+    messages = " ".join(finding.message for finding in findings)
+    assert "2 masks, all intact" in messages
+    assert "database is intact" in messages
+    assert "loads" in messages
 
 
 def test_checking_changes_nothing(folder: Path) -> None:
@@ -132,10 +132,10 @@ def test_a_recording_is_decoded_to_its_end(tmp_path: Path) -> None:
     assert "6 frames, all readable" in finding.message
     content = (pictures / "4.png").read_bytes()
     (pictures / "4.png").write_bytes(content[: len(content) // 2])
-    told: list[tuple[int, int]] = []
-    (finding,) = check_clip(pictures, lambda done, total: told.append((done, total)) or True)
+    calls: list[tuple[int, int]] = []
+    (finding,) = check_clip(pictures, lambda done, total: calls.append((done, total)) or True)
     assert finding.wrong
     assert "1 of 6 frames are not readable" in finding.message
-    assert told[-1] == (6, 6)
+    assert calls[-1] == (6, 6)
     (finding,) = check_clip(tmp_path / "missing.mkv")
     assert finding.wrong

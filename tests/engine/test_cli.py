@@ -94,9 +94,9 @@ def test_propose_continues_where_it_stopped(folder: Path) -> None:
     assert "on 1 frame of" in run("propose", folder, "--frames", "3", "--device", "cpu").stdout
     assert "on 11 frames" in run("propose", folder, "--device", "cpu").stdout
     assert "on 0 frames" in run("propose", folder, "--device", "cpu").stdout
-    found = states(folder)
-    assert (found[1:] == MaskState.PROPOSED).all()
-    assert found[0, 0] == MaskState.ACCEPTED
+    after = states(folder)
+    assert (after[1:] == MaskState.PROPOSED).all()
+    assert after[0, 0] == MaskState.ACCEPTED
 
 
 def test_ctrl_c_keeps_what_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +186,7 @@ def test_evaluate_writes_the_figures_it_shows(folder: Path, tmp_path: Path) -> N
     assert f"{figures['mean_dice']:.3f}" in result.stdout
 
 
-def test_evaluate_tells_why_it_cannot(folder: Path, tmp_path: Path) -> None:
+def test_evaluate_gives_the_reason_when_it_cannot(folder: Path, tmp_path: Path) -> None:
     with Project.create(tmp_path / "empty"):
         pass
     assert "no frame has an accepted structure" in error_line(run("evaluate", tmp_path / "empty"))

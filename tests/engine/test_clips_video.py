@@ -232,7 +232,7 @@ def test_frames_that_are_never_shown(folder: Path, tmp_path: Path, hidden_after:
     def with_hidden_frame(packets: list[av.Packet]) -> list[tuple[bytes, int, bool]]:
         made = [(bytes(p), 33 * n, p.is_keyframe) for n, p in enumerate(packets)]
         data = bytearray(made[hidden_after][0])
-        data[0] &= ~0x10  # the bit of VP8 that says whether to show it
+        data[0] &= ~0x10  # the bit of VP8 that marks a frame as shown
         made.insert(hidden_after + 1, (bytes(data), 33 * hidden_after + 9, False))
         return made
 

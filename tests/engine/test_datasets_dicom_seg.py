@@ -69,7 +69,7 @@ def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Proje
     nothing = np.zeros_like(INNER)
     expected = [[INNER, OUTER, nothing], [nothing] * 3, [nothing, np.roll(OUTER, 3, 1), np.ones_like(OUTER)]]
     np.testing.assert_array_equal(planes, np.moveaxis(np.array(expected), 1, -1))
-    # What a segmentation cannot say stands beside it.
+    # What a segmentation cannot express is in a file beside it.
     lines = list(read_frames(tmp_path / "out"))
     assert [line["frame"] for line in lines] == [1, 2, 4]
     assert lines[0]["states"]["mandible"] == "not visible"

@@ -221,7 +221,7 @@ def test_a_cancelled_review_pack_leaves_nothing(project: Project, tmp_path: Path
 
 
 def exposed_field_in_dark_frame(n: int = 6) -> np.ndarray:
-    """A lit field of 60x70 in a dark frame of 100x200, with text beside it from frame 3 on; uint8 (n, 100, 200)."""
+    """Frames with an exposed field of 60x70, and text beside it from frame 3 on; uint8 (n, 100, 200)."""
     frames = np.full((n, 100, 200), 3, np.uint8)
     frames[:, 20:80, 60:130] = grey_frames(n, 60, 70) // 2 + 100
     frames[3:, 2:8, 150:190:2] = 255

@@ -46,10 +46,10 @@ def test_text_on_a_few_frames_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert glance is not None
     monkeypatch.setattr("vfss.deidentify.text_detection.EVENLY", 2)
     monkeypatch.setattr("vfss.deidentify.text_detection.CHANGED", 0)
-    found = find_text(clip, glance, TextDetector())
-    assert found is not None
-    hidden = Redaction(tuple(text.box for text in found)).pixels(np.full_like(plain, 255)) == 0
+    texts = find_text(clip, glance, TextDetector())
+    assert texts is not None
+    hidden = Redaction(tuple(text.box for text in texts)).pixels(np.full_like(plain, 255)) == 0
     ink = (frames != plain).any(axis=0)
     assert hidden[ink].mean() > 0.99 and hidden.mean() < 0.3
-    assert {text.examined for text in found} == {4}
-    assert max(text.seen for text in found) == 4 and min(text.seen for text in found) == 1
+    assert {text.examined for text in texts} == {4}
+    assert max(text.seen for text in texts) == 4 and min(text.seen for text in texts) == 1

@@ -80,7 +80,9 @@ def test_single_frame_and_cancellation(tmp_path: Path) -> None:
     expect_same(clip, tmp_path / "one.mkv")
     progress: list[int] = []
     many = ArrayClip(grey_frames(5, 20, 24))
-    assert not write_video(many, tmp_path / "some.mkv", Redaction(), lambda done: progress.append(done) or done < 2)
+    assert not write_video(
+        many, tmp_path / "cancelled.mkv", Redaction(), lambda done: progress.append(done) or done < 2
+    )
     assert progress == [1, 2]
 
 

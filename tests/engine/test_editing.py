@@ -46,7 +46,7 @@ def test_a_correction_gives_a_new_plane_of_the_same_kind_and_leaves_the_old_one(
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("value", [False, True])
-def test_nothing_stays_nothing_and_all_stays_all(name, value):
+def test_an_empty_plane_stays_empty_and_a_full_one_full(name, value):
     mask = np.full((9, 12), value)
     np.testing.assert_array_equal(ALL[name](mask), mask)
 
@@ -114,14 +114,14 @@ def test_a_ring_is_filled_and_a_bay_is_not():
 
 @given(mask=planes)
 @settings(max_examples=60, deadline=None)
-def test_the_largest_part_is_one_of_the_parts_whole(mask):
-    kept = editing.keep_largest(mask)
-    assert kept.any() == mask.any()
-    assert (mask | ~kept).all()
-    np.testing.assert_array_equal(editing.keep_largest(kept), kept)
-    rest = mask & ~kept
-    assert not (editing.grow(kept, 1.5) & rest).any()  # nothing that touches it was left out
-    assert editing.keep_largest(rest).sum() <= kept.sum()
+def test_the_largest_part_is_one_whole_part(mask):
+    largest = editing.keep_largest(mask)
+    assert largest.any() == mask.any()
+    assert (mask | ~largest).all()
+    np.testing.assert_array_equal(editing.keep_largest(largest), largest)
+    rest = mask & ~largest
+    assert not (editing.grow(largest, 1.5) & rest).any()  # nothing that touches it was left out
+    assert editing.keep_largest(rest).sum() <= largest.sum()
 
 
 @given(pair=two_planes())

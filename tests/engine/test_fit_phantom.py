@@ -36,8 +36,8 @@ def test_a_known_pose_is_found_again(benchmark: ModuleType) -> None:
     fitting = importlib.import_module("phantom_fitting")
     true = fitting.Pose(240.0, 150.0, turn=5.0)
     window = fitting.view(true, 2.6, 512)
-    found = fitting.outlines(Person(), true, ("c1", "c3", "c6"))
-    masks = {k: plane([window.pixels(o) for o in v], 512, 512)[None] for k, v in found.items()}
+    outlines = fitting.outlines(Person(), true, ("c1", "c3", "c6"))
+    masks = {k: plane([window.pixels(o) for o in v], 512, 512)[None] for k, v in outlines.items()}
     fitter = fitting.Fitter(masks, Person())
     start = fitting.Fitted(Person(), 2.6, (replace(true, x=248.0, y=143.0, turn=1.0),))
     pose, _ = fitter.pose(start, 0, ("c1", "c3", "c6"), ("x", "y", "turn"))
@@ -46,7 +46,9 @@ def test_a_known_pose_is_found_again(benchmark: ModuleType) -> None:
     assert abs(pose.turn - 5) < 1.0
 
 
-def test_without_the_masks_it_says_what_to_set(benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_masks_the_message_names_what_to_set(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("VFSS_SHARED", raising=False)
     with pytest.raises(VfssError, match="VFSS_SHARED"):
         benchmark.painted()

@@ -143,12 +143,12 @@ def test_an_annotation_between_two_batches_stays(project: Project, coco: Path, m
     monkeypatch.setattr("vfss.importing.write.BATCH", 1)
     clip, plan = clip_of(project), planned(project, coco)
 
-    def speak(done: int, _total: int) -> bool:
+    def annotate_meanwhile(done: int, _total: int) -> bool:
         if done == 2:
             annotate(project, clip, 4, {"mandible": MaskState.EMPTY}, author="Bob")
         return True
 
-    report = write_plan(project, plan, author="Ann", progress=speak)
+    report = write_plan(project, plan, author="Ann", progress=annotate_meanwhile)
     assert (report.protected, report.written["mandible"]) == (1, 4)
     assert project.newest(clip, 4)["mandible"].state is MaskState.EMPTY
 
@@ -254,7 +254,9 @@ def test_exported_datasets_are_imported_without_states_that_a_person_must_confir
         key = project.folder / "case-key.json"
         with pytest.raises(DatasetError, match="name no clip of the project"):
             plan_import(second, open_source(tmp_path / "out"))
-        plan = plan_import(second, open_source(tmp_path / "out"), ImportChoices(key=key))  # no clip named: it says so
+        plan = plan_import(
+            second, open_source(tmp_path / "out"), ImportChoices(key=key)
+        )  # no clip named: the dataset names it
         assert sum(plan.not_imported.values()) == 2
         assert any("not visible" in reason for reason in plan.not_imported) and any(
             "empty" in reason for reason in plan.not_imported

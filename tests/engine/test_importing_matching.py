@@ -63,7 +63,7 @@ def test_codes_titles_and_contradictions() -> None:
     assert match_labels([one_off], SCHEMA, {"c3": "c2"}).structures == {"c3": "c2"}
 
 
-def test_a_person_decides() -> None:
+def test_a_persons_choice_of_labels_is_used() -> None:
     labels = [ForeignLabel(name) for name in ("jaw", "hyoid", "thing")]
     result = match_labels(labels, SCHEMA, {"thing": "airway", "jaw": None})
     assert dict(result.structures) == {"thing": "airway"}

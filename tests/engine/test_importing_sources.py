@@ -336,8 +336,8 @@ def test_binary_segments_that_overlap(tmp_path: Path) -> None:
 
 
 def test_fractional_segments_need_a_threshold(tmp_path: Path) -> None:
-    sure = np.where(INNER, 200, np.where(OUTER, 90, 0))
-    path = write_segmentation(tmp_path / "seg.dcm", "1.2.3", [(0, 1, sure)], SEGMENTS[:1], kind="FRACTIONAL")
+    fractions = np.where(INNER, 200, np.where(OUTER, 90, 0))
+    path = write_segmentation(tmp_path / "seg.dcm", "1.2.3", [(0, 1, fractions)], SEGMENTS[:1], kind="FRACTIONAL")
     with pytest.raises(DatasetError, match=r"fractional.*threshold"):
         open_source(path)
     for threshold, plane in ((0.5, INNER), (0.3, OUTER), (0.0, OUTER)):

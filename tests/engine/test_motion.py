@@ -16,11 +16,11 @@ POINTS = np.array([(40.0, 40.0), (64.0, 70.0), (90.0, 50.0)])
 
 
 def walk(key: np.ndarray, dx: float, dy: float, degrees: float = 0.0, frames: int = 4):
-    """Motion to the last of some frames that go there evenly."""
+    """Return the motion to the last of several frames that move evenly to the given displacement."""
     motion = KeyMotion(key)
     for n in range(1, frames + 1):
-        found, _ = motion.advance(moved(key, dx * n / frames, dy * n / frames, degrees * n / frames))
-    return found
+        displacement, _ = motion.advance(moved(key, dx * n / frames, dy * n / frames, degrees * n / frames))
+    return displacement
 
 
 @settings(max_examples=12, deadline=None)
@@ -31,7 +31,7 @@ def test_a_shift_is_found_in_both_directions(dx, dy):
     assert (errors < 0.6).all()
 
 
-def test_the_backward_map_tells_where_each_pixel_was():
+def test_the_backward_map_gives_each_pixels_former_place():
     x, y = walk(texture(), 6, -3).backward_map
     assert x.shape == y.shape == (SIZE, SIZE)
     assert x[64, 64] == pytest.approx(64 - 6, abs=0.6)
@@ -69,16 +69,16 @@ def test_a_blank_frame_is_no_error():
     assert np.isfinite(motion.displacements(POINTS)[0]).all()
 
 
-def test_bones_turn_and_shift_as_a_whole():
+def test_bones_move_rigidly():
     key, bones = texture(), RigidBodies({"c3": box(50, 60), "mandible": box(90, 90)})
     motion, frames = KeyMotion(key), 8
     for n in range(1, frames + 1):
-        found = bones.fit(motion.advance(moved(key, 4 * n / frames, 2 * n / frames, 3 * n / frames))[0])
-    for matrix, steady in found.values():
+        fitted = bones.fit(motion.advance(moved(key, 4 * n / frames, 2 * n / frames, 3 * n / frames))[0])
+    for matrix, consistency in fitted.values():
         turn = np.degrees(np.arctan2(matrix[0, 1], matrix[0, 0]))
         assert turn == pytest.approx(3, abs=1.2)
         assert np.linalg.det(matrix[:, :2]) == pytest.approx(1)
-        assert steady > 0.5
+        assert consistency > 0.5
 
 
 def test_a_vertebra_without_texture_moves_with_its_neighbours():
@@ -93,10 +93,10 @@ def test_a_vertebra_without_texture_moves_with_its_neighbours():
     motion, steps = KeyMotion(covered(key)), 12
     bones = RigidBodies(planes, SCHEMA.chains)
     for n in range(1, steps + 1):
-        found = bones.fit(motion.advance(covered(moved(key, 0.5 * n, 0)))[0])
+        fitted = bones.fit(motion.advance(covered(moved(key, 0.5 * n, 0)))[0])
     alone = RigidBodies({"c4": planes["c4"]}).fit(motion.advance(covered(moved(key, 6, 0)))[0])["c4"][0]
     middle = np.array((64, 60, 1))
-    assert (found["c4"][0] @ middle)[0] - 64 > (alone @ middle)[0] - 64 + 0.5
+    assert (fitted["c4"][0] @ middle)[0] - 64 > (alone @ middle)[0] - 64 + 0.5
 
 
 def test_c2_and_c4_alone_are_not_joined():

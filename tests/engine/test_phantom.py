@@ -346,7 +346,7 @@ def test_harsh_style_is_another_world() -> None:
 @pytest.mark.parametrize(
     "options", [{"variant": "perfect"}, {"style": "gentle"}, {"n_frames": 0}, {"height": 3}, {"fps": 0.0}]
 )
-def test_what_cannot_be_made_is_said(options: dict[str, object]) -> None:
+def test_what_cannot_be_made_is_an_error(options: dict[str, object]) -> None:
     with pytest.raises(VfssError, match=r"\."):
         made(0, **options)
 

@@ -51,10 +51,10 @@ def test_old_variants_are_still_there_and_all_are_drawn() -> None:
 def test_durations_lie_within_what_is_reported_of_healthy_adults(
     first: EventName, last: EventName, low: float, high: float
 ) -> None:
-    found = spans(first, last)
-    assert low <= min(found)
-    assert max(found) <= high
-    assert np.std(found) > 0.005
+    durations = spans(first, last)
+    assert low <= min(durations)
+    assert max(durations) <= high
+    assert np.std(durations) > 0.005
 
 
 def test_events_of_a_normal_swallow_come_in_order() -> None:

@@ -98,7 +98,7 @@ def test_glare_fills_what_shutters_keep_dark() -> None:
     assert fills[1] > 0.02
 
 
-def test_noise_is_quantum_noise_and_recursion_keeps_some_of_the_last() -> None:
+def test_noise_is_quantum_noise_and_recursion_keeps_part_of_the_last() -> None:
     signal = np.full((SIZE, SIZE), 0.25, np.float32)
     signal[:, 48:] = 1.0
     settled = Detector(Lens(VIEW, Framing()), QUIET, np.random.default_rng(0)).read(signal, 0.0, (1, 7, 0))
@@ -110,9 +110,9 @@ def test_noise_is_quantum_noise_and_recursion_keeps_some_of_the_last() -> None:
     noise = read(5)
     assert noise[:, 48:].std() / noise[:, :48].std() == pytest.approx(2, rel=0.15)
     alone = np.corrcoef(read(5).ravel(), read(6).ravel())[0, 1]
-    kept = np.corrcoef(read(5, recursion=0.7).ravel(), read(6, recursion=0.7).ravel())[0, 1]
+    recursive = np.corrcoef(read(5, recursion=0.7).ravel(), read(6, recursion=0.7).ravel())[0, 1]
     assert abs(alone) < 0.1
-    assert kept > 0.3
+    assert recursive > 0.3
 
 
 def test_exposure_drifts_over_seconds() -> None:

@@ -79,8 +79,8 @@ def test_usual_vertebrae_have_a_process_behind_the_body(level: int) -> None:
 
 
 def test_only_the_painted_part_of_the_last_process_shrinks() -> None:
-    whole, part = Person(), Person(shown=0.6)
-    areas = [[p.sum() for p in spine_planes(someone)] for someone in (whole, part)]
+    full, partial = Person(), Person(shown=0.6)
+    areas = [[p.sum() for p in spine_planes(someone)] for someone in (full, partial)]
     assert areas[0][:6] == areas[1][:6]
     assert areas[1][6] < 0.92 * areas[0][6]
 

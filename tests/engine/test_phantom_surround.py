@@ -114,7 +114,7 @@ def test_lower_teeth_follow_the_jaw() -> None:
 
 
 def test_coating_and_bubbles_are_in_the_picture_but_not_in_the_truth() -> None:
-    found = 0
+    shown = 0
     for seed in range(6):
         someone = patient(seed)
         course = replace(someone.course, coating=1.0, consistency="solid", hold=True)
@@ -122,8 +122,8 @@ def test_coating_and_bubbles_are_in_the_picture_but_not_in_the_truth() -> None:
         bare = Patient(someone.person, replace(course, coating=0.0)).scene(course.onset + 0.5 * course.pace)
         assert len(scene.truth["bolus"]) == len(bare.truth["bolus"])
         now = moment(course, course.onset + 0.5 * course.pace)
-        film = coating(scene.truth, course, now)
-        assert all(0 < share <= 1 for _, share in film)
-        found += bool(film) and bool(bubbles(scene.truth, course))
-        assert len(scene.barium) >= len(scene.truth["bolus"]) + len(film)
-    assert found >= 3
+        coated = coating(scene.truth, course, now)
+        assert all(0 < share <= 1 for _, share in coated)
+        shown += bool(coated) and bool(bubbles(scene.truth, course))
+        assert len(scene.barium) >= len(scene.truth["bolus"]) + len(coated)
+    assert shown >= 3

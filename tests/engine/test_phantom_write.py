@@ -109,15 +109,15 @@ def test_both_kinds_of_one_clip_belong_to_one_patient(tmp_path: Path) -> None:
     assert (states[0] != MaskState.UNSEEN).all()
 
 
-def test_cancelling_leaves_whole_clips_only(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+def test_cancelling_leaves_complete_clips_only(tmp_path: Path) -> None:
+    calls: list[tuple[int, int]] = []
 
     def progress(done: int, total: int) -> bool:
-        told.append((done, total))
+        calls.append((done, total))
         return done < 6
 
     made = write_phantom(tmp_path, clips=3, frames=4, seed=1, size=64, progress=progress)
-    assert told == [(done, 12) for done in range(1, 7)]
+    assert calls == [(done, 12) for done in range(1, 7)]
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["phantom_1.mp4"]
     with Project.open(made) as project:
         assert [record.path.name for record in project.clips()] == ["phantom_1.mp4"]
@@ -134,7 +134,7 @@ def test_a_project_is_never_written_over(tmp_path: Path) -> None:
         write_phantom(tmp_path, clips=1, frames=1, seed=0, size=64)
 
 
-def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(VfssError, match="even"):
         write_phantom(tmp_path, clips=1, frames=1, seed=0, size=65)
     with pytest.raises(VfssError, match="style"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A project: what is written is the present, what was written is the past, and what is refused."""
+"""A project: current masks, their history, and changes that are refused."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def proposal(frame: int, *planes: np.ndarray, student: str = "st-1", confidence:
     )
 
 
-def test_a_written_mask_comes_back_exactly_with_who_when_and_how(project: Project, clip: ClipRecord) -> None:
+def test_a_written_mask_is_read_back_exactly_with_author_time_and_origin(project: Project, clip: ClipRecord) -> None:
     before = datetime.now(UTC)
     (written,) = project.write(
         [Edit(clip.id, 2, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand", student="st-1"
@@ -76,7 +76,7 @@ def test_overlapping_structures_keep_their_planes_and_the_rest_is_unseen(project
     assert project.annotated_frames(clip.id) == [0]
 
 
-def test_undo_writes_an_older_revision_again_and_the_past_stays(project: Project, clip: ClipRecord) -> None:
+def test_undo_writes_an_older_revision_again_and_the_history_stays(project: Project, clip: ClipRecord) -> None:
     for mask in (DISC, OTHER):
         project.write([Edit(clip.id, 0, "bolus", mask, MaskState.EDITED)], author="ann", origin="hand")
     older = project.history(clip.id, 0, "bolus")[0]
@@ -89,7 +89,7 @@ def test_undo_writes_an_older_revision_again_and_the_past_stays(project: Project
 
 
 @pytest.mark.parametrize("state", [state for state in MaskState if state.is_annotated])
-def test_a_proposal_never_replaces_what_a_person_said(project: Project, clip: ClipRecord, state: MaskState) -> None:
+def test_a_proposal_never_replaces_an_annotation(project: Project, clip: ClipRecord, state: MaskState) -> None:
     with_pixels = state in (MaskState.EDITED, MaskState.ACCEPTED)
     project.write([Edit(clip.id, 1, "pharynx", DISC if with_pixels else None, state)], author="ann", origin="hand")
     assert project.write_proposals(clip.id, [proposal(1, OTHER, OTHER, OTHER)]) == 2
@@ -103,16 +103,14 @@ def test_a_proposal_never_replaces_what_a_person_said(project: Project, clip: Cl
     assert len(project.history(clip.id, 1, "pharynx")) == 1
 
 
-def test_the_machine_may_speak_again_after_a_person_took_all_back(project: Project, clip: ClipRecord) -> None:
+def test_proposals_are_written_again_after_an_annotation_is_undone(project: Project, clip: ClipRecord) -> None:
     project.write([Edit(clip.id, 1, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
     project.write([Edit(clip.id, 1, "bolus", None, MaskState.UNSEEN)], author="ann", origin="undo")
     assert project.write_proposals(clip.id, [proposal(1, OTHER, OTHER, OTHER)]) == 3
     np.testing.assert_array_equal(project.masks(clip.id, 1).planes[0], OTHER)
 
 
-def test_confidence_is_that_of_the_newest_proposal_also_below_a_persons_word(
-    project: Project, clip: ClipRecord
-) -> None:
+def test_confidence_is_that_of_the_newest_proposal_also_under_an_annotation(project: Project, clip: ClipRecord) -> None:
     assert np.isnan(project.confidence(clip.id, 1)).all()
     for confidence in (0.25, 0.75):
         project.write_proposals(clip.id, [proposal(1, DISC, DISC, DISC, confidence=confidence)])
@@ -134,36 +132,36 @@ def test_a_change_based_on_an_old_view_is_a_conflict_and_nothing_of_it_is_writte
     project: Project, clip: ClipRecord
 ) -> None:
     (seen,) = project.write([Edit(clip.id, 2, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
-    (hers,) = project.write(
+    (newer,) = project.write(
         [Edit(clip.id, 2, "bolus", OTHER, MaskState.EDITED)], author="ann", origin="hand", base={(2, "bolus"): seen.id}
     )
     late = [Edit(clip.id, 2, key, DISC, MaskState.EDITED) for key in ("pharynx", "bolus")]
     with pytest.raises(ConflictError) as caught:
         project.write(late, author="bob", origin="hand", base={(2, "pharynx"): None, (2, "bolus"): seen.id})
     message = str(caught.value)
-    assert all(word in message for word in ("ann", "bolus", "frame 2", "make the change again"))
-    assert f"{hers.time.astimezone():%Y-%m-%d %H:%M:%S}" in message
+    assert all(part in message for part in ("ann", "bolus", "frame 2", "make the change again"))
+    assert f"{newer.time.astimezone():%Y-%m-%d %H:%M:%S}" in message
     assert caught.value.frame == 2
     assert list(project.newest(clip.id, 2)) == ["bolus"]
-    project.write(late, author="bob", origin="hand", base={(2, "bolus"): hers.id})
+    project.write(late, author="bob", origin="hand", base={(2, "bolus"): newer.id})
     assert project.newest(clip.id, 2)["bolus"].author == "bob"
 
 
-def test_seeing_nothing_is_a_view_too(project: Project, clip: ClipRecord) -> None:
+def test_a_base_without_a_mask_conflicts_too(project: Project, clip: ClipRecord) -> None:
     project.write([Edit(clip.id, 2, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
     for base in ({(2, "bolus"): None}, {}):
         with pytest.raises(ConflictError, match="ann changed bolus"):
             project.write([Edit(clip.id, 2, "bolus", OTHER, MaskState.EDITED)], author="bob", origin="hand", base=base)
 
 
-def test_a_proposal_that_came_meanwhile_does_not_stop_a_person(project: Project, clip: ClipRecord) -> None:
+def test_a_proposal_written_meanwhile_is_no_conflict_for_an_annotation(project: Project, clip: ClipRecord) -> None:
     project.write_proposals(clip.id, [proposal(2, OTHER, OTHER, OTHER)])
     stroke = Edit(clip.id, 2, "bolus", DISC, MaskState.EDITED)
     project.write([stroke], author="ann", origin="hand", base={(2, "bolus"): None})
     np.testing.assert_array_equal(project.masks(clip.id, 2).planes[0], DISC)
 
 
-def test_an_imported_mask_is_a_proposal_and_never_follows_a_persons_word(project: Project, clip: ClipRecord) -> None:
+def test_an_imported_mask_is_a_proposal_and_never_follows_an_annotation(project: Project, clip: ClipRecord) -> None:
     def imported(frame: int, state: MaskState = MaskState.PROPOSED) -> list[Edit]:
         return [Edit(clip.id, frame, "bolus", None if state == MaskState.EMPTY else OTHER, state)]
 
@@ -177,7 +175,7 @@ def test_an_imported_mask_is_a_proposal_and_never_follows_a_persons_word(project
     (written,) = project.write(imported(0) + imported(1), author="bob", origin="import", leave=True)
     assert (written.frame, written.state, written.author) == (0, MaskState.PROPOSED, "bob")
     np.testing.assert_array_equal(project.masks(clip.id, 1).planes[0], DISC)
-    project.write(  # somebody who looked before the import came goes on all the same
+    project.write(  # a person who read before the import is not stopped by it
         [Edit(clip.id, 0, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand", base={(0, "bolus"): None}
     )
 
@@ -191,7 +189,7 @@ def test_an_imported_mask_has_no_confidence_of_an_older_proposal(project: Projec
     assert project.past.proposal(clip.id, 1, "bolus").origin == "import"
 
 
-def test_changes_since_tells_what_is_new_in_order(project: Project, clip: ClipRecord, tmp_path: Path) -> None:
+def test_changes_since_lists_new_revisions_in_order(project: Project, clip: ClipRecord, tmp_path: Path) -> None:
     write_video(tmp_path / "second.mkv", grey_frames(2, 16, 16, seed=1))
     second = project.add_clip(tmp_path / "second.mkv")
     assert project.last_revision() == 0
@@ -210,7 +208,7 @@ def test_changes_since_tells_what_is_new_in_order(project: Project, clip: ClipRe
 
 
 @pytest.mark.parametrize(
-    ("edit", "error", "words"),
+    ("edit", "error", "message"),
     [
         ({"frame": FRAMES}, ProjectError, "no such frame, it has 5"),
         ({"frame": -1}, ProjectError, "no such frame"),
@@ -221,11 +219,11 @@ def test_changes_since_tells_what_is_new_in_order(project: Project, clip: ClipRe
         ({"state": MaskState.EMPTY}, MaskError, "empty but its mask has pixels"),
     ],
 )
-def test_an_edit_that_does_not_fit_is_refused_with_all_that_came_with_it(
-    project: Project, clip: ClipRecord, edit: dict, error: type[Exception], words: str
+def test_an_edit_that_does_not_fit_is_refused_with_its_whole_batch(
+    project: Project, clip: ClipRecord, edit: dict, error: type[Exception], message: str
 ) -> None:
     good = {"clip": clip.id, "frame": 0, "structure": "bolus", "mask": DISC, "state": MaskState.EDITED}
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         project.write([Edit(**good), Edit(**(good | edit))], author="ann", origin="hand")
     assert project.last_revision() == 0
 
@@ -239,7 +237,7 @@ def test_authors_and_origins_are_required(project: Project, clip: ClipRecord) ->
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "message"),
     [
         (replace(proposal(0, DISC), keys=("hyoid",)), "structures are hyoid, the project's bolus, pharynx"),
         (proposal(FRAMES, DISC, DISC, DISC), "no such frame"),
@@ -254,9 +252,9 @@ def test_authors_and_origins_are_required(project: Project, clip: ClipRecord) ->
     ],
 )
 def test_a_proposal_that_does_not_fit_is_refused(
-    project: Project, clip: ClipRecord, given: Proposal, words: str
+    project: Project, clip: ClipRecord, given: Proposal, message: str
 ) -> None:
-    with pytest.raises((ProjectError, SchemaError), match=words):
+    with pytest.raises((ProjectError, SchemaError), match=message):
         project.write_proposals(clip.id, [proposal(1, DISC, DISC, DISC), given])
     assert project.last_revision() == 0
 

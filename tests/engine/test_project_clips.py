@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips of a project: known by their content, found again after a move, with the flags a person set."""
+"""Clips of a project: identified by content, located after a move, with the flags a person set."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_a_recording_is_known_by_its_content(project: Project, tmp_path: Path, name: str) -> None:
+def test_a_recording_is_identified_by_its_content(project: Project, tmp_path: Path, name: str) -> None:
     path = RECORDINGS[name](tmp_path / name, FRAMES)
     record = project.add_clip(path)
     assert record.id == content_id(path)
@@ -68,9 +68,7 @@ def test_a_clip_that_is_open_is_added_as_it_is(project: Project, tmp_path: Path)
         project.add_clip(ArrayClip(FRAMES))
 
 
-def test_clips_keep_the_order_in_which_they_came_and_are_patients_of_their_own(
-    project: Project, tmp_path: Path
-) -> None:
+def test_clips_keep_the_order_of_adding_and_get_a_patient_each(project: Project, tmp_path: Path) -> None:
     paths = [write_video(tmp_path / f"{name}.mkv", grey_frames(2, 16, 16, seed=ord(name))) for name in "cab"]
     records = [project.add_clip(path) for path in paths]
     assert project.clips() == records
@@ -120,7 +118,7 @@ def test_a_moved_recording_is_found_by_its_content(project: Project, tmp_path: P
     new = tmp_path / place
     new.parent.mkdir(parents=True, exist_ok=True)
     old.rename(new)
-    write_video(old, grey_frames(4, 24, 32, seed=9))  # another recording under its name, of much the same size
+    write_video(old, grey_frames(4, 24, 32, seed=9))  # another recording under its name, of almost the same size
     assert project.locate(record.id) == new
     assert project.clip(record.id).path == new
     with project.open_clip(record.id) as clip:
@@ -156,7 +154,7 @@ def test_a_changed_recording_is_not_taken_for_the_one_it_was(project: Project, t
         project.open_clip(record.id)
 
 
-def test_a_study_folder_may_move_as_a_whole_and_a_project_alone(project: Project, tmp_path: Path) -> None:
+def test_a_study_folder_may_move_with_its_project_and_a_project_alone(project: Project, tmp_path: Path) -> None:
     record = project.add_clip(write_video(tmp_path / "study" / "a.mkv", FRAMES))
     project.close()
     (tmp_path / "study").rename(tmp_path / "moved")
@@ -179,7 +177,7 @@ def test_a_search_does_not_follow_links_in_circles(project: Project, tmp_path: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows names its shares in another way")
-def test_network_shares_are_told_from_disks(tmp_path: Path) -> None:
+def test_network_shares_are_distinguished_from_disks(tmp_path: Path) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text(
         "22 1 254:0 / / rw shared:1 - ext4 /dev/vda rw\n"

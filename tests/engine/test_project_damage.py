@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damaged databases, full and read-only disks, folders that go away: words for the person, and nothing lost."""
+"""Damaged databases, full and read-only disks, folders that go away: clear messages, and nothing lost."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DISC = disc(HEIGHT, WIDTH, y=30, x=30, radius=20)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A closed project with some work in it."""
+    """A closed project with annotations."""
     write_video(tmp_path / "swallow.mkv", grey_frames(4, HEIGHT, WIDTH))
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(tmp_path / "swallow.mkv").id
@@ -43,7 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 3 MB of its own."""
+    """A separate disk of 3 MB."""
     mount = tmp_path / "disk"
     mount.mkdir()
     if (
@@ -69,7 +69,7 @@ def random_bytes(content: bytes) -> bytes:
 
 
 def random_page(content: bytes) -> bytes:
-    """One page in the middle, among the revisions, which opening as such would not read."""
+    """Return the content with a damaged page in the middle, among the revisions, which opening does not read."""
     page = int.from_bytes(content[16:18], "big")
     start = len(content) // page // 2 * page
     return content[:start] + np.random.default_rng(0).bytes(page) + content[start + page :]
@@ -109,7 +109,7 @@ def test_a_damaged_database_is_named_and_left_as_it_is(folder: Path, damage: Cal
 
 
 def killed_session(folder: Path) -> Path:
-    """Log that a session left which was killed after it had remembered something."""
+    """Kill a session after it wrote something; return the write-ahead log that it left."""
     script = (
         "import os, signal, sys; from vfss.project import Project; p = Project.open(sys.argv[1]);"
         "p.remember('ann', 'view', 'x' * 9000); os.kill(os.getpid(), signal.SIGKILL)"
@@ -193,7 +193,7 @@ def test_a_database_that_may_not_grow_costs_only_the_change_under_way(folder: Pa
         assert project.recall("ann", "second") == "small"
 
 
-def test_on_a_read_only_disk_a_project_can_be_read_and_says_so(folder: Path, disk: Path) -> None:
+def test_on_a_read_only_disk_a_project_can_be_read_and_is_marked_read_only(folder: Path, disk: Path) -> None:
     shutil.copytree(folder, disk / "project")
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
     with Project.open(disk / "project") as project:
@@ -213,7 +213,7 @@ def test_on_a_read_only_disk_a_project_can_be_read_and_says_so(folder: Path, dis
         Project.create(disk / "another")
 
 
-def test_work_of_a_killed_session_on_a_read_only_disk_is_pointed_out(folder: Path, disk: Path) -> None:
+def test_unwritten_work_of_a_killed_session_on_a_read_only_disk_is_an_error(folder: Path, disk: Path) -> None:
     killed_session(folder)
     shutil.copytree(folder, disk / "project", ignore=shutil.ignore_patterns("*-shm"))
     subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -255,7 +255,7 @@ def test_a_database_opened_for_reading_refuses_changes(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("away", ["deleted", "moved", "replaced"])
-def test_a_folder_that_goes_away_while_open_is_told_at_the_next_change(folder: Path, away: str) -> None:
+def test_a_folder_that_goes_away_while_open_is_an_error_at_the_next_change(folder: Path, away: str) -> None:
     with Project.open(folder) as project:
         clip = project.clips()[0].id
         moved = folder.rename(folder.with_name("elsewhere"))
@@ -271,7 +271,7 @@ def test_a_folder_that_goes_away_while_open_is_told_at_the_next_change(folder: P
 
 
 def test_where_there_is_no_write_ahead_log_the_older_journal_is_used(folder: Path) -> None:
-    # An open reader keeps the journal as it was set, as a share does that cannot have the log.
+    # An open reader keeps the journal mode from changing, like a share that does not support the log.
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as plain:
         assert plain.execute("PRAGMA journal_mode = delete").fetchone() == ("delete",)
         plain.execute("BEGIN")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A project as a folder: made, opened, closed, reopened, copied."""
+"""A project as a folder: created, opened, closed, reopened, copied."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_all_is_there_after_reopening(project: Project, clip: ClipRecord) -> Non
         assert again.recall("bob", "view") is None
 
 
-def test_only_what_json_can_say_is_remembered(project: Project) -> None:
+def test_only_json_values_are_remembered(project: Project) -> None:
     project.remember("ann", "view", 1)
     with pytest.raises(ProjectError, match="cannot be kept"):
         project.remember("ann", "view", {1, 2})
@@ -73,7 +73,7 @@ def test_create_open_and_open_or_create(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["students", "vfss.sqlite"]
 
 
-def test_a_schema_of_more_structures_than_fit_one_number(tmp_path: Path) -> None:
+def test_a_schema_of_more_structures_than_bits_of_one_integer(tmp_path: Path) -> None:
     rows = [{"key": f"s{i}", "name": f"S{i}", "colour": "#FFFFFF"} for i in range(47)]
     schema = type(THREE).from_dict({"id": "many", "version": "1", "structures": rows})
     write_video(tmp_path / "c.mkv", grey_frames(3, HEIGHT, WIDTH))

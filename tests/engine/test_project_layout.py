@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Projects of an older layout: brought up to date with a copy first, by one of many, or read as they are."""
+"""Projects of an older layout: migrated after a backup copy, by one process of many, or read unchanged."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DISC = disc(HEIGHT, WIDTH, y=10, x=12, radius=5)
 OTHER = disc(HEIGHT, WIDTH, y=14, x=20, radius=7)
 PROMPTS = Prompts((Click(3.25, 4.0, True), Click(7, 8, False)), Box(1, 2, 20.5, 30))
 
-# The revisions of older layouts, as the versions of the program that had them made the table.
+# The table of revisions of older layouts, as the program versions of that time created it.
 REVISIONS = """
 CREATE TABLE revisions (
     id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, clip VARCHAR NOT NULL, frame INTEGER NOT NULL CHECK (frame >= 0),
@@ -50,7 +50,7 @@ OLD_RULE = (
 
 
 def as_layout(folder: Path, version: int) -> None:
-    """Make a closed project what the version of the program with that layout would have made."""
+    """Rewrite a closed project as the version of the program with that layout would have written it."""
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
         triggers = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
         columns = "id, clip, frame, structure, state, author, time, origin, student, confidence, mask"
@@ -78,7 +78,7 @@ def clip_id(folder: Path) -> str:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A closed project of layout 1 with some work in it."""
+    """A closed project of layout 1 with annotations."""
     write_video(tmp_path / "swallow.mkv", grey_frames(5, HEIGHT, WIDTH))
     with Project.create(tmp_path / "project", THREE) as project:
         clip = project.add_clip(tmp_path / "swallow.mkv").id
@@ -94,13 +94,13 @@ def copies(folder: Path) -> list[Path]:
 
 
 def layout_of(path: Path) -> tuple[int, bool]:
-    """Version that a database says it has, and whether it has the column of prompts."""
+    """Return the layout version stored in a database, and whether it has the column of prompts."""
     with contextlib.closing(sqlite3.connect(path)) as database:
         version = database.execute("SELECT version FROM layout").fetchone()[0]
         return version, "prompts" in [row[1] for row in database.execute("PRAGMA table_info(revisions)")]
 
 
-def expect_the_work(project: Project, clip: str, n: int = 3) -> None:
+def expect_annotations(project: Project, clip: str, n: int = 3) -> None:
     history = project.history(clip, 0, "bolus")
     assert [(r.author, r.state, r.prompts) for r in history] == [
         ("ann", MaskState.EDITED, None),
@@ -127,7 +127,7 @@ def test_prompts_are_kept_with_a_mask(folder: Path, clip_id: str) -> None:
         assert project.changes_since(3)[0].prompts == PROMPTS
 
 
-def test_damaged_prompts_are_told(folder: Path, clip_id: str) -> None:
+def test_damaged_prompts_are_an_error(folder: Path, clip_id: str) -> None:
     Project.open(folder).close()
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
         database.execute(
@@ -139,12 +139,12 @@ def test_damaged_prompts_are_told(folder: Path, clip_id: str) -> None:
         project.newest(clip_id, 3)
 
 
-def test_an_older_project_is_brought_up_to_date_and_a_copy_stays_as_it_was(folder: Path, clip_id: str) -> None:
+def test_an_older_project_is_migrated_and_a_copy_stays_as_it_was(folder: Path, clip_id: str) -> None:
     before = sqlite3.connect(folder / "vfss.sqlite")
     dump = "\n".join(before.iterdump())
     before.close()
     with Project.open(folder) as project:
-        expect_the_work(project, clip_id)
+        expect_annotations(project, clip_id)
         project.write([Edit(clip_id, 0, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS)], author="ann", origin="hand")
         project.check()
     assert layout_of(folder / "vfss.sqlite") == (LAYOUT, True)
@@ -158,7 +158,7 @@ def test_an_older_project_is_brought_up_to_date_and_a_copy_stays_as_it_was(folde
     assert copies(folder) == [copy]
 
 
-def test_the_rules_hold_in_a_project_that_was_brought_up_to_date(folder: Path) -> None:
+def test_the_rules_hold_in_a_migrated_project(folder: Path) -> None:
     Project.open(folder).close()
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other_program:
         for statement in (
@@ -179,7 +179,7 @@ def test_a_copy_never_replaces_another_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["copy", "columns"])
-def test_where_it_fails_the_project_is_as_it_was(
+def test_a_failed_migration_leaves_the_project_as_it_was(
     folder: Path, clip_id: str, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def full(*_: object) -> None:
@@ -192,10 +192,10 @@ def test_where_it_fails_the_project_is_as_it_was(
     assert layout_of(folder / "vfss.sqlite") == (1, False)
     assert sorted(path.name for path in folder.iterdir()) == ["students", "vfss.sqlite"]
     with Project.open(folder) as project:
-        expect_the_work(project, clip_id)
+        expect_annotations(project, clip_id)
 
 
-def test_another_program_that_holds_the_pen_is_waited_for_and_then_told(folder: Path) -> None:
+def test_a_lock_of_another_program_is_waited_for_and_then_an_error(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(ProjectError, match=r"kept the project locked for 0\.05 s"):
@@ -205,24 +205,24 @@ def test_another_program_that_holds_the_pen_is_waited_for_and_then_told(folder: 
     assert copies(folder) == []
 
 
-def open_at_once(folder: Path, start: multiprocessing.synchronize.Barrier, found: multiprocessing.Queue) -> None:
+def open_at_once(folder: Path, start: multiprocessing.synchronize.Barrier, ids: multiprocessing.Queue) -> None:
     start.wait()
     with Project.open(folder) as project:
         clip = project.clips()[0].id
         edit = Edit(clip, 4, "bolus", DISC, MaskState.EDITED, prompts=PROMPTS)
-        found.put(project.write([edit], author=str(os.getpid()), origin="hand")[0].id)
+        ids.put(project.write([edit], author=str(os.getpid()), origin="hand")[0].id)
 
 
-def test_of_many_that_open_it_at_once_one_brings_it_up_to_date(folder: Path, clip_id: str) -> None:
+def test_of_several_processes_that_open_it_at_once_one_migrates_it(folder: Path, clip_id: str) -> None:
     context = multiprocessing.get_context("spawn")
-    start, found = context.Barrier(3), context.Queue()
-    workers = [context.Process(target=open_at_once, args=(folder, start, found)) for _ in range(3)]
+    start, ids = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=open_at_once, args=(folder, start, ids)) for _ in range(3)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0, 0, 0]
-    assert sorted(found.get() for _ in workers) == [4, 5, 6]
+    assert sorted(ids.get() for _ in workers) == [4, 5, 6]
     assert len(copies(folder)) == 1
     assert layout_of(copies(folder)[0]) == (1, False)
     with Project.open(folder) as project:
@@ -235,7 +235,7 @@ def test_a_read_only_project_of_the_older_layout_is_read(
     monkeypatch.setattr(opening, "may_write", lambda path: False)
     with Project.open(folder) as project:
         assert project.read_only
-        expect_the_work(project, clip_id)
+        expect_annotations(project, clip_id)
         with pytest.raises(ProjectError, match="can only be read"):
             project.write([Edit(clip_id, 0, "bolus", DISC, MaskState.EDITED)], author="ann", origin="hand")
         project.back_up(folder.parent / "elsewhere.sqlite")
@@ -259,19 +259,19 @@ def test_the_copy_opens_again_as_a_project(folder: Path, clip_id: str) -> None:
     again.mkdir()
     shutil.copy(copies(folder)[0], again / "vfss.sqlite")
     with Project.open(again) as project:
-        expect_the_work(project, clip_id)
+        expect_annotations(project, clip_id)
 
 
 def test_a_new_project_has_the_newest_layout_and_the_same_columns(folder: Path, tmp_path: Path) -> None:
     Project.open(folder).close()
     Project.create(tmp_path / "new", THREE).close()
-    found = []
+    tables = []
     for path in (folder, tmp_path / "new"):
         with contextlib.closing(sqlite3.connect(path / "vfss.sqlite")) as database:
             rows = database.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
             columns = database.execute("PRAGMA table_info(revisions)").fetchall()
-            found.append((sorted(rows), sorted((row[1], row[2], row[3]) for row in columns)))
-    assert found[0] == found[1]
+            tables.append((sorted(rows), sorted((row[1], row[2], row[3]) for row in columns)))
+    assert tables[0] == tables[1]
     assert layout_of(tmp_path / "new" / "vfss.sqlite") == (LAYOUT, True)
 
 
@@ -294,7 +294,7 @@ def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_pat
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
         if older == 2:
             other.execute("BEGIN")
-            over_a_person = IMPORT.format(state=1, column="", value="")  # so weak the rule was
+            over_a_person = IMPORT.format(state=1, column="", value="")  # the rule of layout 2 allowed it
             other.execute(over_a_person, {"frame": 0})
             other.execute("ROLLBACK")
     Project.open(folder).close()
@@ -303,12 +303,12 @@ def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_pat
     Project.create(tmp_path / "new", THREE).close()
     assert rules_of(folder / "vfss.sqlite") == rules_of(tmp_path / "new" / "vfss.sqlite")
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as other:
-        for frame, state, words in ((0, 1, "an annotation"), (3, 3, "until a person accepts it"), (3, 4, "until")):
-            with pytest.raises(sqlite3.IntegrityError, match=words):
+        for frame, state, message in ((0, 1, "an annotation"), (3, 3, "until a person accepts it"), (3, 4, "until")):
+            with pytest.raises(sqlite3.IntegrityError, match=message):
                 other.execute(IMPORT.format(state=state, column=", method", value=", 'import'"), {"frame": frame})
 
 
-# Revisions as layout 3 kept them: structure, state, author, origin, student; and the provenance and author they get.
+# Revisions of layout 3: structure, state, author, origin, student; and the provenance and author after migration.
 OLD = (
     ("bolus", 2, "ann", "hand", "st-1", Provenance("hand", student="st-1"), "ann"),
     ("bolus", 3, "propagation from frame 3", "hand", None, Provenance("hand"), "propagation from frame 3"),
@@ -336,7 +336,7 @@ OLD = (
 
 @pytest.fixture
 def layout_3(folder: Path, clip_id: str) -> Path:
-    """A closed project of layout 3 with every kind of author; its second row of each author has a mask of its own."""
+    """A closed project of layout 3 with every kind of author; each revision has its own mask."""
     Project.open(folder).close()
     as_layout(folder, 3)
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
@@ -350,9 +350,9 @@ def layout_3(folder: Path, clip_id: str) -> Path:
 
 
 def expect_old_revisions(project: Project, *, migrated: bool) -> None:
-    found = project.changes_since(3)
-    assert len(found) == len(OLD)
-    for number, (revision, old) in enumerate(zip(found, OLD, strict=True)):
+    revisions = project.changes_since(3)
+    assert len(revisions) == len(OLD)
+    for number, (revision, old) in enumerate(zip(revisions, OLD, strict=True)):
         structure, state, author, origin, student, provenance, new_author = old
         assert (revision.structure, revision.state, revision.origin) == (structure, state, origin)
         assert (revision.student, revision.confidence) == (student, number / 100)
@@ -363,7 +363,7 @@ def expect_old_revisions(project: Project, *, migrated: bool) -> None:
 
 def test_provenance_moves_from_authors_names_into_columns(layout_3: Path, clip_id: str) -> None:
     with Project.open(layout_3) as project:
-        expect_the_work(project, clip_id, 3 + len(OLD))
+        expect_annotations(project, clip_id, 3 + len(OLD))
         expect_old_revisions(project, migrated=True)
         assert project.newest(clip_id, 2)["pharynx"].author == "ann"
     with contextlib.closing(sqlite3.connect(layout_3 / "vfss.sqlite")) as database:
@@ -374,9 +374,7 @@ def test_provenance_moves_from_authors_names_into_columns(layout_3: Path, clip_i
     assert authors == [old[2] for old in OLD]
 
 
-def test_a_read_only_project_of_layout_3_tells_the_provenance_too(
-    layout_3: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_project_of_layout_3_has_provenance_too(layout_3: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "may_write", lambda path: False)
     with Project.open(layout_3) as project:
         assert project.read_only

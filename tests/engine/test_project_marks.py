@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Marks in time: nothing a person set is lost, two windows, swallows that came with the recording."""
+"""Marks in time: history, conflicts of two windows, and swallows stored with the recording."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def test_marks_are_kept_with_author_and_order(project, clip_id):
     project.marks.set(clip_id, Mark("ueso", 9), author="Ada")
     project.marks.set(clip_id, Mark(FREE, 4, text="cough"), author="Bo")
     with Project.open(project.folder) as again:
-        found = again.marks.of(clip_id)
-    assert [(m.kind, m.first, m.text, m.author) for m in found] == [(FREE, 4, "cough", "Bo"), ("ueso", 9, "", "Ada")]
-    assert all(m.time is not None and m.time.tzinfo is not None for m in found)
+        marks = again.marks.of(clip_id)
+    assert [(m.kind, m.first, m.text, m.author) for m in marks] == [(FREE, 4, "cough", "Bo"), ("ueso", 9, "", "Ada")]
+    assert all(m.time is not None and m.time.tzinfo is not None for m in marks)
 
 
-def test_a_change_and_a_removal_leave_what_was_before(project, clip_id):
+def test_a_change_and_a_removal_keep_the_history(project, clip_id):
     first = project.marks.set(clip_id, Mark("hyb", 5), author="Ada")
     second = project.marks.set(clip_id, Mark("hyb", 6, mark=first.mark, id=first.id), author="Ada")
     project.marks.remove(clip_id, second, author="Bo")
@@ -60,7 +60,7 @@ def test_of_two_windows_the_second_is_refused_and_nothing_is_overwritten(project
 
 def test_swallows_are_those_that_exports_read(project, clip_id):
     mark = project.marks.set(clip_id, Mark(SWALLOW, 3), author="Ada")
-    assert project.clip(clip_id).swallows == ()  # only begun
+    assert project.clip(clip_id).swallows == ()  # without an end
     mark = project.marks.set(clip_id, Mark(SWALLOW, 3, 9, mark=mark.mark, id=mark.id), author="Ada")
     assert project.clip(clip_id).swallows == (Swallow(3, 9),)
     project.marks.remove(clip_id, mark, author="Ada")
@@ -74,7 +74,7 @@ def test_swallows_of_the_recording_can_be_changed_and_are_never_brought_back(pro
     project.marks.set(clip_id, Mark(SWALLOW, 3, 6, mark=first.mark, id=first.id), author="Ada")
     assert project.clip(clip_id).swallows == (Swallow(3, 6), Swallow(10, 15))
     assert [m.author for m in project.marks.of(clip_id)] == ["Ada", "recording"]
-    project.marks.remove(clip_id, second, author="Bo")  # seen before it had a row of its own
+    project.marks.remove(clip_id, second, author="Bo")  # read before it had its own row
     project.update_clip(clip_id, swallows=[])
     assert project.marks.of(clip_id) == []
     project.marks.set(clip_id, Mark(SWALLOW, 20, 22), author="Ada")
@@ -102,7 +102,7 @@ def test_a_project_without_marks_is_left_as_it_is(project, clip_id):
         assert not file.execute("SELECT name FROM sqlite_master WHERE name = 'marks'").fetchall()
 
 
-def test_the_database_itself_refuses_to_forget(project, clip_id):
+def test_the_database_itself_refuses_to_delete_marks(project, clip_id):
     project.marks.set(clip_id, Mark("hyb", 5), author="Ada")
     with sqlite3.connect(project.folder / "vfss.sqlite") as file:
         for statement in ("DELETE FROM marks", "UPDATE marks SET first = 1"):
@@ -110,7 +110,7 @@ def test_the_database_itself_refuses_to_forget(project, clip_id):
                 file.execute(statement)
 
 
-def test_every_event_has_words_and_letters_of_its_own():
+def test_every_event_has_its_own_name_and_abbreviation():
     assert len({event.key for event in EVENTS}) == len({event.short for event in EVENTS}) == len(EVENTS)
     assert name_of("ueso") == "UES opening"
     assert name_of(FREE, "cough") == "cough"

@@ -30,12 +30,12 @@ HEIGHT, WIDTH, FRAMES = 40, 48, 3
 
 
 def numbered(number: int) -> np.ndarray:
-    """A mask that no other number has, bool (H, W)."""
+    """Return a mask unique to this number, bool (H, W)."""
     return np.random.default_rng(number).random((HEIGHT, WIDTH)) < 0.5
 
 
 def write_forever(folder: str, seed: str) -> None:
-    """Write revisions and say each one's id and number once it is committed, until killed."""
+    """Write revisions and print the id and number of each once it is committed, until killed."""
     number = int(seed)
     with Project.open(folder) as project:
         clip = project.clips()[0].id
@@ -48,13 +48,13 @@ def write_forever(folder: str, seed: str) -> None:
 
 
 def count_up(folder: str, times: str, author: str) -> None:
-    """Add one pixel to the bolus so many times, each time upon the newest one seen."""
+    """Add one pixel to the bolus `times` times, each time based on the newest revision read."""
     left, conflicts = int(times), 0
     with Project.open(folder) as project:
         clip = project.clips()[0].id
         sys.stdout.write("ready\n")
         sys.stdout.flush()
-        sys.stdin.readline()  # the signal to start, so that both are at it at the same time
+        sys.stdin.readline()  # the signal to start, so that both write at the same time
         while left:
             frame = left % 2
             seen = project.newest(clip, frame).get("bolus")
@@ -97,26 +97,26 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 
 def test_a_killed_process_loses_nothing_that_it_had_committed(project: Project) -> None:
-    project.close()  # so that the killed ones are alone, and leave their log behind for the next to recover
+    project.close()  # so that the killed processes are alone, and leave their log for the next one to recover
     chance = random.Random(0)
-    told: dict[int, int] = {}
+    committed: dict[int, int] = {}
     for round_ in range(3):
         with start("write_forever", str(project.folder), str(round_ * 100_000)) as process:
             lines = [output(process).readline() for _ in range(3 * chance.randint(1, 40))]
             process.send_signal(signal.SIGKILL)
             lines += output(process).read().splitlines(keepends=True)
         assert process.returncode == -signal.SIGKILL
-        told |= dict(map(int, line.split()) for line in lines if line.endswith("\n"))
+        committed |= dict(map(int, line.split()) for line in lines if line.endswith("\n"))
         with contextlib.closing(sqlite3.connect(project.folder / "vfss.sqlite")) as database:
             assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         with Project.open(project.folder) as again:
-            kept = {revision.id: revision for revision in again.changes_since(0)}
-            assert kept.keys() >= told.keys()
-            for revision_id, number in told.items():
-                np.testing.assert_array_equal(kept[revision_id].mask, numbered(number))
-            # A change is whole or not at all: its three structures were one transaction.
-            assert len(kept) % 3 == 0
-            assert len(kept) - len(told) <= 3 * (round_ + 1)
+            stored = {revision.id: revision for revision in again.changes_since(0)}
+            assert stored.keys() >= committed.keys()
+            for revision_id, number in committed.items():
+                np.testing.assert_array_equal(stored[revision_id].mask, numbered(number))
+            # A change is complete or absent: its three structures were one transaction.
+            assert len(stored) % 3 == 0
+            assert len(stored) - len(committed) <= 3 * (round_ + 1)
 
 
 def test_two_processes_lose_no_update_of_each_other(project: Project) -> None:
@@ -130,13 +130,13 @@ def test_two_processes_lose_no_update_of_each_other(project: Project) -> None:
             assert process.stdin is not None
             process.stdin.write("go\n")
             process.stdin.flush()
-        said = [output(process).read() for process in (one, two)]
+        outputs = [output(process).read() for process in (one, two)]
     assert (one.returncode, two.returncode) == (0, 0)
-    assert all(line.strip().isdigit() for line in said)
+    assert all(line.strip().isdigit() for line in outputs)
     clip = project.clips()[0].id
     changes = project.changes_since(0)
     assert [sum(revision.author == who for revision in changes) for who in ("ann", "bob")] == [each, each]
-    # Every accepted change stands upon the one before it: pixel counts go up by one, without gap or repeat.
+    # Every accepted change is based on the one before it: pixel counts rise by one, without gap or repeat.
     for frame in (0, 1):
         counts = [int(revision.mask.sum()) for revision in project.history(clip, frame, "bolus")]
         assert counts == list(range(1, each + 1))
@@ -154,7 +154,7 @@ def test_two_processes_see_each_others_work(project: Project) -> None:
     assert authors == {"ann", "pid 7"}
 
 
-def test_readers_go_on_while_another_program_holds_the_pen_and_writers_are_told(project: Project) -> None:
+def test_readers_go_on_while_another_program_holds_the_lock_and_writers_get_an_error(project: Project) -> None:
     clip = project.clips()[0].id
     edit = Edit(clip, 1, "bolus", numbered(1), MaskState.ACCEPTED)
     project.write([edit], author="ann", origin="hand")
@@ -188,7 +188,7 @@ def test_a_forked_worker_may_use_the_project_it_inherited(project: Project) -> N
     project.check()
 
 
-def test_of_two_that_create_a_project_at_once_one_wins_and_the_other_opens_it(tmp_path: Path) -> None:
+def test_of_two_processes_that_create_a_project_at_once_one_creates_and_the_other_opens_it(tmp_path: Path) -> None:
     folder = tmp_path / "project"
     with start("create", str(folder)) as one, start("create", str(folder)) as two:
         ids = {output(process).read() for process in (one, two)}
@@ -198,7 +198,7 @@ def test_of_two_that_create_a_project_at_once_one_wins_and_the_other_opens_it(tm
 
 
 def create(folder: str) -> None:
-    """Open or create a project and say its id."""
+    """Open or create a project and print its id."""
     with Project.open_or_create(folder, THREE) as project:
         sys.stdout.write(project.id)
 

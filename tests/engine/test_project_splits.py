@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splits by patient: both sides early, the shares in the long run, and nobody ever moves."""
+"""Splits by patient: both training and held-out patients early, shares in the long run, and no patient ever moves."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def add(project: Project, patient: str) -> str:
 
 
 def enrol(database: Database, patients: list[str]) -> None:
-    """Give each patient a clip whose recording nobody opens."""
+    """Give each patient a clip; its recording is never opened."""
     facts = {"absolute": "/x", "is_folder": False, "size": 1, "n_frames": 1, "height": 1, "width": 1, "bits": 8}
     facts |= {"facing": "left", "inverted": False, "swallows": [], "path": "x"}
     with database.writing() as connection:
@@ -45,7 +45,7 @@ def enrol(database: Database, patients: list[str]) -> None:
             connection.execute(insert(clips), [row])
 
 
-def test_the_first_is_learnt_from_and_the_second_held_out(project: Project) -> None:
+def test_the_first_patient_is_for_training_and_the_second_held_out(project: Project) -> None:
     assert project.splits() == {}
     add(project, "first")
     add(project, "first")
@@ -55,12 +55,12 @@ def test_the_first_is_learnt_from_and_the_second_held_out(project: Project) -> N
     assert project.split("second") == "validation"
 
 
-def test_a_side_is_kept_when_clips_change_their_patient(project: Project) -> None:
+def test_a_split_is_kept_when_clips_change_their_patient(project: Project) -> None:
     clip = add(project, "unnamed")
     assert project.split("unnamed") == "train"
     project.update_clip(clip, patient="named")
     add(project, "other")
-    # The first has nobody's clip any more: the others alone must fill both sides.
+    # The first has no clip any more: the others alone must fill both splits.
     assert project.splits() == {"unnamed": "train", "named": "train", "other": "validation"}
 
 
@@ -80,7 +80,7 @@ def test_a_person_may_choose_before_anything_was_assigned_but_not_after(project:
     assert project.splits() == {"second": "train", "first": "test"}
 
 
-def test_of_many_patients_seventy_percent_are_learnt_from(project: Project) -> None:
+def test_of_many_patients_seventy_percent_are_for_training(project: Project) -> None:
     database = Database(project.folder / "vfss.sqlite")
     enrol(database, [f"patient {number}" for number in range(1000)])
     count = Counter(project.splits().values())
@@ -90,15 +90,17 @@ def test_of_many_patients_seventy_percent_are_learnt_from(project: Project) -> N
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.frozensets(st.integers(0, 11), max_size=12), min_size=12, max_size=60), st.integers(0, 99))
-def test_what_is_annotated_is_on_all_sides_in_their_shares(annotated: list[frozenset[int]], project_id: int) -> None:
+def test_annotated_structures_are_in_all_splits_in_their_shares(
+    annotated: list[frozenset[int]], project_id: int
+) -> None:
     patients = {f"patient {i}": planes for i, planes in enumerate(annotated)}
     counts = SplitCounts(patients, str(project_id))
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for patient in patients:
-        found[patient] = counts.choose(patient)
-        counts.add(patient, found[patient])
+        splits[patient] = counts.choose(patient)
+        counts.add(patient, splits[patient])
     for plane in range(12):
-        having = Counter(found[patient] for patient, planes in patients.items() if plane in planes)
+        having = Counter(splits[patient] for patient, planes in patients.items() if plane in planes)
         if having.total() >= 24:
             assert set(having) == set(SHARES), (plane, having)
 
@@ -106,11 +108,11 @@ def test_what_is_annotated_is_on_all_sides_in_their_shares(annotated: list[froze
 def test_a_rare_structure_is_not_left_to_chance() -> None:
     patients = {f"patient {i}": frozenset({0} if i % 6 else {0, 7}) for i in range(48)}  # 8 of 48 have plane 7
     counts = SplitCounts(patients, "project")
-    found: dict[str, str] = {}
+    splits: dict[str, str] = {}
     for patient in patients:
-        found[patient] = counts.choose(patient)
-        counts.add(patient, found[patient])
-    rare = Counter(side for patient, side in found.items() if 7 in patients[patient])
+        splits[patient] = counts.choose(patient)
+        counts.add(patient, splits[patient])
+    rare = Counter(side for patient, side in splits.items() if 7 in patients[patient])
     assert set(rare) == set(SHARES)
     assert rare["train"] >= 4
 
@@ -120,14 +122,14 @@ def test_annotations_of_the_project_count(project: Project) -> None:
     for number in range(9):
         clip = add(project, f"patient {number}")
         annotate(project, clip, 0, {"bolus": mask} if number % 3 else {"bolus": mask, "mandible": mask})
-        project.splits()  # everybody joins as soon as annotated
+        project.splits()  # each patient gets a split once annotated
     having = Counter(project.split(f"patient {number}") for number in (0, 3, 6))
-    assert len(having) > 1  # three patients with a mandible: not all on one side
+    assert len(having) > 1  # three patients with a mandible: not all in one split
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.sampled_from("abcdefgh"), min_size=1, max_size=3), max_size=6))
-def test_whoever_comes_nobody_moves_and_two_patients_are_enough_for_both_sides(arrivals: list[list[str]]) -> None:
+def test_no_patient_ever_moves_and_two_are_enough_for_training_and_evaluation(arrivals: list[list[str]]) -> None:
     with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "p", THREE) as project:
         database = Database(project.folder / "vfss.sqlite")
         seen: dict[str, str] = {}

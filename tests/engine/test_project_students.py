@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Students of a project: copied in whole, listed with their scores and descent, one of them the current."""
+"""Students of a project: copied completely, listed with their scores and descent, one of them the current."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vfss.student.config import StudentConfig
 
 
 def student_file(path: Path, seed: int = 0) -> Path:
-    """A student at rest; its weights are never used here."""
+    """Write a student file; its weights are never used here."""
     weights = {"neck.weight": np.random.default_rng(seed).random((4, 4)).astype(np.float16)}
     Checkpoint(StudentConfig(), THREE, weights, b"graph", {"seed": seed}).save(path)
     return path
@@ -67,9 +67,9 @@ def test_one_student_is_the_current_one(project: Project, tmp_path: Path) -> Non
     assert project.current_student() is None
 
 
-def test_what_is_not_a_whole_student_is_refused_and_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
-    whole = student_file(tmp_path / "a.safetensors").read_bytes()
-    for content in (b"", b"text", whole[: len(whole) // 2], whole[:-1]):
+def test_an_incomplete_student_is_refused_and_leaves_nothing_behind(project: Project, tmp_path: Path) -> None:
+    complete = student_file(tmp_path / "a.safetensors").read_bytes()
+    for content in (b"", b"text", complete[: len(complete) // 2], complete[:-1]):
         path = tmp_path / "broken.safetensors"
         path.write_bytes(content)
         with pytest.raises(StudentError) as caught:

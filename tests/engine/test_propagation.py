@@ -166,11 +166,11 @@ def test_distance_fields_and_packing_keep_a_mask():
     plane = box(40, 30, 13, 9)
     assert np.array_equal(signed_distance(plane) > 0, plane)
     assert not (signed_distance(np.zeros((SIZE, SIZE), np.bool_)) > 0).any()
-    some = PropagatedMask(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
-    again = PackedPropagatedMask.pack(some).unpack()
-    assert np.array_equal(again.mask, plane)
-    assert np.allclose(again.field, some.field, atol=0.01)
-    assert (again.frames, again.steps, again.consistency) == (4, 3, 0.5)
+    original = PropagatedMask(signed_distance(plane), signed_distance(box(41, 30)) - signed_distance(plane), 4, 3, 0.5)
+    unpacked = PackedPropagatedMask.pack(original).unpack()
+    assert np.array_equal(unpacked.mask, plane)
+    assert np.allclose(unpacked.field, original.field, atol=0.01)
+    assert (unpacked.frames, unpacked.steps, unpacked.consistency) == (4, 3, 0.5)
 
 
 def test_the_nearer_key_frame_has_the_larger_weight():
@@ -226,7 +226,7 @@ def test_confidence_is_a_share_and_grows_with_every_good_predictor(steady, steps
 
 @pytest.fixture
 def project(tmp_path):
-    """A project with a film of eight frames, whose bone and airway a person has accepted on frame 2."""
+    """A project with a clip of eight frames; a person accepted its bone and airway on frame 2."""
     film = Film(8)
     write_video(tmp_path / "film.mkv", np.stack([film.picture(t) for t in range(8)]))
     with Project.create(tmp_path / "project", SCHEMA) as made:
@@ -246,7 +246,7 @@ def run_on(project, direction="both", structures=("c3", "airway"), student=None,
 def test_what_is_written_is_a_proposal_with_its_confidence(project):
     clip = project.clips()[0].id
     stages, run = run_on(project, student=FixedStudent(box(60, 90, 30, 16)))
-    assert len(stages[0].written) == 2  # one frame at once, that a person sees something
+    assert len(stages[0].written) == 2  # one frame first, so that a person sees a result at once
     assert sum(len(stage.written) for stage in stages) == 14
     assert stages[-1].done == stages[-1].total == 7
     for frame, key, revision_id in (place for stage in stages for place in stage.written):
@@ -307,14 +307,12 @@ def by_proposals(project, clip):
 
 def by_write(project, clip):
     with pytest.raises(ProjectError, match="is annotated"):
-        project.write(
-            [Edit(clip, 4, "c3", BONE, MaskState.PROPOSED)], author="machine", origin="proposal", student="st"
-        )
+        project.write([Edit(clip, 4, "c3", BONE, MaskState.PROPOSED)], author="st", origin="proposal", student="st")
 
 
 def by_leaving_write(project, clip):
     edits = [Edit(clip, frame, "c3", BONE, MaskState.PROPOSED, 0.9) for frame in (4, 7)]
-    written = project.write(edits, author="machine", origin="proposal", student="st", leave=True)
+    written = project.write(edits, author="st", origin="proposal", student="st", leave=True)
     assert [revision.frame for revision in written] == [7]
 
 
@@ -322,7 +320,7 @@ def by_leaving_write_as_truth(project, clip):
     with pytest.raises(ProjectError):
         project.write(
             [Edit(clip, 7, "c3", BONE, MaskState.ACCEPTED)],
-            author="machine",
+            author="st",
             origin="proposal",
             student="st",
             leave=True,
@@ -343,7 +341,7 @@ def by_a_run_backward(project, clip):
 def by_raw_sql(project, clip):
     insert = (
         "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, method, source_frame) VALUES "
-        f"(?, 4, 'c3', {MaskState.PROPOSED:d}, 'machine', '2026-01-01 00:00:00.000000', 'proposal', 'propagation', 2)"
+        f"(?, 4, 'c3', {MaskState.PROPOSED:d}, 'st', '2026-01-01 00:00:00.000000', 'proposal', 'propagation', 2)"
     )
     with closing(sqlite3.connect(project.folder / "vfss.sqlite", isolation_level=None)) as raw:
         for statement in (insert, insert.replace("INSERT", "INSERT OR REPLACE", 1)):

@@ -42,21 +42,21 @@ def project(tmp_path: Path):
         yield made
 
 
-def test_every_frame_wanted_gets_its_own_proposal(project: Project, student: Student) -> None:
+def test_every_requested_frame_gets_its_own_proposal(project: Project, student: Student) -> None:
     clip = project.clips()[0].id
-    told: list[tuple[int, int]] = []
-    wanted = [15, 2, 3, 4, 5, 6, 7, 8, 9, 10]
-    done = propose_clip(project, student, clip, wanted, lambda n, total: told.append((n, total)) or True)
-    assert done == len(wanted)
-    assert told[-1] == (10, 10)
+    calls: list[tuple[int, int]] = []
+    requested = [15, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+    done = propose_clip(project, student, clip, requested, lambda n, total: calls.append((n, total)) or True)
+    assert done == len(requested)
+    assert calls[-1] == (10, 10)
     states = project.states(clip)
-    assert set(np.flatnonzero((states == MaskState.PROPOSED).all(axis=1))) == set(wanted)
+    assert set(np.flatnonzero((states == MaskState.PROPOSED).all(axis=1))) == set(requested)
     with project.open_clip(clip) as frames:
         alone = student.propose(frames.as_uint8(15)[None])[0]
     np.testing.assert_allclose(project.confidence(clip, 15), alone.confidence, atol=0.02)
 
 
-def test_what_is_done_is_passed_over_and_people_are_not_overruled(project: Project, student: Student) -> None:
+def test_proposed_frames_are_skipped_and_annotation_is_left(project: Project, student: Student) -> None:
     clip = project.clips()[0].id
     mask = disc(48, 40, y=20, x=20, radius=6)
     annotate(project, clip, 0, {"bolus": mask, "c1": MaskState.NOT_VISIBLE})
@@ -71,7 +71,7 @@ def test_what_is_done_is_passed_over_and_people_are_not_overruled(project: Proje
     assert newest["airway"].state is MaskState.PROPOSED
 
 
-def test_a_student_leaves_imported_masks_and_says_so(project: Project, student: Student) -> None:
+def test_a_student_leaves_imported_masks_and_the_summary_counts_them(project: Project, student: Student) -> None:
     record = project.clips()[0]
     mask = disc(48, 40, y=20, x=20, radius=6)
     for key in ("bolus", "c2"):
@@ -82,8 +82,8 @@ def test_a_student_leaves_imported_masks_and_says_so(project: Project, student: 
     np.testing.assert_array_equal(newest["bolus"].mask, mask)
     assert (newest["c2"].origin, newest["c3"].origin) == ("import", "proposal")
     assert unproposed(project, record.id, [2], student) == []
-    words = proposal_summary(project, record, 1, student)
-    assert words == f"clip.mkv: proposed on 1 frame of {FRAMES}; 2 imported masks are left as they are"
+    summary = proposal_summary(project, record, 1, student)
+    assert summary == f"clip.mkv: proposed on 1 frame of {FRAMES}; 2 imported masks are left as they are"
 
 
 def test_stopping_keeps_what_is_done(project: Project, student: Student) -> None:
@@ -229,7 +229,7 @@ def test_another_student_goes_on_where_one_fails(project: Project) -> None:
 
 
 @pytest.mark.parametrize("asked_for", [False, True])
-def test_masks_that_a_person_asked_for_are_replaced_only_on_request(project: Project, asked_for: bool) -> None:
+def test_requested_masks_are_replaced_only_on_request(project: Project, asked_for: bool) -> None:
     clip_id = project.clips()[0].id
     mask = disc(48, 40, y=20, x=20, radius=6)
     annotate(project, clip_id, 0, {"c2": (mask, MaskState.PROPOSED)}, author="ann", origin="import")

@@ -34,7 +34,7 @@ DISC = disc(HEIGHT, WIDTH, y=15, x=20, radius=7)
 
 @pytest.fixture
 def project(tmp_path: Path) -> Iterator[Project]:
-    """A project beside its two recordings, in which the first reader has spoken."""
+    """A project beside its two recordings, annotated by the first reader."""
     home = tmp_path / "study"
     (home / "clips").mkdir(parents=True)
     with Project.create(home / "project", THREE) as made:
@@ -53,7 +53,7 @@ def proposal(frame: int) -> Proposal:
     return Proposal(THREE.keys, masks, np.full(3, 0.5, np.float32), "st-1", None, frame)
 
 
-def test_a_reading_has_the_clips_and_nothing_of_what_was_said(project: Project, tmp_path: Path) -> None:
+def test_a_reading_has_the_clips_and_no_annotations(project: Project, tmp_path: Path) -> None:
     made = create_reading(project, "Bob")
     assert made.folder == project.folder / "readings" / "Bob"
     with Project.open(made.folder) as second:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scoring of painted frames and finding their clips, on phantom clips; the recordings themselves where they are."""
+"""Scores of hand-drawn frames and the search for their clips: on phantom clips, and on the recordings if present."""
 
 import importlib.util
 import os
@@ -34,7 +34,7 @@ def schema() -> Schema:
 
 
 def painted(bench: ModuleType, schema: Schema, *, unsure: tuple[str, ...] = ()):
-    """A frame on which C3 and C4 are squares of 20 pixels and nothing else is visible."""
+    """A hand-drawn frame on which C3 and C4 are squares of 20 pixels and nothing else is visible."""
     squares = {"c3": [[(10, 10), (10, 29), (29, 29), (29, 10)]], "c4": [[(40, 10), (40, 29), (59, 29), (59, 10)]]}
     return bench.PaintedFrame(0, {key: squares.get(key, []) for key in schema.keys}, frozenset(unsure))
 
@@ -47,7 +47,7 @@ def test_polygons_become_planes_with_their_border(bench, schema):
     assert not planes[schema["bolus"].index].any()
 
 
-def test_scores_tell_sure_unsure_false_and_missed_apart(bench, schema):
+def test_scores_distinguish_sure_unsure_false_and_missed(bench, schema):
     frame = painted(bench, schema, unsure=("c4",))
     truth = frame.planes(schema, 80, 100)
     proposed = np.zeros_like(truth)
@@ -59,10 +59,10 @@ def test_scores_tell_sure_unsure_false_and_missed_apart(bench, schema):
     assert rows["c3"]["false_pieces"] == 1
     assert rows["c4"] == {"painted": "unsure", "dice": 0.0, "false_pieces": 0, "false": False, "missed": True}
     assert rows["c7"] == {"painted": "not visible", "dice": None, "false_pieces": 1, "false": True, "missed": False}
-    whole = bench.summary({0: rows}, schema)
-    assert whole["mean_dice_sure"] == rows["c3"]["dice"]
-    assert whole["mean_dice_unsure"] == 0.0
-    assert (whole["false_structures"], whole["missed_structures"], whole["false_pieces"]) == (1, 1, 2)
+    summary = bench.summary({0: rows}, schema)
+    assert summary["mean_dice_sure"] == rows["c3"]["dice"]
+    assert summary["mean_dice_unsure"] == 0.0
+    assert (summary["false_structures"], summary["missed_structures"], summary["false_pieces"]) == (1, 1, 2)
 
 
 def test_clips_are_found_by_content_not_by_name(bench, tmp_path):
@@ -85,7 +85,7 @@ def test_sheets_stay_out_of_the_repository(bench, tmp_path):
     assert bench.outside(tmp_path / "sheets").is_dir()
 
 
-def test_a_tile_shows_the_field_with_outlines(bench, schema):
+def test_a_tile_shows_the_exposed_field_with_outlines(bench, schema):
     frame = np.zeros((60, 100), np.uint8)
     frame[10:50, 20:90] = np.linspace(60, 200, 70).astype(np.uint8)
     field = bench.field_of(frame[None])
@@ -112,8 +112,10 @@ def test_shipped_polygons_fit_schema_and_frames(bench, schema):
             assert (points < sizes[clip.name]).all()
 
 
-@pytest.mark.skipif("VFSS_SHARED" not in os.environ, reason="VFSS_SHARED names no folder with the painted recordings")
-def test_painted_recordings_are_found_where_they_are(bench, schema):
+@pytest.mark.skipif(
+    "VFSS_SHARED" not in os.environ, reason="VFSS_SHARED names no folder with the hand-drawn recordings"
+)
+def test_recordings_of_drawn_frames_are_found_by_content(bench, schema):
     clips = bench.read_painted(bench.PAINTED, schema)
-    found = bench.find_clips(Path(os.environ["VFSS_SHARED"]) / "data" / "clips", [clip.content for clip in clips])
-    assert len(found) == 2
+    located = bench.find_clips(Path(os.environ["VFSS_SHARED"]) / "data" / "clips", [clip.content for clip in clips])
+    assert len(located) == 2

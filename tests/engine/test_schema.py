@@ -28,7 +28,7 @@ COLOUR_BLINDNESS = {
         [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
     ),
 }
-# Pairs that share a border on film.
+# Pairs that share a border on frames.
 NEIGHBOURS = [
     *itertools.pairwise(["c1", "c2", "c3", "c4", "c5", "c6", "c7"]),
     ("bolus", "pharynx"),
@@ -69,14 +69,14 @@ def test_codes_are_those_of_the_dicom_dictionary_where_it_has_them() -> None:
 
 
 @pytest.mark.parametrize("blindness", COLOUR_BLINDNESS)
-def test_neighbours_are_told_apart_also_by_the_colour_blind(blindness: str) -> None:
+def test_neighbours_are_distinguishable_also_for_the_colour_blind(blindness: str) -> None:
     schema = Schema.load()
     for a, b in NEIGHBOURS:
         difference = float(deltaE_ciede2000(seen(schema, a, blindness), seen(schema, b, blindness)))
         assert difference > 20, f"{a} and {b} look alike ({difference:.1f}) with {blindness}"
 
 
-def test_colours_stand_out_from_grey_film() -> None:
+def test_colours_stand_out_from_grey_frames() -> None:
     schema = Schema.load()
     for structure in schema.structures:
         lab = seen(schema, structure.key, "none")
@@ -101,7 +101,7 @@ def test_round_trip_and_a_schema_of_the_users_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"key": "c 1"}, "malformed"),
         ({"colour": "red"}, "#RRGGBB"),
@@ -110,12 +110,12 @@ def test_round_trip_and_a_schema_of_the_users_own(tmp_path: Path) -> None:
         ({"shortcut": "b"}, "two structures"),
     ],
 )
-def test_malformed_schemas_say_what_is_wrong(change: dict[str, str], says: str) -> None:
+def test_errors_of_malformed_schemas_name_what_is_wrong(change: dict[str, str], message: str) -> None:
     rows = [
         {"key": "a", "name": "A", "colour": "#112233"} | change,
         {"key": "b", "name": "B", "colour": "#112233", "shortcut": "b"},
     ]
-    with pytest.raises(SchemaError, match=says):
+    with pytest.raises(SchemaError, match=message):
         Schema.from_dict({"id": "x", "version": "1", "structures": rows})
 
 
@@ -123,13 +123,13 @@ BEHAVIOUR = ("motion", "chain", "stabilises_view", "holds_frames", "kind", "adap
 
 
 def stored_before(schema: Schema, *keys: str, **more: object) -> dict[str, Any]:
-    """A schema as versions stored it that knew structures by their keys."""
+    """Return a schema as stored by versions in which keys implied the behaviour."""
     rows = {row["key"]: {k: v for k, v in row.items() if k not in BEHAVIOUR} for row in schema.to_dict()["structures"]}
     chosen = [rows[key] for key in keys or rows]
     return {**schema.to_dict(), "structures": [row | {"nests_in": None} for row in chosen] if keys else chosen} | more
 
 
-def test_the_shipped_schema_says_what_the_code_knew_by_name() -> None:
+def test_the_shipped_schema_has_the_behaviour_that_keys_once_implied() -> None:
     schema = Schema.load()
     assert schema.soft == ("bolus", "pharynx", "epiglottis", "airway")
     assert schema.chains == (("c1", "c2", "c3", "c4", "c5", "c6", "c7"),)
@@ -144,7 +144,7 @@ def test_a_schema_stored_before_behaves_as_before() -> None:
     assert Schema.from_dict(stored_before(schema)) == schema
     part = Schema.from_dict(stored_before(schema, "c4", "c2", "bolus", "c1", id="part", version="3"))
     assert part.soft == ("bolus",)
-    assert sorted(map(sorted, part.chains)) == [["c1", "c2"], ["c4"]]  # without C3 nobody knows where C2 and C4 meet
+    assert sorted(map(sorted, part.chains)) == [["c1", "c2"], ["c4"]]  # without C3 it is unknown where C2 and C4 meet
     assert not part["bolus"].adapts
     assert Schema.from_dict(part.to_dict()) == part
 
@@ -190,7 +190,7 @@ def test_the_student_that_ships_was_stored_before_and_has_bones() -> None:
         ({"colour": None, "index": 3}, "structure 'a' has an unknown field 'index'"),
     ],
 )
-def test_a_file_with_a_mistake_says_where_it_is(tmp_path: Path, change: dict[str, object], message: str) -> None:
+def test_an_error_in_a_file_names_its_place(tmp_path: Path, change: dict[str, object], message: str) -> None:
     rows = [
         {"key": "a", "name": "First", "colour": "#112233"} | change,
         {"key": "b", "name": "Second", "colour": "#112233", "aliases": ["The-Other"]},

@@ -81,7 +81,7 @@ def film(hand: Schema) -> Film:
     return film
 
 
-def test_bones_are_propagated_as_a_whole_without_the_student_and_joined(hand: Schema, film: Film) -> None:
+def test_bones_are_propagated_rigidly_joined_and_without_the_student(hand: Schema, film: Film) -> None:
     masks = {
         (new.frame, key): plane
         for new in Propagation(film, PropagationRequest(1, "forward", ("mc1", "mc2"))).run()
@@ -95,9 +95,9 @@ def test_bones_are_propagated_as_a_whole_without_the_student_and_joined(hand: Sc
 
 
 def test_the_student_counts_for_soft_structures_alone(hand: Schema, film: Film) -> None:
-    carried = KeyFrame(film.picture(1), {"mc1": MC1, "skin": SKIN}, hand).propagate_to(film.picture(2))
+    propagated = KeyFrame(film.picture(1), {"mc1": MC1, "skin": SKIN}, hand).propagate_to(film.picture(2))
     empty = np.zeros((SIZE, SIZE), np.bool_)
-    later = {key: PropagatedMask(mask.field, None, 50, 50, mask.consistency) for key, mask in carried.items()}
+    later = {key: PropagatedMask(mask.field, None, 50, 50, mask.consistency) for key, mask in propagated.items()}
     assert blend_with_student(hand["mc1"], later["mc1"], empty).any()
     assert not blend_with_student(hand["skin"], later["skin"], empty).any()
     list(Propagation(film, PropagationRequest(1, "forward", ("skin",))).run())
@@ -114,7 +114,7 @@ def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, film
     path = stabilising_path(movement.centres, columns)
     assert path.is_known.all()
     shifts = path.matrices[:, :2, 2]
-    assert np.ptp(shifts[:, 1]) == pytest.approx(9.0, abs=1.0)  # the film moves by 1 px a frame in x
+    assert np.ptp(shifts[:, 1]) == pytest.approx(9.0, abs=1.0)  # the frames move by 1 px each in x
 
 
 def test_a_substance_is_coded_as_one(hand: Schema, tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_substance_is_coded_as_one(hand: Schema, tmp_path: Path) -> None:
     assert {categories[key] for key in ("mc1", "mc2", "skin")} == {"Body structure"}
 
 
-def test_labels_are_known_by_alias_and_a_student_adapts_where_the_schema_says_so(hand: Schema) -> None:
+def test_labels_are_known_by_alias_and_a_student_adapts_where_the_schema_allows_it(hand: Schema) -> None:
     assert candidates(ForeignLabel("Index-Ray"), hand) == ("mc2",)
     assert candidates(ForeignLabel("metacarpal 01"), hand) == ("mc1",)
     assert candidates(ForeignLabel("jaw"), hand) == ()

@@ -28,8 +28,8 @@ def moving(turn=0.2, sway=12.0):
 
 def stabilised(path, centres):
     """Return centres as the matrices place them, (T, 3, 2)."""
-    whole = np.concatenate([centres, np.ones((*centres.shape[:2], 1))], axis=2)
-    return np.einsum("tij,tkj->tki", path.matrices, whole)[..., :2]
+    homogeneous = np.concatenate([centres, np.ones((*centres.shape[:2], 1))], axis=2)
+    return np.einsum("tij,tkj->tki", path.matrices, homogeneous)[..., :2]
 
 
 def largest_motion(points):

@@ -61,7 +61,7 @@ def test_a_clip_gets_the_proposals_of_its_frames_in_order(path: Path, threads: i
     assert list(student.propose_each([])) == []
 
 
-def test_a_clip_that_breaks_off_says_so(path: Path) -> None:
+def test_a_clip_that_breaks_off_raises(path: Path) -> None:
     def broken() -> Iterator[np.ndarray]:
         for seed in range(6):
             yield disc_frame(64, 64, seed)

@@ -19,7 +19,7 @@ NOISE = np.random.default_rng(0).integers(60, 200, (900, 1500), np.uint8)
 
 
 def framed(top: int, left: int, rows: int, columns: int, outside: int = 0) -> np.ndarray:
-    """A lit field in an even frame of 900 x 1500."""
+    """An exposed field in an even frame of 900 x 1500."""
     frame = np.full((900, 1500), outside, np.uint8)
     frame[top : top + rows, left : left + columns] = NOISE[top : top + rows, left : left + columns]
     return frame
@@ -29,7 +29,7 @@ def framed(top: int, left: int, rows: int, columns: int, outside: int = 0) -> np
 @given(
     st.integers(0, 500), st.integers(0, 900), st.integers(250, 400), st.integers(250, 600), st.sampled_from((0, 255))
 )
-def test_a_long_frame_is_cut_to_a_square_with_every_lit_pixel(top, left, rows, columns, outside):
+def test_a_long_frame_is_cut_to_a_square_with_every_exposed_pixel(top, left, rows, columns, outside):
     y, x = exposed_field(framed(top, left, rows, columns, outside))
     assert (y.start, y.stop) == (0, 900)
     assert x.start <= left

@@ -63,8 +63,8 @@ def test_no_positive_logit_gives_empty_planes_and_all_positive_full_ones() -> No
 def test_exposure_does_not_matter(gain: float, offset: int) -> None:
     frame = (np.random.default_rng(0).random((64, 64)) * 190).astype(np.uint8)
     changed = np.rint(frame * gain + offset).astype(np.uint8)
-    whole = (slice(0, 64), slice(0, 64))
-    difference = normalise(changed, whole, CONFIG) - normalise(frame, whole, CONFIG)
+    full_frame = (slice(0, 64), slice(0, 64))
+    difference = normalise(changed, full_frame, CONFIG) - normalise(frame, full_frame, CONFIG)
     assert np.abs(difference).max() < 4.0 / (190 * gain)
 
 

@@ -61,14 +61,14 @@ def same(a, b):
 def test_it_finds_confidence_centres_and_jumps(project, clip_id):
     propose(project, clip_id, range(10))
     propose(project, clip_id, [5], confidence=0.4, top=100)
-    found = last_of(survey_of(project, clip_id))
-    assert found.complete
-    assert found.confidence[4, 0] == pytest.approx(0.9)
-    assert found.confidence[5, 0] == pytest.approx(0.4)
-    assert np.isnan(found.confidence[10:]).all()
-    assert np.isnan(found.confidence[:, 1]).all()
-    assert tuple(found.centres[3, 0]) == (49.5, 44.5)
-    assert list(np.flatnonzero(np.nan_to_num(found.inconsistency[:, 0]) > 0.5)) == [5]
+    state = last_of(survey_of(project, clip_id))
+    assert state.complete
+    assert state.confidence[4, 0] == pytest.approx(0.9)
+    assert state.confidence[5, 0] == pytest.approx(0.4)
+    assert np.isnan(state.confidence[10:]).all()
+    assert np.isnan(state.confidence[:, 1]).all()
+    assert tuple(state.centres[3, 0]) == (49.5, 44.5)
+    assert list(np.flatnonzero(np.nan_to_num(state.inconsistency[:, 0]) > 0.5)) == [5]
 
 
 def test_catching_up_equals_reading_again(project, clip_id):
@@ -97,7 +97,7 @@ def test_an_interrupted_survey_starts_again(project, clip_id):
     assert same(last_of(survey), last_of(survey_of(project, clip_id)))
 
 
-def test_who_spoke_last(project, clip_id):
+def test_the_author_of_the_newest_mask(project, clip_id):
     propose(project, clip_id, [1])
     assert project.overview.author(clip_id, 1, 0) == "st"
     project.write([Edit(clip_id, 1, project.schema.keys[0], square(1), MaskState.EDITED)], author="Ada", origin="hand")

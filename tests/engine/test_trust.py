@@ -24,7 +24,7 @@ def boxed(mask):
 
 
 def measured(planes, known=None):
-    """Movement of planes, bool (T, S, H, W); known, bool (T, S), says of which anything is known."""
+    """Return the movement of planes, bool (T, S, H, W); `known`, bool (T, S): which planes are known."""
     movement = Movement(*planes.shape[:2])
     frames = (
         FramePlanes(t, tuple(boxed(p) if known is None or known[t, s] else None for s, p in enumerate(frame)))
@@ -50,8 +50,8 @@ def test_the_distance_is_one_minus_dice_of_the_planes(a, b):
 
 @given(mask=PLANES)
 def test_the_centre_is_that_of_the_pixels(mask):
-    found = centre(boxed(mask))
-    assert np.isnan(found).all() if not mask.any() else np.allclose(found, np.argwhere(mask).mean(axis=0))
+    computed = centre(boxed(mask))
+    assert np.isnan(computed).all() if not mask.any() else np.allclose(computed, np.argwhere(mask).mean(axis=0))
 
 
 def test_the_truth_of_a_swallow_hardly_jumps(truth):
@@ -62,7 +62,7 @@ def test_the_truth_of_a_swallow_hardly_jumps(truth):
 @pytest.mark.parametrize("fault", ["gone", "moved", "other"])
 def test_a_mask_that_is_wrong_for_one_frame_is_found(truth, fault):
     rng = np.random.default_rng(5)
-    found, false = 0, 0
+    hits, false = 0, 0
     places = [(int(t), int(s)) for t, s in zip(rng.integers(3, N - 3, 12), rng.permutation(12), strict=True)]
     places = [(t, s) for t, s in places if truth[t - 1 : t + 2, s].any(axis=(1, 2)).all()]
     planes = truth.copy()
@@ -75,11 +75,11 @@ def test_a_mask_that_is_wrong_for_one_frame_is_found(truth, fault):
             planes[t, s] = truth[t, (s + 1) % 12]
     marked = np.nan_to_num(measured(planes).inconsistency()) >= INCONSISTENT
     plain = np.nan_to_num(measured(truth).inconsistency()) >= INCONSISTENT
-    found = sum(marked[t, s] for t, s in places)
+    hits = sum(marked[t, s] for t, s in places)
     wrong = {(t, s) for t, s in places}
     false = sum((int(t), int(s)) not in wrong for t, s in zip(*np.nonzero(marked & ~plain), strict=True))
     assert len(places) >= 8
-    assert found == len(places)
+    assert hits == len(places)
     assert false == 0
 
 
@@ -103,9 +103,9 @@ def test_unknown_masks_are_neither_consistent_nor_inconsistent():
     planes[:, :, 5:9, 5:9] = True
     known = np.ones((6, 1), np.bool_)
     known[2:4] = False
-    found = measured(planes, known).inconsistency()[:, 0]
-    assert np.isnan(found[2:4]).all()
-    assert (found[[0, 1, 4, 5]] == 0).all()
+    inconsistency = measured(planes, known).inconsistency()[:, 0]
+    assert np.isnan(inconsistency[2:4]).all()
+    assert (inconsistency[[0, 1, 4, 5]] == 0).all()
 
 
 def test_after_a_change_five_frames_are_enough(truth):
