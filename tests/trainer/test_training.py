@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trainer: its parts, a run from end to end, cancelling and taking up again."""
+"""The trainer: its parts, runs from start to end, cancelling and resuming."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ STANDARD = {"standard": 1.0}
 # Data
 
 
-def test_phantom_frames_are_rendered_once_and_come_back_the_same(
+def test_phantom_frames_are_rendered_once_and_read_back_unchanged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = Schema.load()
@@ -54,14 +54,14 @@ def test_phantom_frames_are_rendered_once_and_come_back_the_same(
     np.testing.assert_array_equal(again[2].bits, samples[2].bits)
 
 
-def test_more_phantom_frames_keep_those_that_are_there(tmp_path: Path) -> None:
+def test_a_larger_number_of_phantom_frames_reuses_the_cached_ones(tmp_path: Path) -> None:
     few = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=1, size=64, styles=STANDARD)[0]
-    many = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, styles=STANDARD)
-    np.testing.assert_array_equal(many[0].frame, few.frame)
-    np.testing.assert_array_equal(many[2].frame, draw_phantom(2, 64, "standard")[0])
+    more = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, styles=STANDARD)
+    np.testing.assert_array_equal(more[0].frame, few.frame)
+    np.testing.assert_array_equal(more[2].frame, draw_phantom(2, 64, "standard")[0])
 
 
-def test_what_is_hidden_counts_little(tmp_path: Path) -> None:
+def test_hidden_structures_have_a_low_weight(tmp_path: Path) -> None:
     samples = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=40, size=64, styles=STANDARD)
     weights = np.stack([samples[i].known for i in range(len(samples))])
     assert set(np.unique(weights)) == {np.float32(HIDDEN), np.float32(1.0)}
@@ -69,18 +69,18 @@ def test_what_is_hidden_counts_little(tmp_path: Path) -> None:
         assert not planes_of(sample)[sample.known < 1].any()
 
 
-def test_a_schema_of_ones_own_gets_the_planes_it_shares(tmp_path: Path) -> None:
+def test_a_custom_schema_gets_the_planes_it_shares(tmp_path: Path) -> None:
     data = Schema.load().to_dict()
     c2 = next(row for row in data["structures"] if row["key"] == "c2")
-    own = Schema.from_dict({**data, "structures": [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}, c2]})
-    sample = PhantomSamples(tmp_path, own, first_seed=3, n=1, size=64, styles=STANDARD)[0]
+    custom = Schema.from_dict({**data, "structures": [{"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}, c2]})
+    sample = PhantomSamples(tmp_path, custom, first_seed=3, n=1, size=64, styles=STANDARD)[0]
     planes = np.unpackbits(sample.bits, axis=0, count=2).astype(bool)
     np.testing.assert_array_equal(planes[1], draw_phantom(3, 64, "standard")[1][Schema.load()["c2"].index])
     assert not planes[0].any()
     assert sample.known.tolist() == [0.0, 1.0]
 
 
-def test_styles_are_mixed_by_weight_and_each_frame_is_of_one(tmp_path: Path) -> None:
+def test_styles_are_mixed_by_weight_and_each_frame_has_one(tmp_path: Path) -> None:
     mixed = {"standard": 3.0, "harsh": 1.0}
     samples = PhantomSamples(tmp_path, Schema.load(), styles=mixed, first_seed=0, n=400, size=64)
     styles = [samples.style(i) for i in range(400)]
@@ -90,33 +90,33 @@ def test_styles_are_mixed_by_weight_and_each_frame_is_of_one(tmp_path: Path) -> 
     np.testing.assert_array_equal(samples[rare].frame, draw_phantom(rare, 64, "harsh")[0])
 
 
-def test_disk_is_bounded_and_what_does_not_fit_is_rendered_again(tmp_path: Path) -> None:
-    each = 3 * 64**2 + 13
+def test_the_cache_is_bounded_and_frames_beyond_it_are_rendered_again(tmp_path: Path) -> None:
+    frame_bytes = 3 * 64**2 + 13
     bounded = PhantomSamples(
-        tmp_path, Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=2 * each + 1
+        tmp_path, Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=2 * frame_bytes + 1
     )
-    assert (bounded.disk.kept, bounded.disk.bytes, bounded.disk.frames) == (2, 2 * each, 5)
+    assert (bounded.disk.kept, bounded.disk.bytes, bounded.disk.frames) == (2, 2 * frame_bytes, 5)
     frames = [bounded[i].frame for i in range(5)]
     for i in (1, 4):
         np.testing.assert_array_equal(frames[i], draw_phantom(i, 64, "standard")[0])
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 2 * each
-    nothing = PhantomSamples(
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 2 * frame_bytes
+    uncached = PhantomSamples(
         tmp_path / "none", Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=0
     )
-    np.testing.assert_array_equal(nothing[4].frame, frames[4])
+    np.testing.assert_array_equal(uncached[4].frame, frames[4])
     assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_augmentation_moves_picture_and_planes_together(seed: int) -> None:
-    only_shape = Augmentation(invert=0, grey=0, field=0, blur=0, noise=0, warp=1, flip=0.5, crop=0.5)
-    seen = only_shape(disc_sample(seed), np.random.default_rng(seed))
-    bright, disc = seen.frame > 120, planes_of(seen)[0]
+    geometry = Augmentation(invert=0, grey=0, field=0, blur=0, noise=0, warp=1, flip=0.5, crop=0.5)
+    augmented = geometry(disc_sample(seed), np.random.default_rng(seed))
+    bright, disc = augmented.frame > 120, planes_of(augmented)[0]
     overlap = 2 * (bright & disc).sum() / (bright.sum() + disc.sum())
     assert overlap > 0.93
 
 
-def test_augmentation_repeats_itself_by_seed_only() -> None:
+def test_augmentation_is_reproducible_by_seed() -> None:
     augment = Augmentation()
     first, again, other = (augment(disc_sample(0), np.random.default_rng(s)) for s in (1, 1, 2))
     np.testing.assert_array_equal(first.frame, again.frame)
@@ -124,7 +124,7 @@ def test_augmentation_repeats_itself_by_seed_only() -> None:
     assert first.frame.dtype == np.uint8
 
 
-def test_a_view_holds_the_covered_share_at_any_size() -> None:
+def test_a_view_has_the_covered_share_at_any_size() -> None:
     sample = disc_sample(0)
     for size, stride in ((64, 4), (64, 2), (32, 4), (96, 4)):
         frame, target, known = view(sample, CONFIG, size, stride)
@@ -134,12 +134,12 @@ def test_a_view_holds_the_covered_share_at_any_size() -> None:
         assert (known == 1).all()
 
 
-def test_every_sample_comes_once_a_round_and_batches_are_half_replay() -> None:
+def test_every_sample_is_drawn_once_per_round_and_half_of_each_batch_is_replay() -> None:
     order = Order(replace(RECIPE, batch=4, steps=6, replay=0.5), (4, 6))
     draws = [draw for step in order.steps(0) for draw in step]
-    learnt = [draw.item for draw in draws if draw.source == 0]
+    training = [draw.item for draw in draws if draw.source == 0]
     replayed = [draw.item for draw in draws if draw.source == 1]
-    assert [sorted(learnt[i : i + 4]) for i in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
+    assert [sorted(training[i : i + 4]) for i in (0, 4, 8)] == [[0, 1, 2, 3]] * 3
     assert [sorted(replayed[i : i + 6]) for i in (0, 6)] == [list(range(6))] * 2
     assert len({draw.number for draw in draws}) == len(draws)
     assert list(order.steps(3)) == list(order.steps(0))[3:]
@@ -152,7 +152,7 @@ def perfect(target: torch.Tensor) -> torch.Tensor:
     return (target * 2 - 1) * 20
 
 
-def test_the_loss_falls_with_the_masks_and_with_honest_quality() -> None:
+def test_the_loss_is_low_for_right_masks_with_right_quality() -> None:
     target = torch.zeros(2, 3, 8, 8)
     target[:, :2, 2:6, 2:6] = 1
     known = torch.ones(2, 3, dtype=torch.bool)
@@ -164,7 +164,7 @@ def test_the_loss_falls_with_the_masks_and_with_honest_quality() -> None:
     assert loss(perfect(target), one * 0.2, target, known) > right + 0.1
 
 
-def test_unknown_planes_say_nothing() -> None:
+def test_unknown_planes_have_no_gradient() -> None:
     target = torch.zeros(1, 2, 8, 8)
     logits = torch.randn(1, 2, 8, 8, requires_grad=True)
     known = torch.tensor([[True, False]])
@@ -175,7 +175,7 @@ def test_unknown_planes_say_nothing() -> None:
     assert MaskLoss()(logits, torch.rand(1, 2), target, torch.zeros(1, 2, dtype=torch.bool)) == 0
 
 
-def test_quality_teaches_nothing_to_the_masks() -> None:
+def test_the_quality_loss_has_no_gradient_to_the_masks() -> None:
     logits = torch.randn(1, 1, 8, 8, requires_grad=True)
     quality = torch.rand(1, 1, requires_grad=True)
     only_quality = MaskLoss(cross_entropy=0.0, dice=0.0)
@@ -185,7 +185,7 @@ def test_quality_teaches_nothing_to_the_masks() -> None:
     assert logits.grad is None or logits.grad.abs().sum() == 0
 
 
-def test_dice_of_nothing_found_where_nothing_is_counts_as_right() -> None:
+def test_the_dice_of_two_empty_masks_is_1() -> None:
     empty = torch.zeros(1, 1, 4, 4)
     assert hard_dice(empty - 1, empty) == 1
     assert hard_dice(empty + 1, empty) == 0
@@ -194,14 +194,14 @@ def test_dice_of_nothing_found_where_nothing_is_counts_as_right() -> None:
 # Start
 
 
-def test_another_schema_keeps_what_it_shares() -> None:
+def test_another_schema_keeps_the_weights_of_shared_structures() -> None:
     data = Schema.load().to_dict()
     rows = {row["key"]: row for row in data["structures"]}
     hyoid = {"key": "hyoid", "name": "Hyoid", "colour": "#FFFFFF"}
-    own = Schema.from_dict({**data, "structures": [hyoid, rows["c3"], rows["bolus"] | {"nests_in": None}]})
+    custom = Schema.from_dict({**data, "structures": [hyoid, rows["c3"], rows["bolus"] | {"nests_in": None}]})
     checkpoint = small_checkpoint()
     old = from_student(checkpoint, checkpoint.schema, 0).eval()
-    new = from_student(checkpoint, own, 0).eval()
+    new = from_student(checkpoint, custom, 0).eval()
     frames = torch.randn(1, 1, 64, 64)
     with torch.no_grad():
         features = old.encoder(frames).embedding, new.encoder(frames).embedding
@@ -219,7 +219,7 @@ def test_another_schema_keeps_what_it_shares() -> None:
             torch.testing.assert_close(a, b)
 
 
-def test_a_student_grows_where_its_decoder_is_fine() -> None:
+def test_a_grown_student_changes_only_its_fine_layers() -> None:
     checkpoint = small_checkpoint()
     wider = Start(fine_width=24, detail=True).grown(checkpoint.config)
     old, new = from_student(checkpoint, checkpoint.schema, 0), from_student(checkpoint, checkpoint.schema, 0, wider)
@@ -235,14 +235,14 @@ def test_a_student_grows_where_its_decoder_is_fine() -> None:
         from_student(checkpoint, checkpoint.schema, 0, other)
 
 
-def test_frozen_parts_do_not_move() -> None:
+def test_frozen_parts_have_no_gradient() -> None:
     network = StudentNetwork(CONFIG, 12)
-    fixed = freeze(network, replace(RECIPE, frozen_blocks=1, frozen_depthwise=5, frozen_norm=True))
-    still = {name for name, weight in network.named_parameters() if not weight.requires_grad}
-    assert "encoder.backbone.conv_stem.weight" in still
-    assert any("blocks.3" in name and "conv_dw" in name for name in still)
-    assert not any(name.startswith("decoder") for name in still)
-    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in fixed) > 10
+    frozen_norms = freeze(network, replace(RECIPE, frozen_blocks=1, frozen_depthwise=5, frozen_norm=True))
+    frozen = {name for name, weight in network.named_parameters() if not weight.requires_grad}
+    assert "encoder.backbone.conv_stem.weight" in frozen
+    assert any("blocks.3" in name and "conv_dw" in name for name in frozen)
+    assert not any(name.startswith("decoder") for name in frozen)
+    assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in frozen_norms) > 10
 
 
 def test_weights_of_another_backbone_are_refused(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_weights_of_another_port_are_matched_by_position(tmp_path: Path) -> None
 # Schedule
 
 
-def test_the_rate_rises_and_falls() -> None:
+def test_the_learning_rate_rises_and_falls() -> None:
     rates = [schedule(i / 100, 0.1) for i in range(101)]
     assert rates.index(max(rates)) == 10
     assert rates[0] < 0.05
@@ -281,21 +281,21 @@ def weights(network: torch.nn.Module) -> torch.Tensor:
     return torch.cat([weight.detach().flatten() for weight in network.parameters()])
 
 
-def test_a_short_run_learns() -> None:
+def test_a_short_run_lowers_the_loss() -> None:
     stream = io.StringIO()
     recipe = replace(RECIPE, steps=30, batch=4, learning_rate=3e-3, average=0.8)
     held_out = ListedSamples([disc_sample(seed) for seed in range(20, 24)])
     Loop(task(recipe=recipe, held_out={"discs": HeldOutSamples(held_out)}), Events(stream), Cancel()).run()
-    told = lines(stream)
-    assert [entry["event"] for entry in told[:2]] == ["start", "step"]
-    losses = [entry["loss"] for entry in told if entry["event"] == "step"]
+    entries = lines(stream)
+    assert [entry["event"] for entry in entries[:2]] == ["start", "step"]
+    losses = [entry["loss"] for entry in entries if entry["event"] == "step"]
     assert losses[-1] < 0.7 * losses[0]
-    assert told[-1]["event"] == "validation"
-    assert set(told[-1]["structures"]) == set(Schema.load().keys)
+    assert entries[-1]["event"] == "validation"
+    assert set(entries[-1]["structures"]) == set(Schema.load().keys)
 
 
 class StopAfter(Cancel):
-    """Asks to stop after so many questions."""
+    """Requests cancellation after it was checked a given number of times."""
 
     def __init__(self, steps: int) -> None:
         self._left = steps
@@ -306,19 +306,19 @@ class StopAfter(Cancel):
         return self._left < 0
 
 
-def test_a_stopped_run_goes_on_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_a_stopped_run_resumes_with_the_same_result(tmp_path: Path) -> None:
     events = Events(io.StringIO())
-    whole = weights(Loop(task(), events, Cancel()).run())
+    uninterrupted = weights(Loop(task(), events, Cancel()).run())
     with pytest.raises(TrainingCancelledError):
         Loop(task(tmp_path), events, StopAfter(1)).run()
     stream = io.StringIO()
     resumed = weights(Loop(task(tmp_path), Events(stream), Cancel()).run())
     assert lines(stream)[0] == {"event": "resume", "step": 2}
-    torch.testing.assert_close(resumed, whole, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(resumed, uninterrupted, atol=1e-5, rtol=1e-4)
 
 
-def scored_by(styles: dict[str, float], folder: Path | None = None, **changes: object) -> Task:
-    """A task that validates after each step on parts of those weights."""
+def validated_task(styles: dict[str, float], folder: Path | None = None, **changes: object) -> Task:
+    """Return a task that validates after each step on held-out styles with these weights."""
     held_out = {
         name: HeldOutSamples(ListedSamples([disc_sample(seed) for seed in (30 + i, 40 + i)]), weight)
         for i, (name, weight) in enumerate(styles.items())
@@ -328,7 +328,7 @@ def scored_by(styles: dict[str, float], folder: Path | None = None, **changes: o
 
 
 def dice_falls_after(step: int) -> Validator:
-    """A validator whose Dice rises up to a step and falls from then on, as where a phantom's habits are learnt."""
+    """Return a validator whose Dice rises up to a step and falls afterwards, as when a student overfits the phantom."""
     steps = iter(range(1, 1000))
 
     def validator(*arguments: object) -> Validation | None:
@@ -343,37 +343,39 @@ def constant_dice(*arguments: object) -> Validation | None:
     return validation and replace(validation, mean_dice=0.1)
 
 
-def test_the_step_that_is_best_on_held_out_styles_is_kept() -> None:
+def test_the_best_step_on_held_out_styles_is_kept() -> None:
     third = weights(
-        Loop(scored_by({}, recipe=replace(RECIPE, steps=5, batch=3)), Events(io.StringIO()), Cancel()).run()
+        Loop(validated_task({}, recipe=replace(RECIPE, steps=5, batch=3)), Events(io.StringIO()), Cancel()).run()
     )
     stream = io.StringIO()
-    loop = Loop(scored_by({"a": 1.0, "b": 3.0}), Events(stream), Cancel(), validator=dice_falls_after(3))
-    kept = weights(loop.run())
-    told = [entry for entry in lines(stream) if entry["event"] == "validation"]
-    assert [entry["step"] for entry in told if entry["best"]] == [1, 2, 3]
-    assert set(told[0]["styles"]) == {"a", "b"}
+    loop = Loop(validated_task({"a": 1.0, "b": 3.0}), Events(stream), Cancel(), validator=dice_falls_after(3))
+    chosen = weights(loop.run())
+    entries = [entry for entry in lines(stream) if entry["event"] == "validation"]
+    assert [entry["step"] for entry in entries if entry["best"]] == [1, 2, 3]
+    assert set(entries[0]["styles"]) == {"a", "b"}
     assert (loop.choice.step, loop.choice.mean_dice, loop.choice.validations) == (3, 0.5, 5)
     assert "held-out" in loop.choice.why
-    assert not torch.allclose(kept, third)
+    assert not torch.allclose(chosen, third)
 
 
-def test_styles_without_weight_are_told_and_choose_nothing() -> None:
+def test_styles_without_weight_are_reported_and_do_not_choose_the_step() -> None:
     stream = io.StringIO()
-    loop = Loop(scored_by({"a": 0.0}), Events(stream), Cancel())
+    loop = Loop(validated_task({"a": 0.0}), Events(stream), Cancel())
     loop.run()
     assert "best" in lines(stream)[-1] and not lines(stream)[-1]["best"]
     assert (loop.choice.step, loop.choice.mean_dice) == (5, None)
 
 
-def test_a_killed_run_still_has_its_best_step(tmp_path: Path) -> None:
-    whole = Loop(scored_by({"a": 1.0, "b": 1.0}), Events(io.StringIO()), Cancel(), validator=dice_falls_after(2))
-    expected = weights(whole.run())
+def test_a_killed_run_keeps_its_best_step(tmp_path: Path) -> None:
+    uninterrupted = Loop(
+        validated_task({"a": 1.0, "b": 1.0}), Events(io.StringIO()), Cancel(), validator=dice_falls_after(2)
+    )
+    expected = weights(uninterrupted.run())
 
     class Killed(BaseException):
         pass
 
-    class Dies(Events):
+    class KilledAtStep4(Events):
         def emit(self, event: str, **fields: object) -> None:
             if event == "validation" and fields["step"] == 4:
                 raise Killed
@@ -381,38 +383,40 @@ def test_a_killed_run_still_has_its_best_step(tmp_path: Path) -> None:
 
     with pytest.raises(Killed):
         Loop(
-            scored_by({"a": 1.0, "b": 1.0}, tmp_path),
-            Dies(io.StringIO()),
+            validated_task({"a": 1.0, "b": 1.0}, tmp_path),
+            KilledAtStep4(io.StringIO()),
             Cancel(),
             validator=dice_falls_after(2),
         ).run()
-    resumed = Loop(scored_by({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel(), validator=constant_dice)
+    resumed = Loop(
+        validated_task({"a": 1.0, "b": 1.0}, tmp_path), Events(io.StringIO()), Cancel(), validator=constant_dice
+    )
     torch.testing.assert_close(weights(resumed.run()), expected, atol=1e-5, rtol=1e-4)
-    assert resumed.choice.step == whole.choice.step == 2
+    assert resumed.choice.step == uninterrupted.choice.step == 2
 
 
-def test_strided_kernels_give_the_same_numbers_and_gradients() -> None:
+def test_fast_depthwise_convolutions_give_the_same_outputs_and_gradients() -> None:
     network = StudentNetwork(CONFIG, 12).eval()
     kinds = [type(module) for module in network.modules()]
     frames = torch.randn(1, 1, 64, 64)
-    found = []
+    results = []
     for active in (False, True):
         with fast_depthwise(network, active=active):
             network.zero_grad()
             logits, _ = network(frames)
             logits.square().sum().backward()
-        found.append((logits.detach(), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
-    torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=1e-3)
+        results.append((logits.detach(), [w.grad.clone() for w in network.parameters() if w.grad is not None]))
+    torch.testing.assert_close(results[0], results[1], atol=1e-4, rtol=1e-3)
     assert [type(module) for module in network.modules()] == kinds
 
 
-def test_a_folder_with_another_run_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_with_another_run_is_refused(tmp_path: Path) -> None:
     Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
     with pytest.raises(TrainingError, match="another recipe"):
         Loop(task(tmp_path, recipe=replace(RECIPE, steps=9)), Events(io.StringIO()), Cancel())
 
 
-def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> None:
+def test_a_run_may_continue_with_another_recipe_and_records_it(tmp_path: Path) -> None:
     Loop(task(tmp_path), Events(io.StringIO()), Cancel()).run()
     longer = replace(RECIPE, steps=6, batch=2)
     loop = Loop(
@@ -425,23 +429,23 @@ def test_a_run_may_go_on_under_another_recipe_and_says_so(tmp_path: Path) -> Non
     assert loop.history[1]["source"] == {"phantom": "x"}
 
 
-def test_time_ends_a_schedule_early() -> None:
+def test_a_time_limit_ends_the_schedule_early() -> None:
     ticks = iter(float(i) for i in range(10_000))
     stream = io.StringIO()
-    long = task(minutes=0.1, recipe=replace(RECIPE, steps=5000))
-    Loop(long, Events(stream), Cancel(), clock=lambda: next(ticks)).run()
+    limited = task(minutes=0.1, recipe=replace(RECIPE, steps=5000))
+    Loop(limited, Events(stream), Cancel(), clock=lambda: next(ticks)).run()
     assert max(entry["step"] for entry in lines(stream) if entry["event"] == "step") < 10
 
 
-def test_nothing_to_learn_from_is_said() -> None:
+def test_an_empty_source_is_refused() -> None:
     with pytest.raises(TrainingError, match="nothing to learn"):
         Loop(task(sources=(ListedSamples(()),)), Events(io.StringIO()), Cancel())
 
 
-# From end to end
+# Complete runs
 
 
-def test_fit_on_phantoms_writes_a_student_that_works(tmp_path: Path) -> None:
+def test_fit_on_phantoms_writes_a_working_student(tmp_path: Path) -> None:
     stream = io.StringIO()
     saved = fit_phantom(RECIPE, tmp_path / "out.safetensors", run_in(tmp_path, stream), backbone=None, student=None)
     student = load_student(tmp_path / "out.safetensors", "cpu")
@@ -452,14 +456,14 @@ def test_fit_on_phantoms_writes_a_student_that_works(tmp_path: Path) -> None:
     assert student.provenance["command"] == "vfss-train test"
     assert set(student.scores["structures"]) == set(student.schema.keys)
     assert lines(stream)[-1]["event"] == "done"
-    more = fit_phantom(
+    child = fit_phantom(
         RECIPE,
         tmp_path / "more.safetensors",
         run_in(tmp_path),
         backbone=None,
         student=str(tmp_path / "out.safetensors"),
     )
-    assert more.provenance["parent"] == student.id
+    assert child.provenance["parent"] == student.id
 
 
 def test_a_recipe_names_the_student_it_starts_from(tmp_path: Path) -> None:

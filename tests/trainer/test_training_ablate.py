@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ablation: rows that differ in one thing, results that are kept, and figures that are what was measured."""
+"""Ablation: its rows, stored results, and figures that match the scores."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FULL = BASE.but(
 )
 
 
-def test_rows_stand_for_each_teacher_and_without_each() -> None:
+def test_rows_have_each_teacher_alone_and_leave_each_out() -> None:
     names = [row.name for row in rows_of([PLAIN, FULL])]
     assert names == [
         NOTHING,
@@ -53,7 +53,7 @@ def test_rows_stand_for_each_teacher_and_without_each() -> None:
     assert (bare.distill.teachers, bare.self_teaching.students) == ((), 0)
 
 
-def test_what_is_not_alike_is_not_compared() -> None:
+def test_recipes_that_differ_otherwise_are_refused() -> None:
     with pytest.raises(TrainingError, match="differ in steps"):
         rows_of([PLAIN, FULL.but(steps=9)])
     with pytest.raises(TrainingError, match="no recipe"):
@@ -67,36 +67,35 @@ def ablation(folder: Path) -> Ablation:
     return Ablation(folder, (Examination("standard", 100_000, 2), Examination("harsh", 100_000, 2)), run)
 
 
-def test_results_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_are_stored_and_not_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [Row(NOTHING, BASE), Row("own", BASE.but(name="own", self_teaching=SelfTeaching(2, steps=1)))]
-    found = list(ablation(tmp_path).results(rows, [1], [0.5]))
-    assert [(row, share, seed) for row, share, seed, _ in found] == [(NOTHING, 0.5, 1), ("own", 0.5, 1)]
-    assert all(dice.shape == (2, 12) for _, _, _, styles in found for dice in styles.values())
+    results = list(ablation(tmp_path).results(rows, [1], [0.5]))
+    assert [(row, share, seed) for row, share, seed, _ in results] == [(NOTHING, 0.5, 1), ("own", 0.5, 1)]
+    assert all(dice.shape == (2, 12) for _, _, _, styles in results for dice in styles.values())
     monkeypatch.setattr(vfss_training.experiments.ablation, "train", lambda *_: pytest.fail("trained again"))
-    again = list(ablation(tmp_path).results(rows, [1], [0.5]))
-    for (*_, one), (*_, other) in zip(found, again, strict=True):
+    second = list(ablation(tmp_path).results(rows, [1], [0.5]))
+    for (*_, one), (*_, other) in zip(results, second, strict=True):
         for style, dice in one.items():
             np.testing.assert_array_equal(other[style], dice)
-    told = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
-    assert {entry["row"] for entry in told} == {NOTHING, "own"}
+    stored = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/result.json")]
+    assert {entry["row"] for entry in stored} == {NOTHING, "own"}
 
 
 def report() -> Report:
-    """Scores made up so that the gains are known: full is 0.05 above plain everywhere, which is 0.02 above nothing."""
+    """Return scores with known gains: full is 0.05 above the best plain row, which is 0.02 above no teacher."""
     rows = tuple(rows_of([PLAIN, FULL], leave_one_out=False))
-    above = {NOTHING: 0.0, "plain-single mobile-sam": 0.02, "plain-single lite-medsam": 0.01, "full": 0.07}
+    gains = {NOTHING: 0.0, "plain-single mobile-sam": 0.02, "plain-single lite-medsam": 0.01, "full": 0.07}
     results = {}
     for share in (0.05, 1.0):
         for seed in (1, 2, 3):
             base = 0.5 + 0.2 * share + np.random.default_rng(seed).normal(0, 0.05, (10, 12))
-            for name, more in above.items():
-                results[name, share, seed] = {"standard": base + more, "harsh": base + more - 0.1}
+            for name, gain in gains.items():
+                results[name, share, seed] = {"standard": base + gain, "harsh": base + gain - 0.1}
     return Report(rows, results, (0.05, 1.0), (1, 2, 3))
 
 
-def test_figures_are_those_of_the_scores(tmp_path: Path) -> None:
-    told = report()
-    told.write(tmp_path, {"command": "vfss-train ablate"})
+def test_figures_match_the_scores(tmp_path: Path) -> None:
+    report().write(tmp_path, {"command": "vfss-train ablate"})
     figures = json.loads((tmp_path / "ablation.json").read_text())
     assert figures["best_plain"] == "plain-single mobile-sam"
     assert figures["full_minus_best_plain"]["mean"] == pytest.approx(0.05)
@@ -111,34 +110,34 @@ def test_figures_are_those_of_the_scores(tmp_path: Path) -> None:
     assert "+5.0 (5.0 to 5.0)" in table[-1]
 
 
-def test_weights_are_those_that_were_told(tmp_path: Path) -> None:
+def test_weights_are_read_from_the_events(tmp_path: Path) -> None:
     study, row = ablation(tmp_path), Row("full", FULL)
-    place = study.run_folder(FULL.but(seed=2, labels=0.5))
-    place.mkdir(parents=True)
+    folder = study.run_folder(FULL.but(seed=2, labels=0.5))
+    folder.mkdir(parents=True)
     events = [
         {"event": "start", "total_steps": 2},
         {"event": "step", "step": 1, "loss": 0.5, "weights": {"mobile-sam": 0.75, "lite-medsam": 0.25}},
         {"event": "step", "step": 2, "loss": 0.4, "weights": {"mobile-sam": 0.5, "lite-medsam": 0.5}},
     ]
-    (place / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    told = study.weights(row, 0.5, 2)
-    assert [step for step, _ in told] == [1, 2]
-    assert told[0][1]["mobile-sam"] == 0.75
-    assert plot_weights({"full": told, NOTHING: []}, tmp_path / "weights.png")
+    (folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    weights_by_step = study.weights(row, 0.5, 2)
+    assert [step for step, _ in weights_by_step] == [1, 2]
+    assert weights_by_step[0][1]["mobile-sam"] == 0.75
+    assert plot_weights({"full": weights_by_step, NOTHING: []}, tmp_path / "weights.png")
     assert (tmp_path / "weights.png").stat().st_size > 5_000
     assert not plot_weights({NOTHING: []}, tmp_path / "none.png")
 
 
-def test_plots_are_drawn(tmp_path: Path) -> None:
+def test_plots_are_written(tmp_path: Path) -> None:
     report().plot(tmp_path)
     for name in ("labels.png", "structures.png"):
         assert (tmp_path / name).stat().st_size > 10_000
 
 
-def test_the_command_line_says_what_it_cannot_compare(tmp_path: Path) -> None:
+def test_the_command_line_names_invalid_options(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"name": "plain-single", "phantom_frames": 4}))
-    for options, said in (
+    for options, expected in (
         (["--labels", "5,many"], "which is not a number"),
         (["--labels", "0"], "above 0"),
         (["--examine", "standard:7:x"], "STYLE:FIRST_SEED:NUMBER"),
@@ -146,33 +145,33 @@ def test_the_command_line_says_what_it_cannot_compare(tmp_path: Path) -> None:
     ):
         done = CliRunner().invoke(application, ["ablate", str(path), "--out", str(tmp_path / "out"), *options])
         assert done.exit_code == 1
-        assert said in " ".join(done.output.split())
+        assert expected in " ".join(done.output.split())
 
 
-def test_principal_components_are_colours_of_the_whole_set(tmp_path: Path) -> None:
+def test_principal_components_of_all_frames_are_the_colours(tmp_path: Path) -> None:
     directions = torch.linalg.qr(torch.randn(16, 16, generator=torch.Generator().manual_seed(1)))[0][:3]
-    three = (
+    components = (
         torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(2))
         * torch.tensor([9.0, 4.0, 1.0])[:, None, None]
     )
-    features = torch.einsum("kc,nkhw->nchw", directions, three)
-    shown = pca_colours(features)
-    assert shown.shape == (2, 8, 8, 3)
-    assert (shown.min(), shown.max()) == (0.0, 1.0)
+    features = torch.einsum("kc,nkhw->nchw", directions, components)
+    colours = pca_colours(features)
+    assert colours.shape == (2, 8, 8, 3)
+    assert (colours.min(), colours.max()) == (0.0, 1.0)
     for component in range(3):
-        found = np.corrcoef(shown[..., component].ravel(), three[:, component].numpy().ravel())[0, 1]
-        assert abs(found) > 0.95, "each colour is one direction of the features, the strongest first"
+        correlation = np.corrcoef(colours[..., component].ravel(), components[:, component].numpy().ravel())[0, 1]
+        assert abs(correlation) > 0.95, "each colour is one direction of the features, the strongest first"
     frames = [np.random.default_rng(i).integers(0, 255, (64, 64), dtype=np.uint8) for i in range(2)]
     plot_features(frames, {"a teacher": features, "the student": features[:, :2]}, tmp_path / "features.png")
     assert (tmp_path / "features.png").stat().st_size > 5_000
 
 
-def test_kept_students_are_those_that_were_examined(tmp_path: Path) -> None:
+def test_stored_students_are_those_that_were_scored(tmp_path: Path) -> None:
     rows = [Row(NOTHING, BASE)]
     study = ablation(tmp_path)
     ((_, _, _, dice),) = study.results(rows, [1], [1.0])
     network = study.student(rows[0], 1.0, 1)
-    again = examine(network, BASE.student, study.examinations[0])
-    np.testing.assert_allclose(np.array(again, np.float64), dice["standard"], atol=0.02)
+    second = examine(network, BASE.student, study.examinations[0])
+    np.testing.assert_allclose(np.array(second, np.float64), dice["standard"], atol=0.02)
     frames = [draw_phantom(100_000 + i, 64, "standard")[0] for i in range(2)]
     assert embeddings(network, BASE.student, frames).shape == (2, BASE.student.width, 4, 4)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers that learn the structures: heads, corrections in their attention, and what each painter is worth."""
+"""Teacher adaptation: mask heads, low-rank corrections in the attention, and the weight of each teacher."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ RECIPE = Recipe(
 )
 
 
-class Grid(nn.Module):
-    """A teacher whose features are the frame itself, in a few powers."""
+class GreyPowers(nn.Module):
+    """A teacher whose features are powers of the grey values."""
 
     name = "lite-medsam"
 
@@ -77,69 +77,69 @@ def run_in(folder: Path) -> Run:
     return Run(Events(io.StringIO()), Cancel(), "vfss-train test", folder, workers=0, threads=1)
 
 
-def seen(folder: Path) -> CachedTargets:
+def cached_targets(folder: Path) -> CachedTargets:
     torch.manual_seed(0)
     targets = CachedTargets(folder, ENTRY, stream(folder), frames=8, pool=1)
-    targets.prepare(Grid, lambda done, total: None)
+    targets.prepare(GreyPowers, lambda done, total: None)
     return targets
 
 
 def adapting(folder: Path, recipe: Recipe = RECIPE) -> TeacherAdaptation:
-    def load() -> Grid:
+    def load() -> GreyPowers:
         torch.manual_seed(0)
-        return Grid()
+        return GreyPowers()
 
-    whole = (recipe, CONFIG, 12, run_in(folder))
-    return TeacherAdaptation(ENTRY, load, first(stream(folder), 8), tuple(range(8)), seen(folder), *whole)
+    arguments = (recipe, CONFIG, 12, run_in(folder))
+    return TeacherAdaptation(ENTRY, load, first(stream(folder), 8), tuple(range(8)), cached_targets(folder), *arguments)
 
 
-def painted_and_true(folder: Path, of: TeacherAdaptation) -> tuple[Tensor, Tensor]:
-    """Masks of the pharynx and the mandible, and where they are, of all eight frames."""
+def predicted_and_true_masks(folder: Path, adaptation: TeacherAdaptation) -> tuple[Tensor, Tensor]:
+    """Return predicted and true masks of all eight frames, float32 (8, 12, GRID, GRID)."""
     samples = [stream(folder)[i] for i in range(8)]
     frames = torch.from_numpy(np.stack([sample.frame for sample in samples]))
-    masks = of.teacher().masks(frames, [(i, 0) for i in range(8)])
+    masks = adaptation.teacher().masks(frames, [(i, 0) for i in range(8)])
     planes = np.stack([np.unpackbits(sample.bits, axis=0, count=12) for sample in samples])
-    true = nn.functional.adaptive_avg_pool2d(torch.from_numpy(planes).float(), GRID)
-    return masks, true
+    truth = nn.functional.adaptive_avg_pool2d(torch.from_numpy(planes).float(), GRID)
+    return masks, truth
 
 
-def test_a_head_learns_to_paint_and_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    untaught = adapting(tmp_path, RECIPE.but(adapt=replace(RECIPE.adapt, steps=1)))
-    taught = adapting(tmp_path)
-    before, true = painted_and_true(tmp_path, untaught)
-    after, _ = painted_and_true(tmp_path, taught)
+def test_a_head_learns_the_masks_and_is_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    untrained = adapting(tmp_path, RECIPE.but(adapt=replace(RECIPE.adapt, steps=1)))
+    trained = adapting(tmp_path)
+    before, truth = predicted_and_true_masks(tmp_path, untrained)
+    after, _ = predicted_and_true_masks(tmp_path, trained)
     assert after.shape == (8, 12, GRID, GRID)
-    assert (after - true).square().mean() < 0.5 * (before - true).square().mean()
+    assert (after - truth).square().mean() < 0.5 * (before - truth).square().mean()
     monkeypatch.setattr(TeacherAdaptation, "train", lambda *_: pytest.fail("trained again"))
-    again, _ = painted_and_true(tmp_path, adapting(tmp_path))
-    torch.testing.assert_close(again, after)
+    second, _ = predicted_and_true_masks(tmp_path, adapting(tmp_path))
+    torch.testing.assert_close(second, after)
     assert len(list(tmp_path.glob("adapted-*.safetensors"))) == 2
 
 
-def test_corrections_change_a_teacher_and_nothing_of_its_own(tmp_path: Path) -> None:
+def test_corrections_leave_the_teachers_own_weights_unchanged(tmp_path: Path) -> None:
     recipe = RECIPE.but(adapt=replace(RECIPE.adapt, rank=2, steps=4))
-    after, _ = painted_and_true(tmp_path, adapting(tmp_path, recipe))
+    after, _ = predicted_and_true_masks(tmp_path, adapting(tmp_path, recipe))
     teacher = adapting(tmp_path, recipe).teacher()
     (corrected,) = [layer for layer in teacher.teacher.modules() if isinstance(layer, LowRank)]
     assert corrected.up.weight.abs().sum() > 0
     assert torch.equal(corrected.layer.weight, adapting(tmp_path, recipe).load().attn.qkv.weight)
-    again, _ = painted_and_true(tmp_path, adapting(tmp_path, recipe))
-    torch.testing.assert_close(again, after)
+    second, _ = predicted_and_true_masks(tmp_path, adapting(tmp_path, recipe))
+    torch.testing.assert_close(second, after)
 
 
 @pytest.mark.parametrize("name", TEACHERS)
-def test_every_teacher_has_attention_to_correct(name: str) -> None:
+def test_every_teacher_has_attention_layers_to_correct(name: str) -> None:
     with torch.device("meta"):
         teacher = build_teacher(teacher_named(name))
     own = {key for key, _ in teacher.named_parameters()}
-    found = correct(teacher, 4)
-    assert len(found) >= 16
-    learnt = {key for key, weight in teacher.named_parameters() if weight.requires_grad}
-    assert len(learnt) == 2 * len(found)
-    assert not learnt & own
+    layers = correct(teacher, 4)
+    assert len(layers) >= 16
+    trainable = {key for key, weight in teacher.named_parameters() if weight.requires_grad}
+    assert len(trainable) == 2 * len(layers)
+    assert not trainable & own
 
 
-def test_a_correction_is_nothing_at_first() -> None:
+def test_a_correction_is_zero_at_first() -> None:
     layer = nn.Linear(6, 10)
     inputs = torch.randn(3, 6)
     torch.testing.assert_close(LowRank(layer, 2)(inputs), layer(inputs))
@@ -147,31 +147,31 @@ def test_a_correction_is_nothing_at_first() -> None:
         correct(nn.Sequential(layer), 2)
 
 
-def test_kept_features_move_with_their_masks() -> None:
+def test_cached_features_move_with_their_masks() -> None:
     features = torch.zeros(6, 1, 32, 32)
     features[:, :, 8:14, 4:12] = 1.0
     target = features.repeat(1, 1, 1, 1).clone()
     a, b = augment_features(features, target, Augmentation(flip=0.5, warp=1.0), (1, 7, 3))
     torch.testing.assert_close(a, b)
     assert not torch.allclose(a, features)
-    still, _ = augment_features(features, target, Augmentation(flip=0.0, warp=0.0), (1, 7, 3))
-    torch.testing.assert_close(still, features, atol=1e-4, rtol=0)
-    turned, _ = augment_features(features, target, Augmentation(flip=1.0, warp=0.0), (1, 7, 3))
-    torch.testing.assert_close(turned, features.flip(3), atol=1e-4, rtol=0)
+    unmoved, _ = augment_features(features, target, Augmentation(flip=0.0, warp=0.0), (1, 7, 3))
+    torch.testing.assert_close(unmoved, features, atol=1e-4, rtol=0)
+    flipped, _ = augment_features(features, target, Augmentation(flip=1.0, warp=0.0), (1, 7, 3))
+    torch.testing.assert_close(flipped, features.flip(3), atol=1e-4, rtol=0)
 
 
-def test_heads_are_of_any_size() -> None:
+def test_heads_give_masks_of_any_size() -> None:
     for side in (7, 14, 37, 64):
         assert MaskHead(5, 12, 8, 24)(torch.randn(2, 5, side, side)).shape == (2, 12, 24, 24)
 
 
-class Half:
-    """Paints the left half, or everything."""
+class LeftPart:
+    """A teacher whose masks fill a share of the frame from its left side."""
 
     grid = 16
 
     def __init__(self, share: float) -> None:
-        self.key, self._share = f"paints {share}", share
+        self.key, self._share = f"left {share}", share
 
     def masks(self, frames: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
         masks = torch.zeros(len(frames), 12, self.grid, self.grid)
@@ -179,7 +179,7 @@ class Half:
         return masks
 
 
-def test_teachers_weigh_what_their_masks_agree_with_the_labels(tmp_path: Path) -> None:
+def test_teachers_are_weighted_by_agreement_with_the_labels(tmp_path: Path) -> None:
     bits = np.zeros((12, 64, 64), np.uint8)
     bits[:, :, :32] = 1
     frame = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
@@ -188,29 +188,33 @@ def test_teachers_weigh_what_their_masks_agree_with_the_labels(tmp_path: Path) -
     events = io.StringIO()
     run = replace(run_in(tmp_path), events=Events(events))
     labeller = PseudoLabeller(RECIPE, CONFIG, Schema.load(), run, labelled)
-    assert labeller.agreement(Half(0.5), (0, 5)).min() > 0.99
-    assert labeller.agreement(Half(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
-    assert (labeller.agreement(Half(1.0), ()) == 1).all()
-    beside = replace(labeller, parent=small_checkpoint())
-    assert (beside.agreement(Half(1.0), ()) == 0).all(), "an unknown teacher does not spoil the masks of the parent"
-    partly = replace(sample, known=np.array([1.0] + [0.0] * 11, np.float32))
-    few = replace(labeller, labelled=ListedSamples([partly] * 3, ["someone"] * 3))
-    assert few.agreement(Half(1.0), (0,)).numpy() == pytest.approx(2 / 3, abs=0.01), "no structure is trusted unseen"
+    assert labeller.agreement(LeftPart(0.5), (0, 5)).min() > 0.99
+    assert labeller.agreement(LeftPart(1.0), (0, 5)).numpy() == pytest.approx(2 / 3, abs=0.01)
+    assert (labeller.agreement(LeftPart(1.0), ()) == 1).all()
+    with_parent = replace(labeller, parent=small_checkpoint())
+    assert (with_parent.agreement(LeftPart(1.0), ()) == 0).all(), (
+        "a teacher of unknown agreement does not change the masks of the parent"
+    )
+    partially_known = replace(sample, known=np.array([1.0] + [0.0] * 11, np.float32))
+    few = replace(labeller, labelled=ListedSamples([partially_known] * 3, ["someone"] * 3))
+    assert few.agreement(LeftPart(1.0), (0,)).numpy() == pytest.approx(2 / 3, abs=0.01), (
+        "a structure without held-out labels has the mean agreement"
+    )
     assert (few.held_out_items(4), few.training_items(4)) == ((1,), (0, 2))
     assert labeller.held_out_items(1) == (1, 6)
     assert labeller.training_items(1) == (0, 2, 3, 4, 5)
-    told = [json.loads(line) for line in events.getvalue().splitlines()]
-    assert told[0]["dice"]["c3"] == pytest.approx(1.0, abs=0.01)
+    entries = [json.loads(line) for line in events.getvalue().splitlines()]
+    assert entries[0]["dice"]["c3"] == pytest.approx(1.0, abs=0.01)
 
 
-def test_adapting_can_be_stopped(tmp_path: Path) -> None:
-    one = adapting(tmp_path)
-    one.run.cancel.requested = True
+def test_adaptation_can_be_cancelled(tmp_path: Path) -> None:
+    adaptation = adapting(tmp_path)
+    adaptation.run.cancel.requested = True
     with pytest.raises(TrainingCancelledError):
-        one.teacher()
+        adaptation.teacher()
     assert not list(tmp_path.glob("adapted-*"))
 
 
-def test_adaptation_has_sensible_numbers() -> None:
+def test_invalid_adaptation_settings_are_refused() -> None:
     with pytest.raises(TrainingError, match="rank is -1"):
         Adaptation(rank=-1)

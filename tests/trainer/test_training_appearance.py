@@ -17,7 +17,7 @@ NOTHING = Augmentation(flip=0, invert=0, warp=0, crop=0, grey=0, field=0, blur=0
 
 
 def disc_frame(height: int, width: int, seed: int) -> np.ndarray:
-    """Return a grey picture with a disc and some grain, uint8 (height, width)."""
+    """Return a grey picture with a disc and some noise, uint8 (height, width)."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     centre = random.uniform(0.3, 0.7, 2) * (height, width)
@@ -37,10 +37,10 @@ def test_each_change_alters_the_picture_and_is_reproducible_by_seed(change: str)
     frame = disc_frame(128, 160, 1)
     before = frame.copy()
     appearance = Appearance(**{change: 1.0})
-    seen = [appearance(frame, np.random.default_rng(seed), donor) for seed in (3, 3, 4)]
-    np.testing.assert_array_equal(seen[0], seen[1])
-    assert not np.array_equal(seen[0], seen[2])
-    assert all(picture.dtype == np.uint8 and picture.shape == frame.shape for picture in seen)
+    results = [appearance(frame, np.random.default_rng(seed), donor) for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(results[0], results[1])
+    assert not np.array_equal(results[0], results[2])
+    assert all(picture.dtype == np.uint8 and picture.shape == frame.shape for picture in results)
     np.testing.assert_array_equal(frame, before)
 
 
@@ -49,11 +49,11 @@ def test_edges_stay_visible(change: str) -> None:
     """Edges stay where they are: the gradients of the picture before and after are correlated."""
     frame = disc_frame(160, 160, 2)
     edge = np.hypot(*np.gradient(frame.astype(float)))
-    found = []
+    correlations = []
     for seed in range(6):
         changed = Appearance(**{change: 1.0})(frame, np.random.default_rng(seed), donor).astype(float)
-        found.append(np.corrcoef(edge.ravel(), np.hypot(*np.gradient(changed)).ravel())[0, 1])
-    assert np.median(found) > 0.3
+        correlations.append(np.corrcoef(edge.ravel(), np.hypot(*np.gradient(changed)).ravel())[0, 1])
+    assert np.median(correlations) > 0.3
 
 
 def test_without_any_share_nothing_changes() -> None:
@@ -72,26 +72,26 @@ def test_a_share_is_a_probability() -> None:
 def test_a_curve_keeps_the_order_of_grey_values() -> None:
     ramp = np.arange(256, dtype=np.uint8)[None].repeat(4, axis=0)
     for seed in range(10):
-        seen = Appearance(curve=1.0)(ramp, np.random.default_rng(seed)).astype(int)
-        assert (np.diff(seen[0]) >= 0).all()
-        assert len(np.unique(seen[0])) > 40
+        curved = Appearance(curve=1.0)(ramp, np.random.default_rng(seed)).astype(int)
+        assert (np.diff(curved[0]) >= 0).all()
+        assert len(np.unique(curved[0])) > 40
 
 
 def test_spectrum_mixing_takes_the_light_of_another_frame_and_keeps_edges() -> None:
     dark, bright = np.full((96, 96), 40, np.uint8), np.full((96, 96), 220, np.uint8)
     dark[30:60, 30:60] = 80
-    seen = mix_spectrum(dark, bright, np.random.default_rng(1))
-    assert seen.mean() > dark.mean() + 20
+    mixed = mix_spectrum(dark, bright, np.random.default_rng(1))
+    assert mixed.mean() > dark.mean() + 20
     # The step across the square's edge is of higher frequencies, which stay.
-    assert int(seen[45, 33]) - int(seen[45, 27]) > 10
+    assert int(mixed[45, 33]) - int(mixed[45, 27]) > 10
 
 
 def test_local_contrast_is_raised_in_dark_areas() -> None:
     y, x = np.mgrid[:128, :128]
     frame = np.where(x < 64, 30, 200).astype(np.uint8)
     frame[(y // 4) % 2 == 0] += 6
-    seen = Appearance(local_contrast=1.0)(frame, np.random.default_rng(0))
-    assert seen[:, 8:48].astype(float).std() > 1.3 * frame[:, 8:48].astype(float).std()
+    enhanced = Appearance(local_contrast=1.0)(frame, np.random.default_rng(0))
+    assert enhanced[:, 8:48].astype(float).std() > 1.3 * frame[:, 8:48].astype(float).std()
 
 
 def marked_sample(size: int = 128) -> Sample:

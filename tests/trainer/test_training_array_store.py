@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays on disk: rows that were written are found again, and a store may grow."""
+"""Arrays on disk: rows that were written are read back, and a store may grow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from vfss_training.data.array_store import ArrayStore, RowLayout, row_bytes
 ARRAYS = {"values": RowLayout(np.float16, (2, 3)), "flags": RowLayout(np.uint8, ())}
 
 
-def test_rows_are_found_again_and_a_larger_store_keeps_them(tmp_path: Path) -> None:
+def test_rows_are_read_back_and_a_larger_store_keeps_them(tmp_path: Path) -> None:
     store = ArrayStore(tmp_path / "store", 3, ARRAYS)
     assert store.missing() == [0, 1, 2]
     assert not store.folder.exists()
@@ -28,7 +28,7 @@ def test_rows_are_found_again_and_a_larger_store_keeps_them(tmp_path: Path) -> N
     np.testing.assert_array_equal(larger.read("values", [1, 0])[:, 0, 0], [0.5, 0.0])
     assert larger.read("flags", slice(0, 3)).tolist() == [0, 7, 0]
     store.create()
-    assert larger.missing() == [0, 2, 3, 4], "a smaller one cuts nothing off"
+    assert larger.missing() == [0, 2, 3, 4], "a smaller store does not truncate the files"
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

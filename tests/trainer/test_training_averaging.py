@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vfss-train average`: the mean of two students is a student, scored, and says whose mean it is."""
+"""`vfss-train average`: the mean of two students is scored and records its parents."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def test_one_command_averages_two_files(tmp_path, monkeypatch):
     parent = small_checkpoint().save(tmp_path / "parent.safetensors")
     child = small_checkpoint(seed=1).save(tmp_path / "child.safetensors")
     out = tmp_path / "mean.safetensors"
-    words = ["average", str(parent.path), str(child.path), "--out", str(out), "--share", "0.25"]
-    done = CliRunner().invoke(application, words)
+    arguments = ["average", str(parent.path), str(child.path), "--out", str(out), "--share", "0.25"]
+    done = CliRunner().invoke(application, arguments)
     assert done.exit_code == 0, done.output
     mean = load_checkpoint(out)
     assert mean.id in done.output
@@ -36,22 +36,22 @@ def test_one_command_averages_two_files(tmp_path, monkeypatch):
     for name, tensor in mean.tensors.items():
         expected = 0.75 * parent.tensors[name].astype(np.float32) + 0.25 * child.tensors[name].astype(np.float32)
         np.testing.assert_allclose(tensor.astype(np.float32), expected, rtol=2e-3, atol=1e-4, err_msg=name)
-    # What runs on a processor is the mean as well, not one of the two.
+    # The graph that runs on a CPU is that of the mean, too.
     frame = disc_frame(64, 64)[None]
     graph, torch = (load_student(out, device).propose(frame)[0] for device in ("cpu", "cpu-torch"))
     assert np.mean(graph.masks.planes == torch.masks.planes) > 0.995
 
 
-def test_what_is_of_no_descent_is_refused():
-    one = small_checkpoint()
+def test_students_of_other_architectures_and_invalid_shares_are_refused():
+    checkpoint = small_checkpoint()
     with pytest.raises(TrainingError, match="differ in architecture"):
-        average_weights(one, small_checkpoint(config=replace(CONFIG, width=48)), 0.5)
+        average_weights(checkpoint, small_checkpoint(config=replace(CONFIG, width=48)), 0.5)
     for share in (0.0, 1.0, -1.0):
         with pytest.raises(TrainingError, match="no mean"):
-            average_weights(one, one, share)
+            average_weights(checkpoint, checkpoint, share)
 
 
 def test_the_mean_of_a_student_with_itself_is_itself():
-    one = small_checkpoint()
-    mean = average_weights(one, one, 0.5)
-    assert all(np.array_equal(mean.tensors[name], tensor) for name, tensor in one.tensors.items())
+    checkpoint = small_checkpoint()
+    mean = average_weights(checkpoint, checkpoint, 0.5)
+    assert all(np.array_equal(mean.tensors[name], tensor) for name, tensor in checkpoint.tensors.items())

@@ -52,11 +52,11 @@ def test_a_gate_against_the_student_gives_most_weight_to_the_hard_teacher(name: 
     torch.testing.assert_close(rewarded, (-EASY_AND_HARD / 0.5).softmax(0), atol=1e-2, rtol=0)
 
 
-def learnt(settings_: Balancing, steps: int = 250) -> tuple[Tensor, Tensor]:
+def train_student(balancing: Balancing, steps: int = 250) -> tuple[Tensor, Tensor]:
     """Return distances from two opposed teachers after training, and the last weights; the second is 10 x farther."""
     student = nn.Parameter(torch.zeros(2))
     target = torch.tensor([0.5, 5.0])
-    balancer = balancer_of(settings_, 2)
+    balancer = balancer_of(balancing, 2)
     optimizer = torch.optim.SGD([student], lr=0.03)
     gate = torch.optim.Adam([*balancer.parameters(), nn.Parameter(torch.zeros(1))], lr=0.05)
     for _ in range(steps):
@@ -69,15 +69,15 @@ def learnt(settings_: Balancing, steps: int = 250) -> tuple[Tensor, Tensor]:
     return (student - target).detach().abs(), balanced.weights
 
 
-def test_a_student_learns_from_the_hard_teacher_beside_a_gate_only_with_a_floor() -> None:
-    without, weights = learnt(Balancing("attention", floor=0.0))
+def test_with_a_gate_a_student_learns_from_the_hard_teacher_only_with_a_floor() -> None:
+    without, weights = train_student(Balancing("attention", floor=0.0))
     assert weights[1] < 0.01
     assert without[1] > 3.0
-    with_floor, weights = learnt(Balancing("attention", floor=0.4))
+    with_floor, weights = train_student(Balancing("attention", floor=0.4))
     assert weights[1] >= 0.2 - 1e-6
     assert with_floor[1] < 0.5
     for name in ("equal", "dropping"):
-        assert learnt(Balancing(name))[0].max() < 0.05
+        assert train_student(Balancing(name))[0].max() < 0.05
 
 
 @pytest.mark.parametrize("name", BALANCERS)
@@ -85,10 +85,10 @@ def test_a_student_learns_from_the_hard_teacher_beside_a_gate_only_with_a_floor(
 def test_the_students_gradient_takes_the_weights_as_constants(name: str, aim: Aim) -> None:
     torch.manual_seed(0)
     chosen = Balancing(name, aim=aim, entropy=0.1, cap=0.6)
-    balancer, again, third = (balancer_of(chosen, 3) for _ in range(3))
+    balancer, second, third = (balancer_of(chosen, 3) for _ in range(3))
     for parameter in balancer.parameters():
         nn.init.normal_(parameter)
-    for other in (again, third):
+    for other in (second, third):
         other.load_state_dict(balancer.state_dict())
     student = nn.Parameter(torch.randn(4, 3))
 
@@ -97,7 +97,7 @@ def test_the_students_gradient_takes_the_weights_as_constants(name: str, aim: Ai
 
     balanced = balance(balancer, losses())
     (balanced.loss + balanced.gate).backward()
-    constant = (again(losses()).detach() * losses()).sum() / 4
+    constant = (second(losses()).detach() * losses()).sum() / 4
     (expected,) = torch.autograd.grad(constant, student)
     torch.testing.assert_close(student.grad, expected)
     torch.testing.assert_close(balanced.loss.detach(), constant.detach())
@@ -195,25 +195,25 @@ def test_weights_add_up_to_1_and_respect_floor_and_cap(
     cap=st.sampled_from([0.4, 1.0]),
 )
 def test_a_teacher_without_targets_has_no_weight(name: str, known: list[bool], cap: float) -> None:
-    said = torch.tensor(known).reshape(4, 3)
+    has_targets = torch.tensor(known).reshape(4, 3)
     student = torch.rand(4, 3).requires_grad_()
-    losses = torch.where(said, student, torch.nan)
-    balanced = balance(balancer_of(Balancing(name, cap=cap), 3), losses, said)
+    losses = torch.where(has_targets, student, torch.nan)
+    balanced = balance(balancer_of(Balancing(name, cap=cap), 3), losses, has_targets)
     assert balanced.loss.isfinite()
     assert balanced.gate.isfinite()
-    assert not balanced.weights[~said.any(0)].any()
-    assert float(balanced.weights.sum()) == pytest.approx(float(said.any()), abs=1e-5)
+    assert not balanced.weights[~has_targets.any(0)].any()
+    assert float(balanced.weights.sum()) == pytest.approx(float(has_targets.any()), abs=1e-5)
     balanced.loss.backward()
     assert student.grad is not None
     assert student.grad.isfinite().all()
-    assert not student.grad[~said].any()
-    if name == "equal" and said.any():
-        means = [float(student[said[:, t], t].mean()) for t in range(3) if said[:, t].any()]
+    assert not student.grad[~has_targets].any()
+    if name == "equal" and has_targets.any():
+        means = [float(student[has_targets[:, t], t].mean()) for t in range(3) if has_targets[:, t].any()]
         assert float(balanced.loss) == pytest.approx(math.fsum(means) / len(means), abs=1e-5)
 
 
 @pytest.mark.parametrize("name", ["mlp", "attention", "uncertainty"])
-def test_one_bad_batch_does_not_upset_a_gate(name: str) -> None:
+def test_one_very_large_loss_gives_a_bounded_gate_gradient(name: str) -> None:
     balancer = balancer_of(Balancing(name), 2)
     balance(balancer, torch.tensor([1e30, 1.0])).gate.backward()
     gradients = [parameter.grad for parameter in balancer.parameters() if parameter.grad is not None]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bootstrap: the interval holds what it should as often as it should, and pairing is worth something."""
+"""Bootstrap: coverage of the intervals, and narrower ones for paired scores."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vfss_training.experiments.bootstrap import estimate, gain, mean_dice
 
 
 def scores(seed: int, mean: float, *, seeds: int = 3, patients: int = 40, structures: int = 4) -> np.ndarray:
-    """Dice with hard and easy patients, seeds that differ a little, and noise."""
+    """Return Dice (seeds, patients, structures) with hard and easy patients, small differences of seeds, and noise."""
     shared = np.random.default_rng(99).normal(0, 0.08, (1, patients, 1))
     random = np.random.default_rng(seed)
     return (
@@ -24,30 +24,30 @@ def scores(seed: int, mean: float, *, seeds: int = 3, patients: int = 40, struct
 @given(st.integers(0, 10_000), st.floats(0.2, 0.9))
 @settings(max_examples=20, deadline=None)
 def test_the_mean_lies_in_its_interval(seed: int, mean: float) -> None:
-    found = estimate(scores(seed, mean), draws=200)
-    assert found.low < found.mean < found.high
-    assert found.mean == pytest.approx(scores(seed, mean).mean())
+    interval = estimate(scores(seed, mean), draws=200)
+    assert interval.low < interval.mean < interval.high
+    assert interval.mean == pytest.approx(scores(seed, mean).mean())
 
 
-def test_pairing_sees_a_gain_that_patients_hide() -> None:
+def test_pairing_detects_a_gain_smaller_than_the_spread_of_patients() -> None:
     better, worse = scores(1, 0.82), scores(2, 0.79)
-    found = gain(better, worse)
-    assert found.low > 0
-    assert found.mean == pytest.approx(0.03, abs=0.01)
-    alone = estimate(better)
-    assert alone.high - alone.low > 1.5 * (found.high - found.low)
+    interval = gain(better, worse)
+    assert interval.low > 0
+    assert interval.mean == pytest.approx(0.03, abs=0.01)
+    unpaired = estimate(better)
+    assert unpaired.high - unpaired.low > 1.5 * (interval.high - interval.low)
 
 
-def test_no_gain_is_no_gain() -> None:
-    """Of forty comparisons of equals hardly any excludes 0."""
+def test_equal_scores_have_no_gain() -> None:
+    """Of forty comparisons without a true gain few exclude 0."""
     excluded = 0
     for seed in range(0, 80, 2):
-        found = gain(scores(seed, 0.8, seeds=5), scores(seed + 1, 0.8, seeds=5), draws=300)
-        excluded += not found.low <= 0 <= found.high
+        interval = gain(scores(seed, 0.8, seeds=5), scores(seed + 1, 0.8, seeds=5), draws=300)
+        excluded += not interval.low <= 0 <= interval.high
     assert excluded <= 8
 
 
-def test_structures_that_do_not_count_take_no_part() -> None:
+def test_structures_without_a_dice_are_left_out() -> None:
     dice = np.full((1, 2, 3), np.nan)
     dice[0, :, 0], dice[0, 0, 1] = (0.5, 0.7), 1.0
     assert mean_dice(dice) == pytest.approx((0.6 + 1.0) / 2)

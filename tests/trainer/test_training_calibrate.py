@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vfss-train calibrate`: one command puts a calibration into a student's file."""
+"""`vfss-train calibrate`: one command writes a calibration into a student's file."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from vfss_training.evaluation import calibrate
 
 @pytest.fixture
 def phantoms(monkeypatch):
-    """Frames that cost nothing to draw; the seeds that were asked for."""
-    asked = []
+    """Replace phantom frames by cheap ones; return the list of seeds and styles drawn."""
+    drawn = []
 
     def draw(seed, size, style):
-        asked.append((seed, style))
+        drawn.append((seed, style))
         random = np.random.default_rng(seed)
         planes = np.zeros((12, 96, 96), np.bool_)
         planes[:, 20:70, 20:70] = True
         return random.integers(0, 255, (96, 96), np.uint8), planes, np.ones(12, np.bool_)
 
     monkeypatch.setattr(calibrate, "draw_phantom", draw)
-    return asked
+    return drawn
 
 
 def test_one_command_calibrates_a_file(tmp_path, phantoms):
@@ -40,13 +40,13 @@ def test_one_command_calibrates_a_file(tmp_path, phantoms):
     assert measured["expected_error_after"] <= measured["expected_error_before"]
     assert [seed for seed, _ in phantoms] == list(range(calibrate.FIRST_SEED, calibrate.FIRST_SEED + 8))
     assert {style for _, style in phantoms} > set(calibrate.COMMON)
-    # Again: the calibration it has by now is left aside.
-    again = calibrate.measure(after, first_seed=calibrate.FIRST_SEED, frames=2, threads=1)
+    # A second measurement ignores the calibration that the file has by now.
+    second = calibrate.measure(after, first_seed=calibrate.FIRST_SEED, frames=2, threads=1)
     first = calibrate.measure(before, first_seed=calibrate.FIRST_SEED, frames=2, threads=1)
-    assert np.array_equal(again.confidence, first.confidence)
+    assert np.array_equal(second.confidence, first.confidence)
 
 
-def test_it_may_write_elsewhere_and_leaves_the_file_alone(tmp_path, phantoms):
+def test_with_an_output_file_the_input_is_unchanged(tmp_path, phantoms):
     path = tmp_path / "student.safetensors"
     before = small_checkpoint().save(path)
     out = tmp_path / "other.safetensors"
@@ -56,12 +56,12 @@ def test_it_may_write_elsewhere_and_leaves_the_file_alone(tmp_path, phantoms):
     assert load_checkpoint(out).calibration is not None
 
 
-def test_no_student_is_told_in_words(tmp_path):
+def test_a_missing_student_is_reported(tmp_path):
     done = CliRunner().invoke(application, ["calibrate", str(tmp_path / "none.safetensors")])
     assert done.exit_code != 0
     assert "no such student file" in done.output
 
 
-def test_seeds_of_fit_and_examination_are_apart():
+def test_seeds_of_fitting_and_testing_do_not_overlap():
     assert calibrate.FIRST_SEED + calibrate.FRAMES <= calibrate.TEST_SEED
     assert min(calibrate.FIRST_SEED, calibrate.TEST_SEED) > 131_000

@@ -52,15 +52,15 @@ FIRST_VIEWS = [(0, 0), (1, 0), (2, 0)]
 
 
 class Averages:
-    """A teacher whose features are the frame at the size of its grid, times the channel's number."""
+    """A teacher whose features are the frame averaged to its grid, times the number of the channel."""
 
     name, input_size, pixels, channels, grid = "averages", 64, "range", 6, 8
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.frames_seen = 0
 
     def targets(self, frames: Tensor) -> Tensor:
-        self.asked += len(frames)
+        self.frames_seen += len(frames)
         grey = functional.adaptive_avg_pool2d(frames[:, None].float() / 255, self.grid)
         return grey * torch.arange(1.0, 7.0).reshape(1, 6, 1, 1)
 
@@ -72,13 +72,13 @@ def stream(folder: Path, n: int = 4) -> PhantomSamples:
     return PhantomSamples(folder, Schema.load(), styles={"standard": 1.0}, first_seed=0, n=n, size=64)
 
 
-def prepared(folder: Path, teacher: Averages, *, frames: int = 3, pool: int = 2) -> CachedTargets:
+def prepared_targets(folder: Path, teacher: Averages, *, frames: int = 3, pool: int = 2) -> CachedTargets:
     targets = CachedTargets(folder, ENTRY, stream(folder), frames=frames, pool=pool)
     targets.prepare(lambda: teacher, lambda done, total: None)
     return targets
 
 
-def test_targets_are_computed_once_and_the_size_is_known_before(tmp_path: Path) -> None:
+def test_targets_are_computed_once_and_their_size_is_known_before(tmp_path: Path) -> None:
     teacher = Averages()
     targets = CachedTargets(tmp_path, ENTRY, stream(tmp_path), frames=3, pool=2)
     assert not targets.folder.exists()
@@ -86,20 +86,20 @@ def test_targets_are_computed_once_and_the_size_is_known_before(tmp_path: Path) 
     targets.prepare(lambda: teacher, lambda done, total: None)
     files = [path for path in targets.folder.iterdir() if path.suffix != ".safetensors"]
     assert sum(path.stat().st_size for path in files) == targets.bytes == 3 * (2 * 6 * 16 + 16 + 1)
-    again = prepared(tmp_path, teacher)
-    assert teacher.asked == 3
+    again = prepared_targets(tmp_path, teacher)
+    assert teacher.frames_seen == 3
     for a, b in zip(targets.batch([(2, 0), (0, 0)]), again.batch([(2, 0), (0, 0)]), strict=True):
         torch.testing.assert_close(a, b)
 
 
 def test_targets_are_standardised_over_the_exposed_field(tmp_path: Path) -> None:
-    values, field = prepared(tmp_path, Averages()).batch(FIRST_VIEWS)
+    values, field = prepared_targets(tmp_path, Averages()).batch(FIRST_VIEWS)
     inside = values.permute(1, 0, 2, 3)[:, field]
     torch.testing.assert_close(inside.mean(1), torch.zeros(6), atol=2e-3, rtol=0)
     torch.testing.assert_close(inside.std(1), torch.ones(6), atol=3e-2, rtol=0)
 
 
-def test_a_grid_that_pooling_does_not_divide_is_covered_whole(tmp_path: Path) -> None:
+def test_a_grid_that_pooling_does_not_divide_is_covered_completely(tmp_path: Path) -> None:
     entry, teacher = replace(ENTRY, grid=7), Averages()
     teacher.grid = 7
     targets = CachedTargets(tmp_path, entry, stream(tmp_path), frames=1, pool=2)
@@ -107,9 +107,9 @@ def test_a_grid_that_pooling_does_not_divide_is_covered_whole(tmp_path: Path) ->
     values, field = targets.batch([(0, 0)])
     assert values.shape == (1, 6, 3, 3) and field.shape == (1, 3, 3)
     frame = torch.from_numpy(stream(tmp_path)[0].frame)[None]
-    whole = functional.adaptive_avg_pool2d(teacher.targets(frame), 3)[0, 0]
+    pooled = functional.adaptive_avg_pool2d(teacher.targets(frame), 3)[0, 0]
     spread = (values[0, 0] - values[0, 0].mean()) / values[0, 0].std()
-    torch.testing.assert_close(spread, (whole - whole.mean()) / whole.std(), atol=1e-2, rtol=0)
+    torch.testing.assert_close(spread, (pooled - pooled.mean()) / pooled.std(), atol=1e-2, rtol=0)
 
 
 def test_an_interrupted_preparation_continues_where_it_stopped(tmp_path: Path) -> None:
@@ -124,11 +124,11 @@ def test_an_interrupted_preparation_continues_where_it_stopped(tmp_path: Path) -
         targets.prepare(lambda: teacher, stop)
     assert targets.missing() == [2, 3]
     targets.prepare(lambda: teacher, lambda done, total: None)
-    assert teacher.asked == 4
+    assert teacher.frames_seen == 4
 
 
-def test_several_views_of_another_number_of_frames_are_computed_anew(tmp_path: Path) -> None:
-    """Rows of the second views start after those of all frames, so that other rows are other views."""
+def test_several_views_of_another_number_of_frames_are_computed_again(tmp_path: Path) -> None:
+    """Rows of the second view start after the rows of all frames, so they depend on the number of frames."""
 
     def targets(frames: int, teacher: Averages) -> CachedTargets:
         views = TeacherViews(Augmentation(warp=1.0), seed=1, views=2)
@@ -139,23 +139,23 @@ def test_several_views_of_another_number_of_frames_are_computed_anew(tmp_path: P
     first, second, third, again = (Averages() for _ in range(4))
     two = targets(2, first).batch([(1, 0), (1, 1)])
     targets(3, second)
-    assert (first.asked, second.asked) == (4, 6)
+    assert (first.frames_seen, second.frames_seen) == (4, 6)
     for a, b in zip(targets(2, third).batch([(1, 0), (1, 1)]), two, strict=True):
         torch.testing.assert_close(a, b)
     targets(2, again)
-    assert (third.asked, again.asked) == (4, 0)
+    assert (third.frames_seen, again.frames_seen) == (4, 0)
 
 
-def test_another_phantom_or_pool_has_targets_of_its_own(tmp_path: Path) -> None:
+def test_another_phantom_or_pooling_has_separate_targets(tmp_path: Path) -> None:
     folders = {
         CachedTargets(tmp_path, ENTRY, samples, frames=1, pool=pool).folder
-        for samples in (stream(tmp_path), replace_seed(tmp_path))
+        for samples in (stream(tmp_path), stream_of_another_seed(tmp_path))
         for pool in (1, 2)
     }
     assert len(folders) == 4
 
 
-def replace_seed(folder: Path) -> PhantomSamples:
+def stream_of_another_seed(folder: Path) -> PhantomSamples:
     return PhantomSamples(folder, Schema.load(), styles={"standard": 1.0}, first_seed=9, n=2, size=64)
 
 
@@ -166,8 +166,8 @@ def test_flat_cells_outside_the_exposed_field_do_not_count() -> None:
     assert field[0, :, 4:].all()
     assert not field[0, :, :4].any()
     target, wrong = torch.randn(1, 5, 8, 8), torch.randn(1, 5, 8, 8)
-    half = torch.where(field[:, None], target, wrong)
-    assert FEATURE_LOSSES["unic"](half, target, field) < 1e-5
+    right_inside_field = torch.where(field[:, None], target, wrong)
+    assert FEATURE_LOSSES["unic"](right_inside_field, target, field) < 1e-5
     assert FEATURE_LOSSES["unic"](wrong, target, field) > 0.5
 
 
@@ -179,7 +179,7 @@ def test_the_student_is_resized_to_the_targets() -> None:
     assert (unic(adapted, target, field) < unic(adapted.roll(3, 2), target, field)).all()
 
 
-def test_draws_with_targets_show_views_that_the_teacher_saw() -> None:
+def test_draws_with_targets_use_the_views_of_the_teacher() -> None:
     recipe = replace(RECIPE, steps=50, distill=replace(RECIPE.distill, share=0.5))
     draws = [draw for step in Order(recipe, (4,), (3,)).steps(0) for draw in step]
     views = [draw for draw in draws if draw.view >= 0]
@@ -198,7 +198,9 @@ def test_a_teacher_view_keeps_its_planes(tmp_path: Path) -> None:
 
 
 def test_only_teacher_views_have_a_feature_loss_and_its_gradient_reaches_the_backbone(tmp_path: Path) -> None:
-    objective = DistillationObjective((FeatureTargets("averages", prepared(tmp_path, Averages()), 0),), RECIPE.distill)
+    objective = DistillationObjective(
+        (FeatureTargets("averages", prepared_targets(tmp_path, Averages()), 0),), RECIPE.distill
+    )
     network = from_scratch(CONFIG, Schema.load(), 0, None)
     student = DistilledStudent(network, CONFIG.width, {"averages": 6})
     frames = torch.randn(2, 1, 64, 64)
@@ -240,7 +242,7 @@ def test_a_distilled_student_is_trained_from_end_to_end_and_has_no_projector(
     assert student.provenance["chosen"]["styles"].keys() == {"harsh"}
 
 
-def test_online_targets_are_of_the_frames_that_the_student_is_shown(
+def test_online_targets_are_computed_from_the_inputs_of_the_student(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", lambda name: ENTRY)
@@ -256,9 +258,11 @@ def test_online_targets_are_of_the_frames_that_the_student_is_shown(
     torch.testing.assert_close(features[0], features[1].flip(2), atol=0.05, rtol=0)
     torch.testing.assert_close(features[0], features[2])
     assert [teacher_targets.covers(Draw(source, 5, 0, 64)) for source in (0, 1)] == [True, False]
-    stated = io.StringIO()
-    fit_phantom(recipe, tmp_path / "out.safetensors", replace(run, events=Events(stated)), backbone=None, student=None)
-    steps = [event for event in map(json.loads, stated.getvalue().splitlines()) if event["event"] == "step"]
+    event_stream = io.StringIO()
+    fit_phantom(
+        recipe, tmp_path / "out.safetensors", replace(run, events=Events(event_stream)), backbone=None, student=None
+    )
+    steps = [event for event in map(json.loads, event_stream.getvalue().splitlines()) if event["event"] == "step"]
     assert all("feature_loss" in event for event in steps)
 
 
@@ -281,16 +285,16 @@ def test_the_weight_falls_over_the_schedule_and_invalid_settings_are_refused(tmp
             load_recipe(path)
 
 
-def test_a_cell_counts_if_it_shows_anything(tmp_path: Path) -> None:
-    _, field = prepared(tmp_path, Averages()).batch(FIRST_VIEWS)
+def test_exposed_cells_are_a_bool_map_per_frame(tmp_path: Path) -> None:
+    _, field = prepared_targets(tmp_path, Averages()).batch(FIRST_VIEWS)
     assert field.any()
     assert isinstance(field, Tensor)
     assert field.dtype == torch.bool
     assert np.asarray(field).shape == (3, 4, 4)
 
 
-def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> None:
-    """Both are moved alike: features that are the picture itself match the student's picture."""
+def test_teachers_and_student_get_the_same_views(tmp_path: Path) -> None:
+    """Both are transformed alike: features that are the frame itself correlate with the student's input."""
     recipe = replace(RECIPE, augmentation=Augmentation(flip=0.5, warp=1.0, bend=1.0, crop=0.0), seed=4)
     recipe = replace(recipe, distill=replace(RECIPE.distill, views=3))
     samples = stream(tmp_path)
@@ -302,8 +306,8 @@ def test_teachers_see_the_views_that_the_student_is_shown(tmp_path: Path) -> Non
         shown, _, _ = views[Draw(0, item, 7, 64, view)]
         (features,), (field,) = targets.batch([(item, view)])
         cells = functional.adaptive_avg_pool2d(shown, 8)[0]
-        together = np.corrcoef(cells[field].numpy(), features[0][field].numpy())[0, 1]
-        assert together > 0.95
+        correlation = np.corrcoef(cells[field].numpy(), features[0][field].numpy())[0, 1]
+        assert correlation > 0.95
     moved = [views[Draw(0, 1, 7, 64, view)][1] for view in (0, 1, 2)]
     assert not torch.equal(moved[0], moved[1])
     assert not torch.equal(moved[1], moved[2])
@@ -318,7 +322,7 @@ def test_draws_show_every_cached_view() -> None:
     assert {draw.view for draw in draws if draw.item == 3} == {-1}
 
 
-def test_stages_define_what_is_learnt_when() -> None:
+def test_stages_define_when_masks_and_features_are_learnt() -> None:
     part = Distillation(("lite-medsam",), weight=0.5, final_weight=0.5, features_only=0.2, labels_only=0.1)
     assert [part.learns_masks(at) for at in (0.0, 0.19, 0.2, 0.95)] == [False, False, True, True]
     assert [part.weight_at(at) for at in (0.0, 0.5, 0.91)] == [0.5, 0.5, 0.0]
@@ -333,8 +337,8 @@ def test_several_teachers_are_balanced_and_their_weights_reported(
     entries = {"lite-medsam": ENTRY, "mobile-sam": replace(ENTRY, name="mobile-sam", sha256="00")}
     monkeypatch.setattr(vfss_training.studies.sources, "teacher_named", entries.__getitem__)
     monkeypatch.setattr(vfss_training.studies.sources, "load_teacher", lambda name, place: Averages())
-    how = replace(RECIPE.distill, teachers=tuple(entries), projector="mlp", relation=0.1, standard="phi-s", views=2)
-    recipe = replace(RECIPE, distill=how, balance=Balancing(name))
+    distill = replace(RECIPE.distill, teachers=tuple(entries), projector="mlp", relation=0.1, standard="phi-s", views=2)
+    recipe = replace(RECIPE, distill=distill, balance=Balancing(name))
     stream_of_events = io.StringIO()
     run = Run(Events(stream_of_events), Cancel(), "vfss-train test", tmp_path / "cache", workers=0, threads=1)
     task = PhantomStudy(recipe, CONFIG, run).task(from_scratch(CONFIG, Schema.load(), 0, None))

@@ -31,29 +31,29 @@ def everywhere(target: Tensor) -> Tensor:
     return torch.ones(len(target), *target.shape[2:], dtype=torch.bool)
 
 
-def test_cell_losses_have_values_worked_out_by_hand() -> None:
+def test_cell_losses_have_values_computed_by_hand() -> None:
     student = torch.tensor([3.0, 0.0]).reshape(1, 2, 1, 1)
     target = torch.tensor([0.0, 0.5]).reshape(1, 2, 1, 1)
     # Right angle: 1. Squares 9 and .25. Smooth: 3 - .5 and .5 x .25.
     expected = {"cosine": 1.0, "mse": 4.625, "smooth-l1": 1.3125, "unic": 1.15625, "radio": 1.03125}
     for name, value in expected.items():
-        found = FEATURE_LOSSES[name](student, target, everywhere(target))
-        assert found.tolist() == pytest.approx([value], abs=1e-6), name
+        loss = FEATURE_LOSSES[name](student, target, everywhere(target))
+        assert loss.tolist() == pytest.approx([value], abs=1e-6), name
 
 
-def test_the_relation_loss_is_the_divergence_written_out_cell_by_cell() -> None:
+def test_the_relation_loss_equals_the_divergence_computed_cell_by_cell() -> None:
     student, target = pair(n=1, grid=3)
     field = everywhere(target)
     field[0, 0, 0] = False
     rows = []
     cells = [(y, x) for y in range(3) for x in range(3) if field[0, y, x]]
-    for here in cells:
+    for cell in cells:
         logits = []
         for features in (target, student):
             near = [
-                functional.cosine_similarity(features[0, :, *here], features[0, :, *there], dim=0) / 0.07
-                for there in cells
-                if there != here
+                functional.cosine_similarity(features[0, :, *cell], features[0, :, *other], dim=0) / 0.07
+                for other in cells
+                if other != cell
             ]
             logits.append(torch.stack(near).log_softmax(0))
         rows.append((logits[0].exp() * (logits[0] - logits[1])).sum())
@@ -71,22 +71,22 @@ def test_the_relation_loss_is_the_divergence_written_out_cell_by_cell() -> None:
 def test_cells_outside_the_exposed_field_do_not_count(name: str, inside: list[bool], junk: float, seed: int) -> None:
     student, target = pair(seed, grid=4)
     field = torch.tensor(inside).reshape(2, 4, 4)
-    found, spoilt = [], target.clone()
-    spoilt.movedim(1, -1)[~field] = junk
-    for what in (target, spoilt):
+    results, corrupted = [], target.clone()
+    corrupted.movedim(1, -1)[~field] = junk
+    for goal in (target, corrupted):
         trained = student.clone().requires_grad_()
-        loss = FEATURE_LOSSES[name](trained, what, field, seed=3)
+        loss = FEATURE_LOSSES[name](trained, goal, field, seed=3)
         loss.sum().backward()
         assert trained.grad is not None
         assert trained.grad.isfinite().all()
         assert not trained.grad.movedim(1, -1)[~field].any()
-        found.append((loss.detach(), trained.grad))
-    torch.testing.assert_close(found[0], found[1])
-    assert (found[0][0][~field.flatten(1).any(1)] == 0).all()
-    assert not found[0][0].isnan().any()
+        results.append((loss.detach(), trained.grad))
+    torch.testing.assert_close(results[0], results[1])
+    assert (results[0][0][~field.flatten(1).any(1)] == 0).all()
+    assert not results[0][0].isnan().any()
     changed = student.clone()
     changed.movedim(1, -1)[~field] = -9.0
-    torch.testing.assert_close(FEATURE_LOSSES[name](changed, target, field, seed=3), found[0][0])
+    torch.testing.assert_close(FEATURE_LOSSES[name](changed, target, field, seed=3), results[0][0])
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -103,10 +103,10 @@ def test_equal_features_have_loss_0_and_training_approaches_it(name: str) -> Non
         loss.backward()
         optimizer.step()
     assert loss < 0.5 * first
-    silent = torch.zeros_like(target).requires_grad_()
-    FEATURE_LOSSES[name](silent, target, field).sum().backward()
-    assert silent.grad is not None
-    assert silent.grad.isfinite().all()
+    zeros = torch.zeros_like(target).requires_grad_()
+    FEATURE_LOSSES[name](zeros, target, field).sum().backward()
+    assert zeros.grad is not None
+    assert zeros.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training would take, measured before it begins."""
+"""Time plans: the duration of a training, measured before it starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from vfss_training.studies.time_plan import available_teachers
 from vfss_training.teachers.table import teacher_named
 
 
-class Quiet:
+class ZeroTeacher:
     def targets(self, frames: torch.Tensor) -> torch.Tensor:
         return torch.zeros(len(frames), 256, 64, 64)
 
@@ -33,7 +33,7 @@ def project(tmp_path: Path) -> Path:
 
 def planned(project: Path, *arguments: str) -> list[dict[str, object]]:
     folder = project.parent
-    whole = [
+    command = [
         "plan",
         str(project),
         "--student",
@@ -43,7 +43,7 @@ def planned(project: Path, *arguments: str) -> list[dict[str, object]]:
         "--threads",
         "1",
     ]
-    done = CliRunner().invoke(application, [*whole, *arguments])
+    done = CliRunner().invoke(application, [*command, *arguments])
     assert done.exit_code == 0, done.output
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -51,14 +51,16 @@ def planned(project: Path, *arguments: str) -> list[dict[str, object]]:
 def test_quick_and_distil_are_planned(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entries = [teacher_named("mobile-sam"), teacher_named("lite-medsam")]
     monkeypatch.setattr(vfss_training.studies.time_plan, "available_teachers", lambda weights: entries)
-    monkeypatch.setattr(vfss_training.studies.time_plan, "teacher_loader", lambda name, place: Quiet)
-    told = planned(project)
-    quick, distil = [event for event in told if event["event"] == "plan"]
+    monkeypatch.setattr(vfss_training.studies.time_plan, "teacher_loader", lambda name, place: ZeroTeacher)
+    events = planned(project)
+    quick, distil = [event for event in events if event["event"] == "plan"]
     assert (quick["recipe"], quick["frames"], quick["held_out"], quick["teachers"]) == ("quick", 3, 3, [])
     assert [one["name"] for one in distil["teachers"]] == ["mobile-sam", "lite-medsam"]
-    assert distil["teachers"][0]["bytes"] == 120 * 2 * 256 * 64**2, "all is painted: they look at phantoms"
+    assert distil["teachers"][0]["bytes"] == 120 * 2 * 256 * 64**2, (
+        "all frames are labelled: the targets are of phantom frames"
+    )
     assert float(str(quick["seconds"])) < float(str(distil["seconds"]))
-    measured = [event["what"] for event in told if event["event"] == "measuring"]
+    measured = [event["what"] for event in events if event["event"] == "measuring"]
     assert {"step", "phantom frame", "frame of mobile-sam"} <= set(measured)
     again = planned(project)
     assert [event for event in again if event["event"] == "measuring"] == []
@@ -67,7 +69,7 @@ def test_quick_and_distil_are_planned(project: Path, monkeypatch: pytest.MonkeyP
     assert any(event["event"] == "measuring" for event in planned(project, "--recipe", "quick"))
 
 
-def test_only_the_right_weights_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_files_with_the_right_hash_are_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert available_teachers(tmp_path) == []
     (tmp_path / "mobile_sam.pt").write_bytes(b"another file")
     assert available_teachers(tmp_path) == []
@@ -75,7 +77,7 @@ def test_only_the_right_weights_are_found(tmp_path: Path, monkeypatch: pytest.Mo
     assert available_teachers(None) == []
 
 
-def test_a_plan_for_a_terminal_is_a_line() -> None:
+def test_a_plan_is_one_line_in_a_terminal() -> None:
     from vfss_training.cli.student_commands import plan_text
     from vfss_training.studies.time_plan import Plan, TeacherPlan
 

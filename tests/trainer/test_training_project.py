@@ -51,11 +51,11 @@ def annotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def fit(*arguments: str) -> tuple[int, list[dict[str, object]], str]:
-    """Exit code, events and standard error of vfss-train fit, in this process."""
+    """Run vfss-train fit in this process; return exit code, events and standard error."""
     result = CliRunner().invoke(application, ["fit", *arguments, "--workers", "0", "--threads", "1"])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    told = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
-    return result.exit_code, told, result.stderr
+    events = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
+    return result.exit_code, events, result.stderr
 
 
 @pytest.fixture
@@ -66,14 +66,14 @@ def short(tmp_path: Path) -> Path:
 
 
 def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, short: Path) -> None:
-    code, told, error = fit(str(annotated), "--student", str(student), "--recipe", str(short))
+    code, events, error = fit(str(annotated), "--student", str(student), "--recipe", str(short))
     assert code == 0, error
-    assert [entry["event"] for entry in told][-1] == "done"
-    assert {"prepare", "start", "step"} <= {str(entry["event"]) for entry in told}
-    done = told[-1]
+    assert [entry["event"] for entry in events][-1] == "done"
+    assert {"prepare", "start", "step"} <= {str(entry["event"]) for entry in events}
+    done = events[-1]
     with Project.open(annotated) as project:
-        (record,) = [found for found in project.students() if found.id == done["student"]]
-        assert project.current_student() is None, "a person chooses, not the training"
+        (record,) = [student_record for student_record in project.students() if student_record.id == done["student"]]
+        assert project.current_student() is None, "training does not change the current student"
     assert str(record.path) == done["path"]
     assert record.parent == load_student(student, "cpu").id == done["previous"]
     assert record.scores["frames"] == 3
@@ -84,7 +84,7 @@ def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, sh
     assert new.provenance["history"][0]["source"]["frames"] == 3
 
 
-def test_only_what_people_confirmed_is_learnt(annotated: Path) -> None:
+def test_only_accepted_masks_are_training_labels(annotated: Path) -> None:
     with Project.open(annotated) as project:
         clip = next(record for record in project.clips() if project.split(record.patient) == "train")
         before = project_samples(project, ("train",), 64)[0].known
@@ -109,11 +109,11 @@ def test_only_what_people_confirmed_is_learnt(annotated: Path) -> None:
     assert len(held_out) == 3
 
 
-def test_a_project_with_nothing_accepted_is_told_what_to_do(tmp_path: Path, student: Path) -> None:
+def test_a_project_without_accepted_frames_is_refused_with_advice(tmp_path: Path, student: Path) -> None:
     Project.create(tmp_path / "project").close()
-    code, told, error = fit(str(tmp_path / "project"), "--student", str(student))
+    code, events, error = fit(str(tmp_path / "project"), "--student", str(student))
     assert code == 1
-    assert told[-1]["event"] == "error"
+    assert events[-1]["event"] == "error"
     assert "Accept some frames" in error
     assert "Traceback" not in error
 
@@ -128,13 +128,13 @@ def test_a_project_with_nothing_accepted_is_told_what_to_do(tmp_path: Path, stud
         ["/nowhere", "--events", "/dev/null/x"],
     ],
 )
-def test_a_command_that_cannot_be_meant_is_refused(arguments: list[str]) -> None:
+def test_invalid_arguments_are_refused_without_a_traceback(arguments: list[str]) -> None:
     code, _, error = fit(*arguments)
     assert code in (1, 2)
     assert "Traceback" not in error
 
 
-def test_cancelling_the_process_leaves_everything_as_it_was(
+def test_cancelling_the_process_leaves_the_project_unchanged(
     annotated: Path, student: Path, tmp_path: Path, trainer: list[str]
 ) -> None:
     with Project.open(annotated) as project:
@@ -155,16 +155,16 @@ def test_cancelling_the_process_leaves_everything_as_it_was(
     assert json.loads(rest.splitlines()[-1])["event"] == "cancelled"
     with Project.open(annotated) as project:
         assert [record.id for record in project.students()] == before
-        left = sorted(path.suffix for path in (annotated / "students").glob("*"))
-    assert left == [".safetensors"] * len(before)
+        suffixes = sorted(path.suffix for path in (annotated / "students").glob("*"))
+    assert suffixes == [".safetensors"] * len(before)
     assert not list(tmp_path.glob("vfss-train-*"))
 
 
-# Film: what nobody has painted, and teachers that have a say on it
+# Unlabelled frames, and teachers with targets on them
 
 
-class Grey:
-    """Stands in for a teacher: features of its shape that are powers of the grey values."""
+class GreyPowers:
+    """A teacher of the usual shape whose features are powers of the grey values."""
 
     def targets(self, frames: torch.Tensor) -> torch.Tensor:
         grey = torch.nn.functional.adaptive_avg_pool2d(frames[:, None].float() / 255, 64)
@@ -172,33 +172,33 @@ class Grey:
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
+def unlabelled(tmp_path: Path) -> Path:
     """A project with six frames of a training patient, two of them annotated, and a held-out patient."""
     write_phantom(tmp_path, clips=2, frames=6, seed=5, size=96)
     with Project.open(tmp_path / "project") as project:
         (clip,) = [record for record in project.clips() if project.split(record.patient) == "train"]
-        undone = [Edit(clip.id, t, key, None, MaskState.UNSEEN) for t in (1, 2, 4, 5) for key in project.schema.keys]
-        project.write(undone, author="a person", origin="undo")
+        edits = [Edit(clip.id, t, key, None, MaskState.UNSEEN) for t in (1, 2, 4, 5) for key in project.schema.keys]
+        project.write(edits, author="a person", origin="undo")
         assert project.annotated_frames(clip.id) == [0, 3]
     return tmp_path / "project"
 
 
-def test_film_is_what_nobody_has_painted_of_training_patients(film: Path) -> None:
-    with Project.open(film) as project:
-        whole = unlabelled_project_samples(project, TRAINED, 64, 100)
-        some = unlabelled_project_samples(project, TRAINED, 64, 2)
+def test_unlabelled_frames_are_those_of_training_patients_without_annotation(unlabelled: Path) -> None:
+    with Project.open(unlabelled) as project:
+        every_frame = unlabelled_project_samples(project, TRAINED, 64, 100)
+        two_frames = unlabelled_project_samples(project, TRAINED, 64, 2)
         (clip,) = [record for record in project.clips() if project.split(record.patient) == "train"]
-    assert (len(whole), len(some)) == (4, 2)
-    assert not any(sample.known.any() or sample.bits.any() for sample in (whole[i] for i in range(4)))
-    assert {whole.patient(i) for i in range(4)} == {clip.patient}
-    np.testing.assert_array_equal(some[1].frame, whole[3].frame)
-    assert whole.key != some.key
+    assert (len(every_frame), len(two_frames)) == (4, 2)
+    assert not any(sample.known.any() or sample.bits.any() for sample in (every_frame[i] for i in range(4)))
+    assert {every_frame.patient(i) for i in range(4)} == {clip.patient}
+    np.testing.assert_array_equal(two_frames[1].frame, every_frame[3].frame)
+    assert every_frame.key != two_frames.key
 
 
-def test_teachers_and_the_old_student_paint_film(
-    film: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_teachers_and_the_parent_student_give_pseudo_labels(
+    unlabelled: Path, student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vfss_training.studies.sources, "teacher_loader", lambda name, weights: Grey)
+    monkeypatch.setattr(vfss_training.studies.sources, "teacher_loader", lambda name, weights: GreyPowers)
     recipe = tmp_path / "distil.yaml"
     distill = {"teachers": ["mobile-sam", "lite-medsam"], "frames": 8, "pool": 4, "share": 0.5}
     recipe.write_text(
@@ -206,32 +206,36 @@ def test_teachers_and_the_old_student_paint_film(
             SHORT | {"steps": 6, "batch": 4, "distill": distill, "adapt": {"steps": 2, "width": 8}, "mixup": 0.5}
         )
     )
-    code, told, error = fit(str(film), "--student", str(student), "--recipe", str(recipe))
+    code, events, error = fit(str(unlabelled), "--student", str(student), "--recipe", str(recipe))
     assert code == 0, error
-    painters = [entry for entry in told if entry["event"] == "painter"]
-    assert len(painters) == 3
-    assert any("feature_loss" in entry for entry in told if entry["event"] == "step")
-    assert any("mask_loss" in entry for entry in told if entry["event"] == "step")
-    new = load_student(str(told[-1]["path"]), "cpu")
+    teachers = [entry for entry in events if entry["event"] == "painter"]
+    assert len(teachers) == 3
+    assert any("feature_loss" in entry for entry in events if entry["event"] == "step")
+    assert any("mask_loss" in entry for entry in events if entry["event"] == "step")
+    new = load_student(str(events[-1]["path"]), "cpu")
     assert new.provenance["history"][0]["source"]["film_frames"] == 4
 
 
-def test_several_projects_teach_one(annotated: Path, film: Path, student: Path, short: Path) -> None:
-    with Project.open(annotated) as one, Project.open(film) as other:
+def test_a_student_is_trained_on_several_projects(
+    annotated: Path, unlabelled: Path, student: Path, short: Path
+) -> None:
+    with Project.open(annotated) as one, Project.open(unlabelled) as other:
         for record in other.clips():
             other.assign_split(record.patient, one.split(record.patient))
         count = sum(len(project_samples(project, TRAINED, 64)) for project in (one, other))
         last = other.last_revision()
-    code, told, error = fit(str(annotated), str(film), "--student", str(student), "--recipe", str(short))
+    code, events, error = fit(str(annotated), str(unlabelled), "--student", str(student), "--recipe", str(short))
     assert code == 0, error
-    source = load_student(str(told[-1]["path"]), "cpu").provenance["history"][0]["source"]
+    source = load_student(str(events[-1]["path"]), "cpu").provenance["history"][0]["source"]
     assert source["frames"] == count > 3
     assert [one["last_revision"] for one in source["others"]] == [last]
 
 
-def test_a_patient_who_is_learnt_here_and_held_out_there_is_an_error(film: Path, tmp_path: Path) -> None:
+def test_a_patient_trained_on_in_one_project_and_held_out_in_another_is_refused(
+    unlabelled: Path, tmp_path: Path
+) -> None:
     write_phantom(tmp_path / "third", clips=1, frames=2, seed=9, size=96)
-    with Project.open(tmp_path / "third" / "project") as one, Project.open(film) as other:
+    with Project.open(tmp_path / "third" / "project") as one, Project.open(unlabelled) as other:
         for project, split in ((one, "train"), (other, "test")):
             project.update_clip(project.clips()[0].id, patient="someone")
             project.assign_split("someone", split)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes: reading, checking, those that ship."""
+"""Recipes: reading, validation, and those that ship."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def test_a_recipe_is_read_and_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
-def test_recipes_that_ship_are_valid_and_leave_the_seeds_of_examinations_alone(path: Path) -> None:
+def test_shipped_recipes_are_valid_and_leave_out_the_seeds_of_evaluation(path: Path) -> None:
     recipe = load_recipe(path)
     ends = [recipe.first_seed + recipe.phantom_frames]
     ends += [part.first_seed + part.frames for part in recipe.held_out.values()]
-    assert max(ends) <= 100_000, "seeds from 100000 on are for examining"
-    if path.stem not in ("quick", "distil"):  # these go on from a project, whose held-out patients choose nothing
+    assert max(ends) <= 100_000, "seeds from 100000 on are reserved for evaluation"
+    if path.stem not in ("quick", "distil"):  # these train on a project, whose held-out patients do not choose the step
         assert any(part.weight > 0 for part in recipe.held_out.values())
 
 
-def test_recipes_that_ship_are_known_by_name(tmp_path: Path) -> None:
+def test_shipped_recipes_are_loaded_by_name(tmp_path: Path) -> None:
     assert load_recipe("quick") == load_recipe(FOLDER / "quick.yaml")
     assert load_recipe("paper-mlp") == load_recipe(FOLDER / "ablation" / "paper-mlp.yaml")
     with pytest.raises(TrainingError, match=r"one of: .*paper-mlp"):
@@ -67,18 +67,18 @@ def test_recipes_that_ship_are_known_by_name(tmp_path: Path) -> None:
         load_recipe(tmp_path / "quick")
 
 
-def test_fields_of_another_file_stand_instead_of_a_recipes_own(tmp_path: Path) -> None:
+def test_fields_of_a_second_file_override_those_of_a_recipe(tmp_path: Path) -> None:
     (tmp_path / "over.yaml").write_text("steps: 7\nheld_out: {}\ndistill: {frames: 9}\nstudent: {input_size: 64}\n")
-    whole, over = load_recipe("paper-mlp"), load_recipe("paper-mlp", tmp_path / "over.yaml")
-    assert over == whole.but(
+    shipped, over = load_recipe("paper-mlp"), load_recipe("paper-mlp", tmp_path / "over.yaml")
+    assert over == shipped.but(
         steps=7,
         held_out={},
-        distill=replace(whole.distill, frames=9),
-        student=replace(whole.student, input_size=64),
+        distill=replace(shipped.distill, frames=9),
+        student=replace(shipped.student, input_size=64),
     )
 
 
-def test_a_recipe_learns_nothing_that_it_holds_out() -> None:
+def test_training_seeds_that_overlap_held_out_seeds_are_refused() -> None:
     with pytest.raises(TrainingError, match="training on that style uses 0 to 90000"):
         replace(RECIPE, phantom_frames=90_001)
     replace(RECIPE, phantom_frames=90_001, held_out={"harsh": HeldOut(1.0, 90_000, 2)})
@@ -140,14 +140,14 @@ def test_every_error_of_a_recipe_names_file_field_value_and_bound(tmp_path: Path
         "labels: 0",
     ],
 )
-def test_what_is_no_such_number_is_refused(tmp_path: Path, text: str) -> None:
+def test_values_of_the_wrong_type_or_range_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(text)
     with pytest.raises(TrainingError, match=r"wrong\.yaml"):
         load_recipe(path)
 
 
-def test_rules_between_fields_say_what_is_against_what(tmp_path: Path) -> None:
+def test_rules_between_fields_name_the_conflict(tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     for text, expected in {
         "distill: {features_only: 0.5, labels_only: 0.5}": "distill: features_only 0.5 and labels_only 0.5 must add up",
@@ -161,7 +161,7 @@ def test_rules_between_fields_say_what_is_against_what(tmp_path: Path) -> None:
             load_recipe(path)
 
 
-def test_changed_recipes_and_parts_are_checked_too() -> None:
+def test_changed_recipes_and_parts_are_validated() -> None:
     with pytest.raises(TrainingError, match="Recipe: steps is 0"):
         RECIPE.but(steps=0)
     with pytest.raises(TrainingError, match="Recipe: unknown field step"):
@@ -172,8 +172,8 @@ def test_changed_recipes_and_parts_are_checked_too() -> None:
         replace(Clicks(), average=1.0)
 
 
-def test_a_recipe_that_was_saved_with_a_run_is_read_as_it_was(tmp_path: Path) -> None:
-    """Whole numbers stay whole, as keys of caches and the comparison of runs are made of the text."""
+def test_a_recipe_saved_with_a_run_is_read_back_unchanged(tmp_path: Path) -> None:
+    """Integers stay integers, since cache keys and the comparison of runs use the text."""
     path = tmp_path / "recipe.yaml"
     path.write_text("kept_gb: 1\nstages: [{until: 1, size: 64}]\naugmentation: {warp: 1, noise: 4}\n")
     recipe = load_recipe(path)
@@ -187,6 +187,6 @@ def test_a_recipe_that_was_saved_with_a_run_is_read_as_it_was(tmp_path: Path) ->
     assert isinstance(recipe.student, StudentConfig)
 
 
-def test_recipes_for_comparisons_lie_apart_and_ship_as_well() -> None:
+def test_recipes_for_ablations_are_in_a_subfolder_and_ship() -> None:
     assert {"plain-single", "single-abd", "paper-mlp", "paper-attention", "full", "default"} <= set(shipped_recipes())
     assert len(set(shipped_recipes())) == len(RECIPES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Soft masks: teachers that agree count more, and structures that no teacher knows are not learnt."""
+"""Soft masks: teachers that agree have more weight; structures that no teacher knows have none."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def three_teachers() -> tuple[Tensor, Tensor]:
 FIELD = torch.ones(1, 16, 16, dtype=torch.bool)
 
 
-def test_an_outlier_counts_little_and_a_teacher_that_does_not_know_a_structure_does_not_count() -> None:
+def test_an_outlier_has_little_weight_and_a_teacher_without_a_structure_none() -> None:
     masks, knows = three_teachers()
     masks[2, :, 1] = torch.nan
     agreement = mutual_agreement(masks, knows, FIELD)
@@ -43,22 +43,22 @@ def test_an_outlier_counts_little_and_a_teacher_that_does_not_know_a_structure_d
     assert blended.weight.tolist() == [[1.0, 1.0]]
 
 
-def test_a_single_teacher_counts_fully_and_two_count_alike() -> None:
+def test_a_single_teacher_has_weight_1_and_two_have_equal_weights() -> None:
     masks, _ = three_teachers()
     knows = torch.tensor([[True, False], [True, False], [False, False]])
     agreement = mutual_agreement(masks, knows, FIELD)
     assert agreement[0, 0, 0] == agreement[1, 0, 0]
-    same = mutual_agreement(masks[:1].expand(2, -1, -1, -1, -1), knows[:2], FIELD)
-    assert same[:, 0, 0].tolist() == pytest.approx([1.0, 1.0])
-    lone = torch.tensor([[True, False], [False, False], [False, False]])
-    assert float(mutual_agreement(masks, lone, FIELD)[0, 0, 0]) == 1.0
-    blended = blend(masks, mutual_agreement(masks, lone, FIELD), lone)
+    equal_masks = mutual_agreement(masks[:1].expand(2, -1, -1, -1, -1), knows[:2], FIELD)
+    assert equal_masks[:, 0, 0].tolist() == pytest.approx([1.0, 1.0])
+    single = torch.tensor([[True, False], [False, False], [False, False]])
+    assert float(mutual_agreement(masks, single, FIELD)[0, 0, 0]) == 1.0
+    blended = blend(masks, mutual_agreement(masks, single, FIELD), single)
     torch.testing.assert_close(blended.planes[0, 0], masks[0, 0, 0])
     assert blended.weight.tolist() == [[1.0, 0.0]]
     assert not blended.planes[0, 1].any()
 
 
-def test_labels_of_training_patients_weigh_teachers_and_a_leak_is_refused() -> None:
+def test_labels_of_training_patients_weight_teachers_and_a_leak_is_refused() -> None:
     masks, knows = three_teachers()
     labels = (masks[0] > 0.5).clone()
     known = torch.tensor([[True, False]])
@@ -107,8 +107,8 @@ def test_a_blend_lies_between_its_teachers(teachers: int, seed: int) -> None:
 
 def test_weights_that_add_up_to_a_little_more_than_1_leave_the_loss_finite() -> None:
     field = torch.ones(1, 64, 4, dtype=torch.bool)
-    trust = torch.rand(3, 64, generator=torch.Generator().manual_seed(0))
-    blended = blend(torch.ones(3, 1, 64, 64, 4), trust, torch.ones(3, 64, dtype=torch.bool))
+    agreement = torch.rand(3, 64, generator=torch.Generator().manual_seed(0))
+    blended = blend(torch.ones(3, 1, 64, 64, 4), agreement, torch.ones(3, 64, dtype=torch.bool))
     assert float(blended.planes.max()) <= 1.0
     above = Blend(torch.full((1, 2, 64, 4), 1.0 + 1e-6), torch.ones(1, 2))
     assert SoftMaskLoss()(torch.zeros(1, 2, 64, 4), above, field).isfinite()

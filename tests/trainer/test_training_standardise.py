@@ -50,17 +50,17 @@ def test_a_planted_test_split_changes_no_statistic_and_a_leak_is_refused() -> No
         torch.cat([training[1].field, planted.field]),
         training[1].origins + planted.origins,
     )
-    seen = FeatureStatistics("medsam", 6, ("zoe",))
-    seen.add(training[0])
-    before = (seen.cells, seen.mean.clone(), seen.scatter.clone(), set(seen.frames))
+    accumulated = FeatureStatistics("medsam", 6, ("zoe",))
+    accumulated.add(training[0])
+    before = (accumulated.cells, accumulated.mean.clone(), accumulated.scatter.clone(), set(accumulated.frames))
     with pytest.raises(TrainingError, match="held-out patients, 'zoe'"):
-        seen.add(mixed)
-    assert (seen.cells, set(seen.frames)) == (before[0], before[3])
-    assert torch.equal(seen.mean, before[1])
-    assert torch.equal(seen.scatter, before[2])
-    seen.add(training[1])
-    assert torch.equal(seen.mean, clean.mean)
-    assert torch.equal(seen.covariance(), clean.covariance())
+        accumulated.add(mixed)
+    assert (accumulated.cells, set(accumulated.frames)) == (before[0], before[3])
+    assert torch.equal(accumulated.mean, before[1])
+    assert torch.equal(accumulated.scatter, before[2])
+    accumulated.add(training[1])
+    assert torch.equal(accumulated.mean, clean.mean)
+    assert torch.equal(accumulated.covariance(), clean.covariance())
     # The effect of a leak: with the planted split, the mean is far off.
     leaky = statistics_of(training[0], mixed)
     assert (leaky.mean - clean.mean).abs().min() > 50
@@ -69,10 +69,10 @@ def test_a_planted_test_split_changes_no_statistic_and_a_leak_is_refused() -> No
 def test_a_scale_computed_with_other_splits_is_detected(tmp_path: Path) -> None:
     for name, standard in STANDARDS.items():
         standard(statistics_of(chunk("ann"), chunk("zoe", seed=4))).save(tmp_path / name)
-        found = load_standard(tmp_path / name)
-        found.check(("bob",))
+        loaded = load_standard(tmp_path / name)
+        loaded.check(("bob",))
         with pytest.raises(TrainingError, match="1 held-out patients"):
-            found.check(("bob", "zoe"))
+            loaded.check(("bob", "zoe"))
         assert b"zoe" not in (tmp_path / name).read_bytes()
 
 
@@ -102,20 +102,20 @@ def test_chunks_in_any_grouping_give_the_same_as_all_cells_at_once(
         field = torch.rand(n, 3, 3, generator=random) > 0.4
         chunks.append(Chunk(features, field, tuple(Origin("ann", f"{i}/{j}") for j in range(n))))
     cells = torch.cat([inside(one.features, one.field) for one in chunks])
-    whole = FeatureStatistics("t", 4, ())
+    merged = FeatureStatistics("t", 4, ())
     rest = FeatureStatistics("t", 4, ())
     for i, one in enumerate(chunks):
-        (whole if i < split else rest).add(one)
-    whole.merge(rest)
-    assert whole.cells == len(cells)
+        (merged if i < split else rest).add(one)
+    merged.merge(rest)
+    assert merged.cells == len(cells)
     if len(cells) == 0:
         with pytest.raises(TrainingError, match="no cell"):
-            whole.covariance()
+            merged.covariance()
         return
-    np.testing.assert_allclose(whole.mean.numpy(), cells.mean(0).numpy(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(merged.mean.numpy(), cells.mean(0).numpy(), rtol=1e-12, atol=1e-12)
     # A running sum of squares would be off by 1e12 x 2e-16, a hundredth of the variance, at a mean of a million.
     expected = np.cov(cells.numpy().T, bias=True)
-    np.testing.assert_allclose(whole.covariance().numpy(), expected, atol=1e-9)
+    np.testing.assert_allclose(merged.covariance().numpy(), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("channels", [6, 8, 12, 20])
@@ -134,9 +134,9 @@ def test_phi_s_keeps_the_shape_that_scaling_per_channel_destroys() -> None:
     statistics = statistics_of(one)
     cells = inside(one.features, one.field)
     distances = torch.pdist(cells)
-    turned = torch.pdist(inside(STANDARDS["phi-s"](statistics)(one.features), one.field))
+    rotated = torch.pdist(inside(STANDARDS["phi-s"](statistics)(one.features), one.field))
     scaled = torch.pdist(inside(STANDARDS["channel"](statistics)(one.features), one.field))
-    torch.testing.assert_close(turned / distances, (turned / distances).mean().expand_as(turned), rtol=1e-3, atol=0)
+    torch.testing.assert_close(rotated / distances, (rotated / distances).mean().expand_as(rotated), rtol=1e-3, atol=0)
     assert (scaled / distances).std() / (scaled / distances).mean() > 0.05
 
 
@@ -147,15 +147,15 @@ def test_a_scale_can_be_inverted_and_loaded_from_its_file(name: str, tmp_path: P
     scaled = standard(one.features).movedim(1, -1) * standard.scale
     if standard.rotation.numel():
         scaled = scaled @ standard.rotation
-    undone = (scaled + standard.mean).movedim(-1, 1)
-    torch.testing.assert_close(undone, one.features, rtol=1e-4, atol=1e-4)
+    inverted = (scaled + standard.mean).movedim(-1, 1)
+    torch.testing.assert_close(inverted, one.features, rtol=1e-4, atol=1e-4)
     standard.save(tmp_path / "scale.safetensors")
-    again = load_standard(tmp_path / "scale.safetensors")
-    assert (again.teacher, again.method, again.cells) == ("medsam", name, int(one.field.sum()))
-    assert (again.patients, again.frames) == (standard.patients, standard.frames)
-    assert torch.equal(again(one.features.half()), standard(one.features.half()))
+    loaded = load_standard(tmp_path / "scale.safetensors")
+    assert (loaded.teacher, loaded.method, loaded.cells) == ("medsam", name, int(one.field.sum()))
+    assert (loaded.patients, loaded.frames) == (standard.patients, standard.frames)
+    assert torch.equal(loaded(one.features.half()), standard(one.features.half()))
     pooled = one.features.mean((2, 3))
-    torch.testing.assert_close(again(pooled), standard(pooled[..., None, None])[..., 0, 0])
+    torch.testing.assert_close(loaded(pooled), standard(pooled[..., None, None])[..., 0, 0])
     assert standard.frames != STANDARDS[name](statistics_of(chunk("ann", channels=12, frame="u"))).frames
 
 
@@ -166,8 +166,8 @@ def test_a_constant_channel_is_not_amplified() -> None:
     assert standard.scale.min() == pytest.approx(1e-3)
     assert standard(one.features)[:, 2].abs().max() < 1e-2
     for make in STANDARDS.values():
-        flat = Chunk(torch.ones_like(one.features), one.field, one.origins)
-        assert make(statistics_of(flat))(flat.features).isfinite().all()
+        constant = Chunk(torch.ones_like(one.features), one.field, one.origins)
+        assert make(statistics_of(constant))(constant.features).isfinite().all()
 
 
 def test_rotations_multiply_in_full_precision_under_autocast() -> None:
@@ -191,9 +191,9 @@ def test_hadamard_matrices_are_orthogonal_with_entries_of_one_size(size: int) ->
 @given(st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), min_size=1, max_size=40))
 def test_variances_become_equal_for_any_number_of_channels(variances: list[float]) -> None:
     values = np.array(variances)
-    turn = levelling(values)
-    np.testing.assert_allclose(turn @ turn.T, np.eye(len(values)), atol=1e-10)
-    np.testing.assert_allclose(np.diag((turn * values) @ turn.T), values.mean(), rtol=1e-8, atol=1e-12)
+    rotation = levelling(values)
+    np.testing.assert_allclose(rotation @ rotation.T, np.eye(len(values)), atol=1e-10)
+    np.testing.assert_allclose(np.diag((rotation * values) @ rotation.T), values.mean(), rtol=1e-8, atol=1e-12)
 
 
 def test_invalid_frames_are_refused(tmp_path: Path) -> None:

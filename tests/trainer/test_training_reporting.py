@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training tells beside JSON lines: a bar in a terminal, curves, and a folder that says how to repeat it."""
+"""Reporting of a training: progress bar, curves, and the files that make a run reproducible."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from vfss_training.loop.reporting import Curves, ProgressBar, versions, write_ru
 STEP = {"step": 3, "loss": 0.25, "remaining_s": 3900.0, "weights": {"a": 0.75, "b": 0.25}}
 
 
-def test_a_terminal_shows_time_left_loss_and_where_the_student_is() -> None:
+def test_a_terminal_shows_time_left_loss_and_the_path_of_the_student() -> None:
     stream = io.StringIO()
     console = Console(file=stream, force_terminal=True, width=120, color_system=None)
     with ProgressBar.shown(console) as bar:
-        told = Events(None, bar)
-        told.emit("disk", of="phantom frames", folder="/cache", bytes=2_700_000_000)
-        told.emit("prepare", done=1, total=4)
-        told.emit("start", total_steps=10, estimate_s=9.0)
-        told.emit("step", **STEP)
-        told.emit("validation", step=3, mean_dice=0.8125)
-        told.emit("done", student="st-1", path="/out/st-1.safetensors")
-    shown = stream.getvalue()
-    for words in ("2.7 GB in /cache", "Preparing", "1 h 05 min left", "loss 0.250", "0.812", "st-1.safetensors"):
-        assert words in shown
+        events = Events(None, bar)
+        events.emit("disk", of="phantom frames", folder="/cache", bytes=2_700_000_000)
+        events.emit("prepare", done=1, total=4)
+        events.emit("start", total_steps=10, estimate_s=9.0)
+        events.emit("step", **STEP)
+        events.emit("validation", step=3, mean_dice=0.8125)
+        events.emit("done", student="st-1", path="/out/st-1.safetensors")
+    output = stream.getvalue()
+    for text in ("2.7 GB in /cache", "Preparing", "1 h 05 min left", "loss 0.250", "0.812", "st-1.safetensors"):
+        assert text in output
 
 
-def test_a_run_s_folder_holds_curves_that_other_programs_read(tmp_path: Path) -> None:
+def test_a_run_folder_has_event_lines_and_tensorboard_curves(tmp_path: Path) -> None:
     for step in (3, 4):
         with Curves.kept(tmp_path) as curves:
             Events(None, curves).emit("step", **{**STEP, "step": step})
@@ -49,7 +49,7 @@ def test_a_run_s_folder_holds_curves_that_other_programs_read(tmp_path: Path) ->
     assert b"step/step" not in written
 
 
-def test_a_run_s_folder_that_cannot_be_is_said(tmp_path: Path) -> None:
+def test_a_run_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TrainingError, match="cannot write the run's folder"):
         Curves(tmp_path / "file" / "run")
