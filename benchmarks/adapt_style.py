@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does correcting 20 frames and retraining help on recordings of a kind that the student was never trained on?
+"""Dice before and after retraining on 20 corrected frames, in a style that the student was never trained on.
 
 Phantom clips of the style "harsh", which the shipped student was not trained on, become a project without annotations.
-A simulated person corrects 20 frames of five patients (accepts the truth there); `vfss-train fit PROJECT` runs as a
-process of its own, as the Retrain button starts it; then the default and the retrained student are scored on other
-patients of that style, and on patients of the standard style to show what is forgotten.
+A simulated annotator accepts the true masks on 20 frames of five patients; `vfss-train fit PROJECT` runs as a separate
+process, as the Retrain button starts it; then the default and the retrained student are scored on other patients of
+that style, and on patients of the standard style to show what is forgotten.
 Writes benchmarks/results/adapt_style.json and .png; needs matplotlib for the latter.
 Run: python benchmarks/adapt_style.py
 """
@@ -33,14 +33,14 @@ EXAMINED_CLIPS, EXAMINED_FRAMES = 8, 24
 
 
 def correct_frames(truth: Project, folder: Path) -> int:
-    """Make a project of the truth's clips in which 20 frames are accepted; return their number."""
+    """Create a project of the clips in which 20 frames are accepted; return their number."""
     corrected = 0
     with Project.create(folder) as project:
         for record in truth.clips():
             project.assign_split(record.patient, "train")
             project.add_clip(record.path, patient=record.patient)
-            for place in range(CORRECTED_PER_CLIP):
-                t = round((place + 0.5) * record.n_frames / CORRECTED_PER_CLIP)
+            for i in range(CORRECTED_PER_CLIP):
+                t = round((i + 0.5) * record.n_frames / CORRECTED_PER_CLIP)
                 edits = [
                     Edit(record.id, t, key, revision.mask, revision.state)
                     for key, revision in truth.newest(record.id, t).items()
@@ -51,9 +51,9 @@ def correct_frames(truth: Project, folder: Path) -> int:
 
 
 def retrain(project: Path, student: str, minutes: float, threads: int) -> dict[str, Any]:
-    """Run the trainer as its own process; return its last event, with the losses and the time it took."""
+    """Run the trainer as a separate process; return its last event, with the losses and the duration."""
     command = [sys.executable, "-m", "vfss_training.cli", "fit", str(project)]
-    began = time.monotonic()
+    started = time.monotonic()
     done = subprocess.run(
         [*command, "--student", student, "--minutes", str(minutes), "--threads", str(threads)],
         stdout=subprocess.PIPE,
@@ -62,15 +62,16 @@ def retrain(project: Path, student: str, minutes: float, threads: int) -> dict[s
     )
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     losses = [[event["step"], event["loss"]] for event in events if event["event"] == "step"]
-    return {**events[-1], "losses": losses, "seconds": round(time.monotonic() - began, 1)}
+    return {**events[-1], "losses": losses, "seconds": round(time.monotonic() - started, 1)}
 
 
-def examine(projects: dict[str, Path], student: str) -> dict[str, Any]:
-    loaded = load_student(student, "cpu")
+def score(projects: dict[str, Path], student: str) -> dict[str, Any]:
+    """Return the Dice of a student by style: number of frames, mean, and by structure."""
+    loaded_student = load_student(student, "cpu")
     by_style = {}
     for name, folder in projects.items():
         with Project.open(folder) as project:
-            scores = evaluate(project, loaded)
+            scores = evaluate(project, loaded_student)
         by_style[name] = {
             "frames": scores["frames"],
             "mean_dice": scores["mean_dice"],
@@ -80,6 +81,7 @@ def examine(projects: dict[str, Path], student: str) -> dict[str, Any]:
 
 
 def plot(result: dict[str, Any], path: Path) -> None:
+    """Plot the Dice of both students by structure, and the loss."""
     import matplotlib as mpl  # noqa: PLC0415  (slow to import, and only needed for the plot)
 
     mpl.use("Agg")
@@ -113,9 +115,9 @@ def plot(result: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--student", default="default")
-    parser.add_argument("--minutes", type=float, default=8.0, help="Limit of the training's schedule.")
-    parser.add_argument("--threads", type=int, default=0, help="Threads of the training; 0: all processors.")
+    parser.add_argument("--student", default="default", help="Student file, or default.")
+    parser.add_argument("--minutes", type=float, default=8.0, help="Time limit of the training.")
+    parser.add_argument("--threads", type=int, default=0, help="Threads of the training; 0: all cores.")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="adapt-style-") as name:
         work = Path(name)
@@ -131,8 +133,8 @@ def main() -> None:
         result = {
             "corrected_frames": corrected,
             "training_patients": LEARN_CLIPS,
-            "default": examine(projects, arguments.student),
-            "retrained": examine(projects, training["path"]),
+            "default": score(projects, arguments.student),
+            "retrained": score(projects, training["path"]),
             "training": {name: training[name] for name in ("student", "previous", "seconds", "losses")},
         }
     for style in projects:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several teachers against one, with few labels: does `full` beat the best plain single teacher by two Dice points?
+"""Several teachers compared with one, with few labels: is `full` two Dice points above the best single teacher?
 
-Runs `vfss-train ablate` on the shipped recipes, made small by benchmarks/agglomeration.yaml so that all rows fit two
-cores: phantom patients of the standard style to train on, a few of them labelled, and patients of that style and of
-another to score on. The teachers are the two whose weights are public and small, with extra students. Finished runs are
+Runs `vfss-train ablate` on the shipped recipes, made small by benchmarks/agglomeration.yaml so that two cores are
+enough: trains on phantom patients of the standard style, a few of them labelled, and scores on patients of that style
+and of another. The teachers are the two whose weights are public and small, with extra students. Finished runs are
 not repeated. Writes benchmarks/results/agglomeration.json, .md and plots.
 Run: VFSS_SHARED=FOLDER python benchmarks/agglomeration.py --work FOLDER   (FOLDER/weights holds mobile_sam.pt,
 lite_medsam.pth and mobilenet_v3_small.pth)
@@ -32,9 +32,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True, help="folder for runs and rendered frames")
     parser.add_argument("--weights", type=Path, default=Path(os.environ.get("VFSS_SHARED", "")) / "weights")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--labels", default="5")
-    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="some of them, for a shorter table")
+    parser.add_argument("--seeds", type=int, default=3, help="number of seeds of each row")
+    parser.add_argument("--labels", default="5", help="labelled share in percent; comma-separated for several")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, help="recipes of the table")
     parser.add_argument("--leave-one-out", action=argparse.BooleanOptionalAction, default=True)
     chosen = parser.parse_args()
     out = chosen.work / "out"

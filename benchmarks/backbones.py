@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which backbone, and at which input size: Dice for milliseconds.
+"""Backbones and input sizes compared: Dice against milliseconds per frame.
 
-One more row is the first backbone at the smallest size with features of MobileSAM and LiteMedSAM in addition (on the
-first frames, balanced by dropping): what distillation adds to the same labels in the same steps.
+An additional row has the first backbone at the smallest size, distilled from MobileSAM and LiteMedSAM (on the first
+frames, balanced by dropping): it shows the gain by distillation with the same labels and steps.
 
 Each is trained by training/recipes/ablation/backbones.yaml (same seeds, phantom frames and steps, from ImageNet), one
-after the other by `vfss-train` in a process of its own, then scored on the held-out styles of that recipe at 512x512
-and timed in one loop with all the others: a whole decoded frame of 512x512, prepared, proposed by the runtime that
-ships, masks at its size. Few steps show which backbone learns faster, not where each ends. Finished runs are not
-repeated. Times in bf16 are taken if the processor has it. Writes benchmarks/results/backbones.json and .png.
+after the other by `vfss-train` in a separate process, then scored on the held-out styles of that recipe at 512x512.
+Times are measured in one loop over all students: preprocessing of a decoded frame of 512x512, the shipped runtime, and
+masks at the size of the frame. Few steps show which backbone learns faster, not the final Dice of each. Finished runs
+are not repeated. Times in bf16 are measured if the processor supports it.
+Writes benchmarks/results/backbones.json and .png.
 Run: VFSS_SHARED=FOLDER python benchmarks/backbones.py --work FOLDER (FOLDER/weights holds the files of WEIGHTS)
 """
 
@@ -41,7 +42,7 @@ WEIGHTS = {
     "mobilenetv2_100": "mobilenet_v2-b0353104.pth",
     "mobilenetv3_small_100": "mobilenet_v3_small.pth",
 }
-TAUGHT = {
+DISTILLED = {
     "distill": {
         "teachers": ["mobile-sam", "lite-medsam"],
         "projector": "mlp",
@@ -67,12 +68,12 @@ class Row:
 
     @property
     def name(self) -> str:
-        """Name in the table."""
+        """Name of the row in the table."""
         return f"{self.backbone} {self.size}" + (" taught" if self.extra else "")
 
     @property
     def file(self) -> str:
-        """Stem of its files' names."""
+        """Stem of the names of its files."""
         return self.name.replace(" ", "_")
 
 
@@ -83,22 +84,22 @@ ROWS = [
     Row(THIRD, 256),
     Row(FIRST, 384),
     Row(THIRD, 384),
-    Row(FIRST, 256, TAUGHT),
+    Row(FIRST, 256, DISTILLED),
 ]
 
 
 def train(row: Row, weights: Path, work: Path, threads: int) -> dict[str, Any]:
-    """Train a row, unless its student is in the work folder; return its last event, with scores by style."""
+    """Train a row unless its student is in the work folder; return the last event, with scores by style."""
     name = row.file
     events = work / f"{name}.jsonl"
     if not (work / f"{name}.safetensors").is_file():
         recipe = yaml.safe_load(RECIPE.read_text("utf-8"))
         recipe["student"] |= {"backbone": row.backbone, "input_size": row.size}
         recipe |= row.extra
-        own = work / f"{name}.yaml"
-        own.write_text(yaml.safe_dump(recipe), "utf-8")
+        recipe_path = work / f"{name}.yaml"
+        recipe_path.write_text(yaml.safe_dump(recipe), "utf-8")
         options = {
-            "--recipe": own,
+            "--recipe": recipe_path,
             "--backbone-weights": weights / WEIGHTS[row.backbone],
             "--teachers": weights,
             "--out": work / f"{name}.safetensors",
@@ -113,32 +114,37 @@ def train(row: Row, weights: Path, work: Path, threads: int) -> dict[str, Any]:
     return dict(done[-1])
 
 
-def times(students: dict[str, Student]) -> dict[str, float]:
-    """Return the median milliseconds of each student for one frame, all taking turns."""
+def median_times(students: dict[str, Student]) -> dict[str, float]:
+    """Return the median milliseconds of each student for one frame; the students alternate."""
     frames = [Phantom(400_000 + i, n_frames=CLIP_FRAMES, height=FRAME, width=FRAME).frame(20) for i in range(4)]
     taken: dict[str, list[float]] = {name: [] for name in students}
     for repeat in range(REPEATS + 2):
         for name, student in students.items():
-            began = time.perf_counter()
+            started = time.perf_counter()
             student.propose(frames[repeat % len(frames)][np.newaxis])
             if repeat >= 2:
-                taken[name].append(1000 * (time.perf_counter() - began))
+                taken[name].append(1000 * (time.perf_counter() - started))
     return {name: round(statistics.median(values), 2) for name, values in taken.items()}
 
 
 def plot(rows: dict[str, dict[str, Any]], path: Path) -> None:
+    """Plot Dice against milliseconds, for held-out styles and the standard style."""
     import matplotlib as mpl  # noqa: PLC0415  (slow to import, and only needed for the plot)
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt  # noqa: PLC0415
 
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), sharex=True)
-    for axis, what in zip(axes, TITLES, strict=True):
+    for axis, styles_column in zip(axes, TITLES, strict=True):
         for name, row in rows.items():
-            axis.plot(row["ms_f32"], row[what], "o", ms=8)
-            axis.annotate(name, (row["ms_f32"], row[what]), xytext=(6, 4), textcoords="offset points", fontsize=8)
+            axis.plot(row["ms_f32"], row[styles_column], "o", ms=8)
+            axis.annotate(
+                name, (row["ms_f32"], row[styles_column]), xytext=(6, 4), textcoords="offset points", fontsize=8
+            )
         axis.set(
-            xlabel=f"ms a frame of {FRAME}x{FRAME}, float32", ylabel="Dice", title=what.replace("_", "-") + " styles"
+            xlabel=f"ms a frame of {FRAME}x{FRAME}, float32",
+            ylabel="Dice",
+            title=styles_column.replace("_", "-") + " styles",
         )
         axis.margins(x=0.25, y=0.15)
     figure.tight_layout()
@@ -147,7 +153,9 @@ def plot(rows: dict[str, dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="Folder for runs and rendered frames; kept.")
+    parser.add_argument(
+        "--work", type=Path, required=True, help="Folder for runs and rendered frames; it is not deleted."
+    )
     parser.add_argument("--weights", type=Path, default=Path(os.environ.get("VFSS_SHARED", "")) / "weights")
     parser.add_argument("--threads", type=int, default=0)
     chosen = parser.parse_args()
@@ -171,7 +179,7 @@ def main() -> None:
         for row in ROWS:
             checkpoint = load_checkpoint(chosen.work / f"{row.file}.safetensors")
             students[row.name] = Student(checkpoint, OpenVinoRuntime(checkpoint, precision=precision))
-        for name, milliseconds in times(students).items():
+        for name, milliseconds in median_times(students).items():
             rows[name][f"ms_{precision}"] = milliseconds
     recipe = yaml.safe_load(RECIPE.read_text("utf-8"))
     result = {"rows": rows, "steps": recipe["steps"], "batch": recipe["batch"], "cores": os.cpu_count()}

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast are de-identified recordings written, and does memory stay the same however long they are?
+"""Speed and memory of writing de-identified recordings.
 
-A clip of film-like noise over a still picture is written as DICOM and as video, 512x512 pixels at 8 and 12 bits, with
-one black box and a crop; figures are frames per second of processor time, which other work on the computer hardly
-changes, and the memory that many frames took on top of few. Writes benchmarks/results/deidentify.json.
+A clip of noise over a still picture is written as DICOM and as video, 512x512 pixels at 8 and 12 bits, with one black
+box and a crop. Results are frames per second of CPU time, which other processes hardly change, and the additional
+memory of many frames over that of few: it should not depend on the length. Writes benchmarks/results/deidentify.json.
 Run: python benchmarks/deidentify.py
 """
 
@@ -36,7 +36,7 @@ REDACTION = Redaction((PixelBox(0, 0, 40, 200),), PixelBox(0, 20, 512, 500))
 
 
 class NoisyClip(Clip):
-    """Frames that are computed when asked for, so that the clip itself needs no memory."""
+    """Clip of generated frames, which needs no memory for its length."""
 
     def __init__(self, n_frames: int, bits: int) -> None:
         super().__init__(
@@ -57,15 +57,15 @@ class NoisyClip(Clip):
         return self._frames[t % 8]
 
     def reopen(self) -> NoisyClip:
-        """The clip itself: it holds no file."""
+        """Return the clip itself, since it has no file."""
         return self
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 def header_file(folder: Path, bits: int) -> Path:
-    """A DICOM file of which only the header is read."""
+    """Write a DICOM file for its header; return its path."""
     dataset = phantom_header(Phantom(1, n_frames=SHORT, height=EDGE, width=EDGE))
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = (8, 8, 7) if bits == 8 else (16, bits, bits - 1)
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -75,22 +75,23 @@ def header_file(folder: Path, bits: int) -> Path:
 
 
 def peak_mb() -> float:
-    """Most memory that this process ever held, in MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
 
 
 def measure(folder: Path, key: CaseKey, kind: str, bits: int, frames: int) -> dict[str, Any]:
+    """Return speed, additional memory and file size for one kind of recording."""
     source = header_file(folder, bits)
     target = folder / f"{kind}{bits}{'.dcm' if kind == 'dicom' else SUFFIX}"
 
     def write(n: int) -> float:
         target.unlink(missing_ok=True)
-        began = time.process_time()
+        started = time.process_time()
         if kind == "dicom":
             write_dicom(NoisyClip(n, bits), source, target, REDACTION, key, case="case-x", reviewed=True)
         else:
             write_video(NoisyClip(n, bits), target, REDACTION)
-        return time.process_time() - began
+        return time.process_time() - started
 
     short = write(SHORT)
     before = peak_mb()
@@ -105,15 +106,15 @@ def measure(folder: Path, key: CaseKey, kind: str, bits: int, frames: int) -> di
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--frames", type=int, default=400)
-    chosen = parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=400, help="frames of each recording")
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         key = CaseKey(Path(folder) / "key.json")
         rows = [
-            measure(Path(folder), key, kind, bits, chosen.frames) for kind in ("dicom", "video") for bits in (8, 12)
+            measure(Path(folder), key, kind, bits, arguments.frames) for kind in ("dicom", "video") for bits in (8, 12)
         ]
-    result = {"size": [EDGE, EDGE], "frames": chosen.frames, "rows": rows}
+    result = {"size": [EDGE, EDGE], "frames": arguments.frames, "rows": rows}
     RESULT.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What learning a clip brings, by the number of corrected frames: on fresh phantom clips, from true masks.
+"""Gain by clip adaptation, by the number of corrected frames: on new phantom clips, with true masks as corrections.
 
-Corrected frames lie evenly in each clip; all others are scored: mean Dice of the soft structures, the share of masks
-with a Dice of 0.95 or more (an absent structure counts where nothing is shown), and how far confidence is from Dice
-(expected calibration error). Three ways: the student as it is, the one that has learnt the clip, and what is written
-into a project, which is blended with what is carried from the corrected frames.
-Seconds are those of `learn_clip` and of all that follows, without the start of a process, which is measured once.
+Corrected frames are spaced evenly in each clip; all others are scored: mean Dice of the soft structures, the share of
+masks with a Dice of 0.95 or more (a structure that is not visible counts if its mask is empty), and the expected
+calibration error of the confidence. Three sources of masks: the original student, the clip-adapted student, and the
+masks written into a project, which are blended with masks propagated from the corrected frames.
+Seconds are those of `learn_clip` and of the proposals after it, without the start of a process, which is measured once.
 Writes benchmarks/results/learning.json and .png.
 Run: python benchmarks/learning.py
 """
@@ -33,7 +33,7 @@ from vfss.student import load_checkpoint, load_student
 from vfss.student.calibration import expected_error
 
 RESULTS = Path(__file__).parent / "results" / "learning.json"
-FIRST_SEED = 240_000  # nothing was tried on these
+FIRST_SEED = 240_000  # no setting was chosen on these
 TARGET = 0.05  # of the expected calibration error
 WAYS = ("student", "learnt", "written")
 
@@ -41,58 +41,60 @@ Rows = dict[tuple[str, int, str], list[tuple[float, float]]]
 """Dice and confidence by way, number of corrected frames and structure."""
 
 
-def corrected_frames(frames: int, wanted: int) -> list[int]:
-    """Evenly in a clip, its ends left out."""
-    return [int(t) for t in np.linspace(0, frames - 1, wanted + 2).round()[1:-1]]
+def corrected_frames(frames: int, n_corrected: int) -> list[int]:
+    """Return evenly spaced frames of a clip, without its ends."""
+    return [int(t) for t in np.linspace(0, frames - 1, n_corrected + 2).round()[1:-1]]
 
 
-def note(one: Scene, way: tuple[str, int], masks: Any, confidence: Any, rows: Rows) -> None:
-    """Score the frames that were not corrected."""
+def add_scores(one: Scene, way: tuple[str, int], masks: Any, confidence: Any, rows: Rows) -> None:
+    """Add Dice and confidence of the frames that were not corrected."""
     for frame in set(range(one.n_frames)) - set(corrected_frames(one.n_frames, way[1])):
         for structure in one.schema.structures:
             if not structure.is_rigid:
-                found = agreement(masks[frame][structure.index], one.truth[frame, structure.index])
-                rows[*way, structure.key].append((found, float(confidence[frame][structure.index])))
+                value = agreement(masks[frame][structure.index], one.truth[frame, structure.index])
+                rows[*way, structure.key].append((value, float(confidence[frame][structure.index])))
 
 
-def measure(made: Scene, wanted: int, checkpoint: Any, rows: Rows) -> tuple[float, float]:
-    """One clip with so many corrected frames; seconds of learning, and of what follows."""
-    one = made.again()
-    for frame in corrected_frames(one.n_frames, wanted):
+def measure(clip_scene: Scene, n_corrected: int, checkpoint: Any, rows: Rows) -> tuple[float, float]:
+    """Score one clip with a number of corrected frames; return seconds of adaptation, and of the proposals after it."""
+    one = clip_scene.uncorrected()
+    for frame in corrected_frames(one.n_frames, n_corrected):
         one.masks[frame] = one.truth[frame]
-        there = one.truth[frame].any(axis=(1, 2))
-        one.state[frame] = np.where(there, MaskState.ACCEPTED, MaskState.EMPTY)
-    note(one, ("student", wanted), made.masks, made.sure, rows)
-    began = time.monotonic()
-    learnt = one.learnt(checkpoint)
-    between = time.monotonic()
-    one.spread(learnt)
+        visible = one.truth[frame].any(axis=(1, 2))
+        one.state[frame] = np.where(visible, MaskState.ACCEPTED, MaskState.EMPTY)
+    add_scores(one, ("student", n_corrected), clip_scene.masks, clip_scene.confidence, rows)
+    started = time.monotonic()
+    adapted = one.adapted_checkpoint(checkpoint)
+    adapted_at = time.monotonic()
+    one.propose_adapted(adapted)
     ended = time.monotonic()
-    said = [proposal.confidence for proposal in one.proposals]
-    note(one, ("learnt", wanted), [proposal.masks.planes for proposal in one.proposals], said, rows)
-    note(one, ("written", wanted), one.masks, one.sure, rows)
-    return between - began, ended - between
+    confidence = [proposal.confidence for proposal in one.proposals]
+    add_scores(one, ("learnt", n_corrected), [proposal.masks.planes for proposal in one.proposals], confidence, rows)
+    add_scores(one, ("written", n_corrected), one.masks, one.confidence, rows)
+    return adapted_at - started, ended - adapted_at
 
 
-def start_of_a_process() -> float:
-    """Seconds until a process has all that it needs to learn."""
-    began = time.monotonic()
+def process_start_seconds() -> float:
+    """Return the seconds that a process takes to import the clip adaptation."""
+    started = time.monotonic()
     subprocess.run(
         [sys.executable, "-c", "import vfss_training.cli, vfss_training.clip_adaptation.project_clip"], check=True
     )
-    return time.monotonic() - began
+    return time.monotonic() - started
 
 
 def summary(values: list[tuple[float, float]]) -> dict[str, float]:
-    found, sure = np.array(values).T
+    """Return mean Dice, share of masks from 0.95 and expected calibration error."""
+    dice, confidence = np.array(values).T
     return {
-        "dice": round(float(found.mean()), 4),
-        "share_from_0.95": round(float(np.mean(found >= ENOUGH)), 3),
-        "expected_calibration_error": round(expected_error(sure, found), 3),
+        "dice": round(float(dice.mean()), 4),
+        "share_from_0.95": round(float(np.mean(dice >= ENOUGH)), 3),
+        "expected_calibration_error": round(expected_error(confidence, dice), 3),
     }
 
 
 def draw(table: dict[str, Any], path: Path) -> None:
+    """Plot the three measures by the number of corrected frames."""
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), constrained_layout=True)
     names = {
         "dice": "mean Dice",
@@ -112,32 +114,32 @@ def draw(table: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=4)
+    parser.add_argument("--clips", type=int, default=4, help="Number of clips.")
     parser.add_argument("--frames", type=int, default=60)
-    parser.add_argument("--corrected", type=int, nargs="+", default=[2, 3, 6, 12])
+    parser.add_argument("--corrected", type=int, nargs="+", default=[2, 3, 6, 12], help="Numbers of corrected frames.")
     parser.add_argument("--seed", type=int, default=FIRST_SEED)
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     student = load_student("default", "cpu")
     checkpoint = load_checkpoint(student.path or "")
-    start = start_of_a_process()
+    start = process_start_seconds()
     rows: Rows = defaultdict(list)
     seconds: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for i in range(arguments.clips):
-        made = scene(student, arguments.seed + i, arguments.frames, 512, "standard")
-        for wanted in arguments.corrected:
-            seconds[wanted].append(measure(made, wanted, checkpoint, rows))
-            print(f"clip {i}, {wanted} corrected: {seconds[wanted][-1]}", flush=True)
+        clip_scene = scene(student, arguments.seed + i, arguments.frames, 512, "standard")
+        for n_corrected in arguments.corrected:
+            seconds[n_corrected].append(measure(clip_scene, n_corrected, checkpoint, rows))
+            print(f"clip {i}, {n_corrected} corrected: {seconds[n_corrected][-1]}", flush=True)
     table: dict[str, Any] = {}
     keys = student.schema.soft
-    for wanted in arguments.corrected:
+    for n_corrected in arguments.corrected:
         row: dict[str, Any] = {}
         for way in WAYS:
-            each = {key: rows[way, wanted, key] for key in keys}
+            each = {key: rows[way, n_corrected, key] for key in keys}
             row[way] = {"all": summary([v for values in each.values() for v in values])}
             row[way] |= {key: summary(values) for key, values in each.items()}
-        learning, spreading = np.median(np.array(seconds[wanted]), axis=0)
-        table[str(wanted)] = row | {"seconds": {"learning": round(learning, 1), "proposing": round(spreading, 1)}}
+        adapting, proposing = np.median(np.array(seconds[n_corrected]), axis=0)
+        table[str(n_corrected)] = row | {"seconds": {"learning": round(adapting, 1), "proposing": round(proposing, 1)}}
     result = {
         "command": f"python benchmarks/learning.py --seed {arguments.seed} --clips {arguments.clips} "
         f"--frames {arguments.frames}",

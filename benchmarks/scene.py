@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A phantom clip in memory as an annotator works on it: its truth, what is shown, and what the tool does with it."""
+"""A phantom clip in memory during annotation: true and current masks, propagation and clip adaptation."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass
 class Scene:
-    """A clip in memory, with its truth and the student's word on it.
+    """A clip in memory, with its true masks and the proposals of a student.
 
     Attributes:
         pictures: uint8 (T, H, W).
         truth: bool (T, S, H, W).
-        proposals: One a frame.
-        masks: bool (T, S, H, W), what is shown now.
+        proposals: One per frame.
+        masks: Current masks, bool (T, S, H, W).
         state: uint8 (T, S), values of MaskState.
-        sure: float32 (T, S), the machine's estimate of each mask's Dice.
+        confidence: Estimated Dice of each mask, float32 (T, S).
     """
 
     schema: Schema
@@ -45,92 +45,94 @@ class Scene:
     proposals: list[Proposal]
     masks: BoolArray
     state: ByteArray
-    sure: FloatArray
+    confidence: FloatArray
     encoded: dict[int, Any] = field(default_factory=dict)
 
     @property
     def n_frames(self) -> int:
-        """Frames of the clip."""
+        """Number of frames."""
         return len(self.pictures)
 
-    def again(self) -> Scene:
-        """The same before anything was corrected."""
+    def uncorrected(self) -> Scene:
+        """Return a copy that can be corrected independently."""
         masks, state = self.masks.copy(), self.state.copy()
-        proposals, sure = list(self.proposals), self.sure.copy()
-        return replace(self, masks=masks, state=state, proposals=proposals, sure=sure, encoded={})
+        proposals, confidence = list(self.proposals), self.confidence.copy()
+        return replace(self, masks=masks, state=state, proposals=proposals, confidence=confidence, encoded={})
 
     def picture(self, frame: int) -> ByteArray:
-        """Frame as uint8 (H, W)."""
+        """Return a frame, uint8 (H, W)."""
         return self.pictures[frame]
 
     def states(self) -> ByteArray:
-        """States of all frames."""
+        """Return the states of all frames, uint8 (T, S)."""
         return self.state
 
     def plane(self, frame: int, structure: str) -> BoolArray:
-        """A mask as it is now."""
-        found: BoolArray = self.masks[frame, self.schema[structure].index]
-        return found
+        """Return the current mask of a structure, bool (H, W)."""
+        mask: BoolArray = self.masks[frame, self.schema[structure].index]
+        return mask
 
     def proposal(self, frame: int) -> Proposal | None:
-        """What the student says of a frame."""
+        """Return the student's proposal for a frame."""
         return self.proposals[frame]
 
     def features(self, frame: int) -> Any:
-        """What the encoder knows of a frame."""
+        """Return the encoder features of a frame; those of the last frame are cached."""
         if frame not in self.encoded:
             self.encoded = {frame: self.student.encode(self.pictures[frame])}
         return self.encoded[frame]
 
     def is_right(self, frame: int, index: int) -> bool:
-        """Whether a structure needs no correction."""
+        """Return whether a structure needs no correction."""
         shown, truth = self.masks[frame, index], self.truth[frame, index]
         return not shown.any() if not truth.any() else agreement(shown, truth) >= ENOUGH
 
     def wrong(self) -> BoolArray:
-        """What a person has still to correct, bool (T, S)."""
-        found = np.zeros(self.state.shape, np.bool_)
+        """Return the proposals that need correction, bool (T, S)."""
+        wrong = np.zeros(self.state.shape, np.bool_)
         for frame, index in np.argwhere(self.state == MaskState.PROPOSED):
-            found[frame, index] = not self.is_right(int(frame), int(index))
-        return found
+            wrong[frame, index] = not self.is_right(int(frame), int(index))
+        return wrong
 
-    def carry(self, frame: int, keys: tuple[str, ...]) -> None:
-        """Carry masks of a frame both ways, as the window does."""
-        self._take(Propagation(self, PropagationRequest(frame, "both", keys)))
+    def propagate(self, frame: int, keys: tuple[str, ...]) -> None:
+        """Propagate masks of a frame in both directions, as the window does."""
+        self._write_proposals(Propagation(self, PropagationRequest(frame, "both", keys)))
 
     def learn(self, checkpoint: Checkpoint) -> None:
-        """Learn the clip from what was corrected, and propose its soft structures anew, as the window does."""
-        self.spread(self.learnt(checkpoint))
+        """Adapt the student to the corrected frames and propose the soft structures again, as the window does."""
+        self.propose_adapted(self.adapted_checkpoint(checkpoint))
 
-    def learnt(self, checkpoint: Checkpoint) -> Checkpoint:
-        """A student that has learnt the clip from what was corrected."""
-        told = annotated_soft(self.state, self.schema)
-        frames = np.flatnonzero(told.any(axis=1))
-        return learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], told[t]) for t in frames])
+    def adapted_checkpoint(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Return the student adapted to the corrected frames of the clip."""
+        annotated = annotated_soft(self.state, self.schema)
+        frames = np.flatnonzero(annotated.any(axis=1))
+        return learn_clip(checkpoint, [Example(self.pictures[t], self.masks[t], annotated[t]) for t in frames])
 
-    def spread(self, learnt: Checkpoint) -> None:
-        """Propose the soft structures anew by a student that has learnt the clip."""
-        told = int(annotated_soft(self.state, self.schema).any(axis=1).sum())
-        keys, frames = self.schema.keys, min(told, MOST_FRAMES)
-        proposals = list(Student(learnt, OpenVinoRuntime(learnt)).propose_each(iter(self.pictures)))
-        said = {frame: soft_predictions(proposal, self.schema, frames) for frame, proposal in enumerate(proposals)}
+    def propose_adapted(self, adapted: Checkpoint) -> None:
+        """Propose the soft structures again by a clip-adapted student."""
+        annotated = int(annotated_soft(self.state, self.schema).any(axis=1).sum())
+        keys, frames = self.schema.keys, min(annotated, MOST_FRAMES)
+        proposals = list(Student(adapted, OpenVinoRuntime(adapted)).propose_each(iter(self.pictures)))
+        predictions = {
+            frame: soft_predictions(proposal, self.schema, frames) for frame, proposal in enumerate(proposals)
+        }
         self.proposals = [
-            replace(one, confidence=np.array([said[t].get(key, (b"", np.nan))[1] for key in keys], np.float32))
+            replace(one, confidence=np.array([predictions[t].get(key, (b"", np.nan))[1] for key in keys], np.float32))
             for t, one in enumerate(proposals)
         ]
-        self._take(WholeClipPropagation(self, said))
+        self._write_proposals(WholeClipPropagation(self, predictions))
 
-    def _take(self, run: Propagation | WholeClipPropagation) -> None:
-        for found in run.run():
-            for key, plane in found.planes.items():
+    def _write_proposals(self, run: Propagation | WholeClipPropagation) -> None:
+        for propagated in run.run():
+            for key, plane in propagated.planes.items():
                 index = self.schema[key].index
-                if self.state[found.frame, index] == MaskState.PROPOSED:
-                    self.masks[found.frame, index] = plane
-                    self.sure[found.frame, index] = found.confidence[key]
+                if self.state[propagated.frame, index] == MaskState.PROPOSED:
+                    self.masks[propagated.frame, index] = plane
+                    self.confidence[propagated.frame, index] = propagated.confidence[key]
 
 
 def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Scene:
-    """A clip of which everything is proposed and nothing corrected."""
+    """Return a clip with proposals on all frames and without corrections."""
     phantom = Phantom(seed, n_frames=frames, height=size, width=size, style=style)
     samples = [phantom.sample(t) for t in range(frames)]
     pictures = np.stack([picture for picture, _, _ in samples])
@@ -138,5 +140,5 @@ def scene(student: Student, seed: int, frames: int, size: int, style: str) -> Sc
     proposals = list(student.propose_each(iter(pictures)))
     masks = np.stack([proposal.masks.planes for proposal in proposals])
     state = np.full((frames, len(student.schema)), MaskState.PROPOSED, np.uint8)
-    sure = np.stack([proposal.confidence for proposal in proposals])
-    return Scene(student.schema, student, pictures, truth, proposals, masks, state, sure)
+    confidence = np.stack([proposal.confidence for proposal in proposals])
+    return Scene(student.schema, student, pictures, truth, proposals, masks, state, confidence)

@@ -36,7 +36,7 @@ def schema() -> Schema:
 def painted(bench: ModuleType, schema: Schema, *, unsure: tuple[str, ...] = ()):
     """A hand-drawn frame on which C3 and C4 are squares of 20 pixels and nothing else is visible."""
     squares = {"c3": [[(10, 10), (10, 29), (29, 29), (29, 10)]], "c4": [[(40, 10), (40, 29), (59, 29), (59, 10)]]}
-    return bench.PaintedFrame(0, {key: squares.get(key, []) for key in schema.keys}, frozenset(unsure))
+    return bench.AnnotatedFrame(0, {key: squares.get(key, []) for key in schema.keys}, frozenset(unsure))
 
 
 def test_polygons_become_planes_with_their_border(bench, schema):
@@ -80,9 +80,9 @@ def test_clips_are_found_by_content_not_by_name(bench, tmp_path):
 
 def test_sheets_stay_out_of_the_repository(bench, tmp_path):
     with pytest.raises(VfssError, match="repository"):
-        bench.outside(SOURCE.parent / "sheets")
+        bench.create_picture_folder(SOURCE.parent / "sheets")
     assert not (SOURCE.parent / "sheets").exists()
-    assert bench.outside(tmp_path / "sheets").is_dir()
+    assert bench.create_picture_folder(tmp_path / "sheets").is_dir()
 
 
 def test_a_tile_shows_the_exposed_field_with_outlines(bench, schema):
@@ -98,7 +98,7 @@ def test_a_tile_shows_the_exposed_field_with_outlines(bench, schema):
 
 
 def test_shipped_polygons_fit_schema_and_frames(bench, schema):
-    clips = bench.read_painted(bench.PAINTED, schema)
+    clips = bench.read_annotations(bench.ANNOTATIONS, schema)
     sizes = {"facing left": (498, 498), "facing right": (920, 1512)}
     assert {clip.name for clip in clips} == set(sizes)
     for clip in clips:
@@ -116,6 +116,6 @@ def test_shipped_polygons_fit_schema_and_frames(bench, schema):
     "VFSS_SHARED" not in os.environ, reason="VFSS_SHARED names no folder with the hand-drawn recordings"
 )
 def test_recordings_of_drawn_frames_are_found_by_content(bench, schema):
-    clips = bench.read_painted(bench.PAINTED, schema)
+    clips = bench.read_annotations(bench.ANNOTATIONS, schema)
     located = bench.find_clips(Path(os.environ["VFSS_SHARED"]) / "data" / "clips", [clip.content for clip in clips])
     assert len(located) == 2
