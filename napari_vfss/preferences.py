@@ -35,7 +35,7 @@ def author_is_known() -> bool:
     return bool(str(setting("author", "")).strip()) or not is_nobody(author())
 
 
-def keep_author(name: str) -> bool:
+def store_author(name: str) -> bool:
     """Store a name in Preferences; return False if napari does not know the plugin, so that nothing was stored."""
     from napari.settings import get_plugin_settings
 

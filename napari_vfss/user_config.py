@@ -30,7 +30,7 @@ class UserConfigFile(QObject):
 
     Attributes:
         path: The file.
-        complaint: Message about a damaged file; empty for none.
+        warning: Message about a damaged file; empty for none.
         values: Contents of the file.
     """
 
@@ -39,7 +39,7 @@ class UserConfigFile(QObject):
     def __init__(self, name: str, parent: QObject | None = None, *, folder: Path | None = None) -> None:
         super().__init__(parent)
         self.path = (folder or config_folder()) / name
-        self.complaint = ""
+        self.warning = ""
         self.values: dict[str, Any] = self._read()
         self._watcher = QFileSystemWatcher(self)
         self._watcher.directoryChanged.connect(self._on_folder)
@@ -87,7 +87,7 @@ class UserConfigFile(QObject):
             kept = f"It is kept as {aside.name}."
         except OSError as error:
             kept = f"It could not be moved away ({error.strerror or error})."
-        self.complaint = f"{self.path} cannot be read ({why}): the defaults are used. {kept}"
+        self.warning = f"{self.path} cannot be read ({why}): the defaults are used. {kept}"
         return {}
 
     def _watch(self) -> None:

@@ -133,7 +133,7 @@ def make_window(qapp: Any) -> Iterator[Callable[[], AnnotationPanel]]:
 
 
 @pytest.fixture(scope="session")
-def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
+def shared_window(qapp: Any) -> Iterator[AnnotationPanel]:
     """One window for many tests: building one takes seconds on a small machine."""
     from napari_vfss.commands import open_window
 
@@ -147,16 +147,16 @@ def kept_window(qapp: Any) -> Iterator[AnnotationPanel]:
 
 
 @pytest.fixture
-def window(kept_window: AnnotationPanel, clip_file: Path) -> Iterator[AnnotationPanel]:
+def window(shared_window: AnnotationPanel, clip_file: Path) -> Iterator[AnnotationPanel]:
     """A window with the phantom swallow open."""
-    controller = kept_window.controller
+    controller = shared_window.controller
     controller.project_folder = None
     if not controller.open(clip_file):
-        pytest.fail(kept_window.message.text())
-    yield kept_window
+        pytest.fail(shared_window.message.text())
+    yield shared_window
     controller.close_session()
-    kept_window.viewer.layers.clear()
-    kept_window.message.clear()
+    shared_window.viewer.layers.clear()
+    shared_window.message.clear()
 
 
 @pytest.fixture(scope="session")

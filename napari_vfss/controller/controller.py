@@ -155,20 +155,20 @@ class AnnotationController(QObject):
         return self._opened.nesting
 
     @contextlib.contextmanager
-    def telling(self) -> Generator[None, None, None]:
+    def showing_errors(self) -> Generator[None, None, None]:
         """Show a VfssError or an error of the disk, on which a user can act, instead of raising it."""
         try:
             yield
         except (VfssError, OSError) as error:
-            self.tell(str(error), problem=True)
+            self.show_message(str(error), problem=True)
 
-    def tell(self, message: str, *, problem: bool = False) -> None:
+    def show_message(self, message: str, *, problem: bool = False) -> None:
         """Show a message to the user."""
         self.message.emit(message, problem)
 
     def act(self, action: Action[AnnotationController]) -> None:
         """Do what a key stands for, after the stroke in progress was written; errors are shown."""
-        with self.telling():
+        with self.showing_errors():
             if action.when(self):
                 self._flush()
                 action.do(self)
@@ -215,7 +215,7 @@ class AnnotationController(QObject):
         if source is not None:
             return self.open(source)
         self.close_session()
-        self.tell(f"The project {folder.name} is ready: open a recording to add it.")
+        self.show_message(f"The project {folder.name} is ready: open a recording to add it.")
         return True
 
     def close_session(self) -> None:
@@ -262,7 +262,7 @@ class AnnotationController(QObject):
 
     def save(self) -> None:
         """Write the stroke in progress and the view; errors are shown."""
-        with self.telling():
+        with self.showing_errors():
             self._flush()
             self.remember()
 
@@ -270,7 +270,7 @@ class AnnotationController(QObject):
     def remember(self, session: Session) -> None:
         """Store frame, structure and view for the next time."""
         if not session.project.read_only:
-            with self.telling():
+            with self.showing_errors():
                 remember_view(session, **self.layers.camera())
 
     @while_open
@@ -284,7 +284,7 @@ class AnnotationController(QObject):
         except ProjectError as error:
             if error.what != self._poll_problem:  # once, not every two seconds
                 self._poll_problem = error.what
-                self.tell(str(error), problem=True)
+                self.show_message(str(error), problem=True)
         self.unsaved_guard.retry_at_intervals()
 
     @property
@@ -312,7 +312,7 @@ class AnnotationController(QObject):
     def _open_with(self, opener: Callable[..., Session], path: Path, **options: Any) -> bool:
         opened = False
         if self.unsaved_guard.may_close():
-            with self.telling():
+            with self.showing_errors():
                 self._show(opener(path, preferences.author(), frames_kept=preferences.frames_kept(), **options))
                 opened = True
         return opened
@@ -325,7 +325,7 @@ class AnnotationController(QObject):
         click_tool = ClickTool(self, session, layers, self.student_jobs.proposing, parent=self)
         self.key_book.set_schema(session.schema)
         keys = KeyBindings(self.key_book, self.act, lambda: (self.viewer, layers.image, layers.overlay, layers.editor))
-        corrections = Corrections(session, self.tell)
+        corrections = Corrections(session, self.show_message)
         opened = self._open = OpenClip(session, layers, corrections, click_tool, NestingWatch(session), keys)
         layers.restore_camera(view)
         self._connect(opened)
@@ -333,14 +333,14 @@ class AnnotationController(QObject):
         self.remember()
         self.session_changed.emit()
         if session.project.read_only:
-            self.tell(READ_ONLY)
+            self.show_message(READ_ONLY)
 
     def _connect(self, opened: OpenClip) -> None:
         add, session, layers = self._session_connections.add, opened.session, opened.layers
-        add(opened.nesting.message, self.tell)
+        add(opened.nesting.message, self.show_message)
         add(session.problem, self._on_problem)
-        add(session.message, self.tell)
-        add(layers.message, self.tell)
+        add(session.message, self.show_message)
+        add(layers.message, self.show_message)
         add(layers.editor_changed, opened.keys.bind)
         add(layers.editor_changed, opened.click_tool.follow_editor)
         add(layers.clip_removed, self._on_clip_removed)
@@ -351,7 +351,7 @@ class AnnotationController(QObject):
             add(signal, self._on_view)
 
     def _on_problem(self, message: str) -> None:
-        self.tell(message, problem=True)
+        self.show_message(message, problem=True)
 
     def _on_clip_removed(self) -> None:
         # napari is still removing the layer, perhaps all layers: return when it is done.

@@ -53,9 +53,9 @@ class StudentJobs:
             return
         frames = tuple(t for t in outward(session.frame, first, last) if session.has_unannotated(t))
         if not frames:
-            self._host.tell("Every structure on these frames is already annotated.")
+            self._host.show_message("Every structure on these frames is already annotated.")
             return
-        with self._host.telling():
+        with self._host.showing_errors():
             source, device = session.student_source(), preferences.device()
             order = ProposalOrder(session.project.folder, session.clip, frames, source, device, session.student)
             self.proposing.start(order)
@@ -75,11 +75,11 @@ class StudentJobs:
         """Propagate the current frame's masks to its neighbours, up to the next annotated frame."""
         if self._is_busy():
             return
-        with self._host.telling():
+        with self._host.showing_errors():
             self._host.layers.flush()
             structures = key_structures(session, only_active=self.only_active)
             if not structures:
-                self._host.tell(nothing_to_propagate(session, only_active=self.only_active), problem=True)
+                self._host.show_message(nothing_to_propagate(session, only_active=self.only_active), problem=True)
                 return
             self.propagating.start(
                 session, PropagationRequest(session.frame, direction, structures), preferences.device()
@@ -90,10 +90,10 @@ class StudentJobs:
         """Adapt the student to the clip from its annotated frames, and propose soft structures again."""
         if not self._can_start(session):
             return
-        with self._host.telling():
+        with self._host.showing_errors():
             self._host.layers.flush()
             if corrected_frame_count(session) < LEAST_FRAMES:
-                self._host.tell(TOO_FEW, problem=True)
+                self._host.show_message(TOO_FEW, problem=True)
                 return
             self.adapting.start(session)
 
@@ -115,7 +115,7 @@ class StudentJobs:
         order = self.proposing.order
         # The last batch of a clip that was closed in the meantime is in its own project.
         if order is not None and order.clip is session.clip:
-            with self._host.telling():
+            with self._host.showing_errors():
                 if session.student is not student:
                     session.set_student(student)
                 session.reload(frames)
@@ -123,12 +123,12 @@ class StudentJobs:
     def _can_start(self, session: Session) -> bool:
         """Return whether a student may write into the session now; shows why not."""
         if session.project.read_only:
-            self._host.tell(READ_ONLY)
+            self._host.show_message(READ_ONLY)
             return False
         if self._is_busy():
             return False
         if session.reading is not None and session.reading.start == "nothing":
-            self._host.tell("This second reading excludes the student.")
+            self._host.show_message("This second reading excludes the student.")
             return False
         return True
 
@@ -137,5 +137,5 @@ class StudentJobs:
         busy = "Masks are still being propagated" if self.propagating.running else busy
         busy = "The student is still being adapted to this clip" if self.adapting.running else busy
         if busy:
-            self._host.tell(f"{busy}: wait, or press Cancel and try again in a moment.")
+            self._host.show_message(f"{busy}: wait, or press Cancel and try again in a moment.")
         return bool(busy)

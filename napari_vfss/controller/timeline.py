@@ -109,21 +109,21 @@ class TimelineController(QObject):
     def begin_swallow(self, session: Session) -> None:
         """Set the beginning of a swallow to the current frame."""
         if self.marks is not None:
-            with self._host.telling():
+            with self._host.showing_errors():
                 self.marks.begin_swallow(session.frame)
 
     @while_open
     def end_swallow(self, session: Session) -> None:
         """Set the end of the swallow to the current frame."""
         if self.marks is not None:
-            with self._host.telling():
+            with self._host.showing_errors():
                 self.marks.end_swallow(session.frame)
 
     @while_open
     def set_event(self, session: Session, kind: str, text: str = "") -> None:
         """Set an event on the current frame."""
         if self.marks is not None:
-            with self._host.telling():
+            with self._host.showing_errors():
                 self.marks.set_event(kind, session.frame, text)
 
     def go_to_doubtful(self, direction: int) -> None:
@@ -148,21 +148,21 @@ class TimelineController(QObject):
         if firsts:
             session.go_to(min(firsts) if direction > 0 else max(firsts))
         elif not self.marks.swallows:
-            self._host.tell("No swallow is marked yet: press D where it begins and Shift+D where it ends.")
+            self._host.show_message("No swallow is marked yet: press D where it begins and Shift+D where it ends.")
         else:
-            self._host.tell(f"No swallow begins {_side(direction)} this frame.")
+            self._host.show_message(f"No swallow begins {_side(direction)} this frame.")
 
     @while_open
     def toggle_stabilised(self, session: Session) -> None:
         """Stabilise the view, or show it as recorded again."""
         if not self.stabilised.toggle():
-            self._host.tell(why_not(session.schema))
+            self._host.show_message(why_not(session.schema))
 
     @while_open
     def _go(self, session: Session, wanted: BoolArray, direction: int, otherwise: str) -> None:
         place = next(cells_after(wanted, session.frame, session.active.index, direction), None)
         if place is None:
-            self._host.tell(otherwise)
+            self._host.show_message(otherwise)
             return
         session.go_to(place[0])
         session.choose(session.schema.structures[place[1]].key)
@@ -183,10 +183,10 @@ class TimelineController(QObject):
 
     @while_open
     def _enter(self, session: Session) -> None:
-        with self._host.telling():
+        with self._host.showing_errors():
             self.marks = ClipMarks(session)
             self._session_connections.add(self.marks.changed, self.marks_changed.emit)
-            self._session_connections.add(self.marks.message, self._host.tell)
+            self._session_connections.add(self.marks.message, self._host.show_message)
             self._poll.start()
         self.survey.open(session)
         self.stabilised.open()
@@ -203,11 +203,11 @@ class TimelineController(QObject):
 
     def _poll_marks(self) -> None:
         if self.marks is not None:
-            with self._host.telling():
+            with self._host.showing_errors():
                 self.marks.poll()
 
     def _on_problem(self, message: str) -> None:
-        self._host.tell(message, problem=True)
+        self._host.show_message(message, problem=True)
 
 
 def _side(direction: int) -> str:

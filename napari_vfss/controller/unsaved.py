@@ -41,27 +41,27 @@ class UnsavedGuard:
     def save_again(self, session: Session, *, quietly: bool = False) -> bool:
         """Write the unsaved changes; return whether none is left."""
         if self.waiting:
-            with self._host.telling():
+            with self._host.showing_errors():
                 if session.unsaved_changes.save_again(quietly=quietly):
-                    self._host.tell(SAVED)
+                    self._host.show_message(SAVED)
         return not self.waiting
 
     @while_open_or(False)
     def save_elsewhere(self, session: Session, folder: Path) -> bool:
         """Write the unsaved changes into a new project in another folder; return whether that succeeded."""
         saved = False
-        with self._host.telling():
+        with self._host.showing_errors():
             save_elsewhere(session.unsaved, session.schema, session.clip, folder)
             saved = True
         if saved:
             self.discard()  # here, as they are safe there
-            self._host.tell(f"The changes are saved in a new project: {folder}")
+            self._host.show_message(f"The changes are saved in a new project: {folder}")
         return saved
 
     @while_open
     def discard(self, session: Session) -> None:
         """Discard the unsaved changes, as the annotator chose."""
-        with self._host.telling():
+        with self._host.showing_errors():
             session.unsaved_changes.discard()
 
     def may_close(self) -> bool:

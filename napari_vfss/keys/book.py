@@ -22,7 +22,7 @@ class KeyBook(QObject):
     """Keys of all actions, stored in a file of the user; windows that share the file follow each other.
 
     Attributes:
-        complaint: Why the file could not be read; empty if it could.
+        warning: Why the file could not be read; empty if it could.
         actions: Every action, in the order in which they are listed.
     """
 
@@ -46,7 +46,7 @@ class KeyBook(QObject):
         self._actions_of = actions_of
         self.file = file or UserConfigFile("keys.json", self)
         self.file.changed.connect(self._on_file)
-        self.complaint = self.file.complaint
+        self.warning = self.file.warning
         self.actions: tuple[Action[Any], ...] = ()
         self._keys: dict[str, tuple[str, ...]] = {}
         self.set_schema(Schema.load())
@@ -131,7 +131,7 @@ class KeyBook(QObject):
         return _clean(every.get(self.layout)) if isinstance(every, dict) else {}
 
     def _on_file(self) -> None:
-        self.complaint = self.file.complaint
+        self.warning = self.file.warning
         self._assign_keys()
         self.changed.emit()
 

@@ -162,7 +162,7 @@ class PromptQueue(QObject):
 
     def _answer_next(self, *_: Any) -> None:
         """Ask for the next answer if the student is loaded and the frame encoded."""
-        with self._host.telling():
+        with self._host.showing_errors():
             if self._current is None and self._waiting and self.prepare():
                 frame = self._waiting[0].place[0]
                 encoded = self.frames.get(frame)
@@ -192,7 +192,7 @@ class PromptQueue(QObject):
         student, refinement = result
         pending, self._current = self._current, None
         if pending is not None and not pending.removed:
-            with self._host.telling():
+            with self._host.showing_errors():
                 self._layers.flush()
                 self._write_answer(pending, student, refinement.mask)
         self._answer_next()
@@ -206,14 +206,14 @@ class PromptQueue(QObject):
 
     def _on_no_answer(self, message: str) -> None:
         self._current = None
-        self._host.tell(message, problem=True)
+        self._host.show_message(message, problem=True)
         self._answer_next()
 
     def _on_frame_failed(self, frame: int, message: str) -> None:
         left = deque(pending for pending in self._waiting if pending.place[0] != frame)
         if len(left) < len(self._waiting):  # a failure is shown only if a prompt needs the frame
             self._waiting = left
-            self._host.tell(message, problem=True)
+            self._host.show_message(message, problem=True)
         self._answer_next()
 
     def _on_loaded(self, student: Student) -> None:
@@ -224,7 +224,7 @@ class PromptQueue(QObject):
     def _on_not_loaded(self, message: str) -> None:
         self._loading = False
         self._waiting.clear()
-        self._host.tell(message, problem=True)
+        self._host.show_message(message, problem=True)
         self.changed.emit()
 
     def _on_student(self) -> None:

@@ -67,7 +67,7 @@ class ClickTool(QObject):
     def select(self) -> None:
         """Select the tool, or show why it is not available."""
         if self.queue.why_not:
-            self._host.tell(self.queue.why_not)
+            self._host.show_message(self.queue.why_not)
         else:
             self._layers.set_tool(CLICK)
 
@@ -130,9 +130,9 @@ class ClickTool(QObject):
     def _add(self, at: Click | Box) -> None:
         if self.queue.why_not:
             self._show()
-            self._host.tell(self.queue.why_not)
+            self._host.show_message(self.queue.why_not)
             return
-        with self._host.telling():
+        with self._host.showing_errors():
             self._layers.flush()
             self.queue.add((self._session.frame, self._session.structure), at)
 
@@ -143,7 +143,7 @@ class ClickTool(QObject):
 
     def _on_mode(self, event: Any = None) -> None:
         if self.active:
-            with self._host.telling():
+            with self._host.showing_errors():
                 self.queue.prepare()
             self.queue.frames.follow(self._session.frame)
         self._show()
@@ -153,7 +153,7 @@ class ClickTool(QObject):
         self.available.emit(why_not)
         if self.active and why_not:
             self._layers.set_tool("pan_zoom")
-            self._host.tell(why_not)
+            self._host.show_message(why_not)
         elif self.active:
             self.queue.frames.follow(self._session.frame)
 

@@ -60,10 +60,10 @@ class Host(HasSession, Protocol):
     def save(self) -> None:
         """Write the stroke in progress and the view; errors are shown."""
 
-    def tell(self, message: str, *, problem: bool = False) -> None:
+    def show_message(self, message: str, *, problem: bool = False) -> None:
         """Show a message to the user."""
 
-    def telling(self) -> AbstractContextManager[None]:
+    def showing_errors(self) -> AbstractContextManager[None]:
         """Return a context in which a VfssError or OSError is shown instead of raised."""
 
 

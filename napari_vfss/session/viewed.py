@@ -56,7 +56,7 @@ class ViewedMasks:
         if dropped:
             self.changed.emit()
 
-    def stretch(self, within: tuple[int, int] | None = None) -> list[int]:
+    def acceptable_frames(self, within: tuple[int, int] | None = None) -> list[int]:
         """Return the frames that were viewed and have unaccepted masks, ascending.
 
         Args:
@@ -78,16 +78,16 @@ class ViewedMasks:
     def not_viewed(self, within: tuple[int, int]) -> int:
         """Return the number of frames of a range with unaccepted masks that were not viewed."""
         first, last = within
-        return int(np.count_nonzero(self._open_frames[first : last + 1])) - len(self.stretch(within))
+        return int(np.count_nonzero(self._open_frames[first : last + 1])) - len(self.acceptable_frames(within))
 
     def accept(self, within: tuple[int, int] | None = None) -> bool:
-        """Accept the viewed masks of the stretch, as one step of undo; return False if there were none.
+        """Accept the viewed masks of these frames, as one step of undo; return False if there were none.
 
         Raises:
             ProjectError: They cannot be written; nothing was accepted then.
         """
         state = self._state
-        frames = self.stretch(within)
+        frames = self.acceptable_frames(within)
         viewed = set(frames)
         if state.unsaved and not self._unsaved.save_again(quietly=True):
             state.problem.emit("Nothing was accepted: there are unsaved changes. Press Save again first.")

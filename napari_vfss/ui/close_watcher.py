@@ -12,8 +12,8 @@ from qtpy.QtWidgets import QWidget
 class CloseWatcher(QObject):
     """Watches a widget and its window."""
 
-    asked = Signal()  # the window was asked to close; a person may still cancel that
-    gone = Signal()  # the widget was removed from its dock, or its window closes for good
+    close_requested = Signal()  # the window was asked to close; a person may still cancel that
+    closed = Signal()  # the widget was removed from its dock, or its window closes for good
 
     def __init__(self, widget: QWidget, may_go: Callable[[], bool] = lambda: True) -> None:
         """Begin to watch a widget.
@@ -39,7 +39,7 @@ class CloseWatcher(QObject):
                 self._on_show()
         elif event is not None and watched is self._window:
             if event.type() == QEvent.Type.Close:
-                self.asked.emit()
+                self.close_requested.emit()
                 if not self._may_go():
                     event.ignore()
                     return True
@@ -69,4 +69,4 @@ class CloseWatcher(QObject):
     def _end(self) -> None:
         self._watch(None)
         self._widget.removeEventFilter(self)
-        self.gone.emit()
+        self.closed.emit()

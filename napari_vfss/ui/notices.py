@@ -104,7 +104,7 @@ class NestingNotice(QFrame):
     @while_open
     def _decide(self, _session: Session, decide: Callable[[NestingWatch, Break], object]) -> None:
         controller, watch = self._controller, self._controller.nesting
-        with controller.telling():
+        with controller.showing_errors():
             controller.layers.flush()  # may change which breaks are undecided
             for first in watch.here()[:1]:
                 decide(watch, first)

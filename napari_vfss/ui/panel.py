@@ -156,8 +156,8 @@ class AnnotationPanel(QWidget):
 
     def _connect(self) -> None:
         add, jobs = self._connections.add, self.controller.student_jobs
-        add(self._close_watcher.asked, self.controller.save)
-        add(self._close_watcher.gone, self.close_controller)
+        add(self._close_watcher.close_requested, self.controller.save)
+        add(self._close_watcher.closed, self.close_controller)
         add(self.controller.message, self._on_message)
         add(self.marks.timeline_asked, self.timeline.show)
         add(self._message_time.timeout, self._clear_message)

@@ -167,7 +167,7 @@ class SessionSection(Section):
     @while_open
     def do(self, _session: Session, action: Callable[[], object]) -> None:
         """Run an action on the session after the stroke under way is written; show its errors."""
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.controller.layers.flush()
             action()
 

@@ -127,9 +127,9 @@ def test_no_state_is_shown_by_colour_alone():
 
 
 def test_a_problem_has_a_sign_besides_its_colour(window):
-    window.controller.tell("The disk is full.", problem=True)
+    window.controller.show_message("The disk is full.", problem=True)
     assert window.message.text().startswith("⚠")
-    window.controller.tell("Saved.")
+    window.controller.show_message("Saved.")
     assert window.message.text() == "Saved."
 
 

@@ -25,8 +25,8 @@ def docked(qtbot):
     qtbot.addWidget(window)
     emitted = []
     watcher = CloseWatcher(widget)
-    watcher.asked.connect(lambda: emitted.append("asked"))
-    watcher.gone.connect(lambda: emitted.append("gone"))
+    watcher.close_requested.connect(lambda: emitted.append("asked"))
+    watcher.closed.connect(lambda: emitted.append("gone"))
     dock.setWidget(widget)
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
     window.show()

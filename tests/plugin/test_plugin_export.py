@@ -158,7 +158,7 @@ def test_export_without_accepted_frames_or_an_open_recording(window, qtbot):
     window.export.ask_and_export()
     dialog = window.export.dialog
     settle(qtbot, dialog)
-    assert "nothing to write yet" in dialog.why_not.text() and not dialog.look_button.isEnabled()
+    assert "nothing to write yet" in dialog.why_not.text() and not dialog.review_button.isEnabled()
     dialog.reject()
     assert window.export.dialog is None
     window.controller.close_session()

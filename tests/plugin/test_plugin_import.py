@@ -37,7 +37,7 @@ def dialog(window, qtbot):
 
 
 def preview_file(dialog, qtbot, path):
-    dialog.look_at(path)
+    dialog.open_source(path)
     settle(dialog, qtbot)
 
 
@@ -119,7 +119,7 @@ def test_an_unreadable_source_is_reported(dialog, tmp_path, qtbot):
 
 def test_closing_during_the_preview_stops_it(window, dialog, masks, qtbot):
     planning = dialog.planning
-    dialog.look_at(masks)
+    dialog.open_source(masks)
     dialog.clips.setCurrentIndex(0)
     dialog.reject()
     qtbot.waitUntil(lambda: not planning.running, timeout=WAIT_MS)

@@ -169,7 +169,7 @@ def test_a_damaged_file_is_set_aside_and_the_defaults_are_used(qapp, tmp_path, t
     (tmp_path / "keys.json").write_text(text, "latin-1")
     book = KeyBook(all_actions, file=UserConfigFile("keys.json", folder=tmp_path))
     assert book.keys_of("accept.frame") == ("A",)
-    assert "defaults" in book.complaint
+    assert "defaults" in book.warning
     (aside,) = tmp_path.glob("keys-damaged-*.json")
     assert aside.read_text("latin-1") == text
     book.bind("accept.frame", ["T"])
@@ -308,7 +308,7 @@ def test_window_keys_need_no_clip(window, keys, press, qtbot):
     to_front(window, qtbot)
     press(Qt.Key.Key_F1)
     assert window.keyboard.overlay.isVisible()
-    window.keyboard.overlay.put_away()
+    window.keyboard.overlay.dismiss()
 
 
 @given(heights=st.lists(st.integers(1, 20), min_size=1, max_size=9), count=st.integers(1, 5))

@@ -139,7 +139,7 @@ def test_a_reading_finished_in_the_panel_cannot_be_changed(window, folder, blind
     yes.click()
     assert window.controller.session.reading.finished is not None
     assert "finished" in window.people.banner.text()
-    with window.controller.telling():
+    with window.controller.showing_errors():
         bob.stroke(disc(bob, 20, 20))
     assert "stays as it is" in window.message.text()
     assert np.array_equal(bob.project.masks(bob.clip.id, 0).planes[0], disc(bob, 64, 60))
@@ -242,7 +242,7 @@ def test_a_difference_is_adjudicated_in_the_project(compared, window):
 def test_a_name_is_asked_for_where_the_account_name_is_no_persons(window, monkeypatch):
     people = window.people
     stored = []
-    monkeypatch.setattr(preferences, "keep_author", lambda name: stored.append(name) or True)
+    monkeypatch.setattr(preferences, "store_author", lambda name: stored.append(name) or True)
     monkeypatch.setattr(preferences, "author_is_known", lambda: False)
     people.show_session()
     assert people.ask_name.isVisibleTo(people)
@@ -269,6 +269,6 @@ def test_a_shared_account_is_not_used_as_a_name(monkeypatch):
 
 def test_a_stored_name_is_used_by_the_next_window(window):
     before = preferences.setting("author", "")
-    assert preferences.keep_author("Fay")
+    assert preferences.store_author("Fay")
     assert preferences.author() == "Fay"
-    preferences.keep_author(before)
+    preferences.store_author(before)

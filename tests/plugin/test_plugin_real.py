@@ -44,14 +44,14 @@ def read_with_pycocotools(folder):
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_open_propose_correct_accept_close_reopen_export_read(kept_window, shared, tmp_path, qtbot, name):
+def test_open_propose_correct_accept_close_reopen_export_read(shared_window, shared, tmp_path, qtbot, name):
     source = shared / "data" / name
     if not source.is_file():
         pytest.skip(f"{source} is not there")
     file = tmp_path / "recordings" / source.name
     file.parent.mkdir()
     shutil.copyfile(source, file)
-    window, controller = kept_window, kept_window.controller
+    window, controller = shared_window, shared_window.controller
     controller.project_folder = None
     assert controller.open(file), window.message.text()
     session = controller.session

@@ -50,7 +50,7 @@ def estimated(qtbot, tmp_path):
 
 def test_each_recipe_has_a_time_to_which_teachers_add(estimated, qtbot):
     choice = estimated(*plans(TEACHERS))
-    assert "7 min" in choice.ways[QUICK].text()
+    assert "7 min" in choice.recipes[QUICK].text()
     assert "31 accepted frames" in choice.frames.text()
     assert "8 of other patients" in choice.frames.text()
     assert not choice.bar.isVisible()
@@ -58,21 +58,21 @@ def test_each_recipe_has_a_time_to_which_teachers_add(estimated, qtbot):
     assert not choice.teachers["medsam"].isChecked(), "teachers that take hours are not chosen by default"
     assert choice.seconds(DISTIL) == 1800.0
     assert choice.arguments == ("--recipe", "quick")
-    choice.ways[DISTIL].click()
+    choice.recipes[DISTIL].click()
     choice.teachers["medsam"].click()
     assert choice.seconds(DISTIL) == 10_800.0
-    assert "3 h 0 min" in choice.ways[DISTIL].text()
+    assert "3 h 0 min" in choice.recipes[DISTIL].text()
     assert choice.arguments == ("--recipe", "distil", "--taught-by", "mobile-sam,medsam")
     for box in choice.teachers.values():
         box.setChecked(False)
     assert not choice.start_button.isEnabled()
-    choice.ways[QUICK].click()
+    choice.recipes[QUICK].click()
     assert choice.start_button.isEnabled()
 
 
 def test_without_teachers_a_note_explains_how_to_download_them(estimated):
     choice = estimated(*plans([]))
-    assert not choice.ways[DISTIL].isEnabled()
+    assert not choice.recipes[DISTIL].isEnabled()
     assert any("vfss-train download" in label.text() for label in choice.findChildren(type(choice.frames)))
     assert choice.start_button.isEnabled()
 
@@ -82,7 +82,7 @@ def test_a_failed_estimate_is_reported_and_the_quick_recipe_stays_available(esti
     assert "damaged" in choice.note.text()
     assert choice.note.isVisible()
     assert choice.start_button.isEnabled()
-    assert choice.ways[QUICK].text() == "Quick"
+    assert choice.recipes[QUICK].text() == "Quick"
 
 
 def test_without_accepted_frames_retraining_cannot_start(estimated):
@@ -112,7 +112,7 @@ def test_the_panel_starts_the_chosen_recipe(window, qtbot, monkeypatch, tmp_path
     qtbot.mouseClick(section.retrain_button, Qt.MouseButton.LeftButton)
     choice = section.choice
     qtbot.waitUntil(choice.start_button.isEnabled, timeout=WAIT_MS)
-    choice.ways[DISTIL].click()
+    choice.recipes[DISTIL].click()
     choice.start_button.click()
     assert started == [(window.controller.session.project.folder, ("--recipe", "distil", "--taught-by", "mobile-sam"))]
     assert section.choice is None

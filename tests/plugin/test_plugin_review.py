@@ -141,10 +141,10 @@ def test_boxes_and_crop_are_edited_with_the_keyboard(dialog):
     editor.cropped.click()
     assert draft.crop is None
     editor.cropped.click()
-    editor.kept.spins[0].setValue(115)
+    editor.crop_edges.spins[0].setValue(115)
     assert draft.crop is not None and draft.crop.top == 115
     assert editor.cuts.isVisibleTo(editor)  # the bolus extends above the crop
-    editor.kept.spins[0].setValue(60)
+    editor.crop_edges.spins[0].setValue(60)
     assert not editor.cuts.isVisibleTo(editor)
 
 

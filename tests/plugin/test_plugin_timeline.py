@@ -168,7 +168,7 @@ def test_marks_of_another_window_are_loaded_and_not_overwritten(window):
     with Project.open(session.project.folder) as other:
         seen = other.marks.of(session.clip.id)[0]
         other.marks.set(session.clip.id, Mark("lvc", 9, mark=seen.mark, id=seen.id), author="Bo")
-    with window.controller.telling():
+    with window.controller.showing_errors():
         marks.remove(marks.all[0])
     assert "Bo changed this mark" in window.message.text()
     assert [(m.first, m.author) for m in marks.all] == [(9, "Bo")]
@@ -203,11 +203,11 @@ def test_frames_viewed_during_playback_are_accepted_with_one_key(window, dock, q
     propose(window, qtbot)
     session, frames = window.controller.session, window.controller.session.clip.n_frames
     session.go_to(frames - 1)
-    qtbot.waitUntil(lambda: len(session.viewed.stretch()) == 1, timeout=WAIT)
+    qtbot.waitUntil(lambda: len(session.viewed.acceptable_frames()) == 1, timeout=WAIT)
     session.go_to(0)
     press(Qt.Key.Key_K)
     qtbot.waitUntil(lambda: not window.controller.timeline.playback.playing, timeout=WAIT)
-    assert len(session.viewed.stretch()) == frames
+    assert len(session.viewed.acceptable_frames()) == frames
     qtbot.waitUntil(lambda: window.accept.summary.text() == f"{frames} frames viewed", timeout=WAIT)
     qtbot.waitUntil(lambda: list(dock.timeline.viewed) == list(range(frames)), timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
@@ -229,7 +229,7 @@ def test_hidden_masks_do_not_count_as_viewed(window, dock, qtbot, press):
     assert "was viewed" in window.message.text()
     press(Qt.Key.Key_H)
     layers.set_hidden("mandible", True)
-    qtbot.waitUntil(lambda: session.viewed.stretch() == [5], timeout=WAIT)
+    qtbot.waitUntil(lambda: session.viewed.acceptable_frames() == [5], timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
     here = session.states[5] == MaskState.ACCEPTED
     assert not here[session.schema["mandible"].index]
@@ -246,7 +246,7 @@ def test_a_bolus_outside_the_pharynx_is_not_accepted_with_the_viewed_range(windo
     assert window.controller.nesting.undecided(4) == {"bolus", "pharynx"}
     session.go_to(5)
     session.go_to(4)
-    qtbot.waitUntil(lambda: 4 in session.viewed.stretch(), timeout=WAIT)
+    qtbot.waitUntil(lambda: 4 in session.viewed.acceptable_frames(), timeout=WAIT)
     press(Qt.Key.Key_A, SHIFT)
     assert session.states[4, session.schema["bolus"].index] == MaskState.EDITED
     assert session.states[4, session.schema["mandible"].index] == MaskState.ACCEPTED

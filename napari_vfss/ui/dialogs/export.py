@@ -68,7 +68,7 @@ class ExportDialog(QDialog):
         self._lay_out()
         self._connections.add(self.previewing.ended, self._on_previewed)
         self._connections.add(self.choice.changed, self.count)
-        self._connections.add(self.recordings.itemDoubleClicked, self.look)
+        self._connections.add(self.recordings.itemDoubleClicked, self.review_pixels)
         self._connections.add(self.recordings.itemSelectionChanged, self._refresh)
         self._connections.add(self.unreviewed.toggled, self._refresh)
         self.finished.connect(self._close)
@@ -81,7 +81,7 @@ class ExportDialog(QDialog):
         self.previewing.ask(self._order(self._project.folder))
         self._refresh()
 
-    def look(self, *_: object) -> None:
+    def review_pixels(self, *_: object) -> None:
         """Review the pixels of the chosen recording, in a dialog over this one."""
         record = self.recordings.record
         if record is None or self.review is not None:
@@ -149,13 +149,15 @@ class ExportDialog(QDialog):
         group = QGroupBox("Recordings, and the review of their pixels")
         body = QVBoxLayout(group)
         self.recordings = RecordingList()
-        self.look_button = dialog_button(
-            "Review pixels...", "View all frames of the chosen recording, and mark what must be hidden", self.look
+        self.review_button = dialog_button(
+            "Review pixels...",
+            "View all frames of the chosen recording, and mark what must be hidden",
+            self.review_pixels,
         )
         self.unreviewed = QCheckBox(UNREVIEWED)
         self.unreviewed.setToolTip("The dataset will say so and must not be shared: the frames may show names")
         row = QHBoxLayout()
-        row.addWidget(self.look_button)
+        row.addWidget(self.review_button)
         row.addWidget(self.unreviewed)
         row.addStretch(1)
         body.addWidget(wrapped_label(ABOUT))
@@ -180,7 +182,7 @@ class ExportDialog(QDialog):
     def _refresh(self, *_: object) -> None:
         counted = self._preview
         self.bar.setVisible(self.previewing.running)
-        self.look_button.setEnabled(self.recordings.record is not None)
+        self.review_button.setEnabled(self.recordings.record is not None)
         reason = "Counting..." if counted is None else counted.obstacle(self._options())
         unreviewed = len(counted.unreviewed) if counted is not None else 0
         warning = f"⚠ The dataset will say that the pixels of {count(unreviewed, 'recording')} were not reviewed."

@@ -60,9 +60,9 @@ class ImportDialog(QDialog):
         add = self._connections.add
         add(self.planning.progressed, self._on_progress)
         add(self.planning.ended, self._on_planned)
-        add(self.labels.changed, self.look_again)
-        add(self.clips.currentIndexChanged, self.look_again)
-        add(self.first.currentIndexChanged, self.look_again)
+        add(self.labels.changed, self.plan_again)
+        add(self.clips.currentIndexChanged, self.plan_again)
+        add(self.first.currentIndexChanged, self.plan_again)
         add(self.threshold.valueChanged, self._reopen)
         self.finished.connect(self._close)
         self.resize(1260, 660)
@@ -77,13 +77,13 @@ class ImportDialog(QDialog):
         """Let a person choose a file of masks."""
         name, _ = QFileDialog.getOpenFileName(self, "File of masks")
         if name:
-            self.look_at(Path(name))
+            self.open_source(Path(name))
 
     def ask_for_folder(self) -> None:
         """Let a person choose a folder of masks."""
         name = QFileDialog.getExistingDirectory(self, "Folder of masks")
         if name:
-            self.look_at(Path(name))
+            self.open_source(Path(name))
 
     def ask_for_table(self) -> None:
         """Let a person choose a file with the names of label values."""
@@ -93,13 +93,13 @@ class ImportDialog(QDialog):
             self.table_button.setText(f"Label names: {self._table.name}")
             self._reopen()
 
-    def look_at(self, path: Path) -> None:
+    def open_source(self, path: Path) -> None:
         """Open a source and read its masks."""
         self.path = path
         self.source.setText(str(path))
         self._reopen()
 
-    def look_again(self, *_: object) -> None:
+    def plan_again(self, *_: object) -> None:
         """Plan again for the open source, with the present choices."""
         if self.outlook is None or self.path is None:
             self._reopen()

@@ -52,7 +52,7 @@ class PhantomForm(Container[Any]):
             (self.open_button.clicked, self.open_project),
             (self.phantoms.progressed, self._on_progress),
             (self.phantoms.ended, self._on_ended),
-            (self._close_watcher.gone, self.close_form),
+            (self._close_watcher.closed, self.close_form),
         ):
             self._connections.add(signal, slot)
 

@@ -69,7 +69,7 @@ class RetrainChoice(QDialog):
         self._add_choices(body)
         self._add_estimate(body)
         self._add_buttons(body)
-        self.ways[QUICK].setChecked(True)
+        self.recipes[QUICK].setChecked(True)
         self._connections.add(self.planning.event_received, self._on_event)
         self._connections.add(self.planning.ended, self._on_ended)
         self.finished.connect(self._close)
@@ -79,27 +79,27 @@ class RetrainChoice(QDialog):
     @property
     def arguments(self) -> tuple[str, ...]:
         """Options of `vfss-train fit` for the present choice."""
-        if self.ways[QUICK].isChecked():
+        if self.recipes[QUICK].isChecked():
             return ("--recipe", QUICK)
         return ("--recipe", DISTIL, "--taught-by", ",".join(self._chosen()))
 
-    def seconds(self, way: str) -> float | None:
+    def seconds(self, recipe: str) -> float | None:
         """Return the estimate for a choice with the chosen teachers, s; None while it is unknown."""
-        plan = self._plans.get(way)
+        plan = self._plans.get(recipe)
         if plan is None:
             return None
         added = {one["name"]: float(one["seconds"]) for one in plan["teachers"]}
-        return float(plan["seconds"]) + sum(added[name] for name in self._chosen() if way == DISTIL)
+        return float(plan["seconds"]) + sum(added[name] for name in self._chosen() if recipe == DISTIL)
 
     def _add_choices(self, body: QVBoxLayout) -> None:
         self.frames = QLabel("Training runs in the background; you can keep working.")
         self.frames.setWordWrap(True)
         body.addWidget(self.frames)
-        self.ways: dict[str, QRadioButton] = {}
+        self.recipes: dict[str, QRadioButton] = {}
         for name, (title, explanation) in _CHOICES.items():
-            self.ways[name] = QRadioButton(title)
-            self.ways[name].toggled.connect(self._refresh)
-            body.addWidget(self.ways[name])
+            self.recipes[name] = QRadioButton(title)
+            self.recipes[name].toggled.connect(self._refresh)
+            body.addWidget(self.recipes[name])
             body.addWidget(_indented(explanation))
         self.teachers: dict[str, QCheckBox] = {}
         self._teachers_body = QVBoxLayout()
@@ -166,15 +166,15 @@ class RetrainChoice(QDialog):
 
     def _refresh(self, *_: object) -> None:
         """Show the estimates, and enable what can be started."""
-        for way, (title, _explanation) in _CHOICES.items():
-            seconds = self.seconds(way)
-            self.ways[way].setText(title if seconds is None else f"{title}   about {duration(seconds)}")
+        for recipe, (title, _explanation) in _CHOICES.items():
+            seconds = self.seconds(recipe)
+            self.recipes[recipe].setText(title if seconds is None else f"{title}   about {duration(seconds)}")
         distils = bool(self._chosen())
-        self.ways[DISTIL].setEnabled(bool(self.teachers))
+        self.recipes[DISTIL].setEnabled(bool(self.teachers))
         # An estimate that failed is shown, but does not prevent quick training.
-        known = not self.planning.running or all(way in self._plans for way in _CHOICES)
+        known = not self.planning.running or all(recipe in self._plans for recipe in _CHOICES)
         known = known and all(plan["frames"] for plan in self._plans.values())
-        self.start_button.setEnabled(known and (self.ways[QUICK].isChecked() or distils))
+        self.start_button.setEnabled(known and (self.recipes[QUICK].isChecked() or distils))
 
     def _close(self, *_: object) -> None:
         self._connections.undo()

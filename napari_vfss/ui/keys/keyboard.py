@@ -82,8 +82,8 @@ class Keyboard(QObject):
         self._window = window
         self._keys = WindowKeys(self._controller.key_book, self._controller.act, window)
         self._labels.write()
-        if self._controller.key_book.complaint:
-            self._controller.tell(self._controller.key_book.complaint, problem=True)
+        if self._controller.key_book.warning:
+            self._controller.show_message(self._controller.key_book.warning, problem=True)
 
     def close(self) -> None:
         """Unbind all keys and disconnect from the window."""
@@ -97,7 +97,7 @@ class Keyboard(QObject):
         if self._window is None:
             return
         if self.overlay is not None and self.overlay.isVisible():
-            self.overlay.put_away()
+            self.overlay.dismiss()
             return
         if self.overlay is None:
             self.overlay = KeyOverlay(self._window, self._controller.key_book)
@@ -107,7 +107,7 @@ class Keyboard(QObject):
     def show_page(self) -> None:
         """Show the key page."""
         if self.overlay is not None:
-            self.overlay.put_away()
+            self.overlay.dismiss()
         if self.page is None:
             self.page = KeyPage(self._controller.key_book, self._panel)
         self.page.show()

@@ -62,7 +62,7 @@ class KeyOverlay(QWidget):
         change.clicked.connect(self.change_asked)
         close = QPushButton("Close (Escape)")
         close.setToolTip("Back to the picture")
-        close.clicked.connect(self.put_away)
+        close.clicked.connect(self.dismiss)
         foot = QHBoxLayout()
         foot.addStretch(1)
         foot.addWidget(change)
@@ -85,7 +85,7 @@ class KeyOverlay(QWidget):
         self.raise_()
         self.setFocus()
 
-    def put_away(self) -> None:
+    def dismiss(self) -> None:
         """Hide the overlay, and give the focus back to the widget that had it."""
         if self.isVisible():
             self.hide()
@@ -116,13 +116,13 @@ class KeyOverlay(QWidget):
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Close on Escape."""
         if event is not None and event.key() == Qt.Key.Key_Escape:
-            self.put_away()
+            self.dismiss()
         elif event is not None:
             super().keyPressEvent(event)
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Close on a click outside the buttons."""
-        self.put_away()
+        self.dismiss()
 
     def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
         """Darken the window below."""

@@ -39,7 +39,7 @@ class RedactionEditor(QWidget):
         self._connections.add(self.list.remove_asked, draft.remove_chosen)
         self._connections.add(self.list.currentRowChanged, self._on_row)
         self._connections.add(self.edges.edited, draft.reshape_chosen)
-        self._connections.add(self.kept.edited, draft.set_crop)
+        self._connections.add(self.crop_edges.edited, draft.set_crop)
         self._connections.add(self.cropped.clicked, self._on_cropped)
         self._connections.add(draft.changed, self.refresh)
         self.refresh()
@@ -62,8 +62,8 @@ class RedactionEditor(QWidget):
         if chosen:
             self.edges.show_box(draft.boxes[draft.chosen].box)
         self.cropped.setChecked(draft.crop is not None)
-        self.kept.setEnabled(draft.crop is not None)
-        self.kept.show_box(draft.crop or PixelBox(0, 0, draft.height, draft.width))
+        self.crop_edges.setEnabled(draft.crop is not None)
+        self.crop_edges.show_box(draft.crop or PixelBox(0, 0, draft.height, draft.width))
         self.cuts.setVisible(draft.cuts_masks)
 
     def _boxes(self) -> QGroupBox:
@@ -91,9 +91,9 @@ class RedactionEditor(QWidget):
         body = QVBoxLayout(group)
         self.cropped = QCheckBox("keep only the part inside the green line")
         self.cropped.setToolTip("Everything outside is removed from all frames and masks")
-        self.kept = Edges(self._draft.height, self._draft.width, "of the crop")
+        self.crop_edges = Edges(self._draft.height, self._draft.width, "of the crop")
         self.cuts = wrapped_label(_CUTS)
-        for widget in (self.cropped, self.kept, self.cuts):
+        for widget in (self.cropped, self.crop_edges, self.cuts):
             body.addWidget(widget)
         return group
 
@@ -102,7 +102,7 @@ class RedactionEditor(QWidget):
             self._draft.choose(row)
 
     def _on_cropped(self, cropped: bool) -> None:
-        self._draft.set_crop(self.kept.box if cropped else None)
+        self._draft.set_crop(self.crop_edges.box if cropped else None)
 
 
 class BoxList(QListWidget):

@@ -75,7 +75,7 @@ class Adjudication(QWidget):
     @while_open
     def _show_place(self, session: Session, comparison: Comparison) -> None:
         self._connections.undo()
-        with self._controller.telling():
+        with self._controller.showing_errors():
             self._controller.layers.flush()
             session.go_to(comparison.frame)
             session.choose(comparison.structure)
@@ -147,11 +147,11 @@ class Adjudication(QWidget):
         pair = self.pair
         if pair is None:
             return
-        with self._controller.telling():
+        with self._controller.showing_errors():
             self._controller.layers.flush()
             chosen = pair[which] if which < 2 else _union(*pair)
             if session.go_back(chosen):
-                self._controller.tell(f"Written into the project by {session.author}.")
+                self._controller.show_message(f"Written into the project by {session.author}.")
 
 
 def _union(first: Revision, second: Revision) -> Revision:

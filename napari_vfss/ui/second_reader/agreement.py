@@ -85,7 +85,7 @@ class AgreementPage(QWidget):
         self._connections = Connections()
         self._gone = False
         self._close_watcher = CloseWatcher(self)
-        self._connections.add(self._close_watcher.gone, self._let_go)
+        self._connections.add(self._close_watcher.closed, self._let_go)
         self.agreeing = Agreeing(self)
         self.adjudication = Adjudication(controller, folder, reading)
         self.message = QLabel("Comparing...")

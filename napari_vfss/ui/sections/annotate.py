@@ -138,7 +138,7 @@ class ProposeSection(SessionSection):
     def _on_ended(self, message: str) -> None:
         self._set_running(False)
         if message:
-            self.controller.tell(message, problem=message != "Cancelled")
+            self.controller.show_message(message, problem=message != "Cancelled")
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):
@@ -270,7 +270,7 @@ class AcceptSection(SessionSection):
     @while_open
     def refresh(self, session: Session, *_: object) -> None:
         """Show how many viewed frames would be accepted at once."""
-        n = len(session.viewed.stretch(self.controller.timeline.chosen))
+        n = len(session.viewed.acceptable_frames(self.controller.timeline.chosen))
         self.summary.setText(f"{count(n, 'frame')} viewed" if n else "")
 
     def _stretch(self) -> None:

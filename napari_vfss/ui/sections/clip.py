@@ -84,7 +84,7 @@ class ClipSection(Section):
 
     def open_sample(self, key: str) -> None:
         """Open a phantom clip, which is rendered on the first call."""
-        with self._controller.telling():
+        with self._controller.showing_errors():
             self._controller.open(sample_path(key))
 
     def _build_sources(self) -> None:
@@ -184,17 +184,17 @@ class ClipSection(Section):
     def _on_case(self, session: Session) -> None:
         text = self.case.text().strip()
         if text and text != session.record.patient:
-            with self._controller.telling():
+            with self._controller.showing_errors():
                 session.set_flags(patient=text)
 
     @while_open
     def _on_facing(self, session: Session, row: int) -> None:
-        with self._controller.telling():
+        with self._controller.showing_errors():
             session.set_flags(facing=self.facing.itemData(row))
 
     @while_open
     def _on_inverted(self, session: Session, checked: bool) -> None:
-        with self._controller.telling():
+        with self._controller.showing_errors():
             session.set_flags(inverted=checked)
 
 

@@ -49,7 +49,7 @@ class ExportSection(SessionSection):
         self.folder: Path | None = None
         self.choices = UserConfigFile("export.json", self)
         self.connections.add(controller.exporting.progressed, self._on_progress)
-        self.connections.add(controller.exporting.message, controller.tell)
+        self.connections.add(controller.exporting.message, controller.show_message)
         self.connections.add(controller.exporting.ended, self._on_ended)
         self._set_running(False)
         self._show_report("", None)
@@ -64,14 +64,14 @@ class ExportSection(SessionSection):
     def ask_and_export(self) -> None:
         """Ask what to write and where, in a dialog that does not block the window."""
         if not self._ask():
-            self.controller.tell("Open a recording or a project first: its accepted masks are exported.")
+            self.controller.show_message("Open a recording or a project first: its accepted masks are exported.")
 
     @while_open_or(False)
     def _ask(self, session: Session) -> bool:
         if self.controller.exporting.running or self.dialog is not None:
             return True
         self.controller.save()
-        with self.controller.telling():
+        with self.controller.showing_errors():
             reviewer = "" if preferences.is_nobody(session.author) else session.author
             self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self.choices.values, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -97,7 +97,7 @@ class ExportSection(SessionSection):
         if dialog is None or result != QDialog.DialogCode.Accepted or dialog.order is None:
             return
         chosen: dict[str, Any] = dialog.choice.chosen
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.choices.update(lambda _before: chosen)
         self.export(dialog.order)
 
@@ -109,7 +109,7 @@ class ExportSection(SessionSection):
         self._set_running(False)
         stopped = message.startswith(("Cancelled", "Stopped"))
         first, *more = message.split("\n")
-        self.controller.tell(message if folder is None else first, problem=folder is None and not stopped)
+        self.controller.show_message(message if folder is None else first, problem=folder is None and not stopped)
         self._show_report("\n".join(more), folder)
 
     def _show_report(self, report: str, folder: Path | None) -> None:

@@ -88,7 +88,7 @@ class HistorySection(SessionSection):
         if not self.shown:
             self.summary.setText("")
             return
-        with self.controller.telling():
+        with self.controller.showing_errors():
             project, clip_id, place = session.project, session.clip.id, (session.frame, session.structure)
             self.place.renew(lambda: self.place.rows.show(project, clip_id, place))
             if self.tabs.currentWidget() is self.clip:
@@ -107,7 +107,7 @@ class HistorySection(SessionSection):
     def _compare_with_proposal(self, session: Session) -> None:
         proposal = session.project.past.proposal(session.clip.id, session.frame, session.structure)
         if proposal is None:
-            self.controller.tell(f"There is no proposal for {session.active.name} on this frame.")
+            self.controller.show_message(f"There is no proposal for {session.active.name} on this frame.")
             return
         self.place.clearSelection()
         self._compare(proposal)

@@ -51,14 +51,14 @@ class ImportSection(SessionSection):
     def ask_and_import(self) -> None:
         """Ask which masks to import, in a dialog that does not block the window."""
         if not self._ask():
-            self.controller.tell("Open the recording first to which the masks belong.")
+            self.controller.show_message("Open the recording first to which the masks belong.")
 
     @while_open_or(False)
     def _ask(self, session: Session) -> bool:
         if self.importing.running or self.dialog is not None:
             return True
         self.controller.save()
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.dialog = ImportDialog(Project.open(session.project.folder), session.clip.id, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
@@ -84,7 +84,7 @@ class ImportSection(SessionSection):
     def _on_ended(self, message: str, written: object) -> None:
         self._set_running(False)
         first, *more = message.split("\n")
-        self.controller.tell(first, problem=not written and message != "Cancelled")
+        self.controller.show_message(first, problem=not written and message != "Cancelled")
         self.report.setText("\n".join(more))
         self.report.setVisible(bool(more))
         self.controller.poll()  # shows the imported masks

@@ -141,7 +141,7 @@ class CorrectTools(QWidget):
 
     @while_open
     def _correct(self, _session: Session, do: Do) -> None:
-        with self._controller.telling():
+        with self._controller.showing_errors():
             self._controller.layers.flush()
             do(self._controller.corrections)
 

@@ -111,7 +111,7 @@ class PeopleSection(SessionSection):
 
     def show_readings(self, folder: Path) -> None:
         """Show the second readings of a project in a dialog that does not block the window."""
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.controller.save()
             if self.dialog is not None:
                 self.dialog.close()
@@ -149,10 +149,10 @@ class PeopleSection(SessionSection):
         """Finish the second reading that is open."""
         if session.reading is None:
             return
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.controller.save()
             session.reading = finish_reading(session.project.folder)
-            self.controller.tell("This second reading is finished: it can be viewed, but no longer changed.")
+            self.controller.show_message("This second reading is finished: it can be viewed, but no longer changed.")
         self._on_session()
 
     def _on_session(self) -> None:
@@ -168,7 +168,7 @@ class PeopleSection(SessionSection):
         self.name.setModified(False)
         if self.ask_name.isVisibleTo(self):  # the question is answered
             self.fold()
-        self._held_here = not preferences.keep_author(name)
+        self._held_here = not preferences.store_author(name)
         self._set_author(name)
         self._show_question()
         self.refresh()

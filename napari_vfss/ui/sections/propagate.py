@@ -136,7 +136,7 @@ class PropagateSection(SessionSection):
     def _on_ended(self, message: str, problem: bool) -> None:
         self._set_running(False)
         if message:
-            self.controller.tell(message, problem=problem)
+            self.controller.show_message(message, problem=problem)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

@@ -95,7 +95,7 @@ class StudentSection(SessionSection):
     @while_open
     def _list_students(self, session: Session) -> None:
         self.students.clear()
-        with self.controller.telling():
+        with self.controller.showing_errors():
             current = session.project.current_student()
             self.students.addItem("as shipped", None)
             for record in session.project.students():
@@ -106,7 +106,7 @@ class StudentSection(SessionSection):
 
     @while_open
     def _on_chosen(self, session: Session, row: int) -> None:
-        with self.controller.telling():
+        with self.controller.showing_errors():
             session.choose_student(self.students.itemData(row))
 
     @while_open
@@ -116,7 +116,7 @@ class StudentSection(SessionSection):
             return
         self._hide_offer()
         self.unfold()
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.controller.save()
         if self.choice is not None:
             self.choice.reject()
@@ -130,7 +130,7 @@ class StudentSection(SessionSection):
         """Show the patients and their splits, in a dialog that does not block the window."""
         if self.patients is not None:
             return
-        with self.controller.telling():
+        with self.controller.showing_errors():
             self.controller.save()
             self.patients = PatientsDialog(Project.open(session.project.folder), self)
             self.patients.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -143,7 +143,7 @@ class StudentSection(SessionSection):
     def _on_choice(self, result: int) -> None:
         choice, self.choice = self.choice, None
         if choice is not None and result == QDialog.DialogCode.Accepted:
-            with self.controller.telling():
+            with self.controller.showing_errors():
                 self.controller.retrain(choice.arguments)
 
     def close_connections(self) -> None:
@@ -182,7 +182,7 @@ class StudentSection(SessionSection):
     def _offer(self, event: dict[str, Any]) -> None:
         project = self.controller.retraining.project
         if self._project_folder() != project:
-            self.controller.tell(f"A new student is ready in {project}: open that project to use it.")
+            self.controller.show_message(f"A new student is ready in {project}: open that project to use it.")
             return
         self._offered = str(event.get("student", ""))
         self.offer.setText(offer_text(event))
@@ -200,9 +200,9 @@ class StudentSection(SessionSection):
     @while_open
     def _choose_offered(self, session: Session) -> None:
         if self._offered:
-            with self.controller.telling():
+            with self.controller.showing_errors():
                 session.choose_student(self._offered)
-                self.controller.tell("The new student is used for proposals from now on.")
+                self.controller.show_message("The new student is used for proposals from now on.")
 
     def _hide_offer(self) -> None:
         self._offered = ""
@@ -213,7 +213,7 @@ class StudentSection(SessionSection):
         self._set_running(False)
         self._list_students()
         if message:
-            self.controller.tell(message, problem="cancelled" not in message)
+            self.controller.show_message(message, problem="cancelled" not in message)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

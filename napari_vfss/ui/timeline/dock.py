@@ -202,7 +202,7 @@ class TimelineDock(QWidget):
 
     @while_open
     def _show_viewed(self, session: Session) -> None:
-        self.timeline.show_viewed(session.viewed.stretch(self._time.chosen))
+        self.timeline.show_viewed(session.viewed.acceptable_frames(self._time.chosen))
 
     def _show_marks(self) -> None:
         if self._time.marks is not None:
@@ -230,7 +230,7 @@ class TimelineDock(QWidget):
 
     def _show_bar(self) -> None:
         scale = self.timeline.scale
-        self.bar.setVisible(not scale.whole)
+        self.bar.setVisible(not scale.shows_all)
         self.bar.blockSignals(True)
         self.bar.setRange(0, round((scale.n_frames - scale.span) * _FINE))
         self.bar.setPageStep(round(scale.span * _FINE))
@@ -243,12 +243,12 @@ class TimelineDock(QWidget):
 
     @while_open
     def _on_frame(self, session: Session, frame: int) -> None:
-        with self._controller.telling():
+        with self._controller.showing_errors():
             session.go_to(frame)
 
     @while_open
     def _on_structure(self, session: Session, row: int) -> None:
-        with self._controller.telling():
+        with self._controller.showing_errors():
             session.choose(session.schema.structures[row].key)
 
     def _on_range(self, first: int, last: int) -> None:

@@ -23,7 +23,7 @@ class TimelineScale:
         self.span = float(self.n_frames)
 
     @property
-    def whole(self) -> bool:
+    def shows_all(self) -> bool:
         """True if the whole clip is shown."""
         return self.span >= self.n_frames
 
