@@ -158,7 +158,7 @@ def test_swallows_and_events_are_set_by_keys_and_listed(window, dock, press):
 
 def test_an_end_without_a_beginning_is_refused_with_a_message(window, press):
     press(Qt.Key.Key_D, SHIFT)
-    assert "begins" in window.message.text()
+    assert "beginning of the swallow first" in window.message.text()
     assert window.controller.timeline.marks.all == []
 
 
