@@ -81,7 +81,7 @@ class ViewedMasks:
         return int(np.count_nonzero(self._open_frames[first : last + 1])) - len(self.acceptable_frames(within))
 
     def accept(self, within: tuple[int, int] | None = None) -> bool:
-        """Accept the viewed masks of these frames, as one step of undo; return False if there were none.
+        """Accept the viewed masks of the acceptable frames as one undo step; return False if there were none.
 
         Raises:
             ProjectError: They cannot be written; nothing was accepted then.

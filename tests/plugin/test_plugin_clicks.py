@@ -11,7 +11,7 @@ import pytest
 from qtpy.QtCore import Qt
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
-from napari_vfss.prompting import encoder_cache as encoding
+from napari_vfss.prompting import encoder_cache
 from napari_vfss.prompting.encoder_cache import EncodedFrames
 from napari_vfss.prompting.marks import canvas_near
 from napari_vfss.prompting.queue import ENCODING
@@ -157,7 +157,7 @@ def test_a_drag_is_a_box_and_a_click_refines_its_mask(window, tool, mouse, stude
 
 def test_a_click_refines_the_mask_that_is_shown(window, tool, mouse, student, qtbot):
     session, layers = window.controller.session, window.controller.layers
-    layers.editor.data[10:20, 10:20] = 1  # under the pen
+    layers.editor.data[10:20, 10:20] = 1  # an unfinished stroke
     mouse.click((60, 70))
     qtbot.waitUntil(lambda: stored(session).planes[0, 60, 70])
     assert student.requests[0][2].sum() == 100
@@ -439,7 +439,7 @@ def test_frames_ahead_are_encoded_in_the_direction_of_travel(session, frames, qt
     frames.follow(0)
     qtbot.waitUntil(lambda: frames.get(1) is not None)
     assert frames.get(0) is not None
-    assert len([t for t in range(24) if frames.get(t) is not None]) == encoding.CAPACITY
+    assert len([t for t in range(24) if frames.get(t) is not None]) == encoder_cache.CAPACITY
     assert frames.get(12) is None  # the farthest frame was dropped
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Adapting to the clip in the window: when it can begin, progress, one undo, cancelling, and what may go wrong."""
+"""Adapting to the clip in the window: when it can begin, progress, one undo step, cancelling, and errors."""
 
 from __future__ import annotations
 

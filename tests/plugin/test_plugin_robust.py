@@ -16,11 +16,10 @@ from sqlalchemy import Pool, event
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.session import opening
 from napari_vfss.session.opening import remember_view
-from napari_vfss.ui import notices as parting
+from napari_vfss.ui import notices
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
-from vfss.project import Edit, Project
-from vfss.project import database_files as project_opening
+from vfss.project import Edit, Project, database_files
 
 WAIT_MS = 120_000
 GRAIN = np.random.default_rng(0).random((160, 160)) > 0.5
@@ -250,7 +249,7 @@ def test_saving_again_does_not_overwrite_someone_elses_change(window, full, make
 
 def test_the_window_can_stay_open_with_unsaved_changes(window, full, answers):
     paint(window)
-    answers.give([parting.AGAIN, parting.STAY])
+    answers.give([notices.AGAIN, notices.STAY])
     window.window().close()
     assert window.window().isVisible()
     assert answers.asked == [True, True]
@@ -261,14 +260,14 @@ def test_the_window_can_stay_open_with_unsaved_changes(window, full, answers):
 def test_another_clip_is_not_opened_over_unsaved_changes(window, full, answers, phantom_file):
     session = window.controller.session
     paint(window)
-    answers.give([parting.STAY])
+    answers.give([notices.STAY])
     assert not window.controller.open(phantom_file)
     assert window.controller.session is session
 
 
 def test_deleting_the_recording_does_not_lose_unsaved_changes(window, full, answers, qtbot):
     paint(window)
-    answers.give([parting.STAY])
+    answers.give([notices.STAY])
     window.viewer.layers.clear()
     layers = window.controller.layers
     qtbot.waitUntil(lambda: len(window.viewer.layers) == 3)
@@ -282,8 +281,8 @@ def test_deleting_the_recording_does_not_lose_unsaved_changes(window, full, answ
 def test_unsaved_changes_can_be_saved_to_a_new_project(window, full, answers, tmp_path, monkeypatch):
     session, folder = window.controller.session, tmp_path / "rescue"
     paint(window)
-    monkeypatch.setattr(parting.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
-    answers.give([parting.ELSEWHERE])
+    monkeypatch.setattr(notices.QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    answers.give([notices.ELSEWHERE])
     assert window.controller.unsaved_guard.may_close()
     with Project.open(folder) as project:
         assert np.array_equal(project.masks(session.clip.id, 0).planes[0], GRAIN)
@@ -293,7 +292,7 @@ def test_unsaved_changes_can_be_saved_to_a_new_project(window, full, answers, tm
 
 def test_unsaved_changes_can_be_discarded(window, full, answers):
     paint(window)
-    answers.give([parting.LOSE])
+    answers.give([notices.LOSE])
     assert window.controller.unsaved_guard.may_close()
     assert not window.controller.layers.editor.mask.any()
 
@@ -311,11 +310,11 @@ def test_the_question_offers_all_answers(window, full, qtbot):
             QTimer.singleShot(50, answer)
             return
         offered.extend(button.text() for button in box.buttons())
-        next(button for button in box.buttons() if button.text() == parting.STAY).click()
+        next(button for button in box.buttons() if button.text() == notices.STAY).click()
 
     QTimer.singleShot(50, answer)
-    assert window.unsaved.ask(True) == parting.STAY
-    assert set(offered) == {parting.AGAIN, parting.ELSEWHERE, parting.LOSE, parting.STAY}
+    assert window.unsaved.ask(True) == notices.STAY
+    assert set(offered) == {notices.AGAIN, notices.ELSEWHERE, notices.LOSE, notices.STAY}
 
 
 # A read-only, moved or deleted project
@@ -327,7 +326,7 @@ def test_a_read_only_project_can_be_viewed_but_not_changed(window, clip_file, mo
     remember_view(controller.session)
     folder = controller.session.project.folder
     controller.close_session()
-    monkeypatch.setattr(project_opening, "may_write", lambda path: False)
+    monkeypatch.setattr(database_files, "may_write", lambda path: False)
     assert controller.open(folder)
     session = controller.session
     assert "read-only" in window.message.text()

@@ -10,8 +10,7 @@ from qtpy.QtCore import Qt
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.session.corrections import Corrections
 from small_project import disc
-from vfss.masks import Masks, MaskState
-from vfss.masks import morphology as editing
+from vfss.masks import Masks, MaskState, morphology
 from vfss.masks.metrics import dice
 from vfss.student import Proposal
 
@@ -57,9 +56,9 @@ def propose(session, frame):
 @pytest.mark.parametrize(
     ("tool", "mask", "expected"),
     [
-        ("smooth", DISC, editing.smooth(DISC)),
-        ("grow", DISC, editing.grow(DISC, 3)),
-        ("shrink", DISC, editing.shrink(DISC, 3)),
+        ("smooth", DISC, morphology.smooth(DISC)),
+        ("grow", DISC, morphology.grow(DISC, 3)),
+        ("shrink", DISC, morphology.shrink(DISC, 3)),
         ("fill_holes", RING, DISC),
         ("keep_largest", RING | np.roll(DISC, 60, axis=1), np.roll(DISC, 60, axis=1)),
     ],
@@ -202,7 +201,7 @@ def test_keys_and_buttons_correct_the_displayed_mask(window, qtbot):
     np.testing.assert_array_equal(layers.editor.mask, DISC)
     tools.pixels.setValue(2)
     qtbot.keyClick(canvas, Qt.Key.Key_Period)
-    np.testing.assert_array_equal(layers.editor.mask, editing.grow(DISC, 2))
+    np.testing.assert_array_equal(layers.editor.mask, morphology.grow(DISC, 2))
     layers.editor.data[:10, :10] = 1  # an unfinished stroke
     tools.smooth.click()
     assert stored(session).planes[0, 5, 5]
