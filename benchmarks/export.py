@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast each format writes, and whether a long export needs more memory than a short one.
+"""Speed and memory of the exports, by format.
 
-Speed: phantom frames of 512 x 512 with twelve structures, frames a second of the whole export, beside the mere decoding
-of the same frames. Memory: one long recording of small frames with three structures; the resident memory of the process
-after a tenth of the frames and its peak at the end. Each export is a process of its own. Writes
+Speed: phantom frames of 512 x 512 with twelve structures; frames per second of the complete export, and of decoding
+alone for comparison. Memory: one long recording of small frames with three structures; the resident memory of the
+process after a tenth of the frames, and its peak at the end. Each export runs in a separate process. Writes
 benchmarks/results/export.json and a plot beside it.
 Run: python benchmarks/export.py [--frames 240] [--long 100000] [--formats coco,png,...]
 """
@@ -38,7 +38,7 @@ _BATCH = 500
 
 
 def recording(path: Path, frames: Any, size: int, count: int) -> Path:
-    """A DICOM recording, uncompressed, of frames uint8 (size, size) that an iterator gives."""
+    """Write an uncompressed DICOM recording of frames, an iterable of uint8 (size, size)."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = XRayRadiofluoroscopicImageStorage
@@ -61,33 +61,35 @@ def recording(path: Path, frames: Any, size: int, count: int) -> Path:
 
 
 def phantom_project(folder: Path, count: int) -> Path:
-    """Accepted masks of twelve structures on every frame of one phantom."""
+    """Create a project with accepted masks of twelve structures on every frame of one phantom."""
     phantom = Phantom(SEED, n_frames=count, height=SIDE, width=SIDE)
     planes: list[Any] = []
 
-    def drawn() -> Any:
+    def pictures() -> Any:
         for t in range(count):
             picture, truth, _ = phantom.sample(t)
             planes.append(truth)
             yield picture
 
-    path = recording(folder / "phantom.dcm", drawn(), SIDE, count)
+    path = recording(folder / "phantom.dcm", pictures(), SIDE, count)
     return _project(folder / "project", path, planes, phantom.schema)
 
 
 def long_project(folder: Path, count: int) -> Path:
-    """Accepted masks of three structures on every frame of a long recording of small frames."""
+    """Create a project with accepted masks of three structures on every frame of a long recording of small frames."""
     random = np.random.default_rng(0)
-    grain = random.integers(0, 255, (64, SMALL, SMALL), np.uint8)
-    path = recording(folder / "long.dcm", (np.roll(grain[t % 64], t // 64, 1) for t in range(count)), SMALL, count)
-    whole = Schema.load()
-    schema = Schema("three", "1.0.0", "Three structures", whole.structures[:3])
+    noise = random.integers(0, 255, (64, SMALL, SMALL), np.uint8)
+    path = recording(folder / "long.dcm", (np.roll(noise[t % 64], t // 64, 1) for t in range(count)), SMALL, count)
+    default_schema = Schema.load()
+    schema = Schema("three", "1.0.0", "Three structures", default_schema.structures[:3])
     y, x = np.mgrid[:SMALL, :SMALL]
     discs = [np.hypot(y - 32, x - 16 - shift) < radius for shift in range(32) for radius in (4, 8, 12)]
     return _project(folder / "project", path, _Repeated(discs, count), schema)
 
 
 class _Repeated:
+    """Planes of a long clip that repeat every 32 frames, so that they need little memory."""
+
     def __init__(self, discs: list[Any], count: int) -> None:
         self._discs, self._count = discs, count
 
@@ -95,8 +97,8 @@ class _Repeated:
         return self._count
 
     def __getitem__(self, t: int) -> Any:
-        at = 3 * (t % 32)
-        return np.stack(self._discs[at : at + 3])
+        start = 3 * (t % 32)
+        return np.stack(self._discs[start : start + 3])
 
 
 def _project(folder: Path, path: Path, planes: Any, schema: Schema) -> Path:
@@ -115,75 +117,76 @@ def _project(folder: Path, path: Path, planes: Any, schema: Schema) -> Path:
     return folder
 
 
-def _export(project: Path, name: str, out: Path, told: Any) -> None:
+def _export(project: Path, name: str, out: Path, queue: Any) -> None:
     early: list[float] = []
 
-    def look(done: int, total: int) -> bool:
+    def record_memory(done: int, total: int) -> bool:
         if not early and done >= total / 10:
             early.append(memory("VmRSS"))
         return True
 
     with Project.open(project) as opened:
-        began = time.perf_counter()
-        report = run_export(FORMATS[name], opened, out, ExportOptions(unreviewed=True), progress=look)
-        seconds = time.perf_counter() - began
+        started = time.perf_counter()
+        report = run_export(FORMATS[name], opened, out, ExportOptions(unreviewed=True), progress=record_memory)
+        seconds = time.perf_counter() - started
     peak = memory("VmHWM")
-    told.put({"frames": report.images, "seconds": seconds, "early_mb": early[0], "peak_mb": peak})
+    queue.put({"frames": report.images, "seconds": seconds, "early_mb": early[0], "peak_mb": peak})
 
 
-def _decode(project: Path, told: Any) -> None:
+def _decode(project: Path, queue: Any) -> None:
     with Project.open(project) as opened:
         record = opened.clips()[0]
         with opened.open_clip(record.id) as clip:
-            began = time.perf_counter()
+            started = time.perf_counter()
             for t in range(len(clip)):
                 clip[t]
                 opened.newest(record.id, t)
-            told.put({"frames": len(clip), "seconds": time.perf_counter() - began})
+            queue.put({"frames": len(clip), "seconds": time.perf_counter() - started})
 
 
-def memory(what: str) -> float:
-    """Resident memory of this process (VmRSS), or the most it ever was (VmHWM), MB."""
+def memory(field_name: str) -> float:
+    """Return the resident memory of this process (VmRSS) or its peak (VmHWM), MB."""
     lines = Path("/proc/self/status").read_text("utf-8").splitlines()
-    return int(next(line for line in lines if line.startswith(what)).split()[1]) / 1024
+    return int(next(line for line in lines if line.startswith(field_name)).split()[1]) / 1024
 
 
-def in_process(target: Any, *arguments: Any) -> dict[str, float]:
-    """What a function told, run in a process of its own."""
+def run_in_process(target: Any, *arguments: Any) -> dict[str, float]:
+    """Run a function in a separate process; return what it put into its queue, which is its last argument."""
     context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    process = context.Process(target=target, args=(*arguments, told))
+    queue = context.Queue()
+    process = context.Process(target=target, args=(*arguments, queue))
     process.start()
     process.join()
     if process.exitcode:
         raise SystemExit(f"{target.__name__} {arguments} ended with {process.exitcode}")
-    found: dict[str, float] = told.get()
-    return found
+    result: dict[str, float] = queue.get()
+    return result
 
 
 def measure(project: Path, names: Sequence[str], work: Path) -> dict[str, dict[str, float]]:
-    """Frames a second, megabytes on the disk and of memory for each format."""
-    found = {}
+    """Return frames per second, size on disk and memory for each format."""
+    rows = {}
     for name in names:
         out = work / name
-        told = in_process(_export, project, name, out)
+        result = run_in_process(_export, project, name, out)
         size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
         shutil.rmtree(out)
-        found[name] = {
-            "frames_a_second": round(told["frames"] / told["seconds"], 1),
-            "disk_kb_a_frame": round(size / 1024 / told["frames"], 2),
-            "memory_after_a_tenth_mb": round(told["early_mb"]),
-            "peak_memory_mb": round(told["peak_mb"]),
+        rows[name] = {
+            "frames_a_second": round(result["frames"] / result["seconds"], 1),
+            "disk_kb_a_frame": round(size / 1024 / result["frames"], 2),
+            "memory_after_a_tenth_mb": round(result["early_mb"]),
+            "peak_memory_mb": round(result["peak_mb"]),
         }
-        print(name, found[name], flush=True)
-    return found
+        print(name, rows[name], flush=True)
+    return rows
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
+    """Plot speed and memory by format."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
     names = list(result["speed"])
     left.barh(names, [result["speed"][name]["frames_a_second"] for name in names])
-    left.set(xlabel=f"frames a second, {SIDE} x {SIDE}, twelve structures")
+    left.set(xlabel=f"frames per second, {SIDE} x {SIDE}, twelve structures")
     names = list(result["memory"])
     for key, label in (("peak_memory_mb", "peak"), ("memory_after_a_tenth_mb", "after a tenth of the frames")):
         right.barh(names, [result["memory"][name][key] for name in names], label=label)
@@ -194,8 +197,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=240)
-    parser.add_argument("--long", type=int, default=100_000)
+    parser.add_argument("--frames", type=int, default=240, help="Frames to measure speed.")
+    parser.add_argument("--long", type=int, default=100_000, help="Frames to measure memory.")
     parser.add_argument("--formats", default=",".join(FORMATS))
     parser.add_argument("--long-formats", default=",".join(FORMATS))
     parser.add_argument("--out", type=Path, default=RESULTS)
@@ -205,14 +208,14 @@ def main() -> None:
         for name in ("speed", "memory"):
             (Path(work) / name).mkdir()
         project = phantom_project(Path(work) / "speed", arguments.frames)
-        bare = in_process(_decode, project)
+        decoding = run_in_process(_decode, project)
         speed = measure(project, names, Path(work))
         project = long_project(Path(work) / "memory", arguments.long)
         long = measure(project, arguments.long_formats.split(","), Path(work))
     result = {
         "command": f"python benchmarks/export.py --frames {arguments.frames} --long {arguments.long} "
         f"--long-formats {arguments.long_formats}",
-        "decoding_and_reading_alone_frames_a_second": round(bare["frames"] / bare["seconds"], 1),
+        "decoding_and_reading_alone_frames_a_second": round(decoding["frames"] / decoding["seconds"], 1),
         "speed": speed,
         "long_frames": arguments.long,
         "memory": long,

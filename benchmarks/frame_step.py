@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Median time of a frame step in a real window with all structures shown, 1024x1024.
 
-"handled" is the step itself: decoding, reading twelve masks from the project, composing and handing them to napari; the
-target is set on it. "drawn" adds the window's drawing, which under Xvfb is software OpenGL: compare it with the last
-line, napari with one image in memory and no plugin.
+"handled" is the step itself: decoding, reading twelve masks from the project, composing them and passing them to
+napari; the target applies to it. "drawn" adds the drawing of the window, which under Xvfb is software OpenGL: compare
+it with the last row, napari with one image in memory and without the plugin.
 Run under a display or Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/frame_step.py
 Writes benchmarks/results/frame_step.json.
 """
@@ -35,35 +35,35 @@ RESULT = Path(__file__).parent / "results" / "frame_step.json"
 
 
 def make_clip(folder: Path, frames: int, size: int) -> Path:
-    """A phantom clip with every structure proposed on every frame."""
+    """Create a phantom clip with every structure proposed on every frame."""
     phantom = Phantom(7, n_frames=frames, height=size, width=size)
     path = folder / "clip.mp4"
     write_video(phantom, path)
     with Project.create(folder / "vfss_project") as project:
         clip_id = project.add_clip(path).id
         state = np.full(len(phantom.schema), MaskState.PROPOSED, np.uint8)
-        words = np.full(len(phantom.schema), 0.9, np.float32)
+        confidence = np.full(len(phantom.schema), 0.9, np.float32)
         for t in range(frames):
-            proposal = Proposal(phantom.schema.keys, Masks(phantom.planes(t), state), words, "truth", clip_id, t)
+            proposal = Proposal(phantom.schema.keys, Masks(phantom.planes(t), state), confidence, "truth", clip_id, t)
             project.write_proposals(clip_id, [proposal])
     return path
 
 
 def walk(dims: Any, frames: int, steps: int) -> dict[str, list[float]]:
-    """Milliseconds of each step: until napari and the plugin have taken it in, and until the window is drawn."""
+    """Return milliseconds of each step: until napari and the plugin have handled it, and until the window is drawn."""
     times: dict[str, list[float]] = {"handled_ms": [], "drawn_ms": []}
     for i in range(1, steps + 1):
-        began = time.perf_counter()
+        started = time.perf_counter()
         dims.set_current_step(0, i % frames)
         handled = time.perf_counter()
         QApplication.processEvents()
-        times["handled_ms"].append((handled - began) * 1000)
-        times["drawn_ms"].append((time.perf_counter() - began) * 1000)
+        times["handled_ms"].append((handled - started) * 1000)
+        times["drawn_ms"].append((time.perf_counter() - started) * 1000)
     return times
 
 
-def bare_napari(frames: int, size: int) -> dict[str, list[float]]:
-    """The same walk in napari alone with nothing but an image in memory: what this machine can do at all."""
+def walk_napari_only(frames: int, size: int) -> dict[str, list[float]]:
+    """Return the times of the same steps in napari with only an image in memory: the lower bound on this computer."""
     viewer = napari.Viewer()
     window = viewer.window._qt_window
     window.resize(1366, 768)
@@ -76,12 +76,12 @@ def bare_napari(frames: int, size: int) -> dict[str, list[float]]:
 
 
 def medians(times: dict[str, list[float]]) -> dict[str, float]:
-    """Median of each list."""
+    """Return the median of each list."""
     return {key: round(statistics.median(values), 1) for key, values in times.items()}
 
 
 def settle() -> None:
-    """Let the window finish what it does when something was added."""
+    """Process events until the window has handled recent changes."""
     for _ in range(20):
         QApplication.processEvents()
         time.sleep(0.01)
@@ -92,32 +92,32 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--size", type=int, default=1024)
     parser.add_argument("--out", type=Path, default=RESULT)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        path = make_clip(Path(folder), chosen.frames, chosen.size)
+        path = make_clip(Path(folder), arguments.frames, arguments.size)
         viewer, panel = open_window()
         panel.window().resize(1366, 768)
         panel.controller.open(path)
         settle()
-        first = walk(panel.viewer.dims, chosen.frames, chosen.frames - 1)
-        again = walk(panel.viewer.dims, chosen.frames, chosen.frames - 1)
+        first = walk(panel.viewer.dims, arguments.frames, arguments.frames - 1)
+        second = walk(panel.viewer.dims, arguments.frames, arguments.frames - 1)
         panel.close_controller()
         viewer.close()
-    bare = bare_napari(chosen.frames, chosen.size)
+    napari_only = walk_napari_only(arguments.frames, arguments.size)
     result = {
-        "size": chosen.size,
-        "frames": chosen.frames,
+        "size": arguments.size,
+        "frames": arguments.frames,
         "window": "1366x768",
         "cores": os.cpu_count(),
         "processor": platform.processor() or platform.machine(),
         "load_before": round(os.getloadavg()[0], 2),
         "first_walk": medians(first),
-        "second_walk": medians(again),
-        "napari_with_an_image_alone": medians(bare),
+        "second_walk": medians(second),
+        "napari_with_an_image_alone": medians(napari_only),
         "target_handled_ms": 33,
     }
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))
 
 

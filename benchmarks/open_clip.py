@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-# Libraries are imported where they are used, so that each measuring process pays for those of its own format only.
+# Libraries are imported where they are used, so that each measuring process imports those of its format only.
 # ruff: noqa: PLC0415
-"""How long clips of 9,000 frames of 1024 x 1024 take to open and to step through, and how much memory that holds.
+"""Time to open and step through clips of 9,000 frames of 1024 x 1024, and the memory for it.
 
-Makes the clips in a temporary folder (the uncompressed DICOM file is sparse), measures each in a fresh process, and
+Creates the clips in a temporary folder (the uncompressed DICOM file is sparse), measures each in a fresh process, and
 writes benchmarks/results/open_clip.json. Run: nice python benchmarks/open_clip.py
 """
 
@@ -30,7 +30,7 @@ OPEN_LIMIT_S, MEMORY_LIMIT_MB = 2.0, 300.0
 
 
 def picture(t: int, noise: np.ndarray[Any, np.dtype[np.uint8]] | None = None) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A cheap moving frame, uint8 (1024, 1024); with noise, uint8 (1024, 1024), as big as a recorded one."""
+    """Return a moving frame, uint8 (1024, 1024); noise of that shape makes its compressed size realistic."""
     rows = np.arange(SIZE, dtype=np.uint8)[:, None] // 2
     frame = np.broadcast_to(rows, (SIZE, SIZE)).copy()
     y, x = (7 * t) % (SIZE - 64), (11 * t) % (SIZE - 64)
@@ -38,7 +38,7 @@ def picture(t: int, noise: np.ndarray[Any, np.dtype[np.uint8]] | None = None) ->
     return frame if noise is None else frame + np.roll(noise, 31 * t, axis=1)
 
 
-def make_video(path: Path, frames: int, gop: int, grain: int = 0) -> None:
+def make_video(path: Path, frames: int, gop: int, noise_level: int = 0) -> None:
     import av
 
     with av.open(str(path), "w") as container:
@@ -47,7 +47,7 @@ def make_video(path: Path, frames: int, gop: int, grain: int = 0) -> None:
         stream.codec_context.gop_size, stream.codec_context.max_b_frames = gop, 2
         stream.codec_context.thread_count = 1
         stream.options = {"preset": "ultrafast", "crf": "20", "x264-params": f"bframes=2:keyint={gop}:scenecut=0"}
-        noise = np.random.default_rng(0).integers(0, grain + 1, (SIZE, SIZE), dtype=np.uint8)
+        noise = np.random.default_rng(0).integers(0, noise_level + 1, (SIZE, SIZE), dtype=np.uint8)
         for t in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(t, noise), format="gray").reformat(format="yuv420p")
             frame.pts = t
@@ -116,15 +116,15 @@ def make_tiff(path: Path, frames: int) -> None:
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "native.dcm": make_native,
     "jpeg.dcm": make_jpeg,
-    "keyframe_per_second.mp4": lambda path, frames: make_video(path, frames, 30, grain=6),
+    "keyframe_per_second.mp4": lambda path, frames: make_video(path, frames, 30, noise_level=6),
     "keyframe_per_250.mp4": lambda path, frames: make_video(path, frames, 250),
     "pages.tif": make_tiff,
 }
 
 
 def measure(path: str, queue: multiprocessing.Queue[dict[str, float]]) -> None:
-    """Figures of one clip, in a process of its own so that its peak memory is its own."""
-    begin = time.perf_counter()
+    """Measure one clip, in a separate process so that the peak memory is of this clip only."""
+    started = time.perf_counter()
     from vfss.clips import open_clip
 
     imported = time.perf_counter()
@@ -150,8 +150,8 @@ def measure(path: str, queue: multiprocessing.Queue[dict[str, float]]) -> None:
     queue.put(
         {
             "frames": clip.n_frames,
-            "import_s": round(imported - begin, 3),
-            "open_s": round(opened - imported, 3),  # with the import of the libraries of this format
+            "import_s": round(imported - started, 3),
+            "open_s": round(opened - imported, 3),  # includes the import of the libraries of this format
             "open_again_s": round(opened_again - opened, 3),
             "forward_median_ms": round(statistics.median(forward), 2),
             "jump_median_ms": round(statistics.median(jumps), 2),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person of the phantom and poses per frame, fitted to painted masks by least squares on blurred coverage."""
+"""Least-squares fit of a person of the phantom and a pose per frame to masks, on blurred coverage."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ from vfss.phantom.spine import bones, stand
 Doubles = npt.NDArray[np.float64]
 SPINE = tuple(f"c{i}" for i in range(1, 8))
 KEYS = ("epiglottis", "mandible", *SPINE, "airway")
-_SIZE = 256  # pixels to which 512 of the masks are brought while fitting
+_SIZE = 256  # side of the masks while fitting, pixels; originally 512
 _MARGIN = 9
-_WEIGHT = 0.03  # pull of the population on each parameter, for what the masks do not show
+_WEIGHT = 0.03  # weight of the population mean, for parameters that the masks do not determine
 _STEP = 0.12  # of finite differences, in spreads
 
 
 @dataclass(frozen=True)
 class Pose:
-    """What differs between frames; SPREAD says how far each usually goes.
+    """Parameters of one frame; SPREAD has the usual range of each.
 
     Attributes:
-        x: Place of the atlas, pixels of a 512 picture.
-        y: The same, downwards.
-        turn: Turn of the patient in the picture, degrees.
+        x: Position of the atlas to the right, pixels of a 512 picture.
+        y: Position of the atlas downwards, pixels of a 512 picture.
+        turn: Rotation of the patient in the picture, degrees.
         bend: Bend of the neck, degrees per level.
-        nod: Turn of the atlas, degrees.
-        tilt: Turn of the head, degrees.
-        jaw: Opening, degrees.
+        nod: Rotation of the atlas, degrees.
+        tilt: Rotation of the head, degrees.
+        jaw: Opening of the jaw, degrees.
         lift: Ascent of the larynx, millimetres.
         forward: Shift of the hyoid, millimetres.
-        closure: Vestibule, 0..1.
-        inversion: Epiglottis, 0..1.
+        closure: Closure of the vestibule, 0..1.
+        inversion: Inversion of the epiglottis, 0..1.
     """
 
     x: float
@@ -89,27 +89,27 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Target:
-    """One painted structure on one frame: window (y, x) in the small picture and its blurred coverage there."""
+    """One annotated structure on one frame: corner (y, x) of its window in the small picture and blurred coverage."""
 
     corner: tuple[int, int]
     blurred: npt.NDArray[np.float32]
     area: float
 
 
-def rest() -> Moment:
-    """A moment at which nothing moves."""
+def resting_moment() -> Moment:
+    """Return a moment at which nothing moves."""
     still = moment(sample_course(np.random.default_rng(0), 3.0, "normal", onset=2.0), 0.0)
     return replace(still, hyoid=(0.0, 0.0), lift=0.0, inversion=0.0, closure=0.0, jaw=0.0, tilt=0.0, breath=0.0)
 
 
-_REST = rest()
+_RESTING = resting_moment()
 
 
 def outlines(person: Person, pose: Pose, keys: Iterable[str]) -> dict[str, list[Doubles]]:
-    """Painted outlines in millimetres of the patient."""
+    """Return the outlines of structures in millimetres of the patient, by key."""
     spine = stand(person, pose.bend, pose.nod)
-    now = replace(
-        _REST,
+    current = replace(
+        _RESTING,
         hyoid=(pose.forward, 0.0),
         lift=pose.lift,
         closure=pose.closure,
@@ -120,24 +120,24 @@ def outlines(person: Person, pose: Pose, keys: Iterable[str]) -> dict[str, list[
     out: dict[str, list[Doubles]] = {}
     for key in keys:
         if key == "mandible":
-            out[key] = jaw_outlines(person, jaw_place(person, now, head_place(person, now)))
+            out[key] = jaw_outlines(person, jaw_place(person, current, head_place(person, current)))
         elif key == "airway":
-            out[key] = [airway_outline(Site(person, spine, now))]
+            out[key] = [airway_outline(Site(person, spine, current))]
         elif key == "epiglottis":
-            out[key] = [epiglottis_outline(Site(person, spine, now))]
+            out[key] = [epiglottis_outline(Site(person, spine, current))]
         else:
             out[key] = bones(person, spine, int(key[1:]))
     return out
 
 
 def view(pose: Pose, scale: float, size: int) -> View:
-    """From the patient to a square picture of so many pixels."""
+    """Return the view from the patient to a square picture of a size in pixels."""
     share = size / 512
     return View(size, size, scale * share, pose.turn, (0.0, 0.0), (pose.x * share, pose.y * share), False)
 
 
 def target(mask: npt.NDArray[np.bool_], blur: float) -> Target | None:
-    """A painted mask, bool (512, 512), made ready for comparison; None where nothing is painted."""
+    """Prepare an annotated mask, bool (512, 512), for comparison; None if it is empty."""
     if not mask.any():
         return None
     small = mask.reshape(_SIZE, 512 // _SIZE, _SIZE, 512 // _SIZE).mean((1, 3), dtype=np.float32)
@@ -147,11 +147,11 @@ def target(mask: npt.NDArray[np.bool_], blur: float) -> Target | None:
     return Target((int(y0), int(x0)), ndimage.gaussian_filter(cut, blur, truncate=2.5), float(cut.sum()))
 
 
-def difference(found: Sequence[Doubles], goal: Target, window: View, blur: float) -> Doubles:
-    """Blurred coverage of outlines (millimetres) minus the painted one, scaled so that its square is like 1 - Dice."""
+def difference(shapes: Sequence[Doubles], goal: Target, window: View, blur: float) -> Doubles:
+    """Return blurred coverage of outlines (mm) minus that of the mask, scaled so that its square is like 1 - Dice."""
     height, width = goal.blurred.shape
     image = np.zeros((height, width), np.float32)
-    for outline in found:
+    for outline in shapes:
         part = coverage(window.pixels(outline) - np.array(goal.corner[::-1]), height, width, fine=2, margin=0)
         if part is not None:
             image[part[0]] = np.maximum(image[part[0]], part[1] * np.float32(1 / 255))
@@ -160,14 +160,14 @@ def difference(found: Sequence[Doubles], goal: Target, window: View, blur: float
 
 
 def reach(value: Any, path: str) -> float:
-    """A number inside nested dataclasses and tuples: 'vertebrae.2.depth'."""
+    """Return a number inside nested dataclasses and tuples, as at 'vertebrae.2.depth'."""
     for step in path.split("."):
         value = value[int(step)] if isinstance(value, tuple) else getattr(value, step)
     return float(value)
 
 
 def put(value: Any, path: str, number: float) -> Any:
-    """The same with one number changed."""
+    """Return a copy with one number changed."""
     step, _, further = path.partition(".")
     if isinstance(value, tuple):
         i = int(step)
@@ -177,7 +177,7 @@ def put(value: Any, path: str, number: float) -> Any:
 
 
 def paths(person: Person, name: str) -> dict[str, float]:
-    """All numbers of a shape of the person with their spreads, by path."""
+    """Return the spreads of all numbers of a shape of the person, by path."""
     shape = person
     for step in name.split("."):
         shape = shape[int(step)] if isinstance(shape, tuple) else getattr(shape, step)
@@ -185,13 +185,13 @@ def paths(person: Person, name: str) -> dict[str, float]:
 
 
 class Fitter:
-    """Painted masks, and the fitting of blocks of parameters to them.
+    """Fits blocks of parameters to annotated masks.
 
     Attributes:
-        masks: bool by key, (T, 512, 512).
-        blur: Blur of the comparison in small pixels.
-        usual: The usual person, towards whom parameters are pulled.
-        evaluations: Outlines compared so far.
+        masks: Annotated masks by key, bool (T, 512, 512).
+        blur: Blur of the comparison, pixels of the small picture.
+        usual: Mean person, towards whom parameters are regularised.
+        evaluations: Number of outlines compared so far.
     """
 
     def __init__(self, masks: dict[str, npt.NDArray[np.bool_]], usual: Person) -> None:
@@ -202,55 +202,55 @@ class Fitter:
         self.sharpen(2.5)
 
     def sharpen(self, blur: float) -> None:
-        """Compare at another blur from now on."""
+        """Set the blur of the comparison."""
         self.blur = blur
         count = len(next(iter(self.masks.values())))
         self.goals = [{k: target(m[t], blur) for k, m in self.masks.items()} for t in range(count)]
 
     def compare(self, person: Person, scale: float, pose: Pose, t: int, keys: Sequence[str]) -> Doubles:
-        """Differences of all structures that are painted on frame t."""
+        """Return the differences of all structures that are annotated on frame t."""
         goals = self.goals[t]
-        wanted = [k for k in keys if goals[k] is not None]
-        self.evaluations += len(wanted)
-        found, window = outlines(person, pose, wanted), view(pose, scale, _SIZE)
-        parts = [difference(found[k], goals[k], window, self.blur) for k in wanted]  # type: ignore[arg-type]
+        annotated_keys = [k for k in keys if goals[k] is not None]
+        self.evaluations += len(annotated_keys)
+        shapes, window = outlines(person, pose, annotated_keys), view(pose, scale, _SIZE)
+        parts = [difference(shapes[k], goals[k], window, self.blur) for k in annotated_keys]  # type: ignore[arg-type]
         return np.concatenate([np.zeros(1), *parts])
 
     def pose(
-        self, now: Fitted, t: int, keys: Sequence[str], names: Sequence[str], steps: int = 6
+        self, current: Fitted, t: int, keys: Sequence[str], names: Sequence[str], steps: int = 6
     ) -> tuple[Pose, float]:
-        """The best pose of frame t in the named fields, and its cost."""
-        start = np.array([getattr(now.poses[t], n) / SPREAD[n] for n in names])
+        """Return the best pose of frame t in the named fields, and its cost."""
+        start = np.array([getattr(current.poses[t], n) / SPREAD[n] for n in names])
         low = np.array([0.0 if n in _POSITIVE else -60.0 for n in names]) - 1e-6
         high = np.array([1.0 / SPREAD[n] if n in _SHARE else 80.0 for n in names])
 
-        def posed(z: Doubles) -> Pose:
-            return replace(now.poses[t], **{n: float(v) * SPREAD[n] for n, v in zip(names, z, strict=True)})
+        def pose_of(z: Doubles) -> Pose:
+            return replace(current.poses[t], **{n: float(v) * SPREAD[n] for n, v in zip(names, z, strict=True)})
 
         def cost(z: Doubles) -> Doubles:
             pull = _WEIGHT * np.where([n in ("x", "y", "turn") for n in names], 0.0, z)
-            return np.concatenate([self.compare(now.person, now.scale, posed(z), t, keys), pull])
+            return np.concatenate([self.compare(current.person, current.scale, pose_of(z), t, keys), pull])
 
         z, value = _descend(cost, np.clip(start, low, high), (low, high), steps)
-        return posed(z), value
+        return pose_of(z), value
 
-    def poses(self, now: Fitted, frames: Iterable[int], keys: Sequence[str], names: Sequence[str]) -> Fitted:
-        """Every one of the frames posed."""
-        found = list(now.poses)
+    def poses(self, current: Fitted, frames: Iterable[int], keys: Sequence[str], names: Sequence[str]) -> Fitted:
+        """Fit the pose of each of the frames."""
+        fitted = list(current.poses)
         for t in frames:
-            found[t] = self.pose(now, t, keys, names)[0]
-        return replace(now, poses=tuple(found))
+            fitted[t] = self.pose(current, t, keys, names)[0]
+        return replace(current, poses=tuple(fitted))
 
     def shape(
-        self, now: Fitted, frames: Sequence[int], keys: Sequence[str], names: dict[str, float], steps: int = 8
+        self, current: Fitted, frames: Sequence[int], keys: Sequence[str], names: dict[str, float], steps: int = 8
     ) -> Fitted:
-        """The best person in the named parameters (with their spreads) over the frames; 'scale' is one of them."""
-        usual = np.array([now.scale if n == "scale" else reach(self.usual, n) for n in names])
+        """Fit named parameters of the person, given with their spreads, over frames; 'scale' may be one of them."""
+        usual = np.array([current.scale if n == "scale" else reach(self.usual, n) for n in names])
         wide = np.array(list(names.values()))
-        start = np.array([now.scale if n == "scale" else reach(now.person, n) for n in names])
+        start = np.array([current.scale if n == "scale" else reach(current.person, n) for n in names])
 
-        def made(z: Doubles) -> tuple[Person, float]:
-            person, scale = now.person, now.scale
+        def person_and_scale(z: Doubles) -> tuple[Person, float]:
+            person, scale = current.person, current.scale
             for name, number in zip(names, usual + z * wide, strict=True):
                 if name == "scale":
                     scale = float(number)
@@ -259,27 +259,29 @@ class Fitter:
             return person, scale
 
         def cost(z: Doubles) -> Doubles:
-            person, scale = made(z)
-            gaps = [self.compare(person, scale, now.poses[t], t, keys) for t in frames]
+            person, scale = person_and_scale(z)
+            gaps = [self.compare(person, scale, current.poses[t], t, keys) for t in frames]
             return np.concatenate([*gaps, _WEIGHT * np.sqrt(len(frames)) * z])
 
         bounds = (np.full(len(names), -3.0), np.full(len(names), 3.0))
         z, _ = _descend(cost, np.clip((start - usual) / wide, -2.99, 2.99), bounds, steps)
-        person, scale = made(z)
-        return replace(now, person=person, scale=scale)
+        person, scale = person_and_scale(z)
+        return replace(current, person=person, scale=scale)
 
 
 def _descend(
     cost: Callable[[Doubles], Doubles], start: Doubles, bounds: tuple[Doubles, Doubles], steps: int
 ) -> tuple[Doubles, float]:
+    """Minimise a cost by least squares with finite differences; return parameters and cost."""
+
     def slope(z: Doubles) -> Doubles:
-        here = cost(z)
+        residuals = cost(z)
         columns = []
         for i in range(len(z)):
             step = _STEP if z[i] + _STEP <= bounds[1][i] else -_STEP
-            columns.append((cost(z + step * np.eye(len(z))[i]) - here) / step)
+            columns.append((cost(z + step * np.eye(len(z))[i]) - residuals) / step)
         return np.stack(columns, axis=1)
 
     inside = np.clip(start, bounds[0] + 1e-5, bounds[1] - 1e-5)
-    found = optimize.least_squares(cost, inside, jac=slope, bounds=bounds, max_nfev=steps, ftol=1e-3, xtol=1e-3)
-    return found.x, float(found.cost)
+    result = optimize.least_squares(cost, inside, jac=slope, bounds=bounds, max_nfev=steps, ftol=1e-3, xtol=1e-3)
+    return result.x, float(result.cost)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Phantom frames a second, each with its twelve masks: of one process, and of as many as there are cores.
+"""Phantom frames per second, each with its twelve masks, in one process and in one process per core.
 
-Every frame is of another clip, as training draws them; "_clip" is a clip from its first frame to its last, as a clip is
-written: what stands still in a patient is drawn once.
+Every frame is of another clip, as in training; "_clip" is a clip from its first frame to its last, as when a clip is
+written: still parts of a patient are drawn once.
 Run: python benchmarks/phantom_speed.py
 Writes benchmarks/results/phantom_speed.json.
 """
@@ -24,41 +24,41 @@ RESULT = Path(__file__).parent / "results" / "phantom_speed.json"
 
 
 def draw(seed: int, size: int, style: str) -> float:
-    """Seconds for a frame of a clip of its own."""
-    began = time.perf_counter()
+    """Return the seconds for one frame of a new clip."""
+    started = time.perf_counter()
     Phantom(seed, n_frames=60, height=size, width=size, style=style).sample(seed * 7 % 60)
-    return time.perf_counter() - began
+    return time.perf_counter() - started
 
 
 def walk(seed: int, size: int, style: str, frames: int) -> float:
-    """Frames a second of one clip."""
+    """Return the frames per second of one clip."""
     phantom = Phantom(seed, n_frames=frames, height=size, width=size, style=style)
-    began = time.perf_counter()
+    started = time.perf_counter()
     for t in range(frames):
         phantom.sample(t)
-    return frames / (time.perf_counter() - began)
+    return frames / (time.perf_counter() - started)
 
 
 def many(pool: ProcessPoolExecutor, n: int, size: int, style: str) -> float:
-    """Frames a second of all processes together."""
-    began = time.perf_counter()
+    """Return the frames per second of all processes together."""
+    started = time.perf_counter()
     list(pool.map(draw, range(1000, 1000 + n), [size] * n, [style] * n, chunksize=4))
-    return n / (time.perf_counter() - began)
+    return n / (time.perf_counter() - started)
 
 
 def walk_many(pool: ProcessPoolExecutor, cores: int, size: int, style: str, frames: int) -> float:
-    """Frames a second of all processes together, each with clips of its own."""
-    began = time.perf_counter()
+    """Return the frames per second of all processes together, each with its own clips."""
+    started = time.perf_counter()
     n = 2 * cores
     list(pool.map(walk, range(2000, 2000 + n), [size] * n, [style] * n, [frames] * n))
-    return n * frames / (time.perf_counter() - began)
+    return n * frames / (time.perf_counter() - started)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", type=int, default=120)
     parser.add_argument("--out", type=Path, default=RESULT)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     cores = os.cpu_count() or 1
     load = round(os.getloadavg()[0], 2)
     figures: dict[str, dict[str, float]] = {}
@@ -67,16 +67,16 @@ def main() -> None:
         for style in sorted(STYLES):
             for size in (256, 512):
                 draw(1, size, style)
-                each = [draw(seed, size, style) for seed in range(2, 2 + chosen.frames // 4)]
+                seconds = [draw(seed, size, style) for seed in range(2, 2 + arguments.frames // 4)]
                 figures[f"{style} {size}x{size}"] = {
-                    "one_process": round(1 / statistics.median(each), 1),
-                    "one_process_clip": round(walk(5, size, style, chosen.frames // 4), 1),
-                    "all_cores": round(many(pool, chosen.frames, size, style), 1),
-                    "all_cores_clip": round(walk_many(pool, cores, size, style, chosen.frames // 2), 1),
+                    "one_process": round(1 / statistics.median(seconds), 1),
+                    "one_process_clip": round(walk(5, size, style, arguments.frames // 4), 1),
+                    "all_cores": round(many(pool, arguments.frames, size, style), 1),
+                    "all_cores_clip": round(walk_many(pool, cores, size, style, arguments.frames // 2), 1),
                 }
     result = {"frames_a_second": figures, "cores": cores, "load_before": load, "target_512_all_cores": 20}
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    chosen.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))
 
 
