@@ -51,7 +51,7 @@ def test_without_the_masks_the_message_names_what_to_set(
 ) -> None:
     monkeypatch.delenv("VFSS_SHARED", raising=False)
     with pytest.raises(VfssError, match="VFSS_SHARED"):
-        benchmark.painted()
+        benchmark.load_masks()
 
 
 def test_the_report_scores_every_structure_and_the_person_is_one_of_the_population(benchmark: ModuleType) -> None:
@@ -67,9 +67,9 @@ def test_the_report_scores_every_structure_and_the_person_is_one_of_the_populati
     assert np.quantile(far, 0.9) < 2.5
 
 
-@pytest.mark.skipif("VFSS_SHARED" not in os.environ, reason="no painted masks: VFSS_SHARED is not set")
-def test_the_usual_person_is_laid_over_the_painted_spine(benchmark: ModuleType) -> None:
-    masks = {k: m[:1] for k, m in benchmark.painted().items()}
-    start = benchmark.begin(masks)
+@pytest.mark.skipif("VFSS_SHARED" not in os.environ, reason="no annotated masks: VFSS_SHARED is not set")
+def test_the_mean_person_is_aligned_with_the_annotated_spine(benchmark: ModuleType) -> None:
+    masks = {k: m[:1] for k, m in benchmark.load_masks().items()}
+    start = benchmark.initial_fit(masks)
     scores = benchmark.summary(benchmark.scores(masks, start))
     assert scores["c1"]["mean"] > 0.3
