@@ -85,7 +85,7 @@ def test_figures_of_what_both_have_finished(study: tuple[Project, Reading]) -> N
     assert bolus.hd95 == pytest.approx(hd95(A, B))
     assert (bolus.compared, bolus.both_present, bolus.both_absent) == (4, 3, 1)
     assert bolus.kappa == 1
-    # One drew it, for the other it is empty: no overlap, and no contour to measure to. Edited is not finished.
+    # Drawn by one reader, empty for the other: no overlap, and no contour to measure to. Edited is not finished.
     assert (pharynx.compared, pharynx.only_first, pharynx.dice, pharynx.hd95) == (3, 3, 0, None)
     # "Not visible" states nothing about pixels.
     assert (mandible.compared, mandible.dice, mandible.only_first, mandible.both_absent) == (4, None, 3, 1)
@@ -105,7 +105,7 @@ def test_changes_after_finishing_are_ignored(study: tuple[Project, Reading]) -> 
     assert agree(project, reading).to_dict() == before.to_dict()
 
 
-def test_it_can_be_stopped_and_needs_something_to_compare(study: tuple[Project, Reading], tmp_path: Path) -> None:
+def test_it_can_be_cancelled_and_needs_frames_to_compare(study: tuple[Project, Reading], tmp_path: Path) -> None:
     project, reading = finished(study)
     seen: list[tuple[int, int]] = []
 

@@ -355,7 +355,7 @@ def test_an_interrupted_export_is_never_taken_for_a_complete_one(project: Projec
     assert not (tmp_path / "out").exists()
     with pytest.raises(DatasetError, match=INDEX[name]):
         READERS[name](tmp_path / "out.partial")
-    # The project has changed since: what was written is of another state and is replaced.
+    # The project has changed since: files of the earlier state are replaced.
     clip = project.clips()[0].id
     annotate(project, clip, 0, {"mandible": disc(HEIGHT, WIDTH, y=5, x=5, radius=3)})
     report = run_export(FORMATS[name], project, tmp_path / "out")

@@ -43,7 +43,7 @@ def test_runs_are_those_that_cvat_documents(plane: np.ndarray) -> None:
 
 
 def altered(folder: Path, tmp_path: Path, change) -> Path:
-    """A copy of a CVAT dataset without pictures, whose first image is changed."""
+    """Return a copy of a CVAT dataset without pictures, its first image changed."""
     for name in ("manifest.json", "frames.jsonl"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     tree = ElementTree.parse(folder / "annotations.xml")
@@ -60,7 +60,7 @@ def test_masks_drawn_in_cvat_are_read_as_edited(exported: Path, tmp_path: Path) 
         for attribute in image.iter("attribute"):
             if attribute.get("name") == "bolus":
                 attribute.text = "unseen"
-        for left in (3, 10):  # two masks of one structure are one plane
+        for left in (3, 10):  # two masks of one structure are united in one plane
             attributes = {
                 "label": "bolus",
                 "rle": "0,2, 1, 3",

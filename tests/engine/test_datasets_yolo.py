@@ -48,7 +48,7 @@ def drawn(plane: np.ndarray) -> np.ndarray:
 
 @pytest.mark.foreign
 def test_ultralytics_reads_it(project: Project, report: ExportReport, tmp_path: Path) -> None:
-    shutil.copytree(report.folder, tmp_path / "out")  # it leaves files of its own there
+    shutil.copytree(report.folder, tmp_path / "out")  # ultralytics leaves its own files there
     answer = ask(
         "foreign_yolo.py",
         tmp_path / "out" / "data.yaml",

@@ -52,7 +52,7 @@ def deidentified(
 def test_no_planted_secret_remains_in_any_byte(tmp_path: Path, key: CaseKey) -> None:
     source = planted.write_dicom(tmp_path / f"{planted.ID}.dcm", planted.dicom())
     there = {leak.split(" in ")[0] for leak in planted.leaks(tmp_path)}
-    assert there == set(planted.SECRETS)  # the search finds what is there
+    assert there == set(planted.SECRETS)  # the search finds secrets where they are
     target = deidentified(source, key, Redaction((BOX,), CROP))
     assert planted.leaks(target.parent) == []
     written = pydicom.dcmread(target)

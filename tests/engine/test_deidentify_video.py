@@ -40,7 +40,7 @@ def test_no_planted_secret_of_a_video_remains_in_any_byte(tmp_path: Path) -> Non
     with av.open(str(target)) as container:
         assert [stream.type for stream in container.streams] == ["video"]
         assert not container.chapters()
-        assert container.metadata == {"encoder": "Lavf"}  # the muxer must name itself: by no more than that
+        assert container.metadata == {"encoder": "Lavf"}  # the format requires the muxer's name, without a version
         assert not {"title", "comment", "encoder"} & set(container.streams.video[0].metadata)
     with open_clip(target) as written:
         assert all((written[t][: 9 - 1, :30] == 0).all() for t in range(6))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Morphology of a plane: exact sizes, right borders, nothing lost that should stay."""
+"""Morphology of a plane: exact sizes, correct borders, and no part lost that must stay."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def test_an_empty_plane_stays_empty_and_a_full_one_full(name, value):
 @pytest.mark.parametrize("name", ["grow", "shrink"])
 @given(mask=planes, pixels=distances)
 @settings(max_examples=60, deadline=None)
-def test_growing_and_shrinking_reach_exactly_so_far(name, mask, pixels):
-    """Against the definition, pixel by pixel."""
+def test_growing_and_shrinking_reach_exactly_the_given_distance(name, mask, pixels):
+    """Compare with the definition, pixel by pixel."""
     source = mask if name == "grow" else ~mask
     rows, columns = np.nonzero(source)
     y, x = np.mgrid[: mask.shape[0], : mask.shape[1]]
@@ -66,7 +66,7 @@ def test_growing_and_shrinking_reach_exactly_so_far(name, mask, pixels):
 
 @given(mask=planes, pixels=distances)
 @settings(max_examples=60, deadline=None)
-def test_grown_and_shrunk_again_contains_what_was_there_and_the_other_way_round(mask, pixels):
+def test_closing_contains_the_mask_and_the_mask_contains_its_opening(mask, pixels):
     assert (editing.shrink(editing.grow(mask, pixels), pixels) | ~mask).all()
     assert (mask | ~editing.grow(editing.shrink(mask, pixels), pixels)).all()
 
@@ -108,7 +108,7 @@ def test_filling_adds_only_what_cannot_reach_the_border(mask):
 def test_a_ring_is_filled_and_a_bay_is_not():
     ring = disc(40, 40, y=20, x=20, radius=12) & ~disc(40, 40, y=20, x=20, radius=8)
     np.testing.assert_array_equal(editing.fill_holes(ring), disc(40, 40, y=20, x=20, radius=12))
-    at_border = ring[20:]  # the picture's border cuts it open
+    at_border = ring[20:]  # open at the picture's border
     np.testing.assert_array_equal(editing.fill_holes(at_border), at_border)
 
 
@@ -134,7 +134,7 @@ def test_at_its_ends_an_interpolation_is_the_two_planes(pair):
 
 @given(pair=two_planes(), at=st.floats(0.05, 0.95))
 @settings(max_examples=60, deadline=None)
-def test_between_two_planes_with_pixels_there_are_pixels_and_it_does_not_matter_which_way_one_goes(pair, at):
+def test_an_interpolation_of_two_masks_has_pixels_and_is_symmetric(pair, at):
     first, last = pair
     between = editing.interpolate(first, last, at)
     if first.any() and last.any():
@@ -147,11 +147,11 @@ def test_between_two_planes_with_pixels_there_are_pixels_and_it_does_not_matter_
 
 @given(mask=planes, at=st.floats(0.0, 1.0))
 @settings(max_examples=60, deadline=None)
-def test_between_a_plane_and_itself_there_is_that_plane(mask, at):
+def test_an_interpolation_of_a_plane_with_itself_is_that_plane(mask, at):
     np.testing.assert_array_equal(editing.interpolate(mask, mask, at), mask)
 
 
-def test_a_thing_that_moves_and_grows_is_in_between_where_it_should_be():
+def test_a_disc_that_moves_and_grows_is_interpolated_in_place_and_size():
     first, last = disc(120, 160, y=30, x=30, radius=8), disc(120, 160, y=80, x=120, radius=16)
     assert not (first & last).any()
     half = editing.interpolate(first, last, 0.5)
@@ -160,7 +160,7 @@ def test_a_thing_that_moves_and_grows_is_in_between_where_it_should_be():
     assert dice(third, disc(120, 160, y=42.5, x=52.5, radius=10)) > 0.96
 
 
-def test_what_comes_or_goes_has_shrunk_to_nothing_half_way():
+def test_a_mask_that_appears_or_disappears_is_empty_half_way():
     mask, nothing = disc(60, 60, y=30, x=30, radius=12), np.zeros((60, 60), np.bool_)
     sizes = [int(editing.interpolate(mask, nothing, at).sum()) for at in (0.0, 0.1, 0.3, 0.4, 0.5, 0.8)]
     assert sizes == sorted(sizes, reverse=True)

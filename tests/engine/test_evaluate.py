@@ -22,8 +22,8 @@ DISC = disc(HEIGHT, WIDTH, y=15, x=15, radius=8)
 NOTHING = np.zeros((HEIGHT, WIDTH), np.bool_)
 
 
-class Parrot:
-    """Proposes prescribed masks, found by the frame's pixels; counts the frames."""
+class PrescribedStudent:
+    """Proposes prescribed masks, looked up by the frame's pixels; counts the frames."""
 
     id = "st-parrot"
 
@@ -60,11 +60,11 @@ def test_figures_computed_by_hand(project: Project, frames: np.ndarray) -> None:
     annotate(project, clip, 0, {"bolus": DISC, "pharynx": DISC, "mandible": MaskState.NOT_VISIBLE})
     annotate(project, clip, 3, {"bolus": DISC, "pharynx": MaskState.EMPTY, "mandible": (DISC, MaskState.EDITED)})
     annotate(project, clip, 5, {"bolus": MaskState.EMPTY})
-    student = Parrot(
+    student = PrescribedStudent(
         frames,
         {
-            0: np.stack([DISC, lower, DISC]),  # right; 3 pixels off; nobody knows
-            3: np.stack([NOTHING, DISC, DISC]),  # missed; invented; not accepted
+            0: np.stack([DISC, lower, DISC]),  # right; 3 pixels off; not comparable
+            3: np.stack([NOTHING, DISC, DISC]),  # missed; false; not accepted
             5: np.stack([NOTHING, NOTHING, NOTHING]),  # rightly empty: nothing to measure
         },
     )
@@ -85,7 +85,7 @@ def test_progress_is_reported_and_can_stop(project: Project, frames: np.ndarray)
     clip = project.clips()[0].id
     for t in range(FRAMES):
         annotate(project, clip, t, {"bolus": DISC})
-    student = Parrot(frames, {t: np.stack([DISC] * 3) for t in range(FRAMES)})
+    student = PrescribedStudent(frames, {t: np.stack([DISC] * 3) for t in range(FRAMES)})
     calls: list[tuple[int, int]] = []
     result = evaluate(project, student, progress=lambda done, total: calls.append((done, total)) or True)
     assert result["frames"] == FRAMES
@@ -105,7 +105,7 @@ def test_only_patients_of_the_chosen_splits(project: Project, frames: np.ndarray
     annotate(project, first, 0, {"bolus": DISC})
     annotate(project, second, 0, {"bolus": DISC})
     both = np.concatenate([frames, others])
-    student = Parrot(both, {0: np.stack([NOTHING] * 3), FRAMES: np.stack([DISC] * 3)})
+    student = PrescribedStudent(both, {0: np.stack([NOTHING] * 3), FRAMES: np.stack([DISC] * 3)})
     assert evaluate(project, student, splits=["test"])["mean_dice"] == 1.0
     assert evaluate(project, student, splits=["train"])["mean_dice"] == 0.0
     assert evaluate(project, student)["mean_dice"] == 0.5
@@ -125,11 +125,11 @@ def schema_of(*keys: str) -> Schema:
 def test_structures_are_matched_by_key_not_by_index(project: Project, frames: np.ndarray) -> None:
     annotate(project, project.clips()[0].id, 0, {"bolus": DISC, "mandible": ~DISC, "pharynx": DISC})
     answers = {0: np.stack([~DISC, NOTHING, DISC])}
-    result = evaluate(project, Parrot(frames, answers, schema_of("mandible", "tongue", "bolus")))
+    result = evaluate(project, PrescribedStudent(frames, answers, schema_of("mandible", "tongue", "bolus")))
     assert {key: row["dice"] for key, row in result["structures"].items()} == {"mandible": 1.0, "bolus": 1.0}
     assert result["not_known_to_student"] == ["pharynx"]
 
 
 def test_a_student_of_other_structures_cannot_be_evaluated(project: Project, frames: np.ndarray) -> None:
     with pytest.raises(SchemaError, match=r"structures are tongue, the project's bolus.*Choose"):
-        evaluate(project, Parrot(frames, {}, schema_of("tongue")))
+        evaluate(project, PrescribedStudent(frames, {}, schema_of("tongue")))

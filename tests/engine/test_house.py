@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Import contracts break when an import is planted; rooms form no circle; tests use public names and do not sleep."""
+"""Import contracts detect planted imports; rooms have no circular imports; tests use public names and never sleep."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BY_NAME = {"getattr", "setattr", "delattr", "hasattr", "attrgetter", "methodcall
 
 
 def contracts(tree: Path) -> dict[str, bool]:
-    """Whether each contract is kept in a tree."""
+    """Return, by contract, whether a source tree keeps it."""
     command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     done = subprocess.run(
         [sys.executable, "-c", command, "--no-cache"],
@@ -69,7 +69,7 @@ def test_an_import_that_must_not_be_breaks_its_contract(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def rooms():
-    """The script that counts rooms and circles."""
+    """The script that counts rooms and circular imports."""
     spec = importlib.util.spec_from_file_location("rooms", ROOT / "scripts" / "rooms.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -88,14 +88,14 @@ def test_a_circle_is_found(rooms) -> None:
 
 
 def private(dotted: str) -> Iterator[str]:
-    """Names in a dotted one that are not meant for others."""
+    """Yield the private names in a dotted name."""
     for name in dotted.split("."):
         if name.startswith("_") and name != "_" and not name.endswith("__") and name not in PUBLIC:
             yield name
 
 
 def reached(node: ast.AST) -> Iterator[str]:
-    """Private names of others that a node of a program's tree reaches into; sleep counts as one."""
+    """Yield the private names that a syntax node uses from elsewhere, and sleep."""
     match node:
         case ast.Attribute(attr="sleep"):
             yield "sleep"
@@ -114,7 +114,7 @@ def reached(node: ast.AST) -> Iterator[str]:
 
 
 def reaches(text: str) -> list[tuple[int, str]]:
-    """Line and name of each place where a program reaches into private names, or sleeps."""
+    """Return line and name of each place where a program uses foreign private names, or sleeps."""
     tree = ast.parse(text)
     return sorted((node.lineno, name) for node in ast.walk(tree) for name in reached(node))  # type: ignore[attr-defined]
 

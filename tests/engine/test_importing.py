@@ -116,7 +116,7 @@ ANNOTATIONS = {
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS)
 def test_annotated_masks_stay_whatever_is_imported(project: Project, coco: Path, annotation: str) -> None:
-    """Planned after the annotation, before it, as a separate edit, and written by a program that bypasses the rules."""
+    """Planned after the annotation, before it, as a separate edit, and written by a program that bypasses this one."""
     clip = clip_of(project)
     early = planned(project, coco)
     annotate(project, clip, 2, {"bolus": ANNOTATIONS[annotation]}, author="Bob")

@@ -86,7 +86,7 @@ def test_labels_are_united_only_if_a_person_maps_each() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(name=st.text(max_size=20))
-def test_any_name_is_matched_or_not_and_never_fails(name: str) -> None:
+def test_no_label_name_raises(name: str) -> None:
     assert set(candidates(ForeignLabel(name, title=name, code=name), SCHEMA)) <= set(SCHEMA.keys)
 
 
@@ -97,7 +97,7 @@ def test_numbers_and_clips_in_names() -> None:
     assert last_number("study 3/frame_0012.png") == 12
     assert last_number("frame_0012_c2.nii.gz") == 2
     assert last_number("frame.png") is None
-    assert last_number("a" + "9" * 5000 + ".png") is not None  # whatever it is, it is no failure
+    assert last_number("a" + "9" * 5000 + ".png") is not None  # any result but an exception
     assert clip_and_frame(f"{CLIP}_000012.png") == (CLIP, 12)
     assert clip_and_frame(f"{CLIP}_12.png") == (CLIP, None)
     assert clip_and_frame(f"x_{CLIP}_000012.png") == (CLIP, None)
@@ -174,7 +174,7 @@ def test_frames_beyond_the_clip_are_a_problem(project: Project) -> None:
     assert "has only the frames 0 to 5: 2 (f6.png (frame 6), f9.png (frame 9))" in problem.text
 
 
-def test_by_order_only_where_the_counts_agree(project: Project) -> None:
+def test_images_are_matched_by_order_only_where_the_counts_agree(project: Project) -> None:
     letters = images(*(f"{letter}.png" for letter in "fedcba"))
     assert frames_of(match(project, letters)) == {f"{letter}.png": i for i, letter in enumerate("abcdef")}
     counted_on = images(*(f"f{n}.png" for n in range(95, 101)))

@@ -274,7 +274,7 @@ def test_nnunet_volumes_are_read_slice_by_slice(tmp_path: Path, ending: str) -> 
         expect(planes_of(source, t), {"jaw": volume[t] == 1, "throat": volume[t] == 2})
 
 
-def test_nnunet_that_is_broken(tmp_path: Path) -> None:
+def test_broken_nnunet_folders_are_errors(tmp_path: Path) -> None:
     folder = write_nnunet(tmp_path / "a", {"background": 0, "jaw": 1}, ".png", {"labelsTr/c_1": values()})
     source = open_source(folder)
     with pytest.raises(DatasetError, match="does not name: 2"):
@@ -361,7 +361,7 @@ def test_label_maps(tmp_path: Path) -> None:
     expect(planes_of(source, 0), {"Jaw bone": INNER, "Bolus": OUTER & ~INNER})
 
 
-def test_segmentations_that_are_broken(tmp_path: Path) -> None:
+def test_broken_segmentations_are_errors(tmp_path: Path) -> None:
     masks = [(0, 1, INNER), (1, 2, OUTER)]
     path = write_segmentation(tmp_path / "seg.dcm", "1.2.3", masks, SEGMENTS)
     content = path.read_bytes()

@@ -26,7 +26,7 @@ def square(top: int, left: int, side: int, shape: tuple[int, int] = (64, 48)) ->
 
 
 def contour(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Corner points between pixels that the contour passes, and its length there, by looking at every 2x2 window."""
+    """Return the corner points that the contour passes, and its length there, from every 2x2 window."""
     padded = np.pad(mask, 1)
     points, lengths = [], []
     for y in range(padded.shape[0] - 1):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moving_film import SCHEMA, SIZE, box, moved, texture
+from moving_clip import SCHEMA, SIZE, box, moved, texture
 from vfss.motion.optical_flow import KeyMotion, flow_image, is_repeat
 from vfss.motion.rigid import RigidBodies
 

@@ -27,12 +27,12 @@ def made(seed: int, **options: object) -> Phantom:
 
 
 def centre(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Row and column."""
+    """Return row and column of the centre."""
     return np.argwhere(mask).mean(axis=0)
 
 
 def truth_in_millimetres(phantom: Phantom, t: int, key: str) -> npt.NDArray[np.bool_]:
-    """A structure without picture, field or shoulder: on a grid of 2 mm around the patient."""
+    """Return a structure on a grid of 2 mm around the patient, not limited by picture, field or shoulder."""
     scene = phantom.patient.scene(float(phantom.times_s[t]))
     return plane([(outline + 150) / 2 for outline in scene.truth[key]], 250, 200)
 
@@ -333,7 +333,7 @@ def test_random_frame_is_a_frame_of_a_random_phantom() -> None:
     assert not np.array_equal(frame, other)
 
 
-def test_harsh_style_is_another_world() -> None:
+def test_harsh_style_differs_from_the_others() -> None:
     """Its patients hold the neck otherwise, and bone is mostly bright."""
     tilts = {style: np.mean([made(s, style=style).patient.person.tilts[3] for s in range(20)]) for style in STYLES}
     inverted = {style: np.mean([made(s, style=style).inverted for s in range(20)]) for style in STYLES}

@@ -18,12 +18,12 @@ def drawn(seed: int, variant: Variant = "normal", duration: float = 3.0) -> Cour
 
 
 def seconds(course: Course, name: EventName, swallow: int = 0) -> float:
-    """Time of an event."""
+    """Return the time of an event."""
     return next(e.seconds for e in events(course) if e.name == name and e.swallow == swallow)
 
 
 def spans(first: EventName, last: EventName) -> list[float]:
-    """Seconds between two events at pace 1."""
+    """Return the seconds between two events at pace 1."""
     return [(seconds(c, last) - seconds(c, first)) / c.pace for c in map(drawn, SEEDS)]
 
 

@@ -259,7 +259,7 @@ def test_lagging_and_mixing_clips_are_the_same_in_any_order() -> None:
 
 
 def test_held_out_styles_differ_in_kind() -> None:
-    """Each has something in most of its clips that no clip of the styles to learn from has."""
+    """Each has a feature in most of its clips that no clip of the training styles has."""
     drawn = {
         name: [sample_apparatus(np.random.default_rng(seed), style) for seed in range(60)]
         for name, style in STYLES.items()

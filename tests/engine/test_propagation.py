@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Propagation of masks: how far, how accurately, and never over annotation."""
+"""Propagation of masks: extent, accuracy, and no overwriting of annotation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moving_film import SCHEMA, SIZE, Film, FixedStudent, N, box, moved, texture
+from moving_clip import SCHEMA, SIZE, FixedStudent, MovingClip, N, box, moved, texture
 from small_project import annotate, write_video
 from vfss.errors import ProjectError
 from vfss.masks import Masks, MaskState
@@ -29,32 +29,32 @@ from vfss.student import Proposal
 BONE = box(60, 50)
 
 
-def propagated(film, start, direction, *keys):
+def propagated(source, start, direction, *keys):
     """Return all masks that a run brings, by (frame, key), and its endings by (key, forward)."""
-    run = Propagation(film, PropagationRequest(start, direction, keys))
+    run = Propagation(source, PropagationRequest(start, direction, keys))
     out = {(new.frame, key): plane for new in run.run() for key, plane in new.planes.items()}
     return out, {(ending.structure, ending.forward): ending for ending in run.endings}, run
 
 
 def test_a_bone_is_propagated_to_both_ends_of_the_clip_accurately():
-    film = Film(12)
-    film.annotate(4, "c3", BONE)
-    masks, endings, run = propagated(film, 4, "both", "c3")
+    source = MovingClip(12)
+    source.annotate(4, "c3", BONE)
+    masks, endings, run = propagated(source, 4, "both", "c3")
     assert sorted(frame for frame, _ in masks) == [t for t in range(12) if t != 4]
-    assert all(dice(plane, film.truth(BONE, frame - 4)) > 0.93 for (frame, _), plane in masks.items())
+    assert all(dice(plane, source.truth(BONE, frame - 4)) > 0.93 for (frame, _), plane in masks.items())
     assert (endings["c3", True].last, endings["c3", True].reason) == (11, "end")
     assert (endings["c3", False].last, endings["c3", False].frames) == (0, 4)
     assert run.done == run.total == 11
-    assert film.asked == []  # bones need no student
+    assert source.asked == []  # bones need no student
 
 
 @pytest.mark.parametrize("state", [MaskState.ACCEPTED, MaskState.EDITED, MaskState.EMPTY, MaskState.NOT_VISIBLE])
 def test_annotation_is_a_barrier_for_its_structure_alone(state):
-    film = Film(10)
-    film.annotate(1, "c3", BONE)
-    film.annotate(1, "c4", box(85, 50))
-    film.annotate(6, "c3", film.truth(BONE, 5) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
-    masks, endings, _ = propagated(film, 1, "forward", "c3", "c4")
+    source = MovingClip(10)
+    source.annotate(1, "c3", BONE)
+    source.annotate(1, "c4", box(85, 50))
+    source.annotate(6, "c3", source.truth(BONE, 5) if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
+    masks, endings, _ = propagated(source, 1, "forward", "c3", "c4")
     assert sorted(frame for frame, key in masks if key == "c3") == [2, 3, 4, 5]
     assert sorted(frame for frame, key in masks if key == "c4") == list(range(2, 10))
     assert endings["c3", True].reason == "annotated"
@@ -62,10 +62,10 @@ def test_annotation_is_a_barrier_for_its_structure_alone(state):
 
 
 def test_in_a_gap_each_end_is_weighted_by_its_distance():
-    film = Film(11, 0, 0)  # nothing moves, and two annotators drew the bone differently
-    film.annotate(0, "c3", box(60, 50, 12, 12))
-    film.annotate(10, "c3", box(60, 50, 20, 20))
-    masks, _, run = propagated(film, 0, "forward", "c3")
+    source = MovingClip(11, 0, 0)  # nothing moves, and two annotators drew the bone differently
+    source.annotate(0, "c3", box(60, 50, 12, 12))
+    source.annotate(10, "c3", box(60, 50, 20, 20))
+    masks, _, run = propagated(source, 0, "forward", "c3")
     areas = [int(masks[t, "c3"].sum()) for t in range(1, 10)]
     assert areas == sorted(areas)
     assert areas[0] <= 12 * 14
@@ -74,70 +74,70 @@ def test_in_a_gap_each_end_is_weighted_by_its_distance():
 
 
 def test_annotation_during_the_run_ends_it_there():
-    film = Film(10)
-    film.annotate(0, "c3", BONE)
-    run, seen = Propagation(film, PropagationRequest(0, "forward", ("c3",))), []
+    source = MovingClip(10)
+    source.annotate(0, "c3", BONE)
+    run, seen = Propagation(source, PropagationRequest(0, "forward", ("c3",))), []
     for new in run.run():
         seen.append(new.frame)
         if new.frame == 3:
-            film.annotate(5, "c3", None, MaskState.NOT_VISIBLE)
+            source.annotate(5, "c3", None, MaskState.NOT_VISIBLE)
     assert seen == [1, 2, 3, 4]
     assert run.endings[0].reason == "meanwhile"
 
 
 def test_propagation_ends_where_a_structure_leaves_the_picture():
-    film = Film(30, 2.0, 0.0)
-    film.annotate(0, "c3", box(60, 100))
-    masks, endings, _ = propagated(film, 0, "forward", "c3")
+    source = MovingClip(30, 2.0, 0.0)
+    source.annotate(0, "c3", box(60, 100))
+    masks, endings, _ = propagated(source, 0, "forward", "c3")
     assert endings["c3", True].reason in ("out_of_view", "confidence")
     assert 5 <= len(masks) < 25
 
 
 def test_confidence_is_too_low_after_a_cut():
-    film = Film(10)
-    film.pictures = {t: texture(9) for t in range(5, 10)}
-    film.annotate(0, "c3", BONE)
-    film.annotate(0, "airway", box(60, 90, 30, 16))
-    masks, endings, _ = propagated(film, 0, "forward", "c3", "airway")
+    source = MovingClip(10)
+    source.pictures = {t: texture(9) for t in range(5, 10)}
+    source.annotate(0, "c3", BONE)
+    source.annotate(0, "airway", box(60, 90, 30, 16))
+    masks, endings, _ = propagated(source, 0, "forward", "c3", "airway")
     assert max(frame for frame, _ in masks) == 4
     assert {ending.reason for ending in endings.values()} == {"confidence"}
 
 
 def test_each_side_of_a_cut_is_propagated_from_its_own_end():
-    film = Film(12)
-    film.pictures = {t: moved(texture(9), t, 0) for t in range(6, 12)}
-    film.annotate(0, "c3", BONE)
-    film.annotate(11, "c3", BONE)
-    masks, endings, _ = propagated(film, 0, "forward", "c3")
+    source = MovingClip(12)
+    source.pictures = {t: moved(texture(9), t, 0) for t in range(6, 12)}
+    source.annotate(0, "c3", BONE)
+    source.annotate(11, "c3", BONE)
+    masks, endings, _ = propagated(source, 0, "forward", "c3")
     assert endings["c3", True].reason == "annotated"
     assert endings["c3", True].left_out == 0
-    assert all(dice(masks[t, "c3"], film.truth(BONE, t)) > 0.93 for t in range(1, 6))
+    assert all(dice(masks[t, "c3"], source.truth(BONE, t)) > 0.93 for t in range(1, 6))
     assert all(dice(masks[t, "c3"], moved(BONE, t - 11, 0)) > 0.93 for t in range(6, 11))
 
 
 def test_frames_between_contradicting_ends_are_left_out():
-    film = Film(12, 0, 0)
-    film.annotate(0, "c3", BONE)
-    film.annotate(11, "c3", box(100, 100))
-    masks, endings, _ = propagated(film, 0, "forward", "c3")
+    source = MovingClip(12, 0, 0)
+    source.annotate(0, "c3", BONE)
+    source.annotate(11, "c3", box(100, 100))
+    masks, endings, _ = propagated(source, 0, "forward", "c3")
     assert masks == {}
     assert (endings["c3", True].left_out, endings["c3", True].reason) == (10, "annotated")
 
 
 def test_repeated_frames_take_the_mask_of_the_frame_that_they_repeat():
-    film = Film(8)
-    film.pictures = {3: film.picture(2), 4: film.picture(2)}
-    film.annotate(0, "c3", BONE)
-    masks, _, _ = propagated(film, 0, "forward", "c3")
+    source = MovingClip(8)
+    source.pictures = {3: source.picture(2), 4: source.picture(2)}
+    source.annotate(0, "c3", BONE)
+    masks, _, _ = propagated(source, 0, "forward", "c3")
     assert np.array_equal(masks[2, "c3"], masks[3, "c3"])
     assert np.array_equal(masks[2, "c3"], masks[4, "c3"])
 
 
 def test_a_proposal_is_not_propagated():
-    film = Film(5)
-    film.annotate(0, "c3", BONE, MaskState.PROPOSED)
+    source = MovingClip(5)
+    source.annotate(0, "c3", BONE, MaskState.PROPOSED)
     with pytest.raises(ProjectError, match=r"C3 has no annotated mask.*accept"):
-        propagated(film, 0, "forward", "c3")
+        propagated(source, 0, "forward", "c3")
 
 
 ANNOTATION = st.dictionaries(
@@ -148,13 +148,13 @@ ANNOTATION = st.dictionaries(
 @settings(max_examples=12, deadline=None)
 @given(annotation=ANNOTATION, start=st.integers(0, 9), direction=st.sampled_from(["backward", "both", "forward"]))
 def test_no_mask_ever_lands_on_annotation_or_beyond_it(annotation, start, direction):
-    film = Film(10)
+    source = MovingClip(10)
     for (frame, key), state in annotation.items():
-        film.annotate(frame, key, BONE if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
-    film.annotate(start, "c3", BONE)
-    masks, _, _ = propagated(film, start, direction, "c3")
+        source.annotate(frame, key, BONE if state in (MaskState.ACCEPTED, MaskState.EDITED) else None, state)
+    source.annotate(start, "c3", BONE)
+    masks, _, _ = propagated(source, start, direction, "c3")
     for frame, key in masks:
-        between_them = film.states_now[min(frame, start) : max(frame, start) + 1, SCHEMA[key].index]
+        between_them = source.states_now[min(frame, start) : max(frame, start) + 1, SCHEMA[key].index]
         assert key == "c3"
         assert sum(MaskState(state).is_annotated for state in between_them) == 1
 
@@ -227,8 +227,8 @@ def test_confidence_is_a_share_and_grows_with_every_good_predictor(steady, steps
 @pytest.fixture
 def project(tmp_path):
     """A project with a clip of eight frames; a person accepted its bone and airway on frame 2."""
-    film = Film(8)
-    write_video(tmp_path / "film.mkv", np.stack([film.picture(t) for t in range(8)]))
+    source = MovingClip(8)
+    write_video(tmp_path / "film.mkv", np.stack([source.picture(t) for t in range(8)]))
     with Project.create(tmp_path / "project", SCHEMA) as made:
         clip = made.add_clip(tmp_path / "film.mkv").id
         annotate(made, clip, 2, {"c3": BONE, "airway": box(60, 90, 30, 16)}, author="ann")
@@ -357,7 +357,7 @@ WAYS = (by_proposals, by_write, by_leaving_write, by_leaving_write_as_truth, by_
 
 
 @pytest.mark.parametrize("annotated", ANNOTATED.values(), ids=ANNOTATED.keys())
-def test_no_proposal_replaces_annotation_by_any_way(project, annotated):
+def test_no_write_path_replaces_annotation(project, annotated):
     clip = project.clips()[0].id
     annotate(project, clip, 4, {"c3": annotated}, author="ann")
     before = project.newest(clip, 4)["c3"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Second readings: blinded by construction, the same clips and sides, finished once and for all."""
+"""Second readings: blinded by construction, with the same clips and splits, and read-only once finished."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_a_reading_has_the_clips_and_no_annotations(project: Project, tmp_path: 
     assert b"Ada" not in content
 
 
-def test_each_writes_on_its_own_present(project: Project) -> None:
+def test_each_reader_has_separate_masks(project: Project) -> None:
     clip = project.clips()[0].id
     with Project.open(create_reading(project, "Bob").folder) as second:
         annotate(second, clip, 0, {"bolus": ~DISC, "mandible": MaskState.NOT_VISIBLE}, author="Bob")
@@ -84,7 +84,7 @@ def test_each_writes_on_its_own_present(project: Project) -> None:
         assert {revision.author for revision in project.past.page(clip)} == {"Ada"}
 
 
-def test_the_sides_are_the_projects_now_and_later(project: Project) -> None:
+def test_splits_and_patients_follow_the_project(project: Project) -> None:
     sides = project.splits()
     made = create_reading(project, "Bob")
     clip = project.clips()[0].id
@@ -114,7 +114,7 @@ def test_a_reading_keeps_to_its_clips(project: Project, tmp_path: Path) -> None:
         assert [record.id for record in second.clips()] == [first]
 
 
-def test_from_nothing_no_student_proposes(project: Project) -> None:
+def test_a_reading_that_starts_from_nothing_refuses_proposals(project: Project) -> None:
     clip = project.clips()[0].id
     with Project.open(create_reading(project, "Bob", start="nothing").folder) as second:
         with pytest.raises(ProjectError, match="without the student"):
@@ -124,7 +124,7 @@ def test_from_nothing_no_student_proposes(project: Project) -> None:
         assert third.write_proposals(clip, [proposal(0)]) == 3
 
 
-def test_finished_is_finished(project: Project) -> None:
+def test_a_finished_reading_cannot_be_changed(project: Project) -> None:
     clip = project.clips()[0].id
     made = create_reading(project, "Bob")
     assert made.blinded
@@ -193,7 +193,7 @@ def test_a_damaged_reading_hides_no_other(project: Project) -> None:
     assert readings(project) == [cleo]
 
 
-def test_a_reading_on_a_read_only_disk_is_known_for_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reading_on_a_read_only_disk_is_recognised(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     made = create_reading(project, "Bob")
     project.close()
     monkeypatch.setattr("os.access", lambda path, mode: False)

@@ -13,7 +13,7 @@ import pydicom
 import pytest
 
 from clip_material import write_dicom
-from moving_film import SIZE, Film, box
+from moving_clip import SIZE, MovingClip, box
 from small_project import annotate, grey_frames
 from vfss import Schema, Structure
 from vfss.consistency.judge import Movement
@@ -74,39 +74,39 @@ def hand(tmp_path: Path) -> Schema:
 
 
 @pytest.fixture
-def film(hand: Schema) -> Film:
-    film = Film(10, schema=hand)
+def source(hand: Schema) -> MovingClip:
+    source = MovingClip(10, schema=hand)
     for key, plane in (("mc1", MC1), ("mc2", MC2), ("skin", SKIN)):
-        film.annotate(1, key, plane)
-    return film
+        source.annotate(1, key, plane)
+    return source
 
 
-def test_bones_are_propagated_rigidly_joined_and_without_the_student(hand: Schema, film: Film) -> None:
+def test_bones_are_propagated_rigidly_joined_and_without_the_student(hand: Schema, source: MovingClip) -> None:
     masks = {
         (new.frame, key): plane
-        for new in Propagation(film, PropagationRequest(1, "forward", ("mc1", "mc2"))).run()
+        for new in Propagation(source, PropagationRequest(1, "forward", ("mc1", "mc2"))).run()
         for key, plane in new.planes.items()
     }
-    assert film.asked == []
+    assert source.asked == []
     for (frame, key), plane in masks.items():
-        assert dice(plane, film.truth(film.planes[1, key], frame - 1)) > 0.93
+        assert dice(plane, source.truth(source.planes[1, key], frame - 1)) > 0.93
     assert len(masks) == 16
     assert RigidBodies({"mc1": MC1, "mc2": MC2}, hand.chains).joints == ((0, 1),)
 
 
-def test_the_student_counts_for_soft_structures_alone(hand: Schema, film: Film) -> None:
-    propagated = KeyFrame(film.picture(1), {"mc1": MC1, "skin": SKIN}, hand).propagate_to(film.picture(2))
+def test_the_student_counts_for_soft_structures_alone(hand: Schema, source: MovingClip) -> None:
+    propagated = KeyFrame(source.picture(1), {"mc1": MC1, "skin": SKIN}, hand).propagate_to(source.picture(2))
     empty = np.zeros((SIZE, SIZE), np.bool_)
     later = {key: PropagatedMask(mask.field, None, 50, 50, mask.consistency) for key, mask in propagated.items()}
     assert blend_with_student(hand["mc1"], later["mc1"], empty).any()
     assert not blend_with_student(hand["skin"], later["skin"], empty).any()
-    list(Propagation(film, PropagationRequest(1, "forward", ("skin",))).run())
-    assert film.asked
+    list(Propagation(source, PropagationRequest(1, "forward", ("skin",))).run())
+    assert source.asked
 
 
-def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, film: Film) -> None:
+def test_the_view_is_stabilised_by_the_schemas_own_structures(hand: Schema, source: MovingClip) -> None:
     movement = Movement(10, len(hand))
-    boxes = [[unpack_box(pack_mask(film.truth(plane, t))) for plane in (MC1, MC2)] for t in range(10)]
+    boxes = [[unpack_box(pack_mask(source.truth(plane, t))) for plane in (MC1, MC2)] for t in range(10)]
     frames = [FramePlanes(t, (*known, None, None)) for t, known in enumerate(boxes)]
     list(movement.add(frames))
     columns = [structure.index for structure in hand.stabilising]

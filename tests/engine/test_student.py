@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The student at work: one answer whatever runs it, without torch on the CPU."""
+"""The student at work: equal results in every runtime, without torch on the CPU."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ def test_cuda_without_a_gpu_is_an_error_a_person_can_act_on(path: Path) -> None:
     ("window", "torch_there", "driver", "gpu", "expected"),
     [
         (True, False, True, True, False),  # Importing torch beside an open window can kill the process.
-        (True, True, True, True, True),  # It came first, so it is safe.
+        (True, True, True, True, True),  # Imported before the window opened, it is safe.
         (False, False, False, True, False),
         (False, True, False, False, False),
         (False, False, True, True, True),

@@ -37,7 +37,7 @@ def test_an_overconfident_student_is_calibrated_on_new_masks():
 
 @settings(deadline=None, max_examples=30)
 @given(data=st.data(), n=st.integers(0, 30))
-def test_curves_rise_and_stay_in_range_whatever_was_measured(data, n):
+def test_curves_rise_and_stay_in_range_for_any_measurements(data, n):
     values = st.floats(0, 1) | st.just(float("nan"))
     estimated, true = (
         np.array(data.draw(st.lists(st.lists(values, min_size=2, max_size=2), min_size=n, max_size=n))).reshape(n, 2)
@@ -80,7 +80,7 @@ def test_it_is_stored_in_the_students_file_and_applied(tmp_path):
     saved = replace(bare, calibration=halved).save(tmp_path / "calibrated.safetensors")
     read = load_checkpoint(saved.path)
     assert read.calibration == halved
-    assert read.id != bare.id  # its estimates are others
+    assert read.id != bare.id  # its estimates differ
     frame = disc_frame(80, 60)
     estimated, calibrated = (
         Student(made, OpenVinoRuntime(made, cache=None, precision="f32")).propose(frame[None])[0].confidence

@@ -110,7 +110,7 @@ def test_foreign_files_are_refused(tmp_path: Path) -> None:
 
 
 def rewritten(path: Path, name: str, value: str) -> Path:
-    """The file with one header entry replaced, its checksum made right again."""
+    """Return the file with one header entry replaced and its checksum corrected."""
     from safetensors import safe_open
 
     from vfss.student.checkpoint import content_digest

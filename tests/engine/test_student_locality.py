@@ -26,7 +26,7 @@ def test_of_two_changes_only_the_clicked_one_is_made() -> None:
     np.testing.assert_array_equal(mask, current | near)
 
 
-def test_every_click_so_far_counts() -> None:
+def test_all_earlier_clicks_count() -> None:
     current = blob(128, 128, 30)
     near, far = blob(128, 170, 15), blob(40, 40, 12)
     clicks = (Click(40, 40, True), Click(128, 172, True))
@@ -36,7 +36,7 @@ def test_every_click_so_far_counts() -> None:
 def test_a_border_drawn_anew_all_around_is_no_correction() -> None:
     current = blob(128, 128, 40)
     hole = blob(128, 128, 10)
-    corrected = blob(128, 128, 41) & ~hole  # one pixel wider everywhere, which was not asked for
+    corrected = blob(128, 128, 41) & ~hole  # one pixel wider everywhere, not only at the click
     np.testing.assert_array_equal(changed_near_clicks(current, corrected, (Click(128, 128, False),)), current & ~hole)
 
 

@@ -47,7 +47,7 @@ def test_planes_are_the_interpolated_logits_over_zero(height: int, width: int, s
     planes = restore(logits, placement)
     assert planes.shape == (3, height, width)
     assert planes.dtype == np.bool_
-    clear = np.abs(expected) > 1e-4  # on the line itself rounding decides
+    clear = np.abs(expected) > 1e-4  # exactly on the border, rounding decides
     np.testing.assert_array_equal(planes[clear], expected[clear] > 0)
 
 

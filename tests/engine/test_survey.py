@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The survey of a clip: read once from the project, then only what changed."""
+"""The survey of a clip: read once from the project, then only changes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def same(a, b):
     )
 
 
-def test_it_finds_confidence_centres_and_jumps(project, clip_id):
+def test_a_survey_has_confidence_centres_and_jumps(project, clip_id):
     propose(project, clip_id, range(10))
     propose(project, clip_id, [5], confidence=0.4, top=100)
     state = last_of(survey_of(project, clip_id))

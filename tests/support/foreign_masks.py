@@ -98,7 +98,7 @@ def segment(number: int, label: str, snomed: str | None) -> Dataset:
 
 
 def frame_groups(instance: str, frame: int, number: int | None) -> Dataset:
-    """What is said of one frame of a segmentation; frame from 1."""
+    """Return the functional groups of one frame of a segmentation; frame from 1."""
     source = Dataset()
     source.ReferencedSOPClassUID, source.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.12.2", instance
     source.ReferencedFrameNumber = frame
@@ -144,7 +144,7 @@ def segmentation(
     made.SegmentationType, made.SegmentsOverlap = kind, "YES"
     if kind == "FRACTIONAL":
         made.SegmentationFractionalType, made.MaximumFractionalValue = "PROBABILITY", 200
-    made.SegmentSequence = [segment(i, *said) for i, said in enumerate(segments, 1)]
+    made.SegmentSequence = [segment(i, *row) for i, row in enumerate(segments, 1)]
     organization = Dataset()
     organization.DimensionOrganizationUID = generate_uid()
     made.DimensionOrganizationSequence = [organization]

@@ -21,9 +21,9 @@ from nnunetv2.utilities.utils import get_filenames_of_train_images_and_targets
 
 def look_at(folder: Path, out: Path) -> dict:
     verify_dataset_integrity(str(folder), num_processes=1)
-    said = load_json(folder / "dataset.json")
-    manager = LabelManager(said["labels"], said.get("regions_class_order"))
-    reader = determine_reader_writer_from_dataset_json(said, verbose=False)()
+    description = load_json(folder / "dataset.json")
+    manager = LabelManager(description["labels"], description.get("regions_class_order"))
+    reader = determine_reader_writer_from_dataset_json(description, verbose=False)()
     regions = list(manager.foreground_regions if manager.has_regions else manager.foreground_labels)
     ignore = [manager.ignore_label] if manager.has_ignore_label else []
     in_regions = ConvertSegmentationToRegionsTransform(regions=[*regions, *ignore], channel_in_seg=0)
@@ -34,12 +34,12 @@ def look_at(folder: Path, out: Path) -> dict:
         labels, _ = reader.read_seg(files["label"])
         arrays[f"{case}/planes"] = in_regions(segmentation=torch.from_numpy(labels))["segmentation"].numpy()
     np.savez(out / f"{folder.name}.npz", **arrays)
-    by_name = get_filenames_of_train_images_and_targets(str(folder), {"file_ending": said["file_ending"]})
+    by_name = get_filenames_of_train_images_and_targets(str(folder), {"file_ending": description["file_ending"]})
     return {
         "has_regions": manager.has_regions,
         "has_ignore": manager.has_ignore_label,
         "ignore": manager.ignore_label,
-        "names": [name for name in said["labels"] if name not in ("background", "ignore")],
+        "names": [name for name in description["labels"] if name not in ("background", "ignore")],
         "found_by_name": by_name == listed,
     }
 

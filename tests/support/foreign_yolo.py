@@ -11,7 +11,7 @@ from ultralytics.data.dataset import YOLODataset
 from ultralytics.data.utils import check_det_dataset, polygon2mask, verify_image_label
 from ultralytics.utils import USER_CONFIG_DIR
 
-(USER_CONFIG_DIR / "Arial.ttf").touch()  # else it is looked for on the internet
+(USER_CONFIG_DIR / "Arial.ttf").touch()  # else it is downloaded
 data = check_det_dataset(sys.argv[1], autodownload=False)
 arrays, bad, empty = {}, [], []
 for split in ("train", "val", "test"):
@@ -19,9 +19,11 @@ for split in ("train", "val", "test"):
     dataset = YOLODataset(img_path=data[split], data=data, task="segment", imgsz=64, augment=False, hyp=hyp)
     for index, label in enumerate(dataset.labels):
         height, width = label["shape"]
-        found = verify_image_label((label["im_file"], dataset.label_files[index], "", False, data["nc"], 0, 0, False))
-        bad += [found[-1]] if found[-2] else []
-        empty += [Path(label["im_file"]).stem] if found[-3] else []
+        verified = verify_image_label(
+            (label["im_file"], dataset.label_files[index], "", False, data["nc"], 0, 0, False)
+        )
+        bad += [verified[-1]] if verified[-2] else []
+        empty += [Path(label["im_file"]).stem] if verified[-3] else []
         planes = np.zeros((data["nc"], height, width), np.bool_)
         for number, corners in zip(label["cls"][:, 0], label["segments"], strict=True):
             polygon = (corners * (width, height)).reshape(1, -1)

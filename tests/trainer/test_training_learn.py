@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from moving_film import SCHEMA, Film, box
+from moving_clip import SCHEMA, MovingClip, box
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import TrainingError
 from vfss.masks import Masks, MaskState, pack_mask
@@ -106,7 +106,7 @@ def test_too_few_frames_and_wrong_structures_are_refused():
         learn_clip(parent, [wrong, wrong])
 
 
-class AdaptedClip(Film):
+class AdaptedClip(MovingClip):
     """A moving clip with the predictions of a clip-adapted student: a box that does not move."""
 
     def __init__(self, n_frames: int = 12) -> None:

@@ -18,14 +18,14 @@ N = len(SCHEMA)
 
 
 def texture(seed: int = 0, size: int = SIZE) -> np.ndarray:
-    """Soft random blobs, uint8 (size, size)."""
+    """Return soft random blobs, uint8 (size, size)."""
     noise = np.random.default_rng(seed).normal(size=(size, size)).astype(np.float32)
     blobs = cv2.GaussianBlur(noise, (0, 0), 3.0)
     return cv2.normalize(blobs, None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
 
 
 def moved(picture: np.ndarray, dx: float, dy: float, degrees: float = 0.0) -> np.ndarray:
-    """A picture turned about its middle, then shifted, uint8 or bool as it was."""
+    """Turn a picture about its middle, then shift it, uint8 or bool as it was."""
     height, width = picture.shape
     matrix = cv2.getRotationMatrix2D((width / 2 - 0.5, height / 2 - 0.5), degrees, 1.0)
     matrix[:, 2] += (dx, dy)
@@ -35,13 +35,13 @@ def moved(picture: np.ndarray, dx: float, dy: float, degrees: float = 0.0) -> np
 
 
 def box(y: int, x: int, height: int = 16, width: int = 20, size: int = SIZE) -> np.ndarray:
-    """A filled box with its middle at (y, x), bool (size, size)."""
+    """Return a filled box with its middle at (y, x), bool (size, size)."""
     plane = np.zeros((size, size), np.bool_)
     plane[max(0, y - height // 2) : y + height // 2, max(0, x - width // 2) : x + width // 2] = True
     return plane
 
 
-class Film:
+class MovingClip:
     """Frames that move by (dx, dy), with annotation (vfss.propagation.propagation.Source).
 
     Attributes:
@@ -58,7 +58,7 @@ class Film:
         self.asked: list[int] = []
 
     def truth(self, plane: np.ndarray, frames: int) -> np.ndarray:
-        """Return a plane so many frames later, bool (H, W)."""
+        """Return a plane as it is `frames` frames later, bool (H, W)."""
         return moved(plane, self._step[0] * frames, self._step[1] * frames)
 
     def annotate(self, frame: int, key: str, plane: np.ndarray | None, state: MaskState = MaskState.ACCEPTED) -> None:
