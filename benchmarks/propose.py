@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-# Libraries are imported where they are used, so that each measuring process pays for its own only.
+# Libraries are imported where they are used, so that each measuring process imports only its own.
 # ruff: noqa: PLC0415
-"""How long the default student takes for a whole frame, beside MobileSAM with twelve boxes on the same processor.
+"""Time per frame of the default student, compared with MobileSAM with twelve boxes on the same processor.
 
-Each is measured in a process of its own, one after the other. "whole" is a frame of a clip on disk, as the program
-does it: decoding, preparing, network, masks of all structures at the frame's own size; "stages" are its parts. "clip"
-is the same for all frames of a clip, by the frame: several are worked on side by side.
-MobileSAM is given the decoded frame and the true box of every structure that is there: encoder, decoder, masks at the
-frame's size. The encoder alone of SAM ViT-B (random weights) shows where the field comes from. Writes
-benchmarks/results/propose.json, or propose_cuda.json with --device cuda, where whole batches go through the network
-and a profile says what limits it.
+Each is measured in a separate process, one after the other. "whole" is a frame of a clip on disk, as in the program:
+decoding, preprocessing, network, masks of all structures at the size of the frame; "stages" are its parts. "clip" is
+the time per frame for a clip, of which several frames are processed in parallel.
+MobileSAM is given the decoded frame and the true box of every visible structure: encoder, decoder, masks at the size of
+the frame. The encoder of SAM ViT-B alone (random weights) is a reference of earlier work. Writes
+benchmarks/results/propose.json, or propose_cuda.json with --device cuda, where the network is given batches of frames
+and a profile shows the bottleneck.
 Run: VFSS_SHARED=FOLDER python benchmarks/propose.py     (FOLDER/weights/mobile_sam.pt; or --mobile-sam FILE)
 """
 
@@ -33,21 +33,22 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results" / "propose.json"
 SIZES = (512, 1024)
-CLIP_FRAMES, MOMENT = 40, 20
+CLIP_FRAMES, FRAME = 40, 20
 
 
 def timed(call: Callable[[], object], repeats: int) -> list[float]:
-    """Milliseconds of each call, after one that warms up."""
+    """Return the milliseconds of each call, after a warm-up call."""
     call()
     taken = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        started = time.perf_counter()
         call()
-        taken.append(1000.0 * (time.perf_counter() - began))
+        taken.append(1000.0 * (time.perf_counter() - started))
     return taken
 
 
 def summary(taken: list[float]) -> dict[str, float]:
+    """Return median, minimum, 90th percentile and frames per second."""
     return {
         "median_ms": round(statistics.median(taken), 2),
         "min_ms": round(min(taken), 2),
@@ -58,7 +59,7 @@ def summary(taken: list[float]) -> dict[str, float]:
 
 
 def phantom_clip(folder: Path, size: int) -> Path:
-    """A clip of a swallow, H.264."""
+    """Write a phantom clip as H.264; return its path."""
     from vfss.phantom import Phantom, write_video
 
     path = folder / f"{size}.mp4"
@@ -67,53 +68,54 @@ def phantom_clip(folder: Path, size: int) -> Path:
 
 
 def measure_student(name: str, device: str, precision: str | None, repeats: int, folder: str) -> dict[str, Any]:
+    """Measure the student: time to load, per frame, per frame of a clip, and by stage."""
     from vfss.clips import open_clip
     from vfss.student import Student, load_checkpoint, load_student
     from vfss.student.openvino_runtime import OpenVinoRuntime
 
-    began = time.perf_counter()
+    started = time.perf_counter()
     student = load_student(name, device)
-    loaded_s = time.perf_counter() - began
+    loaded_s = time.perf_counter() - started
     checkpoint = load_checkpoint(student.path)
     if device == "cpu" and precision is not None:
         student = Student(checkpoint, OpenVinoRuntime(checkpoint, precision=precision))
-    found: dict[str, Any] = {"student": student.id, "device": student.device, "load_s": round(loaded_s, 2)}
+    measured: dict[str, Any] = {"student": student.id, "device": student.device, "load_s": round(loaded_s, 2)}
     for size in SIZES:
         with open_clip(Path(folder) / f"{size}.mp4") as clip:
-            turn = itertools.cycle(range(clip.n_frames))
-            whole = summary(
-                timed(lambda turn=turn, clip=clip: student.propose(clip.as_uint8(next(turn))[None]), repeats)
+            cycle = itertools.cycle(range(clip.n_frames))
+            frame_times = summary(
+                timed(lambda cycle=cycle, clip=clip: student.propose(clip.as_uint8(next(cycle))[None]), repeats)
             )
             frames = [clip.as_uint8(t) for t in range(clip.n_frames)]
-            clips = timed(lambda clip=clip: each(student, clip), max(3, repeats // 10))
-        found[f"{size}x{size}"] = {"whole": whole, "clip": per_frame(clips, len(frames))}
+            clips = timed(lambda clip=clip: propose_clip(student, clip), max(3, repeats // 10))
+        measured[f"{size}x{size}"] = {"whole": frame_times, "clip": per_frame(clips, len(frames))}
         if device == "cpu":
-            found[f"{size}x{size}"]["stages"] = stages(checkpoint, precision, frames, repeats)
-    return found
+            measured[f"{size}x{size}"]["stages"] = stages(checkpoint, precision, frames, repeats)
+    return measured
 
 
-def each(student: Any, clip: Any) -> int:
-    """Propose on a whole clip, decoding included; frames done."""
+def propose_clip(student: Any, clip: Any) -> int:
+    """Decode and propose on all frames of a clip; return their number."""
     return sum(1 for _ in student.propose_each(clip.as_uint8(t) for t in range(clip.n_frames)))
 
 
 def per_frame(taken: list[float], frames: int) -> dict[str, float]:
-    """Summary of milliseconds a frame where whole clips were timed."""
+    """Return the summary of milliseconds per frame, from times of clips."""
     return summary([milliseconds / frames for milliseconds in taken])
 
 
 def stages(checkpoint: Any, precision: str | None, frames: list[Any], repeats: int) -> dict[str, float]:
-    """Median milliseconds of preparing, of the network, and of masks at the frame's size."""
+    """Return the median milliseconds of preprocessing, network, and masks at the size of the frame."""
     from vfss.student.openvino_runtime import OpenVinoRuntime
     from vfss.student.preprocess import Placement, prepare, restore
 
     runtime = OpenVinoRuntime(checkpoint, precision=precision)
     placement = Placement.of(*frames[0].shape, checkpoint.config.input_size)
-    turn = itertools.cycle(frames)
+    cycle = itertools.cycle(frames)
     prepared = prepare(frames[0], placement, checkpoint.config)[None]
     logits = runtime.run(prepared)[0][0]
     calls: dict[str, Callable[[], object]] = {
-        "prepare_ms": lambda: prepare(next(turn), placement, checkpoint.config),
+        "prepare_ms": lambda: prepare(next(cycle), placement, checkpoint.config),
         "network_ms": lambda: runtime.run(prepared),
         "masks_ms": lambda: restore(logits, placement),
     }
@@ -121,6 +123,7 @@ def stages(checkpoint: Any, precision: str | None, frames: list[Any], repeats: i
 
 
 def measure_mobile_sam(weights: str, repeats: int, folder: str) -> dict[str, Any]:
+    """Measure MobileSAM with a box for every visible structure."""
     import torch
 
     from vfss.clips import open_clip
@@ -128,25 +131,25 @@ def measure_mobile_sam(weights: str, repeats: int, folder: str) -> dict[str, Any
     from vfss_training.teachers.loading import load_teacher
 
     teacher = load_teacher("mobile-sam", Path(weights))
-    found: dict[str, Any] = {"device": f"torch {torch.__version__}, cpu, f32, {torch.get_num_threads()} threads"}
+    measured: dict[str, Any] = {"device": f"torch {torch.__version__}, cpu, f32, {torch.get_num_threads()} threads"}
     for size in SIZES:
-        planes = Phantom(200_000, n_frames=CLIP_FRAMES, height=size, width=size).planes(MOMENT)
+        planes = Phantom(200_000, n_frames=CLIP_FRAMES, height=size, width=size).planes(FRAME)
         boxes = np.stack([box_of(plane) for plane in planes if plane.any()])
         with open_clip(Path(folder) / f"{size}.mp4") as clip:
-            frame = clip.as_uint8(MOMENT)
+            frame = clip.as_uint8(FRAME)
         taken = timed(lambda frame=frame, boxes=boxes: teacher.masks(teacher.encode(frame), boxes), repeats)
-        found[f"{size}x{size}"] = {"boxes": len(boxes), "whole": summary(taken)}
-    return found
+        measured[f"{size}x{size}"] = {"boxes": len(boxes), "whole": summary(taken)}
+    return measured
 
 
 def box_of(plane: Any) -> Any:
-    """Left, top, right, bottom of a plane, px."""
+    """Return left, top, right and bottom of a mask, px."""
     rows, columns = np.nonzero(plane)
     return np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], np.float32)
 
 
 def measure_cuda(name: str, folder: str) -> dict[str, Any]:
-    """Frames a second in batches of frames in memory, and what the time goes into."""
+    """Measure frames per second for batches in memory, with a profile."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 
@@ -158,22 +161,23 @@ def measure_cuda(name: str, folder: str) -> dict[str, Any]:
     checkpoint = load_checkpoint(student.path)
     runtime = TorchRuntime(checkpoint, "cuda")
     side = checkpoint.config.input_size
-    found: dict[str, Any] = {"student": student.id, "device": torch.cuda.get_device_name()}
+    measured: dict[str, Any] = {"student": student.id, "device": torch.cuda.get_device_name()}
     for batch in (1, 16, 64, 256):
         inputs = np.random.default_rng(0).standard_normal((batch, 1, side, side), np.float32)
         taken = timed(lambda inputs=inputs: runtime.run(inputs), 20)
-        found[f"network_batch_{batch}_fps"] = round(1000.0 * batch / statistics.median(taken), 1)
+        measured[f"network_batch_{batch}_fps"] = round(1000.0 * batch / statistics.median(taken), 1)
     with open_clip(Path(folder) / "512.mp4") as clip:
         frames = np.stack([clip.as_uint8(t % clip.n_frames) for t in range(256)])
     taken = timed(lambda: student.propose(frames), 5)
-    found["propose_512_fps"] = round(1000.0 * len(frames) / statistics.median(taken), 1)
+    measured["propose_512_fps"] = round(1000.0 * len(frames) / statistics.median(taken), 1)
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as record:
         student.propose(frames)
-    found["profile"] = record.key_averages().table(sort_by="cuda_time_total", row_limit=12).splitlines()
-    return found
+    measured["profile"] = record.key_averages().table(sort_by="cuda_time_total", row_limit=12).splitlines()
+    return measured
 
 
 def measure_sam(repeats: int) -> dict[str, Any]:
+    """Measure the encoder of SAM ViT-B."""
     import torch
     from segment_anything import build_sam_vit_b
 
@@ -184,13 +188,14 @@ def measure_sam(repeats: int) -> dict[str, Any]:
     return {"device": f"torch {torch.__version__}, cpu, f32", "1024x1024": summary(taken)}
 
 
-def alone(function: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
-    """Result of a function in a fresh process."""
+def run_in_process(function: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
+    """Return the result of a function that is run in a new process."""
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 
 
 def processor() -> str:
+    """Return the name of the processor and its number of cores."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -204,9 +209,9 @@ def main() -> None:
     parser.add_argument(
         "--mobile-sam", type=Path, default=Path(os.environ.get("VFSS_SHARED", ".")) / "weights/mobile_sam.pt"
     )
-    parser.add_argument("--repeats", type=int, default=60)
+    parser.add_argument("--repeats", type=int, default=60, help="Number of repeats.")
     parser.add_argument("--sam-repeats", type=int, default=3)
-    parser.add_argument("--out", type=Path, help="JSON file; default: see above.")
+    parser.add_argument("--out", type=Path, help="JSON file; default: as described above.")
     arguments = parser.parse_args()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     result: dict[str, Any] = {"processor": processor(), "load_before": load}
@@ -214,35 +219,36 @@ def main() -> None:
         for size in SIZES:
             phantom_clip(Path(folder), size)
         if arguments.device == "cuda":
-            result["cuda"] = alone(measure_cuda, arguments.student, folder)
+            result["cuda"] = run_in_process(measure_cuda, arguments.student, folder)
             write(result, arguments.out or RESULTS.with_stem("propose_cuda"))
             return
         student = arguments.student
-        result["propose"] = alone(measure_student, student, "cpu", None, arguments.repeats, folder)
-        result["propose_f32"] = alone(measure_student, student, "cpu", "f32", arguments.repeats, folder)
-        result["sam_vit_b_encoder"] = alone(measure_sam, arguments.sam_repeats)
+        result["propose"] = run_in_process(measure_student, student, "cpu", None, arguments.repeats, folder)
+        result["propose_f32"] = run_in_process(measure_student, student, "cpu", "f32", arguments.repeats, folder)
+        result["sam_vit_b_encoder"] = run_in_process(measure_sam, arguments.sam_repeats)
         if arguments.mobile_sam.is_file():
             weights = str(arguments.mobile_sam)
-            result["mobile_sam_boxes"] = alone(measure_mobile_sam, weights, arguments.sam_repeats, folder)
+            result["mobile_sam_boxes"] = run_in_process(measure_mobile_sam, weights, arguments.sam_repeats, folder)
         else:
-            print(f"{arguments.mobile_sam} is not there: MobileSAM is left out (github.com/ChaoningZhang/MobileSAM).")
+            print(f"{arguments.mobile_sam} does not exist: MobileSAM is left out (github.com/ChaoningZhang/MobileSAM).")
     add_ratios(result)
     write(result, arguments.out or RESULTS)
 
 
 def add_ratios(result: dict[str, Any]) -> None:
-    """How many times quicker the student is, in the same run: for one frame, and by the frame of a clip."""
-    ours, by_clip = (result["propose"]["512x512"][what]["median_ms"] for what in ("whole", "clip"))
+    """Add how many times faster the student is in this run: for one frame, and per frame of a clip."""
+    ours, by_clip = (result["propose"]["512x512"][kind]["median_ms"] for kind in ("whole", "clip"))
     encoder = result["sam_vit_b_encoder"]["1024x1024"]["median_ms"]
     result["times_faster_than_sam_vit_b_encoder"] = round(encoder / ours, 1)
     if "mobile_sam_boxes" in result:
-        theirs = result["mobile_sam_boxes"]["512x512"]["whole"]["median_ms"]
-        result["times_faster_than_mobile_sam_512"] = round(theirs / ours, 1)
-        result["times_faster_than_mobile_sam_512_by_clip"] = round(theirs / by_clip, 1)
+        mobile_sam = result["mobile_sam_boxes"]["512x512"]["whole"]["median_ms"]
+        result["times_faster_than_mobile_sam_512"] = round(mobile_sam / ours, 1)
+        result["times_faster_than_mobile_sam_512_by_clip"] = round(mobile_sam / by_clip, 1)
     result["targets"] = {"fps_f32_512": 30, "fps_bf16_512": 60, "times_faster_than_mobile_sam_512": 100}
 
 
 def write(result: dict[str, Any], path: Path) -> None:
+    """Write and print the results."""
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(result, indent=1))

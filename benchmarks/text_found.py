@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much burned-in text is found, and how much else is taken for text?
+"""Recall and false detections of burned-in text.
 
-Names, dates and numbers are drawn into phantom frames without overlays: in several sizes, bright, dark and grey, beside
-the field and over the neck, a few of them faint, then compressed as a recorder does. A piece of text counts as hidden
-where at least 98 % of its pixels lie in boxes. The same frames without text give what is found in vain. Other frames
-follow with the phantom's own text overlay.
+Names, dates and numbers are drawn into phantom frames without overlays: in several sizes, bright, dark and grey,
+outside the exposed field and over the neck, a few with low contrast, and then compressed as by a recorder. A line
+counts as hidden if at least 98 % of its pixels lie in boxes. Boxes on the same frames without text are false.
+Other frames have the text overlay of the phantom.
 Writes benchmarks/results/text_found.json. Run: python benchmarks/text_found.py
 """
 
@@ -34,53 +34,54 @@ EDGE = 512
 
 
 def plain_frame(seed: int) -> np.ndarray:
-    """A phantom frame without overlays, uint8 (512, 512)."""
+    """Return a phantom frame without overlays, uint8 (512, 512)."""
     phantom = Phantom(seed, n_frames=2, height=EDGE, width=EDGE, style="standard")
     object.__setattr__(phantom.screen.apparatus, "overlays", Overlays((), 0))
     return phantom.frame(1)
 
 
 def compressed(picture: np.ndarray, quality: int = 80) -> np.ndarray:
-    """The picture after JPEG, uint8 (H, W)."""
+    """Return the picture after JPEG compression, uint8 (H, W)."""
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "jpeg", quality=quality)
     return np.array(Image.open(data))
 
 
 def with_text(frame: np.ndarray, rng: np.random.Generator, size: int) -> tuple[np.ndarray, list[dict[str, Any]]]:
-    """Five lines of one size on a frame, and for each where its pixels are, bool (H, W)."""
+    """Draw five lines of one size on a frame; return it with the lines, each with its pixels, bool (H, W)."""
     picture, lines = frame.copy(), []
     for number, row in enumerate((12, 120, 230, 340, 470)):
-        word = str(rng.choice(WORDS))
-        fill, at = FILLS[number % len(FILLS)], (int(rng.integers(5, 300)), row)
+        text = str(rng.choice(WORDS))
+        fill, position = FILLS[number % len(FILLS)], (int(rng.integers(5, 300)), row)
         mask = Image.new("L", (EDGE, EDGE))
-        ImageDraw.Draw(mask).text(at, word, fill=255, font=font(size))
+        ImageDraw.Draw(mask).text(position, text, fill=255, font=font(size))
         alpha = np.array(mask) / 255.0
-        behind = float(picture[alpha > 0.5].mean())
+        background = float(picture[alpha > 0.5].mean())
         picture = np.rint(picture * (1 - alpha) + fill * alpha).astype(np.uint8)
-        lines.append({"word": word, "size": size, "contrast": abs(fill - behind), "pixels": alpha > 0.5})
+        lines.append({"word": text, "size": size, "contrast": abs(fill - background), "pixels": alpha > 0.5})
     return compressed(picture), lines
 
 
 def hidden(pixels: np.ndarray, boxes: list[PixelBox]) -> float:
-    """Share of pixels, bool (H, W), that lie in boxes."""
+    """Return the share of pixels, bool (H, W), that lie in boxes."""
     covered = Redaction(tuple(boxes)).pixels(np.full(pixels.shape, 255, np.uint8)) == 0
     return float(covered[pixels].mean())
 
 
 def measure_drawn(detector: TextDetector, seeds: range) -> dict[str, Any]:
-    rows, vain, area, seconds = [], 0, 0.0, []
+    """Measure recall on drawn lines, and false boxes on frames without text."""
+    rows, false_boxes, area, seconds = [], 0, 0.0, []
     for seed in seeds:
         frame = plain_frame(seed)
         boxes = detector.boxes(compressed(frame))
-        vain += len(merged(boxes))
+        false_boxes += len(merged(boxes))
         area += sum((b.bottom - b.top) * (b.right - b.left) for b in merged(boxes)) / frame.size
         rng = np.random.default_rng(seed)
         for size in SIZES:
             picture, lines = with_text(frame, rng, size)
-            began = time.perf_counter()
+            started = time.perf_counter()
             boxes = merged(detector.boxes(picture))
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.perf_counter() - started)
             rows += [{"hidden": hidden(line.pop("pixels"), boxes), **line} for line in lines]
     return {
         "lines": len(rows),
@@ -89,7 +90,7 @@ def measure_drawn(detector: TextDetector, seeds: range) -> dict[str, Any]:
         "recall_contrast_up_to_40": _recall([r for r in rows if r["contrast"] <= 40]),
         "lines_contrast_up_to_40": sum(r["contrast"] <= 40 for r in rows),
         "missed": [r for r in rows if r["hidden"] < HIDDEN],
-        "boxes_in_vain_per_frame_without_text": vain / len(seeds),
+        "boxes_in_vain_per_frame_without_text": false_boxes / len(seeds),
         "share_of_frame_in_vain": area / len(seeds),
         "seconds_a_picture": float(np.median(seconds)),
     }
@@ -100,7 +101,7 @@ def _recall(rows: list[dict[str, Any]]) -> float | None:
 
 
 def measure_overlays(detector: TextDetector, seeds: range) -> dict[str, Any]:
-    """The phantom's own text overlay on plain frames: its pixels are where the picture changes."""
+    """Measure recall on the phantom's text overlay, whose pixels are those that it changes in a plain frame."""
     shares = []
     for seed in seeds:
         frame = plain_frame(seed)
@@ -112,13 +113,13 @@ def measure_overlays(detector: TextDetector, seeds: range) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--clips", type=int, default=6)
-    chosen = parser.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=6, help="Number of phantom frames.")
+    arguments = parser.parse_args()
     detector = TextDetector()
     result = {
-        "drawn": measure_drawn(detector, range(400_000, 400_000 + chosen.clips)),
-        "phantom_overlays": measure_overlays(detector, range(410_000, 410_000 + 2 * chosen.clips)),
+        "drawn": measure_drawn(detector, range(400_000, 400_000 + arguments.clips)),
+        "phantom_overlays": measure_overlays(detector, range(410_000, 410_000 + 2 * arguments.clips)),
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))

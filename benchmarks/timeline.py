@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the timeline takes to draw itself anew: 9,000 frames of twelve structures, at every zoom.
+"""Time to repaint the timeline: 9,000 frames of twelve structures, at every zoom.
 
-"changed" is a repaint after masks changed or the view moved: states are judged, the strip is drawn and shown. "stepped"
-is one for another current frame, as in playback. The target, 16 ms, is set on both. "survey" is the reading of trust
-in a clip of 900 frames, which goes on beside the window.
+"changed" is a repaint after masks changed or the view moved: states are evaluated, the strip is drawn and shown.
+"stepped" is one for another current frame, as in playback. The target, 16 ms, applies to both. "survey" is the reading
+of confidence in a clip of 900 frames, which runs as a background job of the window.
 
     xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/timeline.py
 
@@ -41,28 +41,29 @@ FRAMES, WIDTH, HEIGHT = 9000, 1340, 160
 TARGET_MS = 16
 
 
-def some_strip(random: np.random.Generator, n: int) -> ClipOverview:
-    """States as work leaves them: accepted stretches, proposals of every confidence, a jump here and there."""
+def random_overview(random: np.random.Generator, n: int) -> ClipOverview:
+    """Return states as in practice: accepted stretches, proposals of any confidence, occasional jumps."""
     stretches = np.repeat(random.choice(list(MaskState), (n // 30 + 1, 12)), 30, axis=0)[:n].astype(np.uint8)
     confidence = random.random((n, 12), np.float32)
     jumps = (random.random((n, 12), np.float32) < 0.02).astype(np.float32)
     return ClipOverview(stretches, confidence, jumps)
 
 
-def timed(do: Callable[[], object], times: int) -> dict[str, float]:
-    """Milliseconds of processor time and of the clock: a busy machine stretches the latter."""
-    found: list[tuple[float, float]] = []
-    for _ in range(times):
-        began, worked = time.perf_counter(), time.process_time()
-        do()
-        found.append(((time.perf_counter() - began) * 1000, (time.process_time() - worked) * 1000))
-    clock, processor = zip(*found, strict=True)
+def timed(action: Callable[[], object], repeats: int) -> dict[str, float]:
+    """Return median milliseconds of wall time and of CPU time; other processes lengthen the former."""
+    measured: list[tuple[float, float]] = []
+    for _ in range(repeats):
+        started, cpu_started = time.perf_counter(), time.process_time()
+        action()
+        measured.append(((time.perf_counter() - started) * 1000, (time.process_time() - cpu_started) * 1000))
+    clock, processor = zip(*measured, strict=True)
     return {"median_ms": round(statistics.median(clock), 2), "processor_ms": round(statistics.median(processor), 2)}
 
 
 def repaint() -> dict[str, dict[str, float]]:
+    """Return the times of repaints, by number of frames in view."""
     random = np.random.default_rng(0)
-    strip = some_strip(random, FRAMES)
+    strip = random_overview(random, FRAMES)
     timeline = Timeline()
     timeline.resize(WIDTH, HEIGHT)
     timeline.show_clip(Schema.load(), np.arange(FRAMES) / 30, strip)
@@ -78,24 +79,25 @@ def repaint() -> dict[str, dict[str, float]]:
         timeline.show_place(int(timeline.scale.first) + random.integers(int(timeline.scale.span)), 3)
         timeline.repaint()
 
-    found = {}
+    result = {}
     for frames in (9000, 900, 90):
         timeline.show_all()
         timeline.zoom(FRAMES / frames)
         changed()
-        found[f"{frames} frames in view"] = {
+        result[f"{frames} frames in view"] = {
             **{f"changed_{key}": value for key, value in timed(changed, 60).items()},
             **{f"stepped_{key}": value for key, value in timed(stepped, 60).items()},
         }
     timeline.close()
-    return found
+    return result
 
 
 def survey(frames: int, size: int) -> dict[str, float]:
+    """Return the time of a survey of a clip."""
     phantom = Phantom(7, n_frames=60, height=size, width=size)
     planes = [phantom.planes(t) for t in range(60)]
     keys = phantom.schema.keys
-    state, words = np.full(12, MaskState.PROPOSED, np.uint8), np.full(12, 0.9, np.float32)
+    state, confidence = np.full(12, MaskState.PROPOSED, np.uint8), np.full(12, 0.9, np.float32)
     with tempfile.TemporaryDirectory() as folder, Project.create(Path(folder) / "project") as project:
         path = Path(folder) / "clip.tif"
         tifffile.imwrite(path, np.zeros((frames, size, size), np.uint8), photometric="minisblack", compression="zlib")
@@ -103,16 +105,16 @@ def survey(frames: int, size: int) -> dict[str, float]:
         for first in range(0, frames, 60):
             project.write_proposals(
                 clip_id,
-                [Proposal(keys, Masks(planes[t], state), words, "truth", clip_id, first + t) for t in range(60)],
+                [Proposal(keys, Masks(planes[t], state), confidence, "truth", clip_id, first + t) for t in range(60)],
             )
-        watch = Survey(project.overview, clip_id, frames, 12)
-        return {"frames": frames, "size": size, **timed(lambda: list(watch.catch_up()), 1)}
+        clip_survey = Survey(project.overview, clip_id, frames, 12)
+        return {"frames": frames, "size": size, **timed(lambda: list(clip_survey.catch_up()), 1)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=RESULT)
-    chosen = parser.parse_args()
+    arguments = parser.parse_args()
     application = QApplication.instance() or QApplication([])
     result = {
         "frames": FRAMES,
@@ -126,7 +128,7 @@ def main() -> None:
         "survey": survey(900, 512),
     }
     application.processEvents()
-    chosen.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+    arguments.out.write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     print(json.dumps(result, indent=2))
 
 
