@@ -4,7 +4,7 @@
 Speed: phantom frames of 512 x 512 with twelve structures; frames per second of the complete export, and of decoding
 alone for comparison. Memory: one long recording of small frames with three structures; the resident memory of the
 process after a tenth of the frames, and its peak at the end. Each export runs in a separate process. Writes
-benchmarks/results/export.json and a plot beside it.
+benchmarks/results/export.json and a plot.
 Run: python benchmarks/export.py [--frames 240] [--long 100000] [--formats coco,png,...]
 """
 

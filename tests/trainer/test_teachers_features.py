@@ -130,7 +130,7 @@ def test_two_names_that_map_to_one_are_refused() -> None:
 
 
 def test_sam_vit_b_equals_timms() -> None:
-    """True weight shapes on a smaller picture, for which both crop and resize the position embeddings alike."""
+    """True weight shapes on a smaller picture, with position embeddings cropped and resized alike in both."""
     weights = filled(published("sam-vit-b"), 1)
     teacher = uninitialised(SamVitTeacher, TEACHERS["sam-vit-b"])
     teacher.load_published(weights)
@@ -149,7 +149,7 @@ def test_sam_vit_b_equals_timms() -> None:
 
 
 def test_rad_dino_equals_transformers() -> None:
-    """The whole network, on a picture of 8x8 patches."""
+    """The complete network on a picture of 8x8 patches."""
     with torch.device("meta"):
         other = dino(112)
     weights = filled(other.state_dict(), 2)
