@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QMessageBox, QPushButton, QVBoxLayout
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
@@ -24,11 +24,8 @@ LEFT_TIP = (
 )
 
 
-class NestingNotice(QFrame):
-    """Shows one undecided nesting break of the current frame with three ways to resolve it; hidden if there is none.
-
-    It is outside the part of the panel that scrolls, so that nothing moves away from under the mouse.
-    """
+class _Notice(QFrame):
+    """A text about the open session, with buttons; whoever shows it closes its connections."""
 
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
@@ -36,6 +33,26 @@ class NestingNotice(QFrame):
         self._connections, self._session_connections = Connections(), Connections()
         self.text = QLabel()
         self.text.setWordWrap(True)
+
+    def close_connections(self) -> None:
+        """Disconnect from the session and the controller."""
+        self._session_connections.undo()
+        self._connections.undo()
+
+    @property
+    def session(self) -> Session | None:
+        """The open session."""
+        return self._controller.session
+
+
+class NestingNotice(_Notice):
+    """Shows one undecided nesting break of the current frame with three ways to resolve it; hidden if there is none.
+
+    It is outside the part of the panel that scrolls, so that nothing moves away from under the mouse.
+    """
+
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller)
         self.grow = tipped_button("Grow", "", lambda: self._decide(NestingWatch.grow_parent), key="Ctrl+Alt+G")
         self.cut = tipped_button("Cut", "", lambda: self._decide(NestingWatch.cut_child), key="Ctrl+Alt+X")
         self.leave = tipped_button("Leave", LEFT_TIP, lambda: self._decide(NestingWatch.leave), key="Ctrl+Alt+Z")
@@ -56,16 +73,6 @@ class NestingNotice(QFrame):
         column.addLayout(row)
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
-
-    def close_connections(self) -> None:
-        """Disconnect from the session and the controller."""
-        self._session_connections.undo()
-        self._connections.undo()
-
-    @property
-    def session(self) -> Session | None:
-        """The open session."""
-        return self._controller.session
 
     def refresh(self) -> None:
         """Show the first undecided break of the current frame."""
@@ -118,16 +125,11 @@ def _few(frames: list[int]) -> str:
 STAY, AGAIN, ELSEWHERE, LOSE = "Stay here", "Save again", "Save elsewhere...", "Close without saving"
 
 
-class UnsavedBar(QWidget):
+class UnsavedBar(_Notice):
     """Shown while changes are not saved: how many, and two ways to save them."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__()
-        self._controller = controller
-        self._connections = Connections()
-        self._session_connections = Connections()
-        self.text = QLabel()
-        self.text.setWordWrap(True)
+        super().__init__(controller)
         tip = "Try again to write them into the project"
         self.again = button(AGAIN, tip, controller.unsaved_guard.save_again, key="Ctrl+Alt+W", key_on_face=False)
         self.elsewhere = tipped_button(
@@ -143,16 +145,6 @@ class UnsavedBar(QWidget):
         outer.addLayout(below)
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
-
-    def close_connections(self) -> None:
-        """Disconnect from the session and the controller."""
-        self._session_connections.undo()
-        self._connections.undo()
-
-    @property
-    def session(self) -> Session | None:
-        """The open session."""
-        return self._controller.session
 
     def save_elsewhere(self) -> bool:
         """Ask for a folder and save there; return True if everything was written."""

@@ -29,7 +29,7 @@ ABOUT = (
     "A second reader annotates the same clips without seeing the first reader's masks. When both have finished, "
     "their annotations can be compared, as they were at that moment."
 )
-CHECKED, UNCHECKED = Qt.CheckState.Checked, Qt.CheckState.Unchecked
+CHECKED = Qt.CheckState.Checked
 
 
 class ReadingDialog(QDialog):

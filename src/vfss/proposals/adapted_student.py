@@ -9,11 +9,11 @@ import numpy as np
 
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
-from vfss.project import Edit, Project, Provenance
+from vfss.project import Project, Provenance
 from vfss.project.provenance import ADAPTED_STUDENT
 from vfss.propagation.direction import PropagatedFrame
 from vfss.propagation.whole_clip import PackedPrediction, WholeClipPropagation, soft_predictions
-from vfss.proposals.propagation import Stage, StoredClip
+from vfss.proposals.propagation import Stage, StoredClip, proposed_edits
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
 
@@ -115,18 +115,9 @@ class AdaptedRun:
     ) -> Stage:
         n = self._clip.n_frames
         edits = [
-            Edit(
-                self._clip.id,
-                new.frame,
-                key,
-                plane,
-                MaskState.PROPOSED,
-                new.confidence[key],
-                provenance=self._provenance,
-            )
-            for new in batch
-            for key, plane in new.planes.items()
-            if (new.frame, key) not in imported  # a person chose to import it
+            edit
+            for edit in proposed_edits(self._clip.id, batch, self._provenance)
+            if (edit.frame, edit.structure) not in imported  # a person chose to import it
         ]
         places: tuple[tuple[int, str, int], ...] = ()
         if edits:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -97,24 +97,21 @@ class ProjectPropagation:
             yield self._write(batch)
 
     def _write(self, batch: list[PropagatedFrame]) -> Stage:
-        edits = [
-            Edit(
-                self._clip.id,
-                new.frame,
-                key,
-                plane,
-                MaskState.PROPOSED,
-                new.confidence[key],
-                provenance=self._provenance,
-            )
-            for new in batch
-            for key, plane in new.planes.items()
-        ]
+        edits = proposed_edits(self._clip.id, batch, self._provenance)
         if not edits:
             return Stage(self._run.done, self._run.total, ())
         written = self._project.write(edits, author=PROPAGATION, origin="proposal", leave=True)
         places = tuple((revision.frame, revision.structure, revision.id) for revision in written)
         return Stage(self._run.done, self._run.total, places)
+
+
+def proposed_edits(clip_id: str, batch: Iterable[PropagatedFrame], provenance: Provenance) -> list[Edit]:
+    """Return an edit that proposes each propagated mask of some frames of a clip."""
+    return [
+        Edit(clip_id, new.frame, key, plane, MaskState.PROPOSED, new.confidence[key], provenance=provenance)
+        for new in batch
+        for key, plane in new.planes.items()
+    ]
 
 
 class StoredClip:
