@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from cachetools import LRUCache
 
-from vfss.clips.clip import ASSUMED_FPS, Clip, Facing, Frame, Swallow
+from vfss.clips.clip import ASSUMED_FPS, Clip, Facing, Frame, Swallow, TimesFrom
 from vfss.errors import ClipError
 
 CACHE_BYTES = 64 * 2**20
@@ -74,7 +74,8 @@ class LazyClip(Clip):
 
     def _copy_flags_to(self, clip: _Lazy) -> _Lazy:
         """Copy the flags of this clip, which a person may have set, to another reader of the recording."""
-        clip.times_s, clip.window = self.times_s, self.window
+        clip.times_s, clip.times_from, clip.window = self.times_s, self.times_from, self.window
+        clip.pixel_aspect, clip.notes = self.pixel_aspect, self.notes
         clip.facing, clip.inverted, clip.swallows = self.facing, self.inverted, self.swallows
         return clip
 
@@ -108,6 +109,9 @@ class ArrayClip(Clip):
         *,
         times_s: npt.ArrayLike | None = None,
         fps: float = ASSUMED_FPS,
+        times_from: TimesFrom = "file",
+        pixel_aspect: float = 1.0,
+        notes: tuple[str, ...] = (),
         clip_id: str | None = None,
         source: Path | None = None,
         bits: int | None = None,
@@ -122,6 +126,9 @@ class ArrayClip(Clip):
             frames: uint8 or uint16 (T, H, W), T >= 1.
             times_s: (T,) seconds; by default evenly spaced at `fps`.
             fps: Frames per second where no times are given.
+            times_from: Who says so.
+            pixel_aspect: Width of a pixel divided by its height.
+            notes: What a person should know about the recording.
             clip_id: By default the hash of shape, type and content.
             source: File that the frames come from, if any.
             bits: Significant bits; by default 8 or 16, from the dtype.
@@ -147,6 +154,9 @@ class ArrayClip(Clip):
             width=width,
             bits=bits if bits is not None else 8 * frames.itemsize,
             times_s=times.astype(np.float64),
+            times_from=times_from,
+            pixel_aspect=pixel_aspect,
+            notes=notes,
             facing=facing,
             inverted=inverted,
             swallows=swallows,
@@ -168,6 +178,9 @@ class ArrayClip(Clip):
         return ArrayClip(
             self._frames,
             times_s=self.times_s,
+            times_from=self.times_from,
+            pixel_aspect=self.pixel_aspect,
+            notes=self.notes,
             clip_id=self.id,
             source=self.source,
             bits=self.bits,

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from vfss.errors import ClipError
 
 Facing = Literal["left", "right", "unknown"]
+TimesFrom = Literal["file", "assumed", "person"]
+"""Who says when frames were taken: the recording, nobody (ASSUMED_FPS), or a person who typed the rate."""
 Frame = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 ASSUMED_FPS = 30.0
@@ -43,6 +45,10 @@ class Clip(ABC):
         width: Columns of a frame.
         bits: Significant bits of a grey value, 8 to 16; frames are uint8 where it is 8, else uint16.
         times_s: float64 (n_frames,), presentation time of each frame in seconds, the first is 0.
+        times_from: Who says so. An assumed time base is never shown or exported as that of the recording.
+        pixel_aspect: Width of a pixel divided by its height; 1 for square pixels. Frames and masks stay on stored
+            pixels; views, students and distances use it.
+        notes: What a person should know about the recording, found on opening; one sentence each, without full stop.
         facing: Side of the picture that the patient faces.
         inverted: True where dense matter (bone, barium) is stored bright.
         swallows: Swallows marked by a person.
@@ -60,6 +66,9 @@ class Clip(ABC):
         width: int,
         bits: int,
         times_s: npt.NDArray[np.float64],
+        times_from: TimesFrom = "file",
+        pixel_aspect: float = 1.0,
+        notes: tuple[str, ...] = (),
         facing: Facing = "unknown",
         inverted: bool = False,
         swallows: tuple[Swallow, ...] = (),
@@ -74,6 +83,9 @@ class Clip(ABC):
         self.width = width
         self.bits = bits
         self.times_s = times_s
+        self.times_from: TimesFrom = times_from
+        self.pixel_aspect = pixel_aspect
+        self.notes = notes
         self.facing: Facing = facing
         self.inverted = inverted
         self.swallows = swallows
