@@ -40,6 +40,7 @@ CREATE TABLE revisions (
 CREATE INDEX revisions_of_a_plane ON revisions (clip, frame, structure, id);
 """
 SINCE_3 = ("imports_are_proposals",)
+SINCE_5 = {"clips": ("frame_rate", "pixel_aspect", "rotation")}
 SINCE_4 = ("methods_fit_origins", "students_are_named", "sources_are_frames", "adaptations_are_counted")
 OLD_RULE = (
     "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
@@ -53,21 +54,31 @@ def as_layout(folder: Path, version: int) -> None:
     """Rewrite a closed project as the version of the program with that layout would have written it."""
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as database:
         triggers = dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
-        columns = "id, clip, frame, structure, state, author, time, origin, student, confidence, mask"
-        columns += ", prompts" if version > 1 else ""
         database.execute("PRAGMA foreign_keys = OFF")
         for name in triggers:
             database.execute(f"DROP TRIGGER {name}")
-        database.execute("CREATE TEMP TABLE kept AS SELECT * FROM revisions")
-        database.execute("DROP TABLE revisions")
-        database.executescript(REVISIONS.format(prompts="prompts JSON," if version > 1 else ""))
-        database.execute(f"INSERT INTO revisions ({columns}) SELECT {columns} FROM kept")
+        database.execute("DROP TABLE frame_checks")
+        for table, names in SINCE_5.items():
+            for name in names:
+                database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        if version < 4:
+            as_before_provenance(database, version)
         if version < 3:
             triggers["people_stand"] = OLD_RULE
         for name, statement in triggers.items():
-            if name not in SINCE_4 and (version >= 3 or name not in SINCE_3):
+            if (version >= 4 or name not in SINCE_4) and (version >= 3 or name not in SINCE_3):
                 database.execute(statement)
         database.execute(f"UPDATE layout SET version = {version}")
+
+
+def as_before_provenance(database: sqlite3.Connection, version: int) -> None:
+    """Rewrite the table of revisions as layouts 1 to 3 had it."""
+    columns = "id, clip, frame, structure, state, author, time, origin, student, confidence, mask"
+    columns += ", prompts" if version > 1 else ""
+    database.execute("CREATE TEMP TABLE kept AS SELECT * FROM revisions")
+    database.execute("DROP TABLE revisions")
+    database.executescript(REVISIONS.format(prompts="prompts JSON," if version > 1 else ""))
+    database.execute(f"INSERT INTO revisions ({columns}) SELECT {columns} FROM kept")
 
 
 @pytest.fixture
@@ -269,8 +280,12 @@ def test_a_new_project_has_the_newest_layout_and_the_same_columns(folder: Path, 
     for path in (folder, tmp_path / "new"):
         with contextlib.closing(sqlite3.connect(path / "vfss.sqlite")) as database:
             rows = database.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'").fetchall()
-            columns = database.execute("PRAGMA table_info(revisions)").fetchall()
-            tables.append((sorted(rows), sorted((row[1], row[2], row[3]) for row in columns)))
+            columns = [
+                (name, row[1], row[2], row[3])
+                for (name,) in rows
+                for row in database.execute(f"PRAGMA table_info({name})")
+            ]
+            tables.append((sorted(rows), sorted(columns)))
     assert tables[0] == tables[1]
     assert layout_of(tmp_path / "new" / "vfss.sqlite") == (LAYOUT, True)
 
@@ -286,11 +301,11 @@ def rules_of(path: Path) -> dict[str, str]:
         return dict(database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall())
 
 
-@pytest.mark.parametrize("older", [1, 2])
+@pytest.mark.parametrize("older", [1, 2, 3, 4])
 def test_an_older_project_gets_the_rules_on_imported_masks(folder: Path, tmp_path: Path, older: int) -> None:
-    if older == 2:
+    if older > 1:
         Project.open(folder).close()
-        as_layout(folder, 2)
+        as_layout(folder, older)
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite", isolation_level=None)) as other:
         if older == 2:
             other.execute("BEGIN")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Row, insert, select, update
 
 from vfss.clips import Clip, Swallow, open_clip
@@ -17,8 +18,10 @@ from vfss.errors import ClipError, ProjectError
 from vfss.project.database import Database
 from vfss.project.locate import find_recording, is_recording, project_of_reading, size_of
 from vfss.project.records import ClipRecord
-from vfss.project.tables import clips
+from vfss.project.tables import clips, columns_of
 
+_LEAST_RATE, _GREATEST_RATE = 0.1, 10_000.0
+"""Frames per second that can be typed; whether they are plausible for a swallow is for the caller to say."""
 _NAMED_DEPTH = 6  # levels of folders below one that a person named: an archive by year, patient and visit
 
 
@@ -31,6 +34,7 @@ class Catalogue:
         self._folder = folder
         # A second reading is inside its project's folder, its recordings are where the project's are.
         self._home = project_of_reading(folder) or folder
+        self._columns = columns_of(clips, database.layout)
 
     def add(self, recording: Path | Clip, patient: str | None) -> ClipRecord:
         """Add a recording, or update the path of one that is known already."""
@@ -53,7 +57,7 @@ class Catalogue:
     def all(self) -> list[ClipRecord]:
         """Return all clips in the order in which they were added."""
         with self._database.reading() as connection:
-            rows = connection.execute(select(clips).order_by(clips.c.added, clips.c.id)).all()
+            rows = connection.execute(select(*self._columns).order_by(clips.c.added, clips.c.id)).all()
         return [self._record(row) for row in rows]
 
     def get(self, clip_id: str) -> ClipRecord:
@@ -98,15 +102,29 @@ class Catalogue:
         return moved
 
     def open(self, clip_id: str) -> Clip:
-        """Open a recording, wherever it is, with the flags that a person set."""
-        record = self.get(clip_id)
+        """Open a recording, wherever it is, with the flags and the frame rate that a person set."""
+        row = self._row(clip_id)
+        record = self._record(row)
         clip = open_clip(self.locate(clip_id, ()))
         clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
+        if record.frame_rate is not None:
+            clip.times_s, clip.times_from = np.arange(clip.n_frames) / record.frame_rate, "person"
+        if row.pixel_aspect is None and self._database.access == "write":  # added by a version that did not read it
+            self.update(clip_id, {"pixel_aspect": clip.pixel_aspect})
         return clip
+
+    def set_frame_rate(self, clip_id: str, frames_per_second: float | None) -> ClipRecord:
+        """Set the rate that a person typed; None for the recording's own times."""
+        if frames_per_second is not None and not _LEAST_RATE <= frames_per_second <= _GREATEST_RATE:
+            raise ProjectError(
+                f"{frames_per_second:g} frames per second is no frame rate of a recording",
+                remedy=f"Enter a number from {_LEAST_RATE:g} to {_GREATEST_RATE:g}.",
+            )
+        return self.update(clip_id, {"frame_rate": None if frames_per_second is None else float(frames_per_second)})
 
     def _row(self, clip_id: str) -> Row[Any]:
         with self._database.reading() as connection:
-            row = connection.execute(select(clips).where(clips.c.id == clip_id)).first()
+            row = connection.execute(select(*self._columns).where(clips.c.id == clip_id)).first()
         if row is None:
             raise ProjectError(
                 f"the project has no clip {clip_id}",
@@ -129,6 +147,9 @@ class Catalogue:
             patient=row.patient,
             added=row.added,
             swallows=tuple(Swallow(**swallow) for swallow in row.swallows),
+            frame_rate=row.frame_rate,
+            pixel_aspect=1.0 if row.pixel_aspect is None else row.pixel_aspect,
+            rotation=row.rotation or 0,
         )
 
     def _place(self, path: Path) -> dict[str, Any]:
@@ -163,6 +184,8 @@ def _facts(clip: Clip) -> dict[str, Any]:
         "facing": clip.facing,
         "inverted": clip.inverted,
         "swallows": [asdict(swallow) for swallow in clip.swallows],
+        "pixel_aspect": clip.pixel_aspect,
+        "rotation": getattr(clip, "rotation", 0),
     }
 
 

@@ -17,6 +17,7 @@ from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.clip_catalogue import Catalogue
 from vfss.project.database_files import FILE, create_database, expect_whole, make_folder, open_database
+from vfss.project.frame_checks import FrameChecks
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
 from vfss.project.overview import Overview
@@ -46,6 +47,7 @@ class Project:
         journal: "wal", with which readers never wait; on network shares an older kind, with which they may.
         marks: Swallows and events.
         reviews: Reviews of recordings' pixels.
+        frame_checks: Digests of decoded frames as first read, and the frames that cannot be decoded.
         overview: Confidence, changes and masks of whole clips.
         past: The log of revisions, page by page, and the masks as they were at an earlier moment.
     """
@@ -73,6 +75,7 @@ class Project:
         self._recollections = Recollections(self._database)
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
         self.reviews = PixelReviews(self._database)
+        self.frame_checks = FrameChecks(self._database)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:
@@ -176,7 +179,11 @@ class Project:
         return self._catalogue.locate(clip_id, search)
 
     def open_clip(self, clip_id: str) -> Clip:
-        """Open a recording wherever it is now, with the flags that a person set; raise ClipError if it is not found."""
+        """Open a recording wherever it is now, with the flags and the frame rate that a person set.
+
+        Raises:
+            ClipError: It is not found, or cannot be opened.
+        """
         return self._catalogue.open(clip_id)
 
     def update_clip(
@@ -192,6 +199,18 @@ class Project:
         marked = None if swallows is None else [asdict(swallow) for swallow in swallows]
         values = {"facing": facing, "inverted": inverted, "patient": patient, "swallows": marked}
         return self._catalogue.update(clip_id, {key: value for key, value in values.items() if value is not None})
+
+    def set_frame_rate(self, clip_id: str, frames_per_second: float | None) -> ClipRecord:
+        """Set the frame rate of a clip as a person knows it; open_clip then gives it times at that rate.
+
+        Args:
+            clip_id: Content id.
+            frames_per_second: The rate; None to go back to the recording's own times.
+
+        Raises:
+            ProjectError: There is no such clip, or that is no frame rate.
+        """
+        return self._catalogue.set_frame_rate(clip_id, frames_per_second)
 
     # Revisions
 

@@ -33,6 +33,10 @@ class ClipRecord:
         patient: Pseudonym of the patient; clips of one patient stay on one side of the split.
         added: Time at which it was added, aware, UTC.
         swallows: Swallows that a person marked.
+        frame_rate: Frames per second as typed by a person; None: the recording's own times count.
+        pixel_aspect: Width of a pixel divided by its height; 1 for square pixels, and as long as it is not known.
+        rotation: Clockwise degrees by which frames are turned from the stored pixels: 0, 90, 180 or 270. Masks,
+            height and width are those of the turned frames.
     """
 
     id: str
@@ -46,6 +50,9 @@ class ClipRecord:
     patient: str
     added: datetime
     swallows: tuple[Swallow, ...] = ()
+    frame_rate: float | None = None
+    pixel_aspect: float = 1.0
+    rotation: int = 0
 
 
 @dataclass(frozen=True, eq=False)

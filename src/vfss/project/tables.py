@@ -37,11 +37,12 @@ from sqlalchemy import (
 from vfss.masks import MaskState
 from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
 
 Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
-layout 4 the provenance of masks, which older layouts kept in the names of authors.
+layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 what is known of a
+recording beyond its frames (rate, aspect, rotation) and a check of each decoded frame.
 """
 
 APPLICATION_ID = 0x56465353
@@ -101,6 +102,11 @@ clips = Table(
     Column("patient", String, nullable=False, index=True),
     Column("swallows", JSON, nullable=False),
     Column("added", UtcTime, nullable=False),
+    Column("frame_rate", Float, info={"since": 5}),  # frames per second as typed by a person; null: the file's times
+    Column("pixel_aspect", Float, info={"since": 5}),  # pixel width / height; null: not known yet, counts as 1
+    # Clockwise degrees by which frames are turned from stored pixels; null, as of all older clips, is 0: masks were
+    # drawn on the stored pixels.
+    Column("rotation", Integer, info={"since": 5}),
 )
 
 revisions = Table(
@@ -156,6 +162,18 @@ students = Table(
     Column("parent", String),
     Column("added", UtcTime, nullable=False),
     Column("chosen", Boolean, nullable=False, default=False),
+)
+
+frame_checks = Table(
+    "frame_checks",
+    metadata,
+    Column("clip", String, ForeignKey("clips.id"), primary_key=True),
+    Column("frame", Integer, CheckConstraint("frame >= 0"), primary_key=True),
+    Column("digest", Integer),  # vfss.project.frame_checks.frame_digest of the decoded frame as first read
+    Column("damage", Text),  # or why it could not be decoded
+    CheckConstraint("(digest IS NULL) <> (damage IS NULL)", name="a_frame_is_read_or_damaged"),
+    info={"since": 5},
+    sqlite_with_rowid=False,
 )
 
 recollections = Table(

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frame checks: a digest of each decoded frame as it was first read, or why it could not be decoded.
+
+A frame is a function of the recording and its index alone. Kept digests show where that does not hold: another version
+of a decoder, or a file that changed under its name. What was kept first stays until it is explicitly forgotten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from sqlalchemy import Connection, delete, insert, select
+
+from vfss.clips.clip import Frame
+from vfss.errors import ProjectError
+from vfss.project.database import Database
+from vfss.project.tables import clips, frame_checks
+
+_SINCE = 5
+_AT_ONCE = 10_000  # rows in one statement
+
+
+@dataclass(frozen=True)
+class ChangedFrame:
+    """A frame that is no longer read as it was at first.
+
+    Attributes:
+        frame: Zero-based frame index.
+        kept: Digest or damage as first read; it was left as it is.
+        read: Digest or damage as read now.
+    """
+
+    frame: int
+    kept: int | str
+    read: int | str
+
+    @property
+    def message(self) -> str:
+        """What changed, for a person, without a full stop."""
+        if isinstance(self.kept, str):
+            return "could not be decoded before, and can be now"
+        return f"cannot be decoded any more ({self.read})" if isinstance(self.read, str) else "is decoded differently"
+
+
+class FrameChecks:
+    """Adds, compares and reads frame checks; each call is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in a database; a read-only one of an older layout has none."""
+        self._database = database
+
+    def digests(self, clip_id: str) -> dict[int, int]:
+        """Return the digests of a clip's frames by frame index, of those that were read so far."""
+        return {frame: digest for frame, (digest, _) in self._kept(clip_id).items() if digest is not None}
+
+    def damaged_frames(self, clip_id: str) -> dict[int, str]:
+        """Return why frames of a clip could not be decoded, by frame index, ascending."""
+        return {frame: damage for frame, (_, damage) in self._kept(clip_id).items() if damage is not None}
+
+    def record(self, clip_id: str, read: Mapping[int, int | str]) -> list[ChangedFrame]:
+        """Keep what was read of frames for the first time, and compare the others with what was kept.
+
+        Args:
+            clip_id: Content id of the clip.
+            read: By frame index, the digest of the frame (`frame_digest`), or why it could not be decoded.
+
+        Returns:
+            Frames that are read otherwise than at first, ascending; what was kept of them stays. Two frames that cannot
+            be decoded do not differ, whatever the reasons. A read-only project is only compared.
+
+        Raises:
+            ProjectError: The project has no such clip, or the clip no such frame.
+        """
+        kept = self._kept(clip_id)
+        changed = _changed(kept, read)
+        if self._database.access == "write" and not read.keys() <= kept.keys():
+            with self._database.writing() as connection:
+                _expect_frames(connection, clip_id, read)
+                kept = _rows(connection, clip_id)
+                changed = _changed(kept, read)
+                rows = [_row(clip_id, frame, value) for frame, value in sorted(read.items()) if frame not in kept]
+                for start in range(0, len(rows), _AT_ONCE):
+                    connection.execute(insert(frame_checks), rows[start : start + _AT_ONCE])
+        return changed
+
+    def forget(self, clip_id: str) -> None:
+        """Forget all checks of a clip, so that the frames as read from now on are kept: a person's decision."""
+        with self._database.writing() as connection:
+            connection.execute(delete(frame_checks).where(frame_checks.c.clip == clip_id))
+
+    def _kept(self, clip_id: str) -> dict[int, tuple[int | None, str | None]]:
+        if self._database.layout < _SINCE:
+            return {}
+        with self._database.reading() as connection:
+            return _rows(connection, clip_id)
+
+
+def frame_digest(frame: Frame) -> int:
+    """Return the digest of a decoded frame, uint8 or uint16 (H, W): 64 bits, signed as databases want them."""
+    digest = hashlib.blake2b(f"{frame.dtype.itemsize} {frame.shape}\0".encode(), digest_size=8)
+    digest.update(np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).data)
+    return int.from_bytes(digest.digest(), "little", signed=True)
+
+
+def _rows(connection: Connection, clip_id: str) -> dict[int, tuple[int | None, str | None]]:
+    query = select(frame_checks.c.frame, frame_checks.c.digest, frame_checks.c.damage)
+    query = query.where(frame_checks.c.clip == clip_id).order_by(frame_checks.c.frame)
+    return {row.frame: (row.digest, row.damage) for row in connection.execute(query)}
+
+
+def _row(clip_id: str, frame: int, value: int | str) -> dict[str, object]:
+    damage = value if isinstance(value, str) else None
+    return {"clip": clip_id, "frame": int(frame), "digest": None if isinstance(value, str) else value, "damage": damage}
+
+
+def _changed(kept: Mapping[int, tuple[int | None, str | None]], read: Mapping[int, int | str]) -> list[ChangedFrame]:
+    changed = []
+    for frame in sorted(read.keys() & kept.keys()):
+        now, (digest, damage) = read[frame], kept[frame]
+        before = digest if damage is None else damage
+        if before is not None and before != now and not (isinstance(before, str) and isinstance(now, str)):
+            changed.append(ChangedFrame(frame, before, now))
+    return changed
+
+
+def _expect_frames(connection: Connection, clip_id: str, read: Mapping[int, int | str]) -> None:
+    n_frames = connection.execute(select(clips.c.n_frames).where(clips.c.id == clip_id)).scalar()
+    if n_frames is None:
+        raise ProjectError(f"the project has no clip {clip_id}", remedy="Add the recording to the project first.")
+    outside = [frame for frame in read if not 0 <= frame < n_frames]
+    if outside:
+        raise ProjectError(f"the clip has no such frame, it has {n_frames}", frame=outside[0])
