@@ -15,11 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from prescribed_student import PrescribedStudent
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.cli.app import app
 from vfss.errors import DatasetError, ProjectError
 from vfss.evaluation.agreement import agree, compare, write_agreement
 from vfss.evaluation.agreement_statistics import Comparison, cohen_kappa, summarise
+from vfss.evaluation.evaluate import evaluate
 from vfss.masks import MaskState
 from vfss.masks.metrics import dice, hd95
 from vfss.project import Project
@@ -87,6 +89,8 @@ def test_figures_of_what_both_have_finished(study: tuple[Project, Reading]) -> N
     assert bolus.kappa == 1
     # Drawn by one reader, empty for the other: no overlap, and no contour to measure to. Edited is not finished.
     assert (pharynx.compared, pharynx.only_first, pharynx.dice, pharynx.hd95) == (3, 3, 0, None)
+    assert [(row.dice_frames, row.hd95_frames) for row in result.structures] == [(3, 3), (3, 0), (0, 0)]
+    assert (result.mean.dice_frames, result.mean.hd95_frames) == (6, 3)
     # "Not visible" states nothing about pixels.
     assert (mandible.compared, mandible.dice, mandible.only_first, mandible.both_absent) == (4, None, 3, 1)
     assert mandible.not_visible == (1, 4)
@@ -190,3 +194,28 @@ def test_files_and_the_command_line(study: tuple[Project, Reading], tmp_path: Pa
         write_agreement(result, tmp_path / "nowhere" / "agreement.csv")
     assert CliRunner().invoke(app, ["agreement", str(project.folder), "--reading", "Zoe"]).exit_code == 1
     assert find_reading(project, "Bob") == reading
+
+
+def test_evaluation_and_agreement_have_one_definition(tmp_path: Path) -> None:
+    """The same pairs of masks give the same means, numbers of frames and counts in both."""
+    frames = grey_frames(FRAMES, HEIGHT, WIDTH)
+    pairs = [(A, B), (A, A), (A, None), (None, B), (None, None)]
+    with Project.create(tmp_path / "project", THREE) as project:
+        clip = project.add_clip(write_video(tmp_path / "a.mkv", frames), patient="a").id
+        reading = create_reading(project, "Bob")
+        with Project.open(reading.folder) as second:
+            for t, (first, other) in enumerate(pairs):
+                annotate(project, clip, t, {"bolus": EMPTY if first is None else first}, author="Ada")
+                annotate(second, clip, t, {"bolus": EMPTY if other is None else other}, author="Bob")
+        row = agree(*finished((project, reading))).structures[0]
+        nothing = np.zeros((HEIGHT, WIDTH), np.bool_)
+        answers = {t: np.stack([nothing if b is None else b, nothing, nothing]) for t, (_, b) in enumerate(pairs)}
+        scores = evaluate(project, PrescribedStudent(frames, answers))["structures"]["bolus"]
+    assert (scores["dice"], scores["planes"]) == (pytest.approx(row.dice), row.dice_frames)
+    assert (scores["hd95"], scores["distances"]) == (pytest.approx(row.hd95), row.hd95_frames)
+    assert row.hd95 == pytest.approx(hd95(A, B) / 2)
+    assert (scores["missed"], scores["false"], scores["both_empty"]) == (
+        row.only_first,
+        row.only_second,
+        row.both_absent,
+    )

@@ -2,43 +2,24 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from prescribed_student import PrescribedStudent
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.errors import SchemaError
 from vfss.evaluation.evaluate import evaluate
-from vfss.masks import Masks, MaskState
+from vfss.masks import MaskState
+from vfss.masks.metrics import hd95
 from vfss.project import Project
 from vfss.schema import Schema, Structure
-from vfss.student import Proposal
 
 HEIGHT, WIDTH, FRAMES = 40, 30, 12
 DISC = disc(HEIGHT, WIDTH, y=15, x=15, radius=8)
 NOTHING = np.zeros((HEIGHT, WIDTH), np.bool_)
-
-
-class PrescribedStudent:
-    """Proposes prescribed masks, looked up by the frame's pixels; counts the frames."""
-
-    id = "st-parrot"
-
-    def __init__(self, frames: np.ndarray, answers: dict[int, np.ndarray], schema: Schema = THREE) -> None:
-        self.schema = schema
-        self._answers = {frames[t].tobytes(): planes for t, planes in answers.items()}
-        self.asked = 0
-
-    def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
-        state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
-        confidence = np.ones(len(self.schema), np.float32)
-        for frame in frames:
-            assert frame.dtype == np.uint8
-            self.asked += 1
-            yield Proposal(self.schema.keys, Masks(self._answers[frame.tobytes()], state), confidence, self.id)
+NO_FIGURES = {"dice": None, "hd95": None} | dict.fromkeys(("planes", "distances", "missed", "false", "both_empty"), 0)
 
 
 @pytest.fixture
@@ -69,14 +50,16 @@ def test_figures_computed_by_hand(project: Project, frames: np.ndarray) -> None:
         },
     )
     result = evaluate(project, student)
-    diagonal = math.hypot(HEIGHT, WIDTH)
     assert result["student"] == "st-parrot"
     assert result["frames"] == 3
     bolus, pharynx, mandible = (result["structures"][key] for key in THREE.keys)
-    assert bolus == {"dice": 0.5, "hd95": diagonal / 2, "planes": 2, "one_empty": 1}
+    # A missed structure costs overlap and is counted; there is no distance to a mask that is not there.
+    counts = {"planes": 2, "distances": 1, "missed": 1, "false": 0, "both_empty": 1}
+    assert bolus == {"dice": 0.5, "hd95": 0.0, **counts}
     assert pharynx["dice"] == pytest.approx(overlap / 2)
-    assert pharynx["hd95"] == pytest.approx((3 + diagonal) / 2, abs=0.3)
-    assert mandible == {"dice": None, "hd95": None, "planes": 0, "one_empty": 0}
+    assert pharynx["hd95"] == hd95(DISC, lower) == 3.0
+    assert {name: pharynx[name] for name in counts} == counts | {"missed": 0, "false": 1, "both_empty": 0}
+    assert mandible == NO_FIGURES
     assert result["mean_dice"] == pytest.approx((0.5 + overlap / 2) / 2)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
@@ -113,7 +96,7 @@ def test_only_patients_of_the_chosen_splits(project: Project, frames: np.ndarray
         "student": "st-parrot",
         "frames": 0,
         "mean_dice": None,
-        "structures": {key: {"dice": None, "hd95": None, "planes": 0, "one_empty": 0} for key in THREE.keys},
+        "structures": {key: NO_FIGURES for key in THREE.keys},
         "not_known_to_student": [],
     }
 

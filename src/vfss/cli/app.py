@@ -239,9 +239,14 @@ def _write_json(path: Path, scores: dict[str, Any]) -> None:
 
 
 def _scores_table(scores: dict[str, Any]) -> Table:
-    table = plain_table("structure", "Dice", "HD95 (px)", "planes", "one empty")
+    table = plain_table("structure", "Dice", "n", "HD95 (px)", "n", "missed", "false", "both empty")
     for key, row in scores["structures"].items():
-        table.add_row(key, figure(row["dice"], 3), figure(row["hd95"], 1), str(row["planes"]), str(row["one_empty"]))
+        counts = (str(row[name]) for name in ("missed", "false", "both_empty"))
+        overlap, distance = (
+            (figure(row["dice"], 3), str(row["planes"])),
+            (figure(row["hd95"], 1), str(row["distances"])),
+        )
+        table.add_row(key, *overlap, *distance, *counts)
     return table
 
 

@@ -29,9 +29,10 @@ def agree(
 ) -> Agreement | None:
     """Compare a second reading with the project, as both were when the readers had finished.
 
-    A plane is compared where both have finished it: accepted, empty or not visible. Means are over frames; their 95 %
-    intervals come from resampling patients (clips if there is one patient, frames if there is one clip, which are
-    alike, so that the interval is then too narrow).
+    A plane is compared where both have finished it: accepted, empty or not visible. Dice and HD95 are those of
+    vfss.masks.metrics, by its rules for masks without pixels, where it is visible for both. Means are over frames;
+    their 95 % intervals come from resampling patients (clips if there is one patient, frames if there is one clip:
+    these are alike, so that the interval is then too narrow).
 
     Args:
         project: Project of the first reader.
@@ -102,7 +103,6 @@ def _compared(record: ClipRecord, first: Revision | None, second: Revision | Non
     size = (record.height, record.width)
     a, b = _plane(first, size), _plane(second, size)
     both_visible = MaskState.NOT_VISIBLE not in (first.state, second.state)
-    distance = hd95(a, b) if both_visible else math.nan
     return Comparison(
         clip=record.id,
         recording=record.path.name,
@@ -113,7 +113,7 @@ def _compared(record: ClipRecord, first: Revision | None, second: Revision | Non
         second=second.state,
         present=(bool(a.any()), bool(b.any())),
         dice=dice(a, b) if both_visible else math.nan,
-        hd95=math.nan if math.isinf(distance) else distance,
+        hd95=hd95(a, b) if both_visible else math.nan,
     )
 
 
@@ -151,9 +151,11 @@ def _csv_row(row: StructureAgreement) -> dict[str, Any]:
         "dice": row.dice,
         "dice_low": dice_low,
         "dice_high": dice_high,
+        "dice_frames": row.dice_frames,
         "hd95_px": row.hd95,
         "hd95_px_low": hd95_low,
         "hd95_px_high": hd95_high,
+        "hd95_frames": row.hd95_frames,
         "both_present": row.both_present,
         "only_first": row.only_first,
         "only_second": row.only_second,

@@ -15,8 +15,11 @@ from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle
 from vfss.masks import MaskState
 from vfss.wording import figure
 
-HEADINGS = ("structure", "Dice", "95 %", "HD95 (px)", "95 %", "frames", "only 1st", "only 2nd", "not visible", "kappa")
-"""Headings of the columns that `cells` fills."""
+HEADINGS = (
+    *("structure", "Dice", "95 %", "n", "HD95 (px)", "95 %", "n"),
+    *("frames", "only 1st", "only 2nd", "both empty", "not visible", "kappa"),
+)
+"""Headings of the columns that `cells` fills; each n is the number of frames that the mean before it is over."""
 
 WORST = 30
 Interval = tuple[float, float]
@@ -70,8 +73,10 @@ class StructureAgreement:
         not_visible: Frames on which it is "not visible" for the first and for the second reader.
         dice: Mean Dice.
         dice_interval: 95 % interval of the mean Dice.
+        dice_frames: Frames that the mean Dice is over: one of them drew it at least, "not visible" for neither.
         hd95: Mean contour distance in pixels where both drew it.
         hd95_interval: 95 % interval of the mean distance.
+        hd95_frames: Frames that the mean distance is over: both drew it.
         kappa: Cohen's kappa for presence; None if both readers gave the same single answer on all frames.
     """
 
@@ -84,8 +89,10 @@ class StructureAgreement:
     not_visible: tuple[int, int]
     dice: float | None
     dice_interval: Interval | None
+    dice_frames: int
     hd95: float | None
     hd95_interval: Interval | None
+    hd95_frames: int
     kappa: float | None
 
 
@@ -220,8 +227,10 @@ def _row(key: str, chosen: list[Comparison], overlap: _Mean, distance: _Mean) ->
         not_visible=(hidden[0], hidden[1]),
         dice=_none_if_nan(overlap.value),
         dice_interval=overlap.interval,
+        dice_frames=sum(not math.isnan(comparison.dice) for comparison in chosen),
         hd95=_none_if_nan(distance.value),
         hd95_interval=distance.interval,
+        hd95_frames=sum(not math.isnan(comparison.hd95) for comparison in chosen),
         kappa=cohen_kappa(counts[True, True], counts[True, False], counts[False, True], counts[False, False]),
     )
 
@@ -233,16 +242,10 @@ def _states(chosen: list[Comparison]) -> tuple[list[MaskState], list[MaskState]]
 def cells(row: StructureAgreement) -> tuple[str, ...]:
     """Return a row of a table as text, "-" where there is no figure; see HEADINGS."""
     hidden = f"{row.not_visible[0]}, {row.not_visible[1]}"
-    counts = (str(row.compared), str(row.only_first), str(row.only_second), hidden)
-    overlap = (figure(row.dice, 3), _format_interval(row.dice_interval, 3))
-    return (
-        row.key,
-        *overlap,
-        figure(row.hd95, 1),
-        _format_interval(row.hd95_interval, 1),
-        *counts,
-        figure(row.kappa, 2),
-    )
+    presence = (row.compared, row.only_first, row.only_second, row.both_absent)
+    overlap = (figure(row.dice, 3), _format_interval(row.dice_interval, 3), str(row.dice_frames))
+    distance = (figure(row.hd95, 1), _format_interval(row.hd95_interval, 1), str(row.hd95_frames))
+    return (row.key, *overlap, *distance, *map(str, presence), hidden, figure(row.kappa, 2))
 
 
 def _format_interval(interval: Interval | None, digits: int) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,15 +27,15 @@ def evaluate(
 ) -> dict[str, Any]:
     """Propose masks on every annotated frame and compare them with the truth there.
 
-    A plane counts if a person confirmed it: state ACCEPTED or EMPTY. Per structure, over those frames:
+    A plane counts if a person confirmed it: state ACCEPTED or EMPTY. Dice and HD95 are those of vfss.masks.metrics, by
+    its rules for masks without pixels, in pixels of the frame. Per structure, over those frames:
 
-    - truth and proposal both empty: left out, as there is nothing to measure;
-    - exactly one of them empty: Dice 0, and the frame's diagonal as distance, so that missing a structure never
-      improves the mean distance;
-    - otherwise Dice and hd95 of vfss.masks.metrics, in pixels of the frame.
+    - "dice" and "planes": mean Dice, and the number of frames it is over: those where truth or proposal has pixels;
+    - "hd95" and "distances": mean HD95, and the number of frames it is over: those where both have pixels;
+    - "missed", "false" and "both_empty": frames where only the truth, only the proposal, and neither has pixels.
 
-    A structure's figures are means over its frames, None without any; `mean_dice` is the mean over structures that
-    have a figure. Structures that the student's schema lacks are listed under "not_known_to_student".
+    Means without any frame are None; `mean_dice` is the mean over structures that have a figure. Structures that the
+    student's schema lacks are listed under "not_known_to_student".
 
     Args:
         project: Project with clips and truth.
@@ -43,8 +44,8 @@ def evaluate(
         progress: Called with frames done and in all; False stops early, with the figures of the frames done.
 
     Returns:
-        {"student", "frames", "mean_dice", "structures": {key: {"dice", "hd95", "planes", "one_empty"}}, ...},
-        plain data for JSON.
+        {"student", "frames", "mean_dice", "structures": {key: {"dice", "planes", "hd95", "distances", "missed",
+        "false", "both_empty"}}, "not_known_to_student"}, plain data for JSON.
 
     Raises:
         SchemaError: Student and project have no structure in common.
@@ -71,26 +72,30 @@ class _Tally:
 
     dices: list[float] = field(default_factory=list)
     distances: list[float] = field(default_factory=list)
-    one_empty: int = 0
+    presence: Counter[tuple[bool, bool]] = field(default_factory=Counter)
 
     def add(self, truth: BoolArray, proposed: BoolArray) -> None:
-        overlap = dice(truth, proposed)
-        if math.isnan(overlap):
-            return
-        distance = hd95(truth, proposed)
-        if math.isinf(distance):
-            self.one_empty += 1
-            distance = math.hypot(*truth.shape)
-        self.dices.append(overlap)
-        self.distances.append(distance)
+        self.presence[bool(truth.any()), bool(proposed.any())] += 1
+        self.dices.append(dice(truth, proposed))
+        self.distances.append(hd95(truth, proposed))
 
     def to_dict(self) -> dict[str, float | int | None]:
+        presence = self.presence
         return {
-            "dice": float(np.mean(self.dices)) if self.dices else None,
-            "hd95": float(np.mean(self.distances)) if self.distances else None,
-            "planes": len(self.dices),
-            "one_empty": self.one_empty,
+            "dice": _mean(self.dices),
+            "planes": presence.total() - presence[False, False],
+            "hd95": _mean(self.distances),
+            "distances": presence[True, True],
+            "missed": presence[True, False],
+            "false": presence[False, True],
+            "both_empty": presence[False, False],
         }
+
+
+def _mean(values: list[float]) -> float | None:
+    """Return the mean of the values that are not nan; None without any."""
+    known = [value for value in values if not math.isnan(value)]
+    return float(np.mean(known)) if known else None
 
 
 def _annotated_frames(

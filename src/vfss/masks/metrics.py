@@ -1,5 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Agreement of two masks of one structure: Dice and the 95th percentile of the contour distance."""
+"""Agreement of two masks of one structure: Dice and the 95th percentile of the contour distance (HD95).
+
+What a mask without pixels counts, the same wherever two masks are compared (docs/metrics.md):
+
+| masks with pixels | Dice | HD95 | counted as |
+|---|---|---|---|
+| both | measured | measured | |
+| one | 0 | none: nan | missed or false; only first or only second |
+| neither | none: nan | none: nan | both empty |
+
+A mean is over the values that are not nan, and is shown with their number. A distance to nothing does not exist: any
+number in its place (infinity, the diagonal) would say more of the picture's size than of the masks.
+"""
 
 from __future__ import annotations
 
@@ -38,14 +50,14 @@ def hd95(a: BoolArray, b: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) 
         spacing: Height and width of a pixel; the result has its unit, pixels by default.
 
     Returns:
-        nan where both masks are empty, inf where exactly one is: there is no contour to measure to.
+        nan where one mask is empty or both are: there is no contour to measure to.
 
     Raises:
         MaskError: Not bool (H, W), or of different sizes.
     """
     _check(a, b)
     if not a.any() or not b.any():
-        return math.inf if a.any() or b.any() else math.nan
+        return math.nan
     box = bounding_box(a | b) or EMPTY_BOX
     lengths_a, lengths_b = (_contour_lengths(mask[box], spacing) for mask in (a, b))
     return max(_directed_percentile(lengths_a, lengths_b, spacing), _directed_percentile(lengths_b, lengths_a, spacing))
