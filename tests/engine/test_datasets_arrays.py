@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -10,7 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from pycocotools import mask as rle
 
+from foreign_program import ask
 from small_project import THREE, annotate, clip_id, disc, grey_frames, write_stack, write_video
+from vfss.clips import Clip
 from vfss.datasets import FORMATS, run_export
 from vfss.datasets.sidecar import read_frames
 from vfss.deidentify import CaseKey
@@ -47,12 +50,15 @@ def test_nibabel_reads_the_volumes_and_frames_jsonl_has_the_states(project: Proj
     report = run_export(FORMATS["nifti"], project, tmp_path / "out")
     first, second = clips_of(project)
     frames = nib.load(tmp_path / "out" / first / "frames.nii.gz")
-    assert frames.shape == (2, HEIGHT, WIDTH)
-    np.testing.assert_array_equal(np.asarray(frames.dataobj), grey_frames(6, HEIGHT, WIDTH)[[1, 4]])
+    assert frames.shape == (WIDTH, HEIGHT, 2)
+    np.testing.assert_array_equal(np.asarray(frames.dataobj).T, grey_frames(6, HEIGHT, WIDTH)[[1, 4]])
+    assert frames.header["pixdim"][4] == pytest.approx(1 / 30, abs=1e-3)
+    assert frames.header.get_xyzt_units() == ("unknown", "sec")
+    assert b"of the recording" in frames.header["descrip"].item()
     sixteen = nib.load(tmp_path / "out" / second / "frames.nii.gz")
     assert sixteen.get_data_dtype() == np.uint16
-    np.testing.assert_array_equal(np.asarray(sixteen.dataobj), grey_frames(3, HEIGHT, WIDTH, seed=1, bits=12)[[2]])
-    volumes = {key: np.asarray(nib.load(tmp_path / "out" / first / f"{key}.nii.gz").dataobj) for key in THREE.keys}
+    np.testing.assert_array_equal(np.asarray(sixteen.dataobj).T, grey_frames(3, HEIGHT, WIDTH, seed=1, bits=12)[[2]])
+    volumes = {key: np.asarray(nib.load(tmp_path / "out" / first / f"{key}.nii.gz").dataobj).T for key in THREE.keys}
     np.testing.assert_array_equal(volumes["bolus"], [INNER, np.zeros_like(INNER)])
     np.testing.assert_array_equal(volumes["pharynx"], [OUTER, np.roll(OUTER, 3, 1)])
     assert not volumes["mandible"].any()
@@ -69,15 +75,36 @@ def test_nibabel_reads_the_volumes_and_frames_jsonl_has_the_states(project: Proj
     assert not list((tmp_path / "out").rglob("*.tmp"))
 
 
-def test_large_volumes_are_transposed_in_blocks(
+def test_the_volumes_say_what_is_assumed_and_how_wide_a_pixel_is(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_export(FORMATS["nifti"], project, tmp_path / "at once")
-    monkeypatch.setattr("vfss.datasets.formats.nifti.BLOCK_BYTES", 700)
-    run_export(FORMATS["nifti"], project, tmp_path / "blocks")
-    for path in (tmp_path / "at once").rglob("*.nii.gz"):
-        other = tmp_path / "blocks" / path.relative_to(tmp_path / "at once")
-        assert path.read_bytes() == other.read_bytes()
+    opened = project.open_clip
+
+    def of_a_tape(clip_id: str, **options: Any) -> Clip:
+        clip = opened(clip_id, **options)
+        clip.times_from, clip.pixel_aspect = "assumed", 8 / 9
+        return clip
+
+    monkeypatch.setattr(project, "open_clip", of_a_tape)
+    run_export(FORMATS["nifti"], project, tmp_path / "out")
+    for name in ("frames", "bolus"):
+        header = nib.load(tmp_path / "out" / clips_of(project)[0] / f"{name}.nii.gz").header
+        assert header["pixdim"][1:4] == pytest.approx([8 / 9, 1, 1])
+        assert b"ASSUMED" in header["descrip"].item()
+
+
+@pytest.mark.foreign
+def test_itk_reads_the_volumes_frame_by_frame(project: Project, tmp_path: Path) -> None:
+    run_export(FORMATS["nifti"], project, tmp_path / "out")
+    first, second = (tmp_path / "out" / name for name in clips_of(project))
+    paths = [first / "frames.nii.gz", first / "pharynx.nii.gz", second / "frames.nii.gz"]
+    answer = ask("foreign_itk.py", tmp_path / "arrays.npz", *paths)
+    arrays = np.load(tmp_path / "arrays.npz")
+    np.testing.assert_array_equal(arrays["0"], grey_frames(6, HEIGHT, WIDTH)[[1, 4]])
+    np.testing.assert_array_equal(arrays["1"], [OUTER, np.roll(OUTER, 3, 1)])
+    np.testing.assert_array_equal(arrays["2"], grey_frames(3, HEIGHT, WIDTH, seed=1, bits=12)[[2]])
+    assert answer["spacing"] == [[1, 1, 1]] * 3
+    assert float(answer["seconds"][0]) == pytest.approx(1 / 30, abs=1e-3)
 
 
 def test_numpy_reads_the_frames(project: Project, tmp_path: Path) -> None:

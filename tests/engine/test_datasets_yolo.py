@@ -116,6 +116,34 @@ def test_holes_are_filled_and_nothing_else_is_added(plane: np.ndarray) -> None:
     assert bool(lost["masks whose polygons cover other pixels (Dice below 1)"]) == bool((drawn != plane).any())
 
 
+@pytest.mark.foreign
+@pytest.mark.parametrize("others", [(), ("test",)])
+def test_without_validation_patients_the_training_frames_take_their_place(
+    tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    splits = {"p1": "train"} | {f"o{i}": split for i, split in enumerate(others)}
+    with cohort(tmp_path / "cohort", splits) as project:
+        report = run_export(YOLO, project, tmp_path / "out")
+    (remark,) = report.remarks
+    assert 'No patient is in the split "validation"' in remark and remark in report.lines()
+    for document in ("DATASHEET.md", "README.txt", "data.yaml"):
+        assert remark in (tmp_path / "out" / document).read_text("utf-8")
+    answer = ask(
+        "foreign_yolo.py",
+        tmp_path / "out" / "data.yaml",
+        tmp_path / "arrays.npz",
+        YOLO_CONFIG_DIR=tmp_path,
+        YOLO_OFFLINE="true",
+    )
+    assert answer["images"] == {"train": 3, "val": 3} | ({"test": 3} if others else {})
+
+
+def test_without_training_patients_the_dataset_says_so(tmp_path: Path) -> None:
+    with cohort(tmp_path / "cohort", {"v1": "validation"}) as project:
+        report = run_export(YOLO, project, tmp_path / "out")
+    assert len(report.remarks) == 1 and "ultralytics cannot train" in report.remarks[0]
+
+
 def test_a_resumed_export_equals_an_uninterrupted_one(project: Project, report: ExportReport, tmp_path: Path) -> None:
     assert run_export(YOLO, project, tmp_path / "out", progress=lambda done, _total: done < 5).cancelled
     assert run_export(YOLO, project, tmp_path / "out").resumed == 5

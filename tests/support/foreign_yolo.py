@@ -13,10 +13,11 @@ from ultralytics.utils import USER_CONFIG_DIR
 
 (USER_CONFIG_DIR / "Arial.ttf").touch()  # else it is downloaded
 data = check_det_dataset(sys.argv[1], autodownload=False)
-arrays, bad, empty = {}, [], []
-for split in ("train", "val", "test"):
+arrays, bad, empty, images = {}, [], [], {}
+for split in [name for name in ("train", "val", "test") if data.get(name)]:
     hyp = get_cfg(overrides={"mask_ratio": 1, "overlap_mask": False})
     dataset = YOLODataset(img_path=data[split], data=data, task="segment", imgsz=64, augment=False, hyp=hyp)
+    images[split] = len(dataset)
     for index, label in enumerate(dataset.labels):
         height, width = label["shape"]
         verified = verify_image_label(
@@ -38,4 +39,4 @@ for split in ("train", "val", "test"):
         arrays[f"{case}/planes"] = planes
         arrays[f"{case}/trained"] = trained[:, top : top + height, left : left + width]
 np.savez(sys.argv[2], **arrays)
-print(json.dumps({"names": data["names"], "bad": bad, "empty": empty}))  # noqa: T201
+print(json.dumps({"names": data["names"], "bad": bad, "empty": empty, "images": images}))  # noqa: T201

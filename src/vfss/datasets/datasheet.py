@@ -23,6 +23,7 @@ def write_documents(folder: Path, dataset_format: Format, manifest: Mapping[str,
     readme = [
         f"{dataset_format.title}, {manifest['frames']} frames, exported by napari-vfss {manifest['tool_version']}.",
         f"Licence: {manifest['licence']}.",
+        *(["", *manifest["remarks"]] if manifest["remarks"] else []),
         *(["", "What this format cannot express:", *lost] if lost else []),
         "",
         NOTICE,
@@ -53,6 +54,7 @@ def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
                 "",
                 "Masks overlap where structures do. A structure without a mask is empty, not visible, or not",
                 "annotated: its state distinguishes these cases.",
+                *(["", *manifest["remarks"]] if manifest["remarks"] else []),
                 *_listed("Left out of the dataset", manifest["left_out"]),
                 *_listed("Lost in this format", manifest["lost"]),
             ]

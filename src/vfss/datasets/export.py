@@ -101,7 +101,7 @@ class Export:
             if not self._manifest.images:
                 partial.discard()
                 raise self._nothing_written(folder)
-            manifest = self._manifest.to_dict(self._selection.left_out)
+            manifest = self._manifest.to_dict(self._selection.left_out, self._format.remarks(self._manifest.splits))
             writer.finish(manifest, _Rows(partial))
             write_documents(partial.path, self._format, manifest)
             partial.finish()
@@ -206,6 +206,7 @@ class Export:
             resumed=self._resumed,
             left_out=dict(self._selection.left_out),
             lost=dict(self._manifest.lost),
+            remarks=self._format.remarks(self._manifest.splits),
             problems=tuple(self._problems),
         )
 

@@ -90,6 +90,11 @@ def accepts_all(_clip: Clip) -> str:
     return ""
 
 
+def no_remarks(_frames: Mapping[str, int]) -> tuple[str, ...]:
+    """Have nothing to remark."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Format:
     """A file format for a project's annotations, to be used by other programs.
@@ -103,6 +108,7 @@ class Format:
         by_clip: True if clips are written as a whole: an interrupted clip is then written again.
         reads: True if `vfss import` can read it.
         refuses: Returns why the format cannot store a clip, which is then left out; "" if it can.
+        remarks: Returns what a user of the dataset must know, a sentence each, from the numbers of frames by split.
     """
 
     name: str
@@ -113,3 +119,4 @@ class Format:
     by_clip: bool = False
     reads: bool = False
     refuses: Callable[[Clip], str] = accepts_all
+    remarks: Callable[[Mapping[str, int]], tuple[str, ...]] = no_remarks

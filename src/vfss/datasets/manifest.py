@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -120,8 +120,13 @@ class Manifest:
             if provenance["student"] is not None:
                 self._students.add(provenance["student"])
 
-    def to_dict(self, left_out: Mapping[str, int]) -> dict[str, Any]:
-        """Return plain data for JSON, without file names, paths or names of patients."""
+    def to_dict(self, left_out: Mapping[str, int], remarks: Sequence[str]) -> dict[str, Any]:
+        """Return plain data for JSON, without file names, paths or names of patients.
+
+        Args:
+            left_out: Counts of what is not in the dataset, by reason.
+            remarks: What a user of the dataset must know, a sentence each.
+        """
         return {
             "layout": LAYOUT,
             "tool": "napari-vfss",
@@ -144,6 +149,7 @@ class Manifest:
             "planes": dict(self.structures),
             "left_out": dict(left_out),
             "lost": dict(self.lost),
+            "remarks": list(remarks),
         }
 
     def _includes_edited(self, state: MaskState) -> bool:

@@ -52,6 +52,7 @@ class ExportPreview:
         splits: Frames by split.
         left_out: Counts of what would be left out, by reason.
         contents: Files of the dataset, a phrase each.
+        remarks: What a user of the dataset must know, a sentence each.
     """
 
     recordings: tuple[PreviewedRecording, ...]
@@ -59,6 +60,7 @@ class ExportPreview:
     splits: Mapping[str, int]
     left_out: Mapping[str, int] = field(default_factory=dict)
     contents: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def frames(self) -> int:
@@ -92,6 +94,7 @@ class ExportPreview:
             f"{counts}. Frames by split: {by_split}." if by_split else f"{counts}.",
             *([f"{count(self.planes, 'mask')}: {planes}."] if planes else []),
             *(f"Left out: {reason}: {n}." for reason, n in self.left_out.items()),
+            *self.remarks,
         ]
 
     def obstacle(self, options: ExportOptions) -> str:
@@ -142,7 +145,8 @@ def preview(
         if progress is not None and progress(len(recordings), len(selection.frames)) is False:
             return None
     contents = (*dataset_format.contents, DOCUMENTS)
-    return ExportPreview(tuple(recordings), dict(structures), dict(splits), dict(left_out), contents)
+    remarks = dataset_format.remarks(splits) if splits.total() else ()
+    return ExportPreview(tuple(recordings), dict(structures), dict(splits), dict(left_out), contents, remarks)
 
 
 def _refused(project: Project, dataset_format: Format, clip_id: str) -> str:

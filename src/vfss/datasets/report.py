@@ -23,6 +23,7 @@ class ExportReport:
         resumed: Frames that an earlier, interrupted identical export had written already.
         left_out: Counts of what is not in the dataset, by reason; also in the dataset's manifest.
         lost: Counts of what the format could not keep of the frames written; also in the dataset's manifest.
+        remarks: What a user of the dataset must know; also in the dataset's manifest and datasheet.
         problems: Messages about what could not be read. They name files, so they are not part of the dataset.
     """
 
@@ -36,6 +37,7 @@ class ExportReport:
     resumed: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
     lost: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
     @property
@@ -63,5 +65,6 @@ class ExportReport:
             *resumed,
             *(f"Left out: {reason}: {count}." for reason, count in self.left_out.items()),
             *(f"The format cannot keep: {what}: {count}." for what, count in self.lost.items()),
+            *self.remarks,
             *(f"Not readable: {problem}" for problem in self.problems),
         ]

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NIfTI: per recording a volume of its frames and a volume per structure, all (T, H, W).
+"""NIfTI: per recording a volume of its frames and a volume per structure, all (W, H, T) in NIfTI's order X, Y, Z.
 
     <recording>/frames.nii.gz            grey values, uint8 or uint16
     <recording>/<structure>.nii.gz       uint8, 1 where a person confirmed the structure, else 0
-    frames.jsonl                         "volume_index": index of a frame along T, with its time and its states
+    frames.jsonl                         "volume_index": slice of a frame, with its time and its states
 
-T counts the exported frames of a recording, in order. Voxels have no spacing, since fluoroscopy has none. A structure
-that nobody annotated on a frame is 0 there too; the states in frames.jsonl distinguish it from an empty one.
+ITK reads them as arrays (T, H, W), nibabel as (W, H, T). T counts the exported frames of a recording, in order. The
+header has no millimetres, since fluoroscopy has none: pixdim[1] and pixdim[2] are the relative width and height of a
+pixel, pixdim[4] the seconds from frame to frame of the recording, not of the slices. Where nobody knows the times,
+"descrip" says that they are assumed. A structure that nobody annotated on a frame is 0 there too; the states in
+frames.jsonl distinguish it from an empty one.
 """
 
 from __future__ import annotations
 
 import gzip
+import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -21,21 +25,25 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.clips import Clip
+from vfss.clips.clip import TimesFrom
 from vfss.datasets.format import Fields, Format, Job, Row
 from vfss.datasets.identities import Identity
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.masks import MaskState
 
-BLOCK_BYTES = 32 << 20
-"""Bytes of a volume in memory at a time."""
+AXES = ("x", "y", "frame")
+"""Axes of the volumes in NIfTI's order, in the manifest as "volume_axes"; datasets without it have (frame, y, x)."""
 
 _FRAMES = "frames.nii.gz"
 _SPOOL = "spool.tmp"
+_BLOCK_BYTES = 1 << 20
+_SECONDS = 8  # xyzt_units: time in seconds, space unknown
+_TIMES: dict[TimesFrom, str] = {"file": "of the recording", "assumed": "ASSUMED", "person": "typed by a person"}
 
 
 class NiftiWriter:
-    """Writes frames to spool files; at the end of a clip they are transposed to NIfTI's order, T fastest."""
+    """Writes frames to spool files, whose order is NIfTI's, X fastest; at the end of a clip they get their headers."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -46,7 +54,7 @@ class NiftiWriter:
         """See Writer.begin_clip."""
         folder = self._job.folder / identity.recording
         folder.mkdir(exist_ok=True)
-        self._volumes = _Volumes(folder, self._keys, (identity.height, identity.width))
+        self._volumes = _Volumes(folder, self._keys, (identity.height, identity.width), clip)
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
@@ -68,29 +76,31 @@ class NiftiWriter:
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
         """See Writer.finish."""
-        write_sidecar(self._job.folder, manifest, rows)
+        write_sidecar(self._job.folder, {**manifest, "volume_axes": AXES}, rows)
 
 
 class _Volumes:
     """The volumes of one recording, while they are written."""
 
-    def __init__(self, folder: Path, keys: Sequence[str], shape: tuple[int, int]) -> None:
+    def __init__(self, folder: Path, keys: Sequence[str], shape: tuple[int, int], clip: Clip) -> None:
         self._folder = folder
         self._keys = keys
         self._shape = shape
+        self._dtype = clip.dtype
+        self._aspect = clip.pixel_aspect
+        self._interval_s = float(clip.times_s[-1]) / max(1, clip.n_frames - 1)
+        self._times = _TIMES[clip.times_from]
         self._spools: list[IO[bytes]] = []
-        self._dtype: np.dtype[Any] = np.dtype(np.uint8)
         self._n = 0
 
     def add(self, pixels: npt.NDArray[Any], planes: npt.NDArray[np.bool_]) -> int:
-        """Append a frame (H, W) and its planes bool (S, H, W); return its index along T."""
+        """Append a frame (H, W) and its planes bool (S, H, W); return the index of their slice."""
         if not self._spools:
             names = (_FRAMES, *(f"{key}.nii.gz" for key in self._keys))
             self._spools = [(self._folder / f"{name}.{_SPOOL}").open("wb") for name in names]
-            self._dtype = pixels.dtype
-        self._spools[0].write(np.ascontiguousarray(pixels).tobytes())
+        self._spools[0].write(np.ascontiguousarray(pixels, self._dtype.newbyteorder("<")).tobytes())
         for spool, plane in zip(self._spools[1:], planes, strict=True):
-            spool.write(np.packbits(plane, axis=1).tobytes())
+            spool.write(np.packbits(plane).tobytes())
         self._n += 1
         return self._n - 1
 
@@ -99,38 +109,45 @@ class _Volumes:
         for spool in self._spools:
             spool.close()
             path = Path(spool.name)
-            target = path.with_name(path.name.removesuffix(f".{_SPOOL}"))
-            self._transpose(path, target, packed=target.name != _FRAMES)
+            self._write(path, path.with_name(path.name.removesuffix(f".{_SPOOL}")))
             path.unlink()
 
-    def _transpose(self, spool: Path, target: Path, *, packed: bool) -> None:
+    def _write(self, spool: Path, target: Path) -> None:
+        packed = target.name != _FRAMES
+        height, width = self._shape
+        # No file name and no time in the header of the gzip stream.
+        with target.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as file:
+            # With the four bytes that mark the absence of extensions.
+            self._header(np.dtype(np.uint8) if packed else self._dtype).write_to(file)
+            with spool.open("rb") as values:
+                if not packed:
+                    shutil.copyfileobj(values, file, _BLOCK_BYTES)
+                    return
+                while plane := values.read(-(-height * width // 8)):
+                    file.write(np.unpackbits(np.frombuffer(plane, np.uint8), count=height * width).tobytes())
+
+    def _header(self, dtype: np.dtype[Any]) -> Any:
         import nibabel as nib
 
         height, width = self._shape
-        columns = (width + 7) // 8 if packed else width
-        source = np.memmap(spool, np.uint8 if packed else self._dtype, "r", shape=(self._n, height, columns))
-        bytes_of_column = self._n * height * (8 if packed else self._dtype.itemsize)
-        step = max(1, BLOCK_BYTES // bytes_of_column)
-        header = nib.Nifti1Header()
-        header.set_data_dtype(np.uint8 if packed else self._dtype)
-        header.set_data_shape((self._n, height, width))
+        header = nib.Nifti1Header(endianness="<")
+        header.set_data_dtype(dtype)
+        header.set_data_shape((width, height, self._n))
         header["vox_offset"] = header.single_vox_offset
-        header.set_sform(np.eye(4), code="unknown")
-        # No file name and no time in the header of the gzip stream.
-        with target.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=4, fileobj=raw, mtime=0) as file:
-            header.write_to(file)  # with the four bytes that mark the absence of extensions
-            for first in range(0, columns, step):
-                block = np.asarray(source[:, :, first : first + step])
-                if packed:
-                    block = np.unpackbits(block, axis=2)[:, :, : width - 8 * first]
-                file.write(np.ascontiguousarray(block.transpose(2, 1, 0)).tobytes())
+        header["pixdim"][1:5] = (self._aspect, 1, 1, self._interval_s)
+        header["xyzt_units"] = _SECONDS
+        header["descrip"] = f"slices: exported frames; pixdim[4]: seconds a frame, {self._times}".encode()
+        return header
 
 
 NIFTI = Format(
     "nifti",
-    "NIfTI (a volume T, H, W per structure)",
+    "NIfTI (a volume of frames per structure)",
     NiftiWriter,
     ("clip-.../: a folder per recording, with frames.nii.gz and a volume per structure",),
-    losses=("The volumes only show where a structure is; empty, not visible and not annotated are in frames.jsonl.",),
+    losses=(
+        "The volumes only show where a structure is; empty, not visible and not annotated are in frames.jsonl.",
+        "Slices are the exported frames; their numbers and times are in frames.jsonl.",
+    ),
     by_clip=True,
 )

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """YOLO-seg: images/<split>, labels/<split> with one polygon per line, and data.yaml, as ultralytics reads them.
 
+Ultralytics does not train without validation frames. If no patient is in that split, data.yaml gives it the training
+frames in their place, and says that the scores then mean nothing: who belongs to which split is for a person to decide.
+
 Polygons are those of ultralytics' own converter from masks: the outer contour of every part of a structure, one line
 each, holes filled, parts with fewer than three corners left out. Corners are the centres of pixels, half a pixel in, so
 that ultralytics finds the same pixel again at any size. Masks are redrawn from their polygons, and differences are
@@ -10,7 +13,7 @@ counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cv2
@@ -35,6 +38,15 @@ _FOLDERS = {"train": "train", "validation": "val", "test": "test"}
 _TRAINING_COMMENT = (
     "yolo segment train data=data.yaml overlap_mask=False",
     "Structures are nested; with overlap_mask=True ultralytics assigns each pixel to the smallest of them.",
+)
+_NO_VALIDATION = (
+    'No patient is in the split "validation": data.yaml gives ultralytics the training frames in its place, so that it '
+    "trains at all, and its scores then say nothing about other patients. Assign a patient to validation "
+    "(vfss splits PROJECT --assign PATIENT=validation) and export again."
+)
+_NO_TRAINING = (
+    'No patient is in the split "train": ultralytics cannot train on this dataset. Assign a patient to train '
+    "(vfss splits PROJECT --assign PATIENT=train) and export again."
 )
 _HOLES = "holes in masks, filled by polygons"
 _SMALL = "parts of masks too small for a polygon, left out"
@@ -84,14 +96,28 @@ class YoloWriter:
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
         """See Writer.finish."""
+        frames = Counter(row.fields["split"] for row in rows)
         data = {
-            **{name: f"images/{name}" for name in _FOLDERS.values()},
+            "train": "images/train",
+            "val": "images/val" if frames["validation"] else "images/train",
+            **({"test": "images/test"} if frames["test"] else {}),
             "names": dict(enumerate(self._schema.keys)),
             "licence": manifest["licence"],
         }
-        text = "".join(f"# {line}\n" for line in _TRAINING_COMMENT) + yaml.safe_dump(data, sort_keys=False)
+        text = "".join(f"# {line}\n" for line in (*_TRAINING_COMMENT, *_remarks(frames))) + yaml.safe_dump(
+            data, sort_keys=False
+        )
         (self._folder / "data.yaml").write_text(text, "utf-8")
         write_sidecar(self._folder, manifest, rows)
+
+
+def _remarks(frames: Mapping[str, int]) -> tuple[str, ...]:
+    """Return what keeps ultralytics from training, or its scores from meaning anything; frames by split."""
+    return tuple(
+        remark
+        for split, remark in (("train", _NO_TRAINING), ("validation", _NO_VALIDATION))
+        if not frames[split] and (split == "train" or frames["train"])
+    )
 
 
 def polygons(plane: BoolArray, lost: Counter[str]) -> list[Corners]:
@@ -135,4 +161,5 @@ YOLO = Format(
         "Grey values have 8 bits; deeper recordings are written through their window, as for students.",
         "Authors, times and states are in frames.jsonl only.",
     ),
+    remarks=_remarks,
 )
