@@ -44,7 +44,7 @@ class TrueClip:
     """
 
     def __init__(self, phantom: Phantom, student: Student) -> None:
-        self.schema, self.n_frames = phantom.schema, phantom.n_frames
+        self.schema, self.n_frames, self.pixel_aspect = phantom.schema, phantom.n_frames, 1.0
         samples = [phantom.sample(t) for t in range(phantom.n_frames)]
         self._pictures = [picture for picture, _, _ in samples]
         self._planes = [[pack_mask(plane) for plane in planes] for _, planes, _ in samples]

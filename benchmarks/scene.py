@@ -36,6 +36,8 @@ class Scene:
         masks: Current masks, bool (T, S, H, W).
         state: uint8 (T, S), values of MaskState.
         confidence: Estimated Dice of each mask, float32 (T, S).
+        encoded: Features of the frame that was prompted last, by frame.
+        pixel_aspect: Width of a pixel divided by its height.
     """
 
     schema: Schema
@@ -47,6 +49,7 @@ class Scene:
     state: ByteArray
     confidence: FloatArray
     encoded: dict[int, Any] = field(default_factory=dict)
+    pixel_aspect: float = 1.0
 
     @property
     def n_frames(self) -> int:

@@ -122,7 +122,7 @@ class _Reader:
             return features
         if self._clip is None:
             self._clip = self._source.reopen()
-        return student.encode(self._clip.as_uint8(frame))
+        return student.encode(self._clip.as_uint8(frame), pixel_aspect=self._clip.pixel_aspect)
 
     def close(self) -> None:
         if self._clip is not None:

@@ -263,9 +263,9 @@ def test_stored_proposals_of_the_student_are_reused(project):
     class Asked(FixedStudent):
         asked = 0
 
-        def propose(self, frames):
+        def propose(self, frames, **settings):
             self.asked += len(frames)
-            return super().propose(frames)
+            return super().propose(frames, **settings)
 
     student, clip = Asked(), project.clips()[0].id
     for frame in (2, 3, 4):

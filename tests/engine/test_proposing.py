@@ -205,10 +205,10 @@ def test_a_student_of_other_structures_is_refused(tmp_path: Path) -> None:
 
 def test_another_student_goes_on_where_one_fails(project: Project) -> None:
     class Failing(KeyedStudent):
-        def propose(self, frames):
+        def propose(self, frames, **settings):
             if self.asked:
                 raise RuntimeError("out of memory")
-            return super().propose(frames)
+            return super().propose(frames, **settings)
 
     clip_id, asked = project.clips()[0].id, []
     second = KeyedStudent(VFSS12, id="st-second")

@@ -37,7 +37,7 @@ class FakeStudent:
         self.may_answer.set()
         self.error = None
 
-    def encode(self, frame):
+    def encode(self, frame, **settings):
         self.encoded_frames.append(frame)
         self.may_encode.wait(20)
         return ("encoded", self.id, len(self.encoded_frames))

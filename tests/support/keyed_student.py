@@ -51,7 +51,7 @@ class KeyedStudent:
     def __init__(self, schema: Schema, *, id: str = "st-keyed") -> None:
         self.schema, self.id, self.asked = schema, id, 0
 
-    def propose(self, frames: np.ndarray) -> list[Proposal]:
+    def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0) -> list[Proposal]:
         self.asked += len(frames)
         keys = self.schema.keys
         state = np.full(len(keys), MaskState.PROPOSED, np.uint8)
@@ -59,6 +59,6 @@ class KeyedStudent:
         planes = np.stack([mask_of(key, *frames.shape[1:]) for key in keys])
         return [Proposal(keys, Masks(planes.copy(), state), confidence, self.id) for _ in frames]
 
-    def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
+    def propose_each(self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
         for frame in frames:
             yield self.propose(frame[None])[0]

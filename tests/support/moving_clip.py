@@ -50,7 +50,7 @@ class MovingClip:
     """
 
     def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5, schema: Schema = SCHEMA) -> None:
-        self.schema, self.n_frames = schema, n_frames
+        self.schema, self.n_frames, self.pixel_aspect = schema, n_frames, 1.0
         self._first, self._step = texture(), (dx, dy)
         self.states_now = np.zeros((n_frames, len(schema)), np.uint8)
         self.planes: dict[tuple[int, str], np.ndarray] = {}
@@ -90,10 +90,10 @@ class FixedStudent:
     def __init__(self, plane: np.ndarray | None = None, confidence: float = 0.9) -> None:
         self._plane, self._confidence = plane, confidence
 
-    def propose(self, frames: np.ndarray) -> list[Proposal]:
+    def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0) -> list[Proposal]:
         return [self._proposal(frame) for frame in frames]
 
-    def propose_each(self, frames: Iterable[np.ndarray]) -> Iterator[Proposal]:
+    def propose_each(self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
         for frame in frames:
             yield self._proposal(frame)
 

@@ -18,7 +18,7 @@ _GRID = 32  # the window's ends lie on a grid of so many parts, so that it stays
 _LEAST = 0.02  # share of the frame: a smaller bright area is not the field
 
 
-def exposed_field(frame: npt.NDArray[np.uint8]) -> Window:
+def exposed_field(frame: npt.NDArray[np.uint8], pixel_aspect: float = 1.0) -> Window:
     """Return rows and columns of the exposed field of an elongated frame, at least as long as the shorter side.
 
     Screen captures show the field somewhere in a wide dark frame. Only the longer side is cropped, and only down to a
@@ -28,25 +28,35 @@ def exposed_field(frame: npt.NDArray[np.uint8]) -> Window:
 
     Args:
         frame: uint8 (H, W).
+        pixel_aspect: Width of a pixel divided by its height; what counts as long is the picture, not its grid.
     """
     height, width = frame.shape
     full_frame = (slice(0, height), slice(0, width))
-    if max(height, width) < _ELONGATED * min(height, width):
+    true_width = width * pixel_aspect
+    if max(height, true_width) < _ELONGATED * min(height, true_width):
         return full_frame
-    area = largest_area(frame)
+    area = largest_area(frame, pixel_aspect)
     if area is None:
         return full_frame
-    if width > height:
-        return full_frame[0], _crop_side(area[1], height / width, width)
-    return _crop_side(area[0], width / height, height), full_frame[1]
+    if true_width > height:
+        return full_frame[0], _crop_side(area[1], height / true_width, width)
+    return _crop_side(area[0], true_width / height, height), full_frame[1]
 
 
-def largest_area(frame: npt.NDArray[np.uint8]) -> tuple[tuple[float, float], tuple[float, float]] | None:
-    """Return the rows and columns of the largest area unlike the border, as shares of the sides; None without one."""
+def largest_area(
+    frame: npt.NDArray[np.uint8], pixel_aspect: float = 1.0
+) -> tuple[tuple[float, float], tuple[float, float]] | None:
+    """Return the rows and columns of the largest area unlike the border, as shares of the sides; None without one.
+
+    Args:
+        frame: uint8 (H, W).
+        pixel_aspect: Width of a pixel divided by its height.
+    """
     from scipy import ndimage  # takes longer to import than the command line to start
 
-    scale = _SIDE / max(frame.shape)
-    size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+    height, true_width = frame.shape[0], frame.shape[1] * pixel_aspect
+    scale = _SIDE / max(height, true_width)
+    size = (max(1, round(true_width * scale)), max(1, round(height * scale)))
     small = np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BOX), np.float32)
     outside = float(np.median(np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])))
     low, high = np.percentile(small, (1, 99))

@@ -57,7 +57,7 @@ def evaluate(
     done = 0
     for clip_id, frames in annotated:
         with project.open_clip(clip_id) as clip:
-            proposals = student.propose_each(clip.as_uint8(t) for t in frames)
+            proposals = student.propose_each((clip.as_uint8(t) for t in frames), pixel_aspect=clip.pixel_aspect)
             for t, proposal in zip(frames, proposals, strict=True):
                 _tally_frame(project.newest(clip_id, t), proposal, tallies)
                 done += 1

@@ -28,26 +28,31 @@ _CUT = 0.6  # correlation of two neighbours below which they show different scen
 _SAME = 0.5  # mean difference of two small images, grey values, below which a frame repeats another one
 
 
-def flow_image(frame: ByteArray) -> ByteArray:
-    """Return the image on which flow is computed: small, smoothed, its grey values stretched.
+def flow_image(frame: ByteArray, pixel_aspect: float = 1.0) -> ByteArray:
+    """Return the image on which flow is computed: small, smoothed, its grey values stretched, its pixels square.
 
     Args:
         frame: uint8 (H, W).
+        pixel_aspect: Width of a pixel of the frame divided by its height.
 
     Returns:
         uint8 (h, w).
     """
-    scale = min(_SCALE, _SIDE / max(frame.shape))
-    size = (max(_LEAST_SIDE, round(frame.shape[1] * scale)), max(_LEAST_SIDE, round(frame.shape[0] * scale)))
+    height, true_width = frame.shape[0], frame.shape[1] * pixel_aspect
+    scale = min(_SCALE, _SIDE / max(height, true_width))
+    size = (max(_LEAST_SIDE, round(true_width * scale)), max(_LEAST_SIDE, round(height * scale)))
     small = cv2.GaussianBlur(cv2.resize(frame, size, interpolation=cv2.INTER_AREA).astype(np.float32), (0, 0), _BLUR)
     low, high = np.percentile(small, _RANGE)
     stretched: ByteArray = np.clip((small - low) * (255.0 / max(float(high - low), 1.0)), 0, 255).astype(np.uint8)
     return stretched
 
 
-def pixel_unit(shape: tuple[int, ...]) -> float:
-    """Return the pixels in which errors of flow are measured on frames of that shape: 1 at 512 px, at least a half."""
-    return max(_LEAST_UNIT, min(shape) / 512)
+def pixel_unit(shape: tuple[int, ...], pixel_aspect: float = 1.0) -> float:
+    """Return the unit in which errors of flow are measured on frames of that shape: 1 at 512 px, at least a half.
+
+    It is counted in heights of a pixel, as all distances are.
+    """
+    return max(_LEAST_UNIT, min(shape[0], shape[1] * pixel_aspect) / 512)
 
 
 def is_repeat(small: ByteArray, other: ByteArray) -> bool:
@@ -72,6 +77,7 @@ class Motion:
         height: Rows of the frames at full size.
         width: Columns of the frames at full size.
         unbroken: False once there was a cut on the way: nothing can be followed over a cut.
+        pixel_aspect: Width of a pixel of the frames divided by its height.
     """
 
     onward: FloatArray
@@ -79,6 +85,7 @@ class Motion:
     height: int
     width: int
     unbroken: bool = True
+    pixel_aspect: float = 1.0
 
     @cached_property
     def _scale(self) -> npt.NDArray[np.float64]:
@@ -92,11 +99,12 @@ class Motion:
             points: float64 (N, 2), (x, y), px of the frame.
 
         Returns:
-            Displacements float64 (N, 2), (x, y), and errors float64 (N,), both in px of the frame.
+            Displacements float64 (N, 2), (x, y), in px of the frame, and errors float64 (N,), in heights of a pixel.
         """
         there = _sample(self.onward, (points + 0.5) * self._scale - 0.5)
         again = _sample(self.back, (points + 0.5) * self._scale - 0.5 + there)
-        return there / self._scale, np.hypot(*((there + again) / self._scale).T)
+        apart = (there + again) / self._scale * (self.pixel_aspect, 1.0)
+        return there / self._scale, np.hypot(*apart.T)
 
     @cached_property
     def backward_map(self) -> tuple[FloatArray, FloatArray]:
@@ -110,25 +118,26 @@ class Motion:
 class KeyMotion:
     """Follows the picture from one key frame through its neighbours, which are given one after another."""
 
-    def __init__(self, frame: ByteArray) -> None:
-        """Start from a key frame, uint8 (H, W)."""
+    def __init__(self, frame: ByteArray, pixel_aspect: float = 1.0) -> None:
+        """Start from a key frame, uint8 (H, W), whose pixels are `pixel_aspect` times as wide as high."""
         self._height, self._width = frame.shape
-        self._key = flow_image(frame)
+        self._pixel_aspect = pixel_aspect
+        self._key = flow_image(frame, pixel_aspect)
         self._last = self._key
         self._flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
         still = np.zeros((*self._key.shape, 2), np.float32)
-        self._motion = Motion(still, still, self._height, self._width)
+        self._motion = Motion(still, still, self._height, self._width, pixel_aspect=pixel_aspect)
 
     def advance(self, frame: ByteArray) -> tuple[Motion, bool]:
         """Return the motion to the next neighbour, uint8 (H, W), and whether that repeats the frame before."""
-        small = flow_image(frame)
+        small = flow_image(frame, self._pixel_aspect)
         if is_repeat(small, self._last):
             return self._motion, True
         unbroken = self._motion.unbroken and _correlation(small, self._last) > _CUT
         self._last = small
         onward = self._flow.calc(self._key, small, self._motion.onward.copy())
         back = self._flow.calc(small, self._key, self._motion.back.copy())
-        self._motion = Motion(onward, back, self._height, self._width, unbroken)
+        self._motion = Motion(onward, back, self._height, self._width, unbroken, self._pixel_aspect)
         return self._motion, False
 
 

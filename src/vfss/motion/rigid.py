@@ -21,7 +21,7 @@ from vfss.motion.optical_flow import Motion, Points, pixel_unit
 Matrix = npt.NDArray[np.float64]
 Weights = npt.NDArray[np.float64]  # of points, (N,), 0..1
 
-# In pixel units: px at 512 px of the frame's shorter side.
+# In pixel units: heights of a pixel at 512 of them in the frame's shorter side.
 _MARGIN = 4  # px around the mask whose flow counts too: the edge of a bone is what can be followed
 _FLOW_PX = 0.7  # error of the flow of a whole body
 _STEP_PX, _STEP_RADIANS = 0.4, 0.01  # usual motion of a body in one frame
@@ -40,17 +40,24 @@ class RigidBodies:
         joints: Indices of structures that are joined, in pairs.
     """
 
-    def __init__(self, planes: Mapping[str, BoolArray], chains: Iterable[Sequence[str]] = ()) -> None:
+    def __init__(
+        self, planes: Mapping[str, BoolArray], chains: Iterable[Sequence[str]] = (), pixel_aspect: float = 1.0
+    ) -> None:
         """Start from the masks of a key frame.
 
         Args:
             planes: bool (H, W) each, none empty, by key of structure.
             chains: Keys of structures in the order in which they are joined (Schema.chains).
+            pixel_aspect: Width of a pixel divided by its height. Bodies are rigid where pixels are square, so that
+                motion is fitted there and brought back to the pixels of the frame.
         """
         self.keys = tuple(planes)
         first = next(iter(planes.values()))
-        self._unit = pixel_unit(first.shape)
-        self._points = [_points(plane, round(_MARGIN * self._unit)) for plane in planes.values()]
+        self._true = np.array((pixel_aspect, 1.0))  # heights of a pixel in one pixel along x and along y
+        self._unit = pixel_unit(first.shape, pixel_aspect)
+        margin = _MARGIN * self._unit
+        self._pixels = [_points(plane, round(margin), round(margin / pixel_aspect)) for plane in planes.values()]
+        self._points = [pixels * self._true for pixels in self._pixels]
         self._centres = np.array([points.mean(axis=0) for points in self._points])
         self._steps = 0
         # Only true neighbours are joined: of C2 and C4 without C3 nobody knows where they meet.
@@ -69,16 +76,20 @@ class RigidBodies:
             structure's flow, 0..1.
         """
         self._steps += 1
-        flows = [motion.displacements(points) for points in self._points]
+        flows = [motion.displacements(pixels) for pixels in self._pixels]
         weights = [1 / (1 + (error / (_ERROR_PX * self._unit)) ** 2) for _, error in flows]
-        motions, inliers = self._fit([displacement for displacement, _ in flows], weights)
+        motions, inliers = self._fit([displacement * self._true for displacement, _ in flows], weights)
         return {
-            key: (_matrix(motions[i], self._centres[i]), float(np.mean(weights[i] * inliers[i])))
+            key: (self._in_pixels(_matrix(motions[i], self._centres[i])), float(np.mean(weights[i] * inliers[i])))
             for i, key in enumerate(self.keys)
         }
 
+    def _in_pixels(self, matrix: Matrix) -> Matrix:
+        """Return a matrix (2, 3) between true positions as one between positions in px of the frame."""
+        return matrix * np.append(self._true, 1.0) / self._true[:, None]
+
     def _fit(self, moves: list[Points], weights: list[Weights]) -> tuple[npt.NDArray[np.float64], list[Weights]]:
-        """Return shift x, y (px) and rotation (radians) about its centre of every body, float64 (B, 3), and inliers.
+        """Return shift x, y and rotation (radians) about its centre of every body, float64 (B, 3), and inliers.
 
         Inliers are found from the flow and the joints alone, in rounds. Only then the bodies are held to their place
         on the key frame, less and less with time: noise must not shake them, but held earlier, or to their last
@@ -137,10 +148,10 @@ class RigidBodies:
         return np.hypot(move[:, 0] - along_x @ fitted, move[:, 1] - along_y @ fitted)
 
 
-def _points(plane: BoolArray, margin: int) -> Points:
-    """Return a sample of points (x, y) of a mask and its surroundings, float64 (N, 2); always the same ones."""
-    size = 2 * max(1, margin) + 1
-    grown = cv2.dilate(plane.astype(np.uint8), np.ones((size, size), np.uint8))
+def _points(plane: BoolArray, rows: int, columns: int) -> Points:
+    """Return a sample of points (x, y) of a mask and its surroundings, float64 (N, 2), px; always the same ones."""
+    size = (2 * max(1, rows) + 1, 2 * max(1, columns) + 1)
+    grown = cv2.dilate(plane.astype(np.uint8), np.ones(size, np.uint8))
     y, x = np.nonzero(grown)
     chosen = np.random.default_rng(0).permutation(len(y))[:_POINTS]
     return np.stack((x[chosen], y[chosen]), axis=1).astype(np.float64)

@@ -35,10 +35,12 @@ class Source(Protocol):
     Attributes:
         schema: The structures.
         n_frames: Frames of the clip.
+        pixel_aspect: Width of a pixel divided by its height.
     """
 
     schema: Schema
     n_frames: int
+    pixel_aspect: float
 
     def picture(self, frame: int) -> ByteArray:
         """Return a frame as uint8 (H, W)."""
@@ -209,7 +211,7 @@ class DirectedPropagation:
         known = {} if proposal is None else {key: proposal.plane(key) for key in keys}
         proposed = {key: plane for key, plane in known.items() if plane is not None}
         planes = {key: source.plane(frame, key) for key in keys}
-        return KeyFrame(source.picture(frame), planes, schema, proposed)
+        return KeyFrame(source.picture(frame), planes, schema, proposed, source.pixel_aspect)
 
     def _end(self, keys: Iterable[str], reason: Reason | None) -> None:
         for key in keys:

@@ -99,6 +99,7 @@ class KeyFrame:
         planes: Mapping[str, BoolArray],
         schema: Schema,
         proposed: Mapping[str, BoolArray] | None = None,
+        pixel_aspect: float = 1.0,
     ) -> None:
         """Start from a key frame.
 
@@ -107,11 +108,13 @@ class KeyFrame:
             planes: Annotated masks by key of structure, bool (H, W) each, none empty.
             schema: Tells which structures are rigid, and which of them are joined.
             proposed: The student's own masks of the same frame, of the structures that it knows.
+            pixel_aspect: Width of a pixel divided by its height.
         """
-        self._motion = KeyMotion(frame)
+        self._motion = KeyMotion(frame, pixel_aspect)
+        self._unit = pixel_unit(frame.shape, pixel_aspect)
         self._fields = {key: signed_distance(plane) for key, plane in planes.items()}
         rigid = {key: plane for key, plane in planes.items() if schema[key].is_rigid}
-        self._bodies = RigidBodies(rigid, schema.chains) if rigid else None
+        self._bodies = RigidBodies(rigid, schema.chains, pixel_aspect) if rigid else None
         self._soft = tuple(key for key in planes if not schema[key].is_rigid)
         own = proposed or {}
         self._corrections = {key: self._fields[key] - signed_distance(own[key]) for key in self._soft if key in own}
@@ -123,7 +126,6 @@ class KeyFrame:
         motion, repeated = self._motion.advance(frame)
         self._frames += 1
         self._steps += not repeated
-        unit = pixel_unit(frame.shape)
         masks: dict[str, PropagatedMask] = {}
         if self._bodies is not None:
             for key, (matrix, consistency) in self._bodies.fit(motion).items():
@@ -136,7 +138,7 @@ class KeyFrame:
                 )
         for key in self._soft:
             _, errors = motion.displacements(self._outlines[key])
-            consistency = float(np.mean(1 / (1 + (errors / unit) ** 2))) * motion.unbroken
+            consistency = float(np.mean(1 / (1 + (errors / self._unit) ** 2))) * motion.unbroken
             correction = self._corrections.get(key)
             masks[key] = PropagatedMask(
                 _warped(self._fields[key], motion.backward_map),

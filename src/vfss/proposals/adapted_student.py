@@ -57,7 +57,9 @@ class AdaptedClip(StoredClip):
 
     def predict(self) -> Iterator[int]:
         """Let the student predict each frame; yield how many are done."""
-        for frame, proposal in enumerate(self._adapted.propose_each(map(self._clip.as_uint8, range(self.n_frames)))):
+        pictures = map(self._clip.as_uint8, range(self.n_frames))
+        proposals = self._adapted.propose_each(pictures, pixel_aspect=self._clip.pixel_aspect)
+        for frame, proposal in enumerate(proposals):
             self.predictions[frame] = soft_predictions(proposal, self.schema, self._n_adapted)
             yield frame + 1
 

@@ -120,11 +120,12 @@ class StoredClip:
     Attributes:
         schema: The structures.
         n_frames: Frames of the clip.
+        pixel_aspect: Width of a pixel divided by its height.
     """
 
     def __init__(self, project: Project, clip: Clip, student: Student | None) -> None:
         """Read from a project, a recording and a student, None for none."""
-        self.schema, self.n_frames = project.schema, clip.n_frames
+        self.schema, self.n_frames, self.pixel_aspect = project.schema, clip.n_frames, clip.pixel_aspect
         self._project, self._clip, self._student = project, clip, student
         known = () if student is None else student.schema.keys
         self._soft = tuple(s.key for s in self.schema.structures if not s.is_rigid and s.key in known)
@@ -155,7 +156,9 @@ class StoredClip:
             packed, bare = self._proposals[frame]
             planes = np.stack([unpack_mask(plane) for plane in packed])
             return replace(bare, masks=Masks(planes, bare.masks.state))
-        proposal = self._stored(frame, self._student.id) or self._student.propose(self.picture(frame)[None])[0]
+        proposal = self._stored(frame, self._student.id)
+        if proposal is None:
+            proposal = self._student.propose(self.picture(frame)[None], pixel_aspect=self.pixel_aspect)[0]
         bare = replace(proposal, masks=Masks(proposal.masks.planes[:, :0, :0], proposal.masks.state))
         self._proposals[frame] = [pack_mask(plane) for plane in proposal.masks.planes], bare
         return proposal

@@ -70,7 +70,9 @@ class ProposalRun:
         Raises:
             VfssError: A frame cannot be decoded, the student fails, or the project cannot be written.
         """
-        proposals = self.student.propose_each(self._clip.as_uint8(t) for t in self._frames)
+        proposals = self.student.propose_each(
+            (self._clip.as_uint8(t) for t in self._frames), pixel_aspect=self._clip.pixel_aspect
+        )
         for batch in _batches(self._frames, _STREAMED, _STREAMED):
             self._write(batch, [next(proposals) for _ in batch])
             yield batch
@@ -89,12 +91,12 @@ class ProposalRun:
         for batch in _batches(self._frames, 1, _STEP):
             pictures = np.stack([self._clip.as_uint8(t) for t in batch])
             try:
-                proposals = self.student.propose(pictures)
+                proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
             except (RuntimeError, StudentError) as error:  # torch raises RuntimeError where the graphics card fails
                 if replacement is None:
                     raise
                 self._take(replacement(self.student, error))
-                proposals = self.student.propose(pictures)
+                proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
             self._write(batch, proposals)
             yield batch
 

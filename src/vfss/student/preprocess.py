@@ -25,7 +25,9 @@ _OVERSHOOT = 0.1
 
 @dataclass(frozen=True)
 class Placement:
-    """Position of a part of a frame in the network's square input: scaled with its aspect kept, centred.
+    """Position of a part of a frame in the network's square input: scaled as it really looks, centred.
+
+    Pixels that are not square become square here, so that a network sees every recording in its true proportions.
 
     Attributes:
         height: Rows of the part, px.
@@ -35,6 +37,7 @@ class Placement:
         left: First input column of the part.
         rows: Input rows of the part.
         columns: Input columns of the part.
+        pixel_aspect: Width of a pixel of the frame divided by its height.
     """
 
     height: int
@@ -44,13 +47,15 @@ class Placement:
     left: int
     rows: int
     columns: int
+    pixel_aspect: float = 1.0
 
     @classmethod
-    def of(cls, height: int, width: int, size: int) -> Placement:
-        """Place a part of (height, width) px in a square of size px."""
-        scale = size / max(height, width)
-        rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
-        return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns)
+    def of(cls, height: int, width: int, size: int, pixel_aspect: float = 1.0) -> Placement:
+        """Place a part of (height, width) px, each `pixel_aspect` times as wide as high, in a square of size px."""
+        true_width = width * pixel_aspect
+        scale = size / max(height, true_width)
+        rows, columns = max(1, round(height * scale)), max(1, round(true_width * scale))
+        return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns, pixel_aspect)
 
     @property
     def window(self) -> tuple[slice, slice]:

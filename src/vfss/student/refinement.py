@@ -78,7 +78,9 @@ class Refinement:
     confidence: float
 
 
-def changed_near_clicks(current: BoolArray, corrected: BoolArray, clicks: Sequence[Click]) -> BoolArray:
+def changed_near_clicks(
+    current: BoolArray, corrected: BoolArray, clicks: Sequence[Click], pixel_aspect: float = 1.0
+) -> BoolArray:
     """Return the corrected mask where it differs from the current one near a click, and the current mask elsewhere.
 
     A network redraws the whole structure after each click. What it changes far from every click is as likely worse as
@@ -88,6 +90,7 @@ def changed_near_clicks(current: BoolArray, corrected: BoolArray, clicks: Sequen
         current: bool (H, W), the mask before the correction.
         corrected: bool (H, W), the network's mask for the clicks.
         clicks: All clicks so far; without any the corrected mask is returned unchanged.
+        pixel_aspect: Width of a pixel divided by its height: what is near is as round as the picture shows it.
 
     Returns:
         bool (H, W).
@@ -95,23 +98,28 @@ def changed_near_clicks(current: BoolArray, corrected: BoolArray, clicks: Sequen
     if not clicks or not current.any():
         return corrected
     differs = (current ^ corrected).astype(np.uint8)
-    side = max(current.shape)
-    thick = cv2.morphologyEx(differs, cv2.MORPH_OPEN, _disc(_THIN * side))
-    near = _near(differs.shape, clicks, _REACH * side)
+    side = max(current.shape[0], current.shape[1] * pixel_aspect)
+    thick = cv2.morphologyEx(differs, cv2.MORPH_OPEN, _disc(_THIN * side, pixel_aspect))
+    near = _near(differs.shape, clicks, _REACH * side, pixel_aspect)
     selected = _touching(thick, near)
     if selected is None:
         selected = _touching(differs & near, near)
     if selected is None:
         return current
-    region = cv2.dilate(selected, _disc(2 * _THIN * side)).astype(np.bool_)
+    region = cv2.dilate(selected, _disc(2 * _THIN * side, pixel_aspect)).astype(np.bool_)
     return np.where(region, corrected, current)
 
 
-def _near(shape: tuple[int, ...], clicks: Sequence[Click], radius: float) -> npt.NDArray[np.uint8]:
-    """Return 1 within a radius of a click and 0 elsewhere, uint8 (H, W)."""
+def _near(shape: tuple[int, ...], clicks: Sequence[Click], radius: float, pixel_aspect: float) -> npt.NDArray[np.uint8]:
+    """Return 1 within a radius, in heights of a pixel, of a click and 0 elsewhere, uint8 (H, W)."""
     near = np.zeros(shape, np.uint8)
+    axes = (max(1, round(radius / pixel_aspect)), max(1, round(radius)))
     for click in clicks:
-        cv2.circle(near, (round(click.x), round(click.y)), max(1, round(radius)), 1, -1)
+        centre = (round(click.x), round(click.y))
+        if axes[0] == axes[1]:
+            cv2.circle(near, centre, axes[1], 1, -1)
+        else:
+            cv2.ellipse(near, centre, axes, 0.0, 0.0, 360.0, 1, -1)
     return near
 
 
@@ -122,7 +130,8 @@ def _touching(areas: npt.NDArray[np.uint8], near: npt.NDArray[np.uint8]) -> npt.
     return np.isin(labels, touched).astype(np.uint8) if len(touched) else None
 
 
-def _disc(radius: float) -> npt.NDArray[np.uint8]:
-    side = 2 * max(1, round(radius)) + 1
-    disc: npt.NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+def _disc(radius: float, pixel_aspect: float) -> npt.NDArray[np.uint8]:
+    """Return a disc of a radius in heights of a pixel, round where pixels of that aspect are shown."""
+    size = (2 * max(1, round(radius / pixel_aspect)) + 1, 2 * max(1, round(radius)) + 1)
+    disc: npt.NDArray[np.uint8] = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, size)
     return disc

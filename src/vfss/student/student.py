@@ -130,11 +130,13 @@ class Student:
         self._placement: Placement | None = None
         self._lock = threading.Lock()
 
-    def propose(self, frames: npt.NDArray[np.uint8]) -> list[Proposal]:
+    def propose(self, frames: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> list[Proposal]:
         """Return masks and confidence of every structure on each frame.
 
         Args:
             frames: uint8 (N, H, W).
+            pixel_aspect: Width of a pixel divided by its height, as Clip.pixel_aspect; the network sees the frames in
+                their true proportions, the planes lie on the pixels of the frames.
 
         Returns:
             One proposal per frame, in order, planes bool (S, H, W).
@@ -146,8 +148,10 @@ class Student:
         proposals: list[Proposal] = []
         for start in range(0, len(frames), self._runtime.batch):
             part = frames[start : start + self._runtime.batch]
-            windows = [self._window(frame) for frame in part]
-            placements = [self._placement_of(frame[window]) for frame, window in zip(part, windows, strict=True)]
+            windows = [self._window(frame, pixel_aspect) for frame in part]
+            placements = [
+                self._placement_of(frame[window], pixel_aspect) for frame, window in zip(part, windows, strict=True)
+            ]
             inputs = [
                 prepare(frame[window], placement, self._config)
                 for frame, window, placement in zip(part, windows, placements, strict=True)
@@ -159,13 +163,14 @@ class Student:
                 proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
         return proposals
 
-    def propose_each(self, frames: Iterable[npt.NDArray[np.uint8]]) -> Iterator[Proposal]:
+    def propose_each(self, frames: Iterable[npt.NDArray[np.uint8]], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
         """Yield a proposal for each frame, in order, for whole clips.
 
         On a CPU several frames are computed in parallel, while the next ones are requested (and decoded).
 
         Args:
             frames: uint8 (H, W) each.
+            pixel_aspect: Width of a pixel divided by its height, as Clip.pixel_aspect.
 
         Raises:
             StudentError: A frame has another dtype or number of axes, or is empty in height or width.
@@ -175,8 +180,8 @@ class Student:
         def prepared() -> Iterator[FloatArray]:
             for frame in frames:
                 _check(frame[np.newaxis])
-                window = self._window(frame)
-                placement = self._placement_of(frame[window])
+                window = self._window(frame, pixel_aspect)
+                placement = self._placement_of(frame[window], pixel_aspect)
                 pending.append((window, placement, frame.shape))
                 yield prepare(frame[window], placement, self._config)
 
@@ -184,16 +189,20 @@ class Student:
             window, placement, shape = pending.popleft()
             yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
 
-    def encode(self, frame: npt.NDArray[np.uint8]) -> EncodedFrame:
-        """Compute the encoder's features of a frame, uint8 (H, W), for refine.
+    def encode(self, frame: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> EncodedFrame:
+        """Compute the encoder's features of a frame for refine.
+
+        Args:
+            frame: uint8 (H, W).
+            pixel_aspect: Width of a pixel divided by its height, as Clip.pixel_aspect.
 
         Raises:
             StudentError: The frame has another dtype or number of axes, or the student takes no prompts.
         """
         self._expect_prompts()
         _check(frame[np.newaxis])
-        window = self._window(frame)
-        placement = self._placement_of(frame[window])
+        window = self._window(frame, pixel_aspect)
+        placement = self._placement_of(frame[window], pixel_aspect)
         with self._lock:
             features = self._runtime.encode(prepare(frame[window], placement, self._config))
         return EncodedFrame(features, window, placement, (frame.shape[0], frame.shape[1]), self.id)
@@ -226,7 +235,7 @@ class Student:
             logits, quality = self._runtime.correct(encoded.features, maps, asked)
         planes = restore(logits[index : index + 1], encoded.placement)
         corrected = _in_frame(planes, encoded.window, encoded.shape)[0]
-        mask = changed_near_clicks(current, corrected, prompts.clicks)
+        mask = changed_near_clicks(current, corrected, prompts.clicks, encoded.placement.pixel_aspect)
         return Refinement(mask, float(self._confidence(quality)[index]))
 
     def _expect_prompts(self) -> None:
@@ -245,16 +254,17 @@ class Student:
                 remedy="Encode the frame again.",
             )
 
-    def _window(self, frame: npt.NDArray[np.uint8]) -> Window:
+    def _window(self, frame: npt.NDArray[np.uint8], pixel_aspect: float) -> Window:
         if self._config.crop_to_field:
-            return exposed_field(frame)
+            return exposed_field(frame, pixel_aspect)
         return slice(0, frame.shape[0]), slice(0, frame.shape[1])
 
-    def _placement_of(self, part: npt.NDArray[np.uint8]) -> Placement:
+    def _placement_of(self, part: npt.NDArray[np.uint8], pixel_aspect: float) -> Placement:
         """Return the placement of a part of that size; the last one is cached, as size and field rarely change."""
         placement = self._placement
-        if placement is None or (placement.height, placement.width) != part.shape:
-            placement = Placement.of(part.shape[0], part.shape[1], self._config.input_size)
+        wanted = (*part.shape, pixel_aspect)
+        if placement is None or (placement.height, placement.width, placement.pixel_aspect) != wanted:
+            placement = Placement.of(part.shape[0], part.shape[1], self._config.input_size, pixel_aspect)
             self._placement = placement
         return placement
 

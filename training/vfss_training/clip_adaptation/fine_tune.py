@@ -50,11 +50,13 @@ class Example:
         picture: uint8 (H, W).
         planes: bool (S, H, W), its masks.
         known: bool (S,), which of the planes are annotated; an annotated plane may be empty.
+        pixel_aspect: Width of a pixel divided by its height.
     """
 
     picture: npt.NDArray[np.uint8]
     planes: npt.NDArray[np.bool_]
     known: npt.NDArray[np.bool_]
+    pixel_aspect: float = 1.0
 
 
 def learn_clip(
@@ -153,9 +155,10 @@ class _Encoded:
 def _encode(network: StudentNetwork, checkpoint: Checkpoint, example: Example) -> _Encoded:
     """Encode one frame, and its mirror image if the student uses both."""
     config = checkpoint.config
-    window = exposed_field(example.picture) if config.crop_to_field else (slice(None), slice(None))
+    aspect = example.pixel_aspect
+    window = exposed_field(example.picture, aspect) if config.crop_to_field else (slice(None), slice(None))
     part = example.picture[window]
-    placement = Placement.of(part.shape[0], part.shape[1], config.input_size)
+    placement = Placement.of(part.shape[0], part.shape[1], config.input_size, aspect)
     frame = torch.from_numpy(prepare(part, placement, config)[None])
     planes = np.stack([_covered(plane[window], placement) for plane in example.planes])
     target = torch.from_numpy(planes[None])

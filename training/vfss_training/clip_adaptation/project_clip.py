@@ -90,7 +90,7 @@ def examples(project: Project, clip: Clip, schema: Schema) -> tuple[list[int], l
     for t in frames:
         planes = np.zeros((len(schema), clip.height, clip.width), np.bool_)
         planes[there] = project.masks(clip.id, t).planes[here]
-        annotated_frames.append(Example(clip.as_uint8(t), planes, annotated[t]))
+        annotated_frames.append(Example(clip.as_uint8(t), planes, annotated[t], clip.pixel_aspect))
     return frames, annotated_frames
 
 

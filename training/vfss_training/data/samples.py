@@ -179,7 +179,7 @@ def project_samples(
     patients: list[str] = []
     for clip_id in dict.fromkeys(record.id for record, _ in places):
         with project.open_clip(clip_id) as clip:
-            placement = Placement.of(clip.height, clip.width, size)
+            placement = Placement.of(clip.height, clip.width, size, clip.pixel_aspect)
             for record, t in places:
                 if record.id != clip_id:
                     continue
@@ -214,7 +214,7 @@ def unlabelled_project_samples(
     samples: list[Sample] = []
     for record in dict.fromkeys(record for record, _ in places):
         with project.open_clip(record.id) as clip:
-            placement = Placement.of(clip.height, clip.width, size)
+            placement = Placement.of(clip.height, clip.width, size, clip.pixel_aspect)
             window = (placement.top, placement.left, placement.rows, placement.columns)
             blank = np.zeros((-(-len(project.schema) // 8), size, size), np.uint8)
             unknown = np.zeros(len(project.schema), np.float32)
