@@ -86,7 +86,8 @@ class RigidBodies:
 
     def _in_pixels(self, matrix: Matrix) -> Matrix:
         """Return a matrix (2, 3) between true positions as one between positions in px of the frame."""
-        return matrix * np.append(self._true, 1.0) / self._true[:, None]
+        pixels: Matrix = matrix * np.append(self._true, 1.0) / self._true[:, None]
+        return pixels
 
     def _fit(self, moves: list[Points], weights: list[Weights]) -> tuple[npt.NDArray[np.float64], list[Weights]]:
         """Return shift x, y and rotation (radians) about its centre of every body, float64 (B, 3), and inliers.
