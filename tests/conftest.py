@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures: a place of their own for settings and caches, a small phantom clip, sessions and windows."""
+"""Fixtures: a place of their own for settings and caches, a small phantom clip, sessions and windows; no network."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import refused_contacts
+
 if TYPE_CHECKING:
     from napari_vfss.session.session import Session
     from napari_vfss.ui.panel import AnnotationPanel
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari_vfss_test_")
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
 os.environ["XDG_CONFIG_HOME"] = _SETTINGS.name  # of windows, too, that live longer than one test
+_CONTACTS = Path(_SETTINGS.name) / "contacts.txt"
+os.environ.update(refused_contacts.environment(_CONTACTS))
+refused_contacts.refuse()
 
 FRAMES, SIZE = 24, 160
 TORCH = {"small_checkpoint", "torch", "vfss_training"}
@@ -67,6 +72,16 @@ def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
     base = tmp_path_factory.getbasetemp()
     for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME"):
         monkeypatch.setenv(name, str(base / name.lower()))
+
+
+@pytest.fixture(autouse=True)
+def no_contacts() -> Iterator[None]:
+    """Nothing contacts another computer, whether it says so or not."""
+    yield
+    if _CONTACTS.exists():
+        tried = _CONTACTS.read_text("utf-8")
+        _CONTACTS.unlink()
+        pytest.fail(f"another computer would have been contacted: {tried}")
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from vfss.masks import Masks, MaskState
 from vfss.project import Project
 from vfss.schema import Schema, Structure
 from vfss.student import Proposal, Student, load_student
+from vfss.telemetry import switch_off_telemetry
 from vfss.version import __version__
 
 __all__ = [
@@ -23,3 +24,6 @@ __all__ = [
     "load_student",
     "open_clip",
 ]
+
+# The modules above import none of the libraries that report; those that do lie below this package and come later.
+switch_off_telemetry()
