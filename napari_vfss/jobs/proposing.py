@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject, Signal
 import vfss.student.openvino_runtime  # noqa: F401  imported only in the worker, it would hold the interpreter's lock and block the window
 from napari_vfss.jobs.worker import explain, spare_threads, worker_for
 from vfss.clips import Clip
+from vfss.clips.readable import unreadable_frames
 from vfss.errors import StudentError
 from vfss.project import Project
 from vfss.proposals.student import ProposalRun
@@ -49,10 +50,18 @@ def outward(current: int, first: int, last: int) -> list[int]:
 
 @dataclass(frozen=True)
 class ProposalProgress:
-    """Progress since the last report: frames done, the student that did them, and a message, empty without one."""
+    """Progress of a job.
+
+    Attributes:
+        student: The student at work.
+        frames: Frames that it proposed on since the last report.
+        done: Frames proposed on or left out in all.
+        message: For the person; empty without one.
+    """
 
     student: Student
     frames: tuple[int, ...]
+    done: int
     message: str
 
 
@@ -60,7 +69,7 @@ def propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
     """Propose on frame after frame, write each batch, and yield the progress.
 
     The first batch is one frame, so that a person sees a result at once. If the graphics card fails, proposing
-    continues on the processor.
+    continues on the processor; frames that cannot be decoded are left out and named at the end.
 
     Raises:
         StudentError: The student failed. Never a RuntimeError: superqt takes it for the end of the program, and the
@@ -93,9 +102,11 @@ def _propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
         if run.differences:
             notes.append(run.differences)
         for frames in run.step(on_cpu):
-            yield ProposalProgress(run.student, frames, " ".join(notes))
+            yield ProposalProgress(run.student, frames, run.done, " ".join(notes))
             notes.clear()
             time.sleep(PAUSE_S)
+        if run.unreadable:
+            yield ProposalProgress(run.student, (), run.done, f"{unreadable_frames(run.unreadable, first=1)}.")
 
 
 class Proposing(QObject):
@@ -111,7 +122,6 @@ class Proposing(QObject):
         super().__init__(parent)
         self.order: ProposalOrder | None = None
         self._worker: Any = None
-        self._done = 0
         self._total = 0
         self._outcome = ""
 
@@ -125,7 +135,7 @@ class Proposing(QObject):
         if self.running or not order.frames:
             return
         self.order = order
-        self._done, self._total, self._outcome = 0, len(order.frames), ""
+        self._total, self._outcome = len(order.frames), ""
         self._worker = worker_for(propose, order)
         self._worker.yielded.connect(self._on_batch)
         self._worker.errored.connect(self._on_error)
@@ -142,9 +152,8 @@ class Proposing(QObject):
     def _on_batch(self, progress: ProposalProgress) -> None:
         if progress.message:
             self.message.emit(progress.message)
-        self._done += len(progress.frames)
         self.proposed.emit(progress.student, progress.frames)
-        self.progressed.emit(self._done, self._total)
+        self.progressed.emit(progress.done, self._total)
 
     def _on_error(self, error: Exception) -> None:
         self._outcome = explain(error)

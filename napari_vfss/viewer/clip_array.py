@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
+from napari_vfss.viewer.placard import unreadable_placard
 from vfss.clips import Clip
 from vfss.errors import ClipError
 
@@ -17,8 +19,8 @@ from vfss.errors import ClipError
 class ClipFrames:
     """Read-only array (T, H, W) over a clip; only requested frames are decoded.
 
-    A frame that cannot be decoded is black, and `problem` is emitted: an exception inside napari's slicing would leave
-    the viewer on another frame than its slider.
+    Instead of a frame that cannot be decoded comes a placard that nobody takes for a picture, and `problem` is emitted:
+    an exception inside napari's slicing would leave the viewer on another frame than its slider.
     """
 
     problem = Signal(ClipError)
@@ -71,9 +73,16 @@ class ClipFrames:
             if not self._failing:
                 self._failing = True
                 self.problem.emit(error)
-            return np.zeros(self.shape[1:], self.dtype)
+            return self._placard
         self._failing = False
         return frame
+
+    @cached_property
+    def _placard(self) -> npt.NDArray[Any]:
+        low, high = (0, 255) if self.dtype == np.uint8 else self._clip.window
+        shares = unreadable_placard(self.shape[1], self.shape[2]) / 255.0
+        placard: npt.NDArray[Any] = np.rint(low + shares * (high - low)).astype(self.dtype)
+        return placard
 
 
 def clip_layer_settings(frames: ClipFrames, *, name: str, inverted: bool, window: tuple[int, int]) -> dict[str, Any]:

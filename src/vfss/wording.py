@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 
 def count(n: int, noun: str, plural: str = "") -> str:
@@ -26,3 +27,13 @@ def listed(names: Sequence[str], at_most: int) -> str:
 def figure(value: float | None, digits: int) -> str:
     """Return a figure of a table with so many decimals, "-" for None."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def ranges(numbers: Iterable[int], at_most: int = 8) -> str:
+    """Return whole numbers in ascending order, neighbours as ranges: "3, 7 to 9, 12 and 4 more"."""
+    ordered = sorted(set(numbers))
+    breaks = [i for i, (one, other) in enumerate(pairwise(ordered), 1) if other != one + 1]
+    parts = [ordered[start:stop] for start, stop in pairwise([0, *breaks, len(ordered)])] if ordered else []
+    texts = [str(part[0]) if len(part) == 1 else f"{part[0]} to {part[-1]}" for part in parts[:at_most]]
+    more = sum(len(part) for part in parts[at_most:])
+    return f"{', '.join(texts)} and {more} more" if more else ", ".join(texts)

@@ -47,7 +47,7 @@ def test_every_requested_frame_gets_its_own_proposal(project: Project, student: 
     calls: list[tuple[int, int]] = []
     requested = [15, 2, 3, 4, 5, 6, 7, 8, 9, 10]
     done = propose_clip(project, student, clip, requested, lambda n, total: calls.append((n, total)) or True)
-    assert done == len(requested)
+    assert done.frames == len(requested)
     assert calls[-1] == (10, 10)
     states = project.states(clip)
     assert set(np.flatnonzero((states == MaskState.PROPOSED).all(axis=1))) == set(requested)
@@ -88,7 +88,7 @@ def test_a_student_leaves_imported_masks_and_the_summary_counts_them(project: Pr
 
 def test_stopping_keeps_what_is_done(project: Project, student: Student) -> None:
     clip = project.clips()[0].id
-    done = propose_clip(project, student, clip, range(FRAMES), lambda n, total: False)
+    done = propose_clip(project, student, clip, range(FRAMES), lambda n, total: False).frames
     assert 0 < done < FRAMES
     assert (project.states(clip) == MaskState.PROPOSED).all(axis=1).sum() == done
 
@@ -109,7 +109,7 @@ def by_project(project: Project, clip_id: str, student: KeyedStudent, frames: li
 
 
 def by_stream(project: Project, clip_id: str, student: KeyedStudent, frames: list[int]) -> None:
-    assert propose_clip(project, student, clip_id, frames) == len(frames)
+    assert propose_clip(project, student, clip_id, frames).frames == len(frames)
 
 
 def by_step(project: Project, clip_id: str, student: KeyedStudent, frames: list[int]) -> None:

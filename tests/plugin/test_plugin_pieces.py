@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from psygnal import Signal
 
+from damaged_clip import DamagedClip
 from napari_vfss import app
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.proposing import outward
@@ -23,6 +24,7 @@ from napari_vfss.jobs.worker import worker_for
 from napari_vfss.session import opening
 from napari_vfss.viewer.clip_array import ClipFrames
 from napari_vfss.viewer.overlay import Overlay, bounding_box, palette
+from napari_vfss.viewer.placard import unreadable_placard
 from vfss.clips import ArrayClip
 from vfss.errors import ClipError, ProjectError, SchemaError
 from vfss.project import Project
@@ -97,15 +99,27 @@ def test_a_clip_indexes_like_an_array(key):
     assert np.array_equal(ClipFrames(ArrayClip(FRAMES))[key], FRAMES[key])
 
 
-def test_an_unreadable_frame_is_black_and_reported():
-    class Broken(ArrayClip):
-        def __getitem__(self, t):
-            raise ClipError("cannot be decoded", frame=t)
-
-    frames, problems = ClipFrames(Broken(FRAMES)), []
+@pytest.mark.parametrize(("dtype", "window"), [(np.uint8, None), (np.uint16, (300, 2000))])
+def test_in_place_of_an_unreadable_frame_comes_a_placard_that_is_no_picture(dtype, window):
+    clip = DamagedClip.of(np.zeros((4, 120, 160), dtype), [2])
+    clip.window = window or clip.window
+    frames, problems = ClipFrames(clip), []
     frames.problem.connect(problems.append)
-    assert not frames[2].any()
+    assert not frames[1].any() and not problems
+    placard, (low, high) = frames[2], clip.window
+    assert placard.dtype == dtype and placard.shape == (120, 160)
+    expected = low + unreadable_placard(120, 160) / 255 * (high - low)
+    np.testing.assert_allclose(placard, expected, atol=1)
     assert "frame 2" in str(problems[0])
+
+
+@given(height=st.integers(1, 600), width=st.integers(1, 800))
+def test_a_placard_has_stripes_and_writing_at_any_size(height, width):
+    placard = unreadable_placard(height, width)
+    assert placard.shape == (height, width) and placard.dtype == np.uint8
+    if min(height, width) >= 96:
+        assert np.ptp(placard[: height // 8]) > 30  # stripes
+        assert placard.max() > 180  # writing
 
 
 class Bell:

@@ -11,12 +11,20 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from vfss.cli.console import CommandGroup, plain_table, print_error, print_result, progress_bar
+from vfss.cli.console import (
+    LEFT_OUT,
+    CommandGroup,
+    plain_table,
+    print_error,
+    print_result,
+    print_warning,
+    progress_bar,
+)
 from vfss.cli.deidentify import deidentify
 from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
-from vfss.errors import DatasetError, ProjectError, VfssError
+from vfss.errors import ClipError, DatasetError, ProjectError, VfssError
 from vfss.version import __version__
 from vfss.wording import figure
 
@@ -117,20 +125,35 @@ def propose(
         ),
     ] = ":",
 ) -> None:
-    """Propose masks by a student. Annotated masks stay; frames that the student proposed already are skipped."""
+    """Propose masks by a student. Annotated masks stay; frames that the student proposed already are skipped.
+
+    Frames and recordings that cannot be read are left out and named at the end; the exit code is then 3.
+    """
+    from vfss.clips.readable import unreadable_frames
     from vfss.project import Project
     from vfss.proposals.student import proposal_summary, propose_clip, unproposed
 
     if project is None and not target.is_dir():
         raise ProjectError("a recording needs a project for its proposals", path=target, remedy="Add --project DIR.")
+    unread: list[str] = []
     with Project.open(target) if project is None else Project.open_or_create(project) as opened:
         records = opened.clips() if project is None else [opened.add_clip(target)]
         chosen = _student(opened, student, device)
         for record in records:
             todo = unproposed(opened, record.id, _range(frames, record.n_frames), chosen)
-            with progress_bar(f"Proposing on {record.path.name}") as show:
-                propose_clip(opened, chosen, record.id, todo, show)
-            print_result(Text(proposal_summary(opened, record, len(todo), chosen)))
+            try:
+                with progress_bar(f"Proposing on {record.path.name}") as show:
+                    proposed = propose_clip(opened, chosen, record.id, todo, show)
+            except ClipError as error:  # the other recordings may be readable
+                unread.append(f"{record.path.name} is left out: {error}")
+                continue
+            print_result(Text(proposal_summary(opened, record, proposed.frames, chosen)))
+            if frames_left_out := unreadable_frames(proposed.unreadable):
+                unread.append(f"{record.path.name}: {frames_left_out}.")
+    for message in unread:
+        print_warning(message)
+    if unread:
+        raise typer.Exit(LEFT_OUT)
 
 
 def _range(text: str, n_frames: int) -> range:

@@ -19,6 +19,8 @@ from vfss.errors import VfssError
 _PIPE_WIDTH = 200  # characters; tables are not folded earlier in a pipe
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
+LEFT_OUT = 3
+"""Exit code where the work is done, but something could not be read and was left out; messages name it."""
 
 
 class CommandGroup(TyperGroup):

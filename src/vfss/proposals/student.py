@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from vfss.clips import Clip
-from vfss.errors import StudentError
+from vfss.clips.readable import ReadableFrames
+from vfss.errors import ClipError, StudentError
 from vfss.masks import Masks, MaskState
 from vfss.project import ClipRecord, Project
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, shared_keys
+from vfss.student.readable import propose_readable
 from vfss.wording import count
 
 _STREAMED, _STEP = 8, 4  # frames proposed and written at a time
@@ -27,7 +29,8 @@ class ProposalRun:
     """Proposes on frames of one clip and writes each batch in one transaction, so that what is done stays done.
 
     A structure is known by its key: the order of the student's structures need not be the project's. Annotations are
-    never replaced; masks that a person had propagated, adapted or imported only where that is asked for.
+    never replaced; masks that a person had propagated, adapted or imported only where that is asked for. A frame that
+    cannot be decoded is left out, and the run goes on.
 
     Attributes:
         student: The student at work.
@@ -52,12 +55,24 @@ class ProposalRun:
         """
         self._replace_requested = replace_requested
         self._project, self._clip, self._frames = project, clip, tuple(frames)
+        self._reader = ReadableFrames(clip)
+        self._written = 0
         self._take(student)
 
     @property
     def total(self) -> int:
         """Frames to propose on."""
         return len(self._frames)
+
+    @property
+    def done(self) -> int:
+        """Frames proposed on or left out so far."""
+        return self._written + len(self.unreadable)
+
+    @property
+    def unreadable(self) -> Mapping[int, ClipError]:
+        """Why a frame was left out that cannot be decoded, by zero-based index."""
+        return self._reader.unreadable
 
     @property
     def differences(self) -> str:
@@ -68,17 +83,19 @@ class ProposalRun:
         """Propose as fast as possible, several frames side by side on a CPU; yield the frames of each batch.
 
         Raises:
-            VfssError: A frame cannot be decoded, the student fails, or the project cannot be written.
+            VfssError: The student fails, or the project cannot be written.
         """
-        proposals = self.student.propose_each(
-            (self._clip.as_uint8(t) for t in self._frames), pixel_aspect=self._clip.pixel_aspect
-        )
-        for batch in _batches(self._frames, _STREAMED, _STREAMED):
-            self._write(batch, [next(proposals) for _ in batch])
-            yield batch
+        batch: list[tuple[int, Proposal]] = []
+        for located in propose_readable(self.student, self._reader, self._frames):
+            batch.append(located)
+            if len(batch) == _STREAMED:
+                yield self._write(batch)
+                batch = []
+        if batch:
+            yield self._write(batch)
 
     def step(self, replacement: Replacement | None = None) -> Iterator[tuple[int, ...]]:
-        """Propose a few frames at a time, the first one alone; yield the frames of each batch.
+        """Propose a few frames at a time, the first one alone; yield the frames of each batch that can be decoded.
 
         Nothing is computed between two batches, so that the caller can pause, or stop at once.
 
@@ -86,10 +103,14 @@ class ProposalRun:
             replacement: Asked for another student where one fails; None: the error is raised.
 
         Raises:
-            VfssError: A frame cannot be decoded, the student fails, or the project cannot be written.
+            VfssError: The student fails, or the project cannot be written.
         """
         for batch in _batches(self._frames, 1, _STEP):
-            pictures = np.stack([self._clip.as_uint8(t) for t in batch])
+            readable = list(self._reader.pictures(batch))
+            if not readable:
+                yield ()
+                continue
+            pictures = np.stack([picture for _, picture in readable])
             try:
                 proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
             except (RuntimeError, StudentError) as error:  # torch raises RuntimeError where the graphics card fails
@@ -97,8 +118,7 @@ class ProposalRun:
                     raise
                 self._take(replacement(self.student, error))
                 proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
-            self._write(batch, proposals)
-            yield batch
+            yield self._write([(t, one) for (t, _), one in zip(readable, proposals, strict=True)])
 
     def _take(self, student: Student) -> None:
         shared = shared_keys(student.schema.keys, self._project.schema.keys)
@@ -106,11 +126,27 @@ class ProposalRun:
         self.left_out = tuple(key for key in student.schema.keys if key not in shared)
         self.never_proposed = tuple(key for key in self._project.schema.keys if key not in shared)
 
-    def _write(self, frames: Sequence[int], proposals: Sequence[Proposal]) -> None:
-        located = [replace(one, clip=self._clip.id, frame=t) for one, t in zip(proposals, frames, strict=True)]
+    def _write(self, batch: Sequence[tuple[int, Proposal]]) -> tuple[int, ...]:
+        """Write the proposals of some frames, and return the frames."""
+        located = [replace(one, clip=self._clip.id, frame=t) for t, one in batch]
         if not self._replace_requested:
             located = [without_outranking(self._project, one) for one in located]
         self._project.write_proposals(self._clip.id, located)
+        self._written += len(batch)
+        return tuple(t for t, _ in batch)
+
+
+@dataclass(frozen=True)
+class ProposedClip:
+    """What came of proposing on frames of a clip.
+
+    Attributes:
+        frames: Frames proposed on.
+        unreadable: Why a frame was left out that cannot be decoded, by zero-based index.
+    """
+
+    frames: int
+    unreadable: Mapping[int, ClipError] = field(default_factory=dict)
 
 
 def schema_differences(student: Schema, project: Schema) -> str:
@@ -179,7 +215,7 @@ def propose_clip(
     clip_id: str,
     frames: Iterable[int],
     progress: Callable[[int, int], bool] | None = None,
-) -> int:
+) -> ProposedClip:
     """Propose on frames of a clip, as fast as possible; see ProposalRun.
 
     Args:
@@ -189,21 +225,20 @@ def propose_clip(
         frames: Zero-based frame indices, in the order in which they are wanted.
         progress: Called with frames done and in all; False stops.
 
-    Returns:
-        Frames done.
-
     Raises:
         SchemaError: The student and the project have no structure in common.
-        ClipError: The clip is not found, or a frame cannot be decoded.
+        ClipError: The clip is not found or cannot be opened.
     """
-    done = 0
     with project.open_clip(clip_id) as clip:
         run = ProposalRun(project, clip, student, frames)
-        for batch in run.stream():
-            done += len(batch)
-            if progress is not None and progress(done, run.total) is False:
+        reported = 0
+        for _ in run.stream():
+            reported = run.done
+            if progress is not None and progress(reported, run.total) is False:
                 break
-    return done
+        if progress is not None and run.done > reported:  # the last frames cannot be read
+            progress(run.done, run.total)
+    return ProposedClip(run.done - len(run.unreadable), run.unreadable)
 
 
 def _batches(frames: Sequence[int], first: int, size: int) -> Iterator[tuple[int, ...]]:

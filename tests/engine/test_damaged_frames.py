@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames and recordings that cannot be read: everything else goes on without them, and says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from damaged_clip import MAKERS, DamagedClip, smooth, write_damaged
+from keyed_student import VFSS12, KeyedStudent
+from small_project import grey_frames, write_video
+from vfss.cli.app import app
+from vfss.cli.console import LEFT_OUT
+from vfss.clips.readable import ReadableFrames, unreadable_frames
+from vfss.masks import MaskState
+from vfss.project import Project
+from vfss.proposals.student import ProposalRun, propose_clip
+from vfss.student.readable import propose_readable
+from vfss.wording import ranges
+
+FRAMES, HEIGHT, WIDTH = 30, 48, 64
+
+
+def proposed(project: Project, clip: str) -> list[int]:
+    return [int(t) for t in np.flatnonzero((project.states(clip) == MaskState.PROPOSED).all(axis=1))]
+
+
+def others(*damaged: int) -> list[int]:
+    return [t for t in range(FRAMES) if t not in damaged]
+
+
+def run(*arguments: object):
+    return CliRunner().invoke(app, [str(one) for one in arguments], env={"COLUMNS": "300"})
+
+
+@given(numbers=st.lists(st.integers(0, 60)))
+def test_ranges_name_every_number_once(numbers: list[int]) -> None:
+    named: list[int] = []
+    for part in filter(None, ranges(numbers, at_most=99).split(", ")):
+        first, _, last = part.partition(" to ")
+        named += range(int(first), int(last or first) + 1)
+    assert named == sorted(set(numbers))
+
+
+def test_long_ranges_are_shortened() -> None:
+    assert ranges([9, 1, 2, 3, 5]) == "1 to 3, 5, 9"
+    assert ranges(range(0, 40, 2), at_most=2) == "0, 2 and 18 more"
+
+
+@settings(deadline=None)
+@given(damaged=st.sets(st.integers(0, 11)), frames=st.lists(st.integers(0, 11), unique=True))
+def test_each_proposal_belongs_to_its_frame_whatever_is_damaged(damaged: set[int], frames: list[int]) -> None:
+    pictures = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((1, HEIGHT, WIDTH), np.uint8)
+
+    class Echo(KeyedStudent):
+        def propose(self, given_frames: np.ndarray, **settings: float) -> list:
+            self.seen = [*getattr(self, "seen", []), *(int(frame[0, 0]) for frame in given_frames)]
+            return super().propose(given_frames, **settings)
+
+    student, reader = Echo(VFSS12), ReadableFrames(DamagedClip.of(pictures, damaged))
+    located = [t for t, _ in propose_readable(student, reader, frames)]
+    assert located == [t for t in frames if t not in damaged] == getattr(student, "seen", [])
+    assert set(reader.unreadable) == damaged & set(frames)
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("walk", ["stream", "step"])
+def test_proposing_goes_on_past_damaged_frames(tmp_path: Path, kind: str, walk: str) -> None:
+    path = write_damaged(tmp_path, kind, smooth(FRAMES, HEIGHT, WIDTH), [7, 20, 21])
+    with Project.create(tmp_path / "project") as project:
+        clip_id = project.add_clip(path).id
+        with project.open_clip(clip_id) as clip:
+            proposing = ProposalRun(project, clip, KeyedStudent(project.schema), range(FRAMES))
+            batches = list(getattr(proposing, walk)())
+        assert sum(batches, ()) == tuple(others(7, 20, 21))
+        assert proposed(project, clip_id) == others(7, 20, 21)
+        assert list(proposing.unreadable) == [7, 20, 21]
+        assert proposing.done == proposing.total == FRAMES
+        message = unreadable_frames(proposing.unreadable)
+        assert message.startswith("3 frames cannot be read and are left out: 7, 20 to 21 (")
+
+
+def test_progress_reaches_the_end_past_damaged_frames(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path, "png", smooth(FRAMES, HEIGHT, WIDTH), range(24, FRAMES))
+    calls: list[tuple[int, int]] = []
+    with Project.create(tmp_path / "project") as project:
+        clip = project.add_clip(path).id
+        done = propose_clip(
+            project, KeyedStudent(project.schema), clip, range(FRAMES), lambda *call: calls.append(call) or True
+        )
+    assert (done.frames, len(done.unreadable), calls[-1]) == (24, 6, (FRAMES, FRAMES))
+
+
+def test_the_command_goes_on_with_later_frames_and_clips_and_names_what_it_left_out(tmp_path: Path) -> None:
+    damaged = write_damaged(tmp_path / "a", "mjpeg", smooth(FRAMES, HEIGHT, WIDTH), [20])
+    lost = write_video(tmp_path / "lost.mkv", grey_frames(4, HEIGHT, WIDTH))
+    sound = write_video(tmp_path / "sound.mkv", grey_frames(20, HEIGHT, WIDTH, seed=1))
+    with Project.create(tmp_path / "project") as project:
+        clips = [project.add_clip(path).id for path in (damaged, lost, sound)]
+    lost.unlink()
+    result = run("propose", tmp_path / "project", "--device", "cpu", "--frames", "18:23")
+    assert result.exit_code == LEFT_OUT, result.output
+    errors = " ".join(result.stderr.split())
+    assert "clip.avi: 1 frame cannot be read and is left out: 20 (" in errors
+    assert "lost.mkv is left out: " in errors
+    with Project.open(tmp_path / "project") as project:
+        assert [proposed(project, clip) for clip in clips] == [[18, 19, 21, 22], [], [18, 19]]
+
+
+def test_the_command_exits_with_0_where_nothing_was_left_out(tmp_path: Path) -> None:
+    clip = write_video(tmp_path / "sound.mkv", grey_frames(2, HEIGHT, WIDTH))
+    result = run("propose", clip, "--project", tmp_path / "project", "--device", "cpu")
+    assert (result.exit_code, result.stderr.strip()) == (0, "")
