@@ -9,6 +9,8 @@ import multiprocessing
 import os
 import shutil
 import sqlite3
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,7 @@ import pytest
 
 from small_project import THREE, disc, grey_frames, write_video
 from vfss.errors import MaskError, ProjectError
-from vfss.masks import MaskState, pack_mask
+from vfss.masks import MaskState, pack_mask, unpack_mask
 from vfss.project import Edit, Project, Provenance, migration
 from vfss.project import database_files as opening
 from vfss.project.tables import LAYOUT
@@ -58,6 +60,7 @@ def as_layout(folder: Path, version: int) -> None:
         for name in triggers:
             database.execute(f"DROP TRIGGER {name}")
         database.execute("DROP TABLE frame_checks")
+        database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
         for table, names in SINCE_5.items():
             for name in names:
                 database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
@@ -79,6 +82,14 @@ def as_before_provenance(database: sqlite3.Connection, version: int) -> None:
     database.execute("DROP TABLE revisions")
     database.executescript(REVISIONS.format(prompts="prompts JSON," if version > 1 else ""))
     database.execute(f"INSERT INTO revisions ({columns}) SELECT {columns} FROM kept")
+
+
+def as_packed_before(mask: np.ndarray) -> bytes:
+    """Return a mask as layouts 1 to 4 stored it: six numbers, then the pixels, which alone have a checksum."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (rows[0], columns[0], rows[-1] + 1, columns[-1] + 1)
+    bits = np.packbits(mask[box[0] : box[2], box[1] : box[3]], axis=None)
+    return struct.pack("<6I", *mask.shape, *box) + zlib.compress(bits.tobytes(), 1)
 
 
 @pytest.fixture
@@ -359,7 +370,16 @@ def layout_3(folder: Path, clip_id: str) -> Path:
             database.execute(
                 "INSERT INTO revisions (clip, frame, structure, state, author, time, origin, student, confidence, mask)"
                 " VALUES (?, 2, ?, ?, ?, '2026-01-01 10:00:00.000000', ?, ?, ?, ?)",
-                (clip_id, structure, state, author, origin, student, number / 100, pack_mask(np.roll(DISC, number, 1))),
+                (
+                    clip_id,
+                    structure,
+                    state,
+                    author,
+                    origin,
+                    student,
+                    number / 100,
+                    as_packed_before(np.roll(DISC, number, 1)),
+                ),
             )
     return folder
 
@@ -480,3 +500,40 @@ def test_provenance_is_read_as_it_was_written(folder: Path, clip_id: str) -> Non
         assert tuple(revision.provenance for revision in written) == made
     with Project.open(folder) as project:
         assert list(project.newest(clip_id, 3).values()) == written
+
+
+def stored(path: Path) -> list[bytes | None]:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return [row[0] for row in database.execute("SELECT mask FROM revisions ORDER BY id")]
+
+
+def test_masks_get_a_checksum_over_their_header(layout_3: Path) -> None:
+    before = stored(layout_3 / "vfss.sqlite")
+    Project.open(layout_3).close()
+    after = stored(layout_3 / "vfss.sqlite")
+    assert stored(layout_3 / "vfss-layout3.sqlite") == before
+    assert before[0] == as_packed_before(DISC)
+    assert after[0] == pack_mask(DISC)
+    assert after[3:] == [pack_mask(np.roll(DISC, number, 1)) for number in range(len(OLD))]
+    assert after[2] is None
+    for old, new in zip(before, after, strict=True):
+        if old is not None:
+            np.testing.assert_array_equal(unpack_mask(new), unpack_mask(old))
+
+
+def test_a_mask_that_was_damaged_before_is_left_and_named_when_it_is_read(layout_3: Path, clip_id: str) -> None:
+    bad = {4: as_packed_before(DISC)[:-1], 5: as_packed_before(DISC.T), 6: b"", 7: "text"}
+    with contextlib.closing(sqlite3.connect(layout_3 / "vfss.sqlite", isolation_level=None)) as database:
+        (rule,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'revisions_stay'").fetchone()
+        database.execute("DROP TRIGGER revisions_stay")
+        for number, packed in bad.items():
+            database.execute("UPDATE revisions SET mask = ? WHERE id = ?", (packed, number))
+        database.execute(rule)
+    with Project.open(layout_3) as project:
+        log = {revision.id: revision for revision in project.changes_since(0)}
+        for number in bad:
+            with pytest.raises(MaskError, match="damaged mask"):
+                _ = log[number].mask
+        np.testing.assert_array_equal(log[8].mask, np.roll(DISC, 4, 1))
+    after = stored(layout_3 / "vfss.sqlite")
+    assert {number: after[number - 1] for number in bad} == bad

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks: planes with states, packing, and operations on one plane."""
 
+from vfss.masks.packing import pack_mask, packed_shape, seal, unpack_box, unpack_mask
 from vfss.masks.planes import (
     EMPTY_BOX,
     BoolArray,
@@ -10,10 +11,6 @@ from vfss.masks.planes import (
     Masks,
     MaskState,
     bounding_box,
-    pack_mask,
-    packed_shape,
-    unpack_box,
-    unpack_mask,
 )
 
 __all__ = [
@@ -27,6 +24,7 @@ __all__ = [
     "bounding_box",
     "pack_mask",
     "packed_shape",
+    "seal",
     "unpack_box",
     "unpack_mask",
 ]

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Masks of one frame: a binary plane per structure, each with a state; packing for storage."""
+"""Masks of one frame: a binary plane per structure, each with a state."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
@@ -20,8 +18,6 @@ BoundingBox = tuple[slice, slice]
 """Rows and columns of a rectangle in a plane, end-exclusive."""
 
 EMPTY_BOX: BoundingBox = (slice(0, 0), slice(0, 0))
-
-_HEADER = struct.Struct("<6I")  # height, width, then the bounding box: top, left, bottom, right (end-exclusive)
 
 
 class MaskState(IntEnum):
@@ -94,16 +90,6 @@ def bounding_box(mask: BoolArray, *, margin: int = 0) -> BoundingBox | None:
     return slice(top, bottom), slice(left, right)
 
 
-def pack_mask(mask: BoolArray) -> bytes:
-    """Compress one plane, bool (H, W), losslessly: bounding box, eight pixels a byte, zlib."""
-    if mask.ndim != 2 or mask.dtype != np.bool_:
-        raise MaskError(f"a mask must be bool (H, W), got {mask.dtype} {mask.shape}")
-    rows, columns = box = bounding_box(mask) or EMPTY_BOX
-    bits = np.packbits(mask[box], axis=None)
-    header = _HEADER.pack(*mask.shape, rows.start, columns.start, rows.stop, columns.stop)
-    return header + zlib.compress(bits.tobytes(), 1)
-
-
 @dataclass(frozen=True, eq=False)
 class BoxedMask:
     """The part of a plane that has pixels, for analysing many planes without unpacking them to full size.
@@ -122,55 +108,3 @@ class BoxedMask:
     def area(self) -> int:
         """Number of pixels."""
         return int(np.count_nonzero(self.inside))
-
-
-def unpack_box(packed: bytes) -> BoxedMask:
-    """Unpack the part with pixels from pack_mask's bytes.
-
-    Raises:
-        MaskError: The bytes are not a packed mask, or damaged.
-    """
-    return _unpacked(packed)[1]
-
-
-def unpack_mask(packed: bytes) -> BoolArray:
-    """Unpack a plane, bool (H, W), from pack_mask's bytes.
-
-    Raises:
-        MaskError: The bytes are not a packed mask, or damaged.
-    """
-    shape, box = _unpacked(packed)
-    height, width = box.inside.shape
-    try:
-        mask = np.zeros(shape, np.bool_)
-        mask[box.top : box.top + height, box.left : box.left + width] = box.inside
-    except (ValueError, MemoryError) as error:
-        raise _damaged(error) from error
-    return mask
-
-
-def _unpacked(packed: bytes) -> tuple[tuple[int, int], BoxedMask]:
-    try:
-        height, width, top, left, bottom, right = _HEADER.unpack_from(packed)
-        bits = np.frombuffer(zlib.decompress(packed[_HEADER.size :]), np.uint8)
-        box = np.unpackbits(bits, count=(bottom - top) * (right - left)).reshape(bottom - top, right - left)
-    except (struct.error, zlib.error, ValueError, MemoryError) as error:
-        raise _damaged(error) from error
-    return (height, width), BoxedMask(top, left, box.view(np.bool_))
-
-
-def _damaged(error: Exception) -> MaskError:
-    return MaskError(f"damaged mask ({error})", remedy="Restore the project folder from a backup.")
-
-
-def packed_shape(packed: bytes) -> tuple[int, int]:
-    """Return the rows and columns of the plane in pack_mask's bytes.
-
-    Raises:
-        MaskError: The bytes are not a packed mask.
-    """
-    try:
-        height, width, *_ = _HEADER.unpack_from(packed)
-    except struct.error as error:
-        raise _damaged(error) from error
-    return height, width

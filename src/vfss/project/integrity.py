@@ -108,21 +108,19 @@ def _masks(project: Project, record: ClipRecord) -> Finding:
     for t in np.flatnonzero((states != MaskState.UNSEEN).any(axis=1)):
         for revision in project.newest(record.id, int(t)).values():
             planes += 1
-            bad += _mask(revision, record)
+            bad += _mask(revision)
     subject = f"{_name(record)}, masks"
     if bad:
         return Finding(subject, f"{len(bad)} of {planes} masks are damaged; the first: {bad[0]}", True)
     return Finding(subject, f"{planes} masks, all intact", False)
 
 
-def _mask(revision: Revision, record: ClipRecord) -> list[str]:
+def _mask(revision: Revision) -> list[str]:
     where = f"frame {revision.frame}, {revision.structure}"
     try:
         mask = revision.mask
     except MaskError as error:
         return [f"{where}: {error}"]
-    if mask is not None and mask.shape != (record.height, record.width):
-        return [f"{where}: is {mask.shape}, the clip {(record.height, record.width)}"]
     if mask is None and revision.state is MaskState.ACCEPTED:
         return [f"{where}: accepted, but there is no mask"]
     return []

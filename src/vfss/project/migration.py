@@ -8,14 +8,17 @@ the project lacks is created, and so is a column. All triggers are replaced.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any, cast
 
 from sqlalchemy import Connection, select, update
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.schema import CreateColumn
 
-from vfss.errors import ProjectError
+from vfss.errors import MaskError, ProjectError
+from vfss.masks import seal
 from vfss.output.atomic_file import synchronise_file, temporary_path
 from vfss.project.database import Database
 from vfss.project.provenance import read_old_author
@@ -69,6 +72,8 @@ def _migrate(database: Database) -> None:
                 connection.exec_driver_sql(f"DROP TRIGGER IF EXISTS {name}")
             if version < 4:
                 _record_provenance(connection)
+            if version < 5:
+                _seal_masks(connection)
             for rule in RULES.values():
                 connection.exec_driver_sql(rule)
             connection.execute(update(layout).values(version=LAYOUT))
@@ -102,6 +107,29 @@ def _record_provenance(connection: Connection) -> None:
         "AND new.old_student IS revisions.student"
     )
     connection.exec_driver_sql("DROP TABLE old_authors")
+
+
+def _seal_masks(connection: Connection) -> None:
+    """Put the checksum of layout 5 over each stored mask, whose pixels stay byte for byte.
+
+    Masks that are damaged, or do not fit their clip, stay as they are and are named when they are read. The triggers
+    must be off: revisions are append-only.
+    """
+    driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+    driver.create_function("sealed", 3, _sealed, deterministic=True)
+    # One pass over all revisions, and no row of them in memory.
+    connection.exec_driver_sql(
+        "UPDATE revisions SET mask = sealed(revisions.mask, clips.height, clips.width) FROM clips "
+        "WHERE clips.id = revisions.clip AND revisions.mask IS NOT NULL"
+    )
+
+
+def _sealed(packed: Any, height: Any, width: Any) -> Any:
+    try:
+        return seal(packed, (height, width))
+    except MaskError as error:
+        _LOG.warning("a mask was left as it is: %s", error)
+        return packed
 
 
 def _version(connection: Connection) -> int:

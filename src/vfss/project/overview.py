@@ -126,12 +126,12 @@ class Overview:
         Raises:
             MaskError: A stored plane is damaged.
         """
-        n_frames, _, _ = self._reader.extent(clip_id)
+        n_frames, height, width = self._reader.extent(clip_id)
         last = n_frames - 1 if last is None else min(last, n_frames - 1)
         for start in range(max(0, first), last + 1, _FRAMES_AT_ONCE):
-            yield from self._chunk(clip_id, start, min(start + _FRAMES_AT_ONCE - 1, last))
+            yield from self._chunk(clip_id, start, min(start + _FRAMES_AT_ONCE - 1, last), (height, width))
 
-    def _chunk(self, clip_id: str, first: int, last: int) -> Iterator[FramePlanes]:
+    def _chunk(self, clip_id: str, first: int, last: int, shape: tuple[int, int]) -> Iterator[FramePlanes]:
         query = (
             select(present.c.frame, present.c.plane, present.c.state, revisions.c.mask)
             .join_from(present, revisions, present.c.revision == revisions.c.id)
@@ -142,12 +142,12 @@ class Overview:
         masks: dict[int, list[BoxedMask | None]] = {}
         for frame, plane, state, packed in rows:
             planes = masks.setdefault(frame, [None] * len(self._schema))
-            planes[plane] = _mask(MaskState(state), packed)
+            planes[plane] = _mask(MaskState(state), packed, shape)
         for frame in range(first, last + 1):
             yield FramePlanes(frame, tuple(masks.get(frame, [None] * len(self._schema))))
 
 
-def _mask(state: MaskState, packed: bytes | None) -> BoxedMask | None:
+def _mask(state: MaskState, packed: bytes | None, shape: tuple[int, int]) -> BoxedMask | None:
     if packed is not None:
-        return unpack_box(packed)
+        return unpack_box(packed, shape)
     return NOTHING if state == MaskState.EMPTY else None

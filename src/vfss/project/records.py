@@ -97,6 +97,7 @@ class Revision:
         confidence: Estimate of the plane's Dice by what proposed it, 0..1; None where there is none.
         prompts: Clicks and boxes that a person gave to get this mask; None where it was made another way.
         packed: The packed plane, or a function that reads it; use `mask`.
+        shape: Rows and columns of the clip's frames, which its mask must have; None where they are not known.
     """
 
     id: int
@@ -111,6 +112,7 @@ class Revision:
     confidence: float | None = None
     prompts: Prompts | None = None
     packed: bytes | Callable[[], bytes | None] | None = field(default=None, repr=False, compare=False)
+    shape: tuple[int, int] | None = field(default=None, repr=False, compare=False)
 
     @property
     def student(self) -> str | None:
@@ -126,7 +128,7 @@ class Revision:
             ProjectError: It cannot be read.
         """
         packed = self.packed() if callable(self.packed) else self.packed
-        return None if packed is None else unpack_mask(packed)
+        return None if packed is None else unpack_mask(packed, self.shape)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks, MaskState, unpack_mask
@@ -20,6 +20,7 @@ from vfss.project.tables import clips, columns_of, present, revisions, structure
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
 
+_SIZE = (clips.c.height, clips.c.width)  # read with each revision: its mask must have that of the clip's frames
 _STATES_PER_NUMBER = 20  # of three bits each in the 63 of a database's integer
 _AT_ONCE = 400  # values in one statement
 _TRUTH = [int(state) for state in MaskState if state.is_truth]
@@ -34,13 +35,14 @@ class RevisionReader:
         """Read from that database, whose planes are in the order of the schema."""
         self._database = database
         self._schema = schema
-        self._columns = columns_of(revisions, database.layout)
+        self._columns = [*columns_of(revisions, database.layout), *_SIZE]
 
     def newest(self, clip_id: str, frame: int) -> dict[str, Revision]:
         """Return the newest revisions of a frame by structure key, in the order of planes."""
         query = (
             select(*self._columns)
             .join_from(present, revisions, present.c.revision == revisions.c.id)
+            .join(clips, clips.c.id == revisions.c.clip)
             .where(present.c.clip == clip_id, present.c.frame == frame)
             .order_by(present.c.plane)
         )
@@ -62,7 +64,7 @@ class RevisionReader:
         for plane, state, packed in rows:
             masks.state[plane] = state
             if packed is not None:
-                masks.planes[plane] = unpack_mask(packed)
+                masks.planes[plane] = unpack_mask(packed, (height, width))
         return masks
 
     def confidence(self, clip_id: str, frame: int) -> npt.NDArray[np.float32]:
@@ -105,8 +107,10 @@ class RevisionReader:
     def history(self, clip_id: str, frame: int, structure: str) -> list[Revision]:
         """Return all revisions of one structure on one frame, oldest first."""
         key = self._schema[structure].key
-        query = select(*self._columns).where(
-            revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == key
+        query = (
+            select(*self._columns)
+            .join_from(revisions, clips)
+            .where(revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == key)
         )
         with self._database.reading() as connection:
             rows = connection.execute(query.order_by(revisions.c.id)).all()
@@ -114,8 +118,7 @@ class RevisionReader:
 
     def changes_since(self, revision_id: int, clip_id: str | None = None) -> list[Revision]:
         """Return the revisions with a greater id, oldest first; masks, which may be many, are read when needed."""
-        columns = [column for column in self._columns if column is not revisions.c.mask]
-        query = select(*columns).where(revisions.c.id > revision_id).order_by(revisions.c.id)
+        query = _log(self._database).where(revisions.c.id > revision_id).order_by(revisions.c.id)
         if clip_id is not None:
             query = query.where(revisions.c.clip == clip_id)
         with self._database.reading() as connection:
@@ -151,7 +154,6 @@ class Past:
     def __init__(self, database: Database) -> None:
         """Read from that database."""
         self._database = database
-        self._columns = [column for column in columns_of(revisions, database.layout) if column.name != "mask"]
 
     def page(
         self, clip_id: str, place: tuple[int, str] | None = None, *, before: int | None = None, limit: int = 200
@@ -171,7 +173,7 @@ class Past:
             ids = ids.where(revisions.c.id < before)
         # The ids come from the index alone, so that only these rows are read and sorted, not all of the clip.
         newest = ids.order_by(revisions.c.id.desc()).limit(limit)
-        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
+        query = _log(self._database).where(revisions.c.id.in_(newest)).order_by(revisions.c.id.desc())
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return [as_revision(row, _lazy(self._database, row)) for row in rows]
@@ -183,7 +185,7 @@ class Past:
 
     def proposal(self, clip_id: str, frame: int, structure: str) -> Revision | None:
         """Return the newest proposal of a structure on a frame, which an import is too; None where there is none."""
-        query = select(*self._columns).where(
+        query = _log(self._database).where(
             revisions.c.clip == clip_id, revisions.c.frame == frame, revisions.c.structure == structure
         )
         query = query.where(revisions.c.origin.in_(UNCONFIRMED)).order_by(revisions.c.id.desc()).limit(1)
@@ -202,7 +204,7 @@ class Past:
         if until is not None:
             newest = newest.where(revisions.c.id <= until)
         newest = newest.group_by(revisions.c.frame, revisions.c.structure)
-        query = select(*self._columns).where(revisions.c.id.in_(newest)).order_by(revisions.c.frame, revisions.c.id)
+        query = _log(self._database).where(revisions.c.id.in_(newest)).order_by(revisions.c.frame, revisions.c.id)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
         return {(row.frame, row.structure): as_revision(row, _lazy(self._database, row)) for row in rows}
@@ -217,6 +219,12 @@ class Past:
                 )
                 masks |= {row.id: row.mask for row in connection.execute(query)}
         return masks
+
+
+def _log(database: Database) -> Select[Any]:
+    """Return a query for revisions without their masks, which may be many."""
+    columns = [column for column in columns_of(revisions, database.layout) if column is not revisions.c.mask]
+    return select(*columns, *_SIZE).join_from(revisions, clips)
 
 
 def as_revision(row: Row[Any], packed: bytes | Callable[[], bytes | None] | None) -> Revision:
@@ -240,6 +248,7 @@ def as_revision(row: Row[Any], packed: bytes | Callable[[], bytes | None] | None
         confidence=row.confidence,
         prompts=None if row.prompts is None else Prompts.from_dict(row.prompts),
         packed=packed,
+        shape=(row.height, row.width),
     )
 
 

@@ -41,8 +41,8 @@ LAYOUT = 5
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
 
 Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
-layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 what is known of a
-recording beyond its frames (rate, aspect, rotation) and a check of each decoded frame.
+layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 a checksum over all of each
+mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame.
 """
 
 APPLICATION_ID = 0x56465353
