@@ -185,7 +185,8 @@ def test_picture_of_another_size_than_its_header(tmp_path: Path) -> None:
         ({"HighBit": 9}, "highest"),
         ({"PhotometricInterpretation": "HSV"}, "HSV"),
         ({"Rows": 0}, "no Rows"),
-        ({"Rows": 65535, "Columns": 65535}, "0 of 1 frames"),
+        ({"Rows": 65535, "Columns": 65535}, "65535 x 65535"),
+        ({"Rows": 5000, "Columns": 5000}, "0 of 1 frames"),
     ],
 )
 def test_dicom_that_is_not_a_recording(tmp_path: Path, tags: dict[str, object], message: str) -> None:

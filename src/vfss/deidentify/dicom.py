@@ -18,9 +18,9 @@ from pydicom.uid import (
 )
 
 from vfss.clips import Clip
-from vfss.clips.dicom.header import DICOM_ERRORS
 from vfss.clips.dicom.pixels import VIDEO
 from vfss.clips.dicom.times import times_ms
+from vfss.clips.dicom.values import DICOM_ERRORS
 from vfss.clips.library_errors import reason
 from vfss.deidentify.dicom_profile import EDITION, Profile
 from vfss.errors import ClipError

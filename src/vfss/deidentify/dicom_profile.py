@@ -18,7 +18,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from vfss.clips.dicom.header import DICOM_ERRORS
+from vfss.clips.dicom.values import DICOM_ERRORS
 from vfss.project.case_key import CaseKey
 
 EDITION = "2026c"

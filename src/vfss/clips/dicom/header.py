@@ -1,25 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The header of a DICOM file: geometry, encoding and times of its frames, read without the pixels."""
+"""The header of a DICOM file: geometry and encoding of its frames, read without the pixels."""
 
 from __future__ import annotations
 
+import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pydicom
-from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.errors import InvalidDicomError
 
+from vfss.clips.bounds import MOST_HEADER_READS, check_frame_size
 from vfss.clips.clip import Facing
-from vfss.clips.dicom.times import facing_of, times_ms
-from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
+from vfss.clips.dicom.times import facing_of
+from vfss.clips.dicom.values import DICOM_ERRORS, integer, items, number
+from vfss.clips.library_errors import COPY_AGAIN, reason
 from vfss.errors import ClipError
 
 _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _OTHER = "Choose the recording itself: an XA, XRF, Enhanced XA or XRF, or secondary capture object."
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
-
-DICOM_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, BytesLengthException, InvalidDicomError)
+_UNDEFINED = 0xFFFFFFFF
+_ITEM = b"\xfe\xff\x00\xe0"
+_UID = re.compile(r"[0-9.]{1,64}")
+_DEFLATED = "is deflated as a whole, so its frames cannot be read one by one"
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class DicomHeader:
         syntax: Transfer syntax UID.
         rows: Height of a frame.
         columns: Width of a frame.
-        n_frames: Number of frames that the file declares, at least 1.
+        declared: Number of frames that the file declares, at least 1; None if it declares none.
         samples: 1 for grey and palette, 3 for colour.
         planar: Whether colour planes follow one another.
         photometric: Photometric interpretation.
@@ -42,18 +48,18 @@ class DicomHeader:
         pixels_at: Offset of the value of the Pixel Data element.
         pixels_length: Length of its value as declared; 0xFFFFFFFF where undefined.
         swapped: Whether bytes are stored in big-endian pairs (retired syntax).
-        offsets: Extended offset table, empty where there is none.
+        offsets: Extended offset table as stored, empty where there is none.
         palette: Grey or colour lookup tables for PALETTE COLOR, as pydicom's dataset, else None.
-        times_ms: Presentation time of each frame in ms, None if the file does not declare any.
         facing: Side of the picture that the patient faces.
         window: Centre and width in stored values, None if the file declares none.
+        padding: Lowest and highest stored value, read as unsigned, that stand for no measurement; None without.
     """
 
     path: Path
     syntax: pydicom.uid.UID
     rows: int
     columns: int
-    n_frames: int
+    declared: int | None
     samples: int
     planar: bool
     photometric: str
@@ -64,11 +70,11 @@ class DicomHeader:
     pixels_at: int
     pixels_length: int
     swapped: bool
-    offsets: tuple[int, ...]
+    offsets: bytes
     palette: Any
-    times_ms: tuple[float, ...] | None
     facing: Facing
     window: tuple[float, float] | None
+    padding: tuple[int, int] | None
 
     @property
     def bits(self) -> int:
@@ -76,17 +82,41 @@ class DicomHeader:
         return 8 if self.photometric == "PALETTE COLOR" else max(8, self.stored)
 
 
-def read_header(path: Path) -> DicomHeader:
-    """Read everything before the pixel data.
+class _HeaderStream(io.BufferedReader):
+    """A file that gives pydicom no more than it has, and ends endless headers."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path), 2**16)
+        self._path = path
+        self._size = path.stat().st_size
+        self._reads_left = MOST_HEADER_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._reads_left -= 1
+        if self._reads_left < 0:
+            raise ClipError("its header does not end", path=self._path, remedy=COPY_AGAIN)
+        if size is None or size < 0:  # pydicom reads the rest only to inflate it, to whatever size it may have
+            raise ClipError(
+                _DEFLATED,
+                path=self._path,
+                remedy="Export it uncompressed, or convert it with: dcmconv +te FILE NEW.dcm",
+            )
+        # A value may claim 4 GiB, which would be allocated before a byte is read.
+        return super().read(size if size < 2**16 else min(size, max(0, self._size - self.tell())))
+
+
+def read_header(path: Path) -> tuple[DicomHeader, Any]:
+    """Read everything before the pixel data; return it with pydicom's dataset, for what else it holds.
 
     Raises:
         ClipError: It is not DICOM, is damaged, has no pixel data, or is an object of another kind than a recording.
     """
     try:
-        with path.open("rb") as stream:
+        with _HeaderStream(path) as stream:
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=_has_no_preamble(path))
-            pixels = _pixel_element(stream, dataset)
-        return _header(path, dataset, _require_recording(path, dataset, pixels))
+            syntax = _known_syntax(path, dataset)
+            pixels = _require_recording(path, dataset, _pixel_element(stream, dataset))
+            return _header(path, dataset, pixels, syntax or _syntax_of_pixels(stream, dataset, pixels)), dataset
     except InvalidDicomError as error:
         raise ClipError("is not a DICOM file", path=path, remedy="Choose another file, or export it again.") from error
     except DICOM_ERRORS as error:
@@ -99,7 +129,20 @@ def _has_no_preamble(path: Path) -> bool:
     """Return whether a file starts with a data element instead of the DICOM preamble, as old exports do."""
     with path.open("rb") as stream:
         head = stream.read(132)
-    return head[128:] != b"DICM" and head[:2] in (b"\x08\0", b"\x02\0") and head[3:4] == b"\0"
+    return head[128:] != b"DICM" and starts_with_element(head)
+
+
+def starts_with_element(head: bytes) -> bool:
+    """Return whether bytes begin like a DICOM dataset without preamble: an element of group 2 or 8 in any encoding."""
+    order: Literal["little", "big"] = "big" if head[:1] == b"\0" else "little"
+    group, element = int.from_bytes(head[:2], order), int.from_bytes(head[2:4], order)
+    if len(head) < 16 or group not in (2, 8) or element > 0x2300:
+        return False
+    value_representation = head[4:6]
+    if value_representation.isalpha() and value_representation.isupper():
+        return True
+    # Implicit: a length. The first elements are short ones.
+    return int.from_bytes(head[4:8], order) <= 512
 
 
 @dataclass(frozen=True)
@@ -117,14 +160,60 @@ def _pixel_element(stream: Any, dataset: Any) -> _PixelElement | None:
     head = stream.read(12)
     size = 8 if implicit else 12
     tag = (int.from_bytes(head[0:2], order), int.from_bytes(head[2:4], order))
-    if len(head) < size or tag != (0x7FE0, 0x0010) or _syntax(dataset).is_deflated:
+    if len(head) < size or tag != (0x7FE0, 0x0010):
         return None
     is_words = not little and head[4:6] == b"OW"
     return _PixelElement(start + size, int.from_bytes(head[size - 4 : size], order), is_words)
 
 
-def _syntax(dataset: Any) -> Any:
-    return dataset.file_meta.get("TransferSyntaxUID", pydicom.uid.ImplicitVRLittleEndian)
+def _known_syntax(path: Path, dataset: Any) -> Any:
+    """Return the transfer syntax that the file declares, None if it declares none; refuse one that nobody published."""
+    declared = dataset.file_meta.get("TransferSyntaxUID")
+    if not declared:
+        return None
+    syntax = pydicom.uid.UID(str(declared))
+    if syntax.is_private or not syntax.is_transfer_syntax:
+        text = str(syntax) if _UID.fullmatch(str(syntax)) else "a damaged transfer syntax"
+        raise ClipError(
+            f"is stored as {text}, which is not read", path=path, remedy="Export it uncompressed from its source."
+        )
+    if syntax.is_deflated:
+        raise ClipError(_DEFLATED, path=path, remedy="Export it uncompressed from its source.")
+    return syntax
+
+
+def _syntax_of_pixels(stream: Any, dataset: Any, pixels: _PixelElement) -> Any:
+    """Return the transfer syntax of a file that declares none, by the bytes of its header and of its first picture."""
+    uid = pydicom.uid
+    if pixels.length == _UNDEFINED:
+        stream.seek(pixels.at)
+        table = stream.read(8)
+        if table[:4] == _ITEM:
+            stream.seek(pixels.at + 8 + int.from_bytes(table[4:8], "little") + 8)
+            return _syntax_of_picture(stream.read(2**16))
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return uid.ImplicitVRLittleEndian
+    return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
+
+
+def _syntax_of_picture(data: bytes) -> Any:
+    """Return the transfer syntax of a compressed picture, by its markers."""
+    uid = pydicom.uid
+    if data.startswith(b"\xff\x4f\xff\x51"):
+        return uid.JPEG2000
+    if not data.startswith(b"\xff\xd8"):
+        return uid.RLELossless
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        if data[at + 1] in (0xC0, 0xC1, 0xC2):
+            return uid.JPEGBaseline8Bit if data[at + 4 : at + 5] == b"\x08" else uid.JPEGExtended12Bit
+        if data[at + 1] == 0xC3:
+            return uid.JPEGLossless
+        if data[at + 1] == 0xF7:
+            return uid.JPEGLSNearLossless
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return uid.JPEGBaseline8Bit
 
 
 def _require_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -> _PixelElement:
@@ -132,12 +221,6 @@ def _require_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -
     kind = _kind(dataset)
     if str(dataset.get("SOPClassUID", "")) in _SEGMENTATION:
         raise ClipError(f"is a {kind} object, not a recording", path=path, remedy=_OTHER)
-    if _syntax(dataset).is_deflated:
-        raise ClipError(
-            "is deflated as a whole, so its frames cannot be read one by one",
-            path=path,
-            remedy="Export it uncompressed, or convert it with: dcmconv +te FILE NEW.dcm",
-        )
     missing = [key for key in ("Rows", "Columns", "BitsAllocated") if not dataset.get(key)]
     if pixels is None or missing:
         what = "no pixel data" if pixels is None else f"no {missing[0]}"
@@ -145,18 +228,16 @@ def _require_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -
     return pixels
 
 
-def _header(path: Path, dataset: Any, pixels: _PixelElement) -> DicomHeader:
+def _header(path: Path, dataset: Any, pixels: _PixelElement, syntax: Any) -> DicomHeader:
     stored = int(dataset.get("BitsStored") or dataset.BitsAllocated)
     samples = int(dataset.get("SamplesPerPixel") or 1)
     photometric = str(dataset.get("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2"))
-    n_frames = int(dataset.get("NumberOfFrames") or 1)
-    offsets = dataset.get("ExtendedOffsetTable") or b""
     header = DicomHeader(
         path=path,
-        syntax=_syntax(dataset),
+        syntax=syntax,
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
-        n_frames=n_frames,
+        declared=integer(dataset, "NumberOfFrames") or None,
         samples=samples,
         planar=int(dataset.get("PlanarConfiguration") or 0) == 1,
         photometric=photometric,
@@ -167,11 +248,11 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement) -> DicomHeader:
         pixels_at=pixels.at,
         pixels_length=pixels.length,
         swapped=pixels.is_words and int(dataset.BitsAllocated) == 8,
-        offsets=tuple(int.from_bytes(offsets[i : i + 8], "little") for i in range(0, len(offsets), 8)),
+        offsets=bytes(dataset.get("ExtendedOffsetTable") or b""),
         palette=dataset if photometric == "PALETTE COLOR" else None,
-        times_ms=times_ms(dataset, n_frames),
         facing=facing_of(dataset),
         window=_window(dataset),
+        padding=_padding(dataset) if photometric.startswith("MONOCHROME") else None,
     )
     _check(header, _kind(dataset))
     return header
@@ -181,16 +262,17 @@ def _check(header: DicomHeader, kind: str) -> None:
     if header.syntax in pydicom.uid.MPEGTransferSyntaxes:
         return  # the stream itself declares how its pictures are stored
     what = ""
-    if header.n_frames < 1:
-        what = f"declares {header.n_frames} frames"
+    if header.declared is not None and header.declared < 1:
+        what = f"declares {header.declared} frames"
     elif header.allocated not in (8, 16) or not 1 <= header.stored <= header.allocated:
         what = f"stores {header.stored} of {header.allocated} bits per pixel; 8 to 16 are read"
     elif header.high >= header.allocated or header.high < header.stored - 1:
         what = f"declares bit {header.high} as the highest of {header.stored} in {header.allocated}"
     elif header.samples not in (1, 3) or header.photometric not in _PHOTOMETRIC:
-        what = f"stores pixels as {header.photometric} with {header.samples} samples, which is not supported"
+        what = f"stores pixels as {header.photometric[:32]!r} with {header.samples} samples, which is not supported"
     if what:
         raise ClipError(f"{what} ({kind})", path=header.path, remedy=f"Export it again. {_OTHER}")
+    check_frame_size(header.rows, header.columns, path=header.path)
 
 
 def _kind(dataset: Any) -> str:
@@ -205,21 +287,26 @@ def _kind(dataset: Any) -> str:
 def _window(dataset: Any) -> tuple[float, float] | None:
     """Return centre and width of the first declared window in stored values, with the rescaling undone."""
     voi, rescale = dataset, dataset
-    shared = dataset.get("SharedFunctionalGroupsSequence")
-    if shared:
-        voi = (shared[0].get("FrameVOILUTSequence") or [dataset])[0]
-        rescale = (shared[0].get("PixelValueTransformationSequence") or [dataset])[0]
-    centre, width = _first(voi.get("WindowCenter")), _first(voi.get("WindowWidth"))
-    slope, intercept = _first(rescale.get("RescaleSlope")), _first(rescale.get("RescaleIntercept"))
+    for shared in items(dataset, "SharedFunctionalGroupsSequence")[:1]:
+        voi = (items(shared, "FrameVOILUTSequence") or [dataset])[0]
+        rescale = (items(shared, "PixelValueTransformationSequence") or [dataset])[0]
+    centre, width = _value(voi, "WindowCenter"), _value(voi, "WindowWidth")
     if centre is None or width is None:
         return None
-    slope = slope or 1.0
-    return (centre - (intercept or 0.0)) / slope, width / abs(slope)
+    slope, intercept = _value(rescale, "RescaleSlope") or 1.0, _value(rescale, "RescaleIntercept") or 0.0
+    return (centre - intercept) / slope, width / abs(slope)
 
 
-def _first(value: Any) -> float | None:
-    if value is None or isinstance(value, str):
+def _value(dataset: Any, keyword: str) -> float | None:
+    written = number(dataset, keyword)
+    return None if written is None else written.value
+
+
+def _padding(dataset: Any) -> tuple[int, int] | None:
+    """Return the stored values, as unsigned words, between which pixels are padding."""
+    try:
+        value, limit = dataset.get("PixelPaddingValue"), dataset.get("PixelPaddingRangeLimit")
+        words = [int(found) & 0xFFFF for found in (value, limit) if found is not None]
+    except DICOM_ERRORS:
         return None
-    if hasattr(value, "__iter__"):
-        value = next(iter(value), None)
-    return None if value is None else float(value)
+    return (words[0], words[-1]) if value is not None else None

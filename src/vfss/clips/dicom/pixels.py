@@ -52,6 +52,9 @@ _BY_PILLOW = frozenset({uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit})
 # JPEG markers: frame headers, segments without a length, start of scan, Huffman tables, JPEG-LS frame header.
 _FRAMES = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
 _STANDALONE = {0x01, *range(0xD0, 0xD9)}
+_MOST_TILES = 4096
+"""Tiles of a JPEG 2000 picture: its decoder takes kilobytes for each before it looks at the data."""
+
 _SCAN, _TABLES, _LS_FRAME = 0xDA, 0xC4, 0xF7
 
 
@@ -84,7 +87,9 @@ def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
         RuntimeError: No decoder could decode it.
         ValueError: The decoded bytes are not a frame.
     """
-    if header.syntax != uid.RLELossless:
+    if header.syntax == uid.RLELossless:
+        _check_rle(header, data)
+    else:
         check_head(data, header.rows, header.columns, header.samples, header.stored)
     if header.syntax == uid.JPEGExtended12Bit and header.stored > 8:
         return _extended_samples(header, data), header.photometric
@@ -139,7 +144,8 @@ def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shif
         shifted: Whether the stored bits may be in the high part of their word (uncompressed words and RLE).
 
     Returns:
-        uint8 (H, W) if the values fit 8 bits, else uint16. A signed value v becomes v + 2**(stored - 1).
+        uint8 (H, W) if the values fit 8 bits, else uint16. A signed value v becomes v + 2**(stored - 1). Padding, which
+        is no measurement, becomes the value that is shown darkest.
     """
     if photometric == "PALETTE COLOR":
         colour = apply_color_lut(samples, header.palette)
@@ -152,7 +158,58 @@ def stored_grey(header: DicomHeader, samples: Samples, photometric: str, *, shif
     values: npt.NDArray[np.uint16] = (grey.astype(np.uint16) >> np.uint16(low)) & np.uint16(mask)
     if header.signed:
         values ^= np.uint16(1 << (header.stored - 1))
+    if header.padding is not None:
+        values[is_padding(header, values)] = darkest(header)
     return values.astype(np.uint8) if header.bits == 8 else values
+
+
+def is_padding(header: DicomHeader, values: npt.NDArray[np.uint16]) -> npt.NDArray[np.bool_]:
+    """Return which grey values, uint16 (H, W) with signed ones shifted up, are declared as padding, bool (H, W)."""
+    if header.padding is None:
+        return np.zeros(values.shape, np.bool_)
+    sign = 1 << (header.stored - 1) if header.signed else 0
+    low, high = sorted((word & ((1 << header.stored) - 1)) ^ sign for word in header.padding)
+    padded: npt.NDArray[np.bool_] = (values >= low) & (values <= high)
+    return padded
+
+
+def darkest(header: DicomHeader) -> int:
+    """Return the grey value that is shown darkest: MONOCHROME1 is shown inverted."""
+    return (1 << header.stored) - 1 if header.photometric == "MONOCHROME1" else 0
+
+
+def _check_rle(header: DicomHeader, data: bytes) -> None:
+    """Check that an RLE frame has no more bytes than the worst picture of its size, which bounds what it unpacks to.
+
+    Raises:
+        ValueError: It has.
+    """
+    size = header.rows * header.columns * header.samples * (header.allocated // 8)
+    if len(data) > 2 * size + 1024:
+        raise ValueError(f"it has {len(data)} bytes for a frame of {size}")
+
+
+def picture_layout(data: bytes) -> tuple[int, str]:
+    """Return samples per pixel and photometric interpretation of a compressed picture, by its own header.
+
+    Raises:
+        ValueError: It is no JPEG or JPEG 2000 picture, or damaged.
+    """
+    _, _, _, components = _size(data)
+    if components == 1:
+        return 1, "MONOCHROME2"
+    return components, "YBR_FULL_422" if data.startswith(b"\xff\xd8") and _has_luma(data) else "RGB"
+
+
+def _has_luma(data: bytes) -> bool:
+    """Return whether a JPEG picture of three components stores luma and chrominance, as libjpeg decides it."""
+    adobe = data[:4096].find(b"\xff\xee\0\x0eAdobe")
+    if adobe >= 0:
+        return data[adobe + 15] != 0
+    if b"JFIF" in data[:32]:
+        return True
+    at = next((at for at in (data.find(bytes([0xFF, mark, 0, 17])) for mark in (0xC0, 0xC1, 0xC2)) if at >= 0), -1)
+    return at >= 0 and bytes(data[at + i] for i in (10, 13, 16)) != b"RGB"
 
 
 def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) -> None:
@@ -168,15 +225,7 @@ def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) 
     Raises:
         ValueError: It has not.
     """
-    if data.startswith(b"\0\0\0\x0cjP  "):  # wrapped in a JP2 file, which some exports do
-        data = data[max(0, data.find(b"\xff\x4f\xff\x51")) :]
-    if data.startswith(b"\xff\xd8"):
-        size = _jpeg_size(data)
-    elif data.startswith(b"\xff\x4f\xff\x51"):
-        size = _jpeg_2000_size(data)
-    else:
-        raise ValueError("it does not begin with a JPEG or JPEG 2000 marker")
-    precision, height, width, components = size
+    precision, height, width, components = _size(data)
     if (height, width, components) != (rows, columns, samples):
         raise ValueError(
             f"the picture has {height} rows, {width} columns and {components} samples,"
@@ -184,6 +233,17 @@ def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) 
         )
     if not 2 <= precision <= 16 or (precision > 8) != (stored > 8):
         raise ValueError(f"the picture has {precision} bits, the header says {stored}")
+
+
+def _size(data: bytes) -> tuple[int, int, int, int]:
+    """Return precision, height, width and components of a compressed picture."""
+    if data.startswith(b"\0\0\0\x0cjP  "):  # wrapped in a JP2 file, which some exports do
+        data = data[max(0, data.find(b"\xff\x4f\xff\x51")) :]
+    if data.startswith(b"\xff\xd8"):
+        return _jpeg_size(data)
+    if data.startswith(b"\xff\x4f\xff\x51"):
+        return _jpeg_2000_size(data)
+    raise ValueError("it does not begin with a JPEG or JPEG 2000 marker")
 
 
 def _jpeg_size(data: bytes) -> tuple[int, int, int, int]:
@@ -222,4 +282,8 @@ def _jpeg_2000_size(data: bytes) -> tuple[int, int, int, int]:
         raise ValueError("it ends inside its header")
     right, bottom, left, top = (int.from_bytes(data[at : at + 4], "big") for at in (8, 12, 16, 20))
     components = int.from_bytes(data[40:42], "big")
+    tile_width, tile_height = (int.from_bytes(data[at : at + 4], "big") for at in (24, 28))
+    tiles = -(-right // max(1, tile_width)) * -(-bottom // max(1, tile_height))
+    if tiles > _MOST_TILES:
+        raise ValueError(f"it declares {tiles} tiles; up to {_MOST_TILES} are decoded")
     return (data[42] & 0x7F) + 1, bottom - top, right - left, components
