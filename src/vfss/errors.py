@@ -33,13 +33,21 @@ class VfssError(Exception):
             path: File or folder concerned.
             frame: Zero-based frame index concerned.
         """
-        self.what = what
-        self.remedy = remedy
+        self.what = printable(what)
+        self.remedy = printable(remedy)
         self.path = None if path is None else Path(path)
         self.frame = frame
         where = "" if self.path is None else f"{self.path}: "
         at = "" if frame is None else f"frame {frame}: "
-        super().__init__(f"{where}{at}{what}." + (f" {remedy}" if remedy else ""))
+        super().__init__(printable(f"{where}{at}{what}." + (f" {remedy}" if remedy else "")))
+
+
+def printable(text: str) -> str:
+    r"""Return a text that every output can encode: bytes of a file name that are not UTF-8 are written as \xfc."""
+    try:
+        return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    except UnicodeEncodeError:  # surrogates that no file name gives
+        return text.encode(errors="backslashreplace").decode()
 
 
 class ClipError(VfssError):

@@ -75,7 +75,7 @@ class LazyClip(Clip):
     def _copy_flags_to(self, clip: _Lazy) -> _Lazy:
         """Copy the flags of this clip, which a person may have set, to another reader of the recording."""
         clip.times_s, clip.times_from, clip.window = self.times_s, self.times_from, self.window
-        clip.pixel_aspect, clip.notes = self.pixel_aspect, self.notes
+        clip.pixel_aspect, clip.rotation, clip.notes = self.pixel_aspect, self.rotation, self.notes
         clip.facing, clip.inverted, clip.swallows = self.facing, self.inverted, self.swallows
         return clip
 
@@ -111,6 +111,7 @@ class ArrayClip(Clip):
         fps: float = ASSUMED_FPS,
         times_from: TimesFrom = "file",
         pixel_aspect: float = 1.0,
+        rotation: int = 0,
         notes: tuple[str, ...] = (),
         clip_id: str | None = None,
         source: Path | None = None,
@@ -128,6 +129,7 @@ class ArrayClip(Clip):
             fps: Frames per second where no times are given.
             times_from: Who says so.
             pixel_aspect: Width of a pixel divided by its height.
+            rotation: Degrees by which the frames have been turned from those of a file.
             notes: What a person should know about the recording.
             clip_id: By default the hash of shape, type and content.
             source: File that the frames come from, if any.
@@ -156,6 +158,7 @@ class ArrayClip(Clip):
             times_s=times.astype(np.float64),
             times_from=times_from,
             pixel_aspect=pixel_aspect,
+            rotation=rotation,
             notes=notes,
             facing=facing,
             inverted=inverted,
@@ -180,6 +183,7 @@ class ArrayClip(Clip):
             times_s=self.times_s,
             times_from=self.times_from,
             pixel_aspect=self.pixel_aspect,
+            rotation=self.rotation,
             notes=self.notes,
             clip_id=self.id,
             source=self.source,

@@ -48,6 +48,8 @@ class Clip(ABC):
         times_from: Who says so. An assumed time base is never shown or exported as that of the recording.
         pixel_aspect: Width of a pixel divided by its height; 1 for square pixels. Frames and masks stay on stored
             pixels; views, students and distances use it.
+        rotation: Clockwise degrees by which frames are turned from the stored ones, 0, 90, 180 or 270; plus 360 where
+            they are mirrored left to right before that.
         notes: What a person should know about the recording, found on opening; one sentence each, without full stop.
         facing: Side of the picture that the patient faces.
         inverted: True where dense matter (bone, barium) is stored bright.
@@ -68,6 +70,7 @@ class Clip(ABC):
         times_s: npt.NDArray[np.float64],
         times_from: TimesFrom = "file",
         pixel_aspect: float = 1.0,
+        rotation: int = 0,
         notes: tuple[str, ...] = (),
         facing: Facing = "unknown",
         inverted: bool = False,
@@ -85,6 +88,7 @@ class Clip(ABC):
         self.times_s = times_s
         self.times_from: TimesFrom = times_from
         self.pixel_aspect = pixel_aspect
+        self.rotation = rotation
         self.notes = notes
         self.facing: Facing = facing
         self.inverted = inverted

@@ -44,7 +44,7 @@ def _add_folder(digest: hashlib.blake2b, folder: Path) -> None:
     in_full = sum(sizes) <= HASHED_IN_FULL_BYTES
     sampled = {round(i * (len(files) - 1) / (BLOCKS - 1)) for i in range(BLOCKS)}
     for number, (file, size) in enumerate(zip(files, sizes, strict=True)):
-        digest.update(f"{file.name}\0{size}\0".encode())
+        digest.update(f"{file.name}\0{size}\0".encode(errors="surrogateescape"))
         if in_full:
             _add_file(digest, file, HASHED_IN_FULL_BYTES, BLOCKS)
         elif number in sampled:

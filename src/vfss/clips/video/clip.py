@@ -24,6 +24,7 @@ from vfss.clips.video.index import (
     plane_check,
     presented,
 )
+from vfss.clips.video.orientation import Orientation, declared_orientation, orientation_of, pixel_aspect
 from vfss.clips.video.packets import Opener, PacketReader, PacketTable
 from vfss.clips.video.truncation import refuse_truncated
 from vfss.errors import ClipError
@@ -39,10 +40,29 @@ class VideoClip(LazyClip):
     """
 
     def __init__(
-        self, *, opener: Opener, reader: PacketReader, table: PacketTable, index: VideoIndex, **clip_arguments: Any
+        self,
+        *,
+        opener: Opener,
+        reader: PacketReader,
+        table: PacketTable,
+        index: VideoIndex,
+        orientation: Orientation,
+        **clip_arguments: Any,
     ) -> None:
-        """Create the clip from an opened reader, which it owns, and its index; the rest are arguments of LazyClip."""
-        super().__init__(**clip_arguments)
+        """Create the clip.
+
+        Args:
+            opener: Returns what libav reads.
+            reader: The opened stream, which the clip owns.
+            table: Its packets.
+            index: Order of its frames.
+            orientation: How stored frames are turned.
+            clip_arguments: Arguments of LazyClip; height and width are those of turned frames.
+        """
+        super().__init__(rotation=orientation.degrees, **clip_arguments)
+        self._orientation = orientation
+        sides = (self.height, self.width)
+        self._stored_size = sides[::-1] if orientation.swaps_sides else sides
         self._clip_arguments = clip_arguments
         self._opener = opener
         self._reader = reader
@@ -60,6 +80,7 @@ class VideoClip(LazyClip):
             reader=PacketReader(self._reader.path, self._opener),
             table=self._table,
             index=self._video_index,
+            orientation=self._orientation,
             **self._clip_arguments,
         )
         return self._copy_flags_to(clip)
@@ -111,7 +132,7 @@ class VideoClip(LazyClip):
                 self._verify(position, frame)
                 if position == t:
                     return self._convert(t, frame)
-                if (frame.height, frame.width) == (self.height, self.width):
+                if (frame.height, frame.width) == self._stored_size:
                     self._cache_frame(position, self._convert(position, frame))
             if position >= t:
                 break
@@ -129,15 +150,16 @@ class VideoClip(LazyClip):
             raise DisagreementError
 
     def _convert(self, t: int, frame: Any) -> Frame:
-        if (frame.height, frame.width) != (self.height, self.width):
+        if (frame.height, frame.width) != self._stored_size:
+            rows, columns = self._stored_size
             raise ClipError(
-                f"has {frame.height} rows and {frame.width} columns, the first frame {self.height} and {self.width}",
+                f"has {frame.height} rows and {frame.width} columns, the first frame {rows} and {columns}",
                 path=self.source,
                 frame=t,
                 remedy="Split the recording where its size changes, and open the parts.",
             )
         try:
-            return self._grey(frame)
+            return self._orientation.apply(self._grey(frame))
         except (av.FFmpegError, *DECODING_ERRORS) as error:
             raise ClipError(
                 f"cannot be converted to grey values ({reason(error)})", path=self.source, frame=t, remedy=_DAMAGED
@@ -170,7 +192,14 @@ def frame_bits(frame: Any) -> int:
     return next(bits for bits in (8, 10, 12, 14, 16) if depth <= bits or bits == 16)
 
 
-def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_bytes: int = CACHE_BYTES) -> VideoClip:
+def open_video(
+    path: Path,
+    clip_id: str,
+    *,
+    opener: Opener | None = None,
+    cache_bytes: int = CACHE_BYTES,
+    rotation: int | None = None,
+) -> VideoClip:
     """Open a video file, or a stream inside another file.
 
     Args:
@@ -178,6 +207,7 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
         clip_id: Its content id.
         opener: Returns what libav reads; by default the path of the file.
         cache_bytes: Upper bound of the memory for decoded frames.
+        rotation: How frames are turned, as `Clip.rotation` gives it; None for what the file declares.
 
     Raises:
         ClipError: It is not a video, damaged, truncated or without frames.
@@ -189,6 +219,8 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
         refuse_truncated(reader, table)
         index = agreed_index(reader, table)
         first = _first_frame(reader, table)
+        orientation, turned = _orientation(first, rotation)
+        aspect, doubted = pixel_aspect(reader.sample_aspect)
         clip = VideoClip(
             opener=open_source,
             reader=reader,
@@ -197,8 +229,11 @@ def open_video(path: Path, clip_id: str, *, opener: Opener | None = None, cache_
             clip_id=clip_id,
             source=path,
             n_frames=index.n_frames,
-            height=first.height,
-            width=first.width,
+            orientation=orientation,
+            height=first.width if orientation.swaps_sides else first.height,
+            width=first.height if orientation.swaps_sides else first.width,
+            pixel_aspect=1 / aspect if orientation.swaps_sides else aspect,
+            notes=tuple(note for note in (turned, doubted) if note),
             bits=frame_bits(first),
             times_s=_times(reader, table, index),
             cache_bytes=cache_bytes,
@@ -215,6 +250,16 @@ def _first_frame(reader: PacketReader, table: PacketTable) -> Any:
         return frame
     cause = next(iter(reader.damaged.values()), "the decoder returns no frames")
     raise ClipError(f"holds no frame that can be decoded ({cause})", path=reader.path, frame=0, remedy=_DAMAGED)
+
+
+def _orientation(first: Any, rotation: int | None) -> tuple[Orientation, str]:
+    """Return how frames are turned, and a note where they are or where the file asks for another turn."""
+    declared, note = declared_orientation(first)
+    chosen = declared if rotation is None else orientation_of(rotation)
+    if chosen == declared:
+        return chosen, f"Frames are {declared}, as the file declares" if declared.degrees else note
+    now, wanted = str(chosen) or "as stored", str(declared) or "upright"
+    return chosen, f"Frames are {now}, though the file declares them {wanted}"
 
 
 def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.NDArray[np.float64]:

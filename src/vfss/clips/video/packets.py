@@ -118,6 +118,14 @@ class PacketReader:
         return Fraction(ASSUMED_FPS)
 
     @property
+    def sample_aspect(self) -> Fraction | None:
+        """Width through height of a stored pixel as container or codec declare it, None if neither does."""
+        for declared in (self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio):
+            if declared:
+                return Fraction(declared.numerator, declared.denominator)
+        return None
+
+    @property
     def declared_frames(self) -> int:
         """Number of frames that the container declares, 0 if it does not."""
         return int(self._stream.frames or 0)
