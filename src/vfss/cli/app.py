@@ -94,16 +94,22 @@ def info(
 
 
 def _facts_table(name: str, clip: Clip) -> Table:
-    seconds = float(clip.times_s[-1])
-    rate = f", {(len(clip) - 1) / seconds:.2f} a second" if seconds > 0 else ""
+    from vfss.clips.time_base import times_text
+
+    seconds, said = float(clip.times_s[-1]), times_text(clip)
     table = Table(title=Text(name), show_header=False, title_justify="left")
     table.add_row("size", f"{clip.height} x {clip.width} pixels (height x width)")
-    table.add_row("frames", f"{len(clip)}{rate}")
-    table.add_row("time", f"0 to {seconds:.3f} s")
+    if clip.pixel_aspect != 1.0:
+        shown = f"{clip.height} x {round(clip.width * clip.pixel_aspect)}"
+        table.add_row("pixels", f"{clip.pixel_aspect:.4g} times as wide as high; shown as {shown}")
+    table.add_row("frames", f"{len(clip)}")
+    table.add_row("time", f"0 to {seconds:.3f} s" + (f" at {said}" if said else ""))
     table.add_row("bits", f"{clip.bits}, shown from {clip.window[0]} to {clip.window[1]}")
     table.add_row("facing", clip.facing)
     table.add_row("polarity", "dense matter is bright" if clip.inverted else "dense matter is dark")
     table.add_row("id", clip.id)
+    for note in clip.notes:
+        table.add_row("note", Text(f"{note}."))
     return table
 
 

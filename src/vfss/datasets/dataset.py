@@ -31,6 +31,8 @@ class DatasetImage:
         clip: Content id of the clip it was taken from.
         frame: Zero-based frame index in that clip.
         time_s: Presentation time in seconds from the clip's first frame.
+        times_from: "file", "assumed" or "person"; None in datasets of versions that did not say.
+        pixel_aspect: Width of a pixel divided by its height; planes and pixels are as stored, not stretched.
         patient: Pseudonym.
         split: "train", "validation" or "test".
         masks: Planes and states; a plane counts only if its state was written (see `Dataset.written_states`).
@@ -45,6 +47,8 @@ class DatasetImage:
     split: str
     masks: Masks
     provenance: Mapping[str, Mapping[str, Any]]
+    times_from: str | None = None
+    pixel_aspect: float = 1.0
 
     def pixels(self) -> Frame:
         """Read the grey values, uint8 or uint16 (H, W), as exported.
@@ -112,6 +116,8 @@ class Dataset(Sequence[DatasetImage]):
                 split=str(fields["split"]),
                 masks=Masks(self._planes(fields), state),
                 provenance=fields["provenance"],
+                times_from=fields.get("times_from"),
+                pixel_aspect=float(fields.get("pixel_aspect", 1.0)),
             )
         except MALFORMED as error:
             raise malformed(self.folder, error) from error

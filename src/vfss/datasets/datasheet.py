@@ -59,7 +59,12 @@ def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
                 *_listed("Lost in this format", manifest["lost"]),
             ]
         ),
-        "Collection": _TO_FILL_IN + " Which equipment and protocol; consent and ethics approval.",
+        "Collection": "\n".join(
+            [
+                _TO_FILL_IN + " Which equipment and protocol; consent and ethics approval.",
+                *_noticed(manifest["clips"]),
+            ]
+        ),
         "Preprocessing and labelling": "\n".join(
             [
                 f"Annotators: {', '.join(manifest['authors']) or 'none'}. Students whose proposals were corrected: "
@@ -73,6 +78,12 @@ def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
         "Maintenance": _TO_FILL_IN + " Whom to contact, where corrections are published.",
     }
     return "# Datasheet\n\n" + "\n\n".join(f"## {head}\n\n{text}" for head, text in sections.items()) + "\n"
+
+
+def _noticed(clips: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return what was noticed when the recordings were opened."""
+    notes = [f"- {name}: {note}" for name, clip in clips.items() for note in clip["notes"]]
+    return ["", "Noticed when the recordings were opened:", "", *notes] if notes else []
 
 
 def _listed(title: str, counts: Mapping[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from vfss.clips import Clip
 from vfss.datasets.datasheet import write_documents
@@ -16,6 +17,7 @@ from vfss.datasets.format import Format, Job, Row, Writer
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.manifest import Manifest
 from vfss.datasets.options import ExportOptions
+from vfss.datasets.recording_facts import facts_unopened, recording_facts
 from vfss.datasets.report import ExportReport
 from vfss.datasets.selection import Selection
 from vfss.errors import ClipError, DatasetError, MaskError
@@ -71,6 +73,7 @@ class Export:
         self._identities = Identities(project, options)
         self._selection = Selection(project, include_edited=options.include_edited)
         self._manifest = Manifest(project, self._identities, options)
+        self._facts: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
         self._done = 0
         self._resumed = 0
@@ -129,9 +132,11 @@ class Export:
             complete = {line["whole"] for line in partial.rows() if "whole" in line}
             partial.filter_rows(lambda line: line.get("clip", line.get("whole")) in complete)
         else:
-            partial.filter_rows(lambda line: "frame" in line)
+            partial.filter_rows(lambda line: "frame" in line or "facts" in line)
         written: dict[str, list[int]] = {}
         for line in partial.rows():
+            if "facts" in line:
+                self._facts[line["clip"]] = line["facts"]
             if "frame" not in line:
                 continue
             written.setdefault(line["clip"], []).append(line["frame"])
@@ -142,18 +147,22 @@ class Export:
     def _clip(self, record: ClipRecord, frames: list[int], output: _Output) -> bool:
         """Write the remaining frames of a clip; return False if the export was stopped."""
         identity = self._identities.of(record)
-        self._manifest.add_clip(identity)
         if not frames:
+            self._manifest.add_clip(identity, self._facts.get(record.id, facts_unopened(record)))
             return True
         try:
             clip = self._project.open_clip(record.id)
         except ClipError as error:
+            self._manifest.add_clip(identity, facts_unopened(record))
             self._leave_out(error, "frames of clips that could not be opened", len(frames))
             return self._report_progress(output.progress, len(frames))
         with clip:
+            facts = recording_facts(clip, identity.recording)
+            self._manifest.add_clip(identity, facts)
             if reason := self._format.refuses(clip):
                 self._selection.left_out[reason] += len(frames)
                 return self._report_progress(output.progress, len(frames))
+            output.partial.append({"clip": record.id, "facts": facts})
             output.writer.begin_clip(identity, clip, len(frames))
             for t in frames:
                 self._frame(identity, clip, t, output)
@@ -206,7 +215,7 @@ class Export:
             resumed=self._resumed,
             left_out=dict(self._selection.left_out),
             lost=dict(self._manifest.lost),
-            remarks=self._format.remarks(self._manifest.splits),
+            remarks=(*self._format.remarks(self._manifest.splits), *self._manifest.remarks),
             problems=tuple(self._problems),
         )
 

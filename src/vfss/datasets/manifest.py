@@ -10,6 +10,7 @@ from typing import Any
 
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.options import ExportOptions
+from vfss.datasets.recording_facts import remarks_on
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import MaskState
 from vfss.output import NOTICE
@@ -57,8 +58,8 @@ class Manifest:
         """Patients among the frames written so far."""
         return len(self._patients)
 
-    def add_clip(self, identity: Identity) -> None:
-        """Add a clip's entry to the manifest."""
+    def add_clip(self, identity: Identity, facts: Mapping[str, Any]) -> None:
+        """Add a clip's entry to the manifest, with what recording_facts returns of it."""
         record = identity.record
         self._clips[identity.recording] = {
             "patient": identity.case,
@@ -70,6 +71,7 @@ class Manifest:
             "facing": record.facing,
             "inverted": record.inverted,
             "swallows": [[swallow.first, swallow.last] for swallow in record.swallows],
+            **facts,
             **self._review(identity),
         }
 
@@ -87,6 +89,8 @@ class Manifest:
             "clip": identity.recording,
             "frame": frame.frame,
             "time_s": frame.time_s,
+            "times_from": frame.times_from,
+            "pixel_aspect": frame.pixel_aspect,
             "patient": identity.case,
             "split": self._clips[identity.recording]["split"],
             "states": {s.key: MaskState(int(frame.masks.state[s.index])).label for s in structures},
@@ -120,12 +124,17 @@ class Manifest:
             if provenance["student"] is not None:
                 self._students.add(provenance["student"])
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a user of the dataset must know of its recordings, a sentence each."""
+        return remarks_on(self._clips.values())
+
     def to_dict(self, left_out: Mapping[str, int], remarks: Sequence[str]) -> dict[str, Any]:
         """Return plain data for JSON, without file names, paths or names of patients.
 
         Args:
             left_out: Counts of what is not in the dataset, by reason.
-            remarks: What a user of the dataset must know, a sentence each.
+            remarks: What a user of the dataset must know beside the remarks on its recordings, a sentence each.
         """
         return {
             "layout": LAYOUT,
@@ -149,7 +158,7 @@ class Manifest:
             "planes": dict(self.structures),
             "left_out": dict(left_out),
             "lost": dict(self.lost),
-            "remarks": list(remarks),
+            "remarks": [*remarks, *self.remarks],
         }
 
     def _includes_edited(self, state: MaskState) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from vfss.clips import Clip, Frame
+from vfss.clips import Clip, Frame, TimesFrom
 from vfss.datasets.identities import Identity
 from vfss.errors import MaskError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState
@@ -24,6 +24,8 @@ class AnnotatedFrame:
         record: The clip it belongs to.
         frame: Zero-based frame index.
         time_s: Presentation time in seconds from the first frame.
+        times_from: Who says so; see Clip.
+        pixel_aspect: Width of a pixel divided by its height.
         pixels: uint8 or uint16 (H, W), the stored grey values after redaction.
         masks: Planes and states; planes that are not written are all False.
         written: bool (S,), which planes count as annotation.
@@ -34,6 +36,8 @@ class AnnotatedFrame:
     record: ClipRecord
     frame: int
     time_s: float
+    times_from: TimesFrom
+    pixel_aspect: float
     pixels: Frame
     masks: Masks
     written: BoolArray
@@ -91,7 +95,18 @@ class Selection:
         planes = redaction.planes(masks.planes)
         cut = int(np.count_nonzero(planes.sum((1, 2)) != masks.planes.sum((1, 2)))) if redaction.crop else 0
         redacted, pixels = Masks(planes, masks.state), redaction.pixels(clip[frame])
-        return AnnotatedFrame(record, frame, float(clip.times_s[frame]), pixels, redacted, written, revisions, cut)
+        return AnnotatedFrame(
+            record=record,
+            frame=frame,
+            time_s=float(clip.times_s[frame]),
+            times_from=clip.times_from,
+            pixel_aspect=clip.pixel_aspect,
+            pixels=pixels,
+            masks=redacted,
+            written=written,
+            revisions=revisions,
+            cut=cut,
+        )
 
 
 def _written_states(include_edited: bool) -> ByteArray:

@@ -96,7 +96,7 @@ class DatumaroWriter(FrameWriter):
             }
             for mask in row.entry["masks"]
         ]
-        attributes = {key: fields[key] for key in ("clip", "frame", "time_s", "patient")}
+        attributes = {key: fields[key] for key in ("clip", "frame", "time_s", "times_from", "pixel_aspect", "patient")}
         return {
             "id": name.stem,
             "annotations": annotations,

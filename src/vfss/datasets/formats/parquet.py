@@ -103,6 +103,8 @@ _SCALARS: dict[str, pa.DataType] = {
     "clip": pa.string(),
     "frame": pa.int32(),
     "time_s": pa.float64(),
+    "times_from": pa.string(),
+    "pixel_aspect": pa.float64(),
     "patient": pa.string(),
     "height": pa.int32(),
     "width": pa.int32(),

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about a recording that only opening it tells: its time base, the aspect of its pixels, and what was noticed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from vfss.clips import Clip
+from vfss.clips.clip import ASSUMED_FPS
+from vfss.clips.time_base import frame_rate
+from vfss.project import ClipRecord
+from vfss.wording import count
+
+
+def recording_facts(clip: Clip, name: str) -> dict[str, Any]:
+    """Return the facts, plain data for JSON, without the name of the file.
+
+    Args:
+        clip: The recording, opened.
+        name: Name of the recording in the export, which replaces that of the file in notes.
+    """
+    rate = frame_rate(clip)
+    return {
+        "times_from": clip.times_from,
+        "frame_rate": None if rate is None else round(rate, 6),
+        "pixel_aspect": clip.pixel_aspect,
+        "notes": [_without_path(note, clip, name) for note in clip.notes],
+    }
+
+
+def facts_unopened(record: ClipRecord) -> dict[str, Any]:
+    """Return the facts of a recording that could not be opened, as far as the project knows them."""
+    return {"times_from": None, "frame_rate": None, "pixel_aspect": record.pixel_aspect, "notes": []}
+
+
+def remarks_on(facts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what a user of a dataset must know of its recordings, a sentence each.
+
+    Args:
+        facts: Facts of each recording.
+    """
+    recordings = list(facts)
+    assumed = sum(one["times_from"] == "assumed" for one in recordings)
+    wide = [one["pixel_aspect"] for one in recordings if one["pixel_aspect"] != 1.0]
+    remarks = []
+    if assumed:
+        remarks.append(
+            f"The times of {count(assumed, 'recording')} of {len(recordings)} are assumed ({ASSUMED_FPS:g} frames a "
+            "second), as the recordings do not state them: times_from says which."
+        )
+    if wide:
+        values = ", ".join(f"{aspect:.4g}" for aspect in sorted(set(wide)))
+        remarks.append(
+            f"The pixels of {count(len(wide), 'recording')} of {len(recordings)} are not square (width divided by "
+            f"height: {values}): pictures and masks are on stored pixels, pixel_aspect says how they look."
+        )
+    return tuple(remarks)
+
+
+def _without_path(note: str, clip: Clip, name: str) -> str:
+    if clip.source is not None:
+        for part in (str(clip.source), clip.source.name, clip.source.stem):
+            note = note.replace(part, name) if len(part) > 1 else note
+    return note
