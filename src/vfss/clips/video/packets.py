@@ -17,6 +17,7 @@ import numpy.typing as npt
 from vfss.clips.clip import ASSUMED_FPS
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.clips.video.entry_points import Entry, is_shown, may_show_nothing, packet_entry
+from vfss.clips.video.recognition import HEAD_BYTES, video_container
 from vfss.errors import ClipError
 
 # Only recordings: scripts, playlists and pipes, which libav also reads, could reach other files or the network.
@@ -75,7 +76,11 @@ class PacketReader:
     def _open(self) -> None:
         try:
             self._source = self._opener()
-            self._container: Any = av.open(self._source, options=dict(_OPTIONS), metadata_errors="replace")
+            # Without it libav would also go by the suffix, which may be wrong.
+            container = video_container(_head(self._source)) or None
+            self._container: Any = av.open(
+                self._source, format=container, options=dict(_OPTIONS), metadata_errors="replace"
+            )
         except (av.FFmpegError, *DECODING_ERRORS) as error:
             raise ClipError(f"cannot be opened as a video ({reason(error)})", path=self.path, remedy=_REMEDY) from error
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
@@ -225,6 +230,15 @@ class PacketReader:
         self._container.close()
         if not isinstance(self._source, str):
             self._source.close()
+
+
+def _head(source: str | io.RawIOBase) -> bytes:
+    if isinstance(source, str):
+        with Path(source).open("rb") as stream:
+            return stream.read(HEAD_BYTES)
+    head = source.read(HEAD_BYTES) or b""
+    source.seek(0)
+    return head
 
 
 def _chained(head: Any, rest: Iterator[Any]) -> Iterator[Any]:
