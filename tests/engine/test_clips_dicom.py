@@ -65,6 +65,17 @@ def test_lossy_jpeg_decodes_approximately(tmp_path: Path, syntax: int, bits: int
             assert np.abs(clip[t].astype(int) - frames[t]).max() <= 4 * 2 ** (bits - 8)
 
 
+@pytest.mark.parametrize("stored", [1, 2, 7])
+@pytest.mark.parametrize("syntax", LOSSLESS)
+def test_less_than_a_byte_in_use(tmp_path: Path, syntax: str, stored: int) -> None:
+    native = write_dicom(tmp_path / "native.dcm", pictures(2))
+    coded = pydicom.dcmread(recode(native, tmp_path / "coded.dcm", LOSSLESS[syntax]))
+    coded.BitsStored, coded.HighBit = stored, stored - 1
+    coded.save_as(tmp_path / "less.dcm")
+    with open_clip(tmp_path / "less.dcm") as clip:  # GDCM would end the process
+        assert np.array_equal(clip[1], pictures(2)[1] & ((1 << stored) - 1))
+
+
 @pytest.mark.parametrize("syntax", LOSSLESS)
 def test_colour_and_signed_values_in_lossless_syntaxes(tmp_path: Path, syntax: str) -> None:
     frames = pictures(3)

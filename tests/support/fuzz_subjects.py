@@ -86,8 +86,9 @@ def _dicoms() -> dict[str, bytes]:
     frames = clip_material.pictures(_FRAMES)
     deep = clip_material.pictures(_FRAMES, 12)
 
-    def recoded(path: Path, syntax: int) -> None:
-        source = clip_material.write_dicom(path.with_suffix(".source"), frames)
+    def recoded(path: Path, syntax: int, deeper: bool) -> None:
+        source = path.with_suffix(".source")
+        clip_material.write_dicom(source, deep if deeper else frames, stored=12 if deeper else 8)
         clip_material.recode(source, path, syntax)
 
     made = {
@@ -106,7 +107,9 @@ def _dicoms() -> dict[str, bytes]:
         "j2k.dcm": gdcm.TransferSyntax.JPEG2000Lossless,
         "ls.dcm": gdcm.TransferSyntax.JPEGLSLossless,
     }.items():
-        made[name] = _sound("a.dcm", lambda path, syntax=syntax: recoded(path, syntax))
+        made[name] = _sound("a.dcm", lambda path, syntax=syntax: recoded(path, syntax, deeper=False))
+        if syntax != gdcm.TransferSyntax.JPEGBaselineProcess1:
+            made[f"deep {name}"] = _sound("a.dcm", lambda path, syntax=syntax: recoded(path, syntax, deeper=True))
     return made
 
 

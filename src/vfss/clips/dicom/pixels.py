@@ -105,7 +105,8 @@ def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
         photometric_interpretation=header.photometric,
         planar_configuration=int(header.planar),
         bits_allocated=header.allocated,
-        bits_stored=header.stored,
+        # GDCM ends the whole process where less than a byte is used; stored_grey masks the bits anyway.
+        bits_stored=8 if header.allocated == 8 else header.stored,
         pixel_representation=int(header.signed),
         pixel_keyword="PixelData",
     )
