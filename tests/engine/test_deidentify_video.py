@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -44,6 +46,52 @@ def test_no_planted_secret_of_a_video_remains_in_any_byte(tmp_path: Path) -> Non
         assert not {"title", "comment", "encoder"} & set(container.streams.video[0].metadata)
     with open_clip(target) as written:
         assert all((written[t][: 9 - 1, :30] == 0).all() for t in range(6))
+
+
+def write_crowded(path: Path, frames: np.ndarray, sei: bytes) -> Path:
+    """Write H.264 in Matroska with subtitles, an attached file, data in each picture's header, and tags on all."""
+    start, uuid = b"\0\0\0\1", b"0123456789abcdef"
+    message = b"\x06\x05" + bytes([len(uuid + sei)]) + uuid + sei + b"\x80"  # user data, unregistered
+    with av.open(str(path), "w") as out:
+        out.metadata.update({"title": planted.NAME, "comment": planted.PLACE})
+        stream: Any = out.add_stream("libx264", rate=25, options={"qp": "0", "bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = *frames.shape[1:], "gray"
+        texts: Any = out.add_mux_stream("subrip")
+        texts.time_base = Fraction(1, 1000)
+        texts.metadata["title"] = planted.DOCTOR
+        out.add_attachment("letter.txt", "text/plain", planted.DOCTOR.encode())
+        for t, frame in enumerate(frames):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")):
+                with_message = av.Packet(start + message + bytes(packet))
+                with_message.stream, with_message.time_base = stream, packet.time_base
+                with_message.pts, with_message.dts, with_message.is_keyframe = (
+                    packet.pts,
+                    packet.dts,
+                    packet.is_keyframe,
+                )
+                out.mux(with_message)
+            line = av.Packet(planted.NAME.encode())
+            line.stream, line.time_base, line.duration = texts, Fraction(1, 1000), 40
+            line.pts = line.dts = 40 * t
+            out.mux(line)
+        for packet in stream.encode():
+            out.mux(packet)
+    return path
+
+
+def test_subtitles_attachments_and_data_inside_the_stream_do_not_come_out(tmp_path: Path) -> None:
+    source = write_crowded(tmp_path / "in.mkv", grey_frames(5, 48, 64), planted.ID.encode())
+    there = (*planted.NAME.split("^"), planted.ID, "Wenzel", *planted.PLACE.split())
+    assert {leak.split(" in ")[0] for leak in planted.leaks(tmp_path, there)} == set(there)
+    target = tmp_path / "out" / f"clip{SUFFIX}"
+    target.parent.mkdir()
+    with open_clip(source) as clip:
+        assert write_video(clip, target, REDACTION)
+        expect_same(clip, target, REDACTION)
+    assert planted.leaks(target.parent) == []
+    assert b"x264" not in target.read_bytes()
+    with av.open(str(target)) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
 
 
 @pytest.mark.parametrize("bits", [8, 9, 10, 12, 14, 16])

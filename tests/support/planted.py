@@ -90,7 +90,7 @@ def dicom(
     made.StudyInstanceUID, made.SeriesInstanceUID, made.FrameOfReferenceUID = UID + ".1", UID + ".2", UID + ".3"
     made.ContrastBolusAgent, made.AccessionNumber, made.StationName = PLACE, ID, PLACE.split()[1]
     made.FilterType = made.Manufacturer = "Maker"
-    made.ContrastBolusAgentSequence = [_code("K1", "99" + PRIVATE, PLACE), _code("255886007", "SCT", NAME)]
+    made.ContrastBolusAgentSequence = [_code("K1", "99" + PRIVATE, PLACE), _code("25419009", "SCT", NAME)]
     made.ReferencedImageSequence = [_nested()]
     made.RequestAttributesSequence = [_nested()]
     made.KVP, made.ImagerPixelSpacing, made.FrameTime = "70", ["0.4", "0.4"], "40"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,9 @@ from vfss.clips.clip import ASSUMED_FPS
 from vfss.clips.time_base import frame_rate
 from vfss.project import ClipRecord
 from vfss.wording import count
+
+_QUOTED = re.compile(r"'.*'", re.DOTALL)  # from the first quotation mark to the last: a text may contain some itself
+_LONG_NUMBER = re.compile(r"\d[\d,.]{5,}")
 
 
 def recording_facts(clip: Clip, name: str) -> dict[str, Any]:
@@ -25,7 +29,7 @@ def recording_facts(clip: Clip, name: str) -> dict[str, Any]:
         "times_from": clip.times_from,
         "frame_rate": None if rate is None else round(rate, 6),
         "pixel_aspect": clip.pixel_aspect,
-        "notes": [_without_path(note, clip, name) for note in clip.notes],
+        "notes": [_shareable(note, clip, name) for note in clip.notes],
     }
 
 
@@ -58,8 +62,9 @@ def remarks_on(facts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _without_path(note: str, clip: Clip, name: str) -> str:
+def _shareable(note: str, clip: Clip, name: str) -> str:
+    """Return a note without what it quotes of the recording, which can be anything: texts, long numbers, file names."""
     if clip.source is not None:
         for part in (str(clip.source), clip.source.name, clip.source.stem):
             note = note.replace(part, name) if len(part) > 1 else note
-    return note
+    return _LONG_NUMBER.sub("...", _QUOTED.sub("...", note))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,7 +20,6 @@ from pydicom.uid import (
 
 from vfss.clips import Clip
 from vfss.clips.dicom.pixels import VIDEO
-from vfss.clips.dicom.times import times_ms
 from vfss.clips.dicom.values import DICOM_ERRORS
 from vfss.clips.library_errors import reason
 from vfss.deidentify.dicom_profile import EDITION, Profile
@@ -36,21 +36,11 @@ LARGEST = 0xFFFFFFFE
 
 _FRAGMENTS = UID("1.2.840.10008.1.2.1.98")  # encapsulated uncompressed
 _ENHANCED = frozenset({"1.2.840.10008.5.1.4.1.1.12.1.1", "1.2.840.10008.5.1.4.1.1.12.2.1"})
-_COLOUR = (
-    "PlanarConfiguration",
-    "ICCProfile",
-    "ColorSpace",
-    *(f"{c}PaletteColorLookupTable{w}" for c in ("Red", "Green", "Blue") for w in ("Descriptor", "Data")),
-    *(f"Segmented{c}PaletteColorLookupTableData" for c in ("Red", "Green", "Blue")),
-    "PaletteColorLookupTableUID",
-)
-_VALUE_RANGES = (
-    "SmallestImagePixelValue",
-    "LargestImagePixelValue",
-    "SmallestPixelValueInSeries",
-    "LargestPixelValueInSeries",
-)
-_GEOMETRY = frozenset({0x00187030, 0x00189472, 0x00189432})  # field of view and shutters, in pixels before the crop
+_PLANES = ("SINGLE PLANE", "BIPLANE A", "BIPLANE B")
+_SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+_GEOMETRY = frozenset({0x00187030, 0x00189472, 0x00189432, 0x00189407})
+"""Field of view, shutters and collimators, in pixels before the crop."""
+_LONGEST_STEP_MS = 10_000.0
 _LOSSY = frozenset({"1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81", *map(str, VIDEO)})
 
 
@@ -111,8 +101,9 @@ def _header(original: Any, clip: Clip, redaction: Redaction, key: CaseKey, *, ca
     _set_pixel_description(dataset, original, clip, redaction, syntax)
     if syntax in _LOSSY:
         dataset.LossyImageCompression = "01"
-    if times_ms(original, clip.n_frames) is not None or syntax in VIDEO:
+    if has_times(clip):
         _set_times(dataset, clip)
+    _set_aspect(dataset, clip)
     if redaction.crop is not None:
         dataset.walk(_remove_geometry)
     return dataset
@@ -130,8 +121,13 @@ def _identify(dataset: Any, clip: Clip, key: CaseKey, case: str) -> None:
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not dataset.get(keyword):
             setattr(dataset, keyword, key.uid(f"{keyword} of {clip.id}"))
+    dataset.SeriesNumber = dataset.InstanceNumber = 1  # those of a hospital's system can be those of a patient
+    if "Manufacturer" not in dataset:
+        dataset.Manufacturer = ""
     image_type = dataset.get("ImageType") or ""
-    dataset.ImageType = ["DERIVED", *(["SECONDARY"] if isinstance(image_type, str) else image_type[1:3])]
+    values = [image_type] if isinstance(image_type, str) else list(image_type)
+    plane = [value for value in values if value in _PLANES][:1]
+    dataset.ImageType = ["DERIVED", "PRIMARY" if "PRIMARY" in values[:2] else "SECONDARY", *plane]
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
@@ -172,17 +168,15 @@ def _set_pixel_description(dataset: Any, original: Any, clip: Clip, redaction: R
     dataset.BitsStored = int(original.get("BitsStored") or original.BitsAllocated) if grey else clip.bits
     dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelRepresentation = int(original.get("PixelRepresentation") or 0) if grey else 0
-    for keyword in (*(() if grey else _COLOUR), *(() if redaction.is_empty and grey else _VALUE_RANGES)):
-        if keyword in dataset:
-            delattr(dataset, keyword)
+
+
+def has_times(clip: Clip) -> bool:
+    """Return whether the times of a clip are written: not assumed ones, and none that are no times of a fluoroscopy."""
+    return clip.n_frames > 1 and clip.times_from != "assumed" and np.diff(clip.times_s).max() * 1000 <= _LONGEST_STEP_MS
 
 
 def _set_times(dataset: Any, clip: Clip) -> None:
-    """Keep the true times of the frames: unchanged if the dataset has them, else counted from a dummy date."""
-    present = times_ms(dataset, clip.n_frames)
-    expected = 1000.0 * clip.times_s
-    if present is not None and np.allclose(present, expected, rtol=0, atol=1e-3):
-        return
+    """Write the times of the frames: counted from a dummy date for each frame, or as steps."""
     groups = dataset.get("PerFrameFunctionalGroupsSequence") or []
     contents = [group.FrameContentSequence[0] for group in groups if group.get("FrameContentSequence")]
     if len(contents) == clip.n_frames and clip.times_s[-1] < 86400:
@@ -191,14 +185,34 @@ def _set_times(dataset: Any, clip: Clip) -> None:
             moment = f"19000101{int(minutes) // 60:02d}{int(minutes) % 60:02d}{rest:09.6f}"
             content.FrameAcquisitionDateTime = content.FrameReferenceDateTime = moment
         return
-    steps = np.diff(expected, prepend=expected[0])
-    dataset.FrameTimeVector = [f"{step:.10g}" for step in steps]
+    set_frame_times(dataset, clip)
+
+
+def set_frame_times(dataset: Any, clip: Clip) -> None:
+    """Write the times of the frames as one step, or where the steps differ as a vector of steps."""
+    expected = 1000.0 * clip.times_s
+    step = float(expected[-1]) / (clip.n_frames - 1)
+    if np.allclose(expected, step * np.arange(clip.n_frames), rtol=0, atol=1e-4):
+        dataset.FrameTime, dataset.FrameIncrementPointer = f"{step:.10g}", 0x00181063
+        return
+    dataset.FrameTimeVector = [f"{step:.10g}" for step in np.diff(expected, prepend=expected[0])]
     dataset.FrameIncrementPointer = 0x00181065
+
+
+def _set_aspect(dataset: Any, clip: Clip) -> None:
+    if clip.pixel_aspect != 1 and not any(keyword in dataset for keyword in _SPACINGS):
+        dataset.PixelAspectRatio = aspect_ratio(clip.pixel_aspect)
+
+
+def aspect_ratio(pixel_aspect: float) -> list[int]:
+    """Return DICOM's ratio, vertical before horizontal, of the width of a pixel divided by its height."""
+    ratio = Fraction(pixel_aspect).limit_denominator(1000)
+    return [ratio.denominator, ratio.numerator]
 
 
 def _remove_geometry(dataset: Any, element: Any) -> None:
     """Remove attributes given in rows and columns of the uncropped frame."""
-    if 0x00181600 <= element.tag <= 0x00181624 or element.tag in _GEOMETRY:
+    if 0x00181600 <= element.tag <= 0x00181720 or element.tag in _GEOMETRY:
         del dataset[element.tag]
 
 

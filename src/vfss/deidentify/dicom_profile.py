@@ -1,24 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
 """DICOM PS3.15 Annex E: the Basic Application Level Confidentiality Profile, and a stricter rule for the rest.
 
-Attributes in the standard's table are treated as it prescribes, in sequences too. Of all others, only numbers, codes
-and defined terms are kept that describe the picture and its acquisition: free text, names, dates, unknown and private
-attributes, overlays and curves are removed, because they can contain anything.
+Attributes in the standard's table are treated as it prescribes, in sequences too. Of all others, only those of
+`dicom_allowlist` are kept, and only with a value that is listed there: a number in its range, a defined term, a code
+that pydicom knows. Free text, names, dates, unknown and private attributes, overlays, curves and tables that are not
+plain grey curves are removed, because they can contain anything.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from dicomanonymizer.dicomfields_selector import dicom_anonymization_database_selector
-from pydicom.datadict import dictionary_has_tag
+from pydicom.datadict import dictionary_has_tag, keyword_for_tag
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.sr.codedict import codes
+from pydicom.sr.coding import Code
+from pydicom.uid import UID
 
 from vfss.clips.dicom.values import DICOM_ERRORS
+from vfss.deidentify.dicom_allowlist import (
+    CODED,
+    MAKERS,
+    MOST_TERMS,
+    NUMBERS,
+    ORIENTATION,
+    SCHEMES,
+    SEQUENCES,
+    TABLES,
+    TERMS,
+    Range,
+)
 from vfss.project.case_key import CaseKey
 
 EDITION = "2026c"
@@ -28,21 +46,11 @@ _ACTIONS = ("D", "Z", "X", "U", "Z_D", "X_Z", "X_D", "X_Z_D", "X_Z_U_STAR")
 _DUMMIES = {"DA": "19000101", "TM": "000000", "DT": "19000101000000"}
 """Values where the object needs one; the date is before any examination."""
 
-_GROUPS = frozenset({0x0008, 0x0018, 0x0020, 0x0028, 0x0054, 0x2050, 0x5200})
-_NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "AT"})
-_NUMBER_STRINGS = frozenset({"DS", "IS"})
-_KEPT_TEXT = frozenset({0x00080070, 0x00081090, 0x00181020, 0x00080100, 0x00080102, 0x00080104})
-"""Text that is kept: manufacturer, model, software, and the parts of a code."""
-_SEQUENCES = frozenset({0x00082218, 0x00082220, 0x00082228, 0x00089215, 0x00089124, 0x0040A170})
-"""Kept sequences outside the groups of acquisition and pixels: anatomy, derivation, purpose of a reference."""
-_SEQUENCE_GROUPS = frozenset({0x0018, 0x0020, 0x0028, 0x0054, 0x5200})
-_TABLES = frozenset({"OB", "OW"})
-_SCHEMES = frozenset({"DCM", "SCT", "SRT", "SNM3", "UCUM", "RADLEX", "FMA", "LN", "NCIt", "UMLS"})
-"""Public coding schemes; codes of a hospital's own scheme can contain anything."""
-_TERM = re.compile(r"[A-Z0-9_ ]{0,16}")
-_STANDARD_UID = "1.2.840.10008."
-_SOP_CLASSES = frozenset({0x00080016, 0x00081150})
-_CODE_VALUE, _CODE_MEANING = 0x00080100, 0x00080104
+_NUMERIC = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "DS", "IS", "US or SS"})
+_REALS = frozenset({"FL", "FD"})
+_DIGITS = 6
+_SOP_CLASSES = frozenset({"SOPClassUID", "ReferencedSOPClassUID"})
+_POINTERS = frozenset({"DimensionIndexPointer", "FunctionalGroupPointer"})
 
 
 class Profile:
@@ -87,41 +95,74 @@ class Profile:
         return None
 
     def _unlisted(self, element: Any, dummies: bool) -> Any:
-        """Return an element that is not in the table if it can hold neither text nor dates, else None."""
-        tag, vr = int(element.tag), element.VR
-        if element.tag.group not in _GROUPS and tag not in _SEQUENCES:
-            return None
+        """Return an element that is not in the standard's table if its value is a listed one, else None."""
+        keyword, vr = keyword_for_tag(element.tag), element.VR
         if vr == "SQ":
-            keep = element.tag.group in _SEQUENCE_GROUPS or tag in _SEQUENCES
-            return self._sequence(element, dummies) if keep else None
-        if vr == "UI":
-            return element if tag in _SOP_CLASSES else self._with_new_uids(element)
-        vrs = set(vr.split(" or "))  # with implicit VRs some stay ambiguous: "US or SS"
-        keep = (
-            vrs <= _NUMBERS
-            or (vr in _NUMBER_STRINGS and all(_is_number(value) for value in _values(element)))
-            or (vr == "CS" and all(_TERM.fullmatch(str(value)) for value in _values(element)))
-            or (vrs <= _NUMBERS | _TABLES and element.tag.group == 0x0028)
-            or tag in _KEPT_TEXT
-        )
-        return element if keep else None
+            return self._sequence(element, dummies)
+        if keyword in NUMBERS and vr in _NUMERIC:
+            values = _numbers(element, NUMBERS[keyword])
+        elif keyword in TERMS:
+            values = _terms(element, TERMS[keyword])
+        elif keyword == "PatientOrientation":
+            values = [text for text in map(str, _values(element)) if ORIENTATION.fullmatch(text)]
+            values = values if len(values) == 2 else []
+        elif keyword in _SOP_CLASSES:
+            values = [uid for uid in map(UID, map(str, _values(element))) if _is_sop_class(uid)][:1]
+        elif keyword in _POINTERS:
+            values = [tag for tag in _values(element) if dictionary_has_tag(tag)][:1]
+        elif keyword == "Manufacturer":
+            values = _maker(str(element.value or ""))
+        else:
+            return None
+        return DataElement(element.tag, vr, values[0] if len(values) == 1 else values) if values else None
 
     def _with_new_uids(self, element: Any) -> Any:
-        """Return the element with all UIDs replaced except those of the standard."""
+        """Return the element with all UIDs replaced except those that the standard registers."""
         new = [
-            value if not value or value.startswith(_STANDARD_UID) else self._key.uid(value)
+            value if not value or _is_registered(value) else self._key.uid(value)
             for value in map(str, _values(element))
         ]
         return DataElement(element.tag, "UI", new[0] if len(new) == 1 else new or None)
 
     def _sequence(self, element: Any, dummies: bool) -> Any:
         """Return the sequence with cleaned items; None if nothing is left of it."""
-        items = [self.cleaned(item, dummies=dummies) for item in element.value if _is_public(item)]
-        for item in items:
-            if _CODE_MEANING in item:
-                item[_CODE_MEANING].value = str(item[_CODE_VALUE].value)[:64]
-        items = [item for item in items if len(item)]
+        keyword = keyword_for_tag(element.tag)
+        if keyword in CODED:
+            items = [self._coded(item, dummies) for item in element.value]
+        elif keyword in TABLES:
+            items = [self._table(item, dummies) for item in element.value]
+        elif keyword in SEQUENCES:
+            items = [self.cleaned(item, dummies=dummies) for item in element.value]
+        else:
+            return None
+        if keyword == "PerFrameFunctionalGroupsSequence":  # an item per frame, also where nothing is left of it
+            return DataElement(element.tag, "SQ", Sequence(item or Dataset() for item in items))
+        items = [item for item in items if item]
         return DataElement(element.tag, "SQ", Sequence(items)) if items else None
+
+    def _coded(self, item: Any, dummies: bool) -> Any:
+        """Return an item with its code in the words of the standard; None if the code is not known."""
+        code = _known_code(_text(item, "CodingSchemeDesignator"), _text(item, "CodeValue"))
+        if code is None:
+            return None
+        clean = self.cleaned(item, dummies=dummies)
+        clean.CodeValue, clean.CodingSchemeDesignator, clean.CodeMeaning = (
+            code.value,
+            code.scheme_designator,
+            code.meaning,
+        )
+        return clean
+
+    def _table(self, item: Any, dummies: bool) -> Any:
+        """Return an item with its grey table if that is a plain curve, which can hold no text; else None."""
+        table = _curve(item)
+        if table is None:
+            return None
+        first, bits = int(item.LUTDescriptor[1]), int(item.LUTDescriptor[2])
+        clean = self.cleaned(item, dummies=dummies)
+        clean.add(DataElement(0x00283002, "US", [len(table) % 65536, first, bits]))
+        clean.add(DataElement(0x00283006, "US", [int(value) for value in table]))
+        return clean
 
 
 def _elements(dataset: Any) -> Iterator[Any]:
@@ -136,22 +177,73 @@ def _elements(dataset: Any) -> Iterator[Any]:
             continue
 
 
-def _is_public(item: Any) -> bool:
-    """Return False for a code of a private coding scheme, or without a value."""
-    if _CODE_MEANING not in item and _CODE_VALUE not in item:
-        return True
-    return _CODE_VALUE in item and str(item.get("CodingSchemeDesignator", "")) in _SCHEMES
-
-
 def _values(element: Any) -> list[Any]:
     if element.value is None:
         return []
     return list(element.value) if element.VM > 1 else [element.value]
 
 
-def _is_number(value: Any) -> bool:
+def _text(item: Any, keyword: str) -> str:
+    return str(item.get(keyword) or "").strip()
+
+
+def _numbers(element: Any, allowed: Range) -> list[Any]:
+    """Return the numbers with a few digits each; nothing if one of them is no number, or outside the range."""
     try:
-        float(value)
+        values = [float(value) for value in _values(element)]
     except (TypeError, ValueError):
-        return str(value).strip() == ""
-    return True
+        return []
+    if len(values) > allowed.count or not all(allowed.low <= value <= allowed.high for value in values):
+        return []
+    rounded = [float(f"{value:.{_DIGITS}g}") for value in values]
+    if element.VR == "DS":
+        return [f"{value:.{_DIGITS}g}" for value in rounded]
+    return rounded if element.VR in _REALS else [round(value) for value in rounded]
+
+
+def _terms(element: Any, allowed: frozenset[str]) -> list[str]:
+    """Return the values if all are defined terms; of several, the others are left out."""
+    return [text for text in map(str, _values(element)) if text in allowed][:MOST_TERMS]
+
+
+def _is_registered(uid: str) -> bool:
+    """Return whether pydicom's copy of the standard's registry has this UID."""
+    return UID(uid).name != uid
+
+
+def _is_sop_class(uid: UID) -> bool:
+    return _is_registered(uid) and uid.type == "SOP Class"
+
+
+def _maker(text: str) -> list[str]:
+    """Return a known maker as we write it, or nothing."""
+    return [maker for maker in MAKERS if maker.casefold() == text.strip().casefold()][:1]
+
+
+@functools.cache
+def _codes() -> Mapping[tuple[str, str], Code]:
+    """Return the codes that pydicom lists, by scheme and value."""
+    every = (getattr(getattr(codes, scheme), name) for scheme in SCHEMES for name in getattr(codes, scheme).dir())
+    return {(code.scheme_designator, code.value): code for code in every}
+
+
+@functools.lru_cache(maxsize=1024)
+def _known_code(scheme: str, value: str) -> Code | None:
+    if scheme == "SRT":
+        old = Code(value, scheme, "")
+        return next((code for (new, _), code in _codes().items() if new == "SCT" and code == old), None)
+    return _codes().get((scheme, value))
+
+
+def _curve(item: Any) -> npt.NDArray[np.int64] | None:
+    """Return a grey table, int64 (N,), that rises or falls all the way, as long and deep as declared; else None."""
+    descriptor, data = item.get("LUTDescriptor"), item.get("LUTData")
+    try:
+        n, first, bits = (int(value) for value in descriptor)
+        words = np.frombuffer(data, "<u2") if isinstance(data, bytes) else np.asarray(data)
+        table = words.astype(np.int64)
+    except DICOM_ERRORS:
+        return None
+    fits = table.shape == (n or 65536,) and 8 <= bits <= 16 and 0 <= first < 65536 and table.max() < 1 << bits
+    steps = np.diff(table) if fits else table
+    return table if fits and ((steps >= 0).all() or (steps <= 0).all()) else None
