@@ -23,11 +23,14 @@ from pydicom.uid import JPEGBaseline8Bit
 
 import planted
 from clip_material import dataset, pictures, recode
+from small_project import THREE, annotate
 from vfss.clips import open_clip
+from vfss.datasets import FORMATS, run_export
 from vfss.deidentify import CaseKey, Redaction
 from vfss.deidentify.dicom import write_dicom
 from vfss.deidentify.dicom_allowlist import CODED, NUMBERS, SEQUENCES, TABLES, TERMS
 from vfss.deidentify.dicom_profile import Profile
+from vfss.project import Project
 
 TEXT, NUMBER = "SECRETNAME", 19470312
 NEEDLES = (
@@ -39,7 +42,7 @@ NEEDLES = (
 STRUCTURAL = (
     *("SOPClassUID", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
     *("SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation", "PlanarConfiguration"),
-    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "SpecificCharacterSet", "FrameTimeVector"),
+    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "SpecificCharacterSet"),
 )
 """Attributes without which no recording could be opened."""
 NESTED = ("PatientName", "CodeValue", "CodeMeaning", "LUTData", "KVP", "RadiationSetting", "ReferencedSOPInstanceUID")
@@ -259,6 +262,24 @@ def test_bytes_after_the_pixels_and_bits_above_them_do_not_come_out(tmp_path: Pa
     target = deidentified(tmp_path / "in.dcm", key)
     assert found(target) == []
     np.testing.assert_array_equal(pydicom.dcmread(target).pixel_array, pictures(2, 12))
+
+
+@pytest.mark.parametrize("secret", [f"{TEXT} '{NUMBER}", str(NUMBER)])
+def test_what_was_noticed_of_a_recording_quotes_nothing_in_an_export(tmp_path: Path, secret: str) -> None:
+    made = dataset(np.zeros((2, 8, 8), np.uint8))
+    for keyword in ("FrameTime", "CineRate", "FrameTimeVector"):
+        vr = "IS" if keyword == "CineRate" else "DS"
+        made.add(DataElement(tag_for_keyword(keyword), vr, secret, already_converted=True))
+    made.PixelAspectRatio = [NUMBER, 1]
+    made.save_as(tmp_path / "in.dcm", enforce_file_format=True)
+    with open_clip(tmp_path / "in.dcm") as clip:
+        assert any(part in note for note in clip.notes for part in ("SECR", str(NUMBER), "1.94703e+07"))
+    with Project.create(tmp_path / "project", THREE) as project:
+        annotate(project, project.add_clip(tmp_path / "in.dcm").id, 0, {"bolus": np.ones((8, 8), np.bool_)})
+        for name in FORMATS:
+            run_export(FORMATS[name], project, tmp_path / "out" / name)
+    for path in (tmp_path / "out").rglob("*"):
+        assert not path.is_file() or found(path) == [], path
 
 
 def test_an_unlikely_frame_time_does_not_come_out(tmp_path: Path, key: CaseKey) -> None:

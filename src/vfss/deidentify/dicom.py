@@ -172,7 +172,9 @@ def _set_pixel_description(dataset: Any, original: Any, clip: Clip, redaction: R
 
 def has_times(clip: Clip) -> bool:
     """Return whether the times of a clip are written: not assumed ones, and none that are no times of a fluoroscopy."""
-    return clip.n_frames > 1 and clip.times_from != "assumed" and np.diff(clip.times_s).max() * 1000 <= _LONGEST_STEP_MS
+    if clip.n_frames < 2 or clip.times_from == "assumed":
+        return False
+    return float(np.diff(clip.times_s).max()) * 1000 <= _LONGEST_STEP_MS
 
 
 def _set_times(dataset: Any, clip: Clip) -> None:

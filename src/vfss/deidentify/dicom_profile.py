@@ -208,11 +208,11 @@ def _terms(element: Any, allowed: frozenset[str]) -> list[str]:
 
 def _is_registered(uid: str) -> bool:
     """Return whether pydicom's copy of the standard's registry has this UID."""
-    return UID(uid).name != uid
+    return str(UID(uid).name) != uid
 
 
 def _is_sop_class(uid: UID) -> bool:
-    return _is_registered(uid) and uid.type == "SOP Class"
+    return _is_registered(uid) and str(uid.type) == "SOP Class"
 
 
 def _maker(text: str) -> list[str]:
