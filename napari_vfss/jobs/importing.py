@@ -14,10 +14,13 @@ from vfss.importing import (
     ImportChoices,
     ImportPlan,
     SourceOptions,
+    SourceRecording,
     open_source,
     plan_import,
     preview,
+    recordings_of,
     suggested,
+    suggested_clips,
     write_plan,
 )
 from vfss.masks import ByteArray
@@ -34,7 +37,7 @@ class ImportOrder:
         project: Folder of the project.
         path: File or folder of masks.
         options: Options of the source.
-        choices: Choices made so far; without labels if the source was not opened yet.
+        choices: Choices made so far; if the source was not opened yet, its clip is the open recording.
         source: The source, if it was opened before with the same options.
     """
 
@@ -52,6 +55,7 @@ class ImportOutlook:
     Attributes:
         source: The opened source.
         choices: Choices made so far; at first those suggested by names and codes of labels.
+        recordings: Recordings of the source as they are known without a person's choices.
         plan: What would be written; None if a choice is missing.
         problem: Which choice is missing, or why the import is not possible; "" for no problem.
         picture: Frames with outlines, uint8 (H, W, 3); None for none.
@@ -59,6 +63,7 @@ class ImportOutlook:
 
     source: ForeignMasks
     choices: ImportChoices
+    recordings: tuple[SourceRecording, ...]
     plan: ImportPlan | None
     problem: str = ""
     picture: ByteArray | None = None
@@ -70,13 +75,17 @@ class ImportPlanning(LatestOnlyJob):
     def _execute(self, order: ImportOrder) -> tuple[str, ImportOutlook | None]:
         with Project.open(order.project) as project:
             source, choices = order.source, order.choices
+            opened = source or open_source(order.path, None, order.options)
+            recordings = recordings_of(project, opened, ImportChoices(key=choices.key))
             if source is None:
-                source = open_source(order.path, None, order.options)
-                choices = replace(choices, labels=suggested(source.labels, project.schema))
+                clips = suggested_clips(recordings, choices.clip)
+                labels = suggested(opened.labels, project.schema)
+                choices = replace(choices, clip=None, labels=labels, recordings=clips)
+            source = opened
             try:
                 plan = plan_import(project, source, choices, progress=self._on_progress)
             except VfssError as error:
-                return "", ImportOutlook(source, choices, None, str(error))
+                return "", ImportOutlook(source, choices, recordings, None, str(error))
             if not plan.complete:
                 return "Cancelled", None
             picture, problem = None, ""
@@ -85,7 +94,7 @@ class ImportPlanning(LatestOnlyJob):
                     picture = preview(project, plan, width=_TILE)
                 except VfssError as error:
                     problem = str(error)
-            return "", ImportOutlook(source, choices, plan, problem, picture)
+            return "", ImportOutlook(source, choices, recordings, plan, problem, picture)
 
 
 class Importing(FileJob):
@@ -104,7 +113,10 @@ class Importing(FileJob):
 _OPTIONS = (
     (r" \(--map [^)]*\)", " under Labels and structures"),
     (r" \(--skip[^)]*\)", ""),
-    (r" \(--clip[^)]*\)", " under Recording"),
+    (r" \(--clip[^)]*\)", " under Recordings"),
+    (r" \(--recording [^)]*=\)", ""),
+    (r" \(--recording [^)]*\)", " under Recordings"),
+    (r" \(--key [^)]*\)", " with Case key..."),
     (r"--first-frame 0 or (--first-frame )?1", "under First frame"),
 )
 

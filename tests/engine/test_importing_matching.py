@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from small_project import grey_frames, write_video
 from vfss.errors import DatasetError, ProjectError, SchemaError
-from vfss.importing.files import clip_and_frame, last_number
 from vfss.importing.labels import candidates, match_labels
-from vfss.importing.matching import FrameMatch, ImportChoices, match_frames
+from vfss.importing.matching import FrameMatch, match_frames
+from vfss.importing.names import read_names
 from vfss.importing.problems import Problems
+from vfss.importing.recordings import ImportChoices
 from vfss.importing.source import ForeignImage, ForeignLabel, ForeignPlanes
 from vfss.project import Project
 from vfss.schema import Schema
@@ -93,15 +94,91 @@ def test_no_label_name_raises(name: str) -> None:
 CLIP = "b2-" + "0a" * 20
 
 
+def number_of(name: str) -> int | None:
+    return read_names([name])[0].number
+
+
+def exported(name: str) -> tuple[str, int | None]:
+    read = read_names([name])[0]
+    assert not read.addition
+    return read.recording, read.frame
+
+
 def test_numbers_and_clips_in_names() -> None:
-    assert last_number("study 3/frame_0012.png") == 12
-    assert last_number("frame_0012_c2.nii.gz") == 2
-    assert last_number("frame.png") is None
-    assert last_number("a" + "9" * 5000 + ".png") is not None  # any result but an exception
-    assert clip_and_frame(f"{CLIP}_000012.png") == (CLIP, 12)
-    assert clip_and_frame(f"{CLIP}_12.png") == (CLIP, None)
-    assert clip_and_frame(f"x_{CLIP}_000012.png") == (CLIP, None)
-    assert clip_and_frame(f"{CLIP}0_000012.png") == (None, None)
+    assert number_of("study 3/frame_0012.png") == 12
+    assert number_of("frame_0012_c2.nii.gz") == 2
+    assert number_of("frame.png") is None
+    assert number_of("a" + "9" * 5000 + ".png") is not None  # any result but an exception
+    assert exported(f"{CLIP}_000012.png") == (CLIP, 12)
+    assert exported(f"{CLIP}_12.png") == (CLIP, None)
+    assert exported(f"{CLIP}0_000012.png") == ("", None)
+
+
+NAME = "clip-bcdf2345_000012"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{NAME}.png",
+        f"{NAME}_0000.png",  # nnU-Net, a picture
+        f"images/train/{NAME}.JPG",  # CVAT, another suffix
+        f"images\\Train\\{NAME}.PNG",
+        f"{NAME}_png.rf.0123456789abcdef0123456789abcdef.jpg",  # Roboflow
+        f"{NAME}_jpg.rf.aB3dE6gH9jK2mN5pQ8sT.png",
+        f"0a1b2c3d-{NAME}.png",  # Label Studio
+        f"/data/local-files/?d=vfss/{NAME}.png",
+        f"https://host.org/a%20b/{NAME}.png?sig=1&x=2",
+        f"{NAME} (1).png",
+        f"{NAME}_mask.png",
+        f"{NAME.upper()}.png",
+        f"film%20one/{NAME}.tiff",
+    ],
+)
+def test_exported_names_are_known_whatever_programs_add(name: str) -> None:
+    assert exported(name) == ("clip-bcdf2345", 12)
+
+
+@pytest.mark.parametrize(
+    "name", ["myclip-bcdf2345_000012.png", "clip-aeiou123_000012.png", "clip-bcdf23456_000012.png", "clip_000012.png"]
+)
+def test_other_names_are_not_taken_for_exported_ones(name: str) -> None:
+    assert read_names([name])[0].recording == ""
+
+
+def test_altered_copies_of_an_exported_frame_are_told_from_it() -> None:
+    for name in (f"{NAME}_flipped.png", f"{NAME}_aug_1.png", f"{NAME}-rotated90.png"):
+        assert read_names([name])[0].addition
+
+
+@pytest.mark.parametrize(
+    ("names", "series"),
+    [
+        (["a_1.png", "a_2.png"], {"a"}),
+        (["a_1.png", "b_1.png"], {"a", "b"}),
+        (["train/a_1.png", "val/a_2.png"], {"a"}),  # folders of a split
+        (["one/1.png", "two/1.png"], {"one/", "two/"}),
+        (["a%201.png", "a 2.png"], {"a"}),
+        (["Mu\u0308ller_1.png", "M\u00fcller_2.png"], {"M\u00fcller"}),  # the two forms of Unicode
+        (["case_1_0000.png", "case_2_0000.png"], {"case"}),
+        (["0a1b2c3d-f_1.png", "1b2c3d4e-f_2.png", "12345678-f_3.png"], {"f"}),
+        (["20240101-f_1.png", "20240102-f_1.png"], {"20240101-f", "20240102-f"}),  # dates are no ids
+        (["f_1_png.rf.00ff00ff00ff00ff.jpg", "f_2_png.rf.11ee11ee11ee11ee.jpg"], {"f"}),
+    ],
+)
+def test_files_of_one_recording_share_what_precedes_the_number(names: list[str], series: set[str]) -> None:
+    assert {name.series for name in read_names(names)} == series
+
+
+def test_numbers_are_those_of_the_frame_and_not_of_what_was_added() -> None:
+    assert [name.number for name in read_names(["f_7_png.rf.00ff00ff00ff0123.jpg", "film%2012.png"])] == [7, 12]
+    assert [name.number for name in read_names(["c_1_0000.png", "c_2_0000.png"])] == [1, 2]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.text(max_size=40), max_size=4))
+def test_any_name_is_read(names: list[str]) -> None:
+    assert len(read_names(names)) == len(names)
 
 
 @dataclasses.dataclass
@@ -161,8 +238,8 @@ def test_ambiguous_numbers_are_an_error(project: Project) -> None:
         match(project, images("f2.png", "f9.png"))
     with pytest.raises(DatasetError, match="0 or 1"):
         match(project, source, 2)
-    with pytest.raises(DatasetError, match=r"number 7: a_7\.png, b_7\.png"):
-        match(project, images("a_7.png", "b_7.png"))
+    with pytest.raises(DatasetError, match=r"number 7: a_7\.png, train/a_7\.png"):
+        match(project, images("a_7.png", "train/a_7.png"))
 
 
 def test_frames_beyond_the_clip_are_a_problem(project: Project) -> None:
@@ -215,7 +292,7 @@ def test_the_clip_is_stated_or_chosen(project: Project) -> None:
 def test_a_recording_that_is_not_in_the_project(project: Project) -> None:
     first, second = ids(project)
     stranger = ForeignImage(0, "s.png", 24, 32, clip="case-7", frame=2)
-    with pytest.raises(DatasetError, match="name no clip of the project"):
+    with pytest.raises(DatasetError, match="names no clip of the project"):
         match(project, Images([stranger]), clip=False)
     result = match(project, Images([stranger]))  # a person chose the first clip
     assert frames_of(result) == {"s.png": 2}
@@ -231,7 +308,7 @@ def test_a_recording_that_is_not_in_the_project(project: Project) -> None:
 
 
 def test_volumes_have_as_many_slices_as_the_clip_frames(project: Project) -> None:
-    slices = [ForeignImage(t, f"v, slice {t}", 24, 32, frame=t, depth=FRAMES) for t in range(FRAMES)]
+    slices = [ForeignImage(t, f"v.nii, slice {t}", 24, 32, frame=t, depth=FRAMES, file="v.nii") for t in range(FRAMES)]
     assert len(match(project, Images(slices)).images) == FRAMES
     problems = Problems()
     short = [dataclasses.replace(image, depth=FRAMES - 1) for image in slices[:-1]]
@@ -240,7 +317,7 @@ def test_volumes_have_as_many_slices_as_the_clip_frames(project: Project) -> Non
 
 
 def test_images_are_numbered_alike(project: Project) -> None:
-    mixed = [ForeignImage(0, "a_0.png", 24, 32), ForeignImage(1, "b.png", 24, 32, frame=1)]
+    mixed = [ForeignImage(0, "a_0.png", 24, 32), ForeignImage(1, "a_1.png", 24, 32, frame=1)]
     with pytest.raises(DatasetError, match="1 of 2 images state their frame"):
         match(project, Images(mixed))
 

@@ -120,7 +120,7 @@ def test_an_unreadable_source_is_reported(dialog, tmp_path, qtbot):
 def test_closing_during_the_preview_stops_it(window, dialog, masks, qtbot):
     planning = dialog.planning
     dialog.open_source(masks)
-    dialog.clips.setCurrentIndex(0)
+    dialog.first.setCurrentIndex(1)
     dialog.reject()
     qtbot.waitUntil(lambda: not planning.running, timeout=WAIT_MS)
     assert window.importing.dialog is None
@@ -146,4 +146,4 @@ def test_only_unambiguous_labels_are_suggested():
 
 def test_command_line_options_are_replaced_by_names_of_dialog_fields():
     text = in_dialog_terms("Name the clip (--clip ID or FILE). Say --first-frame 0 or 1; leave it out (--skip 'x').")
-    assert text == "Name the clip under Recording. Say under First frame; leave it out."
+    assert text == "Name the clip under Recordings. Say under First frame; leave it out."

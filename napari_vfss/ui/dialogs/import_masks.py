@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Dialog before an import: which masks, which structure each label is, and what would be written."""
+"""Dialog before an import: which masks, of which recording and structure, and what would be written."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QDialog,
     QDoubleSpinBox,
     QFileDialog,
-    QFormLayout,
     QGroupBox,
     QHBoxLayout,
     QHeaderView,
@@ -29,6 +28,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.importing import ImportOrder, ImportOutlook, ImportPlanning, in_dialog_terms
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, wrapped_label
 from napari_vfss.ui.dialogs.label_mapping import LabelChoice
+from napari_vfss.ui.dialogs.recording_choice import RecordingChoice
 from vfss.importing import SOURCES, ImportChoices, ImportPlan, SourceOptions
 from vfss.importing.report import STRUCTURE_HEADINGS, plan_lines, structure_rows
 from vfss.project import Project
@@ -54,14 +54,16 @@ class ImportDialog(QDialog):
         self.outlook: ImportOutlook | None = None
         self.path: Path | None = None
         self._project = project
+        self._clip_id = clip_id
         self._table: Path | None = None
+        self._key: Path | None = None
         self._connections = Connections()
-        self._lay_out(clip_id)
+        self._lay_out()
         add = self._connections.add
         add(self.planning.progressed, self._on_progress)
         add(self.planning.ended, self._on_planned)
         add(self.labels.changed, self.plan_again)
-        add(self.clips.currentIndexChanged, self.plan_again)
+        add(self.recordings.changed, self.plan_again)
         add(self.first.currentIndexChanged, self.plan_again)
         add(self.threshold.valueChanged, self._reopen)
         self.finished.connect(self._close)
@@ -93,6 +95,14 @@ class ImportDialog(QDialog):
             self.table_button.setText(f"Label names: {self._table.name}")
             self._reopen()
 
+    def ask_for_key(self) -> None:
+        """Let a person choose the case key of the project that exported the masks."""
+        name, _ = QFileDialog.getOpenFileName(self, "Case key", filter="Case key (*.json)")
+        if name:
+            self._key = Path(name)
+            self.key_button.setText(f"Case key: {self._key.name}")
+            self._reopen()
+
     def open_source(self, path: Path) -> None:
         """Open a source and read its masks."""
         self.path = path
@@ -104,14 +114,20 @@ class ImportDialog(QDialog):
         if self.outlook is None or self.path is None:
             self._reopen()
             return
-        choices = ImportChoices(self.clips.currentData(), self.labels.choices, self.first.currentData())
+        choices = ImportChoices(
+            labels=self.labels.choices,
+            first_frame=self.first.currentData(),
+            key=self._key,
+            recordings=self.recordings.choices,
+        )
         self._ask(ImportOrder(self._project.folder, self.path, self._options(), choices, self.outlook.source))
 
     def _reopen(self, *_: object) -> None:
         if self.path is not None:
-            choices = ImportChoices(self.clips.currentData(), {}, self.first.currentData())
+            choices = ImportChoices(self._clip_id, {}, self.first.currentData(), self._key)
             self.outlook = None
             self.labels.show_labels((), {})
+            self.recordings.show_recordings((), {})
             self._ask(ImportOrder(self._project.folder, self.path, self._options(), choices))
 
     def _ask(self, order: ImportOrder) -> None:
@@ -122,14 +138,14 @@ class ImportDialog(QDialog):
     def _options(self) -> SourceOptions:
         return SourceOptions(self._table, self.threshold.value() or None)
 
-    def _lay_out(self, clip_id: str) -> None:
+    def _lay_out(self) -> None:
         left, right = QWidget(), QVBoxLayout()
         left.setFixedWidth(LEFT)
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(wrapped_label(ABOUT))
         column.addWidget(self._source_group())
-        column.addWidget(self._target_group(clip_id))
+        column.addWidget(self._target_group())
         column.addWidget(self._labels_group(), 1)
         right.addWidget(self._outcome_group(), 1)
         columns = QHBoxLayout()
@@ -170,19 +186,24 @@ class ImportDialog(QDialog):
         body.addLayout(below)
         return group
 
-    def _target_group(self, clip_id: str) -> QGroupBox:
-        group = QGroupBox("If the files do not name recording and frames")
-        body = QFormLayout(group)
-        self.clips, self.first = QComboBox(), QComboBox()
-        self.clips.setToolTip("The recording that the masks belong to")
-        for record in self._project.clips():
-            self.clips.addItem(f"{record.path.name}, {record.n_frames} frames", record.id)
-        self.clips.setCurrentIndex(max(0, self.clips.findData(clip_id)))
-        self.first.setToolTip("The number of the first frame in the file names")
+    def _target_group(self) -> QGroupBox:
+        group = QGroupBox("Recordings")
+        body = QVBoxLayout(group)
+        self.recordings = RecordingChoice(self._project.clips())
+        self.recordings.setMinimumHeight(96)
+        self.first = QComboBox()
+        self.first.setToolTip("The number of the first frame in names of files that this program did not export")
         for text, number in (("detect from the numbers", None), ("has number 0", 0), ("has number 1", 1)):
             self.first.addItem(text, number)
-        body.addRow("Recording", self.clips)
-        body.addRow("First frame", self.first)
+        self.key_button = dialog_button(
+            "Case key...", "Case key of another project, if that project exported the masks", self.ask_for_key
+        )
+        row = QHBoxLayout()
+        row.addWidget(QLabel("First frame"))
+        row.addWidget(self.first, 1)
+        row.addWidget(self.key_button)
+        body.addWidget(self.recordings, 1)
+        body.addLayout(row)
         return group
 
     def _labels_group(self) -> QGroupBox:
@@ -232,6 +253,7 @@ class ImportDialog(QDialog):
         else:
             if self.outlook is None or self.outlook.source is not outlook.source:
                 self.labels.show_labels(outlook.source.labels, outlook.choices.labels)
+                self.recordings.show_recordings(outlook.recordings, dict(outlook.choices.recordings))
             self.outlook = outlook
             self.problem.show_problem(in_dialog_terms(outlook.problem))
         self._show_plan()

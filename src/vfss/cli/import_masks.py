@@ -25,6 +25,14 @@ FormatName = Annotated[
     str | None, typer.Option("--format", metavar="NAME", help="coco, nnunet, dicom-seg or png. [detected]")
 ]
 ClipName = Annotated[str | None, typer.Option(metavar="ID|FILE", help="Clip of the project that the masks belong to.")]
+Recordings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--recording",
+        metavar="NAME=CLIP",
+        help="Clip of the files of one recording, where there are several; NAME= leaves it out; may be repeated.",
+    ),
+]
 Mapped = Annotated[
     list[str] | None, typer.Option("--map", metavar="LABEL=STRUCTURE", help="Structure of a label; may be repeated.")
 ]
@@ -54,6 +62,7 @@ def import_masks(
     source: Source,
     format_name: FormatName = None,
     clip: ClipName = None,
+    recording: Recordings = None,
     map_label: Mapped = None,
     skip: Skipped = None,
     first_frame: FirstFrame = None,
@@ -73,7 +82,13 @@ def import_masks(
 
     with Project.open(project) as opened:
         masks = open_source(source, format_name, SourceOptions(labels, threshold))
-        choices = ImportChoices(_clip(opened, clip), _labels(map_label or [], skip or []), first_frame, key)
+        choices = ImportChoices(
+            clip=_clip(opened, clip),
+            labels=_labels(map_label or [], skip or []),
+            first_frame=first_frame,
+            key=key,
+            recordings=_recordings(opened, recording or []),
+        )
         with progress_bar("Reading") as show:
             plan = plan_import(opened, masks, choices, progress=show)
         _print_plan(opened, plan)
@@ -90,6 +105,19 @@ def import_masks(
     if report.problems:
         print_warning("Not all masks could be imported.")
         raise typer.Exit(1)
+
+
+def _recordings(project: Project, pairs: Sequence[str]) -> dict[str, str | None]:
+    """Parse --recording: content id of a clip by name of a recording in the source, None to leave it out."""
+    from vfss.importing.recordings import UNNAMED
+
+    clips: dict[str, str | None] = {}
+    for pair in pairs:
+        name, equals, clip = pair.rpartition("=")
+        if not equals:
+            raise typer.BadParameter(f"{pair!r} names no clip; write NAME=CLIP, e.g. swallow2=clip2.mp4")
+        clips["" if name == UNNAMED else name] = _clip(project, clip or None)
+    return clips
 
 
 def _labels(pairs: Sequence[str], skipped: Sequence[str]) -> dict[str, str | None]:
@@ -136,14 +164,18 @@ def _account() -> str:
 
 
 def _print_plan(project: Project, plan: ImportPlan) -> None:
-    from vfss.importing.report import LABEL_HEADINGS, STRUCTURE_HEADINGS, label_rows, plan_lines, structure_rows
+    from vfss.importing import report
 
-    for headings, rows in ((LABEL_HEADINGS, label_rows(plan)), (STRUCTURE_HEADINGS, structure_rows(plan))):
+    for headings, rows in (
+        (report.RECORDING_HEADINGS, report.recording_rows(project, plan.recordings)),
+        (report.LABEL_HEADINGS, report.label_rows(plan)),
+        (report.STRUCTURE_HEADINGS, report.structure_rows(plan)),
+    ):
         table = plain_table(*headings)
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))
         print_result(table)
-    for line in plan_lines(project, plan):
+    for line in report.plan_lines(project, plan):
         print_result(Text(line))
 
 

@@ -8,11 +8,11 @@ report = write_plan(project, plan, author="Ann")
 """
 
 from vfss.importing.labels import LabelMatch, candidates, match_labels, suggested
-from vfss.importing.matching import ImportChoices
 from vfss.importing.opening import SOURCES, open_source
 from vfss.importing.plan import ImportPlan, PlannedFrame, plan_import
 from vfss.importing.preview import preview
 from vfss.importing.problems import Problem
+from vfss.importing.recordings import ImportChoices, SourceRecording, recordings_of, suggested_clips
 from vfss.importing.source import ForeignImage, ForeignLabel, ForeignMasks, ForeignPlanes, SourceKind, SourceOptions
 from vfss.importing.write import ImportReport, write_plan
 
@@ -30,11 +30,14 @@ __all__ = [
     "Problem",
     "SourceKind",
     "SourceOptions",
+    "SourceRecording",
     "candidates",
     "match_labels",
     "open_source",
     "plan_import",
     "preview",
+    "recordings_of",
     "suggested",
+    "suggested_clips",
     "write_plan",
 ]

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read foreign files: JSON objects, clip ids and frame numbers in file names, folders in natural order."""
+"""Read foreign files: JSON objects within bounds, folders in natural order."""
 
 from __future__ import annotations
 
 import json
 import mmap
-import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from vfss.errors import DatasetError
+from vfss.errors import DatasetError, MaskError
+from vfss.importing.names import natural
 
-MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError)
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, MaskError)
 """Exceptions that reading malformed foreign JSON can raise."""
 
-_CLIP = re.compile(r"b2-[0-9a-f]{40}(?![0-9a-f])")
-_FRAME = re.compile(r"_([0-9]{6,9})\Z")
-_NUMBER = re.compile(r"[0-9]{1,18}(?![0-9])")
-_SUFFIXES = (".nii.gz", ".nii", ".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp")
+MOST_JSON_BYTES = 1 << 29
+"""Size of the largest JSON that is read: parsed, it takes several times as much memory."""
+
+_LONGEST = 200  # characters of a library's message
 
 
 def read_object(path: Path) -> dict[str, Any]:
@@ -27,16 +27,34 @@ def read_object(path: Path) -> dict[str, Any]:
         DatasetError: The file is missing, not JSON, or not an object.
     """
     try:
+        expect_size(path, MOST_JSON_BYTES)
         data = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError as error:
         raise DatasetError("there is no such file", path=path, remedy="Check the path.") from error
-    except (OSError, ValueError, RecursionError) as error:  # a truncated file is a ValueError
+    except (OSError, ValueError, RecursionError, MemoryError) as error:  # a truncated file is a ValueError
+        what = str(error)[:_LONGEST] or type(error).__name__
         raise DatasetError(
-            f"cannot be read as JSON ({error})", path=path, remedy="Copy or export it again: it may be cut off."
+            f"cannot be read as JSON ({what})", path=path, remedy="Copy or export it again: it may be cut off."
         ) from error
     if not isinstance(data, dict):
         raise DatasetError(f"holds a JSON {type(data).__name__}, not an object", path=path)
     return data
+
+
+def expect_size(path: Path, most: int) -> None:
+    """Refuse a file of more than `most` bytes, before it is read.
+
+    Raises:
+        DatasetError: It is larger.
+        OSError: There is no such file.
+    """
+    size = path.stat().st_size
+    if size > most:
+        raise DatasetError(
+            f"has {size / 1e6:.0f} MB, more than the {most / 1e6:.0f} MB that are read at once",
+            path=path,
+            remedy="Export it in parts, for example one per recording.",
+        )
 
 
 def object_or_empty(path: Path) -> dict[str, Any]:
@@ -59,41 +77,16 @@ def mentions(path: Path, *members: str) -> bool:
 def malformed(path: Path, error: Exception, what: str) -> DatasetError:
     """Return the error for foreign data that lack something or have an unexpected value."""
     return DatasetError(
-        f"is malformed {what} ({type(error).__name__}: {error})",
+        f"is malformed {what} ({_explained(error)})",
         path=path,
         remedy="Export it again from the program that made it.",
     )
 
 
-def stem(name: str) -> str:
-    """Return the name of a file without folder and suffix; "case.nii.gz" is "case"."""
-    last = PurePosixPath(name.replace("\\", "/")).name
-    for suffix in _SUFFIXES:
-        if last.lower().endswith(suffix):
-            return last[: -len(suffix)]
-    return PurePosixPath(last).stem
-
-
-def last_number(name: str) -> int | None:
-    """Return the last number in a file's name; None if there is none."""
-    numbers = _NUMBER.findall(stem(name))
-    return int(numbers[-1]) if numbers else None
-
-
-def clip_and_frame(name: str) -> tuple[str | None, int | None]:
-    """Return the clip's content id in a file's name, and the zero-based frame if the name is that of an export."""
-    plain = stem(name)
-    clip = _CLIP.search(plain)
-    if clip is None:
-        return None, None
-    frame = _FRAME.fullmatch(plain[clip.end() :])
-    return clip[0], (int(frame[1]) if frame is not None and clip.start() == 0 else None)
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """Return the key for natural sorting: 2 before 10."""
-    parts = re.split(r"([0-9]{1,18})", name.casefold())
-    return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
+def _explained(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    text = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+    return text.rstrip(".") if isinstance(error, MaskError) else f"{type(error).__name__}: {text}"
 
 
 def entries_of(folder: Path) -> list[Path]:

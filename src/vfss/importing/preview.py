@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from vfss.clips import Clip
 from vfss.errors import DatasetError
-from vfss.importing.plan import ImportPlan, PlannedFrame, united
+from vfss.importing.plan import ImportPlan, PlannedFrame
 from vfss.masks import BoolArray, ByteArray
 from vfss.project import Project
 from vfss.schema import Schema
@@ -81,7 +81,7 @@ def _tile(
     schema: Schema, plan: ImportPlan, frame: PlannedFrame, clip: Clip, width: int
 ) -> tuple[Image.Image, list[str]]:
     """Return a frame with its outlines, and the keys of the outlined structures."""
-    planes = united(plan.source.planes(plan.source.images[frame.image]), plan.labels)
+    planes = plan.planes(frame)
     shown = {key: planes[key] for key in schema.keys if key in frame.write and key in planes}
     thick = max(1, round(1.5 * clip.width / width))  # still visible when the frame is scaled down
     picture = Image.fromarray(outlined(clip.as_uint8(frame.frame), shown, schema, thick=thick))

@@ -34,13 +34,14 @@ class ForeignImage:
     Attributes:
         number: Index in the source's images.
         name: Name in the source, e.g. "swallow_000012.png".
-        height: Rows.
-        width: Columns.
-        clip: Content id of the clip it was taken from, if the source states it.
+        height: Rows; 0 if the source does not state the size, which is then that of the clip.
+        width: Columns; 0 if the source does not state the size.
+        clip: Content id of the clip it was taken from, or its name in an export, if the source states it.
         instance: SOP Instance UID of the DICOM recording it was taken from, if the source states it.
         frame: Zero-based frame index, if the source states it explicitly; else None.
         depth: Frames of the volume that it is a slice of; None for a single image.
         states: State of every label here, in a dataset exported by this program; empty for foreign sources.
+        file: Name that tells recording and frame, where `name` has more; "" if it is `name`.
     """
 
     number: int
@@ -52,6 +53,7 @@ class ForeignImage:
     frame: int | None = None
     depth: int | None = None
     states: Mapping[str, MaskState] = field(default_factory=dict)
+    file: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,10 @@ class ForeignMasks(Protocol):
     @property
     def problems(self) -> Sequence[str]:
         """What could not be read when the source was opened."""
+
+    @property
+    def losses(self) -> Sequence[str]:
+        """What masks lose in this format, or have lost in this source, a sentence each without full stop."""
 
     def planes(self, image: ForeignImage) -> ForeignPlanes:
         """Read the planes of one image of this source.

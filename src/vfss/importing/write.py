@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from vfss.errors import DatasetError
-from vfss.importing.plan import ImportPlan, PlannedFrame, is_same, refuse_reading, united
+from vfss.importing.plan import ImportPlan, PlannedFrame, is_same, refuse_reading
 from vfss.masks import MaskState
 from vfss.output import Progress
 from vfss.project import Edit, Project
@@ -97,7 +97,7 @@ def write_plan(project: Project, plan: ImportPlan, *, author: str, progress: Pro
 
 def _edits(project: Project, plan: ImportPlan, frame: PlannedFrame, skipped: Counter[str]) -> list[Edit]:
     """Return the edits of a frame that are still to be written."""
-    planes = united(plan.source.planes(plan.source.images[frame.image]), plan.labels)
+    planes = plan.planes(frame)
     newest = project.newest(frame.clip, frame.frame)
     edits = []
     for key in frame.write:

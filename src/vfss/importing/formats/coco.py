@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from pycocotools import mask as rle
-
 from vfss.errors import DatasetError
-from vfss.importing.files import MALFORMED, clip_and_frame, files_in, malformed, mentions, read_object
+from vfss.importing.files import MALFORMED, files_in, malformed, mentions, read_object
+from vfss.importing.names import shown
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -24,11 +21,10 @@ from vfss.importing.source import (
     SourceOptions,
 )
 from vfss.masks import BoolArray, MaskState
+from vfss.masks.run_lengths import decode_coco, decode_polygons, is_picture_size
 
 Fields = Mapping[str, Any]
-_FAR = 4.0
-"""A polygon may extend beyond its image by this many image sizes, and is clipped; further away it is an error."""
-_MOST_PIXELS = 1 << 28
+_POLYGONS = "polygons draw outlines: pixels along them, and holes, may differ from the masks they were made of"
 
 
 class CocoMasks:
@@ -47,11 +43,14 @@ class CocoMasks:
         self._file = _file(path)
         data = read_object(self._file)
         self.problems: list[str] = []
+        self.losses: list[str] = []
         try:
             self._by_category = _labels(data["categories"], self._file)
             self._by_image: dict[Any, list[Fields]] = defaultdict(list)
             for annotation in data["annotations"]:
                 self._by_image[annotation["image_id"]].append(annotation)
+            if any(isinstance(a.get("segmentation"), list) and a["segmentation"] for a in data["annotations"]):
+                self.losses.append(_POLYGONS)
             exported_here = isinstance(data.get("vfss"), dict)
             entries = [self._image(fields, exported_here) for fields in data["images"]]
         except MALFORMED as error:
@@ -67,15 +66,15 @@ class CocoMasks:
             self.problems.append(f"{lost} annotations belong to images that the file does not list")
 
     def _image(self, fields: Fields, exported_here: bool) -> tuple[ForeignImage | None, Any]:
-        name = str(fields.get("file_name", fields["id"]))
+        name = shown(str(fields.get("file_name", fields["id"])))
         height: Any = fields.get("height")
         width: Any = fields.get("width")
-        if not (_is_size(height) and _is_size(width) and height * width <= _MOST_PIXELS):
-            self.problems.append(f"{name}: its size is missing or invalid ({height} x {width})")
+        if not is_picture_size(height, width):
+            self.problems.append(f"{name}: its size is missing or invalid ({str(height)[:20]} x {str(width)[:20]})")
             return None, fields["id"]
-        clip, frame = clip_and_frame(name)
+        clip, frame = None, None
         states: dict[str, MaskState] = {}
-        if exported_here:
+        if exported_here and "clip" in fields and "frame" in fields:  # other programs may have added images
             clip, frame = str(fields["clip"]), int(fields["frame"])
             states = {key: MaskState[label.upper().replace(" ", "_")] for key, label in fields["states"].items()}
         return ForeignImage(0, name, height, width, clip=clip, frame=frame, states=states), fields["id"]
@@ -113,68 +112,13 @@ def _labels(categories: list[Fields], path: Path) -> dict[Any, ForeignLabel]:
     return labels
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
 def _decode(segmentation: Any, image: ForeignImage) -> BoolArray | None:
-    """Decode a segmentation to a plane, bool (H, W); None if there is none. Bad values raise one of MALFORMED."""
+    """Decode a segmentation to a plane, bool (H, W); None if there is none. Bad values raise MaskError."""
     if not segmentation:
         return None
-    size = [image.height, image.width]
     if isinstance(segmentation, dict):
-        if list(segmentation["size"]) != size:
-            raise ValueError(f"its run lengths are for {segmentation['size']}, the image is {size}")
-        counts = segmentation["counts"]
-        return _from_runs(counts, size) if isinstance(counts, list) else _from_text(counts, size)
-    parts = [[float(value) for value in part] for part in segmentation]
-    far = _FAR * max(size)
-    for part in parts:
-        if len(part) < 6 or len(part) % 2 or not all(math.isfinite(v) and abs(v) <= far for v in part):
-            raise ValueError("a polygon needs three corners or more, x and y each, in or near the image")
-    merged = rle.merge(rle.frPyObjects(parts, *size))
-    plane: BoolArray = rle.decode(merged).astype(np.bool_)
-    return plane
-
-
-def _from_runs(counts: list[Any], size: list[int]) -> BoolArray:
-    """Decode run lengths given as numbers: column by column, background first."""
-    runs = np.asarray(counts)
-    if runs.ndim != 1 or runs.dtype.kind not in "iu" or (runs < 0).any() or runs.sum() != size[0] * size[1]:
-        raise ValueError("its run lengths do not add up to the pixels of the image")
-    filled = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return np.ascontiguousarray(filled.reshape(size[1], size[0]).T)
-
-
-def _from_text(counts: Any, size: list[int]) -> BoolArray:
-    """Decode compressed run lengths; their sum is checked first, since the library trusts it."""
-    text = counts.encode("ascii") if isinstance(counts, str) else bytes(counts)
-    if sum(_runs(text)) != size[0] * size[1]:
-        raise ValueError("its compressed run lengths do not add up to the pixels of the image")
-    plane: BoolArray = rle.decode({"size": size, "counts": text}).astype(np.bool_)
-    return plane
-
-
-def _runs(text: bytes) -> list[int]:
-    """Parse COCO's compressed run lengths: five bits per character, each from the third on as a difference."""
-    runs: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = character - 48
-        if not 0 <= bits < 64 or shift > 60:
-            raise ValueError("its compressed run lengths have invalid characters")
-        value |= (bits & 31) << shift
-        shift += 5
-        if not bits & 32:
-            if bits & 16:
-                value -= 1 << shift
-            runs.append(value + runs[-2] if len(runs) > 2 else value)
-            if runs[-1] < 0:
-                raise ValueError("its compressed run lengths are negative")
-            value = shift = 0
-    if shift:
-        raise ValueError("its compressed run lengths are truncated")
-    return runs
+        return decode_coco(segmentation, image.height, image.width)
+    return decode_polygons(segmentation, image.height, image.width)
 
 
 def _files(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ from pydicom.uid import SegmentationStorage
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.errors import DatasetError
 from vfss.importing.files import entries_of
+from vfss.importing.names import shown
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -63,6 +64,7 @@ class DicomSegMasks:
         """
         self.path = path
         self.problems: list[str] = []
+        self.losses: list[str] = []
         self._threshold = threshold
         self._files: list[_File] = []
         self._parts: list[list[_Part]] = []
@@ -103,7 +105,7 @@ class DicomSegMasks:
             parts_of.setdefault(source_frame, []).append(_Part(len(self._files) - 1, index, label))
         height, width = int(segmentation.Rows), int(segmentation.Columns)
         for (instance, frame), parts in sorted(parts_of.items()):
-            name = f"{path.name}, frame {frame + 1}"
+            name = f"{shown(path.name)}, frame {frame + 1}"
             self.images.append(ForeignImage(len(self.images), name, height, width, instance=instance, frame=frame))
             self._parts.append(parts)
 

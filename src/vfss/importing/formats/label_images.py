@@ -37,6 +37,8 @@ TIFF = (".tif", ".tiff")
 NIFTI = (".nii", ".nii.gz")
 PICTURES = (".png", ".bmp")
 _SHOWN = 5  # values that a message lists
+ONE_LABEL = "an image of labels has one label for each pixel: where structures overlap, only one has the pixel"
+"""What is lost in label images."""
 
 
 def unreadable(path: Path, error: Exception) -> DatasetError:

@@ -14,8 +14,17 @@ from typing import Any
 import numpy as np
 
 from vfss.errors import DatasetError
-from vfss.importing.files import clip_and_frame, entries_of, files_in, object_or_empty, read_object
-from vfss.importing.formats.label_images import LabelImages, Table, check_values, extent, parse_table, planes_of
+from vfss.importing.files import entries_of, files_in, object_or_empty, read_object
+from vfss.importing.formats.label_images import (
+    ONE_LABEL,
+    LabelImages,
+    Table,
+    check_values,
+    extent,
+    parse_table,
+    planes_of,
+)
+from vfss.importing.names import shown
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -30,6 +39,7 @@ _JSON = "dataset.json"
 _FOLDERS = ("labelsTr", "labelsTs")
 _MARKS = ("file_ending", "channel_names", "modality", "numTraining")
 _DATASET = re.compile(r"Dataset[0-9]{3}_")
+_ON_TOP = "nnU-Net predicts one label for each pixel: where regions overlap, only the topmost has the pixel"
 
 
 class NnunetMasks:
@@ -56,6 +66,9 @@ class NnunetMasks:
         self.labels = [ForeignLabel(name) for name in self._table.values]
         self.images: list[ForeignImage] = []
         self._slices: list[tuple[Path, int | None]] = []
+        regions = any(len(numbers) > 1 for numbers in self._table.values.values())
+        predicted = bool(data.get("regions_class_order")) and json_file.parent in folders
+        self.losses = ([_ON_TOP] if predicted else []) if regions else [ONE_LABEL]
         ending = str(data.get("file_ending", ".nii.gz")).lower()
         for folder in folders:
             for file in files_in(folder, ending):
@@ -73,13 +86,11 @@ class NnunetMasks:
         except DatasetError as error:
             self.problems.append(str(error))
             return
-        clip, frame = clip_and_frame(file.name)
+        plain = shown(file.name)
         for index in [None] if depth is None else range(depth):
-            name = file.name if index is None else f"{file.name}, slice {index}"
-            frame_index = frame if index is None else index
-            self.images.append(
-                ForeignImage(len(self.images), name, height, width, clip=clip, frame=frame_index, depth=depth)
-            )
+            name = plain if index is None else f"{plain}, slice {index}"
+            number = len(self.images)
+            self.images.append(ForeignImage(number, name, height, width, frame=index, depth=depth, file=plain))
             self._slices.append((file, index))
 
     def planes(self, image: ForeignImage) -> ForeignPlanes:

@@ -10,18 +10,9 @@ from typing import Any
 import numpy as np
 
 from vfss.errors import DatasetError
-from vfss.importing.files import (
-    MALFORMED,
-    clip_and_frame,
-    entries_of,
-    files_in,
-    malformed,
-    natural,
-    object_or_empty,
-    read_object,
-    stem,
-)
+from vfss.importing.files import MALFORMED, entries_of, files_in, malformed, object_or_empty, read_object
 from vfss.importing.formats.label_images import (
+    ONE_LABEL,
     PICTURES,
     LabelImages,
     Table,
@@ -31,6 +22,7 @@ from vfss.importing.formats.label_images import (
     planes_of,
     read_table,
 )
+from vfss.importing.names import natural, shown, stem
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -61,6 +53,7 @@ class PlaneFiles:
         """
         self.path = path
         self.problems: list[str] = []
+        self.losses: list[str] = []
         self._reader = LabelImages()
         self.labels: list[ForeignLabel] = []
         self.images: list[ForeignImage] = []
@@ -83,7 +76,7 @@ class PlaneFiles:
                 self.images.append(
                     ForeignImage(
                         len(self.images),
-                        str(fields["file_name"]),
+                        shown(str(fields["file_name"])),
                         int(fields["height"]),
                         int(fields["width"]),
                         clip=str(fields["clip"]),
@@ -104,9 +97,9 @@ class PlaneFiles:
     def _add_folders(self, folders: list[Path]) -> None:
         by_stem: dict[str, dict[str, Path]] = {}
         for folder in folders:
-            self.labels.append(ForeignLabel(folder.name))
+            self.labels.append(ForeignLabel(shown(folder.name)))
             for file in files_in(folder, *PICTURES):
-                by_stem.setdefault(stem(file.name), {})[folder.name] = file
+                by_stem.setdefault(stem(file.name), {})[shown(folder.name)] = file
         for name in sorted(by_stem, key=natural):
             files = by_stem[name]
             image = _image(len(self.images), next(iter(files.values())), self.problems)
@@ -135,6 +128,7 @@ class LabelImageFiles:
         """
         self.path = path
         self.problems: list[str] = []
+        self.losses = [ONE_LABEL]
         self._reader = LabelImages()
         self._table: Table = read_table(table)
         self.labels = [ForeignLabel(name) for name in self._table.values]
@@ -163,8 +157,7 @@ def _image(number: int, file: Path, problems: list[str]) -> ForeignImage | None:
     except DatasetError as error:
         problems.append(str(error))
         return None
-    clip, frame = clip_and_frame(file.name)
-    return ForeignImage(number, file.name, height, width, clip=clip, frame=frame)
+    return ForeignImage(number, shown(file.name), height, width)
 
 
 def _is_export(data: Mapping[str, Any]) -> bool:
