@@ -30,6 +30,9 @@ MOST_TABLE_BYTES = 2**26
 """Bytes of the tables in which a TIFF file describes its pages, over all pages: 64 MiB. Parsed they take up to
 nine times as much memory."""
 
+MOST_SCANS = 64
+"""Scans of a progressive JPEG picture, which usually has ten: a decoder goes through all pixels for each of them."""
+
 _REMEDY = "Export it again from its source; if it is really so large, divide it or reduce its size."
 
 
@@ -60,3 +63,14 @@ def check_frame_count(n_frames: int, *, path: Path) -> None:
         raise ClipError(f"declares {n_frames} frames", path=path, remedy=_REMEDY)
     if n_frames > MOST_FRAMES:
         raise ClipError(f"declares {n_frames} frames; up to {MOST_FRAMES} are read", path=path, remedy=_REMEDY)
+
+
+def check_scans(data: bytes) -> None:
+    """Check the number of scans of a JPEG picture before it is decoded.
+
+    Raises:
+        ValueError: There are more than MOST_SCANS.
+    """
+    scans = data.count(b"\xff\xda")
+    if scans > MOST_SCANS:
+        raise ValueError(f"it has {scans} scans; up to {MOST_SCANS} are decoded")

@@ -11,15 +11,20 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from vfss.clips.bounds import check_frame_count, check_frame_size, check_scans
 from vfss.clips.cached import CACHE_BYTES, LazyClip
 from vfss.clips.clip import ASSUMED_FPS, Frame
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
+from vfss.clips.pixel_aspect import believable_aspect
 from vfss.errors import ClipError
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 _SIZES_CHECKED = 2000
 """Number of pictures whose size is checked on opening; in longer folders evenly spaced, so that opening stays quick."""
+_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "GIF", "JPEG2000", "TIFF")
+"""Formats that are read, whatever the suffix: not those for which Pillow starts other programs."""
+_MOST_NAMED = 3  # damaged pictures that are named in the note
 _ONE_RECORDING = "Keep only the pictures of one recording in a folder: same size, same depth."
 _PICTURE_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.DecompressionBombError)
 
@@ -27,7 +32,17 @@ _PICTURE_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.Decompre
 class FolderClip(LazyClip):
     """A clip whose frames are the pictures of a folder."""
 
-    def __init__(self, folder: Path, files: Sequence[Path], first: Frame, clip_id: str, cache_bytes: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        files: Sequence[Path],
+        first: Frame,
+        clip_id: str,
+        cache_bytes: int,
+        *,
+        pixel_aspect: float = 1.0,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         """Create the clip; size and depth are those of the first picture, uint8 or uint16 (H, W)."""
         bits = 8 * first.itemsize
         super().__init__(
@@ -38,6 +53,9 @@ class FolderClip(LazyClip):
             width=first.shape[1],
             bits=bits,
             times_s=np.arange(len(files)) / ASSUMED_FPS,
+            times_from="assumed" if len(files) > 1 else "file",
+            pixel_aspect=pixel_aspect,
+            notes=notes,
             window=measured_window([first], bits) if bits > 8 else None,
             cache_bytes=cache_bytes,
         )
@@ -76,24 +94,46 @@ def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -
         raise ClipError(
             "the folder holds no PNG or JPEG pictures", path=folder, remedy="Open the recording file itself."
         )
-    first = read_picture(files[0], folder, 0)
+    check_frame_count(len(files), path=folder)
+    start, first = _first_picture(files, folder)
     step = -(-len(files) // _SIZES_CHECKED)
-    for t in range(0, len(files), step):
-        _check_size(files[t], folder, t, (first.shape[0], first.shape[1]))
-    return FolderClip(folder, files, first, clip_id, cache_bytes)
+    checked = range(0, len(files), step)
+    damaged = [t for t in checked if not _has_size(files[t], folder, t, (first.shape[0], first.shape[1]))]
+    aspect, note = _aspect(files[start])
+    notes = () if note is None else (note,)
+    if damaged:
+        names = ", ".join(files[t].name for t in damaged[:_MOST_NAMED])
+        more = f" and {len(damaged) - _MOST_NAMED} more" if len(damaged) > _MOST_NAMED else ""
+        notes = (f"{names}{more} cannot be read: the other pictures can be used", *notes)
+    return FolderClip(folder, files, first, clip_id, cache_bytes, pixel_aspect=aspect, notes=notes)
 
 
-def _check_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> None:
+def _first_picture(files: Sequence[Path], folder: Path) -> tuple[int, Frame]:
+    """Return number and grey values of the first of a few pictures that can be read.
+
+    Raises:
+        ClipError: None can be.
+    """
+    first: ClipError | None = None
+    for t in sorted({*range(min(8, len(files))), len(files) // 2, len(files) - 1}):
+        try:
+            return t, read_picture(files[t], folder, t)
+        except ClipError as error:
+            first = first or error
+    raise first or ClipError("holds no pictures", path=folder, remedy=_ONE_RECORDING)
+
+
+def _has_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> bool:
+    """Return whether a picture has the size of the first one; False if it is damaged.
+
+    Raises:
+        ClipError: It has another size.
+    """
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=_FORMATS) as picture:
             height, width = picture.height, picture.width
-    except _PICTURE_ERRORS as error:
-        raise ClipError(
-            f"{file.name} is not a readable picture ({reason(error)})",
-            path=folder,
-            frame=t,
-            remedy="Copy it again from its source, or remove it.",
-        ) from error
+    except _PICTURE_ERRORS:
+        return False
     if (height, width) != size:
         raise ClipError(
             f"{file.name} has {height} rows and {width} columns, the first {size[0]} and {size[1]}",
@@ -101,6 +141,18 @@ def _check_size(file: Path, folder: Path, t: int, size: tuple[int, int]) -> None
             frame=t,
             remedy=_ONE_RECORDING,
         )
+    return True
+
+
+def _aspect(file: Path) -> tuple[float, str | None]:
+    """Return the aspect of a picture's pixels, from its numbers of pixels per unit across and down, and a note."""
+    try:
+        with Image.open(file, formats=_FORMATS) as picture:
+            found = picture.info.get("aspect") or picture.info.get("jfif_density") or picture.info.get("dpi")
+            across, down = (float(value) for value in found or (1, 1))
+    except _PICTURE_ERRORS:
+        return 1.0, None
+    return (1.0, None) if across == down else believable_aspect(down, across, "the resolution of its pictures")
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -137,7 +189,10 @@ def read_picture(file: Path, folder: Path, t: int) -> Frame:
         ClipError: It is missing, unreadable or damaged.
     """
     try:
-        with Image.open(file) as picture:
+        with Image.open(file, formats=_FORMATS) as picture:
+            check_frame_size(picture.height, picture.width, path=folder, frame=t)
+            if picture.info.get("progressive"):
+                check_scans(file.read_bytes())
             return _grey(picture)
     except _PICTURE_ERRORS as error:
         raise ClipError(

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import io
 import math
-import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,31 @@ import numpy.typing as npt
 import tifffile
 from PIL import Image
 
+from vfss.clips.bounds import MOST_FRAME_PIXELS
 from vfss.clips.cached import CACHE_BYTES, LazyClip
 from vfss.clips.clip import ASSUMED_FPS, Frame
+from vfss.clips.first_look import readable_frames
+from vfss.clips.frame_rate import rate_doubt
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
+from vfss.clips.tiff_description import Description, describe
+from vfss.clips.tiff_directories import count_pages
 from vfss.errors import ClipError
 
 _CONVERT = "Save it as one time series of unsigned 8 or 16 bit pictures, and open that."
+_SAVE_AGAIN = "Save it again without compression, or with LZW or ZIP (deflate)."
 _MINISWHITE, _PALETTE = 0, 3
-_UNIT_S = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0}
+_NONE, _LZMA = 1, 34925
+_DEFLATE = frozenset({8, 32946})
+_BY_TIFFFILE = frozenset({_NONE, 32773, _LZMA}) | _DEFLATE
+_JPEG_2000 = frozenset({33003, 33004, 33005, 34712})
+_FLAVOURS = ("lsm", "scanimage", "ndpi", "philips", "eer", "mmstack", "ndtiff")
+"""Flavours of microscopes, for which tifffile reads tables of their own while it opens a file."""
+
+_MOST_INFLATED = {_LZMA: 2**13, **dict.fromkeys(_DEFLATE, 1032)}
+"""Bytes that come out of one byte at most."""
+_HARMLESS_BYTES = 2**28
+"""Bytes that a strip may come to without a check: few enough, and most strips of real pictures stay below."""
 
 
 class _StackFile:
@@ -34,12 +51,14 @@ class _StackFile:
             ClipError: It cannot be read, or is not one time series.
         """
         self.path = path
+        self._picture: Image.Image | None = None
         try:
-            self._tiff: Any = tifffile.TiffFile(path)
+            pages = count_pages(path)
+            self._tiff: Any = tifffile.TiffFile(path, **{f"is_{flavour}": False for flavour in _FLAVOURS})
         except DECODING_ERRORS as error:
             raise ClipError(f"is not a readable TIFF file ({reason(error)})", path=path, remedy=COPY_AGAIN) from error
         try:
-            self._find_frames()
+            self._find_frames(pages)
         except DECODING_ERRORS as error:
             self.close()
             raise ClipError(f"its pages cannot be listed ({reason(error)})", path=path, remedy=COPY_AGAIN) from error
@@ -47,32 +66,45 @@ class _StackFile:
             self.close()
             raise
 
-    def _find_frames(self) -> None:
-        if _is_truncated(self._tiff):
-            pages = len(self._tiff.pages)
-            raise ClipError(f"the file is cut off after {pages} pages", path=self.path, frame=pages, remedy=COPY_AGAIN)
-        series = self._tiff.series
-        first = series[0]
-        self.key = first.keyframe
+    def _find_frames(self, pages: int) -> None:
+        if pages == 0:
+            raise ClipError("holds no pages", path=self.path, remedy=COPY_AGAIN)
+        self.key = self._tiff.pages.first
         self.inverted = int(self.key.photometric) == _MINISWHITE
-        self.step_s = _step_s(self._tiff)
-        page_axes = len(self.key.shape)
-        leading = first.shape[: len(first.shape) - page_axes] if len(first.shape) > page_axes else ()
-        self._block_at: int | None = None
-        if len(series) > 1:
-            self._pages, self.n_frames = self._tiff.pages, len(self._tiff.pages)
-            return
-        if sum(size > 1 for size in leading) > 1:
+        self.description: Description = describe(self.key)
+        sizes = self.description.sizes
+        if sum(size > 1 for size in sizes) > 1:
             raise ClipError(
-                f"holds {' x '.join(map(str, first.shape))} values ({first.axes}), not one time series of pictures",
+                f"holds {' x '.join(map(str, sizes))} pictures, not one time series of pictures",
                 path=self.path,
                 remedy=_CONVERT,
             )
-        self._pages, self.n_frames = first.pages, math.prod(leading)
-        if len(first.pages) != self.n_frames:
-            if first.dataoffset is None:
-                raise ClipError(f"holds {len(first.pages)} of {self.n_frames} pages", path=self.path, remedy=COPY_AGAIN)
-            self._block_at = int(first.dataoffset)
+        self.notes = self.description.notes
+        self._block_at: int | None = None
+        self.n_frames = pages
+        declared = math.prod(sizes)
+        if declared > pages == 1:
+            self._find_block(declared)
+        elif declared > pages:
+            self.notes += (f"declares {declared} pictures, holds {pages} pages: these are read",)
+
+    def _find_block(self, declared: int) -> None:
+        """Find the frames behind the only page, as ImageJ writes large stacks."""
+        there = 1
+        if self.key.is_contiguous and self.key.dataoffsets:
+            size = math.prod(self.key.shape) * self.key.dtype.itemsize
+            there = (self._tiff.filehandle.size - self.key.dataoffsets[0]) // max(1, size)
+        if there >= declared:
+            self._block_at, self.n_frames = int(self.key.dataoffsets[0]), declared
+        elif there > 1:
+            raise ClipError(
+                f"the file is cut off after {there} of {declared} pictures",
+                path=self.path,
+                frame=there,
+                remedy=COPY_AGAIN,
+            )
+        else:  # a single picture that kept the description of its stack
+            self.notes += (f"declares {declared} pictures, holds 1",)
 
     def samples(self, t: int) -> npt.NDArray[Any]:
         """Return the samples of frame t as stored.
@@ -87,22 +119,86 @@ class _StackFile:
             handle.seek(self._block_at + t * size)
             data = handle.read(size)
             return np.frombuffer(data, dtype).reshape(self.key.shape)
-        page = self._pages[t]
-        end = max(at + count for at, count in zip(page.dataoffsets, page.databytecounts, strict=True))
-        if end > handle.size:
-            raise EOFError("the file ends inside it")
-        if page.keyframe.compression in tifffile.TIFF.DECOMPRESSORS:
-            array: npt.NDArray[Any] = page.asarray()
-            return array
-        return self._decode_with_pillow(page)
+        page = self._tiff.pages[t]
+        self._check_strips(page)
+        compression = int(page.compression)
+        try:
+            if compression in _BY_TIFFFILE:
+                array: npt.NDArray[Any] = page.asarray()
+                return array
+            if compression in _JPEG_2000:
+                return self._decode_jpeg_2000(page)
+            return self._decode_with_pillow(page, t)
+        except (OSError, LookupError, NotImplementedError) as error:
+            if compression == _NONE:
+                raise
+            raise ClipError(
+                f"is compressed as {_compression_name(compression)}, which cannot be decoded here ({reason(error)})",
+                path=self.path,
+                frame=t,
+                remedy=_SAVE_AGAIN,
+            ) from error
 
-    def _decode_with_pillow(self, page: Any) -> npt.NDArray[Any]:
-        """Return the samples of a page whose compression (LZW, JPEG) Pillow decodes and tifffile alone does not."""
-        with Image.open(self.path) as picture:
-            picture.seek(page.index)
-            array = np.array(picture)
+    def _check_strips(self, page: Any) -> None:
+        """Check what a page claims about its strips or tiles before anything is decoded.
+
+        Raises:
+            EOFError: The file ends inside one of them.
+            ValueError: They hold, or come to, more than they can.
+        """
+        size, counts = self._tiff.filehandle.size, page.databytecounts
+        if len(counts) != len(page.dataoffsets) or not counts:
+            raise ValueError(f"it has {len(page.dataoffsets)} strips and {len(counts)} lengths of strips")
+        if max(at + count for at, count in zip(page.dataoffsets, counts, strict=True)) > size:
+            raise EOFError("the file ends inside it")
+        if sum(counts) > 2 * size:
+            raise ValueError(f"its strips claim {sum(counts)} bytes of a file of {size}")
+        if math.prod(page.shape) > 4 * MOST_FRAME_PIXELS:
+            raise ValueError(f"it claims {' x '.join(map(str, page.shape))} samples")
+        ratio = _MOST_INFLATED.get(int(page.compression), 0)
+        if sum(counts) * ratio <= 8 * _HARMLESS_BYTES and max(counts) * ratio <= _HARMLESS_BYTES:
+            return
+        most = math.prod(page.chunks) * max(1, page.dtype.itemsize) + 2**16
+        for at, count in zip(page.dataoffsets, counts, strict=True):
+            self._check_inflated(int(page.compression), at, count, most)
+
+    def _check_inflated(self, compression: int, at: int, count: int, most: int) -> None:
+        """Check that a strip inflates to no more than the pixels it covers."""
+        if compression not in _DEFLATE:
+            raise ValueError(f"a strip of {count} compressed bytes is too long")
+        self._tiff.filehandle.seek(at)
+        inflated = zlib.decompressobj()
+        inflated.decompress(self._tiff.filehandle.read(count), most)
+        if inflated.unconsumed_tail:
+            raise ValueError(f"a strip of {count} bytes inflates to more than its {most} bytes of pixels")
+
+    def _decode_with_pillow(self, page: Any, t: int) -> npt.NDArray[Any]:
+        """Return the samples of a page in a compression (LZW, JPEG, ...) that tifffile alone does not decode."""
+        if self._picture is None:
+            self._picture = Image.open(self.path, formats=("TIFF",))
+        picture = self._picture
+        picture.seek(t)
+        array = np.array(picture)
         # Pillow inverts white-is-zero pages while it reads them.
         return np.invert(array) if self.inverted and picture.mode == "L" else array
+
+    def _decode_jpeg_2000(self, page: Any) -> npt.NDArray[Any]:
+        """Return the samples of a page whose strips or tiles are JPEG 2000 pictures."""
+        rows, columns = page.imagelength, page.imagewidth
+        height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, columns)
+        height, width = min(height, 2 * rows + 1024), min(width, 2 * columns + 1024)
+        across = -(-columns // width)
+        canvas = np.zeros(page.shape, page.dtype)
+        for number, (at, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
+            self._tiff.filehandle.seek(at)
+            with Image.open(io.BytesIO(self._tiff.filehandle.read(count)), formats=("JPEG2000",)) as picture:
+                if picture.height > height or picture.width > width:
+                    raise ValueError(f"a part of it has {picture.height} x {picture.width} pixels")
+                part = np.array(picture)
+            y, x = number // across * height, number % across * width
+            area = canvas[y : y + height, x : x + width]
+            area[: part.shape[0], : part.shape[1]] = part[: area.shape[0], : area.shape[1]]
+        return canvas
 
     def frame(self, t: int) -> Frame:
         """Return the grey values of frame t, uint8 or uint16 (H, W); signed values are shifted up by half their range.
@@ -137,28 +233,15 @@ class _StackFile:
     def close(self) -> None:
         """Close the file."""
         self._tiff.close()
+        if self._picture is not None:
+            self._picture.close()
 
 
-def _is_truncated(tiff: Any) -> bool:
-    """Return whether the last page that can be reached points to another one, which must be outside the file."""
-    form, handle = tiff.tiff, tiff.filehandle
-    at = tiff.pages[len(tiff.pages) - 1].offset
-    handle.seek(at)
-    (tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
-    handle.seek(at + form.tagnosize + tags * form.tagsize)
-    (following,) = struct.unpack(form.offsetformat, handle.read(form.offsetsize))
-    return bool(following)
-
-
-def _step_s(tiff: Any) -> float:
-    """Return the seconds between frames from ImageJ or OME metadata, by default those of 30 frames per second."""
-    imagej = tiff.imagej_metadata or {}
-    step = imagej.get("finterval") or (1.0 / imagej["fps"] if imagej.get("fps") else 0.0)
-    if not step and tiff.ome_metadata:
-        image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
-        pixels = (image[0] if isinstance(image, list) else image)["Pixels"]
-        step = float(pixels.get("TimeIncrement", 0.0)) * _UNIT_S.get(pixels.get("TimeIncrementUnit", "s"), 0.0)
-    return float(step) if isinstance(step, int | float) and 0 < step < math.inf else 1 / ASSUMED_FPS
+def _compression_name(compression: int) -> str:
+    try:
+        return str(tifffile.COMPRESSION(compression).name)
+    except ValueError:
+        return f"number {compression}"
 
 
 class StackClip(LazyClip):
@@ -166,6 +249,12 @@ class StackClip(LazyClip):
 
     def __init__(self, stack: _StackFile, first: Frame, clip_id: str, cache_bytes: int) -> None:
         """Create the clip from an opened stack, which it owns, and its first frame, uint8 or uint16 (H, W)."""
+        described, n_frames = stack.description, stack.n_frames
+        times_s: npt.NDArray[np.float64] = np.arange(n_frames) * np.float64(described.step_s or 1 / ASSUMED_FPS)
+        if described.times_s is not None and len(described.times_s) == n_frames:
+            times_s = np.array(described.times_s, np.float64)
+        times_are_assumed = n_frames > 1 and described.step_s is None and len(described.times_s or ()) != n_frames
+        doubt = None if times_are_assumed else rate_doubt(times_s)
         super().__init__(
             clip_id=clip_id,
             source=stack.path,
@@ -173,7 +262,10 @@ class StackClip(LazyClip):
             height=first.shape[0],
             width=first.shape[1],
             bits=8 * first.itemsize,
-            times_s=np.arange(stack.n_frames) * stack.step_s,
+            times_s=times_s,
+            times_from="assumed" if times_are_assumed else "file",
+            pixel_aspect=stack.description.aspect,
+            notes=stack.notes if doubt is None else (*stack.notes, doubt),
             inverted=stack.inverted,
             cache_bytes=cache_bytes,
         )
@@ -208,14 +300,28 @@ def open_stack(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> S
     """
     stack = _StackFile(path)
     try:
-        if stack.n_frames < 1:
-            raise ClipError("holds no pages", path=path, remedy=COPY_AGAIN)
-        clip = StackClip(stack, stack.frame(0), clip_id, cache_bytes)
-        sampled = sorted({0, clip.n_frames // 2, clip.n_frames - 1})
-        frames = [clip[t] for t in sampled]  # reading the last one also detects a truncated file
+        clip = StackClip(stack, _first_frame(stack), clip_id, cache_bytes)
+        frames, note = readable_frames(clip, middle=clip.bits > 8)  # the last one also shows a truncated file
+        clip.notes += () if note is None else (note,)
         if clip.bits > 8:
             clip.window = measured_window(frames, clip.bits)
         return clip
     except ClipError:
         stack.close()
         raise
+
+
+def _first_frame(stack: _StackFile) -> Frame:
+    """Return the first of a few frames that can be decoded, for size and depth.
+
+    Raises:
+        ClipError: None can be.
+    """
+    first: ClipError | None = None
+    for t in sorted({0, 1, stack.n_frames // 2, stack.n_frames - 1}):
+        try:
+            if t < stack.n_frames:
+                return stack.frame(t)
+        except ClipError as error:
+            first = first or error
+    raise first or ClipError("holds no pages", path=stack.path, remedy=COPY_AGAIN)

@@ -40,6 +40,7 @@ from vfss.clips.frame_rate import rate_doubt
 from vfss.clips.grey import measured_window, sane_window
 from vfss.clips.library_errors import reason
 from vfss.errors import ClipError
+from vfss.wording import count
 
 
 @dataclass(frozen=True)
@@ -256,7 +257,8 @@ def _as_pictures_declare(stored: StoredFrames) -> StoredFrames:
         return stored  # the first picture is damaged; reading it says so
     if samples == header.samples or samples not in (1, 3):
         return stored
-    note = f"declares {header.samples} samples per pixel, its pictures have {samples}: read as the pictures are"
+    declared = count(header.samples, "sample", "samples")
+    note = f"declares {declared} per pixel, its pictures have {samples}: read as the pictures are"
     header = replace(header, samples=samples, photometric=photometric, planar=False, padding=None)
     return StoredFrames(header, stored.spans, (*stored.notes, note))
 

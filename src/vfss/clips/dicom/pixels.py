@@ -12,6 +12,7 @@ from pydicom import uid
 from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_color_lut, get_decoder
 
+from vfss.clips.bounds import check_scans
 from vfss.clips.clip import Frame
 from vfss.clips.dicom.header import DicomHeader
 from vfss.clips.grey import collapse
@@ -226,6 +227,7 @@ def check_head(data: bytes, rows: int, columns: int, samples: int, stored: int) 
     Raises:
         ValueError: It has not.
     """
+    check_scans(data)
     precision, height, width, components = _size(data)
     if (height, width, components) != (rows, columns, samples):
         raise ValueError(
