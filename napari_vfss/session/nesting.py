@@ -158,4 +158,7 @@ class NestingWatch:
         kept = self.session.project.recall(self.session.author, self._key)
         if not isinstance(kept, dict):
             return {}
-        return {int(frame): [str(child) for child in children] for frame, children in kept.items()}
+        lists = {
+            frame: children for frame, children in kept.items() if frame.isdecimal() and isinstance(children, list)
+        }
+        return {int(frame): [str(child) for child in children] for frame, children in lists.items()}

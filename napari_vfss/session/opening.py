@@ -34,7 +34,8 @@ def recall_view(session: Session) -> dict[str, Any]:
     view = session.project.recall(session.author, f"view/{session.clip.id}")
     if not isinstance(view, dict):
         return {}
-    session.frame = min(max(0, int(view.get("frame", 0))), session.clip.n_frames - 1)
+    frame = view.get("frame")
+    session.frame = min(max(0, frame), session.clip.n_frames - 1) if isinstance(frame, int) else 0
     if view.get("structure") in session.schema.keys:
         session.structure = str(view["structure"])
     return view

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -130,14 +131,14 @@ class ClipLayers:
         return {"center": [float(c) for c in camera.center[-2:]], "zoom": float(camera.zoom), **contrast}
 
     def restore_camera(self, view: dict[str, Any]) -> None:
-        """Restore a view that camera() returned."""
+        """Restore a view that camera() returned; what is not of that form is left out."""
         camera = self.viewer.scene.camera
-        if "center" in view and "zoom" in view:
-            camera.center = tuple(float(c) for c in view["center"])
-            camera.zoom = float(view["zoom"])
-        if "contrast" in view and "gamma" in view:
-            self.image.contrast_limits = tuple(float(c) for c in view["contrast"])
-            self.image.gamma = float(view["gamma"])
+        centre, zoom = _finite(view.get("center"), 2), _finite([view.get("zoom")], 1)
+        if centre and zoom and zoom[0] > 0:
+            camera.center, camera.zoom = centre, zoom[0]
+        contrast, gamma = _finite(view.get("contrast"), 2), _finite([view.get("gamma")], 1)
+        if contrast and contrast[0] < contrast[1] and gamma and gamma[0] > 0:
+            self.image.contrast_limits, self.image.gamma = contrast, gamma[0]
 
     def _add_image(self) -> Layer:
         record, clip = self.session.record, self.session.clip
@@ -306,3 +307,11 @@ class ClipLayers:
         self._shown = None
         self.show_frame()
         self.message.emit("The layer was restored: it shows the project, where every mask is stored.")
+
+
+def _finite(values: Any, count: int) -> tuple[float, ...]:
+    """Return that many finite numbers; empty if the values are anything else, as kept values of any origin can be."""
+    if not isinstance(values, list) or len(values) != count:
+        return ()
+    whole = all(isinstance(value, int | float) and isfinite(value) for value in values)
+    return tuple(map(float, values)) if whole else ()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Masks: planes with states, packing, and operations on one plane."""
 
-from vfss.masks.packing import pack_mask, packed_shape, seal, unpack_box, unpack_mask
+from vfss.masks.packing import MOST_PIXELS, pack_mask, packed_shape, seal, unpack_box, unpack_mask
 from vfss.masks.planes import (
     EMPTY_BOX,
     BoolArray,
@@ -15,6 +15,7 @@ from vfss.masks.planes import (
 
 __all__ = [
     "EMPTY_BOX",
+    "MOST_PIXELS",
     "BoolArray",
     "BoundingBox",
     "BoxedMask",

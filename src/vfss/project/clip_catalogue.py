@@ -15,13 +15,13 @@ from sqlalchemy import Row, insert, select, update
 
 from vfss.clips import Clip, Swallow, open_clip
 from vfss.errors import ClipError, ProjectError
+from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
-from vfss.project.locate import find_recording, is_recording, project_of_reading, size_of
-from vfss.project.records import ClipRecord
+from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of
+from vfss.project.records import GREATEST_RATE, LEAST_RATE, ClipRecord
+from vfss.project.swallow_list import read_swallows
 from vfss.project.tables import clips, columns_of
 
-_LEAST_RATE, _GREATEST_RATE = 0.1, 10_000.0
-"""Frames per second that can be typed; whether they are plausible for a swallow is for the caller to say."""
 _NAMED_DEPTH = 6  # levels of folders below one that a person named: an archive by year, patient and visit
 
 
@@ -47,6 +47,7 @@ class Catalogue:
         values = {} if patient is None else {"patient": _named(patient)}
         values |= self._place(clip.source)
         row = {"patient": f"patient-{clip.id.removeprefix('b2-')[:12]}"} | values | _facts(clip)
+        _expect_swallows(row["swallows"], clip.n_frames)
         with self._database.writing() as connection:
             if connection.execute(select(clips.c.id).where(clips.c.id == clip.id)).first() is None:
                 connection.execute(insert(clips), [row | {"added": datetime.now(UTC)}])
@@ -72,7 +73,8 @@ class Catalogue:
         """Set columns of a clip."""
         if "patient" in values:
             values = values | {"patient": _named(values["patient"])}
-        self._row(clip_id)
+        row = self._row(clip_id)
+        _expect_swallows(values.get("swallows", []), row.n_frames)
         if values:
             with self._database.writing() as connection:
                 connection.execute(update(clips).where(clips.c.id == clip_id).values(values))
@@ -115,10 +117,10 @@ class Catalogue:
 
     def set_frame_rate(self, clip_id: str, frames_per_second: float | None) -> ClipRecord:
         """Set the rate that a person typed; None for the recording's own times."""
-        if frames_per_second is not None and not _LEAST_RATE <= frames_per_second <= _GREATEST_RATE:
+        if frames_per_second is not None and not LEAST_RATE <= frames_per_second <= GREATEST_RATE:
             raise ProjectError(
                 f"{frames_per_second:g} frames per second is no frame rate of a recording",
-                remedy=f"Enter a number from {_LEAST_RATE:g} to {_GREATEST_RATE:g}.",
+                remedy=f"Enter a number from {LEAST_RATE:g} to {GREATEST_RATE:g}.",
             )
         return self.update(clip_id, {"frame_rate": None if frames_per_second is None else float(frames_per_second)})
 
@@ -137,7 +139,7 @@ class Catalogue:
         places = self._recorded(row)
         return ClipRecord(
             id=row.id,
-            path=next((path for path in places if path.exists()), places[0]),
+            path=next((path for path in places if exists(path)), places[0]),
             n_frames=row.n_frames,
             height=row.height,
             width=row.width,
@@ -146,11 +148,15 @@ class Catalogue:
             inverted=row.inverted,
             patient=row.patient,
             added=row.added,
-            swallows=tuple(Swallow(**swallow) for swallow in row.swallows),
+            swallows=self._swallows(row),
             frame_rate=row.frame_rate,
             pixel_aspect=1.0 if row.pixel_aspect is None else row.pixel_aspect,
             rotation=row.rotation or 0,
         )
+
+    def _swallows(self, row: Row[Any]) -> tuple[Swallow, ...]:
+        with self._database.plain_errors():
+            return read_swallows(row.swallows, row.n_frames)
 
     def _place(self, path: Path) -> dict[str, Any]:
         """Return the columns of a recording's path, relative and absolute: it may move with the project or without."""
@@ -187,6 +193,15 @@ def _facts(clip: Clip) -> dict[str, Any]:
         "pixel_aspect": clip.pixel_aspect,
         "rotation": getattr(clip, "rotation", 0),
     }
+
+
+def _expect_swallows(swallows: list[Any], n_frames: int) -> None:
+    try:
+        read_swallows(swallows, n_frames)
+    except BadValueError as error:
+        raise ProjectError(
+            f"a swallow does not fit a clip of {n_frames} frames", remedy="Mark its first and last frame again."
+        ) from error
 
 
 def _named(patient: str) -> str:

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from vfss.errors import ProjectError
+from vfss.project.column_types import BadValueError
 from vfss.project.network_share import on_network
 
 Access = Literal["write", "read", "frozen"]
@@ -24,6 +25,7 @@ Access = Literal["write", "read", "frozen"]
 _URI = {"write": "mode=rw", "read": "mode=ro", "frozen": "mode=ro&immutable=1"}
 _SETTINGS = (
     "foreign_keys = ON",
+    "trusted_schema = OFF",  # triggers and views of a foreign file may call nothing that has side effects
     "synchronous = FULL",
     "fullfsync = ON",  # macOS: fsync alone does not reach the disk
     "journal_size_limit = 67108864",
@@ -122,12 +124,12 @@ class Database:
     @contextmanager
     def _transaction(self, kind: Literal["DEFERRED", "IMMEDIATE"]) -> Iterator[Connection]:
         engine = self._checked_engine().execution_options(begin=f"BEGIN {kind}")
-        with self._plain_errors(), engine.begin() as connection:
+        with self.plain_errors(), engine.begin() as connection:
             yield connection
 
     @contextmanager
     def _driver(self) -> Iterator[sqlite3.Connection]:
-        with self._plain_errors(), self._checked_engine().connect() as connection:
+        with self.plain_errors(), self._checked_engine().connect() as connection:
             yield cast("sqlite3.Connection", connection.connection.dbapi_connection)
 
     def _checked_engine(self) -> Engine:
@@ -161,15 +163,20 @@ class Database:
         return engine
 
     @contextmanager
-    def _plain_errors(self) -> Iterator[None]:
+    def plain_errors(self) -> Iterator[None]:
+        """Turn errors of the database, and bad values in it, into a ProjectError for a person."""
         try:
             yield
         except DBAPIError as error:
             raise self._as_project_error(error.orig) from error
         except StatementError as error:
             raise ProjectError(
-                f"a value cannot be kept ({error.orig})", path=self.path, remedy="Give only JSON values."
+                f"a value cannot be kept ({error.orig})",
+                path=self.path,
+                remedy="Give text, and data that JSON can hold.",
             ) from error
+        except BadValueError as error:
+            raise ProjectError(f"the database is damaged ({error})", path=self.path, remedy=_BACKUP) from error
         except sqlite3.Error as error:
             raise self._as_project_error(error) from error
 

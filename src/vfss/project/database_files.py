@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from vfss.errors import ProjectError
 from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
+from vfss.project.contents import expect_contents
 from vfss.project.database import Database
 from vfss.project.migration import bring_up_to_date
 from vfss.project.network_share import on_network
@@ -155,7 +156,7 @@ def expect_whole(database: Database) -> None:
     Raises:
         ProjectError: It is damaged.
     """
-    errors = database.pragma("quick_check(3)")
+    errors = [str(error) for error in database.pragma("quick_check(3)")]
     if errors != ["ok"]:
         raise ProjectError(f"the database is damaged ({'; '.join(errors)})", path=database.path, remedy=_LEFT)
 
@@ -200,7 +201,9 @@ def _inspect(database: Database) -> tuple[str, Schema]:
         row: Any = connection.execute(select(project)).first()
         if row is None:
             raise ProjectError("the database is damaged (it does not name its project)", path=path, remedy=_LEFT)
-        return row.id, Schema.from_dict(row.schema, source=path)
+        schema = Schema.from_dict(row.schema, source=path)
+        expect_contents(connection, schema, version)
+        return row.id, schema
 
 
 def _choose_journal(database: Database) -> None:

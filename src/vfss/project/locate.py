@@ -30,11 +30,21 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in picture_files(path)) if path.is_dir() else path.stat().st_size
 
 
+def exists(path: Path) -> bool:
+    """Return whether there is something at a path; False too for one that no system can have, or that is not shown."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def is_recording(path: Path, clip_id: str, size: int) -> bool:
     """Return whether the path holds a recording; it is hashed only if the size is right."""
     try:
-        return path.exists() and size_of(path) == size and content_id(path) == clip_id
-    except (OSError, ClipError):  # what cannot be read is not the recording
+        # Devices and pipes are no recordings, and reading them may never end.
+        whole = path.is_file() or path.is_dir()
+        return whole and size_of(path) == size and content_id(path) == clip_id
+    except (OSError, ValueError, ClipError):  # what cannot be read is not the recording
         return False
 
 

@@ -15,17 +15,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     CheckConstraint,
     Column,
     Connection,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
-    String,
     Table,
-    Text,
     func,
     insert,
     inspect,
@@ -35,8 +31,10 @@ from sqlalchemy import (
 
 from vfss.errors import ConflictError, ProjectError
 from vfss.events import SWALLOW
+from vfss.project.column_types import MOST_FRAMES, BadValueError, Flag, LongWords, UtcTime, Whole, Words, name_columns
 from vfss.project.database import Database
-from vfss.project.tables import UtcTime, clips, keep_append_only
+from vfss.project.swallow_list import read_swallows
+from vfss.project.tables import clips, keep_append_only
 
 RECORDING = "recording"
 """Author of a swallow that came with the recording or was set without a mark."""
@@ -46,21 +44,22 @@ _own = MetaData()
 marks = Table(
     "marks",
     _own,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("mark", String, nullable=False),  # rows of one mark share it
-    Column("clip", String, ForeignKey(clips.c.id), nullable=False),
-    Column("kind", String, CheckConstraint("kind <> ''"), nullable=False),
-    Column("first", Integer, CheckConstraint("first >= 0"), nullable=False),
-    Column("last", Integer),
-    Column("text", Text, nullable=False),
-    Column("removed", Boolean, nullable=False),
-    Column("author", String, CheckConstraint("author <> ''"), nullable=False),
-    Column("time", UtcTime, nullable=False),
+    Column("id", Whole(), primary_key=True, autoincrement=True),
+    Column("mark", Words(), nullable=False),  # rows of one mark share it
+    Column("clip", Words(), ForeignKey(clips.c.id), nullable=False),
+    Column("kind", Words(), CheckConstraint("kind <> ''"), nullable=False),
+    Column("first", Whole(0, MOST_FRAMES - 1), CheckConstraint("first >= 0"), nullable=False),
+    Column("last", Whole(0, MOST_FRAMES - 1)),
+    Column("text", LongWords(), nullable=False),
+    Column("removed", Flag(), nullable=False),
+    Column("author", Words(), CheckConstraint("author <> ''"), nullable=False),
+    Column("time", UtcTime(), nullable=False),
     CheckConstraint("last IS NULL OR last >= first", name="a_mark_does_not_end_before_it_begins"),
     Index("marks_of_a_clip", "clip", "mark", "id"),
     sqlite_autoincrement=True,
 )
 
+name_columns(_own)
 keep_append_only(marks, "marks")
 
 
@@ -149,8 +148,14 @@ class Marks:
     def _present(self, connection: Connection, clip_id: str) -> list[Mark]:
         """Return the newest row of each mark, and the swallows that were set without one, by frame."""
         newest = {row.mark: row for row in _rows(connection, clip_id)}
-        listed = connection.execute(select(clips.c.swallows).where(clips.c.id == clip_id)).scalar() or []
-        wanted = {(int(swallow["first"]), int(swallow["last"])) for swallow in listed}
+        query = select(clips.c.swallows, clips.c.n_frames).where(clips.c.id == clip_id)
+        clip = connection.execute(query).first()
+        n_frames = 0 if clip is None else clip.n_frames
+        listed = () if clip is None else read_swallows(clip.swallows, n_frames)
+        wanted = {(swallow.first, swallow.last) for swallow in listed}
+        for row in newest.values():
+            if not row.first <= (row.first if row.last is None else row.last) < n_frames:
+                raise BadValueError(f"marks has one from frame {row.first} to {row.last} of {n_frames}")
         present = [mark for mark in newest.values() if not mark.removed and _is_listed(mark, wanted)]
         known = {(mark.first, mark.last) for mark in present if mark.kind == SWALLOW}
         for first, last in wanted - known:

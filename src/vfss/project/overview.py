@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import func, select
 
+from vfss.errors import ProjectError
 from vfss.masks import BoxedMask, MaskState, unpack_box
 from vfss.project.database import Database
 from vfss.project.provenance import UNCONFIRMED
-from vfss.project.revision_reader import RevisionReader
+from vfss.project.revision_reader import SHOWN, RevisionReader, expect_agreement
 from vfss.project.tables import present, revisions, structures
 from vfss.schema import Schema
 
@@ -85,6 +86,8 @@ class Overview:
             rows = connection.execute(query).all()
         if rows:
             frame, plane, value = zip(*rows, strict=True)
+            if max(frame) >= n_frames:
+                raise ProjectError(f"the database is damaged (a revision is of frame {max(frame)} of {n_frames})")
             confidence[np.array(frame), np.array(plane)] = np.array(value, np.float32)
         return confidence, int(last)
 
@@ -133,16 +136,19 @@ class Overview:
 
     def _chunk(self, clip_id: str, first: int, last: int, shape: tuple[int, int]) -> Iterator[FramePlanes]:
         query = (
-            select(present.c.frame, present.c.plane, present.c.state, revisions.c.mask)
-            .join_from(present, revisions, present.c.revision == revisions.c.id)
+            select(
+                *SHOWN, revisions.c.clip, revisions.c.frame, revisions.c.structure, revisions.c.state, revisions.c.mask
+            )
+            .join_from(present, revisions, present.c.revision == revisions.c.id, isouter=True)
             .where(present.c.clip == clip_id, present.c.frame.between(first, last))
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
+            expect_agreement(rows, clip_id, self._schema)
         masks: dict[int, list[BoxedMask | None]] = {}
-        for frame, plane, state, packed in rows:
-            planes = masks.setdefault(frame, [None] * len(self._schema))
-            planes[plane] = _mask(MaskState(state), packed, shape)
+        for row in rows:
+            planes = masks.setdefault(row.frame, [None] * len(self._schema))
+            planes[row.shown_plane] = _mask(MaskState(row.state), row.mask, shape)
         for frame in range(first, last + 1):
             yield FramePlanes(frame, tuple(masks.get(frame, [None] * len(self._schema))))
 

@@ -14,26 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
-    JSON,
-    Boolean,
     CheckConstraint,
     Column,
     Connection,
     ForeignKey,
     Index,
-    Integer,
     MetaData,
-    String,
     Table,
-    Text,
     insert,
     inspect,
     select,
 )
 
 from vfss.errors import DatasetError, ProjectError
+from vfss.project.column_types import Data, Flag, LongWords, UtcTime, Whole, Words, name_columns
 from vfss.project.database import Database
-from vfss.project.tables import UtcTime, clips, keep_append_only
+from vfss.project.tables import clips, keep_append_only
 from vfss.redaction import Redaction
 from vfss.wording import listed
 
@@ -42,17 +38,18 @@ _own = MetaData()
 pixel_reviews = Table(
     "pixel_reviews",
     _own,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("clip", String, ForeignKey(clips.c.id), nullable=False),
-    Column("redaction", JSON, nullable=False),
-    Column("withdrawn", Boolean, nullable=False),
-    Column("reviewer", String, CheckConstraint("reviewer <> ''"), nullable=False),
-    Column("time", UtcTime, nullable=False),
-    Column("text", Text, nullable=False),
+    Column("id", Whole(), primary_key=True, autoincrement=True),
+    Column("clip", Words(), ForeignKey(clips.c.id), nullable=False),
+    Column("redaction", Data(dict), nullable=False),
+    Column("withdrawn", Flag(), nullable=False),
+    Column("reviewer", Words(), CheckConstraint("reviewer <> ''"), nullable=False),
+    Column("time", UtcTime(), nullable=False),
+    Column("text", LongWords(), nullable=False),
     Index("pixel_reviews_of_a_clip", "clip", "id"),
     sqlite_autoincrement=True,
 )
 
+name_columns(_own)
 keep_append_only(pixel_reviews, "pixel reviews")
 
 

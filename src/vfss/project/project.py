@@ -16,7 +16,8 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.project.clip_catalogue import Catalogue
-from vfss.project.database_files import FILE, create_database, expect_whole, make_folder, open_database
+from vfss.project.contents import faults
+from vfss.project.database_files import FILE, create_database, make_folder, open_database
 from vfss.project.frame_checks import FrameChecks
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
@@ -124,8 +125,25 @@ class Project:
 
     def check(self) -> None:
         """Check the whole database for consistency; raise ProjectError if it is damaged."""
+        found = self.faults()
+        if found:
+            raise ProjectError(
+                f"the database is damaged ({'; '.join(found)})",
+                path=self.folder / FILE,
+                remedy="Restore it from a backup, or ask for help before anything is written to the folder.",
+            )
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the database, a phrase each: pages, values, and tables that contradict each other.
+
+        Masks are not unpacked. Works on read-only disks too.
+        """
         with closing(self._database.fresh()) as fresh:
-            expect_whole(fresh)
+            pages = [str(error) for error in fresh.pragma("integrity_check(3)")]
+            if pages != ["ok"]:
+                return pages
+            with fresh.reading() as connection:
+                return list(faults(connection, self._database.layout))
 
     def back_up(self, path: str | Path) -> None:
         """Copy all but the student files into a new SQLite file, as it is now, while others continue to work."""

@@ -15,6 +15,8 @@ from vfss.project.provenance import Origin, Provenance
 from vfss.student.prompts import Prompts
 
 Split = Literal["train", "validation", "test"]
+LEAST_RATE, GREATEST_RATE = 0.1, 10_000.0
+"""Frames per second that can be kept; whether they are plausible for a swallow is for the caller to say."""
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Integer, Row, Select, func, select, type_coerce
 
 from vfss.errors import ProjectError
-from vfss.masks import ByteArray, Masks, MaskState, unpack_mask
+from vfss.masks import MOST_PIXELS, ByteArray, Masks, MaskState, unpack_mask
+from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.provenance import UNCONFIRMED, Provenance, read_old_author
 from vfss.project.records import Revision
@@ -20,7 +21,14 @@ from vfss.project.tables import clips, columns_of, present, revisions, structure
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
 
-_SIZE = (clips.c.height, clips.c.width)  # read with each revision: its mask must have that of the clip's frames
+_SIZE = (clips.c.n_frames, clips.c.height, clips.c.width)  # read with each revision, which must fit its clip
+_PLACE = (revisions.c.clip, revisions.c.frame, revisions.c.structure, revisions.c.state)
+SHOWN = (
+    present.c.frame.label("shown_frame"),
+    present.c.plane.label("shown_plane"),
+    present.c.state.label("shown_state"),
+)
+"""Columns of `present` to read with those of its revision, for expect_agreement."""
 _STATES_PER_NUMBER = 20  # of three bits each in the 63 of a database's integer
 _AT_ONCE = 400  # values in one statement
 _TRUTH = [int(state) for state in MaskState if state.is_truth]
@@ -40,31 +48,33 @@ class RevisionReader:
     def newest(self, clip_id: str, frame: int) -> dict[str, Revision]:
         """Return the newest revisions of a frame by structure key, in the order of planes."""
         query = (
-            select(*self._columns)
-            .join_from(present, revisions, present.c.revision == revisions.c.id)
-            .join(clips, clips.c.id == revisions.c.clip)
+            select(*self._columns, *SHOWN)
+            .join_from(present, revisions, present.c.revision == revisions.c.id, isouter=True)
+            .join(clips, clips.c.id == present.c.clip)
             .where(present.c.clip == clip_id, present.c.frame == frame)
             .order_by(present.c.plane)
         )
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
+            expect_agreement(rows, clip_id, self._schema)
         return {row.structure: as_revision(row, row.mask) for row in rows}
 
     def masks(self, clip_id: str, frame: int) -> Masks:
         """Return planes bool (S, H, W) and states of a frame; unseen where nothing was written."""
         query = (
-            select(present.c.plane, present.c.state, revisions.c.mask)
-            .join_from(present, revisions, present.c.revision == revisions.c.id)
+            select(*SHOWN, *_PLACE, revisions.c.mask)
+            .join_from(present, revisions, present.c.revision == revisions.c.id, isouter=True)
             .where(present.c.clip == clip_id, present.c.frame == frame)
         )
         _, height, width = self.extent(clip_id)
         with self._database.reading() as connection:
             rows = connection.execute(query).all()
+            expect_agreement(rows, clip_id, self._schema)
         masks = Masks.unseen(len(self._schema), height, width)
-        for plane, state, packed in rows:
-            masks.state[plane] = state
-            if packed is not None:
-                masks.planes[plane] = unpack_mask(packed, (height, width))
+        for row in rows:
+            masks.state[row.shown_plane] = row.state
+            if row.mask is not None:
+                masks.planes[row.shown_plane] = unpack_mask(row.mask, (height, width))
         return masks
 
     def confidence(self, clip_id: str, frame: int) -> npt.NDArray[np.float32]:
@@ -88,7 +98,7 @@ class RevisionReader:
         n = len(self._schema)
         group = present.c.plane // _STATES_PER_NUMBER
         # Octal digits of one number, summed by the database: a tenth of the rows, a third of the time.
-        digit = present.c.state.bitwise_lshift(present.c.plane % _STATES_PER_NUMBER * 3)
+        digit = type_coerce(present.c.state.bitwise_lshift(present.c.plane % _STATES_PER_NUMBER * 3), Integer)
         query = select(present.c.frame, group, func.sum(digit)).where(present.c.clip == clip_id)
         with self._database.reading() as connection:
             rows = connection.execute(query.group_by(present.c.frame, group)).all()
@@ -139,6 +149,8 @@ class RevisionReader:
         query = select(clips.c.n_frames, clips.c.height, clips.c.width).where(clips.c.id == clip_id)
         with self._database.reading() as connection:
             row = connection.execute(query).first()
+            if row is not None and row.height * row.width > MOST_PIXELS:
+                raise BadValueError(f"clips.height and width are {row.height} and {row.width}")
         if row is None:
             raise ProjectError(
                 f"the project has no clip {clip_id}",
@@ -227,8 +239,33 @@ def _log(database: Database) -> Select[Any]:
     return select(*columns, *_SIZE).join_from(revisions, clips)
 
 
+def expect_agreement(rows: Iterable[Row[Any]], clip_id: str, schema: Schema) -> None:
+    """Refuse rows in which `present` names a revision of another clip, frame, structure or state.
+
+    Args:
+        rows: Rows with the columns SHOWN, and clip, frame, structure and state of the revision.
+        clip_id: Content id of the clip whose present they are.
+        schema: Structures, in the order of planes.
+
+    Raises:
+        BadValueError: One of them does.
+    """
+    for row in rows:
+        shown = (clip_id, row.shown_frame, schema.keys[row.shown_plane], row.shown_state)
+        if (row.clip, row.frame, row.structure, row.state) != shown:
+            raise BadValueError(
+                f"present shows {shown[2]} on frame {row.shown_frame} with a revision of {row.structure} on frame "
+                f"{row.frame}"
+            )
+
+
 def as_revision(row: Row[Any], packed: bytes | Callable[[], bytes | None] | None) -> Revision:
     """Return the revision of a row of the table, with its packed plane or a function that reads it."""
+    if row.frame >= row.n_frames:
+        raise ProjectError(
+            f"the database is damaged (revision {row.id} is of frame {row.frame}, the clip has {row.n_frames} frames)",
+            remedy="Restore the project from a backup, or ask for help before anything is written to its folder.",
+        )
     if row.method is None:
         # A read-only project of a layout before 4, or a revision whose old author's name does not tell.
         provenance, _ = read_old_author(row.origin, row.author, row.student)

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 from sqlalchemy import Connection, insert, select
 
@@ -87,17 +87,24 @@ def read_reading(folder: Path) -> Reading:
         record = record_of_reading(connection, folder)
         known = tuple(connection.execute(select(clips.c.id).order_by(clips.c.added, clips.c.id)).scalars())
     first = _first(folder)
-    return Reading(
-        folder=folder,
-        reader=str(record["reader"]),
-        project=str(record["project"]),
-        start=cast("Start", record["start"]),
-        clips=known,
-        created=datetime.fromisoformat(record["created"]),
-        finished=_time(record.get("finished")),
-        first_finished=_time(first.get("time")),
-        first_until=first.get("until"),
-    )
+    try:
+        return Reading(
+            folder=folder,
+            reader=_text(record["reader"]),
+            project=_text(record["project"]),
+            start=_start(record["start"]),
+            clips=known,
+            created=_aware(record["created"]),
+            finished=_time(record.get("finished")),
+            first_finished=_time(first.get("time")),
+            first_until=_revision(first.get("until")),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProjectError(
+            f"the record of this second reading is damaged ({error!r})",
+            path=folder,
+            remedy="Restore the folder from a backup. It was left as it is.",
+        ) from error
 
 
 def _first(folder: Path) -> dict[str, Any]:
@@ -122,5 +129,30 @@ def _open_to_read(path: Path) -> Database:
     return Database(path, "read" if waiting or os.access(path.parent, os.W_OK) else "frozen")
 
 
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _time(value: Any) -> datetime | None:
+    return None if value is None else _aware(value)
+
+
+def _aware(value: Any) -> datetime:
+    time = datetime.fromisoformat(value)
+    if time.tzinfo is None:
+        raise ValueError(f"{value!a} has no time zone")
+    return time
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{value!a} is no text")
+    return value
+
+
+def _start(value: Any) -> Start:
+    if value not in get_args(Start):
+        raise ValueError(f"{value!a} is no start of a reading")
+    return cast("Start", value)
+
+
+def _revision(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError(f"{value!a} is no revision")
+    return value

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,11 +14,14 @@ from sqlalchemy import Row, insert, select, update
 
 from vfss.errors import ProjectError, StudentError
 from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
+from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.records import StudentRecord
 from vfss.project.tables import students
 from vfss.student import student_file
 from vfss.student.checkpoint import load_checkpoint
+
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 
 class StudentShelf:
@@ -82,6 +86,9 @@ class StudentShelf:
         return None if row is None else self._record(row)
 
     def _record(self, row: Row[Any]) -> StudentRecord:
+        if not _ID.fullmatch(row.id):  # it names a file
+            with self._database.plain_errors():
+                raise BadValueError(f"students.id is {row.id[:40]!a}")
         return StudentRecord(row.id, self._path(row.id), row.scores, row.parent, row.added)
 
     def _path(self, student_id: str) -> Path:

@@ -8,34 +8,39 @@ each frame; a trigger updates it in the transaction of the revision, so that rea
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 from sqlalchemy import (
     DDL,
-    JSON,
-    Boolean,
     CheckConstraint,
     Column,
     ColumnElement,
-    DateTime,
-    Dialect,
-    Float,
     ForeignKey,
     Index,
-    Integer,
-    LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
-    TypeDecorator,
     event,
     null,
 )
 
+from vfss.clips import Facing
 from vfss.masks import MaskState
-from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method
+from vfss.project.column_types import (
+    MOST_FRAMES,
+    MOST_PLANES,
+    MOST_SIDE,
+    Data,
+    Flag,
+    LongWords,
+    Packed,
+    Real,
+    UtcTime,
+    Whole,
+    Words,
+    name_columns,
+)
+from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method, Origin
+from vfss.project.records import GREATEST_RATE, LEAST_RATE, Split
 
 LAYOUT = 5
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
@@ -49,87 +54,91 @@ APPLICATION_ID = 0x56465353
 """Marks the SQLite file as a project ("VFSS"), for the tool `file` and for us."""
 
 
-class UtcTime(TypeDecorator[datetime]):
-    """Aware times in UTC on databases that keep naive ones."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return naive UTC for the database."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Return aware UTC for the caller."""
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
 metadata = MetaData()
 
-layout = Table("layout", metadata, Column("version", Integer, nullable=False))
+
+def _frame() -> Whole:
+    return Whole(0, MOST_FRAMES - 1)
+
+
+def _plane() -> Whole:
+    return Whole(0, MOST_PLANES - 1)
+
+
+def _state() -> Whole:
+    return Whole(0, max(MaskState))
+
+
+layout = Table("layout", metadata, Column("version", Whole(1, 1 << 31), nullable=False))
 
 project = Table(
     "project",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("schema", JSON, nullable=False),
-    Column("created", UtcTime, nullable=False),
+    Column("id", Words(), primary_key=True),
+    Column("schema", Data(dict), nullable=False),
+    Column("created", UtcTime(), nullable=False),
 )
 
 structures = Table(
     "structures",
     metadata,
-    Column("key", String, primary_key=True),
-    Column("plane", Integer, nullable=False, unique=True),
+    Column("key", Words(), primary_key=True),
+    Column("plane", _plane(), nullable=False, unique=True),
 )
 
 clips = Table(
     "clips",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Words(), primary_key=True),
     Column(
-        "path", Text, nullable=False
+        "path", LongWords(), nullable=False
     ),  # relative to the project folder if it lies in or beside it; "/" between parts
-    Column("absolute", Text, nullable=False),  # still right after the project folder alone has moved
-    Column("is_folder", Boolean, nullable=False),  # a recording can be a folder of pictures
-    Column("size", Integer, nullable=False),  # bytes: a candidate of another size need not be hashed
-    Column("n_frames", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("bits", Integer, nullable=False),
-    Column("facing", String, nullable=False),
-    Column("inverted", Boolean, nullable=False),
-    Column("patient", String, nullable=False, index=True),
-    Column("swallows", JSON, nullable=False),
-    Column("added", UtcTime, nullable=False),
-    Column("frame_rate", Float, info={"since": 5}),  # frames per second as typed by a person; null: the file's times
-    Column("pixel_aspect", Float, info={"since": 5}),  # pixel width / height; null: not known yet, counts as 1
+    Column("absolute", LongWords(), nullable=False),  # still right after the project folder alone has moved
+    Column("is_folder", Flag(), nullable=False),  # a recording can be a folder of pictures
+    Column("size", Whole(), nullable=False),  # bytes: a candidate of another size need not be hashed
+    Column("n_frames", Whole(1, MOST_FRAMES), nullable=False),
+    Column("height", Whole(1, MOST_SIDE), nullable=False),
+    Column("width", Whole(1, MOST_SIDE), nullable=False),
+    Column("bits", Whole(1, 16), nullable=False),
+    Column("facing", Words(get_args(Facing)), nullable=False),
+    Column("inverted", Flag(), nullable=False),
+    Column("patient", Words(), nullable=False, index=True),
+    Column("swallows", Data(list), nullable=False),
+    Column("added", UtcTime(), nullable=False),
+    Column(
+        "frame_rate", Real(LEAST_RATE, GREATEST_RATE), info={"since": 5}
+    ),  # frames per second as typed by a person; null: the file's times
+    Column(
+        "pixel_aspect", Real(0.01, 100), info={"since": 5}
+    ),  # pixel width / height; null: not known yet, counts as 1
     # Clockwise degrees by which frames are turned from stored pixels; null, as of all older clips, is 0: masks were
     # drawn on the stored pixels.
-    Column("rotation", Integer, info={"since": 5}),
+    Column("rotation", Whole(0, 270), info={"since": 5}),
 )
 
 revisions = Table(
     "revisions",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=True),
-    Column("clip", String, ForeignKey("clips.id"), nullable=False),
-    Column("frame", Integer, CheckConstraint("frame >= 0"), nullable=False),
-    Column("structure", String, ForeignKey("structures.key"), nullable=False),
-    Column("state", Integer, CheckConstraint(f"state BETWEEN 0 AND {max(MaskState)}"), nullable=False),
-    Column("author", String, CheckConstraint("author <> ''"), nullable=False),
-    Column("time", UtcTime, nullable=False),
-    Column("origin", String, nullable=False),
-    Column("student", String),
-    Column("confidence", Float),
-    Column("prompts", JSON(none_as_null=True), info={"since": 2}),  # clicks and boxes that a person gave for this mask
+    Column("id", Whole(), primary_key=True, autoincrement=True),
+    Column("clip", Words(), ForeignKey("clips.id"), nullable=False),
+    Column("frame", _frame(), CheckConstraint("frame >= 0"), nullable=False),
+    Column("structure", Words(), ForeignKey("structures.key"), nullable=False),
+    Column("state", _state(), CheckConstraint(f"state BETWEEN 0 AND {max(MaskState)}"), nullable=False),
+    Column("author", Words(), CheckConstraint("author <> ''"), nullable=False),
+    Column("time", UtcTime(), nullable=False),
+    Column("origin", Words(get_args(Origin)), nullable=False),
+    Column("student", Words()),
+    Column("confidence", Real(0, 1)),
+    Column(
+        "prompts", Data(dict, none_as_null=True), info={"since": 2}
+    ),  # clicks and boxes that a person gave for this mask
     # How the mask was made (vfss.project.provenance). Null methods: undone revisions, and authors of old projects that
     # did not tell. The rules on them are triggers, as a table that exists already cannot be given constraints.
-    Column("method", String, info={"since": 4}),
-    Column("source_frame", Integer, info={"since": 4}),
-    Column("adapted_frames", JSON(none_as_null=True), info={"since": 4}),
-    Column("adapted_count", Integer, info={"since": 4}),
-    Column("mask", LargeBinary),  # last, so that reading the columns before it does not load its pages
+    Column("method", Words(get_args(Method)), info={"since": 4}),
+    Column("source_frame", _frame(), info={"since": 4}),
+    Column("adapted_frames", Data(list, none_as_null=True), info={"since": 4}),
+    Column("adapted_count", Whole(1), info={"since": 4}),
+    Column("mask", Packed()),  # last, so that reading the columns before it does not load its pages
     CheckConstraint(f"origin <> 'proposal' OR state = {MaskState.PROPOSED:d}", name="a_machine_only_proposes"),
     Index("revisions_of_a_plane", "clip", "frame", "structure", "id"),
     sqlite_autoincrement=True,
@@ -138,39 +147,41 @@ revisions = Table(
 present = Table(
     "present",
     metadata,
-    Column("clip", String, ForeignKey("clips.id"), primary_key=True),
-    Column("frame", Integer, primary_key=True),
-    Column("plane", Integer, primary_key=True),
-    Column("revision", Integer, ForeignKey("revisions.id"), nullable=False),
-    Column("state", Integer, nullable=False),
+    Column("clip", Words(), ForeignKey("clips.id"), primary_key=True),
+    Column("frame", _frame(), primary_key=True),
+    Column("plane", _plane(), primary_key=True),
+    Column("revision", Whole(), ForeignKey("revisions.id"), nullable=False),
+    Column("state", _state(), nullable=False),
     sqlite_with_rowid=False,
 )
 
 patients = Table(
     "patients",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("split", String, CheckConstraint("split IN ('train', 'validation', 'test')"), nullable=False),
-    Column("assigned", UtcTime, nullable=False),
+    Column("name", Words(), primary_key=True),
+    Column(
+        "split", Words(get_args(Split)), CheckConstraint("split IN ('train', 'validation', 'test')"), nullable=False
+    ),
+    Column("assigned", UtcTime(), nullable=False),
 )
 
 students = Table(
     "students",
     metadata,
-    Column("id", String, primary_key=True),
-    Column("scores", JSON, nullable=False),
-    Column("parent", String),
-    Column("added", UtcTime, nullable=False),
-    Column("chosen", Boolean, nullable=False, default=False),
+    Column("id", Words(), primary_key=True),
+    Column("scores", Data(dict), nullable=False),
+    Column("parent", Words()),
+    Column("added", UtcTime(), nullable=False),
+    Column("chosen", Flag(), nullable=False, default=False),
 )
 
 frame_checks = Table(
     "frame_checks",
     metadata,
-    Column("clip", String, ForeignKey("clips.id"), primary_key=True),
-    Column("frame", Integer, CheckConstraint("frame >= 0"), primary_key=True),
-    Column("digest", Integer),  # vfss.project.frame_checks.frame_digest of the decoded frame as first read
-    Column("damage", Text),  # or why it could not be decoded
+    Column("clip", Words(), ForeignKey("clips.id"), primary_key=True),
+    Column("frame", _frame(), CheckConstraint("frame >= 0"), primary_key=True),
+    Column("digest", Whole(-(2**63))),  # vfss.project.frame_checks.frame_digest of the decoded frame as first read
+    Column("damage", LongWords()),  # or why it could not be decoded
     CheckConstraint("(digest IS NULL) <> (damage IS NULL)", name="a_frame_is_read_or_damaged"),
     info={"since": 5},
     sqlite_with_rowid=False,
@@ -179,10 +190,12 @@ frame_checks = Table(
 recollections = Table(
     "recollections",
     metadata,
-    Column("author", String, primary_key=True),
-    Column("key", String, primary_key=True),
-    Column("value", JSON),
+    Column("author", Words(), primary_key=True),
+    Column("key", Words(), primary_key=True),
+    Column("value", Data()),
 )
+
+name_columns(metadata)
 
 _PLANE = "(SELECT plane FROM structures WHERE key = NEW.structure)"
 _UNCONFIRMED = ", ".join(f"'{origin}'" for origin in UNCONFIRMED)
