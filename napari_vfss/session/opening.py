@@ -135,7 +135,7 @@ def _mark_synthetic(project: Project, clip_id: str) -> None:
 
 def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Session:
     record = project.clip(clip.id)
-    clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
+    clip = project.adopt(clip)
     session = Session(project, clip, record, author, frames_kept=frames_kept)
     recall_view(session)
     return session

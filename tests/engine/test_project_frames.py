@@ -7,6 +7,7 @@ import contextlib
 import sqlite3
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -121,3 +122,50 @@ def test_a_digest_is_of_values_shape_and_type_alone(project: Project, record: Cl
     different = [FRAMES[0], FRAMES[1], FRAMES[0].T, deep, FRAMES[0].reshape(32, 24)]
     assert len({frame_digest(frame) for frame in different}) == len(different)
     assert frame_digest(np.asfortranarray(deep)) == frame_digest(deep.astype(">u2")) == frame_digest(deep)
+
+
+@pytest.fixture
+def turned(tmp_path: Path) -> Path:
+    """A video of 24 x 32 pixels that asks to be shown turned by 90 degrees."""
+    path = tmp_path / "turned.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30, options={"qscale": "1"})
+        stream.height, stream.width, stream.pix_fmt = 24, 32, "yuv420p"
+        stream.set_display_rotation(90)
+        for frame in FRAMES:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray").reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    return path
+
+
+def test_masks_of_a_turned_recording_are_those_of_the_turned_frames(project: Project, turned: Path) -> None:
+    record = project.add_clip(turned)
+    assert (record.height, record.width) == (32, 24)
+    assert record.rotation % 180 == 90
+    with project.open_clip(record.id) as clip:
+        assert (clip.rotation, clip[0].shape) == (record.rotation, (32, 24))
+
+
+def test_a_turned_recording_that_was_added_before_it_was_turned_stays_as_it_was(project: Project, turned: Path) -> None:
+    with open_clip(turned, rotation=0) as stored:
+        record = project.add_clip(stored)
+    with contextlib.closing(sqlite3.connect(project.folder / "vfss.sqlite", isolation_level=None)) as older:
+        older.execute("UPDATE clips SET rotation = NULL WHERE id = ?", (record.id,))
+    assert project.add_clip(turned).rotation == 0
+    with project.open_clip(record.id) as clip:
+        assert (clip.rotation, clip[0].shape) == (0, (24, 32))
+    with project.adopt(open_clip(turned)) as clip:
+        assert (clip.rotation, clip[0].shape) == (0, (24, 32))
+
+
+def test_frames_that_an_earlier_version_did_not_find_are_taken_in(project: Project, record: ClipRecord) -> None:
+    with contextlib.closing(sqlite3.connect(project.folder / "vfss.sqlite", isolation_level=None)) as older:
+        older.execute("UPDATE clips SET n_frames = 3")
+        with project.open_clip(record.id) as clip:
+            assert len(clip) == 5
+            assert any("only 3 of its 5 frames" in note for note in clip.notes)
+        assert project.clip(record.id).n_frames == len(project.states(record.id)) == 5
+        for change in ("n_frames = 6", "n_frames = 5, height = 23"):
+            older.execute(f"UPDATE clips SET {change}")
+            with pytest.raises(ProjectError, match="the project was made when it was read as"):
+                project.open_clip(record.id)

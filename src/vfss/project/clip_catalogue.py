@@ -104,16 +104,48 @@ class Catalogue:
         return moved
 
     def open(self, clip_id: str) -> Clip:
-        """Open a recording, wherever it is, with the flags and the frame rate that a person set."""
-        row = self._row(clip_id)
+        """Open a recording, wherever it is, as `adopt` returns it."""
+        record = self.get(clip_id)
+        return self.adopt(open_clip(self.locate(clip_id, ()), rotation=record.rotation))
+
+    def adopt(self, clip: Clip) -> Clip:
+        """Return an open clip as the project knows it; see Project.adopt."""
+        row = self._row(clip.id)
         record = self._record(row)
-        clip = open_clip(self.locate(clip_id, ()))
+        if clip.rotation != record.rotation and clip.source is not None:
+            clip.close()
+            clip = open_clip(clip.source, rotation=record.rotation)
+        try:
+            self._expect_as_kept(clip, record)
+        except ProjectError:
+            clip.close()
+            raise
         clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
         if record.frame_rate is not None:
             clip.times_s, clip.times_from = np.arange(clip.n_frames) / record.frame_rate, "person"
         if row.pixel_aspect is None and self._database.access == "write":  # added by a version that did not read it
-            self.update(clip_id, {"pixel_aspect": clip.pixel_aspect})
+            self.update(clip.id, {"pixel_aspect": clip.pixel_aspect})
         return clip
+
+    def _expect_as_kept(self, clip: Clip, record: ClipRecord) -> None:
+        """Refuse a clip whose frames are not those that masks were made on; more frames than before are kept.
+
+        The content is the same, but another version of the program, or of a decoder, can find frames that an earlier
+        one did not find.
+        """
+        now, kept = (clip.n_frames, clip.height, clip.width), (record.n_frames, record.height, record.width)
+        if now == kept:
+            return
+        if now[1:] != kept[1:] or now[0] < kept[0] or self._database.access != "write":
+            raise ProjectError(
+                "the recording has {} frames of {} x {} pixels, the project was made when it was read as {} of {} x {}"
+                "".format(*now, *kept),
+                path=clip.source,
+                remedy="Its masks are kept. Open the project with the version of napari-vfss that made it.",
+            )
+        self.update(clip.id, {"n_frames": clip.n_frames})
+        found = f"The project was made when only {kept[0]} of its {now[0]} frames were found: check its masks"
+        clip.notes = (*clip.notes, found)
 
     def set_frame_rate(self, clip_id: str, frames_per_second: float | None) -> ClipRecord:
         """Set the rate that a person typed; None for the recording's own times."""
@@ -191,7 +223,7 @@ def _facts(clip: Clip) -> dict[str, Any]:
         "inverted": clip.inverted,
         "swallows": [asdict(swallow) for swallow in clip.swallows],
         "pixel_aspect": clip.pixel_aspect,
-        "rotation": getattr(clip, "rotation", 0),
+        "rotation": clip.rotation,
     }
 
 

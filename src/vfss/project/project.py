@@ -204,6 +204,18 @@ class Project:
         """
         return self._catalogue.open(clip_id)
 
+    def adopt(self, clip: Clip) -> Clip:
+        """Return an open clip of the project with its flags, frame rate and rotation as kept.
+
+        Args:
+            clip: The clip; where it must be opened again, turned as the masks are, it is closed.
+
+        Raises:
+            ClipError: It cannot be opened again.
+            ProjectError: The project has no such clip, or its frames are not those that masks were made on.
+        """
+        return self._catalogue.adopt(clip)
+
     def update_clip(
         self,
         clip_id: str,

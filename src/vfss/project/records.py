@@ -37,8 +37,8 @@ class ClipRecord:
         swallows: Swallows that a person marked.
         frame_rate: Frames per second as typed by a person; None: the recording's own times count.
         pixel_aspect: Width of a pixel divided by its height; 1 for square pixels, and as long as it is not known.
-        rotation: Clockwise degrees by which frames are turned from the stored pixels: 0, 90, 180 or 270. Masks,
-            height and width are those of the turned frames.
+        rotation: How frames are turned from the stored pixels, as Clip.rotation. Masks, height and width are those of
+            the turned frames.
     """
 
     id: str

@@ -111,9 +111,9 @@ clips = Table(
     Column(
         "pixel_aspect", Real(0.01, 100), info={"since": 5}
     ),  # pixel width / height; null: not known yet, counts as 1
-    # Clockwise degrees by which frames are turned from stored pixels; null, as of all older clips, is 0: masks were
+    # Clip.rotation: how frames are turned from stored pixels; null, as of all older clips, is 0: masks were
     # drawn on the stored pixels.
-    Column("rotation", Whole(0, 270), info={"since": 5}),
+    Column("rotation", Whole(0, 630), info={"since": 5}),
 )
 
 revisions = Table(
