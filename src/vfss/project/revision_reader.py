@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -55,7 +55,7 @@ class RevisionReader:
             .order_by(present.c.plane)
         )
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
+            rows: Sequence[Any] = connection.execute(query).all()
             expect_agreement(rows, clip_id, self._schema)
         return {row.structure: as_revision(row, row.mask) for row in rows}
 
@@ -68,7 +68,7 @@ class RevisionReader:
         )
         _, height, width = self.extent(clip_id)
         with self._database.reading() as connection:
-            rows = connection.execute(query).all()
+            rows: Sequence[Any] = connection.execute(query).all()
             expect_agreement(rows, clip_id, self._schema)
         masks = Masks.unseen(len(self._schema), height, width)
         for row in rows:
@@ -239,7 +239,7 @@ def _log(database: Database) -> Select[Any]:
     return select(*columns, *_SIZE).join_from(revisions, clips)
 
 
-def expect_agreement(rows: Iterable[Row[Any]], clip_id: str, schema: Schema) -> None:
+def expect_agreement(rows: Iterable[Any], clip_id: str, schema: Schema) -> None:
     """Refuse rows in which `present` names a revision of another clip, frame, structure or state.
 
     Args:
