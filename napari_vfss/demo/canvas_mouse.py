@@ -67,10 +67,12 @@ class CanvasMouse:
     def on_canvas(self, point: tuple[float, float]) -> QPointF:
         """Return the position on the canvas of a point (y, x)."""
         camera = self._viewer.scene.camera
+        recording = next((layer for layer in self._viewer.layers if "vfss_frames" in layer.metadata), None)
+        scale = (1.0, 1.0) if recording is None else recording.scale[-2:]
         y, x = (
-            side / 2 + (value - centre) * camera.zoom
-            for side, value, centre in zip(
-                (self._canvas.height(), self._canvas.width()), point, camera.center[-2:], strict=True
+            side / 2 + (value * size - centre) * camera.zoom
+            for side, value, size, centre in zip(
+                (self._canvas.height(), self._canvas.width()), point, scale, camera.center[-2:], strict=True
             )
         )
         return QPointF(x, y)

@@ -30,6 +30,7 @@ class ClipFrames:
         self._clip = clip
         self._failing = False
         self.shape = (clip.n_frames, clip.height, clip.width)
+        self.scale = (1.0, *pixel_scale(clip))
         self.dtype: np.dtype[Any] = clip.dtype
         self.size = int(np.prod(self.shape))
 
@@ -85,10 +86,16 @@ class ClipFrames:
         return placard
 
 
+def pixel_scale(clip: Clip) -> tuple[float, float]:
+    """Return the height and width of a stored pixel in the viewer's world, where a pixel is one high."""
+    return 1.0, clip.pixel_aspect
+
+
 def clip_layer_settings(frames: ClipFrames, *, name: str, inverted: bool, window: tuple[int, int]) -> dict[str, Any]:
     """Return the settings of the Image layer of a clip."""
     return {
         "name": name,
+        "scale": frames.scale,
         "rgb": False,
         "multiscale": False,
         "contrast_limits": window,

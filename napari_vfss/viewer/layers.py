@@ -15,7 +15,7 @@ from qtpy.QtCore import QTimer
 
 from napari_vfss.connections import Connections
 from napari_vfss.session.session import Session
-from napari_vfss.viewer.clip_array import ClipFrames, clip_layer_settings
+from napari_vfss.viewer.clip_array import ClipFrames, clip_layer_settings, pixel_scale
 from napari_vfss.viewer.overlay import Overlay, palette
 from napari_vfss.viewer.structure_layer import StructureLayer, calm_brush
 from vfss.errors import ClipError, ProjectError
@@ -159,13 +159,14 @@ class ClipLayers:
             interpolation2d="nearest",
             rgb=False,
             multiscale=False,
+            scale=pixel_scale(clip),
         )
         return self._added(layer)
 
     def _add_editor(self) -> StructureLayer:
         clip, project = self.session.clip, self.session.project
         metadata = {"vfss_project": str(project.folder), "vfss_clip": clip.id}
-        layer = StructureLayer(clip.height, clip.width, metadata=metadata, opacity=0.55)
+        layer = StructureLayer(clip.height, clip.width, metadata=metadata, opacity=0.55, scale=pixel_scale(clip))
         layer.brush_size = max(4, clip.height // 48)
         layer.set_structure(self.session.active)
         self._added(layer)

@@ -10,6 +10,8 @@ from napari.layers import Image
 from napari.utils.colormaps import Colormap
 from scipy.ndimage import binary_erosion
 
+from napari_vfss.viewer.clip_array import pixel_scale
+from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray, bounding_box
 
 NAME = "Comparison"
@@ -43,9 +45,10 @@ def draw(first: BoolArray | None, second: BoolArray | None, out: ByteArray) -> N
 class RevisionOutline:
     """A layer with two outlines, visible only while masks are compared."""
 
-    def __init__(self, viewer: Any, height: int, width: int) -> None:
+    def __init__(self, viewer: Any, clip: Clip) -> None:
         self._viewer = viewer
-        self._shape = (height, width)
+        self._shape = (clip.height, clip.width)
+        self._scale = pixel_scale(clip)
         self._layer: Image | None = None
 
     @property
@@ -94,6 +97,7 @@ class RevisionOutline:
             interpolation2d="nearest",
             rgb=False,
             multiscale=False,
+            scale=self._scale,
         )
         selection = self._viewer.layers.selection
         active = selection.active

@@ -12,6 +12,7 @@ from napari_vfss.connections import Connections
 from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.host import Host, while_open, while_open_or
 from napari_vfss.session.session import Session
+from napari_vfss.viewer.clip_array import pixel_scale
 from vfss.motion.stabilise import LEAST_STRUCTURES, StabilisingPath, stabilising_path
 from vfss.schema import Schema
 
@@ -79,7 +80,9 @@ class StabilisedView(QObject):
     @while_open_or(None)
     def _new_path(self, session: Session) -> StabilisingPath | None:
         columns = [structure.index for structure in session.schema.stabilising]
-        path = stabilising_path(self._survey.findings.centres, columns) if columns else None
+        # What is turned is the picture in the viewer's world: centres are wanted there, not on stored pixels.
+        centres = self._survey.findings.centres * np.array(pixel_scale(session.clip), np.float32)
+        path = stabilising_path(centres, columns) if columns else None
         return path if path is not None and path.is_known.any() else None
 
     def _on_survey(self) -> None:

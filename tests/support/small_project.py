@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -41,11 +42,14 @@ def grey_frames(n: int, height: int, width: int, *, seed: int = 0, bits: int = 8
     return np.random.default_rng(seed).integers(0, 1 << bits, (n, height, width), dtype=dtype)
 
 
-def write_video(path: Path, frames: np.ndarray) -> Path:
-    """Write a lossless video of uint8 frames (T, H, W)."""
+def write_video(path: Path, frames: np.ndarray, *, aspect: Fraction | None = None) -> Path:
+    """Write a lossless video of uint8 frames (T, H, W); one that tells the aspect of its pixels is H.264."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=30)
+        codec, options = ("ffv1", {}) if aspect is None else ("libx264", {"qp": "0"})
+        stream = container.add_stream(codec, rate=30, options=options)
         stream.height, stream.width, stream.pix_fmt = *frames.shape[1:], "gray"
+        if aspect is not None:
+            stream.codec_context.sample_aspect_ratio = aspect
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
         container.mux(stream.encode())

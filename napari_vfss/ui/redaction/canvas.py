@@ -16,6 +16,7 @@ from qtpy.QtGui import (
     QPainterPath,
     QPen,
     QPixmap,
+    QTransform,
     QWheelEvent,
 )
 from qtpy.QtWidgets import (
@@ -39,17 +40,22 @@ _STEP, _MOST, _CLICK = 1.25, 40.0, 4.0  # zoom per step, largest zoom, movement 
 
 
 class PixelView(QGraphicsView):
-    """Shows one picture with the draft over it: the wheel zooms, a drag draws a box, a click chooses one."""
+    """Shows one picture with the draft over it: the wheel zooms, a drag draws a box, a click chooses one.
+
+    Pixels are shown as wide as they are; all positions that go in and out are in pixels of the picture.
+    """
 
     drawn = Signal(float, float, float, float)  # y, x, y, x of two corners, pixels of the picture
     clicked = Signal(float, float)  # y, x
     remove_asked = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, pixel_aspect: float = 1.0) -> None:
         super().__init__()
+        self._aspect = pixel_aspect
         self._scene = QGraphicsScene(self)
         self.setScene(self._scene)
         self._picture = QGraphicsPixmapItem()
+        self._picture.setTransform(QTransform.fromScale(pixel_aspect, 1.0))
         self._scene.addItem(self._picture)
         self._over: list[QGraphicsItem] = []
         self._rubber: QGraphicsItem | None = None
@@ -71,7 +77,7 @@ class PixelView(QGraphicsView):
         height, width = rows.shape
         image = QImage(rows.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
         self._picture.setPixmap(QPixmap.fromImage(image))
-        self._scene.setSceneRect(QRectF(0, 0, width, height))
+        self._scene.setSceneRect(QRectF(0, 0, width * self._aspect, height))
         if self._whole:
             self.show_whole()
 
@@ -88,15 +94,15 @@ class PixelView(QGraphicsView):
         black = QColor(0, 0, 0)
         if draft.crop is not None:
             path = QPainterPath()
-            path.addRect(QRectF(0, 0, draft.width, draft.height))
-            path.addRect(_rect(draft.crop))
+            path.addRect(self._rect(PixelBox(0, 0, draft.height, draft.width)))
+            path.addRect(self._rect(draft.crop))
             self._add(self._scene.addPath(path, QPen(Qt.PenStyle.NoPen), QBrush(black if as_it_leaves else _CUT)))
             if not as_it_leaves:
                 self._outline(draft.crop, _pen(_CROP, 2, dashed=True), "kept", _CROP)
         for number, draft_box in enumerate(draft.boxes):
             box = draft_box.box
             if as_it_leaves:
-                self._add(self._scene.addRect(_rect(box), QPen(Qt.PenStyle.NoPen), QBrush(black)))
+                self._add(self._scene.addRect(self._rect(box), QPen(Qt.PenStyle.NoPen), QBrush(black)))
                 continue
             chosen = number == draft.chosen
             self._outline(box, _pen(_BOX, 4 if chosen else 2), f"{number + 1}{' chosen' if chosen else ''}", _BOX)
@@ -148,9 +154,9 @@ class PixelView(QGraphicsView):
         end = self.mapToScene(event.position().toPoint())
         moved = self.mapFromScene(end) - self.mapFromScene(begin)
         if max(abs(moved.x()), abs(moved.y())) < _CLICK:
-            self.clicked.emit(end.y(), end.x())
+            self.clicked.emit(end.y(), end.x() / self._aspect)
         else:
-            self.drawn.emit(begin.y(), begin.x(), end.y(), end.x())
+            self.drawn.emit(begin.y(), begin.x() / self._aspect, end.y(), end.x() / self._aspect)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Remove the chosen box with Delete; zoom with plus and minus."""
@@ -170,16 +176,21 @@ class PixelView(QGraphicsView):
         return float(min(view.width() / rect.width(), view.height() / rect.height()))
 
     def _outline(self, box: PixelBox, pen: QPen, text: str, colour: QColor) -> None:
-        self._add(self._scene.addRect(_rect(box), pen))
+        self._add(self._scene.addRect(self._rect(box), pen))
         label = QGraphicsSimpleTextItem(text)
         label.setBrush(colour)
         label.setFlag(QGraphicsItem.GraphicsItemFlag.ItemIgnoresTransformations)
         # Below the box if there is no room above it.
-        label.setPos(box.left, box.bottom if box.top < 16 / max(self.transform().m11(), 0.01) else box.top)
+        below = box.top < 16 / max(self.transform().m11(), 0.01)
+        label.setPos(box.left * self._aspect, box.bottom if below else box.top)
         if label.pos().y() == box.top:
             label.setTransform(label.transform().translate(0, -16))
         self._scene.addItem(label)
         self._over.append(label)
+
+    def _rect(self, box: PixelBox) -> QRectF:
+        width = self._aspect * (box.right - box.left)
+        return QRectF(self._aspect * box.left, box.top, width, box.bottom - box.top)
 
     def _add(self, item: QGraphicsItem | None) -> None:
         if item is not None:
@@ -189,10 +200,6 @@ class PixelView(QGraphicsView):
         if self._rubber is not None:
             self._scene.removeItem(self._rubber)
             self._rubber = None
-
-
-def _rect(box: PixelBox) -> QRectF:
-    return QRectF(box.left, box.top, box.right - box.left, box.bottom - box.top)
 
 
 def _pen(colour: QColor, width: int, *, dashed: bool = False) -> QPen:

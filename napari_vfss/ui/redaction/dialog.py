@@ -97,7 +97,7 @@ class ReviewDialog(QDialog):
 
     def _lay_out(self, author: str) -> None:
         left = QVBoxLayout()
-        self.view, self.frames = PixelView(), FrameSlider(self._record.n_frames)
+        self.view, self.frames = PixelView(self.clip.pixel_aspect), FrameSlider(self._record.n_frames)
         left.addLayout(self._tools())
         left.addWidget(self.view, 1)
         left.addWidget(self.frames)

@@ -133,7 +133,7 @@ class Adjudication(QWidget):
             return
         masks = [revision.mask for revision in self.pair]
         if self._outline is None:
-            self._outline = RevisionOutline(self._controller.viewer, session.clip.height, session.clip.width)
+            self._outline = RevisionOutline(self._controller.viewer, session.clip)
         self._outline.show(*masks)
         one, two = (f"{revision.author}: {revision.state.label}" for revision in self.pair)
         legend = f"<span style='color:{FIRST}'>━━</span> {one} &nbsp; <span style='color:{SECOND}'>╸╸╸</span> {two}"

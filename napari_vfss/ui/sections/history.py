@@ -159,7 +159,7 @@ class HistorySection(SessionSection):
     @while_open
     def _show_outline(self, session: Session, revision: Revision) -> None:
         if self.outline is None:
-            self.outline = RevisionOutline(self.controller.viewer, session.clip.height, session.clip.width)
+            self.outline = RevisionOutline(self.controller.viewer, session.clip)
         current, earlier = session.work.planes[session.active.index], revision.mask
         self.outline.show(current, earlier)
         self.text.setText(f"{compare(_naming(revision), earlier, current)}<br>{LEGEND}")

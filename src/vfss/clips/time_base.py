@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 from vfss.clips.clip import Clip, TimesFrom
-
-SLOWEST, FASTEST = 1.0, 500.0
-"""Frames per second of a plausible recording; fluoroscopy is between 4 and 60, a copy in slow motion may be faster."""
+from vfss.clips.frame_rate import FASTEST_FPS, SLOWEST_FPS
 
 _WORDS: dict[TimesFrom, str] = {"file": "{}", "assumed": "assumed {}", "person": "{}, typed by a person"}
 
@@ -34,14 +32,4 @@ def times_text(clip: Clip) -> str:
 
 def is_plausible(rate: float) -> bool:
     """Return whether a recording of a swallow may have so many frames per second."""
-    return SLOWEST <= rate <= FASTEST
-
-
-def rate_doubt(rate: float | None) -> str:
-    """Return a sentence, without full stop, where a rate is not plausible; "" where it is or is not known."""
-    if rate is None or is_plausible(rate):
-        return ""
-    return (
-        f"its times give {rate:,.2f} frames a second, which is hardly right (usual: {SLOWEST:g} to {FASTEST:g}); "
-        "type the true rate if you know it"
-    )
+    return SLOWEST_FPS <= rate <= FASTEST_FPS

@@ -85,8 +85,11 @@ def _tile(
     shown = {key: planes[key] for key in schema.keys if key in frame.write and key in planes}
     thick = max(1, round(1.5 * clip.width / width))  # still visible when the frame is scaled down
     picture = Image.fromarray(outlined(clip.as_uint8(frame.frame), shown, schema, thick=thick))
-    if picture.width > width:
-        picture = picture.resize((width, max(1, round(picture.height * width / picture.width))), Image.Resampling.BOX)
+    true_width = picture.width * clip.pixel_aspect
+    if true_width > width:
+        picture = picture.resize((width, max(1, round(picture.height * width / true_width))), Image.Resampling.BOX)
+    elif clip.pixel_aspect != 1.0:
+        picture = picture.resize((max(1, round(true_width)), picture.height))
     return picture, list(shown)
 
 
