@@ -19,11 +19,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from pycocotools import mask as rle
 from pycocotools.coco import COCO
+from scipy.ndimage import binary_fill_holes
 
 from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
 from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png, run_export
 from vfss.datasets.identities import key_path
+from vfss.datasets.outlines import outlines
 from vfss.deidentify import PixelBox, Redaction
 from vfss.errors import DatasetError
 from vfss.masks import Masks, MaskState
@@ -238,6 +241,37 @@ def test_other_programs_read_the_coco(project: Project, tmp_path: Path) -> None:
         left, top, width, height = (int(value) for value in annotation["bbox"])
         assert truth[top : top + height, left : left + width].sum() == truth.sum()
         assert (tmp_path / "out" / image["file_name"]).is_file()
+
+
+def test_other_programs_draw_the_polygons_of_the_coco(project: Project, tmp_path: Path) -> None:
+    clip = project.clips()[0].id
+    ring = disc(HEIGHT, WIDTH, y=12, x=14, radius=8) & ~disc(HEIGHT, WIDTH, y=12, x=14, radius=3)
+    dots = np.eye(HEIGHT, WIDTH, dtype=np.bool_)
+    dots[3, 20] = True
+    annotate(project, clip, 2, {"bolus": ring, "mandible": dots})
+    report = run_export(FORMATS["coco"], project, tmp_path / "out", ExportOptions(polygons=True))
+    assert report.lost == {"masks with holes, which polygons fill": 1}
+    coco = with_coco_api(tmp_path / "out")
+    filled = disc(HEIGHT, WIDTH, y=12, x=14, radius=8)
+    assert len(coco.getAnnIds()) == 4
+    for annotation in coco.loadAnns(coco.getAnnIds()):
+        assert isinstance(annotation["segmentation"], list)
+        frame, key = coco.loadImgs(annotation["image_id"])[0]["frame"], annotation["structure"]
+        truth = filled if (frame, key) == (2, "bolus") else project.newest(clip, frame)[key].mask
+        np.testing.assert_array_equal(coco.annToMask(annotation), truth)
+        rows, columns = np.nonzero(truth)
+        assert annotation["area"] == truth.sum()
+        size = [int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1]
+        assert annotation["bbox"] == [columns.min(), rows.min(), *size]
+    np.testing.assert_array_equal(read_coco(tmp_path / "out")[2].masks.planes[2], dots)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plane=hnp.arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12))).filter(np.any))
+def test_outlines_are_the_mask_without_its_holes(plane: np.ndarray) -> None:
+    corners = [[float(value) for value in outline.ravel()] for outline in outlines(plane)]
+    drawn = rle.decode(rle.merge(rle.frPyObjects(corners, *plane.shape)))
+    np.testing.assert_array_equal(drawn, binary_fill_holes(plane))
 
 
 PLANE = st.one_of(

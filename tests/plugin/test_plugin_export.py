@@ -125,7 +125,13 @@ def test_options_are_those_of_the_chosen_format(qtbot):
     choice = ExportChoice(Schema.load(), {"format": "nonsense", "licence": "CC0-1.0"})
     qtbot.addWidget(choice)
     assert choice.format_name == "coco" and choice.options == ExportOptions(licence="CC0-1.0")
-    assert "keeps everything" in choice.loses.text()
+    assert "holes in masks are filled" in choice.loses.text()
+    choice.polygons.click()
+    choice.event_text.click()
+    assert choice.options == ExportOptions(licence="CC0-1.0", polygons=True, event_text=True)
+    choice.event_text.click()
+    choice.format.setCurrentIndex(choice.format.findData("png"))
+    assert "keeps everything" in choice.loses.text() and choice.polygons.isHidden() and not choice.options.polygons
     choice.format.setCurrentIndex(choice.format.findData("nnunet"))
     assert "This format loses" in choice.loses.text()
     first, second, *_ = choice.options.priority

@@ -62,7 +62,7 @@ class ExportChoice(QWidget):
         self._on_format()
         for signal in (self.format.currentIndexChanged, self.overlaps.currentIndexChanged):
             signal.connect(self._on_format)
-        for box in (self.edited, self.named):
+        for box in (self.edited, self.named, self.event_text, self.polygons):
             box.toggled.connect(self._on_changed)
         for field in (self.licence, self.name):
             field.textChanged.connect(self._on_changed)
@@ -81,6 +81,8 @@ class ExportChoice(QWidget):
             include_edited=self.edited.isChecked(),
             overlaps=str(self.overlaps.currentData()) if regional else "priority",
             priority=tuple(str(row.data(_KEY)) for row in rows) if regional else (),
+            polygons=self.polygons.isChecked() and self.format_name == "coco",
+            event_text=self.event_text.isChecked(),
             name_authors=self.named.isChecked(),
             licence=self.licence.text().strip(),
             name=(self.name.text().strip() or "VFSS") if self.format_name in NAMED else "VFSS",
@@ -94,6 +96,8 @@ class ExportChoice(QWidget):
             "overlaps": str(self.overlaps.currentData()),
             "edited": self.edited.isChecked(),
             "named": self.named.isChecked(),
+            "event_text": self.event_text.isChecked(),
+            "polygons": self.polygons.isChecked(),
             "licence": self.licence.text(),
             "name": self.name.text(),
         }
@@ -154,10 +158,16 @@ class ExportChoice(QWidget):
         self.edited.setToolTip("They are marked as edited; without this only accepted masks are exported")
         self.named = QCheckBox("include names of annotators (else annotator-1, -2, ...)")
         self.named.setToolTip("Names of those who accepted masks; patients are never named")
+        self.event_text = QCheckBox("include what people typed about events")
+        self.event_text.setToolTip("Events go into events.csv in any case; a text about one may name a patient")
+        self.polygons = QCheckBox("outlines as polygons instead of run-length codes")
+        self.polygons.setToolTip("For programs that read no run-length codes; holes in masks are filled, and counted")
         self.licence = line_edit("", "e.g. CC-BY-4.0; empty: not stated", "Licence of the dataset")
         self.name = line_edit("", "VFSS", "Name of the dataset")
         body.addRow(self.edited)
         body.addRow(self.named)
+        body.addRow(self.event_text)
+        body.addRow(self.polygons)
         body.addRow("Licence", self.licence)
         body.addRow("Name", self.name)
         return group
@@ -167,6 +177,8 @@ class ExportChoice(QWidget):
             box.setCurrentIndex(max(0, box.findData(str(chosen.get(key)))))
         self.edited.setChecked(chosen.get("edited") is True)
         self.named.setChecked(chosen.get("named") is True)
+        self.event_text.setChecked(chosen.get("event_text") is True)
+        self.polygons.setChecked(chosen.get("polygons") is True)
         self.licence.setText(str(chosen.get("licence", "")))
         self.name.setText(str(chosen.get("name", "")))
 
@@ -178,6 +190,7 @@ class ExportChoice(QWidget):
         by_order = self.overlaps.currentData() == "priority"
         for widget in (self.order, self.up_button, self.down_button):
             widget.setEnabled(by_order)
+        self._rows.setRowVisible(self.polygons, self.format_name == "coco")
         self._rows.setRowVisible(self.name, self.format_name in NAMED)
         self._on_changed()
 

@@ -28,8 +28,14 @@ def export(  # noqa: PLR0917  (typer calls it by name)
     priority: Annotated[
         str, typer.Option(metavar="KEY,KEY", help="nnunet: where structures overlap, the first of these wins.")
     ] = "",
+    polygons: Annotated[
+        bool, typer.Option(help="coco: outlines as polygons (holes are filled) instead of run-length codes.")
+    ] = False,
     name: Annotated[str, typer.Option(help="Name of the dataset, for formats that need one.")] = "VFSS",
     name_authors: Annotated[bool, typer.Option(help="Write annotators' names instead of pseudonyms.")] = False,
+    event_text: Annotated[
+        bool, typer.Option(help="Write what people typed about events, too; it may name patients.")
+    ] = False,
     key: KeyFile = None,
     unreviewed: Unreviewed = False,
 ) -> None:
@@ -45,7 +51,9 @@ def export(  # noqa: PLR0917  (typer calls it by name)
         include_edited=include_edited,
         overlaps=overlaps,
         priority=tuple(part for part in priority.split(",") if part),
+        polygons=polygons,
         unreviewed=unreviewed,
+        event_text=event_text,
         name_authors=name_authors,
         key=key,
         licence=licence,

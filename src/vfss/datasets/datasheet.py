@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from vfss.datasets.event_table import CSV, JSON, event_meaning
 from vfss.datasets.format import Format
 from vfss.output import NOTICE
 from vfss.output.partial_folder import MARK
@@ -54,6 +55,7 @@ def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
                 "",
                 "Masks overlap where structures do. A structure without a mask is empty, not visible, or not",
                 "annotated: its state distinguishes these cases.",
+                *_events(manifest["events"]),
                 *(["", *manifest["remarks"]] if manifest["remarks"] else []),
                 *_listed("Left out of the dataset", manifest["left_out"]),
                 *_listed("Lost in this format", manifest["lost"]),
@@ -78,6 +80,15 @@ def datasheet(title: str, manifest: Mapping[str, Any]) -> str:
         "Maintenance": _TO_FILL_IN + " Whom to contact, where corrections are published.",
     }
     return "# Datasheet\n\n" + "\n\n".join(f"## {head}\n\n{text}" for head, text in sections.items()) + "\n"
+
+
+def _events(counts: Mapping[str, int]) -> list[str]:
+    """Return the table of events by kind."""
+    if not counts:
+        return ["", f"Nobody marked events or swallows ({CSV} is empty)."]
+    rows = [f"| {kind} | {event_meaning(kind)} | {n} |" for kind, n in counts.items()]
+    about = f"Events and swallows that people marked are in {CSV} and {JSON}, with frame, time, who says the times, and"
+    return ["", about, "who marked them:", "", "| kind | definition | number |", "|---|---|---|", *rows]
 
 
 def _noticed(clips: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from vfss.clips import Clip
 from vfss.datasets.datasheet import write_documents
+from vfss.datasets.event_table import event_rows, is_set_by_person, write_events
 from vfss.datasets.format import Format, Job, Row, Writer
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.manifest import Manifest
@@ -74,6 +75,7 @@ class Export:
         self._selection = Selection(project, include_edited=options.include_edited)
         self._manifest = Manifest(project, self._identities, options)
         self._facts: dict[str, dict[str, Any]] = {}
+        self._events: dict[str, list[dict[str, Any]]] = {}
         self._problems: list[str] = []
         self._done = 0
         self._resumed = 0
@@ -104,8 +106,9 @@ class Export:
             if not self._manifest.images:
                 partial.discard()
                 raise self._nothing_written(folder)
-            manifest = self._manifest.to_dict(self._selection.left_out, self._format.remarks(self._manifest.splits))
+            manifest = self._manifest_data()
             writer.finish(manifest, _Rows(partial))
+            write_events(partial.path, self._event_rows())
             write_documents(partial.path, self._format, manifest)
             partial.finish()
         report = self._report(folder)
@@ -120,6 +123,7 @@ class Export:
             asdict(self._options),
             project.id,
             project.last_revision(),
+            project.marks.last(),
             project.schema.to_dict(),
             [(str(self._identities.of(record)), project.split(record.patient)) for record, _ in self._selection.frames],
             __version__,
@@ -136,7 +140,7 @@ class Export:
         written: dict[str, list[int]] = {}
         for line in partial.rows():
             if "facts" in line:
-                self._facts[line["clip"]] = line["facts"]
+                self._facts[line["clip"]], self._events[line["clip"]] = line["facts"], line["events"]
             if "frame" not in line:
                 continue
             written.setdefault(line["clip"], []).append(line["frame"])
@@ -162,7 +166,9 @@ class Export:
             if reason := self._format.refuses(clip):
                 self._selection.left_out[reason] += len(frames)
                 return self._report_progress(output.progress, len(frames))
-            output.partial.append({"clip": record.id, "facts": facts})
+            events = event_rows(self._project, self._identities, self._options, identity, clip)
+            self._events[record.id] = events
+            output.partial.append({"clip": record.id, "facts": facts, "events": events})
             output.writer.begin_clip(identity, clip, len(frames))
             for t in frames:
                 self._frame(identity, clip, t, output)
@@ -185,6 +191,21 @@ class Export:
         line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": entry, "lost": dict(lost)}
         output.partial.append(line)
         self._manifest.count(fields, lost)
+
+    def _manifest_data(self) -> dict[str, Any]:
+        """Return the manifest; what is left out of the events is counted with the rest."""
+        for record in self._project.clips():
+            marks = [mark for mark in self._project.marks.of(record.id) if is_set_by_person(mark)]
+            if record.id not in self._events:
+                self._selection.left_out["events of recordings without exported frames"] += len(marks)
+            elif not self._options.event_text:
+                texts = sum(bool(mark.text) for mark in marks)
+                self._selection.left_out["texts that people typed about events (they may name patients)"] += texts
+        left_out = {reason: n for reason, n in self._selection.left_out.items() if n}
+        return self._manifest.to_dict(left_out, self._format.remarks(self._manifest.splits), self._event_rows())
+
+    def _event_rows(self) -> list[dict[str, Any]]:
+        return [row for rows in self._events.values() for row in rows]
 
     def _nothing_written(self, folder: Path) -> DatasetError:
         if self._problems:
@@ -213,7 +234,7 @@ class Export:
             patients=self._manifest.patients,
             splits=dict(self._manifest.splits),
             resumed=self._resumed,
-            left_out=dict(self._selection.left_out),
+            left_out={reason: n for reason, n in self._selection.left_out.items() if n},
             lost=dict(self._manifest.lost),
             remarks=(*self._format.remarks(self._manifest.splits), *self._manifest.remarks),
             problems=tuple(self._problems),

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from vfss.datasets.event_table import event_counts
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.options import ExportOptions
 from vfss.datasets.recording_facts import remarks_on
@@ -129,12 +130,15 @@ class Manifest:
         """What a user of the dataset must know of its recordings, a sentence each."""
         return remarks_on(self._clips.values())
 
-    def to_dict(self, left_out: Mapping[str, int], remarks: Sequence[str]) -> dict[str, Any]:
+    def to_dict(
+        self, left_out: Mapping[str, int], remarks: Sequence[str], events: Sequence[Mapping[str, Any]]
+    ) -> dict[str, Any]:
         """Return plain data for JSON, without file names, paths or names of patients.
 
         Args:
             left_out: Counts of what is not in the dataset, by reason.
             remarks: What a user of the dataset must know beside the remarks on its recordings, a sentence each.
+            events: Events of the recordings, as event_rows returns them.
         """
         return {
             "layout": LAYOUT,
@@ -156,6 +160,7 @@ class Manifest:
             "clips": self._clips,
             "frames": self.images,
             "planes": dict(self.structures),
+            "events": event_counts(events),
             "left_out": dict(left_out),
             "lost": dict(self.lost),
             "remarks": [*remarks, *self.remarks],

@@ -18,9 +18,11 @@ class ExportOptions:
         include_edited: Also write planes that a person corrected but did not accept.
         overlaps: For formats with one label per pixel: "priority" gives the pixel to the structure that comes first in
             `priority`; "regions" gives every combination of structures a label, so that nothing is lost.
+        polygons: For COCO: write outlines as polygons, which have no holes, instead of run-length codes.
         priority: Keys of structures, the topmost first; all others follow in the schema's order, inner ones (bolus)
             before those that contain them (pharynx).
         unreviewed: Also write recordings whose pixels nobody has reviewed; the dataset states that.
+        event_text: Write what people typed about events; it may name patients.
         name_authors: Write the names of annotators; by default they get pseudonyms, as patients do.
         key: File of the case key, outside the export; None for the project's own.
         licence: Licence of the dataset, e.g. "CC-BY-4.0"; "" if not stated.
@@ -30,7 +32,9 @@ class ExportOptions:
     include_edited: bool = False
     overlaps: str = "priority"
     priority: tuple[str, ...] = ()
+    polygons: bool = False
     unreviewed: bool = False
+    event_text: bool = False
     name_authors: bool = False
     key: Path | None = None
     licence: str = ""

@@ -22,6 +22,7 @@ from vfss.wording import count
 
 SPLIT_TEXTS: Mapping[Split, str] = {"train": "training", "validation": "validation", "test": "test"}
 
+EVENTS = "events.csv, events.json: events and swallows that people marked"
 DOCUMENTS = "README.txt, DATASHEET.md, SHA256SUMS: documentation and checksums"
 
 
@@ -144,7 +145,7 @@ def preview(
             structures.update({key: int(n) for key, n in zip(project.schema.keys, planes, strict=True)})
         if progress is not None and progress(len(recordings), len(selection.frames)) is False:
             return None
-    contents = (*dataset_format.contents, DOCUMENTS)
+    contents = (*dataset_format.contents, EVENTS, DOCUMENTS)
     remarks = dataset_format.remarks(splits) if splits.total() else ()
     return ExportPreview(tuple(recordings), dict(structures), dict(splits), dict(left_out), contents, remarks)
 

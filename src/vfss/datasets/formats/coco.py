@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""COCO: annotations.json with one run-length encoded mask per structure and frame, and the frames as PNG.
+"""COCO: annotations.json with one mask per structure and frame, and the frames as PNG.
+
+Masks are run-length codes, which lose nothing; or by option polygons, for programs that read nothing else. Polygons run
+along the edges of pixels, so that pycocotools draws the same mask again but for its holes, which polygons cannot have.
 
 One category per structure of the schema, ids from 1 in the order of planes. Masks overlap where structures do. A plane
 without pixels has no annotation in COCO; the image's "states" tell whether it is empty, not visible or not annotated.
@@ -21,12 +24,14 @@ from pycocotools import mask as rle
 from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
 from vfss.datasets.files import write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.outlines import outlines
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import BoolArray
 from vfss.output.json_files import write_json
 from vfss.schema import Schema, Structure
 
 _FILE = "annotations.json"
+_HOLES = "masks with holes, which polygons fill"
 
 
 class CocoWriter(FrameWriter):
@@ -35,6 +40,7 @@ class CocoWriter(FrameWriter):
     def __init__(self, job: Job) -> None:
         self._folder = job.folder
         self._schema = job.schema
+        self._encode = _polygons if job.options.polygons else _run_lengths
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
@@ -43,7 +49,8 @@ class CocoWriter(FrameWriter):
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]
             if frame.written[structure.index] and plane.any():
-                masks.append(_encode(structure, plane))
+                segmentation, encoded = self._encode(plane, lost)
+                masks.append(_annotation(structure, segmentation, encoded))
         return {"file_name": name, "masks": masks}
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:
@@ -65,11 +72,25 @@ class CocoWriter(FrameWriter):
         write_json(self._folder / _FILE, head, images=images, annotations=_annotations(rows))
 
 
-def _encode(structure: Structure, plane: BoolArray) -> dict[str, Any]:
+def _run_lengths(plane: BoolArray, _lost: Counter[str]) -> tuple[Any, Any]:
+    """Return the mask as JSON, and as pycocotools has it."""
     encoded = rle.encode(np.asfortranarray(plane, np.uint8))
+    return {"size": list(plane.shape), "counts": encoded["counts"].decode("ascii")}, encoded
+
+
+def _polygons(plane: BoolArray, lost: Counter[str]) -> tuple[Any, Any]:
+    """Return the outlines as JSON, and the mask that pycocotools draws from them; filled holes are counted."""
+    corners = [[float(value) for value in outline.ravel()] for outline in outlines(plane)]
+    encoded = rle.merge(rle.frPyObjects(corners, *plane.shape))
+    if int(rle.area(encoded)) != np.count_nonzero(plane):
+        lost[_HOLES] += 1
+    return corners, encoded
+
+
+def _annotation(structure: Structure, segmentation: Any, encoded: Any) -> dict[str, Any]:
     return {
         "category_id": structure.index + 1,
-        "segmentation": {"size": list(plane.shape), "counts": encoded["counts"].decode("ascii")},
+        "segmentation": segmentation,
         "area": int(rle.area(encoded)),
         "bbox": [float(value) for value in rle.toBbox(encoded)],
         "iscrowd": 0,
@@ -125,16 +146,25 @@ def read_coco(folder: str | Path) -> Dataset:
     def decode(fields: Fields) -> BoolArray:
         stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
         for annotation in by_image[fields["id"]]:
-            stack[planes[annotation["category_id"]]] = rle.decode(annotation["segmentation"])
+            stack[planes[annotation["category_id"]]] = _decode(annotation["segmentation"], stack.shape[1:])
         return stack
 
     return Dataset(folder, manifest, images, decode)
 
 
+def _decode(segmentation: Any, shape: tuple[int, ...]) -> BoolArray:
+    """Return the plane of a run-length code or of polygons."""
+    if isinstance(segmentation, list):
+        segmentation = rle.merge(rle.frPyObjects(segmentation, *shape))
+    plane: BoolArray = rle.decode(segmentation).astype(np.bool_)
+    return plane
+
+
 COCO = Format(
     "coco",
-    "COCO (run-length encoded masks)",
+    "COCO (masks as run-length codes or polygons)",
     CocoWriter,
-    ("annotations.json: all masks, run-length encoded", "images/: a PNG of every frame"),
+    ("annotations.json: all masks, run-length encoded or by option as polygons", "images/: a PNG of every frame"),
+    losses=("Only as polygons: holes in masks are filled. Run-length codes keep everything.",),
     reads=True,
 )
