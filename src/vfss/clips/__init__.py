@@ -4,7 +4,7 @@
 from vfss.clips.cached import ArrayClip
 from vfss.clips.clip import Clip, Facing, Frame, Swallow, TimesFrom, through_window
 from vfss.clips.content_id import content_id
-from vfss.clips.opening import SUFFIXES, can_open, open_clip
+from vfss.clips.opening import SUFFIXES, can_open, open_clip, recordings_in
 
 __all__ = [
     "SUFFIXES",
@@ -17,5 +17,6 @@ __all__ = [
     "can_open",
     "content_id",
     "open_clip",
+    "recordings_in",
     "through_window",
 ]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from vfss.clips.pictures import picture_files
+from vfss.clips.folders import frame_files
 from vfss.errors import ClipError
 
 HASHED_IN_FULL_BYTES = 64 * 2**20
@@ -19,7 +19,7 @@ def content_id(path: str | Path) -> str:
     """Return the id of the recording at `path`: "b2-" and the hexadecimal blake2b (20 bytes) of its content.
 
     Up to 64 MiB all of the content is hashed; above, its size and 64 evenly spaced blocks including the first and
-    the last. Of a folder of pictures the names and contents of the pictures are hashed, in order.
+    the last. Of a folder the names and contents of its frames (pictures or DICOM images) are hashed, in order of names.
 
     Raises:
         ClipError: The file or folder is missing or unreadable.
@@ -39,7 +39,7 @@ def content_id(path: str | Path) -> str:
 
 
 def _add_folder(digest: hashlib.blake2b, folder: Path) -> None:
-    files = picture_files(folder)
+    files = frame_files(folder)
     sizes = [file.stat().st_size for file in files]
     in_full = sum(sizes) <= HASHED_IN_FULL_BYTES
     sampled = {round(i * (len(files) - 1) / (BLOCKS - 1)) for i in range(BLOCKS)}

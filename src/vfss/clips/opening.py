@@ -4,15 +4,20 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 
+from vfss.clips import folders
 from vfss.clips.cached import CACHE_BYTES
 from vfss.clips.clip import Clip
 from vfss.clips.content_id import content_id
+from vfss.clips.dicom.recognition import begins_like_dicom, has_dicom_mark, starts_with_element
+from vfss.clips.folders import frame_files
 from vfss.clips.library_errors import COPY_AGAIN, reason
 from vfss.clips.pictures import is_picture
 from vfss.clips.video.recognition import HEAD_BYTES, video_container
 from vfss.errors import ClipError
+from vfss.wording import listed
 
 VIDEO_SUFFIXES = frozenset(
     {".avi", ".divx", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".m2v", ".vob"}
@@ -25,13 +30,18 @@ SHARED_SUFFIXES = frozenset({".ts", ".mod", ".tod", ".dv", ".qt"})
 SUFFIXES = VIDEO_SUFFIXES | SHARED_SUFFIXES | STACK_SUFFIXES | DICOM_SUFFIXES
 """Lower-case suffixes of files that can hold a recording. Content decides what a file is, whatever its suffix."""
 
-_DICOM_MAGIC_AT, _DICOM_MAGIC = 128, b"DICM"
+_MOST_LOOKED_AT = 5000  # files of a folder that are looked at before a recording is found
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_KINDS = "a video (AVI, MP4, MOV, MKV, MPG, VOB, WMV), DICOM, a TIFF stack or a folder of PNG or JPEG pictures"
+_KINDS = (
+    "a video (AVI, MP4, MOV, MKV, MPG, VOB, WMV), DICOM, a TIFF stack"
+    " or a folder of PNG or JPEG pictures or DICOM images"
+)
 
 
 def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES, rotation: int | None = None) -> Clip:
-    """Open a recording: video, DICOM, TIFF stack, or a folder of PNG or JPEG pictures.
+    """Open a recording: video, DICOM, TIFF stack, or a folder of pictures or single DICOM images.
+
+    A folder that holds one recording as a file opens that recording; `source` tells which.
 
     Args:
         path: File or folder.
@@ -40,14 +50,13 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES, rotation: int
             None for what the file declares. Masks fit a clip that is opened with the rotation they were made at.
 
     Raises:
-        ClipError: It is missing, unreadable, damaged, truncated, or not a recording; the message says what to do.
+        ClipError: It is missing, unreadable, damaged, truncated, not a recording, or a folder of several ones
+            (`recordings_in` lists them); the message says what to do.
     """
     path = Path(path).expanduser()
     head = _head(path)
     if head is None:
-        from vfss.clips.pictures import open_folder
-
-        return open_folder(path, content_id(path), cache_bytes=cache_bytes)
+        return _open_folder(path, cache_bytes, rotation)
     if not head:
         raise ClipError("the file is empty", path=path, remedy=COPY_AGAIN)
     suffix = path.suffix.lower()
@@ -68,22 +77,96 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES, rotation: int
     return open_video(path, content_id(path), cache_bytes=cache_bytes, rotation=rotation)
 
 
+def _open_folder(folder: Path, cache_bytes: int, rotation: int | None) -> Clip:
+    try:
+        files = frame_files(folder)
+        if files and is_picture(files[0].name):
+            from vfss.clips.pictures import open_folder
+
+            return open_folder(folder, content_id(folder), cache_bytes=cache_bytes)
+        if _are_images(files):
+            from vfss.clips.dicom.series import open_series
+
+            return open_series(folder, files, content_id(folder), cache_bytes=cache_bytes)
+    except OSError as error:
+        raise ClipError(f"cannot be listed ({reason(error)})", path=folder, remedy="Ask for permission.") from error
+    recordings = recordings_in(folder)
+    if not recordings:
+        raise ClipError(
+            "the folder holds no recording: no PNG or JPEG pictures, DICOM images, videos or TIFF stacks",
+            path=folder,
+            remedy="Open the recording file itself.",
+        )
+    if len(recordings) > 1:
+        names = listed([str(found.relative_to(folder)) for found in recordings], 5)
+        raise ClipError(
+            f"is a folder of {len(recordings)} recordings: {names}", path=folder, remedy="Open one of them."
+        )
+    return open_clip(recordings[0], cache_bytes=cache_bytes, rotation=rotation)
+
+
+def _are_images(files: list[Path]) -> bool:
+    """Return whether DICOM files are the frames of one recording, as far as some of them show."""
+    from vfss.clips.dicom.series import is_single_image
+
+    if len(files) < 2:
+        return False
+    readable = []
+    for file in {files[0], files[1], files[-1]}:
+        try:
+            readable.append(is_single_image(file))
+        except (ClipError, OSError):  # opening the series says which file it leaves out
+            continue
+    return all(readable)
+
+
+def _is_one_recording(folder: Path) -> bool:
+    try:
+        files = frame_files(folder)
+        return bool(files) and (is_picture(files[0].name) or _are_images(files))
+    except OSError:
+        return False
+
+
+def recordings_in(folder: str | Path) -> list[Path]:
+    """Return the recordings in a folder, or else in the folders below it, in natural order: what a person can choose.
+
+    Files are recognised by their names and first bytes; a folder of pictures or of single DICOM images below it is one
+    recording. At most 1,000 are listed, from at most 20,000 files and folders.
+    """
+    return folders.recordings_in(Path(folder).expanduser(), _looks_like_recording, _is_one_recording)
+
+
 def can_open(path: str | Path) -> bool:
-    """Return whether a path looks like a recording, by name and first bytes only; quick, and never raises."""
+    """Return whether a path looks like a recording or a folder with some, by names and first bytes only; never raises.
+
+    Of folders below a folder nothing is looked at.
+    """
     try:
         path = Path(path).expanduser()
         if path.is_dir():
             with os.scandir(path) as entries:
-                return any(is_picture(entry.name) and entry.is_file() for entry in entries)
-        if not path.is_file():
-            return False
-        if path.suffix.lower() in SUFFIXES - SHARED_SUFFIXES:
-            return True
-        with path.open("rb") as stream:
-            head = stream.read(HEAD_BYTES)
-        return _has_dicom_mark(head) or head[:4] in _TIFF_MAGIC or bool(video_container(head))
+                files = [Path(entry.path) for entry in islice(entries, _MOST_LOOKED_AT) if entry.is_file()]
+            if any(is_picture(file.name) or file.name.upper() == "DICOMDIR" for file in files):
+                return True
+            return any(not file.name.startswith(".") and _looks_like_recording(file) for file in files)
+        return path.is_file() and _looks_like_recording(path)
     except (OSError, ValueError, RuntimeError, TypeError):
         return False
+
+
+def _looks_like_recording(file: Path) -> bool:
+    """Return whether a file looks like a recording, by name and first bytes only."""
+    if file.suffix.lower() in SUFFIXES - SHARED_SUFFIXES:
+        return True
+    if is_picture(file.name):
+        return False
+    try:
+        with file.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:
+        return False
+    return begins_like_dicom(head) or head[:4] in _TIFF_MAGIC or bool(video_container(head))
 
 
 def is_dicom(path: Path) -> bool:
@@ -97,14 +180,11 @@ def is_dicom(path: Path) -> bool:
 
 
 def _is_dicom(head: bytes, path: Path) -> bool:
-    if _has_dicom_mark(head):
+    if has_dicom_mark(head):
         return True
-    other = head[:4] in _TIFF_MAGIC or video_container(head)
-    return path.suffix.lower() in DICOM_SUFFIXES and not other
-
-
-def _has_dicom_mark(head: bytes) -> bool:
-    return head[_DICOM_MAGIC_AT : _DICOM_MAGIC_AT + len(_DICOM_MAGIC)] == _DICOM_MAGIC
+    if head[:4] in _TIFF_MAGIC or video_container(head):
+        return False
+    return path.suffix.lower() in DICOM_SUFFIXES or starts_with_element(head)
 
 
 def _head(path: Path) -> bytes | None:

@@ -163,7 +163,7 @@ def picture_files(folder: Path) -> list[Path]:
     """
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if is_picture(entry.name) and entry.is_file()]
-    return [folder / name for name in sorted(names, key=_natural)]
+    return [folder / name for name in sorted(names, key=natural_order)]
 
 
 def is_picture(name: str) -> bool:
@@ -171,7 +171,8 @@ def is_picture(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in PICTURE_SUFFIXES
 
 
-def _natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+def natural_order(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Return the key that sorts names with numbers by the numbers: 2 before 10."""
     # ASCII digits only: str.isdigit also accepts superscripts, which int() does not.
     parts = re.split(r"([0-9]+)", name.casefold())
     return [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)], name

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from vfss.clips.content_id import content_id
-from vfss.clips.pictures import picture_files
+from vfss.clips.folders import frame_files
 from vfss.errors import ClipError
 from vfss.project.database_files import FILE
 
@@ -26,8 +26,8 @@ def project_of_reading(folder: Path) -> Path | None:
 
 
 def size_of(path: Path) -> int:
-    """Return the size of a recording in bytes: of the file, or of all pictures in the folder."""
-    return sum(file.stat().st_size for file in picture_files(path)) if path.is_dir() else path.stat().st_size
+    """Return the size of a recording in bytes: of the file, or of all frames in the folder."""
+    return sum(file.stat().st_size for file in frame_files(path)) if path.is_dir() else path.stat().st_size
 
 
 def exists(path: Path) -> bool:

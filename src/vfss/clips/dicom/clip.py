@@ -115,10 +115,15 @@ class DicomClip(LazyClip):
         return decode(self._header, lambda: self._bytes(t), t, self.source)
 
     def _bytes(self, t: int) -> bytes:
-        return _read_spans(self._file, self._spans[t])
+        return read_spans(self._file, self._spans[t])
 
 
-def _read_spans(stream: BinaryIO, spans: list[Span] | Span) -> bytes:
+def read_spans(stream: BinaryIO, spans: list[Span] | Span) -> bytes:
+    """Return the joined bytes of a frame's spans.
+
+    Raises:
+        EOFError: The file ends before their end.
+    """
     parts = []
     for at, length in spans if isinstance(spans, list) else [spans]:
         stream.seek(at)
@@ -252,7 +257,7 @@ def _as_pictures_declare(stored: StoredFrames) -> StoredFrames:
         return stored
     try:
         with header.path.open("rb", buffering=0) as stream:
-            samples, photometric = picture_layout(_read_spans(stream, spans))
+            samples, photometric = picture_layout(read_spans(stream, spans))
     except (OSError, EOFError, ValueError):
         return stored  # the first picture is damaged; reading it says so
     if samples == header.samples or samples not in (1, 3):

@@ -14,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 
 from vfss.clips.bounds import MOST_HEADER_READS, check_frame_size
 from vfss.clips.clip import Facing
+from vfss.clips.dicom.recognition import HEAD_BYTES, has_dicom_mark, starts_with_element
 from vfss.clips.dicom.times import facing_of
 from vfss.clips.dicom.values import DICOM_ERRORS, integer, items, number
 from vfss.clips.library_errors import COPY_AGAIN, reason
@@ -128,21 +129,8 @@ def read_header(path: Path) -> tuple[DicomHeader, Any]:
 def _has_no_preamble(path: Path) -> bool:
     """Return whether a file starts with a data element instead of the DICOM preamble, as old exports do."""
     with path.open("rb") as stream:
-        head = stream.read(132)
-    return head[128:] != b"DICM" and starts_with_element(head)
-
-
-def starts_with_element(head: bytes) -> bool:
-    """Return whether bytes begin like a DICOM dataset without preamble: an element of group 2 or 8 in any encoding."""
-    order: Literal["little", "big"] = "big" if head[:1] == b"\0" else "little"
-    group, element = int.from_bytes(head[:2], order), int.from_bytes(head[2:4], order)
-    if len(head) < 16 or group not in (2, 8) or element > 0x2300:
-        return False
-    value_representation = head[4:6]
-    if value_representation.isalpha() and value_representation.isupper():
-        return True
-    # Implicit: a length. The first elements are short ones.
-    return int.from_bytes(head[4:8], order) <= 512
+        head = stream.read(HEAD_BYTES)
+    return not has_dicom_mark(head) and starts_with_element(head)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from vfss.clips.library_errors import DECODING_ERRORS
 DICOM_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, BytesLengthException, InvalidDicomError)
 
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
-_TEXT = frozenset({"DS", "IS", "UN", "LO", "SH", "ST", "LT", "UT", "CS", "AE", "DT", "TM", "DA", "AS"})
+_TEXT = frozenset({"DS", "IS", "UN", "LO", "SH", "ST", "LT", "UT", "CS", "AE", "DT", "TM", "DA", "AS", "UI"})
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,12 @@ def integer(dataset: Any, keyword: str) -> int | None:
     if found is None or found.value is None or found.value != math.floor(found.value):
         return None
     return int(found.value)
+
+
+def text(dataset: Any, keyword: str) -> str:
+    """Return the first value of a text element; empty if it is absent or malformed."""
+    found = _texts(dataset, keyword)
+    return found[0] if found else ""
 
 
 def items(dataset: Any, keyword: str) -> list[Any]:
