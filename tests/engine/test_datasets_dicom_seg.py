@@ -14,14 +14,14 @@ import pydicom
 import pytest
 
 from clip_material import write_dicom
-from small_project import THREE, annotate, clip_id, disc, grey_frames, write_video
-from vfss.clips import open_clip
-from vfss.datasets import FORMATS, run_export
+from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
+from vfss.clips import ArrayClip, open_clip
+from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.datasets.sidecar import read_frames
-from vfss.deidentify import PixelBox, Redaction
-from vfss.errors import DatasetError
+from vfss.deidentify import CaseKey, PixelBox, Redaction
+from vfss.deidentify.recording import deidentify_recording
 from vfss.masks import MaskState
-from vfss.project import Project
+from vfss.project import Edit, Project
 
 HEIGHT, WIDTH = 23, 35  # 805 pixels: frames do not end with a byte
 INNER, OUTER = (disc(HEIGHT, WIDTH, y=11, x=14, radius=r) for r in (4, 8))
@@ -45,10 +45,15 @@ def project(tmp_path: Path):
         yield made
 
 
-def segmented(folder: Path) -> tuple[Path, Path]:
-    """The recording and its segmentation."""
-    (segmentation,) = folder.glob("*_seg.dcm")
-    return segmentation.with_name(segmentation.name.replace("_seg", "")), segmentation
+def segmented(folder: Path, sop_class: str = XRF) -> tuple[Path, Path]:
+    """The recording of a class and its segmentation."""
+    recordings = {
+        pydicom.dcmread(path, stop_before_pixels=True).SOPClassUID: path
+        for path in folder.glob("*.dcm")
+        if not path.stem.endswith("_seg")
+    }
+    recording = recordings[sop_class]
+    return recording, recording.with_name(f"{recording.stem}_seg.dcm")
 
 
 def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Project, tmp_path: Path) -> None:
@@ -70,12 +75,11 @@ def test_highdicom_reads_every_mask_at_its_frame_of_the_recording(project: Proje
     expected = [[INNER, OUTER, nothing], [nothing] * 3, [nothing, np.roll(OUTER, 3, 1), np.ones_like(OUTER)]]
     np.testing.assert_array_equal(planes, np.moveaxis(np.array(expected), 1, -1))
     # What a segmentation cannot express is in a file beside it.
-    lines = list(read_frames(tmp_path / "out"))
+    lines = [line for line in read_frames(tmp_path / "out") if line["segmentation"] == path.name]
     assert [line["frame"] for line in lines] == [1, 2, 4]
     assert lines[0]["states"]["mandible"] == "not visible"
     assert lines[1]["states"] == {"bolus": "empty", "pharynx": "unseen", "mandible": "unseen"}
-    assert {line["segmentation"] for line in lines} == {path.name}
-    assert report.left_out["frames of recordings that are not DICOM, to which a segmentation cannot refer"] == 1
+    assert not report.left_out
     assert not list((tmp_path / "out").glob("*.tmp"))
 
 
@@ -109,20 +113,21 @@ def test_redaction_and_crop_apply_to_recording_and_masks(project: Project, tmp_p
     np.testing.assert_array_equal(planes[0, ..., 1], OUTER[2:22, 3:30])
 
 
-def test_dcmqi_reads_it(project: Project, tmp_path: Path) -> None:
+def test_dcmqi_wants_positions_that_fluoroscopy_does_not_have(project: Project, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("segimage2itkimage")
     if not program.exists():
         pytest.skip("dcmqi is not installed")
     run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
-    _, path = segmented(tmp_path / "out")
     (tmp_path / "read").mkdir()
+    _, path = segmented(tmp_path / "out")
     done = subprocess.run(
         [program, "--inputDICOM", path, "--outputDirectory", tmp_path / "read", "-t", "nrrd"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     output = done.stdout + done.stderr
-    # It requires a position in the patient, which fluoroscopy does not have; everything before that must work.
+    assert done.returncode != 0 and not list((tmp_path / "read").iterdir())
     assert "Failed to read" not in output and "ERROR: Failed to load" not in output, output
+    assert any("dcmqi" in sentence for sentence in FORMATS["dicom-seg"].losses)
 
 
 def test_dciodvfy_finds_no_error(project: Project, tmp_path: Path) -> None:
@@ -130,21 +135,64 @@ def test_dciodvfy_finds_no_error(project: Project, tmp_path: Path) -> None:
     if program is None:
         pytest.skip("dciodvfy (Debian's dicom3tools) is not installed")
     run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
-    done = subprocess.run([program, segmented(tmp_path / "out")[1]], capture_output=True, text=True, check=False)
-    assert "Error" not in done.stdout + done.stderr
+    for path in (segmented(tmp_path / "out")[1], *segmented(tmp_path / "out", BYTE)):
+        done = subprocess.run([program, path], capture_output=True, text=True, check=False)
+        assert "Error" not in done.stdout + done.stderr
 
 
 def test_a_stopped_export_begins_the_recording_again(project: Project, tmp_path: Path) -> None:
     assert run_export(FORMATS["dicom-seg"], project, tmp_path / "out", progress=lambda done, _: done < 2).cancelled
     report = run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
-    assert (report.images, report.resumed) == (3, 0)
+    assert (report.images, report.resumed) == (4, 0)
     assert len(highdicom.seg.segread(segmented(tmp_path / "out")[1]).get_source_image_uids()) == 1
 
 
-def test_without_any_dicom_there_is_nothing_to_write(tmp_path: Path) -> None:
+BYTE, WORD = "1.2.840.10008.5.1.4.1.1.7.2", "1.2.840.10008.5.1.4.1.1.7.3"
+
+
+def test_a_video_becomes_a_secondary_capture_to_which_its_segmentation_refers(project: Project, tmp_path: Path) -> None:
+    run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
+    recording, path = segmented(tmp_path / "out", BYTE)
+    source = pydicom.dcmread(recording)
+    np.testing.assert_array_equal(source.pixel_array, grey_frames(2, HEIGHT, WIDTH, seed=1))
+    planes = highdicom.seg.segread(path).get_pixels_by_source_frame(
+        source.SOPInstanceUID, source_frame_numbers=[1, 2], assert_missing_frames_are_empty=True
+    )
+    np.testing.assert_array_equal(planes[0, ..., 0], INNER)
+    assert not planes[1].any()
+    assert float(source.FrameTime) == pytest.approx(1000 / 30, abs=1)  # Matroska counts milliseconds
+    assert source.FrameIncrementPointer == 0x00181063
+    assert (source.BurnedInAnnotation, source.PatientIdentityRemoved) == ("NO", "YES")
+    assert [code.CodeValue for code in source.DeidentificationMethodCodeSequence] == ["113100", "113101"]
+    assert source.PatientID == source.PatientName == case(project, "x")
+    with open_clip(recording) as clip:
+        assert clip.times_from == "file" and clip.pixel_aspect == 1
+
+
+def test_a_secondary_capture_says_only_what_is_known(tmp_path: Path) -> None:
+    frames = grey_frames(3, HEIGHT, WIDTH, bits=12)
     with Project.create(tmp_path / "project", THREE) as project:
-        clip = project.add_clip(write_video(tmp_path / "b.mkv", grey_frames(2, HEIGHT, WIDTH))).id
-        annotate(project, clip, 0, {"bolus": INNER})
-        with pytest.raises(DatasetError, match="not DICOM"):
-            run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
-    assert not list(tmp_path.glob("out*"))
+        clip = project.add_clip(write_stack(tmp_path / "b.tif", frames)).id
+        project.update_clip(clip, facing="left")
+        project.write([Edit(clip, 1, "bolus", INNER, MaskState.ACCEPTED)], author="reader one", origin="hand")
+        run_export(FORMATS["dicom-seg"], project, tmp_path / "out", ExportOptions(unreviewed=True))
+    recording, _ = segmented(tmp_path / "out", WORD)
+    source = pydicom.dcmread(recording)
+    np.testing.assert_array_equal(source.pixel_array, frames)
+    assert not {"FrameTime", "FrameTimeVector", "CineRate"} & {element.keyword for element in source}
+    assert (source.FrameIncrementPointer, list(source.PageNumberVector)) == (0x00182001, [1, 2, 3])
+    assert source.BurnedInAnnotation == "YES"
+    assert [code.CodeValue for code in source.DeidentificationMethodCodeSequence] == ["113100"]
+    with open_clip(recording) as written:
+        assert (written.times_from, written.facing) == ("assumed", "left")
+
+
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:
+    clip = ArrayClip(grey_frames(3, HEIGHT, WIDTH), times_s=np.array([0, 0.04, 0.12]))
+    clip.pixel_aspect = 8 / 9
+    key = CaseKey(tmp_path / "key.json")
+    written = deidentify_recording(clip, tmp_path, Redaction(), key, patient="x", reviewed=True, as_dicom=True)
+    assert list(pydicom.dcmread(written).PixelAspectRatio) == [9, 8]
+    with open_clip(written) as again:
+        assert again.pixel_aspect == pytest.approx(8 / 9)
+        np.testing.assert_allclose(again.times_s, clip.times_s)

@@ -27,7 +27,7 @@ def project(tmp_path: Path):
         yield made
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "dicom-seg"])
+@pytest.mark.parametrize("name", FORMATS)
 def test_the_preview_equals_the_export(project: Project, tmp_path: Path, name: str) -> None:
     annotate(project, project.clips()[0].id, 2, {"mandible": (disc(48, 64, y=9, x=9, radius=4), MaskState.EDITED)})
     options = replace(OPTIONS, include_edited=name == "coco", licence="CC0-1.0")
@@ -57,11 +57,14 @@ def test_the_folder_has_the_contents_of_the_preview(project: Project, tmp_path: 
 
 
 def test_the_preview_of_a_format_that_refuses_all_recordings(project: Project, tmp_path: Path) -> None:
-    counted = preview(project, FORMATS["dicom-seg"], OPTIONS)
+    narrow = replace(FORMATS["dicom-seg"], refuses=lambda clip: "frames that are too wide" if clip.width > 9 else "")
+    counted = preview(project, narrow, OPTIONS)
     assert counted is not None and counted.frames == counted.patients == 0
-    assert sum(counted.left_out.values()) == 9 and "not DICOM" in counted.recordings[0].refused
+    assert sum(counted.left_out.values()) == 9 and "too wide" in counted.recordings[0].refused
+    with pytest.raises(DatasetError, match="too wide"):
+        run_export(narrow, project, tmp_path / "out", OPTIONS)
     project.clips()[0].path.unlink()
-    gone = preview(project, FORMATS["dicom-seg"], OPTIONS)
+    gone = preview(project, narrow, OPTIONS)
     assert gone is not None and "could not be opened" in gone.recordings[0].refused
     assert preview(project, FORMATS["coco"], OPTIONS, lambda _done, _total: False) is None
 

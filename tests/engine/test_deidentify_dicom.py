@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EnhancedXRFImageStorage, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 import planted
-import vfss.deidentify.dicom
+import vfss.deidentify.dicom_output
 from clip_material import dataset, pictures, recode, shared
 from vfss.clips import open_clip
 from vfss.deidentify import CaseKey, PixelBox, Redaction
@@ -181,7 +181,7 @@ def test_attributes_in_frame_coordinates_are_removed_with_a_crop(tmp_path: Path,
 def test_pixels_too_long_for_the_length_field_are_written_as_fragments(
     tmp_path: Path, key: CaseKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(vfss.deidentify.dicom, "LARGEST", 100)
+    monkeypatch.setattr(vfss.deidentify.dicom_output, "LARGEST", 100)
     source = planted.write_dicom(tmp_path / "in.dcm", planted.dicom())
     target = deidentified(source, key, Redaction(crop=PixelBox(0, 0, 47, 61)))
     assert pydicom.dcmread(target).file_meta.TransferSyntaxUID == "1.2.840.10008.1.2.1.98"

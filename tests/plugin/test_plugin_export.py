@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,11 +154,12 @@ def test_options_are_those_of_the_chosen_format(qtbot):
     assert again.options.name == "Swallow" and again.options.overlaps == "regions"
 
 
-def test_a_format_that_can_store_no_recording_is_explained(dialog, qtbot):
+def test_a_format_that_can_store_no_recording_is_explained(dialog, qtbot, monkeypatch):
+    monkeypatch.setitem(FORMATS, "dicom-seg", replace(FORMATS["dicom-seg"], refuses=lambda _: "frames of this kind"))
     dialog.choice.format.setCurrentIndex(dialog.choice.format.findData("dicom-seg"))
     settle(qtbot, dialog)
     assert "store none" in dialog.why_not.text() and not dialog.write_button.isEnabled()
-    assert "not DICOM" in dialog.summary.text()
+    assert "frames of this kind" in dialog.summary.text()
 
 
 def test_export_without_accepted_frames_or_an_open_recording(window, qtbot):

@@ -47,6 +47,7 @@ _DUMMIES = {"DA": "19000101", "TM": "000000", "DT": "19000101000000"}
 """Values where the object needs one; the date is before any examination."""
 
 _NUMERIC = frozenset({"US", "SS", "UL", "SL", "UV", "SV", "FL", "FD", "DS", "IS", "US or SS"})
+_CAN_BE_EMPTY = frozenset({"DS", "IS", "CS", "LO", "SH"})
 _REALS = frozenset({"FL", "FD"})
 _DIGITS = 6
 _SOP_CLASSES = frozenset({"SOPClassUID", "ReferencedSOPClassUID"})
@@ -114,7 +115,9 @@ class Profile:
             values = _maker(str(element.value or ""))
         else:
             return None
-        return DataElement(element.tag, vr, values[0] if len(values) == 1 else values) if values else None
+        if not values:  # the standard wants some attributes to be there, if empty
+            return DataElement(element.tag, vr, None) if vr in _CAN_BE_EMPTY else None
+        return DataElement(element.tag, vr, values[0] if len(values) == 1 else values)
 
     def _with_new_uids(self, element: Any) -> Any:
         """Return the element with all UIDs replaced except those that the standard registers."""

@@ -9,7 +9,9 @@ import numpy as np
 
 from vfss.clips import Clip, open_clip
 from vfss.clips.opening import is_dicom
-from vfss.deidentify.dicom import FrameProgress, has_times, write_dicom
+from vfss.deidentify.dicom import write_dicom
+from vfss.deidentify.dicom_output import FrameProgress, has_times
+from vfss.deidentify.secondary_capture import write_secondary_capture
 from vfss.deidentify.video import SUFFIX, write_video
 from vfss.errors import ClipError, DatasetError
 from vfss.project.case_key import CaseKey
@@ -24,9 +26,10 @@ def deidentify_recording(
     *,
     patient: str,
     reviewed: bool,
+    as_dicom: bool = False,
     progress: FrameProgress | None = None,
 ) -> Path | None:
-    """Write one recording into a folder, named by its recording id: DICOM as DICOM, all else as video.
+    """Write one recording into a folder, named by its recording id: DICOM as DICOM, all else as video or as DICOM too.
 
     Args:
         clip: The recording, opened from a file or folder.
@@ -35,6 +38,7 @@ def deidentify_recording(
         key: Source of the ids.
         patient: Pseudonym of the patient in the project.
         reviewed: Whether a person accepted the redaction.
+        as_dicom: Write recordings that are not DICOM as secondary captures instead of videos.
         progress: Called after every frame; False cancels.
 
     Returns:
@@ -47,16 +51,20 @@ def deidentify_recording(
     """
     source = clip.source
     dicom = source is not None and is_dicom(source)
-    target = folder / (key.recording(clip.id) + (".dcm" if dicom else SUFFIX))
+    target = folder / (key.recording(clip.id) + (".dcm" if dicom or as_dicom else SUFFIX))
     try:
         if dicom and source is not None:
             complete = write_dicom(
                 clip, source, target, redaction, key, case=key.case(patient), reviewed=reviewed, progress=progress
             )
+        elif as_dicom:
+            complete = write_secondary_capture(
+                clip, target, redaction, key, case=key.case(patient), reviewed=reviewed, progress=progress
+            )
         else:
             complete = write_video(clip, target, redaction, progress)
         if complete:
-            _expect_same(clip, target, redaction, times=not dicom or has_times(clip))
+            _expect_same(clip, target, redaction, times=target.suffix == SUFFIX or has_times(clip))
             return target
     except ClipError:
         target.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from av.codec.context import Flags
 
 from vfss.clips import Clip, Frame
 from vfss.clips.library_errors import reason
-from vfss.deidentify.dicom import FrameProgress
+from vfss.deidentify.dicom_output import FrameProgress
 from vfss.errors import DatasetError
 from vfss.redaction import Redaction
 

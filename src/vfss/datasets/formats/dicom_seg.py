@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DICOM-SEG: for each DICOM recording a de-identified copy, and one segmentation object that refers to it.
+"""DICOM-SEG: for each recording a de-identified DICOM copy, and one segmentation object that refers to it.
 
-    <recording>.dcm        the recording with its frames
+    <recording>.dcm        the recording with its frames; of a video or of pictures a multi-frame secondary capture
     <recording>_seg.dcm    Segmentation Storage, BINARY, segments may overlap; a segment per structure, and a frame per
                            mask that has pixels, pointing to its frame of the recording
     frames.jsonl           per frame what the segmentation cannot express: empty, not visible, not annotated
 
 Fluoroscopy has no frame of reference, so the library highdicom refuses to write segmentations of it (it reads them).
-They are written with pydicom; highdicom and dcmqi read them in the tests.
+They are written with pydicom, and highdicom reads them in the tests. dcmqi does not: it wants a position in the patient
+for each frame, which fluoroscopy does not have.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ import numpy as np
 import pydicom
 
 from vfss.clips import Clip
-from vfss.clips.opening import is_dicom
 from vfss.datasets.format import Fields, Format, Job, Row
 from vfss.datasets.formats.dicom_seg_header import SegmentFrame, segmentation
 from vfss.datasets.identities import Identity
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
+from vfss.deidentify.secondary_capture import LARGEST_SIDE
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray, ByteArray
 
-_NOT_DICOM = "frames of recordings that are not DICOM, to which a segmentation cannot refer"
+_TOO_LARGE = f"frames with more rows or columns than DICOM can hold ({LARGEST_SIDE})"
 _SPOOL = "bits.tmp"
 
 
@@ -55,6 +56,7 @@ class DicomSegWriter:
             self._job.identities.key,
             patient=identity.record.patient,
             reviewed=identity.reviewed,
+            as_dicom=True,
         )
         if source is None:
             raise DatasetError("the de-identified recording cannot be written", path=target, remedy="Report this.")
@@ -141,15 +143,22 @@ def _append_pixels(file: IO[bytes], spool: Path) -> None:
 
 
 def _refuses(clip: Clip) -> str:
-    return "" if clip.source is not None and is_dicom(clip.source) else _NOT_DICOM
+    return "" if max(clip.height, clip.width) <= LARGEST_SIDE else _TOO_LARGE
 
 
 DICOM_SEG = Format(
     "dicom-seg",
-    "DICOM segmentation (of DICOM recordings)",
+    "DICOM segmentation",
     DicomSegWriter,
-    ("clip-....dcm: each recording, de-identified", "clip-..._seg.dcm: its segmentation"),
-    losses=("A segmentation only shows where a structure is; all other states are in frames.jsonl.",),
+    (
+        "clip-....dcm: each recording, de-identified; of a video a secondary capture",
+        "clip-..._seg.dcm: its segmentation",
+    ),
+    losses=(
+        "A segmentation only shows where a structure is; all other states are in frames.jsonl.",
+        "Frames have no position in the patient, which fluoroscopy does not have: highdicom and pydicom read the "
+        "segmentations, dcmqi and programs that place frames in space do not.",
+    ),
     by_clip=True,
     reads=True,
     refuses=_refuses,
