@@ -162,7 +162,7 @@ def _propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None
 
 def _student(job: PropagationJob, project: Project) -> Student:
     student = job.student or load_student(job.source, job.device, threads=spare_threads())
-    shared_keys(student.schema.keys, project.schema.keys)  # raises where it could not help with anything
+    shared_keys(student.keys, project.schema.keys)  # raises where it could not help with anything
     return student
 
 

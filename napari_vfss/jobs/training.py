@@ -12,6 +12,8 @@ from typing import Any
 from qtpy.QtCore import QObject, QProcess, Signal
 
 LOG_LINES = 12
+LEFT_OUT = 3
+"""Exit code where the trainer did its work, but something could not be read; its events name it."""
 
 
 class Trainer(QObject):
@@ -20,6 +22,7 @@ class Trainer(QObject):
     Attributes:
         name: What runs, for messages.
         command: Command of `vfss-train`.
+        options: Options that every run gets.
         last_event: The event that reports success.
         project: Folder of the project of the current or last run; None before the first.
     """
@@ -27,6 +30,7 @@ class Trainer(QObject):
     name = "The trainer"
     program: tuple[str, ...] = (sys.executable, "-m", "vfss_training.cli")
     command = ""
+    options: tuple[str, ...] = ()
     last_event = ""
 
     started = Signal()
@@ -63,7 +67,7 @@ class Trainer(QObject):
         """
         if self.running:
             return
-        own = [*self.program, self.command, str(project), "--events", "-", *arguments]
+        own = [*self.program, self.command, str(project), "--events", "-", *self.options, *arguments]
         program, *options = command or own
         self._partial, self._cancelled, self._done, self._error = b"", False, False, ""
         self._log.clear()
@@ -138,7 +142,7 @@ class Trainer(QObject):
     def _outcome(self, code: int) -> str:
         if self._cancelled:
             return f"{self.name} was cancelled; the student is unchanged."
-        if self._done and code == 0:
+        if self._done and code in (0, LEFT_OUT):
             return ""
         tail = "\n".join(list(self._log)[-LOG_LINES:])
         reason = self._error or f"The trainer stopped with code {code}"
@@ -146,9 +150,10 @@ class Trainer(QObject):
 
 
 class Retraining(Trainer):
-    """Trains the next student."""
+    """Trains the next student, and leaves it to a person whether that one proposes from then on."""
 
     name, command, last_event = "Retraining", "fit", "done"
+    options = ("--no-choose",)
 
 
 class Planning(Trainer):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,9 +16,12 @@ from napari_vfss.session.undo import Change
 from napari_vfss.session.unsaved import UnsavedChanges
 from napari_vfss.session.viewed import ViewedMasks
 from vfss.clips import Clip, Facing
+from vfss.errors import VfssError
 from vfss.masks import BoolArray, MaskState
 from vfss.project import UNCONFIRMED, ClipRecord, Project, Revision
 from vfss.project.second_readings import reading_of
+from vfss.student import student_file
+from vfss.student.learnt import read_learnt_keys
 from vfss.student.prompts import Prompts
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ class Session(SessionState):
         super().__init__(project, clip, record, author, frames_kept=frames_kept)
         self.reading = reading_of(project)
         self.student: Student | None = None
+        self._learnt: frozenset[str] | None = None
         self.unsaved_changes = UnsavedChanges(self)
         self.changes = Changes(self, self.unsaved_changes)
         self.viewed = ViewedMasks(self, self.changes, self.unsaved_changes)
@@ -168,15 +173,24 @@ class Session(SessionState):
         record = self.project.current_student()
         return "default" if record is None else str(record.path)
 
+    def is_learnt(self, structure: str) -> bool:
+        """Return whether the student in use has learnt a structure, by its key; true where its file cannot be read."""
+        if self._learnt is None:
+            learnt = self.schema.keys
+            with suppress(VfssError):  # the error is shown when the student is loaded
+                learnt = read_learnt_keys(student_file(self.student_source()))
+            self._learnt = frozenset(learnt)
+        return structure in self._learnt
+
     def choose_student(self, student_id: str | None) -> None:
         """Choose the student that proposes from now on; None for the built-in one."""
         self.project.choose_student(student_id)
-        self.student = None
+        self.student = self._learnt = None
         self.student_changed.emit()
 
     def set_student(self, student: Student) -> None:
         """Keep a loaded student for the next order."""
-        self.student = student
+        self.student, self._learnt = student, frozenset(student.keys)
         self.student_changed.emit()
 
     def close(self) -> None:

@@ -109,6 +109,19 @@ class StructureModel(QAbstractTableModel):
         """Return the state on the current frame."""
         return MaskState(session.work.state[structure.index])
 
+    @while_open_or("")
+    def text_of(self, session: Session, structure: Structure) -> str:
+        """Return the state on the current frame as text, or that the student in use has not learnt the structure."""
+        state = self.state_of(structure)
+        is_learnt = state != MaskState.UNSEEN or session.is_learnt(structure.key)
+        return STATE_TEXTS[state] if is_learnt else NOT_LEARNT
+
+    def tip_of(self, structure: Structure) -> str:
+        """Return the tooltip of a row."""
+        if self.text_of(structure) == NOT_LEARNT:
+            return f"{structure.name}: the student in use has not learnt it and does not propose it; draw it by hand"
+        return f"{structure.name}: {STATES[self.state_of(structure)][1]}"
+
     @while_open_or(float("nan"))
     def confidence_of(self, session: Session, structure: Structure) -> float:
         """Return the confidence on the current frame, NaN if unknown."""
@@ -130,6 +143,7 @@ Role = Qt.ItemDataRole
 ANY = -1
 ACTIVE = QColor(255, 255, 255, 42)
 STATE_TEXTS = {state: f"{sign}  {word}" for state, (sign, word, _) in STATES.items()}
+NOT_LEARNT = "·  not learnt"
 STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items()}
 # Cell contents by column and role; Qt asks for some thirty of them at every change of frame.
 CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
@@ -137,11 +151,11 @@ CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
     (NAME, Role.DisplayRole): lambda model, s: s.name,
     (KEY, Role.DisplayRole): lambda model, s: model.key_of(s),
     (KEY, Role.TextAlignmentRole): lambda model, s: Qt.AlignmentFlag.AlignCenter,
-    (STATE, Role.DisplayRole): lambda model, s: STATE_TEXTS[model.state_of(s)],
+    (STATE, Role.DisplayRole): lambda model, s: model.text_of(s),
     (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],
     (CONFIDENCE, Role.UserRole): lambda model, s: model.confidence_of(s),
     (ANY, Role.BackgroundRole): lambda model, s: model.background_of(s),
-    (ANY, Role.ToolTipRole): lambda model, s: f"{s.name}: {STATES[model.state_of(s)][1]}",
+    (ANY, Role.ToolTipRole): lambda model, s: model.tip_of(s),
 }
 
 

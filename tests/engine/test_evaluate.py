@@ -98,6 +98,7 @@ def test_only_patients_of_the_chosen_splits(project: Project, frames: np.ndarray
         "mean_dice": None,
         "structures": {key: NO_FIGURES for key in THREE.keys},
         "not_known_to_student": [],
+        "left_out": [],
     }
 
 

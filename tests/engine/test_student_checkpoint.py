@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors import safe_open
+from safetensors.numpy import save, save_file
 
 from small_student import CONFIG, small_checkpoint
 from vfss.errors import StudentError
 from vfss.schema import Schema
 from vfss.student import Checkpoint, load_checkpoint, load_student
+from vfss.student.checkpoint import content_digest
+from vfss.student.learnt import learnt_from_json, read_learnt_keys
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +149,48 @@ def test_a_schema_of_another_length_does_not_fit_the_weights(path: Path) -> None
     data["structures"] = data["structures"][:5]
     with pytest.raises(StudentError, match="do not fit"):
         load_student(rewritten(path, "schema", json.dumps(data)), "cpu-torch")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "[]", "{", "3", '{"valve": 1}', '{"bolus": -1}', '{"bolus": true}', '{"bolus": 1.5}', '{"bolus": "3"}'),
+        *('{"bolus": 1e999}', "[" * 100_000, '{"bolus": ' + "9" * 30 + "}"),
+    ],
+)
+def test_a_malformed_list_of_learnt_structures_is_refused(checkpoint: Checkpoint, tmp_path: Path, text: str) -> None:
+    keys = Schema.load().keys
+    with pytest.raises(StudentError):
+        learnt_from_json(text, keys)
+    path = tmp_path / "student.safetensors"
+    written = replace(checkpoint, learnt={"bolus": 1}).save(path)
+    with safe_open(path, framework="numpy") as opened:
+        header = {**opened.metadata(), "learnt": text}
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    header.pop("digest")
+    header["digest"] = content_digest(header, tensors)
+    path.write_bytes(save(tensors, metadata=header))
+    with pytest.raises(StudentError):
+        load_checkpoint(path)
+    with pytest.raises(StudentError):
+        read_learnt_keys(path)
+    assert written.learnt_keys == ("bolus",)
+
+
+def test_what_was_learnt_is_kept_by_the_file_and_a_file_without_it_has_learnt_all(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "student.safetensors"
+    bare = checkpoint.save(path)
+    assert bare.learnt is None and bare.learnt_keys == bare.schema.keys == read_learnt_keys(path)
+    part = replace(bare, learnt={"c3": 0, "bolus": 7}).save(path)
+    assert part.learnt == {"bolus": 7, "c3": 0} and part.id != bare.id
+    assert read_learnt_keys(path) == ("bolus", "c3")
+    student = load_student(path, "cpu")
+    (proposal,) = student.propose(np.zeros((1, 40, 40), np.uint8))
+    assert proposal.keys == ("bolus", "c3") and len(proposal.confidence) == 2
+    whole = checkpoint.save(tmp_path / "whole.safetensors")
+    (all_planes,) = load_student(whole.path, "cpu").propose(np.zeros((1, 40, 40), np.uint8))
+    for key in proposal.keys:
+        np.testing.assert_array_equal(proposal.plane(key), all_planes.plane(key))
+        assert proposal.confidence_of(key) == all_planes.confidence_of(key)

@@ -20,6 +20,7 @@ from napari_vfss.session.corrections import remove_last_click
 from small_project import disc
 from vfss.errors import StudentError
 from vfss.masks import MaskState
+from vfss.schema import Schema
 from vfss.student.prompts import Box, Click, Prompts
 
 SIZE = 160
@@ -31,6 +32,7 @@ class FakeStudent:
 
     def __init__(self, name="fake", *, can_refine=True):
         self.id, self.can_refine, self.device = name, can_refine, "cpu (test)"
+        self.keys = Schema.load().keys
         self.encoded_frames, self.requests = [], []
         self.may_encode, self.may_answer = threading.Event(), threading.Event()
         self.may_encode.set()

@@ -48,6 +48,32 @@ def estimated(qtbot, tmp_path):
     return ask
 
 
+def test_structures_that_nobody_annotated_are_named_before_the_training(estimated):
+    warning = "Valve has no accepted mask on any frame of the training patients, is not learnt and is not proposed."
+    choice = estimated(*(event | {"not_learnt": warning} if event["event"] == "plan" else event for event in plans([])))
+    assert choice.not_learnt.isVisible() and warning in choice.not_learnt.text()
+    assert choice.start_button.isEnabled()
+    assert not estimated(*plans([])).not_learnt.isVisible()
+
+
+def test_a_training_that_left_something_out_is_a_success_and_names_it(window, qtbot):
+    shown = []
+    window.controller.message.connect(lambda message, problem: shown.append((message, problem)))
+    lines = (
+        {"event": "left_out", "message": "Left out, as it cannot be read: a.avi, frame 3"},
+        {
+            "event": "done",
+            "student": "st-1",
+            "scores": {"mean_dice": None},
+        },
+    )
+    retraining = window.controller.retraining
+    with qtbot.waitSignal(retraining.ended, timeout=WAIT_MS) as ended:
+        retraining.start(window.controller.session.project.folder, command=planner(*lines, code=3))
+    assert ended.args == [""]
+    assert shown == [("Left out, as it cannot be read: a.avi, frame 3", True)]
+
+
 def test_each_recipe_has_a_time_to_which_teachers_add(estimated, qtbot):
     choice = estimated(*plans(TEACHERS))
     assert "7 min" in choice.recipes[QUICK].text()

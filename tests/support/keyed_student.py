@@ -50,6 +50,7 @@ class KeyedStudent:
 
     def __init__(self, schema: Schema, *, id: str = "st-keyed") -> None:
         self.schema, self.id, self.asked = schema, id, 0
+        self.keys = schema.keys
 
     def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0) -> list[Proposal]:
         self.asked += len(frames)

@@ -86,6 +86,7 @@ class FixedStudent:
 
     id = "fixed"
     schema = SCHEMA
+    keys = SCHEMA.keys
 
     def __init__(self, plane: np.ndarray | None = None, confidence: float = 0.9) -> None:
         self._plane, self._confidence = plane, confidence

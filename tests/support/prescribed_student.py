@@ -19,7 +19,7 @@ class PrescribedStudent:
     id = "st-parrot"
 
     def __init__(self, frames: np.ndarray, answers: dict[int, np.ndarray], schema: Schema = THREE) -> None:
-        self.schema = schema
+        self.schema, self.keys = schema, schema.keys
         self._answers = {frames[t].tobytes(): planes for t, planes in answers.items()}
         self.asked = 0
 

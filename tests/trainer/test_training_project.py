@@ -66,14 +66,15 @@ def short(tmp_path: Path) -> Path:
 
 
 def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, short: Path) -> None:
-    code, events, error = fit(str(annotated), "--student", str(student), "--recipe", str(short))
+    code, events, error = fit(str(annotated), "--student", str(student), "--recipe", str(short), "--no-choose")
     assert code == 0, error
     assert [entry["event"] for entry in events][-1] == "done"
     assert {"prepare", "start", "step"} <= {str(entry["event"]) for entry in events}
     done = events[-1]
     with Project.open(annotated) as project:
         (record,) = [student_record for student_record in project.students() if student_record.id == done["student"]]
-        assert project.current_student() is None, "training does not change the current student"
+        assert project.current_student() is None
+    assert f"vfss students {annotated} --choose {done['student']}" in error and not done["in_use"]
     assert str(record.path) == done["path"]
     assert record.parent == load_student(student, "cpu").id == done["previous"]
     assert record.scores["frames"] == 3

@@ -41,6 +41,10 @@ _NOTHING = (
     "There are no frames to train on yet: accept some frames of a patient in the training split first. Some patients "
     "are set aside for evaluation (see Patients...); if all of yours are, accept frames of more patients."
 )
+_NONE_HELD_OUT = (
+    "none of other patients to evaluate on, so that the student will have no score: hold new patients out under "
+    "Patients..., and accept frames of them."
+)
 
 
 class RetrainChoice(QDialog):
@@ -95,6 +99,10 @@ class RetrainChoice(QDialog):
         self.frames = QLabel("Training runs in the background; you can keep working.")
         self.frames.setWordWrap(True)
         body.addWidget(self.frames)
+        self.not_learnt = QLabel()
+        self.not_learnt.setWordWrap(True)
+        self.not_learnt.setVisible(False)
+        body.addWidget(self.not_learnt)
         self.recipes: dict[str, QRadioButton] = {}
         for name, (title, explanation) in _CHOICES.items():
             self.recipes[name] = QRadioButton(title)
@@ -135,8 +143,11 @@ class RetrainChoice(QDialog):
             self.frames.setText(_NOTHING)
             self._refresh()
             return
+        warning = str(event.get("not_learnt", ""))
+        self.not_learnt.setText(f"⚠ {warning}")
+        self.not_learnt.setVisible(bool(warning))
         held_out = int(event["held_out"])
-        evaluated = f"{held_out} of other patients to evaluate on." if held_out else "none to evaluate on."
+        evaluated = f"{held_out} of other patients to evaluate on." if held_out else _NONE_HELD_OUT
         self.frames.setText(
             f"{count(int(event['frames']), 'accepted frame')} to train on, {evaluated} "
             "Training runs in the background; you can keep working."

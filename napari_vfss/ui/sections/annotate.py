@@ -45,7 +45,8 @@ class StructureSection(SessionSection):
     def show_session(self, session: Session) -> None:
         """Show the structures of the session."""
         self.table.show_session(session, self.controller.layers.hidden)
-        for signal in (session.frame_changed, session.masks_changed, session.structure_changed):
+        signals = (session.frame_changed, session.masks_changed, session.structure_changed, session.student_changed)
+        for signal in signals:
             self.session_connections.add(signal, self.later.ask)
 
     @while_open

@@ -17,8 +17,10 @@ from napari_vfss.ui.dialogs.patients import PatientsDialog
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from vfss.project import Project
+from vfss.wording import listed
 
 UNKNOWN = "unknown"
+_NAMED = 3  # recordings, frames or masks that could not be read
 
 
 class StudentSection(SessionSection):
@@ -29,6 +31,7 @@ class StudentSection(SessionSection):
         self._build_choice()
         self._build_progress()
         self._build_offer()
+        self._left_out: list[str] = []
         self.choice: RetrainChoice | None = None
         self.patients: PatientsDialog | None = None
         self.connections.add(self.students.activated, self._on_chosen)
@@ -154,6 +157,7 @@ class StudentSection(SessionSection):
         super().close_connections()
 
     def _on_started(self) -> None:
+        self._left_out.clear()
         self.unfold()
         self.curve.clear_points()
         self.curve.setVisible(True)
@@ -176,6 +180,8 @@ class StudentSection(SessionSection):
             self.bar.setFormat(f"{event.get('of', 'reading frames')}, %v of %m")
         elif kind == "validation" and event.get("mean_dice") is not None:
             self.curve.add_dice(float(event.get("step", 0)), float(event["mean_dice"]))
+        elif kind == "left_out":
+            self._left_out.append(str(event.get("message", "")))
         elif kind == "done":
             self._offer(event)
 
@@ -214,6 +220,8 @@ class StudentSection(SessionSection):
         self._list_students()
         if message:
             self.controller.show_message(message, problem="cancelled" not in message)
+        elif self._left_out:
+            self.controller.show_message(listed(self._left_out, _NAMED), problem=True)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

@@ -24,7 +24,7 @@ from vfss.cli.deidentify import deidentify
 from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
-from vfss.errors import ClipError, DatasetError, ProjectError, VfssError
+from vfss.errors import ClipError, DatasetError, ProjectError, StudentError, VfssError
 from vfss.version import __version__
 from vfss.wording import figure
 
@@ -240,7 +240,7 @@ def evaluate(
         list[str] | None, typer.Option(help="Only patients of train, validation or test; may be repeated. [all]")
     ] = None,
 ) -> None:
-    """Score a student against the accepted masks."""
+    """Score a student against the accepted masks; exits with code 3 if something could not be read and was left out."""
     from vfss.evaluation.evaluate import evaluate as measure
     from vfss.project import Project, Split
 
@@ -249,6 +249,9 @@ def evaluate(
         raise typer.BadParameter(f"unknown split {', '.join(sorted(unknown))}; choose from {choices}")
     with Project.open(project) as opened, progress_bar("Evaluating") as show:
         scores = measure(opened, _student(opened, student, device), splits=split or None, progress=show)
+    if not scores["frames"] and scores["left_out"]:
+        what = f"nothing that is accepted can be read; the first: {scores['left_out'][0]}"
+        raise ProjectError(what, path=project, remedy="Run `vfss check --frames` on it.")
     if not scores["frames"]:
         raise ProjectError(
             "no frame has an accepted structure to compare with", path=project, remedy="Accept some masks first."
@@ -258,6 +261,10 @@ def evaluate(
     dice = figure(scores["mean_dice"], 3)
     print_result(Text(f"Student {scores['student']} on {scores['frames']} frames: mean Dice {dice}"))
     print_result(_scores_table(scores))
+    if scores["left_out"]:
+        for message in scores["left_out"]:
+            print_warning(f"Left out, as it cannot be read: {message}")
+        raise typer.Exit(LEFT_OUT)
 
 
 def _write_json(path: Path, scores: dict[str, Any]) -> None:
@@ -318,9 +325,24 @@ def students(
         if choose is not None:
             opened.choose_student(choose)
         current = opened.current_student()
-        table = plain_table("", "student", "mean Dice", "trained from", "added")
+        table = plain_table("", "student", "mean Dice", "structures learnt", "trained from", "added")
         for student in opened.students():
             mark = "*" if current is not None and current.id == student.id else ""
             score = figure(student.scores.get("mean_dice"), 3)
-            table.add_row(mark, student.id, score, student.parent or "scratch", f"{student.added:%Y-%m-%d %H:%M}")
+            added = f"{student.added:%Y-%m-%d %H:%M}"
+            table.add_row(mark, student.id, score, _learnt(student.path, opened), student.parent or "scratch", added)
     print_result(table if table.row_count else Text("No students yet: the one that ships is used."))
+
+
+def _learnt(path: Path, project: Project) -> str:
+    """Return how many structures of a project the student of a file has learnt, and which it has not."""
+    from vfss.student.learnt import read_learnt_keys
+
+    try:
+        learnt = read_learnt_keys(path)
+    except StudentError:
+        return "unreadable file"
+    schema = project.schema
+    missing = [structure.name for structure in schema.structures if structure.key not in learnt]
+    known = f"{len(schema) - len(missing)} of {len(schema)}"
+    return f"{known}; not {', '.join(missing)}" if missing else known

@@ -11,11 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from vfss.clips.readable import ReadableFrames
+from vfss.errors import ClipError, MaskError
 from vfss.masks import BoolArray, MaskState
 from vfss.masks.metrics import dice, hd95
-from vfss.project import Project, Revision
+from vfss.project import ClipRecord, Project, Revision
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, shared_keys
+from vfss.student.readable import propose_readable
+from vfss.wording import count
 
 
 def evaluate(
@@ -45,25 +49,42 @@ def evaluate(
 
     Returns:
         {"student", "frames", "mean_dice", "structures": {key: {"dice", "planes", "hd95", "distances", "missed",
-        "false", "both_empty"}}, "not_known_to_student"}, plain data for JSON.
+        "false", "both_empty"}}, "not_known_to_student", "left_out"}, plain data for JSON. Left out, and named by a
+        message each, are recordings, frames and masks that cannot be read.
 
     Raises:
         SchemaError: Student and project have no structure in common.
-        VfssError: A clip, mask or frame cannot be read.
+        ProjectError: The project cannot be read.
     """
-    keys = list(shared_keys(student.schema.keys, project.schema.keys))
+    keys = list(shared_keys(student.keys, project.schema.keys))
     annotated = list(_annotated_frames(project, splits, keys))
+    total = sum(len(frames) for _, frames in annotated)
     tallies = {key: _Tally() for key in keys}
+    left_out: list[str] = []
     done = 0
-    for clip_id, frames in annotated:
-        with project.open_clip(clip_id) as clip:
-            proposals = student.propose_each((clip.as_uint8(t) for t in frames), pixel_aspect=clip.pixel_aspect)
-            for t, proposal in zip(frames, proposals, strict=True):
-                _tally_frame(project.newest(clip_id, t), proposal, tallies)
-                done += 1
-                if progress is not None and progress(done, sum(len(f) for _, f in annotated)) is False:
-                    return _result(student, done, tallies, project.schema)
-    return _result(student, done, tallies, project.schema)
+    for record, frames in annotated:
+        for t, proposal in _proposals(project, student, record, frames, left_out):
+            left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies)
+            done += 1
+            if progress is not None and progress(done, total) is False:
+                return _result(student, done, tallies, project.schema, left_out)
+    return _result(student, done, tallies, project.schema, left_out)
+
+
+def _proposals(
+    project: Project, student: Student, record: ClipRecord, frames: list[int], left_out: list[str]
+) -> Iterator[tuple[int, Proposal]]:
+    """Yield the student's proposals on the frames of a clip that can be read, and add messages on the others."""
+    name = record.path.name
+    try:
+        clip = project.open_clip(record.id)
+    except ClipError as error:
+        left_out.append(f"{name}, {count(len(frames), 'frame')}: {error}")
+        return
+    with clip:
+        reader = ReadableFrames(clip)
+        yield from propose_readable(student, reader, frames)
+    left_out += [f"{name}, frame {t}: {error.what}" for t, error in reader.unreadable.items()]
 
 
 @dataclass
@@ -100,27 +121,37 @@ def _mean(values: list[float]) -> float | None:
 
 def _annotated_frames(
     project: Project, splits: Collection[str] | None, keys: list[str]
-) -> Iterator[tuple[str, list[int]]]:
+) -> Iterator[tuple[ClipRecord, list[int]]]:
     columns = [project.schema[key].index for key in keys]
     truth = [int(state) for state in MaskState if state.is_truth]
     for record in project.clips():
         if splits is None or project.split(record.patient) in splits:
             frames = np.flatnonzero(np.isin(project.states(record.id)[:, columns], truth).any(axis=1))
             if frames.size:
-                yield record.id, [int(t) for t in frames]
+                yield record, [int(t) for t in frames]
 
 
-def _tally_frame(revisions: dict[str, Revision], proposal: Proposal, tallies: dict[str, _Tally]) -> None:
-    """Add the planes of one frame to the tallies where the truth is known."""
+def _tally_frame(
+    record: ClipRecord, t: int, revisions: dict[str, Revision], proposal: Proposal, tallies: dict[str, _Tally]
+) -> list[str]:
+    """Add the planes of one frame to the tallies where the truth is known; return messages on damaged masks."""
+    damaged = []
     for key, tally in tallies.items():
         revision, plane = revisions.get(key), proposal.plane(key)
         if revision is None or plane is None or not revision.state.is_truth:
             continue
-        truth = revision.mask
+        try:
+            truth = revision.mask
+        except MaskError as error:
+            damaged.append(f"{record.path.name}, frame {t}, {key}: {error.what}")
+            continue
         tally.add(np.zeros_like(plane) if truth is None else truth, plane)
+    return damaged
 
 
-def _result(student: Student, frames: int, tallies: dict[str, _Tally], schema: Schema) -> dict[str, Any]:
+def _result(
+    student: Student, frames: int, tallies: dict[str, _Tally], schema: Schema, left_out: list[str]
+) -> dict[str, Any]:
     structures = {key: tally.to_dict() for key, tally in tallies.items()}
     means = [row["dice"] for row in structures.values() if row["dice"] is not None]
     return {
@@ -129,4 +160,5 @@ def _result(student: Student, frames: int, tallies: dict[str, _Tally], schema: S
         "mean_dice": float(np.mean(means)) if means else None,
         "structures": structures,
         "not_known_to_student": [key for key in schema.keys if key not in tallies],
+        "left_out": left_out,
     }

@@ -127,7 +127,7 @@ class StoredClip:
         """Read from a project, a recording and a student, None for none."""
         self.schema, self.n_frames, self.pixel_aspect = project.schema, clip.n_frames, clip.pixel_aspect
         self._project, self._clip, self._student = project, clip, student
-        known = () if student is None else student.schema.keys
+        known = () if student is None else student.keys
         self._soft = tuple(s.key for s in self.schema.structures if not s.is_rigid and s.key in known)
         self._pictures: LRUCache[int, ByteArray] = LRUCache(_PICTURES)
         self._proposals: LRUCache[int, tuple[list[bytes], Proposal]] = LRUCache(_PROPOSALS)

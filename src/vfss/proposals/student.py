@@ -11,15 +11,16 @@ import numpy as np
 
 from vfss.clips import Clip
 from vfss.clips.readable import ReadableFrames
-from vfss.errors import ClipError, StudentError
+from vfss.errors import ClipError, SchemaError, StudentError
 from vfss.masks import Masks, MaskState
 from vfss.project import ClipRecord, Project
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, shared_keys
 from vfss.student.readable import propose_readable
-from vfss.wording import count
+from vfss.wording import count, listed
 
 _STREAMED, _STEP = 8, 4  # frames proposed and written at a time
+_NAMED = 5  # students of a project that an error names, the newest ones
 
 Replacement = Callable[[Student, Exception], Student]
 """Gives the student that goes on after one failed, or raises where none can."""
@@ -77,7 +78,7 @@ class ProposalRun:
     @property
     def differences(self) -> str:
         """Message on structures that only the student or only the project has; empty if both have the same."""
-        return schema_differences(self.student.schema, self._project.schema)
+        return schema_differences(self.student, self._project.schema)
 
     def stream(self) -> Iterator[tuple[int, ...]]:
         """Propose as fast as possible, several frames side by side on a CPU; yield the frames of each batch.
@@ -121,9 +122,9 @@ class ProposalRun:
             yield self._write([(t, one) for (t, _), one in zip(readable, proposals, strict=True)])
 
     def _take(self, student: Student) -> None:
-        shared = shared_keys(student.schema.keys, self._project.schema.keys)
+        shared = proposed_keys(self._project, student)
         self.student = student
-        self.left_out = tuple(key for key in student.schema.keys if key not in shared)
+        self.left_out = tuple(key for key in student.keys if key not in shared)
         self.never_proposed = tuple(key for key in self._project.schema.keys if key not in shared)
 
     def _write(self, batch: Sequence[tuple[int, Proposal]]) -> tuple[int, ...]:
@@ -149,15 +150,39 @@ class ProposedClip:
     unreadable: Mapping[int, ClipError] = field(default_factory=dict)
 
 
-def schema_differences(student: Schema, project: Schema) -> str:
+def proposed_keys(project: Project, student: Student) -> tuple[str, ...]:
+    """Return the keys of the structures that a student proposes in a project, in the project's order.
+
+    Raises:
+        SchemaError: There are none; the remedy names students of the project that were trained for it.
+    """
+    try:
+        return shared_keys(student.keys, project.schema.keys)
+    except SchemaError as error:
+        others = [record.id for record in project.students() if record.id != student.id]
+        if not others:
+            raise
+        which = f"the student that this project has: {others[0]}"
+        if len(others) > 1:
+            which = f"one of the students that this project has: {listed(others[::-1], _NAMED)}"
+        raise SchemaError(
+            error.what,
+            remedy=f"Choose {which}. In the window under Student, or: vfss students {project.folder} --choose ID",
+        ) from error
+
+
+def schema_differences(student: Student, project: Schema) -> str:
     """Return a message on structures that only a student or only a project has; empty if both have the same."""
     left_out = [key for key in student.keys if key not in project.keys]
-    unknown = [key for key in project.keys if key not in student.keys]
+    unknown = [key for key in project.keys if key not in student.schema.keys]
+    not_learnt = [key for key in project.keys if key in student.schema.keys and key not in student.keys]
     parts = []
     if left_out:
         parts.append(f"The project lacks {', '.join(left_out)}, which the student proposes: left out.")
     if unknown:
         parts.append(f"The student does not know {', '.join(unknown)}: never proposed.")
+    if not_learnt:
+        parts.append(f"The student has not learnt {', '.join(not_learnt)}, which nobody had annotated: never proposed.")
     return " ".join(parts)
 
 
@@ -182,7 +207,7 @@ def unproposed(project: Project, clip_id: str, frames: Iterable[int], student: S
     Raises:
         SchemaError: The student and the project have no structure in common.
     """
-    keys = shared_keys(student.schema.keys, project.schema.keys)
+    keys = proposed_keys(project, student)
     states = project.states(clip_id)[:, [project.schema[key].index for key in keys]]
 
     def is_done(t: int) -> bool:
@@ -205,7 +230,7 @@ def proposal_summary(project: Project, record: ClipRecord, frames: int, student:
     left = [f"{n} {kind} masks" for n, kind in kinds if n]
     summary = f"{record.path.name}: proposed on {count(frames, 'frame')} of {record.n_frames}"
     summary = f"{summary}; {' and '.join(left)} are left as they are" if left else summary
-    differences = schema_differences(student.schema, project.schema)
+    differences = schema_differences(student, project.schema)
     return f"{summary}. {differences}" if differences else summary
 
 

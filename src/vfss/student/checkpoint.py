@@ -4,8 +4,8 @@
 Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes; if
 the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights: their initialisers are the
 tensors of the same names, so that nothing is stored twice.
-Header: JSON strings under format, config, schema, provenance, scores, precision and digest, and under calibration if
-the student was calibrated.
+Header: JSON strings under format, config, schema, provenance, scores, precision and digest, under calibration if the
+student was calibrated, and under learnt if it has not learnt all structures of its schema in the same way.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from vfss.output.atomic_file import atomic_file
 from vfss.schema import Schema
 from vfss.student.calibration import Calibration
 from vfss.student.config import StudentConfig
+from vfss.student.learnt import FIELD as LEARNT
+from vfss.student.learnt import learnt_from_json, learnt_keys, learnt_to_json
 
 FORMAT = "vfss-student/1"
 _GRAPHS = "graph."
@@ -53,6 +55,8 @@ class Checkpoint:
         id: Hash of all of the above.
         path: File it was read from or written to.
         calibration: Calibration of its confidence; None if it was not measured.
+        learnt: Structures that it has learnt, by key, and on how many annotated frames of its training each had a mask:
+            0 where it learnt it from phantoms or as an earlier student. None: not recorded, it has learnt all.
     """
 
     config: StudentConfig
@@ -66,6 +70,17 @@ class Checkpoint:
     id: str = ""
     path: Path | None = None
     calibration: Calibration | None = None
+    learnt: Mapping[str, int] | None = None
+
+    @property
+    def learnt_keys(self) -> tuple[str, ...]:
+        """Keys of the structures that it has learnt, in the order of the schema."""
+        return learnt_keys(self.schema, self.learnt)
+
+    @property
+    def not_learnt(self) -> tuple[str, ...]:
+        """Keys of the structures that it has not learnt, in the order of the schema."""
+        return tuple(key for key in self.schema.keys if key not in self.learnt_keys)
 
     def save(self, path: str | Path) -> Checkpoint:
         """Write the file atomically, and return the checkpoint as read back.
@@ -83,6 +98,8 @@ class Checkpoint:
         }
         if self.calibration is not None:
             header["calibration"] = json.dumps(self.calibration.to_dict(), sort_keys=True)
+        if self.learnt is not None:
+            header[LEARNT] = learnt_to_json(self.learnt)
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
         for name, graph in {GRAPH: self.graph, **{f"{_GRAPHS}{k}": v for k, v in self.prompted.items()}}.items():
             tensors[name] = np.frombuffer(graph, np.uint8)
@@ -116,13 +133,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         schema = Schema.from_dict(json.loads(header["schema"]), source=path)
         config = StudentConfig.from_json(header["config"])
         calibration = Calibration.from_dict(json.loads(header["calibration"])) if "calibration" in header else None
+        learnt = learnt_from_json(header[LEARNT], schema.keys) if LEARNT in header else None
         provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
     except (ValueError, SchemaError, StudentError) as error:
         raise StudentError(f"the header is malformed ({error})", path=path, remedy=_REMEDY) from error
     graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
     graph = graphs.pop(GRAPH)
     prompted = {name.removeprefix(_GRAPHS): data for name, data in graphs.items()}
-    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration)
+    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration, learnt)
     return Checkpoint(config, schema, tensors, graph, *rest)
 
 

@@ -101,13 +101,15 @@ class Runtime(PromptRuntime, Protocol):
 
 
 class Student:
-    """A network that proposes masks of all structures of a schema.
+    """A network that proposes masks of the structures of a schema.
 
     Several threads may use one student; a lock lets one compute at a time.
 
     Attributes:
         id: Hash of the file's content.
-        schema: Structures; plane i of a proposal is schema.structures[i].
+        schema: Structures of its network.
+        keys: Keys of the structures that it has learnt, in the order of the planes of a proposal; on others it proposes
+            nothing at all.
         provenance: How the file was made; see Checkpoint.
         scores: Scores it was saved with.
         path: File it was read from.
@@ -119,6 +121,8 @@ class Student:
         """Bind a checkpoint to the runtime that was built from it."""
         self.id = checkpoint.id
         self.schema: Schema = checkpoint.schema
+        self.keys = checkpoint.learnt_keys
+        self._columns = [checkpoint.schema[key].index for key in self.keys]
         self.provenance: Mapping[str, Any] = checkpoint.provenance
         self.scores: Mapping[str, Any] = checkpoint.scores
         self.path: Path | None = checkpoint.path
@@ -131,7 +135,7 @@ class Student:
         self._lock = threading.Lock()
 
     def propose(self, frames: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> list[Proposal]:
-        """Return masks and confidence of every structure on each frame.
+        """Return masks and confidence of every learnt structure on each frame.
 
         Args:
             frames: uint8 (N, H, W).
@@ -159,7 +163,7 @@ class Student:
             with self._lock:
                 logits, quality = self._runtime.run(np.stack(inputs))
             for i, (window, placement) in enumerate(zip(windows, placements, strict=True)):
-                planes = restore(logits[i], placement)
+                planes = restore(logits[i][self._columns], placement)
                 proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
         return proposals
 
@@ -187,7 +191,7 @@ class Student:
 
         for logits, quality in self._runtime.run_each(prepared()):
             window, placement, shape = pending.popleft()
-            yield self._proposal(_in_frame(restore(logits, placement), window, shape), quality)
+            yield self._proposal(_in_frame(restore(logits[self._columns], placement), window, shape), quality)
 
     def encode(self, frame: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> EncodedFrame:
         """Compute the encoder's features of a frame for refine.
@@ -220,10 +224,10 @@ class Student:
             StudentError: The frame was encoded by another student, or the mask has another size.
             SchemaError: The student does not know the structure.
         """
-        if structure not in self.schema.keys:
+        if structure not in self.keys:
             raise SchemaError(
-                f"the student does not know {structure!r}",
-                remedy=f"Draw it by hand, or choose another student. This one knows: {', '.join(self.schema.keys)}.",
+                f"the student {'has not learnt' if structure in self.schema.keys else 'does not know'} {structure!r}",
+                remedy=f"Draw it by hand, or choose another student. This one knows: {', '.join(self.keys)}.",
             )
         index, n = self.schema[structure].index, len(self.schema)
         self._expect_own(encoded, current.shape)
@@ -269,11 +273,11 @@ class Student:
         return placement
 
     def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
-        state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
-        return Proposal(self.schema.keys, Masks(planes, state), self._confidence(quality), self.id)
+        state = np.full(len(self.keys), MaskState.PROPOSED, np.uint8)
+        return Proposal(self.keys, Masks(planes, state), self._confidence(quality)[self._columns], self.id)
 
     def _confidence(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the confidence, float32 (S,): the network's estimates of Dice, calibrated if a calibration exists."""
+        """Return the confidence of every structure of the schema, float32 (S,), calibrated if it can be."""
         estimated = quality.astype(np.float32, copy=True)
         return estimated if self._calibration is None else self._calibration.apply(estimated, self.schema.keys)
 

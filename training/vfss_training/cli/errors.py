@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CANCELLED = 130
 """Exit status after Ctrl+C or SIGTERM, as shells have it."""
+LEFT_OUT = 3
+"""Exit status where the student is trained, but something could not be read and was left out, as `vfss` has it."""
 
 
 @contextmanager

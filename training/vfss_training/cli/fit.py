@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfss_training.cli.errors import errors_to_stderr, report_outcome
+from vfss_training.cli.errors import LEFT_OUT, errors_to_stderr, report_outcome
 from vfss_training.cli.options import (
     BackboneWeights,
     Cache,
@@ -27,7 +27,7 @@ from vfss_training.cli.options import (
 
 if TYPE_CHECKING:
     from vfss_training.config.recipe import Recipe
-    from vfss_training.events import Events
+    from vfss_training.events import Events, Listener
 
 
 def fit(  # noqa: PLR0917  (typer calls it by name)
@@ -61,19 +61,32 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
     workers: Workers = 1,
     compiled: Annotated[bool, typer.Option(help="Compile the network first; needs a C++ compiler.")] = False,
     threads: Threads = 0,
+    choose: Annotated[
+        bool | None,
+        typer.Option(
+            "--choose/--no-choose",
+            help="Whether the new student proposes from now on. Default: if the project has none of its own, unless "
+            "the new one scores lower than the one that ships.",
+        ),
+    ] = None,
 ) -> None:
-    """Train on a PROJECT, starting from its current student, or with --phantom on phantom frames."""
+    """Train on a PROJECT, starting from its current student, or with --phantom on phantom frames.
+
+    Recordings, frames and masks that cannot be read are left out and named; the exit code is then 3.
+    """
     # These take seconds to import, which --help need not wait for.
     from vfss_training.config.recipe import load_recipe
     from vfss_training.events import Cancel
+    from vfss_training.loop.reporting import Notices
     from vfss_training.loop.run import Run, default_cache
     from vfss_training.studies.fit import fit_phantom, fit_project
 
     if phantom in (bool(project), out is None):
         raise typer.BadParameter("name a PROJECT, or give --phantom and --out FILE, one of the two")
+    notices = Notices()
     with (
         errors_to_stderr(),
-        _open_events(events, run) as stream,
+        _open_events(events, run, notices) as stream,
         Cancel().on_signals() as cancel,
         report_outcome(stream),
     ):
@@ -93,9 +106,19 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
             compiled=compiled,
         )
         if project:
-            fit_project(project, chosen, settings, student=student, scratch=from_scratch, backbone=backbone_weights)
+            fit_project(
+                project,
+                chosen,
+                settings,
+                student=student,
+                scratch=from_scratch,
+                backbone=backbone_weights,
+                choose=choose,
+            )
         elif out is not None:
             fit_phantom(chosen, out, settings, backbone=backbone_weights, student=student)
+    if notices.left_out:
+        raise typer.Exit(LEFT_OUT)
 
 
 def _overridden(recipe: Recipe, steps: int | None, seed: int | None, taught_by: str | None) -> Recipe:
@@ -108,17 +131,17 @@ def _overridden(recipe: Recipe, steps: int | None, seed: int | None, taught_by: 
 
 
 @contextmanager
-def _open_events(target: str, run: Path | None) -> Iterator[Events]:
+def _open_events(target: str, run: Path | None, notices: Listener) -> Iterator[Events]:
     """Open the events of this training; they also go to the run's folder, and to a bar if nothing else was asked for.
 
     Of several processes only the first one writes events.
     """
-    from vfss_training.events import Events, Listener
+    from vfss_training.events import Events
     from vfss_training.loop.distributed import leads
     from vfss_training.loop.reporting import Curves, ProgressBar
 
     with ExitStack() as stack:
-        listeners: list[Listener] = []
+        listeners: list[Listener] = [notices]
         if not leads():
             yield Events(None)
             return

@@ -69,7 +69,8 @@ def plan_text(plan: Plan) -> str:
     """Return a plan as one line for a terminal."""
     teachers = "".join(f", +{one.seconds / 60:.0f} min with {one.name}" for one in plan.teachers)
     frames = f"{plan.frames} labelled frames, {plan.film} without labels"
-    return f"{plan.recipe}: {frames}, {plan.seconds / 60:.0f} min{teachers}"
+    warning = f"\n{plan.not_learnt}" if plan.not_learnt else ""
+    return f"{plan.recipe}: {frames}, {plan.seconds / 60:.0f} min{teachers}{warning}"
 
 
 def learn(  # noqa: PLR0917  (typer calls it by name)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -52,14 +53,14 @@ def learn_project_clip(
     cores = threads or max(1, os.cpu_count() or 1)
     torch.set_num_threads(cores)
     parent = load_checkpoint(project.student_path(student))
-    shared_keys(parent.schema.keys, project.schema.keys)  # raises if there is none
+    shared_keys(parent.learnt_keys, project.schema.keys)  # raises if there is none
 
     def report(done: int, total: int) -> None:
         cancel.check()
         events.emit("learn", done=done, total=total)
 
     with project.open_clip(clip_id) as clip:
-        frames, annotated = examples(project, clip, parent.schema)
+        frames, annotated = examples(project, clip, parent.schema, parent.learnt_keys)
         adapted = learn_clip(parent, annotated, steps=steps, progress=report)
         runtime = OpenVinoRuntime(adapted, threads=cores)
         run = AdaptedRun(project, clip, Student(adapted, runtime), frames=frames, parent=parent.id)
@@ -72,15 +73,16 @@ def learn_project_clip(
     return masks
 
 
-def examples(project: Project, clip: Clip, schema: Schema) -> tuple[list[int], list[Example]]:
+def examples(project: Project, clip: Clip, schema: Schema, learnt: Sequence[str]) -> tuple[list[int], list[Example]]:
     """Return the frames with annotated soft structures, evenly spread if there are many, and their masks.
 
     Args:
         project: Project with the masks.
         clip: Clip of the project.
         schema: Structures of the student, which give the order of the planes; those the project lacks are unknown.
+        learnt: Keys of those that the student has learnt: a few frames of one clip do not teach it another structure.
     """
-    shared = shared_keys(schema.keys, project.schema.keys)
+    shared = shared_keys(learnt, project.schema.keys)
     here = [project.schema[key].index for key in shared]
     there = [schema[key].index for key in shared]
     annotated = np.zeros((clip.n_frames, len(schema)), np.bool_)

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
@@ -13,14 +14,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vfss.masks import MaskState
+from vfss.clips import Clip
+from vfss.errors import ClipError, MaskError
 from vfss.project import ClipRecord, Project, Split
 from vfss.student.preprocess import Placement, fit
+from vfss.wording import count
 
 FrameArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 Tick = Callable[[int, int], None]
 """Called with the number of things done and in total; may raise to stop."""
+Note = Callable[[str], None]
+"""Called with a message for a person."""
 
 
 @dataclass(frozen=True)
@@ -159,16 +164,18 @@ class UnlabelledSamples:
 
 
 def project_samples(
-    project: Project, splits: Collection[Split], size: int, *, tick: Tick | None = None
+    project: Project, splits: Collection[Split], size: int, *, tick: Tick | None = None, left_out: Note | None = None
 ) -> ListedSamples:
-    """Read the annotated frames of the patients of some splits.
+    """Read the annotated frames of the patients of some splits; what cannot be read is left out and named.
 
     Args:
         project: The project.
         splits: Splits of the patients.
         size: Side of the square, px.
         tick: Called with the number of frames read and in total.
+        left_out: Called with a message on each recording, frame or mask that cannot be read.
     """
+    note = left_out or (lambda _message: None)
     places = [
         (record, t)
         for record in project.clips()
@@ -177,25 +184,90 @@ def project_samples(
     ]
     samples: list[Sample] = []
     patients: list[str] = []
-    for clip_id in dict.fromkeys(record.id for record, _ in places):
-        with project.open_clip(clip_id) as clip:
-            placement = Placement.of(clip.height, clip.width, size, clip.pixel_aspect)
-            for record, t in places:
-                if record.id != clip_id:
-                    continue
-                masks = project.masks(clip_id, t)
-                known = np.array([MaskState(int(state)).is_truth for state in masks.state], np.float32)
-                samples.append(_placed(clip.as_uint8(t), masks.planes, known, placement))
-                patients.append(record.patient)
+    done = 0
+    for record, frames in _by_clip(places):
+        with _opened(project, record, len(frames), note) as clip:
+            for t in frames:
+                done += 1
+                picture = None if clip is None else _picture(clip, record, t, note)
+                annotation = None if picture is None else _annotation(project, record, t, note)
+                if clip is not None and picture is not None and annotation is not None:
+                    placement = Placement.of(clip.height, clip.width, size, clip.pixel_aspect)
+                    samples.append(_placed(picture, *annotation, placement))
+                    patients.append(record.patient)
                 if tick is not None:
-                    tick(len(samples), len(places))
+                    tick(done, len(places))
     return ListedSamples(samples, patients)
 
 
+def _by_clip(places: Sequence[tuple[ClipRecord, int]]) -> Iterator[tuple[ClipRecord, list[int]]]:
+    """Yield each clip of these places with its frames."""
+    records = {record.id: record for record, _ in places}
+    for clip_id, record in records.items():
+        yield record, [t for other, t in places if other.id == clip_id]
+
+
+@contextmanager
+def _opened(project: Project, record: ClipRecord, frames: int, note: Note) -> Iterator[Clip | None]:
+    """Open a clip; None, and a message, if it cannot be opened."""
+    try:
+        clip = project.open_clip(record.id)
+    except ClipError as error:
+        note(f"{record.path.name}, {count(frames, 'frame')}: {error}")
+        yield None
+        return
+    with clip:
+        yield clip
+
+
+def _picture(clip: Clip, record: ClipRecord, t: int, note: Note) -> FrameArray | None:
+    """Return a frame, uint8 (H, W); None, and a message, if it cannot be decoded."""
+    try:
+        return clip.as_uint8(t)
+    except ClipError as error:
+        note(f"{record.path.name}, frame {t}: {error.what}")
+        return None
+
+
+def _annotation(
+    project: Project, record: ClipRecord, t: int, note: Note
+) -> tuple[BoolArray, npt.NDArray[np.float32]] | None:
+    """Return the planes of a frame, bool (S, H, W), and which of them a person confirmed, float32 (S,).
+
+    A damaged mask is no annotation: its plane is unknown, and a message names it. None if nothing else is confirmed.
+    """
+    damaged = False
+    planes = np.zeros((len(project.schema), record.height, record.width), np.bool_)
+    known = np.zeros(len(planes), np.float32)
+    for key, revision in project.newest(record.id, t).items():
+        structure = project.schema[key]
+        try:
+            mask = revision.mask
+            if mask is not None and mask.shape != planes.shape[1:]:
+                raise MaskError(f"the mask is {mask.shape}, the clip {planes.shape[1:]}")
+        except MaskError as error:
+            if revision.state.is_truth:
+                damaged = True
+                note(f"{record.path.name}, frame {t}, {structure.name}: {error.what}")
+            continue
+        if mask is not None:
+            planes[structure.index] = mask
+        known[structure.index] = revision.state.is_truth
+    return None if damaged and not known.any() else (planes, known)
+
+
 def unlabelled_project_samples(
-    project: Project, splits: Collection[Split], size: int, n: int, *, tick: Tick | None = None
+    project: Project,
+    splits: Collection[Split],
+    size: int,
+    n: int,
+    *,
+    tick: Tick | None = None,
+    left_out: Note | None = None,
 ) -> ListedSamples:
     """Read unlabelled frames of the patients of some splits, spread evenly over their clips.
+
+    What cannot be read is left out and named.
 
     Args:
         project: The project.
@@ -203,7 +275,9 @@ def unlabelled_project_samples(
         size: Side of the square, px.
         n: Largest number of frames; each clip gives its share, or all that it has.
         tick: Called with the number of frames read and in total.
+        left_out: Called with a message on each recording or frame that cannot be read.
     """
+    note = left_out or (lambda _message: None)
     places: list[tuple[ClipRecord, int]] = []
     clips = [record for record in project.clips() if project.split(record.patient) in splits]
     for left, record in zip(range(len(clips), 0, -1), sorted(clips, key=lambda clip: clip.n_frames), strict=True):
@@ -212,17 +286,27 @@ def unlabelled_project_samples(
         share = min(len(others), (n - len(places)) // left)
         places += [(record, others[i]) for i in np.linspace(0, len(others) - 1, share).round().astype(int).tolist()]
     samples: list[Sample] = []
-    for record in dict.fromkeys(record for record, _ in places):
-        with project.open_clip(record.id) as clip:
-            placement = Placement.of(clip.height, clip.width, size, clip.pixel_aspect)
-            window = (placement.top, placement.left, placement.rows, placement.columns)
-            blank = np.zeros((-(-len(project.schema) // 8), size, size), np.uint8)
-            unknown = np.zeros(len(project.schema), np.float32)
-            for t in (t for other, t in places if other is record):
-                samples.append(Sample(fit(clip.as_uint8(t), placement), blank, unknown, window))
+    patients: list[str] = []
+    done = 0
+    for record, frames in _by_clip(places):
+        with _opened(project, record, len(frames), note) as clip:
+            for t in frames:
+                done += 1
+                picture = None if clip is None else _picture(clip, record, t, note)
+                if clip is not None and picture is not None:
+                    samples.append(_unlabelled(picture, clip, len(project.schema), size))
+                    patients.append(record.patient)
                 if tick is not None:
-                    tick(len(samples), len(places))
-    return ListedSamples(samples, [record.patient for record, _ in places])
+                    tick(done, len(places))
+    return ListedSamples(samples, patients)
+
+
+def _unlabelled(picture: FrameArray, clip: Clip, structures: int, size: int) -> Sample:
+    """Return a sample without annotation."""
+    placement = Placement.of(clip.height, clip.width, size, clip.pixel_aspect)
+    window = (placement.top, placement.left, placement.rows, placement.columns)
+    blank = np.zeros((-(-structures // 8), size, size), np.uint8)
+    return Sample(fit(picture, placement), blank, np.zeros(structures, np.float32), window)
 
 
 def _placed(frame: FrameArray, planes: BoolArray, known: npt.NDArray[np.float32], placement: Placement) -> Sample:

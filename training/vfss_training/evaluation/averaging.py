@@ -45,7 +45,12 @@ def average_weights(parent: Checkpoint, child: Checkpoint, share: float) -> Chec
         )
     tensors = {name: _mean(parent.tensors[name], child.tensors[name], share) for name in child.tensors}
     provenance = {**child.provenance, "average_of": {parent.id: 1.0 - share, child.id: share}}
-    return Checkpoint(child.config, child.schema, tensors, child.graph, provenance, prompted=child.prompted)
+    learnt = None
+    if parent.learnt is not None or child.learnt is not None:  # the mean of learnt and random weights is worth nothing
+        both = [key for key in child.learnt_keys if key in parent.learnt_keys]
+        learnt = {key: (child.learnt or parent.learnt or {}).get(key, 0) for key in both}
+    prompted = child.prompted
+    return Checkpoint(child.config, child.schema, tensors, child.graph, provenance, prompted=prompted, learnt=learnt)
 
 
 def _mean(one: np.ndarray, other: np.ndarray, share: float) -> np.ndarray:

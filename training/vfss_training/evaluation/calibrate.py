@@ -70,7 +70,7 @@ def measure(
     """
     bare = replace(checkpoint, calibration=None)
     student = Student(bare, OpenVinoRuntime(bare, cache=None, threads=threads))
-    drawn, keys = Schema.load(PHANTOM_SCHEMA), student.schema.keys
+    drawn, keys = Schema.load(PHANTOM_SCHEMA), student.keys
     confidence, overlaps = np.full((2, frames, len(keys)), np.nan)
     for i in range(frames):
         frame, truth, _ = draw_phantom(first_seed + i, SIZE, style_of(i))

@@ -28,7 +28,7 @@ def score_on_phantoms(student: Student, recipe: Recipe) -> dict[str, Any]:
     chooses = any(part.weight > 0 for part in recipe.held_out.values())
     styles = {style: _score(student, style, part) for style, part in recipe.held_out.items()}
     weights = {style: part.weight if chooses else 1.0 for style, part in recipe.held_out.items()}
-    keys = [key for key in student.schema.keys if key in Schema.load(PHANTOM_SCHEMA).keys]
+    keys = [key for key in student.keys if key in Schema.load(PHANTOM_SCHEMA).keys]
     structures = {
         key: {"dice": _mean({style: scores["structures"][key]["dice"] for style, scores in styles.items()}, weights)}
         for key in keys
@@ -45,13 +45,13 @@ def score_on_phantoms(student: Student, recipe: Recipe) -> dict[str, Any]:
 def _score(student: Student, style: str, part: HeldOut) -> dict[str, Any]:
     """Return the scores on the frames of one style."""
     drawn = Schema.load(PHANTOM_SCHEMA)
-    keys = [key for key in student.schema.keys if key in drawn.keys]
+    keys = [key for key in student.keys if key in drawn.keys]
     overlaps: dict[str, list[float]] = {key: [] for key in keys}
     for seed in range(part.first_seed, part.first_seed + part.frames):
         frame, truth, visible = draw_phantom(seed, SIZE, style)
         planes = student.propose(frame[None])[0].masks.planes
         for key in keys:
-            overlap = dice(truth[drawn[key].index], planes[student.schema[key].index])
+            overlap = dice(truth[drawn[key].index], planes[student.keys.index(key)])
             if visible[drawn[key].index] and not math.isnan(overlap):
                 overlaps[key].append(overlap)
     structures = {key: {"dice": float(np.mean(values)) if values else None} for key, values in overlaps.items()}

@@ -75,6 +75,24 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+class Notices:
+    """Prints what a person must know to standard error, a listener of events.
+
+    Attributes:
+        left_out: True once something could not be read and was left out.
+    """
+
+    def __init__(self) -> None:
+        """Print nothing yet."""
+        self.left_out = False
+
+    def __call__(self, event: str, fields: Mapping[str, Any]) -> None:
+        """Print a message."""
+        if event in ("notice", "left_out"):
+            self.left_out = self.left_out or event == "left_out"
+            Console(stderr=True).print(fields["message"], style="yellow", markup=False, soft_wrap=True)
+
+
 class Curves:
     """Writes the events of a run into its folder, as TensorBoard curves and JSON lines."""
 

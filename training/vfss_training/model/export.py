@@ -34,6 +34,7 @@ def pack(
     *,
     provenance: Mapping[str, Any],
     frames: np.ndarray[Any, np.dtype[np.float32]] | None = None,
+    learnt: Mapping[str, int] | None = None,
 ) -> Checkpoint:
     """Create the checkpoint of a network: rounded weights, the graph, and the agreement of bf16 with f32.
 
@@ -44,6 +45,7 @@ def pack(
         provenance: What is needed to train it again.
         frames: float32 (N, 1, size, size), prepared frames to measure the agreement of bf16 with f32; None: it is not
             measured.
+        learnt: Structures that it has learnt, and from how many annotated frames; None: all, see Checkpoint.
 
     Raises:
         TrainingError: The exported graph holds weights that are not the network's own.
@@ -52,7 +54,8 @@ def pack(
     rounded = build_network(Checkpoint(config, schema, tensors, b"", provenance))
     example = torch.zeros(1, 1, config.input_size, config.input_size)
     graph = _graph(rounded, rounded, (example,), ["frames"], ["logits", "quality"])
-    checkpoint = Checkpoint(config, schema, tensors, graph, provenance, prompted=_prompted(rounded, example))
+    prompted = _prompted(rounded, example)
+    checkpoint = Checkpoint(config, schema, tensors, graph, provenance, prompted=prompted, learnt=learnt)
     if frames is None:
         return checkpoint
     return replace(checkpoint, precision={"bf16": _agreement(checkpoint, frames)})

@@ -6,7 +6,7 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -32,8 +32,14 @@ from vfss_training.model.export import pack
 from vfss_training.model.initialise import from_scratch, from_student, sha256
 from vfss_training.studies import sources
 from vfss_training.studies.click_training import PromptTask, train_corrector
+from vfss_training.studies.learnt import annotated_masks, learnt_by, not_learnt_notice
 from vfss_training.studies.phantom import PhantomStudy
 from vfss_training.studies.project import ProjectStudy
+
+NOTHING_HELD_OUT = (
+    "Nothing is held out: every accepted frame is of a patient that is trained on, so no score can be given. Accept "
+    "frames of patients that were never trained on, and hold them out before: vfss splits {} --assign PATIENT=test"
+)
 
 
 def fit_phantom(
@@ -82,6 +88,7 @@ def fit_project(
     student: str | None,
     scratch: bool = False,
     backbone: Path | None = None,
+    choose: bool | None = None,
 ) -> str | None:
     """Train on the accepted annotations of projects, score on held-out patients, register the new student.
 
@@ -92,6 +99,8 @@ def fit_project(
         student: Student to start from; None: the project's current one, else the default.
         scratch: Start from random weights instead.
         backbone: ImageNet weights for the backbone, if it starts from scratch.
+        choose: Whether the new student proposes from now on; None: if the project had none of its own, and the new one
+            is not measured to be worse than the one that ships.
 
     Returns:
         Id of the new student; None in all processes of a run but the first.
@@ -103,16 +112,28 @@ def fit_project(
         parent = None if scratch else previous
         config = previous.config if parent is not None else recipe.student
         network = _network(parent, config, project.schema, recipe, backbone)
-        task = ProjectStudy(projects, recipe, config, run, backbone, parent).task(network)
+        study = ProjectStudy(projects, recipe, config, run, backbone, parent)
+        task = study.task(network)
+        learnt = learnt_by(annotated_masks(task.sources[0], project.schema), project.schema, recipe, parent)
+        _tell_beforehand(project, learnt, held_out=bool(task.held_out), run=run)
         trained, record = train(task, run, parent)
         if not leads():
             return None
         record |= _train_prompts(trained, task, recipe, run)
-        provenance = _provenance(recipe, run, parent) | record
+        provenance = _provenance(recipe, run, parent) | record | {"left_out": len(study.left_out)}
         compared = next((part.samples for part in task.held_out.values()), task.sources[0])
         frames = sources.comparison_inputs(compared, config)
-        checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames)
-        return _register(project, checkpoint, previous, parent, run)
+        checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames, learnt=learnt)
+        return _register(project, checkpoint, previous, parent, run, choose=choose)
+
+
+def _tell_beforehand(project: Project, learnt: Mapping[str, int], *, held_out: bool, run: Run) -> None:
+    """Tell before the training, which may take hours, what it will not teach and that it cannot be scored."""
+    if not_learnt := not_learnt_notice(project.schema, learnt):
+        missing = [key for key in project.schema.keys if key not in learnt]
+        run.events.emit("notice", message=not_learnt, not_learnt=missing)
+    if not held_out:
+        run.events.emit("notice", message=NOTHING_HELD_OUT.format(project.folder))
 
 
 def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
@@ -130,7 +151,7 @@ def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpo
     task = PhantomStudy(recipe, config, run).task(network)
     record = _train_prompts(network, task, recipe, run, minutes=run.minutes)
     provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | record}
-    checkpoint = pack(network, config, parent.schema, provenance=provenance)
+    checkpoint = pack(network, config, parent.schema, provenance=provenance, learnt=parent.learnt)
     scored = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
     saved = scored.save(out)
     run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
@@ -158,12 +179,19 @@ def _network(
 
 
 def _register(
-    project: Project, checkpoint: Checkpoint, previous: Checkpoint, parent: Checkpoint | None, run: Run
+    project: Project,
+    checkpoint: Checkpoint,
+    previous: Checkpoint,
+    parent: Checkpoint | None,
+    run: Run,
+    *,
+    choose: bool | None,
 ) -> str:
     """Score the previous and the new student on the same frames, then register the new one as the last step."""
-    shares_structures = not set(previous.schema.keys).isdisjoint(project.schema.keys)
+    shares_structures = not set(previous.learnt_keys).isdisjoint(project.schema.keys)
     before = _scores_of_held_out(project, previous, run) if shares_structures else None
-    after = _scores_of_held_out(project, checkpoint, run)
+    shares_structures = not set(checkpoint.learnt_keys).isdisjoint(project.schema.keys)
+    after = _scores_of_held_out(project, checkpoint, run) if shares_structures else {"mean_dice": None}
     work = Path(tempfile.mkdtemp(prefix="vfss-train-"))
     try:
         saved = replace(checkpoint, scores=after).save(work / "student.safetensors")
@@ -173,10 +201,33 @@ def _register(
         )
     finally:
         shutil.rmtree(work)
-    run.events.emit(
-        "done", student=saved.id, path=str(record.path), scores=after, previous=previous.id, previous_scores=before
-    )
+    in_use = _choose(project, saved, before, run, choose)
+    outcome = {"scores": after, "previous": previous.id, "previous_scores": before, "in_use": in_use}
+    run.events.emit("done", student=saved.id, path=str(record.path), **outcome)
     return saved.id
+
+
+def _choose(
+    project: Project, student: Checkpoint, before: Mapping[str, Any] | None, run: Run, choose: bool | None
+) -> bool:
+    """Choose the new student if it is to propose from now on, and tell; return whether it was chosen."""
+    current = project.current_student()
+    old, new = (before or {}).get("mean_dice"), student.scores.get("mean_dice")
+    worse = old is not None and new is not None and new < old
+    if choose or (choose is None and current is None and not worse):
+        project.choose_student(student.id)
+        run.events.emit(
+            "notice", message=f"Student {student.id} was added to {project.folder} and proposes from now on."
+        )
+        return True
+    proposing = "the student that ships" if current is None else f"student {current.id}"
+    because = f" It scored lower: mean Dice {new:.3f} against {old:.3f}." if worse else ""
+    run.events.emit(
+        "notice",
+        message=f"Student {student.id} was added to {project.folder}; {proposing} goes on proposing.{because} "
+        f"To propose with the new one: vfss students {project.folder} --choose {student.id}",
+    )
+    return False
 
 
 def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
@@ -188,7 +239,9 @@ def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> d
 
     student = Student(checkpoint, OpenVinoRuntime(checkpoint))
     scores = evaluation.evaluate(project, student, splits=sources.HELD_OUT, progress=progress)
-    return {name: value for name, value in scores.items() if name != "student"} | {"splits": list(sources.HELD_OUT)}
+    left_out = {"left_out": len(scores["left_out"])}  # the messages name files, which a student must not carry
+    kept = {name: value for name, value in scores.items() if name != "student"}
+    return kept | left_out | {"splits": list(sources.HELD_OUT)}
 
 
 def starting_student(recipe: Recipe, student: str | None) -> Checkpoint | None:

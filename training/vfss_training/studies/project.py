@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vfss.errors import TrainingError
@@ -44,6 +44,7 @@ class ProjectStudy:
         run: Run settings (cache, events, cancellation).
         backbone: ImageNet weights, for extra students.
         parent: The student to start from, which makes pseudo-labels as well.
+        left_out: Messages on recordings, frames and masks that could not be read, filled by `task`.
     """
 
     projects: tuple[Project, ...]
@@ -52,6 +53,7 @@ class ProjectStudy:
     run: Run
     backbone: Path | None = None
     parent: Checkpoint | None = None
+    left_out: list[str] = field(default_factory=list)
 
     @property
     def schema(self) -> Schema:
@@ -67,6 +69,7 @@ class ProjectStudy:
         """
         recipe, run = self.recipe, self.run
         refuse_leaks(self.projects)
+        self.left_out.clear()
         labelled, held_out = self._training_frames(), self._labelled(sources.HELD_OUT)
         replayed = sources.phantom_samples(recipe, self.schema, self.config, run.cache, run.events)
         used: tuple[Samples, ...] = (labelled, replayed) if recipe.replay > 0 else (labelled,)
@@ -121,6 +124,12 @@ class ProjectStudy:
         """Return the annotated frames of training patients; there is one at least."""
         labelled = self._labelled(sources.TRAINED)
         if len(labelled) == 0:
+            if self.left_out:
+                raise TrainingError(
+                    f"nothing of what is accepted of training patients can be read; the first: {self.left_out[0]}",
+                    path=self.projects[0].folder,
+                    remedy="Run `vfss check --frames` on the project, and put back what is missing.",
+                )
             raise TrainingError(
                 "no accepted annotation of a training patient",
                 path=self.projects[0].folder,
@@ -132,17 +141,25 @@ class ProjectStudy:
         """Return the annotated frames of patients in some splits, of all projects."""
         tick = sources.prepare_progress(self.run, "reading frames")
         size = self.config.input_size
-        return ListedSamples.joined([project_samples(one, splits, size, tick=tick) for one in self.projects])
+        return ListedSamples.joined(
+            [project_samples(one, splits, size, tick=tick, left_out=self._leave_out) for one in self.projects]
+        )
 
     def _unlabelled(self) -> ListedSamples:
         """Return as many unlabelled frames as have targets, the same number of each project."""
         n = self.recipe.distill.frames // len(self.projects)
         tick = sources.prepare_progress(self.run, "reading frames")
         samples = [
-            unlabelled_project_samples(one, sources.TRAINED, self.config.input_size, n, tick=tick)
+            unlabelled_project_samples(
+                one, sources.TRAINED, self.config.input_size, n, tick=tick, left_out=self._leave_out
+            )
             for one in self.projects
         ]
         return ListedSamples.joined(samples)
+
+    def _leave_out(self, message: str) -> None:
+        self.left_out.append(message)
+        self.run.events.emit("left_out", message=f"Left out, as it cannot be read: {message}")
 
     def _source(
         self, labelled: ListedSamples, replayed: PhantomSamples, unlabelled: ListedSamples

@@ -26,6 +26,7 @@ from vfss_training.data.phantoms import draw_phantom
 from vfss_training.loop.run import Run
 from vfss_training.losses.masks import MaskLoss
 from vfss_training.model.training_setup import fast_depthwise, freeze
+from vfss_training.studies.learnt import accepted_masks, learnt_by, not_learnt_notice
 from vfss_training.studies.sources import HELD_OUT, TRAINED, teacher_loader
 from vfss_training.teachers.adapted import MaskHead
 from vfss_training.teachers.table import TEACHERS, TeacherEntry, teacher_named
@@ -67,6 +68,8 @@ class Plan:
         held_out: Labelled frames to score on.
         seconds: Time without teachers.
         teachers: Teachers on this machine that could take part; none if the recipe names none.
+        not_learnt: Message that names the structures that nobody annotated on frames of training patients; empty if
+            the student will have learnt all.
     """
 
     recipe: str
@@ -76,6 +79,7 @@ class Plan:
     held_out: int
     seconds: float
     teachers: tuple[TeacherPlan, ...]
+    not_learnt: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for an event."""
@@ -121,7 +125,9 @@ class Planner:
             seconds += film * distill.views * _EXAMINED_S
         entries = available_teachers(self.run.teachers) if distill.teachers else []
         teachers = tuple(self._teacher(entry, recipe, views, adapted=adapted) for entry in entries)
-        return Plan(recipe.name, recipe.steps, frames, film, held_out, round(seconds, 1), teachers)
+        learnt = learnt_by(accepted_masks((self.project,)), self.project.schema, recipe, self.parent)
+        not_learnt = not_learnt_notice(self.project.schema, learnt)
+        return Plan(recipe.name, recipe.steps, frames, film, held_out, round(seconds, 1), teachers, not_learnt)
 
     def _teacher(self, entry: TeacherEntry, recipe: Recipe, views: int, *, adapted: bool) -> TeacherPlan:
         """Return what a teacher adds, given how many views it computes features of."""
