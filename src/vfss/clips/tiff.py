@@ -41,7 +41,7 @@ _HARMLESS_BYTES = 2**28
 """Bytes that a strip may come to without a check: few enough, and most strips of real pictures stay below."""
 
 
-class _StackFile:
+class StackFile:
     """The pages of one TIFF file."""
 
     def __init__(self, path: Path) -> None:
@@ -247,7 +247,7 @@ def _compression_name(compression: int) -> str:
 class StackClip(LazyClip):
     """A clip whose frames are the pages of a TIFF file."""
 
-    def __init__(self, stack: _StackFile, first: Frame, clip_id: str, cache_bytes: int) -> None:
+    def __init__(self, stack: StackFile, first: Frame, clip_id: str, cache_bytes: int) -> None:
         """Create the clip from an opened stack, which it owns, and its first frame, uint8 or uint16 (H, W)."""
         described, n_frames = stack.description, stack.n_frames
         times_s: npt.NDArray[np.float64] = np.arange(n_frames) * np.float64(described.step_s or 1 / ASSUMED_FPS)
@@ -274,7 +274,7 @@ class StackClip(LazyClip):
 
     def reopen(self) -> StackClip:
         """Open the same recording again, with its own file handle and cache."""
-        stack = _StackFile(self._stack.path)
+        stack = StackFile(self._stack.path)
         return self._copy_flags_to(StackClip(stack, self._first, self.id, self._cache_bytes))
 
     def _release(self) -> None:
@@ -298,7 +298,7 @@ def open_stack(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> S
     Raises:
         ClipError: It is unreadable, truncated, or not one time series of grey or colour pictures.
     """
-    stack = _StackFile(path)
+    stack = StackFile(path)
     try:
         clip = StackClip(stack, _first_frame(stack), clip_id, cache_bytes)
         frames, note = readable_frames(clip, middle=clip.bits > 8)  # the last one also shows a truncated file
@@ -311,7 +311,7 @@ def open_stack(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> S
         raise
 
 
-def _first_frame(stack: _StackFile) -> Frame:
+def _first_frame(stack: StackFile) -> Frame:
     """Return the first of a few frames that can be decoded, for size and depth.
 
     Raises:

@@ -11,15 +11,20 @@ from typing import Any, overload
 
 import imageio.v3 as iio
 import numpy as np
+from PIL import Image
 
 from vfss.clips import Frame
 from vfss.errors import DatasetError, MaskError, SchemaError
 from vfss.masks import BoolArray, Masks, MaskState
+from vfss.masks.run_lengths import is_picture_size
 from vfss.schema import Schema
 
 Fields = Mapping[str, Any]
-MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, SchemaError, MaskError)
+MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, SchemaError, MaskError)
 """Exceptions that reading malformed JSON of a dataset can raise."""
+
+_MOST_JSON_BYTES = 1 << 30
+_MOST_BYTES_OF_PLANES = 1 << 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +128,51 @@ class Dataset(Sequence[DatasetImage]):
             raise malformed(self.folder, error) from error
 
 
+def blank_planes(folder: Path, schema: Schema, fields: Fields) -> BoolArray:
+    """Return planes without a pixel for an image of a dataset, bool (S, H, W), once its size proves plausible.
+
+    Raises:
+        DatasetError: The size is not that of the picture, or of no picture that can have masks.
+    """
+    height, width = fields["height"], fields["width"]
+    path = inside(folder, fields["file_name"])
+    if not is_picture_size(height, width) or len(schema) * height * width > _MOST_BYTES_OF_PLANES:
+        raise DatasetError(
+            f"an image of {str(height)[:20]} x {str(width)[:20]} pixels cannot have masks",
+            path=path,
+            remedy="Export the dataset again.",
+        )
+    size = picture_size(path) if path.suffix == ".png" else None
+    if size not in (None, (height, width)):
+        raise DatasetError(
+            f"is a picture of {size} pixels, described as {(height, width)}",
+            path=path,
+            remedy="Export the dataset again.",
+        )
+    return np.zeros((len(schema), height, width), np.bool_)
+
+
+def inside(folder: Path, file: str) -> Path:
+    """Return the path of a file that a dataset names.
+
+    Raises:
+        ValueError: It is outside the dataset's folder.
+    """
+    path = folder / file
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"{file[:80]} lies outside the folder")
+    return path
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Return rows and columns that the head of a picture states, without its pixels; None if it cannot be read."""
+    try:
+        with Image.open(path, formats=("PNG",)) as picture:
+            return picture.height, picture.width
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        return None
+
+
 def read_json(path: Path) -> Fields:
     """Return the object in a JSON file.
 
@@ -130,10 +180,12 @@ def read_json(path: Path) -> Fields:
         DatasetError: The file is missing, or holds no JSON object.
     """
     try:
+        if path.stat().st_size > _MOST_JSON_BYTES:
+            raise DatasetError("is larger than 1 GB", path=path, remedy="Export fewer recordings at once.")
         data = json.loads(path.read_text("utf-8"))
     except FileNotFoundError as error:
         raise DatasetError("no such file", path=path, remedy="Name the folder that an export wrote.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise DatasetError(f"cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
     if not isinstance(data, dict):
         raise DatasetError("not a dataset: the file holds no JSON object", path=path)
@@ -143,7 +195,9 @@ def read_json(path: Path) -> Fields:
 def malformed(folder: Path, error: Exception) -> DatasetError:
     """Return the error for an entry that lacks something or has an unexpected value."""
     return DatasetError(
-        f"malformed dataset ({error!r})", path=folder, remedy="Only datasets exported by napari-vfss can be read."
+        f"malformed dataset ({repr(error)[:200]})",
+        path=folder,
+        remedy="Only datasets exported by napari-vfss can be read.",
     )
 
 

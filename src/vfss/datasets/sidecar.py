@@ -48,7 +48,7 @@ def read_sidecar(folder: Path) -> tuple[Fields, list[dict[str, Any]]]:
     except FileNotFoundError as error:
         remedy = "Name the folder that an export wrote."
         raise DatasetError("no such file", path=folder / FRAMES, remedy=remedy) from error
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, RecursionError, MemoryError) as error:
         raise malformed(folder, error) from error
     if len(frames) != expected:
         raise DatasetError(

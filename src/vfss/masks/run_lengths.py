@@ -13,13 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from vfss.clips.bounds import MOST_FRAME_PIXELS
 from vfss.errors import MaskError
 from vfss.masks.planes import BoolArray
 
-MOST_PIXELS = 1 << 25
-"""Pixels of the largest picture that can have masks: four times 4K."""
-
-_MOST_DIGITS = 6  # of five bits each, more than MOST_PIXELS and its sign need
+_MOST_DIGITS = 6  # of five bits each, more than MOST_FRAME_PIXELS and its sign need
 _FAR = 4.0
 _MOST_OUTLINE = 1 << 22
 """Pixels that the outline of one mask's polygons may pass."""
@@ -30,7 +28,17 @@ Runs = npt.NDArray[np.int64]
 def is_picture_size(height: Any, width: Any) -> bool:
     """Return whether two values from a file are the rows and columns of a picture that can have masks."""
     whole = all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in (height, width))
-    return whole and height <= MOST_PIXELS and width <= MOST_PIXELS and height * width <= MOST_PIXELS
+    return whole and height <= MOST_FRAME_PIXELS and width <= MOST_FRAME_PIXELS and height * width <= MOST_FRAME_PIXELS
+
+
+def decode_segmentation(segmentation: Any, height: int, width: int) -> BoolArray:
+    """Decode the "segmentation" of a COCO annotation, run lengths or polygons, to a plane, bool (H, W).
+
+    Raises:
+        MaskError: It is malformed, or not of a picture of this size.
+    """
+    decode = decode_coco if isinstance(segmentation, dict) else decode_polygons
+    return decode(segmentation, height, width)
 
 
 def decode_coco(segmentation: Any, height: int, width: int) -> BoolArray:
@@ -75,7 +83,7 @@ def parse_compressed(counts: str | bytes, pixels: int) -> Runs:
 
     Args:
         counts: The characters.
-        pixels: Pixels of the picture, at most MOST_PIXELS: there cannot be more runs, but for an empty one.
+        pixels: Pixels of the picture, at most MOST_FRAME_PIXELS: there cannot be more runs, but for an empty one.
 
     Returns:
         int64 (runs,); they may be negative or not add up.

@@ -21,12 +21,13 @@ from typing import Any
 import numpy as np
 from pycocotools import mask as rle
 
-from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.dataset import MALFORMED, Dataset, Fields, blank_planes, malformed, read_json
 from vfss.datasets.files import write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
 from vfss.datasets.outlines import outlines
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import BoolArray
+from vfss.masks.run_lengths import decode_segmentation
 from vfss.output.json_files import write_json
 from vfss.schema import Schema, Structure
 
@@ -144,20 +145,13 @@ def read_coco(folder: str | Path) -> Dataset:
         raise malformed(folder, error) from error
 
     def decode(fields: Fields) -> BoolArray:
-        stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
+        stack = blank_planes(folder, schema, fields)
         for annotation in by_image[fields["id"]]:
-            stack[planes[annotation["category_id"]]] = _decode(annotation["segmentation"], stack.shape[1:])
+            plane = decode_segmentation(annotation["segmentation"], fields["height"], fields["width"])
+            stack[planes[annotation["category_id"]]] = plane
         return stack
 
     return Dataset(folder, manifest, images, decode)
-
-
-def _decode(segmentation: Any, shape: tuple[int, ...]) -> BoolArray:
-    """Return the plane of a run-length code or of polygons."""
-    if isinstance(segmentation, list):
-        segmentation = rle.merge(rle.frPyObjects(segmentation, *shape))
-    plane: BoolArray = rle.decode(segmentation).astype(np.bool_)
-    return plane
 
 
 COCO = Format(

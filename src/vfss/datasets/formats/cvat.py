@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from xml.etree import ElementTree
 from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed
+from vfss.datasets.dataset import MALFORMED, Dataset, Fields, blank_planes, malformed
 from vfss.datasets.files import FOLDER, write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
+from vfss.datasets.formats.cvat_xml import CvatImage, draw_mask, read_annotations
 from vfss.datasets.options import stacking_order
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
@@ -34,7 +33,7 @@ from vfss.masks import EMPTY_BOX, BoolArray, MaskState, bounding_box
 from vfss.schema import Schema
 
 _FILE = "annotations.xml"
-_TAG = "frame states"  # has a space, so that it cannot be a structure's key
+TAG = "frame states"  # has a space, so that it cannot be a structure's key
 _README = """# For CVAT
 1. Create a task; paste labels.json into Constructor, "Raw". Its data are the pictures in images/.
 2. Upload annotations.xml to the task, as "CVAT 1.1".
@@ -43,7 +42,6 @@ _README = """# For CVAT
 The tag "frame states" of each picture has the state of each structure: without a mask it is empty, not visible, or not
 annotated. Draw masks, not polygons. Use a task, not a project: some versions of CVAT cannot upload masks to a project.
 """
-_OTHER_SHAPES = frozenset(("box", "polygon", "polyline", "points", "ellipse", "cuboid", "skeleton", "track"))
 _TAG_COLOUR = "#808080"
 
 
@@ -88,7 +86,7 @@ class CvatWriter(FrameWriter):
             common = {"label": mask["label"], "source": "manual", "occluded": 0}
             box = {name: mask[name] for name in ("rle", "left", "top", "width", "height")}
             lines.append(f"    <mask{_attributes({**common, **box, 'z_order': self._z_order[mask['label']]})}></mask>")
-        lines.append(f"    <tag{_attributes({'label': _TAG, 'source': 'manual'})}>")
+        lines.append(f"    <tag{_attributes({'label': TAG, 'source': 'manual'})}>")
         for key, state in fields["states"].items():
             lines.append(f'      <attribute name="{key}">{state}</attribute>')
         lines += ["    </tag>", "  </image>", ""]
@@ -123,7 +121,7 @@ def _labels(schema: Schema) -> list[dict[str, Any]]:
     common = {"mutable": False, "input_type": "select", "default_value": MaskState.UNSEEN.label, "values": states}
     attributes = [{"name": key, **common} for key in schema.keys]
     structures = [{"name": s.key, "color": s.colour, "type": "mask", "attributes": []} for s in schema.structures]
-    return [*structures, {"name": _TAG, "color": _TAG_COLOUR, "type": "tag", "attributes": attributes}]
+    return [*structures, {"name": TAG, "color": _TAG_COLOUR, "type": "tag", "attributes": attributes}]
 
 
 def _meta(name: str, labels: list[dict[str, Any]], manifest: Mapping[str, Any]) -> str:
@@ -159,19 +157,6 @@ def _label(label: Mapping[str, Any]) -> str:
     return f"        <label>{properties}<attributes>{attributes}</attributes></label>"
 
 
-@dataclass
-class _Image:
-    """One image of annotations.xml.
-
-    Attributes:
-        states: State by structure key.
-        masks: Attributes of its masks.
-    """
-
-    states: dict[str, str] = field(default_factory=dict)
-    masks: list[dict[str, str]] = field(default_factory=list)
-
-
 def read_cvat(folder: str | Path) -> Dataset:
     """Read a dataset exported as CVAT, also with an annotations.xml from CVAT: planes bool (S, H, W) and states.
 
@@ -183,7 +168,7 @@ def read_cvat(folder: str | Path) -> Dataset:
     """
     folder = Path(folder)
     manifest, frames = read_sidecar(folder)
-    images = {image_name: image for image_name, image in _read_images(folder / _FILE)}
+    images = {image.name: image for image in _masks_only(folder / _FILE)}
     try:
         schema = Schema.from_dict(manifest["schema"], source=folder)
         merged = [_merged(fields, images[fields["file_name"].removeprefix(f"{FOLDER}/")], schema) for fields in frames]
@@ -191,61 +176,32 @@ def read_cvat(folder: str | Path) -> Dataset:
         raise malformed(folder, error) from error
 
     def decode(fields: Fields) -> BoolArray:
-        stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
+        stack = blank_planes(folder, schema, fields)
         for mask in fields["masks"]:
-            _draw(mask, stack[schema[mask["label"]].index])
+            draw_mask(mask.attributes, stack[schema[mask.label].index])
         return stack
 
     return Dataset(folder, manifest, merged, decode)
 
 
-def _read_images(path: Path) -> Iterator[tuple[str, _Image]]:
-    """Yield the names and content of images, with one image at a time in memory as XML."""
-    image = _Image()
-    try:
-        events = ElementTree.iterparse(path, events=("start", "end"))
-        _, root = next(events)
-        for event, element in events:
-            if event == "start":
-                continue
-            if element.tag in _OTHER_SHAPES:
-                raise DatasetError(
-                    f"has a <{element.tag}>, which is not a mask", path=path, remedy="Convert it to a mask in CVAT."
-                )
-            if element.tag == "mask":
-                image.masks.append(dict(element.attrib))
-            elif element.tag == "tag" and element.get("label") == _TAG:
-                image.states = {str(item.get("name")): item.text or "" for item in element.iter("attribute")}
-            elif element.tag == "image":
-                yield str(element.get("name")), image
-                image = _Image()
-                root.clear()
-    except FileNotFoundError as error:
-        raise DatasetError("no such file", path=path, remedy="Name the folder that an export wrote.") from error
-    except (OSError, ElementTree.ParseError, StopIteration) as error:
-        raise DatasetError(f"cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
+def _masks_only(path: Path) -> tuple[CvatImage, ...]:
+    """Return the images of annotations.xml; refuse shapes that are not masks."""
+    images = read_annotations(path).images
+    other = next((shape.kind for image in images for shape in image.shapes if shape.kind != "mask"), None)
+    if other is not None:
+        raise DatasetError(f"has a <{other}>, which is not a mask", path=path, remedy="Convert it to a mask in CVAT.")
+    return images
 
 
-def _merged(fields: Fields, image: _Image, schema: Schema) -> Fields:
+def _merged(fields: Fields, image: CvatImage, schema: Schema) -> Fields:
     """Return the fields of a frame with the states and masks of annotations.xml."""
-    states = {key: image.states.get(key, MaskState.UNSEEN.label) for key in schema.keys}
+    tag = image.tags.get(TAG, {})
+    states = {key: tag.get(key, MaskState.UNSEEN.label) for key in schema.keys}
     with_pixels = {MaskState.ACCEPTED.label, MaskState.EDITED.label}
-    for mask in image.masks:
-        if states[mask["label"]] not in with_pixels:
-            states[mask["label"]] = MaskState.EDITED.label
-    return {**fields, "states": states, "masks": image.masks}
-
-
-def _draw(mask: Mapping[str, str], plane: BoolArray) -> None:
-    """Draw an encode_mask mask into a plane, bool (H, W)."""
-    runs = [int(run) for run in mask["rle"].split(",")]
-    left, top, width, height = (int(mask[name]) for name in ("left", "top", "width", "height"))
-    if min(left, top, *runs) < 0 or sum(runs) != height * width:
-        raise ValueError(f"mask of {mask['label']} does not fill its box")
-    if top + height > plane.shape[0] or left + width > plane.shape[1]:
-        raise ValueError(f"mask of {mask['label']} extends beyond the frame")
-    inside = np.repeat(np.arange(len(runs)) % 2 == 1, runs).reshape(height, width)
-    plane[top : top + height, left : left + width] |= inside
+    for mask in image.shapes:
+        if states[mask.label] not in with_pixels:
+            states[mask.label] = MaskState.EDITED.label
+    return {**fields, "states": states, "masks": image.shapes}
 
 
 CVAT = Format(

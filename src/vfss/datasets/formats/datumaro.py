@@ -20,13 +20,14 @@ import imageio.v3 as iio
 import numpy as np
 from pycocotools import mask as rle
 
-from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.dataset import MALFORMED, Dataset, Fields, blank_planes, malformed, read_json
 from vfss.datasets.files import FOLDER, stem
 from vfss.datasets.format import Format, FrameWriter, Job, Row
 from vfss.datasets.options import stacking_order
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.masks import BoolArray
+from vfss.masks.run_lengths import decode_coco
 from vfss.output.json_files import write_json
 from vfss.schema import Schema
 
@@ -125,9 +126,9 @@ def read_datumaro(folder: str | Path) -> Dataset:
         raise malformed(folder, error) from error
 
     def decode(fields: Fields) -> BoolArray:
-        stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
+        stack = blank_planes(folder, schema, fields)
         for annotation in fields["annotations"]:
-            stack[annotation["label_id"]] |= rle.decode(annotation["rle"]).astype(np.bool_)
+            stack[annotation["label_id"]] |= decode_coco(annotation["rle"], fields["height"], fields["width"])
         return stack
 
     return Dataset(folder, manifest, images, decode)

@@ -15,7 +15,7 @@ from typing import Any
 import imageio.v3 as iio
 import numpy as np
 
-from vfss.datasets.dataset import MALFORMED, Dataset, Fields, malformed, read_json
+from vfss.datasets.dataset import MALFORMED, Dataset, Fields, blank_planes, inside, malformed, picture_size, read_json
 from vfss.datasets.files import stem, write_picture
 from vfss.datasets.format import Format, FrameWriter, Job, Row
 from vfss.datasets.selection import AnnotatedFrame
@@ -65,15 +65,18 @@ def read_png(folder: str | Path) -> Dataset:
         raise malformed(folder, error) from error
 
     def load(fields: Fields) -> BoolArray:
-        stack = np.zeros((len(schema), fields["height"], fields["width"]), np.bool_)
+        stack = blank_planes(folder, schema, fields)
         for key, file in fields["planes"].items():
-            stack[schema[key].index] = _read_plane(folder / file, stack.shape[1:])
+            stack[schema[key].index] = _read_plane(inside(folder, file), stack.shape[1:])
         return stack
 
     return Dataset(folder, data, images, load)
 
 
 def _read_plane(path: Path, shape: tuple[int, ...]) -> BoolArray:
+    size = picture_size(path)
+    if size not in (None, shape):
+        raise DatasetError(f"plane is {size}, its frame {shape}", path=path, remedy="Export the dataset again.")
     try:
         plane = iio.imread(path, extension=".png")
     except (OSError, ValueError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG

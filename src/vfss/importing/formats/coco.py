@@ -21,7 +21,7 @@ from vfss.importing.source import (
     SourceOptions,
 )
 from vfss.masks import BoolArray, MaskState
-from vfss.masks.run_lengths import decode_coco, decode_polygons, is_picture_size
+from vfss.masks.run_lengths import decode_segmentation, is_picture_size
 
 Fields = Mapping[str, Any]
 _POLYGONS = "polygons draw outlines: pixels along them, and holes, may differ from the masks they were made of"
@@ -86,7 +86,8 @@ class CocoMasks:
         for annotation in self._by_image[self._ids[image.number]]:
             try:
                 label = self._by_category[annotation["category_id"]].name
-                plane = _decode(annotation.get("segmentation"), image)
+                segmentation = annotation.get("segmentation")
+                plane = decode_segmentation(segmentation, image.height, image.width) if segmentation else None
             except MALFORMED as error:
                 raise malformed(self._file, error, f"on {image.name}, annotation {annotation.get('id')}") from error
             if plane is None:
@@ -110,15 +111,6 @@ def _labels(categories: list[Fields], path: Path) -> dict[Any, ForeignLabel]:
             remedy="Rename one.",
         )
     return labels
-
-
-def _decode(segmentation: Any, image: ForeignImage) -> BoolArray | None:
-    """Decode a segmentation to a plane, bool (H, W); None if there is none. Bad values raise MaskError."""
-    if not segmentation:
-        return None
-    if isinstance(segmentation, dict):
-        return decode_coco(segmentation, image.height, image.width)
-    return decode_polygons(segmentation, image.height, image.width)
 
 
 def _files(path: Path) -> list[Path]:

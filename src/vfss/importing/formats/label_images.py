@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from vfss.errors import DatasetError
+from vfss.clips.tiff import StackFile
+from vfss.errors import ClipError, DatasetError
 from vfss.importing.files import MALFORMED, malformed, read_object
 from vfss.masks import BoolArray
+from vfss.masks.run_lengths import is_picture_size
 
 Labels = npt.NDArray[np.int64]
 UNREADABLE = (
@@ -31,11 +35,15 @@ UNREADABLE = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
+    ClipError,
 )
 """Exceptions that libraries raise on broken pictures and volumes."""
 TIFF = (".tif", ".tiff")
 NIFTI = (".nii", ".nii.gz")
 PICTURES = (".png", ".bmp")
+_FORMATS = ("PNG", "BMP")  # whatever the suffix: for others Pillow may start programs
+_MOST_INFLATED = 1100  # bytes that come out of one byte of gzip at most
+_MOST_OPEN = 40  # volumes: one for each structure of a recording
 _SHOWN = 5  # values that a message lists
 ONE_LABEL = "an image of labels has one label for each pixel: where structures overlap, only one has the pixel"
 """What is lost in label images."""
@@ -43,7 +51,8 @@ ONE_LABEL = "an image of labels has one label for each pixel: where structures o
 
 def unreadable(path: Path, error: Exception) -> DatasetError:
     """Return the error for a file that a library cannot read."""
-    text = " ".join(str(error).split())[:200] or type(error).__name__
+    what = error.what if isinstance(error, ClipError) else str(error)
+    text = " ".join(what.split())[:200] or type(error).__name__
     return DatasetError(f"cannot be read ({text})", path=path, remedy="Copy or export it again: it may be cut off.")
 
 
@@ -53,21 +62,25 @@ def extent(path: Path) -> tuple[int | None, int, int]:
     Volumes are read as nnU-Net and ITK do: the last axis of NIfTI's own order X, Y, Z is the frame.
 
     Raises:
-        DatasetError: The file cannot be read, or has more axes.
+        DatasetError: The file cannot be read, has more axes, or cannot hold what its header claims.
     """
     name = path.name.lower()
     try:
         if name.endswith(NIFTI):
-            return _nifti_extent(path, _nifti(path).shape)
-        if name.endswith(TIFF):
-            return _tiff_extent(path)
-        with Image.open(path) as picture:
-            return None, picture.height, picture.width
+            depth, height, width = _volume_extent(open_volume(path).shape, path)
+        elif name.endswith(TIFF):
+            depth, height, width = _tiff_extent(path)
+        else:
+            with Image.open(path, formats=_FORMATS) as picture:
+                depth, height, width = None, picture.height, picture.width
     except UNREADABLE as error:
         raise unreadable(path, error) from error
+    if not is_picture_size(height, width):
+        raise DatasetError(f"claims {height} x {width} pixels, more than a picture has", path=path)
+    return depth, height, width
 
 
-def _nifti_extent(path: Path, shape: tuple[int, ...]) -> tuple[int | None, int, int]:
+def _volume_extent(shape: tuple[int, ...], path: Path) -> tuple[int | None, int, int]:
     if len(shape) < 2 or any(size != 1 for size in shape[3:]):
         raise DatasetError(f"has the shape {shape}, not that of an image or a volume", path=path)
     depth = shape[2] if len(shape) > 2 and shape[2] > 1 else None
@@ -75,33 +88,48 @@ def _nifti_extent(path: Path, shape: tuple[int, ...]) -> tuple[int | None, int, 
 
 
 def _tiff_extent(path: Path) -> tuple[int | None, int, int]:
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        first = file.pages[0]
-        if len(first.shape) != 2:
-            raise DatasetError(f"has the shape {first.shape}, not that of a label image", path=path)
-        return (len(file.pages) if len(file.pages) > 1 else None), int(first.shape[0]), int(first.shape[1])
+    with closing(StackFile(path)) as stack:
+        shape = stack.key.shape
+        if len(shape) != 2:
+            raise DatasetError(f"has the shape {shape}, not that of a label image", path=path)
+        return (stack.n_frames if stack.n_frames > 1 else None), int(shape[0]), int(shape[1])
 
 
-def _nifti(path: Path) -> Any:
+def open_volume(path: Path) -> Any:
+    """Open a NIfTI volume by nibabel; of its voxels nothing is read yet.
+
+    Raises:
+        DatasetError: It cannot be read, or is too small to hold what its header claims.
+    """
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
 
     try:
-        return nib.load(path, keep_file_open=True)  # a compressed volume is then decompressed once, slice after slice
-    except (ImageFileError, HeaderDataError, WrapStructError) as error:
+        volume: Any = nib.load(
+            path, keep_file_open=True
+        )  # a compressed volume is then decompressed once, slice by slice
+        shape, dtype = tuple(int(size) for size in volume.shape), volume.get_data_dtype()
+        stored = path.stat().st_size
+    except (ImageFileError, HeaderDataError, WrapStructError, *UNREADABLE) as error:
         raise unreadable(path, error) from error
+    claimed = math.prod(shape) * dtype.itemsize
+    most = stored * (_MOST_INFLATED if path.name.lower().endswith(".gz") else 1)
+    if any(size < 1 for size in shape) or claimed > most or dtype.kind not in "buif":
+        raise DatasetError(
+            f"claims {' x '.join(map(str, shape))} values of type {dtype}, and has {stored} bytes",
+            path=path,
+            remedy="Export it again as whole numbers: it may be damaged or cut off.",
+        )
+    return volume
 
 
 class LabelImages:
-    """Reads label images by file and slice; the last volume stays open for its next slices."""
+    """Reads label images by file and slice; the last volumes stay open for their next slices."""
 
     def __init__(self) -> None:
-        self._path: Path | None = None
-        self._volume: Any = None
+        self._open: dict[Path, Any] = {}
 
     def read(self, path: Path, index: int | None = None) -> Labels:
         """Read the labels of an image, or of one slice of a volume, int64 (H, W), 0 and above.
@@ -114,25 +142,34 @@ class LabelImages:
             if name.endswith(NIFTI):
                 values = self._slice(path, index or 0)
             elif name.endswith(TIFF):
-                import tifffile
-
-                values = np.asarray(tifffile.imread(path, key=index or 0))
+                values = np.asarray(self._opened(path, StackFile).samples(index or 0))
             else:
                 values = _picture(path)
+            return _labels(path, values)
         except UNREADABLE as error:
             raise unreadable(path, error) from error
-        return _labels(path, values)
+
+    def _opened(self, path: Path, opener: Callable[[Path], Any]) -> Any:
+        """Return an open volume; the one that was opened first is forgotten where there are many."""
+        if path not in self._open:
+            while len(self._open) >= _MOST_OPEN:
+                forgotten = self._open.pop(next(iter(self._open)))
+                if isinstance(forgotten, StackFile):
+                    forgotten.close()
+            self._open[path] = opener(path)
+        return self._open[path]
 
     def _slice(self, path: Path, index: int) -> npt.NDArray[Any]:
-        if path != self._path:
-            self._path, self._volume = path, _nifti(path)
-        shape = self._volume.shape
+        volume = self._opened(path, open_volume)
+        shape = volume.shape
         index_of = (slice(None), slice(None), *([index] if len(shape) > 2 else []), *([0] * (len(shape) - 3)))
-        return np.asarray(self._volume.dataobj[index_of]).T
+        return np.asarray(volume.dataobj[index_of]).T
 
 
 def _picture(path: Path) -> npt.NDArray[Any]:
-    with Image.open(path) as picture:
+    with Image.open(path, formats=_FORMATS) as picture:
+        if not is_picture_size(picture.height, picture.width):
+            raise DatasetError(f"claims {picture.height} x {picture.width} pixels, more than a picture has", path=path)
         values = np.asarray(picture)  # for a palette picture these are the indices, which are the labels
     if values.ndim == 3:
         grey = values[..., :3] if values.shape[2] in (3, 4) else values[..., :1]
@@ -147,8 +184,8 @@ def _picture(path: Path) -> npt.NDArray[Any]:
 
 
 def _labels(path: Path, values: npt.NDArray[Any]) -> Labels:
-    if values.ndim != 2:
-        raise DatasetError(f"has the shape {values.shape}, not that of one image", path=path)
+    if values.ndim != 2 or values.dtype.kind not in "buif":
+        raise DatasetError(f"has the shape {values.shape} of {values.dtype}, not that of one label image", path=path)
     with np.errstate(invalid="ignore"):  # too large numbers are reported below
         labels: Labels = values.astype(np.int64) if np.isfinite(values).all() else np.full((1, 1), -1)
     if labels.shape != values.shape or (labels != values).any() or (labels < 0).any():
