@@ -8,9 +8,12 @@ import os
 import re
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,14 +23,17 @@ from foreign_masks import write_coco
 from small_project import THREE, annotate, cohort, disc, grey_frames, write_video
 from vfss.cli.app import app
 from vfss.datasets import FORMATS, ExportOptions, run_export
+from vfss.datasets.formats.yolo import polygons
 from vfss.deidentify import CaseKey, PixelBox, Redaction
 from vfss.errors import DatasetError
-from vfss.importing import ImportChoices, ImportPlan, open_source, plan_import, write_plan
+from vfss.importing import ImportChoices, ImportPlan, SourceOptions, open_source, plan_import, write_plan
 from vfss.importing.report import recording_rows
 from vfss.masks import MaskState
 from vfss.project import Project
 
 PATIENTS = {"p1": "train", "p2": "train", "p3": "validation", "p4": "test"}
+SIZE = (24, 32)
+INNER = disc(*SIZE, y=12, x=14, radius=5)
 Present = dict[tuple[str, int, str], np.ndarray]
 
 
@@ -186,11 +192,145 @@ def test_cropped_pictures_are_placed_back_into_their_frames(tmp_path: Path) -> N
         assert [problem.kind for problem in plan.problems] == ["size"]
 
 
+@pytest.mark.parametrize("name", ["cvat", "datumaro", "nifti", "png", "coco"])
+def test_formats_of_masks_come_back_bit_for_bit(exported: Project, again: Project, tmp_path: Path, name: str) -> None:
+    plan = imported(again, export(exported, name, tmp_path / "out"))
+    assert plan.source.name == name and not plan.source.losses and not plan.problems
+    expect_equal(present(again), present(exported))
+
+
+def test_volumes_of_earlier_exports_come_back(exported: Project, again: Project, tmp_path: Path) -> None:
+    """Their frames lay along the first axis, and their manifest did not say so."""
+    folder = export(exported, "nifti", tmp_path / "out")
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8"))
+    del manifest["volume_axes"]
+    (folder / "manifest.json").write_text(json.dumps(manifest), "utf-8")
+    for path in folder.glob("*/*.nii.gz"):
+        nib.save(nib.Nifti1Image(np.asarray(nib.load(path).dataobj).transpose(2, 1, 0), np.eye(4)), path)
+    imported(again, folder)
+    expect_equal(present(again), present(exported))
+
+
+def test_one_volume_of_an_export_is_one_label_of_one_recording(
+    exported: Project, again: Project, tmp_path: Path
+) -> None:
+    folder = export(exported, "nifti", tmp_path / "out")
+    volume = next(folder.glob("*/pharynx.nii.gz"))
+    plan = imported(again, volume)
+    clip = CaseKey(again.folder / "case-key.json").recordings[volume.parent.name]
+    assert plan.counts == {"pharynx": 2}
+    expected = {at: mask for at, mask in present(exported).items() if at[0] == clip and at[2] == "pharynx"}
+    expect_equal(present(again), expected)
+
+
+CVAT_IMAGES = re.compile(r'<tag label="frame states".*?</tag>', re.DOTALL)
+
+
+def test_what_cvat_exports_comes_back_bit_for_bit(exported: Project, again: Project, tmp_path: Path) -> None:
+    """CVAT adds ids, groups and subsets, puts folders before names, and has no states if their tags were removed."""
+    folder = export(exported, "cvat", tmp_path / "out")
+    text = CVAT_IMAGES.sub("", (folder / "annotations.xml").read_text("utf-8"))
+    text = text.replace('name="clip-', 'subset="train" task_id="7" name="batch/train/clip-')
+    text = text.replace("z_order=", 'group_id="0" z_order=').replace("<task>", "<project><tasks><task>", 1)
+    (tmp_path / "annotations.xml").write_text(text.replace("</task>", "</task></tasks></project>"), "utf-8")
+    plan = imported(again, tmp_path / "annotations.xml")
+    assert [label.name for label in plan.source.labels] == list(THREE.keys)
+    expect_equal(present(again), present(exported))
+
+
+def test_polygons_of_cvat_say_what_they_lose(exported: Project, again: Project, tmp_path: Path) -> None:
+    name = CaseKey(again.folder / "case-key.json").recording(again.clips()[0].id)
+    points = "10,10;30,10;30,25;10,25"
+    (tmp_path / "a.xml").write_text(
+        f'<annotations><image id="0" name="{name}_000001.png" width="64" height="48">'
+        f'<polygon label="bolus" points="{points}"/><box label="bolus" xtl="1" ytl="1" xbr="2" ybr="2"/>'
+        "</image></annotations>",
+        "utf-8",
+    )
+    plan = imported(again, tmp_path / "a.xml")
+    assert any("polygons are outlines" in loss for loss in plan.source.losses)
+    assert dict(plan.not_imported) == {"shapes that are no mask (box)": 1}
+    (mask,) = present(again).values()
+    assert mask[10:25, 10:30].all() and mask.sum() == 300
+
+
+def test_tracks_of_a_video_in_cvat(two: Project, tmp_path: Path) -> None:
+    """CVAT for video counts frames from 0, and names the video only."""
+    b = two.clips()[1]
+    shapes = "".join(
+        f'<polygon frame="{t}" outside="{outside}" keyframe="1" points="2,2;9,2;9,9;2,9"/>'
+        for t, outside in ((0, 0), (3, 0), (4, 1))
+    )
+    (tmp_path / "annotations.xml").write_text(
+        "<annotations><version>1.1</version><meta><task><name>t</name><labels><label><name>bolus</name></label>"
+        "</labels><original_size><width>32</width><height>24</height></original_size><source>b.mkv</source></task>"
+        f'</meta><track id="0" label="bolus" source="manual">{shapes}</track></annotations>',
+        "utf-8",
+    )
+    with pytest.raises(DatasetError, match="2 images name no clip"):
+        plan_import(two, open_source(tmp_path / "annotations.xml"))
+    imported(two, tmp_path / "annotations.xml", clip=b.id)
+    assert {at: int(mask.sum()) for at, mask in present(two).items()} == {(b.id, t, "bolus"): 49 for t in (0, 3)}
+
+
+def drawn_again(mask: np.ndarray) -> np.ndarray:
+    """The mask that the polygons of a YOLO export cover."""
+    canvas = np.zeros(mask.shape, np.uint8)
+    for corners in polygons(mask, Counter()):
+        cv2.fillPoly(canvas, [corners], 1)
+    return canvas.astype(bool)
+
+
+def test_a_yolo_export_comes_back_as_its_polygons_cover(exported: Project, again: Project, tmp_path: Path) -> None:
+    plan = imported(again, export(exported, "yolo", tmp_path / "out"))
+    expect_equal(present(again), {at: drawn_again(mask) for at, mask in present(exported).items()})
+    assert any("polygons are outlines" in loss for loss in plan.source.losses)
+    with_holes = [at for at, mask in present(exported).items() if not np.array_equal(drawn_again(mask), mask)]
+    assert {frame for _, frame, _ in with_holes} == {2}  # the pharynx with a hole; all others are exact
+
+
+@pytest.mark.parametrize("confidence", ["", " 0.912345"])
+def test_predictions_of_ultralytics_come_back(
+    exported: Project, again: Project, tmp_path: Path, confidence: str
+) -> None:
+    """save_txt: six digits, corners at pixels without the half, no names of classes, no pictures."""
+    expected: Present = {}
+    (tmp_path / "predict" / "labels").mkdir(parents=True)
+    for (clip, frame, key), mask in present(exported).items():
+        name = f"{CaseKey(exported.folder / 'case-key.json').recording(clip)}_{frame:06d}.txt"
+        with (tmp_path / "predict" / "labels" / name).open("a", encoding="ascii") as file:
+            for corners in polygons(mask, Counter()):
+                values = (corners / (mask.shape[1], mask.shape[0])).ravel()
+                numbers = " ".join(f"{value:g}" for value in values)
+                file.write(f"{THREE[key].index} {numbers}{confidence}\n")
+        expected[clip, frame, key] = drawn_again(mask)
+    export(exported, "yolo", tmp_path / "out")
+    (tmp_path / "names.json").write_text(json.dumps({key: THREE[key].index for key in THREE.keys}), "utf-8")
+    folder = tmp_path / "predict" / "labels"
+    named = plan_import(again, open_source(folder, options=SourceOptions(tmp_path / "names.json")))
+    assert set(named.counts) == set(THREE.keys)
+    imported(again, folder, labels={f"class {THREE[key].index}": key for key in THREE.keys})
+    expect_equal(present(again), expected)
+
+
+def test_a_dicom_segmentation_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    """Of a DICOM recording, which it names by its instance."""
+    from foreign_masks import write_recording
+
+    with Project.create(tmp_path / "again", THREE) as project:
+        write_recording(tmp_path / "a.dcm", grey_frames(4, 24, 32))
+        clip = project.add_clip(tmp_path / "a.dcm", patient="p").id
+        annotate(project, clip, 1, {"bolus": INNER, "pharynx": disc(24, 32, y=12, x=14, radius=9)})
+        annotate(project, clip, 3, {"mandible": INNER[:, ::-1].copy()})
+        before = present(project)
+        run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
+        with Project.create(tmp_path / "second", THREE) as second:
+            second.add_clip(tmp_path / "a.dcm")
+            imported(second, next((tmp_path / "out").rglob("*.dcm")).parent, key=project.folder / "case-key.json")
+            expect_equal(present(second), before)
+
+
 # Never on another clip
-
-
-SIZE = (24, 32)
-INNER = disc(*SIZE, y=12, x=14, radius=5)
 
 
 @pytest.fixture

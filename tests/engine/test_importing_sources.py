@@ -396,8 +396,8 @@ def test_unknown_files_are_described(tmp_path: Path) -> None:
         open_source(tmp_path / "a.txt")
     with pytest.raises(DatasetError, match="no such file"):
         open_source(tmp_path / "nothing")
-    with pytest.raises(DatasetError, match=r"no import format 'yolo'.*coco, nnunet, dicom-seg, png"):
-        open_source(tmp_path, "yolo")
+    with pytest.raises(DatasetError, match=r"no import format 'voc'.*coco, nnunet, dicom-seg"):
+        open_source(tmp_path, "voc")
     for name in SOURCES:
         with pytest.raises(DatasetError):
             open_source(tmp_path, name)

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 ProjectFolder = Annotated[Path, typer.Argument(metavar="PROJECT", help="Project folder.", show_default=False)]
 Source = Annotated[Path, typer.Argument(metavar="SOURCE", help="File or folder of masks.", show_default=False)]
 FormatName = Annotated[
-    str | None, typer.Option("--format", metavar="NAME", help="coco, nnunet, dicom-seg or png. [detected]")
+    str | None,
+    typer.Option(
+        "--format", metavar="NAME", help="coco, nnunet, dicom-seg, cvat, datumaro, yolo, nifti or png. [detected]"
+    ),
 ]
 ClipName = Annotated[str | None, typer.Option(metavar="ID|FILE", help="Clip of the project that the masks belong to.")]
 Recordings = Annotated[
@@ -41,7 +44,10 @@ FirstFrame = Annotated[
     int | None, typer.Option(metavar="0|1", min=0, max=1, help="Number of a clip's first frame in file names.")
 ]
 LabelTable = Annotated[
-    Path | None, typer.Option(metavar="FILE.json", help='Names of the values in label images: {"bolus": 1, ...}.')
+    Path | None,
+    typer.Option(
+        metavar="FILE", help='Names of the values in label images, or of the classes of YOLO: {"bolus": 1, ...}.'
+    ),
 ]
 Threshold = Annotated[
     float | None, typer.Option(min=0, max=1, help="Probability threshold, for fractional DICOM segmentations.")

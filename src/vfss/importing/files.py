@@ -14,6 +14,9 @@ from vfss.importing.names import natural
 MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, MaskError)
 """Exceptions that reading malformed foreign JSON can raise."""
 
+POLYGONS = "polygons are outlines: pixels along them, holes and specks may differ from the masks they were made of"
+"""What is lost in polygons."""
+
 MOST_JSON_BYTES = 1 << 29
 """Size of the largest JSON that is read: parsed, it takes several times as much memory."""
 

@@ -9,12 +9,25 @@ from pathlib import Path
 from vfss.errors import DatasetError
 from vfss.importing.files import entries_of
 from vfss.importing.formats.coco import COCO
+from vfss.importing.formats.cvat import CVAT
+from vfss.importing.formats.datumaro import DATUMARO
 from vfss.importing.formats.dicom_seg import DICOM_SEG
+from vfss.importing.formats.nifti import NIFTI
 from vfss.importing.formats.nnunet import NNUNET
 from vfss.importing.formats.png import PNG
+from vfss.importing.formats.yolo import YOLO
 from vfss.importing.source import ForeignMasks, SourceKind, SourceOptions
 
-SOURCES: dict[str, SourceKind] = {"coco": COCO, "nnunet": NNUNET, "dicom-seg": DICOM_SEG, "png": PNG}
+SOURCES: dict[str, SourceKind] = {
+    "coco": COCO,
+    "nnunet": NNUNET,
+    "dicom-seg": DICOM_SEG,
+    "cvat": CVAT,
+    "datumaro": DATUMARO,
+    "yolo": YOLO,
+    "nifti": NIFTI,
+    "png": PNG,
+}
 """Kinds by name on the command line; PNG is tried last, since the others may contain PNG too."""
 
 _MOST_SUFFIXES = 6

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from vfss.errors import DatasetError
-from vfss.importing.files import MALFORMED, files_in, malformed, mentions, read_object
+from vfss.importing.files import MALFORMED, POLYGONS, files_in, malformed, mentions, read_object
 from vfss.importing.names import shown
 from vfss.importing.source import (
     ForeignImage,
@@ -24,7 +24,6 @@ from vfss.masks import BoolArray, MaskState
 from vfss.masks.run_lengths import decode_segmentation, is_picture_size
 
 Fields = Mapping[str, Any]
-_POLYGONS = "polygons draw outlines: pixels along them, and holes, may differ from the masks they were made of"
 
 
 class CocoMasks:
@@ -50,7 +49,7 @@ class CocoMasks:
             for annotation in data["annotations"]:
                 self._by_image[annotation["image_id"]].append(annotation)
             if any(isinstance(a.get("segmentation"), list) and a["segmentation"] for a in data["annotations"]):
-                self.losses.append(_POLYGONS)
+                self.losses.append(POLYGONS)
             exported_here = isinstance(data.get("vfss"), dict)
             entries = [self._image(fields, exported_here) for fields in data["images"]]
         except MALFORMED as error:

@@ -39,7 +39,7 @@ UNREADABLE = (
 )
 """Exceptions that libraries raise on broken pictures and volumes."""
 TIFF = (".tif", ".tiff")
-NIFTI = (".nii", ".nii.gz")
+NIFTI_SUFFIXES = (".nii", ".nii.gz")
 PICTURES = (".png", ".bmp")
 _FORMATS = ("PNG", "BMP")  # whatever the suffix: for others Pillow may start programs
 _MOST_INFLATED = 1100  # bytes that come out of one byte of gzip at most
@@ -66,7 +66,7 @@ def extent(path: Path) -> tuple[int | None, int, int]:
     """
     name = path.name.lower()
     try:
-        if name.endswith(NIFTI):
+        if name.endswith(NIFTI_SUFFIXES):
             depth, height, width = _volume_extent(open_volume(path).shape, path)
         elif name.endswith(TIFF):
             depth, height, width = _tiff_extent(path)
@@ -139,7 +139,7 @@ class LabelImages:
         """
         name = path.name.lower()
         try:
-            if name.endswith(NIFTI):
+            if name.endswith(NIFTI_SUFFIXES):
                 values = self._slice(path, index or 0)
             elif name.endswith(TIFF):
                 values = np.asarray(self._opened(path, StackFile).samples(index or 0))
