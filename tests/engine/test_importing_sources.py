@@ -293,7 +293,7 @@ def test_broken_nnunet_folders_are_errors(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no label image"):
         open_source(tmp_path / "b")
     (tmp_path / "b" / "dataset.json").write_text("{")
-    with pytest.raises(DatasetError, match=r"no masks that can be imported.*1 \.gz, 1 \.json"):
+    with pytest.raises(DatasetError, match=r"no NIfTI volume of masks that can be read \(.*c\.nii\.gz: cannot be read"):
         open_source(tmp_path / "b")
 
 

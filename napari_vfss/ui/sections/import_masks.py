@@ -22,7 +22,7 @@ class ImportSection(SessionSection):
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__(controller, "Masks of other programs", folded=True)
         self.importing = Importing(self)
-        tip = "Import masks of other programs as proposals: COCO, CVAT, YOLO, nnU-Net, NIfTI, DICOM segmentations, PNG, ..."
+        tip = "Import masks of other programs as proposals: COCO, CVAT, YOLO, nnU-Net, NIfTI, DICOM SEG, PNG, ..."
         self.import_button = button("Import masks...", tip, self.ask_and_import, key="Ctrl+Alt+I", key_on_face=False)
         self.body.addWidget(self.import_button)
         self.bar = QProgressBar()

@@ -150,4 +150,5 @@ NIFTI = Format(
         "Slices are the exported frames; their numbers and times are in frames.jsonl.",
     ),
     by_clip=True,
+    reads=True,
 )

@@ -244,4 +244,5 @@ NNUNET = Format(
         "One 'ignore' for all structures: inside an annotated structure, those not annotated count as absent.",
         "Authors, times and states are in frames.jsonl only.",
     ),
+    reads=True,
 )

@@ -162,4 +162,5 @@ YOLO = Format(
         "Authors, times and states are in frames.jsonl only.",
     ),
     remarks=_remarks,
+    reads=True,
 )

@@ -78,7 +78,7 @@ class NiftiMasks:
             self._add(folder, of_folder)
         if not self.images:
             raise DatasetError(
-                "holds no NIfTI volume of masks that can be read",
+                "holds no NIfTI volume of masks that can be read" + (f" ({self.problems[0]})" if self.problems else ""),
                 path=path,
                 remedy="Name a folder with a volume per label, or a label volume and its table (--labels).",
             )
