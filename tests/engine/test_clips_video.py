@@ -134,14 +134,14 @@ def test_backward_steps_do_not_decode_the_group_again(folder: Path, monkeypatch:
     from vfss.clips.video.packets import PacketReader
 
     starts: list[int] = []
-    original = PacketReader.decode_from
+    original = PacketReader.packets
 
-    def counted(self: PacketReader, table: Any, first: int) -> Any:
-        starts.append(first)
-        return original(self, table, first)
+    def counted(self: PacketReader, table: Any, start: int, stop: int) -> Any:
+        starts.append(start)
+        return original(self, table, start, stop)
 
     with open_clip(folder / "b_frames.mp4") as clip:
-        monkeypatch.setattr(PacketReader, "decode_from", counted)
+        monkeypatch.setattr(PacketReader, "packets", counted)
         for t in range(39, -1, -1):
             clip[t]
     assert len(starts) == len(set(starts))

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +15,31 @@ import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
 from vfss.clips.cached import CACHE_BYTES, LazyClip
-from vfss.clips.clip import Frame
+from vfss.clips.clip import ASSUMED_FPS, Frame
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
-from vfss.clips.video.index import (
-    DisagreementError,
-    VideoIndex,
-    agreed_index,
-    other_index,
-    plane_check,
-    presented,
-)
+from vfss.clips.video.completeness import list_all_packets, refuse_truncated
+from vfss.clips.video.index import VideoIndex, build_index, frames_of
 from vfss.clips.video.orientation import Orientation, declared_orientation, orientation_of, pixel_aspect
 from vfss.clips.video.packets import Opener, PacketReader, PacketTable
-from vfss.clips.video.truncation import refuse_truncated
 from vfss.errors import ClipError
 
+_SAMPLED_SEGMENTS, _SAMPLED_FRAMES = 8, 8
+_RATES = (1.0, 500.0)
+"""Frames a second of any fluoroscopy; others are a mistake of the recorder."""
 _DAMAGED = "Convert the recording again from its source; the other frames can be used."
 
 
 class VideoClip(LazyClip):
     """A clip decoded from a video stream.
 
-    A step forward decodes one frame. A jump starts at the nearest entry point before the frame and caches the frames
+    A step forward decodes one frame. A jump starts at the entry point of the frame's segment and caches the frames
     decoded on the way, as many as the cache holds, so that stepping back is quick as well.
     """
 
     def __init__(
         self,
         *,
-        opener: Opener,
         reader: PacketReader,
         table: PacketTable,
         index: VideoIndex,
@@ -52,10 +49,9 @@ class VideoClip(LazyClip):
         """Create the clip.
 
         Args:
-            opener: Returns what libav reads.
             reader: The opened stream, which the clip owns.
             table: Its packets.
-            index: Order of its frames.
+            index: Order of its frames, and damage known so far; shared with the clips that `reopen` gives.
             orientation: How stored frames are turned.
             clip_arguments: Arguments of LazyClip; height and width are those of turned frames.
         """
@@ -64,20 +60,18 @@ class VideoClip(LazyClip):
         sides = (self.height, self.width)
         self._stored_size = sides[::-1] if orientation.swaps_sides else sides
         self._clip_arguments = clip_arguments
-        self._opener = opener
         self._reader = reader
         self._table = table
         self._video_index = index
         self._grey = GreyConverter(self.bits)
         self._run: Iterator[tuple[int, Any, str]] | None = None
+        self._segment = -1
         self._next = 0
-        self._undecodable: dict[int, str] = {}
 
     def reopen(self) -> VideoClip:
         """Open the same recording again, with its own file handle and cache."""
         clip = VideoClip(
-            opener=self._opener,
-            reader=PacketReader(self._reader.path, self._opener),
+            reader=self._reader.reopened(),
             table=self._table,
             index=self._video_index,
             orientation=self._orientation,
@@ -86,68 +80,56 @@ class VideoClip(LazyClip):
         return self._copy_flags_to(clip)
 
     def measure_window(self) -> None:
-        """Set `window` for frames deeper than 8 bits, measured on a few frames at which decoding can start.
-
-        Raises:
-            ClipError: One of them cannot be decoded.
-        """
+        """Set `window` for frames deeper than 8 bits, measured on a few frames at which decoding can start."""
         if self.bits > 8:
             starts = self._video_index.entry_frames
             sampled = sorted({int(starts[0]), int(starts[len(starts) // 2]), int(starts[-1])})
-            self.window = measured_window((self[t] for t in sampled), self.bits)
+            self.window = measured_window(self._decodable(sampled), self.bits)
+
+    def _decodable(self, frames: list[int]) -> Iterator[Frame]:
+        for t in frames:
+            try:
+                yield self[t]
+            except ClipError:
+                continue
 
     def _release(self) -> None:
         self._run = None
         self._reader.close()
 
     def _read(self, t: int) -> Frame:
-        # Each attempt uses the next, slower kind of index; the last one decodes from the start and cannot disagree.
-        for _ in range(4):
+        damage = self._video_index.damage
+        if t not in damage:
             try:
-                return self._decode(t)
-            except DisagreementError:
-                self._run = None
-                self._cache.clear()
-                self._video_index = other_index(self._reader, self._table, self._video_index)
+                frame = self._decode(t)
             except ClipError as error:
                 self._run = None
-                if error.frame is not None:
+                if error.frame == t:
                     raise
-                raise ClipError(error.what, remedy=_DAMAGED, path=error.path, frame=t) from error
-        raise ClipError("decodes to different frames each time", path=self.source, frame=t, remedy=_DAMAGED)
+                raise ClipError(error.what, remedy=error.remedy or _DAMAGED, path=error.path, frame=t) from error
+            if frame is not None:
+                return frame
+        raise ClipError(f"cannot be decoded ({damage[t]})", path=self.source, frame=t, remedy=_DAMAGED)
 
-    def _decode(self, t: int) -> Frame:
-        if t in self._undecodable:
-            raise self._error_for(t)
+    def _decode(self, t: int) -> Frame | None:
+        """Return frame t, or None after entering in the index why it cannot be decoded."""
         index = self._video_index
-        entry = index.entry_for(t)
-        if self._run is None or not max(self._next, 0) <= t or int(index.entry_frames[entry]) > self._next:
-            self._run = presented(self._reader, self._table, index, entry)
+        segment = index.segment_of(t)
+        if self._run is None or segment != self._segment or t < self._next:
+            self._run = frames_of(self._reader, self._table, index, segment)
+            self._segment = segment
         cached_frames = self._cache_bytes // (self.height * self.width * self.dtype.itemsize)
         for position, frame, damage in self._run:
             self._next = position + 1
             if damage:
-                self._undecodable[position] = damage
-            elif position > t - cached_frames:
-                self._verify(position, frame)
-                if position == t:
-                    return self._convert(t, frame)
-                if (frame.height, frame.width) == self._stored_size:
-                    self._cache_frame(position, self._convert(position, frame))
+                index.damage.setdefault(position, damage)
+            elif position == t:
+                return self._convert(t, frame)
+            elif position > t - cached_frames and (frame.height, frame.width) == self._stored_size:
+                self._cache_frame(position, self._convert(position, frame))
             if position >= t:
                 break
-        else:
-            self._run = None
-        self._undecodable.setdefault(t, next(iter(self._reader.damaged.values()), "the stream ends before this frame"))
-        raise self._error_for(t)
-
-    def _error_for(self, t: int) -> ClipError:
-        return ClipError(f"cannot be decoded ({self._undecodable[t]})", path=self.source, frame=t, remedy=_DAMAGED)
-
-    def _verify(self, t: int, frame: Any) -> None:
-        checks = self._video_index.checks
-        if checks is not None and len(self._video_index.entries) > 1 and plane_check(frame) != checks[t]:
-            raise DisagreementError
+        return None
 
     def _convert(self, t: int, frame: Any) -> Frame:
         if (frame.height, frame.width) != self._stored_size:
@@ -212,43 +194,72 @@ def open_video(
     Raises:
         ClipError: It is not a video, damaged, truncated or without frames.
     """
-    open_source = opener if opener is not None else (lambda: str(path.absolute()))
-    reader = PacketReader(path, open_source)
+    reader = PacketReader(path, opener if opener is not None else lambda: str(path.absolute()))
     try:
-        table = reader.list_packets()
-        refuse_truncated(reader, table)
-        index = agreed_index(reader, table)
-        first = _first_frame(reader, table)
-        orientation, turned = _orientation(first, rotation)
-        aspect, doubted = pixel_aspect(reader.sample_aspect)
-        clip = VideoClip(
-            opener=open_source,
-            reader=reader,
-            table=table,
-            index=index,
-            clip_id=clip_id,
-            source=path,
-            n_frames=index.n_frames,
-            orientation=orientation,
-            height=first.width if orientation.swaps_sides else first.height,
-            width=first.height if orientation.swaps_sides else first.width,
-            pixel_aspect=1 / aspect if orientation.swaps_sides else aspect,
-            notes=tuple(note for note in (turned, doubted) if note),
-            bits=frame_bits(first),
-            times_s=_times(reader, table, index),
-            cache_bytes=cache_bytes,
-        )
-        clip.measure_window()
-        return clip
-    except ClipError:
+        return _open(reader, clip_id, cache_bytes, rotation)
+    except BaseException:
         reader.close()
         raise
 
 
-def _first_frame(reader: PacketReader, table: PacketTable) -> Any:
-    for _, frame in reader.decode_from(table, 0):
-        return frame
-    cause = next(iter(reader.damaged.values()), "the decoder returns no frames")
+def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | None) -> VideoClip:
+    table, counted = list_all_packets(reader)
+    refuse_truncated(reader, table)
+    index = build_index(reader, table)
+    if _breaks_rules(reader, table, index):
+        reader.decoder.strict = False
+        index = build_index(reader, table)
+    number, first = _first_frame(reader, table, index)
+    missing = f"Frame 0 cannot be decoded ({index.damage[0]}), the first that can is frame {number}" if number else ""
+    orientation, turned = _orientation(reader.described_frame(table) or first, rotation)
+    aspect, doubted = pixel_aspect(reader.sample_aspect)
+    times_s, rated = _times(reader, table, index)
+    clip = VideoClip(
+        reader=reader,
+        table=table,
+        index=index,
+        orientation=orientation,
+        clip_id=clip_id,
+        source=reader.path,
+        n_frames=index.n_frames,
+        height=first.width if orientation.swaps_sides else first.height,
+        width=first.height if orientation.swaps_sides else first.width,
+        bits=frame_bits(first),
+        times_s=times_s,
+        times_from="assumed" if reader.frame_rate is None else "file",
+        pixel_aspect=1 / aspect if orientation.swaps_sides else aspect,
+        notes=tuple(note for note in (counted, missing, turned, doubted, rated) if note),
+        cache_bytes=cache_bytes,
+    )
+    clip.measure_window()
+    return clip
+
+
+def _breaks_rules(reader: PacketReader, table: PacketTable, index: VideoIndex) -> bool:
+    """Return whether strict decoding finds damage in all of the first frames, and lenient decoding in none of them."""
+    sampled = range(min(_SAMPLED_SEGMENTS, len(index.entries)))
+    if any(not damage for number in sampled for damage in _damage(reader, table, index, number)):
+        return False
+    reader.decoder.strict = False
+    found = [damage for number in sampled for damage in _damage(reader, table, index, number)]
+    reader.decoder.strict = True
+    return not any(found)
+
+
+def _damage(reader: PacketReader, table: PacketTable, index: VideoIndex, number: int) -> list[str]:
+    """Return the damage of the first frames of a segment, "" for each sound one."""
+    fresh = replace(index, settled={}, damage={})
+    return [damage for _, _, damage in islice(frames_of(reader, table, fresh, number), _SAMPLED_FRAMES)]
+
+
+def _first_frame(reader: PacketReader, table: PacketTable, index: VideoIndex) -> tuple[int, Any]:
+    """Return the first frame that can be decoded, with its number; damage before it is entered in the index."""
+    for number in range(len(index.entries)):
+        for t, frame, damage in frames_of(reader, table, index, number):
+            if not damage:
+                return t, frame
+            index.damage.setdefault(t, damage)
+    cause = index.damage.get(0, "the decoder returns no frames")
     raise ClipError(f"holds no frame that can be decoded ({cause})", path=reader.path, frame=0, remedy=_DAMAGED)
 
 
@@ -262,10 +273,16 @@ def _orientation(first: Any, rotation: int | None) -> tuple[Orientation, str]:
     return chosen, f"Frames are {now}, though the file declares them {wanted}"
 
 
-def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.NDArray[np.float64]:
-    numbers = np.arange(len(table)) if index.ranks is None else np.flatnonzero(index.ranks >= 0)
+def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> tuple[npt.NDArray[np.float64], str]:
+    """Return the time of each frame in seconds, and a note if its rate is not plausible."""
+    numbers = np.flatnonzero(index.ranks >= 0)
     pts = np.sort(table.pts[numbers])
+    times: npt.NDArray[np.float64]
     if len(pts) == index.n_frames and table.timed[numbers].all() and (np.diff(pts) > 0).all():
-        times: npt.NDArray[np.float64] = (pts - pts[0]) * float(reader.time_base)
-        return times
-    return np.arange(index.n_frames, dtype=np.float64) / float(reader.frame_rate)
+        times = (pts - pts[0]) * float(reader.time_base)
+    else:
+        times = np.arange(index.n_frames) / float(reader.frame_rate or ASSUMED_FPS)
+    interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
+    if interval and not _RATES[0] <= 1 / interval <= _RATES[1]:
+        return times, f"The file declares {1 / interval:.4g} frames a second, which is hardly true"
+    return times, ""

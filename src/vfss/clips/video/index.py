@@ -1,263 +1,239 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The index of a video: which packet is shown as which frame, derived from the packets and checked by decoding."""
+"""The index of a video: which packet is shown as which frame, and the segments that are decoded independently.
+
+A segment is decoded by a decoder that has decoded nothing else, from its entry point on. So a frame depends on the
+file and its number alone, whatever was read before, in a damaged file too.
+"""
 
 from __future__ import annotations
 
-import itertools
-import zlib
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from vfss.clips.video.entry_points import Entry
+from vfss.clips.video.entry_points import Entry, Picture
 from vfss.clips.video.packets import PacketReader, PacketTable
+from vfss.clips.video.segments import Decoded, Order, OrderError, Segment, decoded, placed, settled
 
-CONCEALED = "the decoder had to conceal errors in it"
-_MAX_REORDERED = 17
-"""No codec in use delays a frame by more than sixteen others that were decoded after it."""
 _PROBE_FRAMES = 12
 """Frames decoded on opening to check the order in the index: longer than the reordering of any encoder."""
+_LOST_AT_MOST = 0.1
+"""Share of packets without a frame that is taken for damage; where more give none, packets are no frames."""
 
-
-class DisagreementError(Exception):
-    """Decoding gave another order or number of frames than the index; callers try the next kind of index."""
+Numbers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """Order of presentation, and entry points.
+    """Order of presentation, and entry points; with what was found out by decoding, for all who read the recording.
 
     Attributes:
         n_frames: Number of frames shown.
-        ranks: int64 (P,) frame that each packet is shown as, -1 for never; None if the order is known only by
-            decoding; then the frames between two entry points are the packets between them.
-        entries: int64 (E,) packets at which decoding can start, including the first of the stream.
-        entry_frames: int64 (E,) the frame that each of them is shown as, ascending.
-        checks: uint32 (T,) checksum of the first plane of each frame in sequential decoding; None if not surveyed.
+        ranks: int64 (P,) frame that each packet is shown as, -1 for never.
+        order: Whether ranks or the decoder determine the order within a segment.
+        entries: int64 (S,) packets at which decoding starts, the first is 0.
+        entry_frames: int64 (S,) first frame of each segment, ascending.
+        ends: int64 (S,) packet after the last one that the frames of a segment need.
+        settled: Number of a segment to its order, where decoding contradicted `order`.
+        damage: Frame to why it cannot be decoded, for those found so far.
     """
 
     n_frames: int
-    ranks: npt.NDArray[np.int64] | None
-    entries: npt.NDArray[np.int64]
-    entry_frames: npt.NDArray[np.int64]
-    checks: npt.NDArray[np.uint32] | None = None
+    ranks: Numbers
+    order: Order
+    entries: Numbers
+    entry_frames: Numbers
+    ends: Numbers
+    settled: dict[int, Order] = field(default_factory=dict)
+    damage: dict[int, str] = field(default_factory=dict)
 
-    def entry_for(self, t: int) -> int:
-        """Return the number of the entry point from which frame t is reached soonest."""
+    def segment_of(self, t: int) -> int:
+        """Return the number of the segment that frame t belongs to."""
         return int(np.searchsorted(self.entry_frames, t, side="right")) - 1
 
-
-def agreed_index(reader: PacketReader, table: PacketTable) -> VideoIndex:
-    """Return the first kind of index that agrees with decoding the beginning; survey the stream if none does.
-
-    Raises:
-        ClipError: The container cannot be read.
-    """
-    if table.doubtful:
-        return survey(reader, table)
-    for index in (_by_time(reader, table), _by_entry(reader, table)):
-        if index is not None and _agrees(reader, table, index):
-            return index
-    return survey(reader, table)
+    def segment(self, number: int) -> Segment:
+        """Return a segment by its number."""
+        last = number + 1 == len(self.entries)
+        return Segment(
+            start=int(self.entries[number]),
+            end=int(self.ends[number]),
+            first=int(self.entry_frames[number]),
+            stop=self.n_frames if last else int(self.entry_frames[number + 1]),
+        )
 
 
-def other_index(reader: PacketReader, table: PacketTable, failed: VideoIndex) -> VideoIndex:
-    """Return the index to use after `failed` has disagreed with decoding.
+def build_index(reader: PacketReader, table: PacketTable) -> VideoIndex:
+    """Return the kind of index that agrees with decoding the beginning; survey the stream if none does.
 
     Raises:
         ClipError: The container cannot be read.
     """
-    if failed.ranks is not None and failed.checks is None:
-        index = _by_entry(reader, table)
-        if index is not None and index.n_frames == failed.n_frames and _agrees(reader, table, index):
+    candidates = [] if table.doubtful else _candidates(reader, table)
+    for index in candidates:
+        if reader.decoder.codec.intra_only or _agrees(reader, table, index):
             return index
-    if failed.checks is not None:
-        return VideoIndex(failed.n_frames, failed.ranks, np.zeros(1, np.int64), np.zeros(1, np.int64), failed.checks)
-    return survey(reader, table)
+    surveyed = _survey(reader, table)
+    if candidates and surveyed.n_frames >= (1 - _LOST_AT_MOST) * candidates[0].n_frames:
+        return candidates[0]
+    return surveyed
 
 
-def _by_time(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
-    """Index by presentation time stamps; None if they are missing, duplicated or invented by libav."""
-    numbers = np.flatnonzero(table.shown)
-    pts = table.pts[numbers]
+def _candidates(reader: PacketReader, table: PacketTable) -> list[VideoIndex]:
+    """Return the kinds of index that the packets allow, the most certain first."""
+    shown = np.flatnonzero(table.shown)
+    if not len(shown):
+        return []
+    if not reader.decoder.codec.reorder:
+        return [_ranked(table, shown)]
+    if table.pictures.any():
+        return [_ranked(table, order) for order in _with_and_without_leading(_by_picture(table, shown), table)]
+    found = []
+    pts = table.pts[shown]
     invented = reader.format == "avi" and reader.codec in ("h264", "hevc")
-    if invented or not len(numbers) or not table.timed[numbers].all() or len(np.unique(pts)) != len(pts):
-        return None
+    if table.timed[shown].all() and len(np.unique(pts)) == len(pts) and not invented:
+        by_time = shown[np.argsort(pts)]
+        if _respects_entries(by_time, table):
+            found = [_ranked(table, order) for order in _with_and_without_leading(by_time, table)]
+    if table.shown.all():
+        found.append(_counted(table, _closed(reader, table)))
+    return found
+
+
+def _by_picture(table: PacketTable, shown: Numbers) -> Numbers:
+    """Return packets in the order in which decoders of MPEG show them: anchors wait for the next one."""
+    order: list[int] = []
+    waiting = -1
+    for number in shown.tolist():
+        if table.pictures[number] == Picture.BIDIRECTIONAL:
+            order.append(number)
+            continue
+        if waiting >= 0:
+            order.append(waiting)
+        waiting = number
+    if waiting >= 0:
+        order.append(waiting)
+    return np.array(order, np.int64)
+
+
+def _with_and_without_leading(order: Numbers, table: PacketTable) -> Iterator[Numbers]:
+    """Yield the order, and the one without frames before the first entry point, which a cut may have left behind."""
+    yield order
+    entries = np.flatnonzero(table.entries != Entry.NONE)
+    first = int(np.flatnonzero(order == (entries[0] if len(entries) else 0))[0]) if len(order) else 0
+    if first > 0:
+        yield order[first:]
+
+
+def _respects_entries(order: Numbers, table: PacketTable) -> bool:
+    """Return whether all frames before a closed entry point are shown before it; time stamps that do not say so lie."""
     ranks = np.full(len(table), -1, np.int64)
-    ranks[numbers[np.argsort(pts)]] = np.arange(len(numbers))
+    ranks[order] = np.arange(len(order))
+    closed = table.entries == Entry.CLOSED
+    return bool((ranks > _shown_before(ranks))[closed & table.shown].all())
+
+
+def _shown_before(ranks: Numbers) -> Numbers:
+    before: Numbers = np.maximum.accumulate(np.concatenate([[-1], ranks[:-1]]))
+    return before
+
+
+def _ranked(table: PacketTable, order: Numbers) -> VideoIndex:
+    """Return the index of packets shown in a known order."""
+    ranks = np.full(len(table), -1, np.int64)
+    ranks[order] = np.arange(len(order))
     # A packet is an entry point only if all frames decoded before it are shown before it.
-    shown_before = np.maximum.accumulate(np.concatenate([[-1], ranks[:-1]]))
-    entries = np.flatnonzero((table.entries != Entry.NONE) & (ranks > shown_before))
-    if not len(entries) or entries[0] != 0 or ranks[entries[0]] != 0:
-        entries = np.concatenate([[0], entries[ranks[entries] > 0]]).astype(np.int64)
+    entries = np.flatnonzero((table.entries != Entry.NONE) & (ranks > _shown_before(ranks)) & (ranks > 0))
+    entries = np.concatenate([[0], entries]).astype(np.int64)
     entry_frames = ranks[entries]
     entry_frames[0] = 0
-    return VideoIndex(len(numbers), ranks, entries, entry_frames)
+    # The last packet of each segment: one that is shown before the next entry point, though it may come after it.
+    segment_of = np.searchsorted(entry_frames, ranks, side="right") - 1
+    ends = np.zeros(len(entries), np.int64)
+    shown = ranks >= 0
+    np.maximum.at(ends, segment_of[shown], np.flatnonzero(shown) + 1)
+    return VideoIndex(len(order), ranks, Order(), entries, entry_frames, np.maximum(ends, entries + 1))
 
 
-def _by_entry(reader: PacketReader, table: PacketTable) -> VideoIndex | None:
-    """Index by closed entry points: the frames between two are the packets between them, in the decoder's order."""
-    if not table.shown.all():
-        return None
+def _closed(reader: PacketReader, table: PacketTable) -> Numbers:
+    """Return the entry points before which all earlier frames have been shown, whatever the order in between."""
     closed = table.entries == Entry.CLOSED
-    if reader.codec not in ("h264", "hevc") and not reader.reorders:
+    if table.pictures.any():
+        following = np.append(table.pictures[1:], Picture.ANCHOR)
+        closed = (table.entries != Entry.NONE) & (following != Picture.BIDIRECTIONAL)
+    elif not reader.decoder.codec.reorder:
         closed = table.entries != Entry.NONE
-    entries = np.union1d(np.zeros(1, np.int64), np.flatnonzero(closed)).astype(np.int64)
-    return VideoIndex(len(table), None, entries, entries)
+    return np.union1d(np.zeros(1, np.int64), np.flatnonzero(closed)).astype(np.int64)
+
+
+def _counted(table: PacketTable, entries: Numbers) -> VideoIndex:
+    """Return the index of packets that all give a frame, in an order known only by decoding."""
+    ranks = np.arange(len(table), dtype=np.int64)
+    ends = np.append(entries[1:], len(table))
+    return VideoIndex(len(table), ranks, Order(counted=True), entries, entries.copy(), ends)
 
 
 def _agrees(reader: PacketReader, table: PacketTable, index: VideoIndex) -> bool:
     try:
-        for _ in itertools.islice(presented(reader, table, index, 0), _PROBE_FRAMES):
+        for _ in islice(placed(reader, table, index.segment(0), index.ranks, index.order), _PROBE_FRAMES):
             pass
-    except DisagreementError:
+    except OrderError:
         return False
     return True
 
 
-def survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
-    """Decode everything once, in order: slow, but right for streams whose packets do not determine their order.
+def _survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
+    """Decode everything once: slow, but right for streams whose packets do not determine which frames there are.
 
     Raises:
         ClipError: The container cannot be read.
     """
+    entries = _closed(reader, table)
+    ends = np.append(entries[1:], len(table))
     ranks = np.full(len(table), -1, np.int64)
-    checks: list[int] = []
-    for number, frame in reader.decode_from(table, 0):
-        if 0 <= number < len(table):
-            ranks[number] = len(checks)
-        checks.append(plane_check(frame))
-    is_entry = (table.entries != Entry.NONE) & (ranks > np.maximum.accumulate(np.concatenate([[-1], ranks[:-1]])))
-    entries = np.flatnonzero(is_entry)
-    entries = np.concatenate([[0], entries[ranks[entries] > 0]]).astype(np.int64)
-    entry_frames = ranks[entries]
-    entry_frames[0] = 0
-    return VideoIndex(len(checks), ranks, entries, entry_frames, np.array(checks, np.uint32))
+    entry_frames = np.zeros(len(entries), np.int64)
+    settled_orders: dict[int, Order] = {}
+    n_frames = 0
+    for number, (start, end) in enumerate(zip(entries.tolist(), ends.tolist(), strict=True)):
+        entry_frames[number] = n_frames
+        found = Decoded.of(decoded(reader, table, start, end))
+        # Without reordering, what comes out after the last packet repeats a frame; at the end of the file it is shown.
+        repeats = found.flushed if end < len(table) and not reader.decoder.reorder_depth else 0
+        for packet in found.outputs[: len(found.outputs) - repeats]:
+            if start <= packet < end and ranks[packet] < 0:
+                ranks[packet] = n_frames
+            n_frames += 1
+        n_frames += len(found.errors)
+        silent = set(range(start, end)) - set(found.outputs) - set(found.errors)
+        settled_orders[number] = Order(counted=True, settled=True, silent=frozenset(silent), silence_is_loss=False)
+    kept = np.append(np.diff(np.append(entry_frames, n_frames)) > 0, [])[: len(entries)].astype(bool)
+    kept[0] = True
+    orders = {new: settled_orders[old] for new, old in enumerate(np.flatnonzero(kept).tolist())}
+    return VideoIndex(
+        n_frames, ranks, Order(counted=True), entries[kept], entry_frames[kept], ends[kept], settled=orders
+    )
 
 
-def presented(
-    reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int
+def frames_of(
+    reader: PacketReader, table: PacketTable, index: VideoIndex, number: int
 ) -> Iterator[tuple[int, Any, str]]:
-    """Yield the frames from an entry point on: index, av.VideoFrame, and why it cannot be trusted ("" if it can).
-
-    Frames that the decoder does not return at all are left out.
+    """Yield all frames of a segment in order: index, av.VideoFrame or None, and why it cannot be used ("" if it can).
 
     Raises:
-        DisagreementError: Decoding contradicts the index.
         ClipError: The container cannot be read.
     """
-    first, packet = int(index.entry_frames[entry]), int(index.entries[entry])
-    if index.ranks is None:
-        expected = iter(range(packet, len(table)))
-    else:
-        expected = iter((np.flatnonzero(index.ranks[packet:] >= first) + packet).tolist())
-    watch = DamageWatch(reader.damaged, index.entries, index.entry_frames, expected)
-    for t, number, frame in _ranked(reader, table, index, entry):
-        yield from watch.add(t, number, frame)
-    yield from watch.flush()
-
-
-def _ranked(reader: PacketReader, table: PacketTable, index: VideoIndex, entry: int) -> Iterator[tuple[int, int, Any]]:
-    """Yield frame index, packet number and frame from an entry point on, as long as decoding agrees with the index."""
-    first = int(index.entry_frames[entry])
-    position = first - 1
-    entry_at = dict(zip(index.entries.tolist(), index.entry_frames.tolist(), strict=True))
-    for number, frame in reader.decode_from(table, int(index.entries[entry])):
-        if not 0 <= number < len(table):
-            raise DisagreementError
-        if index.ranks is None:
-            t = position + 1
-            if entry_at.get(number, t) != t or t >= index.n_frames:
-                raise DisagreementError
-        else:
-            t = int(index.ranks[number])
-            if t < first:
-                continue  # leading pictures of an open entry point, or never shown
-            if t <= position or (t > position + 1 and not reader.damaged and index.checks is None):
-                raise DisagreementError
-        position = t
-        yield t, number, frame
-    if position != index.n_frames - 1 and index.checks is None and (index.ranks is None or not reader.damaged):
-        raise DisagreementError
-
-
-class DamageWatch:
-    """Decides which frames of one decoding run can be trusted.
-
-    A frame can be shown before frames that it depends on (B-frames), so a few frames are held back until all packets
-    up to their own have been decoded or found damaged.
-    """
-
-    def __init__(
-        self,
-        damaged: dict[int, str],
-        entries: npt.NDArray[np.int64],
-        entry_frames: npt.NDArray[np.int64],
-        expected: Iterator[int],
-    ) -> None:
-        """Start with no frames.
-
-        Args:
-            damaged: Packets known to be damaged, with the reason; grows during decoding.
-            entries: int64 (E,) packets at which decoding can start.
-            entry_frames: int64 (E,) the frames they are shown as.
-            expected: Numbers of the packets of this run that give frames, ascending.
-        """
-        self._damaged = damaged
-        self._entries = entries
-        self._entry_frames = entry_frames
-        self._expected = expected
-        self._awaited = next(expected, None)
-        self._early: set[int] = set()
-        self._held: deque[tuple[int, int, Any]] = deque()
-
-    def add(self, t: int, number: int, frame: Any) -> Iterator[tuple[int, Any, str]]:
-        """Add the next frame shown, from packet `number`; yield the frames that are decided now, as `flush` does."""
-        if frame.is_corrupt:
-            self._damaged.setdefault(number, CONCEALED)
-        self._early.add(number)
-        while self._awaited is not None and (self._awaited in self._early or self._awaited in self._damaged):
-            self._early.discard(self._awaited)
-            self._awaited = next(self._expected, None)
-        self._held.append((t, number, frame))
-        while self._held and (
-            self._awaited is None or self._held[0][1] < self._awaited or len(self._held) > _MAX_REORDERED
-        ):
-            yield self._verdict()
-
-    def flush(self) -> Iterator[tuple[int, Any, str]]:
-        """Yield the frames still held back at the end: index, frame, and why it cannot be trusted ("" if it can)."""
-        while self._held:
-            yield self._verdict()
-
-    def _verdict(self) -> tuple[int, Any, str]:
-        t, number, frame = self._held.popleft()
-        if not self._damaged:
-            return t, frame, ""
-        if number in self._damaged:
-            return t, frame, self._damaged[number]
-        clean = (self._entries <= number) & (self._entry_frames <= t)
-        since = int(self._entries[clean].max(initial=0))
-        if any(since <= packet < number for packet in self._damaged):
-            return t, frame, "it depends on a damaged frame before it"
-        return t, frame, ""
-
-
-def plane_check(frame: Any) -> int:
-    """Return the checksum of the first plane of an av.VideoFrame without padding."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height]
-    width = min(plane.line_size, plane.buffer_size // max(1, plane.height), plane.width * _pixel_bytes(frame))
-    return zlib.crc32(rows[:, :width].tobytes())
-
-
-def _pixel_bytes(frame: Any) -> int:
-    return (
-        max(1, int(frame.format.padded_bits_per_pixel) // 8)
-        if len(frame.planes) == 1
-        else (2 if frame.format.components[0].bits > 8 else 1)
-    )
+    segment = index.segment(number)
+    given = segment.first
+    while True:
+        order = index.settled.get(number, index.order)
+        try:
+            for t, frame, damage in placed(reader, table, segment, index.ranks, order):
+                if t >= given:
+                    given = t + 1
+                    yield t, frame, damage
+            return
+        except OrderError:
+            index.settled[number] = settled(reader, table, segment, index.ranks, order)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbered packets of a video stream: listed without decoding, and decoding can start at any of them."""
+"""Numbered packets of a video stream: listed without decoding, and the same bytes each time one is read.
+
+Demuxers keep state as decoders do: after a seek, one can cut packets of a damaged program stream elsewhere. So each
+packet is known by its number, and what is read again is compared with what was listed.
+"""
 
 from __future__ import annotations
 
 import io
+import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +21,29 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from vfss.clips.clip import ASSUMED_FPS
-from vfss.clips.library_errors import DECODING_ERRORS, reason
-from vfss.clips.video.entry_points import Entry, is_shown, may_show_nothing, packet_entry
+from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
+from vfss.clips.video.decoder import MAX_PIXELS, DecoderSettings
+from vfss.clips.video.entry_points import PacketParser, Picture
 from vfss.clips.video.recognition import HEAD_BYTES, video_container
 from vfss.errors import ClipError
 
 # Only recordings: scripts, playlists and pipes, which libav also reads, could reach other files or the network.
 _FORMATS = "mov,mp4,avi,matroska,webm,mpeg,mpegts,mpegvideo,asf,h264,hevc,m4v,ogg,flv,dv"
-_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file,crypto,data"}
+_OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file,crypto,data", "max_pixels": str(MAX_PIXELS)}
 _REMEDY = (
     "It may be cut off: copy it again from its source, or convert it with: ffmpeg -i FILE -c:v libx264 -crf 0 NEW.mp4"
 )
+_CHANGED = "has changed since it was opened"
+MAX_FRAMES = 2**19
+"""Frames of a recording: almost five hours at 30 a second."""
+_CONTIGUOUS = ("avi", "mov", "dv")
+"""Containers in which a packet is a run of bytes in the file, so that it can be read without the demuxer."""
+_ENDS_BYTES = 512
+_KEPT_PACKETS = 24
+_NEARBY, _SEARCHED = 64, 64
+"""Packets that are read past instead of seeking, and packets after a seek in which the wanted place is looked for."""
+_CARRIED: tuple[Any, ...] = ("palette", "new_extradata")
+"""Side data that hold for all later packets too."""
 
 Opener = Callable[[], "str | io.RawIOBase"]
 """Returns what libav reads: a path, or a new file object if the video is inside another file."""
@@ -38,44 +56,99 @@ class PacketTable:
     Attributes:
         pts: int64 (P,) presentation time stamps in units of `time_base`; meaningless where `timed` is False.
         timed: bool (P,) whether the packet has a presentation time stamp.
+        seek_at: int64 (P,) time stamps to seek to.
         shown: bool (P,) False if the container marks it to be decoded but not shown.
         entries: uint8 (P,) Entry: whether decoding can start here.
+        pictures: uint8 (P,) Picture: what kind of picture is shown for it.
         doubtful: Whether some packets may give no frame, which is known only by decoding.
-        numbers: (pts, position, size) of a packet to its number; -1 if several share it.
+        keys: bool (P,) whether the container marks it as a key frame.
+        positions: int64 (P,) position in the file, -1 if unknown.
+        sizes: int64 (P,) bytes.
+        signatures: uint32 (P,) checksum of its first and last bytes.
+        contiguous: Whether a packet is the bytes of the file at its position.
+        side_data: Number of a packet, and the side data that hold from it on.
+        expected: Number of frames that the container declares, 0 if it does not.
     """
 
     pts: npt.NDArray[np.int64]
     timed: npt.NDArray[np.bool_]
+    seek_at: npt.NDArray[np.int64]
     shown: npt.NDArray[np.bool_]
     entries: npt.NDArray[np.uint8]
+    pictures: npt.NDArray[np.uint8]
     doubtful: bool
-    numbers: dict[tuple[int | None, int | None, int], int]
+    keys: npt.NDArray[np.bool_]
+    positions: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+    signatures: npt.NDArray[np.uint32]
+    contiguous: bool
+    side_data: tuple[tuple[int, Any], ...]
+    expected: int
 
     def __len__(self) -> int:
         return len(self.pts)
 
+    def matches(self, number: int, packet: Any) -> bool:
+        """Return whether an av.Packet that was read again is the one listed under this number."""
+        return (
+            number < len(self)
+            and packet.size == self.sizes[number]
+            and _signature(memoryview(packet)) == self.signatures[number]
+        )
+
+    def number_of(self, packet: Any) -> int:
+        """Return the number of an av.Packet by its bytes, -1 if none or several have them."""
+        same = np.flatnonzero((self.sizes == packet.size) & (self.signatures == _signature(memoryview(packet))))
+        if len(same) > 1 and packet.pts is not None:
+            same = same[self.timed[same] & (self.pts[same] == packet.pts)]
+        return int(same[0]) if len(same) == 1 else -1
+
+    def side_data_at(self, number: int, *, first: bool) -> list[Any]:
+        """Return the side data to attach to a packet; for the first one of a decoder also what earlier ones set."""
+        if not first:
+            return [data for at, data in self.side_data if at == number]
+        latest = {data.data_type: data for at, data in self.side_data if at <= number}
+        return list(latest.values())
+
+
+@dataclass
+class _Listing:
+    """The columns of a PacketTable while packets are listed."""
+
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    side_data: list[tuple[int, Any]] = field(default_factory=list)
+    doubtful: bool = False
+    contiguous: bool = True
+
+    def add(self, **values: Any) -> None:
+        for name, value in values.items():
+            self.columns.setdefault(name, []).append(value)
+
 
 class PacketReader:
-    """The video stream of one container: lists its packets and decodes from any of them.
+    """The video stream of one container: lists its packets, and reads any run of them."""
 
-    Frames are identified by the number of the packet they came from, which survives reordering, missing time stamps
-    and lost frames.
-    """
-
-    def __init__(self, path: Path, opener: Opener) -> None:
+    def __init__(self, path: Path, opener: Opener, *, ignore_index: bool = False) -> None:
         """Open the container.
+
+        Args:
+            path: The file, for messages.
+            opener: Returns what libav reads.
+            ignore_index: Find the packets of an AVI file by reading all of it, not by its index.
 
         Raises:
             ClipError: It is missing, unreadable, not a video, or has no video track.
         """
         self.path = path
+        self.ignore_index = ignore_index
         self._opener = opener
-        self.damaged: dict[int, str] = {}
+        self._file: io.RawIOBase | None = None
         self._open()
+        self.decoder = DecoderSettings(self._stream.codec_context)
 
     def _open(self) -> None:
         try:
-            self._source = self._opener()
+            self._source = _ForwardOnly(self._opener()) if self.ignore_index else self._opener()
             # Without it libav would also go by the suffix, which may be wrong.
             container = video_container(_head(self._source)) or None
             self._container: Any = av.open(
@@ -88,8 +161,9 @@ class PacketReader:
             self.close()
             raise ClipError("holds no video track that can be decoded", path=self.path, remedy=_REMEDY)
         self._stream: Any = streams[0]
-        # Frame threads report errors late and for another packet; slice threads do not.
-        self._stream.codec_context.thread_type = "SLICE"
+        self._demuxed = self._demux()
+        self._next = 0
+        self._kept: deque[tuple[int, Any]] = deque(maxlen=_KEPT_PACKETS)
 
     @property
     def format(self) -> str:
@@ -99,7 +173,7 @@ class PacketReader:
     @property
     def codec(self) -> str:
         """Name of the codec."""
-        return str(self._stream.codec_context.codec.canonical_name)
+        return self.decoder.name
 
     @property
     def time_base(self) -> Fraction:
@@ -107,20 +181,18 @@ class PacketReader:
         return Fraction(self._stream.time_base or Fraction(1, 30))
 
     @property
-    def reorders(self) -> bool:
-        """True if frames leave the decoder in another order than packets enter it; known after decoding one."""
-        return bool(self._stream.codec_context.has_b_frames)
-
-    @property
-    def frame_rate(self) -> Fraction:
-        """Frames per second that the container declares or libav estimates, 30 if neither does."""
+    def frame_rate(self) -> Fraction | None:
+        """Frames per second that the container declares or libav measures; None if nothing tells it."""
         stream = self._stream
-        # libav only estimates the rate of a raw stream, while the stream itself may declare it.
-        declared = stream.codec_context.framerate if self.format in ("h264", "hevc") else None
-        for rate in (declared, stream.average_rate, stream.guessed_rate, stream.base_rate):
+        if self.format in ("h264", "hevc", "m4v"):
+            # libav assumes a rate for raw streams, while the stream itself may declare one.
+            rates = [stream.codec_context.framerate]
+        else:
+            rates = [stream.average_rate, stream.guessed_rate, stream.base_rate]
+        for rate in rates:
             if rate and 0 < rate <= 1000:
-                return Fraction(rate)
-        return Fraction(ASSUMED_FPS)
+                return Fraction(rate.numerator, rate.denominator)
+        return None
 
     @property
     def sample_aspect(self) -> Fraction | None:
@@ -130,99 +202,201 @@ class PacketReader:
                 return Fraction(declared.numerator, declared.denominator)
         return None
 
-    @property
-    def declared_frames(self) -> int:
-        """Number of frames that the container declares, 0 if it does not."""
-        return int(self._stream.frames or 0)
-
     def list_packets(self) -> PacketTable:
         """List all packets without decoding.
 
         Raises:
-            ClipError: The container cannot be read to its end, or holds no frames.
+            ClipError: The container cannot be read to its end, holds no frames, or claims more than it can hold.
         """
-        pts: list[int] = []
-        timed: list[bool] = []
-        shown: list[bool] = []
-        entries: list[int] = []
-        numbers: dict[tuple[int | None, int | None, int], int] = {}
-        doubtful, previous = False, None
-        codec, extradata = self.codec, self._stream.codec_context.extradata
+        listing = _Listing(contiguous=self.format.startswith(_CONTIGUOUS))
+        context = self._stream.codec_context
+        marks_count = not (self.format == "avi" and self.ignore_index)
+        parser = PacketParser(context.codec, self.decoder.extradata, marks_count=marks_count)
+        size, total = _length(self._source), 0
+        number = 0
         try:
-            for number, packet in enumerate(self._packets()):
-                pts.append(packet.pts or 0)
-                timed.append(packet.pts is not None)
-                shown.append(is_shown(codec, packet) and not packet.is_discard)
-                doubtful = doubtful or may_show_nothing(codec, packet, previous)
-                previous = packet
-                entry = packet_entry(codec, extradata, packet) if packet.is_keyframe else Entry.NONE
-                entries.append(entry)
-                key = _key(packet)
-                numbers[key] = -1 if key in numbers else number
+            for number, packet in enumerate(self._demux()):
+                total += packet.size
+                if number >= MAX_FRAMES or total > 2 * size + 2**20:
+                    break
+                self._list(listing, number, packet, parser)
         except (av.FFmpegError, *DECODING_ERRORS) as error:
-            raise ClipError(f"ends early ({reason(error)})", path=self.path, frame=len(pts), remedy=_REMEDY) from error
-        if not pts:
+            raise ClipError(f"ends early ({reason(error)})", path=self.path, frame=number, remedy=_REMEDY) from error
+        if number >= MAX_FRAMES:
+            raise ClipError(f"lists more than {MAX_FRAMES} frames", path=self.path, remedy="Split the recording.")
+        if total > 2 * size + 2**20:
+            raise ClipError(f"lists more bytes of video than its {size}", path=self.path, remedy=COPY_AGAIN)
+        if not listing.columns:
             raise ClipError("holds no frames", path=self.path, remedy=_REMEDY)
-        return PacketTable(
-            np.array(pts, np.int64), np.array(timed), np.array(shown), np.array(entries, np.uint8), doubtful, numbers
+        self._rewind()
+        return _table(listing, int(self._stream.frames or 0))
+
+    def _list(self, listing: _Listing, number: int, packet: Any, parser: PacketParser) -> None:
+        facts = parser.parse(packet)
+        data = memoryview(packet)
+        pts, dts = packet.pts, packet.dts
+        by_pts = self.format.startswith("matroska")
+        seek_at = pts if dts is None or (by_pts and pts is not None) else dts
+        listing.doubtful |= facts.doubtful
+        listing.side_data += [(number, packet.get_sidedata(kind)) for kind in _CARRIED if packet.has_sidedata(kind)]
+        listing.add(
+            pts=pts or 0,
+            timed=pts is not None,
+            seek_at=seek_at or 0,
+            shown=facts.shown and not packet.is_discard,
+            entries=int(facts.entry),
+            pictures=int(facts.picture),
+            keys=packet.is_keyframe,
+            positions=-1 if packet.pos is None else packet.pos,
+            sizes=packet.size,
+            signatures=_signature(data),
         )
+        if listing.contiguous:
+            listing.contiguous = self._read_at(packet.pos or 0, packet.size, _ENDS_BYTES) == data[:_ENDS_BYTES]
 
-    def decode_from(self, table: PacketTable, first: int) -> Iterator[tuple[int, Any]]:
-        """Decode from packet `first` to the end; yield packet numbers and av.VideoFrames, in presentation order.
-
-        Packets that cannot be decoded are recorded in `damaged` and left out.
+    def packets(self, table: PacketTable, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        """Yield packets start to stop - 1 with their numbers, the first one with side data that earlier ones set.
 
         Raises:
-            ClipError: The container cannot be read any more.
+            ClipError: They cannot be read, or differ from what was listed.
         """
         try:
-            packets = self._numbered(table, first)
-            # Only now: the seek may have reopened the container, and with it the decoder.
-            context = self._stream.codec_context
-            for number, packet in packets:
+            source = self._from_file(table, start, stop) if table.contiguous else self._from_demuxer(table, start, stop)
+            for number, packet in source:
+                for data in table.side_data_at(number, first=number == start):
+                    packet.set_sidedata(data)
                 packet.pts = number
-                try:
-                    frames = context.decode(packet)
-                except av.FFmpegError as error:
-                    self.damaged[number] = reason(error)
-                    continue
-                for frame in frames:
-                    yield _number(frame), frame
-            try:
-                frames = context.decode(None)
-            except av.FFmpegError as error:
-                self.damaged[len(table)] = reason(error)
-                frames = []
-            for frame in frames:
-                yield _number(frame), frame
+                yield number, packet
         except (av.FFmpegError, *DECODING_ERRORS) as error:
             raise ClipError(f"cannot be read ({reason(error)})", path=self.path, remedy=_REMEDY) from error
 
-    def _numbered(self, table: PacketTable, first: int) -> Iterator[tuple[int, Any]]:
-        """Return the packets from number `first` on; seek close to it, or read from the beginning if that fails."""
-        packets, number = self._seek(table, first)
-        return ((n, packet) for n, packet in enumerate(packets, number) if n >= first)
+    def _from_file(self, table: PacketTable, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        for number in range(start, stop):
+            size = int(table.sizes[number])
+            data = self._read_at(int(table.positions[number]), size, size)
+            if len(data) != size or _signature(memoryview(data)) != table.signatures[number]:
+                raise ClipError(_CHANGED, path=self.path, frame=number, remedy="Open it again.")
+            packet = av.Packet(size)  # with zeros behind it, into which decoders read; bytes have none
+            packet.update(data)
+            packet.is_keyframe = bool(table.keys[number])
+            yield number, packet
 
-    def _seek(self, table: PacketTable, first: int) -> tuple[Iterator[Any], int]:
-        if first > 0 and table.timed[first]:
+    def _read_at(self, position: int, size: int, most: int) -> bytes:
+        if self._file is None:
+            source = self._opener()
+            self._file = io.FileIO(source) if isinstance(source, str) else source
+        self._file.seek(position)
+        return self._file.read(min(size, most)) or b""
+
+    def _from_demuxer(self, table: PacketTable, start: int, stop: int) -> Iterator[tuple[int, Any]]:
+        number = start
+        for place in (self._seek, self._reopen):
+            if not (self._reachable(number) or place(table, number)):
+                continue
+            for n, packet in self._continued(table):
+                if n >= stop:
+                    return
+                if n >= number:
+                    number = n + 1
+                    yield n, packet
+            if number >= stop:
+                return
+            self._rewind()
+        raise ClipError(_CHANGED, path=self.path, frame=number, remedy="Open it again.")
+
+    def _reachable(self, number: int) -> bool:
+        first = self._kept[0][0] if self._kept else self._next
+        return first <= number <= self._next + _NEARBY
+
+    def _continued(self, table: PacketTable) -> Iterator[tuple[int, Any]]:
+        """Yield the packets kept and those that follow, up to one that differs from what was listed."""
+        yield from tuple(self._kept)
+        for packet in self._demuxed:
+            if not table.matches(self._next, packet):
+                return
+            numbered = self._next, packet
+            self._kept.append(numbered)
+            self._next += 1
+            yield numbered
+
+    def _seek(self, table: PacketTable, number: int) -> bool:
+        """Go to a place shortly before a packet; return whether that worked."""
+        for back in (0, 1, 8):
+            near = max(0, number - back * _KEPT_PACKETS)
             try:
-                self._container.seek(int(table.pts[first]), stream=self._stream, backward=True)
-                packets = self._packets()
-                head = next(packets, None)
+                self._container.seek(int(table.seek_at[near]), stream=self._stream, backward=True)
+                self._demuxed = self._demux()
+                for packet in islice(self._demuxed, _SEARCHED):
+                    found = table.number_of(packet)
+                    if 0 <= found <= number:
+                        self._kept.clear()
+                        self._kept.append((found, packet))
+                        self._next = found + 1
+                        return True
+                    if found > number:
+                        break
             except av.FFmpegError:
-                head = None
-            number = -1 if head is None else table.numbers.get(_key(head), -1)
-            if 0 <= number <= first:
-                return _chained(head, packets), number
+                return False
+        return False
+
+    def _reopen(self, table: PacketTable, number: int) -> bool:
+        del table, number
         self._rewind()
-        return self._packets(), 0
+        return True
 
     def _rewind(self) -> None:
         # Raw streams and some containers cannot seek to their start; reopening always works.
-        self.close()
+        self._container.close()
+        if not isinstance(self._source, str):
+            self._source.close()
         self._open()
 
-    def _packets(self) -> Iterator[Any]:
+    def reopened(self) -> PacketReader:
+        """Open the same stream again, with its own file handle.
+
+        Raises:
+            ClipError: It is gone or cannot be read any more.
+        """
+        reader = PacketReader(self.path, self._opener, ignore_index=self.ignore_index)
+        reader.decoder = self.decoder
+        return reader
+
+    def described_frame(self, table: PacketTable) -> Any | None:
+        """Decode one frame with the side data that the container has for all of them; None if that fails.
+
+        It is good for what holds for the whole stream; its pixels may differ from those of frame 0 in a damaged file.
+        """
+        context = self._stream.codec_context
+        context.thread_type = "SLICE"
+        try:
+            for _, packet in self.packets(table, 0, min(len(table), _SEARCHED)):
+                for frame in context.decode(packet):
+                    return frame
+            return next(iter(context.decode(None)), None)
+        except av.FFmpegError:
+            return None
+        finally:
+            self._rewind()
+
+    def open_without_index(self) -> None:
+        """Open the container again and find its packets by reading all of it, not by its index.
+
+        Raises:
+            ClipError: It cannot be read any more.
+        """
+        self.ignore_index = True
+        self._rewind()
+
+    def open_with_index(self) -> None:
+        """Open the container again and use its index.
+
+        Raises:
+            ClipError: It cannot be read any more.
+        """
+        self.ignore_index = False
+        self._rewind()
+
+    def _demux(self) -> Iterator[Any]:
         return (packet for packet in self._container.demux(self._stream) if packet.size)
 
     def close(self) -> None:
@@ -230,25 +404,77 @@ class PacketReader:
         self._container.close()
         if not isinstance(self._source, str):
             self._source.close()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class _ForwardOnly(io.RawIOBase):
+    """A file that cannot seek, so that libav reads its packets one after the other and not by an index."""
+
+    def __init__(self, source: str | io.RawIOBase) -> None:
+        self._stream = io.FileIO(source) if isinstance(source, str) else source
+        self.head = self._stream.read(HEAD_BYTES) or b""
+        self.length = self._stream.seek(0, io.SEEK_END)
+        self._stream.seek(0)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes | None:
+        return self._stream.read(size)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _table(listing: _Listing, expected: int) -> PacketTable:
+    columns = listing.columns
+    return PacketTable(
+        pts=np.array(columns["pts"], np.int64),
+        timed=np.array(columns["timed"]),
+        seek_at=np.array(columns["seek_at"], np.int64),
+        shown=np.array(columns["shown"]),
+        entries=np.array(columns["entries"], np.uint8),
+        pictures=np.array(columns["pictures"], np.uint8),
+        doubtful=listing.doubtful,
+        keys=np.array(columns["keys"]),
+        positions=np.array(columns["positions"], np.int64),
+        sizes=np.array(columns["sizes"], np.int64),
+        signatures=np.array(columns["signatures"], np.uint32),
+        contiguous=listing.contiguous,
+        side_data=tuple(listing.side_data),
+        expected=expected,
+    )
+
+
+def disposable(table: PacketTable, number: int) -> bool:
+    """Return whether no other frame depends on that of a packet."""
+    return bool(table.pictures[number] == Picture.BIDIRECTIONAL)
+
+
+def _signature(data: memoryview) -> int:
+    return zlib.crc32(data[-_ENDS_BYTES:], zlib.crc32(data[:_ENDS_BYTES]))
+
+
+def _length(source: str | io.RawIOBase) -> int:
+    if isinstance(source, str):
+        return Path(source).stat().st_size
+    if isinstance(source, _ForwardOnly):
+        return source.length
+    here = source.tell()
+    length = source.seek(0, io.SEEK_END)
+    source.seek(here)
+    return length
 
 
 def _head(source: str | io.RawIOBase) -> bytes:
     if isinstance(source, str):
         with Path(source).open("rb") as stream:
             return stream.read(HEAD_BYTES)
+    if isinstance(source, _ForwardOnly):
+        return source.head
     head = source.read(HEAD_BYTES) or b""
     source.seek(0)
     return head
-
-
-def _chained(head: Any, rest: Iterator[Any]) -> Iterator[Any]:
-    yield head
-    yield from rest
-
-
-def _key(packet: Any) -> tuple[int | None, int | None, int]:
-    return packet.pts, packet.pos, packet.size
-
-
-def _number(frame: Any) -> int:
-    return -1 if frame.pts is None else int(frame.pts)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Detection of truncated video files: an interrupted copy must not pass for a short recording."""
+"""Completeness of video files: neither an interrupted copy nor a wrong index may pass for a short recording."""
 
 from __future__ import annotations
 
@@ -16,6 +16,33 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
 _ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
+def list_all_packets(reader: PacketReader) -> tuple[PacketTable, str]:
+    """List the packets of a stream; where the index of an AVI file lists too few, read the file without it.
+
+    Returns:
+        The packets, and a note where their number is not that of the header.
+
+    Raises:
+        ClipError: The container cannot be read.
+    """
+    table = reader.list_packets()
+    if reader.format != "avi" or _span(table) >= table.expected:
+        return table, ""
+    listed = len(table)
+    reader.open_without_index()
+    scanned = reader.list_packets()
+    if len(scanned) > listed:
+        note = f"The index of the file lists {listed} frames, {len(scanned)} were found without it"
+        return scanned, note if len(scanned) == scanned.expected else f"{note}, {scanned.expected} are declared"
+    reader.open_with_index()
+    return reader.list_packets(), f"The file declares {table.expected} frames and holds {listed}"
+
+
+def _span(table: PacketTable) -> int:
+    """Return the number of frames from the first to the last, including those that the recorder dropped."""
+    return max(len(table), int(table.seek_at.max()) + 1)
+
+
 def refuse_truncated(reader: PacketReader, table: PacketTable) -> None:
     """Compare the end that the container declares with the end of the file.
 
@@ -24,7 +51,7 @@ def refuse_truncated(reader: PacketReader, table: PacketTable) -> None:
     Raises:
         ClipError: The file ends early.
     """
-    present, declared = int(table.shown.sum()), reader.declared_frames
+    present, declared = int(table.shown.sum()), table.expected
     missing = declared - len(table) if reader.format.startswith("mov") else 0
     end, size = declared_end(reader.path, reader.format), reader.path.stat().st_size
     if missing > 0 or end > size + _SLACK_BYTES:

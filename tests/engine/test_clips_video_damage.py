@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Damaged videos: a frame depends on file and number alone, and what is lost is named."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import fuzz_video
+from clip_material import sequential, write_video
+from vfss.clips import open_clip
+from vfss.errors import ClipError
+
+
+def damage(path: Path, number: int, *, keep: float = 0.0) -> Path:
+    """Overwrite a packet of a video with ones, but for a part at its beginning."""
+    with av.open(str(path)) as container:
+        packet = [bytes(packet) for packet in container.demux(video=0) if packet.size][number]
+    data = path.read_bytes()
+    assert data.count(packet) == 1
+    start = int(keep * len(packet))
+    path.write_bytes(data.replace(packet, packet[:start] + b"\xff" * (len(packet) - start)))
+    return path
+
+
+def write_mjpeg(path: Path, count: int = 20) -> Path:
+    return write_video(path, "mjpeg", count=count, pixels="yuvj420p", b_frames=None)
+
+
+def test_order_of_reading_does_not_matter_in_damaged_videos(tmp_path: Path) -> None:
+    """A short run of the program for long ones: python tests/support/fuzz_video.py."""
+    kinds = ["mjpeg.avi", "mpeg2.mpg", "mpeg4.avi", "h264.mp4", "h264.avi", "ffv1.mkv"]
+    faults: list[str] = []
+    found = fuzz_video.run(18, 4, kinds, tmp_path, faults.append)
+    assert faults == []
+    assert found["files"] == 18
+
+
+def test_the_check_of_the_order_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_mjpeg(tmp_path / "a.avi")
+    opened = []
+
+    def other_each_time(self: object, t: int) -> np.ndarray:
+        opened.append(t)
+        return np.full((2, 2), len(opened), np.uint8)
+
+    monkeypatch.setattr("vfss.clips.video.clip.VideoClip.__getitem__", other_each_time)
+    assert fuzz_video.check_order(path) is not None
+
+
+@pytest.mark.parametrize("first", [0, 9, 19])
+def test_a_junk_frame_is_lost_alone(tmp_path: Path, first: int) -> None:
+    path = write_mjpeg(tmp_path / "a.avi")
+    expected = sequential(path)
+    damage(path, 9)
+    with open_clip(path) as clip:
+        assert clip.n_frames == 20
+        for t in [first, *range(20)]:
+            if t != 9:
+                assert np.array_equal(clip[t], expected[t])
+                continue
+            with pytest.raises(ClipError, match="frame 9: cannot be decoded") as caught:
+                clip[t]
+            with clip.reopen() as again, pytest.raises(ClipError) as other:
+                again[t]
+            assert str(other.value) == str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.mpg", "a.avi", "a.mkv"])
+def test_later_frames_keep_their_numbers(tmp_path: Path, name: str) -> None:
+    codec = {"a.mpg": "mpeg2video", "a.avi": "mpeg4", "a.mkv": "libx264"}[name]
+    path = write_video(tmp_path / name, codec)
+    expected = sequential(path)
+    if name == "a.mpg":
+        data = bytearray(path.read_bytes())
+        at = data.find(b"\0\0\1\x00", len(data) // 3)
+        data[at + 30 : at + 90] = b"\xff" * 60
+        path.write_bytes(data)
+    else:
+        damage(path, 14, keep=0.3)
+    lost = []
+    with open_clip(path) as clip:
+        assert clip.n_frames == 40
+        for t in [39, 2, *range(40)]:
+            try:
+                assert np.array_equal(clip[t], expected[t]), t
+            except ClipError:
+                lost.append(t)
+    assert lost and max(lost) - min(lost) < 13
+
+
+def test_frame_0_that_is_lost_is_noted(tmp_path: Path) -> None:
+    path = damage(write_mjpeg(tmp_path / "a.avi"), 0)
+    with open_clip(path) as clip, clip.reopen() as again:
+        assert clip.notes == again.notes
+        assert "Frame 0 cannot be decoded" in clip.notes[0]
+        assert clip[1].shape == (48, 64)
+        with pytest.raises(ClipError):
+            clip[0]
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.avi", "mjpeg"), ("a.mkv", "libx264")])
+def test_a_clip_of_which_no_frame_can_be_decoded_is_refused(tmp_path: Path, name: str, codec: str) -> None:
+    pixels = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    path = write_video(tmp_path / name, codec, count=4, pixels=pixels, b_frames=0)
+    for number in range(4):
+        damage(path, number)
+    with pytest.raises(ClipError, match=r"no frame that can be decoded|cannot be opened") as caught:
+        open_clip(path)
+    assert caught.value.path == path
+
+
+def break_index(path: Path, *, declared: int | None = None, keep: int | None = None) -> Path:
+    """Change an AVI file: offsets of its index to nonsense, entries of the index left out, or its declared length."""
+    data = bytearray(path.read_bytes())
+    at = data.find(b"idx1")
+    size = struct.unpack_from("<I", data, at + 4)[0]
+    if declared is not None:
+        struct.pack_into("<I", data, data.find(b"strh") + 40, declared)
+        struct.pack_into("<I", data, data.find(b"avih") + 24, declared)
+    elif keep is None:
+        for entry in range(at + 8, at + 8 + size, 16):
+            struct.pack_into("<I", data, entry + 8, 0x7FFFFF00)
+    else:
+        data[at + 8 + 16 * keep : at + 8 + size] = b""
+        struct.pack_into("<I", data, at + 4, 16 * keep)
+        struct.pack_into("<I", data, 4, len(data) - 8)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "mpeg4", "libx264"])
+@pytest.mark.parametrize("keep", [None, 1, 7])
+def test_an_index_that_lies_is_not_used(tmp_path: Path, codec: str, keep: int | None) -> None:
+    path = write_video(tmp_path / "a.avi", codec, pixels="yuvj420p" if codec == "mjpeg" else "yuv420p", b_frames=0)
+    expected = sequential(path)
+    break_index(path, keep=keep)
+    with open_clip(path) as clip:
+        assert clip.n_frames == 40
+        for t in (39, 3, 20, 19):
+            assert np.array_equal(clip[t], expected[t])
+        assert not clip.notes or "40" in clip.notes[0]
+
+
+def test_a_header_that_declares_more_frames_is_noted(tmp_path: Path) -> None:
+    with open_clip(break_index(write_mjpeg(tmp_path / "a.avi"), declared=25)) as clip:
+        assert clip.n_frames == 20
+        assert "25" in clip.notes[0] and "20" in clip.notes[0]
+
+
+@pytest.mark.parametrize("kind", ["cinepak.avi", "msvideo1.avi", "ffv1.mkv"])
+def test_key_frames_of_the_container_are_not_trusted(tmp_path: Path, kind: str) -> None:
+    path = fuzz_video.make(tmp_path / kind, kind)
+    with open_clip(path) as clip:
+        expected = [clip[t] for t in range(24)]
+    data = bytearray(path.read_bytes())
+    at = data.find(b"idx1")
+    if at >= 0:  # every frame is marked as a key frame
+        for entry in range(at + 8, at + 8 + struct.unpack_from("<I", data, at + 4)[0], 16):
+            struct.pack_into("<I", data, entry + 4, 0x10)
+        path.write_bytes(data)
+    with open_clip(path, cache_bytes=1) as clip:
+        for t in (23, 5, 22, 11, 10):
+            assert np.array_equal(clip[t], expected[t]), t
