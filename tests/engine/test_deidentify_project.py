@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import planted
-from small_project import annotate, disc, grey_frames
+from small_project import annotate, disc, grey_frames, write_stack
 from vfss.cli.app import app
 from vfss.clips import ArrayClip, open_clip
 from vfss.deidentify import CaseKey, PixelBox, Redaction, review_pack
@@ -80,6 +80,20 @@ def test_a_project_is_written_without_names(project: Project, tmp_path: Path) ->
     again = deidentify_project(project, tmp_path / "again", CaseKey(key.path))
     names = [sorted(str(p.relative_to(f)) for p in f.rglob("*")) for f in (tmp_path / "out", tmp_path / "again")]
     assert again.recordings == 2 and names[0] == names[1]
+
+
+def test_assumed_times_and_the_aspect_of_pixels_are_stated(tmp_path: Path) -> None:
+    with Project.create(tmp_path / "project") as project:
+        for source in (
+            write_stack(tmp_path / "a.tif", grey_frames(3, 48, 64)),
+            planted.write_dicom(tmp_path / "b.dcm", planted.dicom()),
+        ):
+            project.add_clip(source)
+        review(project)
+        deidentify_project(project, tmp_path / "out", CaseKey(tmp_path / "key.json"))
+    entries = json.loads((tmp_path / "out" / "manifest.json").read_text("utf-8"))["recordings"].values()
+    assert [(entry["times_from"], entry["pixel_aspect"]) for entry in entries] == [("assumed", 1.0), ("file", 1.0)]
+    assert "The times of 1 of 2 recordings are assumed" in (tmp_path / "out" / "README.txt").read_text("utf-8")
 
 
 def test_unreviewed_recordings_are_refused(project: Project, tmp_path: Path) -> None:

@@ -122,6 +122,17 @@ def test_stacks_and_folders_become_videos(tmp_path: Path) -> None:
     assert planted.leaks(tmp_path / "out") == []
 
 
+@pytest.mark.parametrize("aspect", [8 / 9, 16 / 11, 2.0])
+@pytest.mark.parametrize("crop", [None, PixelBox(1, 0, 48, 51)])
+def test_pixels_that_are_not_square_stay_so(tmp_path: Path, aspect: float, crop: PixelBox | None) -> None:
+    clip = ArrayClip(grey_frames(3, 48, 64))
+    clip.pixel_aspect = aspect
+    assert write_video(clip, tmp_path / "clip.mkv", Redaction(crop=crop))
+    expect_same(clip, tmp_path / "clip.mkv", Redaction(crop=crop))
+    with open_clip(tmp_path / "clip.mkv") as written:
+        assert written.pixel_aspect == pytest.approx(aspect, rel=2e-3)
+
+
 def test_single_frame_and_cancellation(tmp_path: Path) -> None:
     clip = ArrayClip(grey_frames(1, 20, 24))
     assert write_video(clip, tmp_path / "one.mkv", Redaction())

@@ -32,6 +32,10 @@ _ABOUT = (
     "names; the key file that links them to the originals is not part of this folder. manifest.json lists for each "
     "recording which rectangles are black on all frames, how it was cropped, and whether a person reviewed its pixels."
 )
+_ASSUMED = (
+    "The times of {} of {} recordings are assumed, as the originals do not state them: manifest.json says which. A "
+    "video must have times nevertheless; a DICOM file has none then."
+)
 _UNREVIEWED = "THE PIXELS of {} of {} recordings WERE NOT REVIEWED: names may be visible. Do not pass them on."
 
 
@@ -170,6 +174,8 @@ class _Run:
             "height": height,
             "width": width,
             "bits": clip.bits,
+            "times_from": clip.times_from,
+            "pixel_aspect": clip.pixel_aspect,
             "facing": clip.facing,
             "inverted": clip.inverted,
             "pixels_reviewed": review is not None,
@@ -196,7 +202,9 @@ class _Run:
         }
         write_json(self._folder / MANIFEST, manifest)
         warnings = [_UNREVIEWED.format(self._unreviewed, len(self._written))] if self._unreviewed else []
-        (self._folder / README).write_text("\n\n".join([*warnings, _ABOUT, NOTICE]) + "\n", "utf-8")
+        assumed = sum(entry["times_from"] == "assumed" for entry in self._written.values())
+        times = [_ASSUMED.format(assumed, len(self._written))] if assumed else []
+        (self._folder / README).write_text("\n\n".join([*warnings, *times, _ABOUT, NOTICE]) + "\n", "utf-8")
 
     @property
     def _unreviewed(self) -> int:

@@ -32,15 +32,23 @@ _HEADER_BYTES = 65536
 _MILLISECONDS, _MICROSECONDS = (
     b"\x2a\xd7\xb1\x83" + nanoseconds.to_bytes(3, "big") for nanoseconds in (1_000_000, 1000)
 )
-"""The element TimestampScale: nanoseconds per tick of the file."""
+"""The element TimestampScale: nanoseconds per tick of the file.
+
+libav can only write files with millisecond ticks, which would move frames by up to half a tick; so it is given
+microseconds as if they were milliseconds, and the file's header is changed afterwards."""
+_COLOURS = bytes.fromhex("54b28104 55b08c 55ba8101 55b18101 55bb8101")
+"""The elements DisplayUnit (unknown) and Colour.
+
+PyAV cannot tell libav's muxer the aspect of pixels; so it is given colours, which grey frames do not have, and the
+shape of the picture is written over them."""
 
 
 def write_video(clip: Clip, target: Path, redaction: Redaction, progress: FrameProgress | None = None) -> bool:
     """Write the frames of any recording as a video.
 
     open_clip reads the same grey values back: 8 bits as 8, more bits as the next depth of the codec (10, 12, 14 or 16);
-    times are exact to the microsecond. There is no sound, subtitle, chapter or title, and the only name is that of the
-    muxing library, which the format requires.
+    times are exact to the microsecond, and pixels as wide as they were. There is no sound, subtitle, chapter or title,
+    and the only name is that of the muxing library, which the format requires.
 
     Args:
         clip: The recording, opened.
@@ -74,7 +82,9 @@ def write_video(clip: Clip, target: Path, redaction: Redaction, progress: FrameP
         raise DatasetError(
             f"the video cannot be written ({reason(error)})", path=target, remedy="Check the disk and the crop."
         ) from error
-    _declare_microseconds(target)
+    _replace(target, _MILLISECONDS, _MICROSECONDS)
+    if clip.pixel_aspect != 1:
+        _replace(target, _COLOURS, _shape(clip, redaction))
     return True
 
 
@@ -90,18 +100,24 @@ def frame_ticks(times_s: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     return increasing
 
 
-def _declare_microseconds(target: Path) -> None:
-    """Declare in the file's header that its ticks are microseconds.
+def _shape(clip: Clip, redaction: Redaction) -> bytes:
+    """Return DisplayUnit (aspect ratio), DisplayWidth, DisplayHeight and a void, as long as what they replace."""
+    height, width = redaction.size(clip.height, clip.width)
+    shape = Fraction(clip.pixel_aspect * width / height).limit_denominator(10_000)
+    sides = shape.numerator.to_bytes(3, "big"), shape.denominator.to_bytes(3, "big")
+    return b"\x54\xb2\x81\x03" + b"\x54\xb0\x83" + sides[0] + b"\x54\xba\x83" + sides[1] + b"\xec\x81\0"
 
-    libav can only write files with millisecond ticks, which would move frames by up to half a tick; so it is given
-    microseconds as if they were milliseconds.
-    """
+
+def _replace(target: Path, old: bytes, new: bytes) -> None:
+    """Replace bytes in the file's header by as many others."""
     with target.open("r+b") as file:
         header = file.read(_HEADER_BYTES)
-        if header.count(_MILLISECONDS) != 1:
-            raise DatasetError("libav wrote the video's time scale in an unexpected form", path=target)
-        file.seek(header.index(_MILLISECONDS))
-        file.write(_MICROSECONDS)
+        if header.count(old) != 1 or len(old) != len(new):
+            raise DatasetError(
+                "libav wrote the video's header in an unexpected form", path=target, remedy="Report this."
+            )
+        file.seek(header.index(old))
+        file.write(new)
 
 
 def _stream(container: Any, clip: Clip, redaction: Redaction, pixels: str) -> Any:
@@ -111,6 +127,9 @@ def _stream(container: Any, clip: Clip, redaction: Redaction, pixels: str) -> An
     stream.height, stream.width = redaction.size(clip.height, clip.width)
     stream.pix_fmt = pixels
     stream.time_base = stream.codec_context.time_base = _LIBAV_TICK
+    if clip.pixel_aspect != 1:  # colours make room for the aspect, see _COLOURS
+        context = stream.codec_context
+        context.color_primaries = context.color_trc = context.colorspace = 1
     stream.codec_context.flags |= Flags.bitexact
     return stream
 
