@@ -313,19 +313,20 @@ def test_predictions_of_ultralytics_come_back(
     expect_equal(present(again), expected)
 
 
-def test_a_dicom_segmentation_comes_back_bit_for_bit(tmp_path: Path) -> None:
-    """Of a DICOM recording, which it names by its instance."""
+@pytest.mark.parametrize("name", ["a.dcm", "a.mkv"])
+def test_a_dicom_segmentation_comes_back_bit_for_bit(tmp_path: Path, name: str) -> None:
+    """Of a recording that it names by its instance: a DICOM file, or the secondary capture written of a video."""
     from foreign_masks import write_recording
 
     with Project.create(tmp_path / "again", THREE) as project:
-        write_recording(tmp_path / "a.dcm", grey_frames(4, 24, 32))
-        clip = project.add_clip(tmp_path / "a.dcm", patient="p").id
+        (write_recording if name == "a.dcm" else write_video)(tmp_path / name, grey_frames(4, 24, 32))
+        clip = project.add_clip(tmp_path / name, patient="p").id
         annotate(project, clip, 1, {"bolus": INNER, "pharynx": disc(24, 32, y=12, x=14, radius=9)})
         annotate(project, clip, 3, {"mandible": INNER[:, ::-1].copy()})
         before = present(project)
         run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
         with Project.create(tmp_path / "second", THREE) as second:
-            second.add_clip(tmp_path / "a.dcm")
+            second.add_clip(tmp_path / name)
             imported(second, next((tmp_path / "out").rglob("*.dcm")).parent, key=project.folder / "case-key.json")
             expect_equal(present(second), before)
 

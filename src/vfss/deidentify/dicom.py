@@ -103,7 +103,7 @@ def _identify(dataset: Any, clip: Clip, key: CaseKey, case: str) -> None:
         dataset.SOPClassUID = secondary_capture_class(clip)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not dataset.get(keyword):
-            setattr(dataset, keyword, key.uid(f"{keyword} of {clip.id}"))
+            setattr(dataset, keyword, key.new_uid(keyword, clip.id))
     dataset.SeriesNumber = dataset.InstanceNumber = 1  # those of a hospital's system can be those of a patient
     if "Manufacturer" not in dataset:
         dataset.Manufacturer = ""

@@ -64,7 +64,7 @@ def write_secondary_capture(
     header.SpecificCharacterSet = "ISO_IR 192"
     header.SOPClassUID = secondary_capture_class(clip)
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        setattr(header, keyword, key.uid(f"{keyword} of {clip.id}"))
+        setattr(header, keyword, key.new_uid(keyword, clip.id))
     header.PatientName = header.PatientID = case
     for keyword in (
         "PatientBirthDate",

@@ -104,6 +104,7 @@ def recordings_of(project: Project, source: ForeignMasks, choices: ImportChoices
         instances = _instances(records.values())
         if known:  # de-identified recordings have other UIDs
             instances |= {key.uid(uid): clip for uid, clip in instances.items()}
+            instances |= {key.new_uid("SOPInstanceUID", clip): clip for clip in records}
     if unknown := [name for name in choices.recordings if name not in groups]:
         raise DatasetError(
             f"there is no recording {unknown[0] or UNNAMED!r} in the source",

@@ -76,6 +76,10 @@ class CaseKey:
         digest = hmac.new(secret, uid.strip().encode(), hashlib.sha256).digest()
         return f"2.25.{uuid.UUID(bytes=digest[:16], version=4).int}"
 
+    def new_uid(self, keyword: str, clip_id: str) -> str:
+        """Return the DICOM UID of a clip that has none of its own, e.g. the SOPInstanceUID of a video in exports."""
+        return self.uid(f"{keyword} of {clip_id}")
+
     def expect_outside(self, folder: str | Path) -> None:
         """Refuse an export into a folder that holds the key.
 
