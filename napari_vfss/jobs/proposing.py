@@ -15,7 +15,6 @@ from qtpy.QtCore import QObject, Signal
 import vfss.student.openvino_runtime  # noqa: F401  imported only in the worker, it would hold the interpreter's lock and block the window
 from napari_vfss.jobs.worker import explain, spare_threads, worker_for
 from vfss.clips import Clip
-from vfss.clips.readable import unreadable_frames
 from vfss.errors import StudentError
 from vfss.project import Project
 from vfss.proposals.student import ProposalRun
@@ -105,8 +104,8 @@ def _propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
             yield ProposalProgress(run.student, frames, run.done, " ".join(notes))
             notes.clear()
             time.sleep(PAUSE_S)
-        if run.unreadable:
-            yield ProposalProgress(run.student, (), run.done, f"{unreadable_frames(run.unreadable, first=1)}.")
+        if warnings := run.outcome.warnings(first=1):
+            yield ProposalProgress(run.student, (), run.done, " ".join(warnings))
 
 
 class Proposing(QObject):

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import imageio.v3 as iio
 import pytest
+from typer.testing import CliRunner
 
+from damaged_clip import smooth, write_damaged
 from small_project import THREE, annotate, disc, grey_frames, write_video
+from vfss.cli.app import app
+from vfss.clips import open_clip
 from vfss.masks import MaskState
 from vfss.project import Project
 from vfss.project.integrity import check_clip, check_project
@@ -87,7 +91,7 @@ def test_a_mask_of_another_size(folder: Path) -> None:
     with database(folder) as connection:
         connection.execute("UPDATE clips SET height = 33")
     messages = wrong(folder)
-    assert any("was (4, 33, 48)" in message for message in messages)
+    assert any("it was read as 4 of 33 x 48" in message for message in messages)
     assert any("it has 32 x 48 pixels, the frame 33 x 48" in message for message in messages)
 
 
@@ -129,13 +133,63 @@ def test_a_recording_is_decoded_to_its_end(tmp_path: Path) -> None:
         iio.imwrite(pictures / f"{t}.png", frame)
     (finding,) = check_clip(pictures)
     assert not finding.wrong
-    assert "6 frames, all readable" in finding.message
+    assert finding.message == "all 6 frames decoded, all readable"
     content = (pictures / "4.png").read_bytes()
     (pictures / "4.png").write_bytes(content[: len(content) // 2])
     calls: list[tuple[int, int]] = []
     (finding,) = check_clip(pictures, lambda done, total: calls.append((done, total)) or True)
     assert finding.wrong
-    assert "1 of 6 frames are not readable" in finding.message
+    assert "all 6 frames decoded; 1 frame is not readable: 4 (4.png cannot be read" in finding.message
     assert calls[-1] == (6, 6)
     (finding,) = check_clip(tmp_path / "missing.mkv")
     assert finding.wrong
+
+
+def test_what_the_reader_found_on_opening_is_told(tmp_path: Path) -> None:
+    iio.imwrite(tmp_path / "stack.tif", grey_frames(3, HEIGHT, WIDTH))
+    with open_clip(tmp_path / "stack.tif") as clip:
+        notes = clip.notes
+    findings = check_clip(tmp_path / "stack.tif")
+    assert [finding.message for finding in findings if finding.note] == list(notes)
+    with Project.create(tmp_path / "project", THREE) as project:
+        project.add_clip(tmp_path / "stack.tif")
+    assert [finding.message for finding in check_project(tmp_path / "project") if finding.note] == list(notes)
+
+
+def test_a_project_says_how_many_frames_were_decoded_and_reads_all_when_asked(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path, "png", smooth(12, HEIGHT, WIDTH), [4])
+    with Project.create(tmp_path / "project", THREE) as project:
+        clip = project.add_clip(path).id
+        (few,) = (one for one in check_project(project.folder) if one.subject == "clip pictures")
+        assert few.message == f"{path}: 3 of 12 frames decoded, these are readable" and not few.wrong
+        assert project.frame_checks.digests(clip) == {}, "checking a few frames keeps nothing"
+        calls: list[tuple[int, int]] = []
+        every = check_project(project.folder, lambda *call: calls.append(call) or True, every_frame=True)
+        (found,) = (one for one in every if one.subject == "clip pictures")
+        assert found.wrong and "all 12 frames decoded; 1 frame is not readable: 4 (" in found.message
+        assert calls[-1] == (12, 12)
+        assert list(project.frame_checks.damaged_frames(clip)) == [4]
+        assert sorted(project.frame_checks.digests(clip)) == [*range(4), *range(5, 12)]
+        known = [one.message for one in check_project(project.folder) if one.wrong]
+        assert len(known) == 1 and known[0].startswith("1 more frame was not readable when last read: 4 (")
+
+
+def test_a_frame_that_is_decoded_otherwise_than_at_first_is_named(folder: Path) -> None:
+    with Project.open(folder) as project:
+        clip = project.clips()[0].id
+        assert not wrong(folder)
+        project.frame_checks.record(clip, {2: 12345, 3: "no start of image"})
+        (changed,) = (message for message in wrong(folder))
+        assert "1 frame is decoded differently than when first read: 2." in changed
+        findings = check_project(folder, every_frame=True)
+        assert [one.message for one in findings if one.note] == ["can be decoded again: 3"]
+        assert project.frame_checks.damaged_frames(clip) == {}
+        assert project.frame_checks.digests(clip)[2] == 12345, "what was first read stays"
+
+
+def test_the_command_tells_notes_and_decodes_all_frames_when_asked(folder: Path) -> None:
+    runner = CliRunner()
+    few = runner.invoke(app, ["check", str(folder)])
+    assert few.exit_code == 0 and "3 of 4 frames decoded" in few.stdout
+    every = runner.invoke(app, ["check", "--frames", str(folder)])
+    assert every.exit_code == 0 and "all 4 frames decoded, all readable" in every.stdout

@@ -116,3 +116,44 @@ def test_the_command_exits_with_0_where_nothing_was_left_out(tmp_path: Path) -> 
     clip = write_video(tmp_path / "sound.mkv", grey_frames(2, HEIGHT, WIDTH))
     result = run("propose", clip, "--project", tmp_path / "project", "--device", "cpu")
     assert (result.exit_code, result.stderr.strip()) == (0, "")
+
+
+def test_damage_is_remembered_and_tried_again_only_when_asked(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path, "png", smooth(FRAMES, HEIGHT, WIDTH), [7])
+    sound = (path / "0006.png").read_bytes()
+    with Project.create(tmp_path / "project") as project:
+        clip_id, student = project.add_clip(path).id, KeyedStudent(project.schema)
+        first = propose_clip(project, student, clip_id, range(FRAMES))
+        assert list(first.unreadable) == list(project.frame_checks.damaged_frames(clip_id)) == [7]
+        assert sorted(project.frame_checks.digests(clip_id)) == others(7)
+
+        with project.open_clip(clip_id) as clip:  # as by another version of a decoder
+            (path / "0007.png").write_bytes(sound)
+            again = ProposalRun(project, clip, student, range(FRAMES))
+            assert 7 not in sum(again.stream(), ()) and list(again.unreadable) == [7]
+            alone = ProposalRun(project, clip, student, [7])
+            assert list(alone.step()) == [(7,)] and not alone.unreadable and not alone.changed
+        assert project.frame_checks.damaged_frames(clip_id) == {}
+        assert 7 in project.frame_checks.digests(clip_id)
+
+
+def test_a_recording_out_of_reach_is_not_remembered_as_damaged(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path, "png", smooth(FRAMES, HEIGHT, WIDTH), [])
+    with Project.create(tmp_path / "project") as project:
+        clip_id = project.add_clip(path).id
+        with project.open_clip(clip_id) as clip:
+            path.rename(tmp_path / "unmounted")
+            run = ProposalRun(project, clip, KeyedStudent(project.schema), range(3, 9))
+            assert not list(run.stream()) and list(run.unreadable) == list(range(3, 9))
+        assert project.frame_checks.damaged_frames(clip_id) == {}
+
+
+def test_frames_that_are_decoded_otherwise_than_before_are_proposed_on_and_named(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "clip.mkv", grey_frames(6, HEIGHT, WIDTH))
+    with Project.create(tmp_path / "project") as project:
+        clip = project.add_clip(path).id
+        project.frame_checks.record(clip, {2: 1, 3: 1})
+        outcome = propose_clip(project, KeyedStudent(project.schema), clip, range(6))
+        assert outcome.frames == 6 and list(outcome.changed) == [2, 3]
+        (warning,) = outcome.warnings(first=1)
+        assert warning.startswith("2 frames are decoded differently than when first read: 3 to 4. ")

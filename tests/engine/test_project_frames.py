@@ -13,7 +13,7 @@ import pytest
 
 from small_project import THREE, grey_frames, write_video
 from vfss.clips import open_clip
-from vfss.errors import ProjectError
+from vfss.errors import ClipError, ProjectError
 from vfss.project import ClipRecord, Project
 from vfss.project import database_files as opening
 from vfss.project.frame_checks import ChangedFrame, frame_digest
@@ -167,5 +167,5 @@ def test_frames_that_an_earlier_version_did_not_find_are_taken_in(project: Proje
         assert project.clip(record.id).n_frames == len(project.states(record.id)) == 5
         for change in ("n_frames = 6", "n_frames = 5, height = 23"):
             older.execute(f"UPDATE clips SET {change}")
-            with pytest.raises(ProjectError, match="the project was made when it was read as"):
+            with pytest.raises(ClipError, match="the project was made when it was read as"):
                 project.open_clip(record.id)

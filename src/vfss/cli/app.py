@@ -133,15 +133,15 @@ def propose(
 ) -> None:
     """Propose masks by a student. Annotated masks stay; frames that the student proposed already are skipped.
 
-    Frames and recordings that cannot be read are left out and named at the end; the exit code is then 3.
+    Frames and recordings that cannot be read are left out and named at the end, as are frames that are decoded
+    otherwise than when they were first read; the exit code is then 3.
     """
-    from vfss.clips.readable import unreadable_frames
     from vfss.project import Project
     from vfss.proposals.student import proposal_summary, propose_clip, unproposed
 
     if project is None and not target.is_dir():
         raise ProjectError("a recording needs a project for its proposals", path=target, remedy="Add --project DIR.")
-    unread: list[str] = []
+    unread, damaged = list[str](), False
     with Project.open(target) if project is None else Project.open_or_create(project) as opened:
         records = opened.clips() if project is None else [opened.add_clip(target)]
         chosen = _student(opened, student, device)
@@ -154,8 +154,10 @@ def propose(
                 unread.append(f"{record.path.name} is left out: {error}")
                 continue
             print_result(Text(proposal_summary(opened, record, proposed.frames, chosen)))
-            if frames_left_out := unreadable_frames(proposed.unreadable):
-                unread.append(f"{record.path.name}: {frames_left_out}.")
+            unread += [f"{record.path.name}: {warning}" for warning in proposed.warnings()]
+            damaged = damaged or bool(proposed.unreadable)
+        if damaged:
+            unread.append(f"Frames found damaged are not read again, unless by: vfss check --frames {opened.folder}")
     for message in unread:
         print_warning(message)
     if unread:
@@ -188,21 +190,40 @@ def check(
     targets: Annotated[
         list[Path], typer.Argument(metavar="PROJECT|CLIP...", help="Projects or recordings.", show_default=False)
     ],
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="Decode every frame of a project's recordings, not three of each, and keep in the project how each "
+            "was read; frames found damaged before are tried again.",
+        ),
+    ] = False,
 ) -> None:
-    """Check projects and recordings for damage; exits with code 1 if something is wrong."""
+    """Check projects and recordings for damage; exits with code 1 if something is wrong.
+
+    Of a recording every frame is decoded, of a project's recordings three each, or all with --frames.
+    """
     from vfss.project.integrity import check_clip, check_project
 
     findings: list[Finding] = []
     for target in targets:
         with progress_bar(f"Checking {target.name}") as show:
-            findings += (check_project if (target / "vfss.sqlite").exists() else check_clip)(target, show)
+            if (target / "vfss.sqlite").exists():
+                findings += check_project(target, show, every_frame=frames)
+            else:
+                findings += check_clip(target, show)
     table = plain_table("what", "", "found")
     for finding in findings:
-        sign = Text("wrong", "bold red") if finding.wrong else Text("ok", "green")
-        table.add_row(Text(finding.subject), sign, Text(finding.message))
+        table.add_row(Text(finding.subject), _sign(finding), Text(finding.message))
     print_result(table)
     if any(finding.wrong for finding in findings):
         raise typer.Exit(1)
+
+
+def _sign(finding: Finding) -> Text:
+    if finding.wrong:
+        return Text("wrong", "bold red")
+    return Text("note", "yellow") if finding.note else Text("ok", "green")
 
 
 @app.command()

@@ -33,13 +33,15 @@ class ReadableFrames:
         unreadable: Why a frame cannot be decoded, by zero-based index, in the order of reading.
     """
 
-    def __init__(self, clip: Clip, watch: FrameWatch | None = None) -> None:
+    def __init__(self, clip: Clip, watch: FrameWatch | None = None, known: Mapping[int, str] | None = None) -> None:
         """Read from a clip.
 
         Args:
             clip: The recording.
             watch: Is shown what is decoded and what cannot be.
+            known: Frames that were found damaged before, with the reason: they are left out without another attempt.
         """
+        self._known = dict(known or {})
         self.unreadable: dict[int, ClipError] = {}
         self._clip, self._watch = clip, watch
 
@@ -50,6 +52,8 @@ class ReadableFrames:
 
     def picture(self, t: int) -> Picture | None:
         """Return frame t as uint8 (H, W), as students see it; None if it cannot be decoded."""
+        if t in self._known:
+            self.unreadable[t] = ClipError(self._known[t], path=self._clip.source, frame=t)
         if t in self.unreadable:
             return None
         try:

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Row, insert, select, update
 
 from vfss.clips import Clip, Swallow, open_clip
-from vfss.errors import ClipError, ProjectError
+from vfss.errors import ClipError, ProjectError, VfssError
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of
@@ -117,7 +117,7 @@ class Catalogue:
             clip = open_clip(clip.source, rotation=record.rotation)
         try:
             self._expect_as_kept(clip, record)
-        except ProjectError:
+        except VfssError:
             clip.close()
             raise
         clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
@@ -137,7 +137,7 @@ class Catalogue:
         if now == kept:
             return
         if now[1:] != kept[1:] or now[0] < kept[0] or self._database.access != "write":
-            raise ProjectError(
+            raise ClipError(
                 "the recording has {} frames of {} x {} pixels, the project was made when it was read as {} of {} x {}"
                 "".format(*now, *kept),
                 path=clip.source,

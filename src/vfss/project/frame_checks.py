@@ -7,12 +7,12 @@ of a decoder, or a file that changed under its name. What was kept first stays u
 
 from __future__ import annotations
 
-import hashlib
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 
 from vfss.clips.clip import Frame
 from vfss.errors import ProjectError
@@ -36,6 +36,11 @@ class ChangedFrame:
     frame: int
     kept: int | str
     read: int | str
+
+    @property
+    def mended(self) -> bool:
+        """True if the frame could not be decoded before, and can be now."""
+        return isinstance(self.kept, str) and isinstance(self.read, int)
 
     @property
     def message(self) -> str:
@@ -86,6 +91,20 @@ class FrameChecks:
                     connection.execute(insert(frame_checks), rows[start : start + _AT_ONCE])
         return changed
 
+    def compare(self, clip_id: str, read: Mapping[int, int | str]) -> list[ChangedFrame]:
+        """Return the frames that are read otherwise than at first, as `record` does, and keep nothing."""
+        return _changed(self._kept(clip_id), read)
+
+    def replace_damage(self, clip_id: str, digests: Mapping[int, int]) -> None:
+        """Keep the digests of frames, by index, that could not be decoded before; other frames stay as they are."""
+        if not digests or self._database.access != "write":
+            return
+        own = (frame_checks.c.clip == clip_id) & frame_checks.c.damage.is_not(None)
+        with self._database.writing() as connection:
+            for frame, digest in digests.items():
+                query = update(frame_checks).where(own & (frame_checks.c.frame == frame))
+                connection.execute(query.values(digest=digest, damage=None))
+
     def forget(self, clip_id: str) -> None:
         """Forget all checks of a clip, so that the frames as read from now on are kept: a person's decision."""
         with self._database.writing() as connection:
@@ -99,10 +118,12 @@ class FrameChecks:
 
 
 def frame_digest(frame: Frame) -> int:
-    """Return the digest of a decoded frame, uint8 or uint16 (H, W): 64 bits, signed as databases want them."""
-    digest = hashlib.blake2b(f"{frame.dtype.itemsize} {frame.shape}\0".encode(), digest_size=8)
-    digest.update(np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).data)
-    return int.from_bytes(digest.digest(), "little", signed=True)
+    """Return the digest of a decoded frame, uint8 or uint16 (H, W): a CRC-32, which costs little beside decoding.
+
+    It is there to notice accidents, not attacks: a frame that changed by chance has the same digest once in 2^32.
+    """
+    about = zlib.crc32(f"{frame.dtype.itemsize} {frame.shape}\0".encode())
+    return zlib.crc32(np.ascontiguousarray(frame, frame.dtype.newbyteorder("<")).data, about)
 
 
 def _rows(connection: Connection, clip_id: str) -> dict[int, tuple[int | None, str | None]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,10 @@ from vfss.errors import ClipError, MaskError, ProjectError, StudentError, VfssEr
 from vfss.masks import MaskState
 from vfss.output import Progress
 from vfss.project import ClipRecord, Project, Revision
+from vfss.project.frame_checks import frame_digest
+from vfss.project.frame_ledger import changed_frames
 from vfss.student import load_student
+from vfss.wording import count, ranges
 
 
 @dataclass(frozen=True)
@@ -27,27 +30,34 @@ class Finding:
         subject: File, clip or table that was checked.
         message: What was found, for a person.
         wrong: True if it needs attention.
+        note: True if nothing is wrong, but a person should know it.
     """
 
     subject: str
     message: str
     wrong: bool
+    note: bool = False
 
 
 def check_clip(path: Path, progress: Progress | None = None) -> list[Finding]:
     """Open a recording and decode each frame."""
     try:
         with open_clip(path) as clip:
-            bad = [error for t in range(len(clip)) for error in _decode(clip, t, progress)]
-            if not bad:
-                return [Finding(str(path), f"{len(clip)} frames, all readable", False)]
-            return [Finding(str(path), f"{len(bad)} of {len(clip)} frames are not readable; the first: {bad[0]}", True)]
+            read = _read(clip, range(len(clip)), progress)
+            return [_readable(str(path), "", clip, read), *_notes(str(path), clip)]
     except VfssError as error:
         return [Finding(str(path), str(error), True)]
 
 
-def check_project(folder: Path, progress: Progress | None = None) -> list[Finding]:
-    """Check the database of a project, each clip, each present mask, and its students."""
+def check_project(folder: Path, progress: Progress | None = None, *, every_frame: bool = False) -> list[Finding]:
+    """Check the database of a project, each clip, each present mask, and its students.
+
+    Args:
+        folder: The project.
+        progress: Called with clips (or frames, if each is decoded) done and in all.
+        every_frame: Decode each frame of each clip, and keep in the project how it was read, if that can be written;
+            else three of each clip are decoded, and nothing is changed.
+    """
     try:
         opened = Project.open(folder)
     except ProjectError as error:
@@ -55,22 +65,50 @@ def check_project(folder: Path, progress: Progress | None = None) -> list[Findin
     with opened as project:
         findings = [_database(folder / "vfss.sqlite")]
         records = project.clips()
-        for done, record in enumerate(records):
-            findings += [_recording(project, record), _masks(project, record)]
+        steps = [record.n_frames if every_frame else 1 for record in records]
+        for number, record in enumerate(records):
+            before = sum(steps[:number])
+            within = _shifted(progress, before, sum(steps)) if every_frame else None
+            findings += [*_recording(project, record, within, every_frame=every_frame), _masks(project, record)]
             if progress is not None:
-                progress(done + 1, len(records))
+                progress(before + steps[number], sum(steps))
         return findings + [_student(student.id, student.path) for student in project.students()]
 
 
-def _decode(clip: Clip, t: int, progress: Progress | None) -> Iterator[ClipError]:
-    try:
-        frame = clip[t]
-        if frame.shape != (clip.height, clip.width):
-            yield ClipError(f"is {frame.shape}, the clip {(clip.height, clip.width)}", frame=t)
-    except ClipError as error:
-        yield error
-    if progress is not None:
-        progress(t + 1, len(clip))
+def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
+    """Return a callback for one part of the work, which reports to the whole."""
+    return None if progress is None else lambda done, _total: progress(before + done, total)
+
+
+def _read(clip: Clip, frames: Iterable[int], progress: Progress | None) -> dict[int, int | str]:
+    """Decode frames of a clip: return the digest of each, or why it cannot be decoded."""
+    read: dict[int, int | str] = {}
+    for t in frames:
+        try:
+            frame = clip[t]
+            read[t] = frame_digest(frame)
+            if frame.shape != (clip.height, clip.width):
+                read[t] = f"is {frame.shape}, the clip {(clip.height, clip.width)}"
+        except ClipError as error:
+            read[t] = error.what
+        if progress is not None:
+            progress(t + 1, len(clip))
+    return read
+
+
+def _readable(subject: str, where: str, clip: Clip, read: Mapping[int, int | str]) -> Finding:
+    """Return whether the frames that were decoded are readable; "all" is said only if all were decoded."""
+    bad = {t: reason for t, reason in read.items() if isinstance(reason, str)}
+    complete = len(read) == len(clip)
+    decoded = f"all {len(clip)}" if complete else f"{len(read)} of {len(clip)}"
+    if bad:
+        frames = f"{count(len(bad), 'frame is', 'frames are')} not readable: {ranges(bad)}"
+        return Finding(subject, f"{where}{decoded} frames decoded; {frames} ({bad[min(bad)]})", True)
+    return Finding(subject, f"{where}{decoded} frames decoded, {'all' if complete else 'these are'} readable", False)
+
+
+def _notes(subject: str, clip: Clip) -> list[Finding]:
+    return [Finding(subject, note, False, note=True) for note in clip.notes]
 
 
 def _database(path: Path) -> Finding:
@@ -86,20 +124,42 @@ def _database(path: Path) -> Finding:
     return Finding(path.name, "database is intact", False)
 
 
-def _recording(project: Project, record: ClipRecord) -> Finding:
-    """Check that a recording is found, has the same content and size, and is readable at start, middle and end."""
+def _recording(project: Project, record: ClipRecord, progress: Progress | None, *, every_frame: bool) -> list[Finding]:
+    """Check that a recording is found, has the same content and size, and can be decoded as when it was first read."""
+    name = _name(record)
     try:
         path = project.locate(record.id)
         if content_id(path) != record.id:
-            return Finding(_name(record), f"{path}: the content is no longer that of the clip", True)
+            return [Finding(name, f"{path}: the content is no longer that of the clip", True)]
         with project.open_clip(record.id) as clip:
             now, then = (len(clip), clip.height, clip.width), (record.n_frames, record.height, record.width)
             if now != then:
-                return Finding(_name(record), f"{path}: is {now} (frames, height, width), was {then}", True)
-            bad = [error for t in sorted({0, len(clip) // 2, len(clip) - 1}) for error in _decode(clip, t, None)]
+                return [Finding(name, f"{path}: is {now} (frames, height, width), was {then}", True)]
+            n = len(clip)
+            read = _read(clip, range(n) if every_frame else sorted({0, n // 2, n - 1}), progress)
+            findings = [_readable(name, f"{path}: ", clip, read), *_notes(name, clip)]
+        return findings + _compared(project, record, read, keep=every_frame)
     except (ClipError, OSError) as error:
-        return Finding(_name(record), str(error), True)
-    return Finding(_name(record), str(bad[0]) if bad else f"{path}: readable", bool(bad))
+        return [Finding(name, str(error), True)]
+
+
+def _compared(project: Project, record: ClipRecord, read: dict[int, int | str], *, keep: bool) -> list[Finding]:
+    """Compare what was read with what the project keeps of these frames, and name others that it knows as damaged."""
+    checks, name = project.frame_checks, _name(record)
+    changed = checks.record(record.id, read) if keep else checks.compare(record.id, read)
+    mended = {change.frame: change.read for change in changed if change.mended}
+    if keep:
+        checks.replace_damage(record.id, {t: digest for t, digest in mended.items() if isinstance(digest, int)})
+    findings = []
+    if message := changed_frames({change.frame: change for change in changed if not change.mended}):
+        findings.append(Finding(name, message, True))
+    if mended:
+        findings.append(Finding(name, f"can be decoded again: {ranges(mended)}", False, note=True))
+    if known := {t: reason for t, reason in checks.damaged_frames(record.id).items() if t not in read}:
+        frames = count(len(known), "more frame was", "more frames were")
+        message = f"{frames} not readable when last read: {ranges(known)} ({known[min(known)]})"
+        findings.append(Finding(name, message, True))
+    return findings
 
 
 def _masks(project: Project, record: ClipRecord) -> Finding:

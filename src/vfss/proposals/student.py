@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vfss.clips import Clip
-from vfss.clips.readable import ReadableFrames
+from vfss.clips.readable import ReadableFrames, unreadable_frames
 from vfss.errors import ClipError, SchemaError, StudentError
 from vfss.masks import Masks, MaskState
 from vfss.project import ClipRecord, Project
+from vfss.project.frame_checks import ChangedFrame
+from vfss.project.frame_ledger import FrameLedger, changed_frames
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, shared_keys
 from vfss.student.readable import propose_readable
@@ -31,7 +33,8 @@ class ProposalRun:
 
     A structure is known by its key: the order of the student's structures need not be the project's. Annotations are
     never replaced; masks that a person had propagated, adapted or imported only where that is asked for. A frame that
-    cannot be decoded is left out, and the run goes on.
+    cannot be decoded is left out, and the run goes on. Each frame is compared with what the project keeps of how it
+    was first read; one that was damaged then is tried again only if it is the only one asked for.
 
     Attributes:
         student: The student at work.
@@ -56,7 +59,9 @@ class ProposalRun:
         """
         self._replace_requested = replace_requested
         self._project, self._clip, self._frames = project, clip, tuple(frames)
-        self._reader = ReadableFrames(clip)
+        self._ledger = FrameLedger(project.frame_checks, clip)
+        known = {} if len(self._frames) == 1 else project.frame_checks.damaged_frames(clip.id)
+        self._reader = ReadableFrames(clip, self._ledger, known)
         self._written = 0
         self._take(student)
 
@@ -80,6 +85,16 @@ class ProposalRun:
         """Message on structures that only the student or only the project has; empty if both have the same."""
         return schema_differences(self.student, self._project.schema)
 
+    @property
+    def outcome(self) -> ProposedClip:
+        """What came of the run so far."""
+        return ProposedClip(self._written, self.unreadable, self.changed)
+
+    @property
+    def changed(self) -> Mapping[int, ChangedFrame]:
+        """Frames that are decoded otherwise than when they were first read, known at the end of the run."""
+        return self._ledger.changed
+
     def stream(self) -> Iterator[tuple[int, ...]]:
         """Propose as fast as possible, several frames side by side on a CPU; yield the frames of each batch.
 
@@ -94,6 +109,7 @@ class ProposalRun:
                 batch = []
         if batch:
             yield self._write(batch)
+        self._ledger.keep()
 
     def step(self, replacement: Replacement | None = None) -> Iterator[tuple[int, ...]]:
         """Propose a few frames at a time, the first one alone; yield the frames of each batch that can be decoded.
@@ -120,6 +136,7 @@ class ProposalRun:
                 self._take(replacement(self.student, error))
                 proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
             yield self._write([(t, one) for (t, _), one in zip(readable, proposals, strict=True)])
+        self._ledger.keep()
 
     def _take(self, student: Student) -> None:
         shared = proposed_keys(self._project, student)
@@ -144,10 +161,21 @@ class ProposedClip:
     Attributes:
         frames: Frames proposed on.
         unreadable: Why a frame was left out that cannot be decoded, by zero-based index.
+        changed: Frames that are decoded otherwise than when they were first read, by zero-based index.
     """
 
     frames: int
     unreadable: Mapping[int, ClipError] = field(default_factory=dict)
+    changed: Mapping[int, ChangedFrame] = field(default_factory=dict)
+
+    def warnings(self, *, first: int = 0) -> list[str]:
+        """Return what a person must know of these frames, a sentence each.
+
+        Args:
+            first: Number that a person sees on the first frame of a clip.
+        """
+        messages = (unreadable_frames(self.unreadable, first=first), changed_frames(self.changed, first=first))
+        return [f"{message}." for message in messages if message]
 
 
 def proposed_keys(project: Project, student: Student) -> tuple[str, ...]:
@@ -263,7 +291,7 @@ def propose_clip(
                 break
         if progress is not None and run.done > reported:  # the last frames cannot be read
             progress(run.done, run.total)
-    return ProposedClip(run.done - len(run.unreadable), run.unreadable)
+    return run.outcome
 
 
 def _batches(frames: Sequence[int], first: int, size: int) -> Iterator[tuple[int, ...]]:
