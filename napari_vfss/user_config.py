@@ -14,6 +14,7 @@ import platformdirs
 from qtpy.QtCore import QFileSystemWatcher, QLockFile, QObject, Signal
 
 from vfss.output.atomic_file import atomic_file
+from vfss.plain_data import parse_json
 
 WAIT_FOR_OTHER_MS = 1000
 
@@ -75,7 +76,7 @@ class UserConfigFile(QObject):
         except (OSError, UnicodeDecodeError) as error:
             return self._put_aside(str(error))
         try:
-            values = json.loads(text)
+            values = parse_json(text)
         except ValueError as error:
             return self._put_aside(str(error))
         return values if isinstance(values, dict) else self._put_aside("it holds no JSON object")

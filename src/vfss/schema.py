@@ -9,6 +9,7 @@ other fields may differ.
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -17,9 +18,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-
 from vfss.errors import SchemaError
+from vfss.plain_data import check_plain, read_yaml
 
 Motion = Literal["rigid", "soft"]
 Kind = Literal["anatomy", "substance"]
@@ -29,7 +29,9 @@ SHIPPED = "vfss12"
 HOLDS_FRAMES = 4.0
 """Frames that a propagated soft mask holds where the schema does not say."""
 
-_KEY = re.compile(r"[a-z][a-z0-9_]*\Z")
+MOST_STRUCTURES = 256
+_LONGEST = 200  # characters of a text
+_KEY = re.compile(r"[a-z][a-z0-9_]{0,63}\Z")
 _COLOUR = re.compile(r"#[0-9A-Fa-f]{6}\Z")
 _SCHEMA_FIELDS = ("id", "version", "title", "structures")
 _BEHAVIOUR = ("motion", "chain", "stabilises_view", "holds_frames", "kind", "adapts", "aliases")
@@ -177,6 +179,7 @@ class Schema:
             SchemaError: A field is missing or malformed.
         """
         try:
+            check_plain(data)
             rows = [dict(row) for row in data["structures"]]
             if not any("motion" in row for row in rows):
                 rows = _with_shipped_behaviour(rows)
@@ -206,9 +209,11 @@ class Schema:
         if not is_name and not path.is_file():
             raise SchemaError("no such schema", path=name_or_path, remedy=f"Name a YAML file, or {SHIPPED}.")
         try:
-            data = yaml.safe_load(shipped.read_text("utf-8") if is_name else path.read_text("utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise SchemaError(f"not readable as YAML ({error})", path=name_or_path) from error
+            data = read_yaml(Path(str(shipped)) if is_name else path)
+        except (OSError, ValueError) as error:
+            raise SchemaError(
+                f"not readable as YAML ({error})", path=name_or_path, remedy="See docs/schema.md for the form."
+            ) from error
         if not isinstance(data, Mapping):
             raise SchemaError("not a mapping", path=name_or_path, remedy="See docs/schema.md for the form.")
         return cls.from_dict(_as_written(data, name_or_path), source=name_or_path)
@@ -281,9 +286,12 @@ def _structure(index: int, row: Mapping[str, Any]) -> Structure:
 
 
 def _check(schema: Schema) -> None:
+    _check_texts("the schema", (schema.id, schema.version, schema.title))
     keys = schema.keys
     if not keys:
         raise SchemaError(f"schema {schema.id} has no structures")
+    if len(keys) > MOST_STRUCTURES:
+        raise SchemaError(f"schema {schema.id} has {len(keys)} structures, more than {MOST_STRUCTURES}")
     if len(set(keys)) != len(keys):
         raise SchemaError(f"schema {schema.id} names a structure twice: {', '.join(keys)}")
     shortcuts = [s.shortcut for s in schema.structures if s.shortcut is not None]
@@ -304,8 +312,22 @@ def _check(schema: Schema) -> None:
     _check_aliases(schema.structures)
 
 
+def _check_texts(owner: str, texts: Iterable[str | None]) -> None:
+    for text in texts:
+        if text is not None and not (isinstance(text, str) and len(text) <= _LONGEST and text.isprintable()):
+            raise SchemaError(
+                f"{owner} has the text {reprlib.repr(text)}",
+                remedy=f"Write at most {_LONGEST} characters, without line breaks and other invisible ones.",
+            )
+
+
 def _check_behaviour(structure: Structure) -> None:
     owner = f"structure {structure.key!r}"
+    if not isinstance(structure.aliases, tuple):
+        raise SchemaError(f"{owner} has aliases {structure.aliases!r}", remedy="Write a list of names.")
+    code = structure.code
+    coded = () if code is None else (code.scheme, code.value, code.meaning)
+    _check_texts(owner, (structure.name, structure.shortcut, structure.chain, *coded, *structure.aliases))
     choices: tuple[tuple[str, tuple[str, ...]], ...] = (("motion", get_args(Motion)), ("kind", get_args(Kind)))
     for field, allowed in choices:
         if (value := getattr(structure, field)) not in allowed:
@@ -321,8 +343,6 @@ def _check_behaviour(structure: Structure) -> None:
     frames = structure.holds_frames
     if isinstance(frames, bool) or not isinstance(frames, int | float) or not (isfinite(frames) and frames > 0):
         raise SchemaError(f"{owner} has holds_frames {frames!r}", remedy="Write a number of frames above 0.")
-    if not isinstance(structure.aliases, tuple):
-        raise SchemaError(f"{owner} has aliases {structure.aliases!r}", remedy="Write a list of names.")
 
 
 def _check_aliases(structures: Iterable[Structure]) -> None:

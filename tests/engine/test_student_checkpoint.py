@@ -194,3 +194,18 @@ def test_what_was_learnt_is_kept_by_the_file_and_a_file_without_it_has_learnt_al
     for key in proposal.keys:
         np.testing.assert_array_equal(proposal.plane(key), all_planes.plane(key))
         assert proposal.confidence_of(key) == all_planes.confidence_of(key)
+
+
+@pytest.mark.parametrize("backbone", ["resnet9999", "vit_tiny_patch16_224"])
+def test_only_backbones_with_the_levels_of_a_student_are_built(backbone: str) -> None:
+    from vfss.student.network.student import StudentNetwork
+
+    with pytest.raises(StudentError, match=backbone) as caught:
+        StudentNetwork(replace(CONFIG, backbone=backbone), 2)
+    assert "timm.list_models" in caught.value.remedy
+
+
+def test_a_config_that_claims_more_than_the_weights_is_refused_before_it_is_built(path: Path) -> None:
+    config = replace(CONFIG, depth=16, mlp_width=8192)
+    with pytest.raises(StudentError, match="the weights do not fit the config"):
+        load_student(rewritten(path, "config", config.to_json()), "cpu-torch")

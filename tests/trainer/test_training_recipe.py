@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import hostile_files
 from small_training import RECIPE
 from vfss.errors import TrainingError
 from vfss.student.config import StudentConfig
@@ -46,6 +47,32 @@ def test_a_recipe_is_read_and_checked(tmp_path: Path) -> None:
             load_recipe(path)
     with pytest.raises(TrainingError):
         load_recipe(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("backbone", ["hf-hub:timm/resnet18.a1_in1k", "local-dir:/etc", "resnet9999", "../x"])
+@pytest.mark.parametrize("part", ["student", "self_teaching"])
+def test_a_backbone_is_one_that_timm_lists(tmp_path: Path, part: str, backbone: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({part: {"backbone": backbone}}))
+    with pytest.raises(TrainingError, match="is not the name of a model that timm lists"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("number", range(25))
+def test_hostile_recipes_raise_errors_of_ours_only(tmp_path: Path, number: int) -> None:
+    done, data = hostile_files.case("recipe", number)
+    path = tmp_path / "recipe.yaml"
+    path.write_bytes(data)
+    try:
+        hostile_files.read("recipe", path)
+    except TrainingError as error:
+        assert error.remedy, done
+
+
+def test_a_recipe_replaces_no_variables(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: ${oc.env:HOME}")
+    assert load_recipe(path).name == "${oc.env:HOME}"
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -32,10 +32,10 @@ def _as_written(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 Share = Annotated[float, Field(ge=0, le=1), WrapValidator(_as_written)]
 ShareAboveZero = Annotated[float, Field(gt=0, le=1), WrapValidator(_as_written)]
 ShareBelowOne = Annotated[float, Field(ge=0, lt=1), WrapValidator(_as_written)]
-Positive = Annotated[float, Field(gt=0), WrapValidator(_as_written)]
-NotNegative = Annotated[float, Field(ge=0), WrapValidator(_as_written)]
-Count = Annotated[int, Field(ge=0)]
-AtLeastOne = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, le=1e9), WrapValidator(_as_written)]
+NotNegative = Annotated[float, Field(ge=0, le=1e9), WrapValidator(_as_written)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+AtLeastOne = Annotated[int, Field(ge=1, le=10**9)]
 
 _Part = TypeVar("_Part")
 # Strict: neither "true" nor True is a number, and 2.0 is no count; a whole number is accepted for a fraction.

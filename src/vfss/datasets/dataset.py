@@ -20,7 +20,17 @@ from vfss.masks.run_lengths import is_picture_size
 from vfss.schema import Schema
 
 Fields = Mapping[str, Any]
-MALFORMED = (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, SchemaError, MaskError)
+MALFORMED = (
+    KeyError,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    SchemaError,
+    MaskError,
+)
 """Exceptions that reading malformed JSON of a dataset can raise."""
 
 _MOST_JSON_BYTES = 1 << 30

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from vfss.clips import Clip
+from vfss.datasets.dataset import MALFORMED
 from vfss.datasets.datasheet import write_documents
 from vfss.datasets.event_table import event_rows, is_set_by_person, write_events
 from vfss.datasets.format import Format, Job, Row, Writer
@@ -96,7 +97,14 @@ class Export:
         self._identities.expect_reviewed([record for record, _ in self._selection.frames])
         with PartialFolder(folder, self.job()) as partial:
             writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
-            written = self._written(partial)
+            try:
+                written = self._written(partial)
+            except MALFORMED as error:
+                raise DatasetError(
+                    f"the export that was not finished cannot be continued: its journal is damaged ({error!r})",
+                    path=partial.path,
+                    remedy="Delete that folder, and export again.",
+                ) from error
             output = _Output(partial, writer, progress)
             for record, frames in self._selection.frames:
                 remaining = sorted(set(frames) - set(written.get(record.id, ())))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from vfss.datasets.dataset import Fields, malformed, read_json
+from vfss.datasets.dataset import MALFORMED, Fields, malformed, read_json
 from vfss.datasets.format import Row
 from vfss.errors import DatasetError
 from vfss.output.json_files import to_json, write_json
@@ -32,7 +32,10 @@ def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
     """Yield the lines of frames.jsonl, in the order of the export."""
     with (folder / FRAMES).open(encoding="utf-8") as file:
         for line in file:
-            yield json.loads(line)
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError("a line is no JSON object")
+            yield row
 
 
 def read_sidecar(folder: Path) -> tuple[Fields, list[dict[str, Any]]]:
@@ -48,7 +51,7 @@ def read_sidecar(folder: Path) -> tuple[Fields, list[dict[str, Any]]]:
     except FileNotFoundError as error:
         remedy = "Name the folder that an export wrote."
         raise DatasetError("no such file", path=folder / FRAMES, remedy=remedy) from error
-    except (OSError, ValueError, KeyError, RecursionError, MemoryError) as error:
+    except (OSError, MemoryError, *MALFORMED) as error:
         raise malformed(folder, error) from error
     if len(frames) != expected:
         raise DatasetError(

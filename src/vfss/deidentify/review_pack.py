@@ -16,6 +16,7 @@ from vfss.deidentify.text_detection import DetectedText, TextDetector
 from vfss.errors import DatasetError
 from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
+from vfss.plain_data import parse_json
 from vfss.project import ClipRecord, Project
 from vfss.project.pixel_reviews import PixelReview
 from vfss.redaction import Redaction
@@ -106,7 +107,7 @@ def accept_review_pack(project: Project, path: Path, *, reviewer: str) -> list[P
         DatasetError: The file is missing or malformed, or belongs to other recordings; nothing is accepted then.
         ProjectError: The reviewer is empty, or the project cannot be written.
     """
-    accepted = _accepted(path)
+    accepted = read_redactions(path)
     sizes = {record.id: (record.height, record.width) for record in project.clips()}
     for clip_id, redaction in accepted.items():
         if clip_id not in sizes:
@@ -118,13 +119,18 @@ def accept_review_pack(project: Project, path: Path, *, reviewer: str) -> list[P
     ]
 
 
-def _accepted(path: Path) -> dict[str, Redaction]:
+def read_redactions(path: Path) -> dict[str, Redaction]:
+    """Return the redactions in a file, by clip.
+
+    Raises:
+        DatasetError: The file is missing or malformed.
+    """
     try:
-        entries = json.loads(path.read_text("utf-8"))["clips"]
+        entries = parse_json(path.read_text("utf-8"))["clips"]
         accepted = {str(entry["clip"]): Redaction.from_dict(entry) for entry in entries}
     except OSError as error:
         raise DatasetError(f"cannot be read ({error.strerror or error})", path=path, remedy=_REMEDY) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, DatasetError) as error:
         raise DatasetError(f"is not a file of redactions ({error!r})", path=path, remedy=_REMEDY) from error
     if not accepted or len(accepted) < len(entries):
         what = "names no clip" if not accepted else "names a clip twice"

@@ -115,12 +115,13 @@ class PartialFolder:
             os.fsync(self._journal.fileno())
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield the rows of the journal, oldest first, up to a line that was cut off."""
+        """Yield the rows of the journal, oldest first, up to a line that was cut off or damaged."""
         with (self.path / MARK / _JOURNAL).open("rb") as file:
             for line in file:
-                if not line.endswith(b"\n"):
+                row = _row(line)
+                if row is None:
                     return
-                yield json.loads(line)
+                yield row
 
     def filter_rows(self, keep: Callable[[dict[str, Any]], bool]) -> None:
         """Remove rows from the journal that are not to be kept, and a last line that a power cut left incomplete."""
@@ -170,6 +171,15 @@ class PartialFolder:
             path=self.folder,
             remedy="Check free space and permissions of the folder, then run it again: an export resumes from there.",
         )
+
+
+def _row(line: bytes) -> dict[str, Any] | None:
+    """Return the row on a line; None if it is none that append() wrote."""
+    try:
+        row = json.loads(line)
+        return row if line.endswith(b"\n") and isinstance(row, dict) and _line(row) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _line(row: Mapping[str, Any]) -> bytes:

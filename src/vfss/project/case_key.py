@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from vfss.errors import DatasetError
 from vfss.output.atomic_file import atomic_file
+from vfss.plain_data import parse_json
 
 FILE = "case-key.json"
 
@@ -26,6 +27,7 @@ _VERSION = 1
 _LETTERS = "23456789bcdfghjkmnpqrstvwxz"
 """No vowels and no look-alikes: ids spell no words and can be read out."""
 _LENGTH = 8
+_NAME = re.compile(r"(case|clip|annotator)-[0-9a-z]{1,40}\Z")  # names of files and folders are made of it
 _TABLES = ("cases", "recordings", "annotators")
 _PATIENCE_S = 20.0
 _LEFT = "It was left as it is: restore it from a backup, or name another file with --key, under which all ids are new."
@@ -129,7 +131,7 @@ class CaseKey:
     def _read(self) -> dict[str, Any] | None:
         """Return the content of the file; None if there is no file."""
         try:
-            data = json.loads(self.path.read_text("utf-8"))
+            data = parse_json(self.path.read_text("utf-8"))
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -157,13 +159,15 @@ def _fault(data: Any) -> str:
         return f"version {data.get('version')}, this program reads {_VERSION}"
     if not re.fullmatch("[0-9a-f]{64}", str(data.get("secret"))):
         return "it has no secret"
-    for table in _TABLES:
-        names = data.get(table)
-        if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-            return f"it has no {table}"
-        if len(set(names.values())) < len(names):
-            return f"two of its {table} share a name"
-    return ""
+    return next(filter(None, (_fault_of_table(table, data.get(table)) for table in _TABLES)), "")
+
+
+def _fault_of_table(table: str, names: Any) -> str:
+    if not isinstance(names, dict):
+        return f"it has no {table}"
+    if not all(isinstance(name, str) and _NAME.match(name) for name in names.values()):
+        return f"one of its {table} has a name that no export uses"
+    return f"two of its {table} share a name" if len(set(names.values())) < len(names) else ""
 
 
 def _random(kind: str, taken: set[str]) -> str:

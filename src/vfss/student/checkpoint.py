@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +25,7 @@ from safetensors.numpy import save
 
 from vfss.errors import SchemaError, StudentError
 from vfss.output.atomic_file import atomic_file
+from vfss.plain_data import parse_json
 from vfss.schema import Schema
 from vfss.student.calibration import Calibration
 from vfss.student.config import StudentConfig
@@ -35,6 +37,25 @@ _GRAPHS = "graph."
 GRAPH = f"{_GRAPHS}propose"
 _FIELDS = ("format", "config", "schema", "provenance", "scores", "precision", "digest")
 _REMEDY = "Copy or download the file again, or choose another student."
+_FOREIGN = (
+    "Choose a file that vfss-train or napari-vfss wrote. Weights of other programs cannot propose: "
+    "`vfss-train fit` makes a student from your annotations."
+)
+_FOREIGN_KINDS = {
+    b"\x80": "a pickle, as older versions of PyTorch write it",
+    b"\x89png": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x89hdf": "an HDF5 file, such as Keras writes",
+    b"gguf": "a language model (GGUF)",
+    b"version https://git-lfs": "a pointer of Git LFS: the file itself was not downloaded",
+    b"<!doctype": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "an XML file",
+}
+"""How files of other kinds begin, in lower case."""
+_LARGEST = 1 << 31  # bytes of a file
+_DTYPES = {"F16", "F32", "I64", "U8"}
+_TOKENS = "decoder.mask_tokens.weight"
 
 Array = npt.NDArray[Any]
 
@@ -118,7 +139,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     missing = [name for name in _FIELDS if name not in header]
     if missing or GRAPH not in tensors:
         raise StudentError(
-            "not a student file", path=path, remedy="Choose a file that vfss-train or napari-vfss wrote."
+            f"not a student file: safetensors of another program, without {missing[0] if missing else GRAPH!r}",
+            path=path,
+            remedy=_FOREIGN,
         )
     if header["format"] != FORMAT:
         raise StudentError(
@@ -130,13 +153,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if digest != content_digest(header, tensors):
         raise StudentError("the file is damaged: its content does not match its checksum", path=path, remedy=_REMEDY)
     try:
-        schema = Schema.from_dict(json.loads(header["schema"]), source=path)
+        schema = Schema.from_dict(_mapping(header, "schema"))
         config = StudentConfig.from_json(header["config"])
-        calibration = Calibration.from_dict(json.loads(header["calibration"])) if "calibration" in header else None
+        calibration = Calibration.from_dict(_mapping(header, "calibration")) if "calibration" in header else None
         learnt = learnt_from_json(header[LEARNT], schema.keys) if LEARNT in header else None
-        provenance, scores, precision = (json.loads(header[name]) for name in ("provenance", "scores", "precision"))
+        provenance, scores, precision = (_mapping(header, name) for name in ("provenance", "scores", "precision"))
+        _expect_figures(scores, precision)
     except (ValueError, SchemaError, StudentError) as error:
-        raise StudentError(f"the header is malformed ({error})", path=path, remedy=_REMEDY) from error
+        what = error.what if isinstance(error, SchemaError | StudentError) else error
+        raise StudentError(f"the header is malformed ({what})", path=path, remedy=_REMEDY) from error
+    fault = _fault_of_weights(schema, config, tensors)
+    if fault:
+        raise StudentError(fault, path=path, remedy="Choose another student.")
     graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
     graph = graphs.pop(GRAPH)
     prompted = {name.removeprefix(_GRAPHS): data for name, data in graphs.items()}
@@ -144,17 +172,77 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(config, schema, tensors, graph, *rest)
 
 
+def _mapping(header: Mapping[str, str], name: str) -> dict[str, Any]:
+    """Return the JSON object in a field of the header.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        value = parse_json(header[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} is {reprlib.repr(value)}, not an object")
+    return value
+
+
+def _expect_figures(scores: Mapping[str, Any], precision: Mapping[str, Any]) -> None:
+    """Refuse figures that are shown or decide something, and are no numbers.
+
+    Raises:
+        ValueError: There is one.
+    """
+    shown = {} if scores.get("mean_dice") is None else {"mean_dice": scores["mean_dice"]}
+    for name, value in {**shown, **precision}.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError(f"{name} is {reprlib.repr(value)}, not a number")
+
+
+def _fault_of_weights(schema: Schema, config: StudentConfig, tensors: Mapping[str, Array]) -> str:
+    """Return what is wrong with weights: of another number of structures, or no numbers; empty if nothing is."""
+    tokens, shape = tensors.get(_TOKENS), (len(schema), config.width)
+    if tokens is None or tokens.shape != shape:
+        found = "missing" if tokens is None else f"{tokens.shape}, not {shape}"
+        return f"the weights do not fit the schema of {len(schema)} structures: {_TOKENS} is {found}"
+    broken = (n for n, tensor in tensors.items() if tensor.dtype.kind == "f" and not np.isfinite(tensor).all())
+    name = next(broken, None)
+    return "" if name is None else f"the weights {name!r} hold NaN or infinity"
+
+
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
     """Return header and tensors of a safetensors file."""
     if not path.is_file():
         raise StudentError("no such student file", path=path, remedy="Name a .safetensors file, or 'default'.")
     try:
+        if path.stat().st_size > _LARGEST:
+            raise StudentError(f"larger than {_LARGEST:,} bytes: not a student file", path=path, remedy=_FOREIGN)
+        foreign = _foreign_kind(path)
+        if foreign:
+            raise StudentError(f"not a student file, but {foreign}", path=path, remedy=_FOREIGN)
         with safe_open(path, framework="numpy") as opened:
             header = dict(opened.metadata() or {})
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (no iterator there)
-    except (SafetensorError, OSError, TypeError, AttributeError) as error:
+            names = list(opened.keys())
+            other = {opened.get_slice(name).get_dtype() for name in names} - _DTYPES
+            if other:
+                raise StudentError(
+                    f"not a student file: it holds values of type {', '.join(sorted(other))}",
+                    path=path,
+                    remedy=_FOREIGN,
+                )
+            tensors = {name: opened.get_tensor(name) for name in names}
+    except (SafetensorError, OSError, TypeError, AttributeError, ValueError, OverflowError, MemoryError) as error:
         raise StudentError(f"not readable as safetensors ({error})", path=path, remedy=_REMEDY) from error
     return header, tensors
+
+
+def _foreign_kind(path: Path) -> str:
+    """Return what a file is that people take for a student; empty if it is none of these."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if head.startswith(b"PK\x03\x04"):
+        return "a PyTorch checkpoint" if b"data.pkl" in head else "a zip archive"
+    return next((kind for start, kind in _FOREIGN_KINDS.items() if head.lstrip().lower().startswith(start)), "")
 
 
 def content_digest(header: Mapping[str, str], tensors: Mapping[str, Array]) -> str:

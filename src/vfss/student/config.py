@@ -4,16 +4,25 @@
 from __future__ import annotations
 
 import json
+import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from vfss.errors import StudentError
+from vfss.plain_data import parse_json
 
 STRIDE = 16
 """Input pixels per cell of the embedding e_L; the input size is a multiple of it."""
 LOGIT_STRIDE = 4
 """Input pixels per logit."""
+LARGEST_INPUT = 2048
+"""Largest side of the input, px."""
+
+_BACKBONE = re.compile(r"[a-z0-9_]{1,64}(\.[a-z0-9_]{1,64})?\Z")
+"""A name as timm lists them; other forms ("hf-hub:...", "local-dir:...") would reach for the network or the disk."""
+_BOUNDS = {"width": (8, 2048), "heads": (1, 64), "depth": (1, 16), "mlp_width": (1, 8192), "fine_width": (0, 2048)}
 
 
 @dataclass(frozen=True)
@@ -51,11 +60,19 @@ class StudentConfig:
     high_percentile: float = 99.0
 
     def __post_init__(self) -> None:
-        if self.input_size < 32 or self.input_size % 32:
-            raise StudentError(f"input size {self.input_size} is not a multiple of 32")
-        if self.width < 8 or self.width % 8 or self.width % (2 * self.heads):
+        if not is_backbone_name(self.backbone):
+            raise StudentError(
+                f"the backbone {reprlib.repr(self.backbone)} is not the name of a model that timm lists",
+                remedy="Write a plain name, such as efficientnet_lite0.",
+            )
+        if not 32 <= self.input_size <= LARGEST_INPUT or self.input_size % 32:
+            raise StudentError(f"input size {self.input_size} is not a multiple of 32 up to {LARGEST_INPUT}")
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise StudentError(f"{name} {getattr(self, name)} is not within {least} and {most}")
+        if self.width % 8 or self.width % (2 * self.heads):
             raise StudentError(f"width {self.width} is not a multiple of 8 and of twice the {self.heads} heads")
-        if self.fine_width < 0 or self.fine_width % 2:
+        if self.fine_width % 2:
             raise StudentError(f"fine width {self.fine_width} is not an even number")
         if not 0.0 <= self.low_percentile < self.high_percentile <= 100.0:
             raise StudentError(f"percentiles {self.low_percentile} and {self.high_percentile} are not in order")
@@ -77,12 +94,17 @@ class StudentConfig:
             StudentError: Not an object, or a field is unknown or of a wrong type; missing ones take their defaults.
         """
         try:
-            data = json.loads(text)
+            data = parse_json(text)
         except ValueError as error:
             raise StudentError(f"the student's config is not JSON ({error})") from error
         if not isinstance(data, Mapping):
             raise StudentError("the student's config is not a JSON object")
         return cls(**_checked(data))
+
+
+def is_backbone_name(name: str) -> bool:
+    """Return whether a text can be the name of a model that timm lists; only timm knows whether it is one."""
+    return _BACKBONE.match(name) is not None
 
 
 def _checked(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,23 +7,24 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import openvino
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped, unused-ignore]
-from onnx import numpy_helper
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.compiled_graph import compile_graph
 from vfss.student.refinement import Encoded
 
 FloatArray = npt.NDArray[np.float32]
 
 AGREEMENT = 0.999
 """Share of pixels that must stay as they are in f32 for a faster precision to be used."""
+LONGEST_S = 120.0
+"""Time after which a frame is given up; the default student needs a tenth of a second on a slow processor."""
 
 
 class OpenVinoRuntime:
@@ -66,23 +67,12 @@ class OpenVinoRuntime:
             options["CACHE_DIR"] = str(cache)
         self._n_parallel = threads if threads is not None else max(1, os.cpu_count() or 1)
         self._checkpoint, self._options = checkpoint, options
-        self._single = self._compile(options)
+        self._single = compile_graph(checkpoint, "propose", options)
         self._request = self._single.create_infer_request()
         self._parallel: openvino.CompiledModel | None = None
         self._prompt_requests: dict[str, openvino.InferRequest] = {}
         self._compiling = threading.Lock()
         self.device = f"cpu ({precision})"
-
-    def _compile(self, options: dict[str, str | int], part: str = "") -> openvino.CompiledModel:
-        core = openvino.Core()
-        checkpoint = self._checkpoint
-        graph = checkpoint.prompted.get(part, b"") if part else checkpoint.graph
-        try:
-            return core.compile_model(core.read_model(_graph_with_weights(checkpoint, graph)), "CPU", options)
-        except (RuntimeError, ValueError) as error:
-            raise StudentError(
-                f"OpenVINO cannot run its graph ({error})", path=checkpoint.path, remedy="Choose another student."
-            ) from error
 
     def _parallel_model(self) -> openvino.CompiledModel:
         """Return the network compiled for as many frames in parallel as there are threads."""
@@ -92,7 +82,8 @@ class OpenVinoRuntime:
         with self._compiling:
             if self._parallel is None:
                 streams: dict[str, str | int] = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": n}
-                self._parallel = self._compile({**self._options, **streams, "INFERENCE_NUM_THREADS": n})
+                options = {**self._options, **streams, "INFERENCE_NUM_THREADS": n}
+                self._parallel = compile_graph(self._checkpoint, "propose", options)
             return self._parallel
 
     def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -118,26 +109,26 @@ class OpenVinoRuntime:
                 yield _result(running.popleft())
         finally:
             for request in running:
-                request.wait()
+                _end(request)
 
     def encode(self, frame: FloatArray) -> Encoded:
         """Return the encoder's features of one input, float32 (1, size, size)."""
         request = self._prompt_request("encode")
-        request.infer([np.ascontiguousarray(frame[None])])
+        _infer(request, frame[None])
         embedding, fine8, fine4 = (request.get_output_tensor(i).data.copy() for i in range(3))
         return embedding, fine8, fine4
 
     def correct(self, features: Encoded, maps: FloatArray, asked: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return logits float32 (S, size/4, size/4) and quality float32 (S,); see PromptRuntime."""
         request = self._prompt_request("correct")
-        request.infer([*features, np.ascontiguousarray(maps[None]), np.ascontiguousarray(asked[None])])
+        _infer(request, *features, maps[None], asked[None])
         return request.get_output_tensor(0).data[0].copy(), request.get_output_tensor(1).data[0].copy()
 
     def _prompt_request(self, name: str) -> openvino.InferRequest:
         """Return the request of a prompted graph, compiled at first use; in f32, as one frame takes little time."""
         if name not in self._prompt_requests:
             options = {**self._options, "INFERENCE_PRECISION_HINT": "f32"}
-            self._prompt_requests[name] = self._compile(options, name).create_infer_request()
+            self._prompt_requests[name] = compile_graph(self._checkpoint, name, options).create_infer_request()
         return self._prompt_requests[name]
 
     def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -155,8 +146,41 @@ def _start(request: openvino.InferRequest, frame: FloatArray) -> openvino.InferR
 
 def _result(request: openvino.InferRequest) -> tuple[FloatArray, FloatArray]:
     """Wait for a request and return its logits float32 (S, size/4, size/4) and quality float32 (S,)."""
-    request.wait()
+    _wait(request)
     return request.get_tensor("logits").data[0].copy(), request.get_tensor("quality").data[0].copy()
+
+
+def _infer(request: openvino.InferRequest, *inputs: FloatArray) -> None:
+    """Compute the outputs of a request."""
+    for i, array in enumerate(inputs):
+        request.set_input_tensor(i, openvino.Tensor(np.ascontiguousarray(array)))
+    request.start_async()
+    _wait(request)
+
+
+def _wait(request: openvino.InferRequest) -> None:
+    """Wait for a request.
+
+    Raises:
+        StudentError: It does not end, or failed.
+    """
+    try:
+        ended = request.wait_for(round(LONGEST_S * 1000))
+    except RuntimeError as error:
+        raise StudentError(f"the student cannot be computed ({error})", remedy="Choose another student.") from error
+    if not ended:
+        _end(request)
+        raise StudentError(
+            f"the student did not finish one frame in {LONGEST_S:g} s",
+            remedy="Choose another student, or close other programs and try again.",
+        )
+
+
+def _end(request: openvino.InferRequest) -> None:
+    """Stop a request; its result is not wanted."""
+    request.cancel()
+    with suppress(RuntimeError):  # OpenVINO reports that it was cancelled
+        request.wait_for(1000)
 
 
 def _precision(core: openvino.Core, checkpoint: Checkpoint) -> str:
@@ -171,23 +195,3 @@ def _is_writable(folder: Path) -> bool:
     except OSError:
         return False
     return os.access(folder, os.W_OK)
-
-
-def _graph_with_weights(checkpoint: Checkpoint, graph: bytes) -> bytes:
-    """Return an ONNX graph with the checkpoint's weights as its initialisers."""
-    if not graph:
-        raise StudentError(
-            "the student has no graph for the CPU path", path=checkpoint.path, remedy="Export it with vfss-train."
-        )
-    try:
-        model = onnx.load_model_from_string(graph)
-    except DecodeError as error:
-        raise StudentError(f"the student's graph is damaged ({error})", path=checkpoint.path) from error
-    for initializer in model.graph.initializer:
-        tensor = checkpoint.tensors.get(initializer.name)
-        if tensor is None:
-            raise StudentError(f"the student lacks the weights {initializer.name!r} of its graph", path=checkpoint.path)
-        weights = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
-        initializer.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(weights), initializer.name))
-    serialised: bytes = model.SerializeToString()
-    return serialised

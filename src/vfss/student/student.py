@@ -146,7 +146,8 @@ class Student:
             One proposal per frame, in order, planes bool (S, H, W).
 
         Raises:
-            StudentError: frames has another dtype or number of axes, or is empty in height or width.
+            StudentError: frames has another dtype or number of axes, or is empty in height or width; or the student
+                computes NaN or infinity.
         """
         _check(frames)
         proposals: list[Proposal] = []
@@ -162,6 +163,7 @@ class Student:
             ]
             with self._lock:
                 logits, quality = self._runtime.run(np.stack(inputs))
+            self._expect_numbers(logits, quality)
             for i, (window, placement) in enumerate(zip(windows, placements, strict=True)):
                 planes = restore(logits[i][self._columns], placement)
                 proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
@@ -190,6 +192,7 @@ class Student:
                 yield prepare(frame[window], placement, self._config)
 
         for logits, quality in self._runtime.run_each(prepared()):
+            self._expect_numbers(logits, quality)
             window, placement, shape = pending.popleft()
             yield self._proposal(_in_frame(restore(logits[self._columns], placement), window, shape), quality)
 
@@ -237,10 +240,20 @@ class Student:
         asked[index] = 1.0
         with self._lock:
             logits, quality = self._runtime.correct(encoded.features, maps, asked)
+        self._expect_numbers(logits, quality)
         planes = restore(logits[index : index + 1], encoded.placement)
         corrected = _in_frame(planes, encoded.window, encoded.shape)[0]
         mask = changed_near_clicks(current, corrected, prompts.clicks, encoded.placement.pixel_aspect)
         return Refinement(mask, float(self._confidence(quality)[index]))
+
+    def _expect_numbers(self, *answers: FloatArray) -> None:
+        """Refuse NaN and infinity: thresholded, they would look like masks of nothing or of everything."""
+        if not all(np.isfinite(answer).all() for answer in answers):
+            raise StudentError(
+                "the student computes no numbers on this frame, but NaN or infinity",
+                path=self.path,
+                remedy="Choose another student: the weights of this one are of no use.",
+            )
 
     def _expect_prompts(self) -> None:
         if not self.can_refine:
@@ -278,7 +291,7 @@ class Student:
 
     def _confidence(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the confidence of every structure of the schema, float32 (S,), calibrated if it can be."""
-        estimated = quality.astype(np.float32, copy=True)
+        estimated = np.clip(quality.astype(np.float32), 0.0, 1.0)
         return estimated if self._calibration is None else self._calibration.apply(estimated, self.schema.keys)
 
 

@@ -31,6 +31,7 @@ def build_network(checkpoint: Checkpoint) -> StudentNetwork:
     Raises:
         StudentError: Names or shapes of the weights differ from what config and schema require.
     """
+    _expect_shapes(checkpoint)
     network = StudentNetwork(checkpoint.config, len(checkpoint.schema))
     weights: dict[str, Tensor] = {}
     for name, array in checkpoint.tensors.items():
@@ -43,6 +44,24 @@ def build_network(checkpoint: Checkpoint) -> StudentNetwork:
             f"the weights do not fit the config ({error})", path=checkpoint.path, remedy="Choose another student."
         ) from error
     return network.eval()
+
+
+def _expect_shapes(checkpoint: Checkpoint) -> None:
+    """Compare the weights with a network that has shapes alone: a config may claim more than fits into memory."""
+    with torch.device("meta"):
+        network = StudentNetwork(checkpoint.config, len(checkpoint.schema))
+    # A student file stores a single number, of shape (), as (1,).
+    expected = {name: tuple(tensor.shape) or (1,) for name, tensor in network.state_dict().items()}
+    found = {name: array.shape or (1,) for name, array in checkpoint.tensors.items()}
+    wrong = [name for name in sorted({*expected, *found}) if expected.get(name) != found.get(name)]
+    if wrong:
+        have, need = (shapes.get(wrong[0], "missing") for shapes in (found, expected))
+        raise StudentError(
+            f"the weights do not fit the config and schema: {wrong[0]} has shape {have}, needed is {need} "
+            f"({len(wrong)} of {len(expected)} differ)",
+            path=checkpoint.path,
+            remedy="Choose another student.",
+        )
 
 
 class TorchRuntime:

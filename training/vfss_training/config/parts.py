@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from vfss.student.config import StudentConfig
+from vfss.student.config import LARGEST_INPUT, StudentConfig, is_backbone_name
 from vfss_training.losses.features import FEATURE_LOSSES, PROJECTORS
 from vfss_training.recipe_part import (
     AtLeastOne,
@@ -34,6 +34,15 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def listed_backbone(name: str) -> str:
+    """Refuse a backbone that timm does not list; "" stands for another part's."""
+    import timm
+
+    if name and not (is_backbone_name(name) and timm.is_model(name)):
+        raise ValueError(f"{name!r} is not the name of a model that timm lists")
+    return name
+
+
 @recipe_part
 class Stage:
     """A stretch of the schedule at one input size.
@@ -44,7 +53,7 @@ class Stage:
     """
 
     until: ShareAboveZero = 1.0
-    size: Annotated[int, Field(ge=32, multiple_of=32)] = 320
+    size: Annotated[int, Field(ge=32, le=LARGEST_INPUT, multiple_of=32)] = 320
 
 
 @recipe_part
@@ -177,9 +186,9 @@ class SelfTeaching:
         steps: Their optimiser steps; 0: as many as the student's.
     """
 
-    students: Count = 0
-    backbone: str = ""
-    input_size: Count = 0
+    students: Annotated[int, Field(ge=0, le=64)] = 0
+    backbone: Annotated[str, AfterValidator(listed_backbone)] = ""
+    input_size: Annotated[int, Field(ge=0, le=LARGEST_INPUT, multiple_of=32)] = 0
     steps: Count = 0
 
 

@@ -9,13 +9,22 @@ from dataclasses import asdict, field, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from vfss.errors import StudentError, TrainingError
 from vfss.phantom import STYLES
+from vfss.plain_data import read_yaml
 from vfss.student.config import StudentConfig
-from vfss_training.config.parts import Adaptation, Clicks, Distillation, HeldOut, SelfTeaching, Stage, Start
+from vfss_training.config.parts import (
+    Adaptation,
+    Clicks,
+    Distillation,
+    HeldOut,
+    SelfTeaching,
+    Stage,
+    Start,
+    listed_backbone,
+)
 from vfss_training.data.appearance import Appearance
 from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.losses.balancing import Balancing
@@ -39,6 +48,7 @@ def _student_config(values: Any, check: ValidatorFunctionWrapHandler) -> Student
         config: StudentConfig = check(values)
     except StudentError as error:
         raise ValueError(error.what) from error
+    listed_backbone(config.backbone)
     return config
 
 
@@ -222,11 +232,15 @@ def _recipe_path(path: str | Path) -> Path:
 def _read(path: str | Path) -> dict[Any, Any]:
     """Read the mapping in a YAML file."""
     try:
-        data = yaml.safe_load(Path(path).read_text("utf-8"))
+        data = read_yaml(Path(path))
     except OSError as error:
-        raise TrainingError(f"cannot read the recipe ({error})", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TrainingError(f"not readable as YAML ({error})", path=path) from error
+        raise TrainingError(
+            f"cannot read the recipe ({error.strerror or error})", path=path, remedy="Check the path."
+        ) from error
+    except ValueError as error:
+        raise TrainingError(
+            f"not readable as YAML ({error})", path=path, remedy="See training/recipes/default.yaml."
+        ) from error
     if not isinstance(data, Mapping):
         raise TrainingError("the recipe is not a mapping", path=path, remedy="See training/recipes/default.yaml.")
     return dict(data)

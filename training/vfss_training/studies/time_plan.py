@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from vfss.plain_data import parse_json
 from vfss.project import Project
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint, write_atomically
@@ -161,7 +162,7 @@ class Planner:
         with suppress(OSError, ValueError):
             # Speeds get old: a computer that was busy then may be idle now.
             if time.time() - path.stat().st_mtime < _KEPT_S:
-                known = dict(json.loads(path.read_text("utf-8")))
+                known = _speeds(parse_json(path.read_text("utf-8")))
         key = json.dumps([what, str(depends), platform.node(), torch.__version__, self.run.threads])
         if key not in known:
             self.run.events.emit("measuring", what=what)
@@ -169,6 +170,12 @@ class Planner:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(path, json.dumps(known, indent=1).encode())
         return known[key]
+
+
+def _speeds(stored: object) -> dict[str, float]:
+    """Return the speeds in a file that were stored as such."""
+    speeds = stored.items() if isinstance(stored, dict) else ()
+    return {name: value for name, value in speeds if isinstance(value, float) and 0 < value < _KEPT_S}
 
 
 def available_teachers(weights: Path | None) -> list[TeacherEntry]:

@@ -248,7 +248,7 @@ class _Download:
         self.record.write_text(text + "\n", "utf-8")
 
     def _recorded(self) -> dict[str, Any]:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             data = json.loads(self.record.read_text("utf-8"))
             return data if isinstance(data, dict) else {}
         return {}

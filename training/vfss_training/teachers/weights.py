@@ -101,7 +101,7 @@ def noted(path: Path) -> str:
     """Return the sha256 that was noted for a file; "" if none was."""
     try:
         data = json.loads(note_path(path).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return ""
     value = data.get("sha256", "") if isinstance(data, dict) else ""
     return value if isinstance(value, str) else ""

@@ -10,12 +10,29 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vfss.errors import StudentError
-from vfss.student.config import STRIDE, StudentConfig
+from vfss.student.config import STRIDE, StudentConfig, is_backbone_name
 from vfss.student.network.corrector import Corrector
 from vfss.student.network.decoder import Features, FineMaskDecoder, convolution
 
 _LEVELS = (4, 8, 16, 32)
 _DETAIL = 16  # channels of the detail layers at stride 2
+
+
+def _indices(backbone: str) -> list[int]:
+    """Return which of a backbone's levels have the strides that the student needs.
+
+    Raises:
+        StudentError: timm does not list the backbone, or it has no such levels.
+    """
+    remedy = "Choose a name from timm.list_models() with features at strides 4, 8, 16 and 32."
+    if not is_backbone_name(backbone) or not timm.is_model(backbone):
+        raise StudentError(f"timm has no model {backbone!r}", remedy=remedy)
+    try:
+        with torch.device("meta"):
+            strides = timm.create_model(backbone, features_only=True, pretrained=False, in_chans=1)
+        return [strides.feature_info.reduction().index(level) for level in _LEVELS]
+    except (ValueError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
+        raise StudentError(f"the backbone {backbone!r} cannot be used ({error})", remedy=remedy) from error
 
 
 class Encoder(nn.Module):
@@ -24,10 +41,8 @@ class Encoder(nn.Module):
     def __init__(self, config: StudentConfig) -> None:
         """Build with random weights."""
         super().__init__()
-        probe = timm.create_model(config.backbone, features_only=True, pretrained=False, in_chans=1)
-        indices = [probe.feature_info.reduction().index(level) for level in _LEVELS]
         self.backbone = timm.create_model(
-            config.backbone, features_only=True, pretrained=False, in_chans=1, out_indices=indices
+            config.backbone, features_only=True, pretrained=False, in_chans=1, out_indices=_indices(config.backbone)
         )
         at4, at8, at16, at32 = self.backbone.feature_info.channels()
         width = config.width
