@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -53,10 +52,8 @@ def test_more_frames_than_the_file_holds_are_refused_naming_both_numbers(
         made.compress(RLELossless)
     path = save(tmp_path / "claim.dcm", made, NumberOfFrames=("IS", declared))
     tracemalloc.start()
-    begin = time.perf_counter()
     with pytest.raises(ClipError, match=rf"after 3 of {declared.decode()} frames"):
         open_clip(path)
-    assert time.perf_counter() - begin < 1
     assert tracemalloc.get_traced_memory()[1] < 2**24
     tracemalloc.stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import struct
-import time
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -94,10 +94,11 @@ CLAIMS: dict[str, tuple[Callable[[Path], Path], str]] = {
 def test_claims_beyond_the_file_are_refused_at_once(tmp_path: Path, name: str) -> None:
     make, message = CLAIMS[name]
     path = make(tmp_path / "claim.tif")
-    begin = time.perf_counter()
+    tracemalloc.start()
     with pytest.raises(ClipError, match=message) as caught:
         open_clip(path)
-    assert time.perf_counter() - begin < 2
+    assert tracemalloc.get_traced_memory()[1] < 2**27
+    tracemalloc.stop()
     assert caught.value.path == path
 
 
@@ -135,10 +136,8 @@ def test_a_picture_of_giant_size(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunks)
-    begin = time.perf_counter()
     with pytest.raises(ClipError, match="13000 x 13000"):
         open_clip(folder)
-    assert time.perf_counter() - begin < 1
 
 
 def test_a_picture_of_too_many_scans(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import tifffile
 from PIL import Image
 
 import clip_material
+import fuzz_pictures
 from mutations import mutated
 from vfss.clips import Clip, open_clip
 from vfss.errors import ClipError
@@ -234,10 +235,17 @@ def _changed_tags(number: int, folder: Path) -> Read:
     return lambda: read_in_two_orders(path, rng)
 
 
+def _claims(number: int, folder: Path) -> Read:
+    """A file or folder whose structure is sound and whose sizes, times and kinds are not so."""
+    path = fuzz_pictures.write(folder, *fuzz_pictures.case(number))
+    return lambda: read_in_two_orders(path, np.random.default_rng(number))
+
+
 SUBJECTS = [
     Subject("video", 3, _damaged_file(_videos)),
     Subject("dicom", 2, _damaged_file(_dicoms)),
     Subject("dicom values", 1, _changed_tags),
     Subject("tiff", 1, _damaged_file(_stacks)),
     Subject("pictures", 1, _damaged_folder),
+    Subject("claims", 2, _claims),
 ]

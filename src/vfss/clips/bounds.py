@@ -22,8 +22,8 @@ MOST_FRAMES = 2**20
 MOST_PARTS = 2**21
 """Stored parts (fragments, strips) of a recording: two for each frame."""
 
-MOST_HEADER_READS = 2**21
-"""Reads while a DICOM header is parsed, two or three for each element: ten times what 9,000 frames of an enhanced
+MOST_HEADER_READS = 2**20
+"""Reads while a DICOM header is parsed, two or three for each element: more than what 9,000 frames of an enhanced
 object with functional groups of their own take."""
 
 MOST_TABLE_BYTES = 2**26

@@ -11,6 +11,7 @@ from vfss.clips.clip import Frame
 
 # ITU-R BT.601, the weights that recorders and viewers use.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_ROWS_AT_ONCE = 256  # as floating point numbers a frame takes twelve times as much memory
 
 
 def collapse(colour: Frame) -> Frame:
@@ -27,8 +28,10 @@ def collapse(colour: Frame) -> Frame:
         return red
     if np.array_equal(red, colour[..., 1]) and np.array_equal(red, colour[..., 2]):
         return red
-    luma: Frame = np.rint(colour[..., :3].astype(np.float32) @ _LUMA).astype(colour.dtype)
-    return luma
+    for at in range(0, len(colour), _ROWS_AT_ONCE):
+        rows = colour[at : at + _ROWS_AT_ONCE, :, :3].astype(np.float32) @ _LUMA
+        red[at : at + _ROWS_AT_ONCE] = np.rint(rows)
+    return red
 
 
 def measured_window(frames: Iterable[Frame], bits: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zlib
 
@@ -21,6 +22,7 @@ DECODING_ERRORS: tuple[type[Exception], ...] = (
     SyntaxError,
     TypeError,
     ValueError,
+    lzma.LZMAError,
     struct.error,
     zlib.error,
 )

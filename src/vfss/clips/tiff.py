@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
 import zlib
 from pathlib import Path
@@ -23,6 +24,7 @@ from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
 from vfss.clips.tiff_description import Description, describe
 from vfss.clips.tiff_directories import count_pages
+from vfss.clips.tiff_single_page import single_page
 from vfss.errors import ClipError
 
 _CONVERT = "Save it as one time series of unsigned 8 or 16 bit pictures, and open that."
@@ -41,6 +43,10 @@ _HARMLESS_BYTES = 2**28
 """Bytes that a strip may come to without a check: few enough, and most strips of real pictures stay below."""
 
 
+# tifffile reports damage to the log as well, which without a handler ends on the terminal; what matters is raised.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
 class StackFile:
     """The pages of one TIFF file."""
 
@@ -51,7 +57,6 @@ class StackFile:
             ClipError: It cannot be read, or is not one time series.
         """
         self.path = path
-        self._picture: Image.Image | None = None
         try:
             pages = count_pages(path)
             self._tiff: Any = tifffile.TiffFile(path, **{f"is_{flavour}": False for flavour in _FLAVOURS})
@@ -128,7 +133,7 @@ class StackFile:
                 return array
             if compression in _JPEG_2000:
                 return self._decode_jpeg_2000(page)
-            return self._decode_with_pillow(page, t)
+            return self._decode_with_pillow(page)
         except (OSError, LookupError, NotImplementedError) as error:
             if compression == _NONE:
                 raise
@@ -147,8 +152,11 @@ class StackFile:
             ValueError: They hold, or come to, more than they can.
         """
         size, counts = self._tiff.filehandle.size, page.databytecounts
-        if len(counts) != len(page.dataoffsets) or not counts:
-            raise ValueError(f"it has {len(page.dataoffsets)} strips and {len(counts)} lengths of strips")
+        expected = 1 if page.is_contiguous else math.prod(page.chunked)
+        if not len(counts) == len(page.dataoffsets) >= expected:
+            raise ValueError(f"it has {len(page.dataoffsets)} strips and {len(counts)} lengths for {expected} strips")
+        if min(counts) <= 0:
+            raise ValueError("one of its strips is empty")
         if max(at + count for at, count in zip(page.dataoffsets, counts, strict=True)) > size:
             raise EOFError("the file ends inside it")
         if sum(counts) > 2 * size:
@@ -159,28 +167,29 @@ class StackFile:
         if sum(counts) * ratio <= 8 * _HARMLESS_BYTES and max(counts) * ratio <= _HARMLESS_BYTES:
             return
         most = math.prod(page.chunks) * max(1, page.dtype.itemsize) + 2**16
-        for at, count in zip(page.dataoffsets, counts, strict=True):
+        for at, count in _parts(page):
             self._check_inflated(int(page.compression), at, count, most)
 
     def _check_inflated(self, compression: int, at: int, count: int, most: int) -> None:
         """Check that a strip inflates to no more than the pixels it covers."""
         if compression not in _DEFLATE:
             raise ValueError(f"a strip of {count} compressed bytes is too long")
-        self._tiff.filehandle.seek(at)
         inflated = zlib.decompressobj()
-        inflated.decompress(self._tiff.filehandle.read(count), most)
+        inflated.decompress(self._part(at, count), most)
         if inflated.unconsumed_tail:
             raise ValueError(f"a strip of {count} bytes inflates to more than its {most} bytes of pixels")
 
-    def _decode_with_pillow(self, page: Any, t: int) -> npt.NDArray[Any]:
+    def _decode_with_pillow(self, page: Any) -> npt.NDArray[Any]:
         """Return the samples of a page in a compression (LZW, JPEG, ...) that tifffile alone does not decode."""
-        if self._picture is None:
-            self._picture = Image.open(self.path, formats=("TIFF",))
-        picture = self._picture
-        picture.seek(t)
-        array = np.array(picture)
-        # Pillow inverts white-is-zero pages while it reads them.
-        return np.invert(array) if self.inverted and picture.mode == "L" else array
+        data = single_page(page, [self._part(at, count) for at, count in _parts(page)])
+        with Image.open(io.BytesIO(data), formats=("TIFF",)) as picture:
+            array = np.array(picture)
+            # Pillow inverts white-is-zero pages while it reads them.
+            return np.invert(array) if self.inverted and picture.mode == "L" else array
+
+    def _part(self, at: int, count: int) -> bytes:
+        self._tiff.filehandle.seek(at)
+        return bytes(self._tiff.filehandle.read(count))
 
     def _decode_jpeg_2000(self, page: Any) -> npt.NDArray[Any]:
         """Return the samples of a page whose strips or tiles are JPEG 2000 pictures."""
@@ -189,9 +198,8 @@ class StackFile:
         height, width = min(height, 2 * rows + 1024), min(width, 2 * columns + 1024)
         across = -(-columns // width)
         canvas = np.zeros(page.shape, page.dtype)
-        for number, (at, count) in enumerate(zip(page.dataoffsets, page.databytecounts, strict=True)):
-            self._tiff.filehandle.seek(at)
-            with Image.open(io.BytesIO(self._tiff.filehandle.read(count)), formats=("JPEG2000",)) as picture:
+        for number, (at, count) in enumerate(_parts(page)):
+            with Image.open(io.BytesIO(self._part(at, count)), formats=("JPEG2000",)) as picture:
                 if picture.height > height or picture.width > width:
                     raise ValueError(f"a part of it has {picture.height} x {picture.width} pixels")
                 part = np.array(picture)
@@ -233,8 +241,11 @@ class StackFile:
     def close(self) -> None:
         """Close the file."""
         self._tiff.close()
-        if self._picture is not None:
-            self._picture.close()
+
+
+def _parts(page: Any) -> list[tuple[int, int]]:
+    """Return offsets and lengths of a page's strips or tiles."""
+    return list(zip(page.dataoffsets, page.databytecounts, strict=True))
 
 
 def _compression_name(compression: int) -> str:

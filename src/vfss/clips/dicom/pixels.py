@@ -103,7 +103,7 @@ def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
         rows=header.rows,
         columns=header.columns,
         samples_per_pixel=header.samples,
-        photometric_interpretation=header.photometric,
+        photometric_interpretation=_consistent_photometric(header),
         planar_configuration=int(header.planar),
         bits_allocated=header.allocated,
         # GDCM ends the whole process where less than a byte is used; stored_grey masks the bits anyway.
@@ -113,6 +113,14 @@ def picture_samples(header: DicomHeader, data: bytes) -> tuple[Samples, str]:
     )
     unsigned = array.view(f"u{array.itemsize}")
     return unsigned, str(getattr(about["photometric_interpretation"], "value", about["photometric_interpretation"]))
+
+
+def _consistent_photometric(header: DicomHeader) -> str:
+    """Return a photometric interpretation that fits the samples: GDCM ends the whole process where it does not."""
+    is_grey = header.photometric.startswith("MONOCHROME") or header.photometric == "PALETTE COLOR"
+    if is_grey == (header.samples == 1):
+        return header.photometric
+    return "MONOCHROME2" if header.samples == 1 else "RGB"
 
 
 def _extended_samples(header: DicomHeader, data: bytes) -> npt.NDArray[np.uint16]:
@@ -285,6 +293,10 @@ def _jpeg_2000_size(data: bytes) -> tuple[int, int, int, int]:
         raise ValueError("it ends inside its header")
     right, bottom, left, top = (int.from_bytes(data[at : at + 4], "big") for at in (8, 12, 16, 20))
     components = int.from_bytes(data[40:42], "big")
+    parts = data[42 : 42 + 3 * components]
+    # GDCM ends the whole process on components that differ.
+    if len(parts) < 3 or len(parts) != 3 * components or parts != bytes((parts[0], 1, 1)) * components:
+        raise ValueError("its components are damaged, or differ from each other")
     tile_width, tile_height = (int.from_bytes(data[at : at + 4], "big") for at in (24, 28))
     tiles = -(-right // max(1, tile_width)) * -(-bottom // max(1, tile_height))
     if tiles > _MOST_TILES:
