@@ -7,11 +7,13 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from vfss.clips import Clip
+from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.datasets.dataset import MALFORMED
 from vfss.datasets.datasheet import write_documents
 from vfss.datasets.event_table import event_rows, is_set_by_person, write_events
@@ -22,7 +24,7 @@ from vfss.datasets.options import ExportOptions
 from vfss.datasets.recording_facts import facts_unopened, recording_facts
 from vfss.datasets.report import ExportReport
 from vfss.datasets.selection import Selection
-from vfss.errors import ClipError, DatasetError, MaskError
+from vfss.errors import ClipError, DatasetError, MaskError, VfssError
 from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
 from vfss.project import ClipRecord, Project
@@ -96,15 +98,9 @@ class Export:
         self._identities.key.expect_outside(folder)
         self._identities.expect_reviewed([record for record, _ in self._selection.frames])
         with PartialFolder(folder, self.job()) as partial:
-            writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
-            try:
-                written = self._written(partial)
-            except MALFORMED as error:
-                raise DatasetError(
-                    f"the export that was not finished cannot be continued: its journal is damaged ({error!r})",
-                    path=partial.path,
-                    remedy="Delete that folder, and export again.",
-                ) from error
+            with self._library_errors(folder):
+                writer = self._format.begin(Job(partial.path, self._project, self._options, self._identities))
+            written = self._resumable(partial)
             output = _Output(partial, writer, progress)
             for record, frames in self._selection.frames:
                 remaining = sorted(set(frames) - set(written.get(record.id, ())))
@@ -115,7 +111,8 @@ class Export:
                 partial.discard()
                 raise self._nothing_written(folder)
             manifest = self._manifest_data()
-            writer.finish(manifest, _Rows(partial))
+            with self._library_errors(folder):
+                writer.finish(manifest, _Rows(partial))
             write_events(partial.path, self._event_rows())
             write_documents(partial.path, self._format, manifest)
             partial.finish()
@@ -137,6 +134,16 @@ class Export:
             __version__,
         ]
         return hashlib.blake2b(json.dumps(state, default=str).encode(), digest_size=16).hexdigest()
+
+    def _resumable(self, partial: PartialFolder) -> dict[str, list[int]]:
+        try:
+            return self._written(partial)
+        except MALFORMED as error:
+            raise DatasetError(
+                f"the export that was not finished cannot be continued: its journal is damaged ({error!r})",
+                path=partial.path,
+                remedy="Delete that folder, and export again.",
+            ) from error
 
     def _written(self, partial: PartialFolder) -> dict[str, list[int]]:
         """Return the frames that an interrupted export wrote, by clip; formats `by_clip` keep complete clips only."""
@@ -171,20 +178,46 @@ class Export:
         with clip:
             facts = recording_facts(clip, identity.recording)
             self._manifest.add_clip(identity, facts)
-            if reason := self._format.refuses(clip):
-                self._selection.left_out[reason] += len(frames)
+            if refusal := self._format.refuses(clip):
+                self._selection.left_out[refusal] += len(frames)
                 return self._report_progress(output.progress, len(frames))
             events = event_rows(self._project, self._identities, self._options, identity, clip)
             self._events[record.id] = events
             output.partial.append({"clip": record.id, "facts": facts, "events": events})
-            output.writer.begin_clip(identity, clip, len(frames))
-            for t in frames:
-                self._frame(identity, clip, t, output)
-                if not self._report_progress(output.progress, 1):
-                    return False
+            return self._write_clip(identity, clip, frames, output)
+
+    def _write_clip(self, identity: Identity, clip: Clip, frames: list[int], output: _Output) -> bool:
+        folder = output.partial.folder
+        try:
+            with self._library_errors(folder):
+                output.writer.begin_clip(identity, clip, len(frames))
+        except ClipError as error:  # a format that copies recordings needs all their frames
+            self._leave_out(error, "frames of recordings that cannot be copied as a whole", len(frames))
+            self._events.pop(identity.record.id)
+            return self._report_progress(output.progress, len(frames))
+        for t in frames:
+            self._frame(identity, clip, t, output)
+            if not self._report_progress(output.progress, 1):
+                return False
+        with self._library_errors(folder):
             output.writer.end_clip()
-            output.partial.append({"whole": record.id})
+        output.partial.append({"whole": identity.record.id})
         return True
+
+    @contextmanager
+    def _library_errors(self, folder: Path, frame: int | None = None) -> Iterator[None]:
+        """Turn what a library raises while it writes into a DatasetError; PartialFolder does so with an OSError."""
+        try:
+            yield
+        except (VfssError, OSError):
+            raise
+        except (*DECODING_ERRORS, *self._format.errors) as error:
+            raise DatasetError(
+                f"cannot be written as {self._format.title} ({reason(error)})",
+                path=folder,
+                frame=frame,
+                remedy="Choose another format, and report this with the message.",
+            ) from error
 
     def _frame(self, identity: Identity, clip: Clip, t: int, output: _Output) -> None:
         try:
@@ -195,7 +228,8 @@ class Export:
         fields, lost = self._manifest.describe(identity, frame), Counter[str]()
         if frame.cut:
             lost["masks that extend into a cropped part"] = frame.cut
-        entry = output.writer.add(frame, fields, lost)
+        with self._library_errors(output.partial.folder, t):
+            entry = output.writer.add(frame, fields, lost)
         line = {"clip": identity.record.id, "frame": t, "fields": fields, "kept": entry, "lost": dict(lost)}
         output.partial.append(line)
         self._manifest.count(fields, lost)
@@ -209,7 +243,7 @@ class Export:
             elif not self._options.event_text:
                 texts = sum(bool(mark.text) for mark in marks)
                 self._selection.left_out["texts that people typed about events (they may name patients)"] += texts
-        left_out = {reason: n for reason, n in self._selection.left_out.items() if n}
+        left_out = {why: n for why, n in self._selection.left_out.items() if n}
         return self._manifest.to_dict(left_out, self._format.remarks(self._manifest.splits), self._event_rows())
 
     def _event_rows(self) -> list[dict[str, Any]]:
@@ -219,14 +253,14 @@ class Export:
         if self._problems:
             what = f"none of {len(self._selection)} frames could be read; the first problem: {self._problems[0]}"
             return DatasetError(what, path=folder, remedy="Check the recordings of the project.")
-        reasons = "; ".join(f"{reason} ({n})" for reason, n in self._selection.left_out.items())
+        reasons = "; ".join(f"{why} ({n})" for why, n in self._selection.left_out.items())
         return DatasetError(
             f"no frame can be written as {self._format.title}: {reasons}", remedy="Choose another format."
         )
 
-    def _leave_out(self, error: ClipError | MaskError, reason: str, frames: int) -> None:
+    def _leave_out(self, error: ClipError | MaskError, why: str, frames: int) -> None:
         self._problems.append(str(error))
-        self._selection.left_out[reason] += frames
+        self._selection.left_out[why] += frames
 
     def _report_progress(self, progress: Progress | None, frames: int) -> bool:
         self._done += frames
@@ -242,7 +276,7 @@ class Export:
             patients=self._manifest.patients,
             splits=dict(self._manifest.splits),
             resumed=self._resumed,
-            left_out={reason: n for reason, n in self._selection.left_out.items() if n},
+            left_out={why: n for why, n in self._selection.left_out.items() if n},
             lost=dict(self._manifest.lost),
             remarks=(*self._format.remarks(self._manifest.splits), *self._manifest.remarks),
             problems=tuple(self._problems),

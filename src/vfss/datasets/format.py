@@ -108,6 +108,7 @@ class Format:
         by_clip: True if clips are written as a whole: an interrupted clip is then written again.
         reads: True if `vfss import` can read it.
         refuses: Returns why the format cannot store a clip, which is then left out; "" if it can.
+        errors: Exceptions of the libraries that write it, beside Python's own.
         remarks: Returns what a user of the dataset must know, a sentence each, from the numbers of frames by split.
     """
 
@@ -119,4 +120,5 @@ class Format:
     by_clip: bool = False
     reads: bool = False
     refuses: Callable[[Clip], str] = accepts_all
+    errors: tuple[type[Exception], ...] = ()
     remarks: Callable[[Mapping[str, int]], tuple[str, ...]] = no_remarks

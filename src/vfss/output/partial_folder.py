@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -153,7 +154,8 @@ class PartialFolder:
 
     def _close_journal(self) -> None:
         if self._journal is not None:
-            self._journal.close()
+            with contextlib.suppress(OSError):  # each row was flushed; on a full disk the failed one is tried again
+                self._journal.close()
             self._journal = None
 
     def __exit__(

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from pycocotools import mask as rle
 
@@ -159,6 +160,7 @@ COCO = Format(
     "COCO (masks as run-length codes or polygons)",
     CocoWriter,
     ("annotations.json: all masks, run-length encoded or by option as polygons", "images/: a PNG of every frame"),
+    errors=(cv2.error,),
     losses=("Only as polygons: holes in masks are filled. Run-length codes keep everything.",),
     reads=True,
 )

@@ -30,10 +30,14 @@ from vfss.datasets.format import Fields, Format, Job, Row
 from vfss.datasets.identities import Identity
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
+from vfss.errors import DatasetError
 from vfss.masks import MaskState
 
 AXES = ("x", "y", "frame")
 """Axes of the volumes in NIfTI's order, in the manifest as "volume_axes"; datasets without it have (frame, y, x)."""
+
+LONGEST = 32_767
+"""Most slices, rows or columns of a NIfTI volume."""
 
 _FRAMES = "frames.nii.gz"
 _SPOOL = "spool.tmp"
@@ -52,6 +56,12 @@ class NiftiWriter:
 
     def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
         """See Writer.begin_clip."""
+        if max(frames, identity.height, identity.width) > LONGEST:
+            raise DatasetError(
+                f"{identity.record.path.name} has {frames} frames to export of {identity.height} x {identity.width} "
+                f"pixels; NIfTI can count up to {LONGEST}",
+                remedy="Choose another format.",
+            )
         folder = self._job.folder / identity.recording
         folder.mkdir(exist_ok=True)
         self._volumes = _Volumes(folder, self._keys, (identity.height, identity.width), clip)

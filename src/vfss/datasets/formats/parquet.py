@@ -151,4 +151,5 @@ PARQUET = Format(
     "Parquet (Hugging Face datasets)",
     ParquetWriter,
     ("data/: tables of pictures and masks, by split", "README.md: the dataset card"),
+    errors=(pa.ArrowException,),
 )

@@ -161,6 +161,7 @@ YOLO = Format(
         "Grey values have 8 bits; deeper recordings are written through their window, as for students.",
         "Authors, times and states are in frames.jsonl only.",
     ),
+    errors=(cv2.error,),
     remarks=_remarks,
     reads=True,
 )
