@@ -13,7 +13,7 @@ from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.errors import VfssError
 from vfss.proposals.adapted_student import LEAST_FRAMES, annotated_soft
-from vfss.wording import count
+from vfss.wording import count, ranges
 
 TOO_FEW = (
     "There is too little to adapt to: correct or accept soft structures such as the bolus on "
@@ -48,6 +48,7 @@ class ClipAdaptation(QObject):
         self._step: Step | None = None
         self._masks = self._frames = 0
         self._error = ""
+        self._left_out: set[int] = set()
 
     @property
     def running(self) -> bool:
@@ -61,6 +62,7 @@ class ClipAdaptation(QObject):
         self._session, self._step = session, session.changes.begin_run("proposals of the clip-adapted student")
         self._masks = self._frames = 0
         self._error = ""
+        self._left_out = set()
         threads = str(spare_threads())
         arguments = (session.clip.id, "--student", session.student_source(), "--threads", threads)
         self.trainer.start(session.project.folder, arguments)
@@ -93,6 +95,8 @@ class ClipAdaptation(QObject):
         if kind in ("learn", "spread"):
             stage = "adapting" if kind == "learn" else "proposing"
             self.progressed.emit(stage, int(event.get("done", 0)), int(event.get("total", 1)))
+        elif kind == "left_out":
+            self._left_out.update(int(frame) for frame in event.get("frames", ()))
         elif kind == "learnt":
             self._frames = int(event.get("frames", 0))
 
@@ -105,7 +109,8 @@ class ClipAdaptation(QObject):
         session.changes.end_run(step)
         summary = _summary(self._masks)
         if not outcome:
-            self.ended.emit(f"The student was adapted to {count(self._frames, 'frame')} of this clip. {summary}", False)
+            done = f"The student was adapted to {count(self._frames, 'frame')} of this clip. {summary}"
+            self.ended.emit(f"{done} {_left_out(self._left_out)}".strip(), bool(self._left_out))
         elif self.trainer.cancelled and not self._error:
             self.ended.emit(f"Adapting was stopped. {summary}", False)
         else:
@@ -116,6 +121,13 @@ def _summary(masks: int) -> str:
     if not masks:
         return "No mask was changed."
     return f"{count(masks, 'mask was', 'masks were')} proposed anew. Ctrl+Z undoes {'them all' if masks > 1 else 'it'}."
+
+
+def _left_out(frames: set[int]) -> str:
+    if not frames:
+        return ""
+    what = count(len(frames), "frame cannot be read and was", "frames cannot be read and were")
+    return f"{what} left out: {ranges(frame + 1 for frame in frames)}."
 
 
 def corrected_frame_count(session: Session) -> int:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from vfss.project import Project
 from vfss.propagation.propagation import KEY_STATES, Ending, PropagationRequest, Reason
 from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student, shared_keys
-from vfss.wording import count
+from vfss.wording import count, ranges
 
 _REASONS: dict[Reason, str] = {
     "annotated": "the next frame is annotated",
@@ -37,7 +37,12 @@ _MANY = 3  # up to so many structures are named one by one
 
 
 def propagation_summary(
-    session: Session, request: PropagationRequest, endings: Sequence[Ending], *, undoable: bool
+    session: Session,
+    request: PropagationRequest,
+    endings: Sequence[Ending],
+    *,
+    undoable: bool,
+    unreadable: Collection[int] = (),
 ) -> str:
     """Return a message on how far each structure was propagated, and why no further.
 
@@ -46,6 +51,7 @@ def propagation_summary(
         request: The propagation that was asked for.
         endings: How far each structure was propagated.
         undoable: True if there is something to undo.
+        unreadable: Frames that cannot be decoded.
     """
     parts = [f"Propagated from frame {request.start + 1}."]
     for forward in (False, True):
@@ -58,6 +64,9 @@ def propagation_summary(
         texts = [_group(session, group, len(request.structures)) for group in groups.values()]
         if texts:
             parts.append(f"{'Forward' if forward else 'Backward'}: " + "; ".join(texts) + ".")
+    if unreadable:
+        passed = count(len(unreadable), "frame cannot be read and was", "frames cannot be read and were")
+        parts.append(f"{passed} passed over: {ranges(frame + 1 for frame in unreadable)}.")
     parts += _only_proposed(session, request)
     if undoable:
         parts.append("Ctrl+Z undoes all of it.")
@@ -123,11 +132,19 @@ class PropagationJob:
 
 @dataclass(frozen=True)
 class PropagationProgress:
-    """Progress since the last report: masks written, how far each structure was propagated, the student loaded."""
+    """Progress of a job.
+
+    Attributes:
+        stage: Masks written since the last report.
+        endings: How far each structure was propagated.
+        student: The student that was loaded; None without one.
+        unreadable: Frames found so far that cannot be decoded.
+    """
 
     stage: Stage
     endings: tuple[Ending, ...]
     student: Student | None
+    unreadable: tuple[int, ...] = ()
 
 
 def propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None]:
@@ -155,9 +172,9 @@ def _propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None
         stage = Stage(0, run.total, ())
         yield PropagationProgress(stage, run.endings, student)
         for stage in run.run():
-            yield PropagationProgress(stage, run.endings, student)
+            yield PropagationProgress(stage, run.endings, student, run.unreadable)
             time.sleep(PAUSE_S)
-        yield PropagationProgress(Stage(stage.done, stage.total, ()), run.endings, student)
+        yield PropagationProgress(Stage(stage.done, stage.total, ()), run.endings, student, run.unreadable)
 
 
 def _student(job: PropagationJob, project: Project) -> Student:
@@ -241,5 +258,6 @@ class Propagating(QObject):
         session.changes.end_run(step)
         summary = ""
         if progress is not None:
-            summary = propagation_summary(session, request, progress.endings, undoable=bool(step.wrote))
+            undoable, unreadable = bool(step.wrote), progress.unreadable
+            summary = propagation_summary(session, request, progress.endings, undoable=undoable, unreadable=unreadable)
         self.ended.emit(f"{self._error} {summary}".strip(), bool(self._error))

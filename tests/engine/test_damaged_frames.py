@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 
 from damaged_clip import MAKERS, DamagedClip, smooth, write_damaged
 from keyed_student import VFSS12, KeyedStudent
-from small_project import grey_frames, write_video
+from small_project import annotate, disc, grey_frames, write_video
 from vfss.cli.app import app
 from vfss.cli.console import LEFT_OUT
 from vfss.clips.readable import ReadableFrames, unreadable_frames
 from vfss.masks import MaskState
 from vfss.project import Project
+from vfss.proposals.adapted_student import AdaptedRun
 from vfss.proposals.student import ProposalRun, propose_clip
 from vfss.student.readable import propose_readable
 from vfss.wording import ranges
@@ -157,3 +158,20 @@ def test_frames_that_are_decoded_otherwise_than_before_are_proposed_on_and_named
         assert outcome.frames == 6 and list(outcome.changed) == [2, 3]
         (warning,) = outcome.warnings(first=1)
         assert warning.startswith("2 frames are decoded differently than when first read: 3 to 4. ")
+
+
+def test_a_clip_adapted_student_leaves_out_what_cannot_be_read(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path, "png", smooth(10, HEIGHT, WIDTH), [2, 4, 7])
+    with Project.create(tmp_path / "project") as project:
+        clip_id = project.add_clip(path).id
+        mask = disc(HEIGHT, WIDTH, y=20, x=20, radius=8)
+        for t in (1, 4, 6):  # the second key frame itself cannot be read
+            annotate(project, clip_id, t, {"bolus": mask})
+        with project.open_clip(clip_id) as clip:
+            run = AdaptedRun(project, clip, KeyedStudent(project.schema), frames=(1, 6), parent="st-parent")
+            stages = list(run.run())
+        assert list(run.unreadable) == [2, 4, 7]
+        assert stages[-1].done <= stages[-1].total
+        states = project.states(clip_id)[:, project.schema["bolus"].index]
+        assert [t for t in range(10) if states[t] == MaskState.PROPOSED] == [0, 3, 5, 8, 9]
+        assert [t for t in range(10) if states[t] == MaskState.ACCEPTED] == [1, 4, 6]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from moving_clip import SCHEMA, SIZE, FixedStudent, MovingClip, N, box, moved, texture
 from small_project import annotate, write_video
-from vfss.errors import ProjectError
+from vfss.errors import ClipError, ProjectError
 from vfss.masks import Masks, MaskState
 from vfss.masks.metrics import dice
 from vfss.project import Edit, Project, Provenance
@@ -59,6 +59,38 @@ def test_annotation_is_a_barrier_for_its_structure_alone(state):
     assert sorted(frame for frame, key in masks if key == "c4") == list(range(2, 10))
     assert endings["c3", True].reason == "annotated"
     assert endings["c4", True].reason == "end"
+
+
+@pytest.mark.parametrize("damaged", [{5}, {5, 6, 9}, {11}])
+def test_masks_are_propagated_past_frames_that_cannot_be_read(damaged):
+    source = MovingClip(12)
+    source.damaged = damaged
+    source.annotate(3, "c3", BONE)
+    masks, endings, run = propagated(source, 3, "both", "c3")
+    assert sorted(frame for frame, _ in masks) == [t for t in range(12) if t != 3 and t not in damaged]
+    assert all(dice(plane, source.truth(BONE, frame - 3)) > 0.93 for (frame, _), plane in masks.items())
+    assert endings["c3", True].reason == "end"
+    assert run.unreadable == tuple(sorted(damaged))
+    assert run.done == run.total == 11
+
+
+def test_a_gap_is_filled_from_one_end_where_the_other_key_frame_cannot_be_read():
+    source = MovingClip(10)
+    source.annotate(2, "c3", BONE)
+    source.annotate(7, "c3", source.truth(BONE, 5))
+    source.damaged = {5, 7}
+    masks, _, run = propagated(source, 2, "forward", "c3")
+    assert sorted(frame for frame, _ in masks) == [3, 4, 6]
+    assert all(dice(plane, source.truth(BONE, frame - 2)) > 0.93 for (frame, _), plane in masks.items())
+    assert run.unreadable == (5, 7)
+
+
+def test_nothing_is_propagated_from_a_key_frame_that_cannot_be_read():
+    source = MovingClip(6)
+    source.annotate(2, "c3", BONE)
+    source.damaged = {2}
+    with pytest.raises(ClipError, match="frame 2"):
+        propagated(source, 2, "forward", "c3")
 
 
 def test_in_a_gap_each_end_is_weighted_by_its_distance():

@@ -71,7 +71,7 @@ def test_a_training_that_left_something_out_is_a_success_and_names_it(window, qt
     with qtbot.waitSignal(retraining.ended, timeout=WAIT_MS) as ended:
         retraining.start(window.controller.session.project.folder, command=planner(*lines, code=3))
     assert ended.args == [""]
-    assert shown == [("Left out, as it cannot be read: a.avi, frame 3", True)]
+    assert shown == [("Left out, as it cannot be read: a.avi, frame 3. Frames are counted from 0 here.", True)]
 
 
 def test_each_recipe_has_a_time_to_which_teachers_add(estimated, qtbot):

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import cv2
 import numpy as np
 
+from vfss.errors import ClipError
 from vfss.masks import Masks, MaskState
 from vfss.schema import Schema
 from vfss.student import Proposal
@@ -47,6 +48,7 @@ class MovingClip:
     Attributes:
         states_now: uint8 (n_frames, S); a test may change it during propagation.
         planes: Annotated masks, by (frame, key).
+        damaged: Frames that cannot be decoded.
     """
 
     def __init__(self, n_frames: int = 12, dx: float = 1.0, dy: float = 0.5, schema: Schema = SCHEMA) -> None:
@@ -56,6 +58,7 @@ class MovingClip:
         self.planes: dict[tuple[int, str], np.ndarray] = {}
         self.pictures: dict[int, np.ndarray] = {}
         self.asked: list[int] = []
+        self.damaged: set[int] = set()
 
     def truth(self, plane: np.ndarray, frames: int) -> np.ndarray:
         """Return a plane as it is `frames` frames later, bool (H, W)."""
@@ -68,6 +71,8 @@ class MovingClip:
             self.planes[frame, key] = plane
 
     def picture(self, frame: int) -> np.ndarray:
+        if frame in self.damaged:
+            raise ClipError("cannot be decoded", frame=frame)
         return self.pictures.get(frame, moved(self._first, self._step[0] * frame, self._step[1] * frame))
 
     def states(self) -> np.ndarray:

@@ -221,7 +221,8 @@ class StudentSection(SessionSection):
         if message:
             self.controller.show_message(message, problem="cancelled" not in message)
         elif self._left_out:
-            self.controller.show_message(listed(self._left_out, _NAMED), problem=True)
+            message = f"{listed(self._left_out, _NAMED)}. Frames are counted from 0 here."
+            self.controller.show_message(message, problem=True)
 
     def _set_running(self, running: bool) -> None:
         for widget in (self.bar, self.cancel_button):

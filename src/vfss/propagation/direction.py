@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from vfss.errors import ClipError
 from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.propagation.confidence import LEAST_CONFIDENCE, is_lost, propagated_confidence
 from vfss.propagation.key_frame import (
@@ -43,7 +44,7 @@ class Source(Protocol):
     pixel_aspect: float
 
     def picture(self, frame: int) -> ByteArray:
-        """Return a frame as uint8 (H, W)."""
+        """Return a frame as uint8 (H, W); raise ClipError if it cannot be decoded."""
 
     def states(self) -> ByteArray:
         """Return the states of all frames at this moment, uint8 (n_frames, S)."""
@@ -107,10 +108,11 @@ class Route:
 
 
 class DirectedPropagation:
-    """Propagates structures from a key frame in one direction.
+    """Propagates structures from a key frame in one direction, past frames that cannot be read.
 
     Attributes:
         work: Number of frames to work on at most, those propagated back from far key frames included.
+        unreadable: Frames that cannot be decoded and get no mask.
     """
 
     def __init__(
@@ -128,6 +130,7 @@ class DirectedPropagation:
         self._adapted = adapted
         self._source, self._start, self._routes = source, start, routes
         self._sign = 1 if forward else -1
+        self.unreadable: set[int] = set()
         self._from_far: dict[tuple[int, str], PackedPropagatedMask] = {}
         self._areas = {key: int(np.count_nonzero(source.plane(start, key))) for key in routes}
         self._endings = {key: Ending(key, forward) for key in routes}
@@ -140,32 +143,55 @@ class DirectedPropagation:
         return tuple(self._endings.values())
 
     def run(self) -> Iterator[PropagatedFrame]:
-        """Propagate, and yield each frame of work with the masks that it brought."""
+        """Propagate, and yield each frame of work with the masks that it brought.
+
+        Raises:
+            ClipError: The key frame cannot be decoded.
+        """
         for far in sorted({route.far for route in self._routes.values() if route.far is not None and route.frames}):
             keys = [key for key, route in self._routes.items() if route.far == far and route.frames]
             yield from self._back_from(far, keys)
         yield from self._onward()
 
     def _back_from(self, far: int, keys: list[str]) -> Iterator[PropagatedFrame]:
-        key_frame = self._key_frame(far, keys)
+        try:
+            key_frame = self._key_frame(far, keys)
+        except ClipError:  # the gap is filled from its other end alone
+            self.unreadable.add(far)
+            return
+        after = 0
         for frame in range(far - self._sign, self._start, -self._sign):
-            for key, mask in key_frame.propagate_to(self._source.picture(frame)).items():
-                self._from_far[frame, key] = PackedPropagatedMask.pack(mask)
+            picture, after = self._picture(frame), after + 1
+            if picture is not None:
+                for key, mask in key_frame.propagate_to(picture, after).items():
+                    self._from_far[frame, key] = PackedPropagatedMask.pack(mask)
+                after = 0
             yield PropagatedFrame(frame, {}, {})
 
     def _onward(self) -> Iterator[PropagatedFrame]:
         active = self._still_active(self._start + self._sign, set(self._routes))
         if not active:
             return
-        source, frame = self._source, self._start
-        key_frame = self._key_frame(frame, sorted(active, key=source.schema.keys.index))
+        frame, after = self._start, 0
+        key_frame = self._key_frame(frame, sorted(active, key=self._source.schema.keys.index))
         while active := self._still_active(frame + self._sign, active):
-            frame += self._sign
+            frame, after = frame + self._sign, after + 1
             new = PropagatedFrame(frame, {}, {})
-            for key, mask in key_frame.propagate_to(source.picture(frame)).items():
-                if key in active and not self._put(key, mask, new):
-                    active = active - {key}
+            picture = self._picture(frame)
+            if picture is not None:
+                for key, mask in key_frame.propagate_to(picture, after).items():
+                    if key in active and not self._put(key, mask, new):
+                        active = active - {key}
+                after = 0
             yield new
+
+    def _picture(self, frame: int) -> ByteArray | None:
+        """Return a frame, uint8 (H, W); None if it cannot be decoded."""
+        try:
+            return self._source.picture(frame)
+        except ClipError:
+            self.unreadable.add(frame)
+            return None
 
     def _still_active(self, frame: int, active: set[str]) -> set[str]:
         """Return the structures that may get a mask on a frame; what was annotated during the run is a barrier too."""

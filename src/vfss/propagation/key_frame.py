@@ -121,11 +121,16 @@ class KeyFrame:
         self._outlines = {key: _edge_points(planes[key]) for key in self._soft}
         self._frames = self._steps = 0
 
-    def propagate_to(self, frame: ByteArray) -> dict[str, PropagatedMask]:
-        """Return all structures on the next neighbour, uint8 (H, W), by key."""
+    def propagate_to(self, frame: ByteArray, after: int = 1) -> dict[str, PropagatedMask]:
+        """Return all structures on the next neighbour by key.
+
+        Args:
+            frame: uint8 (H, W).
+            after: How many frames it is after the one before; more than 1 if those between cannot be read.
+        """
         motion, repeated = self._motion.advance(frame)
-        self._frames += 1
-        self._steps += not repeated
+        self._frames += after
+        self._steps += 0 if repeated else after
         masks: dict[str, PropagatedMask] = {}
         if self._bodies is not None:
             for key, (matrix, consistency) in self._bodies.fit(motion).items():

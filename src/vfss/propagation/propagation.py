@@ -91,8 +91,17 @@ class Propagation:
         """How far each structure has come until now, for each direction."""
         return tuple(ending for run in self._runs for ending in run.endings)
 
+    @property
+    def unreadable(self) -> tuple[int, ...]:
+        """Frames found so far that cannot be decoded: masks are propagated past them, ascending."""
+        return tuple(sorted({frame for run in self._runs for frame in run.unreadable}))
+
     def run(self) -> Iterator[PropagatedFrame]:
-        """Propagate, and yield each frame of work with the masks that it brought."""
+        """Propagate, and yield each frame of work with the masks that it brought.
+
+        Raises:
+            ClipError: The key frame cannot be decoded.
+        """
         for run in self._runs:
             for frame in run.run():
                 self.done += 1

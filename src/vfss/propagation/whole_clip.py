@@ -9,10 +9,12 @@ deserves it: it was fine-tuned on the key frames of this very clip. Each place i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from math import nan, sqrt
 
 import numpy as np
 
+from vfss.errors import ClipError
 from vfss.masks import ByteArray, MaskState, pack_mask, unpack_mask
 from vfss.propagation.direction import PropagatedFrame, Source
 from vfss.propagation.propagation import KEY_STATES, Direction, Propagation, PropagationRequest
@@ -54,11 +56,12 @@ class WholeClipPropagation:
     def run(self) -> Iterator[PropagatedFrame]:
         """Yield each frame of work with the masks that it brought; a frame may come more than once."""
         for run in self._runs:
-            for propagated in run.run():
-                self.done += 1
-                for key in propagated.planes:
-                    self._open[key].discard(propagated.frame)
-                yield propagated
+            with suppress(ClipError):  # a key frame that cannot be decoded: the others are propagated
+                for propagated in run.run():
+                    self.done += 1
+                    for key in propagated.planes:
+                        self._open[key].discard(propagated.frame)
+                    yield propagated
         for frame in range(self._source.n_frames):
             self.done += 1
             yield self._predicted(frame)

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from vfss.clips import Clip
+from vfss.clips.readable import ReadableFrames
+from vfss.errors import ClipError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
 from vfss.project import Project, Provenance
 from vfss.project.provenance import ADAPTED_STUDENT
@@ -16,6 +18,7 @@ from vfss.propagation.whole_clip import PackedPrediction, WholeClipPropagation, 
 from vfss.proposals.propagation import Stage, StoredClip, proposed_edits
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
+from vfss.student.readable import propose_readable
 
 LEAST_FRAMES = 2
 """Annotated frames that a clip-adapted student needs at least; more are better."""
@@ -54,18 +57,22 @@ class AdaptedClip(StoredClip):
         self._n_adapted = frames
         self.predictions: dict[int, dict[str, PackedPrediction]] = {}
         self._adapted = student
+        self._reader = ReadableFrames(clip)
+
+    @property
+    def unreadable(self) -> Mapping[int, ClipError]:
+        """Why a frame cannot be decoded, by zero-based index; known when all are predicted."""
+        return self._reader.unreadable
 
     def predict(self) -> Iterator[int]:
-        """Let the student predict each frame; yield how many are done."""
-        pictures = map(self._clip.as_uint8, range(self.n_frames))
-        proposals = self._adapted.propose_each(pictures, pixel_aspect=self._clip.pixel_aspect)
-        for frame, proposal in enumerate(proposals):
+        """Let the student predict each frame that can be decoded; yield how many are done."""
+        for frame, proposal in propose_readable(self._adapted, self._reader, range(self.n_frames)):
             self.predictions[frame] = soft_predictions(proposal, self.schema, self._n_adapted)
             yield frame + 1
 
     def proposal(self, frame: int) -> Proposal | None:
         """Return the student's proposal of the soft structures of a frame; None where it knows none of them."""
-        predictions = self.predictions[frame]
+        predictions = self.predictions.get(frame)
         if not predictions:
             return None
         planes = np.stack([unpack_mask(packed) for packed, _ in predictions.values()])
@@ -91,11 +98,16 @@ class AdaptedRun:
         self._provenance = Provenance.adapted(tuple(sorted(frames)), parent)
         self._source = AdaptedClip(project, clip, student, len(frames))
 
+    @property
+    def unreadable(self) -> Mapping[int, ClipError]:
+        """Why a frame was left out that cannot be decoded, by zero-based index; known at the end of the run."""
+        return self._source.unreadable
+
     def run(self) -> Iterator[Stage]:
-        """Predict all frames, then write; each stage is one transaction.
+        """Predict all frames, then write; each stage is one transaction. Frames that cannot be decoded are left out.
 
         Raises:
-            VfssError: A frame cannot be decoded, or the project cannot be read or written.
+            VfssError: The project cannot be read or written.
         """
         n = self._clip.n_frames
         for done in self._source.predict():

@@ -80,11 +80,16 @@ class ProjectPropagation:
         """How far each structure was propagated so far."""
         return self._run.endings
 
+    @property
+    def unreadable(self) -> tuple[int, ...]:
+        """Frames found so far that cannot be decoded: masks are propagated past them."""
+        return self._run.unreadable
+
     def run(self) -> Iterator[Stage]:
         """Propagate and write; each stage is one transaction, the first of one frame, to show a result soon.
 
         Raises:
-            VfssError: A frame cannot be decoded or the project cannot be written.
+            VfssError: The key frame cannot be decoded, or the project cannot be written.
         """
         batch: list[PropagatedFrame] = []
         size = 1

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vfss_training.cli.errors import errors_to_stderr, report_outcome
+from vfss_training.cli.errors import LEFT_OUT, errors_to_stderr, report_outcome
 from vfss_training.cli.options import (
     Cache,
     EventsTarget,
@@ -81,14 +81,19 @@ def learn(  # noqa: PLR0917  (typer calls it by name)
     events: EventsTarget = "",
     threads: Threads = 0,
 ) -> None:
-    """Adapt a student to a CLIP from its annotated frames, and propose its soft structures where none is annotated."""
+    """Adapt a student to a CLIP from its annotated frames, and propose its soft structures where none is annotated.
+
+    Frames and masks that cannot be read are left out and named; the exit code is then 3.
+    """
     from vfss.project import Project
     from vfss_training.clip_adaptation.project_clip import clip_named, learn_project_clip
     from vfss_training.events import Cancel, Events
+    from vfss_training.loop.reporting import Notices
 
+    notices = Notices()
     with (
         errors_to_stderr(),
-        Events.open(events) as stream,
+        Events.open(events, notices) as stream,
         Cancel().on_signals() as cancel,
         report_outcome(stream),
         Project.open(project) as opened,
@@ -97,6 +102,8 @@ def learn(  # noqa: PLR0917  (typer calls it by name)
         masks = learn_project_clip(opened, record.id, stream, cancel, student=student, steps=steps, threads=threads)
         if events != "-":
             typer.echo(f"{record.path.name}: {masks} masks proposed anew")
+    if notices.left_out:
+        raise typer.Exit(LEFT_OUT)
 
 
 def clicks(  # noqa: PLR0917  (typer calls it by name)

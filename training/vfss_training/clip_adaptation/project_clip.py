@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 
 from vfss.clips import Clip
-from vfss.errors import ProjectError
+from vfss.clips.readable import unreadable_frames
+from vfss.errors import ClipError, MaskError, ProjectError
 from vfss.project import ClipRecord, Project
 from vfss.proposals.adapted_student import AdaptedRun, annotated_soft
 from vfss.proposals.propagation import refuse_read_only
@@ -59,8 +60,11 @@ def learn_project_clip(
         cancel.check()
         events.emit("learn", done=done, total=total)
 
+    def left_out(t: int, reason: str) -> None:
+        events.emit("left_out", message=f"Frame {t} is left out, as it cannot be read: {reason}", frames=[t])
+
     with project.open_clip(clip_id) as clip:
-        frames, annotated = examples(project, clip, parent.schema, parent.learnt_keys)
+        frames, annotated = examples(project, clip, parent.schema, parent.learnt_keys, left_out)
         adapted = learn_clip(parent, annotated, steps=steps, progress=report)
         runtime = OpenVinoRuntime(adapted, threads=cores)
         run = AdaptedRun(project, clip, Student(adapted, runtime), frames=frames, parent=parent.id)
@@ -69,11 +73,15 @@ def learn_project_clip(
             masks += len(stage.written)
             events.emit("spread", done=stage.done, total=stage.total, written=stage.written)
             cancel.check()  # after the event: what is written without one could not be undone
+        if message := unreadable_frames(run.unreadable):
+            events.emit("left_out", message=f"{message}.", frames=sorted(run.unreadable))
     events.emit("learnt", frames=len(annotated), masks=masks)
     return masks
 
 
-def examples(project: Project, clip: Clip, schema: Schema, learnt: Sequence[str]) -> tuple[list[int], list[Example]]:
+def examples(
+    project: Project, clip: Clip, schema: Schema, learnt: Sequence[str], left_out: Callable[[int, str], None]
+) -> tuple[list[int], list[Example]]:
     """Return the frames with annotated soft structures, evenly spread if there are many, and their masks.
 
     Args:
@@ -81,6 +89,7 @@ def examples(project: Project, clip: Clip, schema: Schema, learnt: Sequence[str]
         clip: Clip of the project.
         schema: Structures of the student, which give the order of the planes; those the project lacks are unknown.
         learnt: Keys of those that the student has learnt: a few frames of one clip do not teach it another structure.
+        left_out: Called with each frame that cannot be read, or whose masks cannot be, and the reason.
     """
     shared = shared_keys(learnt, project.schema.keys)
     here = [project.schema[key].index for key in shared]
@@ -88,12 +97,15 @@ def examples(project: Project, clip: Clip, schema: Schema, learnt: Sequence[str]
     annotated = np.zeros((clip.n_frames, len(schema)), np.bool_)
     annotated[:, there] = annotated_soft(project.states(clip.id), project.schema)[:, here]
     frames = evenly_spread([int(frame) for frame in np.flatnonzero(annotated.any(axis=1))], MOST_FRAMES)
-    annotated_frames = []
+    found: dict[int, Example] = {}
     for t in frames:
-        planes = np.zeros((len(schema), clip.height, clip.width), np.bool_)
-        planes[there] = project.masks(clip.id, t).planes[here]
-        annotated_frames.append(Example(clip.as_uint8(t), planes, annotated[t], clip.pixel_aspect))
-    return frames, annotated_frames
+        try:
+            planes = np.zeros((len(schema), clip.height, clip.width), np.bool_)
+            planes[there] = project.masks(clip.id, t).planes[here]
+            found[t] = Example(clip.as_uint8(t), planes, annotated[t], clip.pixel_aspect)
+        except (ClipError, MaskError) as error:
+            left_out(t, error.what)
+    return list(found), list(found.values())
 
 
 def clip_named(project: Project, name: str) -> ClipRecord:
