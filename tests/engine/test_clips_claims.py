@@ -59,7 +59,7 @@ def test_more_frames_than_the_file_holds_are_refused_naming_both_numbers(
 
 
 @pytest.mark.parametrize("declared", [1, 4, None, "abc"])
-@pytest.mark.parametrize("syntax", ["native", "jpeg", "rle", "fragments"])
+@pytest.mark.parametrize("syntax", ["native", "jpeg", "rle", "fragments", "one fragment"])
 def test_fewer_frames_than_the_file_holds_all_open_with_a_note(
     tmp_path: Path, syntax: str, declared: int | str | None
 ) -> None:
@@ -72,6 +72,8 @@ def test_fewer_frames_than_the_file_holds_all_open_with_a_note(
         items = [jpeg(frame) for frame in frames]
         if syntax == "fragments":  # two for each frame
             items = [part for item in items for part in (item[:300], item[300:])]
+        if syntax == "one fragment":  # pictures one after another
+            items = [b"".join(items)]
         write_encapsulated(path, made, BASELINE, items, table=False)
     if declared is None:
         del made.NumberOfFrames
@@ -88,6 +90,15 @@ def test_fewer_frames_than_the_file_holds_all_open_with_a_note(
         assert "holds 10" in note
         assert str(declared) in note or "does not declare" in note
         assert other.notes == clip.notes
+
+
+def test_pictures_one_after_another_in_one_fragment(tmp_path: Path) -> None:
+    frames = smooth(4)
+    item = b"".join(jpeg(frame) for frame in frames)
+    path = write_encapsulated(tmp_path / "one.dcm", dataset(frames), BASELINE, [item], table=True)
+    with open_clip(path) as clip:
+        assert (clip.n_frames, clip.notes) == (4, ())
+        assert np.abs(clip[3].astype(int) - frames[3]).max() <= 4
 
 
 def test_one_frame_may_lie_in_several_fragments(tmp_path: Path) -> None:
@@ -161,6 +172,8 @@ def test_a_clip_of_which_no_frame_decodes_is_refused(tmp_path: Path) -> None:
         ({"FrameTime": ("DS", b"0.0333")}, 30030.03, "file", "30,030 frames a second"),
         ({"FrameTime": ("DS", b"33300")}, 0.03003003, "file", "frames a second"),
         ({"CineRate": ("IS", b"29.97")}, 29.97, "file", ""),
+        ({"FrameTime": ("DS", b"33.3"), "CineRate": ("IS", b"30")}, 30.03, "file", ""),
+        ({"FrameTime": ("DS", b"33.3"), "CineRate": ("IS", b"15")}, 30.03, "file", "Cine Rate 15"),
         ({"ActualFrameDuration": ("IS", b"50")}, 20, "file", ""),
         ({}, 30, "assumed", ""),
     ],
@@ -181,6 +194,9 @@ def test_frame_increment_pointer_decides(tmp_path: Path, pointer: int | None) ->
     with open_clip(path) as clip:
         expected = [0, 0.1, 0.2] if pointer == 0x00181063 else [0, 0.04, 0.09]
         assert np.allclose(clip.times_s, expected)
+        (note,) = clip.notes  # two declared rates contradict each other
+        assert "10" in note
+        assert "22.22" in note
     path = write_dicom(tmp_path / "p.dcm", pictures(3), FrameTime="100", FrameIncrementPointer=0x00181065)
     with open_clip(path) as clip:
         assert np.allclose(clip.times_s, [0, 0.1, 0.2])

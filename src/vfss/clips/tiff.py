@@ -161,6 +161,9 @@ class StackFile:
             raise EOFError("the file ends inside it")
         if sum(counts) > 2 * size:
             raise ValueError(f"its strips claim {sum(counts)} bytes of a file of {size}")
+        if page.is_subsampled and int(page.compression) in _BY_TIFFFILE:
+            # tifffile refuses it, too, and then also other pages of the file: it shares decoders between pages.
+            raise ValueError("its colours are subsampled without JPEG compression")
         if math.prod(page.shape) > 4 * MOST_FRAME_PIXELS:
             raise ValueError(f"it claims {' x '.join(map(str, page.shape))} samples")
         ratio = _MOST_INFLATED.get(int(page.compression), 0)

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import io
+import mmap
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -27,6 +29,7 @@ Span = tuple[int, int]
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _PICTURE_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
+_NEXT_PICTURE = re.compile(rb"\xff\xd9\x00{0,3}\xff\xd8\xff")
 _RLE_SEGMENTS, _RLE_HEADER = range(1, 16), 64
 _ENCAPSULATED_NATIVE = "1.2.840.10008.1.2.1.98"
 _PADDED_TO = 512
@@ -207,8 +210,12 @@ def encapsulated_frames(header: DicomHeader) -> StoredFrames:
     """
     basic, spans, heads = _fragments(header)
     declared = header.declared or 1
-    if len(spans) == declared:
+    if len(spans) == declared > 1:
         return _stored(header, [[span] for span in spans])
+    if len(spans) == 1:
+        spans = _pictures_within(header, spans[0])
+        if len(spans) >= declared:
+            return _stored(header, [[span] for span in spans])
     if len(heads) > declared and heads[0] == 0:
         return _stored(header, _cut(spans, heads))
     if declared == 1:
@@ -234,6 +241,20 @@ def encapsulated_frames(header: DicomHeader) -> StoredFrames:
         path=header.path,
         remedy="Export it again, with an offset table or one fragment per frame.",
     )
+
+
+def _pictures_within(header: DicomHeader, span: Span) -> list[Span]:
+    """Return the spans of the JPEG pictures that one fragment holds one after another, which some exports do."""
+    at, length = span
+    with header.path.open("rb") as stream:
+        stream.seek(at)
+        if not length or not stream.read(3).startswith(_PICTURE_STARTS[0]):
+            return [span]
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            # Within a picture the marker of its end is followed by other bytes.
+            found = islice(_NEXT_PICTURE.finditer(content, at, at + length), MOST_PARTS)
+            starts = [at, *(match.end() - 3 for match in found)]
+    return [(start, end - start) for start, end in pairwise([*starts, at + length])]
 
 
 def _stored(header: DicomHeader, spans: list[list[Span]]) -> StoredFrames:

@@ -21,6 +21,7 @@ Milliseconds = tuple[float, ...]
 _SHORTEST_MS, _LONGEST_MS = 1e-3, 86_400_000.0
 """Intervals that are computed with at all: up to a million frames a second, and down to one a day."""
 
+_SAME_RATE = 0.1  # relative difference of rates that are rounded differently
 _MOST_BAD = 0.5  # share of the intervals of a vector that may be malformed
 _MOST_NAMED = 3  # malformed items that are named one by one
 
@@ -60,8 +61,24 @@ def frame_times(dataset: Any, n_frames: int) -> FrameTimes:
                 notes.append(
                     f"Frame Increment Pointer names {missing[0]}, which gives no times: {_name(keyword)} is used"
                 )
-            return FrameTimes(found.ms, tuple(notes))
+            return FrameTimes(found.ms, (*notes, *_contradiction(dataset, keyword, found.ms)))
     return FrameTimes(None, tuple(notes))
+
+
+def _contradiction(dataset: Any, used: str, times: Milliseconds) -> tuple[str, ...]:
+    """Return a note where another attribute declares another rate: which is right, only a person can tell."""
+    if len(times) < 2:
+        return ()
+    step = median(b - a for a, b in pairwise(times))
+    for other in ("FrameTimeVector", "FrameTime", "CineRate"):
+        found = None if other == used else _SOURCES[other](dataset, other, len(times)).ms
+        if found is None:
+            continue
+        its_step = median(b - a for a, b in pairwise(found))
+        if abs(its_step / step - 1) > _SAME_RATE:
+            rates = f"{1000 / step:.4g} frames a second, {_name(other)} {1000 / its_step:.4g}"
+            return (f"{_name(used)} means {rates}: {_name(used)} is used",)
+    return ()
 
 
 def _pointed(dataset: Any) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
+from vfss.clips.bounds import MOST_FRAMES
 from vfss.clips.library_errors import DECODING_ERRORS
 
 DICOM_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, BytesLengthException, InvalidDicomError)
@@ -89,6 +90,8 @@ def _texts(dataset: Any, keyword: str) -> list[str]:
             if element.VR is not None and element.VR not in _TEXT:
                 value = dataset[tag].value
             else:
+                if value.count(b"\\") > MOST_FRAMES:  # a value for each frame is the most that there can be
+                    return []
                 value = value.decode("latin-1").split("\\")
     except DICOM_ERRORS:
         return []
