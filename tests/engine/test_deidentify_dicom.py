@@ -149,6 +149,19 @@ def test_uneven_times_are_kept(tmp_path: Path, key: CaseKey) -> None:
     deidentified(planted.write_dicom(tmp_path / "in.dcm", made), key, Redaction())
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value"),
+    [("PixelSpacing", b"0.2\\0.3 "), ("ImagerPixelSpacing", b"0,2\\0,3 "), ("PixelAspectRatio", b"2\\3 ")],
+)
+def test_the_shape_of_pixels_is_kept(tmp_path: Path, key: CaseKey, keyword: str, value: bytes) -> None:
+    made = dataset(pictures(2))
+    tag = pydicom.tag.Tag(pydicom.datadict.tag_for_keyword(keyword))
+    made[tag] = pydicom.dataelem.RawDataElement(tag, "DS", len(value), value, 0, False, True)
+    made.save_as(tmp_path / "source.dcm", enforce_file_format=True)
+    with open_clip(deidentified(tmp_path / "source.dcm", key, Redaction())) as clip:
+        assert clip.pixel_aspect == pytest.approx(1.5)
+
+
 @pytest.mark.parametrize(("declared", "expected"), [("YES", "YES"), ("NO", None), (None, None)])
 def test_unreviewed_pixels_are_never_declared_clean(
     tmp_path: Path, key: CaseKey, declared: str | None, expected: str | None

@@ -9,6 +9,7 @@ from typing import Any
 import pydicom
 
 from vfss.clips import Clip
+from vfss.clips.dicom.aspect import pixel_aspect
 from vfss.clips.dicom.pixels import VIDEO
 from vfss.clips.dicom.values import DICOM_ERRORS
 from vfss.clips.library_errors import reason
@@ -28,6 +29,7 @@ from vfss.redaction import Redaction
 
 _ENHANCED = frozenset({"1.2.840.10008.5.1.4.1.1.12.1.1", "1.2.840.10008.5.1.4.1.1.12.2.1"})
 _PLANES = ("SINGLE PLANE", "BIPLANE A", "BIPLANE B")
+_SAME_ASPECT = 0.002  # relative; spacings are rounded
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 _GEOMETRY = frozenset({0x00187030, 0x00189472, 0x00189432, 0x00189407})
 """Field of view, shutters and collimators, in pixels before the crop."""
@@ -142,8 +144,13 @@ def _set_times(dataset: Any, clip: Clip) -> None:
 
 
 def _set_aspect(dataset: Any, clip: Clip) -> None:
-    if clip.pixel_aspect != 1 and not any(keyword in dataset for keyword in _SPACINGS):
-        dataset.PixelAspectRatio = aspect_ratio(clip.pixel_aspect)
+    """Declare the aspect of the clip's pixels, where what is left of the header declares another one or none."""
+    declared, _ = pixel_aspect(dataset)
+    if abs(declared / clip.pixel_aspect - 1) < _SAME_ASPECT:
+        return
+    for keyword in _SPACINGS:  # they would win over the ratio; malformed ones were emptied
+        dataset.pop(keyword, None)
+    dataset.PixelAspectRatio = aspect_ratio(clip.pixel_aspect)
 
 
 def _remove_geometry(dataset: Any, element: Any) -> None:
