@@ -18,6 +18,7 @@ from PIL import Image
 
 import clip_material
 import fuzz_pictures
+import hostile_imports
 from mutations import mutated
 from vfss.clips import Clip, open_clip
 from vfss.errors import ClipError
@@ -241,11 +242,20 @@ def _claims(number: int, folder: Path) -> Read:
     return lambda: read_in_two_orders(path, np.random.default_rng(number))
 
 
+def _foreign_masks(kind: str) -> Callable[[int, Path], Read]:
+    def make(number: int, folder: Path) -> Read:
+        hostile_imports.write(folder, hostile_imports.case(kind, number))
+        return lambda: hostile_imports.read(folder, kind)
+
+    return make
+
+
 SUBJECTS = [
     Subject("video", 3, _damaged_file(_videos)),
     Subject("dicom", 2, _damaged_file(_dicoms)),
     Subject("dicom values", 1, _changed_tags),
     Subject("tiff", 1, _damaged_file(_stacks)),
     Subject("pictures", 1, _damaged_folder),
+    *(Subject(f"import {kind}", 0.3, _foreign_masks(kind)) for kind in hostile_imports.KINDS),
     Subject("claims", 2, _claims),
 ]

@@ -35,9 +35,11 @@ def read_object(path: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise DatasetError("there is no such file", path=path, remedy="Check the path.") from error
     except (OSError, ValueError, RecursionError, MemoryError) as error:  # a truncated file is a ValueError
-        what = str(error)[:_LONGEST] or type(error).__name__
+        what = "it nests too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
         raise DatasetError(
-            f"cannot be read as JSON ({what})", path=path, remedy="Copy or export it again: it may be cut off."
+            f"cannot be read as JSON ({what[:_LONGEST]})",
+            path=path,
+            remedy="Copy or export it again: it may be cut off.",
         ) from error
     if not isinstance(data, dict):
         raise DatasetError(f"holds a JSON {type(data).__name__}, not an object", path=path)
@@ -54,7 +56,7 @@ def expect_size(path: Path, most: int) -> None:
     size = path.stat().st_size
     if size > most:
         raise DatasetError(
-            f"has {size / 1e6:.0f} MB, more than the {most / 1e6:.0f} MB that are read at once",
+            f"has {size} bytes, more than the {most} that are read at once",
             path=path,
             remedy="Export it in parts, for example one per recording.",
         )

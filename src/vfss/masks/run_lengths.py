@@ -19,8 +19,12 @@ from vfss.masks.planes import BoolArray
 
 _MOST_DIGITS = 6  # of five bits each, more than MOST_FRAME_PIXELS and its sign need
 _FAR = 4.0
+MOST_CORNERS = 1 << 17
+"""Corners that a polygon may have, and polygons that a mask may have."""
+
 _MOST_OUTLINE = 1 << 22
 """Pixels that the outline of one mask's polygons may pass."""
+
 
 Runs = npt.NDArray[np.int64]
 
@@ -141,6 +145,8 @@ def decode_polygons(parts: Any, height: int, width: int) -> BoolArray:
         raise MaskError(f"a mask of {_short(height)} x {_short(width)} pixels is not one of a picture")
     if not isinstance(parts, list | tuple) or not parts:
         raise MaskError("polygons must be a list of lists of numbers")
+    if sum(len(part) if isinstance(part, list | tuple) else 1 for part in parts) > 2 * MOST_CORNERS:
+        raise MaskError(f"its polygons have more than {MOST_CORNERS} corners")
     corners = [_corners(part, _FAR * max(height, width)) for part in parts]
     outline = sum(float(np.abs(np.diff(part, axis=0, append=part[:1])).max(axis=1).sum()) for part in corners)
     if outline + len(corners) > _MOST_OUTLINE:

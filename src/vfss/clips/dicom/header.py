@@ -83,7 +83,7 @@ class DicomHeader:
         return 8 if self.photometric == "PALETTE COLOR" else max(8, self.stored)
 
 
-class _HeaderStream(io.BufferedReader):
+class HeaderStream(io.BufferedReader):
     """A file that gives pydicom no more than it has, and ends endless headers."""
 
     def __init__(self, path: Path) -> None:
@@ -93,6 +93,11 @@ class _HeaderStream(io.BufferedReader):
         self._reads_left = MOST_HEADER_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
+        """Read at most `size` bytes of what is there.
+
+        Raises:
+            ClipError: All of the rest is asked for, or the header does not end.
+        """
         self._reads_left -= 1
         if self._reads_left < 0:
             raise ClipError("its header does not end", path=self._path, remedy=COPY_AGAIN)
@@ -113,7 +118,7 @@ def read_header(path: Path) -> tuple[DicomHeader, Any]:
         ClipError: It is not DICOM, is damaged, has no pixel data, or is an object of another kind than a recording.
     """
     try:
-        with _HeaderStream(path) as stream:
+        with HeaderStream(path) as stream:
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=_has_no_preamble(path))
             syntax = _known_syntax(path, dataset)
             pixels = _require_recording(path, dataset, _pixel_element(stream, dataset))

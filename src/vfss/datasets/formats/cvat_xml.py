@@ -15,7 +15,7 @@ import numpy as np
 
 from vfss.errors import DatasetError, MaskError
 from vfss.masks import BoolArray
-from vfss.masks.run_lengths import fill, is_picture_size
+from vfss.masks.run_lengths import MOST_CORNERS, fill, is_picture_size
 
 SHAPES = frozenset(("mask", "box", "polygon", "polyline", "points", "ellipse", "cuboid", "skeleton"))
 _REMEDY = "Export it again from CVAT."
@@ -96,8 +96,7 @@ def read_annotations(path: Path) -> CvatAnnotations:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise DatasetError("is larger than 500 MB", path=path, remedy="Export it in parts, task by task.")
-        with path.open("rb") as file:
-            parser.ParseFile(file)
+        parser.Parse(path.read_bytes(), True)  # at once: expat begins a long element anew with each block of it
     except FileNotFoundError as error:
         raise DatasetError("no such file", path=path, remedy="Name the folder that an export wrote.") from error
     except (OSError, expat.ExpatError, ValueError, LookupError, MemoryError) as error:
@@ -224,6 +223,8 @@ def corners(shape: Attributes) -> list[float]:
         MaskError: They are malformed.
     """
     try:
+        if shape["points"].count(";") > MOST_CORNERS:
+            raise ValueError("too many corners")
         return [float(value) for point in shape["points"].split(";") for value in point.split(",")]
     except (KeyError, ValueError) as error:
         raise MaskError(f"a polygon is malformed ({type(error).__name__}: {str(error)[:60]})") from error

@@ -55,6 +55,8 @@ class CocoMasks:
         except MALFORMED as error:
             raise malformed(self._file, error, "COCO") from error
         self.labels = list(self._by_category.values())
+        if not all(isinstance(key, int | str) for _, key in entries):
+            raise malformed(self._file, TypeError("the id of an image is no number"), "COCO")
         valid = [(image, key) for image, key in entries if image is not None]
         self.images = [replace(image, number=number) for number, (image, _) in enumerate(valid)]
         self._ids = [key for _, key in valid]

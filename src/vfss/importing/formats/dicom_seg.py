@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import SegmentationStorage
 
+from vfss.clips.dicom.header import HeaderStream
 from vfss.clips.library_errors import DECODING_ERRORS, reason
-from vfss.errors import DatasetError
+from vfss.errors import ClipError, DatasetError
 from vfss.importing.files import entries_of
 from vfss.importing.names import shown
 from vfss.importing.source import (
@@ -26,8 +28,10 @@ from vfss.importing.source import (
     checked_planes,
 )
 from vfss.masks import BoolArray
+from vfss.masks.run_lengths import is_picture_size
 
-_BROKEN = (*DECODING_ERRORS, InvalidDicomError)
+_BROKEN = (*DECODING_ERRORS, InvalidDicomError, ClipError)
+logging.getLogger("highdicom").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that are handled here
 _CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the second one is Label Map Segmentation Storage
 _SNOMED = ("SCT", "SRT", "SNM3")
 
@@ -86,6 +90,7 @@ class DicomSegMasks:
     def _add_file(self, path: Path) -> None:
         import highdicom
 
+        _expect_consistent(path)
         segmentation = highdicom.seg.segread(path, lazy_frame_retrieval=True)
         kind = str(segmentation.SegmentationType)
         if kind == "FRACTIONAL" and self._threshold is None:
@@ -185,10 +190,37 @@ def _is_segmentation(path: Path) -> bool:
             file.seek(128)
             if file.read(4) != b"DICM":
                 return False
-        head = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["SOPClassUID"])
+        with HeaderStream(path) as stream:
+            head = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=["SOPClassUID"])
         return head.get("SOPClassUID") in _CLASSES
     except _BROKEN:
         return False
+
+
+def _expect_consistent(path: Path) -> None:
+    """Check what a segmentation claims against its file, before the library allocates anything for it.
+
+    Raises:
+        DatasetError: It claims frames that it does not describe, or pixels that it cannot hold.
+    """
+    with HeaderStream(path) as stream:
+        head = pydicom.dcmread(stream, stop_before_pixels=True)
+    frames, described = int(head.NumberOfFrames), len(head.PerFrameFunctionalGroupsSequence)
+    height, width, bits = int(head.Rows), int(head.Columns), int(head.BitsAllocated)
+    if frames != described or not is_picture_size(height, width) or bits not in (1, 8, 16):
+        raise DatasetError(
+            f"claims {frames} frames of {height} x {width} pixels with {bits} bits, and describes {described} frames",
+            path=path,
+            remedy="Export it again from the program that made it.",
+        )
+    syntax = head.file_meta.TransferSyntaxUID
+    claimed = frames * height * width * bits // 8
+    if not syntax.is_compressed and claimed > path.stat().st_size:
+        raise DatasetError(
+            f"claims {claimed} bytes of pixels, and has {path.stat().st_size}",
+            path=path,
+            remedy="Copy it again: it may be cut off.",
+        )
 
 
 def _broken(path: Path, error: BaseException) -> DatasetError:

@@ -121,9 +121,8 @@ class NiftiMasks:
             if not 0 <= index < depth:
                 self.problems.append(f"{recording}: frames.jsonl names slice {index} of {depth}")
                 continue
-            states = {key: MaskState[label.upper().replace(" ", "_")] for key, label in row["states"].items()}
-            name = f"{recording}, slice {index}"
-            image = ForeignImage(first + len(images), name, height, width, clip=row["clip"], frame=frame, states=states)
+            name, number = f"{recording}, slice {index}", first + len(images)
+            image = ForeignImage(number, name, height, width, clip=row["clip"], frame=frame, states=row["states"])
             images.append((image, index))
         return images
 
@@ -196,7 +195,8 @@ def _sidecar(path: Path) -> tuple[Path | None, dict[str, list[Fields]], bool]:
                 return None, {}, False
             if not isinstance(row["volume_index"], int) or not isinstance(row["frame"], int):
                 raise TypeError("a slice or frame is no number")
-            described[str(row["clip"])].append({**row, "clip": str(row["clip"]), "states": dict(row["states"])})
+            states = {key: MaskState[label.upper().replace(" ", "_")] for key, label in row["states"].items()}
+            described[str(row["clip"])].append({**row, "clip": str(row["clip"]), "states": states})
     except MALFORMED as error:
         raise malformed(root / FRAMES, error, "as the frames of an export") from error
     return root, described, "volume_axes" not in manifest

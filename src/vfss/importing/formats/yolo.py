@@ -26,11 +26,12 @@ from vfss.importing.formats.label_images import unreadable
 from vfss.importing.names import shown
 from vfss.importing.source import ForeignImage, ForeignLabel, ForeignMasks, ForeignPlanes, SourceKind, SourceOptions
 from vfss.masks import BoolArray
-from vfss.masks.run_lengths import is_picture_size
+from vfss.masks.run_lengths import MOST_CORNERS, is_picture_size
 
 _MOST_BYTES = 1 << 26
-_MOST_NAME_BYTES = 1 << 18
+_MOST_NAME_BYTES = 1 << 16
 _MOST_CLASSES = 1000
+_MOST_CHARACTERS = 1 << 22
 _DEPTH = 3
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _SUFFIX = ".txt"
@@ -123,19 +124,23 @@ def _objects(file: Path) -> Iterator[tuple[int, list[float]]]:
     except (OSError, ValueError) as error:
         raise unreadable(file, error) from error
     for row, line in enumerate(lines, 1):
+        if len(line) > _MOST_CHARACTERS:
+            raise DatasetError(f"line {row} has {len(line)} characters, more than any outline", path=file)
         if line.strip():
             yield _object(file, row, line.split())
 
 
 def _object(file: Path, row: int, parts: list[str]) -> tuple[int, list[float]]:
     try:
+        if len(parts) > 2 * MOST_CORNERS:
+            raise ValueError("too many corners")
         number, values = float(parts[0]), [float(part) for part in parts[1:]]
     except ValueError:
         number, values = math.nan, []
     within = all(-_EDGE <= value <= 1 + _EDGE for value in values)
     if len(values) < 4 or not within or not 0 <= number < _MOST_CLASSES or number != int(number):
         raise DatasetError(
-            f"line {row} is not a class and coordinates from 0 to 1 ({' '.join(parts)[:40]!r})",
+            f"line {row} is not a class and coordinates from 0 to 1 ({' '.join(parts[:6])[:40]!r})",
             path=file,
             remedy="Save labels of segmentation, without track ids.",
         )
