@@ -106,7 +106,7 @@ def test_constants_of_the_graph_that_are_no_numbers_are_refused(tmp_path: Path) 
 def test_planes_and_schema_are_compared(tmp_path: Path) -> None:
     schema = tiny.SCHEMA.to_dict()
     assert "do not fit the schema of 1 structures" in refusal(
-        tmp_path, with_field(schema={**schema, "structures": schema["structures"][:1]})
+        tmp_path, with_field(schema={**schema, "structures": schema["structures"][:1]}, learnt={"bolus": 3})
     )
 
 

@@ -202,9 +202,10 @@ def _expect_figures(scores: Mapping[str, Any], precision: Mapping[str, Any]) -> 
 def _fault_of_weights(schema: Schema, config: StudentConfig, tensors: Mapping[str, Array]) -> str:
     """Return what is wrong with weights: of another number of structures, or no numbers; empty if nothing is."""
     tokens, shape = tensors.get(_TOKENS), (len(schema), config.width)
-    if tokens is None or tokens.shape != shape:
-        found = "missing" if tokens is None else f"{tokens.shape}, not {shape}"
-        return f"the weights do not fit the schema of {len(schema)} structures: {_TOKENS} is {found}"
+    if tokens is not None and tokens.shape != shape:  # all others are compared where the network is built
+        return (
+            f"the weights do not fit the schema of {len(schema)} structures: {_TOKENS} is {tokens.shape}, not {shape}"
+        )
     broken = (n for n, tensor in tensors.items() if tensor.dtype.kind == "f" and not np.isfinite(tensor).all())
     name = next(broken, None)
     return "" if name is None else f"the weights {name!r} hold NaN or infinity"
