@@ -64,10 +64,12 @@ def test_dv_opens_by_its_content(tmp_path: Path) -> None:
 def test_packets_of_blu_ray_and_camcorders_open(tmp_path: Path) -> None:
     plain = write_video(tmp_path / "plain.ts", "libx264", count=10, container="mpegts").read_bytes()
     path = tmp_path / "00001"
-    path.write_bytes(b"".join(bytes(4) + plain[at : at + 188] for at in range(0, len(plain), 188)))
-    assert can_open(path)
-    with open_clip(path) as clip:
-        assert clip.n_frames == 10
+    camcorder = b"".join(bytes(4) + plain[at : at + 188] for at in range(0, len(plain), 188))
+    for content in (camcorder, bytes(50) + plain):
+        path.write_bytes(content)
+        assert can_open(path)
+        with open_clip(path) as clip:
+            assert clip.n_frames == 10
 
 
 def test_content_wins_over_the_suffix(tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from vfss.clips.video.packets import PacketReader, PacketTable
 from vfss.errors import ClipError
 
@@ -26,14 +28,22 @@ def list_all_packets(reader: PacketReader) -> tuple[PacketTable, str]:
         ClipError: The container cannot be read.
     """
     table = reader.list_packets()
-    if reader.format != "avi" or _span(table) >= table.expected:
+    in_order = reader.format != "avi" or bool((np.diff(table.positions) > 0).all())
+    if in_order and (_span(table) >= table.expected or reader.format.startswith("mov")):  # MP4 is refused if cut off
         return table, ""
+    if reader.format != "avi":
+        return table, f"The file declares {table.expected} frames and holds {len(table)}"
     listed = len(table)
     reader.open_without_index()
     scanned = reader.list_packets()
     if len(scanned) > listed:
         note = f"The index of the file lists {listed} frames, {len(scanned)} were found without it"
         return scanned, note if len(scanned) == scanned.expected else f"{note}, {scanned.expected} are declared"
+    if len(scanned) == listed and not in_order:
+        return (
+            scanned,
+            "The index of the file lists its frames in another order than they are stored in, which is taken",
+        )
     reader.open_with_index()
     return reader.list_packets(), f"The file declares {table.expected} frames and holds {listed}"
 

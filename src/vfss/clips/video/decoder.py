@@ -7,8 +7,8 @@ from typing import Any
 
 from av import CodecContext
 
-MAX_PIXELS = 2**25
-"""Pixels of a frame, somewhat more than 8K video has: a larger claim is refused before memory for it is taken."""
+MAX_PIXELS = 2**24
+"""Pixels of a frame, 4096 x 4096, more than any detector has: a larger claim is refused before memory is taken."""
 _STRICT = "crccheck+bitstream+buffer+explode"
 """Damage raises an error, where the decoder notices it, instead of being concealed by what it decoded before."""
 _PADDING = 64
@@ -31,6 +31,9 @@ class DecoderSettings:
     """What a decoder needs to know of a stream before its first packet.
 
     Attributes:
+        codec: The av.Codec.
+        extradata: The setup bytes of the stream.
+        declared_size: Rows and columns of a frame as the container declares them.
         strict: Whether damage that a decoder notices raises an error. Some recorders break the rules of their format
             in every frame; their streams are decoded leniently.
     """
@@ -40,6 +43,7 @@ class DecoderSettings:
         self.strict = True
         self.codec = context.codec
         self.extradata = bytes(context.extradata or b"")
+        self.declared_size = (int(context.height), int(context.width))
         self._values = {name: getattr(context, name) for name in _COPIED}
         if not context.width or not context.height:
             del self._values["width"], self._values["height"]

@@ -229,7 +229,8 @@ class PacketReader:
         if not listing.columns:
             raise ClipError("holds no frames", path=self.path, remedy=_REMEDY)
         self._rewind()
-        return _table(listing, int(self._stream.frames or 0))
+        tagged = str(self._stream.metadata.get("NUMBER_OF_FRAMES", ""))  # by mkvmerge
+        return _table(listing, int(self._stream.frames or (tagged if tagged.isdecimal() else 0)))
 
     def _list(self, listing: _Listing, number: int, packet: Any, parser: PacketParser) -> None:
         facts = parser.parse(packet)

@@ -14,19 +14,17 @@ _START = {
     b"\0\0\1\xba": "mpeg",
     b"\0\0\1\xb3": "mpegvideo",
     b"\0\0\1\xb0": "m4v",
-    b"\0\0\1\x67": "h264",
-    b"\0\0\0\1\x67": "h264",
-    b"\0\0\0\1\x09": "h264",
-    b"\0\0\0\1\x40\1": "hevc",
     b"\x1f\x07\0\x3f": "dv",
     b"\x1f\x07\0\xbf": "dv",
 }
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"moof", b"styp")
 """First boxes of MP4, 3GP and QuickTime files."""
 _MOST_BOX_BYTES = 2**20
-_TRANSPORT_PACKETS = ((188, 0), (192, 4), (204, 0))
-"""Bytes of a packet and position of its sync byte: broadcast, camcorders and Blu-ray, with error correction."""
-_SYNC, _SYNCED_PACKETS = 0x47, 4
+_TRANSPORT_PACKETS = (188, 192, 204)
+"""Bytes of a packet: broadcast, camcorders and Blu-ray, with error correction."""
+_SYNC, _SYNCED_PACKETS = 0x47, 5
+_H264_BEGINS, _HEVC_BEGINS = (7, 9), (0x40, 0x42, 0x46)
+"""Types of the first unit of a raw stream: parameter sets and delimiters."""
 
 
 def video_container(head: bytes) -> str:
@@ -42,11 +40,28 @@ def video_container(head: bytes) -> str:
             return container
     if head[4:8] in _BOXES and _is_box_size(head):
         return "mov"
-    for size, at in _TRANSPORT_PACKETS:
-        first = head[at::size][:_SYNCED_PACKETS]
-        if len(first) == _SYNCED_PACKETS and set(first) == {_SYNC}:
-            return "mpegts"
-    return ""
+    return _raw_stream(head) or ("mpegts" if _is_transport_stream(head) else "")
+
+
+def _raw_stream(head: bytes) -> str:
+    """Return the format of a stream without container that begins with parameter sets or a delimiter."""
+    start = head.find(b"\0\0\1")
+    if start not in (0, 1) or head[:start].strip(b"\0") or len(head) < start + 5:
+        return ""
+    first, second = head[start + 3 : start + 5]
+    if second == 1 and first in _HEVC_BEGINS:
+        return "hevc"
+    return "h264" if first < 0x80 and first & 0x1F in _H264_BEGINS else ""
+
+
+def _is_transport_stream(head: bytes) -> bool:
+    """Return whether sync bytes recur; a recording may begin within a packet."""
+    for size in _TRANSPORT_PACKETS:
+        for at in range(size):
+            syncs = head[at::size]
+            if len(syncs) >= _SYNCED_PACKETS and set(syncs) == {_SYNC}:
+                return True
+    return False
 
 
 def _is_box_size(head: bytes) -> bool:

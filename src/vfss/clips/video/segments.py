@@ -24,7 +24,7 @@ CONCEALED = "the decoder had to conceal errors in it"
 SILENT = "the decoder gives no picture for it"
 DEPENDS = "it depends on a damaged frame before it"
 UNPLACED = "its place after a damaged frame is not known"
-_MAX_HELD = 32
+_MAX_HELD = 20
 """Frames held back for one that is missing, before the segment is decoded to the end to learn whether it comes."""
 
 Event = tuple[int, list[Any], str]
