@@ -2,7 +2,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sqlite3
+import tempfile
 from pathlib import Path
 
 import imageio.v3 as iio
@@ -44,8 +47,10 @@ def wrong(folder: Path) -> list[str]:
 @contextlib.contextmanager
 def database(folder: Path):
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as connection, connection:
+        (rule,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'revisions_stay'").fetchone()
         connection.execute("DROP TRIGGER revisions_stay")
         yield connection
+        connection.execute(rule)
 
 
 def test_an_undamaged_project(folder: Path) -> None:
@@ -58,6 +63,43 @@ def test_an_undamaged_project(folder: Path) -> None:
     assert "2 masks, all intact" in messages
     assert "database is intact" in messages
     assert "loads" in messages
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can read as somebody who may not write"
+)
+def test_a_sound_project_where_nobody_may_write_is_sound(folder: Path) -> None:
+    assert wrong(folder) == []  # loads all that is loaded when it is needed, which nobody else could read
+    with tempfile.TemporaryDirectory() as elsewhere:
+        share = Path(elsewhere) / "share"
+        shutil.copytree(folder.parent, share)
+        for path in (share.parent, share, *share.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        before = contents(share)
+        os.seteuid(65534)
+        try:
+            with Project.open(share / "project") as project:
+                assert project.read_only
+            findings = check_project(share / "project")
+        finally:
+            os.seteuid(0)
+        assert len(findings) == 3
+        assert not [finding for finding in findings if finding.wrong]
+        assert contents(share) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_mask_that_is_no_longer_shown_is_checked_too(folder: Path) -> None:
+    with Project.open(folder) as project:
+        clip = project.clips()[0].id
+        annotate(project, clip, 1, {"bolus": disc(HEIGHT, WIDTH, y=12, x=12, radius=5)})
+    with database(folder) as connection:
+        connection.execute("UPDATE revisions SET mask = substr(mask, 2) WHERE id = 1")
+    (message,) = wrong(folder)
+    assert "1 of 3 masks are damaged" in message
 
 
 def test_checking_changes_nothing(folder: Path) -> None:

@@ -20,9 +20,8 @@ from vfss.consistency.judge import Movement
 from vfss.datasets import FORMATS, run_export
 from vfss.importing.labels import candidates
 from vfss.importing.source import ForeignLabel
-from vfss.masks import pack_mask
+from vfss.masks import pack_mask, unpack_box
 from vfss.masks.metrics import dice
-from vfss.masks.planes import unpack_box
 from vfss.motion.rigid import RigidBodies
 from vfss.motion.stabilise import stabilising_path
 from vfss.project import Project

@@ -56,7 +56,7 @@ class Checked(TypeDecorator[Any]):
             try:
                 return read(value)
             except (BadValueError, ValueError, RecursionError) as error:
-                reason = f": {error}" if type(error) is BadValueError else ""
+                reason = f": {error}" if type(error) is BadValueError and error.args else ""
                 raise BadValueError(f"{place} is {_shown(value)}{reason}") from error
 
         return process

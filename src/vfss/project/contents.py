@@ -72,7 +72,7 @@ def faults(connection: Connection, version: int) -> Iterator[str]:
     """
     loose = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
     if loose:
-        yield f"{len(loose)} rows refer to nothing, the first in {loose[0][0]}"
+        yield f"{len(loose)} references to rows that do not exist, the first in {loose[0][0]}"
     yield from _bad_values(connection, version)
     for query, what in (
         (_DISAGREES, "are shown with a revision of another place or state"),
@@ -80,7 +80,7 @@ def faults(connection: Connection, version: int) -> Iterator[str]:
     ):
         count, frame = connection.exec_driver_sql(query).one()
         if count:
-            yield f"{count} structures on frames {what}, the first on frame {frame}"
+            yield f"{count} masks {what}, the first on frame {frame}"
     if version == LAYOUT:
         yield from _rules(connection)
 

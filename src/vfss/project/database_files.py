@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import create_engine, insert, inspect, select
 from sqlalchemy.exc import DBAPIError
 
-from vfss.errors import ProjectError
+from vfss.errors import ProjectError, SchemaError
 from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
 from vfss.project.contents import expect_contents
 from vfss.project.database import Database
@@ -201,7 +201,12 @@ def _inspect(database: Database) -> tuple[str, Schema]:
         row: Any = connection.execute(select(project)).first()
         if row is None:
             raise ProjectError("the database is damaged (it does not name its project)", path=path, remedy=_LEFT)
-        schema = Schema.from_dict(row.schema, source=path)
+        try:
+            schema = Schema.from_dict(row.schema)
+        except SchemaError as error:
+            raise ProjectError(
+                f"the database is damaged (its schema: {error.what})", path=path, remedy=_LEFT
+            ) from error
         expect_contents(connection, schema, version)
         return row.id, schema
 

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from vfss.clips.clip import Frame
 from vfss.errors import ProjectError
+from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.tables import clips, frame_checks
 
@@ -129,7 +130,14 @@ def frame_digest(frame: Frame) -> int:
 def _rows(connection: Connection, clip_id: str) -> dict[int, tuple[int | None, str | None]]:
     query = select(frame_checks.c.frame, frame_checks.c.digest, frame_checks.c.damage)
     query = query.where(frame_checks.c.clip == clip_id).order_by(frame_checks.c.frame)
-    return {row.frame: (row.digest, row.damage) for row in connection.execute(query)}
+    rows = {row.frame: (row.digest, row.damage) for row in connection.execute(query)}
+    n_frames = connection.execute(select(clips.c.n_frames).where(clips.c.id == clip_id)).scalar() or 0
+    if rows and max(rows) >= n_frames:
+        raise BadValueError(f"frame_checks has frame {max(rows)} of a clip of {n_frames} frames")
+    contradicting = [frame for frame, (digest, damage) in rows.items() if (digest is None) == (damage is None)]
+    if contradicting:
+        raise BadValueError(f"frame_checks has frame {contradicting[0]} as both read and damaged, or neither")
+    return rows
 
 
 def _row(clip_id: str, frame: int, value: int | str) -> dict[str, object]:

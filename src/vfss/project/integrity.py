@@ -3,23 +3,22 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from vfss.clips import Clip, content_id, open_clip
 from vfss.errors import ClipError, MaskError, ProjectError, StudentError, VfssError
-from vfss.masks import MaskState
+from vfss.masks import MaskState, unpack_box
 from vfss.output import Progress
 from vfss.project import ClipRecord, Project, Revision
+from vfss.project.database_files import FILE
 from vfss.project.frame_checks import frame_digest
 from vfss.project.frame_ledger import changed_frames
 from vfss.student import load_student
 from vfss.wording import count, ranges
+
+_REVISIONS_AT_ONCE = 400
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def check_clip(path: Path, progress: Progress | None = None) -> list[Finding]:
 
 
 def check_project(folder: Path, progress: Progress | None = None, *, every_frame: bool = False) -> list[Finding]:
-    """Check the database of a project, each clip, each present mask, and its students.
+    """Check the database of a project, each clip, each mask that was ever written, and the students.
 
     Args:
         folder: The project.
@@ -60,19 +59,23 @@ def check_project(folder: Path, progress: Progress | None = None, *, every_frame
     """
     try:
         opened = Project.open(folder)
-    except ProjectError as error:
+    except VfssError as error:
         return [Finding(str(folder), str(error), True)]
     with opened as project:
-        findings = [_database(folder / "vfss.sqlite")]
-        records = project.clips()
+        findings = [_database(project)]
+        try:
+            records, students = project.clips(), project.students()
+        except ProjectError as error:
+            return [*findings, Finding(FILE, str(error), True)]
         steps = [record.n_frames if every_frame else 1 for record in records]
         for number, record in enumerate(records):
             before = sum(steps[:number])
             within = _shifted(progress, before, sum(steps)) if every_frame else None
-            findings += [*_recording(project, record, within, every_frame=every_frame), _masks(project, record)]
+            findings += _recording(project, record, within, every_frame=every_frame)
+            findings += [_masks(project, record), *_marked(project, record)]
             if progress is not None:
                 progress(before + steps[number], sum(steps))
-        return findings + [_student(student.id, student.path) for student in project.students()]
+        return findings + [_student(student.id, student.path) for student in students]
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:
@@ -111,17 +114,14 @@ def _notes(subject: str, clip: Clip) -> list[Finding]:
     return [Finding(subject, note, False, note=True) for note in clip.notes]
 
 
-def _database(path: Path) -> Finding:
+def _database(project: Project) -> Finding:
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
-            loose = connection.execute("PRAGMA foreign_key_check").fetchall()
-    except sqlite3.Error as error:
-        return Finding(path.name, f"database cannot be read ({error})", True)
-    if rows != ["ok"] or loose:
-        errors = "; ".join(rows[:3] if rows != ["ok"] else [f"{len(loose)} rows refer to nothing"])
-        return Finding(path.name, f"database is damaged: {errors}", True)
-    return Finding(path.name, "database is intact", False)
+        found = project.faults()
+    except ProjectError as error:
+        return Finding(FILE, str(error), True)
+    if found:
+        return Finding(FILE, f"database is damaged: {'; '.join(found)}", True)
+    return Finding(FILE, "database is intact", False)
 
 
 def _recording(project: Project, record: ClipRecord, progress: Progress | None, *, every_frame: bool) -> list[Finding]:
@@ -132,14 +132,11 @@ def _recording(project: Project, record: ClipRecord, progress: Progress | None, 
         if content_id(path) != record.id:
             return [Finding(name, f"{path}: the content is no longer that of the clip", True)]
         with project.open_clip(record.id) as clip:
-            now, then = (len(clip), clip.height, clip.width), (record.n_frames, record.height, record.width)
-            if now != then:
-                return [Finding(name, f"{path}: is {now} (frames, height, width), was {then}", True)]
             n = len(clip)
             read = _read(clip, range(n) if every_frame else sorted({0, n // 2, n - 1}), progress)
             findings = [_readable(name, f"{path}: ", clip, read), *_notes(name, clip)]
         return findings + _compared(project, record, read, keep=every_frame)
-    except (ClipError, OSError) as error:
+    except (ClipError, ProjectError, OSError) as error:
         return [Finding(name, str(error), True)]
 
 
@@ -163,26 +160,41 @@ def _compared(project: Project, record: ClipRecord, read: dict[int, int | str], 
 
 
 def _masks(project: Project, record: ClipRecord) -> Finding:
-    states = project.states(record.id)
-    bad, planes = [], 0
-    for t in np.flatnonzero((states != MaskState.UNSEEN).any(axis=1)):
-        for revision in project.newest(record.id, int(t)).values():
-            planes += 1
-            bad += _mask(revision)
-    subject = f"{_name(record)}, masks"
+    """Unpack each mask that was ever written of a clip, and compare it with the size of the clip's frames."""
+    subject, bad, planes = f"{_name(record)}, masks", list[str](), 0
+    before: int | None = None
+    try:
+        while page := project.past.page(record.id, before=before, limit=_REVISIONS_AT_ONCE):
+            before = page[-1].id
+            packed = project.past.masks([revision.id for revision in page])
+            for revision in page:
+                planes += 1
+                bad += _mask(revision, packed.get(revision.id), (record.height, record.width))
+    except VfssError as error:
+        return Finding(subject, str(error), True)
     if bad:
-        return Finding(subject, f"{len(bad)} of {planes} masks are damaged; the first: {bad[0]}", True)
+        return Finding(subject, f"{len(bad)} of {planes} masks are damaged; one of them: {bad[-1]}", True)
     return Finding(subject, f"{planes} masks, all intact", False)
 
 
-def _mask(revision: Revision) -> list[str]:
+def _marked(project: Project, record: ClipRecord) -> Iterator[Finding]:
+    """Read what people marked on a clip and found in its pixels, and its frame checks."""
+    for read in (project.marks.of, project.reviews.history, project.frame_checks.digests):
+        try:
+            read(record.id)
+        except VfssError as error:
+            yield Finding(_name(record), str(error), True)
+
+
+def _mask(revision: Revision, packed: bytes | None, shape: tuple[int, int]) -> list[str]:
     where = f"frame {revision.frame}, {revision.structure}"
+    if packed is None:
+        without = revision.state is MaskState.ACCEPTED
+        return [f"{where}: accepted, but there is no mask"] if without else []
     try:
-        mask = revision.mask
+        unpack_box(packed, shape)
     except MaskError as error:
         return [f"{where}: {error}"]
-    if mask is None and revision.state is MaskState.ACCEPTED:
-        return [f"{where}: accepted, but there is no mask"]
     return []
 
 

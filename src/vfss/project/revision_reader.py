@@ -261,17 +261,18 @@ def expect_agreement(rows: Iterable[Any], clip_id: str, schema: Schema) -> None:
 
 def as_revision(row: Row[Any], packed: bytes | Callable[[], bytes | None] | None) -> Revision:
     """Return the revision of a row of the table, with its packed plane or a function that reads it."""
-    if row.frame >= row.n_frames:
-        raise ProjectError(
-            f"the database is damaged (revision {row.id} is of frame {row.frame}, the clip has {row.n_frames} frames)",
-            remedy="Restore the project from a backup, or ask for help before anything is written to its folder.",
-        )
     if row.method is None:
         # A read-only project of a layout before 4, or a revision whose old author's name does not tell.
         provenance, _ = read_old_author(row.origin, row.author, row.student)
     else:
         frames = None if row.adapted_frames is None else tuple(row.adapted_frames)
         provenance = Provenance(row.method, row.source_frame, frames, row.adapted_count, row.student)
+    named = max(row.frame, provenance.source_frame or 0, *(provenance.adapted_frames or (0,)))
+    if named >= row.n_frames:
+        raise ProjectError(
+            f"the database is damaged (revision {row.id} names frame {named}, the clip has {row.n_frames} frames)",
+            remedy="Restore the project from a backup, or ask for help before anything is written to its folder.",
+        )
     return Revision(
         id=row.id,
         clip=row.clip,

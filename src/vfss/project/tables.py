@@ -95,7 +95,7 @@ clips = Table(
     ),  # relative to the project folder if it lies in or beside it; "/" between parts
     Column("absolute", LongWords(), nullable=False),  # still right after the project folder alone has moved
     Column("is_folder", Flag(), nullable=False),  # a recording can be a folder of pictures
-    Column("size", Whole(), nullable=False),  # bytes: a candidate of another size need not be hashed
+    Column("size", Whole(1), nullable=False),  # bytes: a candidate of another size need not be hashed
     Column("n_frames", Whole(1, MOST_FRAMES), nullable=False),
     Column("height", Whole(1, MOST_SIDE), nullable=False),
     Column("width", Whole(1, MOST_SIDE), nullable=False),
