@@ -486,7 +486,7 @@ def test_encodings_of_another_student_are_dropped(session, frames, qtbot):
 def test_an_encoding_error_is_shown_when_a_click_waits_for_the_frame(window, tool, mouse, monkeypatch, qtbot):
     session = window.controller.session
 
-    def broken(*_):
+    def broken(*_, **__):
         raise StudentError("the frame cannot be encoded")
 
     monkeypatch.setattr(session.student, "encode", broken)
