@@ -7,6 +7,7 @@ import csv
 import json
 import math
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -219,3 +220,23 @@ def test_evaluation_and_agreement_have_one_definition(tmp_path: Path) -> None:
         row.only_second,
         row.both_absent,
     )
+
+
+def test_distances_are_as_wide_as_the_pixels(tmp_path: Path) -> None:
+    """Masks three columns apart whose pixels are twice as wide as high are up to six heights of a pixel apart."""
+    expected = hd95(A, B, (1.0, 2.0))
+    assert hd95(A, B) == 3.0 < expected <= 6.0
+    with Project.create(tmp_path / "project", THREE) as project:
+        video = write_video(tmp_path / "wide.mp4", grey_frames(1, HEIGHT, WIDTH), aspect=Fraction(2))
+        clip = project.add_clip(video, patient="one").id
+        reading = create_reading(project, "Bob")
+        with Project.open(reading.folder) as second:
+            annotate(project, clip, 0, {"bolus": A}, author="Ada")
+            annotate(second, clip, 0, {"bolus": B}, author="Bob")
+        finish_first(project, reading)
+        agreement = agree(project, finish_reading(reading.folder))
+        assert agreement is not None
+        assert next(row for row in agreement.structures if row.key == "bolus").hd95 == expected
+        with project.open_clip(clip) as opened:
+            student = PrescribedStudent(np.stack([opened.as_uint8(0)]), {0: np.stack([B, B, B])})
+        assert evaluate(project, student)["structures"]["bolus"]["hd95"] == expected

@@ -30,9 +30,9 @@ def agree(
     """Compare a second reading with the project, as both were when the readers had finished.
 
     A plane is compared where both have finished it: accepted, empty or not visible. Dice and HD95 are those of
-    vfss.masks.metrics, by its rules for masks without pixels, where it is visible for both. Means are over frames;
-    their 95 % intervals come from resampling patients (clips if there is one patient, frames if there is one clip:
-    these are alike, so that the interval is then too narrow).
+    vfss.masks.metrics, by its rules for masks without pixels, where it is visible for both; distances are in heights of
+    a pixel. Means are over frames; their 95 % intervals come from resampling patients (clips if there is one patient,
+    frames if there is one clip: these are alike, so that the interval is then too narrow).
 
     Args:
         project: Project of the first reader.
@@ -113,7 +113,7 @@ def _compared(record: ClipRecord, first: Revision | None, second: Revision | Non
         second=second.state,
         present=(bool(a.any()), bool(b.any())),
         dice=dice(a, b) if both_visible else math.nan,
-        hd95=hd95(a, b) if both_visible else math.nan,
+        hd95=hd95(a, b, (1.0, record.pixel_aspect)) if both_visible else math.nan,
     )
 
 

@@ -32,7 +32,7 @@ def evaluate(
     """Propose masks on every annotated frame and compare them with the truth there.
 
     A plane counts if a person confirmed it: state ACCEPTED or EMPTY. Dice and HD95 are those of vfss.masks.metrics, by
-    its rules for masks without pixels, in pixels of the frame. Per structure, over those frames:
+    its rules for masks without pixels, in heights of a pixel. Per structure, over those frames:
 
     - "dice" and "planes": mean Dice, and the number of frames it is over: those where truth or proposal has pixels;
     - "hd95" and "distances": mean HD95, and the number of frames it is over: those where both have pixels;
@@ -63,8 +63,8 @@ def evaluate(
     left_out: list[str] = []
     done = 0
     for record, frames in annotated:
-        for t, proposal in _proposals(project, student, record, frames, left_out):
-            left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies)
+        for t, proposal, aspect in _proposals(project, student, record, frames, left_out):
+            left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies, aspect)
             done += 1
             if progress is not None and progress(done, total) is False:
                 return _result(student, done, tallies, project.schema, left_out)
@@ -73,8 +73,8 @@ def evaluate(
 
 def _proposals(
     project: Project, student: Student, record: ClipRecord, frames: list[int], left_out: list[str]
-) -> Iterator[tuple[int, Proposal]]:
-    """Yield the student's proposals on the frames of a clip that can be read, and add messages on the others."""
+) -> Iterator[tuple[int, Proposal, float]]:
+    """Yield the student's proposals on readable frames with the clip's pixel aspect; add messages on other frames."""
     name = record.path.name
     try:
         clip = project.open_clip(record.id)
@@ -83,7 +83,8 @@ def _proposals(
         return
     with clip:
         reader = ReadableFrames(clip)
-        yield from propose_readable(student, reader, frames)
+        for t, proposal in propose_readable(student, reader, frames):
+            yield t, proposal, clip.pixel_aspect
     left_out += [f"{name}, frame {t}: {error.what}" for t, error in reader.unreadable.items()]
 
 
@@ -95,10 +96,10 @@ class _Tally:
     distances: list[float] = field(default_factory=list)
     presence: Counter[tuple[bool, bool]] = field(default_factory=Counter)
 
-    def add(self, truth: BoolArray, proposed: BoolArray) -> None:
+    def add(self, truth: BoolArray, proposed: BoolArray, pixel_aspect: float) -> None:
         self.presence[bool(truth.any()), bool(proposed.any())] += 1
         self.dices.append(dice(truth, proposed))
-        self.distances.append(hd95(truth, proposed))
+        self.distances.append(hd95(truth, proposed, (1.0, pixel_aspect)))
 
     def to_dict(self) -> dict[str, float | int | None]:
         presence = self.presence
@@ -132,7 +133,12 @@ def _annotated_frames(
 
 
 def _tally_frame(
-    record: ClipRecord, t: int, revisions: dict[str, Revision], proposal: Proposal, tallies: dict[str, _Tally]
+    record: ClipRecord,
+    t: int,
+    revisions: dict[str, Revision],
+    proposal: Proposal,
+    tallies: dict[str, _Tally],
+    pixel_aspect: float,
 ) -> list[str]:
     """Add the planes of one frame to the tallies where the truth is known; return messages on damaged masks."""
     damaged = []
@@ -145,7 +151,7 @@ def _tally_frame(
         except MaskError as error:
             damaged.append(f"{record.path.name}, frame {t}, {key}: {error.what}")
             continue
-        tally.add(np.zeros_like(plane) if truth is None else truth, plane)
+        tally.add(np.zeros_like(plane) if truth is None else truth, plane, pixel_aspect)
     return damaged
 
 

@@ -47,7 +47,8 @@ def hd95(a: BoolArray, b: BoolArray, spacing: tuple[float, float] = (1.0, 1.0)) 
     Args:
         a: bool (H, W).
         b: bool (H, W).
-        spacing: Height and width of a pixel; the result has its unit, pixels by default.
+        spacing: Height and width of a pixel; the result has its unit. Evaluation and agreement give (1, aspect), so
+            that all distances are in heights of a pixel, which for square pixels are pixels.
 
     Returns:
         nan where one mask is empty or both are: there is no contour to measure to.
