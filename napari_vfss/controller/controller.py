@@ -32,6 +32,7 @@ from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
 from vfss.errors import ProjectError, VfssError
 from vfss.schema import Schema
+from vfss.wording import sentences
 
 ActionsOf = Callable[[Schema], tuple[Action[Any], ...]]
 POLL_MS = 2000
@@ -332,8 +333,10 @@ class AnnotationController(QObject):
         self._poll.start()
         self.remember()
         self.session_changed.emit()
-        if session.project.read_only:
-            self.show_message(READ_ONLY)
+        messages = [sentences(session.clip.notes)] if session.clip.notes else []
+        messages += [READ_ONLY] if session.project.read_only else []
+        if messages:
+            self.show_message("\n".join(messages))
 
     def _connect(self, opened: OpenClip) -> None:
         add, session, layers = self._session_connections.add, opened.session, opened.layers

@@ -45,6 +45,7 @@ class Session(SessionState):
     """
 
     flags_changed = Signal()
+    times_changed = Signal()
     student_changed = Signal()
 
     def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
@@ -167,6 +168,16 @@ class Session(SessionState):
         self.record = self.project.update_clip(self.clip.id, facing=facing, inverted=inverted, patient=patient)
         self.clip.facing, self.clip.inverted = self.record.facing, self.record.inverted
         self.flags_changed.emit()
+
+    def set_frame_rate(self, frames_per_second: float | None) -> None:
+        """Keep the rate that a person typed, and use it; None for the recording's own times.
+
+        Raises:
+            ProjectError: No recording has such a rate, or the project cannot be written.
+        """
+        self.record = self.project.set_frame_rate(self.clip.id, frames_per_second)
+        self.clip.retime(self.record.frame_rate)
+        self.times_changed.emit()
 
     def student_source(self) -> str:
         """Return the path of the project's chosen student, or the name of the built-in one."""

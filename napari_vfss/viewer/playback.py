@@ -139,6 +139,7 @@ class Playback(QObject):
         self.pace = Pace(session.clip.times_s)
         self.pace.speed = self._speed
         self._connections.add(session.frame_changed, self._on_frame)
+        self._connections.add(session.times_changed, self._on_times)
         if window is not None:
             self._canvas = window.findChild(QOpenGLWidget)
             self._dims = next((w for w in window.findChildren(QWidget) if type(w).__name__ == "QtDims"), None)
@@ -245,6 +246,12 @@ class Playback(QObject):
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
             self.message.emit(self.pace.status)
+
+    @while_open
+    def _on_times(self, session: Session) -> None:
+        loop, self.pace = self.pace.loop, Pace(session.clip.times_s)
+        self.pace.speed = self._speed
+        self.set_loop(loop)
 
     def _on_frame(self, frame: int) -> None:
         if not self._stepping and self._dims is not None and self._dims.is_playing:

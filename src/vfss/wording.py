@@ -37,3 +37,8 @@ def ranges(numbers: Iterable[int], at_most: int = 8) -> str:
     texts = [str(part[0]) if len(part) == 1 else f"{part[0]} to {part[-1]}" for part in parts[:at_most]]
     more = sum(len(part) for part in parts[at_most:])
     return f"{', '.join(texts)} and {more} more" if more else ", ".join(texts)
+
+
+def sentences(notes: Iterable[str]) -> str:
+    """Return notes, which begin in any way and have no full stop, as sentences: "Frame Time is 0. Frames are turned."""
+    return " ".join(f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in notes)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 import vfss
 import vfss.phantom
-from small_project import THREE, annotate, disc, grey_frames, write_video
+from small_project import THREE, annotate, disc, grey_frames, write_stack, write_video
 from vfss.cli.app import app
 from vfss.datasets import FORMATS, read_coco, read_png
 from vfss.deidentify import CaseKey
@@ -299,3 +299,18 @@ def test_splits_are_listed_and_assigned(folder: Path) -> None:
     assert "no patient 'nobody'" in error_line(run("splits", folder, "--assign", "nobody=train"))
     assert "unknown split 'first'" in error_line(run("splits", folder, "--assign", f"{patient}=first"))
     assert run("splits", folder, "--assign", patient).exit_code == 2
+
+
+def test_a_frame_rate_is_typed_and_withdrawn(tmp_path: Path) -> None:
+    folder, stack = tmp_path / "timed", write_stack(tmp_path / "silent.tif", grey_frames(4, HEIGHT, WIDTH))
+    with Project.create(folder, THREE) as project:
+        clip = project.add_clip(stack).id
+    assert "assumed 30 frames a second" in run("info", stack).stdout
+    result = run("project", "set", folder, "silent.tif", "--frame-rate", "15")
+    assert "15 frames a second, typed by a person" in result.stdout
+    with Project.open(folder) as project, project.open_clip(clip) as opened:
+        assert (opened.times_from, opened.times_s[3]) == ("person", pytest.approx(0.2))
+    for wrong in ("30030", "0.5", "nan", "fast"):
+        assert run("project", "set", folder, clip, "--frame-rate", wrong).exit_code != 0
+    assert "assumed 30" in run("project", "set", folder, clip[:12], "--frame-rate", "file").stdout
+    assert run("project", "set", folder, "other.tif", "--frame-rate", "15").exit_code == 1

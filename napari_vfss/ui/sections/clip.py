@@ -18,10 +18,21 @@ from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.dialogs.new_project import NewProjectDialog
 from napari_vfss.ui.section import Section, tipped_button
-from vfss.clips import SUFFIXES
+from vfss.clips import SUFFIXES, TimesFrom
+from vfss.clips.time_base import frame_rate
+from vfss.errors import ClipError
 from vfss.masks import MaskState
 from vfss.sample_clips import SAMPLES, sample_path
+from vfss.wording import count, sentences
 
+RATE_WIDTH = 62
+RATE_FROM: dict[TimesFrom, str] = {"file": "", "assumed": "⚠ assumed", "person": "typed"}
+RATE_TIP = "Type the rate if you know it better (1 to 500); empty: that of the recording"
+TIMES_TIPS: dict[TimesFrom, str] = {
+    "file": "Frames a second: {} by the recording.",
+    "assumed": "Frames a second: {} is ASSUMED, as the recording does not state it.",
+    "person": "Frames a second: {} as typed.",
+}
 FACINGS = (("unknown", "Facing: ?"), ("left", "Facing left"), ("right", "Facing right"))
 
 
@@ -38,8 +49,9 @@ class ClipSection(Section):
         self._build_sources()
         self._build_flags()
         self.place = QLabel("Open a recording, or try a sample.")
-        self.place.setToolTip("Current frame, and its time as stored in the recording")
+        self.place.setToolTip("Current frame, and its time")
         self.body.addWidget(self.place)
+        self._build_rate()
         self._connections.add(controller.session_changed, self._on_session)
         self._on_session()
 
@@ -129,13 +141,29 @@ class ClipSection(Section):
         self._connections.add(self.inverted.clicked, self._on_inverted)
         self.add_row(self.case, self.facing, self.inverted, stretch=0)
 
+    def _build_rate(self) -> None:
+        self.rate = QLineEdit()
+        self.rate.setFixedWidth(RATE_WIDTH)
+        self.rate.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.rate.setAccessibleName("Frames a second")
+        self._connections.add(self.rate.editingFinished, self._on_rate)
+        self.rate_from = QLabel()
+        self.notes = QLabel()
+        for label in (self.rate_from, self.notes):
+            label.setStyleSheet("color: #ffb454;")
+        self.add_row(QLabel("Frames a second"), self.rate, self.rate_from, self.notes, stretch=3)
+
     def _on_session(self) -> None:
         self._session_connections.undo()
-        for widget in (self.case, self.facing, self.inverted, self.clips):
+        for widget in (self.case, self.facing, self.inverted, self.clips, self.rate):
             widget.setEnabled(self.session is not None)
         self.clips.clear()
         self.place.setText("Open a recording, or try a sample.")
         self.summary.setText("")
+        self.rate.clear()
+        self.rate.setPlaceholderText("")
+        self.rate_from.clear()
+        self.notes.clear()
         self._show_session()
 
     @while_open
@@ -148,7 +176,25 @@ class ClipSection(Section):
         for signal in (session.frame_changed, session.masks_changed):
             self._session_connections.add(signal, self._later.ask)
         self._session_connections.add(session.flags_changed, self._show_flags)
+        self._session_connections.add(session.times_changed, self._show_times)
+        notes = session.clip.notes
+        self.notes.setText(f"⚠ {count(len(notes), 'remark')}" if notes else "")
+        self.notes.setToolTip("\n".join(sentences([note]) for note in notes))
         self._show_flags()
+        self._show_times()
+
+    @while_open
+    def _show_times(self, session: Session) -> None:
+        """Show the rate that a person typed; else, as a placeholder, that of the recording or the assumed one."""
+        clip = session.clip
+        rate = frame_rate(clip)
+        text = "" if rate is None else f"{rate:.2f}".rstrip("0").rstrip(".")
+        typed = clip.times_from == "person"
+        self.rate.setEnabled(rate is not None)
+        self.rate.setText(text if typed else "")
+        self.rate.setPlaceholderText(text)
+        self.rate_from.setText("" if rate is None else RATE_FROM[clip.times_from])
+        self.rate.setToolTip(f"{TIMES_TIPS[clip.times_from].format(text)} {RATE_TIP}")
         self._show_place()
 
     @while_open
@@ -188,6 +234,20 @@ class ClipSection(Section):
                 session.set_flags(patient=text)
 
     @while_open
+    def _on_rate(self, session: Session) -> None:
+        text = self.rate.text().strip().replace(",", ".")
+        shown = self._typed_text(session)
+        if text == shown:
+            return
+        with self._controller.showing_errors():
+            session.set_frame_rate(_rate(text))
+        self._show_times()
+
+    def _typed_text(self, session: Session) -> str:
+        typed = session.record.frame_rate
+        return "" if typed is None else f"{typed:.2f}".rstrip("0").rstrip(".")
+
+    @while_open
     def _on_facing(self, session: Session, row: int) -> None:
         with self._controller.showing_errors():
             session.set_flags(facing=self.facing.itemData(row))
@@ -196,6 +256,18 @@ class ClipSection(Section):
     def _on_inverted(self, session: Session, checked: bool) -> None:
         with self._controller.showing_errors():
             session.set_flags(inverted=checked)
+
+
+def _rate(text: str) -> float | None:
+    """Return the rate that was typed, None for an empty text.
+
+    Raises:
+        ClipError: It is no number.
+    """
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise ClipError(f"{text!r} is no frame rate", remedy="Type frames a second, e.g. 15 or 29.97.") from None
 
 
 def _calling(do: Callable[[], None]) -> Callable[..., None]:

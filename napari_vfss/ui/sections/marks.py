@@ -52,6 +52,15 @@ class MarksSection(SessionSection):
         super().clear()
         self.list.clear()
 
+    def show_session(self) -> None:
+        """Follow the times of the clip."""
+        super().show_session()
+        self._follow()
+
+    @while_open
+    def _follow(self, session: Session) -> None:
+        self.session_connections.add(session.times_changed, self.refresh)
+
     @while_open
     def refresh(self, session: Session, *_: object) -> None:
         """Show the marks of the session."""

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 from napari_vfss.jobs.survey import ClipOverview
 from napari_vfss.ui.timeline.picture import PALETTE, strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
+from vfss.clips import TimesFrom
 from vfss.events import SWALLOW, short_of
 from vfss.masks import ByteArray, MaskState
 from vfss.project.marks import Mark
@@ -88,6 +89,8 @@ class TimelineLegend(QWidget):
 
 GUTTER, RULER, LANE = 92, 13, 17
 TEXT, FAINT, BRIGHT = QColor(214, 218, 224), QColor(120, 126, 136), QColor("white")
+WARNING = QColor("#ffb454")
+AXIS_NAMES: dict[TimesFrom, str] = {"file": "", "assumed": "⚠ assumed times", "person": "typed times"}
 SWALLOW_COLOUR, RANGE_COLOUR = QColor(84, 96, 116), QColor(255, 255, 255, 46)
 _STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
 _LABEL_EVERY = 70  # pixels
@@ -123,8 +126,15 @@ def draw_names(painter: QPainter, schema: Schema, active: int, top: int, row_hei
         painter.drawText(QRect(20, y - 2, GUTTER - 22, row_height + 3), _LEFT, structure.name)
 
 
+def draw_time_axis(painter: QPainter, times_from: TimesFrom) -> None:
+    """Name the axis of times in the gutter, with a warning where nobody states them."""
+    painter.setFont(_font(9))
+    painter.setPen(WARNING if times_from == "assumed" else FAINT)
+    painter.drawText(QRect(1, 0, GUTTER - 3, RULER), _LEFT, AXIS_NAMES[times_from])
+
+
 def draw_ruler(painter: QPainter, scale: TimelineScale, times_s: Any) -> None:
-    """Draw times along the top, as stored in the recording: float64 (T,), seconds."""
+    """Draw times along the top: float64 (T,), seconds."""
     first, last = scale.frame_at(0), scale.frame_at(scale.width - 1)
     shown_s = float(times_s[last] - times_s[first])
     most_labels = max(1, scale.width // _LABEL_EVERY)

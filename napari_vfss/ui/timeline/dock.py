@@ -174,8 +174,9 @@ class TimelineDock(QWidget):
 
     @while_open
     def _show_session(self, session: Session) -> None:
-        self.timeline.show_clip(session.schema, session.clip.times_s, self._time.survey.overview)
+        self.timeline.show_clip(session.schema, session.clip, self._time.survey.overview)
         add = self._session_connections.add
+        add(session.times_changed, self._show_times)
         add(session.frame_changed, self._show_place)
         add(session.structure_changed, self._show_place)
         add(session.masks_changed, self._strip_later.ask)
@@ -184,6 +185,11 @@ class TimelineDock(QWidget):
         self._show_marks()
         self._show_stabilised()
         self._show_playback()
+
+    @while_open
+    def _show_times(self, session: Session) -> None:
+        self.timeline.show_times(session.clip)
+        self._show_place()
 
     @while_open
     def _show_place(self, session: Session, *_: object) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
@@ -19,10 +18,12 @@ from napari_vfss.ui.timeline.axes import (
     draw_lane,
     draw_names,
     draw_ruler,
+    draw_time_axis,
     draw_viewed,
 )
 from napari_vfss.ui.timeline.picture import strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
+from vfss.clips import Clip
 from vfss.project.marks import Mark
 from vfss.schema import Schema
 
@@ -52,7 +53,7 @@ class Timeline(QWidget):
         self.describe: Callable[[int, int | None], str] = lambda frame, row: ""
         self.scale = TimelineScale()
         self._schema: Schema | None = None
-        self._times: Any = None
+        self._clip: Clip | None = None
         self._strip: ClipOverview | None = None
         self._marks: Sequence[Mark] = ()
         self._frame, self._active = 0, 0
@@ -69,20 +70,25 @@ class Timeline(QWidget):
         """Return the height of the lowest rows that are still legible."""
         return QSize(240, TOP + LEAST_ROW * self._rows + 2)
 
-    def show_clip(self, schema: Schema | None, times_s: Any, strip: ClipOverview | None) -> None:
+    def show_clip(self, schema: Schema | None, clip: Clip | None, strip: ClipOverview | None) -> None:
         """Show another clip from end to end.
 
         Args:
             schema: Its structures; None for no clip.
-            times_s: Times of its frames, float64 (T,), seconds.
+            clip: The clip, whose times are drawn; None for no clip.
             strip: States and confidences of all its masks.
         """
-        self._schema, self._times = schema, times_s
+        self._schema, self._clip = schema, clip
         self.scale = TimelineScale(1 if strip is None else len(strip.states), self._strip_width)
         self._marks, self._range, self.viewed, self._from = (), None, (), None
         self.updateGeometry()
         self.show_strip(strip)
         self.view_changed.emit()
+
+    def show_times(self, clip: Clip) -> None:
+        """Show new times of the same clip."""
+        self._clip = clip
+        self._redraw()
 
     def show_strip(self, strip: ClipOverview | None) -> None:
         """Show new states of the same clip."""
@@ -166,15 +172,16 @@ class Timeline(QWidget):
         picture = QImage(size, QImage.Format.Format_RGB32)
         picture.setDevicePixelRatio(ratio)
         picture.fill(QColor(28, 30, 35))
-        if self._strip is None or self._schema is None:
+        if self._strip is None or self._schema is None or self._clip is None:
             return picture
         painter = QPainter(picture)
         rows = self._rows_image(self._strip, ratio)
         painter.drawImage(QPointF(GUTTER, TOP), rows)
+        draw_time_axis(painter, self._clip.times_from)
         draw_names(painter, self._schema, self._active, TOP, self.row_height)
         painter.setClipRect(GUTTER, 0, self._strip_width, self.height())
         painter.translate(GUTTER, 0)
-        draw_ruler(painter, self.scale, self._times)
+        draw_ruler(painter, self.scale, self._clip.times_s)
         draw_lane(painter, self.scale, self._marks, self._range, self.row_height * self._rows)
         painter.end()
         return picture

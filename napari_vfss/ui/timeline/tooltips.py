@@ -7,6 +7,7 @@ import math
 
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.session.session import Session
+from vfss.clips.time_base import times_text
 from vfss.consistency.judge import CONFIDENT, INCONSISTENT, Trust
 from vfss.events import SWALLOW, name_of
 from vfss.masks import MaskState
@@ -14,8 +15,10 @@ from vfss.project.marks import RECORDING, Mark
 
 
 def describe_frame(session: Session, frame: int) -> str:
-    """Return the number of a frame and its time in the recording."""
-    return f"Frame {frame + 1} of {session.clip.n_frames}, {session.clip.times_s[frame]:.3f} s"
+    """Return the number of a frame and its time, and who says so where it is not the recording."""
+    clip = session.clip
+    who = "" if clip.times_from == "file" else times_text(clip)
+    return f"Frame {frame + 1} of {clip.n_frames}, {clip.times_s[frame]:.3f} s" + (f" ({who})" if who else "")
 
 
 def describe_cell(session: Session, time: TimelineController, frame: int, row: int | None) -> str:

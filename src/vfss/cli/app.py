@@ -26,7 +26,7 @@ from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
 from vfss.errors import ClipError, DatasetError, ProjectError, StudentError, VfssError
 from vfss.version import __version__
-from vfss.wording import figure
+from vfss.wording import figure, sentences
 
 # The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _facts_table(name: str, clip: Clip) -> Table:
     table.add_row("polarity", "dense matter is bright" if clip.inverted else "dense matter is dark")
     table.add_row("id", clip.id)
     for note in clip.notes:
-        table.add_row("note", Text(f"{note}."))
+        table.add_row("note", Text(sentences([note])))
     return table
 
 

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from vfss.cli.console import plain_table, print_result, print_warning, progress_bar
+from vfss.cli.named_clip import named_clip
 from vfss.errors import DatasetError
 
 # The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
@@ -142,22 +143,7 @@ def _labels(pairs: Sequence[str], skipped: Sequence[str]) -> dict[str, str | Non
 
 def _clip(project: Project, name: str | None) -> str | None:
     """Return the content id of the clip of that id, name or file."""
-    if name is None:
-        return None
-    records = project.clips()
-    matches = [record.id for record in records if name in (record.id, record.path.name)]
-    if not matches and len(name) > 5:
-        matches = [record.id for record in records if record.id.startswith(name)]
-    if len(matches) == 1:
-        return matches[0]
-    if not matches and Path(name).exists():
-        from vfss.clips import content_id
-
-        return project.clip(content_id(name)).id
-    raise DatasetError(
-        f"{len(matches) or 'no'} clips of the project match {name!r}",
-        remedy=f"Give an id or file name: {', '.join(f'{r.path.name} ({r.id})' for r in records) or 'it has none'}.",
-    )
+    return None if name is None else named_clip(project, name).id
 
 
 def _account() -> str:

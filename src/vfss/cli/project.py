@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`vfss project new` makes a project with a schema; `vfss splits` lists patients and assigns them to splits."""
+"""`vfss project` makes a project and corrects what it knows of a clip; `vfss splits` assigns patients to splits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from vfss.cli.console import CommandGroup, plain_table, print_result
 # The rest of the engine is imported where it is needed: `vfss --help` must not wait for it.
 if TYPE_CHECKING:
     from vfss.project.patients import PatientRecord
+
+OWN_TIMES = "file"
+"""What stands on the command line for the times that the recording itself states."""
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of the new project.", show_default=False)]
 SchemaName = Annotated[
@@ -32,7 +35,22 @@ Assignments = Annotated[
     ),
 ]
 
-project_app = typer.Typer(cls=CommandGroup, no_args_is_help=True, help="Make a project.")
+ClipName = Annotated[
+    str, typer.Argument(metavar="CLIP", help="Clip of the project: file name or id.", show_default=False)
+]
+FrameRate = Annotated[
+    str,
+    typer.Option(
+        "--frame-rate",
+        metavar="RATE",
+        help=f"Frames per second, 1 to 500; {OWN_TIMES!r}: the recording's own times.",
+        show_default=False,
+    ),
+]
+
+project_app = typer.Typer(
+    cls=CommandGroup, no_args_is_help=True, help="Make a project, or correct what it knows of a clip."
+)
 
 
 @project_app.command("new")
@@ -44,6 +62,30 @@ def new_project(folder: Folder, schema: SchemaName = "vfss12") -> None:
     with Project.create(folder, Schema.load(schema)) as made:
         title = f"{made.schema.id} {made.schema.version}"
         print_result(Text(f"Made project {made.folder} with {len(made.schema)} structures of {title}."))
+
+
+@project_app.command("set")
+def set_clip(project: ProjectFolder, clip: ClipName, frame_rate: FrameRate) -> None:
+    """Set the frame rate of a clip whose recording does not state it, or states it wrongly."""
+    from vfss.cli.named_clip import named_clip
+    from vfss.clips.time_base import times_text
+    from vfss.project import Project
+
+    rate = _frame_rate(frame_rate)
+    with Project.open(project) as opened:
+        record = opened.set_frame_rate(named_clip(opened, clip).id, rate)
+        with opened.open_clip(record.id) as recording:
+            print_result(Text(f"{record.path.name}: {times_text(recording) or 'a single frame'}."))
+
+
+def _frame_rate(text: str) -> float | None:
+    """Return the rate that was typed; None for the recording's own times."""
+    if text == OWN_TIMES:
+        return None
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no rate; give a number, or {OWN_TIMES!r}") from None
 
 
 def splits(project: ProjectFolder, assign: Assignments = None) -> None:

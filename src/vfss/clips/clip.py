@@ -94,6 +94,7 @@ class Clip(ABC):
         self.inverted = inverted
         self.swallows = swallows
         self.window = window if window is not None else (0, (1 << bits) - 1)
+        self._own_times: tuple[npt.NDArray[np.float64], TimesFrom] | None = None
 
     @abstractmethod
     def __getitem__(self, t: int) -> Frame:
@@ -125,6 +126,15 @@ class Clip(ABC):
     def dtype(self) -> np.dtype[np.uint8] | np.dtype[np.uint16]:
         """Data type of the grey values."""
         return np.dtype(np.uint8) if self.bits <= 8 else np.dtype(np.uint16)
+
+    def retime(self, frames_per_second: float | None) -> None:
+        """Take evenly spaced times at a rate that a person typed; None: the recording's own times again."""
+        if self._own_times is None:
+            self._own_times = self.times_s, self.times_from
+        if frames_per_second is None:
+            self.times_s, self.times_from = self._own_times
+        else:
+            self.times_s, self.times_from = np.arange(self.n_frames) / frames_per_second, "person"
 
     def as_uint8(self, t: int) -> npt.NDArray[np.uint8]:
         """Return frame t as uint8 (height, width), as students see it; deeper frames are mapped through `window`."""

@@ -13,6 +13,7 @@ from vfss.datasets.event_table import CSV, JSON, event_meaning
 from vfss.datasets.format import Format
 from vfss.output import NOTICE
 from vfss.output.partial_folder import MARK
+from vfss.wording import sentences
 
 SUMS = "SHA256SUMS"
 _TO_FILL_IN = "*To be filled in by whoever publishes the dataset.*"
@@ -93,7 +94,7 @@ def _events(counts: Mapping[str, int]) -> list[str]:
 
 def _noticed(clips: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return what was noticed when the recordings were opened."""
-    notes = [f"- {name}: {note}" for name, clip in clips.items() for note in clip["notes"]]
+    notes = [f"- {name}: {sentences([note])}" for name, clip in clips.items() for note in clip["notes"]]
     return ["", "Noticed when the recordings were opened:", "", *notes] if notes else []
 
 

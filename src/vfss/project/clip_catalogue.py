@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from sqlalchemy import Row, insert, select, update
 
 from vfss.clips import Clip, Swallow, open_clip
+from vfss.clips.frame_rate import FASTEST_FPS, SLOWEST_FPS
+from vfss.clips.time_base import is_plausible
 from vfss.errors import ClipError, ProjectError, VfssError
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of
-from vfss.project.records import GREATEST_RATE, LEAST_RATE, ClipRecord
+from vfss.project.records import ClipRecord
 from vfss.project.swallow_list import read_swallows
 from vfss.project.tables import clips, columns_of
 
@@ -122,7 +123,7 @@ class Catalogue:
             raise
         clip.facing, clip.inverted, clip.swallows = record.facing, record.inverted, record.swallows
         if record.frame_rate is not None:
-            clip.times_s, clip.times_from = np.arange(clip.n_frames) / record.frame_rate, "person"
+            clip.retime(record.frame_rate)
         if row.pixel_aspect is None and self._database.access == "write":  # added by a version that did not read it
             self.update(clip.id, {"pixel_aspect": clip.pixel_aspect})
         return clip
@@ -149,10 +150,10 @@ class Catalogue:
 
     def set_frame_rate(self, clip_id: str, frames_per_second: float | None) -> ClipRecord:
         """Set the rate that a person typed; None for the recording's own times."""
-        if frames_per_second is not None and not LEAST_RATE <= frames_per_second <= GREATEST_RATE:
+        if frames_per_second is not None and not is_plausible(frames_per_second):
             raise ProjectError(
                 f"{frames_per_second:g} frames per second is no frame rate of a recording",
-                remedy=f"Enter a number from {LEAST_RATE:g} to {GREATEST_RATE:g}.",
+                remedy=f"Enter a number from {SLOWEST_FPS:g} to {FASTEST_FPS:g}.",
             )
         return self.update(clip_id, {"frame_rate": None if frames_per_second is None else float(frames_per_second)})
 
