@@ -64,7 +64,7 @@ def evaluate(
     done = 0
     for record, frames in annotated:
         for t, proposal, aspect in _proposals(project, student, record, frames, left_out):
-            left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies, aspect)
+            left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies, pixel_aspect=aspect)
             done += 1
             if progress is not None and progress(done, total) is False:
                 return _result(student, done, tallies, project.schema, left_out)
@@ -138,6 +138,7 @@ def _tally_frame(
     revisions: dict[str, Revision],
     proposal: Proposal,
     tallies: dict[str, _Tally],
+    *,
     pixel_aspect: float,
 ) -> list[str]:
     """Add the planes of one frame to the tallies where the truth is known; return messages on damaged masks."""
