@@ -24,6 +24,7 @@ from vfss.datasets.preview import preview
 from vfss.errors import ProjectError, VfssError
 from vfss.masks import MaskState, pack_mask
 from vfss.project import Edit, Project, Provenance
+from vfss.project.frame_checks import frame_digest
 from vfss.project.integrity import check_project
 from vfss.project.marks import Mark
 from vfss.project.patients import list_patients
@@ -92,7 +93,8 @@ VALUES: tuple[Any, ...] = (
 
 def template(folder: Path) -> Path:
     """Make a project of five frames that has rows in every table."""
-    video = write_video(folder / "swallow.mkv", grey_frames(FRAMES, HEIGHT, WIDTH))
+    frames = grey_frames(FRAMES, HEIGHT, WIDTH)
+    video = write_video(folder / "swallow.mkv", frames)
     other = write_video(folder / "other.mkv", grey_frames(FRAMES, HEIGHT, WIDTH, seed=1))
     mask = disc(HEIGHT, WIDTH, y=9, x=9, radius=5)
     with Project.create(folder / "project", THREE) as project:
@@ -110,7 +112,7 @@ def template(folder: Path) -> Path:
         project.marks.set(clip, Mark("swallow", 1, 3), author="ann")
         project.marks.set(clip, Mark("aspiration", 2), author="ann")
         project.reviews.accept(clip, Redaction((PixelBox(0, 0, 4, 4),)), reviewer="ann")
-        project.frame_checks.record(clip, {0: 1, 1: "no key frame"})
+        project.frame_checks.record(clip, {t: frame_digest(frame) for t, frame in enumerate(frames[:2])})
         project.set_frame_rate(clip, 25.0)
         project.splits()
         project.remember("ann", f"view/{clip}", {"frame": 2})
@@ -399,7 +401,7 @@ def _acts_on_clip(project: Project, clip: str) -> Iterator[Callable[[], object]]
     yield lambda: project.marks.history(clip)
     yield lambda: project.reviews.of(clip)
     yield lambda: project.frame_checks.damaged_frames(clip)
-    yield lambda: project.frame_checks.record(clip, {0: 2, 3: 4})
+    yield lambda: project.frame_checks.compare(clip, {0: 2, 3: 4})
     mask = disc(HEIGHT, WIDTH, y=12, x=12, radius=4)
     edits = [Edit(clip, 4, "bolus", mask, MaskState.EDITED)]
     yield lambda: project.write(edits, author="ann", origin="hand", base={})
