@@ -284,6 +284,21 @@ def test_unknown_transfer_syntaxes_are_named(tmp_path: Path, syntax: str) -> Non
         open_clip(path)
 
 
+@pytest.mark.parametrize(
+    "declared", ["1.2.840.10008.1.2.1", RLELossless, "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2.4.90", ""]
+)
+def test_pictures_of_another_transfer_syntax_are_read_as_what_they_are(tmp_path: Path, declared: str) -> None:
+    frames = smooth(3)
+    path = write_encapsulated(tmp_path / "a.dcm", dataset(frames), BASELINE, [jpeg(f) for f in frames], table=True)
+    data = path.read_bytes()
+    at = data.index(b"\x02\0\x10\0UI")
+    assert len(BASELINE) == 22
+    path.write_bytes(data[: at + 8] + declared.encode().ljust(22, b"\0") + data[at + 30 :])
+    with open_clip(path) as clip:
+        assert np.abs(clip[2].astype(int) - frames[2]).max() <= 4
+        assert [("its first picture is JPEG" in note) for note in clip.notes] == [True] * bool(declared)
+
+
 @pytest.mark.parametrize("implicit", [True, False])
 def test_a_file_that_declares_no_transfer_syntax_is_read_by_its_bytes(tmp_path: Path, implicit: bool) -> None:
     frames = pictures(3)

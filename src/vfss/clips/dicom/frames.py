@@ -81,7 +81,7 @@ def native_frames(header: DicomHeader) -> StoredFrames:
         )
     n_frames = complete if is_exact else declared
     check_frame_count(n_frames, path=header.path)
-    notes = (*notes, *_count_note(header, n_frames))
+    notes = (*header.notes, *notes, *_count_note(header, n_frames))
     if is_exact and there - n_frames * size > _PADDED_TO:
         notes = (*notes, f"after its last frame {there - n_frames * size} bytes of pixel data are left over")
     return StoredFrames(header, _EqualSpans(header.pixels_at, size, n_frames), notes)
@@ -259,7 +259,7 @@ def _pictures_within(header: DicomHeader, span: Span) -> list[Span]:
 
 def _stored(header: DicomHeader, spans: list[list[Span]]) -> StoredFrames:
     check_frame_count(len(spans), path=header.path)
-    return StoredFrames(header, spans, _count_note(header, len(spans)))
+    return StoredFrames(header, spans, (*header.notes, *_count_note(header, len(spans))))
 
 
 def _cut(spans: list[Span], starts: list[int]) -> list[list[Span]]:

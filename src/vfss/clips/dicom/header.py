@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from pydicom.errors import InvalidDicomError
 from vfss.clips.bounds import MOST_HEADER_READS, check_frame_size
 from vfss.clips.clip import Facing
 from vfss.clips.dicom.recognition import HEAD_BYTES, has_dicom_mark, starts_with_element
+from vfss.clips.dicom.syntax import DEFLATED, declared_syntax, syntax_by_picture, syntax_to_read
 from vfss.clips.dicom.times import facing_of
 from vfss.clips.dicom.values import DICOM_ERRORS, integer, items, number
 from vfss.clips.library_errors import COPY_AGAIN, reason
@@ -24,9 +24,6 @@ _SEGMENTATION = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _OTHER = "Choose the recording itself: an XA, XRF, Enhanced XA or XRF, or secondary capture object."
 _PHOTOMETRIC = {"MONOCHROME1", "MONOCHROME2", "RGB", "PALETTE COLOR", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"}
 _UNDEFINED = 0xFFFFFFFF
-_ITEM = b"\xfe\xff\x00\xe0"
-_UID = re.compile(r"[0-9.]{1,64}")
-_DEFLATED = "is deflated as a whole, so its frames cannot be read one by one"
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class DicomHeader:
         facing: Side of the picture that the patient faces.
         window: Centre and width in stored values, None if the file declares none.
         padding: Lowest and highest stored value, read as unsigned, that stand for no measurement; None without.
+        notes: Where header and pixel data disagree, one sentence each, without full stop.
     """
 
     path: Path
@@ -76,6 +74,7 @@ class DicomHeader:
     facing: Facing
     window: tuple[float, float] | None
     padding: tuple[int, int] | None
+    notes: tuple[str, ...]
 
     @property
     def bits(self) -> int:
@@ -103,7 +102,7 @@ class HeaderStream(io.BufferedReader):
             raise ClipError("its header does not end", path=self._path, remedy=COPY_AGAIN)
         if size is None or size < 0:  # pydicom reads the rest only to inflate it, to whatever size it may have
             raise ClipError(
-                _DEFLATED,
+                DEFLATED,
                 path=self._path,
                 remedy="Export it uncompressed, or convert it with: dcmconv +te FILE NEW.dcm",
             )
@@ -120,9 +119,10 @@ def read_header(path: Path) -> tuple[DicomHeader, Any]:
     try:
         with HeaderStream(path) as stream:
             dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=_has_no_preamble(path))
-            syntax = _known_syntax(path, dataset)
+            declared = declared_syntax(path, dataset)
             pixels = _require_recording(path, dataset, _pixel_element(stream, dataset))
-            return _header(path, dataset, pixels, syntax or _syntax_of_pixels(stream, dataset, pixels)), dataset
+            by_picture = syntax_by_picture(stream, pixels.at) if pixels.length == _UNDEFINED else None
+            return _header(path, dataset, pixels, *syntax_to_read(dataset, declared, by_picture)), dataset
     except InvalidDicomError as error:
         raise ClipError("is not a DICOM file", path=path, remedy="Choose another file, or export it again.") from error
     except DICOM_ERRORS as error:
@@ -159,56 +159,6 @@ def _pixel_element(stream: Any, dataset: Any) -> _PixelElement | None:
     return _PixelElement(start + size, int.from_bytes(head[size - 4 : size], order), is_words)
 
 
-def _known_syntax(path: Path, dataset: Any) -> Any:
-    """Return the transfer syntax that the file declares, None if it declares none; refuse one that nobody published."""
-    declared = dataset.file_meta.get("TransferSyntaxUID")
-    if not declared:
-        return None
-    syntax = pydicom.uid.UID(str(declared))
-    if syntax.is_private or not syntax.is_transfer_syntax:
-        text = str(syntax) if _UID.fullmatch(str(syntax)) else "a damaged transfer syntax"
-        raise ClipError(
-            f"is stored as {text}, which is not read", path=path, remedy="Export it uncompressed from its source."
-        )
-    if syntax.is_deflated:
-        raise ClipError(_DEFLATED, path=path, remedy="Export it uncompressed from its source.")
-    return syntax
-
-
-def _syntax_of_pixels(stream: Any, dataset: Any, pixels: _PixelElement) -> Any:
-    """Return the transfer syntax of a file that declares none, by the bytes of its header and of its first picture."""
-    uid = pydicom.uid
-    if pixels.length == _UNDEFINED:
-        stream.seek(pixels.at)
-        table = stream.read(8)
-        if table[:4] == _ITEM:
-            stream.seek(pixels.at + 8 + int.from_bytes(table[4:8], "little") + 8)
-            return _syntax_of_picture(stream.read(2**16))
-    implicit, little = dataset.original_encoding
-    if implicit:
-        return uid.ImplicitVRLittleEndian
-    return uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
-
-
-def _syntax_of_picture(data: bytes) -> Any:
-    """Return the transfer syntax of a compressed picture, by its markers."""
-    uid = pydicom.uid
-    if data.startswith(b"\xff\x4f\xff\x51"):
-        return uid.JPEG2000
-    if not data.startswith(b"\xff\xd8"):
-        return uid.RLELossless
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] in (0xC0, 0xC1, 0xC2):
-            return uid.JPEGBaseline8Bit if data[at + 4 : at + 5] == b"\x08" else uid.JPEGExtended12Bit
-        if data[at + 1] == 0xC3:
-            return uid.JPEGLossless
-        if data[at + 1] == 0xF7:
-            return uid.JPEGLSNearLossless
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return uid.JPEGBaseline8Bit
-
-
 def _require_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -> _PixelElement:
     """Return the pixel element of a recording whose frames can be read one by one; refuse other objects."""
     kind = _kind(dataset)
@@ -221,7 +171,7 @@ def _require_recording(path: Path, dataset: Any, pixels: _PixelElement | None) -
     return pixels
 
 
-def _header(path: Path, dataset: Any, pixels: _PixelElement, syntax: Any) -> DicomHeader:
+def _header(path: Path, dataset: Any, pixels: _PixelElement, syntax: Any, notes: tuple[str, ...]) -> DicomHeader:
     stored = int(dataset.get("BitsStored") or dataset.BitsAllocated)
     samples = int(dataset.get("SamplesPerPixel") or 1)
     photometric = str(dataset.get("PhotometricInterpretation") or ("RGB" if samples == 3 else "MONOCHROME2"))
@@ -246,6 +196,7 @@ def _header(path: Path, dataset: Any, pixels: _PixelElement, syntax: Any) -> Dic
         facing=facing_of(dataset),
         window=_window(dataset),
         padding=_padding(dataset) if photometric.startswith("MONOCHROME") else None,
+        notes=notes,
     )
     _check(header, _kind(dataset))
     return header

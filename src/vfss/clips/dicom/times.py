@@ -176,6 +176,7 @@ _SOURCES: dict[str, Callable[[Any, str, int], FrameTimes]] = {
     "FrameTime": _from_interval,
     "CineRate": _from_rate,
     "RecommendedDisplayFrameRate": _from_rate,
+    "RecommendedDisplayFrameRateInFloat": _from_rate,
     "ActualFrameDuration": _from_interval,
 }
 
