@@ -212,3 +212,23 @@ def test_frames_that_are_listed_without_bytes_are_refused(tmp_path: Path) -> Non
     path.write_bytes(data)
     with pytest.raises(ClipError):
         open_clip(path)
+
+
+def test_frames_lost_by_the_container_are_noted(tmp_path: Path) -> None:
+    sound = fuzz_video.make(tmp_path / "a.mkv", "h264.mkv")
+    with av.open(str(sound)) as container, av.open(str(tmp_path / "gap.mkv"), "w") as out:
+        stream = out.add_stream_from_template(container.streams.video[0])
+        for number, packet in enumerate(packet for packet in container.demux(video=0) if packet.size):
+            if number < 8 or number >= 16:
+                packet.stream = stream
+                out.mux(packet)
+    data = bytearray(sound.read_bytes())
+    at = data.rfind(b"\xa3", 0, len(data) * 9 // 10)  # a block: what follows it is not found any more
+    data[at - 200 : at + 200] = bytes(400)
+    sound.write_bytes(data)
+    for path in (sound, tmp_path / "gap.mkv"):
+        with open_clip(path) as clip:
+            assert clip.n_frames < 24
+            assert "declares" in clip.notes[0] or "gaps" in clip.notes[0]
+    with open_clip(fuzz_video.make(tmp_path / "b.mkv", "h264.mkv")) as clip:
+        assert clip.notes == ()

@@ -26,6 +26,8 @@ from vfss.clips.video.packets import Opener, PacketReader, PacketTable
 from vfss.errors import ClipError
 
 _SAMPLED_SEGMENTS, _SAMPLED_FRAMES = 8, 8
+_FEWEST_TIMES, _REGULAR = 3, 0.9
+"""Number of times, and share of equal intervals, from which gaps are told from a variable frame rate."""
 _RATES = (1.0, 500.0)
 """Frames a second of any fluoroscopy; others are a mistake of the recorder."""
 _DAMAGED = "Convert the recording again from its source; the other frames can be used."
@@ -214,7 +216,8 @@ def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | 
     missing = f"Frame 0 cannot be decoded ({index.damage[0]}), the first that can is frame {number}" if number else ""
     orientation, turned = _orientation(reader.described_frame(table) or first, rotation)
     aspect, doubted = pixel_aspect(reader.sample_aspect)
-    times_s, rated = _times(reader, table, index)
+    times_s = _times(reader, table, index)
+    notes = (counted or _doubts(times_s, reader.declared_duration_s), missing, turned, doubted)
     clip = VideoClip(
         reader=reader,
         table=table,
@@ -229,7 +232,7 @@ def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | 
         times_s=times_s,
         times_from="assumed" if reader.frame_rate is None else "file",
         pixel_aspect=1 / aspect if orientation.swaps_sides else aspect,
-        notes=tuple(note for note in (counted, missing, turned, doubted, rated) if note),
+        notes=tuple(note for note in notes if note),
         cache_bytes=cache_bytes,
     )
     clip.measure_window()
@@ -277,8 +280,8 @@ def _orientation(first: Any, rotation: int | None) -> tuple[Orientation, str]:
     return chosen, f"Frames are {now}, though the file declares them {wanted}"
 
 
-def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> tuple[npt.NDArray[np.float64], str]:
-    """Return the time of each frame in seconds, and a note if its rate is not plausible."""
+def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.NDArray[np.float64]:
+    """Return the time of each frame in seconds, float64 (T,)."""
     numbers = np.flatnonzero(index.ranks >= 0)
     pts = np.sort(table.pts[numbers])
     times: npt.NDArray[np.float64]
@@ -286,7 +289,28 @@ def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> tuple
         times = (pts - pts[0]) * float(reader.time_base)
     else:
         times = np.arange(index.n_frames) / float(reader.frame_rate or ASSUMED_FPS)
-    interval = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
-    if interval and not _RATES[0] <= 1 / interval <= _RATES[1]:
-        return times, f"The file declares {1 / interval:.4g} frames a second, which is hardly true"
-    return times, ""
+    return times
+
+
+def _doubts(times: npt.NDArray[np.float64], duration_s: float | None) -> str:
+    """Return a note if the times of frames are hardly true, or leave room for more frames.
+
+    Args:
+        times: float64 (T,), seconds.
+        duration_s: How long the recording lasts according to its header, None if it does not tell.
+    """
+    if len(times) < _FEWEST_TIMES:
+        return ""
+    intervals = np.diff(times)
+    usual = float(np.median(intervals))
+    if not _RATES[0] <= 1 / usual <= _RATES[1]:
+        return f"The file declares {1 / usual:.4g} frames a second, which is hardly true"
+    if np.mean(np.abs(intervals - usual) < usual / 4) < _REGULAR:
+        return ""
+    gaps = np.flatnonzero(intervals > 1.75 * usual)
+    if len(gaps):
+        missing = int(np.rint(intervals[gaps] / usual - 1).sum())
+        return f"The times of frames leave gaps for {missing} more, the first before frame {gaps[0] + 1}"
+    if duration_s is not None and duration_s - times[-1] > 3 * usual:
+        return f"The file declares a duration of {duration_s:.2f} s, its frames end after {times[-1] + usual:.2f} s"
+    return ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from vfss.clips.video.packets import PacketReader, PacketTable
 from vfss.errors import ClipError
+from vfss.wording import count
 
 _REMEDY = "Copy it again from its source, or save the readable part with: ffmpeg -i FILE -c copy NEW.mkv"
 _SLACK_BYTES = 16
@@ -30,14 +31,15 @@ def list_all_packets(reader: PacketReader) -> tuple[PacketTable, str]:
     table = reader.list_packets()
     in_order = reader.format != "avi" or bool((np.diff(table.positions) > 0).all())
     if in_order and (_span(table) >= table.expected or reader.format.startswith("mov")):  # MP4 is refused if cut off
-        return table, ""
+        dropped = len(table) < table.expected and not reader.format.startswith("mov")
+        return table, _fewer(table) if dropped else ""
     if reader.format != "avi":
-        return table, f"The file declares {table.expected} frames and holds {len(table)}"
+        return table, _fewer(table)
     listed = len(table)
     reader.open_without_index()
     scanned = reader.list_packets()
     if len(scanned) > listed:
-        note = f"The index of the file lists {listed} frames, {len(scanned)} were found without it"
+        note = f"The index of the file lists {count(listed, 'frame')}, {len(scanned)} were found without it"
         return scanned, note if len(scanned) == scanned.expected else f"{note}, {scanned.expected} are declared"
     if len(scanned) == listed and not in_order:
         return (
@@ -45,7 +47,11 @@ def list_all_packets(reader: PacketReader) -> tuple[PacketTable, str]:
             "The index of the file lists its frames in another order than they are stored in, which is taken",
         )
     reader.open_with_index()
-    return reader.list_packets(), f"The file declares {table.expected} frames and holds {listed}"
+    return reader.list_packets(), _fewer(table)
+
+
+def _fewer(table: PacketTable) -> str:
+    return f"The file declares {count(table.expected, 'frame')} and holds {len(table)}"
 
 
 def _span(table: PacketTable) -> int:

@@ -123,9 +123,9 @@ def _with_and_without_leading(order: Numbers, table: PacketTable) -> Iterator[Nu
     """Yield the order, and the one without frames before the first entry point, which a cut may have left behind."""
     yield order
     entries = np.flatnonzero(table.entries != Entry.NONE)
-    first = int(np.flatnonzero(order == (entries[0] if len(entries) else 0))[0]) if len(order) else 0
-    if first > 0:
-        yield order[first:]
+    first = np.flatnonzero(order == (entries[0] if len(entries) else 0))
+    if len(first) and first[0] > 0:
+        yield order[int(first[0]) :]
 
 
 def _respects_entries(order: Numbers, table: PacketTable) -> bool:
@@ -206,7 +206,7 @@ def _survey(reader: PacketReader, table: PacketTable) -> VideoIndex:
             if start <= packet < end and ranks[packet] < 0:
                 ranks[packet] = n_frames
             n_frames += 1
-        n_frames += len(found.errors)
+        n_frames += len(set(found.errors) - set(found.outputs))
         silent = set(range(start, end)) - set(found.outputs) - set(found.errors)
         settled_orders[number] = Order(counted=True, settled=True, silent=frozenset(silent), silence_is_loss=False)
     kept = np.append(np.diff(np.append(entry_frames, n_frames)) > 0, [])[: len(entries)].astype(bool)

@@ -38,6 +38,8 @@ MAX_FRAMES = 2**19
 """Frames of a recording: almost five hours at 30 a second."""
 _CONTIGUOUS = ("avi", "mov", "dv")
 """Containers in which a packet is a run of bytes in the file, so that it can be read without the demuxer."""
+_WITH_DURATION = ("matroska", "asf", "flv")
+"""Containers that declare a duration and no number of frames."""
 _ENDS_BYTES = 512
 _KEPT_PACKETS = 24
 _NEARBY, _SEARCHED = 64, 64
@@ -62,6 +64,7 @@ class PacketTable:
         pictures: uint8 (P,) Picture: what kind of picture is shown for it.
         doubtful: Whether some packets may give no frame, which is known only by decoding.
         keys: bool (P,) whether the container marks it as a key frame.
+        incomplete: bool (P,) whether bytes of it are missing in the container.
         positions: int64 (P,) position in the file, -1 if unknown.
         sizes: int64 (P,) bytes.
         signatures: uint32 (P,) checksum of its first and last bytes.
@@ -78,6 +81,7 @@ class PacketTable:
     pictures: npt.NDArray[np.uint8]
     doubtful: bool
     keys: npt.NDArray[np.bool_]
+    incomplete: npt.NDArray[np.bool_]
     positions: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
     signatures: npt.NDArray[np.uint32]
@@ -195,6 +199,14 @@ class PacketReader:
         return None
 
     @property
+    def declared_duration_s(self) -> float | None:
+        """Seconds that the video lasts according to the header, None if it does not tell or libav only estimates it."""
+        container = self._container
+        if not self.format.startswith(_WITH_DURATION) or len(container.streams) != 1 or not container.duration:
+            return None
+        return float(container.duration / av.time_base)
+
+    @property
     def sample_aspect(self) -> Fraction | None:
         """Width through height of a stored pixel as container or codec declare it, None if neither does."""
         for declared in (self._stream.sample_aspect_ratio, self._stream.codec_context.sample_aspect_ratio):
@@ -248,6 +260,7 @@ class PacketReader:
             entries=int(facts.entry),
             pictures=int(facts.picture),
             keys=packet.is_keyframe,
+            incomplete=packet.is_corrupt,
             positions=-1 if packet.pos is None else packet.pos,
             sizes=packet.size,
             signatures=_signature(data),
@@ -441,6 +454,7 @@ def _table(listing: _Listing, expected: int) -> PacketTable:
         pictures=np.array(columns["pictures"], np.uint8),
         doubtful=listing.doubtful,
         keys=np.array(columns["keys"]),
+        incomplete=np.array(columns["incomplete"]),
         positions=np.array(columns["positions"], np.int64),
         sizes=np.array(columns["sizes"], np.int64),
         signatures=np.array(columns["signatures"], np.uint32),

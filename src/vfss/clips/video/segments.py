@@ -23,6 +23,7 @@ from vfss.clips.video.packets import PacketReader, PacketTable, disposable
 CONCEALED = "the decoder had to conceal errors in it"
 SILENT = "the decoder gives no picture for it"
 DEPENDS = "it depends on a damaged frame before it"
+INCOMPLETE = "bytes of it are missing"
 UNPLACED = "its place after a damaged frame is not known"
 _MAX_HELD = 20
 """Frames held back for one that is missing, before the segment is decoded to the end to learn whether it comes."""
@@ -189,6 +190,8 @@ class _Run:
         """Take a frame that came out at its place."""
         if frame.is_corrupt:
             self.damaged.setdefault(number, CONCEALED)
+        if 0 <= number < len(self._table) and self._table.incomplete[number]:
+            self.damaged.setdefault(number, INCOMPLETE)
         self._position = t
         self._seen.add(number)
         self._held.append((t, number, frame))
