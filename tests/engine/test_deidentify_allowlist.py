@@ -19,7 +19,7 @@ from pydicom.datadict import DicomDictionary, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, generate_frames
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import EnhancedXRFImageStorage, JPEGBaseline8Bit, XRayRadiofluoroscopicImageStorage
 
 import planted
 from clip_material import dataset, pictures, recode
@@ -100,7 +100,11 @@ def everything(made: Dataset, kind: str) -> None:
     """Plant the secret in each attribute of the standard; in the sequences that are kept, two levels deep."""
     inner = item(kind, "DCM", NESTED)
     for tag, (vr, *_) in sorted(DicomDictionary.items()):
-        if not 0x0008 <= tag >> 16 < 0x7F00 or keyword_for_tag(tag) in STRUCTURAL or vr == "NONE":
+        if (
+            not (0x0008 <= tag >> 16 < 0x7F00 or 0xFFF0 <= tag >> 16 < 0xFFFE)
+            or keyword_for_tag(tag) in STRUCTURAL
+            or vr == "NONE"
+        ):
             continue
         if vr != "SQ":
             made.add(element(tag, kind))
@@ -130,10 +134,20 @@ def deidentified(source: Path, key: CaseKey) -> Path:
     return target
 
 
-@pytest.mark.parametrize("kind", ["text", "number"])
-def test_no_attribute_of_the_standard_lets_a_secret_out(tmp_path: Path, key: CaseKey, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("sop_class", "kind"),
+    [
+        (XRayRadiofluoroscopicImageStorage, "text"),
+        (EnhancedXRFImageStorage, "number"),
+        ("1.2.840.10008.1947", "text"),
+    ],
+)
+def test_no_attribute_of_the_standard_lets_a_secret_out(
+    tmp_path: Path, key: CaseKey, kind: str, sop_class: str
+) -> None:
     made = dataset(np.zeros((2, 8, 8), np.uint8))
     everything(made, kind)
+    made.SOPClassUID = made.file_meta.MediaStorageSOPClassUID = sop_class
     assert len(made) > 4000
     source = tmp_path / "in.dcm"
     made.file_meta.ImplementationVersionName = made.file_meta.SourceApplicationEntityTitle = TEXT

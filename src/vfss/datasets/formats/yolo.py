@@ -39,14 +39,15 @@ _TRAINING_COMMENT = (
     "yolo segment train data=data.yaml overlap_mask=False",
     "Structures are nested; with overlap_mask=True ultralytics assigns each pixel to the smallest of them.",
 )
+_ASSIGN = "(Patients... in the window, or vfss splits PROJECT --assign PATIENT={0}) and export again."
 _NO_VALIDATION = (
     'No patient is in the split "validation": data.yaml gives ultralytics the training frames in its place, so that it '
     "trains at all, and its scores then say nothing about other patients. Assign a patient to validation "
-    "(vfss splits PROJECT --assign PATIENT=validation) and export again."
+    + _ASSIGN.format("validation")
 )
 _NO_TRAINING = (
     'No patient is in the split "train": ultralytics cannot train on this dataset. Assign a patient to train '
-    "(vfss splits PROJECT --assign PATIENT=train) and export again."
+    + _ASSIGN.format("train")
 )
 _HOLES = "holes in masks, filled by polygons"
 _SMALL = "parts of masks too small for a polygon, left out"
