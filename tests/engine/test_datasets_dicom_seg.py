@@ -13,7 +13,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from clip_material import write_dicom
+from clip_material import dataset, write_dicom
 from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
 from vfss.clips import ArrayClip, open_clip
 from vfss.datasets import FORMATS, ExportOptions, run_export
@@ -185,6 +185,22 @@ def test_a_secondary_capture_says_only_what_is_known(tmp_path: Path) -> None:
     assert [code.CodeValue for code in source.DeidentificationMethodCodeSequence] == ["113100"]
     with open_clip(recording) as written:
         assert (written.times_from, written.facing) == ("assumed", "left")
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_a_folder_of_dicom_images_becomes_one_file(tmp_path: Path, photometric: str) -> None:
+    (tmp_path / "series").mkdir()
+    for number, frame in enumerate(FRAMES):
+        made = dataset(frame[None], PatientName="Zwiebelmann^Jane", PhotometricInterpretation=photometric)
+        made.InstanceNumber, made.SeriesInstanceUID = number + 1, "1.2.3"
+        made.save_as(tmp_path / "series" / f"{number}.dcm", enforce_file_format=True)
+    key = CaseKey(tmp_path / "key.json")
+    with open_clip(tmp_path / "series") as clip:
+        written = deidentify_recording(clip, tmp_path, Redaction(), key, patient="x", reviewed=True)
+        with open_clip(written) as again:
+            assert (again.n_frames, again.times_from, again.inverted) == (6, "assumed", clip.inverted)
+    assert pydicom.dcmread(written).PhotometricInterpretation == photometric
+    assert b"Zwiebelmann" not in written.read_bytes()
 
 
 def test_pixels_that_are_not_square_stay_so(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ LAYOUT = 1
 """Version of the manifest."""
 
 _ABOUT = (
-    "De-identified recordings. DICOM files follow PS3.15, Basic Application Level Confidentiality Profile; other "
+    "De-identified recordings. DICOM files follow PS3.15, Basic Application Level Confidentiality Profile (a folder of "
+    "single images is one secondary capture); other "
     "recordings are lossless videos without sound and metadata (FFV1 in Matroska). Recordings and patients have random "
     "names; the key file that links them to the originals is not part of this folder. manifest.json lists for each "
     "recording which rectangles are black on all frames, how it was cropped, and whether a person reviewed its pixels."

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vfss.clips import Clip, open_clip
+from vfss.clips.dicom.series import SeriesClip
 from vfss.clips.opening import is_dicom
 from vfss.deidentify.dicom import write_dicom
 from vfss.deidentify.dicom_output import FrameProgress, has_times
@@ -38,7 +39,7 @@ def deidentify_recording(
         key: Source of the ids.
         patient: Pseudonym of the patient in the project.
         reviewed: Whether a person accepted the redaction.
-        as_dicom: Write recordings that are not DICOM as secondary captures instead of videos.
+        as_dicom: Write all recordings as DICOM. A folder of DICOM images is always written so, as one file.
         progress: Called after every frame; False cancels.
 
     Returns:
@@ -51,6 +52,7 @@ def deidentify_recording(
     """
     source = clip.source
     dicom = source is not None and is_dicom(source)
+    as_dicom = as_dicom or isinstance(clip, SeriesClip)
     target = folder / (key.recording(clip.id) + (".dcm" if dicom or as_dicom else SUFFIX))
     try:
         if dicom and source is not None:

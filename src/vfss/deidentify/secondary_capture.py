@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Videos and pictures as DICOM: de-identified multi-frame secondary captures (PS3.3 A.8.3 and A.8.4).
+"""Videos, pictures and series of DICOM images as one de-identified DICOM file: a multi-frame secondary capture.
 
-A segmentation can only refer to a DICOM object. Nothing of the recording's own metadata is read but its times, the
-aspect of its pixels and the side that the patient faces.
+See PS3.3 A.8.3 and A.8.4. A segmentation can only refer to a DICOM object. Of the recording's own metadata nothing is
+read but its times, the aspect of its pixels and the side that the patient faces.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from vfss.clips import Clip, Facing
+from vfss.clips.dicom.series import SeriesClip
 from vfss.deidentify.dicom_output import (
     FrameProgress,
     aspect_ratio,
@@ -91,10 +92,12 @@ def write_secondary_capture(
 
 def _describe_pixels(header: Any, clip: Clip, redaction: Redaction) -> None:
     header.Rows, header.Columns = redaction.size(clip.height, clip.width)
-    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME2"
+    # A video keeps its polarity whoever calls it inverted; of DICOM images this is what their header says.
+    inverted = clip.inverted and isinstance(clip, SeriesClip)
+    header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME1" if inverted else "MONOCHROME2"
     header.BitsAllocated, header.BitsStored = 8 * clip.dtype.itemsize, clip.bits
     header.HighBit, header.PixelRepresentation = clip.bits - 1, 0
-    header.PresentationLUTShape = "IDENTITY"
+    header.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
     header.RescaleIntercept, header.RescaleSlope, header.RescaleType = 0, 1, "US"
     if clip.bits > 8:
         low, high = clip.window
