@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from psygnal import Signal
 
-from napari_vfss.viewer.placard import unreadable_placard
 from vfss.clips import Clip
+from vfss.clips.placard import placard_of
 from vfss.errors import ClipError
 
 
@@ -80,10 +80,7 @@ class ClipFrames:
 
     @cached_property
     def _placard(self) -> npt.NDArray[Any]:
-        low, high = (0, 255) if self.dtype == np.uint8 else self._clip.window
-        shares = unreadable_placard(self.shape[1], self.shape[2]) / 255.0
-        placard: npt.NDArray[Any] = np.rint(low + shares * (high - low)).astype(self.dtype)
-        return placard
+        return placard_of(self._clip)
 
 
 def pixel_scale(clip: Clip) -> tuple[float, float]:

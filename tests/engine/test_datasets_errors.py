@@ -16,9 +16,12 @@ from pydicom.encaps import encapsulate, generate_frames
 
 from clip_material import recode, write_dicom
 from small_project import THREE, annotate, disc, grey_frames, write_video
+from vfss.clips import open_clip
+from vfss.clips.placard import placard_of
 from vfss.datasets import FORMATS, run_export
 from vfss.errors import DatasetError
 from vfss.project import Project
+from vfss.project.case_key import CaseKey
 
 MASK = disc(48, 64, y=20, x=20, radius=9)
 
@@ -70,9 +73,7 @@ def test_what_a_library_raises_is_a_dataset_error(project: Project, tmp_path: Pa
     assert run_export(written, project, tmp_path / "out").images == 2
 
 
-def test_a_recording_that_cannot_be_copied_is_left_out_of_segmentations_and_named(
-    project: Project, tmp_path: Path
-) -> None:
+def test_a_damaged_frame_is_a_placard_in_the_copy_that_segmentations_refer_to(project: Project, tmp_path: Path) -> None:
     native = write_dicom(tmp_path / "native.dcm", grey_frames(3, 48, 64, seed=2), PatientName="Doe^Jane")
     source = recode(native, tmp_path / "damaged.dcm", gdcm.TransferSyntax.RLELossless)
     made = pydicom.dcmread(source)
@@ -82,7 +83,10 @@ def test_a_recording_that_cannot_be_copied_is_left_out_of_segmentations_and_name
     clip = project.add_clip(tmp_path / "damaged.dcm").id
     annotate(project, clip, 0, {"bolus": np.ones((48, 64), np.bool_)})
     report = run_export(FORMATS["dicom-seg"], project, tmp_path / "out")
-    assert report.images == 2
-    assert report.left_out == {"frames of recordings that cannot be copied as a whole": 1}
-    assert "damaged.dcm" in report.problems[0]
-    assert len(list((tmp_path / "out").glob("*.dcm"))) == 2
+    assert report.images == 3
+    assert report.lost["frames of recordings that cannot be read (a placard in the copy)"] == 1
+    key = CaseKey(project.folder / "case-key.json")
+    with project.open_clip(clip) as original, open_clip(tmp_path / "out" / f"{key.recording(clip)}.dcm") as copy:
+        assert copy.n_frames == 3
+        np.testing.assert_array_equal(copy[2], original[2])
+        np.testing.assert_array_equal(copy[1], placard_of(original))

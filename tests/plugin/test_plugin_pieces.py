@@ -24,8 +24,8 @@ from napari_vfss.jobs.worker import worker_for
 from napari_vfss.session import opening
 from napari_vfss.viewer.clip_array import ClipFrames
 from napari_vfss.viewer.overlay import Overlay, bounding_box, palette
-from napari_vfss.viewer.placard import unreadable_placard
 from vfss.clips import ArrayClip
+from vfss.clips.placard import unreadable_placard
 from vfss.errors import ClipError, ProjectError, SchemaError
 from vfss.project import Project
 from vfss.schema import Schema

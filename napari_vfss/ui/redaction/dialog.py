@@ -16,6 +16,7 @@ from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line_edit, w
 from napari_vfss.ui.redaction.canvas import FrameSlider, PixelView
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from napari_vfss.ui.redaction.editor import RedactionEditor
+from vfss.clips.placard import PlacardClip
 from vfss.datasets.preview import review_text
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.errors import VfssError
@@ -49,7 +50,7 @@ class ReviewDialog(QDialog):
         super().__init__(parent)
         self._project, self._record = project, record
         self._review = project.reviews.of(record.id)
-        self.clip = project.open_clip(record.id)
+        self.clip = PlacardClip(project.open_clip(record.id))
         self._proposed: ProposedRedaction | None = None
         self._connections = Connections()
         self.draft, self.search = RedactionDraft(record.height, record.width), PixelSearch()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from vfss.cli.console import print_result, print_warning, progress_bar
+from vfss.cli.console import LEFT_OUT, print_result, print_warning, progress_bar
 from vfss.errors import DatasetError, ProjectError
 from vfss.wording import count
 
@@ -52,7 +52,11 @@ def deidentify(
     key: KeyFile = None,
     unreviewed: Unreviewed = False,
 ) -> None:
-    """De-identify recordings: --prepare, review the strips, --accept, then --out."""
+    """De-identify recordings: --prepare, review the strips, --accept, then --out.
+
+    Recordings that cannot be read are left out, frames that cannot be are replaced by placards; both are named, and the
+    exit code is then 3.
+    """
     if sum(choice is not None for choice in (prepare, accept, out)) != 1:
         raise typer.BadParameter("choose one of --prepare DIR, --accept FILE and --out DIR")
     with _open_project(target, project) as (opened, records):
@@ -79,10 +83,19 @@ def _prepare(project: Project, records: list[ClipRecord], folder: Path) -> None:
 
     if not records:
         raise DatasetError("there is no recording to review", path=project.folder, remedy="Add recordings first.")
+    left_out: list[str] = []
     with progress_bar("Detecting text") as progress:
-        file = write_review_pack(project, records, folder, progress)
+        file = write_review_pack(project, records, folder, progress, left_out.append)
     print_result(Text(f"Review the strips in {folder}, and correct {file}."))
     print_result(Text(f'Then: vfss deidentify {project.folder} --accept {file} --reviewer "YOUR NAME"'))
+    _exit_if_left_out(left_out)
+
+
+def _exit_if_left_out(messages: list[str]) -> None:
+    for message in messages:
+        print_warning(f"Not readable: {message}")
+    if messages:
+        raise typer.Exit(LEFT_OUT)
 
 
 def _accept(project: Project, file: Path, reviewer: str) -> None:
@@ -108,5 +121,5 @@ def _write(project: Project, records: list[ClipRecord], folder: Path, key_file: 
     if report.unreviewed:
         print_warning("Not all pixels were reviewed: names may be visible in the pictures.")
     if report.problems:
-        print_warning("The folder is written, but some recordings could not be read.")
-        raise typer.Exit(1)
+        print_warning("The folder is written, but some recordings or frames could not be read.")
+        raise typer.Exit(LEFT_OUT)

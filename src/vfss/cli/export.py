@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from vfss.cli.console import print_result, print_warning, progress_bar
+from vfss.cli.console import LEFT_OUT, print_result, print_warning, progress_bar
 from vfss.cli.deidentify import KeyFile, Unreviewed
 from vfss.errors import DatasetError
 
@@ -64,5 +64,5 @@ def export(  # noqa: PLR0917  (typer calls it by name)
     for line in report.lines():
         print_result(Text(line))
     if report.problems:
-        print_warning("The dataset is written, but not all recordings could be read.")
-        raise typer.Exit(1)
+        print_warning("The dataset is written, but not all recordings could be read as they were annotated.")
+        raise typer.Exit(LEFT_OUT)

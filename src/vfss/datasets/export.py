@@ -28,6 +28,7 @@ from vfss.errors import ClipError, DatasetError, MaskError, VfssError
 from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
 from vfss.project import ClipRecord, Project
+from vfss.project.frame_ledger import FrameLedger, changed_frames
 from vfss.version import __version__
 
 
@@ -195,12 +196,14 @@ class Export:
             self._leave_out(error, "frames of recordings that cannot be copied as a whole", len(frames))
             self._events.pop(identity.record.id)
             return self._report_progress(output.progress, len(frames))
+        ledger = FrameLedger(self._project.frame_checks, clip)
         for t in frames:
-            self._frame(identity, clip, t, output)
+            self._frame(identity, clip, t, output, ledger)
             if not self._report_progress(output.progress, 1):
                 return False
         with self._library_errors(folder):
             output.writer.end_clip()
+        self._note_frames(identity, ledger)
         output.partial.append({"whole": identity.record.id})
         return True
 
@@ -219,12 +222,23 @@ class Export:
                 remedy="Choose another format, and report this with the message.",
             ) from error
 
-    def _frame(self, identity: Identity, clip: Clip, t: int, output: _Output) -> None:
+    def _note_frames(self, identity: Identity, ledger: FrameLedger) -> None:
+        """Name the frames of a clip that are decoded otherwise than when they were first read."""
+        ledger.keep()
+        if changed := changed_frames(ledger.changed):
+            self._manifest.add_frames(identity, "changed_frames", ledger.changed)
+            self._problems.append(f"{identity.record.path.name}: {changed}")
+
+    def _frame(self, identity: Identity, clip: Clip, t: int, output: _Output, ledger: FrameLedger) -> None:
         try:
             frame = self._selection.read(identity, clip, t)
         except (ClipError, MaskError) as error:
+            if isinstance(error, ClipError):
+                ledger.damaged(t, error)
+            self._manifest.add_frames(identity, "unreadable_frames", [t])
             self._leave_out(error, "frames that could not be read", 1)
             return
+        ledger.decoded(t, clip[t])
         fields, lost = self._manifest.describe(identity, frame), Counter[str]()
         if frame.cut:
             lost["masks that extend into a cropped part"] = frame.cut

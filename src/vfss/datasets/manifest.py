@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from vfss.datasets.event_table import event_counts
 from vfss.datasets.identities import Identities, Identity
 from vfss.datasets.options import ExportOptions
-from vfss.datasets.recording_facts import remarks_on
+from vfss.datasets.recording_facts import remarks_on, remarks_on_frames
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.masks import MaskState
 from vfss.output import NOTICE
@@ -73,8 +73,22 @@ class Manifest:
             "inverted": record.inverted,
             "swallows": [[swallow.first, swallow.last] for swallow in record.swallows],
             **facts,
+            "unreadable_frames": [],
+            "changed_frames": [],
             **self._review(identity),
         }
+
+    def add_frames(self, identity: Identity, kind: str, frames: Iterable[int]) -> None:
+        """Add annotated frames of a clip to its entry.
+
+        Args:
+            identity: The clip.
+            kind: "unreadable_frames", which are not in the dataset, or "changed_frames", which are decoded otherwise
+                than when they were first read.
+            frames: Zero-based frame indices.
+        """
+        known = self._clips[identity.recording]
+        known[kind] = sorted({*known[kind], *frames})
 
     def _review(self, identity: Identity) -> dict[str, Any]:
         review = identity.review
@@ -128,7 +142,7 @@ class Manifest:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a user of the dataset must know of its recordings, a sentence each."""
-        return remarks_on(self._clips.values())
+        return (*remarks_on(self._clips.values()), *remarks_on_frames(self._clips))
 
     def to_dict(
         self, left_out: Mapping[str, int], remarks: Sequence[str], events: Sequence[Mapping[str, Any]]

@@ -11,7 +11,7 @@ from vfss.clips import Clip
 from vfss.clips.clip import ASSUMED_FPS
 from vfss.clips.time_base import frame_rate
 from vfss.project import ClipRecord
-from vfss.wording import count
+from vfss.wording import count, ranges
 
 _QUOTED = re.compile(r"'.*'", re.DOTALL)  # from the first quotation mark to the last: a text may contain some itself
 _LONG_NUMBER = re.compile(r"\d[\d,.]{5,}")
@@ -59,6 +59,28 @@ def remarks_on(facts: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
             f"The pixels of {count(len(wide), 'recording')} of {len(recordings)} are not square (width divided by "
             f"height: {values}): pictures and masks are on stored pixels, pixel_aspect says how they look."
         )
+    return tuple(remarks)
+
+
+def remarks_on_frames(clips: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return a sentence on each recording of which annotated frames are missing, or may not fit their masks.
+
+    Args:
+        clips: Entries of the manifest by name of the recording.
+    """
+    remarks = []
+    for name, entry in clips.items():
+        if missing := entry["unreadable_frames"]:
+            which = count(
+                len(missing), "annotated frame could not be read and is", "annotated frames could not be read and are"
+            )
+            remarks.append(f"Recording {name}: {which} not in the dataset: {ranges(missing)}.")
+        if changed := entry["changed_frames"]:
+            which = count(len(changed), "frame is decoded", "frames are decoded")
+            remarks.append(
+                f"Recording {name}: {which} otherwise than when first read, so that the masks there may not fit: "
+                f"{ranges(changed)}."
+            )
     return tuple(remarks)
 
 

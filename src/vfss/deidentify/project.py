@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vfss.clips import Clip
+from vfss.clips.placard import PlacardClip
 from vfss.deidentify.recording import deidentify_recording
 from vfss.errors import ClipError, DatasetError
 from vfss.output import NOTICE, Progress
@@ -20,7 +20,7 @@ from vfss.project.case_key import CaseKey
 from vfss.project.pixel_reviews import PixelReview, not_reviewed
 from vfss.redaction import Redaction
 from vfss.version import __version__
-from vfss.wording import count
+from vfss.wording import count, ranges
 
 MANIFEST, README = "manifest.json", "README.txt"
 LAYOUT = 1
@@ -31,7 +31,8 @@ _ABOUT = (
     "single images is one secondary capture); other "
     "recordings are lossless videos without sound and metadata (FFV1 in Matroska). Recordings and patients have random "
     "names; the key file that links them to the originals is not part of this folder. manifest.json lists for each "
-    "recording which rectangles are black on all frames, how it was cropped, and whether a person reviewed its pixels."
+    "recording which rectangles are black on all frames, how it was cropped, whether a person reviewed its pixels, and "
+    "which frames could not be read: these show stripes and say so."
 )
 _ASSUMED = (
     "The times of {} of {} recordings are assumed, as the originals do not state them: manifest.json says which. A "
@@ -50,8 +51,8 @@ class DeidentifyReport:
         frames: Their frames.
         cases: Patients among them.
         unreviewed: Recordings written whose pixels were not reviewed.
-        problems: Messages about recordings that could not be read; they contain file names, so they are not written to
-            the folder.
+        problems: Messages about recordings and frames that could not be read; they contain file names, so they are not
+            written to the folder.
     """
 
     folder: Path | None
@@ -123,6 +124,12 @@ def _expect_reviewed(records: list[ClipRecord], reviews: dict[str, PixelReview |
         raise not_reviewed(missing)
 
 
+def _unreadable(record: ClipRecord, clip: PlacardClip) -> str:
+    frames = ranges(clip.unreadable)
+    which = count(len(clip.unreadable), "frame was replaced by a placard", "frames were replaced by placards")
+    return f"{record.path.name}: {which}: {frames} ({clip.unreadable[min(clip.unreadable)].what})"
+
+
 class _Run:
     """One running de-identification."""
 
@@ -132,6 +139,7 @@ class _Run:
         self._frames_before = 0
         self._written: dict[str, dict[str, Any]] = {}
         self._problems: list[str] = []
+        self._left_out = 0
 
     def add(self, record: ClipRecord, review: PixelReview | None) -> bool:
         """Write one recording; return False if it was cancelled."""
@@ -140,7 +148,7 @@ class _Run:
         folder = self._folder / case
         folder.mkdir(exist_ok=True)
         try:
-            with self._project.open_clip(record.id) as clip:
+            with PlacardClip(self._project.open_clip(record.id)) as clip:
                 file = deidentify_recording(
                     clip,
                     folder,
@@ -153,8 +161,11 @@ class _Run:
                 if file is None:
                     return False
                 self._written[file.stem] = self._entry(clip, file, case, review, redaction)
+                if clip.unreadable:
+                    self._problems.append(_unreadable(record, clip))
         except ClipError as error:
             self._problems.append(str(error))
+            self._left_out += 1
             if not any(folder.iterdir()):
                 folder.rmdir()
         self._frames_before += record.n_frames
@@ -164,7 +175,7 @@ class _Run:
         return self._progress is None or self._progress(self._frames_before + done, self._total_frames) is not False
 
     def _entry(
-        self, clip: Clip, file: Path, case: str, review: PixelReview | None, redaction: Redaction
+        self, clip: PlacardClip, file: Path, case: str, review: PixelReview | None, redaction: Redaction
     ) -> dict[str, Any]:
         height, width = redaction.size(clip.height, clip.width)
         review_entry = review and {"reviewer": self._key.annotator(review.reviewer), "time": review.time.isoformat()}
@@ -179,6 +190,7 @@ class _Run:
             "pixel_aspect": clip.pixel_aspect,
             "facing": clip.facing,
             "inverted": clip.inverted,
+            "unreadable_frames": sorted(clip.unreadable),
             "pixels_reviewed": review is not None,
             "review": review_entry,
             **redaction.to_dict(),
@@ -199,7 +211,7 @@ class _Run:
             "notice": NOTICE,
             "pixels_reviewed": not self._unreviewed,
             "recordings": self._written,
-            "left_out": {"recordings that could not be read": len(self._problems)} if self._problems else {},
+            "left_out": {"recordings that could not be read": self._left_out} if self._left_out else {},
         }
         write_json(self._folder / MANIFEST, manifest)
         warnings = [_UNREVIEWED.format(self._unreviewed, len(self._written))] if self._unreviewed else []

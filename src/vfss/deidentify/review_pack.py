@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import imageio.v3 as iio
 
+from vfss.clips.placard import PlacardClip
 from vfss.deidentify.review_strip import review_strip
 from vfss.deidentify.suggest_redaction import propose_redaction
 from vfss.deidentify.text_detection import DetectedText, TextDetector
-from vfss.errors import DatasetError
+from vfss.errors import ClipError, DatasetError
 from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
 from vfss.plain_data import parse_json
 from vfss.project import ClipRecord, Project
 from vfss.project.pixel_reviews import PixelReview
 from vfss.redaction import Redaction
+from vfss.wording import count, ranges
 
 FILE = "redactions.json"
 
@@ -33,53 +35,79 @@ _REMEDY = "Write it again with: vfss deidentify PROJECT --prepare DIR."
 
 
 def write_review_pack(
-    project: Project, records: Sequence[ClipRecord], folder: Path, progress: Progress | None = None
+    project: Project,
+    records: Sequence[ClipRecord],
+    folder: Path,
+    progress: Progress | None = None,
+    left_out: Callable[[str], None] | None = None,
 ) -> Path | None:
     """Detect text and the exposed field of recordings; write a strip of each and one file of proposed redactions.
+
+    A recording that cannot be read is left out; of one with damaged frames the strip shows where they are.
 
     Args:
         project: Project of the recordings; the proposed crop contains all of their masks.
         records: The recordings.
         folder: The folder to write, not part of any export: it shows what is to be hidden.
         progress: Called after every picture examined; False cancels, and leaves nothing behind.
+        left_out: Called with a message on each recording that cannot be read, or of which frames cannot be.
 
     Returns:
         The file of proposed redactions; None if it was cancelled.
 
     Raises:
-        ClipError: A recording cannot be read.
-        DatasetError: The folder is not empty or cannot be written.
+        DatasetError: No recording can be read, or the folder is not empty or cannot be written.
         VfssError: The text detector cannot be loaded.
     """
     detector = TextDetector()
     entries: list[dict[str, Any]] = []
+    unread: list[str] = []
 
     def overall_progress(done: int, total: int) -> bool:
-        share = (len(entries) + done / total) / len(records)
+        share = (len(entries) + len(unread) + done / total) / len(records)
         return progress is None or progress(round(1000 * share), 1000) is not False
 
     with PartialFolder(folder) as partial:
         for record in records:
-            entry = _proposal(project, record, partial.path, detector, overall_progress)
+            try:
+                entry = _proposal(project, record, partial.path, detector, overall_progress, left_out)
+            except ClipError as error:
+                unread.append(f"{record.path.name}: {error}")
+                continue
             if entry is None:
                 return None
             entries.append(entry)
+        if not entries:
+            partial.discard()
+            raise DatasetError(f"no recording can be read; the first: {unread[0]}", path=project.folder)
         text = json.dumps({"what": _WHAT, "clips": entries}, ensure_ascii=False, indent=2)
         (partial.path / FILE).write_text(text + "\n", "utf-8")
         partial.finish()
+    if left_out is not None:
+        for message in unread:
+            left_out(message)
     return folder / FILE
 
 
-def _proposal(
-    project: Project, record: ClipRecord, folder: Path, detector: TextDetector, progress: Progress
+def _proposal(  # noqa: PLR0917
+    project: Project,
+    record: ClipRecord,
+    folder: Path,
+    detector: TextDetector,
+    progress: Progress,
+    left_out: Callable[[str], None] | None,
 ) -> dict[str, Any] | None:
     with project.open_clip(record.id) as clip:
         proposed = propose_redaction(project, clip, detector, progress)
         if proposed is None:
             return None
+        unreadable = proposed.projections.unreadable
+        if unreadable and left_out is not None:
+            frames = count(len(unreadable), "frame cannot be read", "frames cannot be read")
+            left_out(f"{record.path.name}: {frames}: {ranges(unreadable)}")
         redaction = proposed.redaction
         strip = f"{record.id.removeprefix('b2-')[:12]}.png"
-        iio.imwrite(folder / strip, review_strip(clip, redaction, proposed.projections), extension=".png")
+        iio.imwrite(folder / strip, review_strip(PlacardClip(clip), redaction, proposed.projections), extension=".png")
     return {
         "clip": record.id,
         "recording": record.path.name,

@@ -23,6 +23,7 @@ import numpy as np
 import pydicom
 
 from vfss.clips import Clip
+from vfss.clips.placard import PlacardClip
 from vfss.datasets.format import Fields, Format, Job, Row
 from vfss.datasets.formats.dicom_seg_header import SegmentFrame, segmentation
 from vfss.datasets.identities import Identity
@@ -42,6 +43,7 @@ class DicomSegWriter:
     def __init__(self, job: Job) -> None:
         self._job = job
         self._current: _Segmentation | None = None
+        self._placards = 0
 
     def begin_clip(self, identity: Identity, clip: Clip, frames: int) -> None:
         """See Writer.begin_clip."""
@@ -49,8 +51,9 @@ class DicomSegWriter:
 
         target = self._job.folder / f"{identity.recording}.dcm"
         target.unlink(missing_ok=True)  # left by an interrupted attempt
+        recording = PlacardClip(clip)
         source = deidentify_recording(
-            clip,
+            recording,
             self._job.folder,
             identity.redaction,
             self._job.identities.key,
@@ -61,12 +64,16 @@ class DicomSegWriter:
         if source is None:
             raise DatasetError("the de-identified recording cannot be written", path=target, remedy="Report this.")
         self._current = _Segmentation(source, self._job)
+        self._placards = len(recording.unreadable)
 
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
         if self._current is None:
             raise RuntimeError("add was called before begin_clip")
         self._current.add(frame)
+        if self._placards:
+            lost["frames of recordings that cannot be read (a placard in the copy)"] = self._placards
+            self._placards = 0
         name = fields["clip"]
         return {"file_name": f"{name}.dcm", "segmentation": f"{name}_seg.dcm"}
 
