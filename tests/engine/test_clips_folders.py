@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,11 @@ def test_a_folder_of_recordings_names_them(tmp_path: Path) -> None:
     write_video(tmp_path / "c.avi", "mpeg4", count=5)
     (tmp_path / "notes.txt").write_text("left-facing")
     expected = [tmp_path / name for name in ("a.dcm", "b", "c.avi")]
+    save_series(tmp_path / "d" / "series", pictures(2))
+    (tmp_path / "e").mkdir()
+    Image.fromarray(pictures(1)[0]).save(tmp_path / "e" / "0.png")
+    assert recordings_in(tmp_path) == [*expected, tmp_path / "e"]  # but not what lies deeper
+    shutil.rmtree(tmp_path / "e")
     assert can_open(tmp_path)
     assert recordings_in(tmp_path) == expected
     with pytest.raises(ClipError, match=r"folder of 3 recordings: a\.dcm, b, c\.avi\. Open one of them"):

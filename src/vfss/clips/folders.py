@@ -47,7 +47,8 @@ def recordings_in(
 ) -> list[Path]:
     """Return the recordings in a folder, or if it has none in the folders below it, down to four levels.
 
-    Unreadable folders count as empty.
+    A folder directly in it that is one recording, of pictures or single images, counts as in it. Folders that cannot
+    be read count as empty.
 
     Args:
         folder: Where to look.
@@ -70,6 +71,7 @@ def recordings_in(
             found += islice((file for file in files if file.name.upper() != _DIRECTORY and is_recording(file)), most)
             below += folders
         if found:
+            found += filter(is_one, below if level == [folder] else ())  # beside the files of the folder itself
             break
         level = below
     return found[:most]
