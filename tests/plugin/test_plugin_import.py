@@ -10,6 +10,7 @@ from foreign_masks import write_coco
 from napari_vfss.jobs.importing import in_dialog_terms
 from napari_vfss.ui.dialogs import import_masks as import_dialog
 from small_project import annotate, disc
+from vfss.deidentify import CaseKey
 from vfss.importing import ForeignLabel, suggested
 from vfss.masks import MaskState
 from vfss.schema import Schema
@@ -105,6 +106,31 @@ def test_missing_choices_are_asked_for(dialog, masks, tmp_path, qtbot):
     settle(dialog, qtbot)
     assert dialog.problem.isHidden() and [frame.frame for frame in dialog.plan.frames] == [2, 6]
     assert dialog.write_button.isEnabled()
+
+
+def test_files_of_several_recordings_show_where_they_go_and_are_never_put_on_one(window, dialog, tmp_path, qtbot):
+    session = window.controller.session
+    name = CaseKey(session.project.folder / "case-key.json").recording(session.clip.id)
+    path = write_coco(
+        tmp_path / "a.json",
+        {
+            f"{name}_000003.png": {"bolus": INNER},
+            "f_0.png": {"bolus": INNER},
+            "clip-bcdfghjk_000001.png": {"bolus": INNER},
+        },
+    )
+    preview_file(dialog, qtbot, path)
+    rows = range(dialog.recordings.rowCount())
+    texts = [(dialog.recordings.item(row, 0).text(), dialog.recordings.box(row).currentText()) for row in rows]
+    assert texts == [(name, "swallow.mp4"), ("f", "choose..."), ("clip-bcdfghjk", "not in this project")]
+    assert "1 image names no clip" in dialog.problem.text() and "under Recordings" in dialog.problem.text()
+    box = dialog.recordings.box(1)
+    box.setCurrentIndex(box.findData(session.clip.id))
+    settle(dialog, qtbot)
+    assert "would go to one clip, swallow.mp4" in dialog.problem.text() and not dialog.write_button.isEnabled()
+    box.setCurrentIndex(box.findData(None))
+    settle(dialog, qtbot)
+    assert [frame.frame for frame in dialog.plan.frames] == [3] and dialog.write_button.isEnabled()
 
 
 def test_an_unreadable_source_is_reported(dialog, tmp_path, qtbot):

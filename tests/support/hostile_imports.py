@@ -14,6 +14,7 @@ import gzip
 import io
 import json
 import re
+import shutil
 import struct
 import tempfile
 import zlib
@@ -31,10 +32,13 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from foreign_masks import segmentation, write_coco, write_label_image, write_planes
 from mutations import mutated
-from small_project import disc
+from small_project import THREE, annotate, disc, grey_frames, write_video
+from vfss.datasets import FORMATS, ExportOptions, read_coco, read_cvat, read_datumaro, read_png, run_export
 from vfss.datasets.formats.cvat import encode_mask
 from vfss.errors import VfssError
 from vfss.importing import SourceOptions, open_source
+from vfss.masks import MaskState
+from vfss.project import Project
 
 Files = dict[str, bytes]
 
@@ -82,9 +86,15 @@ def case(kind: str, number: int) -> Files:
 
 
 def read(folder: Path, kind: str) -> None:
-    """Open a folder of masks as this kind and as whatever it is taken for, and read all planes of plausible size."""
+    """Read a folder of masks as this kind and as whatever it is taken for, all planes of plausible size.
+
+    Raises:
+        VfssError: Some of it cannot be read.
+    """
     names = ("labels.json", "table.json")
     table = next((folder / name for name in names if (folder / name).is_file()), None)
+    if kind in _EXPORTS:
+        return _read_export(folder, kind)
     errors: list[Exception] = []
     for name in (kind, None):
         try:
@@ -103,6 +113,13 @@ def read(folder: Path, kind: str) -> None:
         str(error).encode("utf-8")  # what a person is shown
     if errors:
         raise errors[0]
+    return None
+
+
+def _read_export(folder: Path, kind: str) -> None:
+    """Read a dataset of ours back, all images but none of great size."""
+    for image in _EXPORTS[kind](folder):
+        str(image.provenance)
 
 
 # Sound files
@@ -198,6 +215,33 @@ def _write_segmentation(folder: Path) -> None:
     _segmentation().save_as(folder / "seg.dcm", enforce_file_format=True)
 
 
+_CASE_KEY = {
+    "what": "case key of napari-vfss: keep it secret, and apart from everything that was exported",
+    "version": 1,
+}
+
+
+def _write_export(folder: Path, name: str) -> None:
+    """A dataset of one frame as it is exported, under the same names each time."""
+    with tempfile.TemporaryDirectory() as beside, Project.create(Path(beside) / "project", THREE) as project:
+        clip = project.add_clip(write_video(Path(beside) / "a.mkv", grey_frames(2, HEIGHT, WIDTH)), patient="p").id
+        annotate(project, clip, 1, {"bolus": INNER, "pharynx": OUTER, "mandible": MaskState.EMPTY})
+        names = {"cases": {"p": "case-bcdfghjk"}, "recordings": {clip: "clip-bcdfghjk"}, "annotators": {}}
+        key = Path(beside) / "key.json"
+        key.write_text(json.dumps({**_CASE_KEY, "secret": "0" * 64, **names}), "utf-8")
+        run_export(FORMATS[name], project, Path(beside) / "out", ExportOptions(key=key))
+        shutil.copytree(Path(beside) / "out", folder, dirs_exist_ok=True)
+        for document in (*folder.glob("*.md"), folder / "SHA256SUMS"):
+            document.unlink()
+
+
+_EXPORTS: dict[str, Callable[[Path], Any]] = {
+    "export coco": read_coco,
+    "export datumaro": read_datumaro,
+    "export cvat": read_cvat,
+    "export png": read_png,
+}
+
 _WRITERS: dict[str, Callable[[Path], None]] = {
     "coco": _write_coco,
     "datumaro": _write_datumaro,
@@ -209,6 +253,7 @@ _WRITERS: dict[str, Callable[[Path], None]] = {
     "nifti gz": lambda folder: _write_volumes(folder, ".nii.gz"),
     "png": _write_png,
     "dicom-seg": _write_segmentation,
+    **{kind: (lambda folder, kind=kind: _write_export(folder, kind.split()[1])) for kind in _EXPORTS},
 }
 
 
@@ -484,6 +529,22 @@ def _made_segmentations() -> list[Files]:
     return [*made, {"seg.dcm": stream.getvalue()}]
 
 
+def _made_exports(kind: str, file: str) -> list[Files]:
+    """Exports that claim sizes, and run lengths, that are not those of their pictures."""
+    sound = _sound(kind)
+    text = sound[file].decode()
+    made = [
+        text.replace(f'"height": {HEIGHT}', f'"height": {height}') for height in (2**31, 10**9, HEIGHT + 1, -1, "1e99")
+    ]
+    made += [
+        re.sub(r'"counts": "[^"]*"', f'"counts": {json.dumps(counts)}', text) for counts in ("0" * 99, "oooo~", [2**62])
+    ]
+    made += [
+        re.sub(r'"size": \[[^]]*\]', f'"size": {size}', text) for size in ([2**31, 2**31], [1, 1], "x", [WIDTH, HEIGHT])
+    ]
+    return [sound | {file: changed.encode()} for changed in made]
+
+
 _MADE: dict[str, Callable[[], list[Files]]] = {
     "coco": _made_coco,
     "datumaro": _made_datumaro,
@@ -494,4 +555,7 @@ _MADE: dict[str, Callable[[], list[Files]]] = {
     "nifti": lambda: _made_volumes(".nii"),
     "nifti gz": lambda: _made_volumes(".nii.gz"),
     "dicom-seg": _made_segmentations,
+    "export coco": lambda: _made_exports("export coco", "annotations.json"),
+    "export datumaro": lambda: _made_exports("export datumaro", "annotations/train.json"),
+    "export png": lambda: _made_exports("export png", "dataset.json"),
 }

@@ -35,6 +35,7 @@ from vfss.project import Project
 
 ABOUT = "Masks are imported as proposals: accept them as you would any proposal. Annotated masks are never changed."
 LEFT = 420
+_RECORDINGS = 132  # px: four rows
 HEADINGS = ("Structure", "To write", "Replace proposals", "Present already", "Protected")
 
 
@@ -190,7 +191,7 @@ class ImportDialog(QDialog):
         group = QGroupBox("Recordings")
         body = QVBoxLayout(group)
         self.recordings = RecordingChoice(self._project.clips())
-        self.recordings.setMinimumHeight(96)
+        self.recordings.setFixedHeight(_RECORDINGS)
         self.first = QComboBox()
         self.first.setToolTip("The number of the first frame in names of files that this program did not export")
         for text, number in (("detect from the numbers", None), ("has number 0", 0), ("has number 1", 1)):

@@ -14,6 +14,7 @@ from vfss.project import ClipRecord
 LEAVE_OUT = "do not import"
 UNDECIDED = "choose..."
 HEADS = ("In the files", "Images", "Recording of this project")
+_MARGIN = 24  # px, for the frame of a list and its scroll bar
 _UNDECIDED, _KNOWN = "undecided", "known"
 
 
@@ -72,8 +73,9 @@ class RecordingChoice(QTableWidget):
         box.setAccessibleName(f"Recording for {recording.title}")
         if recording.clip is not None:
             name = next(clip.path.name for clip in self._clips if clip.id == recording.clip)
-            says = "by the case key" if recording.origin == "key" else "named in the files"
-            box.addItem(f"{name} ({says})", _KNOWN)
+            box.addItem(name, _KNOWN)
+            says = "by the case key" if recording.origin == "key" else "as the files state"
+            box.setToolTip(f"The masks of {recording.title} go to {name}, {says}")
         else:
             if recording.origin == "absent":
                 box.addItem("not in this project", _UNDECIDED)
@@ -81,8 +83,12 @@ class RecordingChoice(QTableWidget):
                 box.addItem(UNDECIDED, _UNDECIDED)
             for clip in self._clips:
                 box.addItem(f"{clip.path.name}, {clip.n_frames} frames", clip.id)
+            box.setToolTip(f"Where the masks of {recording.title} go")
         box.addItem(LEAVE_OUT, None)
-        box.setToolTip(f"Where the masks of {recording.title} go")
+        box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        popup = box.view()
+        if popup is not None:
+            popup.setMinimumWidth(popup.sizeHintForColumn(0) + _MARGIN)
         return box
 
     def _on_box(self, _index: int) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from vfss.cli.console import plain_table, print_result, print_warning, progress_bar
+from vfss.cli.console import LEFT_OUT, plain_table, print_result, print_warning, progress_bar
 from vfss.cli.named_clip import named_clip
 from vfss.errors import DatasetError
 
@@ -111,7 +111,7 @@ def import_masks(
         print_result(Text(line))
     if report.problems:
         print_warning("Not all masks could be imported.")
-        raise typer.Exit(1)
+        raise typer.Exit(LEFT_OUT if report.written or report.same else 1)
 
 
 def _recordings(project: Project, pairs: Sequence[str]) -> dict[str, str | None]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ def named_clip(project: Project, name: str) -> ClipRecord:
         VfssError: The project or the file cannot be read.
     """
     records = project.clips()
-    matches = [record for record in records if name in (record.id, record.path.name)]
+    plain = unicodedata.normalize("NFC", name)  # file systems differ in how they write an umlaut
+    matches = [r for r in records if name == r.id or plain == unicodedata.normalize("NFC", r.path.name)]
     if not matches and len(name) > 5:
         matches = [record for record in records if record.id.startswith(name)]
     if len(matches) == 1:
