@@ -14,6 +14,8 @@ import gdcm
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
 from PIL import Image
 from pydicom.datadict import DicomDictionary, keyword_for_tag, tag_for_keyword
 from pydicom.dataelem import DataElement
@@ -53,6 +55,11 @@ KEPT_SEQUENCES = [tag_for_keyword(keyword) for keyword in (*CODED, *TABLES, *SEQ
 def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CaseKey:
     monkeypatch.setattr(secrets, "token_hex", lambda size: "0123456789abcdef" * (size // 8))
     return CaseKey(tmp_path / "key.json")
+
+
+@pytest.fixture
+def profile(key: CaseKey) -> Profile:
+    return Profile(key)
 
 
 def secret_of(vr: str, kind: str) -> Any:
@@ -166,6 +173,36 @@ def test_no_attribute_of_the_standard_lets_a_secret_out(
     assert written.DeidentificationMethodCodeSequence[0].CodeValue == "113100"
 
 
+KEYWORDS = sorted({*NUMBERS, *TERMS, *CODED, *TABLES, *SEQUENCES, "SOPClassUID", "Manufacturer", "PatientOrientation"})
+VRS = sorted(pydicom.valuerep.STANDARD_VR)
+SECRET = st.builds("{}{}{}".format, st.text("0123456789.-/ ", max_size=4), st.just(TEXT), st.text(max_size=4))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    keyword=st.sampled_from(KEYWORDS),
+    vr=st.sampled_from(VRS),
+    value=st.one_of(SECRET, st.lists(SECRET, min_size=2, max_size=3), SECRET.map(str.encode)),
+)
+def test_values_of_another_kind_than_their_attributes_are_not_kept(
+    profile: Profile, keyword: str, vr: str, value: Any
+) -> None:
+    """A vendor may write any value with any representation."""
+    made = Dataset()
+    if vr == "SQ":
+        inner = Dataset()
+        inner.CodeMeaning, inner.StudyDescription, inner.CodingSchemeDesignator = TEXT, str(value)[:60], "SCT"
+        value = [inner]
+    try:
+        made.add(DataElement(tag_for_keyword(keyword), vr, value, already_converted=True))
+    except TypeError:  # pydicom itself takes no text as a sequence
+        reject()
+    clean = profile.cleaned(made, dummies=True)
+    file = io.BytesIO()
+    pydicom.dcmwrite(file, clean, implicit_vr=False, little_endian=True)
+    assert not [needle for needle in NEEDLES[:4] if needle in file.getvalue()]
+
+
 def test_values_of_the_standard_stay(tmp_path: Path, key: CaseKey) -> None:
     made = dataset(np.zeros((2, 8, 8), np.uint8), Manufacturer="Siemens", KVP="70.25", RadiationSetting="SC")
     made.ImagerPixelSpacing, made.WindowCenter, made.BodyPartExamined = ["0.3081234567", "0.3081234567"], "128", "NECK"
@@ -204,13 +241,13 @@ def code(scheme: str, value: str) -> Dataset:
         (np.arange(255, dtype=np.uint16), False),
     ],
 )
-def test_grey_tables_stay_if_they_are_curves(key: CaseKey, table: np.ndarray, stays: bool) -> None:
+def test_grey_tables_stay_if_they_are_curves(profile: Profile, table: np.ndarray, stays: bool) -> None:
     made, lut = Dataset(), Dataset()
     lut.add(DataElement(0x00283002, "US", [256, 0, 16]))
     lut.add(DataElement(0x00283006, "OW", table.tobytes()))
     lut.LUTExplanation, lut.ModalityLUTType = TEXT, "US"
     made.ModalityLUTSequence = [lut]
-    clean = Profile(key).cleaned(made, dummies=False)
+    clean = profile.cleaned(made, dummies=False)
     assert ("ModalityLUTSequence" in clean) == stays
     if stays:
         (kept,) = clean.ModalityLUTSequence

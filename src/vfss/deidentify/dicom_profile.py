@@ -74,7 +74,10 @@ class Profile:
         """
         clean = Dataset()
         for element in _elements(dataset):
-            cleaned_element = self._cleaned_element(element, dummies)
+            try:
+                cleaned_element = self._cleaned_element(element, dummies)
+            except DICOM_ERRORS:  # a value of another kind than its attribute's cannot be checked
+                continue
             if cleaned_element is not None:
                 clean.add(cleaned_element)
         return clean
