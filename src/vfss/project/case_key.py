@@ -10,14 +10,15 @@ import re
 import secrets
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from vfss.errors import DatasetError
-from vfss.output.atomic_file import atomic_file
+from vfss.output.atomic_file import abandoned, atomic_file, remove_abandoned
+from vfss.output.private import make_private_folder
 from vfss.plain_data import parse_json
 
 FILE = "case-key.json"
@@ -51,6 +52,9 @@ class CaseKey:
         """
         self.path = Path(path).absolute()
         self._known = self._read()
+        if abandoned(self.path):  # as secret as the key
+            with suppress(DatasetError), self._locked():
+                pass
 
     def case(self, patient: str) -> str:
         """Return the random case id of a patient, "case-" and eight letters or digits, assigned when first needed."""
@@ -108,8 +112,9 @@ class CaseKey:
     def _locked(self) -> Iterator[dict[str, Any]]:
         """Lock the file and give its present content; what the block changes in it becomes known here."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.path.parent)
             with FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=_PATIENCE_S, mode=0o600):
+                remove_abandoned(self.path)  # all who write it hold the lock
                 known = self._read() or {"what": _WHAT, "version": _VERSION, "secret": secrets.token_hex(32)} | {
                     table: {} for table in _TABLES
                 }

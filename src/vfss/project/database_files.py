@@ -9,7 +9,7 @@ import os
 import sqlite3
 import tempfile
 import uuid
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,14 @@ from sqlalchemy import create_engine, insert, inspect, select
 from sqlalchemy.exc import DBAPIError
 
 from vfss.errors import ProjectError, SchemaError
-from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
+from vfss.output.atomic_file import (
+    abandoned,
+    remove_abandoned,
+    synchronise_file,
+    synchronise_folder,
+    temporary_path,
+)
+from vfss.output.private import create_private, make_private_folder
 from vfss.project.contents import expect_contents
 from vfss.project.database import Database
 from vfss.project.migration import bring_up_to_date
@@ -27,6 +34,8 @@ from vfss.project.tables import APPLICATION_ID, LAYOUT, layout, metadata, projec
 from vfss.schema import Schema
 
 FILE = "vfss.sqlite"
+TEMPORARY_STUDENT = "student.safetensors"
+"""Name under which a student is copied into the project's folder of students."""
 
 _CHECKED_BELOW = 256 << 20
 """Size in bytes up to which a database is checked completely at each opening, at about a gigabyte per second."""
@@ -36,13 +45,13 @@ _LEFT = "Restore the folder from a backup. The file was left as it is."
 
 
 def make_folder(folder: Path) -> None:
-    """Create the folder of a project and its missing parents.
+    """Create the folder of a project and its missing parents, for its owner alone; see vfss.output.private.
 
     Raises:
         ProjectError: It cannot be created.
     """
     try:
-        (folder / "students").mkdir(parents=True, exist_ok=True)
+        make_private_folder(folder / "students")
     except OSError as error:
         raise ProjectError(
             f"no project can be created here ({error.strerror or error})",
@@ -62,11 +71,14 @@ def create_database(path: Path, schema: Schema) -> None:
         raise taken
     try:
         with temporary_path(path) as temporary:
+            create_private(temporary)  # whose permissions SQLite gives to the files beside it too
             _fill(temporary, schema)
             _put_in_place(temporary, path)
     except FileExistsError as error:
         raise taken from error
     except (OSError, DBAPIError) as error:
+        if path.exists():
+            raise taken from error
         raise ProjectError(
             f"no project can be created here ({getattr(error, 'orig', error)})",
             path=path.parent,
@@ -133,10 +145,20 @@ def open_database(path: Path, *, patience_s: float) -> tuple[Database, str, Sche
             database = undo.enter_context(closing(Database(path, "write", patience_s=patience_s)))
             _choose_journal(database)
             bring_up_to_date(database)
+            _remove_abandoned(database)
         undo.pop_all()
     if not writable:
         _LOG.warning("%s: the folder is read-only, changes to the project are not possible", path.parent)
     return database, identity, schema
+
+
+def _remove_abandoned(database: Database) -> None:
+    """Remove unfinished copies that killed processes left, which hold as much as the database itself."""
+    path, student = database.path, database.path.parent / "students" / TEMPORARY_STUDENT
+    if abandoned(path) or abandoned(student):
+        with suppress(ProjectError), database.writing():  # under this lock copies are made, so nobody makes one now
+            remove_abandoned(path)
+            remove_abandoned(student)
 
 
 def _expect_file(path: Path) -> None:

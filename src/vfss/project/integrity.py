@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +64,7 @@ def check_project(folder: Path, progress: Progress | None = None, *, every_frame
     except VfssError as error:
         return [Finding(str(folder), str(error), True)]
     with opened as project:
-        findings = [_database(project)]
+        findings = [_database(project), *_readable_for_all(project.folder / FILE)]
         try:
             records, students = project.clips(), project.students()
         except ProjectError as error:
@@ -122,6 +124,13 @@ def _database(project: Project) -> Finding:
     if found:
         return Finding(FILE, f"database is damaged: {'; '.join(found)}", True)
     return Finding(FILE, "database is intact", False)
+
+
+def _readable_for_all(path: Path) -> list[Finding]:
+    """Return a note on a database that everybody may read, as earlier versions made it; it is left as it is."""
+    if os.name == "nt" or not path.stat().st_mode & stat.S_IROTH or not path.parent.stat().st_mode & stat.S_IXOTH:
+        return []
+    return [Finding(FILE, "everybody with an account on this computer may read it (chmod o-r)", False, note=True)]
 
 
 def _recording(project: Project, record: ClipRecord, progress: Progress | None, *, every_frame: bool) -> list[Finding]:

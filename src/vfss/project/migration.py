@@ -20,6 +20,7 @@ from sqlalchemy.schema import CreateColumn
 from vfss.errors import MaskError, ProjectError
 from vfss.masks import seal
 from vfss.output.atomic_file import synchronise_file, temporary_path
+from vfss.output.private import create_private
 from vfss.project.database import Database
 from vfss.project.provenance import read_old_author
 from vfss.project.tables import LAYOUT, RULES, added_columns, added_tables, layout, revisions
@@ -140,6 +141,7 @@ def _back_up(database: Database, version: int) -> Path:
     """Copy the database to a free name beside it; the caller holds the write lock, so nobody writes meanwhile."""
     folder, stem = database.path.parent, database.path.stem
     with temporary_path(database.path) as temporary:
+        create_private(temporary)
         with closing(database.fresh()) as reader:
             reader.back_up(temporary)
         synchronise_file(temporary)

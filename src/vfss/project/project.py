@@ -15,6 +15,7 @@ import numpy.typing as npt
 from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
+from vfss.output.private import create_private
 from vfss.project.clip_catalogue import Catalogue
 from vfss.project.contents import faults
 from vfss.project.database_files import FILE, create_database, make_folder, open_database
@@ -149,6 +150,14 @@ class Project:
         """Copy all but the student files into a new SQLite file, as it is now, while others continue to work."""
         if Path(path).exists():
             raise ProjectError("this file exists already", path=path, remedy="Name a new one.")
+        try:
+            create_private(Path(path))
+        except OSError as error:
+            raise ProjectError(
+                f"no copy can be written here ({error.strerror or error})",
+                path=path,
+                remedy="Choose a folder on a disk with room, where you may write.",
+            ) from error
         self._database.back_up(Path(path))
 
     def __enter__(self) -> Self:

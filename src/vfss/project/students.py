@@ -14,8 +14,10 @@ from sqlalchemy import Row, insert, select, update
 
 from vfss.errors import ProjectError, StudentError
 from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
+from vfss.output.private import create_private, make_private_folder
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
+from vfss.project.database_files import TEMPORARY_STUDENT
 from vfss.project.records import StudentRecord
 from vfss.project.tables import students
 from vfss.student import student_file
@@ -36,9 +38,9 @@ class StudentShelf:
         """Copy a student file into the project; adding the same student again only updates its scores and parent."""
         if self._database.access != "write":
             raise self._database.read_only()
-        student_id = self._copy(path)
         values: dict[str, Any] = {"scores": dict(scores), "parent": parent}
         with self._database.writing() as connection:
+            student_id = self._copy(path)  # under the lock, so that an unfinished copy is known to be abandoned
             if connection.execute(select(students.c.id).where(students.c.id == student_id)).first() is None:
                 row = values | {"id": student_id, "added": datetime.now(UTC), "chosen": False}
                 connection.execute(insert(students), [row])
@@ -99,8 +101,9 @@ class StudentShelf:
         if not path.is_file():
             raise StudentError("there is no such student file", path=path, remedy="Check the path.")
         try:
-            self._folder.mkdir(exist_ok=True)
-            with temporary_path(self._folder / "student.safetensors") as temporary:
+            make_private_folder(self._folder)
+            with temporary_path(self._folder / TEMPORARY_STUDENT) as temporary:
+                create_private(temporary)
                 shutil.copyfile(path, temporary)
                 synchronise_file(temporary)
                 student_id = _id_of(temporary, path)

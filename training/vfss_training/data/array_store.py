@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.errors import TrainingError
+from vfss.output.private import make_private_folder
 
 READY = "ready"
 
@@ -80,7 +81,7 @@ class ArrayStore:
             TrainingError: The folder cannot be written to.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.folder)  # they may be pictures of patients
             for name, layout in self._arrays.items():
                 with (self.folder / name).open("ab") as file:
                     if file.tell() < self.rows * layout.bytes:
@@ -101,10 +102,25 @@ class ArrayStore:
         return bool(self._map(READY)[row])
 
     def write(self, row: int, values: Mapping[str, npt.ArrayLike]) -> None:
-        """Write all arrays of one row, and only then mark it as ready."""
-        for name, value in values.items():
-            self._map(name)[row] = value
-        self._map(READY)[row] = 1
+        """Write all arrays of one row, and only then mark it as ready.
+
+        Raises:
+            TrainingError: The disk is full, or the folder cannot be written to.
+        """
+        # Written, not mapped: on a full disk a write is an error, a mapped page ends the process.
+        for name, value in {**values, READY: 1}.items():
+            layout = self._arrays[name]
+            content = np.ascontiguousarray(np.broadcast_to(np.asarray(value, layout.dtype), layout.shape))
+            try:
+                with (self.folder / name).open("r+b") as file:
+                    file.seek(row * layout.bytes)
+                    file.write(content.data)
+            except OSError as error:
+                raise TrainingError(
+                    f"cannot write the cache ({error.strerror or error})",
+                    path=self.folder,
+                    remedy="Make room on this disk, or name another folder for the run; the run then continues.",
+                ) from error
 
     def read(self, name: str, rows: int | slice | Sequence[int]) -> npt.NDArray[Any]:
         """Return a copy of some rows of one array."""
