@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from vfss.clips import can_open
+from vfss.clips import can_open, recordings_in
 from vfss.errors import VfssError
 from vfss.student import bring_in_gpu
 from vfss.version import __version__
@@ -95,7 +95,7 @@ def _is_project(path: Path) -> bool:
 
 
 def _openable(path: Path) -> bool:
-    return _is_project(path) or can_open(path)
+    return _is_project(path) or can_open(path) or (path.is_dir() and bool(recordings_in(path)))
 
 
 def _complain(message: str) -> int:

@@ -30,7 +30,7 @@ from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.session.opening import is_project, open_project_session, open_session, recall_view, remember_view
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
-from vfss.errors import ProjectError, VfssError
+from vfss.errors import ProjectError, SeveralRecordingsError, VfssError
 from vfss.schema import Schema
 from vfss.wording import sentences
 
@@ -77,6 +77,7 @@ class AnnotationController(QObject):
 
     session_changed = Signal()
     message = Signal(str, bool)  # message, True for a problem
+    recording_asked = Signal(object)  # SeveralRecordingsError of a folder: a person must choose one of them
     action_requested = Signal(str)  # id of a request that an action makes of the window; the panel fulfils it
 
     def __init__(self, viewer: Any, actions_of: ActionsOf, parent: QObject | None = None) -> None:
@@ -314,7 +315,12 @@ class AnnotationController(QObject):
         opened = False
         if self.unsaved_guard.may_close():
             with self.showing_errors():
-                self._show(opener(path, preferences.author(), frames_kept=preferences.frames_kept(), **options))
+                try:
+                    session = opener(path, preferences.author(), frames_kept=preferences.frames_kept(), **options)
+                except SeveralRecordingsError as error:
+                    self.recording_asked.emit(error)
+                    return False
+                self._show(session)
                 opened = True
         return opened
 

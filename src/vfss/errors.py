@@ -3,6 +3,7 @@
 
     VfssError
     ├── ClipError             a recording cannot be opened, found or decoded
+    │   └── SeveralRecordingsError    a folder holds several, one must be chosen
     ├── SchemaError           a list of structures is malformed, or two do not fit together
     ├── MaskError             planes of a wrong shape, dtype or count
     ├── ProjectError          a project folder cannot be read or written
@@ -16,6 +17,7 @@ Every message tells what went wrong, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -52,6 +54,19 @@ def printable(text: str) -> str:
 
 class ClipError(VfssError):
     """A recording cannot be opened, found or decoded."""
+
+
+class SeveralRecordingsError(ClipError):
+    """A folder holds several recordings; a person has to choose one.
+
+    Attributes:
+        recordings: Files and folders of recordings, in the order in which they are offered.
+    """
+
+    def __init__(self, what: str, *, path: Path, recordings: Sequence[Path]) -> None:
+        """Compose the message; the remedy is to open one of them."""
+        super().__init__(what, path=path, remedy="Open one of them.")
+        self.recordings = tuple(recordings)
 
 
 class SchemaError(VfssError):

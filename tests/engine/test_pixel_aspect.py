@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -13,11 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moving_clip import SIZE, box, moved, texture
+from small_project import write_video
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.clips.exposed_field import exposed_field
 from vfss.masks.metrics import dice
 from vfss.motion.optical_flow import KeyMotion
 from vfss.motion.rigid import RigidBodies
+from vfss.project import Project
+from vfss.proposals.student import propose_clip
 from vfss.student import Student, load_student
 from vfss.student.preprocess import Placement, prepare
 from vfss.student.prompt_maps import click_map
@@ -133,3 +137,21 @@ def test_bones_stay_rigid_where_pixels_are_not_square(aspect: float) -> None:
 def test_square_pixels_are_the_default(tmp_path: Path) -> None:
     for height, width in ((SIZE, SIZE), (480, 640), (920, 1512)):
         assert Placement.of(height, width, 512) == Placement.of(height, width, 512, 1.0)
+
+
+def test_a_project_proposes_in_true_proportions(student: Student, tmp_path: Path) -> None:
+    frame = disc_frame(96, 96)
+    wide = np.ascontiguousarray(frame[:, ::2])  # every second column: pixels twice as wide
+    with Project.create(tmp_path / "project", student.schema) as project:
+        video = write_video(tmp_path / "wide.mp4", np.stack([wide, wide]), aspect=Fraction(2))
+        clip = project.add_clip(video, patient="one")
+        assert clip.pixel_aspect == pytest.approx(2)
+        propose_clip(project, student, clip.id, [0])
+        with project.open_clip(clip.id) as opened:
+            expected = student.propose(opened.as_uint8(0)[None], pixel_aspect=opened.pixel_aspect)[0]
+            stretched = student.propose(opened.as_uint8(0)[None])[0]
+        planes = project.masks(clip.id, 0).planes
+    overlaps = [dice(one, other) for one, other in zip(planes, expected.masks.planes, strict=True)]
+    assert planes.shape[1:] == wide.shape
+    assert np.nanmin(overlaps) > 0.98
+    assert not np.array_equal(planes, stretched.masks.planes)

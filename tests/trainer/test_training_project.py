@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ import yaml
 from typer.testing import CliRunner
 
 import vfss_training.studies.sources
+from small_project import annotate, grey_frames, write_video
 from small_student import small_checkpoint
 from vfss.errors import TrainingError
 from vfss.masks import MaskState
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
-from vfss.student import load_student
+from vfss.student import load_student, preprocess
 from vfss_training.cli.app import application
 from vfss_training.data.samples import project_samples, unlabelled_project_samples
 from vfss_training.studies.project import refuse_leaks
@@ -243,3 +245,23 @@ def test_a_patient_trained_on_in_one_project_and_held_out_in_another_is_refused(
         with pytest.raises(TrainingError, match=r"patient 'someone' is trained on in .*third.* and held out in"):
             refuse_leaks([one, other])
         refuse_leaks([one])
+
+
+def test_training_sees_the_proportions_that_use_sees(tmp_path: Path) -> None:
+    """Pixels twice as wide as high: a round structure is round for the network, in training as in use."""
+    with Project.create(tmp_path / "wide") as project:
+        video = write_video(tmp_path / "wide.mp4", grey_frames(2, 96, 64), aspect=Fraction(2))
+        clip = project.add_clip(video, patient="one").id
+        project.assign_split("one", "train")
+        rows, columns = np.mgrid[:96, :64]
+        round_one = (rows - 48) ** 2 + (2 * (columns - 32)) ** 2 <= 20**2
+        annotate(project, clip, 0, {"mandible": round_one})
+        labelled = project_samples(project, TRAINED, 64)[0]
+        unlabelled = unlabelled_project_samples(project, TRAINED, 64, 1)[0]
+        assert labelled.window == unlabelled.window == (8, 0, 48, 64)  # 96 by 128 heights of a pixel
+        plane = np.unpackbits(labelled.bits, axis=0)[project.schema["mandible"].index]
+        y, x = np.nonzero(plane)
+        assert np.ptp(y) == pytest.approx(np.ptp(x), abs=1.5)
+        with project.open_clip(clip) as opened:
+            placement = preprocess.Placement.of(opened.height, opened.width, 64, opened.pixel_aspect)
+            assert np.array_equal(labelled.frame, preprocess.fit(opened.as_uint8(0), placement))

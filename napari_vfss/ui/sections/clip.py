@@ -16,15 +16,17 @@ from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
+from napari_vfss.ui.dialogs.choose_recording import ChooseRecordingDialog
 from napari_vfss.ui.dialogs.new_project import NewProjectDialog
 from napari_vfss.ui.section import Section, tipped_button
 from vfss.clips import SUFFIXES, TimesFrom
 from vfss.clips.time_base import frame_rate
-from vfss.errors import ClipError
+from vfss.errors import ClipError, SeveralRecordingsError
 from vfss.masks import MaskState
 from vfss.sample_clips import SAMPLES, sample_path
 from vfss.wording import count, sentences
 
+ACCEPTED = QDialog.DialogCode.Accepted
 RATE_WIDTH = 62
 RATE_FROM: dict[TimesFrom, str] = {"file": "", "assumed": "⚠ assumed", "person": "typed"}
 RATE_TIP = "Type the rate if you know it better (1 to 500); empty: that of the recording"
@@ -45,7 +47,7 @@ class ClipSection(Section):
         self._connections = Connections()
         self._session_connections = Connections()
         self._later = Debounce(self, self._show_place)
-        self.dialog: NewProjectDialog | None = None
+        self.dialog: NewProjectDialog | ChooseRecordingDialog | None = None
         self._build_sources()
         self._build_flags()
         self.place = QLabel("Open a recording, or try a sample.")
@@ -53,6 +55,7 @@ class ClipSection(Section):
         self.body.addWidget(self.place)
         self._build_rate()
         self._connections.add(controller.session_changed, self._on_session)
+        self._connections.add(controller.recording_asked, self.ask_which_recording)
         self._on_session()
 
     @property
@@ -76,10 +79,18 @@ class ClipSection(Section):
             self._controller.open(Path(name))
 
     def ask_for_folder(self) -> None:
-        """Let a person choose a folder of frames and open it."""
-        name = QFileDialog.getExistingDirectory(self, "Open a folder of PNG or JPEG frames")
+        """Let a person choose a folder and open it: of frames, or of recordings, of which one is then chosen."""
+        name = QFileDialog.getExistingDirectory(self, "Open a folder of pictures, DICOM images or recordings")
         if name:
             self._controller.open(Path(name))
+
+    def ask_which_recording(self, several: SeveralRecordingsError) -> None:
+        """Ask which recording of a folder to open, in a dialog that does not block the window."""
+        if several.path is not None:
+            self.dialog = ChooseRecordingDialog(several.path, several.recordings, self)
+            self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.dialog.finished.connect(self._on_recording_chosen)
+            self.dialog.open()
 
     def ask_for_project(self) -> None:
         """Let a person choose a project, or a folder for a new one to which the open clip is added."""
@@ -105,7 +116,7 @@ class ClipSection(Section):
         menu = QMenu(opening)
         for text, do in (
             ("Recording...", self.ask_for_clip),
-            ("Folder of frames...", self.ask_for_folder),
+            ("Folder of frames or recordings...", self.ask_for_folder),
             ("Project...", self.ask_for_project),
             ("New project...", self.ask_for_new_project),
         ):
@@ -215,8 +226,13 @@ class ClipSection(Section):
 
     def _on_new_project(self, result: int) -> None:
         dialog, self.dialog = self.dialog, None
-        if dialog is not None and dialog.created is not None and result == QDialog.DialogCode.Accepted:
+        if isinstance(dialog, NewProjectDialog) and dialog.created is not None and result == ACCEPTED:
             self._controller.start_project(dialog.created, add_open_clip=dialog.add_recording.isChecked())
+
+    def _on_recording_chosen(self, result: int) -> None:
+        dialog, self.dialog = self.dialog, None
+        if isinstance(dialog, ChooseRecordingDialog) and dialog.chosen is not None and result == ACCEPTED:
+            self._controller.open(dialog.chosen)
 
     def _on_clip_chosen(self, row: int) -> None:
         self._controller.open_clip_of_project(str(self.clips.itemData(row)))

@@ -16,7 +16,7 @@ from vfss.clips.folders import frame_files
 from vfss.clips.library_errors import COPY_AGAIN, reason
 from vfss.clips.pictures import is_picture
 from vfss.clips.video.recognition import HEAD_BYTES, video_container
-from vfss.errors import ClipError
+from vfss.errors import ClipError, SeveralRecordingsError
 from vfss.wording import listed
 
 VIDEO_SUFFIXES = frozenset(
@@ -50,8 +50,8 @@ def open_clip(path: str | Path, *, cache_bytes: int = CACHE_BYTES, rotation: int
             None for what the file declares. Masks fit a clip that is opened with the rotation they were made at.
 
     Raises:
-        ClipError: It is missing, unreadable, damaged, truncated, not a recording, or a folder of several ones
-            (`recordings_in` lists them); the message says what to do.
+        SeveralRecordingsError: It is a folder of several recordings; a person has to choose one of them.
+        ClipError: It is missing, unreadable, damaged, truncated or not a recording; the message says what to do.
     """
     path = Path(path).expanduser()
     head = _head(path)
@@ -99,9 +99,8 @@ def _open_folder(folder: Path, cache_bytes: int, rotation: int | None) -> Clip:
         )
     if len(recordings) > 1:
         names = listed([str(found.relative_to(folder)) for found in recordings], 5)
-        raise ClipError(
-            f"is a folder of {len(recordings)} recordings: {names}", path=folder, remedy="Open one of them."
-        )
+        what = f"is a folder of {len(recordings)} recordings: {names}"
+        raise SeveralRecordingsError(what, path=folder, recordings=recordings)
     return open_clip(recordings[0], cache_bytes=cache_bytes, rotation=rotation)
 
 
