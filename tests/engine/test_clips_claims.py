@@ -145,6 +145,18 @@ def test_samples_are_those_of_the_pictures(tmp_path: Path, components: int) -> N
         assert f"its pictures have {components}" in clip.notes[0]
 
 
+@pytest.mark.parametrize("bits", [8, 12])
+def test_samples_of_rle_are_those_of_its_segments(tmp_path: Path, bits: int) -> None:
+    frames = pictures(3, bits)
+    made = dataset(np.stack([frames] * 3, -1) if bits == 8 else frames, stored=bits)
+    made.compress(RLELossless)
+    made.SamplesPerPixel = 1 if bits == 8 else 3
+    made.PhotometricInterpretation = "MONOCHROME2" if bits == 8 else "RGB"
+    with open_clip(save(tmp_path / "rle.dcm", made)) as clip:
+        assert np.array_equal(clip[2], frames[2])
+        assert "read as the pictures are" in clip.notes[0]
+
+
 def test_a_clip_of_which_no_frame_decodes_is_refused(tmp_path: Path) -> None:
     items = [jpeg(frame) for frame in smooth(5)]
     junk = b"\xff\xd8\xff\xe0" + bytes(200)

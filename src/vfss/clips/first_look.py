@@ -6,6 +6,7 @@ from __future__ import annotations
 from vfss.clips.clip import Clip, Frame
 from vfss.errors import ClipError
 
+_EXPORT_AGAIN = "Copy it again from its source, or export it again, uncompressed where that is offered."
 _TRIED = 64
 """Frames that are tried, evenly spaced, where the first and the last cannot be decoded."""
 
@@ -31,7 +32,7 @@ def readable_frames(clip: Clip, *, middle: bool) -> tuple[list[Frame], str | Non
             f"none of its frames can be decoded ({len(errors)} of {clip.n_frames} were tried); {errors[0].what}",
             path=clip.source,
             frame=errors[0].frame,
-            remedy=errors[0].remedy,
+            remedy=errors[0].remedy if last == 0 else _EXPORT_AGAIN,
         )
     if not errors:
         return frames, None

@@ -39,9 +39,8 @@ def pixel_aspect(dataset: Any) -> tuple[float, tuple[str, ...]]:
         return 1.0, tuple(notes)
     aspect, name = found[0]
     others = [other for value, other in found[1:] if abs(value / aspect - 1) > 0.01]
-    if others:
-        notes.append(f"{name} and {others[0]} declare pixels of different shapes: {name} is used")
-    return aspect, tuple(notes)
+    contradiction = f"{name} and {others[0]} declare pixels of different shapes: {name} is used" if others else ""
+    return aspect, (contradiction,) if contradiction else ()
 
 
 def _places(dataset: Any) -> list[Any]:

@@ -31,6 +31,7 @@ from vfss.clips.dicom.pixels import (
     native_samples,
     picture_layout,
     picture_samples,
+    rle_layout,
     stored_grey,
 )
 from vfss.clips.dicom.times import frame_times
@@ -253,11 +254,11 @@ def stored_frames(header: DicomHeader) -> StoredFrames:
 def _as_pictures_declare(stored: StoredFrames) -> StoredFrames:
     """Correct the samples per pixel of a header by the first picture: viewers decode by the picture, too."""
     header, spans = stored.header, stored.spans[0]
-    if header.syntax.name.startswith("RLE"):
-        return stored
     try:
         with header.path.open("rb", buffering=0) as stream:
-            samples, photometric = picture_layout(read_spans(stream, spans))
+            data = read_spans(stream, spans)
+        is_rle = header.syntax.name.startswith("RLE")
+        samples, photometric = rle_layout(data, header.allocated) if is_rle else picture_layout(data)
     except (OSError, EOFError, ValueError):
         return stored  # the first picture is damaged; reading it says so
     if samples == header.samples or samples not in (1, 3):

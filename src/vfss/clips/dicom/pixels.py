@@ -211,6 +211,18 @@ def picture_layout(data: bytes) -> tuple[int, str]:
     return components, "YBR_FULL_422" if data.startswith(b"\xff\xd8") and _has_luma(data) else "RGB"
 
 
+def rle_layout(data: bytes, allocated: int) -> tuple[int, str]:
+    """Return samples per pixel and photometric interpretation of an RLE picture, by its number of segments.
+
+    Raises:
+        ValueError: It ends inside its header.
+    """
+    if len(data) < 64:
+        raise ValueError("it ends inside its header")
+    samples, rest = divmod(int.from_bytes(data[:4], "little"), allocated // 8)
+    return 0 if rest else samples, "MONOCHROME2" if samples == 1 else "RGB"
+
+
 def _has_luma(data: bytes) -> bool:
     """Return whether a JPEG picture of three components stores luma and chrominance, as libjpeg decides it."""
     adobe = data[:4096].find(b"\xff\xee\0\x0eAdobe")
