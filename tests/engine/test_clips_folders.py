@@ -200,6 +200,7 @@ def test_pictures_beside_fewer_dicom_files_stay_a_clip_of_pictures(tmp_path: Pat
     write_dicom(tmp_path / "report.dcm", pictures(1))
     with open_clip(tmp_path) as clip:
         assert (clip.n_frames, clip.id) == (3, before)
+        assert clip.notes == ("beside these pictures the folder holds report.dcm, to be opened by itself",)
     images = tmp_path / "images"
     save_series(images, pictures(4))
     Image.fromarray(pictures(1)[0]).save(images / "logo.png")

@@ -156,6 +156,8 @@ def test_a_damaged_picture_is_noted_and_the_others_open(tmp_path: Path) -> None:
     (tmp_path / "0.png").write_bytes(b"no picture")
     with open_clip(tmp_path) as clip:
         assert clip.notes == ("0.png cannot be read: the other pictures can be used",)
+        with pytest.raises(ClipError, match="cannot identify image file"):
+            clip[0]
         assert np.array_equal(clip[3], pictures(4)[3])
         with pytest.raises(ClipError, match="frame 0"):
             clip[0]

@@ -31,6 +31,7 @@ SUFFIXES = VIDEO_SUFFIXES | SHARED_SUFFIXES | STACK_SUFFIXES | DICOM_SUFFIXES
 """Lower-case suffixes of files that can hold a recording. Content decides what a file is, whatever its suffix."""
 
 _MOST_LOOKED_AT = 5000  # files of a folder that are looked at before a recording is found
+_MOST_BESIDE = 50  # files beside pictures that are looked at
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KINDS = (
     "a video (AVI, MP4, MOV, MKV, MPG, VOB, WMV), DICOM, a TIFF stack"
@@ -83,7 +84,9 @@ def _open_folder(folder: Path, cache_bytes: int, rotation: int | None) -> Clip:
         if files and is_picture(files[0].name):
             from vfss.clips.pictures import open_folder
 
-            return open_folder(folder, content_id(folder), cache_bytes=cache_bytes)
+            clip = open_folder(folder, content_id(folder), cache_bytes=cache_bytes)
+            clip.notes += _beside_pictures(folder)
+            return clip
         if _are_images(files):
             from vfss.clips.dicom.series import open_series
 
@@ -102,6 +105,14 @@ def _open_folder(folder: Path, cache_bytes: int, rotation: int | None) -> Clip:
         what = f"is a folder of {len(recordings)} recordings: {names}"
         raise SeveralRecordingsError(what, path=folder, recordings=recordings)
     return open_clip(recordings[0], cache_bytes=cache_bytes, rotation=rotation)
+
+
+def _beside_pictures(folder: Path) -> tuple[str, ...]:
+    """Return a note about recordings beside the pictures of a folder, which may be those that are looked for."""
+    with os.scandir(folder) as entries:
+        others = [Path(entry.path) for entry in entries if not is_picture(entry.name) and entry.is_file()]
+    found = sorted(file.name for file in others[:_MOST_BESIDE] if _looks_like_recording(file))
+    return (f"beside these pictures the folder holds {listed(found, 3)}, to be opened by itself",) if found else ()
 
 
 def _are_images(files: list[Path]) -> bool:

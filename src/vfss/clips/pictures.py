@@ -22,7 +22,7 @@ from vfss.errors import ClipError
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 _SIZES_CHECKED = 2000
 """Number of pictures whose size is checked on opening; in longer folders evenly spaced, so that opening stays quick."""
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "WEBP", "GIF", "JPEG2000", "TIFF")
+_FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "TIFF")
 """Formats that are read, whatever the suffix: not those for which Pillow starts other programs."""
 _MOST_NAMED = 3  # damaged pictures that are named in the note
 _ONE_RECORDING = "Keep only the pictures of one recording in a folder: same size, same depth."
