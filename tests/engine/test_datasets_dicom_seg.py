@@ -16,6 +16,7 @@ import pytest
 from clip_material import dataset, write_dicom
 from small_project import THREE, annotate, case, clip_id, disc, grey_frames, write_stack, write_video
 from vfss.clips import ArrayClip, open_clip
+from vfss.clips.placard import PlacardClip
 from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.datasets.sidecar import read_frames
 from vfss.deidentify import CaseKey, PixelBox, Redaction
@@ -195,7 +196,7 @@ def test_a_folder_of_dicom_images_becomes_one_file(tmp_path: Path, photometric: 
         made.InstanceNumber, made.SeriesInstanceUID = number + 1, "1.2.3"
         made.save_as(tmp_path / "series" / f"{number}.dcm", enforce_file_format=True)
     key = CaseKey(tmp_path / "key.json")
-    with open_clip(tmp_path / "series") as clip:
+    with PlacardClip(open_clip(tmp_path / "series")) as clip:
         written = deidentify_recording(clip, tmp_path, Redaction(), key, patient="x", reviewed=True)
         with open_clip(written) as again:
             assert (again.n_frames, again.times_from, again.inverted) == (6, "assumed", clip.inverted)

@@ -130,6 +130,15 @@ def _are_images(files: list[Path]) -> bool:
     return all(readable)
 
 
+def is_dicom_series(source: Path) -> bool:
+    """Return whether a recording is a folder of single DICOM images."""
+    try:
+        files = frame_files(source) if source.is_dir() else []
+        return bool(files) and not is_picture(files[0].name) and is_dicom(files[0])
+    except (ClipError, OSError):
+        return False
+
+
 def _is_one_recording(folder: Path) -> bool:
     try:
         files = frame_files(folder)

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vfss.clips import Clip, open_clip
-from vfss.clips.dicom.series import SeriesClip
-from vfss.clips.opening import is_dicom
+from vfss.clips.opening import is_dicom, is_dicom_series
 from vfss.deidentify.dicom import write_dicom
 from vfss.deidentify.dicom_output import FrameProgress, has_times
 from vfss.deidentify.secondary_capture import write_secondary_capture
@@ -52,7 +51,8 @@ def deidentify_recording(
     """
     source = clip.source
     dicom = source is not None and is_dicom(source)
-    as_dicom = as_dicom or isinstance(clip, SeriesClip)
+    series = source is not None and is_dicom_series(source)
+    as_dicom = as_dicom or series
     target = folder / (key.recording(clip.id) + (".dcm" if dicom or as_dicom else SUFFIX))
     try:
         if dicom and source is not None:
@@ -61,7 +61,14 @@ def deidentify_recording(
             )
         elif as_dicom:
             complete = write_secondary_capture(
-                clip, target, redaction, key, case=key.case(patient), reviewed=reviewed, progress=progress
+                clip,
+                target,
+                redaction,
+                key,
+                case=key.case(patient),
+                reviewed=reviewed,
+                inverted=series and clip.inverted,
+                progress=progress,
             )
         else:
             complete = write_video(clip, target, redaction, progress)

@@ -13,7 +13,6 @@ from typing import Any
 from pydicom.dataset import Dataset
 
 from vfss.clips import Clip, Facing
-from vfss.clips.dicom.series import SeriesClip
 from vfss.deidentify.dicom_output import (
     FrameProgress,
     aspect_ratio,
@@ -41,6 +40,7 @@ def write_secondary_capture(
     *,
     case: str,
     reviewed: bool,
+    inverted: bool = False,
     progress: FrameProgress | None = None,
 ) -> bool:
     """Write any recording as a de-identified secondary capture.
@@ -52,6 +52,7 @@ def write_secondary_capture(
         key: Source of the UIDs.
         case: Case id, which becomes the patient's name and id.
         reviewed: Whether a person accepted the redaction; else the file states that text may be burned in.
+        inverted: Whether a header says that small values are shown bright; a video has no header that could.
         progress: Called after every frame; False cancels.
 
     Returns:
@@ -85,15 +86,13 @@ def write_secondary_capture(
     record_method(header, reviewed=reviewed)
     if not reviewed:
         header.BurnedInAnnotation = "YES"  # this object must say one or the other
-    _describe_pixels(header, clip, redaction)
+    _describe_pixels(header, clip, redaction, inverted)
     _count_frames(header, clip)
     return write_frames(target, header, clip, redaction, progress)
 
 
-def _describe_pixels(header: Any, clip: Clip, redaction: Redaction) -> None:
+def _describe_pixels(header: Any, clip: Clip, redaction: Redaction, inverted: bool) -> None:
     header.Rows, header.Columns = redaction.size(clip.height, clip.width)
-    # A video keeps its polarity whoever calls it inverted; of DICOM images this is what their header says.
-    inverted = clip.inverted and isinstance(clip, SeriesClip)
     header.SamplesPerPixel, header.PhotometricInterpretation = 1, "MONOCHROME1" if inverted else "MONOCHROME2"
     header.BitsAllocated, header.BitsStored = 8 * clip.dtype.itemsize, clip.bits
     header.HighBit, header.PixelRepresentation = clip.bits - 1, 0
