@@ -91,12 +91,15 @@ def test_only_patients_of_the_chosen_splits(project: Project, frames: np.ndarray
     student = PrescribedStudent(both, {0: np.stack([NOTHING] * 3), FRAMES: np.stack([DISC] * 3)})
     assert evaluate(project, student, splits=["test"])["mean_dice"] == 1.0
     assert evaluate(project, student, splits=["train"])["mean_dice"] == 0.0
-    assert evaluate(project, student)["mean_dice"] == 0.5
+    scores = evaluate(project, student)
+    assert scores["mean_dice"] == 0.5
+    assert scores["patients"] == {"one": {"frames": 1, "mean_dice": 0.0}, "two": {"frames": 1, "mean_dice": 1.0}}
     assert evaluate(project, student, splits=["validation"]) == {
         "student": "st-parrot",
         "frames": 0,
         "mean_dice": None,
         "structures": {key: NO_FIGURES for key in THREE.keys},
+        "patients": {},
         "not_known_to_student": [],
         "left_out": [],
     }

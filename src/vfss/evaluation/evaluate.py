@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,8 +38,9 @@ def evaluate(
     - "hd95" and "distances": mean HD95, and the number of frames it is over: those where both have pixels;
     - "missed", "false" and "both_empty": frames where only the truth, only the proposal, and neither has pixels.
 
-    Means without any frame are None; `mean_dice` is the mean over structures that have a figure. Structures that the
-    student's schema lacks are listed under "not_known_to_student".
+    Means without any frame are None; `mean_dice` is the mean over structures that have a figure. All means are over
+    frames, so that patients with many frames count more; "patients" has the same mean for each patient alone.
+    Structures that the student's schema lacks are listed under "not_known_to_student".
 
     Args:
         project: Project with clips and truth.
@@ -49,8 +50,9 @@ def evaluate(
 
     Returns:
         {"student", "frames", "mean_dice", "structures": {key: {"dice", "planes", "hd95", "distances", "missed",
-        "false", "both_empty"}}, "not_known_to_student", "left_out"}, plain data for JSON. Left out, and named by a
-        message each, are recordings, frames and masks that cannot be read.
+        "false", "both_empty"}}, "patients": {pseudonym: {"frames", "mean_dice"}}, "not_known_to_student", "left_out"},
+        plain data for JSON. Left out, and named by a message each, are recordings, frames and masks that cannot be
+        read.
 
     Raises:
         SchemaError: Student and project have no structure in common.
@@ -59,16 +61,18 @@ def evaluate(
     keys = list(shared_keys(student.keys, project.schema.keys))
     annotated = list(_annotated_frames(project, splits, keys))
     total = sum(len(frames) for _, frames in annotated)
-    tallies = {key: _Tally() for key in keys}
+    patients = {record.patient: _Patient(keys) for record, _ in annotated}
     left_out: list[str] = []
     done = 0
     for record, frames in annotated:
+        tallies = patients[record.patient].tallies
         for t, proposal, aspect in _proposals(project, student, record, frames, left_out):
             left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies, pixel_aspect=aspect)
+            patients[record.patient].frames += 1
             done += 1
             if progress is not None and progress(done, total) is False:
-                return _result(student, done, tallies, project.schema, left_out)
-    return _result(student, done, tallies, project.schema, left_out)
+                return _result(student, keys, patients, project.schema, left_out)
+    return _result(student, keys, patients, project.schema, left_out)
 
 
 def _proposals(
@@ -114,6 +118,24 @@ class _Tally:
         }
 
 
+class _Patient:
+    """Scores of one patient by structure, and the number of frames they are from."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.tallies = {key: _Tally() for key in keys}
+        self.frames = 0
+
+
+def _joined(tallies: Sequence[_Tally]) -> _Tally:
+    """Return the scores of several tallies together."""
+    joined = _Tally()
+    for tally in tallies:
+        joined.dices += tally.dices
+        joined.distances += tally.distances
+        joined.presence += tally.presence
+    return joined
+
+
 def _mean(values: list[float]) -> float | None:
     """Return the mean of the values that are not nan; None without any."""
     known = [value for value in values if not math.isnan(value)]
@@ -157,15 +179,26 @@ def _tally_frame(
 
 
 def _result(
-    student: Student, frames: int, tallies: dict[str, _Tally], schema: Schema, left_out: list[str]
+    student: Student, keys: Sequence[str], patients: Mapping[str, _Patient], schema: Schema, left_out: list[str]
 ) -> dict[str, Any]:
-    structures = {key: tally.to_dict() for key, tally in tallies.items()}
-    means = [row["dice"] for row in structures.values() if row["dice"] is not None]
+    structures = {key: _joined([patient.tallies[key] for patient in patients.values()]).to_dict() for key in keys}
+    of_patients = {
+        name: {"frames": patient.frames, "mean_dice": _mean_dice(tally.to_dict() for tally in patient.tallies.values())}
+        for name, patient in patients.items()
+        if patient.frames
+    }
     return {
         "student": student.id,
-        "frames": frames,
-        "mean_dice": float(np.mean(means)) if means else None,
+        "frames": sum(patient.frames for patient in patients.values()),
+        "mean_dice": _mean_dice(structures.values()),
         "structures": structures,
-        "not_known_to_student": [key for key in schema.keys if key not in tallies],
+        "patients": of_patients,
+        "not_known_to_student": [key for key in schema.keys if key not in keys],
         "left_out": left_out,
     }
+
+
+def _mean_dice(rows: Iterable[Mapping[str, float | int | None]]) -> float | None:
+    """Return the mean Dice over the structures that have one; None without any."""
+    means = [row["dice"] for row in rows if row["dice"] is not None]
+    return float(np.mean(means)) if means else None
