@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,6 +236,52 @@ def test_palette_and_grey_rgb_are_labels_and_colours_are_an_error(tmp_path: Path
         expect(planes_of(source, number), {"jaw": INNER, "throat": OUTER & ~INNER})
     with pytest.raises(DatasetError, match="colour picture"):
         source.planes(source.images[2])
+
+
+def test_two_files_of_one_label_and_name_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    write_planes(tmp_path, {"f_0.png": {"jaw": INNER}, "f_0.bmp": {"jaw": OUTER}})
+    source = open_source(tmp_path)
+    assert source.problems == ["jaw/f_0.png: f_0.bmp has the same name; left out"]
+    expect(planes_of(source, 0), {"jaw": OUTER})
+
+
+# YOLO
+
+
+OUTLINE = "0 0.1 0.1 0.5 0.1 0.5 0.5 0.1 0.5\n"
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("labels/train", {"data.yaml": "names: {0: jaw, 1: throat}"}),  # ultralytics, CVAT
+        ("train/labels", {"data.yaml": "names: [jaw, throat]\nnc: 2"}),  # Roboflow
+        ("labels", {"classes.txt": "jaw\nthroat\n"}),  # Label Studio
+        ("labels", {}),
+    ],
+)
+def test_yolo_as_programs_lay_it_out(tmp_path: Path, folder: str, names: dict[str, str]) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / "a_1.txt").write_text(OUTLINE + "1 0.5 0.5 0.2 0.2\n", "ascii")
+    for name, content in names.items():
+        (tmp_path / name).write_text(content, "utf-8")
+    for path in (tmp_path, tmp_path / folder):
+        source = open_source(path)
+        first = "jaw" if names else "class 0"
+        assert (source.name, source.labels[0].name) == ("yolo", first)
+        result = source.planes(replace(source.images[0], height=HEIGHT, width=WIDTH))
+        assert result.planes[first][2:12, 3:18].all()
+        assert dict(result.left_out) == {"objects with a box only": 1}
+
+
+@pytest.mark.parametrize(
+    "line", ["0 0.1 0.1 0.5 0.1 0.5 0.5 1 2", "x 0 0 1 0 1 1", "0 5 5 9 5 9 9", "0 0.1 0.2", "0.5 0 0 1 0 1 1"]
+)
+def test_lines_that_are_no_outlines_are_named(tmp_path: Path, line: str) -> None:
+    (tmp_path / "a_1.txt").write_text(f"{OUTLINE}{line}\n", "ascii")
+    source = open_source(tmp_path)
+    with pytest.raises(DatasetError, match="line 2 is not a class and coordinates"):
+        source.planes(replace(source.images[0], height=HEIGHT, width=WIDTH))
 
 
 # nnU-Net

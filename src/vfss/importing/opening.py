@@ -45,7 +45,11 @@ def open_source(path: str | Path, name: str | None = None, options: SourceOption
         DatasetError: There is no such file, it is of no known kind, or malformed; the message says what was found.
     """
     path, options = Path(path).expanduser(), options or SourceOptions()
-    if not path.exists():
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # e.g. a name longer than any file's
+        there = False
+    if not there:
         raise DatasetError("there is no such file or folder", path=path, remedy="Check the path.")
     if name is not None:
         if name not in SOURCES:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from vfss.importing.formats.label_images import (
     planes_of,
     read_table,
 )
-from vfss.importing.names import natural, shown, stem
+from vfss.importing.names import natural, shown
 from vfss.importing.source import (
     ForeignImage,
     ForeignLabel,
@@ -97,9 +98,16 @@ class PlaneFiles:
     def _add_folders(self, folders: list[Path]) -> None:
         by_stem: dict[str, dict[str, Path]] = {}
         for folder in folders:
-            self.labels.append(ForeignLabel(shown(folder.name)))
+            label = shown(folder.name)
+            self.labels.append(ForeignLabel(label))
             for file in files_in(folder, *PICTURES):
-                by_stem.setdefault(stem(file.name), {})[shown(folder.name)] = file
+                of_image = by_stem.setdefault(unicodedata.normalize("NFC", shown(file.stem)), {})
+                if label in of_image:
+                    self.problems.append(
+                        f"{label}/{shown(file.name)}: {of_image[label].name} has the same name; left out"
+                    )
+                else:
+                    of_image[label] = file
         for name in sorted(by_stem, key=natural):
             files = by_stem[name]
             image = _image(len(self.images), next(iter(files.values())), self.problems)

@@ -3,8 +3,8 @@
 
     <number of the class> x y x y ... [confidence]        as fractions of the picture's width and height
 
-Names of classes are in data.yaml; predictions have none, and their classes are "class 0", "class 1", ... Sizes are
-those of the pictures beside the labels, or of the clip: fractions do not need them before they are drawn.
+Names of classes are in data.yaml or classes.txt; predictions have none, and their classes are "class 0", "class 1", ...
+Sizes are those of the pictures beside the labels, or of the clip: fractions do not need them before they are drawn.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ _MOST_BYTES = 1 << 26
 _MOST_NAME_BYTES = 1 << 16
 _MOST_CLASSES = 1000
 _MOST_CHARACTERS = 1 << 22
-_DEPTH = 3
+_LABELS = "labels"
 _PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _SUFFIX = ".txt"
 _NO_LABELS = frozenset(
     {"train.txt", "val.txt", "valid.txt", "test.txt", "classes.txt", "requirements.txt", "readme.txt"}
 )
+_NAMES = ("data.yaml", "data.yml", "classes.txt", "obj.names")
 _BOXES = "objects with a box only"
 _CONFIDENCES = "confidences of objects, which proposals of other programs do not keep"
 _EDGE = 0.05  # of the picture: rounding and clipping reach that far beyond it
@@ -90,13 +91,13 @@ class YoloMasks:
         """See ForeignMasks.planes."""
         planes: dict[str, BoolArray] = {}
         left_out: Counter[str] = Counter()
-        for number, values in _objects(self._files[image.number]):
+        for number, values in list(_objects(self._files[image.number])):  # a file is read as a whole, or not
             if len(values) < 6:
                 left_out[_BOXES] += 1
                 continue
             if len(values) % 2:
                 left_out[_CONFIDENCES] += 1
-            label = self._names[number]
+            label = self._names.get(number, f"class {number}")
             plane = planes.setdefault(label, np.zeros((image.height, image.width), np.bool_))
             plane |= _drawn(values[: len(values) // 2 * 2], image.height, image.width)
         return ForeignPlanes(planes, left_out=left_out)
@@ -151,13 +152,15 @@ def _names(path: Path) -> dict[int, str]:
     """Return the names of classes by number: of a data.yaml, or of a table such as {"bolus": 0}."""
     try:
         expect_size(path, _MOST_NAME_BYTES)
-        data: Any = yaml.load(path.read_text("utf-8-sig"), Loader=_Plain)
+        text = path.read_text("utf-8-sig")
+        is_list = path.suffix.lower() in (_SUFFIX, ".names")
+        data: Any = {"names": text.split("\n")} if is_list else yaml.load(text, Loader=_Plain)
         names = data.get("names", data)
         if isinstance(names, list):
-            names = dict(enumerate(names))
+            names = {number: name for number, name in enumerate(names) if str(name).strip()}
         if all(isinstance(value, int) for value in names.values()):
             names = {number: name for name, number in names.items()}
-        found = {int(number): shown(str(name)) for number, name in names.items()}
+        found = {int(number): shown(str(name).strip()) for number, name in names.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, yaml.YAMLError) as error:
         raise DatasetError(
             f"names no classes ({type(error).__name__})",
@@ -210,7 +213,7 @@ def _picture_folders(folder: Path) -> list[Path]:
     """Return where the pictures of a folder of labels may be: labels/train and images/train, and beside them."""
     folders = [folder]
     for depth, part in enumerate(reversed(folder.parts[-2:]), 1):
-        if part.casefold() == "labels":
+        if part.casefold() == _LABELS:
             base, below = folder.parents[depth - 1], folder.parts[len(folder.parts) - depth + 1 :]
             folders += [base.joinpath("images", *below), base]
     return folders
@@ -222,18 +225,25 @@ def _label_files(path: Path) -> Iterator[Path]:
         if path.suffix.lower() == _SUFFIX and _is_labels(path):
             yield path
         return
-    for folder in _folders(path, _DEPTH):
+    for folder in _folders(path):
         files = [file for file in files_in(folder, _SUFFIX) if file.name.casefold() not in _NO_LABELS]
         if files and all(map(_is_labels, files[:5])):
             yield from files
 
 
-def _folders(folder: Path, depth: int) -> Iterator[Path]:
-    yield folder
-    if depth:
-        for entry in entries_of(folder):
-            if entry.is_dir() and not entry.is_symlink():
-                yield from _folders(entry, depth - 1)
+def _folders(path: Path) -> Iterator[Path]:
+    """Yield the folders that may hold labels: labels/train as well as train/labels, and those named by a person."""
+    yield path
+    below = _subfolders(path)
+    yield from below
+    for folder in below:
+        yield from (
+            inner for inner in _subfolders(folder) if _LABELS in (folder.name.casefold(), inner.name.casefold())
+        )
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return [entry for entry in entries_of(folder) if entry.is_dir() and not entry.is_symlink()]
 
 
 def _is_labels(file: Path) -> bool:
@@ -257,13 +267,12 @@ def _is_number(text: str) -> bool:
 def _yaml_of(path: Path) -> Path | None:
     """Return data.yaml in or above the folder of labels."""
     folder = path if path.is_dir() else path.parent
-    candidates = [above / name for above in (folder, *list(folder.parents)[:2]) for name in ("data.yaml", "data.yml")]
+    candidates = [above / name for above in (folder, *list(folder.parents)[:2]) for name in _NAMES]
     return next((file for file in candidates if file.is_file()), None)
 
 
 def _fits(path: Path) -> bool:
-    files = list(_label_files(path))
-    return any(file.stat().st_size for file in files)
+    return any(file.stat().st_size for file in _label_files(path))
 
 
 def _open(path: Path, options: SourceOptions) -> ForeignMasks:
