@@ -152,6 +152,10 @@ def test_a_file_that_is_no_image_is_left_out_and_named(tmp_path: Path) -> None:
     with open_clip(tmp_path) as clip:
         assert clip.n_frames == 4
         assert "IM0002 cannot be read and is left out" in clip.notes[0]
+    paths[3].write_bytes(bytes(1000))
+    with open_clip(tmp_path) as clip:
+        assert clip.n_frames == 3
+        assert clip.notes[-1] == "IM0003 is no DICOM file and is left out"
     for path in paths:
         path.write_bytes(paths[2].read_bytes())
     with pytest.raises(ClipError, match="none of its 5 DICOM files") as caught:
@@ -252,6 +256,11 @@ def test_names_that_are_not_utf_8(tmp_path: Path, kind: str) -> None:
     with open_clip(path) as clip, clip.reopen() as other:
         assert np.array_equal(other[2], frames[2])
         assert clip.id == content_id(path)
+    if kind in ("pictures", "series"):
+        next(odd.iterdir()).write_bytes(b"\x08\0\x16\0UI" if kind == "series" else b"")
+        with open_clip(path) as clip:
+            "".join(clip.notes).encode()
+            assert clip.notes
     for file in odd.iterdir():
         file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(ClipError) as caught:

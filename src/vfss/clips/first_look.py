@@ -11,6 +11,11 @@ _TRIED = 64
 """Frames that are tried, evenly spaced, where the first and the last cannot be decoded."""
 
 
+def spread(n_frames: int) -> list[int]:
+    """Return the frames that are tried before a recording counts as unreadable, evenly spaced, in ascending order."""
+    return sorted({round(i * (n_frames - 1) / (_TRIED - 1)) for i in range(_TRIED)})
+
+
 def readable_frames(clip: Clip, *, middle: bool) -> tuple[list[Frame], str | None]:
     """Decode the first and the last frame of a clip; return those that decode, and a note about those that do not.
 
@@ -25,8 +30,8 @@ def readable_frames(clip: Clip, *, middle: bool) -> tuple[list[Frame], str | Non
     errors: list[ClipError] = []
     frames = _decoded(clip, sorted({0, *([clip.n_frames // 2] if middle else []), last}), errors)
     if not frames:
-        spaced = sorted({round(i * last / (_TRIED - 1)) for i in range(_TRIED)} - {0, last})
-        frames = _decoded(clip, spaced, errors, enough=1)
+        tried = {error.frame for error in errors}
+        frames = _decoded(clip, [t for t in spread(clip.n_frames) if t not in tried], errors, enough=1)
     if not frames:
         raise ClipError(
             f"none of its frames can be decoded ({len(errors)} of {clip.n_frames} were tried); {errors[0].what}",

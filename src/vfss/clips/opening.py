@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 from itertools import islice
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from vfss.clips.folders import frame_files
 from vfss.clips.library_errors import COPY_AGAIN, reason
 from vfss.clips.pictures import is_picture
 from vfss.clips.video.recognition import HEAD_BYTES, video_container
-from vfss.errors import ClipError, SeveralRecordingsError
+from vfss.errors import ClipError, SeveralRecordingsError, printable
 from vfss.wording import listed
 
 VIDEO_SUFFIXES = frozenset(
@@ -32,6 +33,7 @@ SUFFIXES = VIDEO_SUFFIXES | SHARED_SUFFIXES | STACK_SUFFIXES | DICOM_SUFFIXES
 
 _MOST_LOOKED_AT = 5000  # files of a folder that are looked at before a recording is found
 _MOST_BESIDE = 50  # files beside pictures that are looked at
+_DIGITS = re.compile(r"[0-9]+")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _KINDS = (
     "a video (AVI, MP4, MOV, MKV, MPG, VOB, WMV), DICOM, a TIFF stack"
@@ -90,7 +92,9 @@ def _open_folder(folder: Path, cache_bytes: int, rotation: int | None) -> Clip:
         if _are_images(files):
             from vfss.clips.dicom.series import open_series
 
-            return open_series(folder, files, content_id(folder), cache_bytes=cache_bytes)
+            series = open_series(folder, files, content_id(folder), cache_bytes=cache_bytes)
+            series.notes += _beside_images(folder, files)
+            return series
     except OSError as error:
         raise ClipError(f"cannot be listed ({reason(error)})", path=folder, remedy="Ask for permission.") from error
     recordings = recordings_in(folder)
@@ -112,7 +116,18 @@ def _beside_pictures(folder: Path) -> tuple[str, ...]:
     with os.scandir(folder) as entries:
         others = [Path(entry.path) for entry in entries if not is_picture(entry.name) and entry.is_file()]
     found = sorted(file.name for file in others[:_MOST_BESIDE] if _looks_like_recording(file))
-    return (f"beside these pictures the folder holds {listed(found, 3)}, to be opened by itself",) if found else ()
+    names = printable(listed(found, 3))
+    return (f"beside these pictures the folder holds {names}, to be opened by itself",) if found else ()
+
+
+def _beside_images(folder: Path, files: list[Path]) -> tuple[str, ...]:
+    """Return a note about files that are named like the images of a series and are none, because they are damaged."""
+    patterns, known = {_DIGITS.sub("", file.name) for file in files}, {file.name for file in files}
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if entry.name not in known and entry.is_file()]
+    found = sorted(name for name in names if _DIGITS.sub("", name) in patterns)
+    are = "is no DICOM file and is" if len(found) == 1 else "are no DICOM files and are"
+    return (f"{printable(listed(found, 3))} {are} left out",) if found else ()
 
 
 def _are_images(files: list[Path]) -> bool:

@@ -14,10 +14,12 @@ from PIL import Image
 from vfss.clips.bounds import check_frame_count, check_frame_size, check_scans
 from vfss.clips.cached import CACHE_BYTES, LazyClip
 from vfss.clips.clip import ASSUMED_FPS, Frame
+from vfss.clips.first_look import spread
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.clips.pixel_aspect import believable_aspect
-from vfss.errors import ClipError
+from vfss.errors import ClipError, printable
+from vfss.wording import listed
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg"})
 _SIZES_CHECKED = 2000
@@ -102,9 +104,8 @@ def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -
     aspect, note = _aspect(files[start])
     notes = () if note is None else (note,)
     if damaged:
-        names = ", ".join(files[t].name for t in damaged[:_MOST_NAMED])
-        more = f" and {len(damaged) - _MOST_NAMED} more" if len(damaged) > _MOST_NAMED else ""
-        notes = (f"{names}{more} cannot be read: the other pictures can be used", *notes)
+        names = printable(listed([files[t].name for t in damaged], _MOST_NAMED))
+        notes = (f"{names} cannot be read: the other pictures can be used", *notes)
     return FolderClip(folder, files, first, clip_id, cache_bytes, pixel_aspect=aspect, notes=notes)
 
 
@@ -115,7 +116,7 @@ def _first_picture(files: Sequence[Path], folder: Path) -> tuple[int, Frame]:
         ClipError: None can be.
     """
     first: ClipError | None = None
-    for t in sorted({*range(min(8, len(files))), len(files) // 2, len(files) - 1}):
+    for t in spread(len(files)):
         try:
             return t, read_picture(files[t], folder, t)
         except ClipError as error:

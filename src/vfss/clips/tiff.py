@@ -18,7 +18,7 @@ from PIL import Image
 from vfss.clips.bounds import MOST_FRAME_PIXELS
 from vfss.clips.cached import CACHE_BYTES, LazyClip
 from vfss.clips.clip import ASSUMED_FPS, Frame
-from vfss.clips.first_look import readable_frames
+from vfss.clips.first_look import readable_frames, spread
 from vfss.clips.frame_rate import rate_doubt
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
@@ -28,7 +28,7 @@ from vfss.clips.tiff_single_page import single_page
 from vfss.errors import ClipError
 
 _CONVERT = "Save it as one time series of unsigned 8 or 16 bit pictures, and open that."
-_SAVE_AGAIN = "Save it again without compression, or with LZW or ZIP (deflate)."
+_SAVE_AGAIN = "Save it again without compression, or with ZIP (deflate)."
 _MINISWHITE, _PALETTE = 0, 3
 _NONE, _LZMA = 1, 34925
 _DEFLATE = frozenset({8, 32946})
@@ -332,10 +332,9 @@ def _first_frame(stack: StackFile) -> Frame:
         ClipError: None can be.
     """
     first: ClipError | None = None
-    for t in sorted({0, 1, stack.n_frames // 2, stack.n_frames - 1}):
+    for t in spread(stack.n_frames):
         try:
-            if t < stack.n_frames:
-                return stack.frame(t)
+            return stack.frame(t)
         except ClipError as error:
             first = first or error
     raise first or ClipError("holds no pages", path=stack.path, remedy=COPY_AGAIN)

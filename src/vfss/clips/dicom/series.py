@@ -26,7 +26,7 @@ from vfss.clips.dicom.values import integer, number, text
 from vfss.clips.first_look import readable_frames
 from vfss.clips.frame_rate import rate_doubt
 from vfss.clips.library_errors import reason
-from vfss.errors import ClipError
+from vfss.errors import ClipError, printable
 from vfss.wording import count, listed
 
 _ONE_SERIES = "Put the images of one series into a folder of their own, and open that."
@@ -153,7 +153,7 @@ def open_series(folder: Path, files: Sequence[Path], clip_id: str, *, cache_byte
     times_s = _times(images)
     notes = [*dict.fromkeys(note for image in images for note in image.notes)][:_MOST_NAMED]
     if errors:
-        names = listed([error.path.name for error in errors if error.path], _MOST_NAMED)
+        names = printable(listed([error.path.name for error in errors if error.path], _MOST_NAMED))
         notes.append(f"{names} cannot be read and {'is' if len(errors) == 1 else 'are'} left out ({errors[0].what})")
     notes += [note for note in (order_note, None if times_s is None else rate_doubt(times_s)) if note]
     clip = SeriesClip(folder, images, times_s, clip_id, notes=tuple(notes), cache_bytes=cache_bytes)
