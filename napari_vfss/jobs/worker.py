@@ -12,7 +12,7 @@ from typing import Any
 
 from napari.qt.threading import FunctionWorker, GeneratorWorker, create_worker
 
-from vfss.errors import VfssError
+from vfss.errors import ClipError, VfssError
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,9 @@ def spare_threads() -> int:
 
 def explain(error: BaseException) -> str:
     """Return the message for a person about an error of a worker; an unexpected one is logged."""
+    if isinstance(error, ClipError) and error.frame is not None:  # the window counts frames from 1
+        name = "" if error.path is None else f" of {error.path.name}"
+        return f"Frame {error.frame + 1}{name}: {error.what}.{error.remedy and f' {error.remedy}'}"
     if isinstance(error, VfssError):
         return str(error)
     logger.error("worker failed", exc_info=error)

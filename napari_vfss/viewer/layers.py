@@ -14,6 +14,7 @@ from psygnal import Signal
 from qtpy.QtCore import QTimer
 
 from napari_vfss.connections import Connections
+from napari_vfss.jobs.worker import explain
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.clip_array import ClipFrames, clip_layer_settings, pixel_scale
 from napari_vfss.viewer.overlay import Overlay, palette
@@ -244,7 +245,7 @@ class ClipLayers:
         self.flush()
 
     def _on_problem(self, error: ClipError) -> None:
-        self.message.emit(str(error))
+        self.message.emit(explain(error))
 
     def _paint_overlay(self) -> None:
         session = self.session

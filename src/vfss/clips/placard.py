@@ -14,7 +14,8 @@ from vfss.errors import ClipError
 TEXT = "This frame cannot be read"
 _STRIPE = 16  # px, or an eighth of a small frame
 _DARK, _LIGHT, _BAR, _INK = 70, 110, 20, 255
-_WIDEST = 0.9  # of the frame, by the text
+_WIDEST, _WIDEST_SMALL = 0.5, 0.9  # of the frame, by the text: read at twice the size of the window, too
+_SMALL = 200  # px
 
 
 def unreadable_placard(height: int, width: int) -> npt.NDArray[np.uint8]:
@@ -25,7 +26,8 @@ def unreadable_placard(height: int, width: int) -> npt.NDArray[np.uint8]:
     image = Image.fromarray(stripes)
     draw, probe = ImageDraw.Draw(image), ImageFont.load_default(100)
     left, _, right, _ = probe.getbbox(TEXT)
-    size = max(4.0, min(height / 4, 100 * _WIDEST * width / (right - left)))
+    widest = _WIDEST_SMALL if width < _SMALL else _WIDEST
+    size = max(4.0, min(height / 4, 100 * widest * width / (right - left)))
     font = ImageFont.load_default(size)
     middle = height // 2
     draw.rectangle((0, middle - round(size), width, middle + round(size)), fill=_BAR)
