@@ -3,12 +3,13 @@
 
 Makes small videos of many kinds, damages copies of them, and reads each in several orders. By hand, for long runs:
 
-    nice python tests/support/fuzz_video.py --count 5000 --seed 1
+    nice python tests/support/fuzz_video.py --count 6000 --seed 1 --json benchmarks/results/fuzz_video.json
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 import time
@@ -163,7 +164,7 @@ def run(count: int, seed: int, kinds: list[str], folder: Path, report: Callable[
         problem = check_order(folder / f"sound_{kind}") or damaged_frames(folder / f"sound_{kind}") or None
         if problem:
             raise RuntimeError(f"sound {kind}: {problem}")
-    found = {"files": 0, "faults": 0, "slow": 0}
+    found = {"files": 0, "faults": 0, "slow": 0, "refused": 0, "with_damaged_frames": 0}
     for number in range(count):
         rng = np.random.default_rng([seed, number])
         kind = kinds[number % len(kinds)]
@@ -175,7 +176,10 @@ def run(count: int, seed: int, kinds: list[str], folder: Path, report: Callable[
         except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
             problem = f"{type(error).__name__}: {error}"
         seconds = time.process_time() - started  # not of a clock: other programs may take the processor
+        lost = damaged_frames(path) if problem is None else 0
         found["files"] += 1
+        found["refused"] += lost < 0
+        found["with_damaged_frames"] += lost > 0
         if problem is not None:
             found["faults"] += 1
             report(f"{kind} seed {seed} number {number}: {problem}")
@@ -191,6 +195,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="*", default=list(KINDS), choices=list(KINDS))
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here")
     parser.add_argument("--keep", type=int, metavar="NUMBER", help="write this damaged file here and end")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
@@ -199,12 +204,20 @@ def main() -> int:
             data = make(Path(name) / kind, kind).read_bytes()
             Path(kind).write_bytes(mutate(data, np.random.default_rng([chosen.seed, chosen.keep])))
             return 0
-        started = time.monotonic()
-        found = run(chosen.count, chosen.seed, chosen.only, Path(name), lambda line: sys.stdout.write(line + "\n"))
+        found = run(chosen.count, chosen.seed, chosen.only, Path(name), lambda line: sys.stderr.write(line + "\n"))
     import resource  # not on Windows, where tests use the rest of this file
 
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    sys.stdout.write(f"{found} in {time.monotonic() - started:.0f} s, peak {peak:.0f} MB\n")
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    result = {
+        "kinds": chosen.only,
+        "seed": chosen.seed,
+        **found,
+        "cpu_s": round(time.process_time()),
+        "peak_mb": round(usage.ru_maxrss / 1024),
+    }
+    sys.stdout.write(f"{result}\n")
+    if chosen.json is not None:
+        chosen.json.write_text(json.dumps(result, indent=2) + "\n")
     return int(bool(found["faults"] or found["slow"]))
 
 

@@ -213,7 +213,8 @@ def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | 
         reader.decoder.strict = False
         index = build_index(reader, table)
     number, first = _first_frame(reader, table, index)
-    missing = f"Frame 0 cannot be decoded ({index.damage[0]}), the first that can is frame {number}" if number else ""
+    first_ones = "frame" if number == 1 else f"{number} frames"
+    missing = f"The first {first_ones} cannot be decoded ({index.damage[0]})" if number else ""
     orientation, turned = _orientation(reader.described_frame(table) or first, rotation)
     aspect, doubted = pixel_aspect(reader.sample_aspect)
     times_s = _times(reader, table, index)
@@ -310,7 +311,7 @@ def _doubts(times: npt.NDArray[np.float64], duration_s: float | None) -> str:
     gaps = np.flatnonzero(intervals > 1.75 * usual)
     if len(gaps):
         missing = int(np.rint(intervals[gaps] / usual - 1).sum())
-        return f"The times of frames leave gaps for {missing} more, the first before frame {gaps[0] + 1}"
+        return f"The times of frames leave gaps for {missing} more, the first after {times[gaps[0]]:.2f} s"
     if duration_s is not None and duration_s - times[-1] > 3 * usual:
         return f"The file declares a duration of {duration_s:.2f} s, its frames end after {times[-1] + usual:.2f} s"
     return ""
