@@ -160,6 +160,15 @@ def test_a_broken_coco_file_is_an_error(tmp_path: Path) -> None:
     assert source.images == [] and "size is missing" in source.problems[0]
 
 
+def test_files_too_large_to_be_read_at_once_are_refused_before_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_coco(tmp_path / "a.json", {"a_0.png": TWO})
+    monkeypatch.setattr("vfss.importing.files.MOST_JSON_BYTES", 100)
+    with pytest.raises(DatasetError, match="more than the 100 that are read at once"):
+        open_source(path)
+
+
 # PNG
 
 
@@ -441,8 +450,9 @@ def test_unknown_files_are_described(tmp_path: Path) -> None:
         open_source(tmp_path)
     with pytest.raises(DatasetError, match="it is a file of 5 bytes"):
         open_source(tmp_path / "a.txt")
-    with pytest.raises(DatasetError, match="no such file"):
-        open_source(tmp_path / "nothing")
+    for missing in (tmp_path / "nothing", tmp_path / ("x" * 5000)):
+        with pytest.raises(DatasetError, match="no such file"):
+            open_source(missing)
     with pytest.raises(DatasetError, match=r"no import format 'voc'.*coco, nnunet, dicom-seg"):
         open_source(tmp_path, "voc")
     for name in SOURCES:

@@ -90,7 +90,7 @@ class ImportDialog(QDialog):
 
     def ask_for_table(self) -> None:
         """Let a person choose a file with the names of label values."""
-        name, _ = QFileDialog.getOpenFileName(self, "Label names", filter="JSON (*.json)")
+        name, _ = QFileDialog.getOpenFileName(self, "Label names", filter="Names (*.json *.yaml *.yml *.txt *.names)")
         if name:
             self._table = Path(name)
             self.table_button.setText(f"Label names: {self._table.name}")
@@ -168,7 +168,7 @@ class ImportDialog(QDialog):
         self.folder_button = dialog_button("Folder...", "Choose a folder of masks", self.ask_for_folder)
         self.table_button = dialog_button(
             "Label names...",
-            'JSON file with the names of the values in label images, e.g. {"bolus": 1}',
+            'File with the names of the values in label images, e.g. {"bolus": 1}, or data.yaml of YOLO',
             self.ask_for_table,
         )
         self.threshold = QDoubleSpinBox()

@@ -14,6 +14,9 @@ from vfss.project import ClipRecord
 LEAVE_OUT = "do not import"
 UNDECIDED = "choose..."
 HEADS = ("In the files", "Images", "Recording of this project")
+MOST_ROWS = 200
+"""Recordings that are listed: files of more of them have no common names, and cannot be assigned one by one."""
+
 _MARGIN = 24  # px, for the frame of a list and its scroll bar
 _UNDECIDED, _KNOWN = "undecided", "known"
 
@@ -54,9 +57,10 @@ class RecordingChoice(QTableWidget):
 
     def show_recordings(self, recordings: Sequence[SourceRecording], choices: dict[str, str | None]) -> None:
         """Fill the table with the recordings of a source and the choices made so far."""
-        self._names = [recording.name for recording in recordings]
-        self.setRowCount(len(recordings))
-        for row, recording in enumerate(recordings):
+        shown = recordings[:MOST_ROWS]
+        self._names = [recording.name for recording in shown]
+        self.setRowCount(len(shown))
+        for row, recording in enumerate(shown):
             item = QTableWidgetItem(recording.title)
             item.setToolTip(recording.images[0].image.name)
             self.setItem(row, 0, item)

@@ -49,7 +49,7 @@ from vfss.masks.run_lengths import is_picture_size
 
 Fields = Mapping[str, Any]
 _FRAME_VOLUMES = frozenset({"frames", "image", "images"})
-_MOST_BYTES = 1 << 31
+_MOST_BYTES = 1 << 29
 
 
 class NiftiMasks:
@@ -158,7 +158,7 @@ class _FramesFirst:
                 values = np.asarray(open_volume(path).dataobj)
             except UNREADABLE as error:
                 raise unreadable(path, error) from error
-            if not np.isin(values, (0, 1)).all():
+            if values.dtype.kind not in "bui" or values.min() < 0 or values.max() > 1:
                 raise DatasetError("has other values than 0 and 1, which masks have", path=path)
             self._packed[path] = values.shape, [np.packbits(plane != 0) for plane in values]
         shape, planes = self._packed[path]
