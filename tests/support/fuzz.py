@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import json
 import multiprocessing
 import multiprocessing.connection
@@ -30,10 +31,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from fuzz_subjects import SUBJECTS, FaultError, Subject
+from fuzz_subject import FaultError, Subject
 from vfss.errors import VfssError
 
 TOO_LONG_S, TOO_MUCH_MB = 10.0, 2048.0
+_HUNG_S = 2 * TOO_LONG_S
+"""After so long a process is killed."""
 _BATCH = 200
 """Inputs of one kind in a row: short enough that all kinds get their share of a run that is stopped early."""
 
@@ -52,12 +55,18 @@ class Tally:
 
 
 def run(
-    subjects: list[Subject], inputs: int, *, workers: int = 1, seconds: float = 1e9, first: int = 0
+    subjects: list[Subject],
+    inputs: int,
+    *,
+    workers: int = 1,
+    seconds: float = 1e9,
+    first: int = 0,
+    module: str = "fuzz_subjects",
 ) -> dict[str, Tally]:
-    """Run inputs of all kinds; stop early after some seconds."""
+    """Run inputs of all kinds; stop early after some seconds. Workers find the kinds in `SUBJECTS` of the module."""
     tallies = {subject.name: Tally() for subject in subjects}
     batches = _batches(subjects, inputs, first)
-    running = [_Worker() for _ in range(workers)]
+    running = [_Worker(module) for _ in range(workers)]
     until = time.monotonic() + seconds
     try:
         while any(worker.advance(batches, tallies, until) for worker in running):
@@ -83,14 +92,15 @@ def _batches(subjects: list[Subject], inputs: int, first: int) -> Iterator[tuple
 class _Worker:
     """A process that runs batches, started again after each that had to be killed or died."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
+        self._module = module
         self._batch: tuple[str, int, int] | None = None
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self.results, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs, self._module), daemon=True)
         self._process.start()
         theirs.close()
         self._running: tuple[int, float] | None = None  # number, and when its reading began
@@ -103,7 +113,7 @@ class _Worker:
         except (EOFError, OSError):
             self._process.join()
             self._lost(f"the process died with {self._process.exitcode}", tallies)
-        if self._running is not None and time.monotonic() - self._running[1] > 2 * TOO_LONG_S:
+        if self._running is not None and time.monotonic() - self._running[1] > _HUNG_S:
             self._process.kill()
             self._process.join()
             self._lost(f"longer than {TOO_LONG_S:g} s", tallies)
@@ -160,8 +170,8 @@ def _note(tally: Tally, number: int, fault: str) -> None:
         print(f"  {number}: {fault}", file=sys.stderr, flush=True)  # noqa: T201
 
 
-def _serve(requests: Connection) -> None:
-    makers = {subject.name: subject.make for subject in SUBJECTS}
+def _serve(requests: Connection, module: str) -> None:
+    makers = {subject.name: subject.make for subject in importlib.import_module(module).SUBJECTS}
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 2)  # libraries in C write about each damaged byte
     while True:
@@ -203,6 +213,8 @@ def _peak_mb() -> float:
 
 def main() -> None:
     """Run from the command line; the exit status is 1 if there were faults."""
+    from fuzz_subjects import SUBJECTS
+
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first input of each kind")

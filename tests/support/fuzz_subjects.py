@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import atexit
+import importlib
+import logging
+import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,34 +21,16 @@ from PIL import Image
 
 import clip_material
 import fuzz_pictures
+import hostile_files
 import hostile_imports
+import hostile_projects
+from fuzz_subject import FaultError, Subject
 from mutations import mutated
 from vfss.clips import Clip, open_clip
 from vfss.errors import ClipError
 
 Read = Callable[[], object]
 Maker = Callable[[Path], Path]
-
-
-class FaultError(Exception):
-    """An input was read wrongly, without an exception."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A kind of input.
-
-    Attributes:
-        name: Its name in the result.
-        share: Share of all inputs, relative to the other kinds.
-        make: Writes input `number` into an empty folder, and returns what reads it. What it returns may raise only
-            VfssError, or FaultError where something was read wrongly.
-    """
-
-    name: str
-    share: float
-    make: Callable[[int, Path], Callable[[], object]]
-
 
 _FRAMES = 8
 _CODECS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -250,6 +235,38 @@ def _foreign_masks(kind: str) -> Callable[[int, Path], Read]:
     return make
 
 
+def _hostile_file(kind: str) -> Callable[[int, Path], Read]:
+    def make(number: int, folder: Path) -> Read:
+        if kind == "recipe":
+            importlib.import_module("timm")  # takes seconds once, which is no fault of a recipe
+        path = folder / "file"
+        path.write_bytes(hostile_files.case(kind, number)[1])
+        return lambda: hostile_files.read(kind, path)
+
+    return make
+
+
+@cache
+def _template() -> tuple[Path, tuple[hostile_projects.Damage, ...]]:
+    """Return the folder around a sound project, kept as long as the process, and what can be done to a copy."""
+    folder = Path(tempfile.mkdtemp(prefix="fuzz-template-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    project = hostile_projects.template(folder)
+    known = [*hostile_projects.contradictions(), *hostile_projects.values(project)]
+    return folder, tuple(damage for _, damage in known)
+
+
+def _project(number: int, folder: Path) -> Read:
+    """A project with what no version of the program wrote: half of them in its values, half in the bytes of a file."""
+    template, known = _template()
+    shutil.copytree(template, folder / "copy")
+    project = folder / "copy" / "project"
+    damage = known[number // 2 % len(known)] if number % 2 else next(hostile_projects.bytes_changed(number, 1))[1]
+    damage(project)
+    logging.disable(logging.ERROR)
+    return lambda: (hostile_projects.exercise(project), hostile_projects.wrong(project))
+
+
 SUBJECTS = [
     Subject("video", 3, _damaged_file(_videos)),
     Subject("dicom", 2, _damaged_file(_dicoms)),
@@ -258,4 +275,6 @@ SUBJECTS = [
     Subject("pictures", 1, _damaged_folder),
     *(Subject(f"import {kind}", 0.3, _foreign_masks(kind)) for kind in hostile_imports.KINDS),
     Subject("claims", 2, _claims),
+    *(Subject(f"file {kind}", 0.3, _hostile_file(kind)) for kind in hostile_files.KINDS),
+    Subject("project", 0.6, _project),
 ]
