@@ -13,7 +13,7 @@ import pytest
 from hostile_imports import KINDS, case, cases, harmful, read, write
 from vfss.errors import VfssError
 
-FIRST, DAMAGED = 1000, 12
+FIRST, DAMAGED = 1000, 8
 
 
 def refusals(kind: str, numbers: range, folder: Path) -> int:

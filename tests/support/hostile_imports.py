@@ -467,7 +467,7 @@ def _png(height: int, width: int, extra: bytes = b"") -> bytes:
 
 @cache
 def _bad_pictures() -> tuple[bytes, ...]:
-    text = zlib.compress(bytes(1 << 26), 1)
+    text = zlib.compress(bytes(1 << 24), 1)
     inflates = struct.pack(">I", len(text) + 6) + b"zTXtabc\0\0" + text
     inflates = inflates[: 4 + 4 + len(text) + 6] + struct.pack(">I", zlib.crc32(b"zTXt" + b"abc\0\0" + text))
     pictures = [_png(2**31 - 1, 2**31 - 1), _png(60_000, 60_000), _png(1, 2**31 - 1), _png(HEIGHT, WIDTH, inflates)]
@@ -496,7 +496,7 @@ def _made_volumes(suffix: str) -> list[Files]:
     volumes += [
         _volume((WIDTH, HEIGHT, FRAMES), bytes(16 * plain), *kind) for kind in ((128, 24), (32, 64), (1536, 128))
     ]
-    volumes += [_volume((WIDTH, HEIGHT, FRAMES), bytes(1 << 26 if suffix.endswith("gz") else 1 << 20))]
+    volumes += [_volume((WIDTH, HEIGHT, FRAMES), bytes(1 << 24 if suffix.endswith("gz") else 1 << 20))]
     wide = bytearray(nib.Nifti2Header().binaryblock)
     wide[16:80] = struct.pack("<8q", 3, WIDTH, HEIGHT, 2**60, 1, 1, 1, 1)
     volumes.append(bytes(wide) + bytes(4 + plain))
@@ -522,7 +522,7 @@ def _made_segmentations() -> list[Files]:
         dataset.save_as(stream, enforce_file_format=True)
         made.append({"seg.dcm": stream.getvalue()})
     dataset = _segmentation()
-    dataset.PixelData = bytes(1 << 26)
+    dataset.PixelData = bytes(1 << 24)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     stream = io.BytesIO()
     dataset.save_as(stream, enforce_file_format=True)
