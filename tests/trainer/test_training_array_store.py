@@ -35,3 +35,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("a file")
     with pytest.raises(TrainingError, match="cannot write the cache"):
         ArrayStore(tmp_path / "store", 1, ARRAYS).create()
+
+
+def test_a_row_that_the_disk_has_no_room_for_is_an_error_and_not_ready(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource", reason="this system has no limits on the size of files")
+    store = ArrayStore(tmp_path / "store", 3, ARRAYS)
+    store.create()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, before[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"cannot write the cache \(the disk at /.* is full"):
+            store.write(2, {"values": np.ones((2, 3)), "flags": 1})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert store.missing() == [0, 1, 2]

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
-
 from vfss.datasets.selection import AnnotatedFrame
+from vfss.output.png_files import write_png
 
 FOLDER = "images"
 LEVEL = 1
@@ -34,5 +33,5 @@ def write_picture(folder: Path, fields: Mapping[str, Any], frame: AnnotatedFrame
     """
     name = f"{FOLDER}/{stem(fields)}.png"
     (folder / FOLDER).mkdir(exist_ok=True)
-    iio.imwrite(folder / name, frame.pixels, extension=".png", compress_level=LEVEL)
+    write_png(folder / name, frame.pixels, compress_level=LEVEL)
     return name

@@ -8,8 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
-
 from vfss.clips.placard import PlacardClip
 from vfss.deidentify.review_strip import review_strip
 from vfss.deidentify.suggest_redaction import propose_redaction
@@ -17,6 +15,7 @@ from vfss.deidentify.text_detection import DetectedText, TextDetector
 from vfss.errors import ClipError, DatasetError
 from vfss.output import Progress
 from vfss.output.partial_folder import PartialFolder
+from vfss.output.png_files import write_png
 from vfss.plain_data import parse_json
 from vfss.project import ClipRecord, Project
 from vfss.project.pixel_reviews import PixelReview
@@ -107,7 +106,7 @@ def _proposal(  # noqa: PLR0917
             left_out(f"{record.path.name}: {frames}: {ranges(unreadable)}")
         redaction = proposed.redaction
         strip = f"{record.id.removeprefix('b2-')[:12]}.png"
-        iio.imwrite(folder / strip, review_strip(PlacardClip(clip), redaction, proposed.projections), extension=".png")
+        write_png(folder / strip, review_strip(PlacardClip(clip), redaction, proposed.projections))
     return {
         "clip": record.id,
         "recording": record.path.name,

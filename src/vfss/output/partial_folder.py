@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from vfss.errors import DatasetError
 from vfss.output.atomic_file import atomic_file
+from vfss.output.disk import why_not_written
 from vfss.output.json_files import to_json
 
 MARK, SUFFIX = "EXPORT_NOT_FINISHED", ".partial"
@@ -169,7 +170,7 @@ class PartialFolder:
 
     def _not_writable(self, error: OSError) -> DatasetError:
         return DatasetError(
-            f"cannot be written ({error.strerror or error})",
+            f"cannot be written ({why_not_written(error, self.folder)})",
             path=self.folder,
             remedy="Check free space and permissions of the folder, then run it again: an export resumes from there.",
         )

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from vfss.errors import DatasetError
 from vfss.output.atomic_file import abandoned, atomic_file, remove_abandoned
+from vfss.output.disk import why_not_written
 from vfss.output.private import make_private_folder
 from vfss.plain_data import parse_json
 
@@ -128,7 +129,7 @@ class CaseKey:
             ) from error
         except OSError as error:
             raise DatasetError(
-                f"the case key cannot be written ({error.strerror or error})",
+                f"the case key cannot be written ({why_not_written(error, self.path)})",
                 path=self.path,
                 remedy="Name a file that you may write, outside the export, with --key.",
             ) from error

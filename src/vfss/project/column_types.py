@@ -163,9 +163,12 @@ class Data(Checked):
 
     def read(self, value: Any) -> Any:
         """Return plain data."""
-        if not isinstance(value, str):
+        if isinstance(value, int | float) and isfinite(value):
+            data: Any = value  # SQLite keeps JSON that is a number as one
+        elif isinstance(value, str):
+            data = json.loads(value)
+        else:
             raise BadValueError
-        data = json.loads(value)
         if self.kind is not None and not isinstance(data, self.kind):
             raise BadValueError(f"no {self.kind.__name__}")
         return data

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Engine, Pool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from vfss.errors import ProjectError
+from vfss.output.disk import disk_of
 from vfss.project.column_types import BadValueError
 from vfss.project.network_share import on_network
 
@@ -110,7 +111,16 @@ class Database:
             ProjectError: The database cannot be read or the copy cannot be written.
         """
         with self._driver() as driver, closing(sqlite3.connect(target)) as copy:
-            driver.backup(copy)
+            try:
+                driver.backup(copy)
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_FULL:
+                    raise
+                raise ProjectError(
+                    f"the copy cannot be written: the disk at {disk_of(target)} is full",
+                    path=target,
+                    remedy="Choose a folder on a disk with room.",
+                ) from error
 
     def fresh(self) -> Database:
         """Return the same file opened again for reading, with nothing cached, so that it shows what is on disk."""
@@ -173,7 +183,7 @@ class Database:
             raise ProjectError(
                 f"a value cannot be kept ({error.orig})",
                 path=self.path,
-                remedy="Give text, and data that JSON can hold.",
+                remedy="Give Unicode text and only JSON values.",
             ) from error
         except BadValueError as error:
             raise ProjectError(f"the database is damaged ({error})", path=self.path, remedy=_BACKUP) from error
@@ -192,7 +202,7 @@ class Database:
             )
         if code == sqlite3.SQLITE_FULL or (code != sqlite3.SQLITE_CONSTRAINT and self._disk_is_full()):
             return ProjectError(
-                "the disk is full, the last change was not written",
+                f"the disk at {disk_of(self.path)} is full, the last change was not written",
                 path=self.path,
                 remedy="Everything before it is safe. Make room on the disk, then repeat the change.",
             )

@@ -25,6 +25,7 @@ from vfss.output.atomic_file import (
     synchronise_folder,
     temporary_path,
 )
+from vfss.output.disk import why_not_written
 from vfss.output.private import create_private, make_private_folder
 from vfss.project.contents import expect_contents
 from vfss.project.database import Database
@@ -54,7 +55,7 @@ def make_folder(folder: Path) -> None:
         make_private_folder(folder / "students")
     except OSError as error:
         raise ProjectError(
-            f"no project can be created here ({error.strerror or error})",
+            f"no project can be created here ({why_not_written(error, folder)})",
             path=folder,
             remedy="Choose a folder on a disk with room, where you may write.",
         ) from error
@@ -80,10 +81,17 @@ def create_database(path: Path, schema: Schema) -> None:
         if path.exists():
             raise taken from error
         raise ProjectError(
-            f"no project can be created here ({getattr(error, 'orig', error)})",
+            f"no project can be created here ({_reason(error, path)})",
             path=path.parent,
             remedy="Choose a folder on a disk with room, where you may write.",
         ) from error
+
+
+def _reason(error: OSError | DBAPIError, path: Path) -> str:
+    if isinstance(error, OSError):
+        return why_not_written(error, path)
+    full = getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    return why_not_written(OSError(errno.ENOSPC, ""), path) if full else str(error.orig)
 
 
 def _fill(path: Path, schema: Schema) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Row, insert, select, update
 
 from vfss.errors import ProjectError, StudentError
 from vfss.output.atomic_file import synchronise_file, synchronise_folder, temporary_path
+from vfss.output.disk import why_not_written
 from vfss.output.private import create_private, make_private_folder
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
@@ -111,7 +112,7 @@ class StudentShelf:
             synchronise_folder(self._folder)
         except OSError as error:
             raise ProjectError(
-                f"the student cannot be copied into the project ({error.strerror or error})",
+                f"the student cannot be copied into the project ({why_not_written(error, self._folder)})",
                 path=self._folder,
                 remedy="Make room on the disk and check that you may write there, then add it again.",
             ) from error

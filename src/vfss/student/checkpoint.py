@@ -25,6 +25,7 @@ from safetensors.numpy import save
 
 from vfss.errors import SchemaError, StudentError
 from vfss.output.atomic_file import atomic_file
+from vfss.output.disk import why_not_written
 from vfss.plain_data import parse_json
 from vfss.schema import Schema
 from vfss.student.calibration import Calibration
@@ -270,5 +271,7 @@ def write_atomically(path: str | Path, data: bytes) -> None:
             file.write(data)
     except OSError as error:
         raise StudentError(
-            f"cannot write ({error})", path=target, remedy="Choose a folder you may write to, with space left."
+            f"cannot write ({why_not_written(error, target)})",
+            path=target,
+            remedy="Choose a folder you may write to, with space left.",
         ) from error

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.errors import TrainingError
+from vfss.output.disk import why_not_written
 from vfss.output.private import make_private_folder
 
 READY = "ready"
@@ -117,7 +118,7 @@ class ArrayStore:
                     file.write(content.data)
             except OSError as error:
                 raise TrainingError(
-                    f"cannot write the cache ({error.strerror or error})",
+                    f"cannot write the cache ({why_not_written(error, self.folder)})",
                     path=self.folder,
                     remedy="Make room on this disk, or name another folder for the run; the run then continues.",
                 ) from error

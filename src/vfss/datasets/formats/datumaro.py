@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 from pycocotools import mask as rle
 
@@ -29,6 +28,7 @@ from vfss.datasets.sidecar import read_sidecar, write_sidecar
 from vfss.masks import BoolArray
 from vfss.masks.run_lengths import decode_coco
 from vfss.output.json_files import write_json
+from vfss.output.png_files import write_png
 from vfss.schema import Schema
 
 _ANNOTATIONS = "annotations"
@@ -49,7 +49,7 @@ class DatumaroWriter(FrameWriter):
         """See Writer.add."""
         name = f"{FOLDER}/{fields['split']}/{stem(fields)}.png"
         (self._folder / name).parent.mkdir(parents=True, exist_ok=True)
-        iio.imwrite(self._folder / name, frame.pixels, extension=".png")
+        write_png(self._folder / name, frame.pixels)
         masks = []
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]

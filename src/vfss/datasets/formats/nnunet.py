@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 
 from vfss.datasets.dataset import Fields
@@ -27,6 +26,7 @@ from vfss.errors import DatasetError
 from vfss.masks import MaskState
 from vfss.output.json_files import to_json
 from vfss.output.partial_folder import MARK
+from vfss.output.png_files import write_png
 
 _FOLDS = 5
 _NUMBER = 501
@@ -62,7 +62,7 @@ class NnunetWriter(FrameWriter):
         case = stem(fields)
         side = "Ts" if fields["split"] == "test" else "Tr"
         picture, label = f"images{side}/{case}_0000.png", f"labels{side}/{case}.png"
-        iio.imwrite(self._folder / picture, frame.pixels, extension=".png")
+        write_png(self._folder / picture, frame.pixels)
         hidden = ~frame.written & (frame.masks.state == MaskState.NOT_VISIBLE)
         unknown = ~frame.written & ~hidden
         for reason, which in ((_HIDDEN, hidden), (_UNKNOWN, unknown)):

@@ -21,6 +21,7 @@ from vfss.datasets.format import Row
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray
+from vfss.output.png_files import write_png
 from vfss.schema import Structure
 
 LabelArray = npt.NDArray[np.uint8 | np.uint16]
@@ -70,7 +71,7 @@ class PriorityLabels:
             lost[OVERLAPS] += n_overlapping
         if unknown:
             labels[labels == 0] = ignore
-        iio.imwrite(self._folder / file, labels, extension=".png")
+        write_png(self._folder / file, labels)
         return {"ignore": unknown}
 
     def finish(self, rows: Iterable[Row]) -> LabelTable:
@@ -105,7 +106,7 @@ class RegionLabels:
         numbers, combinations = _number_combinations(frame.masks.planes)
         if unknown:
             numbers[numbers == 0] = len(combinations) + 1
-        iio.imwrite(self._temporary / Path(file).name, numbers, extension=".png")
+        write_png(self._temporary / Path(file).name, numbers)
         return {"ignore": unknown, "combinations": combinations, "label": file}
 
     def finish(self, rows: Iterable[Row]) -> LabelTable:
@@ -116,7 +117,7 @@ class RegionLabels:
             final = [0, *(label_of[tuple(combination)] for combination in row.entry["combinations"]), ignore]
             lookup = np.array(final, _label_dtype(ignore))
             numbers = iio.imread(self._temporary / Path(row.entry["label"]).name, extension=".png")
-            iio.imwrite(self._folder / row.entry["label"], lookup[numbers], extension=".png")
+            write_png(self._folder / row.entry["label"], lookup[numbers])
         outer_first = list(reversed(self._order))
         labels: dict[str, int | list[int]] = {"background": 0}
         for structure in outer_first:

@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import imageio.v3 as iio
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,6 +26,7 @@ from vfss.datasets.files import LEVEL, stem
 from vfss.datasets.format import Fields, Format, FrameWriter, Job, Row
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
+from vfss.output.png_files import write_png
 from vfss.schema import Schema
 
 ROWS = 512
@@ -49,7 +49,7 @@ class ParquetWriter(FrameWriter):
     def add(self, frame: AnnotatedFrame, fields: Fields, lost: Counter[str]) -> dict[str, Any]:
         """See Writer.add."""
         name = f"{stem(fields)}.png"
-        iio.imwrite(self._folder / _SPOOL / name, frame.pixels, extension=".png", compress_level=LEVEL)
+        write_png(self._folder / _SPOOL / name, frame.pixels, compress_level=LEVEL)
         masks = {}
         for structure in self._schema.structures:
             if frame.written[structure.index]:

@@ -22,6 +22,7 @@ from vfss.datasets.selection import AnnotatedFrame
 from vfss.errors import DatasetError
 from vfss.masks import BoolArray
 from vfss.output.json_files import write_json
+from vfss.output.png_files import write_png
 from vfss.schema import Schema
 
 _FILE = "dataset.json"
@@ -42,7 +43,7 @@ class PngWriter(FrameWriter):
         files = {s.key: f"masks/{s.key}/{name}" for s in self._schema.structures if frame.written[s.index]}
         for key, file in files.items():
             plane = frame.masks.planes[self._schema[key].index]
-            iio.imwrite(self._folder / file, plane.astype(np.uint8) * np.uint8(255), extension=".png")
+            write_png(self._folder / file, plane.astype(np.uint8) * np.uint8(255))
         return {"file_name": write_picture(self._folder, fields, frame), "planes": files}
 
     def finish(self, manifest: dict[str, Any], rows: Iterable[Row]) -> None:

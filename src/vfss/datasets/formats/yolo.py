@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cv2
-import imageio.v3 as iio
 import numpy as np
 import numpy.typing as npt
 import yaml
@@ -30,6 +29,7 @@ from vfss.datasets.identities import Identity
 from vfss.datasets.selection import AnnotatedFrame
 from vfss.datasets.sidecar import write_sidecar
 from vfss.masks import BoolArray, MaskState
+from vfss.output.png_files import write_png
 
 Corners = npt.NDArray[np.int32]
 """Corners of a polygon, int32 (N, 2), x before y, pixels."""
@@ -82,7 +82,7 @@ class YoloWriter:
         file_name = f"images/{split}/{name}.png"
         if frame.pixels.dtype != np.uint8:
             lost[_DEEP] += 1
-        iio.imwrite(self._folder / file_name, through_window(frame.pixels, self._window), extension=".png")
+        write_png(self._folder / file_name, through_window(frame.pixels, self._window))
         lines = []
         for structure in self._schema.structures:
             plane = frame.masks.planes[structure.index]
