@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
+import sqlite3
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +21,7 @@ from typer.testing import CliRunner
 from prescribed_student import PrescribedStudent
 from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.cli.app import app
+from vfss.cli.console import LEFT_OUT
 from vfss.errors import DatasetError, ProjectError
 from vfss.evaluation.agreement import agree, compare, write_agreement
 from vfss.evaluation.agreement_statistics import Comparison, cohen_kappa, summarise
@@ -240,3 +243,16 @@ def test_distances_are_as_wide_as_the_pixels(tmp_path: Path) -> None:
         with project.open_clip(clip) as opened:
             student = PrescribedStudent(np.stack([opened.as_uint8(0)]), {0: np.stack([B, B, B])})
         assert evaluate(project, student)["structures"]["bolus"]["hd95"] == expected
+
+
+def test_a_damaged_mask_is_left_out_of_the_comparison_and_named(study: tuple[Project, Reading]) -> None:
+    project, reading = finished(study)
+    with contextlib.closing(sqlite3.connect(project.folder / "vfss.sqlite")) as connection, connection:
+        connection.execute("DROP TRIGGER revisions_stay")
+        connection.execute("UPDATE revisions SET mask = x'00' WHERE structure = 'pharynx' AND frame = 0 AND id < 4")
+    figures = agree(project, reading)
+    assert figures is not None
+    assert len(figures.left_out) == 1 and "0.mkv, frame 0, pharynx: " in figures.left_out[0]
+    assert "1 damaged mask was left out: 0.mkv, frame 0, pharynx" in figures.summary
+    result = CliRunner().invoke(app, ["agreement", str(project.folder)])
+    assert result.exit_code == LEFT_OUT and "damaged" in result.stderr

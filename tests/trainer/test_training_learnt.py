@@ -111,6 +111,9 @@ def test_a_structure_without_a_mask_is_named_kept_from_proposing_and_recorded(
     states = project.states(clip)
     assert (states[4:] == [MaskState.UNSEEN, MaskState.PROPOSED, MaskState.UNSEEN]).all()
     assert "1 of 3; not Stent, Clip" in vfss("students", project.folder).stdout
+    card = vfss("students", project.folder, "--about", events[-1]["student"])
+    assert card.exit_code == 0, card.output
+    assert "annotated frames: 4" in card.stdout and card.stdout.count("not learnt: nothing is proposed of it") == 2
     before = project.last_revision()
     vfss("propose", project.folder, "--device", "cpu")
     assert project.last_revision() == before, "these frames are done, though two structures stay unseen"

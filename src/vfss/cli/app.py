@@ -24,6 +24,7 @@ from vfss.cli.deidentify import deidentify
 from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
+from vfss.cli.student_card import student_card
 from vfss.errors import ClipError, DatasetError, ProjectError, StudentError, VfssError
 from vfss.version import __version__
 from vfss.wording import figure, sentences
@@ -332,17 +333,29 @@ def agreement(
     for row in (*figures.structures, figures.mean):
         table.add_row(*cells(row))
     print_result(table)
+    if figures.left_out:
+        print_warning("Some masks are damaged and were not compared.")
+        raise typer.Exit(LEFT_OUT)
 
 
 @app.command()
 def students(
     project: ProjectFolder,
     choose: Annotated[str | None, typer.Option(metavar="ID", help="Make this student the current one.")] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Show what is recorded of this student, or of 'default': origin, structures, scores."
+        ),
+    ] = None,
 ) -> None:
     """List the students of a project, after choosing the current one if asked."""
     from vfss.project import Project
 
     with Project.open(project) as opened:
+        if about is not None:
+            print_result(student_card(opened.student_path(about)))
+            return
         if choose is not None:
             opened.choose_student(choose)
         current = opened.current_student()

@@ -7,12 +7,13 @@ import csv
 import json
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vfss.errors import DatasetError, ProjectError
+from vfss.errors import DatasetError, MaskError, ProjectError
 from vfss.evaluation.agreement_statistics import HEADINGS, Agreement, Comparison, StructureAgreement, cells, summarise
 from vfss.masks import BoolArray, MaskState
 from vfss.masks.metrics import dice, hd95
@@ -44,10 +45,10 @@ def agree(
 
     Raises:
         ProjectError: One reader has not finished, or there is nothing that both have finished.
-        VfssError: A mask cannot be read.
     """
     comparisons: list[Comparison] = []
-    for done, total, of_frame in compare(project, reading):
+    left_out: list[str] = []
+    for done, total, of_frame in compare(project, reading, left_out):
         comparisons += of_frame
         if progress is not None and progress(done, total) is False:
             return None
@@ -57,11 +58,18 @@ def agree(
             path=reading.folder,
             remedy="Compare again when both have finished some of the same frames.",
         )
-    return summarise(comparisons, project.schema.keys, reader=reading.reader)
+    return replace(summarise(comparisons, project.schema.keys, reader=reading.reader), left_out=tuple(left_out))
 
 
-def compare(project: Project, reading: Reading) -> Iterator[tuple[int, int, list[Comparison]]]:
+def compare(
+    project: Project, reading: Reading, left_out: list[str] | None = None
+) -> Iterator[tuple[int, int, list[Comparison]]]:
     """Compare frame by frame: yield the frames done, the frames in all, and the comparisons of this frame.
+
+    Args:
+        project: Project of the first reader.
+        reading: Second reading of it.
+        left_out: Gets a message on each damaged mask, which is not compared.
 
     Raises:
         ProjectError: One reader has not finished.
@@ -75,8 +83,17 @@ def compare(project: Project, reading: Reading) -> Iterator[tuple[int, int, list
                 frames = sorted({frame for frame, _ in readers[0]} & {frame for frame, _ in readers[1]})
                 shared_frames += [(record, readers, frame) for frame in frames]
         for done, (record, readers, frame) in enumerate(shared_frames, 1):
-            compared = [_compared(record, *(reader.get((frame, k)) for reader in readers)) for k in project.schema.keys]
-            yield done, len(shared_frames), [comparison for comparison in compared if comparison is not None]
+            compared: list[Comparison] = []
+            for key in project.schema.keys:
+                try:
+                    comparison = _compared(record, *(reader.get((frame, key)) for reader in readers))
+                except MaskError as error:
+                    if left_out is not None:
+                        left_out.append(f"{record.path.name}, frame {frame}, {key}: {error.what}")
+                    continue
+                if comparison is not None:
+                    compared.append(comparison)
+            yield done, len(shared_frames), compared
 
 
 def expect_finished(reading: Reading) -> None:

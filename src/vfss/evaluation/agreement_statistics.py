@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from vfss.evaluation.bootstrap import RESAMPLES, FloatArray, draw_counts, middle_95
 from vfss.masks import MaskState
-from vfss.wording import figure
+from vfss.wording import count, figure, listed
+
+_NAMED = 5  # damaged masks in a summary
 
 HEADINGS = (
     *("structure", "Dice", "95 %", "n", "HD95 (px)", "95 %", "n"),
@@ -108,6 +110,7 @@ class Agreement:
         structures: Figures of each structure, in the order of the schema.
         mean: Means over structures, each with the same weight; counts are sums.
         worst: The comparisons that differ most.
+        left_out: Messages on damaged masks, which were not compared.
     """
 
     reader: str
@@ -117,14 +120,17 @@ class Agreement:
     structures: tuple[StructureAgreement, ...]
     mean: StructureAgreement
     worst: tuple[Comparison, ...]
+    left_out: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
         """What was compared, in a sentence or two."""
         alike = " Frames of one clip are alike: the true intervals are wider." if self.unit == "frames" else ""
+        damaged = count(len(self.left_out), "damaged mask was", "damaged masks were")
+        left_out = f" {damaged} left out: {listed(self.left_out, _NAMED)}." if self.left_out else ""
         return (
             f"First reader and {self.reader}, on {self.frames} frames that both have finished; "
-            f"95 % intervals over {self.units} {self.unit}.{alike}"
+            f"95 % intervals over {self.units} {self.unit}.{alike}{left_out}"
         )
 
     def to_dict(self) -> dict[str, Any]:
