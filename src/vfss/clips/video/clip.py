@@ -164,7 +164,7 @@ class GreyConverter:
         """Return the grey values of an av.VideoFrame."""
         if frame.format.is_rgb or frame.format.has_palette:
             return collapse(frame.to_ndarray(format="rgb24" if self._bits <= 8 else "rgb48le"))
-        reformatted: Any = self._reformatter.reformat(frame, format=self._format)
+        reformatted: Any = self._reformatter.reformat(frame, format=self._format, threads=1)
         grey: Frame = reformatted.to_ndarray()
         return grey
 

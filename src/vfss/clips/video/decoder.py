@@ -12,6 +12,7 @@ MAX_PIXELS = 2**24
 _STRICT = "crccheck+bitstream+buffer+explode"
 """Damage raises an error, where the decoder notices it, instead of being concealed by what it decoded before."""
 _PADDING = 64
+_SMALL_PIXELS = 2**17
 _COPIED = (
     "width",
     "height",
@@ -76,6 +77,8 @@ class DecoderSettings:
             context.extradata = self.extradata
         # Frame threads report errors late and for another packet; slice threads do not.
         context.thread_type = "SLICE"
+        if self.declared_size[0] * self.declared_size[1] <= _SMALL_PIXELS:
+            context.thread_count = 1  # starting threads takes longer than decoding
         context.options = {
             "max_pixels": str(MAX_PIXELS),
         }
