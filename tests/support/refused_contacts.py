@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 import traceback
 from pathlib import Path
@@ -18,6 +19,8 @@ RECORD = "VFSS_CONTACTS"
 FOLDER = Path(__file__).resolve().parent / "no_contacts"
 """Folder for PYTHONPATH, so that processes refuse contacts from their start."""
 
+_NAME = socket.gethostname()
+"""torchrun looks it up."""
 _EVENTS = {
     "socket.connect": 1,
     "socket.sendto": 1,
@@ -54,14 +57,14 @@ def environment(record: Path) -> dict[str, str]:
 
 
 def _is_here(address: Any) -> bool:
-    """Return whether an address is on this computer: a file, no address at all, or the loopback."""
+    """Return whether an address is on this computer: a file, no address at all, the loopback, or its own name."""
     if not isinstance(address, tuple):
         host = address
     elif len(address) < 2 or not isinstance(address[0], str):
         return True  # not of the Internet
     else:
         host = address[0]
-    if host is None or isinstance(host, bytes) or host in {"", "localhost"} or "/" in host or host.startswith("\0"):
+    if host is None or isinstance(host, bytes) or host in {"", "localhost", _NAME} or "/" in host or host[0] == "\0":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -22,7 +22,8 @@ class Server:
         cut_after: Bytes of a response after which the connection is closed; None: never.
         status: HTTP status of every response; 0: the normal one.
         shift: Bytes by which a part starts too late.
-        length: Whether Content-Length is sent.
+        length: Whether Content-Length is sent; a text: what it says.
+        location: Address that every response sends on to; empty: none.
         requests: Range header of each request.
         url: Address of the file.
     """
@@ -33,7 +34,8 @@ class Server:
     cut_after: int | None = None
     status: int = 0
     shift: int = 0
-    length: bool = True
+    length: bool | str = True
+    location: str = ""
     requests: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -43,6 +45,11 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             requested = self.headers.get("Range", "")
             server.requests.append(requested)
+            if server.location:
+                self.send_response(302)
+                self.send_header("Location", server.location)
+                self.end_headers()
+                return
             if server.status:
                 self.send_error(server.status)
                 return
@@ -62,7 +69,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, body: bytes) -> None:
             if server.length:
-                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Content-Length", str(len(body)) if server.length is True else server.length)
             if server.etag:
                 self.send_header("ETag", server.etag)
             self.end_headers()

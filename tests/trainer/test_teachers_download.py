@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import pickle
 import shutil
 import sys
 import zipfile
@@ -15,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import vfss_training.teachers.download
@@ -26,7 +28,16 @@ from vfss_training.teachers.download import download
 from vfss_training.teachers.table import TEACHERS
 from vfss_training.teachers.weights import verified_file
 
+
+def saved(*values: float, name: str = "a", **options: object) -> bytes:
+    """Return a file as torch.save writes it, of 1,024,000 bytes of tensors for each value."""
+    out = io.BytesIO()
+    torch.save({f"{name}{i}": torch.full((256, 1000), value) for i, value in enumerate(values)}, out, **options)
+    return out.getvalue()
+
+
 CONTENT = bytes(range(256)) * 4000
+WEIGHTS, OTHER = saved(1.0), saved(2.0)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 ENTRY = replace(TEACHERS["mobile-sam"], file="file.bin", bytes=len(CONTENT), sha256=SHA256)
 UNKNOWN = replace(ENTRY, bytes=0, sha256="")
@@ -46,6 +57,7 @@ def names(folder: Path) -> list[str]:
 
 def interrupt_download(server: Server, folder: Path, entry=ENTRY, after: int = 300_000) -> None:
     """Start a download whose connection is interrupted."""
+    server.content = CONTENT if entry is ENTRY else WEIGHTS
     server.cut_after = after
     with pytest.raises(TrainingError, match="was interrupted"):
         download(entry, folder, url=server.url)
@@ -91,16 +103,16 @@ def test_a_server_without_ranges_sends_everything_again(server: Server, tmp_path
 @pytest.mark.parametrize("change", [{"etag": '"two"'}, {"shift": 7}, {"etag": ""}])
 def test_a_part_of_another_file_is_not_continued(server: Server, tmp_path: Path, change: dict[str, object]) -> None:
     interrupt_download(server, tmp_path, UNKNOWN)
-    server.content = CONTENT[::-1]
+    server.content = OTHER
     for name, value in change.items():
         setattr(server, name, value)
-    assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT[::-1]
+    assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == OTHER
 
 
 def test_without_a_hash_or_a_validator_no_parts_are_combined(server: Server, tmp_path: Path) -> None:
     server.etag = ""
     interrupt_download(server, tmp_path, UNKNOWN)
-    assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == CONTENT
+    assert download(UNKNOWN, tmp_path, url=server.url).read_bytes() == WEIGHTS
     assert server.requests == ["", ""]
 
 
@@ -148,23 +160,107 @@ def test_a_hash_may_be_md5(server: Server, tmp_path: Path) -> None:
 
 
 def test_an_unknown_hash_is_noted_at_first_and_checked_afterwards(server: Server, tmp_path: Path) -> None:
+    server.content = WEIGHTS
     assert names(download(UNKNOWN, tmp_path, url=server.url).parent) == ["file.bin", "file.bin.json"]
     assert verified_file(UNKNOWN, tmp_path) == tmp_path / "file.bin"
     (tmp_path / "file.bin").write_bytes(b"other")
-    with pytest.raises(TrainingError, match=f"not {SHA256} as noted at its first use"):
+    noted = hashlib.sha256(WEIGHTS).hexdigest()
+    with pytest.raises(TrainingError, match=f"not {noted} as noted at its first use") as refused:
         verified_file(UNKNOWN, tmp_path)
+    assert "Move it away or delete it and file.bin.json" in refused.value.remedy
+    assert "vfss-train download mobile-sam" in refused.value.remedy
     (tmp_path / "file.bin").unlink()
-    server.content = b"other"
-    with pytest.raises(TrainingError, match=r"they were removed: .* as noted at its first use"):
+    server.content = OTHER
+    with pytest.raises(TrainingError, match=r"they were removed: .* as noted at its first use") as refused:
         download(UNKNOWN, tmp_path, url=server.url)
+    assert f"Delete {tmp_path / 'file.bin.json'} if the new file is the right one" in refused.value.remedy
 
 
 def test_a_file_saved_by_hand_is_noted_at_its_first_use(tmp_path: Path) -> None:
-    (tmp_path / "file.bin").write_bytes(CONTENT)
+    (tmp_path / "file.bin").write_bytes(WEIGHTS)
     verified_file(UNKNOWN, tmp_path)
-    (tmp_path / "file.bin").write_bytes(CONTENT[1:])
+    (tmp_path / "file.bin").write_bytes(OTHER)
     with pytest.raises(TrainingError, match="noted at its first use"):
         verified_file(UNKNOWN, tmp_path)
+
+
+def packed(data: bytes) -> bytes:
+    """Return an archive with its members compressed, which claims to be a thousand times as large."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for member in old.namelist():
+            new.writestr(member, old.read(member))
+    return out.getvalue().ljust(100_000, b" ")
+
+
+class Executed:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("/tmp/vfss-teacher-executed"),)
+
+
+IMPLAUSIBLE = {
+    "a web page": (b"<!DOCTYPE html>" * 10_000, "not readable as weights|damaged"),
+    "an error": (b"not found", "it has 9 bytes"),
+    "zeros": (bytes(1_000_000), "not readable as weights|damaged"),
+    "cut": (WEIGHTS[:-1000], "archive is damaged"),
+    "packed": (packed(WEIGHTS), "archive is (damaged|packed)"),
+    "other tensors": (saved(1.0, name="b"), "it has no tensor 'a0'"),
+    "code": (pickle.dumps(Executed()).ljust(100_000, b" "), "more than tensors"),
+}
+
+
+@pytest.mark.parametrize("kind", IMPLAUSIBLE)
+def test_a_file_without_a_known_hash_must_be_plausible_before_its_hash_is_noted(
+    server: Server, tmp_path: Path, kind: str
+) -> None:
+    server.content, reason = IMPLAUSIBLE[kind]
+    entry = replace(UNKNOWN, signs=("a0",))
+    with pytest.raises(TrainingError, match=reason) as refused:
+        download(entry, tmp_path, url=server.url)
+    assert names(tmp_path) == [] and "vfss-train download mobile-sam" in refused.value.remedy
+    (tmp_path / "file.bin").write_bytes(server.content)
+    with pytest.raises(TrainingError, match=reason) as refused:
+        verified_file(entry, tmp_path)
+    assert names(tmp_path) == ["file.bin"] and "Move it away or delete it" in refused.value.remedy
+    assert not Path("/tmp/vfss-teacher-executed").exists()
+
+
+@pytest.mark.parametrize("length", ["many", "-5", "1e9", "0x10", "1_000", "9" * 40, "½"])
+def test_a_length_that_is_no_number_is_refused(server: Server, tmp_path: Path, length: str) -> None:
+    server.length = length
+    with pytest.raises(TrainingError, match="announces a length that is no number"):
+        download(ENTRY, tmp_path, url=server.url)
+
+
+def test_a_length_that_is_a_lie_keeps_nothing_wrong(server: Server, tmp_path: Path) -> None:
+    server.length = "1024001"
+    with pytest.raises(TrainingError, match="a different file: 1,024,001 bytes"):
+        download(ENTRY, tmp_path, url=server.url)
+    server.content, server.length = WEIGHTS, str(len(WEIGHTS) + 1)
+    with pytest.raises(TrainingError, match="was interrupted"):
+        download(UNKNOWN, tmp_path, url=server.url)
+    server.length = str(5 << 30)
+    with pytest.raises(TrainingError, match="no weights of a teacher have more"):
+        download(UNKNOWN, tmp_path, url=server.url)
+    server.length = "70000"
+    with pytest.raises(TrainingError, match="they were removed"):
+        download(UNKNOWN, tmp_path, url=server.url)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("location", ["http://localhost:9/x", "ftp://127.0.0.1/x", "http://example.org/x"])
+def test_a_server_may_send_on_to_encrypted_addresses_only(server: Server, tmp_path: Path, location: str) -> None:
+    server.location = location
+    with pytest.raises(TrainingError, match="is not encrypted"):
+        download(ENTRY, tmp_path, url=server.url)
+
+
+@pytest.mark.parametrize("location", ["file:///etc/passwd", "data:,x", "javascript:1", "//"])
+def test_a_server_may_not_send_on_to_what_is_no_server(server: Server, tmp_path: Path, location: str) -> None:
+    server.location = location
+    with pytest.raises(TrainingError):
+        download(ENTRY, tmp_path, url=server.url)
+    assert not (tmp_path / "file.bin").exists()
 
 
 def test_a_file_of_the_user_is_not_overwritten(server: Server, tmp_path: Path) -> None:
@@ -193,7 +289,10 @@ def test_a_member_of_an_archive_is_extracted(server: Server, tmp_path: Path) -> 
     assert server.requests == ["", "bytes=500-"] and names(tmp_path) == ["file.bin"]
 
 
-@pytest.mark.parametrize("content", [b"no archive", zip_archive(other=b"z"), zip_archive(a__m=b"1", b__m=b"2")])
+@pytest.mark.parametrize(
+    "content",
+    [b"no archive", zip_archive(other=b"z"), zip_archive(a__m=b"1", b__m=b"2"), zip_archive(m=bytes(5_000_000))],
+)
 def test_an_archive_without_the_member_is_refused(server: Server, tmp_path: Path, content: bytes) -> None:
     server.content = content
     with pytest.raises(TrainingError, match="no archive with m"):

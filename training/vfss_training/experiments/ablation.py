@@ -26,6 +26,7 @@ from vfss_training.data.phantoms import draw_phantom
 from vfss_training.events import Events
 from vfss_training.loop.run import Run, train
 from vfss_training.model.initialise import from_scratch
+from vfss_training.saved_tensors import load_tensors
 from vfss_training.studies.phantom import PhantomStudy
 
 NOTHING = "no distillation"
@@ -159,7 +160,7 @@ class Ablation:
         """Return the trained network of a row, in evaluation mode, as it was saved: in half precision."""
         recipe = row.recipe.but(seed=seed, labels=share)
         network = StudentNetwork(recipe.student, len(Schema.load()))
-        saved = torch.load(self.run_folder(recipe) / "weights.pt", map_location="cpu", weights_only=True)
+        saved = load_tensors(self.run_folder(recipe) / "weights.pt", remedy="Delete that folder to train it again.")
         network.load_state_dict({name: tensor.float() for name, tensor in saved.items()})
         return network.eval()
 

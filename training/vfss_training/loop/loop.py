@@ -27,6 +27,7 @@ from vfss_training.loop.validation import Best, Choice, Validator, validate
 from vfss_training.losses.balancing import balancer_of
 from vfss_training.losses.masks import MaskLoss
 from vfss_training.model.training_setup import fast_depthwise, freeze
+from vfss_training.saved_tensors import DAMAGED, load_tensors
 
 
 class Loop:
@@ -302,11 +303,20 @@ class Loop:
         path = self._state_path()
         if path is None or not path.is_file():
             return
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        if "best" not in state:
+        remedy = "Delete that file to begin again, or choose another --run."
+        state = load_tensors(path, remedy=remedy)
+        if not isinstance(state, dict) or "best" not in state:
             raise TrainingError(
                 "the folder holds a run of an earlier version", path=path, remedy="Choose another --run."
             )
+        try:
+            self._restore(state, path)
+        except DAMAGED as error:
+            raise TrainingError(f"the state of the run is damaged ({error!r})", path=path, remedy=remedy) from error
+        self._events.emit("resume", step=self._step)
+
+    def _restore(self, state: Mapping[str, Any], path: Path) -> None:
+        """Take over the state of an interrupted run of the same recipe."""
         self.history = json.loads(state["history"])
         if not self._task.allow_recipe_change and self.history[-1]["recipe"] != self._plain_recipe():
             raise TrainingError(
@@ -322,7 +332,6 @@ class Loop:
         self._best.load(state["best"])
         self._validated_step = int(state["validated"])
         self._step, self._seconds = int(state["step"]), float(state["seconds"])
-        self._events.emit("resume", step=self._step)
 
     def _record_history(self) -> None:
         """Append recipe and source of this process to the history, if they differ from the last entry."""

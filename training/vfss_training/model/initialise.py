@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import timm
@@ -16,6 +17,7 @@ from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
 from vfss.student.network.student import StudentNetwork
 from vfss.student.torch_runtime import build_network
+from vfss_training.saved_tensors import load_tensors
 
 _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.layers.2.")
 _HYPERNETWORKS = "decoder.output_hypernetworks_mlps."
@@ -45,10 +47,9 @@ def initialise_corrector(network: StudentNetwork) -> None:
 
 def _load_backbone(network: StudentNetwork, config: StudentConfig, path: Path) -> None:
     """Load ImageNet weights of a classifier of the same architecture, matched by position, as ports rename them."""
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
-        raise TrainingError(f"cannot read the backbone's weights ({error})", path=path) from error
+    loaded = load_tensors(path, remedy="See training/README.md for where to get the backbone's weights.")
+    if not isinstance(loaded, Mapping):
+        raise TrainingError("the file holds no table of tensors", path=path, remedy="See training/README.md.")
     classifier = timm.create_model(config.backbone, pretrained=False).state_dict()
     tensors = [tensor for tensor in loaded.values() if isinstance(tensor, Tensor)]
     if [_extent(tensor) for tensor in tensors] != [_extent(tensor) for tensor in classifier.values()]:

@@ -8,10 +8,12 @@ import http.client
 import json
 import os
 import re
+import reprlib
 import shutil
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +24,15 @@ from urllib.parse import urlsplit
 from vfss.errors import TrainingError
 from vfss.version import __version__
 from vfss_training.teachers.table import TeacherEntry
-from vfss_training.teachers.weights import default_folder, mismatch, note, verified_file
+from vfss_training.teachers.weights import (
+    MOST_BYTES,
+    default_folder,
+    implausible,
+    mismatch,
+    note,
+    note_path,
+    verified_file,
+)
 
 _CHUNK = 1 << 18
 _SPARE = 1 << 24
@@ -81,10 +91,33 @@ def _not_written(error: OSError, place: Path) -> TrainingError:
     """Create the error of a folder that cannot be written to."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         remedy = "Free some space and run the same command again; it continues where it stopped."
-        return TrainingError("the disk is full", path=place, remedy=remedy)
+        text = (
+            "the disk is full" if error.strerror == os.strerror(error.errno) else f"the disk is full: {error.strerror}"
+        )
+        return TrainingError(text, path=place, remedy=remedy)
     return TrainingError(
         f"cannot write ({error})", path=place, remedy="Choose a folder that you may write to with --folder."
     )
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to another address only if that is encrypted, or on the same host where nothing was."""
+
+    def redirect_request(  # noqa: PLR0917  (urllib calls it)
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        """Return the request for the new address.
+
+        Raises:
+            TrainingError: It is not encrypted.
+        """
+        old, new = urlsplit(req.full_url), urlsplit(newurl)
+        if new.scheme != "https" and (old.scheme, old.hostname) != (new.scheme, new.hostname):
+            raise TrainingError(
+                f"{old.hostname} sends on to {newurl}, which is not encrypted (https)",
+                remedy="Try again later, or get the file by hand: 'vfss-train teachers' says where it is from.",
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 @dataclass
@@ -118,8 +151,7 @@ class _Download:
         with response:
             status = getattr(response, "status", None) or _OK
             received = received if status == _PARTIAL_CONTENT else 0
-            total = received + int(response.headers.get("Content-Length") or 0)
-            total = 0 if total == received else total
+            total = self._total(response, received)
             self._check_size(total, received)
             self._write_record(response, total)
             with self.part.open("r+b" if received else "wb") as file:
@@ -127,6 +159,18 @@ class _Download:
                     file.seek(received)
                     file.truncate()
                 self._copy(response, file, received, total)
+
+    def _total(self, response: Any, received: int) -> int:
+        """Return the bytes of the complete file, as the server announces them; 0 if it does not."""
+        length = response.headers.get("Content-Length")
+        if length is None:
+            return 0
+        if re.fullmatch(r"[0-9]{1,15}", length.strip()) is None:
+            raise TrainingError(
+                f"{self._host} announces a length that is no number of bytes: {reprlib.repr(length)}",
+                remedy=f"Try again later. {self._by_hand}",
+            )
+        return received + int(length) if int(length) else 0
 
     def _received(self) -> int:
         """Return the bytes to continue from; 0 if the part has another address, or a mixed file would go unnoticed."""
@@ -144,7 +188,7 @@ class _Download:
             if known.get("validator"):
                 request.add_header("If-Range", known["validator"])
         try:
-            response = urllib.request.urlopen(request, timeout=self.timeout)
+            response = urllib.request.build_opener(_SafeRedirects).open(request, timeout=self.timeout)
         except urllib.error.HTTPError as error:
             with error:
                 if error.code == _RANGE_NOT_SATISFIABLE and received:
@@ -152,7 +196,7 @@ class _Download:
                 raise TrainingError(
                     f"{self._host} answers {error.code} {error.reason}", remedy=self._by_hand
                 ) from error
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise TrainingError(
                 f"cannot reach {self._host} ({reason})", remedy=f"Check the connection. {self._by_hand}"
@@ -178,9 +222,14 @@ class _Download:
             raise TrainingError(
                 f"{self._host} offers a different file: {total:,} bytes, not {expected:,}", remedy=self._by_hand
             )
+        if total > MOST_BYTES:
+            raise TrainingError(
+                f"{self._host} announces {total:,} bytes; no weights of a teacher have more than {MOST_BYTES:,}",
+                remedy=self._by_hand,
+            )
         missing = (total or expected) - received + (self.entry.bytes if self.archive else 0)
         if shutil.disk_usage(self.part.parent).free < missing + _SPARE:
-            raise OSError(errno.ENOSPC, "no space left")
+            raise OSError(errno.ENOSPC, f"{missing:,} bytes are missing")
 
     def _copy(self, response: Any, file: IO[bytes], received: int, total: int) -> None:
         """Copy the answer to the end."""
@@ -192,8 +241,14 @@ class _Download:
                 raise self._interrupted(received, total) from error
             if not chunk:
                 break
-            file.write(chunk)
             received += len(chunk)
+            if received > MOST_BYTES:
+                self._forget()
+                raise TrainingError(
+                    f"{self._host} sends more than {MOST_BYTES:,} bytes; what was received is removed",
+                    remedy=self._by_hand,
+                )
+            file.write(chunk)
         if total and received != total:
             raise self._interrupted(received, total)
         file.flush()
@@ -210,13 +265,15 @@ class _Download:
     def keep(self) -> None:
         """Rename the part to its final name, if its hash is right."""
         complete = self._unpacked() if self.archive else self.part
-        problem = mismatch(self.entry, complete, self.target)
+        problem = mismatch(self.entry, complete, self.target) or implausible(self.entry, complete)
         if problem:
             complete.unlink(missing_ok=True)
             self._forget()
+            remembered = note_path(self.target)
+            again = f"Delete {remembered} if the new file is the right one. " if remembered.exists() else ""
             raise TrainingError(
                 f"{self._host} sent other weights than those of {self.entry.name!r}; they were removed: {problem}",
-                remedy=f"Run the same command again. {self._by_hand}",
+                remedy=f"{again}Run 'vfss-train download {self.entry.name}' again. {self._by_hand}",
             )
         complete.replace(self.target)
         note(self.entry, self.target)
@@ -230,11 +287,14 @@ class _Download:
                 names = [name for name in archive.namelist() if f"/{name}".endswith(f"/{self.entry.member}")]
                 if len(names) != 1:
                     raise zipfile.BadZipFile(f"{len(names)} files named {self.entry.member}")
-                if shutil.disk_usage(out.parent).free < archive.getinfo(names[0]).file_size + _SPARE:
-                    raise OSError(errno.ENOSPC, "no space left")
+                size = archive.getinfo(names[0]).file_size
+                if size > MOST_BYTES or (self.entry.bytes and size != self.entry.bytes):
+                    raise zipfile.BadZipFile(f"{self.entry.member} has {size:,} bytes")
+                if shutil.disk_usage(out.parent).free < size + _SPARE:
+                    raise OSError(errno.ENOSPC, f"{size:,} bytes are missing")
                 with archive.open(names[0]) as packed, out.open("wb") as file:
                     shutil.copyfileobj(packed, file, _CHUNK)
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError) as error:
             out.unlink(missing_ok=True)
             self._forget()
             raise TrainingError(

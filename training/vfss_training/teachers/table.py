@@ -40,6 +40,7 @@ class TeacherEntry:
         source: Page where people find the file.
         licence: Licence of the weights.
         inside: Key of the tensors in the file; empty: the file holds nothing else.
+        signs: Names of some tensors, by which a file whose hash is not published is recognised.
         stem: Kernel size of the first two convolutions of a TinyViT; 1: they keep the size, 3: each halves it.
     """
 
@@ -60,6 +61,7 @@ class TeacherEntry:
     md5: str = ""
     member: str = ""
     inside: str = ""
+    signs: tuple[str, ...] = ()
     stem: Literal[1, 3] = 3
 
     @property
@@ -162,6 +164,7 @@ TEACHERS: dict[str, TeacherEntry] = {
         file="MedSAM2_latest.pt",
         bytes=0,
         inside="model",
+        signs=("image_encoder.trunk.patch_embed.proj.weight", "image_encoder.neck.convs.0.conv.weight"),
         url="https://huggingface.co/wanglab/MedSAM2/resolve/e4a6f35edd7e091619cbc0750f462f1574e23955/MedSAM2_latest.pt",
         source="https://huggingface.co/wanglab/MedSAM2 (MedSAM2_latest.pt)",
         licence="see its model card, which has said CC-BY-SA-4.0 (its code: Apache-2.0)",

@@ -9,15 +9,21 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 
 from vfss.errors import TrainingError
+from vfss_training.saved_tensors import DAMAGED, load_tensors
 from vfss_training.teachers.table import TeacherEntry
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_LEAST_BYTES = 1 << 16
+MOST_BYTES = 4 << 30
+"""Sizes that the weights of a teacher can have."""
 
 
 def default_folder() -> Path:
@@ -48,11 +54,12 @@ def verified_file(entry: TeacherEntry, place: Path | None = None) -> Path:
         TrainingError: The file is missing or a different one; the message gives its name, source and licence.
     """
     path = weights_path(entry, place)
+    again = f"'vfss-train download {entry.name}'"
     if not path.is_file():
         raise TrainingError(
             f"the weights of teacher {entry.name!r} are missing: {entry.file}, {entry.size}, {entry.hash}",
             path=path,
-            remedy=f"Get them with 'vfss-train download {entry.name}', or from {entry.source}, and save them under "
+            remedy=f"Get them with {again}, or from {entry.source}, and save them under "
             f"that path (licence: {entry.licence}).",
         )
     problem = mismatch(entry, path)
@@ -60,7 +67,15 @@ def verified_file(entry: TeacherEntry, place: Path | None = None) -> Path:
         raise TrainingError(
             f"these are not the weights of teacher {entry.name!r}: {problem}",
             path=path,
-            remedy=f"Move it away and get {entry.file} again: 'vfss-train download {entry.name}', or {entry.source}.",
+            remedy=f"Move it away or delete it{_and_its_note(path)}, and get {entry.file} again: {again}, or "
+            f"{entry.source}.",
+        )
+    problem = implausible(entry, path)
+    if problem:
+        raise TrainingError(
+            f"these are hardly the weights of teacher {entry.name!r}: {problem}",
+            path=path,
+            remedy=f"Move it away or delete it, and get {entry.file} again: {again}, or {entry.source}.",
         )
     # A file without a published hash is recognised from its first use on; if the note cannot be written, at the next.
     with suppress(OSError):
@@ -84,6 +99,32 @@ def mismatch(entry: TeacherEntry, path: Path, noted_beside: Path | None = None) 
         return ""
     actual = digest(path, kind)
     return f"{kind} is {actual}, not {expected}{since}" if actual != expected else ""
+
+
+def implausible(entry: TeacherEntry, path: Path) -> str:
+    """Describe why a file without a known hash cannot be a teacher's weights; return "" if it can, or has a hash.
+
+    Args:
+        entry: The teacher.
+        path: The file.
+    """
+    if entry.sha256 or entry.md5 or noted(path):
+        return ""
+    size = path.stat().st_size
+    if not _LEAST_BYTES <= size <= MOST_BYTES:
+        return f"it has {size:,} bytes, not {_LEAST_BYTES:,} to {MOST_BYTES:,}"
+    try:
+        tensors = read_weights(entry, path, shapes_only=True)
+    except TrainingError as error:
+        return error.what
+    missing = [name for name in entry.signs if name not in tensors]
+    if missing or not tensors:
+        return f"it has no tensor {missing[0]!r}" if missing else "it holds no tensors"
+    return ""
+
+
+def _and_its_note(path: Path) -> str:
+    return f" and {note_path(path).name}" if note_path(path).exists() else ""
 
 
 def digest(path: Path, kind: str) -> str:
@@ -114,30 +155,30 @@ def note(entry: TeacherEntry, path: Path) -> None:
         note_path(path).write_text(text + "\n", "utf-8")
 
 
-def read_weights(entry: TeacherEntry, path: Path) -> Mapping[str, Tensor]:
+def read_weights(entry: TeacherEntry, path: Path, *, shapes_only: bool = False) -> Mapping[str, Tensor]:
     """Load the tensors of a teacher's file under their published names; nothing in the file is executed.
+
+    Args:
+        entry: The teacher.
+        path: The file.
+        shapes_only: Whether the tensors need no values.
 
     Raises:
         TrainingError: The file holds anything but tensors, or is damaged.
     """
-    import pickle
-
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     remedy = f"Get {entry.file} again: 'vfss-train download {entry.name}', or {entry.source}."
-    try:
-        if path.suffix == ".safetensors":
+    weights: Any
+    if path.suffix == ".safetensors":
+        try:
             weights = load_file(path)
-        else:
-            weights = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise TrainingError(
-            "the file holds more than tensors, which would be executed; it was not loaded", path=path, remedy=remedy
-        ) from error
-    except (SafetensorError, OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise TrainingError(f"not readable as weights ({error})", path=path, remedy=remedy) from error
+        except (SafetensorError, OSError, *DAMAGED) as error:
+            raise TrainingError(f"not readable as weights ({error})", path=path, remedy=remedy) from error
+    else:
+        weights = load_tensors(path, remedy=remedy, shapes_only=shapes_only)
     if entry.inside and isinstance(weights, Mapping):
         weights = weights.get(entry.inside)
     if not isinstance(weights, Mapping) or not all(isinstance(tensor, torch.Tensor) for tensor in weights.values()):

@@ -28,9 +28,9 @@ def _indices(backbone: str) -> list[int]:
     if not is_backbone_name(backbone) or not timm.is_model(backbone):
         raise StudentError(f"timm has no model {backbone!r}", remedy=remedy)
     try:
-        with torch.device("meta"):
-            strides = timm.create_model(backbone, features_only=True, pretrained=False, in_chans=1)
-        return [strides.feature_info.reduction().index(level) for level in _LEVELS]
+        # It draws random weights, and so do those that follow: without it a seed would mean others.
+        probe = timm.create_model(backbone, features_only=True, pretrained=False, in_chans=1)
+        return [probe.feature_info.reduction().index(level) for level in _LEVELS]
     except (ValueError, RuntimeError, TypeError, AttributeError, NotImplementedError) as error:
         raise StudentError(f"the backbone {backbone!r} cannot be used ({error})", remedy=remedy) from error
 
