@@ -32,11 +32,12 @@ from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
 from vfss.errors import ProjectError, SeveralRecordingsError, VfssError
 from vfss.schema import Schema
-from vfss.wording import sentences
+from vfss.wording import count, sentences
 
 ActionsOf = Callable[[Schema], tuple[Action[Any], ...]]
 POLL_MS = 2000
 REMEMBER_MS = 1500
+MOST_NOTES = 3  # on a recording, in the message on opening it
 
 
 @dataclass(frozen=True, eq=False)
@@ -339,7 +340,7 @@ class AnnotationController(QObject):
         self._poll.start()
         self.remember()
         self.session_changed.emit()
-        messages = [sentences(session.clip.notes)] if session.clip.notes else []
+        messages = [_opening_message(session.clip.notes)] if session.clip.notes else []
         messages += [READ_ONLY] if session.project.read_only else []
         if messages:
             self.show_message("\n".join(messages))
@@ -375,3 +376,10 @@ class AnnotationController(QObject):
 
     def _on_view(self, *_: Any) -> None:
         self._remember.start()
+
+
+def _opening_message(notes: tuple[str, ...]) -> str:
+    """Return what was noticed on opening a recording, as a message; what is too much for it is in the panel."""
+    left = len(notes) - MOST_NOTES
+    more = f" {count(left, 'more remark is', 'more remarks are')} in the panel." if left > 0 else ""
+    return sentences(notes[:MOST_NOTES]) + more

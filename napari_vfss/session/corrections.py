@@ -42,7 +42,7 @@ class Corrections:
     changes nothing.
 
     Attributes:
-        pixels: Number of pixels to grow or shrink by.
+        pixels: Number of pixels to grow or shrink by, in heights of a pixel.
     """
 
     def __init__(self, session: Session, tell: Callable[[str], None]) -> None:
@@ -54,20 +54,21 @@ class Corrections:
         """
         self.session = session
         self.pixels = max(1, round(session.clip.height / 500))
-        self._tell = tell
+        self._tell, self._aspect = tell, session.clip.pixel_aspect
 
     def smooth(self) -> bool:
         """Smooth the outline."""
         pixels = max(1.5, self.session.clip.height / 400)
-        return self._correct(lambda mask: morphology.smooth(mask, pixels), "is smooth already")
+        return self._correct(lambda mask: morphology.smooth(mask, pixels, self._aspect), "is smooth already")
 
     def grow(self) -> bool:
         """Add a rim of `pixels`."""
-        return self._correct(lambda mask: morphology.grow(mask, self.pixels), "fills the picture already")
+        return self._correct(lambda mask: morphology.grow(mask, self.pixels, self._aspect), "fills the picture already")
 
     def shrink(self) -> bool:
         """Remove a rim of `pixels`."""
-        return self._correct(lambda mask: morphology.shrink(mask, self.pixels), "is not bounded within the picture")
+        shrunk = "is not bounded within the picture"
+        return self._correct(lambda mask: morphology.shrink(mask, self.pixels, self._aspect), shrunk)
 
     def fill_holes(self) -> bool:
         """Fill holes."""

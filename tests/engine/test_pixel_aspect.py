@@ -17,7 +17,9 @@ from moving_clip import SIZE, box, moved, texture
 from small_project import write_video
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.clips.exposed_field import exposed_field
+from vfss.masks import bounding_box
 from vfss.masks.metrics import dice
+from vfss.masks.morphology import grow, shrink, smooth
 from vfss.motion.optical_flow import KeyMotion
 from vfss.motion.rigid import RigidBodies
 from vfss.project import Project
@@ -155,3 +157,17 @@ def test_a_project_proposes_in_true_proportions(student: Student, tmp_path: Path
     assert planes.shape[1:] == wide.shape
     assert np.nanmin(overlaps) > 0.98
     assert not np.array_equal(planes, stretched.masks.planes)
+
+
+@pytest.mark.parametrize("aspect", [0.5, 2.0])
+def test_a_rim_is_as_wide_to_the_sides_as_upwards(aspect: float) -> None:
+    mask = np.zeros((80, 160), np.bool_)
+    mask[30:50, 60:100] = True
+    grown, shrunk = grow(mask, 8, aspect), shrink(mask, 8, aspect)
+    (top, bottom), (left, right) = ((s.start, s.stop) for s in bounding_box(grown))
+    assert (30 - top, bottom - 50) == (8, 8)
+    assert (60 - left, right - 100) == (8 / aspect, 8 / aspect)
+    (top, bottom), (left, right) = ((s.start, s.stop) for s in bounding_box(shrunk))
+    assert (top, bottom, left, right) == (38, 42, 60 + 8 / aspect, 100 - 8 / aspect)
+    square = cv2.resize(mask.astype(np.uint8), (round(160 * aspect), 80)) > 0
+    assert dice(smooth(mask, 4, aspect), stored(smooth(square, 4), aspect)) > 0.98

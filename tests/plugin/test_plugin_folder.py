@@ -46,9 +46,7 @@ def test_cancelling_leaves_what_is_open(window, folder, clip_file):
     assert window.controller.session.record.path.name == clip_file.name
 
 
-def test_a_folder_of_folders_is_no_wrong_argument(folder, monkeypatch):
-    opened = []
-    monkeypatch.setattr("napari_vfss.app._run", lambda chosen: opened.extend(chosen.paths) or 0)
-    monkeypatch.setattr("napari_vfss.app.bring_in_gpu", lambda: False)
-    assert main([str(folder.parent)]) == 0
-    assert opened == [folder.parent]
+def test_a_folder_of_folders_is_no_wrong_argument(folder, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert main([str(folder.parent), str(tmp_path / "empty")]) == 2
+    assert "empty: neither a recording nor a project" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 """Morphology of one plane: smooth, grow, shrink, fill holes, keep the largest part; interpolation between two planes.
 
 A structure that the picture's border cuts off continues beyond it: no operation moves it away from the border.
+Distances are in heights of a pixel, so that a rim is as wide to the sides as upwards where pixels are not square.
 """
 
 from __future__ import annotations
@@ -20,30 +21,32 @@ _EIGHT = np.ones((3, 3), np.bool_)
 _SMOOTH_REACH = 4.0  # standard deviations beyond which the weights are negligible
 
 
-def grow(mask: BoolArray, pixels: float) -> BoolArray:
+def grow(mask: BoolArray, pixels: float, pixel_aspect: float = 1.0) -> BoolArray:
     """Return the plane grown by a Euclidean distance.
 
     Args:
         mask: bool (H, W).
         pixels: Distance between the centres of pixels; 0 changes nothing.
+        pixel_aspect: Width of a pixel divided by its height.
 
     Raises:
         MaskError: Not bool (H, W), or a negative distance.
     """
     _check(mask, pixels)
     grown = mask.copy()
-    box = bounding_box(mask, margin=int(pixels) + 1)
+    box = bounding_box(mask, margin=int(pixels / min(1.0, pixel_aspect)) + 1)
     if box is not None:
-        grown[box] = _ndimage().distance_transform_edt(~mask[box]) <= pixels
+        grown[box] = _ndimage().distance_transform_edt(~mask[box], sampling=(1.0, pixel_aspect)) <= pixels
     return grown
 
 
-def shrink(mask: BoolArray, pixels: float) -> BoolArray:
+def shrink(mask: BoolArray, pixels: float, pixel_aspect: float = 1.0) -> BoolArray:
     """Return the plane shrunk by a Euclidean distance: its background is grown.
 
     Args:
         mask: bool (H, W).
         pixels: Distance between the centres of pixels; 0 changes nothing.
+        pixel_aspect: Width of a pixel divided by its height.
 
     Raises:
         MaskError: Not bool (H, W), or a negative distance.
@@ -52,11 +55,11 @@ def shrink(mask: BoolArray, pixels: float) -> BoolArray:
     shrunk = mask.copy()
     box = bounding_box(mask, margin=1)
     if box is not None and not mask[box].all():
-        shrunk[box] = _ndimage().distance_transform_edt(mask[box]) > pixels
+        shrunk[box] = _ndimage().distance_transform_edt(mask[box], sampling=(1.0, pixel_aspect)) > pixels
     return shrunk
 
 
-def smooth(mask: BoolArray, pixels: float = 1.5) -> BoolArray:
+def smooth(mask: BoolArray, pixels: float = 1.5, pixel_aspect: float = 1.0) -> BoolArray:
     """Return the plane with a smoother outline: each pixel takes the weighted majority around it.
 
     What is thinner than about one and a third times `pixels` is lost; a plane that would be lost completely is kept.
@@ -64,16 +67,18 @@ def smooth(mask: BoolArray, pixels: float = 1.5) -> BoolArray:
     Args:
         mask: bool (H, W).
         pixels: Standard deviation of the weights.
+        pixel_aspect: Width of a pixel divided by its height.
 
     Raises:
         MaskError: Not bool (H, W), or a negative distance.
     """
     _check(mask, pixels)
     smoothed = mask.copy()
-    box = bounding_box(mask, margin=int(_SMOOTH_REACH * pixels) + 2)
+    deviations = (pixels, pixels / pixel_aspect)
+    box = bounding_box(mask, margin=int(_SMOOTH_REACH * max(deviations)) + 2)
     if box is not None and pixels > 0:
         weights = mask[box].astype(np.float32)
-        blurred = _ndimage().gaussian_filter(weights, pixels, mode="nearest", truncate=_SMOOTH_REACH)
+        blurred = _ndimage().gaussian_filter(weights, deviations, mode="nearest", truncate=_SMOOTH_REACH)
         smoothed[box] = blurred > 0.5
     return smoothed if smoothed.any() else mask.copy()
 
