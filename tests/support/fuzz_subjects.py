@@ -211,7 +211,9 @@ def _changed_tags(number: int, folder: Path) -> Read:
                 dataset[element.tag].value = int(rng.choice([0, 1, 2, 7, 9, 255, 4096, 65535]))
             else:
                 values = ["", "0", "-1", "1e400", "NaN", "66,667", "2147483647", "abc\\def", "1\\2\\3", "\\"]
-                dataset[element.tag]._value = str(rng.choice(values))  # the setter would correct it
+                value = str(rng.choice(values)).encode()  # as it stands in a file: the setter would correct it
+                raw = (element.tag, element.VR, len(value), value, 0, False, True)
+                dataset[element.tag] = pydicom.dataelem.RawDataElement(*raw)
         except (ValueError, TypeError, KeyError):
             continue
     try:
