@@ -58,6 +58,20 @@ def test_more_frames_than_the_file_holds_are_refused_naming_both_numbers(
     tracemalloc.stop()
 
 
+def test_a_sequence_of_endless_items_is_not_parsed(tmp_path: Path) -> None:
+    items = b"\xfe\xff\x00\xe0\0\0\0\0" * 500_000
+    path = write_dicom(tmp_path / "a.dcm", pictures(2))
+    sound = path.read_bytes()
+    at = sound.index(b"\xe0\x7f\x10\0")
+    groups = b"\0\x52\x30\x92SQ\0\0" + len(items).to_bytes(4, "little") + items
+    path.write_bytes(sound[:at] + groups + sound[at:])
+    tracemalloc.start()
+    with open_clip(path) as clip:
+        assert clip.times_from == "assumed"
+    assert tracemalloc.get_traced_memory()[1] < 2**25
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize("declared", [1, 4, None, "abc"])
 @pytest.mark.parametrize("syntax", ["native", "jpeg", "rle", "fragments", "one fragment"])
 def test_fewer_frames_than_the_file_holds_all_open_with_a_note(

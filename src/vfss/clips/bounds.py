@@ -26,6 +26,9 @@ MOST_HEADER_READS = 2**20
 """Reads while a DICOM header is parsed, two or three for each element: more than what 9,000 frames of an enhanced
 object with functional groups of their own take."""
 
+MOST_ITEMS = 2**17
+"""Items of a DICOM sequence, nested ones included: 14 for each of 9,000 frames."""
+
 MOST_TABLE_BYTES = 2**26
 """Bytes of the tables in which a TIFF file describes its pages, over all pages: 64 MiB. Parsed they take up to
 nine times as much memory."""

@@ -11,11 +11,12 @@ from typing import Any
 from pydicom.datadict import tag_for_keyword
 from pydicom.errors import BytesLengthException, InvalidDicomError
 
-from vfss.clips.bounds import MOST_FRAMES
+from vfss.clips.bounds import MOST_FRAMES, MOST_ITEMS
 from vfss.clips.library_errors import DECODING_ERRORS
 
 DICOM_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, BytesLengthException, InvalidDicomError)
 
+_ITEM_MARKS = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")
 _NUMBER = re.compile(r"[+-]?([0-9]+([.,][0-9]*)?|[.,][0-9]+)([eE][+-]?[0-9]+)?")
 _TEXT = frozenset({"DS", "IS", "UN", "LO", "SH", "ST", "LT", "UT", "CS", "AE", "DT", "TM", "DA", "AS", "UI"})
 
@@ -69,12 +70,16 @@ def text(dataset: Any, keyword: str) -> str:
 
 
 def items(dataset: Any, keyword: str) -> list[Any]:
-    """Return the items of a sequence; none if it is absent or malformed."""
+    """Return the items of a sequence; none if it is absent or malformed, or has more than any recording has."""
     try:
-        sequence = dataset.get(keyword)
-        return (
-            [] if sequence is None or isinstance(sequence, str | bytes) else [i for i in sequence if hasattr(i, "get")]
-        )
+        tag = tag_for_keyword(keyword)
+        if tag is None or tag not in dataset:
+            return []
+        raw = dataset.get_item(tag).value  # bytes until it is parsed, which takes a kilobyte for each item
+        if isinstance(raw, bytes) and sum(raw.count(mark) for mark in _ITEM_MARKS) > MOST_ITEMS:
+            return []
+        sequence = dataset[tag].value
+        return [] if isinstance(sequence, str | bytes) else [item for item in sequence if hasattr(item, "get")]
     except DICOM_ERRORS:
         return []
 
