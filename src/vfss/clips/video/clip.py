@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -106,7 +107,6 @@ class VideoClip(LazyClip):
             try:
                 frame = self._decode(t)
             except ClipError as error:
-                self._run = None
                 if error.frame == t:
                     raise
                 raise ClipError(error.what, remedy=error.remedy or _DAMAGED, path=error.path, frame=t) from error
@@ -121,16 +121,20 @@ class VideoClip(LazyClip):
         if self._run is None or segment != self._segment or t < self._next:
             self._run = frames_of(self._reader, self._table, index, segment)
             self._segment = segment
+        run, self._run = self._run, None  # a run that is interrupted by an error is not continued
         cached_frames = self._cache_bytes // (self.height * self.width * self.dtype.itemsize)
-        for position, frame, damage in self._run:
+        for position, frame, damage in run:
             self._next = position + 1
             if damage:
                 index.damage.setdefault(position, damage)
             elif position == t:
+                self._run = run
                 return self._convert(t, frame)
-            elif position > t - cached_frames and (frame.height, frame.width) == self._stored_size:
-                self._cache_frame(position, self._convert(position, frame))
+            elif position > t - cached_frames:
+                with suppress(ClipError):  # told when that frame is asked for
+                    self._cache_frame(position, self._convert(position, frame))
             if position >= t:
+                self._run = run
                 break
         return None
 

@@ -44,6 +44,8 @@ _ENDS_BYTES = 512
 _KEPT_PACKETS = 24
 _NEARBY, _SEARCHED = 64, 64
 """Packets that are read past instead of seeking, and packets after a seek in which the wanted place is looked for."""
+_DESCRIBED = 500
+"""Packets that are decoded at most to learn what the container says of all frames."""
 _CARRIED: tuple[Any, ...] = ("palette", "new_extradata")
 """Side data that hold for all later packets too."""
 
@@ -383,7 +385,7 @@ class PacketReader:
         context = self._stream.codec_context
         context.thread_type = "SLICE"
         try:
-            for _, packet in self.packets(table, 0, min(len(table), _SEARCHED)):
+            for _, packet in self.packets(table, 0, min(len(table), _DESCRIBED)):
                 for frame in context.decode(packet):
                     return frame
             return next(iter(context.decode(None)), None)
