@@ -16,7 +16,7 @@ from qtpy.QtOpenGLWidgets import QOpenGLWidget
 from qtpy.QtWidgets import QWidget
 
 from napari_vfss.connections import Connections
-from napari_vfss.session.host import while_open
+from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 
 CAUGHT_UP_S = 0.1  # delays up to this are caught up; longer ones shift the schedule, as frames are never skipped
@@ -245,7 +245,13 @@ class Playback(QObject):
         self._next.start(math.floor(wait * 1000))
         if now - self._reported_at >= REPORT_EVERY_S:
             self._reported_at = now
-            self.message.emit(self.pace.status)
+            self.message.emit(self._status())
+
+    @while_open_or("")
+    def _status(self, session: Session) -> str:
+        # At an assumed rate nobody knows what true speed is.
+        assumed = " of assumed times" if session.clip.times_from == "assumed" else ""
+        return f"{self.pace.status}{assumed}"
 
     @while_open
     def _on_times(self, session: Session) -> None:

@@ -41,6 +41,19 @@ def test_an_assumed_rate_is_named_as_such(window):
     assert "assumed" in AXIS_NAMES[session.clip.times_from]
 
 
+def test_assumed_times_of_marks_and_playback_are_called_so(window, type_rate, qtbot):
+    timeline, section, shown = window.controller.timeline, window.marks, []
+    window.controller.session.go_to(3)
+    timeline.set_event("aspiration")
+    assert section.list.item(0).text().startswith("4   0.10 s assumed ")
+    timeline.playback.message.connect(shown.append)
+    timeline.playback.play()
+    qtbot.waitUntil(lambda: any("of assumed times" in text for text in shown))
+    timeline.playback.stop()
+    type_rate("15")
+    assert section.list.item(0).text().startswith("4   0.20 s  ")
+
+
 def test_a_typed_rate_is_used_everywhere_and_kept(window, type_rate, clip_file):
     controller = window.controller
     type_rate("12,5")

@@ -69,7 +69,8 @@ class MarksSection(SessionSection):
         if marks is None:
             return
         for mark in marks.all:
-            item = QListWidgetItem(_line(mark, session.clip.times_s[mark.first]))
+            assumed = " assumed" if session.clip.times_from == "assumed" else ""
+            item = QListWidgetItem(_line(mark, f"{session.clip.times_s[mark.first]:.2f} s{assumed}"))
             item.setData(Qt.ItemDataRole.UserRole, mark)
             item.setToolTip(describe_mark(mark))
             self.list.addItem(item)
@@ -104,8 +105,8 @@ class MarksSection(SessionSection):
             self.do(marks.bring_back)
 
 
-def _line(mark: Mark, seconds: float) -> str:
+def _line(mark: Mark, time: str) -> str:
     frames = f"{mark.first + 1}"
     if mark.kind == SWALLOW:
         frames += "-..." if mark.last is None else f"-{mark.last + 1}"
-    return f"{frames}   {seconds:.2f} s   {name_of(mark.kind, mark.text)}"
+    return f"{frames}   {time}   {name_of(mark.kind, mark.text)}"
