@@ -65,6 +65,10 @@ class FolderClip(LazyClip):
         self._files = files
         self._first = first
 
+    def keep(self, t: int, frame: Frame) -> None:
+        """Put frame t, uint8 or uint16 (H, W), into the cache: it was read to learn the size."""
+        self._cache_frame(t, frame)
+
     def reopen(self) -> FolderClip:
         """Open the same recording again, with its own cache."""
         clip = FolderClip(self._folder, self._files, self._first, self.id, self._cache_bytes)
@@ -106,7 +110,9 @@ def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -
     if damaged:
         names = printable(listed([files[t].name for t in damaged], _MOST_NAMED))
         notes = (f"{names} cannot be read: the other pictures can be used", *notes)
-    return FolderClip(folder, files, first, clip_id, cache_bytes, pixel_aspect=aspect, notes=notes)
+    clip = FolderClip(folder, files, first, clip_id, cache_bytes, pixel_aspect=aspect, notes=notes)
+    clip.keep(start, first)
+    return clip
 
 
 def _first_picture(files: Sequence[Path], folder: Path) -> tuple[int, Frame]:

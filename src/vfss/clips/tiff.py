@@ -232,7 +232,7 @@ class StackFile:
                 f"stores {samples.dtype} values of shape {samples.shape}", path=self.path, frame=t, remedy=_CONVERT
             )
         bits = 8 * samples.dtype.itemsize
-        unsigned: Frame = samples.astype(f"u{samples.dtype.itemsize}")
+        unsigned: Frame = samples.astype(f"u{samples.dtype.itemsize}", copy=False)
         if samples.dtype.kind == "i":
             unsigned = unsigned ^ unsigned.dtype.type(1 << (bits - 1))
         if int(self.key.photometric) == _PALETTE and self.key.colormap is not None and samples.ndim == 2:
@@ -261,8 +261,9 @@ def _compression_name(compression: int) -> str:
 class StackClip(LazyClip):
     """A clip whose frames are the pages of a TIFF file."""
 
-    def __init__(self, stack: StackFile, first: Frame, clip_id: str, cache_bytes: int) -> None:
-        """Create the clip from an opened stack, which it owns, and its first frame, uint8 or uint16 (H, W)."""
+    def __init__(self, stack: StackFile, first: tuple[int, Frame], clip_id: str, cache_bytes: int) -> None:
+        """Create the clip from an opened stack, which it owns, and one frame with its index, uint8 or uint16 (H, W)."""
+        _, frame = first
         described, n_frames = stack.description, stack.n_frames
         times_s: npt.NDArray[np.float64] = np.arange(n_frames) * np.float64(described.step_s or 1 / ASSUMED_FPS)
         if described.times_s is not None and len(described.times_s) == n_frames:
@@ -273,9 +274,9 @@ class StackClip(LazyClip):
             clip_id=clip_id,
             source=stack.path,
             n_frames=stack.n_frames,
-            height=first.shape[0],
-            width=first.shape[1],
-            bits=8 * first.itemsize,
+            height=frame.shape[0],
+            width=frame.shape[1],
+            bits=8 * frame.itemsize,
             times_s=times_s,
             times_from="assumed" if times_are_assumed else "file",
             pixel_aspect=stack.description.aspect,
@@ -285,6 +286,18 @@ class StackClip(LazyClip):
         )
         self._stack = stack
         self._first = first
+
+    def look_at_frames(self) -> None:
+        """Decode a few frames beside the first: note a damaged one, and set `window` for frames deeper than 8 bits.
+
+        Raises:
+            ClipError: No frame can be decoded.
+        """
+        self._cache_frame(*self._first)
+        frames, note = readable_frames(self, middle=self.bits > 8)  # the last one also shows a truncated file
+        self.notes += () if note is None else (note,)
+        if self.bits > 8:
+            self.window = measured_window(frames, self.bits)
 
     def reopen(self) -> StackClip:
         """Open the same recording again, with its own file handle and cache."""
@@ -315,18 +328,15 @@ def open_stack(path: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -> S
     stack = StackFile(path)
     try:
         clip = StackClip(stack, _first_frame(stack), clip_id, cache_bytes)
-        frames, note = readable_frames(clip, middle=clip.bits > 8)  # the last one also shows a truncated file
-        clip.notes += () if note is None else (note,)
-        if clip.bits > 8:
-            clip.window = measured_window(frames, clip.bits)
+        clip.look_at_frames()
         return clip
     except ClipError:
         stack.close()
         raise
 
 
-def _first_frame(stack: StackFile) -> Frame:
-    """Return the first of a few frames that can be decoded, for size and depth.
+def _first_frame(stack: StackFile) -> tuple[int, Frame]:
+    """Return index and grey values of the first of a few frames that can be decoded, for size and depth.
 
     Raises:
         ClipError: None can be.
@@ -334,7 +344,7 @@ def _first_frame(stack: StackFile) -> Frame:
     first: ClipError | None = None
     for t in spread(stack.n_frames):
         try:
-            return stack.frame(t)
+            return t, stack.frame(t)
         except ClipError as error:
             first = first or error
     raise first or ClipError("holds no pages", path=stack.path, remedy=COPY_AGAIN)
