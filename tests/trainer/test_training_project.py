@@ -76,6 +76,9 @@ def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, sh
     with Project.open(annotated) as project:
         (record,) = [student_record for student_record in project.students() if student_record.id == done["student"]]
         assert project.current_student() is None
+        names = [name for clip in project.clips() for name in (clip.patient, clip.path.name)]
+    header = record.path.read_bytes()[:500_000].decode("utf-8", "replace")
+    assert not [name for name in (*names, str(annotated)) if name in header], "a student carries no names"
     assert f"vfss students {annotated} --choose {done['student']}" in error and not done["in_use"]
     assert str(record.path) == done["path"]
     assert record.parent == load_student(student, "cpu").id == done["previous"]

@@ -239,9 +239,10 @@ def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> d
 
     student = Student(checkpoint, OpenVinoRuntime(checkpoint))
     scores = evaluation.evaluate(project, student, splits=sources.HELD_OUT, progress=progress)
-    left_out = {"left_out": len(scores["left_out"])}  # the messages name files, which a student must not carry
+    # A student must not carry names: the messages name files, and patients are as somebody typed them.
+    counts = {name: len(scores[name]) for name in ("left_out", "patients")}
     kept = {name: value for name, value in scores.items() if name != "student"}
-    return kept | left_out | {"splits": list(sources.HELD_OUT)}
+    return kept | counts | {"splits": list(sources.HELD_OUT)}
 
 
 def starting_student(recipe: Recipe, student: str | None) -> Checkpoint | None:
