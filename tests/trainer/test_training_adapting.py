@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from small_student import CONFIG, small_checkpoint
 from vfss.errors import TrainingError
 from vfss.schema import Schema
-from vfss_training.config.parts import Adaptation, Distillation
+from vfss_training.config.parts import Adaptation, Distillation, SelfTeaching
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.augment import Augmentation
 from vfss_training.data.phantoms import PhantomSamples
@@ -205,6 +205,29 @@ def test_teachers_are_weighted_by_agreement_with_the_labels(tmp_path: Path) -> N
     assert labeller.training_items(1) == (0, 2, 3, 4, 5)
     entries = [json.loads(line) for line in events.getvalue().splitlines()]
     assert entries[0]["dice"]["c3"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_structures_that_nobody_annotated_get_no_pseudo_labels_but_those_of_a_parent_that_learnt_them(
+    tmp_path: Path,
+) -> None:
+    bits = np.ones((12, 64, 64), np.uint8)
+    frame = np.random.default_rng(0).integers(0, 255, (64, 64), dtype=np.uint8)
+    known = np.array([1.0] + [0.0] * 11, np.float32)  # the bolus alone
+    labelled = ListedSamples([Sample(frame, np.packbits(bits, axis=0), known, (0, 0, 64, 64))] * 3, ["someone"] * 3)
+    recipe = RECIPE.but(distill=Distillation(frames=1), adapt=Adaptation())
+    keys = Schema.load().keys
+
+    def weights(**changes: object) -> dict[str, float]:
+        labeller = PseudoLabeller(recipe, CONFIG, Schema.load(), run_in(tmp_path), labelled)
+        soft, _ = replace(labeller, **changes).pseudo_label(labelled, {}, {}).batch([(0, 0)])
+        return dict(zip(keys, soft.weight[0].tolist(), strict=True))
+
+    parent = replace(small_checkpoint(), id="st-parent")
+    assert all(weight > 0 for weight in weights(parent=parent).values())
+    part = weights(parent=replace(parent, id="st-part", learnt={"bolus": 1, "c2": 1}))
+    assert {key for key, weight in part.items() if weight > 0} == {"bolus", "c2"}
+    own = recipe.but(self_teaching=SelfTeaching(students=1, steps=1))
+    assert {key for key, weight in weights(recipe=own).items() if weight > 0} <= {"bolus"}
 
 
 def test_adaptation_can_be_cancelled(tmp_path: Path) -> None:

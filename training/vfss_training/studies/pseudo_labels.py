@@ -130,21 +130,36 @@ class PseudoLabeller:
     ) -> list[tuple[MaskTeacher, Tensor]]:
         """Return all that make pseudo-labels: teachers, extra students and the parent, with their weights in the mean.
 
-        Each holds out another fifth of the labelled frames; its weight is its Dice there, float32 (S,).
+        Each holds out another fifth of the labelled frames; its weight is its Dice there, float32 (S,), and 0 for
+        structures that it cannot have learnt.
         """
         weighted: list[tuple[MaskTeacher, Tensor]] = []
+        labelled = self._labelled_structures()
         for name in self.recipe.distill.teachers if self.recipe.adapt.steps else ():
             fold = list(TEACHERS).index(name)
             teacher = self._adapted_teacher(name, labelled_features[name], self.training_items(fold))
-            weight = self.agreement(teacher, self.held_out_items(fold))
+            weight = self.agreement(teacher, self.held_out_items(fold)) * labelled
             weighted.append((teacher.for_frames(features[name]), weight))
         for number in range(self.recipe.self_teaching.students):
             student = StudentTeacher(self._extra_student(number, self.training_items(number)))
-            weighted.append((student, self.agreement(student, self.held_out_items(number))))
+            weighted.append((student, self.agreement(student, self.held_out_items(number)) * labelled))
         if self.parent is not None and self.parent.schema.keys == self.schema.keys:
-            parent = StudentTeacher(self.parent)
-            weighted.append((parent, self.agreement(parent, tuple(range(len(self.labelled))))))
+            parent, learnt = StudentTeacher(self.parent), self.parent.learnt_keys
+            knows = torch.tensor([float(key in learnt) for key in self.schema.keys])
+            weighted.append((parent, self.agreement(parent, tuple(range(len(self.labelled)))) * knows))
         return weighted
+
+    def _labelled_structures(self) -> Tensor:
+        """Return 1 for each structure that is annotated on some labelled frame, else 0, float32 (S,).
+
+        Networks fitted on labels know nothing of the others: their masks of these get no weight.
+        """
+        known = np.zeros(len(self.schema), np.bool_)
+        for i in range(len(self.labelled)):
+            known |= self.labelled[i].known == 1
+            if known.all():
+                break
+        return torch.from_numpy(known.astype(np.float32))
 
     def held_out_items(self, fold: int) -> tuple[int, ...]:
         """Return the labelled frames that a fold holds out; none if there is only one labelled frame."""
