@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from small_project import annotate, disc, grey_frames, write_video
 from vfss.cli.app import app
 from vfss.cli.console import LEFT_OUT
 from vfss.clips.readable import ReadableFrames, unreadable_frames
+from vfss.evaluation.evaluate import evaluate
 from vfss.masks import MaskState
 from vfss.project import Project
 from vfss.proposals.adapted_student import AdaptedRun
@@ -97,6 +100,13 @@ def test_progress_reaches_the_end_past_damaged_frames(tmp_path: Path) -> None:
     assert (done.frames, len(done.unreadable), calls[-1]) == (24, 6, (FRAMES, FRAMES))
 
 
+@pytest.fixture
+def keyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands propose with a student that needs no network."""
+    monkeypatch.setattr("vfss.student.load_student", lambda *_, **__: KeyedStudent(VFSS12))
+
+
+@pytest.mark.usefixtures("keyed")
 def test_the_command_goes_on_with_later_frames_and_clips_and_names_what_it_left_out(tmp_path: Path) -> None:
     damaged = write_damaged(tmp_path / "a", "mjpeg", smooth(FRAMES, HEIGHT, WIDTH), [20])
     lost = write_video(tmp_path / "lost.mkv", grey_frames(4, HEIGHT, WIDTH))
@@ -113,6 +123,7 @@ def test_the_command_goes_on_with_later_frames_and_clips_and_names_what_it_left_
         assert [proposed(project, clip) for clip in clips] == [[18, 19, 21, 22], [], [18, 19]]
 
 
+@pytest.mark.usefixtures("keyed")
 def test_the_command_exits_with_0_where_nothing_was_left_out(tmp_path: Path) -> None:
     clip = write_video(tmp_path / "sound.mkv", grey_frames(2, HEIGHT, WIDTH))
     result = run("propose", clip, "--project", tmp_path / "project", "--device", "cpu")
@@ -175,3 +186,24 @@ def test_a_clip_adapted_student_leaves_out_what_cannot_be_read(tmp_path: Path) -
         states = project.states(clip_id)[:, project.schema["bolus"].index]
         assert [t for t in range(10) if states[t] == MaskState.PROPOSED] == [0, 3, 5, 8, 9]
         assert [t for t in range(10) if states[t] == MaskState.ACCEPTED] == [1, 4, 6]
+
+
+def test_an_evaluation_leaves_out_and_names_what_cannot_be_read(tmp_path: Path) -> None:
+    path = write_damaged(tmp_path / "a", "png", smooth(6, HEIGHT, WIDTH), [2])
+    lost = write_video(tmp_path / "lost.mkv", grey_frames(4, HEIGHT, WIDTH))
+    mask = disc(HEIGHT, WIDTH, y=20, x=20, radius=8)
+    with Project.create(tmp_path / "project") as project:
+        for clip in (project.add_clip(path).id, project.add_clip(lost).id):
+            for t in (1, 2, 3):
+                annotate(project, clip, t, {"bolus": mask, "c2": mask})
+        lost.unlink()
+        with contextlib.closing(sqlite3.connect(project.folder / "vfss.sqlite")) as connection, connection:
+            connection.execute("DROP TRIGGER revisions_stay")
+            connection.execute("UPDATE revisions SET mask = x'00' WHERE structure = 'c2' AND frame = 3")
+        scores = evaluate(project, KeyedStudent(project.schema))
+    assert scores["frames"] == 2
+    assert (scores["structures"]["bolus"]["planes"], scores["structures"]["c2"]["planes"]) == (2, 1)
+    damaged_mask, damaged_frame, missing = scores["left_out"]
+    assert damaged_mask.startswith("pictures, frame 3, c2: ")
+    assert damaged_frame.startswith("pictures, frame 2: ")
+    assert missing.startswith("lost.mkv, 3 frames: ")

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from vfss.clips import Clip
+from vfss.clips.placard import PlacardClip
 from vfss.errors import DatasetError
 from vfss.importing.plan import ImportPlan, PlannedFrame
 from vfss.masks import BoolArray, ByteArray
@@ -49,7 +50,7 @@ def preview(project: Project, plan: ImportPlan, n: int = 6, *, width: int = 480)
     clips = list(dict.fromkeys(frame.clip for frame in chosen))
     for clip_id in clips:
         name = f"{project.clip(clip_id).path.name}, " if len(clips) > 1 else ""
-        with project.open_clip(clip_id) as clip:
+        with PlacardClip(project.open_clip(clip_id)) as clip:
             for frame in chosen:
                 if frame.clip == clip_id:
                     picture, shown = _tile(project.schema, plan, frame, clip, width)
