@@ -22,6 +22,7 @@ _UNITS_BYTES = 2**16
 _SEQUENCE, _PICTURE, _SEQUENCE_BYTES = b"\0\0\1\xb3", b"\0\0\1\x00", 12
 _VIDEO_OBJECT_PLANE, _VIDEO_OBJECT_LAYER = b"\0\0\1\xb6", re.compile(b"\0\0\1[\x20-\x2f]")
 _NOT_CODED_BYTES = 16
+_BITS_BYTES = 32
 _QUANTISATION = b"\xff\xdb"
 _MARKED = frozenset({"av1", "flv1", "h261", "h263", "h263p", "png", "vc1", "vc1image", "wmv3", "wmv3image"})
 """Codecs whose marks in the container count: they are not parsed here, and each key frame stands alone."""
@@ -82,6 +83,8 @@ class PacketParser:
         self._other_sets = False
         self._pending: list[Picture] = []
         self._previous_planes = 0
+        layer = _VIDEO_OBJECT_LAYER.search(extradata)
+        self._time_bits = 0 if layer is None else _time_bits(extradata, layer.end())
         parsers: dict[str, Callable[[Any], PacketFacts]] = {
             "h264": self._units,
             "hevc": self._units,
@@ -124,8 +127,11 @@ class PacketParser:
     def _mpeg4(self, packet: Any) -> PacketFacts:
         data = bytes(packet)
         planes = [_plane(data, at) for at in _positions(data, _VIDEO_OBJECT_PLANE)]
+        layer = _VIDEO_OBJECT_LAYER.search(data[:_HEAD_BYTES])
+        if layer is not None:
+            self._time_bits = _time_bits(data, layer.end())
         # A second picture in a packet is shown in place of the next packet, which is an empty one.
-        doubtful = packet.size <= _NOT_CODED_BYTES and self._previous_planes < 2
+        doubtful = packet.size <= _NOT_CODED_BYTES and self._previous_planes < 2 and self._may_be_empty(data)
         shown = self._pending or planes[:1]
         self._pending = planes[1:2]
         self._previous_planes = len(planes)
@@ -134,6 +140,18 @@ class PacketParser:
         set_up = _VIDEO_OBJECT_LAYER.search(self._extradata) or _VIDEO_OBJECT_LAYER.search(data, 0, max(at, 0))
         entry = Entry.OPEN if intra and set_up and planes[:1] == shown else Entry.NONE
         return PacketFacts(entry, shown[0] if shown else Picture.ANCHOR, doubtful=doubtful)
+
+    def _may_be_empty(self, data: bytes) -> bool:
+        """Return whether a packet may hold a picture that is not coded, which repeats the last one."""
+        at = data.find(_VIDEO_OBJECT_PLANE)
+        if at < 0 or not self._time_bits:
+            return True
+        bits = _Bits(data, at + 4)
+        bits.read(2)  # kind
+        while bits.read(1):  # seconds since the last picture
+            pass
+        bits.read(1 + self._time_bits + 1)
+        return bits.read(1) == 0
 
     def _units(self, packet: Any) -> PacketFacts:
         hevc = self._name == "hevc"
@@ -157,6 +175,39 @@ class PacketParser:
         # Parameter sets of an earlier packet would be missing; those of the container are not.
         complete = not self._other_sets or len(own_sets) >= (3 if hevc else 2)
         return PacketFacts(entry if complete else Entry.NONE)
+
+
+class _Bits:
+    """Reads bits from bytes; zeros after their end."""
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._bits = int.from_bytes(data[at : at + _BITS_BYTES].ljust(_BITS_BYTES, b"\0"), "big")
+        self._left = 8 * _BITS_BYTES
+
+    def read(self, count: int) -> int:
+        """Return the next bits as a number."""
+        if self._left < count:
+            return 0
+        self._left -= count
+        return self._bits >> self._left & ((1 << count) - 1)
+
+
+def _time_bits(data: bytes, at: int) -> int:
+    """Return how many bits the time of a picture has, from the header of an MPEG-4 video object layer (14496-2)."""
+    bits = _Bits(data, at)
+    bits.read(9)  # random access, type
+    if bits.read(1):
+        bits.read(7)  # version, priority
+    if bits.read(4) == 15:
+        bits.read(16)  # aspect of pixels
+    if bits.read(1):
+        bits.read(3)  # chroma, delay
+        if bits.read(1):
+            bits.read(79)  # buffer
+    if bits.read(2):
+        return 0  # not rectangular
+    bits.read(1)
+    return max(1, (bits.read(16) - 1).bit_length())
 
 
 def _plane(data: bytes, at: int) -> Picture:
