@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +34,7 @@ class CommandGroup(TyperGroup):
         Raises:
             typer.Exit: With code 1 after a VfssError, 130 after Ctrl-C.
         """
+        _print_any_name()
         try:
             return super().invoke(ctx)
         except VfssError as error:
@@ -40,6 +43,13 @@ class CommandGroup(TyperGroup):
         except KeyboardInterrupt as stop:
             print_error("Stopped.")
             raise typer.Exit(INTERRUPTED) from stop
+
+
+def _print_any_name() -> None:
+    """Let names be printed that are not Unicode, as disks of other systems hold them: their bytes are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_error(message: str) -> None:

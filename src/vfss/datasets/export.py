@@ -313,6 +313,6 @@ def _write_report(folder: Path, report: ExportReport) -> None:
     """Write the report next to the dataset: it may name files of the hospital, which the dataset must not."""
     path = folder.with_name(f"{folder.name}-report.txt")
     try:
-        path.write_text("\n".join(report.lines()) + "\n", "utf-8")
+        path.write_text("\n".join(report.lines()) + "\n", "utf-8", errors="backslashreplace")
     except OSError as error:
         raise DatasetError(f"the report cannot be written ({error.strerror})", path=path) from error

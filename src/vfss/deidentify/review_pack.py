@@ -80,7 +80,7 @@ def write_review_pack(
             partial.discard()
             raise DatasetError(f"no recording can be read; the first: {unread[0]}", path=project.folder)
         text = json.dumps({"what": _WHAT, "clips": entries}, ensure_ascii=False, indent=2)
-        (partial.path / FILE).write_text(text + "\n", "utf-8")
+        (partial.path / FILE).write_text(text + "\n", "utf-8", errors="backslashreplace")  # JSON escapes so too
         partial.finish()
     if left_out is not None:
         for message in unread:

@@ -19,6 +19,7 @@ from vfss.errors import ClipError, ProjectError, VfssError
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of
+from vfss.project.path_text import path_to_text, text_to_path
 from vfss.project.records import ClipRecord
 from vfss.project.swallow_list import read_swallows
 from vfss.project.tables import clips, columns_of
@@ -196,13 +197,13 @@ class Catalogue:
         absolute = path.resolve()
         beside = absolute.is_relative_to(self._home.parent)
         relative = Path(os.path.relpath(absolute, self._folder)) if beside else absolute
-        place = {"path": relative.as_posix(), "absolute": absolute.as_posix()}
+        place = {"path": path_to_text(relative), "absolute": path_to_text(absolute)}
         return place | {"is_folder": absolute.is_dir(), "size": size_of(absolute)}
 
     def _recorded(self, row: Row[Any]) -> list[Path]:
         """Return the paths where a recording should be, the likeliest first."""
-        beside = Path(os.path.normpath(self._folder / row.path))
-        return list(dict.fromkeys((beside, Path(row.absolute))))
+        beside = Path(os.path.normpath(self._folder / text_to_path(row.path)))
+        return list(dict.fromkeys((beside, text_to_path(row.absolute))))
 
     def _known_folders(self, recorded: Iterable[Path]) -> list[tuple[Path, int]]:
         """Return folders to search and how deep: around the old path, of other clips, around the project."""

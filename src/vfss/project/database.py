@@ -154,7 +154,8 @@ class Database:
 
     def _new_engine(self) -> Engine:
         name = self.path.resolve().as_posix()
-        uri = f"file://{'' if name.startswith('/') else '/'}{quote(name)}?{_URI[self.access]}"
+        # As bytes: a name on a disk need not be Unicode.
+        uri = f"file://{'' if name.startswith('/') else '/'}{quote(os.fsencode(name))}?{_URI[self.access]}"
 
         def connect() -> sqlite3.Connection:
             connection = sqlite3.connect(

@@ -26,6 +26,7 @@ from vfss.output.atomic_file import synchronise_folder
 from vfss.project.database import Database
 from vfss.project.database_files import FILE
 from vfss.project.locate import READINGS, project_of_reading
+from vfss.project.path_text import path_to_text, text_to_path
 from vfss.project.project import Project
 from vfss.project.second_reading_record import (
     KEPT_BY,
@@ -243,8 +244,9 @@ def _fill(connection: Connection, project: Project, folder: Path, chosen: list[s
         sides = [row._asdict() for row in elder.execute(select(patients).where(patients.c.name.in_(names)))]
     for row in rows:
         row["swallows"] = []
-        if not Path(row["path"]).is_absolute():
-            row["path"] = Path(os.path.relpath(project.folder / row["path"], folder)).as_posix()
+        path = text_to_path(row["path"])
+        if not path.is_absolute():
+            row["path"] = path_to_text(Path(os.path.relpath(project.folder / path, folder)))
     connection.execute(insert(clips), rows)
     connection.execute(insert(patients), sides)
     keep_reading(connection, record)
