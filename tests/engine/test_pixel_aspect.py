@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 from moving_clip import SIZE, box, moved, texture
 from small_project import write_video
 from small_student import CONFIG, disc_frame, small_checkpoint
+from vfss.clips import ArrayClip
 from vfss.clips.exposed_field import exposed_field
+from vfss.errors import ClipError
 from vfss.masks import bounding_box
 from vfss.masks.metrics import dice
 from vfss.masks.morphology import grow, shrink, smooth
@@ -171,3 +173,9 @@ def test_a_rim_is_as_wide_to_the_sides_as_upwards(aspect: float) -> None:
     assert (top, bottom, left, right) == (38, 42, 60 + 8 / aspect, 100 - 8 / aspect)
     square = cv2.resize(mask.astype(np.uint8), (round(160 * aspect), 80)) > 0
     assert dice(smooth(mask, 4, aspect), stored(smooth(square, 4), aspect)) > 0.98
+
+
+@pytest.mark.parametrize("aspect", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_aspect_that_is_none_is_refused(aspect: float) -> None:
+    with pytest.raises(ClipError, match="times as wide as high"):
+        ArrayClip(np.zeros((2, 8, 8), np.uint8), pixel_aspect=aspect)

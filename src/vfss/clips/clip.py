@@ -79,6 +79,8 @@ class Clip(ABC):
     ) -> None:
         if times_s.shape != (n_frames,):
             raise ClipError(f"{times_s.shape[0]} times for {n_frames} frames", path=source)
+        if not 0 < pixel_aspect < np.inf:
+            raise ClipError(f"pixels {pixel_aspect} times as wide as high", path=source)
         self.id = clip_id
         self.source = source
         self.n_frames = n_frames
