@@ -17,6 +17,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 from typer.testing import CliRunner
 
 from foreign_masks import write_coco
@@ -197,6 +198,12 @@ def test_formats_of_masks_come_back_bit_for_bit(exported: Project, again: Projec
     plan = imported(again, export(exported, name, tmp_path / "out"))
     assert plan.source.name == name and not plan.source.losses and not plan.problems
     expect_equal(present(again), present(exported))
+
+
+def test_polygons_of_coco_come_back_but_for_holes(exported: Project, again: Project, tmp_path: Path) -> None:
+    plan = imported(again, export(exported, "coco", tmp_path / "out", polygons=True))
+    assert any("polygons are outlines" in loss for loss in plan.source.losses)
+    expect_equal(present(again), {at: ndimage.binary_fill_holes(mask) for at, mask in present(exported).items()})
 
 
 def test_volumes_of_earlier_exports_come_back(exported: Project, again: Project, tmp_path: Path) -> None:

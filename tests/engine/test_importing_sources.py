@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -450,6 +451,10 @@ def test_unknown_files_are_described(tmp_path: Path) -> None:
         open_source(tmp_path)
     with pytest.raises(DatasetError, match="it is a file of 5 bytes"):
         open_source(tmp_path / "a.txt")
+    with zipfile.ZipFile(tmp_path / "annotations.zip", "w") as archive:
+        archive.writestr("annotations.xml", "<annotations/>")
+    with pytest.raises(DatasetError, match="an archive: unpack it first"):
+        open_source(tmp_path / "annotations.zip")
     for missing in (tmp_path / "nothing", tmp_path / ("x" * 5000)):
         with pytest.raises(DatasetError, match="no such file"):
             open_source(missing)

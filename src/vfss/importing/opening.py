@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from pathlib import Path
 
@@ -31,6 +32,7 @@ SOURCES: dict[str, SourceKind] = {
 """Kinds by name on the command line; PNG is tried last, since the others may contain PNG too."""
 
 _MOST_SUFFIXES = 6
+_ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!")
 
 
 def open_source(path: str | Path, name: str | None = None, options: SourceOptions | None = None) -> ForeignMasks:
@@ -69,6 +71,9 @@ def open_source(path: str | Path, name: str | None = None, options: SourceOption
 def _describe(path: Path) -> str:
     """Describe a file or the entries of a folder."""
     if path.is_file():
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if file.read(8).startswith(_ARCHIVES):
+                return "an archive: unpack it first"
         return f"a file of {path.stat().st_size} bytes"
     entries = entries_of(path)
     counts = Counter(entry.suffix.lower() or "without suffix" for entry in entries if entry.is_file())
