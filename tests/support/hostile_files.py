@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import atexit
 import io
 import json
 import pickle
+import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +27,9 @@ from PIL import Image
 
 import tiny_graph_student as tiny
 from mutations import mutated
+from small_project import cohort
+from vfss.datasets import FORMATS, read_coco, read_cvat, read_png, run_export
+from vfss.datasets.dataset import Dataset
 from vfss.deidentify import CaseKey
 from vfss.deidentify.review_pack import read_redactions
 from vfss.output.partial_folder import MARK, PartialFolder
@@ -182,7 +189,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
                 pending.append(item[at])
 
 
-def _json_text(value: Any, random: Random) -> bytes:
+def json_text(value: Any, random: Random) -> bytes:
     """Return JSON, sometimes damaged as text."""
     text = json.dumps(value, ensure_ascii=bool(random.random() < 0.9)).encode("utf-8", "surrogatepass")
     match int(random.integers(12)):
@@ -202,14 +209,18 @@ def _json_text(value: Any, random: Random) -> bytes:
 
 def _json(valid: Any) -> Callable[[Random], tuple[str, bytes]]:
     def make(random: Random) -> tuple[str, bytes]:
-        return "spoilt", _json_text(spoilt(valid, random), random)
+        return "spoilt", json_text(spoilt(valid, random), random)
 
     return make
 
 
 def _journal(random: Random) -> tuple[str, bytes]:
-    rows = [spoilt(row, random) if random.random() < 0.5 else row for row in ROWS * 3]
-    return "spoilt rows", b"\n".join(_json_text(row, random) for row in rows) + b"\n"
+    return "spoilt rows", b"\n".join(_perhaps(row, random) for row in ROWS * 3) + b"\n"
+
+
+def _perhaps(row: dict[str, Any], random: Random) -> bytes:
+    """Return a row as JSON, spoilt in one of four cases."""
+    return json_text(spoilt(row, random), random) if random.random() < 0.25 else json.dumps(row).encode()
 
 
 def _yaml(valid: dict[str, Any]) -> Callable[[Random], tuple[str, bytes]]:
@@ -221,7 +232,7 @@ def _yaml(valid: dict[str, Any]) -> Callable[[Random], tuple[str, bytes]]:
             case 1:
                 return "damaged", mutated(yaml.safe_dump(valid).encode(), random)
             case 2:  # JSON is YAML
-                return "as JSON", _json_text(spoilt(valid, random), random)
+                return "as JSON", json_text(spoilt(valid, random), random)
             case _:
                 try:
                     return "spoilt", yaml.safe_dump(spoilt(valid, random)).encode("utf-8", "replace")
@@ -245,7 +256,7 @@ def _student_header(random: Random) -> tuple[str, bytes]:
     elif name == "format":
         fields[name] = str(random.choice(["", "vfss-student/2", "x" * 10_000]))
     else:
-        text = _json_text(spoilt(json.loads(fields[name]), random), random)
+        text = json_text(spoilt(json.loads(fields[name]), random), random)
         fields[name] = text.decode("utf-8", "replace")
     return f"header {name}", tiny.packed(fields, tiny.tensors(), tiny.graph().SerializeToString())
 
@@ -357,7 +368,7 @@ def _student_file(random: Random) -> tuple[str, bytes]:
         case 2:
             end = int.from_bytes(data[:8], "little")
             table = json.loads(data[8 : 8 + end])
-            text = _json_text(spoilt(table, random), random)
+            text = json_text(spoilt(table, random), random)
             return "table", len(text).to_bytes(8, "little") + text + data[8 + end :]
         case _:
             return "damaged", mutated(data, random)
@@ -406,6 +417,37 @@ def _read_journal(path: Path) -> object:
         return list(partial.rows())
 
 
+@cache
+def _dataset(name: str) -> Path:
+    """Return a dataset that is right, exported once."""
+    folder = Path(tempfile.mkdtemp(prefix="hostile-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    with cohort(folder, {"P1": "train", "P2": "validation"}) as project:
+        run_export(FORMATS[name], project, folder / "out")
+    return folder / "out"
+
+
+def _dataset_file(name: str, file: str) -> Callable[[Random], tuple[str, bytes]]:
+    def make(random: Random) -> tuple[str, bytes]:
+        valid = (_dataset(name) / file).read_text("utf-8")
+        if not file.endswith(".jsonl"):
+            return "spoilt", json_text(spoilt(json.loads(valid), random), random)
+        rows = [json.loads(line) for line in valid.splitlines()]
+        return "spoilt rows", b"\n".join(_perhaps(row, random) for row in rows) + b"\n"
+
+    return make
+
+
+def _read_dataset(name: str, file: str, reader: Callable[[Path], Dataset]) -> Callable[[Path], object]:
+    def read_copy(path: Path) -> object:
+        folder = path.parent / "dataset"
+        shutil.copytree(_dataset(name), folder)
+        (folder / file).write_bytes(path.read_bytes())
+        return [(image.masks, image.pixels()) for image in reader(folder)]
+
+    return read_copy
+
+
 def _read_recipe(path: Path) -> object:
     from vfss_training.config.recipe import load_recipe
 
@@ -426,6 +468,12 @@ _GRAPHS: tuple[tuple[str, Callable[[onnx.ModelProto, Random], bytes | None]], ..
     ("a node missing", _node_missing),
     ("damaged", _damaged_graph),
 )
+_DATASETS: dict[str, tuple[str, str, Callable[[Path], Dataset]]] = {
+    "png dataset": ("png", "dataset.json", read_png),
+    "coco dataset": ("coco", "annotations.json", read_coco),
+    "manifest": ("cvat", "manifest.json", read_cvat),
+    "frames": ("cvat", "frames.jsonl", read_cvat),
+}
 KINDS: dict[str, Callable[[Random], tuple[str, bytes]]] = {
     "student": _student,
     "schema": _yaml(SCHEMA),
@@ -433,6 +481,7 @@ KINDS: dict[str, Callable[[Random], tuple[str, bytes]]] = {
     "case-key": _json(CASE_KEY),
     "redactions": _json(REDACTIONS),
     "journal": _journal,
+    **{kind: _dataset_file(name, file) for kind, (name, file, _) in _DATASETS.items()},
 }
 _READERS: dict[str, Callable[[Path], object]] = {
     "student": _read_student,
@@ -441,4 +490,5 @@ _READERS: dict[str, Callable[[Path], object]] = {
     "case-key": _read_case_key,
     "redactions": read_redactions,
     "journal": _read_journal,
+    **{kind: _read_dataset(*dataset) for kind, dataset in _DATASETS.items()},
 }

@@ -198,7 +198,9 @@ def read_json(path: Path) -> Fields:
     except (OSError, ValueError, RecursionError, MemoryError) as error:
         raise DatasetError(f"cannot be read ({error})", path=path, remedy="Export the dataset again.") from error
     if not isinstance(data, dict):
-        raise DatasetError("not a dataset: the file holds no JSON object", path=path)
+        raise DatasetError(
+            "not a dataset: the file holds no JSON object", path=path, remedy="Name the folder that an export wrote."
+        )
     return data
 
 
