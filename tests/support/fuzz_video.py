@@ -53,10 +53,10 @@ KINDS: dict[str, tuple[str, str, str, dict[str, str]]] = {
 }
 
 
-def make(path: Path, kind: str, frames: int = 24) -> Path:
-    """Write a small moving video of one of KINDS."""
+def make(path: Path, kind: str, frames: int = 24, size: tuple[int, int] = (48, 64)) -> Path:
+    """Write a moving video of one of KINDS; `size` is rows and columns."""
     codec, container, pixels, options = KINDS[kind]
-    height, width = 48, 64
+    height, width = size
     noise = np.random.default_rng(5).integers(0, 50, (height, width))
     with av.open(str(path), "w", format=container) as out:
         stream: Any = out.add_stream(codec, rate=25)
