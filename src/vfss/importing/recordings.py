@@ -7,6 +7,7 @@ person chose. The files of two recordings are never put on one clip.
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -235,10 +236,11 @@ def expect_clips(found: Sequence[SourceRecording], records: Mapping[str, ClipRec
             f"recording (--recording {exported[0]}=CLIP). The project has {names}.",
         )
     several = len(undecided) > 1
+    example_of = shlex.quote(f"{undecided[0].title}=CLIP")
     raise DatasetError(
         example
         + (f": they are of {len(undecided)} recordings ({listed([r.title for r in undecided], _SHOWN)})" * several),
-        remedy=f"Name the clip {'of each (--recording NAME=CLIP)' if several else '(--clip ID or FILE)'}. "
+        remedy=f"Name the clip {f'of each (--recording {example_of})' if several else '(--clip ID or FILE)'}. "
         f"The project has {names}.",
     )
 
