@@ -24,6 +24,7 @@ from scipy.linalg import hadamard as sylvester
 from torch import Tensor
 
 from vfss.errors import TrainingError
+from vfss.plain_data import parse_json
 from vfss.student.checkpoint import write_atomically
 from vfss_training.teachers.feature_statistics import FeatureStatistics, hashed
 
@@ -191,10 +192,10 @@ def load_standard(path: str | Path) -> FeatureScaler:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
         if header.get("format") != _FORMAT:
             raise TrainingError(f"its format is {header.get('format')!r}, not {_FORMAT!r}", path=path)
-        about = json.loads(header["about"])
+        about = parse_json(header["about"])
         about["patients"] = tuple(about["patients"])
         return FeatureScaler(**about, **tensors)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"not readable as a teacher's standardisation ({error})", path=path, remedy="Compute the statistics again."
         ) from error
