@@ -41,10 +41,7 @@ _NOTHING = (
     "There are no frames to train on yet: accept some frames of a patient in the training split first. Some patients "
     "are set aside for evaluation (see Patients...); if all of yours are, accept frames of more patients."
 )
-_NONE_HELD_OUT = (
-    "none of other patients to evaluate on, so that the student will have no score: hold new patients out under "
-    "Patients..., and accept frames of them."
-)
+_NONE_HELD_OUT = "none of other patients to evaluate on: it will have no score (see Patients...)."
 
 
 class RetrainChoice(QDialog):
@@ -186,6 +183,13 @@ class RetrainChoice(QDialog):
         known = not self.planning.running or all(recipe in self._plans for recipe in _CHOICES)
         known = known and all(plan["frames"] for plan in self._plans.values())
         self.start_button.setEnabled(known and (self.recipes[QUICK].isChecked() or distils))
+        self._fit_height()
+
+    def _fit_height(self) -> None:
+        """Make room for texts that have come: a dialog does not grow with the labels that wrap in it."""
+        layout = self.layout()
+        if layout is not None and layout.hasHeightForWidth():
+            self.resize(self.width(), max(self.height(), layout.totalHeightForWidth(self.width())))
 
     def _close(self, *_: object) -> None:
         self._connections.undo()

@@ -65,7 +65,9 @@ def not_learnt_notice(schema: Schema, learnt: Mapping[str, int]) -> str:
     missing = [key for key in schema.keys if key not in learnt]
     if not missing:
         return ""
-    will = "has no accepted mask on any frame of the training patients, is not learnt and is not proposed"
-    if len(missing) > 1:
-        will = "have no accepted mask on any frame of the training patients, are not learnt and are not proposed"
-    return f"{names_listed(schema, missing)} {will}. To have it learnt, accept masks of it there and train again."
+    names = names_listed(schema, missing)
+    if len(missing) == 1:
+        what = f"{names} has no accepted mask on any frame of the training patients, is not learnt and is not proposed."
+        return f"{what} To have it learnt, accept masks of it there and train again."
+    what = f"{names} have no accepted mask on any frame of the training patients, are not learnt and are not proposed."
+    return f"{what} To have them learnt, accept masks of them there and train again."
