@@ -454,6 +454,13 @@ def test_two_copies_of_a_frame_with_different_masks_are_both_left_out(two: Proje
     assert plan.frames == () and [problem.kind for problem in plan.problems] == ["twice"]
 
 
+def test_a_clip_is_named_in_either_form_of_unicode(two: Project, tmp_path: Path) -> None:
+    video = write_video(tmp_path / "Mu\u0308ller.mkv", grey_frames(6, *SIZE, seed=9))  # as macOS writes the umlaut
+    clip = two.add_clip(video, patient="c").id
+    code, _ = run(two, coco_of(tmp_path, "f_0.png"), "--clip", "M\u00fcller.mkv", "--write", "--author", "Ann")
+    assert code == 0 and set(present(two)) == {(clip, 0, "bolus")}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the file system wants names in UTF-8")
 def test_names_in_any_bytes_can_be_reported(two: Project, tmp_path: Path) -> None:
     """A Latin-1 name is read, matched by its number and printed."""

@@ -31,7 +31,8 @@ from vfss.masks import BoolArray
 from vfss.masks.run_lengths import is_picture_size
 
 _BROKEN = (*DECODING_ERRORS, InvalidDicomError, ClipError)
-logging.getLogger("highdicom").setLevel(logging.CRITICAL)  # it logs tracebacks of errors that are handled here
+# It logs tracebacks of errors that are handled here, to standard error where nothing else is set up.
+logging.getLogger("highdicom").addHandler(logging.NullHandler())
 _CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the second one is Label Map Segmentation Storage
 _SNOMED = ("SCT", "SRT", "SNM3")
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import zlib
@@ -41,6 +42,9 @@ UNREADABLE = (
 TIFF = (".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 PICTURES = (".png", ".bmp")
+# It writes remarks on headers to standard error by itself.
+logging.getLogger("nibabel.global").setLevel(logging.CRITICAL)
+
 _FORMATS = ("PNG", "BMP")  # whatever the suffix: for others Pillow may start programs
 _MOST_INFLATED = 1100  # bytes that come out of one byte of gzip at most
 _MOST_OPEN = 40  # volumes: one for each structure of a recording
