@@ -232,3 +232,29 @@ def test_frames_lost_by_the_container_are_noted(tmp_path: Path) -> None:
             assert "declares" in clip.notes[0] or "gaps" in clip.notes[0]
     with open_clip(fuzz_video.make(tmp_path / "b.mkv", "h264.mkv")) as clip:
         assert clip.notes == ()
+
+
+def write_with_junk_in_each_frame(path: Path, count: int) -> Path:
+    """Write JPEG pictures whose last restart interval is cut: a strict decoder refuses each, a lenient one none."""
+    with av.open(str(write_mjpeg(path.with_name("sound.avi"), count))) as source, av.open(str(path), "w") as out:
+        stream = out.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                data = bytes(packet)
+                short = av.Packet(data[: -len(data) // 8] + b"\xff\xd9")
+                short.pts = short.dts = packet.pts
+                short.time_base, short.stream, short.is_keyframe = packet.time_base, stream, True
+                out.mux(short)
+    return path
+
+
+def test_a_recorder_that_breaks_the_rules_in_every_frame_is_read(tmp_path: Path) -> None:
+    path = write_with_junk_in_each_frame(tmp_path / "habit.avi", 20)
+    expected = sequential(path)
+    with open_clip(path) as clip, clip.reopen() as again:
+        assert "breaks rules" in clip.notes[0]
+        for t in (9, 0, 19):  # below, one decoder for all frames would leave what it decoded before
+            assert np.array_equal(clip[t][:16], expected[t][:16])
+            assert np.array_equal(clip[t], again[t])
+    with pytest.raises(ClipError):  # too few frames to call it a habit
+        open_clip(write_with_junk_in_each_frame(tmp_path / "one.avi", 1))

@@ -26,7 +26,8 @@ from vfss.clips.video.orientation import Orientation, declared_orientation, orie
 from vfss.clips.video.packets import Opener, PacketReader, PacketTable
 from vfss.errors import ClipError
 
-_SAMPLED_SEGMENTS, _SAMPLED_FRAMES = 8, 8
+_SAMPLED_SEGMENTS, _SAMPLED_FRAMES, _FEWEST_SAMPLED = 8, 8, 3
+_LENIENT = "The recorder breaks rules of the video format in all frames, so damage may go unnoticed"
 _FEWEST_TIMES, _REGULAR = 3, 0.9
 """Number of times, and share of equal intervals, from which gaps are told from a variable frame rate."""
 _RATES = (1.0, 500.0)
@@ -222,7 +223,8 @@ def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | 
     orientation, turned = _orientation(reader.described_frame(table) or first, rotation)
     aspect, doubted = pixel_aspect(reader.sample_aspect)
     times_s = _times(reader, table, index)
-    notes = (counted or _doubts(times_s, reader.declared_duration_s), missing, turned, doubted)
+    lenient = "" if reader.decoder.strict else _LENIENT
+    notes = (counted or _doubts(times_s, reader.declared_duration_s), missing, lenient, turned, doubted)
     clip = VideoClip(
         reader=reader,
         table=table,
@@ -252,13 +254,14 @@ def _breaks_rules(reader: PacketReader, table: PacketTable, index: VideoIndex) -
     reader.decoder.strict = False
     found = [damage for number in sampled for damage in _damage(reader, table, index, number)]
     reader.decoder.strict = True
-    return not any(found)
+    return len(found) >= _FEWEST_SAMPLED and not any(found)
 
 
-def _damage(reader: PacketReader, table: PacketTable, index: VideoIndex, number: int) -> list[str]:
-    """Return the damage of the first frames of a segment, "" for each sound one."""
+def _damage(reader: PacketReader, table: PacketTable, index: VideoIndex, number: int) -> Iterator[str]:
+    """Yield the damage of the first frames of a segment, "" for each sound one."""
     fresh = replace(index, settled={}, damage={})
-    return [damage for _, _, damage in islice(frames_of(reader, table, fresh, number), _SAMPLED_FRAMES)]
+    for _, _, damage in islice(frames_of(reader, table, fresh, number), _SAMPLED_FRAMES):
+        yield damage
 
 
 def _first_frame(reader: PacketReader, table: PacketTable, index: VideoIndex) -> tuple[int, Any]:
