@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import refused_contacts
+
 _HERE = Path(__file__).resolve().parent
 _ENVIRONMENT = _HERE.parents[1] / ".venv-foreign"
 _PYTHON = _ENVIRONMENT / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
@@ -28,6 +30,8 @@ def ask(script: str, *arguments: str | Path, **variables: str | Path) -> dict[st
     if not (_ENVIRONMENT / ".installed").is_file():
         pytest.skip(f"{_ENVIRONMENT.name} is not there: scripts/foreign.sh makes it")
     ours = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    # They must not contact anybody either: ultralytics looks for a connection and for new versions.
+    ours |= {"PYTHONPATH": str(refused_contacts.FOLDER), "YOLO_OFFLINE": "true", "HF_HUB_OFFLINE": "1"}
     ran = subprocess.run(
         [_PYTHON, _HERE / script, *arguments],
         env={**ours, **{name: str(value) for name, value in variables.items()}},

@@ -172,7 +172,7 @@ def spoilt(value: Any, random: Random) -> Any:
             case 1:
                 inside[f"{at}x"] = inside.pop(at)
             case 2:
-                for _ in range(int(random.choice([1, 70, 400]))):
+                for _ in range(int(random.choice([1, 70, 100]))):
                     inside[at] = [inside[at]] if random.random() < 0.5 else {"a": inside[at]}
             case _:
                 inside[at] = deepcopy(VALUES[int(random.integers(len(VALUES)))])
