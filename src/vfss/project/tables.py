@@ -128,7 +128,7 @@ revisions = Table(
     Column("time", UtcTime(), nullable=False),
     Column("origin", Words(get_args(Origin)), nullable=False),
     Column("student", Words()),
-    Column("confidence", Real(0, 1)),
+    Column("confidence", Real(-1000, 1000)),
     Column(
         "prompts", Data(dict, none_as_null=True), info={"since": 2}
     ),  # clicks and boxes that a person gave for this mask
