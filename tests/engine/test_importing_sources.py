@@ -159,6 +159,11 @@ def test_a_broken_coco_file_is_an_error(tmp_path: Path) -> None:
         open_source(write_coco(tmp_path / "odd" / "a.json", {"a_0.png": TWO}, categories=twice))
     source = annotated(tmp_path, height=None)
     assert source.images == [] and "size is missing" in source.problems[0]
+    source = annotated(tmp_path, {"size": [HEIGHT, WIDTH], "counts": PACKED}, height=None, width=None)
+    sized = replace(source.images[0], height=HEIGHT, width=WIDTH)  # that of the clip
+    expect(dict(source.planes(sized).planes), {"bolus": INNER})
+    with pytest.raises(DatasetError, match="the image is"):
+        source.planes(replace(sized, width=WIDTH + 1))
 
 
 def test_files_too_large_to_be_read_at_once_are_refused_before_they_are_read(

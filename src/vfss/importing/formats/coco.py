@@ -70,7 +70,9 @@ class CocoMasks:
         name = shown(str(fields.get("file_name", fields["id"])))
         height: Any = fields.get("height")
         width: Any = fields.get("width")
-        if not is_picture_size(height, width):
+        if height is None and width is None:
+            height = width = 0  # the size is that of the clip, and run lengths state theirs
+        elif not is_picture_size(height, width):
             self.problems.append(f"{name}: its size is missing or invalid ({str(height)[:20]} x {str(width)[:20]})")
             return None, fields["id"]
         clip, frame = None, None
