@@ -17,9 +17,10 @@ from typing import Literal
 import pydicom
 from pydicom.errors import InvalidDicomError
 
+from vfss.clips.dicom.header import HeaderStream
 from vfss.clips.library_errors import DECODING_ERRORS
 from vfss.datasets.identities import key_path
-from vfss.errors import DatasetError
+from vfss.errors import ClipError, DatasetError
 from vfss.importing.names import FrameName, read_names
 from vfss.importing.source import ForeignImage, ForeignMasks
 from vfss.project import ClipRecord, Project
@@ -251,8 +252,9 @@ def _instances(records: Iterable[ClipRecord]) -> dict[str, str]:
     for record in records:
         try:
             if record.path.is_file():
-                head = pydicom.dcmread(record.path, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
+                with HeaderStream(record.path) as stream:
+                    head = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
                 clips[str(head.SOPInstanceUID)] = record.id
-        except (*DECODING_ERRORS, InvalidDicomError):
+        except (*DECODING_ERRORS, InvalidDicomError, ClipError):
             continue
     return clips
