@@ -20,7 +20,6 @@ from vfss.clips.clip import ASSUMED_FPS, Frame
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.clips.video.completeness import list_all_packets, refuse_truncated
-from vfss.clips.video.decoder import MAX_PIXELS
 from vfss.clips.video.index import VideoIndex, build_index, frames_of
 from vfss.clips.video.orientation import Orientation, declared_orientation, orientation_of, pixel_aspect
 from vfss.clips.video.packets import Opener, PacketReader, PacketTable
@@ -272,9 +271,6 @@ def _first_frame(reader: PacketReader, table: PacketTable, index: VideoIndex) ->
                 return t, frame
             index.damage.setdefault(t, damage)
     cause = index.damage.get(0, "the decoder returns no frames")
-    rows, columns = reader.decoder.declared_size
-    if rows * columns > MAX_PIXELS:
-        cause = f"{rows} rows and {columns} columns are declared, more than is read"
     raise ClipError(f"holds no frame that can be decoded ({cause})", path=reader.path, frame=0, remedy=_DAMAGED)
 
 
