@@ -148,3 +148,41 @@ def test_content_id_of_a_folder_depends_on_names_and_pictures(tmp_path: Path) ->
     assert content_id(folder) == content_id(same)
     (same / "frame1.png").rename(same / "frame7.png")
     assert content_id(folder) != content_id(same)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "tiff"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_orientation_that_is_not_followed_is_told(tmp_path: Path, kind: str, orientation: int) -> None:
+    path = tmp_path / "turned"
+    if kind == "jpeg":
+        exif = Image.Exif()
+        exif[274] = orientation
+        path.mkdir()
+        Image.fromarray(pictures(1)[0]).save(path / "0.jpg", exif=exif)
+    else:
+        tag = (274, "H", 1, orientation, True)
+        tifffile.imwrite(path, pictures(3), photometric="minisblack", extratags=[tag], metadata=None)
+    with open_clip(path) as clip:
+        told = [note for note in clip.notes if "orientation 6" in note]
+        assert len(told) == (orientation == 6)
+        assert (clip.height, clip.width) == pictures(1).shape[1:]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        ([1, 2, 3, 5, 6], "frame5.png"),
+        ([0, 5, 10, 20, 25], "frame20.png"),
+        ([1, 2, 3, 4, 5], ""),
+        ([0, 5, 10, 15, 20], ""),
+        ([3, 40, 41, 700, 702], ""),
+    ],
+)
+def test_numbers_that_a_folder_leaves_out_are_told(tmp_path: Path, numbers: list[int], told: str) -> None:
+    for number, frame in zip(numbers, pictures(len(numbers)), strict=True):
+        Image.fromarray(frame).save(tmp_path / f"frame{number}.png")
+    with open_clip(tmp_path) as clip:
+        assert clip.n_frames == len(numbers)
+        assert [note for note in clip.notes if "leave out" in note] == (
+            [f"the numbers in the names leave out some before {told}: pictures may be missing"] if told else []
+        )

@@ -258,3 +258,54 @@ def test_a_recorder_that_breaks_the_rules_in_every_frame_is_read(tmp_path: Path)
             assert np.array_equal(clip[t], again[t])
     with pytest.raises(ClipError):  # too few frames to call it a habit
         open_clip(write_with_junk_in_each_frame(tmp_path / "one.avi", 1))
+
+
+def test_a_container_that_lost_all_but_its_first_frame_is_noted(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "short.mkv", "libx264", count=24)
+    data = path.read_bytes()
+    with av.open(str(path)) as container:
+        second = [packet.pos for packet in container.demux(video=0) if packet.size][1]
+    path.write_bytes(data[:second] + bytes(len(data) - second))
+    with open_clip(path) as clip:
+        assert clip.n_frames < 3
+        assert "declares a duration of 0.80 s" in clip.notes[0]
+
+
+def test_a_tape_that_ends_within_a_frame(tmp_path: Path) -> None:
+    frames = np.repeat(np.arange(40, 200, 40, dtype=np.uint8)[:, None, None], 576, axis=1).repeat(720, axis=2)
+    path = tmp_path / "tape.dv"
+    with av.open(str(path), "w", format="dv") as out:
+        stream: Any = out.add_stream("dvvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 720, 576, "yuv420p"
+        for frame in frames:
+            grey = av.VideoFrame.from_ndarray(frame, format="gray")
+            out.mux(stream.encode(grey.reformat(format="yuv420p")))
+        out.mux(stream.encode())
+    path.write_bytes(path.read_bytes()[:-1000])
+    with open_clip(path) as clip:
+        assert clip.n_frames == 4
+        assert abs(int(clip[2].mean()) - 120) < 5
+        with pytest.raises(ClipError, match="bytes of it are missing"):
+            clip[3]
+
+
+def test_frames_outside_of_an_edit_list_are_told(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "cut.mp4", "libx264", count=24, pts=range(-8, 16), b_frames=0)
+    with open_clip(path) as clip:
+        assert clip.n_frames == 16
+        assert clip.notes == ("The file asks to leave out 8 frames (edit list), which is done",)
+
+
+def test_a_second_video_track_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as out:
+        streams: list[Any] = [out.add_stream("mjpeg", rate=25) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p"
+        for stream, level in zip(streams, (60, 180), strict=True):
+            for _ in range(3):
+                grey = av.VideoFrame.from_ndarray(np.full((48, 64), level, np.uint8), format="gray")
+                out.mux(stream.encode(grey.reformat(format="yuvj420p")))
+    with open_clip(path) as clip:
+        assert abs(int(clip[0].mean()) - 60) < 5
+        assert clip.notes == ("The file holds 2 video tracks, of which the first is shown",)

@@ -43,7 +43,8 @@ def readable_frames(clip: Clip, *, middle: bool) -> tuple[list[Frame], str | Non
         return frames, None
     named = ", ".join(str(error.frame) for error in errors[:3])
     frame = "frame" if len(errors) == 1 else "frames"
-    return frames, f"{frame} {named} cannot be decoded ({errors[0].what}): the others can be used"
+    why = errors[0].what.removeprefix("cannot be decoded (").removesuffix(")")
+    return frames, f"{frame} {named} cannot be decoded ({why}): the others can be used"
 
 
 def _decoded(clip: Clip, numbers: list[int], errors: list[ClipError], *, enough: int | None = None) -> list[Frame]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from vfss.clips.first_look import spread
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import DECODING_ERRORS, reason
 from vfss.clips.pixel_aspect import believable_aspect
+from vfss.clips.tagged_orientation import ORIENTATION_TAG, orientation_note
 from vfss.errors import ClipError, printable
 from vfss.wording import listed
 
@@ -26,7 +29,7 @@ _SIZES_CHECKED = 2000
 """Number of pictures whose size is checked on opening; in longer folders evenly spaced, so that opening stays quick."""
 _FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "JPEG2000", "TIFF")
 """Formats that are read, whatever the suffix: not those for which Pillow starts other programs."""
-_MOST_NAMED = 3  # damaged pictures that are named in the note
+_MOST_NAMED = 3  # pictures that are named in a note
 _ONE_RECORDING = "Keep only the pictures of one recording in a folder: same size, same depth."
 _PICTURE_ERRORS: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.DecompressionBombError)
 
@@ -105,11 +108,15 @@ def open_folder(folder: Path, clip_id: str, *, cache_bytes: int = CACHE_BYTES) -
     step = -(-len(files) // _SIZES_CHECKED)
     checked = range(0, len(files), step)
     damaged = [t for t in checked if not _has_size(files[t], folder, t, (first.shape[0], first.shape[1]))]
-    aspect, note = _aspect(files[start])
-    notes = () if note is None else (note,)
-    if damaged:
-        names = printable(listed([files[t].name for t in damaged], _MOST_NAMED))
-        notes = (f"{names} cannot be read: the other pictures can be used", *notes)
+    aspect, doubted = _aspect(files[start])
+    unreadable = printable(listed([files[t].name for t in damaged], _MOST_NAMED))
+    found = (
+        f"{unreadable} cannot be read: the other pictures can be used" if damaged else None,
+        _gaps(files),
+        _turned(files[start]),
+        doubted,
+    )
+    notes = tuple(note for note in found if note)
     clip = FolderClip(folder, files, first, clip_id, cache_bytes, pixel_aspect=aspect, notes=notes)
     clip.keep(start, first)
     return clip
@@ -160,6 +167,34 @@ def _aspect(file: Path) -> tuple[float, str | None]:
     except _PICTURE_ERRORS:
         return 1.0, None
     return (1.0, None) if across == down else believable_aspect(down, across, "the resolution of its pictures")
+
+
+def _turned(file: Path) -> str | None:
+    """Return a note if a picture asks to be turned or mirrored."""
+    try:
+        with Image.open(file, formats=_FORMATS) as picture:
+            return orientation_note(picture.getexif().get(ORIENTATION_TAG))
+    except _PICTURE_ERRORS:
+        return None
+
+
+def _gaps(files: Sequence[Path]) -> str | None:
+    """Return a note where numbers in names that otherwise rise evenly leave some out."""
+    numbers = [_last_number(file) for file in files]
+    steps = Counter(b - a for a, b in pairwise(n for n in numbers if n is not None))
+    if None in numbers or len(steps) < 2:
+        return None
+    usual, times = steps.most_common(1)[0]
+    after = [b for a, b in pairwise(files) if (_last_number(b) or 0) - (_last_number(a) or 0) > usual]
+    if usual < 1 or 2 * times <= len(files) - 1 or min(steps) < usual:
+        return None
+    names = printable(listed([file.name for file in after], _MOST_NAMED))
+    return f"the numbers in the names leave out some before {names}: pictures may be missing"
+
+
+def _last_number(file: Path) -> int | None:
+    found = re.findall(r"[0-9]+", file.stem)
+    return int(found[-1]) if found else None
 
 
 def picture_files(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from vfss.clips.first_look import readable_frames, spread
 from vfss.clips.frame_rate import rate_doubt
 from vfss.clips.grey import collapse, measured_window
 from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
+from vfss.clips.tagged_orientation import ORIENTATION_TAG, orientation_note
 from vfss.clips.tiff_description import Description, describe
 from vfss.clips.tiff_directories import count_pages
 from vfss.clips.tiff_single_page import single_page
@@ -84,7 +85,8 @@ class StackFile:
                 path=self.path,
                 remedy=_CONVERT,
             )
-        self.notes = self.description.notes
+        turned = orientation_note(self.key.tags.valueof(ORIENTATION_TAG))
+        self.notes = self.description.notes + (() if turned is None else (turned,))
         self._block_at: int | None = None
         self.n_frames = pages
         declared = math.prod(sizes)

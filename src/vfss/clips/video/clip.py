@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from vfss.clips.video.index import VideoIndex, build_index, frames_of
 from vfss.clips.video.orientation import Orientation, declared_orientation, orientation_of, pixel_aspect
 from vfss.clips.video.packets import Opener, PacketReader, PacketTable
 from vfss.errors import ClipError
+from vfss.wording import count
 
 _SAMPLED_SEGMENTS, _SAMPLED_FRAMES, _FEWEST_SAMPLED = 8, 8, 3
 _LENIENT = "The recorder breaks rules of the video format in all frames, so damage may go unnoticed"
@@ -223,7 +225,8 @@ def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | 
     aspect, doubted = pixel_aspect(reader.sample_aspect)
     times_s = _times(reader, table, index)
     lenient = "" if reader.decoder.strict else _LENIENT
-    notes = (counted or _doubts(times_s, reader.declared_duration_s), missing, lenient, turned, doubted)
+    doubts = counted or _doubts(times_s, reader.frame_rate, reader.declared_duration_s)
+    notes = (doubts, _left_out(reader, table), missing, lenient, turned, doubted)
     clip = VideoClip(
         reader=reader,
         table=table,
@@ -296,15 +299,25 @@ def _times(reader: PacketReader, table: PacketTable, index: VideoIndex) -> npt.N
     return times
 
 
-def _doubts(times: npt.NDArray[np.float64], duration_s: float | None) -> str:
+def _left_out(reader: PacketReader, table: PacketTable) -> str:
+    """Return a note if the file holds frames that are not shown."""
+    if table.discarded:
+        return f"The file asks to leave out {count(table.discarded, 'frame')} (edit list), which is done"
+    if reader.n_tracks > 1:
+        return f"The file holds {reader.n_tracks} video tracks, of which the first is shown"
+    return ""
+
+
+def _doubts(times: npt.NDArray[np.float64], rate: Fraction | None, duration_s: float | None) -> str:
     """Return a note if the times of frames are hardly true, or leave room for more frames.
 
     Args:
         times: float64 (T,), seconds.
+        rate: Frames per second that the container declares, None if it does not tell.
         duration_s: How long the recording lasts according to its header, None if it does not tell.
     """
     if len(times) < _FEWEST_TIMES:
-        return ""
+        return _short(times, 1 / float(rate), duration_s) if rate and duration_s is not None else ""
     intervals = np.diff(times)
     usual = float(np.median(intervals))
     if not _RATES[0] <= 1 / usual <= _RATES[1]:
@@ -315,6 +328,13 @@ def _doubts(times: npt.NDArray[np.float64], duration_s: float | None) -> str:
     if len(gaps):
         missing = int(np.rint(intervals[gaps] / usual - 1).sum())
         return f"The times of frames leave gaps for {missing} more, the first after {times[gaps[0]]:.2f} s"
-    if duration_s is not None and duration_s - times[-1] > 3 * usual:
-        return f"The file declares a duration of {duration_s:.2f} s, its frames end after {times[-1] + usual:.2f} s"
+    return "" if duration_s is None else _short(times, usual, duration_s)
+
+
+def _short(times: npt.NDArray[np.float64], interval_s: float, duration_s: float) -> str:
+    """Return a note if frames end long before the declared duration."""
+    if duration_s - times[-1] > 3 * interval_s:
+        return (
+            f"The file declares a duration of {duration_s:.2f} s, its frames end after {times[-1] + interval_s:.2f} s"
+        )
     return ""

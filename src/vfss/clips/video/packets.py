@@ -20,6 +20,7 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+from av.stream import Disposition
 
 from vfss.clips.library_errors import COPY_AGAIN, DECODING_ERRORS, reason
 from vfss.clips.video.decoder import MAX_PIXELS, DecoderSettings
@@ -73,6 +74,7 @@ class PacketTable:
         contiguous: Whether a packet is the bytes of the file at its position.
         side_data: Number of a packet, and the side data that hold from it on.
         expected: Number of frames that the container declares, 0 if it does not.
+        discarded: Number of packets outside of the part that the container asks to show (edit list of MP4).
     """
 
     pts: npt.NDArray[np.int64]
@@ -90,6 +92,7 @@ class PacketTable:
     contiguous: bool
     side_data: tuple[tuple[int, Any], ...]
     expected: int
+    discarded: int
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -125,6 +128,7 @@ class _Listing:
     side_data: list[tuple[int, Any]] = field(default_factory=list)
     doubtful: bool = False
     contiguous: bool = True
+    discarded: int = 0
 
     def add(self, **values: Any) -> None:
         for name, value in values.items():
@@ -166,7 +170,10 @@ class PacketReader:
         if not streams:
             self.close()
             raise ClipError("holds no video track that can be decoded", path=self.path, remedy=_REMEDY)
-        self._stream: Any = streams[0]
+        # Cover pictures are tracks of a single frame.
+        recorded = [s for s in streams if not s.disposition & Disposition.attached_pic] or streams
+        self.n_tracks = len(recorded)
+        self._stream: Any = recorded[0]
         self._demuxed = self._demux()
         self._next = 0
         self._kept: deque[tuple[int, Any]] = deque(maxlen=_KEPT_PACKETS)
@@ -233,7 +240,7 @@ class PacketReader:
                 total += packet.size
                 if number >= MAX_FRAMES or total > 2 * size + 2**20:
                     break
-                self._list(listing, number, packet, parser)
+                self._list(listing, number, packet, parser, size)
         except (av.FFmpegError, *DECODING_ERRORS) as error:
             raise ClipError(f"ends early ({reason(error)})", path=self.path, frame=number, remedy=_REMEDY) from error
         if number >= MAX_FRAMES:
@@ -246,13 +253,14 @@ class PacketReader:
         tagged = str(self._stream.metadata.get("NUMBER_OF_FRAMES", ""))  # by mkvmerge
         return _table(listing, int(self._stream.frames or (tagged if tagged.isdecimal() else 0)))
 
-    def _list(self, listing: _Listing, number: int, packet: Any, parser: PacketParser) -> None:
+    def _list(self, listing: _Listing, number: int, packet: Any, parser: PacketParser, size: int) -> None:
         facts = parser.parse(packet)
         data = memoryview(packet)
         pts, dts = packet.pts, packet.dts
         by_pts = self.format.startswith("matroska")
         seek_at = pts if dts is None or (by_pts and pts is not None) else dts
         listing.doubtful |= facts.doubtful
+        listing.discarded += facts.shown and packet.is_discard
         listing.side_data += [(number, packet.get_sidedata(kind)) for kind in _CARRIED if packet.has_sidedata(kind)]
         listing.add(
             pts=pts or 0,
@@ -262,7 +270,8 @@ class PacketReader:
             entries=int(facts.entry),
             pictures=int(facts.picture),
             keys=packet.is_keyframe,
-            incomplete=packet.is_corrupt,
+            # What the demuxer of DV reads behind the end of a file is left over from the frame before.
+            incomplete=packet.is_corrupt or (listing.contiguous and (packet.pos or 0) + packet.size > size),
             positions=-1 if packet.pos is None else packet.pos,
             sizes=packet.size,
             signatures=_signature(data),
@@ -290,7 +299,9 @@ class PacketReader:
         for number in range(start, stop):
             size = int(table.sizes[number])
             data = self._read_at(int(table.positions[number]), size, size)
-            if len(data) != size or _signature(memoryview(data)) != table.signatures[number]:
+            if len(data) < size and table.incomplete[number]:
+                data = data.ljust(size, b"\0")
+            elif len(data) != size or _signature(memoryview(data)) != table.signatures[number]:
                 raise ClipError(_CHANGED, path=self.path, frame=number, remedy="Open it again.")
             packet = av.Packet(size)  # with zeros behind it, into which decoders read; bytes have none
             packet.update(data)
@@ -463,6 +474,7 @@ def _table(listing: _Listing, expected: int) -> PacketTable:
         contiguous=listing.contiguous,
         side_data=tuple(listing.side_data),
         expected=expected,
+        discarded=listing.discarded,
     )
 
 
