@@ -40,6 +40,7 @@ from vfss.deidentify import Redaction
 from vfss.masks import MaskState
 from vfss.phantom import write_phantom
 from vfss.project import Edit, Project
+from vfss.project.case_key import CaseKey
 from vfss.project.integrity import check_project
 from vfss_training.cli.app import application
 
@@ -64,6 +65,9 @@ def make_template(folder: Path) -> None:
         student = project.add_student(folder / "small.safetensors", scores={}, parent=None)
         project.choose_student(student.id)
         project.splits()
+        key = CaseKey(project.folder / "case-key.json")
+        for record in project.clips():  # random names, so that they are the same in each run
+            key.case(record.patient), key.recording(record.id)
         run_export(FORMATS["coco"], project, folder / "dataset")
 
 
@@ -117,9 +121,7 @@ ACTS: dict[str, Callable[[Path, Callable[[int], None]], None]] = {
     "accept": accept,
     "learn": learn,
     "fit": fit,
-    "export": lambda folder, _: command(
-        app, "export", folder / "project", "--format", "png", "--out", folder / "out", "--unreviewed"
-    ),
+    "export": lambda folder, _: command(app, "export", folder / "project", "--format", "png", "--out", folder / "out"),
     "deidentify": lambda folder, _: command(app, "deidentify", folder / "project", "--out", folder / "out"),
     "import": lambda folder, _: command(app, "import", folder / "project", folder / "dataset", "--write"),
 }
