@@ -102,6 +102,12 @@ def test_signed_values_stay_signed(tmp_path: Path, key: CaseKey) -> None:
     assert np.array_equal(pydicom.dcmread(target).pixel_array, signed[0])
 
 
+def test_a_sign_that_is_none_is_none(tmp_path: Path, key: CaseKey) -> None:
+    dataset(pictures(2), PixelRepresentation=2).save_as(tmp_path / "in.dcm", enforce_file_format=True)
+    target = deidentified(tmp_path / "in.dcm", key, Redaction())
+    assert pydicom.dcmread(target).PixelRepresentation == 0
+
+
 def test_colour_becomes_grey_and_is_declared_as_grey(tmp_path: Path, key: CaseKey) -> None:
     made = planted.dicom(np.stack([pictures(2)] * 3, axis=-1), SmallestImagePixelValue=1)
     written = pydicom.dcmread(deidentified(planted.write_dicom(tmp_path / "in.dcm", made), key, Redaction()))

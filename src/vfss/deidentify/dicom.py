@@ -127,7 +127,7 @@ def _set_pixel_description(dataset: Any, original: Any, clip: Clip, redaction: R
     dataset.BitsAllocated = 8 * clip.dtype.itemsize
     dataset.BitsStored = int(original.get("BitsStored") or original.BitsAllocated) if grey else clip.bits
     dataset.HighBit = dataset.BitsStored - 1
-    dataset.PixelRepresentation = int(original.get("PixelRepresentation") or 0) if grey else 0
+    dataset.PixelRepresentation = int(grey and original.get("PixelRepresentation") == 1)
 
 
 def _set_times(dataset: Any, clip: Clip) -> None:
