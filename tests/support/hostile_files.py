@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import io
 import json
 import pickle
@@ -77,6 +78,12 @@ VALUES: tuple[Any, ...] = (
 )
 """Values that stand where something else is expected."""
 DEEP = 100_000
+_LOADED_FIRST = {
+    "student": ("vfss.student.openvino_runtime",),
+    "recipe": ("vfss_training.config.recipe", "timm"),
+    "coco dataset": ("pycocotools.mask",),
+}
+"""What takes seconds to import and is no part of reading."""
 SCHEMA: dict[str, Any] = Schema.load().to_dict()
 RECIPE: dict[str, Any] = {
     "name": "hostile",
@@ -147,6 +154,8 @@ def cases(seed: int) -> Iterator[Case]:
 
 def case(kind: str, number: int) -> tuple[str, bytes]:
     """Return one hostile file of a kind: what was done, and its bytes."""
+    for module in _LOADED_FIRST.get(kind, ()):
+        importlib.import_module(module)
     random = np.random.default_rng([number, *kind.encode()])
     return KINDS[kind](random)
 
