@@ -28,6 +28,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_vfss.jobs.survey import ClipOverview
 from napari_vfss.ui.timeline.strip import Timeline
+from vfss.clips import ArrayClip
 from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState
 from vfss.phantom import Phantom
@@ -66,7 +67,7 @@ def repaint() -> dict[str, dict[str, float]]:
     strip = random_overview(random, FRAMES)
     timeline = Timeline()
     timeline.resize(WIDTH, HEIGHT)
-    timeline.show_clip(Schema.load(), np.arange(FRAMES) / 30, strip)
+    timeline.show_clip(Schema.load(), ArrayClip(np.zeros((FRAMES, 1, 1), np.uint8)), strip)
     timeline.show_marks([Mark("swallow", t, t + 60) for t in range(0, FRAMES, 400)] + [Mark("hyb", 500)])
     timeline.show()
     QApplication.processEvents()
