@@ -149,7 +149,7 @@ def test_closing_a_clip_during_proposing_keeps_the_proposals_written_so_far(wind
 def test_after_a_graphics_card_failure_the_processor_takes_over(window, qtbot):
     controller, messages = window.controller, []
 
-    def lost(frames):
+    def lost(frames, **settings):
         raise RuntimeError("CUDA error: unspecified launch failure")
 
     schema = controller.session.schema
@@ -168,7 +168,7 @@ def test_after_a_graphics_card_failure_the_processor_takes_over(window, qtbot):
 def test_an_error_on_the_processor_is_reported_without_a_retry(window, qtbot):
     controller = window.controller
 
-    def broken(frames):
+    def broken(frames, **settings):
         raise RuntimeError("out of memory")
 
     schema = controller.session.schema
