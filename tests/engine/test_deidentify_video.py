@@ -154,3 +154,13 @@ def test_times_are_exact_to_the_microsecond(tmp_path: Path) -> None:
         assert write_video(clip, tmp_path / "clip.mkv", Redaction())
         with open_clip(tmp_path / "clip.mkv") as written:
             assert np.abs(written.times_s - ticks / 1e6).max() < 1e-9
+
+
+@pytest.mark.parametrize("rate", [None, 15.0])
+def test_assumed_times_stay_assumed(tmp_path: Path, rate: float | None) -> None:
+    with open_clip(write_stack(tmp_path / "stack.tif", grey_frames(4, 32, 48))) as clip:
+        clip.retime(rate)
+        assert write_video(clip, tmp_path / "copy.mkv", Redaction())
+        with open_clip(tmp_path / "copy.mkv") as copy, copy.reopen() as again:
+            assert copy.times_from == again.times_from == ("assumed" if rate is None else "file")
+            assert copy.times_s == pytest.approx(clip.times_s, abs=1e-6)

@@ -36,7 +36,7 @@ _ABOUT = (
 )
 _ASSUMED = (
     "The times of {} of {} recordings are assumed, as the originals do not state them: manifest.json says which. A "
-    "video must have times nevertheless; a DICOM file has none then."
+    "video must have times nevertheless, which its tag TIMES_FROM calls assumed; a DICOM file has none then."
 )
 _UNREVIEWED = "THE PIXELS of {} of {} recordings WERE NOT REVIEWED: names may be visible. Do not pass them on."
 

@@ -14,6 +14,7 @@ from av.codec.context import Flags
 
 from vfss.clips import Clip, Frame
 from vfss.clips.library_errors import reason
+from vfss.clips.video.packets import TIMES_FROM_TAG
 from vfss.deidentify.dicom_output import FrameProgress
 from vfss.errors import DatasetError
 from vfss.redaction import Redaction
@@ -47,8 +48,9 @@ def write_video(clip: Clip, target: Path, redaction: Redaction, progress: FrameP
     """Write the frames of any recording as a video.
 
     open_clip reads the same grey values back: 8 bits as 8, more bits as the next depth of the codec (10, 12, 14 or 16);
-    times are exact to the microsecond, and pixels as wide as they were. There is no sound, subtitle, chapter or title,
-    and the only name is that of the muxing library, which the format requires.
+    times are exact to the microsecond, and pixels as wide as they were. Assumed times stay assumed: a tag says so.
+    There is no sound, subtitle, chapter or title, and the only name is that of the muxing library, which the format
+    requires.
 
     Args:
         clip: The recording, opened.
@@ -68,6 +70,8 @@ def write_video(clip: Clip, target: Path, redaction: Redaction, progress: FrameP
     pixels = _PIXELS[next(bits for bits in _PIXELS if clip.bits <= bits)]
     try:
         with av.open(str(target), "w", format="matroska", options=_CONTAINER) as container:
+            if clip.times_from == "assumed":
+                container.metadata[TIMES_FROM_TAG] = clip.times_from
             stream = _stream(container, clip, redaction, pixels)
             for t in range(clip.n_frames):
                 frame = _picture(redaction.pixels(clip[t]), pixels)

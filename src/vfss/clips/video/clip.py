@@ -239,7 +239,7 @@ def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | 
         width=first.height if orientation.swaps_sides else first.width,
         bits=frame_bits(first),
         times_s=times_s,
-        times_from="assumed" if reader.frame_rate is None else "file",
+        times_from="assumed" if reader.times_are_assumed else "file",
         pixel_aspect=1 / aspect if orientation.swaps_sides else aspect,
         notes=tuple(note for note in notes if note),
         cache_bytes=cache_bytes,

@@ -39,6 +39,8 @@ MAX_FRAMES = 2**19
 """Frames of a recording: almost five hours at 30 a second."""
 _CONTIGUOUS = ("avi", "mov", "dv")
 """Containers in which a packet is a run of bytes in the file, so that it can be read without the demuxer."""
+TIMES_FROM_TAG = "TIMES_FROM"
+"""Tag of a de-identified video; "assumed" where the original does not state its times: a video must have some."""
 _WITH_DURATION = ("matroska", "asf", "flv")
 """Containers that declare a duration and no number of frames."""
 _ENDS_BYTES = 512
@@ -206,6 +208,11 @@ class PacketReader:
             if rate and 0 < rate <= 1000:
                 return Fraction(rate.numerator, rate.denominator)
         return None
+
+    @property
+    def times_are_assumed(self) -> bool:
+        """Whether nothing tells when frames were taken, or the file says of its times that they are assumed."""
+        return self.frame_rate is None or self._container.metadata.get(TIMES_FROM_TAG) == "assumed"
 
     @property
     def declared_duration_s(self) -> float | None:
