@@ -149,8 +149,12 @@ def test_a_recording_may_be_named_itself(project: Project, tmp_path: Path) -> No
 def test_a_changed_recording_is_not_taken_for_the_one_it_was(project: Project, tmp_path: Path) -> None:
     path = write_stack(tmp_path / "study" / "a.tif", FRAMES)
     record = project.add_clip(path)
-    write_stack(path, grey_frames(4, 24, 32, seed=1))
-    with pytest.raises(ClipError):
+    write_stack(path, grey_frames(len(FRAMES), *FRAMES.shape[1:], seed=1))
+    with pytest.raises(ClipError, match=r"no longer the recording: its bytes were changed, nor"):
+        project.open_clip(record.id)
+    size = path.stat().st_size
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(ClipError, match=f"it has 100 bytes instead of {size}, nor"):
         project.open_clip(record.id)
 
 

@@ -18,7 +18,7 @@ from vfss.clips.time_base import is_plausible
 from vfss.errors import ClipError, ProjectError, VfssError
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
-from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of
+from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of, why_not_there
 from vfss.project.path_text import path_to_text, text_to_path
 from vfss.project.records import ClipRecord
 from vfss.project.swallow_list import read_swallows
@@ -97,7 +97,7 @@ class Catalogue:
         moved = find_recording(clip_id, row.size, is_folder=row.is_folder, folders=folders)
         if moved is None:
             raise ClipError(
-                "the recording is no longer there, nor in any folder that the project knows",
+                f"{why_not_there(recorded[0], row.size)}, nor is it in any folder that the project knows",
                 path=recorded[0],
                 remedy="Put it back, or name the folder where it is now; it is found by its content, not its name.",
             )

@@ -48,6 +48,27 @@ def is_recording(path: Path, clip_id: str, size: int) -> bool:
         return False
 
 
+def why_not_there(path: Path, size: int) -> str:
+    """Return why the last known path of a recording does not hold it: gone, unreadable, or changed since.
+
+    Args:
+        path: The path.
+        size: Bytes of the recording.
+    """
+    try:
+        found = size_of(path)
+        if path.is_file():
+            with path.open("rb") as stream:
+                stream.read(1)
+    except PermissionError:
+        return "permission to read the recording is denied"
+    except (OSError, ValueError, ClipError):
+        return "the recording is no longer there"
+    if found != size:
+        return f"what is there is no longer the recording: it has {found} bytes instead of {size}"
+    return "what is there is no longer the recording: its bytes were changed"
+
+
 def find_recording(clip_id: str, size: int, *, is_folder: bool, folders: Iterable[tuple[Path, int]]) -> Path | None:
     """Return the first path in or below some folders that holds a recording; None if there is none.
 
