@@ -103,6 +103,14 @@ def test_playlists_are_refused(tmp_path: Path, playlist: str, name: str) -> None
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_of_another_kind_under_the_name_of_a_video(tmp_path: Path) -> None:
+    for content in (b"A letter, not a recording.\n" * 40, b"\x89PNG\r\n\x1a\n" + bytes(90), b"%PDF-1.7\n" + bytes(90)):
+        path = tmp_path / "renamed.avi"
+        path.write_bytes(content)
+        with pytest.raises(ClipError, match=r"does not begin like one.*Choose another file"):
+            open_clip(path)
+
+
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     made = write_video(tmp_path / "plain.avi", "mpeg4", count=10)
     name = os.fsencode(tmp_path) + b"/M\xfcller.avi"

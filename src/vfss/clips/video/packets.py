@@ -34,6 +34,7 @@ _OPTIONS = {"format_whitelist": _FORMATS, "protocol_whitelist": "file,crypto,dat
 _REMEDY = (
     "It may be cut off: copy it again from its source, or convert it with: ffmpeg -i FILE -c:v libx264 -crf 0 NEW.mp4"
 )
+_NO_VIDEO = "Choose another file; if this is a recording, copy it again from its source."
 _CHANGED = "has changed since it was opened"
 MAX_FRAMES = 2**19
 """Frames of a recording: almost five hours at 30 a second."""
@@ -159,6 +160,7 @@ class PacketReader:
         self.decoder = DecoderSettings(self._stream.codec_context)
 
     def _open(self) -> None:
+        container = None
         try:
             self._source = _ForwardOnly(self._opener()) if self.ignore_index else self._opener()
             # Without it libav would also go by the suffix, which may be wrong.
@@ -167,7 +169,8 @@ class PacketReader:
                 self._source, format=container, options=dict(_OPTIONS), metadata_errors="replace"
             )
         except (av.FFmpegError, *DECODING_ERRORS) as error:
-            raise ClipError(f"cannot be opened as a video ({reason(error)})", path=self.path, remedy=_REMEDY) from error
+            why, remedy = (reason(error), _REMEDY) if container else ("it does not begin like one", _NO_VIDEO)
+            raise ClipError(f"cannot be opened as a video ({why})", path=self.path, remedy=remedy) from error
         streams = [s for s in self._container.streams.video if s.codec_context is not None]
         if not streams:
             self.close()
