@@ -158,5 +158,9 @@ def _precision() -> Any:
     """Return bf16 on a GPU, and on a CPU with bf16 matrix instructions; else f32."""
     if torch.cuda.is_available():
         return "bf16-mixed"
-    capable = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
-    return "bf16-mixed" if capable else "32-true"
+    return "bf16-mixed" if has_matrix_instructions() else "32-true"
+
+
+def has_matrix_instructions() -> bool:
+    """Return whether this processor multiplies matrices of bf16 in hardware (AMX)."""
+    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())
