@@ -215,3 +215,15 @@ def test_an_absurd_aspect_is_not_believed(tmp_path: Path) -> None:
 def test_aspect_of_video_without_one(tmp_path: Path) -> None:
     with open_clip(write_video(tmp_path / "a.avi", "mjpeg", count=3, pixels="yuvj420p", b_frames=None)) as clip:
         assert (clip.pixel_aspect, clip.notes) == (1, ())
+
+
+def test_zeros_between_the_pictures_of_mpeg_are_no_damage(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "stuffed.m2v", "mpeg2video", count=24, container="mpeg2video")
+    expected = sequential(path)
+    *before, last = path.read_bytes().split(b"\0\0\1\0")  # the start code of a picture
+    middle = len(before) // 2
+    stuffed = b"\0\0\1\0".join([*before[:middle], before[middle] + bytes(40), *before[middle + 1 :], last])
+    path.write_bytes(stuffed + bytes(2))
+    with open_clip(path) as clip:
+        assert clip.n_frames == 24
+        assert all(np.array_equal(clip[t], frame) for t, frame in enumerate(expected))

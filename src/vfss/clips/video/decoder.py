@@ -11,6 +11,10 @@ MAX_PIXELS = 2**24
 """Pixels of a frame, 4096 x 4096, more than any detector has: a larger claim is refused before memory is taken."""
 _STRICT = "crccheck+bitstream+buffer+explode"
 """Damage raises an error, where the decoder notices it, instead of being concealed by what it decoded before."""
+_STUFFED = ("mpeg1video", "mpeg2video")
+_STRICT_WHERE_STUFFED = "crccheck+buffer+explode"
+"""For streams that encoders of a constant rate, and DICOM files of an even length, fill up with zeros behind a picture
+(zero_byte of ISO/IEC 13818-2): with "bitstream", more than one byte of them would be an error of that picture."""
 _PADDING = 64
 _SMALL_PIXELS = 2**17
 _COPIED = (
@@ -83,5 +87,6 @@ class DecoderSettings:
             "max_pixels": str(MAX_PIXELS),
         }
         if self.strict and not lenient:
-            context.options = {**context.options, "err_detect": _STRICT}
+            detected = _STRICT_WHERE_STUFFED if self.name in _STUFFED else _STRICT
+            context.options = {**context.options, "err_detect": detected}
         return context
