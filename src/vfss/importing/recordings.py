@@ -18,7 +18,7 @@ import pydicom
 from pydicom.errors import InvalidDicomError
 
 from vfss.clips.dicom.header import HeaderStream
-from vfss.clips.library_errors import DECODING_ERRORS
+from vfss.clips.dicom.values import DICOM_ERRORS
 from vfss.datasets.identities import key_path
 from vfss.errors import ClipError, DatasetError
 from vfss.importing.names import FrameName, read_names
@@ -255,6 +255,6 @@ def _instances(records: Iterable[ClipRecord]) -> dict[str, str]:
                 with HeaderStream(record.path) as stream:
                     head = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=["SOPInstanceUID"])
                 clips[str(head.SOPInstanceUID)] = record.id
-        except (*DECODING_ERRORS, InvalidDicomError, ClipError):
+        except (*DICOM_ERRORS, InvalidDicomError, ClipError):
             continue
     return clips

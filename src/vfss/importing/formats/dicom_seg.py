@@ -14,7 +14,8 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import SegmentationStorage
 
 from vfss.clips.dicom.header import HeaderStream
-from vfss.clips.library_errors import DECODING_ERRORS, reason
+from vfss.clips.dicom.values import DICOM_ERRORS
+from vfss.clips.library_errors import reason
 from vfss.errors import ClipError, DatasetError
 from vfss.importing.files import entries_of
 from vfss.importing.names import shown
@@ -30,7 +31,7 @@ from vfss.importing.source import (
 from vfss.masks import BoolArray
 from vfss.masks.run_lengths import is_picture_size
 
-_BROKEN = (*DECODING_ERRORS, InvalidDicomError, ClipError)
+_BROKEN = (*DICOM_ERRORS, InvalidDicomError, ClipError)
 # It logs tracebacks of errors that are handled here, to standard error where nothing else is set up.
 logging.getLogger("highdicom").addHandler(logging.NullHandler())
 _CLASSES = (SegmentationStorage, "1.2.840.10008.5.1.4.1.1.66.7")  # the second one is Label Map Segmentation Storage
@@ -122,9 +123,10 @@ class DicomSegMasks:
             file = self._files[part.file]
             try:
                 pixels = np.asarray(file.segmentation.get_stored_frame(part.index))
+                of_part = self._planes_of_part(file, part, pixels)
             except _BROKEN as error:
                 raise _broken(file.path, error) from error
-            for label, plane in self._planes_of_part(file, part, pixels).items():
+            for label, plane in of_part.items():
                 planes[label] = planes[label] | plane if label in planes else plane
         return ForeignPlanes(checked_planes(image, planes, self.path))
 

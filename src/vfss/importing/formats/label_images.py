@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import logging
 import math
-import struct
-import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from vfss.clips.library_errors import DECODING_ERRORS
 from vfss.clips.tiff import StackFile
 from vfss.errors import ClipError, DatasetError
 from vfss.importing.files import MALFORMED, malformed, read_object
@@ -24,20 +23,7 @@ from vfss.masks import BoolArray
 from vfss.masks.run_lengths import is_picture_size
 
 Labels = npt.NDArray[np.int64]
-UNREADABLE = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    TypeError,
-    MemoryError,
-    OverflowError,
-    struct.error,
-    zlib.error,
-    Image.DecompressionBombError,
-    ClipError,
-)
+UNREADABLE: tuple[type[Exception], ...] = (*DECODING_ERRORS, Image.DecompressionBombError, ClipError)
 """Exceptions that libraries raise on broken pictures and volumes."""
 TIFF = (".tif", ".tiff")
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
