@@ -215,6 +215,33 @@ def test_times(tmp_path: Path, tags: dict[str, Any], expected: list[float]) -> N
         assert np.allclose(clip.times_s, expected)
 
 
+@pytest.mark.parametrize(
+    ("seconds", "expected", "told"),
+    [
+        (("01.0", "01.04", "", "01.12"), [0, 0.04, 0.08, 0.12], "frame 2 has no readable acquisition time"),
+        (("01.0", "01.04", "01.0", "01.12"), None, "do not increase"),
+        (("01.0", "x", "y", "z"), None, "3 frames of 4 have no readable"),
+        (("", "", "", ""), None, ""),
+    ],
+)
+def test_acquisition_times_of_which_some_are_malformed(
+    tmp_path: Path, seconds: tuple[str, ...], expected: list[float] | None, told: str
+) -> None:
+    groups = []
+    for second in seconds:
+        content, group = Dataset(), Dataset()
+        content.add_new("FrameAcquisitionDateTime", "DT", f"202401010000{second}" if second[:1].isdigit() else second)
+        group.FrameContentSequence = [content]
+        groups.append(group)
+    path = write_dicom(tmp_path / "enhanced.dcm", pictures(4), PerFrameFunctionalGroupsSequence=groups)
+    with open_clip(path) as clip:
+        assert clip.times_from == ("assumed" if expected is None else "file")
+        assert np.allclose(clip.times_s, np.arange(4) / 30 if expected is None else expected)
+        notes = [note for note in clip.notes if "acquisition" in note]
+        assert len(notes) == bool(told)
+        assert all(told in note for note in notes)
+
+
 def test_enhanced_object_has_its_own_times_and_window(tmp_path: Path) -> None:
     groups = []
     for second in ("01.000000", "01.040000", "01.120000"):

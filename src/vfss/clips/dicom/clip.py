@@ -277,7 +277,7 @@ def _open_stream(header: DicomHeader, dataset: Any, clip_id: str, cache_bytes: i
     clip = open_video(header.path, clip_id, opener=lambda: FragmentStream(header.path, spans), cache_bytes=cache_bytes)
     notes: tuple[str, ...] = ()
     if header.declared is not None and header.declared != clip.n_frames:
-        notes = (f"declares {header.declared} frames, its video holds {clip.n_frames}: all of them are read",)
+        notes = (f"declares {count(header.declared, 'frame')}, its video holds {clip.n_frames}: all of them are read",)
     about = _about(dataset, clip.n_frames, notes)
     if about.times_ms is not None and clip.n_frames == (header.declared or clip.n_frames):
         clip.times_s, clip.times_from = _times_s(about.times_ms, clip.n_frames), "file"

@@ -11,10 +11,12 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import Any
 
+import numpy as np
 from pydicom.datadict import dictionary_description, keyword_for_tag
 
 from vfss.clips.clip import Facing
 from vfss.clips.dicom.values import DICOM_ERRORS, Written, items, number, numbers
+from vfss.wording import count, listed
 
 Milliseconds = tuple[float, ...]
 
@@ -153,20 +155,31 @@ def _commas(written: list[Written], name: str) -> tuple[str, ...]:
 
 
 def _from_groups(dataset: Any, keyword: str, n_frames: int) -> FrameTimes:
+    """Return the acquisition times of the frames of an enhanced object; a malformed one lies between its neighbours."""
     groups = items(dataset, keyword)
-    if len(groups) != n_frames or n_frames < 2:
+    texts = [_acquired(group) for group in groups]
+    if len(groups) != n_frames or n_frames < 2 or not any(texts):
         return FrameTimes(None)
-    moments = []
-    for group in groups:
-        content = items(group, "FrameContentSequence")
-        if not content:
-            return FrameTimes(None)
-        moment = _moment(_text(content[0], "FrameReferenceDateTime") or _text(content[0], "FrameAcquisitionDateTime"))
-        if moment is None:
-            return FrameTimes(None)
-        moments.append(moment)
-    times = tuple(1000.0 * (moment - moments[0]) for moment in moments)
-    return FrameTimes(times if all(b > a for a, b in pairwise(times)) else None)
+    moments = [_moment(text) for text in texts]
+    bad = [i for i, moment in enumerate(moments) if moment is None]
+    if len(bad) > _MOST_BAD * n_frames or {0, n_frames - 1} & set(bad):
+        what = f"{count(len(bad), 'frame')} of {n_frames} have no readable acquisition time"
+        return FrameTimes(None, (f"{what}: acquisition times are not used",))
+    known = [i for i in range(n_frames) if moments[i] is not None]
+    filled = np.interp(range(n_frames), known, [moment for moment in moments if moment is not None])
+    times = tuple(1000.0 * float(moment - filled[0]) for moment in filled)
+    if not all(b > a for a, b in pairwise(times)):
+        return FrameTimes(None, ("the acquisition times of its frames do not increase: they are not used",))
+    named = listed([str(i) for i in bad], _MOST_NAMED)
+    note = f"frame {named} has no readable acquisition time: it is taken to lie between its neighbours"
+    return FrameTimes(times, (note,) if bad else ())
+
+
+def _acquired(group: Any) -> str:
+    content = items(group, "FrameContentSequence")
+    return (
+        _text(content[0], "FrameReferenceDateTime") or _text(content[0], "FrameAcquisitionDateTime") if content else ""
+    )
 
 
 _GROUPS = "PerFrameFunctionalGroupsSequence"
