@@ -354,6 +354,7 @@ def test_video_streams(tmp_path: Path, codec: str, container: str, syntax: str) 
         assert clip.n_frames == 40
         assert (clip.facing, other.facing) == ("right", "right")
         assert np.allclose(clip.times_s, np.arange(40) * 0.05)
+        assert clip.notes == ("its header means 20 frames a second, its video 30: the header is used",)
         for t in (39, 3, 20, 19, 18, 0):
             assert np.array_equal(clip[t], expected[t]), t
             assert np.array_equal(other[t], expected[t]), t

@@ -43,6 +43,8 @@ from vfss.clips.library_errors import reason
 from vfss.errors import ClipError
 from vfss.wording import count
 
+_SAME_RATE = 0.1  # relative difference of rates that are rounded differently
+
 
 @dataclass(frozen=True)
 class _About:
@@ -269,6 +271,21 @@ def _as_pictures_declare(stored: StoredFrames) -> StoredFrames:
     return StoredFrames(header, stored.spans, (*stored.notes, note))
 
 
+def _two_rates(header_s: npt.NDArray[np.float64], stream_s: npt.NDArray[np.float64]) -> tuple[str, ...]:
+    """Return a note if header and video stream mean different rates: which is right, only a person can tell.
+
+    Args:
+        header_s: float64 (T,), times by the header in seconds.
+        stream_s: float64 (T,), times by the stream.
+    """
+    if len(header_s) < 2:
+        return ()
+    header, stream = (1 / float(np.median(np.diff(times))) for times in (header_s, stream_s))
+    if abs(stream / header - 1) < _SAME_RATE:
+        return ()
+    return (f"its header means {header:.4g} frames a second, its video {stream:.4g}: the header is used",)
+
+
 def _open_stream(header: DicomHeader, dataset: Any, clip_id: str, cache_bytes: int) -> Clip:
     """Open a video inside a DICOM file; the header's frame times are used if their number fits the decoded frames."""
     from vfss.clips.video.clip import open_video
@@ -280,7 +297,9 @@ def _open_stream(header: DicomHeader, dataset: Any, clip_id: str, cache_bytes: i
         notes = (f"declares {count(header.declared, 'frame')}, its video holds {clip.n_frames}: all of them are read",)
     about = _about(dataset, clip.n_frames, notes)
     if about.times_ms is not None and clip.n_frames == (header.declared or clip.n_frames):
+        stream_s = clip.times_s if clip.times_from == "file" else None
         clip.times_s, clip.times_from = _times_s(about.times_ms, clip.n_frames), "file"
+        clip.notes += () if stream_s is None else _two_rates(clip.times_s, stream_s)
     if about.pixel_aspect != 1:
         clip.pixel_aspect = about.pixel_aspect
     clip.notes += about.notes
