@@ -20,6 +20,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
 
 class VfssError(Exception):
     """An error that a user can act on: what went wrong, where, and the remedy."""
@@ -45,7 +47,11 @@ class VfssError(Exception):
 
 
 def printable(text: str) -> str:
-    r"""Return a text that every output can encode: bytes of a file name that are not UTF-8 are written as \xfc."""
+    r"""Return a text that every output can encode and no terminal obeys.
+
+    Bytes of a file name that are not UTF-8, and control characters except tab and newline, are written as \xfc.
+    """
+    text = text.translate(_CONTROL)
     try:
         return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
     except UnicodeEncodeError:  # surrogates that no file name gives

@@ -242,6 +242,16 @@ def test_acquisition_times_of_which_some_are_malformed(
         assert all(told in note for note in notes)
 
 
+def test_a_vector_that_counts_from_the_first_frame_is_doubted(tmp_path: Path) -> None:
+    tags = {"FrameIncrementPointer": 0x00181065}
+    growing = write_dicom(tmp_path / "a.dcm", pictures(6), FrameTimeVector=[0, 40, 80, 120, 160, 200], **tags)
+    with open_clip(growing) as clip:
+        assert "read as intervals" in clip.notes[0]
+    steady = write_dicom(tmp_path / "b.dcm", pictures(6), FrameTimeVector=[0, 40, 41, 40, 42, 40], **tags)
+    with open_clip(steady) as clip:
+        assert clip.notes == ()
+
+
 def test_enhanced_object_has_its_own_times_and_window(tmp_path: Path) -> None:
     groups = []
     for second in ("01.000000", "01.040000", "01.120000"):

@@ -133,6 +133,10 @@ def test_messages_can_always_be_written() -> None:
     for text in ("M\udcfcller", "\ud800", "Müller"):
         str(VfssError(text, path=f"/data/{text}", remedy=text)).encode()
     assert str(VfssError("Müller")) == "Müller."
+    assert (
+        str(VfssError("two\nlines", path="/data/\x1b[31mred\x9b1m.avi")) == r"/data/\x1b[31mred\x9b1m.avi: two"
+        "\nlines."
+    )
 
 
 def write_turned(path: Path, degrees: int, *, hflip: bool = False, vflip: bool = False) -> Path:

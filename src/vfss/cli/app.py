@@ -25,7 +25,7 @@ from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
 from vfss.cli.student_card import student_card
-from vfss.errors import ClipError, DatasetError, ProjectError, StudentError, VfssError
+from vfss.errors import ClipError, DatasetError, ProjectError, StudentError, VfssError, printable
 from vfss.version import __version__
 from vfss.wording import figure, sentences
 
@@ -98,7 +98,7 @@ def _facts_table(name: str, clip: Clip) -> Table:
     from vfss.clips.time_base import times_text
 
     seconds, said = float(clip.times_s[-1]), times_text(clip)
-    table = Table(title=Text(name), show_header=False, title_justify="left")
+    table = Table(title=Text(printable(name).replace("\n", "\\n")), show_header=False, title_justify="left")
     table.add_row("size", f"{clip.height} x {clip.width} pixels (height x width)")
     if clip.pixel_aspect != 1.0:
         shown = f"{clip.height} x {round(clip.width * clip.pixel_aspect)}"
@@ -215,7 +215,7 @@ def check(
                 findings += check_clip(target, show)
     table = plain_table("what", "", "found")
     for finding in findings:
-        table.add_row(Text(finding.subject), _sign(finding), Text(finding.message))
+        table.add_row(Text(printable(finding.subject)), _sign(finding), Text(printable(finding.message)))
     print_result(table)
     if any(finding.wrong for finding in findings):
         raise typer.Exit(1)

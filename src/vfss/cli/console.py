@@ -16,7 +16,7 @@ from rich.table import Column, Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from vfss.errors import VfssError
+from vfss.errors import VfssError, printable
 
 _PIPE_WIDTH = 200  # characters; tables are not folded earlier in a pipe
 INTERRUPTED = 130
@@ -55,12 +55,12 @@ def _print_any_name() -> None:
 def print_error(message: str) -> None:
     """Print one red message on stderr."""
     # Text, not markup: messages hold brackets, e.g. of paths. soft_wrap keeps a message on one line for grep.
-    error_console().print(Text(" ".join(message.split()), style="bold red"), soft_wrap=True)
+    error_console().print(Text(printable(" ".join(message.split())), style="bold red"), soft_wrap=True)
 
 
 def print_warning(message: str) -> None:
     """Print one yellow message on stderr."""
-    error_console().print(Text(message, style="yellow"), soft_wrap=True)
+    error_console().print(Text(printable(message), style="yellow"), soft_wrap=True)
 
 
 def print_result(content: object) -> None:

@@ -25,6 +25,7 @@ _SHORTEST_MS, _LONGEST_MS = 1e-3, 86_400_000.0
 
 _SAME_RATE = 0.1  # relative difference of rates that are rounded differently
 _MOST_BAD = 0.5  # share of the intervals of a vector that may be malformed
+_MANY = 4  # intervals that all grow are no coincidence
 _MOST_NAMED = 3  # malformed items that are named one by one
 
 
@@ -119,6 +120,11 @@ def _from_vector(dataset: Any, keyword: str, n_frames: int) -> FrameTimes:
         named = ", ".join(f"'{written[offset + i].text[:20]}' before frame {i + 1}" for i in bad[:_MOST_NAMED])
         more = f" and {len(bad) - _MOST_NAMED} more" if len(bad) > _MOST_NAMED else ""
         notes = (*notes, f"{name} holds {named}{more}, where the usual {typical:g} ms are assumed")
+    if len(good) >= _MANY and all(b > a for a, b in pairwise(good)):
+        doubt = (
+            "grows from frame to frame like times since the first frame, but is read as intervals, as the standard says"
+        )
+        notes = (*notes, f"{name} {doubt}: check the times, or type the rate yourself")
     return FrameTimes(tuple(accumulate((step or typical for step in steps), initial=0.0)), notes)
 
 
