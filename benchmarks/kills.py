@@ -279,6 +279,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=1e6, help="Stop after so many minutes with what was done.")
+    parser.add_argument("--add", action="store_true", help="Add to the figures that are there, of another seed.")
     parser.add_argument("--acts", nargs="*", default=list(ACTS), choices=list(ACTS))
     arguments = parser.parse_args()
     choice = random.Random(arguments.seed)
@@ -307,6 +308,10 @@ def main() -> None:
             acts[act]["acknowledged"] += result["acknowledged"]
             acts[act]["faults"] += [f"after {seconds:.3f} s: {fault}" for fault in result["faults"]]
             print(number, act, f"{seconds:.3f}", result, flush=True)
+    if arguments.add:
+        for act, row in json.loads(RESULTS.read_text("utf-8"))["acts"].items():
+            mine = acts.setdefault(act, {"kills": 0, "running": 0, "acknowledged": 0, "faults": []})
+            acts[act] = {name: row[name] + mine[name] for name in mine}
     kills = sum(row["kills"] for row in acts.values())
     summary = {
         "machine": {"system": platform.system(), "python": platform.python_version()},
