@@ -101,6 +101,15 @@ def test_a_pickle_is_refused_and_not_executed(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+def test_a_header_of_any_length_is_that_of_a_student(path: Path, checkpoint: Checkpoint) -> None:
+    starts = set()
+    for length in range(0, 256, 8):  # headers are padded to eights
+        replace(checkpoint, provenance={"note": "x" * length}).save(path)
+        starts.add(path.read_bytes()[0])
+        assert load_checkpoint(path).provenance["note"] == "x" * length
+    assert {0x80, 0x20} <= starts  # a pickle begins so, and a text
+
+
 def test_foreign_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"weight": np.zeros(3, np.float32)}, path)

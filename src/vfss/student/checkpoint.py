@@ -219,9 +219,6 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
     try:
         if path.stat().st_size > _LARGEST:
             raise StudentError(f"larger than {_LARGEST:,} bytes: not a student file", path=path, remedy=_FOREIGN)
-        foreign = _foreign_kind(path)
-        if foreign:
-            raise StudentError(f"not a student file, but {foreign}", path=path, remedy=_FOREIGN)
         with safe_open(path, framework="numpy") as opened:
             header = dict(opened.metadata() or {})
             names = list(opened.keys())
@@ -234,14 +231,21 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, Array]]:
                 )
             tensors = {name: opened.get_tensor(name) for name in names}
     except (SafetensorError, OSError, TypeError, AttributeError, ValueError, OverflowError, MemoryError) as error:
+        # Only now: a student file begins with the length of its header, which can look like anything.
+        foreign = _foreign_kind(path)
+        if foreign:
+            raise StudentError(f"not a student file, but {foreign}", path=path, remedy=_FOREIGN) from error
         raise StudentError(f"not readable as safetensors ({error})", path=path, remedy=_REMEDY) from error
     return header, tensors
 
 
 def _foreign_kind(path: Path) -> str:
-    """Return what a file is that people take for a student; empty if it is none of these."""
-    with path.open("rb") as file:
-        head = file.read(1024)
+    """Return what a file is that people take for a student; empty if it is none of these, or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+    except OSError:
+        return ""
     if head.startswith(b"PK\x03\x04"):
         return "a PyTorch checkpoint" if b"data.pkl" in head else "a zip archive"
     return next((kind for start, kind in _FOREIGN_KINDS.items() if head.lstrip().lower().startswith(start)), "")
