@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
@@ -204,11 +204,11 @@ def open_video(
         ClipError: It is not a video, damaged, truncated or without frames.
     """
     reader = PacketReader(path, opener if opener is not None else lambda: str(path.absolute()))
-    try:
-        return _open(reader, clip_id, cache_bytes, rotation)
-    except BaseException:
-        reader.close()
-        raise
+    with ExitStack() as unless_opened:
+        unless_opened.callback(reader.close)
+        clip = _open(reader, clip_id, cache_bytes, rotation)
+        unless_opened.pop_all()
+    return clip
 
 
 def _open(reader: PacketReader, clip_id: str, cache_bytes: int, rotation: int | None) -> VideoClip:
