@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +97,12 @@ def test_scores_must_be_plain_data(project: Project, tmp_path: Path) -> None:
     with pytest.raises(ProjectError, match="cannot be kept"):
         project.add_student(student_file(tmp_path / "a.safetensors"), scores={"a": {1}}, parent=None)
     assert project.students() == []
+
+
+def test_an_id_that_no_file_can_have_is_damage(project: Project) -> None:
+    with closing(sqlite3.connect(project.folder / "vfss.sqlite")) as database:
+        row = ("9" * 100_000, "{}", "2026-01-01 10:00:00.000000")
+        database.execute("INSERT INTO students VALUES (?, ?, NULL, ?, 1)", row)
+        database.commit()
+    with pytest.raises(ProjectError, match=r"the database is damaged \(students\.id"):
+        project.student_path()

@@ -24,7 +24,7 @@ from vfss.project.tables import students
 from vfss.student import student_file
 from vfss.student.checkpoint import load_checkpoint
 
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")  # short enough for a name of a file
 
 
 class StudentShelf:
