@@ -12,7 +12,7 @@ import fuzz_subjects
 
 def test_faults_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz, "TOO_MUCH_MB", 280.0)
-    found = fuzz.run(faulty_subjects.SUBJECTS, 15, module="faulty_subjects")
+    found = fuzz.run(faulty_subjects.SUBJECTS, 15, workers=2, module="faulty_subjects")
     assert {name: tally.inputs for name, tally in found.items()} == dict.fromkeys(found, 3)
     assert (found["refused"].refused, found["refused"].faults) == (3, {})
     assert found["bare"].faults == {f"KeyError: {number}": 1 for number in range(3)}

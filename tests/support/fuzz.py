@@ -69,7 +69,7 @@ def run(
     running = [_Worker(module) for _ in range(workers)]
     until = time.monotonic() + seconds
     try:
-        while any(worker.advance(batches, tallies, until) for worker in running):
+        while any([worker.advance(batches, tallies, until) for worker in running]):  # each of them, every time
             multiprocessing.connection.wait([worker.results for worker in running], timeout=0.2)
     finally:
         for worker in running:

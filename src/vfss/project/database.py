@@ -164,7 +164,7 @@ class Database:
             try:
                 for setting in _SETTINGS:
                     connection.execute(f"PRAGMA {setting}")
-            except sqlite3.Error:
+            except (sqlite3.Error, UnicodeDecodeError):
                 connection.close()
                 raise
             return connection
@@ -186,7 +186,7 @@ class Database:
                 path=self.path,
                 remedy="Give Unicode text and only JSON values.",
             ) from error
-        except BadValueError as error:
+        except (BadValueError, UnicodeDecodeError) as error:  # SQLite quotes damaged names in its own messages
             raise ProjectError(f"the database is damaged ({error})", path=self.path, remedy=_BACKUP) from error
         except sqlite3.Error as error:
             raise self._as_project_error(error) from error
