@@ -298,8 +298,8 @@ def test_nobody_may_write_where_even_the_owner_may_not(folder: Path) -> None:
 def test_a_damaged_name_that_sqlite_quotes_is_an_error_of_ours(folder: Path) -> None:
     with contextlib.closing(sqlite3.connect(folder / "vfss.sqlite")) as database:
         database.execute("PRAGMA writable_schema = on")
-        change = "UPDATE sqlite_schema SET name = CAST(x'6de972' AS TEXT), sql = 'CREATE nothing' WHERE name = 'patients'"
-        database.execute(change)
+        change = "name = CAST(x'6de972' AS TEXT), sql = 'CREATE nothing' WHERE name = 'patients'"
+        database.execute(f"UPDATE sqlite_schema SET {change}")
         database.commit()
     with pytest.raises(ProjectError, match="the database is damaged"), Project.open(folder):
         pass
