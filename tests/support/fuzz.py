@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import importlib
 import json
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -79,7 +80,7 @@ def run(
 
 def _batches(subjects: list[Subject], inputs: int, first: int) -> Iterator[tuple[str, int, int]]:
     total = sum(subject.share for subject in subjects)
-    left = {subject.name: round(inputs * subject.share / total) for subject in subjects}
+    left = {subject.name: math.ceil(inputs * subject.share / total) for subject in subjects}
     at = dict.fromkeys(left, first)
     while any(left.values()):
         for name, remaining in left.items():
