@@ -22,7 +22,7 @@ from vfss_training.data.samples import FrameArray, Sample
 
 PHANTOM_SCHEMA = "vfss12"
 HIDDEN = 0.2
-"""Weight of phantom planes that are empty because the structure is hidden or outside the picture."""
+"""Usual weight of phantom planes that are empty because the structure is hidden or outside the picture."""
 GIGABYTE = 10**9
 _CLIP_FRAMES = 60
 _GOLDEN = 0.6180339887498949
@@ -76,6 +76,7 @@ class PhantomSamples:
         n: int,
         size: int,
         kept_bytes: int | None = None,
+        hidden: float = HIDDEN,
     ) -> None:
         """Open or create the files of frames first_seed .. first_seed + n - 1.
 
@@ -87,12 +88,13 @@ class PhantomSamples:
             n: Number of frames.
             size: Side of the frames, px.
             kept_bytes: Limit of the size on disk; None: no limit, 0: nothing is kept.
+            hidden: Weight of planes that are empty because the structure is hidden or outside the picture.
 
         Raises:
             TrainingError: The folder cannot be written to.
         """
         rendered = Schema.load(PHANTOM_SCHEMA)
-        self._first_seed, self._n, self.size = first_seed, n, size
+        self._first_seed, self._n, self.size, self._hidden = first_seed, n, size, hidden
         self._styles = tuple(styles)
         self._bounds = np.cumsum([styles[name] for name in self._styles]) / sum(styles.values())
         self._planes = [rendered[key].index if key in rendered.keys else -1 for key in schema.keys]
@@ -132,7 +134,7 @@ class PhantomSamples:
     def __getitem__(self, i: int) -> Sample:
         """Return frame i with all planes."""
         frame, packed, visible = self._kept(i) if i < self._store.rows else self._rendered(i)
-        known = [0.0 if plane < 0 else (1.0 if visible[plane] else HIDDEN) for plane in self._planes]
+        known = [0.0 if plane < 0 else (1.0 if visible[plane] else self._hidden) for plane in self._planes]
         return Sample(frame, self._ordered(packed), np.array(known, np.float32), (0, 0, self.size, self.size))
 
     def _rendered(self, i: int) -> tuple[FrameArray, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:

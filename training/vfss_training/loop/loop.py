@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from vfss.errors import TrainingError
+from vfss.schema import Schema
 from vfss.student.checkpoint import write_atomically
 from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events, cancelled, rounded
@@ -78,7 +79,7 @@ class Loop:
         if self._balancer is not None:
             self._balancer.to(self._fabric.device)
         self._average = AveragedModel(task.network, multi_avg_fn=averaging(recipe.average), use_buffers=True)
-        self._loss: Callable[..., Tensor] = MaskLoss()
+        self._loss: Callable[..., Tensor] = MaskLoss(levels=recipe.level_loss, chains=_chains(task.schema))
         self._best = Best()
         if task.compiled:
             self._student.compile()
@@ -343,3 +344,8 @@ class Loop:
         """Return the recipe as it is after a round trip through JSON, where tuples become lists."""
         plain: dict[str, Any] = json.loads(json.dumps(self._task.recipe.to_dict()))
         return plain
+
+
+def _chains(schema: Schema) -> tuple[tuple[int, ...], ...]:
+    """Return the planes of each chain of structures, such as the vertebrae."""
+    return tuple(tuple(schema[key].index for key in chain) for chain in schema.chains)

@@ -20,11 +20,15 @@ class MaskLoss:
         cross_entropy: Weight of the pixels' cross-entropy.
         dice: Weight of one minus the soft Dice.
         quality: Weight of the squared error of the estimated Dice.
+        levels: Weight of the cross-entropy between the names of a chain (see level_loss).
+        chains: Planes of each chain of structures that look alike, such as the vertebrae.
     """
 
     cross_entropy: float = 4.0
     dice: float = 1.0
     quality: float = 0.5
+    levels: float = 0.0
+    chains: tuple[tuple[int, ...], ...] = ()
 
     def __call__(
         self, logits: Tensor, quality: Tensor, target: Tensor, known: Tensor, among: Tensor | None = None
@@ -48,7 +52,29 @@ class MaskLoss:
         error = (quality - hard_dice(logits.detach(), target)).square()
         each = self.cross_entropy * entropy + self.dice * (1.0 - soft) + self.quality * error
         weight = known.to(each.dtype)
-        return (each * weight).sum() / (weight.sum() if among is None else among).clamp(min=1e-6)
+        loss = (each * weight).sum() / (weight.sum() if among is None else among).clamp(min=1e-6)
+        if self.levels:
+            for chain in self.chains:
+                loss = loss + self.levels * level_loss(logits[:, chain], target[:, chain], known[:, chain])
+        return loss
+
+
+def level_loss(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Return the cross-entropy of the name of each pixel of a chain's structures, a scalar; 0 where none is to be seen.
+
+    Each structure that is to be seen counts alike, whatever its size. It tells names apart, and says nothing of where
+    there is no structure of the chain: the loss of the planes does that.
+
+    Args:
+        logits: float (N, C, h, w), planes of one chain.
+        target: float (N, C, h, w), covered share of each pixel, 0..1.
+        known: float (N, C), weight of each plane, 0: unknown.
+    """
+    covered = target * (known > 0)[:, :, None, None]
+    surprise = -(functional.log_softmax(logits, dim=1) * covered).sum((2, 3))
+    size = covered.sum((2, 3))
+    weight = known * (size >= 1.0)
+    return (surprise / size.clamp(min=1.0) * weight).sum() / weight.sum().clamp(min=1.0)
 
 
 def hard_dice(logits: Tensor, target: Tensor) -> Tensor:
