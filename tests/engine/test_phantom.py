@@ -271,6 +271,25 @@ def test_vertebrae_stand_in_order_behind_the_pharynx() -> None:
     assert min(columns[1:]) > centre(truth_in_millimetres(phantom, 0, "pharynx"))[1]
 
 
+def test_a_vertebra_lies_anywhere_in_pictures_to_learn_from() -> None:
+    def rows(style: str) -> npt.NDArray[np.float64]:
+        """Return where C3 and C5 lie, a share of the height, in 50 clips, (50, 2)."""
+        found = []
+        for seed in range(50):
+            phantom = Phantom(seed, n_frames=2, height=SIZE, width=SIZE, style=style)
+            spine = phantom.patient.spine.centres[[2, 4]]
+            found.append(phantom.screen.pixels(spine)[:, 1] / SIZE)
+        return np.array(found)
+
+    for style in ("standard", "wide"):
+        c3, c5 = rows(style).T
+        assert np.std(c3) > 0.14
+        # Many a C3 lies below the median C5, and the reverse: the place tells no name.
+        assert np.mean(c3 > np.median(c5)) > 0.06
+        assert np.mean(c5 < np.median(c3)) > 0.06
+    assert np.std(rows("harsh")[:, 0]) < 0.13
+
+
 def test_outside_the_picture_is_not_visible() -> None:
     phantom = made(2)
     view = phantom.screen.view

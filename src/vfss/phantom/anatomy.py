@@ -31,7 +31,7 @@ from vfss.phantom.trunk import furniture, nape, prevertebral, shoulders
 
 # Three points by which a rigid part is followed, millimetres of the skull.
 _ANCHORS = np.array(((0.0, 0.0), (-90.0, 0.0), (0.0, 90.0)))
-_REACH = (np.array((-170.0, -80.0)), np.array((190.0, 270.0)))  # around the atlas, what a field of view can show
+_REACH = (np.array((-180.0, -200.0)), np.array((190.0, 270.0)))  # around the atlas, what a field of view can show
 _SLACK_MM = 30.0  # how far rigid parts move in a clip
 _COARSE_MM = 0.75
 

@@ -22,6 +22,9 @@ class FramingRange:
     Attributes:
         field_mm: Shorter side of the picture, millimetres in the patient; near views are more than far ones.
         degrees: Spread of the turn of the patient in the picture.
+        jitter: Spread of the patient's place in the picture, a share of its shorter side.
+        moved: Clips aimed higher or lower than at the throat, and by how many vertebrae: a vertebra is then not known
+            by its place, and the spine may begin below C1 or end above C5.
         small: Clips whose picture is a window in a larger dark frame, and the window's side as a share of the frame.
         shutter: Clips with rectangular shutters, and how deep they reach in, a share of the side.
         circle: Clips with a circular field, and its radius as a share of the shorter side.
@@ -32,6 +35,8 @@ class FramingRange:
 
     field_mm: Span = (118.0, 270.0)
     degrees: float = 6.0
+    jitter: float = 0.045
+    moved: Chance = NEVER
     small: Chance = (0.2, 0.45, 0.95)
     shutter: Chance = (0.3, 0.03, 0.16)
     circle: Chance = (0.3, 0.46, 0.6)

@@ -14,7 +14,7 @@ from vfss.errors import VfssError
 from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
-from vfss.phantom.chance import around
+from vfss.phantom.chance import around, drawn
 from vfss.phantom.framing import FramingRange
 from vfss.phantom.geometry import Points, View, coverage, plane
 from vfss.phantom.matter import Scene
@@ -219,15 +219,18 @@ def _sample_view(
     left, top, right, bottom = apparatus.framing.box(height, width)
     short = min(right - left, bottom - top)
     scale = short / around(rng, ranges.field_mm)
-    focus = patient.spine.front(float(rng.normal(3.6, 0.5)), float(rng.normal(12, 8)))
-    jitter = rng.normal(0, 0.045, 2) * short
+    level, before = float(rng.normal(3.6, 0.5)), float(rng.normal(12, 8))
+    jitter = rng.normal(0, ranges.jitter, 2) * short
     mirrored = bool(rng.random() < 0.5) if facing is None else facing == "right"
+    degrees = float(np.clip(rng.normal(0, ranges.degrees), -25, 25))
+    moved = drawn(rng, ranges.moved) * (1 if rng.random() < 0.5 else -1)
+    focus = patient.spine.front(level + moved, before)
     middle = (left + right) / 2
     return View(
         height=height,
         width=width,
         scale=scale,
-        degrees=float(np.clip(rng.normal(0, ranges.degrees), -25, 25)),
+        degrees=degrees,
         focus=(float(focus[0]), float(focus[1])),
         centre=(float((width - middle if mirrored else middle) + jitter[0]), float((top + bottom) / 2 + jitter[1])),
         mirrored=mirrored,
