@@ -67,6 +67,58 @@ class Named:
     groups: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Corners:
+    """The lower front corners of C2 and C4 on one view on which people marked both.
+
+    Attributes:
+        person: Film it is on.
+        errors: Distance of the found corner from the marked one, in marked C2-C4 lengths, by level; those found.
+        length: Found C2-C4 length as a share of the marked one; None unless both were found.
+        right: Whether all levels on the view are named right.
+        groups: What the view belongs to.
+    """
+
+    person: str
+    errors: Mapping[str, float]
+    length: float | None
+    right: bool
+    groups: Mapping[str, str]
+
+
+def corner_table(rows: Sequence[Corners], levels: Iterable[str]) -> dict[str, Any]:
+    """Return errors of corners and lengths, on all views and on those with all levels named right."""
+    return {
+        "all": _corner_figures(rows, levels),
+        "levels_right": _corner_figures([row for row in rows if row.right], levels),
+    }
+
+
+def _corner_figures(rows: Sequence[Corners], levels: Iterable[str]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"views": len(rows), "persons": len({row.person for row in rows})}
+    for level in levels:
+        pairs = [(row.person, row.errors[level]) for row in rows if level in row.errors]
+        figures[level] = {"found": len(pairs), **_spread(pairs)}
+    lengths = [(row.person, row.length) for row in rows if row.length is not None]
+    figures["length"] = {"found": len(lengths), **_spread(lengths)}
+    return figures
+
+
+def _spread(pairs: Sequence[tuple[str, float]]) -> dict[str, Any]:
+    """Return mean with its interval over persons, and median, of values of persons."""
+    if not pairs:
+        return {}
+    persons = sorted({person for person, _ in pairs})
+    sums = [sum(value for person, value in pairs if person == one) for one in persons]
+    counts = [sum(person == one for person, _ in pairs) for one in persons]
+    values = [value for _, value in pairs]
+    return {
+        "mean": round(float(np.mean(values)), 4),
+        "mean_ci95": [round(v, 4) for v in interval(sums, counts)],
+        "median": round(float(np.median(values)), 4),
+    }
+
+
 def interval(values: npt.ArrayLike, counts: npt.ArrayLike, *, seed: int = 0) -> tuple[float, float]:
     """Return the 95 % bootstrap interval of sum(values) / sum(counts), persons being drawn.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Does a student count a neck right on real film? Levels, false bolus, and masks in pieces.
+"""Does a student count a neck right on real film? Levels, corners, false bolus, and masks in pieces.
 
 Levels: 17 lateral head films on which people set points on the end plates of C2, C3 and C4, cut as videofluoroscopy
 shows a neck: tight, middle and wide windows, shifted by a vertebra and a half up and down and a little to the sides,
@@ -7,6 +7,9 @@ facing right and left, bone white and dark. The vertebra that has most pixels in
 it; where that is less than a quarter of the body it is missed, which counts as wrong. Seventeen persons are few:
 intervals are from drawing persons, and say nothing of films of another kind (all are of children and young adults who
 stand, in a head holder, most without anything below C5).
+
+Corners: the lower front corners of C2 and C4 found on the proposed masks (vfss.masks.corners) against those points, in
+marked C2-C4 lengths, and the length between them as a share of the marked one.
 
 False bolus: 100 films without barium, among them those 17. Pieces: every tenth frame of two public clips.
 
@@ -24,19 +27,32 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from cephalograms import LEVELS, Film, Grey, Look, View, cut, looks, read_films, usual_neck
-from level_scores import Named, Planes, by_group, doubly_claimed, filled, interval, named, outcome, pieces
+from level_scores import (
+    Corners,
+    Named,
+    Planes,
+    by_group,
+    corner_table,
+    doubly_claimed,
+    filled,
+    interval,
+    named,
+    outcome,
+    pieces,
+)
 from PIL import Image
 from real_frames import ANNOTATIONS, SPECK, create_picture_folder, find_clips, join, read_annotations, tile
 
 from vfss.clips import open_clip
 from vfss.errors import VfssError
+from vfss.masks.corners import lower_front_corners
 from vfss.schema import Schema
 from vfss.student import Student, load_student
 
@@ -90,28 +106,31 @@ def _quick(person: int, number: int, look: Look) -> bool:
 
 def measure(propose: Propose, schema: Schema, material: Material) -> dict[str, Any]:
     """Return all figures of one way of proposing, plain data."""
-    rows = list(_levels(propose, schema, material.views))
+    seen = [_on_view(propose, schema, person, view) for person, view in material.views]
     return {
-        "levels": by_group(rows, LEVELS),
+        "levels": by_group([row for rows, _ in seen for row in rows], LEVELS),
+        "corners": corner_table([corners for _, corners in seen if corners is not None], ("c2", "c4")),
         "false_bolus": _false_bolus(propose, schema, material.bolus),
         "pieces": {name: _pieces(propose, schema, frames) for name, frames in material.clips.items()},
     }
 
 
-def _levels(propose: Propose, schema: Schema, views: Iterable[tuple[str, View]]) -> Iterator[Named]:
-    chain = _vertebrae(schema)
-    for person, view in views:
-        vertebrae = propose(view.frame)[[schema[key].index for key in chain]]
-        look = view.look
-        groups = {
-            "window": look.window,
-            "shift": f"{look.down:+.1f}",
-            "facing": look.facing,
-            "bone": look.bone,
-        }
-        for level, points in view.bodies.items():
-            found = named(vertebrae, filled(points, *view.frame.shape))
-            yield Named(person, level, outcome(found, chain.index(level)), groups)
+def _on_view(propose: Propose, schema: Schema, person: str, view: View) -> tuple[list[Named], Corners | None]:
+    """Return how the levels of a view are named, and its corners if people marked both of them within it."""
+    chain, look = _vertebrae(schema), view.look
+    vertebrae = propose(view.frame)[[schema[key].index for key in chain]]
+    groups = {"window": look.window, "shift": f"{look.down:+.1f}", "facing": look.facing, "bone": look.bone}
+    rows = []
+    for level, points in view.bodies.items():
+        found = named(vertebrae, filled(points, *view.frame.shape))
+        rows.append(Named(person, level, outcome(found, chain.index(level)), groups))
+    if set(view.corners) != {"c2", "c4"}:
+        return rows, None
+    corners = dict(zip(chain, lower_front_corners(vertebrae), strict=True))
+    places = {level: np.array(yx[::-1]) for level in view.corners if (yx := corners[level]) is not None}
+    errors = {level: float(np.hypot(*(at - view.corners[level]))) / view.length for level, at in places.items()}
+    length = float(np.hypot(*(places["c2"] - places["c4"]))) / view.length if len(places) == 2 else None
+    return rows, Corners(person, errors, length, all(row.outcome == "right" for row in rows), groups)
 
 
 def _vertebrae(schema: Schema) -> tuple[str, ...]:
@@ -227,6 +246,10 @@ def report(name: str, figures: Mapping[str, Any], *, groups: bool) -> None:
         for kind, row in rows.items():
             if row["views"]:
                 print(f"  {level} {kind:14} {_outcomes(row)}")
+    for which, row in figures["corners"].items():
+        found = {key: row[key] for key in ("c2", "c4", "length") if row[key]["found"]}
+        errors = (f"{key} {v['mean']:.3f} (median {v['median']:.3f}, n {v['found']})" for key, v in found.items())
+        print(f"  corners, {which.replace('_', ' ')}: {', '.join(errors)} of {row['views']}")
     bolus = figures["false_bolus"]
     low, high = bolus["ci95"]
     print(f"  false bolus {bolus['share']:.2f} ({low:.2f} to {high:.2f}) of {bolus['films']} films {bolus['by_look']}")

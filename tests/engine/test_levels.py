@@ -246,3 +246,22 @@ def test_the_films_are_there_with_their_marks(films, levels):
     assert len(quick.views) == 17 * 6
     assert {view.look.facing for _, view in quick.views} == {"left", "right"}
     assert {view.look.bone for _, view in quick.views} == {"white", "dark"}
+
+
+def test_corners_are_scored_in_marked_lengths(scores):
+    groups = {"bone": "white"}
+    rows = [
+        scores.Corners("a", {"c2": 0.02, "c4": 0.04}, 1.1, True, groups),
+        scores.Corners("b", {"c2": 0.06}, None, False, groups),
+    ]
+    table = scores.corner_table(rows, ("c2", "c4"))
+    assert (table["all"]["c2"]["found"], table["all"]["c2"]["mean"], table["all"]["c2"]["median"]) == (2, 0.04, 0.04)
+    assert (table["all"]["c4"]["found"], table["all"]["length"]["mean"]) == (1, 1.1)
+    assert table["levels_right"]["views"] == 1
+    assert table["levels_right"]["c2"]["mean"] == 0.02
+    assert scores.corner_table([], ("c2",))["all"] == {
+        "views": 0,
+        "persons": 0,
+        "c2": {"found": 0},
+        "length": {"found": 0},
+    }
