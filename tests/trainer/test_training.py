@@ -91,7 +91,7 @@ def test_styles_are_mixed_by_weight_and_each_frame_has_one(tmp_path: Path) -> No
 
 
 def test_the_cache_is_bounded_and_frames_beyond_it_are_rendered_again(tmp_path: Path) -> None:
-    frame_bytes = 3 * 64**2 + 13
+    frame_bytes = (1 + 3) * 64**2 + 12 + 1  # frame, packed planes of structures and landmarks, visible, ready
     bounded = PhantomSamples(
         tmp_path, Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=2 * frame_bytes + 1
     )

@@ -21,6 +21,7 @@ from vfss.phantom.matter import Matter, Scene
 from vfss.phantom.motion import Moment, moment
 from vfss.phantom.pillars import pillars
 from vfss.phantom.plate import Cells, Plate, plate
+from vfss.phantom.points import symphysis, vertebral_landmarks
 from vfss.phantom.population import Person
 from vfss.phantom.skull import base, braincase
 from vfss.phantom.spine import Spine, stand, vertebra
@@ -79,6 +80,7 @@ class Patient:
             skin=_skin(self.person, self.spine, head, jaw, now),
             trunk=self._trunk,
             soft=self.person.soft,
+            landmarks={**self._corners, **gullet.landmarks, "symphysis": symphysis(jaw_outlines)},
             plates=[
                 skull.moved(self._head(_ANCHORS), head(_ANCHORS)),
                 lower_teeth.moved(self._jaw(_ANCHORS), jaw(_ANCHORS)),
@@ -86,6 +88,11 @@ class Patient:
             ],
         )
         return leaned(upright, now.lean, now.forward, hinge=self.spine.centres[8], fixed=fixed)
+
+    @cached_property
+    def _corners(self) -> dict[str, Points]:
+        """Landmarks of the vertebrae."""
+        return vertebral_landmarks(self.spine, self._bones)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:

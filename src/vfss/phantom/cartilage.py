@@ -8,27 +8,28 @@ Vuppalapati, "Ossification of laryngeal cartilages on lateral cephalometric radi
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from vfss.phantom.geometry import Points, ellipse, ribbon, smooth, smooth_open
 from vfss.phantom.matter import Matter
 from vfss.phantom.passage import Site
 
+_SEED = 410
 _USUAL_TOP = 3.95  # level of the entrance of the larynx to which the numbers here belong
 
 
 def cartilage(site: Site) -> list[Matter]:
     """Everything of hyoid and larynx that is neither air nor epiglottis, in the patient's millimetres."""
-    rng = np.random.default_rng((site.person.seed, 410))
+    rng = np.random.default_rng((site.person.seed, _SEED))
     return [*hyoid(site, rng), *_thyroid(site, rng), *_cricoid(site, rng), *_flesh(site, rng)]
 
 
 def hyoid(site: Site, rng: np.random.Generator) -> list[Matter]:
     """Body, and greater horns of both sides, which reach back towards the spine."""
     person, n, bone = site.person, site.person.neck, site.person.bone
-    forward, up = site.now.hyoid
-    off = np.array((rng.normal(0, 0.15), rng.normal(0, 2.5), rng.uniform(14, 23)))
+    forward = site.now.hyoid[0]
+    level, off = _hyoid_place(site, rng)
     dense = float(rng.uniform(0.5, 1.3)) * bone
-    level = 4.1 + person.descent + off[0] - up / site.spine.pitch
     body = site.spine.front(level, (36.0 + off[1]) * n + forward)
     tilt = 35 + rng.normal(0, 12)
     out = [Matter(ellipse((body[0], body[1]), (4.6 * n, 2.8 * n), tilt), 0.2 * dense, rim=0.2 * dense)]
@@ -41,6 +42,18 @@ def hyoid(site: Site, rng: np.random.Generator) -> list[Matter]:
         half = np.interp(np.linspace(0, 1, len(horn)), (0, 0.3, 0.85, 1), (1.7, 1.2, 1.0, 1.5)) * n
         out.append(Matter(ribbon(horn, half), 0.13 * dense, rim=0.06 * dense, blur=1))
     return out
+
+
+def hyoid_middle(site: Site) -> Points:
+    """Middle of the body of the hyoid, float64 (2,)."""
+    level, off = _hyoid_place(site, np.random.default_rng((site.person.seed, _SEED)))
+    return site.spine.front(level, (36.0 + off[1]) * site.person.neck + site.now.hyoid[0])
+
+
+def _hyoid_place(site: Site, rng: np.random.Generator) -> tuple[float, npt.NDArray[np.float64]]:
+    """Level of the hyoid, and how it differs from the usual one: level, depth of the body, length of the horns."""
+    off = np.array((rng.normal(0, 0.15), rng.normal(0, 2.5), rng.uniform(14, 23)))
+    return 4.1 + site.person.descent + float(off[0]) - site.now.hyoid[1] / site.spine.pitch, off
 
 
 def _at(site: Site, levels: object, depths: object) -> Points:

@@ -47,5 +47,6 @@ def leaned(scene: Scene, degrees: float, forward: float, *, hinge: Points, fixed
         barium=shares(scene.barium),
         skin=moved(scene.skin),
         trunk=shares(scene.trunk),
+        landmarks={key: moved(point) for key, point in scene.landmarks.items()},
         plates=[*(plate.then(_CORNERS, after) for plate in scene.plates), *fixed],
     )

@@ -44,6 +44,7 @@ class Scene:
         trunk: Shoulders, near and far, with their attenuation in nepers.
         soft: Attenuation of the thickest soft tissue, nepers.
         plates: Rigid parts drawn once per clip, adding up with the matter.
+        landmarks: Single points (1, 2) by key (vfss.landmarks); what is not there at that time has none.
     """
 
     truth: dict[str, list[Points]]
@@ -54,3 +55,4 @@ class Scene:
     trunk: list[tuple[Points, float]]
     soft: float
     plates: list[Plate] = field(default_factory=list)
+    landmarks: dict[str, Points] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.errors import VfssError
+from vfss.landmarks import LANDMARKS
 from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
@@ -123,6 +124,21 @@ class Phantom:
         scene = self._scene(shown)
         planes, visible = self._truth(scene)
         return self._grey(shown, {shown: scene}, t), planes, visible
+
+    def landmarks(self, t: int) -> npt.NDArray[np.float64]:
+        """Landmarks of frame t, in the order of vfss.landmarks, float64 (L, 2): x, y in pixels; 0 is a pixel's middle.
+
+        NaN where a point is not there at that time, or not within what is exposed.
+        """
+        scene = self._scene(self.shown(t))
+        points = np.full((len(LANDMARKS), 2), np.nan)
+        for row, landmark in zip(points, LANDMARKS, strict=True):
+            if landmark.key in scene.landmarks:
+                x, y = self.screen.pixels(scene.landmarks[landmark.key])[0] - 0.5
+                column, line = round(float(x)), round(float(y))
+                if 0 <= line < self.height and 0 <= column < self.width and self.screen.field[line, column]:
+                    row[:] = x, y
+        return points
 
     def shown(self, t: int) -> int:
         """The frame of which frame t shows the picture: recorders repeat frames, and their truth with them."""

@@ -12,6 +12,7 @@ from vfss.phantom.larynx import larynx
 from vfss.phantom.matter import Matter
 from vfss.phantom.motion import Course, Moment
 from vfss.phantom.passage import Passage, Place, Site, passage
+from vfss.phantom.points import throat_landmarks
 from vfss.phantom.population import Person
 from vfss.phantom.spine import Spine
 
@@ -22,12 +23,13 @@ _POOLED = 0.7  # share of the densest contrast in residue, thinner along the bea
 
 @dataclass(frozen=True)
 class Throat:
-    """Outlines in millimetres: truth by key, matter, and what is painted as air and as contrast (see Scene)."""
+    """Outlines in millimetres: truth by key, matter, what is painted as air and as contrast, landmarks (see Scene)."""
 
     truth: dict[str, list[Points]]
     matter: list[Matter]
     air: list[tuple[Points, float]]
     barium: list[tuple[Points, float]]
+    landmarks: dict[str, Points]
 
 
 def throat(person: Person, spine: Spine, course: Course, now: Moment, *, head: Place) -> Throat:
@@ -51,7 +53,7 @@ def throat(person: Person, spine: Spine, course: Course, now: Moment, *, head: P
         "epiglottis": [voice.epiglottis],
         "airway": [voice.airway],
     }
-    return Throat(truth, [*voice.matter, _tongue(site, way, head)], air, barium)
+    return Throat(truth, [*voice.matter, _tongue(site, way, head)], air, barium, throat_landmarks(site, way, head))
 
 
 def _contrast(way: Passage, now: Moment) -> list[tuple[Points, float]]:

@@ -22,7 +22,14 @@ LARGEST_INPUT = 2048
 
 _BACKBONE = re.compile(r"[a-z0-9_]{1,64}(\.[a-z0-9_]{1,64})?\Z")
 """A name as timm lists them; other forms ("hf-hub:...", "local-dir:...") would reach for the network or the disk."""
-_BOUNDS = {"width": (8, 2048), "heads": (1, 64), "depth": (1, 16), "mlp_width": (1, 8192), "fine_width": (0, 2048)}
+_BOUNDS = {
+    "width": (8, 2048),
+    "heads": (1, 64),
+    "depth": (1, 16),
+    "mlp_width": (1, 8192),
+    "fine_width": (0, 2048),
+    "landmarks": (0, 64),
+}
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,7 @@ class StudentConfig:
         fine_width: Channels of the decoder at stride 8, half as many at stride 4, an even number; 0: width/4.
         detail: Two extra layers compute features of the frame for the decoder's stride 4, added to the backbone's.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
+        landmarks: Number of landmarks that it finds, the first ones of vfss.landmarks.LANDMARKS.
         prompted: Whether there is a corrector besides the decoder, which takes clicks, boxes and the current mask.
         crop_to_field: Whether a long frame is cropped to the exposed field (see vfss.clips.exposed_field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
@@ -54,6 +62,7 @@ class StudentConfig:
     fine_width: int = 0
     detail: bool = False
     mirrored: bool = False
+    landmarks: int = 0
     prompted: bool = False
     crop_to_field: bool = False
     low_percentile: float = 1.0

@@ -143,7 +143,7 @@ class _Encoded:
     def loss(self, network: StudentNetwork, rows: Tensor) -> Tensor:
         """Return the weighted cross-entropy and soft Dice of the known planes of some frames, float ()."""
         features, target, known = self.features, self.target[rows], self.known[rows]
-        logits, _ = network.unprompted(Features(features.embedding[rows], features.fine8[rows], features.fine4[rows]))
+        logits, *_ = network.unprompted(Features(features.embedding[rows], features.fine8[rows], features.fine4[rows]))
         logits = functional.interpolate(logits, size=target.shape[-2:], mode="bilinear")
         entropy = functional.binary_cross_entropy_with_logits(logits, target, self.weight[rows], reduction="none")
         inside = logits.sigmoid()

@@ -84,6 +84,7 @@ class Recipe:
         average: Decay of the moving average of weights, which is what is kept.
         loss_stride: Input pixels per pixel of the loss, 4 (that of the logits) or 2.
         level_loss: Weight of telling the members of a chain (the vertebrae) apart where one of them is; 0: none.
+        landmark_loss: Weight of the loss of landmarks, if the student finds any.
         hidden: Weight of phantom planes that are empty because the structure is hidden or outside the picture: little
             means that a guess costs little, 1 that it is to be learnt as absent.
         augmentation: Geometric and grey-value augmentation.
@@ -125,6 +126,7 @@ class Recipe:
     average: ShareBelowOne = 0.998
     loss_stride: Literal[2, 4] = 4
     level_loss: NotNegative = 0.0
+    landmark_loss: NotNegative = 0.05
     hidden: Share = 0.2
     augmentation: Augmentation = field(default_factory=Augmentation)
     appearance: Appearance = field(default_factory=Appearance)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import vfss.phantom
+from vfss.landmarks import LANDMARKS
 from vfss.masks import BoolArray
 from vfss.phantom_fingerprint import phantom_source
 from vfss.schema import Schema
@@ -24,6 +25,8 @@ PHANTOM_SCHEMA = "vfss12"
 HIDDEN = 0.2
 """Usual weight of phantom planes that are empty because the structure is hidden or outside the picture."""
 GIGABYTE = 10**9
+DISC = 0.013
+"""Radius of the discs that stand for landmarks, as a share of the side."""
 _CLIP_FRAMES = 60
 _GOLDEN = 0.6180339887498949
 
@@ -100,11 +103,11 @@ class PhantomSamples:
         self._planes = [rendered[key].index if key in rendered.keys else -1 for key in schema.keys]
         self._n_rendered = len(rendered)
         self.source = phantom_source()
-        key = json.dumps([self.source, _CLIP_FRAMES, first_seed, size, dict(styles)])
+        key = json.dumps([self.source, _CLIP_FRAMES, first_seed, size, dict(styles), DISC, len(LANDMARKS)])
         self.key = hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         arrays = {
             "frames": RowLayout(np.uint8, (size, size)),
-            "planes": RowLayout(np.uint8, (-(-self._n_rendered // 8), size, size)),
+            "planes": RowLayout(np.uint8, (-(-(self._n_rendered + len(LANDMARKS)) // 8), size, size)),
             "visible": RowLayout(np.uint8, (self._n_rendered,)),
         }
         kept = n if kept_bytes is None else min(n, kept_bytes // row_bytes(arrays))
@@ -135,27 +138,31 @@ class PhantomSamples:
         """Return frame i with all planes."""
         frame, packed, visible = self._kept(i) if i < self._store.rows else self._rendered(i)
         known = [0.0 if plane < 0 else (1.0 if visible[plane] else self._hidden) for plane in self._planes]
-        return Sample(frame, self._ordered(packed), np.array(known, np.float32), (0, 0, self.size, self.size))
+        window = (0, 0, self.size, self.size)
+        return Sample(frame, self._ordered(packed), np.array(known, np.float32), window, len(LANDMARKS))
 
     def _rendered(self, i: int) -> tuple[FrameArray, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """Render frame i: frame, packed planes and visibility."""
-        frame, planes, visible = draw_phantom(self._first_seed + i, self.size, self.style(i))
-        return frame, np.packbits(planes, axis=0), visible.astype(np.uint8)
+        """Render frame i: frame, packed planes of structures and landmarks, and visibility of structures."""
+        phantom, t = _drawn(self._first_seed + i, self.size, self.style(i))
+        frame, planes, visible = phantom.sample(t)
+        discs = landmark_discs(phantom.landmarks(t), self.size)
+        return frame, np.packbits(np.concatenate([planes, discs]), axis=0), visible.astype(np.uint8)
 
     def _kept(self, i: int) -> tuple[FrameArray, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """Return the same from disk; render and write it first if it is not there yet."""
         if not self._store.is_ready(i):
-            frame, planes, visible = self._rendered(i)
-            self._store.write(i, {"frames": frame, "planes": planes, "visible": visible})
+            frame, packed, visible = self._rendered(i)
+            self._store.write(i, {"frames": frame, "planes": packed, "visible": visible})
         return self._store.read("frames", i), self._store.read("planes", i), self._store.read("visible", i)
 
     def _ordered(self, packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return packed planes in the order of the wanted schema."""
         if self._planes == list(range(self._n_rendered)):
             return packed
-        rendered = np.unpackbits(packed, axis=0, count=self._n_rendered)
+        rendered = np.unpackbits(packed, axis=0, count=self._n_rendered + len(LANDMARKS))
         blank = np.zeros(packed.shape[1:], np.uint8)
-        return np.packbits(np.stack([rendered[plane] if plane >= 0 else blank for plane in self._planes]), axis=0)
+        wanted = [rendered[plane] if plane >= 0 else blank for plane in self._planes]
+        return np.packbits(np.stack([*wanted, *rendered[self._n_rendered :]]), axis=0)
 
 
 def draw_phantom(seed: int, size: int, style: str) -> tuple[FrameArray, BoolArray, BoolArray]:
@@ -169,8 +176,35 @@ def draw_phantom(seed: int, size: int, style: str) -> tuple[FrameArray, BoolArra
     Returns:
         Frame, uint8 (size, size), planes, bool (S, size, size), and visibility of each structure, bool (S,).
     """
+    phantom, t = _drawn(seed, size, style)
+    return phantom.sample(t)
+
+
+def _drawn(seed: int, size: int, style: str) -> tuple[vfss.phantom.Phantom, int]:
+    """Return a random clip and one of its frames."""
     phantom = vfss.phantom.Phantom(seed, n_frames=_CLIP_FRAMES, height=size, width=size, style=style)
-    return phantom.sample(int(np.random.default_rng((seed, 1)).integers(_CLIP_FRAMES)))
+    return phantom, int(np.random.default_rng((seed, 1)).integers(_CLIP_FRAMES))
+
+
+def landmark_discs(points: npt.NDArray[np.float64], size: int) -> BoolArray:
+    """Return discs at landmarks, bool (L, size, size).
+
+    Args:
+        points: float64 (L, 2), x, y in pixels, counted from pixel centres; NaN: no disc.
+        size: Side, px.
+    """
+    discs = np.zeros((len(points), size, size), np.bool_)
+    reach = int(np.ceil(DISC * size)) + 1
+    for disc, (x, y) in zip(discs, points, strict=True):
+        if np.isfinite(x) and np.isfinite(y):
+            rows = slice(max(0, round(y) - reach), round(y) + reach + 1)
+            columns = slice(max(0, round(x) - reach), round(x) + reach + 1)
+            part = disc[rows, columns]
+            down, right = (
+                np.arange(n) + start for n, start in zip(part.shape, (rows.start, columns.start), strict=True)
+            )
+            part[:] = (down[:, None] - y) ** 2 + (right - x) ** 2 <= (DISC * size) ** 2
+    return discs
 
 
 def _filled_bytes(folder: Path) -> int:

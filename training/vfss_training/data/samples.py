@@ -34,16 +34,19 @@ class Sample:
 
     Attributes:
         frame: uint8 (size, size).
-        bits: uint8 (ceil(S/8), size, size), planes packed along the structures (numpy.packbits).
+        bits: uint8 (ceil((S + landmarks)/8), size, size), planes packed along the structures (numpy.packbits).
         known: float32 (S,), weight of each plane: 1 if annotated, 0 if not, and little if the structure is hidden, so
             that a guess behind a shoulder costs little, while inventing a structure does not pay.
         window: Top, left, rows and columns of the frame in the square.
+        landmarks: Number of landmarks that are known: each is a small disc in a plane of its own, after those of the
+            structures, so that whatever moves planes moves them too; empty where the landmark is not to be seen.
     """
 
     frame: FrameArray
     bits: npt.NDArray[np.uint8]
     known: npt.NDArray[np.float32]
     window: tuple[int, int, int, int]
+    landmarks: int = 0
 
 
 class Samples(Protocol):

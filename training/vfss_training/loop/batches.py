@@ -52,8 +52,9 @@ class Batch(NamedTuple):
 
     Attributes:
         frames: float32 (N, 1, size, size), network input.
-        target: uint8 (N, S, size/stride, size/stride), share of each pixel that is covered, 0..255.
-        known: float32 (N, S), weight of each plane.
+        target: uint8 (N, S + L, size/stride, size/stride), share of each pixel that is covered, 0..255; the last L
+            planes are discs at landmarks.
+        known: float32 (N, S + L), weight of each plane.
     """
 
     frames: Tensor
@@ -154,7 +155,7 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
             sample = augmentation(sample, random)
         donor = partial(self._donor, draw.source, int(random.integers(_DONORS)))
         sample = replace(sample, frame=self._recipe.appearance(sample.frame, random, donor))
-        return view(sample, self._config, draw.size, self._recipe.loss_stride)
+        return view(sample, self._config, draw.size, self._recipe.loss_stride, self._config.landmarks)
 
     def _donor(self, source: int, number: int) -> npt.NDArray[np.uint8]:
         """Return one of the first few frames of a source; each worker keeps them in memory."""
@@ -205,7 +206,9 @@ def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
+def view(
+    sample: Sample, config: StudentConfig, size: int, stride: int, landmarks: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
     """Return a sample as the network sees it.
 
     Args:
@@ -213,16 +216,21 @@ def view(sample: Sample, config: StudentConfig, size: int, stride: int) -> tuple
         config: Config of the network.
         size: Side of the input, px.
         stride: Input pixels per pixel of the target.
+        landmarks: Number of planes of landmarks that follow those of the structures; unknown where the sample has none.
 
     Returns:
-        Input, float32 (1, size, size), target, uint8 (S, size/stride, size/stride), and known planes, float32 (S,).
+        Input, float32 (1, size, size), target, uint8 (S + L, size/stride, size/stride), known planes, float32 (S + L,).
     """
     sample = _scaled(sample, size)
     top, left, rows, columns = sample.window
     window = (slice(top, top + rows), slice(left, left + columns))
-    planes = np.unpackbits(sample.bits, axis=0, count=len(sample.known))
-    target = torch.from_numpy(_covered(planes, size // stride))
-    return torch.from_numpy(normalise(sample.frame, window, config)), target, torch.from_numpy(sample.known)
+    found = min(landmarks, sample.landmarks)
+    planes = np.unpackbits(sample.bits, axis=0, count=len(sample.known) + found)
+    covered, known = _covered(planes, size // stride), sample.known
+    if landmarks:
+        known = np.concatenate([known, np.arange(landmarks) < found]).astype(np.float32)
+        covered = np.concatenate([covered, np.zeros((landmarks - found, *covered.shape[1:]), np.uint8)])
+    return torch.from_numpy(normalise(sample.frame, window, config)), torch.from_numpy(covered), torch.from_numpy(known)
 
 
 def mixed(

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vfss.student.network.decoder import Features
+from vfss.student.network.decoder import Decoded
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.parts import Distillation
 from vfss_training.loop.batches import Draw
@@ -84,27 +84,17 @@ class DistilledStudent(nn.Module):
         self.network = network
         self.adaptors = nn.ModuleDict({name: PROJECTORS[projector](width, n) for name, n in channels.items()})
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return logits, quality, and the embedding per teacher, float (N, channels, size/16, size/16).
+    def forward(self, frames: Tensor) -> tuple[Decoded, dict[str, Tensor]]:
+        """Return what the student makes of frames, and its embedding as each teacher sees it.
+
+        Embeddings are float (N, channels, size/16, size/16).
 
         Args:
             frames: float (N, 1, size, size).
         """
-        if not self.adaptors:
-            return (*self.network(frames), {})
-        encoded: list[Features] = []
-
-        def keep(module: nn.Module, inputs: Any, features: Features) -> None:
-            encoded.append(features)
-
-        # A hook, because only training needs the embedding: the student has no output for it.
-        hook = self.network.encoder.register_forward_hook(keep)
-        try:
-            logits, quality = self.network(frames)
-        finally:
-            hook.remove()
-        embedding = encoded[0].embedding
-        return logits, quality, {name: adaptor(embedding) for name, adaptor in self.adaptors.items()}
+        features = self.network.encoder(frames)
+        decoded = self.network.unprompted(features)
+        return decoded, {name: adaptor(features.embedding) for name, adaptor in self.adaptors.items()}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student.checkpoint import write_atomically
+from vfss.student.network.decoder import Decoded
 from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events, cancelled, rounded
 from vfss_training.loop.batches import Batch, Draw, Order, Views, share
@@ -26,6 +27,7 @@ from vfss_training.loop.schedule import adamw, averaging, schedule
 from vfss_training.loop.task import Task
 from vfss_training.loop.validation import Best, Choice, Validator, validate
 from vfss_training.losses.balancing import balancer_of
+from vfss_training.losses.landmarks import landmark_loss
 from vfss_training.losses.masks import MaskLoss
 from vfss_training.model.training_setup import fast_depthwise, freeze
 from vfss_training.saved_tensors import DAMAGED, load_tensors
@@ -186,15 +188,18 @@ class Loop:
         for module in self._frozen:
             module.eval()
         frames, covered, known = (self._fabric.to_device(part) for part in batch)
-        logits, quality, projected = self._model(frames.to(memory_format=torch.channels_last))
+        decoded, projected = self._model(frames.to(memory_format=torch.channels_last))
+        n, logits = len(self._task.schema), decoded.logits
+        covered, known, discs, marked = covered[:, :n], known[:, :n], covered[:, n:], known[:, n:]
         if recipe.distill.is_last_stage(progress):
             known = known * known.new_tensor([[draw.source != self._task.unlabelled] for draw in draws])
         # Gradients are averaged over processes: each divides by the mean of the weights of all of them.
         among = all_reduce_sum(self._fabric, known.sum()) / self._fabric.world_size
-        loss: Tensor = self._loss(logits.float(), quality.float(), share(covered), known, among)
+        loss: Tensor = self._loss(logits.float(), decoded.quality.float().sigmoid(), share(covered), known, among)
         losses: dict[str, Any] = {"loss": float(all_reduce_sum(self._fabric, loss) / self._fabric.world_size)}
         if not recipe.distill.learns_masks(progress):
             loss = 0.0 * loss
+        loss = self._add_landmark_loss(loss, losses, decoded, share(discs), marked)
         loss = self._add_feature_loss(loss, losses, projected, frames, draws)
         loss = self._add_soft_mask_loss(loss, losses, logits, draws)
         self._fabric.backward(loss)
@@ -211,6 +216,16 @@ class Loop:
         rate = recipe.learning_rate * schedule(progress, recipe.warm_up) * recipe.distill.rate_at(progress)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
+
+    def _add_landmark_loss(
+        self, loss: Tensor, losses: dict[str, Any], decoded: Decoded, discs: Tensor, known: Tensor
+    ) -> Tensor:
+        """Return the loss with that of the landmarks added, which is also noted in `losses`."""
+        if not discs.shape[1]:
+            return loss
+        found = landmark_loss(decoded.heat.float(), decoded.presence.float(), discs, known)
+        losses["landmark_loss"] = float(found.detach())
+        return loss + self._task.recipe.landmark_loss * found
 
     def _add_feature_loss(
         self,

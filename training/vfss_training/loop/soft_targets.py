@@ -188,7 +188,7 @@ class PseudoLabelled:
             size = (sample.frame.shape[0], sample.frame.shape[1])
             planes = functional.interpolate(soft.planes, size, mode="bilinear")[0] > _HALF
             bits, known = np.packbits(planes.numpy(), axis=0), soft.weight[0].numpy()
-        return replace(sample, bits=bits, known=known)
+        return replace(sample, bits=bits, known=known, landmarks=0)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,8 @@ from vfss_training.saved_tensors import load_tensors
 _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.layers.2.")
 _HYPERNETWORKS = "decoder.output_hypernetworks_mlps."
 _CORRECTOR = "corrector."
-_FINER = (_HYPERNETWORKS, "decoder.output_upscaling.", "encoder.fine", "encoder.detail.")
+_LANDMARKS = "decoder.landmark_"
+_FINER = (_HYPERNETWORKS, "decoder.output_upscaling.", "encoder.fine", "encoder.detail.", _LANDMARKS)
 
 
 def from_scratch(config: StudentConfig, schema: Schema, seed: int, backbone: Path | None) -> StudentNetwork:
@@ -40,9 +41,11 @@ def from_scratch(config: StudentConfig, schema: Schema, seed: int, backbone: Pat
 
 
 def initialise_corrector(network: StudentNetwork) -> None:
-    """Copy the weights of the decoder to the corrector, if there is one."""
+    """Copy the weights of the decoder to the corrector, if there is one; it finds no landmarks."""
     if network.corrector is not None:
-        network.corrector.decoder.load_state_dict(network.decoder.state_dict())
+        masks = network.decoder.state_dict()
+        wanted = network.corrector.decoder.state_dict()
+        network.corrector.decoder.load_state_dict({name: masks[name] for name in wanted})
 
 
 def _load_backbone(network: StudentNetwork, config: StudentConfig, path: Path) -> None:

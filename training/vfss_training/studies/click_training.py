@@ -127,7 +127,7 @@ class _CorrectorTraining:
         frames, target = batch.frames.to(memory_format=torch.channels_last), share(batch.target)
         with torch.inference_mode():
             features = network.encoder(frames)
-            proposed, _ = network.unprompted(features)
+            proposed, *_ = network.unprompted(features)
         features = Features(features.embedding.clone(), features.fine8.clone(), features.fine4.clone())
         if step % _NEIGHBOUR_STEP == 0:
             maps, prompted, known = self._neighbour_masks(target, batch.known)

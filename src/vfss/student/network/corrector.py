@@ -8,6 +8,8 @@ logits' size.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -29,7 +31,7 @@ class Corrector(nn.Module):
         self.add4, self.add8, self.add16 = (_zero_convolution(channels) for channels in (at4, at8, width))
         self.asked = nn.Parameter(torch.zeros(n_structures + 1, width))  # the last one: all structures are wanted
         self.trust = nn.Parameter(torch.ones(2))
-        self.decoder = FineMaskDecoder(config, n_structures)
+        self.decoder = FineMaskDecoder(replace(config, landmarks=0), n_structures)
 
     def forward(self, features: Features, position: Tensor, prompts: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and quality of every structure.
@@ -48,7 +50,7 @@ class Corrector(nn.Module):
         dense = self.add16(self.to16(at8))
         conditioned = Features(features.embedding, features.fine8 + self.add8(at8), features.fine4 + self.add4(at4))
         which = torch.cat([asked, 1.0 - asked.sum(1, keepdim=True)], dim=1) @ self.asked
-        logits, quality = self.decoder.decode(conditioned, position, which.unsqueeze(1), dense)
+        logits, quality, *_ = self.decoder.decode(conditioned, position, which.unsqueeze(1), dense)
         n = self.n_structures
         before = self.trust[0] * prompts[:, :n] + self.trust[1] * asked[:, :, None, None] * prompts[:, n : n + 1]
         return logits + before, quality.sigmoid()

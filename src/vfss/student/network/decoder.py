@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from segment_anything.modeling import MaskDecoder, TwoWayTransformer
@@ -30,6 +31,22 @@ class Features:
     fine4: Tensor
 
 
+class Decoded(NamedTuple):
+    """What the decoder makes of the features of N frames.
+
+    Attributes:
+        logits: float (N, S, size/4, size/4).
+        quality: Estimated Dice before the sigmoid, float (N, S).
+        heat: Logits of where each landmark is, float (N, L, size/4, size/4): a softmax over places makes shares of it.
+        presence: Logits of whether each landmark is to be seen, float (N, L).
+    """
+
+    logits: Tensor
+    quality: Tensor
+    heat: Tensor
+    presence: Tensor
+
+
 def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Build convolution, batch normalisation and ReLU."""
     return nn.Sequential(
@@ -43,7 +60,10 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
     """segment-anything's decoder with one token per structure, a batch of frames, and the finer levels mixed in."""
 
     def __init__(self, config: StudentConfig, n_structures: int) -> None:
-        """Build with random weights; segment-anything counts its outputs without the first token."""
+        """Build with random weights; segment-anything counts its outputs without the first token.
+
+        Landmarks have tokens of their own, and one network that makes a kernel of each, as their tokens differ.
+        """
         width, at8, at4 = config.width, config.channels8, config.channels8 // 2
         super().__init__(
             transformer_dim=width,
@@ -63,21 +83,24 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
             }
         )
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(width, width, at4, 3) for _ in range(n_structures))
+        self.n_landmarks = config.landmarks
+        if config.landmarks:
+            self.landmark_tokens = nn.Embedding(config.landmarks, width)
+            self.landmark_kernels = MLP(width, width, at4, 3)
+            self.landmark_presence = nn.Linear(width, 1)
 
-    def decode(self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits and quality of every structure.
+    def decode(self, features: Features, position: Tensor, sparse: Tensor, dense: Tensor) -> Decoded:
+        """Return logits and quality of every structure, and where each landmark is.
 
         Args:
             features: Features of N frames.
             position: Positional encoding, float (1, width, size/16, size/16).
             sparse: Point and box prompts, float (N, points, width), at least one.
             dense: Mask prompt, float (N or 1, width, size/16, size/16).
-
-        Returns:
-            Logits, float (N, S, size/4, size/4), and quality before the sigmoid, float (N, S).
         """
         n = features.embedding.shape[0]
-        learned = torch.cat([self.iou_token.weight, self.mask_tokens.weight], dim=0)
+        own = [self.landmark_tokens.weight] if self.n_landmarks else []
+        learned = torch.cat([self.iou_token.weight, self.mask_tokens.weight, *own], dim=0)
         tokens = torch.cat([learned.unsqueeze(0).expand(n, -1, -1), sparse], dim=1)
         source = features.embedding + dense
         hidden, mixed = self.transformer(source, position.expand(n, -1, -1, -1), tokens)
@@ -85,9 +108,15 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         fine = self._upscale(mixed, features)
         structure_tokens = hidden[:, 1 : 1 + self.num_mask_tokens]
         kernels = [mlp(structure_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
-        logits = torch.stack(kernels, dim=1) @ fine.flatten(2)
+        places, shape = fine.flatten(2), (n, -1, *fine.shape[-2:])
+        logits = (torch.stack(kernels, dim=1) @ places).reshape(shape)
         quality = self.iou_prediction_head(hidden[:, 0])
-        return logits.reshape(n, -1, fine.shape[-2], fine.shape[-1]), quality
+        if not self.n_landmarks:
+            return Decoded(logits, quality, logits[:, :0], quality[:, :0])
+        first = 1 + self.num_mask_tokens
+        landmarks = hidden[:, first : first + self.n_landmarks]
+        heat = (self.landmark_kernels(landmarks) @ places).reshape(shape)
+        return Decoded(logits, quality, heat, self.landmark_presence(landmarks)[..., 0])
 
     def _upscale(self, mixed: Tensor, features: Features) -> Tensor:
         """Return the decoder's channels at stride 4, float (N, channels8/2, size/4, size/4)."""

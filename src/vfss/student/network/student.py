@@ -12,7 +12,7 @@ from torch.nn import functional
 from vfss.errors import StudentError
 from vfss.student.config import STRIDE, StudentConfig, is_backbone_name
 from vfss.student.network.corrector import Corrector
-from vfss.student.network.decoder import Features, FineMaskDecoder, convolution
+from vfss.student.network.decoder import Decoded, Features, FineMaskDecoder, convolution
 
 _LEVELS = (4, 8, 16, 32)
 _DETAIL = 16  # channels of the detail layers at stride 2
@@ -111,13 +111,13 @@ class StudentNetwork(nn.Module):
         corrected: tuple[Tensor, Tensor] = self.corrector(features, position, prompts, asked)
         return corrected
 
-    def unprompted(self, features: Features) -> tuple[Tensor, Tensor]:
-        """Return logits, and quality before the sigmoid, of features alone."""
+    def unprompted(self, features: Features) -> Decoded:
+        """Return what the decoder makes of features alone."""
         return self.decoder.decode(features, *self._no_prompt(features))
 
     def _pass(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        logits, quality = self.unprompted(self.encoder(frames))
-        return logits, quality.sigmoid()
+        decoded = self.unprompted(self.encoder(frames))
+        return decoded.logits, decoded.quality.sigmoid()
 
     def _no_prompt(self, features: Features) -> tuple[Tensor, Tensor, Tensor]:
         """Return position, sparse and dense prompt for no clicks.
