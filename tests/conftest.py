@@ -91,7 +91,7 @@ def phantom_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from vfss.phantom.write import write_video
 
     path = tmp_path_factory.mktemp("phantom") / "swallow.mp4"
-    write_video(Phantom(3, n_frames=FRAMES, height=SIZE, width=SIZE, variant="normal"), path)
+    write_video(Phantom(3, n_frames=FRAMES, height=SIZE, width=SIZE, variant="normal", style="clinic"), path)
     return path
 
 

@@ -10,7 +10,7 @@ import platformdirs
 from vfss.phantom_fingerprint import phantom_source
 
 SAMPLES = {"normal": "Phantom swallow (normal)", "aspiration": "Phantom swallow (aspiration)"}
-_SEEDS = {"normal": 21, "aspiration": 34}
+_SEEDS = {"normal": 26, "aspiration": 22}
 _FRAMES, _SIZE = 60, 512
 
 
@@ -40,4 +40,4 @@ def _write(key: str, path: Path) -> None:
     from vfss.phantom import Phantom
     from vfss.phantom.write import write_video
 
-    write_video(Phantom(_SEEDS[key], n_frames=_FRAMES, height=_SIZE, width=_SIZE, variant=key), path)
+    write_video(Phantom(_SEEDS[key], n_frames=_FRAMES, height=_SIZE, width=_SIZE, variant=key, style="clinic"), path)

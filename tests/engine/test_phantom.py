@@ -291,7 +291,7 @@ def test_a_vertebra_lies_anywhere_in_pictures_to_learn_from() -> None:
 
 
 def test_outside_the_picture_is_not_visible() -> None:
-    phantom = made(2)
+    phantom = made(2, variant="normal")
     view = phantom.screen.view
     phantom.screen = Screen(replace(view, centre=(view.centre[0], view.centre[1] + 2 * SIZE)), phantom.screen.apparatus)
     planes, visible = phantom.truth(0)

@@ -232,7 +232,7 @@ def test_recorders_change_the_picture_but_not_what_it_shows(options: dict[str, f
     assert np.corrcoef(out.ravel(), picture.ravel())[0, 1] > 0.9
 
 
-@pytest.mark.parametrize("kind", ["text", "ruler", "dots", "cursor", "lines", "player"])
+@pytest.mark.parametrize("kind", ["text", "ruler", "dots", "cursor", "lines", "player", "console", "arrow"])
 def test_overlays_are_painted_alike_on_every_frame(kind: str) -> None:
     grey = np.full((SIZE, SIZE), 128, np.uint8)
     # Dots come and go: a frame on which they are there.
@@ -270,7 +270,7 @@ def test_held_out_styles_differ_in_kind() -> None:
         "capture": [lambda a: a.capture.analogue > 0, lambda a: a.capture.comb],
         "intensifier": [lambda a: a.framing.pincushion > 0],
     }
-    assert set(marks) == set(STYLES) - {"standard", "wide", "elderly"}
+    assert set(marks) == set(STYLES) - {"clinic", "standard", "wide", "elderly"}
     assert STYLES["elderly"].population.age[0] > max(STYLES[name].population.age[1] for name in ("standard", "wide"))
     for name, kinds in marks.items():
         for kind in kinds:

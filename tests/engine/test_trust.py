@@ -36,7 +36,7 @@ def measured(planes, known=None):
 
 @pytest.fixture(scope="module")
 def truth():
-    phantom = Phantom(11, n_frames=N, height=160, width=160)
+    phantom = Phantom(11, n_frames=N, height=160, width=160, style="clinic")
     return np.stack([phantom.planes(t) for t in range(N)])
 
 

@@ -25,9 +25,10 @@ from vfss.phantom.points import symphysis, vertebral_landmarks
 from vfss.phantom.population import Person
 from vfss.phantom.skull import base, braincase
 from vfss.phantom.spine import Spine, stand, vertebra
-from vfss.phantom.surroundings import sample_surroundings
+from vfss.phantom.surroundings import Surroundings, sample_surroundings
 from vfss.phantom.teeth import row
 from vfss.phantom.throat import throat
+from vfss.phantom.trappings import Trappings, cephalostat, doubled
 from vfss.phantom.trunk import furniture, nape, prevertebral, shoulders
 
 # Three points by which a rigid part is followed, millimetres of the skull.
@@ -42,16 +43,16 @@ class Patient:
 
     Attributes:
         person: The anatomy.
-        around: What surrounds the structures.
         course: The swallow.
         spine: Where the vertebrae stand.
+        trappings: What goes with the patient and is no anatomy. To be set before the first scene.
         shown: Lowest and highest (x, y), millimetres, that the picture shows; rigid parts beyond it are not drawn.
             To be set before the first scene.
     """
 
     def __init__(self, person: Person, course: Course) -> None:
         self.person = person
-        self.around = sample_surroundings(person)
+        self.trappings = Trappings(sample_surroundings(person))
         self.course = course
         self.spine = stand(person)
         self.shown: tuple[Points, Points] = _REACH
@@ -63,6 +64,11 @@ class Patient:
                 self._bones[f"c{level}"] = outlines
             self._matter += matter
         self._trunk, self._trunk_bones = shoulders(person, self.around, self.spine)
+
+    @property
+    def around(self) -> Surroundings:
+        """What surrounds the structures."""
+        return self.trappings.around
 
     def scene(self, seconds: float) -> Scene:
         """The patient so many seconds into the clip."""
@@ -122,11 +128,13 @@ class Patient:
             *face(around, bone, person.cheek),
             *row(around, bone, upper=True, seed=405),
             *hair(around),
+            *(cephalostat(around) if self.trappings.cephalostat else ()),
         ]
         lower = row(around, bone, upper=False, seed=406)
         back = _back(person, self.spine)
         within = np.maximum(_REACH[0], self.shown[0] - _SLACK_MM), np.minimum(_REACH[1], self.shown[1] + _SLACK_MM)
         still = [
+            *self.trappings.on_spine,
             *self._trunk_bones,
             *pillars(person, around, self.spine),
             *prevertebral(person, self.spine),
@@ -136,7 +144,7 @@ class Patient:
         patient = (
             plate([_placed(part, self._head) for part in skull], seed, within=within),
             plate([_placed(part, self._jaw) for part in lower], seed + 1, within=within),
-            plate(self._matter, seed + 3, within=within),
+            doubled(plate(self._matter, seed + 3, within=within), self.trappings.twist),
             plate(still, seed + 2, step=_COARSE_MM, within=within),
         )
         seat = furniture(person, around, self.spine)

@@ -200,6 +200,14 @@ def sample_course(
     )
 
 
+def dry(course: Course) -> Course:
+    """The same without contrast: a swallow of saliva."""
+    swallows = tuple(
+        replace(swallow, clearing=True, area=0.0, vallecula=0.0, piriform=0.0, depth=0.0) for swallow in course.swallows
+    )
+    return replace(course, swallows=swallows, hold=True, coating=0.0)
+
+
 def _swallow(
     rng: np.random.Generator, variant: Variant, consistency: Consistency, *, pace: float, onset: float
 ) -> Swallow:

@@ -35,6 +35,7 @@ class DisplayRange:
         reach: Reach of that, in 512ths of the picture.
         washed: Clips that do not use all greys, and by what share.
         inverted: Share of clips with dense matter bright.
+        deep: Clips whose air is saturated and whose neck is nearly black beside it, and the exponent that does this.
     """
 
     gamma: Span = (0.45, 1.25)
@@ -50,6 +51,7 @@ class DisplayRange:
     reach: Span = (1.0, 5.0)
     washed: Chance = (0.25, 0.1, 0.35)
     inverted: float = 0.3
+    deep: Chance = NEVER
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class DisplaySettings:
         floor: Darkest grey, 0..1.
         ceiling: Brightest grey, 0..1.
         inverted: True where dense matter is bright.
+        deep: Exponent on the lookup table; 0 without.
     """
 
     gamma: float
@@ -87,6 +90,7 @@ class DisplaySettings:
     floor: float
     ceiling: float
     inverted: bool
+    deep: float = 0.0
 
 
 def sample_display(rng: np.random.Generator, ranges: DisplayRange) -> DisplaySettings:
@@ -107,6 +111,7 @@ def sample_display(rng: np.random.Generator, ranges: DisplayRange) -> DisplaySet
         floor=washed * split,
         ceiling=1 - washed * (1 - split),
         inverted=bool(rng.random() < ranges.inverted),
+        deep=drawn(rng, ranges.deep),
     )
 
 
@@ -122,6 +127,8 @@ def lookup_table(settings: DisplaySettings) -> Floats:
         places = np.linspace(0, 1, len(settings.bends) + 2)
         heights = places + np.array((0.0, *settings.bends, 0.0))
         y = PchipInterpolator(places, np.maximum.accumulate(np.clip(heights, 0, 1)))(y)
+    if settings.deep:
+        y = y**settings.deep
     return np.asarray(y, np.float32)
 
 

@@ -22,6 +22,7 @@ class FramingRange:
     Attributes:
         field_mm: Shorter side of the picture, millimetres in the patient; near views are more than far ones.
         degrees: Spread of the turn of the patient in the picture.
+        level: Vertebra, as a number, before which the middle of the picture lies; C1 is 1, less is above it.
         jitter: Spread of the patient's place in the picture, a share of its shorter side.
         moved: Clips aimed higher or lower than at the throat, and by how many vertebrae: a vertebra is then not known
             by its place, and the spine may begin below C1 or end above C5.
@@ -35,6 +36,7 @@ class FramingRange:
 
     field_mm: Span = (118.0, 270.0)
     degrees: float = 6.0
+    level: float = 3.6
     jitter: float = 0.045
     moved: Chance = NEVER
     small: Chance = (0.2, 0.45, 0.95)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hair and a feeding tube: what a head carries; millimetres as in `skull`."""
+"""Hair and tubes through the nose: what a head carries; millimetres as in `skull`."""
 
 from __future__ import annotations
 
@@ -46,15 +46,31 @@ def hair(around: Surroundings) -> list[Matter]:
 
 
 def feeding_tube(person: Person, around: Surroundings, spine: Spine, head: Points) -> list[Matter]:
-    """A tube from the nose to the oesophagus; `head` are its points in the nose, already in the patient."""
-    if around.tube != "feeding":
+    """A tube or catheter from the nose to the oesophagus; `head` are its points in the nose, in the patient."""
+    if around.tube not in ("feeding", "catheter"):
         return []
     rng = np.random.default_rng((person.seed, 305))
     levels = np.array((2.2, 3.2, 4.2, 5.2, 6.2, 7.5, 9.5))
     wall = np.interp(levels, (1, 4, 5, 7, 10), (5.0, 6.0, 9.5, 8.0, 9.0)) * person.prevertebral
     path = smooth_open(np.concatenate([head, spine.front(levels, wall + rng.normal(1.0, 1.0, 7))]))
     half, dense = float(rng.uniform(0.9, 2.2)), float(rng.uniform(0.1, 0.6))
-    return [Matter(ribbon(path, half), 0.4 * dense, rim=0.5 * dense, rim_mm=0.7)]
+    tube = Matter(ribbon(path, half), 0.4 * dense, rim=0.5 * dense, rim_mm=0.7)
+    return [tube, *_beads(path, half, rng)] if around.tube == "catheter" else [tube]
+
+
+def _beads(path: Points, half: float, rng: np.random.Generator) -> list[Matter]:
+    """Sensors of metal along a catheter, or the weights of a feeding tube: all the way, or over some centimetres."""
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(path, axis=0).T))])
+    step, dense = float(rng.choice((5.0, 10.0, 20.0))), float(rng.uniform(0.6, 2.5))
+    first = 0.0 if rng.random() < 0.6 else float(rng.uniform(0.3, 0.7)) * along[-1]
+    places = np.arange(first + 2.0, along[-1], step)[: int(rng.integers(4, 37))]
+    size = (max(0.9, half), float(rng.uniform(0.8, 2.2)))
+    out = []
+    for place in places:
+        x, y = (float(np.interp(place, along, path[:, i])) for i in (0, 1))
+        ahead = [float(np.interp(place + 1.0, along, path[:, i])) for i in (0, 1)]
+        out.append(Matter(ellipse((x, y), size, float(np.degrees(np.arctan2(ahead[0] - x, ahead[1] - y))), 12), dense))
+    return out
 
 
 NOSE_TO_PHARYNX = np.array(((-117.0, 20), (-108, 16), (-85, 18), (-50, 20), (-25, 20), (-14, 28)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is painted on the picture, not exposed: text, rulers, landmark dots, cursors, frames, a player's controls."""
+"""What is painted on the picture, not exposed: text, rulers, arrows, dots, cursors, frames, a player's controls."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ class OverlayRange:
         cursor: An arrow.
         lines: A box or a line across.
         player: A player's bar, its shade and buttons.
+        console: The console's text in several corners, and a wedge of greys.
+        arrow: Arrows and words that point at something.
     """
 
     text: float = 0.3
@@ -31,6 +33,8 @@ class OverlayRange:
     cursor: float = 0.08
     lines: float = 0.08
     player: float = 0.06
+    console: float = 0.0
+    arrow: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,51 @@ def _player(image: Image.Image, rng: np.random.Generator, t: int) -> None:
         draw.rectangle((x + 0.3 * side, top + 0.3 * side, x + 0.8 * side, top + 0.7 * side), outline=230)
 
 
+def _console(image: Image.Image, rng: np.random.Generator, t: int) -> None:
+    """Blocks of text in two to four corners, as the console burns them in; at times a wedge of greys along one side."""
+    draw, (width, height) = ImageDraw.Draw(image), image.size
+    size, fill = max(6, int(min(image.size) * rng.uniform(0.018, 0.032))), int(rng.choice((255, 200, 230)))
+    words = (
+        "PHANTOM^{}{}{}",
+        "{}{}.0{}.20{}{}",
+        "{}{}:{}{}:{}{}",
+        "{}{} kV",
+        "{}.{} mA",
+        "{} ms",
+        "LAT",
+        "W {}{}{} L {}{}",
+        "Im: {}/{}{}",
+        "{}{}.{} uGym2",
+    )
+    for corner in rng.permutation(4)[: int(rng.integers(2, 5))]:
+        lines = [str(rng.choice(words)).format(*rng.integers(0, 10, 6)) for _ in range(int(rng.integers(2, 6)))]
+        x = 0.02 * width if corner % 2 == 0 else width * (1 - rng.uniform(0.18, 0.28))
+        y = 0.02 * height if corner < 2 else height * 0.98 - len(lines) * (size + 2)
+        draw.text((x, y), "\n".join(lines), fill=fill, font=font(size), spacing=2)
+    if rng.random() < 0.3:
+        x, top, low = rng.choice((0.01, 0.96)) * width, 0.25 * height, 0.75 * height
+        for i, y in enumerate(np.linspace(low, top, 12)):
+            draw.rectangle((x, y - (low - top) / 11, x + 0.03 * width, y), fill=round(255 * i / 11))
+
+
+def _arrow(image: Image.Image, rng: np.random.Generator, t: int) -> None:
+    """One to three arrows into the picture, with a word beside some, as in teaching films."""
+    draw, side = ImageDraw.Draw(image), min(image.size)
+    fill, thick = int(rng.choice((255, 255, 0, 200))), max(1, round(side * rng.uniform(0.003, 0.012)))
+    for _ in range(int(rng.integers(1, 4))):
+        tip, angle = rng.uniform(0.15, 0.85, 2) * image.size, rng.uniform(0, 2 * np.pi)
+        way = np.array((np.cos(angle), np.sin(angle)))
+        across, long = np.array((-way[1], way[0])), rng.uniform(0.04, 0.15) * side
+        barb = 2.5 * thick + 0.01 * side
+        draw.line((*(tip + way * long), *(tip + way * barb)), fill=fill, width=thick)
+        head = np.stack([tip, tip + way * barb + 0.6 * barb * across, tip + way * barb - 0.6 * barb * across])
+        draw.polygon(head.ravel().tolist(), fill=fill)
+        if rng.random() < 0.4:
+            at = tip + way * long * 1.1
+            word = str(rng.choice(("epi", "C4", "UES", "val", "PPW", "A", "B", "1")))
+            draw.text((at[0], at[1]), word, fill=fill, font=font(max(7, int(0.035 * side))))
+
+
 _PAINTERS = {
     "text": _text,
     "ruler": _ruler,
@@ -156,4 +205,6 @@ _PAINTERS = {
     "cursor": _cursor,
     "lines": _lines,
     "player": _player,
+    "console": _console,
+    "arrow": _arrow,
 }

@@ -16,12 +16,14 @@ from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
 from vfss.phantom.chance import around, drawn
+from vfss.phantom.course import dry
 from vfss.phantom.framing import FramingRange
 from vfss.phantom.geometry import Points, View, coverage, plane
 from vfss.phantom.matter import Scene
 from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
 from vfss.phantom.population import sample_person
-from vfss.phantom.style import Apparatus, sample_apparatus, style_named
+from vfss.phantom.style import Apparatus, one_way, sample_apparatus, style_named
+from vfss.phantom.trappings import sample_trappings
 from vfss.phantom.xray import Screen
 from vfss.schema import Schema
 
@@ -82,13 +84,17 @@ class Phantom:
         self.style = style
         self.schema = _schema()
         self.times_s: npt.NDArray[np.float64] = np.arange(n_frames) / fps
-        people, swallows, views, machines = (
-            np.random.default_rng(s) for s in np.random.SeedSequence([seed, zlib.crc32(style.encode())]).spawn(4)
+        people, swallows, views, machines, extras = (
+            np.random.default_rng(s) for s in np.random.SeedSequence([seed, zlib.crc32(style.encode())]).spawn(5)
         )
+        settings = one_way(extras, settings)
         person = sample_person(people, settings.population)
         course = sample_course(swallows, max(n_frames / fps, 0.3), chosen)
+        if extras.random() < settings.dry and variant is None:
+            course = dry(course)
         self.variant = course.variant
         self.patient = Patient(person, course)
+        self.patient.trappings = sample_trappings(extras, settings.trappings, self.patient.around, self.patient.spine)
         apparatus = sample_apparatus(machines, settings)
         view = _sample_view(views, settings.framing, apparatus, self.patient, height=height, width=width, facing=facing)
         self.patient.shown = _shown(view)
@@ -235,12 +241,13 @@ def _sample_view(
     left, top, right, bottom = apparatus.framing.box(height, width)
     short = min(right - left, bottom - top)
     scale = short / around(rng, ranges.field_mm)
-    level, before = float(rng.normal(3.6, 0.5)), float(rng.normal(12, 8))
+    level, before = float(rng.normal(ranges.level, 0.5)), float(rng.normal(12, 8))
     jitter = rng.normal(0, ranges.jitter, 2) * short
     mirrored = bool(rng.random() < 0.5) if facing is None else facing == "right"
     degrees = float(np.clip(rng.normal(0, ranges.degrees), -25, 25))
     moved = drawn(rng, ranges.moved) * (1 if rng.random() < 0.5 else -1)
-    focus = patient.spine.front(level + moved, before)
+    above = min(level + moved - 1, 0.0) * patient.spine.pitch
+    focus = patient.spine.front(level + moved, before) + np.array((0.0, above))
     middle = (left + right) / 2
     return View(
         height=height,

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Styles: a population of patients and a way of forming pictures, as data; and one draw of the latter.
 
-"standard" is film as a department with kept equipment makes it, of people not far from the usual; "wide" goes to the
-edge of what can be read, and beyond it in some clips, and is there for students to learn from besides. The others are
-kept out of training, so that it can stop, choose and report by them: each forms pictures, or draws persons, as no clip
-of these two does.
+"clinic" is film as a department with kept equipment makes it, of people not far from the usual. "standard" is made
+alike, but framed anywhere and with what has misled readers, and "wide" goes to the edge of what can be read, and beyond
+it in some clips: students learn from these two. The others are kept out of training, so that it can stop, choose and
+report by them: each forms pictures, or draws persons, as no clip of these two does.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from vfss.phantom.display import DisplayRange, DisplaySettings, sample_display
 from vfss.phantom.framing import Framing, FramingRange, sample_framing
 from vfss.phantom.overlays import OverlayRange, Overlays, sample_overlays
 from vfss.phantom.population import Population
+from vfss.phantom.trappings import TrappingsRange
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class Style:
         capture: From the screen to the file.
         overlays: What is painted on.
         objects: Shares of clips with 0, 1, 2, ... things in the beam that are no anatomy.
+        trappings: What goes with the patient.
+        dry: Share of clips without contrast.
+        other: Share of clips formed in another way, and that way, of the same population.
     """
 
     population: Population = field(default_factory=Population)
@@ -47,40 +51,93 @@ class Style:
     capture: CaptureRange = field(default_factory=CaptureRange)
     overlays: OverlayRange = field(default_factory=OverlayRange)
     objects: tuple[float, ...] = (0.3, 0.25, 0.2, 0.15, 0.1)
+    trappings: TrappingsRange = field(default_factory=TrappingsRange)
+    dry: float = 0.0
+    other: tuple[float, Style] | None = None
 
 
 # Near, far, high, low and turned: where a vertebra lies in the picture must not tell which one it is, and wider than
 # film's own habit teaches that best; still wider costs more than it gives.
 _ANYWHERE = FramingRange(field_mm=(100.0, 320.0), degrees=9.0, jitter=0.14, moved=(0.25, 0.5, 2.0))
 
+# What was taken for contrast or for a vertebra on real film.
+_MISLEADING = TrappingsRange(dental=0.25, catheter=0.06, discs=0.15, twist=(0.3, 0.6, 2.6))
+_ANNOTATED = OverlayRange(console=0.12, arrow=0.08)
+
+# Film of a whole head for orthodontists: no contrast, bone white, sharp, head held by rods in the ears, metal in teeth.
+_CEPHALOGRAM = Style(
+    framing=FramingRange(
+        field_mm=(200.0, 330.0), degrees=5.0, level=0.2, jitter=0.07, small=(0.1, 0.6, 0.95), circle=NEVER
+    ),
+    beam=BeamRange(scatter=(0.02, 0.2)),
+    detector=DetectorRange(
+        focus_mm=(0.05, 0.3), blur_mm=(0.15, 0.4), noise=(0.001, 0.006), lag=NEVER, electronic=NEVER
+    ),
+    display=DisplayRange(
+        gamma=(0.45, 1.0),
+        white=(94.0, 99.9),
+        black=(0.1, 2.0),
+        logarithm=0.5,
+        sharpen=(0.7, 0.3, 1.8),
+        inverted=0.93,
+        deep=(0.3, 1.2, 2.0),
+    ),
+    capture=CaptureRange(double=0.0, drop=NEVER, blend=NEVER, video=NEVER, jpeg=(0.7, 40.0, 90.0)),
+    overlays=OverlayRange(text=0.2, ruler=0.3, dots=0.05, cursor=0.0, lines=0.02, player=0.0),
+    objects=(0.85, 0.15),
+    trappings=TrappingsRange(dental=0.6, twist=(0.4, 0.6, 2.6), cephalostat=0.75),
+    dry=1.0,
+)
+
+# Film as a department with kept equipment makes it and frames it, of people not far from the usual.
+_CLINIC = Style(
+    population=Population(size=0.05, vary=0.55, shoulder=(7.6, 0.6), bone=(1.0, 1.4)),
+    framing=FramingRange(field_mm=(130.0, 215.0), degrees=5.0, small=(0.06, 0.7, 0.95)),
+    beam=BeamRange(air=(0.5, 1.2), scatter=(0.1, 0.4)),
+    detector=DetectorRange(
+        focus_mm=(0.05, 0.35),
+        blur_mm=(0.2, 0.45),
+        glare=(0.5, 0.02, 0.12),
+        noise=(0.002, 0.009),
+        tail=(0.4, 0.1, 0.4),
+        electronic=(0.3, 0.001, 0.004),
+        lag=(0.35, 0.05, 0.3),
+    ),
+    display=DisplayRange(
+        gamma=(0.5, 1.0),
+        white=(94.0, 99.9),
+        black=(0.2, 4.0),
+        gain=(0.15, 0.85, 1.1),
+        curve=(0.3, 1.5, 3.5),
+        bend=(0.2, 0.02, 0.06),
+        washed=(0.05, 0.1, 0.2),
+    ),
+    capture=CaptureRange(zoom=(0.1, 0.7, 0.95), jpeg=(0.2, 60.0, 90.0), video=(0.15, 40.0, 70.0), median=0.0),
+    objects=(0.4, 0.3, 0.15, 0.1, 0.05),
+)
+
 STYLES: dict[str, Style] = {
-    "standard": Style(
-        population=Population(size=0.05, vary=0.55, shoulder=(7.6, 0.6), bone=(1.0, 1.4)),
+    "clinic": _CLINIC,
+    # The same equipment, framed anywhere, with what goes with a patient and misleads.
+    "standard": replace(
+        _CLINIC,
         framing=replace(_ANYWHERE, degrees=8.0, small=(0.06, 0.7, 0.95)),
-        beam=BeamRange(air=(0.5, 1.2), scatter=(0.1, 0.4)),
-        detector=DetectorRange(
-            focus_mm=(0.05, 0.35),
-            blur_mm=(0.2, 0.45),
-            glare=(0.5, 0.02, 0.12),
-            noise=(0.002, 0.009),
-            tail=(0.4, 0.1, 0.4),
-            electronic=(0.3, 0.001, 0.004),
-            lag=(0.35, 0.05, 0.3),
-        ),
-        display=DisplayRange(
-            gamma=(0.5, 1.0),
-            white=(94.0, 99.9),
-            black=(0.2, 4.0),
-            gain=(0.15, 0.85, 1.1),
-            curve=(0.3, 1.5, 3.5),
-            bend=(0.2, 0.02, 0.06),
-            washed=(0.05, 0.1, 0.2),
-        ),
-        capture=CaptureRange(zoom=(0.1, 0.7, 0.95), jpeg=(0.2, 60.0, 90.0), video=(0.15, 40.0, 70.0), median=0.0),
-        objects=(0.4, 0.3, 0.15, 0.1, 0.05),
+        display=replace(_CLINIC.display, deep=(0.1, 1.2, 2.2)),
+        overlays=_ANNOTATED,
+        trappings=_MISLEADING,
+        dry=0.12,
+        other=(0.08, _CEPHALOGRAM),
     ),
     # Shoulders anywhere: levels are to be counted from the skull downwards, not from the shoulder up.
-    "wide": Style(population=Population(shoulder=(7.1, 1.4)), framing=_ANYWHERE),
+    "wide": Style(
+        population=Population(shoulder=(7.1, 1.4)),
+        framing=_ANYWHERE,
+        display=DisplayRange(deep=(0.12, 1.2, 2.3)),
+        overlays=_ANNOTATED,
+        trappings=_MISLEADING,
+        dry=0.12,
+        other=(0.08, _CEPHALOGRAM),
+    ),
     # Low contrast by scatter, a coarse noisy detector, dense matter bright, necks bent back and seen from afar.
     "harsh": Style(
         population=Population(
@@ -186,6 +243,12 @@ def style_named(name: str) -> Style:
     if name not in STYLES:
         raise VfssError(f"no phantom style {name!r}", remedy=f"Choose one of: {', '.join(STYLES)}.")
     return STYLES[name]
+
+
+def one_way(rng: np.random.Generator, style: Style) -> Style:
+    """The way in which a style forms one clip: mostly its own."""
+    share, other = style.other or (0.0, style)
+    return replace(other, population=style.population) if rng.random() < share else style
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ import numpy as np
 
 from vfss.phantom.population import Person
 
-Arch = Literal["natural", "crowned", "edentulous", "denture", "implants"]
+Arch = Literal["natural", "crowned", "edentulous", "denture", "implants", "braces"]
 Hair = Literal["short", "bun", "tail", "long"]
 Chair = Literal["none", "rest", "pole"]
-Tube = Literal["none", "feeding", "tracheostomy"]
+Tube = Literal["none", "feeding", "tracheostomy", "catheter"]
 
 
 @dataclass(frozen=True)

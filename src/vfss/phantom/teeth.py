@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Both rows of teeth, near and far: roots, crowns, fillings, bridges, implants, dentures, or none."""
+"""Both rows of teeth, near and far: roots, crowns, fillings, bridges, implants, braces, dentures, or none."""
 
 from __future__ import annotations
 
@@ -41,6 +41,8 @@ def row(around: Surroundings, bone: float, *, upper: bool, seed: int) -> list[Ma
             out += _tooth(around, bone, _Shape(i, gum, way, shift, jitter), kind=kind, rng=rng, missing=missing)
     if kind == "crowned":
         out.append(_bridge(around, gum, way, rng))
+    if kind == "braces":
+        out += _arch_wires(around, gum, way, rng)
     return out
 
 
@@ -105,10 +107,35 @@ def _repair(
         out.append(Matter(enamel, around.metal))
         if rng.random() < 0.5:
             out.append(Matter(pulp, 0.5))
+    elif kind == "braces":
+        out.append(_bracket(around, shape, rng))
     elif rng.random() < 0.6 * around.filled:
         spot = shape.put(((rng.uniform(-0.4, 0.4) * w, rng.uniform(0.4, 0.95) * crown),))[0]
         size = (float(rng.uniform(0.35, 0.95)) * w, float(rng.uniform(1.0, 3.0)))
         out.append(Matter(ellipse((spot[0], spot[1]), size, float(rng.normal(0, 15)), 10), around.metal))
+        if rng.random() < 0.25:
+            # A filled root is as dense as metal, and seen down to its tip.
+            out.append(Matter(pulp, 0.6 * around.metal))
+    return out
+
+
+def _bracket(around: Surroundings, shape: _Shape, rng: np.random.Generator) -> Matter:
+    """A bracket on the crown's face; molars wear a band."""
+    w, crown = shape.half, shape.crown * around.crown
+    half, high = (w, 0.3 * crown) if w > 4 and rng.random() < 0.6 else (1.5, 1.4)
+    corners = ((-half, 0.5 * crown - high), (half, 0.5 * crown - high), (half, 0.5 * crown + high))
+    box = shape.put((*corners, (-half, 0.5 * crown + high)))
+    return Matter(box, 0.5 * around.metal, rim=0.2 * around.metal, rim_mm=0.8)
+
+
+def _arch_wires(around: Surroundings, gum: float, way: float, rng: np.random.Generator) -> list[Matter]:
+    """The wire through the brackets of both sides."""
+    out = []
+    for far in (0.0, 1.0):
+        shift = np.array(around.parallax) * (2 * far - 1) * _OFF[:, None] / 90
+        line = np.stack([_AT - 1.0, np.full(len(_AT), gum + way * 4.2)], axis=1) + shift
+        line += rng.normal(0, 0.2, line.shape)
+        out.append(Matter(ribbon(smooth_open(line), 0.45), 0.6 * around.metal))
     return out
 
 

@@ -25,7 +25,7 @@ FIRST_SEED, TEST_SEED = 160_000, 170_000
 """Seeds of the first phantom patient to calibrate on, and of the first one to test a calibration on."""
 FRAMES = 36
 SIZE = 512
-COMMON = ("standard", "wide")
+COMMON = ("clinic", "standard", "wide")
 
 
 @dataclass(frozen=True, eq=False)
