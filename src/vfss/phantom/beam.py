@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
-from scipy import ndimage
+from PIL import Image
 
+from vfss.phantom.blur import gaussian, resized, smoothed
 from vfss.phantom.chance import Span, within
 from vfss.phantom.framing import Lens
-from vfss.phantom.geometry import Floats, Points, View, coverage
+from vfss.phantom.geometry import Floats, Points, View, Window, coverage, draw
 from vfss.phantom.matter import Matter, Scene
 
 _SKIN_MM = 46.0  # half the width of the neck across the beam: over that distance from the skin tissue gets thicker
-_FILM = 8  # scatter and glare are so smooth that an eighth of the resolution holds them
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Beam:
         """
         self._lens, self._settings, self._light, self._objects = lens, settings, light, objects
         self._view = lens.inner
+        self._straight = lens.straight_pixels() if lens.distorted else None
         octaves = ((4, 1.0), (9, 0.6), (20, 0.45), (48, 0.25))
         self._texture = _unevenness(self._view, rng, octaves, settings.texture)
         grain = _unevenness(self._view, rng, ((14, 0.7), (40, 0.6), (110, 0.6)), settings.bone_texture)
@@ -107,10 +108,11 @@ class Beam:
         total = self._attenuation(scene, tissue)
         if self._settings.hardening:
             total /= 1 + np.float32(self._settings.hardening) * total
-        signal = np.exp(-total) * self._light
-        haze = smoothed(signal, 0.09)
-        scatter = np.float32(self._settings.scatter)
-        return np.asarray((1 - scatter) * signal + scatter * haze), tissue > 0.3 * scene.soft
+        np.exp(np.negative(total, out=total), out=total)
+        total *= self._light
+        scatter = self._settings.scatter
+        light = cv2.addWeighted(total, 1 - scatter, smoothed(total, 0.09), scatter, 0)
+        return np.asarray(light), tissue > 0.3 * scene.soft
 
     def _attenuation(self, scene: Scene, tissue: Floats) -> Floats:
         height, width = self._view.height, self._view.width
@@ -122,19 +124,22 @@ class Beam:
             else:
                 self._add(shade, matter, 0.5)
         total *= self._grain
-        straighten = self._lens.straight if self._lens.distorted else None
         for plate in scene.plates:
-            total += plate.onto(self._view.matrix, height, width, straighten)
+            total += plate.onto(self._view.matrix, height, width, self._straight)
         total += self._objects
         total += tissue * self._texture
-        shade = ndimage.gaussian_filter(shade, 0.5 * 0.8 * self._view.scale, truncate=2.5)
-        total += resized(shade, height, width)
-        air = self._painted(scene.air, 3.0)
-        if scene.barium:
-            barium = self._painted(scene.barium, 4.0)
-            total += np.float32(self._settings.barium) * barium
-            air = air * (1 - np.minimum(barium * 2, 1))
-        total -= np.float32(self._settings.air) * air
+        total += resized(gaussian(shade, 0.5 * 0.8 * self._view.scale, truncate=2.5), height, width)
+        air, barium = self._painted(scene.air, 3.0), self._painted(scene.barium, 4.0)
+        if barium is not None:
+            window, share = barium
+            total[window] += np.float32(self._settings.barium) * share
+        if air is not None:
+            window, share = air
+            if barium is not None:
+                filled = np.zeros((height, width), np.float32)
+                filled[barium[0]] = barium[1]
+                share = share * (1 - np.minimum(filled[window] * 2, 1))
+            total[window] -= np.float32(self._settings.air) * share
         return np.asarray(np.maximum(total, 0, out=total))
 
     def _add(self, layer: Floats, matter: Matter, zoom: float) -> None:
@@ -165,53 +170,54 @@ class Beam:
         # What is narrow is a line, and needs no rounding.
         if reach < 2 or self._settings.rounding < 0.05 or min(share.shape) < 5 * reach:
             return share
-        plate = Image.fromarray(share)
-        lens = ImageChops.multiply(plate, plate.filter(ImageFilter.BoxBlur(reach)))
-        return np.asarray(Image.blend(plate, lens, self._settings.rounding))
+        thin = cv2.multiply(share, cv2.blur(share, (2 * reach + 1, 2 * reach + 1)), scale=1 / 255)
+        return np.asarray(cv2.addWeighted(share, 1 - self._settings.rounding, thin, self._settings.rounding, 0))
 
     def _soft(self, scene: Scene) -> Floats:
         """Soft tissue, thicker away from the skin, and shoulders, at a quarter of the resolution."""
         height, width = -(-self._view.height // 4), -(-self._view.width // 4)
-        out = np.zeros((height, width), np.float32)
         scale = self._view.scale / 4
         # A margin keeps tissue cut by the picture's border from thinning there.
         pad = int(_SKIN_MM * scale) + 2
-        image = Image.new("L", (width + 2 * pad, height + 2 * pad))
-        ImageDraw.Draw(image).polygon((self._lens.picture(scene.skin) / 4 + pad).ravel().tolist(), fill=255)
-        distance = ndimage.distance_transform_edt(np.asarray(image) > 127).astype(np.float32)
-        deep = np.clip(1 - distance / np.float32(_SKIN_MM * scale), 0, 1)
-        thick = np.sqrt(1 - deep * deep)
-        out += np.float32(scene.soft) * thick[pad : pad + height, pad : pad + width]
+        body = np.zeros((height + 2 * pad, width + 2 * pad), np.uint8)
+        draw(body, self._lens.picture(scene.skin) / 4 + pad, 255)
+        distance = cv2.distanceTransform((body > 127).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+        inner = distance[pad : pad + height, pad : pad + width]
+        deep = np.clip(1 - inner / np.float32(_SKIN_MM * scale), 0, 1)
+        out = np.float32(scene.soft) * np.sqrt(1 - deep * deep)
         for outline, nepers in scene.trunk:
             found = coverage(self._lens.picture(outline) / 4, height, width, fine=2)
             if found is not None:
                 out[found[0]] += found[1] * np.float32(nepers / 255)
-        return np.asarray(ndimage.gaussian_filter(out, 0.7, truncate=2.5))
+        return gaussian(out, 0.7, truncate=2.5)
 
-    def _painted(self, parts: list[tuple[Points, float]], reach_mm: float) -> Floats:
-        """Shares painted one over another and rounded, float32 (height, width), 0..1."""
+    def _painted(self, parts: list[tuple[Points, float]], reach_mm: float) -> tuple[Window, Floats] | None:
+        """Shares painted one over another and rounded, 0..1, on the smallest window; None where there are none."""
+        outlines = [(self._lens.picture(outline), share) for outline, share in parts if len(outline) >= 3]
+        if not outlines:
+            return None
+        soft, scale = 0.7 * self._view.scale, self._view.scale
+        points = np.concatenate([outline for outline, _ in outlines])
+        # Blurred shares reach beyond the outlines.
+        margin = soft + round(reach_mm * scale) + 3
+        left, top = np.maximum(points.min(0) - margin, 0).astype(int).tolist()
+        right, bottom = np.minimum(points.max(0) + margin + 1, (self._view.width, self._view.height)).astype(int)
+        if right <= left or bottom <= top:
+            return None
         fine = 2
-        image = Image.new("L", (self._view.width * fine, self._view.height * fine))
-        draw = ImageDraw.Draw(image)
-        for outline, share in parts:
-            if len(outline) >= 3:
-                draw.polygon((self._lens.picture(outline) * fine).ravel().tolist(), fill=round(255 * share))
-        filled = self._rounded(np.asarray(image.reduce(fine)), reach_mm)
-        soft = Image.fromarray(filled).filter(ImageFilter.BoxBlur(0.7 * self._view.scale))
-        return np.asarray(soft, np.float32) * np.float32(1 / 255)
+        image = np.zeros(((bottom - top) * fine, (right - left) * fine), np.uint8)
+        for outline, share in outlines:
+            draw(image, (outline - (left, top)) * fine, round(255 * share))
+        filled = cv2.resize(image, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+        filled = self._rounded(filled, reach_mm).astype(np.float32)
+        return (slice(top, bottom), slice(left, right)), np.multiply(_boxed(filled, soft), np.float32(1 / 255))
 
 
-def resized(values: Floats, height: int, width: int) -> Floats:
-    """Values on another grid, float32 (height, width)."""
-    return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR))
-
-
-def smoothed(values: Floats, reach: float) -> Floats:
-    """Values spread over a reach, a share of the shorter side, float32 of the same shape."""
-    height, width = values.shape
-    size = (max(1, width // _FILM), max(1, height // _FILM))
-    small = np.asarray(Image.fromarray(values).resize(size, Image.Resampling.BOX))
-    return resized(ndimage.gaussian_filter(small, min(small.shape) * reach, truncate=2.5), height, width)
+def _boxed(values: Floats, radius: float) -> Floats:
+    """Mean over a square of a radius that need not be whole, float32 of the same shape."""
+    whole, share = int(radius), radius - int(radius)
+    side = np.array([share, *[1.0] * (2 * whole + 1), share]) / (1 + 2 * radius)
+    return np.asarray(cv2.sepFilter2D(values, cv2.CV_32F, side, side, borderType=cv2.BORDER_REPLICATE))
 
 
 def _unevenness(

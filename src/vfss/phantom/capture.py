@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
-from scipy import ndimage
 
+from vfss.phantom.blur import gaussian
 from vfss.phantom.chance import NEVER, Chance, drawn, within
 
 Bytes = npt.NDArray[np.uint8]
@@ -155,8 +155,8 @@ def _through_cable(settings: CaptureSettings, picture: Bytes, seed: tuple[int, .
     rng = np.random.default_rng((*seed, 3))
     values = picture.astype(np.float32)
     unit, strong = picture.shape[1] / 512, settings.analogue
-    blurred = ndimage.gaussian_filter1d(values, max(0.5, 1.2 * strong * unit), axis=1)
-    wide = ndimage.gaussian_filter1d(values, max(0.8, 2.8 * strong * unit), axis=1)
+    blurred = gaussian(values, (0.0, max(0.5, 1.2 * strong * unit)), truncate=4.0)
+    wide = gaussian(values, (0.0, max(0.8, 2.8 * strong * unit)), truncate=4.0)
     values = blurred + np.float32(0.8 * strong) * (blurred - wide)
     place, share = settings.echo
     values += np.float32(share) * (np.roll(values, round(place * unit), axis=1) - np.float32(values.mean()))

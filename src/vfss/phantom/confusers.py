@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 from PIL import Image, ImageDraw
-from scipy import ndimage
 
+from vfss.phantom.blur import gaussian
 from vfss.phantom.geometry import Floats, Points, View, coverage, ellipse, ribbon, smooth, smooth_open
 from vfss.phantom.overlays import font
 
@@ -148,7 +148,7 @@ def _chair(layer: Floats, view: View, rng: np.random.Generator) -> None:
     _add(plate, band, float(rng.uniform(0.1, 0.9)))
     if rng.random() < 0.5:
         _add(plate, band, 0.4, rim=max(1.0, 2 * view.scale))
-    layer += ndimage.gaussian_filter(plate, 0.8 * view.scale, truncate=2.5)
+    layer += gaussian(plate, 0.8 * view.scale, truncate=2.5)
 
 
 def _hand(layer: Floats, view: View, rng: np.random.Generator) -> None:

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
+import cv2
 import numpy as np
-from PIL import Image
-from scipy import ndimage
 
-from vfss.phantom.beam import resized, smoothed
+from vfss.phantom.blur import gaussian, reduced, resized, smoothed
 from vfss.phantom.chance import Chance, Span, around, drawn, within
 from vfss.phantom.framing import Lens
 from vfss.phantom.geometry import Floats
+
+_STORED = 1 << 20  # normal deviates in store
 
 
 @dataclass(frozen=True)
@@ -138,17 +140,16 @@ class Detector:
         height, width = self._shape
         # Two Gaussians after each other are one.
         both = np.hypot(np.multiply(settings.focus_mm, 0.5), 0.5 * settings.blur_mm)
-        blur = np.maximum(0.35, both * self._scale).tolist()
-        signal = ndimage.gaussian_filter(light, blur, truncate=3.0)
+        down, across = np.maximum(0.35, both * self._scale).tolist()
+        signal = gaussian(light, (down, across), truncate=3.0)
         if settings.glare:
-            share = np.float32(settings.glare)
             near = smoothed(signal, 0.035)
-            signal = (1 - share) * signal + share * (0.4 * near + 0.6 * smoothed(near, 0.22))
+            spread = cv2.addWeighted(near, 0.4, smoothed(near, 0.22), 0.6, 0)
+            signal = np.asarray(cv2.addWeighted(signal, 1 - settings.glare, spread, settings.glare, 0))
         coarse = settings.blocks * self._unit
         if coarse > 1.01:
-            size = (max(8, round(width / coarse)), max(8, round(height / coarse)))
-            signal = np.asarray(Image.fromarray(np.asarray(signal, np.float32)).resize(size, Image.Resampling.BOX))
-        return np.asarray(signal, np.float32)
+            signal = reduced(signal, max(8, round(height / coarse)), max(8, round(width / coarse)))
+        return signal
 
     def lagging(self, signals: list[Floats]) -> Floats:
         """This frame's signal with what is left of those before it; newest first, 1 + memory of them."""
@@ -168,11 +169,14 @@ class Detector:
             seed: Of this frame; its last number is the frame's, from which the noise of those before it follows.
         """
         settings = self._settings
-        exposure, rng = self._exposure(seconds, seed), _generator(seed)
+        exposure = self._exposure(seconds, seed)
         level = np.float32(max(1e-4, float(signal.mean())))
-        noise = self._noise(signal.shape, seed, rng)
-        deviation = np.sqrt(np.maximum(signal, 0) * level) * np.float32(settings.noise / np.sqrt(exposure))
-        signal = signal + noise * (deviation + np.float32(settings.electronic))
+        noise = self._noise(signal.shape, seed)
+        deviation = np.sqrt(np.maximum(signal, 0))
+        deviation *= np.float32(settings.noise * np.sqrt(level / exposure))
+        deviation += np.float32(settings.electronic)
+        noise *= deviation
+        signal = np.add(signal, noise, out=noise)
         if signal.shape != self._shape:
             signal = resized(np.asarray(signal, np.float32), *self._shape)
         if settings.pattern:
@@ -181,8 +185,11 @@ class Detector:
         # Exposure control lifts the signal of a thick neck, and free air saturates. Converters of few bits work on the
         # root of the signal, or the dark would have no greys left.
         gain = exposure * max(1 / 1.4, 1 / (7 * float(level)))
-        root = np.sqrt(np.clip(signal * np.float32(gain), 0, 1))
-        return np.asarray((np.rint(root * steps) * (1 / steps)) ** 2, np.float32)
+        root = signal * np.float32(gain)
+        np.sqrt(np.clip(root, 0, 1, out=root), out=root)
+        np.rint(np.multiply(root, steps, out=root), out=root)
+        root *= 1 / steps
+        return np.asarray(np.square(root, out=root))
 
     def _exposure(self, seconds: float, seed: tuple[int, ...]) -> float:
         settings = self._settings
@@ -192,28 +199,46 @@ class Detector:
         fast = np.random.default_rng((*seed, 1)).standard_normal()
         return float(np.exp(settings.drift * (slow + settling) + settings.flicker * fast))
 
-    def _noise(self, shape: tuple[int, ...], seed: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    def _noise(self, shape: tuple[int, ...], seed: tuple[int, ...]) -> Floats:
         """Correlated in space, and in time where a recursive filter is at work; deviation 1."""
         settings = self._settings
-        noise = rng.standard_normal(shape, dtype=np.float32)
+        noise = _white(shape, seed)
         if settings.recursion:
             # One frame back stands for all of them: more would not be seen, and costs time.
             mine, its = np.array((1.0, settings.recursion)) / np.hypot(1.0, settings.recursion)
-            before = _generator((*seed[:-1], max(0, seed[-1] - 1)))
-            noise *= np.float32(mine)
-            noise += np.float32(its) * before.standard_normal(shape, dtype=np.float32)
+            before = _white(shape, (*seed[:-1], max(0, seed[-1] - 1)))
+            noise = np.asarray(cv2.addWeighted(noise, mine, before, its, 0))
         grain = max(0.0, settings.grain * self._unit / max(1.0, settings.blocks * self._unit))
         out = noise
         if grain > 0.3:
-            out = ndimage.gaussian_filter(noise, grain, truncate=2.0)
+            out = gaussian(noise, grain, truncate=2.0)
             out *= np.float32(np.sqrt(1 + 4 * np.pi * grain * grain) * 0.9)
         if settings.tail:
-            wide = ndimage.uniform_filter(noise, max(3, round(2 * grain + 2)))
-            wide *= np.float32(max(3, round(2 * grain + 2)))
-            out = out * np.float32(1 - settings.tail) + wide * np.float32(settings.tail)
-        return np.asarray(out, np.float32)
+            side = max(3, round(2 * grain + 2))
+            wide = cv2.blur(noise, (side, side), borderType=cv2.BORDER_REFLECT)
+            out = np.asarray(cv2.addWeighted(out, 1 - settings.tail, wide, side * settings.tail, 0))
+        return out
 
 
-def _generator(seed: tuple[int, ...]) -> np.random.Generator:
-    """The quickest there is: noise is a tenth of the work."""
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
+def _white(shape: tuple[int, ...], seed: tuple[int, ...]) -> Floats:
+    """Normal deviates without correlation, deviation 1, float32 of a shape.
+
+    Drawing each anew would be a tenth of the work: a frame gets the sum of two stretches of a store of them that start
+    anywhere, one of them with either sign.
+    """
+    rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
+    number = int(np.prod(shape))
+    if number > _STORED // 2:
+        return rng.standard_normal(shape, dtype=np.float32)
+    store = _store()
+    one, other = rng.integers(0, _STORED - number, 2)
+    half = np.float32(np.sqrt(0.5))
+    out = store[one : one + number] * half
+    out += store[other : other + number] * (half if rng.random() < 0.5 else -half)
+    return out.reshape(shape)
+
+
+@cache
+def _store() -> Floats:
+    """Normal deviates, the same in every process, float32 (_STORED,)."""
+    return np.random.Generator(np.random.SFC64(1)).standard_normal(_STORED, dtype=np.float32)

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 from scipy.interpolate import PchipInterpolator
 
-from vfss.phantom.beam import smoothed
+from vfss.phantom.blur import gaussian, smoothed
 from vfss.phantom.chance import NEVER, Chance, Span, drawn, within
 from vfss.phantom.geometry import Floats
 
@@ -154,7 +153,7 @@ class Display:
             shown = self._equalled(shown)
         if settings.sharpen:
             reach = max(0.7, settings.reach * min(shown.shape) / 512)
-            shown = shown + np.float32(settings.sharpen) * (shown - ndimage.gaussian_filter(shown, reach, truncate=2.0))
+            shown = shown + np.float32(settings.sharpen) * (shown - gaussian(shown, reach, truncate=2.0))
         places = np.clip(shown * np.float32(_STEPS - 1), 0, _STEPS - 1).astype(np.int16)
         grey = self._table[places]
         grey = np.float32(settings.floor) + np.float32(settings.ceiling - settings.floor) * grey

@@ -3,47 +3,69 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw
 
 Points = npt.NDArray[np.float64]  # (N, 2), x then y: millimetres in the patient (facing left, y down) or pixels
 Floats = npt.NDArray[np.float32]
 Window = tuple[slice, slice]
 
-# Pillow fills every sub-pixel that an outline touches, about half a sub-pixel too much along the border.
-_HALF = 156
-
-
-@lru_cache(maxsize=16)
-def _basis(per: int) -> npt.NDArray[np.float64]:
-    u = np.arange(per) / per
-    rows = (-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2)
-    return np.asarray(0.5 * np.stack(rows, axis=1))
+_SHIFT = 6  # binary places of a sub-pixel in OpenCV's whole numbers
+# OpenCV fills every sub-pixel that an outline touches. With the touched ones at this value outlines are a third of a
+# sub-pixel too wide: as those were with which the ranges of attenuations were fitted.
+_TOUCHED = 220
+_HALF = 150  # of 255, with which masks are 0.03 pixels too wide
 
 
 def smooth(points: npt.ArrayLike, per: int = 5) -> Points:
     """Closed Catmull-Rom curve through control points, float64 (N * per, 2)."""
     p = np.asarray(points, np.float64)
-    return np.asarray(np.einsum("uk,nkd->nud", _basis(per), p[_neighbours(len(p))])).reshape(-1, 2)
-
-
-@lru_cache(maxsize=64)
-def _neighbours(n: int) -> npt.NDArray[np.intp]:
-    """The point before each of a closed curve, itself, and the two after it, (n, 4)."""
-    return np.asarray((np.arange(n)[:, None] + np.array((-1, 0, 1, 2))) % n, np.intp)
+    return np.asarray(_closed(len(p), per) @ p)
 
 
 def smooth_open(points: npt.ArrayLike, per: int = 5) -> Points:
     """Open Catmull-Rom curve through control points, float64 ((N - 1) * per + 1, 2)."""
     p = np.asarray(points, np.float64)
-    p = np.concatenate([p[:1] * 2 - p[1:2], p, p[-1:] * 2 - p[-2:-1]])
-    four = np.stack([p[:-3], p[1:-2], p[2:-1], p[3:]], axis=1)
-    curve = np.asarray(np.einsum("uk,nkd->nud", _basis(per), four))
-    return np.concatenate([curve.reshape(-1, 2), p[-2:-1]])
+    return np.asarray(_opened(len(p), per) @ p)
+
+
+@lru_cache(maxsize=128)
+def _closed(n: int, per: int) -> Points:
+    """What each point of a closed curve takes from each control point, float64 (n * per, n)."""
+    out = np.zeros((n, per, n))
+    for i in range(n):
+        for j, weights in enumerate(_basis(per).T):
+            out[i, :, (i + j - 1) % n] += weights
+    return out.reshape(-1, n)
+
+
+@lru_cache(maxsize=128)
+def _opened(n: int, per: int) -> Points:
+    """What each point of an open curve takes from each control point, float64 ((n - 1) * per + 1, n)."""
+    # Beyond both ends the curve goes on as straight as it came.
+    ends = np.zeros((n + 2, n))
+    ends[1:-1] = np.eye(n)
+    ends[0, 0] += 2
+    ends[0, 1] -= 1
+    ends[-1, -1] += 2
+    ends[-1, -2] -= 1
+    out = np.zeros(((n - 1) * per + 1, n))
+    for i in range(n - 1):
+        out[i * per : (i + 1) * per] = _basis(per) @ ends[i : i + 4]
+    out[-1, -1] = 1
+    return out
+
+
+def _basis(per: int) -> Points:
+    """Weights of four points on the curve between the middle two, float64 (per, 4)."""
+    u = np.arange(per) / per
+    rows = (-u + 2 * u**2 - u**3, 2 - 5 * u**2 + 3 * u**3, u + 4 * u**2 - 3 * u**3, u**3 - u**2)
+    return np.asarray(0.5 * np.stack(rows, axis=1))
 
 
 def normals(line: Points) -> Points:
@@ -51,30 +73,48 @@ def normals(line: Points) -> Points:
     d = np.empty_like(line)  # as numpy.gradient, at a third of its cost for lines this short
     d[1:-1] = (line[2:] - line[:-2]) / 2
     d[0], d[-1] = line[1] - line[0], line[-1] - line[-2]
-    unit = d / np.maximum(np.hypot(d[:, :1], d[:, 1:]), 1e-9)
-    return np.stack([unit[:, 1], -unit[:, 0]], axis=1)
+    long = np.maximum(np.hypot(d[:, 0], d[:, 1]), 1e-9)
+    out = np.empty_like(d)
+    np.divide(d[:, 1], long, out=out[:, 0])
+    np.divide(d[:, 0], -long, out=out[:, 1])
+    return out
 
 
 def ribbon(line: Points, half: npt.ArrayLike) -> Points:
     """Closed outline of a line with half widths, float64 (2 N, 2)."""
     widths: npt.NDArray[np.float64] = np.asarray(half, np.float64)
-    off = normals(line) * np.broadcast_to(widths, (len(line),))[:, None]
-    return np.concatenate([line + off, (line - off)[::-1]])
+    off = normals(line)
+    off *= widths[:, None] if widths.ndim else widths
+    n = len(line)
+    out = np.empty((2 * n, 2))
+    np.add(line, off, out=out[:n])
+    np.subtract(line[::-1], off[::-1], out=out[n:])
+    return out
 
 
 def ellipse(centre: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0, n: int = 28) -> Points:
     """Outline of an ellipse turned by degrees, float64 (n, 2)."""
+    return np.asarray(turn(_circle(n) * radii, degrees) + centre)
+
+
+@lru_cache(maxsize=64)
+def _circle(n: int) -> Points:
+    """Outline of the unit circle, float64 (n, 2)."""
     a = np.linspace(0, 2 * np.pi, n, endpoint=False)
-    level = np.stack([radii[0] * np.cos(a), radii[1] * np.sin(a)], axis=1)
-    return np.asarray(turn(level, degrees) + np.asarray(centre))
+    return np.stack([np.cos(a), np.sin(a)], axis=1)
 
 
-def turn(points: npt.ArrayLike, degrees: float, about: npt.ArrayLike = (0.0, 0.0)) -> Points:
+def turn(points: npt.ArrayLike, degrees: float, about: tuple[float, float] | Points = (0.0, 0.0)) -> Points:
     """Points turned about a centre; positive lowers what lies in front (facing left, y down), float64 (N, 2)."""
-    a = np.deg2rad(degrees)
-    c, s = np.cos(a), np.sin(a)
-    centre = np.asarray(about, np.float64)
-    return np.asarray((np.asarray(points, np.float64) - centre) @ np.array([[c, -s], [s, c]]) + centre)
+    a = math.radians(degrees)
+    c, s = math.cos(a), math.sin(a)
+    matrix = np.array(((c, -s), (s, c)))
+    x, y = float(about[0]), float(about[1])
+    if x == 0 and y == 0:
+        return np.asarray(np.asarray(points, np.float64) @ matrix)
+    # The centre moves with the points, and is put back.
+    off = (x - x * c - y * s, y + x * s - y * c)
+    return np.asarray(np.asarray(points, np.float64) @ matrix + off)
 
 
 @dataclass(frozen=True)
@@ -134,31 +174,73 @@ def coverage(
         inside: Value of the filling.
         margin: Pixels around the outline that the window keeps.
     """
-    low, high = outline.min(0), outline.max(0)
+    (x0, y0), (x1, y1) = outline.min(0).tolist(), outline.max(0).tolist()
     pad = rim + margin
-    x0, y0 = max(0, int(low[0] - pad)), max(0, int(low[1] - pad))
-    x1, y1 = min(width, int(high[0] + pad) + 1), min(height, int(high[1] + pad) + 1)
-    if x1 <= x0 or y1 <= y0:
+    left, top = max(0, int(x0 - pad)), max(0, int(y0 - pad))
+    right, bottom = min(width, int(x1 + pad) + 1), min(height, int(y1 + pad) + 1)
+    if right <= left or bottom <= top:
         return None
-    image = Image.new("L", ((x1 - x0) * fine, (y1 - y0) * fine))
-    draw = ImageDraw.Draw(image)
-    flat = ((outline - (x0, y0)) * fine).ravel().tolist()
-    if inside:
-        draw.polygon(flat, fill=inside)
-    if rim > 0:
-        draw.line([*flat, flat[0], flat[1]], fill=255, width=max(1, round(rim * fine)))
+    share = np.zeros(((bottom - top) * fine, (right - left) * fine), np.uint8)
+    draw(share, (outline - (left, top)) * fine, inside, rim * fine)
     if fine > 1:
-        image = image.reduce(fine)
-    share = np.frombuffer(image.tobytes(), np.uint8).reshape(y1 - y0, x1 - x0)
-    return (slice(y0, y1), slice(x0, x1)), share
+        share = cv2.resize(share, (right - left, bottom - top), interpolation=cv2.INTER_AREA)
+    return (slice(top, bottom), slice(left, right)), share
+
+
+def draw(image: npt.NDArray[np.uint8], outline: Points, inside: int, rim: float = 0.0) -> None:
+    """Fill an outline, in place.
+
+    Args:
+        image: uint8 (height, width).
+        outline: Pixels (N, 2).
+        inside: Value of the filling; 0 without.
+        rim: Width in pixels of a line along the outline at 255; 0 without, up to 1 as thin as there is.
+    """
+    # OpenCV counts from the middle of a pixel.
+    corners = [np.rint(outline * (1 << _SHIFT) - (1 << (_SHIFT - 1))).astype(np.int32)]
+    if inside:
+        cv2.fillPoly(image, corners, inside, cv2.LINE_8, _SHIFT)
+    if rim > 0:
+        # OpenCV's lines have odd widths: even ones are drawn wider, and less dense by as much.
+        wide = max(1, round(rim))
+        odd = wide + 1 - wide % 2
+        share = 1.0 if wide % 2 else (wide - 0.2) / odd
+        value = 255 * share + 0.5 * inside * (1 - share)
+        cv2.polylines(image, corners, True, round(value), max(1, odd - 1), cv2.LINE_8, _SHIFT)
+    elif inside:
+        cv2.polylines(image, corners, True, round(inside * _TOUCHED / 255), 1, cv2.LINE_8, _SHIFT)
+
+
+def fill(plane: npt.NDArray[np.bool_], outlines: list[Points]) -> Window:
+    """Set the pixels at least half covered by any of the outlines (pixels), in place.
+
+    Args:
+        plane: bool (height, width).
+        outlines: Pixels (N, 2) each.
+
+    Returns:
+        A window that holds all of them, empty where there are none.
+    """
+    windows = []
+    for outline in outlines:
+        found = coverage(outline, *plane.shape)
+        if found is not None:
+            window, share = found
+            plane[window] |= share >= _HALF
+            windows.append(window)
+    if not windows:
+        return slice(0, 0), slice(0, 0)
+    rows, columns = zip(*windows, strict=True)
+    return _around(rows), _around(columns)
 
 
 def plane(outlines: list[Points], height: int, width: int) -> npt.NDArray[np.bool_]:
     """Pixels at least half covered by any of the outlines (pixels), bool (height, width)."""
     out = np.zeros((height, width), np.bool_)
-    for outline in outlines:
-        found = coverage(outline, height, width)
-        if found is not None:
-            window, share = found
-            out[window] |= share >= _HALF
+    fill(out, outlines)
     return out
+
+
+def _around(parts: tuple[slice, ...]) -> slice:
+    """The smallest slice that holds all of them."""
+    return slice(min(part.start for part in parts), max(part.stop for part in parts))

@@ -18,7 +18,7 @@ from vfss.phantom.capture import shown_frame
 from vfss.phantom.chance import around, drawn
 from vfss.phantom.course import dry
 from vfss.phantom.framing import FramingRange
-from vfss.phantom.geometry import Points, View, coverage, plane
+from vfss.phantom.geometry import Points, View, coverage, fill
 from vfss.phantom.matter import Scene
 from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
 from vfss.phantom.population import sample_person
@@ -173,17 +173,18 @@ class Phantom:
         for structure in self.schema.structures:
             i = structure.index
             outlines = [self.screen.pixels(o) for o in scene.truth.get(structure.key, ()) if len(o) >= 3]
-            whole = plane(outlines, height, width)
-            planes[i] = whole & self.screen.field
-            seen = int(planes[i].sum())
+            window = fill(planes[i], outlines)
+            part = planes[i][window]
+            part &= self.screen.field[window]
+            seen = int(np.count_nonzero(part))
             trace = _TRACE_MM2 * self.screen.view.scale**2
             if structure.key == "bolus" and seen < trace:
-                planes[i] = False
+                part[:] = False
                 visible[i] = sum(_area([outline], height, width) for outline in outlines) < trace
                 continue
             visible[i] = seen > 0 and seen >= _TOO_LITTLE * _area(outlines, height, width)
             if visible[i] and shadow is not None and structure.key in _UNDER_SHOULDER:
-                visible[i] = int((planes[i] & shadow).sum()) <= _HIDDEN_BY_SHOULDER * seen
+                visible[i] = int(np.count_nonzero(part & shadow[window])) <= _HIDDEN_BY_SHOULDER * seen
         self._nest(planes, visible)
         planes[~visible] = False
         return planes, visible
@@ -192,12 +193,14 @@ class Phantom:
         """Contrast hides the epiglottis."""
         keys = self.schema.keys
         bolus, epiglottis = keys.index("bolus"), keys.index("epiglottis")
-        area = int(planes[epiglottis].sum())
-        if area and int((planes[bolus] & planes[epiglottis]).sum()) > _HIDDEN_BY_BOLUS * area:
+        area = int(np.count_nonzero(planes[epiglottis]))
+        if area and int(np.count_nonzero(planes[bolus] & planes[epiglottis])) > _HIDDEN_BY_BOLUS * area:
             visible[epiglottis] = False
 
     def _shadow(self, scene: Scene) -> BoolArray | None:
         """Where shoulders are too dense to see bone through, bool (height, width); None where nowhere."""
+        if sum(nepers for _, nepers in scene.trunk) <= _DENSE:
+            return None
         density = np.zeros((self.height, self.width), np.float32)
         for outline, nepers in scene.trunk:
             found = coverage(self.screen.pixels(outline), self.height, self.width, fine=1)
@@ -224,7 +227,10 @@ def _variant(name: str | None) -> Variant | None:
 
 def _area(outlines: list[npt.NDArray[np.float64]], height: int, width: int) -> float:
     """Area of the largest outline in pixels, in or out of the picture (shoelace)."""
-    areas = [0.5 * abs(float(np.sum(o[:, 0] * np.roll(o[:, 1], 1) - o[:, 1] * np.roll(o[:, 0], 1)))) for o in outlines]
+    areas = []
+    for outline in outlines:
+        x, y = outline[:, 0], outline[:, 1]
+        areas.append(0.5 * abs(float(x[1:] @ y[:-1] - y[1:] @ x[:-1] + x[0] * y[-1] - y[0] * x[-1])))
     return min(max(areas, default=0.0), float(height * width))
 
 

@@ -3,21 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
-from scipy import ndimage
 
-from vfss.phantom.geometry import Floats, Points, coverage, to_pixels
+from vfss.phantom.blur import gaussian, resized
+from vfss.phantom.geometry import Floats, Points, coverage
 from vfss.phantom.matter import Matter
 
 STEP_MM = 0.55  # finer than what focus and detector leave of an edge
 _SLANT_MM, _SHADE_MM = 0.8, 3.5  # spread of edges that slant through the beam, and of shading
-_MESH = 10  # rectangles a side in which a distorted picture is taken as straight
 _STILL = np.array(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0)))
 
 
@@ -55,10 +53,8 @@ class Plate:
     corner: tuple[float, float]
     step: float
     place: npt.NDArray[np.float64]
-
-    @cached_property
-    def _image(self) -> Image.Image:
-        return Image.fromarray(self.values)
+    # The raster with fewer pixels, by how many times fewer a side: shared by all places of one part.
+    _coarser: dict[int, Floats] = field(default_factory=dict, repr=False, compare=False)
 
     def moved(self, before: Points, after: Points) -> Plate:
         """The same part after a motion that took three points, float64 (3, 2), to three others."""
@@ -69,54 +65,41 @@ class Plate:
         return self._at((_square(_motion(before, after)) @ _square(self.place))[:2])
 
     def _at(self, place: npt.NDArray[np.float64]) -> Plate:
-        moved = replace(self, place=place)
-        moved.__dict__["_image"] = self._image
-        return moved
+        return replace(self, place=place)
 
-    def onto(
-        self,
-        matrix: npt.NDArray[np.float64],
-        height: int,
-        width: int,
-        straighten: Callable[[Points], Points] | None = None,
-    ) -> Floats:
+    def onto(self, matrix: npt.NDArray[np.float64], height: int, width: int, straight: Floats | None = None) -> Floats:
         """Its attenuation in a picture, float32 (height, width).
 
         Args:
             matrix: Affine map (2, 3) from the patient's millimetres to pixels.
             height: Rows of the picture.
             width: Columns.
-            straighten: From pixels (N, 2) of a distorted picture to those that `matrix` gives; None without distortion.
+            straight: Where the middle of each pixel of a distorted picture would be without distortion, pixels
+                (x, y) as `matrix` gives them, float32 (height, width, 2); None without distortion.
         """
         raster = np.array(((self.step, 0, self.corner[0]), (0, self.step, self.corner[1]), (0, 0, 1.0)))
         whole = _square(matrix) @ _square(self.place) @ raster
-        image, coarse = self._image, int(1 / np.sqrt(abs(np.linalg.det(whole))) + 0.3)
+        values, coarse = self.values, int(1 / np.sqrt(abs(np.linalg.det(whole))) + 0.3)
         if coarse > 1:
-            image = image.reduce(coarse)
+            values = self._reduced(coarse)
             whole = whole @ np.diag((coarse, coarse, 1.0))
         back = np.linalg.inv(whole)[:2]
-        size, smooth = (width, height), Image.Resampling.BILINEAR
-        if straighten is None:
-            laid = image.transform(size, Image.Transform.AFFINE, back.ravel().tolist(), smooth)
+        # OpenCV counts from the middle of a pixel.
+        if straight is None:
+            back[:, 2] += 0.5 * (back[:, 0] + back[:, 1]) - 0.5
+            laid = cv2.warpAffine(values, back, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         else:
-            laid = image.transform(size, Image.Transform.MESH, _mesh(back, size, straighten), smooth)
+            back[:, 2] -= 0.5
+            laid = cv2.remap(values, cv2.transform(straight, back), None, cv2.INTER_LINEAR)
         return np.asarray(laid, np.float32)
 
-
-def _mesh(
-    back: npt.NDArray[np.float64], size: tuple[int, int], straighten: Callable[[Points], Points]
-) -> list[tuple[tuple[int, int, int, int], tuple[float, ...]]]:
-    """Rectangles of the picture with the corners of what they show of the raster, as Pillow asks."""
-    x, y = (np.linspace(0, side, _MESH + 1).astype(int) for side in size)
-    grid = np.stack(np.meshgrid(x, y), axis=-1)
-    source = to_pixels(back, straighten(grid.reshape(-1, 2).astype(np.float64))).reshape(grid.shape)
-    out = []
-    for i in range(_MESH):
-        for j in range(_MESH):
-            corners = source[[i, i + 1, i + 1, i], [j, j, j + 1, j + 1]]
-            box = (int(x[j]), int(y[i]), int(x[j + 1]), int(y[i + 1]))
-            out.append((box, tuple(corners.ravel().tolist())))
-    return out
+    def _reduced(self, coarse: int) -> Floats:
+        if coarse not in self._coarser:
+            rows, columns = (-(-side // coarse) for side in self.values.shape)
+            missing = rows * coarse - self.values.shape[0], columns * coarse - self.values.shape[1]
+            filled = np.pad(self.values, ((0, missing[0]), (0, missing[1])), mode="edge")
+            self._coarser[coarse] = cv2.resize(filled, (columns, rows), interpolation=cv2.INTER_AREA)
+        return self._coarser[coarse]
 
 
 def _motion(before: Points, after: Points) -> npt.NDArray[np.float64]:
@@ -152,32 +135,34 @@ def plate(
     if within is not None:
         low, high = np.maximum(low, within[0]), np.minimum(high, within[1])
     columns, rows = (max(2, int(n)) for n in np.ceil((high - low) / step))
-    layers = [np.zeros((rows, columns), np.float32) for _ in range(2)]
+    sharp, slanted = (np.zeros((rows, columns), np.float32) for _ in range(2))
     shade = np.zeros((-(-rows // 4), -(-columns // 4)), np.float32)
-    for part in parts:
-        outline = (part.outline - low) / step
+    ends = np.cumsum([len(part.outline) for part in parts])[:-1]
+    for part, outline in zip(parts, np.split((points - low) / step, ends), strict=True):
         if isinstance(part, Cells):
-            _add_cells(layers[0], outline, part, step)
-        elif part.blur < 2:
-            _add(layers[part.blur], outline, part, step)
+            _add_cells(sharp, outline, part, step)
+        elif part.blur == 0:
+            _add(sharp, outline, part, step)
+        elif part.blur == 1:
+            _add(slanted, outline, part, step)
         else:
             _add(shade, outline / 4, part, step * 4)
-    total = layers[0] + ndimage.gaussian_filter(layers[1], _SLANT_MM / step, truncate=2.0)
-    total *= _mottling(rows, columns, np.random.default_rng((seed, 900)), mottle, step)
-    shade = ndimage.gaussian_filter(shade, _SHADE_MM / step / 4, truncate=2.5)
-    total += np.asarray(Image.fromarray(shade).resize((columns, rows), Image.Resampling.BILINEAR))
-    return Plate(total, (float(low[0]), float(low[1])), step, _STILL)
+    sharp += gaussian(slanted, _SLANT_MM / step, truncate=2.0)
+    sharp *= _mottling(rows, columns, np.random.default_rng((seed, 900)), mottle, step)
+    sharp += resized(gaussian(shade, _SHADE_MM / step / 4, truncate=2.5), rows, columns)
+    return Plate(sharp, (float(low[0]), float(low[1])), step, _STILL)
 
 
 def _add(layer: Floats, outline: Points, part: Matter, step: float) -> None:
+    height, width = layer.shape
     # What is blurred afterwards needs no finer steps.
     fine = 2 if part.blur == 0 else 1
     if part.nepers:
-        found = coverage(outline, *layer.shape, fine=fine)
+        found = coverage(outline, height, width, fine=fine)
         if found is not None:
             layer[found[0]] += found[1] * np.float32(part.nepers / 255)
     if part.rim:
-        found = coverage(outline, *layer.shape, fine=fine, rim=max(0.6, part.rim_mm / step), inside=0)
+        found = coverage(outline, height, width, fine=fine, rim=max(0.6, part.rim_mm / step), inside=0)
         if found is not None:
             layer[found[0]] += found[1] * np.float32(part.rim / 255)
 
@@ -188,11 +173,11 @@ def _add_cells(layer: Floats, outline: Points, part: Cells, step: float) -> None
         return
     window, share = found
     rng = np.random.default_rng((part.seed, 901))
-    field = ndimage.gaussian_filter(rng.standard_normal(share.shape, dtype=np.float32), 0.5 * part.cell_mm / step)
-    field *= np.float32(1 / max(float(field.std()), 1e-6))
+    cells = gaussian(rng.standard_normal(share.shape, dtype=np.float32), 0.5 * part.cell_mm / step, truncate=3.0)
+    cells *= np.float32(1 / max(float(cells.std()), 1e-6))
     # Where a smooth random field crosses zero its level line closes around cells of one size.
-    wall = np.exp(-((field / np.float32(0.45)) ** 2))
-    inside = ndimage.gaussian_filter(share.astype(np.float32) / 255, 1.0, truncate=2.0)
+    wall = np.exp(-((cells / np.float32(0.45)) ** 2))
+    inside = gaussian(share * np.float32(1 / 255), 1.0, truncate=2.0)
     layer[window] += inside * (wall * np.float32(part.walls + part.air) - np.float32(part.air))
 
 
@@ -201,6 +186,7 @@ def _mottling(rows: int, columns: int, rng: np.random.Generator, strength: float
     out = np.ones((rows, columns), np.float32)
     for size, weight in ((1.2, 0.7), (2.5, 0.8), (6.0, 0.8)):
         shape = (max(2, round(rows * step / size)), max(2, round(columns * step / size)))
-        coarse = Image.fromarray(rng.standard_normal(shape, dtype=np.float32))
-        out += np.asarray(coarse.resize((columns, rows), Image.Resampling.BILINEAR)) * np.float32(weight * strength)
-    return np.maximum(out, 0)
+        coarse = rng.standard_normal(shape, dtype=np.float32)
+        coarse *= np.float32(weight * strength)
+        out += resized(coarse, rows, columns)
+    return np.maximum(out, 0, out=out)

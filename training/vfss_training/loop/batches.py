@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -176,6 +177,9 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
             workers: Processes that make the batches; 0: this process makes them.
             part: Number of this process and number of processes, each of which gets its share of every batch.
         """
+        if workers:
+            # A process that is forked beside OpenCV's threads waits for them for ever: there are none from here on.
+            cv2.setNumThreads(1)
         return DataLoader(
             self,
             batch_sampler=_Steps(order, first, part),
