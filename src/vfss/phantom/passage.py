@@ -226,6 +226,9 @@ def _strip(site: Site, levels: Doubles, near: Doubles, far: Doubles) -> Points:
 def _vallecula(site: Site) -> Points:
     levels = np.array((3.25, 3.35, 3.68, 3.93, 3.98, 3.8, 3.5))
     depth = np.array((11.0, 18.5, 24.5, 26.0, 24.0, 19.0, 12.5))
+    # The recess is as narrow as the pharynx that it opens into, and begins where that ends.
+    narrow = min(site.person.lumen, 1.2)
+    depth = 4.5 + 6.5 * min(1.0, 0.4 + 0.6 * narrow) + (depth - 11.0) * (0.4 + 0.5 * narrow)
     shut = 0.75 * site.now.inversion
     depth = depth * (1 - shut) + 18.0 * shut
     return smooth(site.larynx(levels + shut * (3.9 - levels) * 0.6, depth), 4)

@@ -12,7 +12,7 @@ from vfss.phantom.proportions import Atlas, Doubles, Jaw, Vertebra, Voice, draw,
 from vfss.phantom.vertebrae import USUAL_ATLAS, usual
 
 LEVELS = 14  # C1 to C7 and seven thoracic vertebrae, that carry the neck on below the picture
-USUAL_SPACING = (1.26, 1.08, *(1.0,) * (LEVELS - 3))
+USUAL_SPACING = (1.26, 1.20, *(1.0,) * (LEVELS - 3))
 USUAL_TILTS = tuple(20.0 + 2.2 * (min(i, 8) - 3.5) for i in range(LEVELS))
 USUAL_VERTEBRAE = tuple(usual(level) for level in range(2, LEVELS + 1))
 USUAL_JAW, USUAL_VOICE = Jaw(), Voice()
@@ -77,7 +77,7 @@ class Person:
     spurs: float = 0.0
     rough: float = 0.0
     prevertebral: float = 1.0
-    lumen: float = 1.1
+    lumen: float = 0.75
     descent: float = 0.0
     voice: Voice = USUAL_VOICE
     jaw: Jaw = USUAL_JAW
@@ -114,10 +114,10 @@ class Population:
     """
 
     age: tuple[float, float] = (18.0, 82.0)
-    flexion: tuple[float, float] = (20.0, 9.0)
-    lordosis: tuple[float, float] = (2.0, 2.3)
+    flexion: tuple[float, float] = (19.0, 11.0)
+    lordosis: tuple[float, float] = (1.8, 3.0)
     wave: float = 1.6
-    head_pitch: tuple[float, float] = (-3.0, 8.0)
+    head_pitch: tuple[float, float] = (-3.0, 10.5)
     size: float = 0.06
     vary: float = 1.0
     descent: tuple[float, float] = (0.0, 0.3)
@@ -131,16 +131,18 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
     age = float(rng.uniform(*population.age))
     worn = float(np.clip((age - 35) / 50, 0, 1) * rng.uniform(0.3, 1.0))
     factor, between = partial(_factor, rng, population.size), partial(_between, rng)
-    pitch = 17.2 * factor(0.7)
+    # Necks are long or short for their width far more than bodies are.
+    pitch = 17.2 * float(np.clip(factor(1.5), 0.82, 1.2))
+    spacing = _spacing(rng, worn)
     bones = Person(
         age=age,
         seed=int(rng.integers(2**31)),
         neck=factor(),
         skull=factor(),
         pitch=pitch,
-        spacing=_spacing(rng, worn),
+        spacing=spacing,
         atlas=draw(USUAL_ATLAS, _deviations(rng, USUAL_ATLAS, population)),
-        vertebrae=_vertebrae(rng, population, pitch / 17.2),
+        vertebrae=_vertebrae(rng, population, _heights(spacing) * pitch / 17.2),
         shown=between(0.5, 1.0) if rng.random() < 0.4 else 1.0,
         spurs=3.0 * worn * between(0.2, 1.0) if rng.random() < 0.25 + 0.7 * worn else 0.0,
         rough=between(0.3, 1.3),
@@ -155,11 +157,11 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
 def _with_posture(rng: np.random.Generator, population: Population, person: Person, worn: float) -> Person:
     """Direction of the spine below each vertebra, and turn of head and atlas, degrees."""
     flexion = float(np.clip(rng.normal(*population.flexion) + 8 * worn * rng.random(), -15, 48))
-    lordosis = float(np.clip(rng.normal(*population.lordosis), -3.5, 6.5))
+    lordosis = float(np.clip(rng.normal(*population.lordosis), -5.0, 7.0))
     wave, phase = float(rng.normal(0, population.wave)), float(rng.uniform(0, 2 * np.pi))
     steps = np.minimum(np.arange(LEVELS), 8)
     tilts = flexion + lordosis * (steps - 3.5) + wave * np.sin(steps + phase) + rng.normal(0, 1.2, LEVELS)
-    head = 0.4 * flexion + float(np.clip(rng.normal(*population.head_pitch), -22, 16))
+    head = 0.4 * flexion + float(np.clip(rng.normal(*population.head_pitch), -26, 20))
     atlas = 0.6 * head + 0.3 * float(tilts[0]) + float(rng.normal(2, 3.5))
     return replace(person, tilts=tuple(tilts.tolist()), head_pitch=head, atlas_pitch=atlas)
 
@@ -171,7 +173,7 @@ def _with_flesh(rng: np.random.Generator, population: Population, person: Person
     return replace(
         person,
         prevertebral=between(0.7, 1.45),
-        lumen=between(0.7, 1.5),
+        lumen=_lumen(rng),
         descent=float(np.clip(descent, -0.8, 1.2)),
         voice=_voice(rng, population),
         teeth=(between(0.0, 0.4) if rng.random() < 0.1 + 0.3 * worn else between(0.7, 1.0), float(rng.beta(1, 2))),
@@ -189,6 +191,11 @@ def _with_flesh(rng: np.random.Generator, population: Population, person: Person
 def _factor(rng: np.random.Generator, size: float, spread: float = 1.0) -> float:
     """A factor around 1, no more than 3.5 standard deviations away."""
     return float(np.clip(rng.normal(1.0, size * spread), 1 - 3.5 * size * spread, 1 + 3.5 * size * spread))
+
+
+def _lumen(rng: np.random.Generator) -> float:
+    """Pharynges at rest of healthy people are 25 to 135 % of the square from C2 to C4, 62 on average."""
+    return float(np.clip(rng.lognormal(np.log(0.72), 0.36), 0.3, 1.7))
 
 
 def _between(rng: np.random.Generator, low: float, high: float) -> float:
@@ -210,18 +217,24 @@ def _voice(rng: np.random.Generator, population: Population) -> Voice:
 
 def _spacing(rng: np.random.Generator, worn: float) -> tuple[float, ...]:
     """Steps between vertebrae; with age the discs from C4 to C7 lose height."""
-    steps = np.array(USUAL_SPACING) * np.clip(rng.normal(1, 0.025, LEVELS - 1), 0.93, 1.07)
+    steps = np.array(USUAL_SPACING) * np.clip(rng.normal(1, 0.035, LEVELS - 1), 0.91, 1.09)
     steps[3:6] *= 1 - 0.13 * worn * rng.random(3)
     return tuple(steps.tolist())
 
 
-def _vertebrae(rng: np.random.Generator, population: Population, height: float) -> tuple[Vertebra, ...]:
+def _heights(spacing: tuple[float, ...]) -> Doubles:
+    """Room of the vertebrae from C2 down over that of the usual ones, float64 (LEVELS - 1,)."""
+    room = np.append(np.array(spacing) / np.array(USUAL_SPACING), 1.0)
+    return np.asarray(0.5 * (room[:-1] + room[1:]))
+
+
+def _vertebrae(rng: np.random.Generator, population: Population, heights: Doubles) -> tuple[Vertebra, ...]:
     """C2 downwards: those of one person resemble each other, and are as high as there is room."""
     count = len(values(usual(2)))
     common = rng.normal(0, population.vary, count)
     own = np.sqrt(1 - _KINSHIP**2)
     found = []
-    for level in range(2, LEVELS + 1):
+    for level, height in zip(range(2, LEVELS + 1), heights.tolist(), strict=True):
         drawn = draw(usual(level), _KINSHIP * common + own * rng.normal(0, population.vary, count))
         found.append(replace(drawn, front=drawn.front * height, back=drawn.back * height))
     return tuple(found)

@@ -44,8 +44,8 @@ class Vertebra:
     """
 
     depth: float = part(16.0, 1.5)
-    front: float = part(12.6, 1.1)
-    back: float = part(13.8, 1.1)
+    front: float = part(12.2, 1.1)
+    back: float = part(13.3, 1.1)
     slant: float = part(3.6, 1.5)
     dome: float = part(0.0, 1.0)
     lip: float = part(2.4, 1.3)

@@ -12,13 +12,13 @@ from vfss.phantom.proportions import Atlas, Vertebra
 
 _C3 = Vertebra()
 _C2 = Vertebra(
-    depth=17.0,
+    depth=15.0,
     front=17.0,
     back=13.5,
     slant=-0.5,
     dome=3.5,
-    lip=3.5,
-    beak=2.0,
+    lip=3.0,
+    beak=1.6,
     waist=2.0,
     root=0.5,
     length=31.0,
