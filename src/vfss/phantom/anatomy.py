@@ -24,18 +24,20 @@ from vfss.phantom.plate import Cells, Plate, plate
 from vfss.phantom.points import symphysis, vertebral_landmarks
 from vfss.phantom.population import Person
 from vfss.phantom.skull import base, braincase
-from vfss.phantom.spine import Spine, stand, vertebra
+from vfss.phantom.spine import Spine, bones, stand
 from vfss.phantom.surroundings import Surroundings, sample_surroundings
 from vfss.phantom.teeth import row
 from vfss.phantom.throat import throat
 from vfss.phantom.trappings import Trappings, cephalostat, doubled
-from vfss.phantom.trunk import furniture, nape, prevertebral, shoulders
+from vfss.phantom.trunk import furniture, nape, prevertebral, ribs, shoulders
+from vfss.phantom.vertebral_bone import vertebra_matter
 
 # Three points by which a rigid part is followed, millimetres of the skull.
 _ANCHORS = np.array(((0.0, 0.0), (-90.0, 0.0), (0.0, 90.0)))
 _REACH = (np.array((-180.0, -200.0)), np.array((190.0, 270.0)))  # around the atlas, what a field of view can show
 _SLACK_MM = 30.0  # how far rigid parts move in a clip
 _COARSE_MM = 0.75
+_LOWEST = 12  # vertebra drawn below the painted ones: the lowest in the picture is often a thoracic one
 
 
 class Patient:
@@ -58,11 +60,11 @@ class Patient:
         self.shown: tuple[Points, Points] = _REACH
         self._bones: dict[str, list[Points]] = {}
         self._matter: list[Matter] = []
-        for level in range(1, 11):
-            outlines, matter = vertebra(person, self.spine, level)
+        for level in range(1, _LOWEST + 1):
+            outlines = bones(person, self.spine, level)
             if level <= 7:
                 self._bones[f"c{level}"] = outlines
-            self._matter += matter
+            self._matter += vertebra_matter(person, self.spine, outlines, level)
         self._trunk, self._trunk_bones = shoulders(person, self.around, self.spine)
 
     @property
@@ -136,6 +138,7 @@ class Patient:
         still = [
             *self.trappings.on_spine,
             *self._trunk_bones,
+            *ribs(person, self.spine),
             *pillars(person, around, self.spine),
             *prevertebral(person, self.spine),
             *nape(person, around, self.spine, back),

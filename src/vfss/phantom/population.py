@@ -12,7 +12,7 @@ from vfss.phantom.proportions import Atlas, Doubles, Jaw, Vertebra, Voice, draw,
 from vfss.phantom.vertebrae import USUAL_ATLAS, usual
 
 LEVELS = 14  # C1 to C7 and seven thoracic vertebrae, that carry the neck on below the picture
-USUAL_SPACING = (1.26, 1.20, *(1.0,) * (LEVELS - 3))
+USUAL_SPACING = (1.24, 1.20, *(1.0,) * (LEVELS - 3))
 USUAL_TILTS = tuple(20.0 + 2.2 * (min(i, 8) - 3.5) for i in range(LEVELS))
 USUAL_VERTEBRAE = tuple(usual(level) for level in range(2, LEVELS + 1))
 USUAL_JAW, USUAL_VOICE = Jaw(), Voice()

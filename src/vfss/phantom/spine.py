@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from vfss.phantom.geometry import Points, ellipse, ribbon, smooth, smooth_open, turn
+from vfss.phantom.geometry import Points, smooth, turn
 from vfss.phantom.matter import Matter
 from vfss.phantom.population import LEVELS, Person
-from vfss.phantom.vertebrae import arch, arch_line, atlas, body
+from vfss.phantom.vertebrae import arch, atlas, body
 
 _LEVEL_NUMBERS = np.arange(1, LEVELS + 1, dtype=np.float64)
 _BODY_MIDDLE = -0.6  # where the middle of the body lies before that of its outline, millimetres
@@ -89,75 +88,3 @@ def _worn(points: Points, spurs: npt.NDArray[np.float64], level: int) -> Points:
         points[0] += np.array((-0.8, -0.5)) * spurs[1]
         points[5] += np.array((0.4, 0.3)) * spurs[2]
     return points
-
-
-def vertebra(person: Person, spine: Spine, level: int) -> tuple[list[Points], list[Matter]]:
-    """Outlines (their union is the painted vertebra) and matter of one vertebra, 1 is C1."""
-    outlines = bones(person, spine, level)
-    if level == 1:
-        return outlines, _atlas_matter(person, spine, outlines)
-    return outlines, _vertebra_matter(person, spine, outlines, level)
-
-
-def _vertebra_matter(person: Person, spine: Spine, outlines: list[Points], level: int) -> list[Matter]:
-    """Pale slabs with end plates as lines: how much of the cortex shows differs from film to film."""
-    shape, n = person.vertebrae[level - 2], person.neck
-    rng = np.random.default_rng((person.seed, 500))
-    slab, plates, cortex, tongue = person.bone * rng.uniform((0.05, 0.06, 0.0, 0.02), (0.22, 0.3, 0.2, 0.11))
-    each = np.random.default_rng((person.seed, 500, level)).uniform(0.7, 1.3, 4)
-
-    def put(points: Points) -> Points:
-        tilt = float(spine.tilts[level - 1]) + shape.lean
-        return np.asarray(turn(points * n, tilt) + spine.centres[level - 1])
-
-    line = put(smooth_open(arch_line(shape, (0.3, 0.5, 0.7, 0.85))))
-    upper, lower = outlines[0][1:16], outlines[0][26:40]
-    process = ribbon(line, np.linspace(0.36, 0.3, len(line)) * shape.thick_middle * n)
-    matter = [
-        Matter(outlines[0], slab * each[0], rim=cortex, rim_mm=1.1),
-        Matter(outlines[1], 0.7 * tongue * each[1], rim=0.5 * cortex * each[1], rim_mm=0.9, blur=1),
-        Matter(process, 0.6 * tongue * each[2], blur=2),
-        Matter(ribbon(upper, 0.7), plates * each[2]),
-        Matter(ribbon(lower, 0.7), plates * each[3]),
-    ]
-    if level == 2:
-        matter += _axis_matter(person, put)
-    return matter
-
-
-def _axis_matter(person: Person, put: Callable[[Points], Points]) -> list[Matter]:
-    """The dens, and the ring that the axis shows from the side."""
-    shape, bone = person.vertebrae[0], person.bone
-    rng = np.random.default_rng((person.seed, 501))
-    top = -0.4 * shape.front - shape.dome
-    dens = np.array(((-4, 2), (-4.6, -6), (-4, -15), (-0.5, -18.5), (3.4, -15), (4, -6), (5, 2)), np.float64)
-    ring = ellipse((0.8, -1.0), (0.42 * shape.depth, 0.38 * shape.front), 20)
-    dark = bone * rng.uniform((0.06, 0.02), (0.22, 0.24))
-    return [
-        Matter(put(smooth(dens + np.array((0.0, top)))), 0.8 * dark[0], rim=dark[0], rim_mm=1.1, blur=1),
-        Matter(put(ring), 0.0, rim=dark[1], rim_mm=1.3),
-    ]
-
-
-def _atlas_matter(person: Person, spine: Spine, outlines: list[Points]) -> list[Matter]:
-    """A dark oval in front, a knob behind, and between them a mass over the dens and a thin bar that hardly show."""
-    n, shape = person.neck, person.atlas
-    rng = np.random.default_rng((person.seed, 502))
-    low, high = (0.01, 0.1, 0.03, 0.02, 0.04), (0.08, 0.28, 0.16, 0.14, 0.2)
-    veil, front_arch, lateral, bar, knob = person.bone * rng.uniform(low, high)
-
-    def put(points: Points) -> Points:
-        return np.asarray(turn(points * n, float(spine.tilts[0])) + spine.centres[0])
-
-    front, rear = shape.front, shape.rear
-    oval = ellipse((3.4 - front, 0.8 + 0.5 * shape.nose), (3.4, 0.65 * shape.above), -12)
-    mass = smooth(np.array(((-6, -8), (4, -8.5), (0.65 * rear, -3), (0.6 * rear, 7), (0, 9), (-6, 6))))
-    bridge = smooth_open(np.array(((0.5 * rear, 0.5 * shape.sag), (rear + 2, shape.sag), (shape.length, shape.sag))))
-    tubercle = ellipse((shape.length, shape.sag - shape.rise), (0.8 * shape.knob_width, 0.85 * shape.knob), 20)
-    return [
-        Matter(outlines[0], veil, rim=0.5 * veil, rim_mm=1.0, blur=1),
-        Matter(put(oval), front_arch, rim=front_arch, rim_mm=1.1),
-        Matter(put(mass), lateral, rim=0.6 * lateral, rim_mm=1.0, blur=1),
-        Matter(put(ribbon(bridge, 0.4 * shape.bridge)), bar, rim=bar, rim_mm=0.9, blur=1),
-        Matter(put(tubercle), 0.7 * knob, rim=1.3 * knob, rim_mm=1.0),
-    ]

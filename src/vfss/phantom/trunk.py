@@ -73,6 +73,23 @@ def _shoulder_bones(person: Person, pivot: Points, slope: float, rng: np.random.
     return out
 
 
+def ribs(person: Person, spine: Spine) -> list[Matter]:
+    """The first two ribs of both sides: from T1 and T2 back to their angle, then forward and down to the breastbone."""
+    rng = np.random.default_rng((person.seed, 305))
+    dense = person.bone * rng.uniform(0.04, 0.16)
+    out = []
+    for level in (8, 9):
+        centre, tilt = spine.centres[level - 1], float(spine.tilts[level - 1])
+        course = np.array(((6, -3), (14, -7), (22, -2), (16, 8), (-8, 22), (-32, 34), (-52, 42)), np.float64)
+        course[3:] *= 1.0 if level == 8 else 1.25
+        for side in (-0.5, 0.5):
+            shift = side * np.array(person.double) + rng.normal(0, 1.5, 2)
+            axis = turn(course + rng.normal(0, 1.2, course.shape), tilt) * person.neck + centre + shift
+            half = float(rng.uniform(2.2, 4.2))
+            out.append(Matter(ribbon(smooth_open(axis, 4), half), 0.5 * dense, rim=dense, rim_mm=1.2, blur=1))
+    return out
+
+
 def nape(person: Person, around: Surroundings, spine: Spine, back: Points) -> list[Matter]:
     """Layers of muscle and fat under the skin of the back (open line, upwards), folds of skin, strands of trapezius."""
     rng = np.random.default_rng((person.seed, 301))
