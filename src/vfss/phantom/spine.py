@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.phantom.geometry import Points, smooth, turn
-from vfss.phantom.matter import Matter
 from vfss.phantom.population import LEVELS, Person
 from vfss.phantom.vertebrae import arch, atlas, body
 

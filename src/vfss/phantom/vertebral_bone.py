@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a vertebra adds to a film: body with end plates, lamina and process, the dens in its ring, the arches of the atlas.
+"""What a vertebra adds to a film: body and end plates, lamina and process, the dens in its ring, arches of the atlas.
 
 How much of it shows differs from film to film, from rectangles with clear discs to a band without edges; the joints
 beside the bodies are drawn by `pillars`.
@@ -41,7 +41,8 @@ def _look(person: Person) -> _Look:
     crisp = bool(rng.random() < _CRISP)
     low = (0.08, 0.04, 0.06, 0.05, 0.04) if crisp else (0.04, 0.0, 0.0, 0.02, 0.02)
     high = (0.3, 0.26, 0.24, 0.22, 0.15) if crisp else (0.22, 0.16, 0.12, 0.16, 0.1)
-    return _Look(*(person.bone * rng.uniform(low, high)).tolist(), 0 if crisp else 1)
+    slab, plates, cortex, lamina, process = person.bone * rng.uniform(low, high)
+    return _Look(slab, plates, cortex, lamina, process, blur=0 if crisp else 1)
 
 
 def vertebra_matter(person: Person, spine: Spine, outlines: list[Points], level: int) -> list[Matter]:
