@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from vfss.phantom.geometry import View, plane
+from vfss.phantom.geometry import View, plane, turn
 from vfss.phantom.head import head_place
 from vfss.phantom.mandible import jaw_outlines, jaw_place, jaw_points
 from vfss.phantom.motion import moment, sample_course
 from vfss.phantom.population import Person, Population, sample_person
 from vfss.phantom.proportions import REACH, Jaw, Vertebra, draw, limits, spreads, values, with_values
 from vfss.phantom.spine import bones, stand
+from vfss.phantom.throat import throat
 from vfss.phantom.vertebrae import arch, body, usual
 
 VIEW = View(160, 160, 0.9, 0.0, (0.0, 0.0), (70.0, 25.0), False)
@@ -49,6 +50,43 @@ def test_persons_differ_and_come_again() -> None:
     assert np.std([p.jaw.slope for p in people]) > 3.0
     assert np.std([p.tilts[0] - p.tilts[6] for p in people]) > 6.0
     assert np.ptp([p.descent for p in people]) > 0.5
+
+
+def lower_end_plates(someone: Person) -> np.ndarray:
+    """Rear and front corner of the lower end plates of C2, C3, C4, (3, 2, 2)."""
+    spine = stand(someone)
+    placed = []
+    for level in (2, 3, 4):
+        shape = someone.vertebrae[level - 2]
+        points = turn(body(shape)[[5, 8]] * someone.neck, float(spine.tilts[level - 1]) + shape.lean)
+        placed.append(points + spine.centres[level - 1])
+    return np.array(placed)
+
+
+def test_c2_and_c3_lie_as_far_apart_as_on_film() -> None:
+    """Middles of lower end plates, C2 to C3 over C3 to C4: 0.90 to 1.10 in 80 people, 1.02 on average."""
+    ratios = []
+    for seed in range(60):
+        steps = np.hypot(*np.diff(lower_end_plates(person(seed)).mean(axis=1), axis=0).T)
+        ratios.append(steps[0] / steps[1])
+    assert np.mean(ratios) == pytest.approx(1.02, abs=0.04)
+    assert 0.03 < np.std(ratios) < 0.1
+
+
+def test_a_pharynx_at_rest_is_as_wide_as_in_people() -> None:
+    """Healthy people at rest: 62 % of the square of the distance from C2 to C4, 25 to 135."""
+    shares, view = [], View(300, 300, 1.5, 0.0, (0.0, 0.0), (180.0, 60.0), False)
+    for seed in range(40):
+        someone = person(seed)
+        course = sample_course(np.random.default_rng((seed, 4)), 1.0, "rest")
+        now, spine = moment(course, 0.0), stand(someone)
+        found = throat(someone, spine, course, now, head=head_place(someone, now)).truth["pharynx"]
+        corners = lower_end_plates(someone)[[0, 2], 1]
+        area = plane([view.pixels(o) for o in found], 300, 300).sum() / view.scale**2
+        shares.append(100 * area / ((corners[0] - corners[1]) ** 2).sum())
+    assert np.median(shares) == pytest.approx(62, abs=8)
+    assert 15 < min(shares) < 40
+    assert 95 < max(shares) < 150
 
 
 def test_age_wears_the_spine() -> None:
