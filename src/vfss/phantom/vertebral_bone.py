@@ -39,8 +39,8 @@ class _Look:
 def _look(person: Person) -> _Look:
     rng = np.random.default_rng((person.seed, 500))
     crisp = bool(rng.random() < _CRISP)
-    low = (0.08, 0.04, 0.06, 0.05, 0.04) if crisp else (0.04, 0.0, 0.0, 0.02, 0.02)
-    high = (0.3, 0.26, 0.24, 0.22, 0.15) if crisp else (0.22, 0.16, 0.12, 0.16, 0.1)
+    low = (0.1, 0.04, 0.05, 0.05, 0.04) if crisp else (0.06, 0.01, 0.02, 0.02, 0.02)
+    high = (0.32, 0.24, 0.2, 0.22, 0.15) if crisp else (0.22, 0.16, 0.12, 0.16, 0.1)
     slab, plates, cortex, lamina, process = person.bone * rng.uniform(low, high)
     return _Look(slab, plates, cortex, lamina, process, blur=0 if crisp else 1)
 
