@@ -109,7 +109,7 @@ def test_training_seeds_that_overlap_held_out_seeds_are_refused() -> None:
     with pytest.raises(TrainingError, match="training on that style uses 0 to 90000"):
         replace(RECIPE, phantom_frames=90_001)
     replace(RECIPE, phantom_frames=90_001, held_out={"harsh": HeldOut(1.0, 90_000, 2)})
-    with pytest.raises(TrainingError, match="'gentle' is none of: standard"):
+    with pytest.raises(TrainingError, match="'gentle' is none of: clinic, standard"):
         replace(RECIPE, styles={"gentle": 1.0})
 
 
@@ -131,7 +131,7 @@ def test_every_error_of_a_recipe_names_file_field_value_and_bound(tmp_path: Path
         "student: input size 65 is not a multiple of 32",
         "stages.0.until is 0, must be greater than 0",
         "stages.0.size is 65, must be a multiple of 32",
-        "styles.gentle: 'gentle' is none of: standard",
+        "styles.gentle: 'gentle' is none of: clinic, standard",
         "held_out.harsh.frames is 0, must be greater than or equal to 1",
         "unknown field held_out.harsh.x",
         "distill.teachers.0: 'huge' is none of: mobile-sam",

@@ -26,6 +26,7 @@ from vfss_training.config.parts import (
     listed_backbone,
 )
 from vfss_training.data.appearance import Appearance
+from vfss_training.data.appearance_by_structure import AppearanceByStructure
 from vfss_training.data.augment import Augmentation, TeacherViews
 from vfss_training.losses.balancing import Balancing
 from vfss_training.recipe_part import (
@@ -89,6 +90,7 @@ class Recipe:
             means that a guess costs little, 1 that it is to be learnt as absent.
         augmentation: Geometric and grey-value augmentation.
         appearance: Changes of how pictures look.
+        by_structure: Changes of how single structures look.
         distill: Teachers whose features the student is trained towards.
         balance: How several teachers are balanced.
         self_teaching: Extra students that make pseudo-labels.
@@ -130,6 +132,7 @@ class Recipe:
     hidden: Share = 0.2
     augmentation: Augmentation = field(default_factory=Augmentation)
     appearance: Appearance = field(default_factory=Appearance)
+    by_structure: AppearanceByStructure = field(default_factory=AppearanceByStructure)
     distill: Distillation = field(default_factory=Distillation)
     balance: Balancing = field(default_factory=Balancing)
     self_teaching: SelfTeaching = field(default_factory=SelfTeaching)

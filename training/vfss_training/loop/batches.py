@@ -154,6 +154,8 @@ class Views(Dataset[tuple[Tensor, Tensor, Tensor]]):
             sample = augmentation.in_place()(self._teacher_views(sample, draw.item, draw.view), random)
         else:
             sample = augmentation(sample, random)
+        # A generator of its own, so that it does not change the other random choices of a recipe.
+        sample = self._recipe.by_structure(sample, np.random.default_rng((self._recipe.seed, 7, draw.number)))
         donor = partial(self._donor, draw.source, int(random.integers(_DONORS)))
         sample = replace(sample, frame=self._recipe.appearance(sample.frame, random, donor))
         return view(sample, self._config, draw.size, self._recipe.loss_stride, self._config.landmarks)
