@@ -5,7 +5,9 @@
 
 Each is measured in a separate process, one after the other. "whole" is a frame of a clip on disk, as in the program:
 decoding, preprocessing, network, masks of all structures at the size of the frame; "stages" are its parts. "clip" is
-the time per frame for a clip, of which several frames are processed in parallel.
+the time per frame for a clip, in each of the ways of computing its frames. "propose" is the student as the program runs
+it; below it each precision, with one pass over each frame and with the mirror image too. All of these are timed in
+turn, and cpu_ms is the time of the processor, which other programs hardly change.
 MobileSAM is given the decoded frame and the true box of every visible structure: encoder, decoder, masks at the size of
 the frame. The encoder of SAM ViT-B alone (random weights) is a reference of earlier work. Writes
 benchmarks/results/propose.json, or propose_cuda.json with --device cuda, where the network is given batches of frames
@@ -21,10 +23,9 @@ import json
 import multiprocessing
 import os
 import platform
-import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -36,24 +37,37 @@ SIZES = (512, 1024)
 CLIP_FRAMES, FRAME = 40, 20
 
 
-def timed(call: Callable[[], object], repeats: int) -> list[float]:
-    """Return the milliseconds of each call, after a warm-up call."""
-    call()
-    taken = []
-    for _ in range(repeats):
-        started = time.perf_counter()
+Times = list[tuple[float, float]]
+"""Milliseconds of calls: elapsed, and of the processor in all threads of the process."""
+
+
+def timed(call: Callable[[], object], repeats: int) -> Times:
+    """Return the times of each call, after a warm-up call."""
+    return timed_in_turn({"": call}, repeats)[""]
+
+
+def timed_in_turn(calls: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, Times]:
+    """Return the times of several calls, made in turn, so that other programs slow all of them alike."""
+    taken: dict[str, Times] = {name: [] for name in calls}
+    for call in calls.values():
         call()
-        taken.append(1000.0 * (time.perf_counter() - started))
+    for _ in range(repeats):
+        for name, call in calls.items():
+            started, computed = time.perf_counter(), time.process_time()
+            call()
+            taken[name].append((1000 * (time.perf_counter() - started), 1000 * (time.process_time() - computed)))
     return taken
 
 
-def summary(taken: list[float]) -> dict[str, float]:
-    """Return median, minimum, 90th percentile and frames per second."""
+def summary(taken: Times, frames: int = 1) -> dict[str, float]:
+    """Return median, minimum and 90th percentile of the time per frame, of the processor too, and frames a second."""
+    elapsed, computed = np.array(taken).T / frames
     return {
-        "median_ms": round(statistics.median(taken), 2),
-        "min_ms": round(min(taken), 2),
-        "p90_ms": round(float(np.percentile(taken, 90)), 2),
-        "fps": round(1000.0 / statistics.median(taken), 1),
+        "median_ms": round(float(np.median(elapsed)), 2),
+        "min_ms": round(float(elapsed.min()), 2),
+        "p90_ms": round(float(np.percentile(elapsed, 90)), 2),
+        "cpu_ms": round(float(np.median(computed)), 2),
+        "fps": round(1000.0 / float(np.median(elapsed)), 1),
         "repeats": len(taken),
     }
 
@@ -67,59 +81,93 @@ def phantom_clip(folder: Path, size: int) -> Path:
     return path
 
 
-def measure_student(name: str, device: str, precision: str | None, repeats: int, folder: str) -> dict[str, Any]:
-    """Measure the student: time to load, per frame, per frame of a clip, and by stage."""
+def measure_student(name: str, repeats: int, folder: str) -> dict[str, Any]:
+    """Measure the student as the program runs it, and in every precision and way, in turn.
+
+    Returns:
+        Figures of "propose" (as the program runs it) and "propose_PRECISION".
+    """
     from vfss.clips import open_clip
     from vfss.student import Student, load_checkpoint, load_student
-    from vfss.student.openvino_runtime import OpenVinoRuntime
+    from vfss.student.openvino_runtime import CLIP_WAYS, OpenVinoRuntime, allowed_precisions
 
     started = time.perf_counter()
-    student = load_student(name, device)
+    student = load_student(name, "cpu")
     loaded_s = time.perf_counter() - started
     checkpoint = load_checkpoint(student.path)
-    if device == "cpu" and precision is not None:
-        student = Student(checkpoint, OpenVinoRuntime(checkpoint, precision=precision))
-    measured: dict[str, Any] = {"student": student.id, "device": student.device, "load_s": round(loaded_s, 2)}
+    runtimes = {
+        f"propose_{precision}": {
+            way: OpenVinoRuntime(checkpoint, precision=precision, clip_frames=way) for way in CLIP_WAYS
+        }
+        for precision in allowed_precisions(checkpoint)
+    }
+    measured: dict[str, Any] = {
+        "propose": {"student": student.id, "device": student.device, "load_s": round(loaded_s, 2)}
+    }
+    measured |= {row: {"device": ways[CLIP_WAYS[0]].device} for row, ways in runtimes.items()}
     for size in SIZES:
         with open_clip(Path(folder) / f"{size}.mp4") as clip:
-            cycle = itertools.cycle(range(clip.n_frames))
-            frame_times = summary(
-                timed(lambda cycle=cycle, clip=clip: student.propose(clip.as_uint8(next(cycle))[None]), repeats)
-            )
-            frames = [clip.as_uint8(t) for t in range(clip.n_frames)]
-            clips = timed(lambda clip=clip: propose_clip(student, clip), max(3, repeats // 10))
-        measured[f"{size}x{size}"] = {"whole": frame_times, "clip": per_frame(clips, len(frames))}
-        if device == "cpu":
-            measured[f"{size}x{size}"]["stages"] = stages(checkpoint, precision, frames, repeats)
+            single, clips = {"propose": one_frame(student, clip)}, {"propose": whole_clip(student, clip)}
+            for row, ways in runtimes.items():
+                for mirror in ("never", "always"):
+                    single[f"{row}/{mirror}"] = one_frame(Student(checkpoint, ways[CLIP_WAYS[0]], mirror=mirror), clip)
+                for way, runtime in ways.items():
+                    clips[f"{row}/{way}"] = whole_clip(Student(checkpoint, runtime), clip)
+            frame_times = timed_in_turn(single, repeats)
+            clip_times = timed_in_turn(clips, max(3, repeats // 10))
+            n, frames = clip.n_frames, [clip.as_uint8(t) for t in range(clip.n_frames)]
+        figures = measured["propose"][f"{size}x{size}"] = {}
+        figures["whole"], figures["clip"] = summary(frame_times["propose"]), summary(clip_times["propose"], n)
+        for row, ways in runtimes.items():
+            measured[row][f"{size}x{size}"] = {
+                "one_pass": summary(frame_times[f"{row}/never"]),
+                "both_passes": summary(frame_times[f"{row}/always"]),
+                **{f"clip, {way}": summary(clip_times[f"{row}/{way}"], n) for way in ways},
+                "stages": stages(checkpoint, ways[CLIP_WAYS[0]], frames, repeats),
+            }
     return measured
 
 
-def propose_clip(student: Any, clip: Any) -> int:
-    """Decode and propose on all frames of a clip; return their number."""
-    return sum(1 for _ in student.propose_each(clip.as_uint8(t) for t in range(clip.n_frames)))
+def measure_cuda_student(name: str, repeats: int, folder: str) -> dict[str, Any]:
+    """Measure the student on a GPU: per frame, and per frame of a clip."""
+    from vfss.clips import open_clip
+    from vfss.student import load_student
+
+    student = load_student(name, "cuda")
+    measured: dict[str, Any] = {"student": student.id, "device": student.device}
+    for size in SIZES:
+        with open_clip(Path(folder) / f"{size}.mp4") as clip:
+            frame_times = timed(one_frame(student, clip), repeats)
+            clip_times = timed(whole_clip(student, clip), max(3, repeats // 10))
+            measured[f"{size}x{size}"] = {"whole": summary(frame_times), "clip": summary(clip_times, clip.n_frames)}
+    return measured
 
 
-def per_frame(taken: list[float], frames: int) -> dict[str, float]:
-    """Return the summary of milliseconds per frame, from times of clips."""
-    return summary([milliseconds / frames for milliseconds in taken])
+def one_frame(student: Any, clip: Any) -> Callable[[], object]:
+    """Return a call that decodes the next frame of a clip and proposes on it."""
+    cycle = itertools.cycle(range(clip.n_frames))
+    return lambda: student.propose(clip.as_uint8(next(cycle))[None])
 
 
-def stages(checkpoint: Any, precision: str | None, frames: list[Any], repeats: int) -> dict[str, float]:
-    """Return the median milliseconds of preprocessing, network, and masks at the size of the frame."""
-    from vfss.student.openvino_runtime import OpenVinoRuntime
+def whole_clip(student: Any, clip: Any) -> Callable[[], object]:
+    """Return a call that decodes and proposes on all frames of a clip."""
+    return lambda: sum(1 for _ in student.propose_each(clip.as_uint8(t) for t in range(clip.n_frames)))
+
+
+def stages(checkpoint: Any, runtime: Any, frames: list[Any], repeats: int) -> dict[str, float]:
+    """Return the median milliseconds of the processor: preprocessing, one pass, masks at the size of the frame."""
     from vfss.student.preprocess import Placement, prepare, restore
 
-    runtime = OpenVinoRuntime(checkpoint, precision=precision)
     placement = Placement.of(*frames[0].shape, checkpoint.config.input_size)
     cycle = itertools.cycle(frames)
     prepared = prepare(frames[0], placement, checkpoint.config)[None]
     logits = runtime.run(prepared)[0][0]
     calls: dict[str, Callable[[], object]] = {
-        "prepare_ms": lambda: prepare(next(cycle), placement, checkpoint.config),
-        "network_ms": lambda: runtime.run(prepared),
-        "masks_ms": lambda: restore(logits, placement),
+        "prepare_cpu_ms": lambda: prepare(next(cycle), placement, checkpoint.config),
+        "network_cpu_ms": lambda: runtime.run(prepared),
+        "masks_cpu_ms": lambda: restore(logits, placement),
     }
-    return {name: summary(timed(call, repeats))["median_ms"] for name, call in calls.items()}
+    return {name: summary(taken)["cpu_ms"] for name, taken in timed_in_turn(calls, repeats).items()}
 
 
 def measure_mobile_sam(weights: str, repeats: int, folder: str) -> dict[str, Any]:
@@ -165,11 +213,11 @@ def measure_cuda(name: str, folder: str) -> dict[str, Any]:
     for batch in (1, 16, 64, 256):
         inputs = np.random.default_rng(0).standard_normal((batch, 1, side, side), np.float32)
         taken = timed(lambda inputs=inputs: runtime.run(inputs), 20)
-        measured[f"network_batch_{batch}_fps"] = round(1000.0 * batch / statistics.median(taken), 1)
+        measured[f"network_batch_{batch}_fps"] = round(batch * summary(taken)["fps"], 1)
     with open_clip(Path(folder) / "512.mp4") as clip:
         frames = np.stack([clip.as_uint8(t % clip.n_frames) for t in range(256)])
     taken = timed(lambda: student.propose(frames), 5)
-    measured["propose_512_fps"] = round(1000.0 * len(frames) / statistics.median(taken), 1)
+    measured["propose_512_fps"] = round(len(frames) * summary(taken)["fps"], 1)
     with profile(activities=[ProfilerActivity.CPU, ProfilerActivity.CUDA]) as record:
         student.propose(frames)
     measured["profile"] = record.key_averages().table(sort_by="cuda_time_total", row_limit=12).splitlines()
@@ -211,20 +259,27 @@ def main() -> None:
     )
     parser.add_argument("--repeats", type=int, default=60, help="Number of repeats.")
     parser.add_argument("--sam-repeats", type=int, default=3)
+    parser.add_argument("--only-student", action="store_true", help="Leave out what it is compared with.")
+    parser.add_argument("--isa", help="Limit oneDNN to these instructions, e.g. AVX2 or AVX512_CORE_VNNI.")
     parser.add_argument("--out", type=Path, help="JSON file; default: as described above.")
     arguments = parser.parse_args()
+    if arguments.isa:
+        os.environ["ONEDNN_MAX_CPU_ISA"] = arguments.isa  # read by the processes that measure
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    result: dict[str, Any] = {"processor": processor(), "load_before": load}
+    result: dict[str, Any] = {"processor": processor(), "isa": arguments.isa, "load_before": load}
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
             phantom_clip(Path(folder), size)
         if arguments.device == "cuda":
             result["cuda"] = run_in_process(measure_cuda, arguments.student, folder)
+            result["propose"] = run_in_process(measure_cuda_student, arguments.student, arguments.repeats, folder)
             write(result, arguments.out or RESULTS.with_stem("propose_cuda"))
             return
         student = arguments.student
-        result["propose"] = run_in_process(measure_student, student, "cpu", None, arguments.repeats, folder)
-        result["propose_f32"] = run_in_process(measure_student, student, "cpu", "f32", arguments.repeats, folder)
+        result |= run_in_process(measure_student, student, arguments.repeats, folder)
+        if arguments.only_student:
+            write(result, arguments.out or RESULTS)
+            return
         result["sam_vit_b_encoder"] = run_in_process(measure_sam, arguments.sam_repeats)
         if arguments.mobile_sam.is_file():
             weights = str(arguments.mobile_sam)
@@ -244,7 +299,12 @@ def add_ratios(result: dict[str, Any]) -> None:
         mobile_sam = result["mobile_sam_boxes"]["512x512"]["whole"]["median_ms"]
         result["times_faster_than_mobile_sam_512"] = round(mobile_sam / ours, 1)
         result["times_faster_than_mobile_sam_512_by_clip"] = round(mobile_sam / by_clip, 1)
-    result["targets"] = {"fps_f32_512": 30, "fps_bf16_512": 60, "times_faster_than_mobile_sam_512": 100}
+    result["targets"] = {
+        "fps_512_bf16": 60,
+        "fps_512_avx512": 30,
+        "fps_512_avx2": 20,
+        "times_faster_than_mobile_sam_512": 100,
+    }
 
 
 def write(result: dict[str, Any], path: Path) -> None:

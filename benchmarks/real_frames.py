@@ -14,7 +14,8 @@ if it has no annotated pixel of its structure.
 
 The recordings show patients and are not part of the repository: they are identified by content in the folder --clips,
 by default $VFSS_SHARED/data/clips. Pictures (--sheet) are written outside the repository only.
-Run: python benchmarks/real_frames.py --clips FOLDER [--student FILE] [--json FILE] [--sheet FOLDER [--every N]]
+Run: python benchmarks/real_frames.py --clips FOLDER [--student FILE] [--mirror never|unsure|always] [--json FILE]
+    [--sheet FOLDER [--every N]]
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from vfss.errors import ClipError, VfssError
 from vfss.masks.metrics import dice
 from vfss.schema import Schema
 from vfss.student import Student, load_student
+from vfss.student.mirror_policy import WHEN
 
 ANNOTATIONS = Path(__file__).with_suffix(".yaml")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -271,6 +273,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--clips", type=Path, help="folder of the recordings [$VFSS_SHARED/data/clips]")
     parser.add_argument("--student", default="default", help="student file, or default")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--mirror", choices=WHEN, help="where mirror images are computed too [as in the file]")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--sheet", type=Path, help="folder outside the repository for pictures")
     parser.add_argument("--every", type=int, help="with --sheet: also pages of proposals on every N-th frame")
@@ -287,7 +290,7 @@ def main(argv: list[str] | None = None) -> None:
     annotated = read_annotations(ANNOTATIONS, schema)
     paths = find_clips(folder, (clip.content for clip in annotated))
     sheets = None if options.sheet is None else create_picture_folder(options.sheet)
-    student = load_student(options.student, options.device)
+    student = load_student(options.student, options.device, mirror=options.mirror)
     figures = {clip.name: examine(student, clip, paths[clip.content], sheets) for clip in annotated}
     result = {"student": student.id, "clips": figures}
     report(result, schema)

@@ -108,7 +108,9 @@ def test_ctrl_c_keeps_what_is_done(folder: Path, monkeypatch: pytest.MonkeyPatch
             self.id, self.schema, self._student = student.id, student.schema, student
             self.keys = student.keys
 
-        def propose_each(self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
+        def propose_each(
+            self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0, **settings: object
+        ) -> Iterator[Proposal]:
             for n, proposal in enumerate(self._student.propose_each(frames)):
                 if n == 9:
                     raise KeyboardInterrupt

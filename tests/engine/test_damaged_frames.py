@@ -62,7 +62,7 @@ def test_each_proposal_belongs_to_its_frame_whatever_is_damaged(damaged: set[int
     pictures = np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((1, HEIGHT, WIDTH), np.uint8)
 
     class Echo(KeyedStudent):
-        def propose(self, given_frames: np.ndarray, **settings: float) -> list:
+        def propose(self, given_frames: np.ndarray, **settings: object) -> list:
             self.seen = [*getattr(self, "seen", []), *(int(frame[0, 0]) for frame in given_frames)]
             return super().propose(given_frames, **settings)
 

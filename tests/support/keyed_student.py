@@ -52,7 +52,7 @@ class KeyedStudent:
         self.schema, self.id, self.asked = schema, id, 0
         self.keys = schema.keys
 
-    def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0) -> list[Proposal]:
+    def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0, **settings: object) -> list[Proposal]:
         self.asked += len(frames)
         keys = self.schema.keys
         state = np.full(len(keys), MaskState.PROPOSED, np.uint8)
@@ -60,6 +60,8 @@ class KeyedStudent:
         planes = np.stack([mask_of(key, *frames.shape[1:]) for key in keys])
         return [Proposal(keys, Masks(planes.copy(), state), confidence, self.id) for _ in frames]
 
-    def propose_each(self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
+    def propose_each(
+        self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0, **settings: object
+    ) -> Iterator[Proposal]:
         for frame in frames:
             yield self.propose(frame[None])[0]

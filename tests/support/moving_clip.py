@@ -96,10 +96,12 @@ class FixedStudent:
     def __init__(self, plane: np.ndarray | None = None, confidence: float = 0.9) -> None:
         self._plane, self._confidence = plane, confidence
 
-    def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0) -> list[Proposal]:
+    def propose(self, frames: np.ndarray, *, pixel_aspect: float = 1.0, **settings: object) -> list[Proposal]:
         return [self._proposal(frame) for frame in frames]
 
-    def propose_each(self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
+    def propose_each(
+        self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0, **settings: object
+    ) -> Iterator[Proposal]:
         for frame in frames:
             yield self._proposal(frame)
 

@@ -23,7 +23,9 @@ class PrescribedStudent:
         self._answers = {frames[t].tobytes(): planes for t, planes in answers.items()}
         self.asked = 0
 
-    def propose_each(self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
+    def propose_each(
+        self, frames: Iterable[np.ndarray], *, pixel_aspect: float = 1.0, **settings: object
+    ) -> Iterator[Proposal]:
         state = np.full(len(self.schema), MaskState.PROPOSED, np.uint8)
         confidence = np.ones(len(self.schema), np.float32)
         for frame in frames:

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import TrainingError
 from vfss.student import load_checkpoint, load_student
+from vfss.student.mirror_policy import MirrorPolicy
+from vfss.student.openvino_runtime import has_bf16
 from vfss_training.cli.app import application
 from vfss_training.evaluation import averaging
 from vfss_training.evaluation.averaging import average_weights
@@ -22,7 +24,11 @@ def test_one_command_averages_two_files(tmp_path, monkeypatch):
         assert np.isfinite(student.propose(disc_frame(64, 64)[None])[0].confidence).all()
         return {"mean_dice": 0.5, "styles": {"standard": {"mean_dice": 0.5}}, "held_out": recipe.name}
 
+    def draw(seed, size, style):
+        return disc_frame(size, size, seed), None, None
+
     monkeypatch.setattr(averaging, "score_on_phantoms", score)
+    monkeypatch.setattr(averaging, "draw_phantom", draw)
     parent = small_checkpoint().save(tmp_path / "parent.safetensors")
     child = small_checkpoint(seed=1).save(tmp_path / "child.safetensors")
     out = tmp_path / "mean.safetensors"
@@ -36,6 +42,8 @@ def test_one_command_averages_two_files(tmp_path, monkeypatch):
     for name, tensor in mean.tensors.items():
         expected = 0.75 * parent.tensors[name].astype(np.float32) + 0.25 * child.tensors[name].astype(np.float32)
         np.testing.assert_allclose(tensor.astype(np.float32), expected, rtol=2e-3, atol=1e-4, err_msg=name)
+    # Its weights are others than its parents', so its precisions are measured anew.
+    assert set(mean.precision) == ({"bf16"} if has_bf16() else set())
     # The graph that runs on a CPU is that of the mean, too.
     frame = disc_frame(64, 64)[None]
     graph, torch = (load_student(out, device).propose(frame)[0] for device in ("cpu", "cpu-torch"))
@@ -55,3 +63,10 @@ def test_the_mean_of_a_student_with_itself_is_itself():
     checkpoint = small_checkpoint()
     mean = average_weights(checkpoint, checkpoint, 0.5)
     assert all(np.array_equal(mean.tensors[name], tensor) for name, tensor in checkpoint.tensors.items())
+
+
+def test_the_mean_of_mirrored_students_is_mirrored_where_the_child_is():
+    mirrored = replace(CONFIG, mirrored=True)
+    parent, child = (small_checkpoint(config=mirrored, seed=seed) for seed in (0, 1))
+    child = replace(child, mirror=MirrorPolicy("never"))
+    assert average_weights(parent, child, 0.5).mirror == MirrorPolicy("never")

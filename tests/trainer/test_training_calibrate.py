@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from small_student import small_checkpoint
 from vfss.student import load_checkpoint
+from vfss.student.openvino_runtime import has_bf16
 from vfss_training.cli.app import application
 from vfss_training.evaluation import calibrate
 
@@ -38,12 +41,19 @@ def test_one_command_calibrates_a_file(tmp_path, phantoms):
     measured = after.calibration.measured
     assert measured["frames"] == 8
     assert measured["expected_error_after"] <= measured["expected_error_before"]
+    assert set(after.precision) == ({"bf16"} if has_bf16() else set())
     assert [seed for seed, _ in phantoms] == list(range(calibrate.FIRST_SEED, calibrate.FIRST_SEED + 8))
     assert {style for _, style in phantoms} > set(calibrate.COMMON)
     # A second measurement ignores the calibration that the file has by now.
     second = calibrate.measure(after, first_seed=calibrate.FIRST_SEED, frames=2, threads=1)
     first = calibrate.measure(before, first_seed=calibrate.FIRST_SEED, frames=2, threads=1)
     assert np.array_equal(second.confidence, first.confidence)
+
+
+def test_what_a_file_says_of_precisions_is_kept(tmp_path, phantoms):
+    path = tmp_path / "student.safetensors"
+    replace(small_checkpoint(), precision={"bf16": 0.75}).save(path)
+    assert calibrate.calibrate_file(path, frames=8, threads=1).precision == {"bf16": 0.75}
 
 
 def test_with_an_output_file_the_input_is_unchanged(tmp_path, phantoms):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from small_student import CONFIG, small_checkpoint
 from vfss.errors import TrainingError
 from vfss.student import load_student
+from vfss.student.openvino_runtime import has_bf16
 from vfss.student.preprocess import Placement
 from vfss.student.prompt_maps import click_map
 from vfss.student.prompts import Click
@@ -118,6 +119,7 @@ def test_prompt_training_lowers_the_loss_and_keeps_proposals(tmp_path: Path) -> 
     (scores,) = [event["dice_by_clicks"]["standard"] for event in entries if event["event"] == "clicks_examined"]
     assert len(scores) == 4
     assert prompted_student.provenance["prompts"]["clicks"]["dice_by_clicks"]["standard"] == scores
+    assert set(prompted_student.precision) == ({"bf16"} if has_bf16() else set())
     frame = np.random.default_rng(0).integers(0, 255, (1, 64, 64), np.uint8)
     before, after = (
         load_student(checkpoint.path, "cpu-torch").propose(frame)[0] for checkpoint in (plain, prompted_student)

@@ -10,12 +10,14 @@ import numpy as np
 from cachetools import LRUCache
 
 from vfss.clips import Clip
+from vfss.clips.readable import ReadableFrames
 from vfss.errors import ProjectError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState, pack_mask, unpack_mask
 from vfss.project import Edit, Project, Provenance
 from vfss.project.provenance import PROPAGATION
 from vfss.propagation.propagation import Ending, PropagatedFrame, Propagation, PropagationRequest
 from vfss.student import Proposal, Student
+from vfss.student.temporal_median import steadied_frame
 
 _BATCH = 4
 _PICTURES, _PROPOSALS = 4, 256  # kept in memory; proposals are packed
@@ -163,7 +165,12 @@ class StoredClip:
             return replace(bare, masks=Masks(planes, bare.masks.state))
         proposal = self._stored(frame, self._student.id)
         if proposal is None:
-            proposal = self._student.propose(self.picture(frame)[None], pixel_aspect=self.pixel_aspect)[0]
+            reader = ReadableFrames(self._clip)
+            (proposal,) = self._student.propose(
+                self.picture(frame)[None],
+                pixel_aspect=self.pixel_aspect,
+                steadied=lambda _: steadied_frame(reader, frame),
+            )
         bare = replace(proposal, masks=Masks(proposal.masks.planes[:, :0, :0], proposal.masks.state))
         self._proposals[frame] = [pack_mask(plane) for plane in proposal.masks.planes], bare
         return proposal

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from vfss.clips import Clip
 from vfss.clips.readable import ReadableFrames, unreadable_frames
@@ -19,6 +20,7 @@ from vfss.project.frame_ledger import FrameLedger, changed_frames
 from vfss.schema import Schema
 from vfss.student import Proposal, Student, shared_keys
 from vfss.student.readable import propose_readable
+from vfss.student.temporal_median import steadied_frame
 from vfss.wording import count, listed
 
 _STREAMED, _STEP = 8, 4  # frames proposed and written at a time
@@ -129,14 +131,21 @@ class ProposalRun:
                 continue
             pictures = np.stack([picture for _, picture in readable])
             try:
-                proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
+                proposals = self._proposals(pictures, [t for t, _ in readable])
             except (RuntimeError, StudentError) as error:  # torch raises RuntimeError where the graphics card fails
                 if replacement is None:
                     raise
                 self._take(replacement(self.student, error))
-                proposals = self.student.propose(pictures, pixel_aspect=self._clip.pixel_aspect)
+                proposals = self._proposals(pictures, [t for t, _ in readable])
             yield self._write([(t, one) for (t, _), one in zip(readable, proposals, strict=True)])
         self._ledger.keep()
+
+    def _proposals(self, pictures: npt.NDArray[np.uint8], frames: Sequence[int]) -> list[Proposal]:
+        """Return the student's proposals on pictures, uint8 (N, H, W), of N frames."""
+        aspect = self._clip.pixel_aspect
+        return self.student.propose(
+            pictures, pixel_aspect=aspect, steadied=lambda i: steadied_frame(self._reader, frames[i])
+        )
 
     def _take(self, student: Student) -> None:
         shared = proposed_keys(self._project, student)

@@ -12,7 +12,8 @@ from platformdirs import user_cache_path
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
-from vfss.student.student import Proposal, Runtime, Student, shared_keys
+from vfss.student.runtime import Runtime
+from vfss.student.student import Proposal, Student, shared_keys
 
 __all__ = [
     "DEVICES",
@@ -30,7 +31,13 @@ DEVICES = ("auto", "cpu", "cuda", "cpu-torch")
 _QT = ("PyQt5.QtWidgets", "PyQt6.QtWidgets", "PySide2.QtWidgets", "PySide6.QtWidgets")
 
 
-def load_student(name_or_path: str | Path = "default", device: str = "auto", *, threads: int | None = None) -> Student:
+def load_student(
+    name_or_path: str | Path = "default",
+    device: str = "auto",
+    *,
+    threads: int | None = None,
+    mirror: str | None = None,
+) -> Student:
     """Load a student and the runtime for a device.
 
     Args:
@@ -38,6 +45,8 @@ def load_student(name_or_path: str | Path = "default", device: str = "auto", *, 
         device: "cpu": OpenVINO, never imports torch. "cuda": torch in bf16. "auto": cuda where there is a GPU and torch
             can be imported safely, else cpu. "cpu-torch": torch in f32, for comparison.
         threads: Threads for "cpu"; None: one per core.
+        mirror: Where the mirror image of a frame is computed too, "never", "unsure" or "always"; None: as the student's
+            file says.
 
     Raises:
         StudentError: No such file or device, or the file is damaged, foreign or of another version.
@@ -45,7 +54,7 @@ def load_student(name_or_path: str | Path = "default", device: str = "auto", *, 
     if device not in DEVICES:
         raise StudentError(f"no device {device!r}", remedy=f"Use one of {', '.join(DEVICES)}.")
     checkpoint = load_checkpoint(student_file(name_or_path))
-    return Student(checkpoint, _runtime(checkpoint, device, threads))
+    return Student(checkpoint, _runtime(checkpoint, device, threads), mirror=mirror)
 
 
 def bring_in_gpu() -> bool:

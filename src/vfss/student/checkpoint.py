@@ -5,7 +5,8 @@ Tensors: the weights under the network's own names, and "graph.propose", the ONN
 the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights: their initialisers are the
 tensors of the same names, so that nothing is stored twice.
 Header: JSON strings under format, config, schema, provenance, scores, precision and digest, under calibration if the
-student was calibrated, and under learnt if it has not learnt all structures of its schema in the same way.
+student was calibrated, under mirror if its graph is one pass of a network that is to see the mirror image too, and
+under learnt if it has not learnt all structures of its schema in the same way.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from vfss.student.calibration import Calibration
 from vfss.student.config import StudentConfig
 from vfss.student.learnt import FIELD as LEARNT
 from vfss.student.learnt import learnt_from_json, learnt_keys, learnt_to_json
+from vfss.student.mirror_policy import MirrorPolicy
 
 FORMAT = "vfss-student/1"
 _GRAPHS = "graph."
@@ -79,6 +81,8 @@ class Checkpoint:
         calibration: Calibration of its confidence; None if it was not measured.
         learnt: Structures that it has learnt, by key, and on how many annotated frames of its training each had a mask:
             0 where it learnt it from phantoms or as an earlier student. None: not recorded, it has learnt all.
+        mirror: Where the mirror image is computed too. None: the graph does what config.mirrored says by itself, as in
+            files of earlier versions.
     """
 
     config: StudentConfig
@@ -93,6 +97,7 @@ class Checkpoint:
     path: Path | None = None
     calibration: Calibration | None = None
     learnt: Mapping[str, int] | None = None
+    mirror: MirrorPolicy | None = None
 
     @property
     def learnt_keys(self) -> tuple[str, ...]:
@@ -120,6 +125,8 @@ class Checkpoint:
         }
         if self.calibration is not None:
             header["calibration"] = json.dumps(self.calibration.to_dict(), sort_keys=True)
+        if self.mirror is not None:
+            header["mirror"] = json.dumps(self.mirror.to_dict(), sort_keys=True)
         if self.learnt is not None:
             header[LEARNT] = learnt_to_json(self.learnt)
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
@@ -158,6 +165,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         config = StudentConfig.from_json(header["config"])
         calibration = Calibration.from_dict(_mapping(header, "calibration")) if "calibration" in header else None
         learnt = learnt_from_json(header[LEARNT], schema.keys) if LEARNT in header else None
+        mirror = MirrorPolicy.from_dict(_mapping(header, "mirror")) if "mirror" in header else None
         provenance, scores, precision = (_mapping(header, name) for name in ("provenance", "scores", "precision"))
         _expect_figures(scores, precision)
     except (ValueError, SchemaError, StudentError) as error:
@@ -169,7 +177,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
     graph = graphs.pop(GRAPH)
     prompted = {name.removeprefix(_GRAPHS): data for name, data in graphs.items()}
-    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration, learnt)
+    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration, learnt, mirror)
     return Checkpoint(config, schema, tensors, graph, *rest)
 
 

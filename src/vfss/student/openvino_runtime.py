@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +20,7 @@ import openvino
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.compiled_graph import compile_graph
+from vfss.student.cpu_choice import BUDGET_S, CpuChoices, fastest
 from vfss.student.refinement import Encoded
 
 FloatArray = npt.NDArray[np.float32]
@@ -25,10 +29,19 @@ AGREEMENT = 0.999
 """Share of pixels that must stay as they are in f32 for a faster precision to be used."""
 LONGEST_S = 120.0
 """Time after which a frame is given up; the default student needs a tenth of a second on a slow processor."""
+PRECISIONS = ("bf16", "f32")
+"""The one that is usually faster first."""
+CLIP_WAYS = ("one by one", "side by side")
+"""How the frames of a clip are computed: each on all cores, or several at a time on one core each."""
+PRECISION_VARIABLE, CLIP_VARIABLE = "VFSS_PRECISION", "VFSS_CLIP_FRAMES"
+"""Environment variables that take the place of timing."""
 
 
 class OpenVinoRuntime:
     """The network, compiled for this processor.
+
+    The precision, and how frames of clips are computed, are chosen by timing once and kept in the cache. One runtime
+    has one precision, so that the masks of a clip never mix two.
 
     Attributes:
         device: "cpu (f32)" or "cpu (bf16)".
@@ -37,13 +50,12 @@ class OpenVinoRuntime:
 
     batch = 1
 
-    # Frames of a whole clip are computed in parallel, one core each, which is faster than one after another on all
-    # cores; a single frame is fastest on all cores. The second network is compiled when it is first needed.
     def __init__(
         self,
         checkpoint: Checkpoint,
         *,
         precision: str | None = None,
+        clip_frames: str | None = None,
         cache: Path | None = None,
         threads: int | None = None,
     ) -> None:
@@ -51,43 +63,91 @@ class OpenVinoRuntime:
 
         Args:
             checkpoint: Student to run.
-            precision: "f32" or "bf16"; None: bf16 if the processor has it and the student's masks agree with f32.
-            cache: Folder for compiled networks; None: keep none.
+            precision: "f32" or "bf16"; None: that of VFSS_PRECISION; without it the faster one, bf16 only if the
+                processor has it and the student's masks agree with f32.
+            clip_frames: "one by one" or "side by side"; None: that of VFSS_CLIP_FRAMES; without it the faster one.
+            cache: Folder for compiled networks and choices; None: keep none, and time nothing.
             threads: Threads to compute with; None: one per core.
 
         Raises:
-            StudentError: The file has no graph, or one that OpenVINO cannot run.
+            StudentError: The file has no graph, or one that OpenVINO cannot run, or there is no such precision or way.
         """
-        core = openvino.Core()
-        precision = precision if precision is not None else _precision(core, checkpoint)
-        options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
+        options: dict[str, str | int] = {"PERFORMANCE_HINT": "LATENCY"}
         if threads is not None:
             options["INFERENCE_NUM_THREADS"] = threads
-        if cache is not None and _is_writable(cache):
-            options["CACHE_DIR"] = str(cache)
+        kept = cache if cache is not None and _is_writable(cache) else None
+        if kept is not None:
+            options["CACHE_DIR"] = str(kept)
         self._n_parallel = threads if threads is not None else max(1, os.cpu_count() or 1)
-        self._checkpoint, self._options = checkpoint, options
-        self._single = compile_graph(checkpoint, "propose", options)
+        self._checkpoint, self._options, self._times = checkpoint, options, kept is not None
+        self._clip_frames = _wanted(clip_frames, CLIP_VARIABLE, CLIP_WAYS)
+        allowed = allowed_precisions(checkpoint)
+        graph = hashlib.blake2b(checkpoint.graph, digest_size=20).hexdigest()
+        depends_on = (graph, allowed, self._n_parallel, processor_name(), openvino.__version__)
+        self._choices = CpuChoices(kept, depends_on)
+        wanted = _wanted(precision, PRECISION_VARIABLE, PRECISIONS)
+        if wanted is None:
+            wanted = self._choices.known("precision", allowed) if len(allowed) > 1 else allowed[0]
+        started = time.perf_counter()
+        self._single = self._compiled(wanted or allowed[0])
+        self._compile_s = time.perf_counter() - started
+        if wanted is None and self._may_time():
+            self._single = self._fastest_precision(allowed)
         self._request = self._single.create_infer_request()
         self._parallel: openvino.CompiledModel | None = None
         self._prompt_requests: dict[str, openvino.InferRequest] = {}
         self._compiling = threading.Lock()
-        self.device = f"cpu ({precision})"
+        self.device = f"cpu ({self.precision})"
 
-    def _parallel_model(self) -> openvino.CompiledModel:
-        """Return the network compiled for as many frames in parallel as there are threads."""
+    @property
+    def precision(self) -> str:
+        """What the network is computed in: f32 too where the processor lacks the precision that was asked for."""
+        return "bf16" if self._single.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16 else "f32"
+
+    def _compiled(self, precision: str, **options: str | int) -> openvino.CompiledModel:
+        return compile_graph(
+            self._checkpoint, "propose", {**self._options, "INFERENCE_PRECISION_HINT": precision, **options}
+        )
+
+    def _fastest_precision(self, allowed: tuple[str, ...]) -> openvino.CompiledModel:
+        """Return the network in the fastest of some precisions, and remember it; the first of them is compiled."""
+        networks = {allowed[0]: self._single, **{one: self._compiled(one) for one in allowed[1:]}}
+        chosen, times = fastest({one: partial(_compute, network, 1) for one, network in networks.items()})
+        self._choices.keep("precision", chosen, times)
+        return networks[self._choices.known("precision", allowed) or chosen]
+
+    def _may_time(self) -> bool:
+        """Return whether another network can be compiled and timed without keeping a person waiting for long."""
+        return self._times and self._compile_s < BUDGET_S / 2
+
+    def _clip_network(self) -> tuple[openvino.CompiledModel, int]:
+        """Return the network to compute the frames of a clip with, and how many are under way at a time.
+
+        Where frames are computed one by one the next one waits in OpenVINO's queue, so that no core is idle while the
+        caller takes a result.
+        """
         n = self._n_parallel
-        if n == 1:
-            return self._single
         with self._compiling:
-            if self._parallel is None:
-                streams: dict[str, str | int] = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": n}
-                options = {**self._options, **streams, "INFERENCE_NUM_THREADS": n}
-                self._parallel = compile_graph(self._checkpoint, "propose", options)
-            return self._parallel
+            way = self._clip_frames
+            if way is None:
+                way = CLIP_WAYS[0] if n == 1 else self._choices.known("clip_frames", CLIP_WAYS)
+            if way is None and self._may_time():
+                networks = {CLIP_WAYS[0]: (self._single, 2), CLIP_WAYS[1]: (self._side_by_side(n), n)}
+                ways = {one: partial(_compute, network, m, 2 * n) for one, (network, m) in networks.items()}
+                way, times = fastest(ways)
+                self._choices.keep("clip_frames", way, times)
+            self._clip_frames = way = way or CLIP_WAYS[0]
+            return (self._single, 2) if way == CLIP_WAYS[0] else (self._side_by_side(n), n)
+
+    def _side_by_side(self, n: int) -> openvino.CompiledModel:
+        """Return the network compiled for n frames at a time, one core each."""
+        if self._parallel is None:
+            streams: dict[str, str | int] = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": n}
+            self._parallel = self._compiled(self.precision, **streams, INFERENCE_NUM_THREADS=n)
+        return self._parallel
 
     def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield logits and quality of each input, in order, several computed in parallel.
+        """Yield logits and quality of each input, in order.
 
         Meanwhile the next inputs are prepared in the caller's thread: OpenVINO has threads of its own, and a second
         Python thread in its Python layer can wait for the first one for ever.
@@ -95,21 +155,7 @@ class OpenVinoRuntime:
         Args:
             inputs: float32 (1, size, size) each.
         """
-        compiled = self._parallel_model()
-        free = [compiled.create_infer_request() for _ in range(self._n_parallel)]
-        running: deque[openvino.InferRequest] = deque()
-        try:
-            for array in inputs:
-                running.append(_start(free.pop(), array))
-                if not free:
-                    result = _result(running[0])
-                    free.append(running.popleft())
-                    yield result
-            while running:
-                yield _result(running.popleft())
-        finally:
-            for request in running:
-                _end(request)
+        yield from _results(*self._clip_network(), inputs)
 
     def encode(self, frame: FloatArray) -> Encoded:
         """Return the encoder's features of one input, float32 (1, size, size)."""
@@ -183,9 +229,62 @@ def _end(request: openvino.InferRequest) -> None:
         request.wait_for(1000)
 
 
-def _precision(core: openvino.Core, checkpoint: Checkpoint) -> str:
-    has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return "bf16" if has_bf16 and checkpoint.precision.get("bf16", 0.0) >= AGREEMENT else "f32"
+def _results(
+    network: openvino.CompiledModel, n: int, inputs: Iterable[FloatArray]
+) -> Iterator[tuple[FloatArray, FloatArray]]:
+    """Yield the results of inputs, float32 (1, size, size), in order, up to n of them under way at a time."""
+    free = [network.create_infer_request() for _ in range(n)]
+    running: deque[openvino.InferRequest] = deque()
+    try:
+        for array in inputs:
+            running.append(_start(free.pop(), array))
+            if not free:
+                result = _result(running[0])
+                free.append(running.popleft())
+                yield result
+        while running:
+            yield _result(running.popleft())
+    finally:
+        for request in running:
+            _end(request)
+
+
+def _compute(network: openvino.CompiledModel, n: int, frames: int = 1) -> None:
+    """Compute empty frames, n at a time: what a frame shows does not change the time."""
+    empty = np.zeros(tuple(network.inputs[0].shape)[1:], np.float32)
+    for _ in _results(network, n, [empty] * frames):
+        pass
+
+
+def allowed_precisions(checkpoint: Checkpoint) -> tuple[str, ...]:
+    """Return the precisions that this processor has and in which a student's masks agree with f32, fastest first."""
+    faster = has_bf16() and checkpoint.precision.get("bf16", 0.0) >= AGREEMENT
+    return PRECISIONS if faster else PRECISIONS[1:]
+
+
+def has_bf16() -> bool:
+    """Return whether this processor computes in bf16."""
+    return "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
+
+def processor_name() -> str:
+    """Return the name of this processor."""
+    return str(openvino.Core().get_property("CPU", "FULL_DEVICE_NAME"))
+
+
+def _wanted(argument: str | None, variable: str, options: tuple[str, ...]) -> str | None:
+    """Return what an argument, or else an environment variable, asks for; None for nothing.
+
+    Raises:
+        StudentError: It is none of the options.
+    """
+    wanted = argument if argument is not None else os.environ.get(variable) or None
+    if wanted is not None and wanted not in options:
+        raise StudentError(
+            f"a student cannot be computed {wanted!r}",
+            remedy=f"Set {variable} to one of {', '.join(map(repr, options))}, or unset it.",
+        )
+    return wanted
 
 
 def _is_writable(folder: Path) -> bool:

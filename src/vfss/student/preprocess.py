@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convert frames to network input and logits to planes, in training and in use alike; numpy only."""
+"""Convert frames to network input and logits to planes, in training and in use alike."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -139,7 +140,7 @@ def normalise(square: FrameArray, window: tuple[slice, slice], config: StudentCo
     scaled = (np.arange(256, dtype=np.float32) - low) / max(float(high) - float(low), _SMALLEST_RANGE)
     table = (np.clip(scaled, -_OVERSHOOT, 1.0 + _OVERSHOOT) * 2.0 - 1.0).astype(np.float32)
     values = np.full((1, *square.shape), PADDING, np.float32)
-    values[(0, *window)] = table[square[window]]
+    values[(0, *window)] = cv2.LUT(square[window], table)
     return values
 
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 
 from vfss.clips.readable import Picture, ReadableFrames
 from vfss.student.student import Proposal, Student
+from vfss.student.temporal_median import steadied_frame
 
 
 def propose_readable(student: Student, reader: ReadableFrames, frames: Iterable[int]) -> Iterator[tuple[int, Proposal]]:
@@ -18,12 +18,16 @@ def propose_readable(student: Student, reader: ReadableFrames, frames: Iterable[
         reader: Reads the clip, and remembers the frames that it cannot decode.
         frames: Zero-based frame indices, in the order in which they are wanted.
     """
-    taken: deque[int] = deque()  # frames that the student has asked for and not answered yet
+    taken: list[int] = []  # frames that the student has asked for
 
     def pictures() -> Iterator[Picture]:
         for t, picture in reader.pictures(frames):
             taken.append(t)
             yield picture
 
-    for proposal in student.propose_each(pictures(), pixel_aspect=reader.pixel_aspect):
-        yield taken.popleft(), proposal
+    def steadied(i: int) -> Picture | None:
+        return steadied_frame(reader, taken[i])
+
+    proposals = student.propose_each(pictures(), pixel_aspect=reader.pixel_aspect, steadied=steadied)
+    for i, proposal in enumerate(proposals):
+        yield taken[i], proposal

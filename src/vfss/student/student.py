@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,13 @@ from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
 from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.mirror_policy import MirrorPolicy
+from vfss.student.mirrored_runtime import Look, MirroredRuntime
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
-from vfss.student.refinement import EncodedFrame, PromptRuntime, Refinement, changed_near_clicks
+from vfss.student.refinement import EncodedFrame, Refinement, changed_near_clicks
+from vfss.student.runtime import Runtime
+from vfss.student.temporal_median import Steadied
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -82,24 +86,6 @@ def shared_keys(student: Sequence[str], project: Sequence[str]) -> tuple[str, ..
     return keys
 
 
-class Runtime(PromptRuntime, Protocol):
-    """Runs the network on a device.
-
-    Attributes:
-        device: Device and precision, e.g. "cpu (bf16)".
-        batch: Frames per call of `run`.
-    """
-
-    device: str
-    batch: int
-
-    def run(self, inputs: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return logits float32 (N, S, size/4, size/4), quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
-
-    def run_each(self, inputs: Iterable[FloatArray]) -> Iterator[tuple[FloatArray, FloatArray]]:
-        """Yield logits and quality of each input, float32 (1, size, size), in order, as fast as possible for many."""
-
-
 class Student:
     """A network that proposes masks of the structures of a schema.
 
@@ -117,8 +103,19 @@ class Student:
         can_refine: Whether it takes clicks and boxes.
     """
 
-    def __init__(self, checkpoint: Checkpoint, runtime: Runtime) -> None:
-        """Bind a checkpoint to the runtime that was built from it."""
+    def __init__(self, checkpoint: Checkpoint, runtime: Runtime, *, mirror: str | None = None) -> None:
+        """Bind a checkpoint to the runtime that was built from it.
+
+        Args:
+            checkpoint: The student.
+            runtime: Runs its network.
+            mirror: Where the mirror image of a frame is computed too, "never", "unsure" or "always"; None: as the
+                student's file says. Without effect on a student whose network is not mirrored, or whose graph always
+                is, as older files have it.
+
+        Raises:
+            StudentError: There is no such mirror pass.
+        """
         self.id = checkpoint.id
         self.schema: Schema = checkpoint.schema
         self.keys = checkpoint.learnt_keys
@@ -131,16 +128,26 @@ class Student:
         self._config = checkpoint.config
         self._calibration = checkpoint.calibration
         self._runtime = runtime
+        policy = MirrorPolicy("never") if checkpoint.mirror is None else checkpoint.mirror.changed(mirror)
+        self._passes = MirroredRuntime(runtime, policy, self._columns)
         self._placement: Placement | None = None
         self._lock = threading.Lock()
 
-    def propose(self, frames: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> list[Proposal]:
+    def propose(
+        self,
+        frames: npt.NDArray[np.uint8],
+        *,
+        pixel_aspect: float = 1.0,
+        steadied: Steadied | None = None,
+    ) -> list[Proposal]:
         """Return masks and confidence of every learnt structure on each frame.
 
         Args:
             frames: uint8 (N, H, W).
             pixel_aspect: Width of a pixel divided by its height, as Clip.pixel_aspect; the network sees the frames in
                 their true proportions, the planes lie on the pixels of the frames.
+            steadied: Returns the median of frame i and its neighbours in the clip, or None, for frames that the student
+                is unsure of; None: the frames have no neighbours.
 
         Returns:
             One proposal per frame, in order, planes bool (S, H, W).
@@ -152,24 +159,23 @@ class Student:
         _check(frames)
         proposals: list[Proposal] = []
         for start in range(0, len(frames), self._runtime.batch):
-            part = frames[start : start + self._runtime.batch]
-            windows = [self._window(frame, pixel_aspect) for frame in part]
-            placements = [
-                self._placement_of(frame[window], pixel_aspect) for frame, window in zip(part, windows, strict=True)
-            ]
-            inputs = [
-                prepare(frame[window], placement, self._config)
-                for frame, window, placement in zip(part, windows, placements, strict=True)
-            ]
+            part = range(start, min(start + self._runtime.batch, len(frames)))
+            seen = [self._seen(frames[i], i, pixel_aspect, steadied) for i in part]
             with self._lock:
-                logits, quality = self._runtime.run(np.stack(inputs))
+                logits, quality = self._passes.run([look for look, *_ in seen])
             self._expect_numbers(logits, quality)
-            for i, (window, placement) in enumerate(zip(windows, placements, strict=True)):
+            for i, (_, window, placement) in enumerate(seen):
                 planes = restore(logits[i][self._columns], placement)
-                proposals.append(self._proposal(_in_frame(planes, window, part[i].shape), quality[i]))
+                proposals.append(self._proposal(_in_frame(planes, window, frames.shape[1:]), quality[i]))
         return proposals
 
-    def propose_each(self, frames: Iterable[npt.NDArray[np.uint8]], *, pixel_aspect: float = 1.0) -> Iterator[Proposal]:
+    def propose_each(
+        self,
+        frames: Iterable[npt.NDArray[np.uint8]],
+        *,
+        pixel_aspect: float = 1.0,
+        steadied: Steadied | None = None,
+    ) -> Iterator[Proposal]:
         """Yield a proposal for each frame, in order, for whole clips.
 
         On a CPU several frames are computed in parallel, while the next ones are requested (and decoded).
@@ -177,21 +183,21 @@ class Student:
         Args:
             frames: uint8 (H, W) each.
             pixel_aspect: Width of a pixel divided by its height, as Clip.pixel_aspect.
+            steadied: As for propose.
 
         Raises:
             StudentError: A frame has another dtype or number of axes, or is empty in height or width.
         """
         pending: deque[tuple[Window, Placement, tuple[int, ...]]] = deque()
 
-        def prepared() -> Iterator[FloatArray]:
-            for frame in frames:
+        def looks() -> Iterator[Look]:
+            for i, frame in enumerate(frames):
                 _check(frame[np.newaxis])
-                window = self._window(frame, pixel_aspect)
-                placement = self._placement_of(frame[window], pixel_aspect)
+                look, window, placement = self._seen(frame, i, pixel_aspect, steadied)
                 pending.append((window, placement, frame.shape))
-                yield prepare(frame[window], placement, self._config)
+                yield look
 
-        for logits, quality in self._runtime.run_each(prepared()):
+        for logits, quality in self._passes.run_each(looks()):
             self._expect_numbers(logits, quality)
             window, placement, shape = pending.popleft()
             yield self._proposal(_in_frame(restore(logits[self._columns], placement), window, shape), quality)
@@ -270,6 +276,22 @@ class Student:
                 f"masks of {shape} do not fit a frame of {encoded.shape} encoded by {encoded.student}",
                 remedy="Encode the frame again.",
             )
+
+    def _seen(
+        self, frame: npt.NDArray[np.uint8], i: int, pixel_aspect: float, steadied: Steadied | None
+    ) -> tuple[Look, Window, Placement]:
+        """Return what the network sees of frame i, the part of the frame that it is, and where that is in the input.
+
+        The steadied frame is seen through the same window, and only prepared where it is wanted.
+        """
+        window = self._window(frame, pixel_aspect)
+        placement = self._placement_of(frame[window], pixel_aspect)
+
+        def prepare_steadied() -> FloatArray | None:
+            picture = None if steadied is None else steadied(i)
+            return None if picture is None else prepare(picture[window], placement, self._config)
+
+        return Look(prepare(frame[window], placement, self._config), prepare_steadied), window, placement
 
     def _window(self, frame: npt.NDArray[np.uint8], pixel_aspect: float) -> Window:
         if self._config.crop_to_field:

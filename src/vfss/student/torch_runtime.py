@@ -84,6 +84,8 @@ class TorchRuntime:
             )
         self._device = torch.device("cuda" if device == "cuda" else "cpu")
         self._network = build_network(checkpoint).to(self._device).to(memory_format=torch.channels_last)
+        # Where the file says when to mirror, vfss.student.mirrored_runtime does; else the network does always or never.
+        self._compute = self._network if checkpoint.mirror is None else self._network.one_pass
         self.device = "cuda (bf16)" if device == "cuda" else "cpu-torch (f32)"
         self.batch = 16 if device == "cuda" else 4
 
@@ -97,7 +99,7 @@ class TorchRuntime:
         """Return logits float32 (N, S, size/4, size/4), quality float32 (N, S) of inputs float32 (N, 1, size, size)."""
         on_device = torch.from_numpy(inputs).to(self._device)
         with torch.inference_mode(), self._precision():
-            logits, quality = self._network(on_device)
+            logits, quality = self._compute(on_device)
         return logits.float().cpu().numpy(), quality.float().cpu().numpy()
 
     def encode(self, frame: FloatArray) -> Encoded:

@@ -7,7 +7,7 @@ import typer
 
 from vfss_training.cli.ablate import ablate
 from vfss_training.cli.fit import fit
-from vfss_training.cli.student_commands import average, calibrate, clicks, learn, plan
+from vfss_training.cli.student_commands import average, calibrate, clicks, export, learn, plan
 from vfss_training.cli.teachers import download_weights, list_teachers
 
 application = typer.Typer(
@@ -22,6 +22,7 @@ application.command()(learn)
 application.command()(clicks)
 application.command()(average)
 application.command()(calibrate)
+application.command()(export)
 application.command()(ablate)
 application.command("teachers")(list_teachers)
 application.command("download")(download_weights)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Commands that plan a training or make one student from another: plan, learn, clicks, average, calibrate."""
+"""Commands that plan a training or make one student from another: plan, learn, clicks, average, calibrate, export."""
 
 from __future__ import annotations
 
@@ -148,6 +148,27 @@ def average(
         written = average_files(student_file(parent), child, out, load_recipe(recipe), share=share)
         styles = {style: round(row["mean_dice"], 3) for style, row in written.scores["styles"].items()}
         typer.echo(f"{written.path}: {written.id}, mean Dice {written.scores['mean_dice']:.3f}, by style {styles}")
+
+
+def export(
+    student: Annotated[str, typer.Argument(help="Student file, or 'default'.")],
+    out: Annotated[Path | None, typer.Option(help="File to write. Default: the student's own file.")] = None,
+    mirror: Annotated[
+        str | None, typer.Option(help="Compute mirror images too: never, always, or unsure. Default: as the file says.")
+    ] = None,
+) -> None:
+    """Export the graphs of a STUDENT of an earlier version again, and measure in which precisions it can be computed.
+
+    Weights, scores and calibration stay; its id changes.
+    """
+    from vfss.student import student_file
+    from vfss.student.mirror_policy import MirrorPolicy
+    from vfss_training.studies.export_again import export_file
+
+    with errors_to_stderr():
+        written = export_file(student_file(student), out, None if mirror is None else MirrorPolicy(mirror))
+        agreement = {name: round(share, 5) for name, share in written.precision.items()}
+        typer.echo(f"{written.path}: {written.id}, agreement of its masks with f32 {agreement or 'not measured'}")
 
 
 def calibrate(

@@ -19,6 +19,7 @@ from vfss.student import Student, load_checkpoint
 from vfss.student.calibration import Calibration, expected_error, fit_calibration
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss.student.precision import measured_precision, whole_frames
 from vfss_training.data.phantoms import PHANTOM_SCHEMA, draw_phantom
 
 FIRST_SEED, TEST_SEED = 160_000, 170_000
@@ -26,6 +27,8 @@ FIRST_SEED, TEST_SEED = 160_000, 170_000
 FRAMES = 36
 SIZE = 512
 COMMON = ("clinic", "standard", "wide")
+_COMPARED = 12
+"""Frames on which precisions are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +40,14 @@ class Measured:
         styles: Style of each frame.
         confidence: float64 (N, S), uncalibrated confidence, 0..1.
         dice: float64 (N, S), Dice; 1 where truth and mask are both empty, NaN where the phantom lacks the structure.
+        frames: The first frames, uint8 (H, W) each.
     """
 
     keys: tuple[str, ...]
     styles: tuple[str, ...]
     confidence: npt.NDArray[np.float64]
     dice: npt.NDArray[np.float64]
+    frames: tuple[npt.NDArray[np.uint8], ...] = ()
 
 
 def style_of(i: int) -> str:
@@ -72,8 +77,11 @@ def measure(
     student = Student(bare, OpenVinoRuntime(bare, cache=None, threads=threads))
     drawn, keys = Schema.load(PHANTOM_SCHEMA), student.keys
     confidence, overlaps = np.full((2, frames, len(keys)), np.nan)
+    first: list[npt.NDArray[np.uint8]] = []
     for i in range(frames):
         frame, truth, _ = draw_phantom(first_seed + i, SIZE, style_of(i))
+        if i < _COMPARED:
+            first.append(frame)
         proposal = student.propose(frame[None])[0]
         confidence[i] = proposal.confidence
         for s, key in enumerate(keys):
@@ -82,7 +90,7 @@ def measure(
                 overlaps[i, s] = 1.0 if math.isnan(overlap) else overlap
         if progress is not None:
             progress(i + 1, frames)
-    return Measured(keys, tuple(style_of(i) for i in range(frames)), confidence, overlaps)
+    return Measured(keys, tuple(style_of(i) for i in range(frames)), confidence, overlaps, tuple(first))
 
 
 def fit_measured(measured: Measured, *, first_seed: int) -> Calibration:
@@ -108,13 +116,16 @@ def calibrate_file(
 ) -> Checkpoint:
     """Calibrate the student of a file and write it back, or to another file; its id changes.
 
+    What the file says of faster precisions is kept, or measured if it says nothing.
+
     Raises:
         StudentError: The file cannot be read or written, or is not a student file.
     """
     checkpoint = load_checkpoint(path)
     measured = measure(checkpoint, first_seed=FIRST_SEED, frames=frames, progress=progress, threads=threads)
     calibration = fit_measured(measured, first_seed=FIRST_SEED)
-    return replace(checkpoint, calibration=calibration).save(path if out is None else out)
+    precision = checkpoint.precision or measured_precision(checkpoint, whole_frames(measured.frames, checkpoint.config))
+    return replace(checkpoint, calibration=calibration, precision=precision).save(path if out is None else out)
 
 
 def calibration_errors(

@@ -18,10 +18,11 @@ from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.config import StudentConfig
+from vfss.student.mirror_policy import MirrorPolicy
 from vfss.student.network.corrector import prompt_channels
 from vfss.student.network.decoder import Features
 from vfss.student.network.student import StudentNetwork
-from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss.student.precision import measured_precision
 from vfss.student.torch_runtime import build_network
 
 OPSET = 17
@@ -38,6 +39,8 @@ def pack(
 ) -> Checkpoint:
     """Create the checkpoint of a network: rounded weights, the graph, and the agreement of bf16 with f32.
 
+    The graph is one pass; where the network is mirrored, the file says where the mirror image is computed too.
+
     Args:
         network: Trained network; not changed.
         config: Config of the network.
@@ -53,12 +56,11 @@ def pack(
     tensors = {name: _rounded(tensor) for name, tensor in network.state_dict().items()}
     rounded = build_network(Checkpoint(config, schema, tensors, b"", provenance))
     example = torch.zeros(1, 1, config.input_size, config.input_size)
-    graph = _graph(rounded, rounded, (example,), ["frames"], ["logits", "quality"])
+    graph = _graph(_OnePassGraph(rounded), rounded, (example,), ["frames"], ["logits", "quality"])
     prompted = _prompted(rounded, example)
-    checkpoint = Checkpoint(config, schema, tensors, graph, provenance, prompted=prompted, learnt=learnt)
-    if frames is None:
-        return checkpoint
-    return replace(checkpoint, precision={"bf16": _agreement(checkpoint, frames)})
+    mirror = MirrorPolicy() if config.mirrored else None
+    checkpoint = Checkpoint(config, schema, tensors, graph, provenance, prompted=prompted, learnt=learnt, mirror=mirror)
+    return checkpoint if frames is None else replace(checkpoint, precision=measured_precision(checkpoint, frames))
 
 
 def _rounded(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
@@ -67,6 +69,17 @@ def _rounded(tensor: torch.Tensor) -> np.ndarray[Any, Any]:
     if array.dtype == np.float32 and array.ndim > 1:
         return array.astype(np.float16)
     return array.copy()
+
+
+class _OnePassGraph(nn.Module):
+    """The network over a frame alone."""
+
+    def __init__(self, network: StudentNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.one_pass(frames)
 
 
 class _EncoderGraph(nn.Module):
@@ -140,10 +153,3 @@ def _graph(
         initializer.name = name
     graph: bytes = model.SerializeToString()
     return graph
-
-
-def _agreement(checkpoint: Checkpoint, frames: np.ndarray[Any, np.dtype[np.float32]]) -> float:
-    """Return the share of pixels that bf16 and f32 assign alike; 0 if this processor has no bf16."""
-    exact, _ = OpenVinoRuntime(checkpoint, precision="f32", cache=None).run(frames)
-    reduced, _ = OpenVinoRuntime(checkpoint, precision="bf16", cache=None).run(frames)
-    return float(np.mean((exact > 0) == (reduced > 0)))

@@ -151,8 +151,17 @@ def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpo
     task = PhantomStudy(recipe, config, run).task(network)
     record = _train_prompts(network, task, recipe, run, minutes=run.minutes)
     provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | record}
-    checkpoint = pack(network, config, parent.schema, provenance=provenance, learnt=parent.learnt)
-    scored = replace(checkpoint, scores=parent.scores, precision=parent.precision, calibration=parent.calibration)
+    compared = next((part.samples for part in task.held_out.values()), task.sources[0])
+    frames = sources.comparison_inputs(compared, config)
+    checkpoint = pack(network, config, parent.schema, provenance=provenance, frames=frames, learnt=parent.learnt)
+    # Proposals are the parent's: what was measured of it holds, also on a processor that cannot measure it.
+    scored = replace(
+        checkpoint,
+        scores=parent.scores,
+        calibration=parent.calibration,
+        precision=checkpoint.precision or parent.precision,
+        mirror=parent.mirror or checkpoint.mirror,
+    )
     saved = scored.save(out)
     run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
     return saved

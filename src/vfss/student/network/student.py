@@ -95,8 +95,8 @@ class StudentNetwork(nn.Module):
             frames: float (N, 1, size, size) as from preprocess.prepare.
         """
         if self.training or not self._mirrored:
-            return self._pass(frames)
-        logits, quality = self._pass(torch.cat([frames, frames.flip(3)]))
+            return self.one_pass(frames)
+        logits, quality = self.one_pass(torch.cat([frames, frames.flip(3)]))
         n = frames.shape[0]
         return (logits[:n] + logits[n:].flip(3)) / 2, (quality[:n] + quality[n:]) / 2
 
@@ -115,7 +115,8 @@ class StudentNetwork(nn.Module):
         """Return what the decoder makes of features alone."""
         return self.decoder.decode(features, *self._no_prompt(features))
 
-    def _pass(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def one_pass(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits and quality as forward does, of the frames alone even where the network is mirrored."""
         decoded = self.unprompted(self.encoder(frames))
         return decoded.logits, decoded.quality.sigmoid()
 
