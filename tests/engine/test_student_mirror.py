@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from small_student import CONFIG, disc_frame, small_checkpoint
@@ -66,6 +66,7 @@ def looks_of(qualities: list[float]) -> list[Look]:
     return [Look(np.array([[[quality, -i - 1]]], np.float32)) for i, quality in enumerate(qualities)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1, width=32), max_size=12), st.sampled_from(WHEN), st.integers(0, 4))
 def test_frames_keep_their_order_and_only_unsure_ones_are_mirrored(
     qualities: list[float], when: str, delay: int

@@ -67,19 +67,20 @@ class ReadableFrames:
             self._watch.decoded(t, frame)
         return through_window(frame, self._clip.window)
 
-    def neighbours(self, t: int) -> tuple[Picture, Picture] | None:
-        """Return the pictures before and after frame t, uint8 (H, W) each.
+    def with_neighbours(self, t: int) -> tuple[Picture, Picture, Picture] | None:
+        """Return the pictures before, of and after frame t, uint8 (H, W) each.
 
         None at the ends of the clip and beside a frame that cannot be decoded; such a frame is neither remembered nor
         reported here, as nobody asked for it.
         """
-        if not 0 < t < self._clip.n_frames - 1 or {t - 1, t + 1} & {*self._known, *self.unreadable}:
+        frames = (t - 1, t, t + 1)
+        if not 0 < t < self._clip.n_frames - 1 or {*frames} & {*self._known, *self.unreadable}:
             return None
         try:
-            before, after = (through_window(self._clip[s], self._clip.window) for s in (t - 1, t + 1))
+            before, picture, after = (through_window(self._clip[s], self._clip.window) for s in frames)
         except ClipError:
             return None
-        return before, after
+        return before, picture, after
 
     def pictures(self, frames: Iterable[int]) -> Iterator[tuple[int, Picture]]:
         """Yield index and picture, uint8 (H, W), of the frames that can be decoded, in the order given."""

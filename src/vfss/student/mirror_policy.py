@@ -31,7 +31,7 @@ class MirrorPolicy:
     """
 
     when: str = "unsure"
-    below: float = 0.75
+    below: float = 0.8
 
     def __post_init__(self) -> None:
         if self.when not in WHEN:

@@ -46,7 +46,5 @@ def steadied_frame(reader: ReadableFrames, t: int) -> Picture | None:
 
     None at the ends of a clip, beside a frame that cannot be decoded, and where the frames are not noisy.
     """
-    frame, neighbours = reader.picture(t), reader.neighbours(t)
-    if frame is None or neighbours is None:
-        return None
-    return temporal_median(neighbours[0], frame, neighbours[1])
+    pictures = reader.with_neighbours(t)
+    return None if pictures is None else temporal_median(*pictures)
