@@ -59,6 +59,7 @@ from vfss.student import Student, load_student
 EVERY = 10
 BOLUS_LOOKS = (Look("middle"), Look("middle", facing="left", bone="dark"))
 ONE_PIECE = ("mandible", "airway", "c1", "c2", "c3", "c4", "c5", "c6", "c7")
+BEFORE_SPINE = ("mandible", "airway", "pharynx", "epiglottis")
 QUICK_FILMS, QUICK_EVERY = 20, 50
 
 Propose = Callable[[Grey], Planes]
@@ -118,7 +119,8 @@ def measure(propose: Propose, schema: Schema, material: Material) -> dict[str, A
 def _on_view(propose: Propose, schema: Schema, person: str, view: View) -> tuple[list[Named], Corners | None]:
     """Return how the levels of a view are named, and its corners if people marked both of them within it."""
     chain, look = _vertebrae(schema), view.look
-    vertebrae = propose(view.frame)[[schema[key].index for key in chain]]
+    planes = propose(view.frame)
+    vertebrae = planes[[schema[key].index for key in chain]]
     groups = {"window": look.window, "shift": f"{look.down:+.1f}", "facing": look.facing, "bone": look.bone}
     rows = []
     for level, points in view.bodies.items():
@@ -126,7 +128,8 @@ def _on_view(propose: Propose, schema: Schema, person: str, view: View) -> tuple
         rows.append(Named(person, level, outcome(found, chain.index(level)), groups))
     if set(view.corners) != {"c2", "c4"}:
         return rows, None
-    corners = dict(zip(chain, lower_front_corners(vertebrae), strict=True))
+    before = planes[[schema[key].index for key in BEFORE_SPINE]].any(axis=0)
+    corners = dict(zip(chain, lower_front_corners(vertebrae, before), strict=True))
     places = {level: np.array(yx[::-1]) for level in view.corners if (yx := corners[level]) is not None}
     errors = {level: float(np.hypot(*(at - view.corners[level]))) / view.length for level, at in places.items()}
     length = float(np.hypot(*(places["c2"] - places["c4"]))) / view.length if len(places) == 2 else None

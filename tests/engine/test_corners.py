@@ -69,6 +69,20 @@ def test_a_vertebra_that_is_not_there_has_no_corner() -> None:
     assert np.hypot(*(np.array(found[2]) - corners[2])) < 0.1 * length
 
 
+@pytest.mark.parametrize("facing", ["left", "right"])
+def test_what_lies_before_the_spine_tells_the_front_where_processes_are_cut_off(facing: str) -> None:
+    masks, corners = neck(100_501, facing)
+    forward = (corners[1, 1] - np.arange(SIZE)) * (1 if facing == "left" else -1)
+    cut = forward > -0.45 * np.hypot(*(corners[2] - corners[0]))  # the bodies, and no process
+    before = np.zeros_like(masks[0])
+    before[:, slice(10) if facing == "left" else slice(-10, None)] = True
+    found = lower_front_corners(masks & cut, before)
+    length = np.hypot(*(corners[2] - corners[0]))
+    assert np.hypot(*np.subtract(found[1], corners[1])) < 0.1 * length
+    mirrored = lower_front_corners(masks & cut, before[:, ::-1])
+    assert np.hypot(*np.subtract(mirrored[1], corners[1])) > 0.3 * length
+
+
 def test_one_vertebra_does_not_tell_where_down_is() -> None:
     masks, _ = neck(100_501, "right")
     masks[1:] = False

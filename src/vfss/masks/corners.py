@@ -3,7 +3,8 @@
 
 The distance between those of C2 and C4 is the unit of length of swallowing measures (Steele et al. 2019, "Reference
 values for healthy swallowing across the range from thin to extremely thick liquids"). Works for any facing and tilt:
-the chain of masks says where down is, and the spinous processes, which taper away from the bodies, where behind is.
+the chain of masks says where down is, and what lies before the spine, such as the jaw, where the front is. Without it
+the spinous processes must do, which taper away from the bodies: a narrow picture cuts them off.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class _Body:
     pixels: FloatArray
 
 
-def lower_front_corners(vertebrae: Sequence[BoolArray]) -> list[tuple[float, float] | None]:
+def lower_front_corners(
+    vertebrae: Sequence[BoolArray], before: BoolArray | None = None
+) -> list[tuple[float, float] | None]:
     """Return the lower front corner of the body of each vertebra.
 
     On exact masks of phantoms, drawn at 512 x 512, they lie 0.02 C2-C4 lengths from the true ones (C2; 0.013 from C3 to
@@ -48,6 +51,7 @@ def lower_front_corners(vertebrae: Sequence[BoolArray]) -> list[tuple[float, flo
 
     Args:
         vertebrae: Masks bool (H, W) of square pixels, from the head down; empty where a vertebra is not there.
+        before: Mask bool (H, W) of what lies before the spine, such as jaw and airway; None or empty if unknown.
 
     Returns:
         Corners (y, x) in pixels, whole numbers at centres of pixels; None where a mask is empty, and everywhere where
@@ -59,10 +63,11 @@ def lower_front_corners(vertebrae: Sequence[BoolArray]) -> list[tuple[float, flo
     corners: list[tuple[float, float] | None] = [None] * len(vertebrae)
     if len(bodies) < 2:
         return corners
+    anterior = None if before is None or not before.any() else np.argwhere(before).mean(axis=0)
     fronts = bodies
     for _ in range(_ROUNDS):
         downs, pitch = _directions(fronts)
-        side = _front_side(bodies, downs)
+        side = _front_side(bodies, downs) if anterior is None else _side_of(anterior, bodies, downs)
         axes = [side * np.array((-down[1], down[0])) for down in downs]
         fronts = [_front_part(body, axis, _DEPTH * pitch) for body, axis in zip(bodies, axes, strict=True)]
     downs, pitch = _directions(fronts)
@@ -102,6 +107,14 @@ def _front_side(bodies: Sequence[_Body], downs: Sequence[FloatArray]) -> int:
         across -= across.mean()
         skew += float(np.mean(across**3) / max(float(np.mean(across**2)), 1e-9) ** 1.5)
     return 1 if skew < 0 else -1
+
+
+def _side_of(point: FloatArray, bodies: Sequence[_Body], downs: Sequence[FloatArray]) -> int:
+    """Return 1 if a point (y, x) is to the right of somebody walking down the spine in the picture, else -1."""
+    across = [
+        (point - body.pixels.mean(axis=0)) @ np.array((-d[1], d[0])) for body, d in zip(bodies, downs, strict=True)
+    ]
+    return 1 if sum(across) > 0 else -1
 
 
 def _front_part(body: _Body, axis: FloatArray, depth: float) -> _Body:
