@@ -5,8 +5,8 @@ Levels: 17 lateral head films on which people set points on the end plates of C2
 shows a neck: tight, middle and wide windows, shifted by a vertebra and a half up and down and a little to the sides,
 facing right and left, bone white and dark. The vertebra that has most pixels in a marked body is what the student names
 it; where that is less than a quarter of the body it is missed, which counts as wrong. Seventeen persons are few:
-intervals are from drawing persons, and say nothing of films of another kind (all are of children and young adults who
-stand, in a head holder, most without anything below C5).
+intervals are from drawing persons, and say nothing of films of another kind (all of these stand in a head holder, and
+most show nothing below C5).
 
 Corners: the lower front corners of C2 and C4 found on the proposed masks (vfss.masks.corners) against those points, in
 marked C2-C4 lengths, and the length between them as a share of the marked one.
