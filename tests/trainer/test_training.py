@@ -12,9 +12,10 @@ import pytest
 import timm
 import torch
 
+from made_up_neck import made_up_neck
 from small_student import CONFIG, small_checkpoint
 from small_training import RECIPE, disc_sample, lines, planes_of, run_in, task
-from vfss.errors import TrainingError
+from vfss.errors import TrainingError, VfssError
 from vfss.schema import Schema
 from vfss.student import load_student
 from vfss.student.network.student import StudentNetwork
@@ -88,6 +89,26 @@ def test_styles_are_mixed_by_weight_and_each_frame_has_one(tmp_path: Path) -> No
     assert 7 <= styles[:40].count("harsh") <= 13
     rare = styles.index("harsh")
     np.testing.assert_array_equal(samples[rare].frame, draw_phantom(rare, 64, "harsh")[0])
+
+
+def test_frames_of_other_meshes_have_another_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stream(styles: dict[str, float]) -> PhantomSamples:
+        return PhantomSamples(tmp_path / "cache", Schema.load(), styles=styles, first_seed=0, n=1, size=64)
+
+    monkeypatch.delenv("VFSS_MESHES", raising=False)
+    with pytest.raises(VfssError, match="needs meshes"):
+        stream({"standard": 1.0, "meshed": 1.0})
+    drawn = stream({"standard": 1.0})
+    monkeypatch.setenv("VFSS_MESHES", str(made_up_neck(tmp_path / "neck.npz")))
+    first, plain = stream({"meshed": 1.0}), stream({"standard": 1.0})
+    made_up_neck(tmp_path / "neck.npz", height=10.0)
+    second = stream({"meshed": 1.0})
+    assert plain.key == drawn.key
+    assert plain.source == drawn.source
+    assert first.key != second.key
+    assert first.source != second.source
+    assert second.source.startswith(plain.source)
+    np.testing.assert_array_equal(second[0].frame, draw_phantom(0, 64, "meshed")[0])
 
 
 def test_the_cache_is_bounded_and_frames_beyond_it_are_rendered_again(tmp_path: Path) -> None:

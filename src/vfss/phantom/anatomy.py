@@ -16,13 +16,16 @@ from vfss.phantom.geometry import Points, smooth
 from vfss.phantom.head import LOWER_PROFILE, PROFILE, REAR_PROFILE, Place, head_place
 from vfss.phantom.headgear import NOSE_TO_PHARYNX, feeding_tube, hair
 from vfss.phantom.leaning import leaned
-from vfss.phantom.mandible import jaw_place, mandible
+from vfss.phantom.mandible import floor_of_mouth, jaw_place, mandible
 from vfss.phantom.matter import Matter, Scene
 from vfss.phantom.motion import Moment, moment
 from vfss.phantom.pillars import pillars
 from vfss.phantom.plate import Cells, Plate, plate
 from vfss.phantom.points import symphysis, vertebral_landmarks
 from vfss.phantom.population import Person
+from vfss.phantom.scan import Scanned
+from vfss.phantom.scanned_jaw import jaw_shadow
+from vfss.phantom.scanned_spine import spine_shadow
 from vfss.phantom.skull import base, braincase
 from vfss.phantom.spine import Spine, bones, stand
 from vfss.phantom.surroundings import Surroundings, sample_surroundings
@@ -52,7 +55,14 @@ class Patient:
             To be set before the first scene.
     """
 
-    def __init__(self, person: Person, course: Course) -> None:
+    def __init__(self, person: Person, course: Course, scanned: Scanned | None = None) -> None:
+        """Build what does not move.
+
+        Args:
+            person: The anatomy.
+            course: The swallow.
+            scanned: Bones that stand in place of the drawn ones; None: all are drawn.
+        """
         self.person = person
         self.trappings = Trappings(sample_surroundings(person))
         self.course = course
@@ -60,11 +70,17 @@ class Patient:
         self.shown: tuple[Points, Points] = _REACH
         self._bones: dict[str, list[Points]] = {}
         self._matter: list[Matter] = []
-        for level in range(1, _LOWEST + 1):
+        self._bodies: dict[str, list[Points]] = self._bones
+        self._shadows: tuple[Plate, ...] = ()
+        if scanned is not None:
+            shadow = spine_shadow(person, self.spine, scanned)
+            self._bones, self._bodies, self._shadows = shadow.outlines, shadow.bodies, (shadow.plate,)
+        for level in range(1 if scanned is None else 8, _LOWEST + 1):
             outlines = bones(person, self.spine, level)
             if level <= 7:
                 self._bones[f"c{level}"] = outlines
             self._matter += vertebra_matter(person, self.spine, outlines, level)
+        self._scanned = scanned
         self._trunk, self._trunk_bones = shoulders(person, self.around, self.spine)
 
     @property
@@ -78,7 +94,7 @@ class Patient:
         head = head_place(self.person, now)
         jaw = jaw_place(self.person, now, head)
         gullet = throat(self.person, self.spine, self.course, now, head=head)
-        jaw_outlines, jaw_matter = mandible(self.person, jaw)
+        jaw_outlines, jaw_matter, jaw_plates = self._mandible(jaw)
         (skull, lower_teeth, *still), fixed = self._plates
         upright = Scene(
             truth={**self._bones, **gullet.truth, "mandible": jaw_outlines},
@@ -92,15 +108,31 @@ class Patient:
             plates=[
                 skull.moved(self._head(_ANCHORS), head(_ANCHORS)),
                 lower_teeth.moved(self._jaw(_ANCHORS), jaw(_ANCHORS)),
+                *jaw_plates,
                 *still,
             ],
         )
         return leaned(upright, now.lean, now.forward, hinge=self.spine.centres[8], fixed=fixed)
 
+    def _mandible(self, jaw: Place) -> tuple[list[Points], list[Matter], list[Plate]]:
+        """What is painted of the jaw, and its matter."""
+        if self._jaw_shadow is None:
+            return *mandible(self.person, jaw), []
+        outlines, shadow = self._jaw_shadow
+        moved = shadow.moved(self._jaw(_ANCHORS), jaw(_ANCHORS))
+        return [moved.carried(outline) for outline in outlines], [floor_of_mouth(self.person, jaw)], [moved]
+
+    @cached_property
+    def _jaw_shadow(self) -> tuple[list[Points], Plate] | None:
+        """The jaw of the meshes as it is closed; None where it is drawn."""
+        if self._scanned is None or "jaw" not in self._scanned.meshes.parts:
+            return None
+        return jaw_shadow(self.person, self._jaw, self._scanned, self.spine.front(3.5, 15.0))
+
     @cached_property
     def _corners(self) -> dict[str, Points]:
         """Landmarks of the vertebrae."""
-        return vertebral_landmarks(self.spine, self._bones)
+        return vertebral_landmarks(self.spine, self._bodies)
 
     @cached_property
     def events(self) -> tuple[Event, ...]:
@@ -139,7 +171,7 @@ class Patient:
             *self.trappings.on_spine,
             *self._trunk_bones,
             *ribs(person, self.spine),
-            *pillars(person, around, self.spine),
+            *(pillars(person, around, self.spine) if self._scanned is None else ()),
             *prevertebral(person, self.spine),
             *nape(person, around, self.spine, back),
             *feeding_tube(person, around, self.spine, self._head(NOSE_TO_PHARYNX)),
@@ -149,6 +181,7 @@ class Patient:
             plate([_placed(part, self._jaw) for part in lower], seed + 1, within=within),
             doubled(plate(self._matter, seed + 3, within=within), self.trappings.twist),
             plate(still, seed + 2, step=_COARSE_MM, within=within),
+            *self._shadows,
         )
         seat = furniture(person, around, self.spine)
         return patient, (plate(seat, seed + 4, step=_COARSE_MM, within=within),) if seat else ()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,34 @@ from vfss.phantom.proportions import Jaw
 _CONDYLE = (-10.0, 2.0)
 # The usual jaw, to which teeth and skin are drawn: angle, lower border at the chin, incisors.
 _USUAL_MARKS = np.array(((-14.0, 64.0), (-77.0, 104.0), (-88.0, 67.0)))
+
+
+@dataclass(frozen=True)
+class JawMarks:
+    """Points of a jaw in the patient, (x, y), millimetres.
+
+    Attributes:
+        condyle: Top of the condyle.
+        angle: Angle of the jaw.
+        chin: Lower border at the chin.
+        incisor: Border of the bone at the lower incisors.
+        rear: Upper end of the painted ramus behind.
+        front: The same in front.
+    """
+
+    condyle: Points
+    angle: Points
+    chin: Points
+    incisor: Points
+    rear: Points
+    front: Points
+
+
+def jaw_marks(person: Person, jaw: Place) -> JawMarks:
+    """Points of a person's jaw, by which another one is laid over it."""
+    points = jaw_points(person.jaw)
+    angle, chin, incisor = _marks(person.jaw)
+    return JawMarks(*_own(person.jaw, jaw)(np.stack([_CONDYLE, angle, chin, incisor, points[10], points[12]])))
 
 
 def jaw_place(person: Person, now: Moment, head: Place) -> Place:
@@ -90,12 +119,19 @@ def mandible(person: Person, jaw: Place) -> tuple[list[Points], list[Matter]]:
         matter.append(Matter(put(ribbon(smooth_open(border + shift), rng.uniform(1.0, 2.0))), edge))
         matter.append(Matter(put(_ramus(person.jaw) + shift), ramus, rim=ramus, rim_mm=1.6))
         matter.append(Matter(put(ribbon(smooth_open(nerve + shift), 1.3)), -canal, blur=1))
-    floor = 0.5 * (angle + chin) + np.array((4.0, -6.0))
-    matter.append(Matter(put(ellipse((floor[0], floor[1]), (34.0, 11.0), -30)), 0.06 + 0.3 * person.cheek, blur=1))
+    matter.append(floor_of_mouth(person, jaw))
     middle = 0.75 * chin + 0.25 * incisor
     bone = person.bone * float(rng.uniform(0.08, 0.28))
     matter.append(Matter(put(ellipse((middle[0] + 3, middle[1]), (5.5, 7.5), 20)), bone, rim=1.2 * bone, blur=1))
     return outlines, matter
+
+
+def floor_of_mouth(person: Person, jaw: Place) -> Matter:
+    """Muscle between the halves of the jaw."""
+    angle, chin, _ = _marks(person.jaw)
+    floor = 0.5 * (angle + chin) + np.array((4.0, -6.0))
+    outline = _own(person.jaw, jaw)(ellipse((floor[0], floor[1]), (34.0, 11.0), -30))
+    return Matter(outline, 0.06 + 0.3 * person.cheek, blur=1)
 
 
 def _own(shape: Jaw, jaw: Place) -> Callable[[Points], Points]:

@@ -20,8 +20,10 @@ from vfss.phantom.course import dry
 from vfss.phantom.framing import FramingRange
 from vfss.phantom.geometry import Points, View, coverage, fill
 from vfss.phantom.matter import Scene
+from vfss.phantom.meshes import load_meshes
 from vfss.phantom.motion import SWALLOW_S, VARIANTS, Variant, sample_course
 from vfss.phantom.population import sample_person
+from vfss.phantom.scan import Scanned, sample_scan
 from vfss.phantom.style import Apparatus, one_way, sample_apparatus, style_named
 from vfss.phantom.trappings import sample_trappings
 from vfss.phantom.xray import Screen
@@ -71,7 +73,7 @@ class Phantom:
         """Draw a clip.
 
         Raises:
-            VfssError: No such variant or style, or a size that cannot be.
+            VfssError: No such variant or style, a size that cannot be, or no meshes for a style that needs them.
         """
         if n_frames < 1 or height < 16 or width < 16 or fps <= 0:
             raise VfssError(
@@ -84,8 +86,8 @@ class Phantom:
         self.style = style
         self.schema = _schema()
         self.times_s: npt.NDArray[np.float64] = np.arange(n_frames) / fps
-        people, swallows, views, machines, extras = (
-            np.random.default_rng(s) for s in np.random.SeedSequence([seed, zlib.crc32(style.encode())]).spawn(5)
+        people, swallows, views, machines, extras, scans = (
+            np.random.default_rng(s) for s in np.random.SeedSequence([seed, zlib.crc32(style.encode())]).spawn(6)
         )
         settings = one_way(extras, settings)
         person = sample_person(people, settings.population)
@@ -93,7 +95,8 @@ class Phantom:
         if extras.random() < settings.dry and variant is None:
             course = dry(course)
         self.variant = course.variant
-        self.patient = Patient(person, course)
+        scan = sample_scan(scans, settings.scan)
+        self.patient = Patient(person, course, None if scan is None else Scanned(scan, load_meshes()))
         self.patient.trappings = sample_trappings(extras, settings.trappings, self.patient.around, self.patient.spine)
         apparatus = sample_apparatus(machines, settings)
         view = _sample_view(views, settings.framing, apparatus, self.patient, height=height, width=width, facing=facing)

@@ -64,6 +64,10 @@ class Plate:
         """The same part after one more motion, given as in `moved`."""
         return self._at((_square(_motion(before, after)) @ _square(self.place))[:2])
 
+    def carried(self, points: Points) -> Points:
+        """Where points of the plate, millimetres (N, 2) before it moved, are now."""
+        return np.asarray(points @ self.place[:, :2].T + self.place[:, 2])
+
     def _at(self, place: npt.NDArray[np.float64]) -> Plate:
         return replace(self, place=place)
 
@@ -148,7 +152,7 @@ def plate(
         else:
             _add(shade, outline / 4, part, step * 4)
     sharp += gaussian(slanted, _SLANT_MM / step, truncate=2.0)
-    sharp *= _mottling(rows, columns, np.random.default_rng((seed, 900)), mottle, step)
+    sharp *= mottling(rows, columns, np.random.default_rng((seed, 900)), mottle, step)
     sharp += resized(gaussian(shade, _SHADE_MM / step / 4, truncate=2.5), rows, columns)
     return Plate(sharp, (float(low[0]), float(low[1])), step, _STILL)
 
@@ -181,7 +185,7 @@ def _add_cells(layer: Floats, outline: Points, part: Cells, step: float) -> None
     layer[window] += inside * (wall * np.float32(part.walls + part.air) - np.float32(part.air))
 
 
-def _mottling(rows: int, columns: int, rng: np.random.Generator, strength: float, step: float) -> Floats:
+def mottling(rows: int, columns: int, rng: np.random.Generator, strength: float, step: float) -> Floats:
     """A factor around 1 that varies over one to six millimetres, float32 (rows, columns)."""
     out = np.ones((rows, columns), np.float32)
     for size, weight in ((1.2, 0.7), (2.5, 0.8), (6.0, 0.8)):

@@ -22,6 +22,7 @@ from vfss.phantom.display import DisplayRange, DisplaySettings, sample_display
 from vfss.phantom.framing import Framing, FramingRange, sample_framing
 from vfss.phantom.overlays import OverlayRange, Overlays, sample_overlays
 from vfss.phantom.population import Population
+from vfss.phantom.scan import ScanRange
 from vfss.phantom.trappings import TrappingsRange
 
 
@@ -41,6 +42,7 @@ class Style:
         trappings: What goes with the patient.
         dry: Share of clips without contrast.
         other: Share of clips formed in another way, and that way, of the same population.
+        scan: Bones of a real neck in place of the drawn ones.
     """
 
     population: Population = field(default_factory=Population)
@@ -54,6 +56,7 @@ class Style:
     trappings: TrappingsRange = field(default_factory=TrappingsRange)
     dry: float = 0.0
     other: tuple[float, Style] | None = None
+    scan: ScanRange = field(default_factory=ScanRange)
 
 
 # Near, far, high, low and turned: where a vertebra lies in the picture must not tell which one it is, and wider than
@@ -234,21 +237,33 @@ STYLES: dict[str, Style] = {
 }
 
 
+# Styles that need a file of meshes (see vfss.phantom.meshes). "meshed" is to learn from, "neck" is kept out of
+# training: the bones of both come from one person, but in "neck" they are turned farther, and bent and stretched more.
+MESH_STYLES: dict[str, Style] = {
+    "meshed": replace(STYLES["wide"], scan=ScanRange(share=1.0)),
+    "neck": replace(
+        _CLINIC,
+        scan=ScanRange(share=1.0, yaw=(7.0, 1.0), roll=(-6.0, 1.0), twist=0.7, stretch=0.12, warp=1.0),
+    ),
+}
+
+
 def style_named(name: str) -> Style:
     """The style of that name.
 
     Raises:
         VfssError: There is none.
     """
-    if name not in STYLES:
-        raise VfssError(f"no phantom style {name!r}", remedy=f"Choose one of: {', '.join(STYLES)}.")
-    return STYLES[name]
+    styles = STYLES | MESH_STYLES
+    if name not in styles:
+        raise VfssError(f"no phantom style {name!r}", remedy=f"Choose one of: {', '.join(styles)}.")
+    return styles[name]
 
 
 def one_way(rng: np.random.Generator, style: Style) -> Style:
     """The way in which a style forms one clip: mostly its own."""
     share, other = style.other or (0.0, style)
-    return replace(other, population=style.population) if rng.random() < share else style
+    return replace(other, population=style.population, scan=style.scan) if rng.random() < share else style
 
 
 @dataclass(frozen=True)

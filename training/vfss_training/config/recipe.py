@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
 from vfss.errors import StudentError, TrainingError
-from vfss.phantom import STYLES
+from vfss.phantom import MESH_STYLES, STYLES
 from vfss.plain_data import read_yaml
 from vfss.student.config import StudentConfig
 from vfss_training.config.parts import (
@@ -53,7 +53,7 @@ def _student_config(values: Any, check: ValidatorFunctionWrapHandler) -> Student
     return config
 
 
-_Style = Annotated[str, one_of(STYLES)]
+_Style = Annotated[str, one_of(STYLES | MESH_STYLES)]
 
 
 @recipe_part

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ import numpy.typing as npt
 import vfss.phantom
 from vfss.landmarks import LANDMARKS
 from vfss.masks import BoolArray
+from vfss.phantom.meshes import load_meshes
+from vfss.phantom.style import style_named
 from vfss.phantom_fingerprint import phantom_source
 from vfss.schema import Schema
 from vfss_training.data.array_store import ArrayStore, RowLayout, row_bytes
@@ -64,7 +66,7 @@ class PhantomSamples:
     the same bytes. The folder is named after what the frames depend on, the phantom's own source included.
 
     Attributes:
-        source: Hash of the phantom's source.
+        source: Hash of the phantom's source, and of the file of meshes where a style needs it.
         key: Hash of all that the frames depend on.
         size: Side of the frames, px.
     """
@@ -95,6 +97,7 @@ class PhantomSamples:
 
         Raises:
             TrainingError: The folder cannot be written to.
+            VfssError: A style needs meshes, and there are none.
         """
         rendered = Schema.load(PHANTOM_SCHEMA)
         self._first_seed, self._n, self.size, self._hidden = first_seed, n, size, hidden
@@ -102,7 +105,7 @@ class PhantomSamples:
         self._bounds = np.cumsum([styles[name] for name in self._styles]) / sum(styles.values())
         self._planes = [rendered[key].index if key in rendered.keys else -1 for key in schema.keys]
         self._n_rendered = len(rendered)
-        self.source = phantom_source()
+        self.source = _source(styles)
         key = json.dumps([self.source, _CLIP_FRAMES, first_seed, size, dict(styles), DISC, len(LANDMARKS)])
         self.key = hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
         arrays = {
@@ -163,6 +166,12 @@ class PhantomSamples:
         blank = np.zeros(packed.shape[1:], np.uint8)
         wanted = [rendered[plane] if plane >= 0 else blank for plane in self._planes]
         return np.packbits(np.stack([*wanted, *rendered[self._n_rendered :]]), axis=0)
+
+
+def _source(styles: Iterable[str]) -> str:
+    """Return what frames of some styles come from: hash of the phantom, and of the meshes if they are used."""
+    meshed = any(style_named(style).scan.share for style in styles)
+    return "+".join([phantom_source(), load_meshes().digest] if meshed else [phantom_source()])
 
 
 def draw_phantom(seed: int, size: int, style: str) -> tuple[FrameArray, BoolArray, BoolArray]:
