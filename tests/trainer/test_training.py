@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,50 @@ def test_a_larger_number_of_phantom_frames_reuses_the_cached_ones(tmp_path: Path
     more = PhantomSamples(tmp_path, Schema.load(), first_seed=0, n=3, size=64, styles=STANDARD)
     np.testing.assert_array_equal(more[0].frame, few.frame)
     np.testing.assert_array_equal(more[2].frame, draw_phantom(2, 64, "standard")[0])
+
+
+def test_streams_of_other_lengths_seeds_and_weights_share_the_cached_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    styles = {"standard": 1.0, "harsh": 1.0}
+    first = PhantomSamples(tmp_path, Schema.load(), first_seed=254, n=4, size=64, styles=styles)
+    frames = [first[i].frame for i in range(4)]
+    monkeypatch.setattr("vfss.phantom.Phantom", lambda *a, **k: pytest.fail("rendered again"))
+    other = {"standard": 1.01, "harsh": 1.0}
+    later = PhantomSamples(tmp_path, Schema.load(), first_seed=255, n=3, size=64, styles=other, hidden=1.0)
+    for i in range(3):
+        assert later.style(i) == first.style(i + 1)
+        np.testing.assert_array_equal(later[i].frame, frames[i + 1])
+    assert later.key != first.key
+
+
+def test_frames_of_one_clip_are_rendered_together_and_in_any_order_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stream(folder: str, kept_bytes: int | None = None) -> PhantomSamples:
+        return PhantomSamples(
+            tmp_path / folder,
+            Schema.load(),
+            first_seed=5,
+            n=5,
+            size=64,
+            styles=STANDARD,
+            frames_per_clip=3,
+            kept_bytes=kept_bytes,
+        )
+
+    forwards, backwards, uncached = stream("a"), stream("b"), stream("c", kept_bytes=0)
+    frames = [forwards[i].frame for i in range(5)]
+    assert [forwards.patient(i) for i in range(5)] == [f"phantom standard {seed}" for seed in (5, 5, 5, 6, 6)]
+    np.testing.assert_array_equal(frames[3], draw_phantom(6, 64, "standard")[0])
+    assert all((a != b).any() for a, b in pairwise(frames[:3]))
+    for i in (4, 1, 2, 3, 0):
+        np.testing.assert_array_equal(backwards[i].frame, frames[i])
+    np.testing.assert_array_equal(uncached[1].frame, frames[1])
+    third = stream("d")
+    assert third[2].frame.any()
+    monkeypatch.setattr("vfss.phantom.Phantom", lambda *a, **k: pytest.fail("rendered again"))
+    np.testing.assert_array_equal(third[0].frame, frames[0])
 
 
 def test_hidden_structures_have_a_low_weight(tmp_path: Path) -> None:
@@ -120,7 +165,7 @@ def test_the_cache_is_bounded_and_frames_beyond_it_are_rendered_again(tmp_path: 
     frames = [bounded[i].frame for i in range(5)]
     for i in (1, 4):
         np.testing.assert_array_equal(frames[i], draw_phantom(i, 64, "standard")[0])
-    assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) == 2 * frame_bytes
+    assert sum(path.read_bytes().count(1) for path in tmp_path.rglob("ready")) == 2
     uncached = PhantomSamples(
         tmp_path / "none", Schema.load(), styles=STANDARD, first_seed=0, n=5, size=64, kept_bytes=0
     )

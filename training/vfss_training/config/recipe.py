@@ -28,6 +28,7 @@ from vfss_training.config.parts import (
 from vfss_training.data.appearance import Appearance
 from vfss_training.data.appearance_by_structure import AppearanceByStructure
 from vfss_training.data.augment import Augmentation, TeacherViews
+from vfss_training.data.phantoms import MOST_FRAMES
 from vfss_training.losses.balancing import Balancing
 from vfss_training.recipe_part import (
     AtLeastOne,
@@ -69,6 +70,8 @@ class Recipe:
         first_seed: Seed of the first phantom frame.
         phantom_frames: Number of phantom frames; each is seen once per epoch, each time with other augmentation. With
             steps x batch of them none is seen twice.
+        frames_per_clip: Phantom frames of one clip, and so of one person, spread over its time: at three a frame costs
+            half as much to render, and there are a third as many persons.
         kept_gb: Most that cached phantom frames may take up on disk, 1e9 bytes; the others are rendered each time.
         held_out: Phantom frames to validate on, by style. The step that is kept is the best on them, if any of them
             has a weight; else the last.
@@ -113,6 +116,7 @@ class Recipe:
     )
     first_seed: Count = 0
     phantom_frames: Count = 4000
+    frames_per_clip: Annotated[int, Field(ge=1, le=MOST_FRAMES)] = 1
     kept_gb: NotNegative = 8.0
     held_out: Mapping[_Style, HeldOut] = field(default_factory=lambda: {"standard": HeldOut()})
     validate_steps: Count = 0
@@ -157,7 +161,7 @@ class Recipe:
 
     @model_validator(mode="after")
     def _no_frame_is_trained_on_and_held_out(self) -> Self:
-        trained = range(self.first_seed, self.first_seed + self.phantom_frames)
+        trained = range(self.first_seed, self.first_seed - (-self.phantom_frames // self.frames_per_clip))
         for style, part in self.held_out.items():
             last = part.first_seed + part.frames - 1
             if style in self.styles and last >= trained.start and part.first_seed < trained.stop:

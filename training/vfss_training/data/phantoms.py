@@ -29,8 +29,11 @@ HIDDEN = 0.2
 GIGABYTE = 10**9
 DISC = 0.013
 """Radius of the discs that stand for landmarks, as a share of the side."""
+MOST_FRAMES = 8
+"""Most frames of one clip in a stream."""
 _CLIP_FRAMES = 60
 _GOLDEN = 0.6180339887498949
+_BLOCK = 256  # seeds in one folder of the cache: few enough for file systems that fill the holes of a file
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,9 @@ class Disk:
         frames: Frames of the stream.
         kept: How many of them are kept on disk; the others are rendered again each time.
         bytes: Size when all of those are there.
-        filled_bytes: Size now.
-        others_bytes: Size of the neighbouring folders: frames of other phantoms, sizes and seeds. They are never
-            removed automatically.
+        filled_bytes: Size of the folder now, frames of other streams included.
+        others_bytes: Size of the neighbouring folders: frames of other phantoms and sizes. They are never removed
+            automatically.
     """
 
     folder: str
@@ -63,11 +66,12 @@ class PhantomSamples:
     """Phantom frames by seed, of several styles mixed by weight.
 
     Several processes may fill one folder: a frame is marked as ready after it was written, and rendering it twice gives
-    the same bytes. The folder is named after what the frames depend on, the phantom's own source included.
+    the same bytes. The folder is named after the phantom's own source and the size; in it a frame has its place by
+    style, seed and number in its clip, so that streams of other lengths, weights and first seeds share what is there.
 
     Attributes:
         source: Hash of the phantom's source, and of the file of meshes where a style needs it.
-        key: Hash of all that the frames depend on.
+        key: Hash of all that the stream depends on.
         size: Side of the frames, px.
     """
 
@@ -82,18 +86,21 @@ class PhantomSamples:
         size: int,
         kept_bytes: int | None = None,
         hidden: float = HIDDEN,
+        frames_per_clip: int = 1,
     ) -> None:
-        """Open or create the files of frames first_seed .. first_seed + n - 1.
+        """Open or create the files of a stream.
 
         Args:
             folder: Folder of all caches.
             schema: Structures to return, in their order; those that the phantom lacks are unknown.
             styles: Weight of each style of the phantom, above 0.
-            first_seed: Seed of frame 0.
+            first_seed: Seed of the first clip; each further one has the next seed.
             n: Number of frames.
             size: Side of the frames, px.
             kept_bytes: Limit of the size on disk; None: no limit, 0: nothing is kept.
             hidden: Weight of planes that are empty because the structure is hidden or outside the picture.
+            frames_per_clip: Frames of each clip, 1..MOST_FRAMES, spread over its time: they cost less than as many
+                clips, as what does not move is drawn once.
 
         Raises:
             TrainingError: The folder cannot be written to.
@@ -105,33 +112,50 @@ class PhantomSamples:
         self._bounds = np.cumsum([styles[name] for name in self._styles]) / sum(styles.values())
         self._planes = [rendered[key].index if key in rendered.keys else -1 for key in schema.keys]
         self._n_rendered = len(rendered)
+        self._per_clip = frames_per_clip
         self.source = _source(styles)
-        key = json.dumps([self.source, _CLIP_FRAMES, first_seed, size, dict(styles), DISC, len(LANDMARKS)])
-        self.key = hashlib.blake2b(key.encode(), digest_size=10).hexdigest()
-        arrays = {
+        depends = [self.source, _CLIP_FRAMES, size, DISC, len(LANDMARKS)]
+        stream = [*depends, first_seed, dict(styles), frames_per_clip]
+        self.key = hashlib.blake2b(json.dumps(stream).encode(), digest_size=10).hexdigest()
+        self._folder = folder / hashlib.blake2b(json.dumps(depends).encode(), digest_size=10).hexdigest()
+        self._arrays = {
             "frames": RowLayout(np.uint8, (size, size)),
             "planes": RowLayout(np.uint8, (-(-(self._n_rendered + len(LANDMARKS)) // 8), size, size)),
             "visible": RowLayout(np.uint8, (self._n_rendered,)),
         }
-        kept = n if kept_bytes is None else min(n, kept_bytes // row_bytes(arrays))
-        self._store = ArrayStore(folder / self.key, kept, arrays)
-        if kept:
-            self._store.create()
+        self._blocks: dict[Path, ArrayStore] = {}
+        self._n_kept = n if kept_bytes is None else min(n, kept_bytes // row_bytes(self._arrays))
+        if self._n_kept:
+            self._place(0)
 
     @property
     def disk(self) -> Disk:
         """Disk space that the stream takes up, and may come to take up."""
-        folder = self._store.folder
-        own, others = _filled_bytes(folder), _filled_bytes(folder.parent)
-        return Disk(str(folder), self._n, self._store.rows, self._store.bytes, own, others - own)
+        own, others = _filled_bytes(self._folder), _filled_bytes(self._folder.parent)
+        size = self._n_kept * row_bytes(self._arrays)
+        return Disk(str(self._folder), self._n, self._n_kept, size, own, others - own)
 
     def style(self, i: int) -> str:
-        """Return the style of frame i: a golden-ratio sequence, so that any stretch of frames has the mixture."""
-        return self._styles[int(np.searchsorted(self._bounds, (0.5 + i * _GOLDEN) % 1.0, "right"))]
+        """Return the style of frame i: a golden-ratio sequence, so that any stretch of seeds has the mixture."""
+        return self._styles[int(np.searchsorted(self._bounds, (0.5 + self._seed(i) * _GOLDEN) % 1.0, "right"))]
 
     def patient(self, i: int) -> str:
-        """Return the patient of frame i: every frame of a stream is of another one."""
-        return f"phantom {self.style(i)} {self._first_seed + i}"
+        """Return the patient of frame i: every clip of a stream is of another one."""
+        return f"phantom {self.style(i)} {self._seed(i)}"
+
+    def _seed(self, i: int) -> int:
+        """Return the seed of the clip of frame i."""
+        return self._first_seed + i // self._per_clip
+
+    def _place(self, i: int) -> tuple[ArrayStore, int]:
+        """Return where frame i is kept: the files, made where they are missing, and the row."""
+        block, row = divmod(self._seed(i), _BLOCK)
+        folder = self._folder / f"{self.style(i)}-{block:04d}-{i % self._per_clip}"
+        if folder not in self._blocks:
+            store = ArrayStore(folder, _BLOCK, self._arrays)
+            store.create()
+            self._blocks[folder] = store
+        return self._blocks[folder], row
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -139,24 +163,40 @@ class PhantomSamples:
 
     def __getitem__(self, i: int) -> Sample:
         """Return frame i with all planes."""
-        frame, packed, visible = self._kept(i) if i < self._store.rows else self._rendered(i)
+        frame, packed, visible = self._kept(i) if i < self._n_kept else self._rendered(i, self._clip(i))
         known = [0.0 if plane < 0 else (1.0 if visible[plane] else self._hidden) for plane in self._planes]
         window = (0, 0, self.size, self.size)
         return Sample(frame, self._ordered(packed), np.array(known, np.float32), window, len(LANDMARKS))
 
-    def _rendered(self, i: int) -> tuple[FrameArray, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    def _clip(self, i: int) -> vfss.phantom.Phantom:
+        """Return the clip of frame i."""
+        return _clip(self._seed(i), self.size, self.style(i))
+
+    def _rendered(
+        self, i: int, phantom: vfss.phantom.Phantom
+    ) -> tuple[FrameArray, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """Render frame i: frame, packed planes of structures and landmarks, and visibility of structures."""
-        phantom, t = _drawn(self._first_seed + i, self.size, self.style(i))
+        t = _time(self._seed(i), i % self._per_clip)
         frame, planes, visible = phantom.sample(t)
         discs = landmark_discs(phantom.landmarks(t), self.size)
         return frame, np.packbits(np.concatenate([planes, discs]), axis=0), visible.astype(np.uint8)
 
     def _kept(self, i: int) -> tuple[FrameArray, npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """Return the same from disk; render and write it first if it is not there yet."""
-        if not self._store.is_ready(i):
-            frame, packed, visible = self._rendered(i)
-            self._store.write(i, {"frames": frame, "planes": packed, "visible": visible})
-        return self._store.read("frames", i), self._store.read("planes", i), self._store.read("visible", i)
+        """Return the same from disk; render and write all frames of its clip first if it is not there yet."""
+        store, row = self._place(i)
+        if not store.is_ready(row):
+            self._keep_clip(i)
+        return store.read("frames", row), store.read("planes", row), store.read("visible", row)
+
+    def _keep_clip(self, i: int) -> None:
+        """Render and write all frames of the clip of frame i that are kept and missing."""
+        phantom = self._clip(i)
+        first = i - i % self._per_clip
+        for j in range(first, min(first + self._per_clip, self._n_kept)):
+            store, row = self._place(j)
+            if not store.is_ready(row):
+                frame, packed, visible = self._rendered(j, phantom)
+                store.write(row, {"frames": frame, "planes": packed, "visible": visible})
 
     def _ordered(self, packed: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Return packed planes in the order of the wanted schema."""
@@ -185,14 +225,18 @@ def draw_phantom(seed: int, size: int, style: str) -> tuple[FrameArray, BoolArra
     Returns:
         Frame, uint8 (size, size), planes, bool (S, size, size), and visibility of each structure, bool (S,).
     """
-    phantom, t = _drawn(seed, size, style)
-    return phantom.sample(t)
+    return _clip(seed, size, style).sample(_time(seed, 0))
 
 
-def _drawn(seed: int, size: int, style: str) -> tuple[vfss.phantom.Phantom, int]:
-    """Return a random clip and one of its frames."""
-    phantom = vfss.phantom.Phantom(seed, n_frames=_CLIP_FRAMES, height=size, width=size, style=style)
-    return phantom, int(np.random.default_rng((seed, 1)).integers(_CLIP_FRAMES))
+def _clip(seed: int, size: int, style: str) -> vfss.phantom.Phantom:
+    """Return a random clip."""
+    return vfss.phantom.Phantom(seed, n_frames=_CLIP_FRAMES, height=size, width=size, style=style)
+
+
+def _time(seed: int, number: int) -> int:
+    """Return the frame of a clip that a stream shows as its number 0, 1, ...: a random one, and then far from those."""
+    first = int(np.random.default_rng((seed, 1)).integers(_CLIP_FRAMES))
+    return (first + round(number * _GOLDEN * _CLIP_FRAMES)) % _CLIP_FRAMES
 
 
 def landmark_discs(points: npt.NDArray[np.float64], size: int) -> BoolArray:

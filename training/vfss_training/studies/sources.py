@@ -46,6 +46,7 @@ def phantom_samples(
         n=recipe.phantom_frames,
         size=config.input_size,
         kept_bytes=round(recipe.kept_gb * GIGABYTE),
+        frames_per_clip=recipe.frames_per_clip,
         hidden=recipe.hidden,
     )
     events.emit("disk", of="phantom frames", **samples.disk.to_dict())
