@@ -7,6 +7,8 @@ on them. Patients 150,000 ... (--report) are for reporting what was chosen. Seve
 frames, and compared pair by pair with the first of them. Figures of different versions of the phantom cannot be
 compared.
 
+Styles that need meshes of a real neck (meshed, neck: training/README.md) are measured where --styles names them.
+
 Frames are rendered once and kept in --cache, outside the repository, in folders named after the phantom's source.
 
 Run: python benchmarks/styles.py [--student FILE ...] [--patients N] [--report] [--styles NAME ...] [--json FILE]
@@ -27,7 +29,7 @@ from levels import proposer
 from real_frames import SPECK
 from style_scores import Floats, Planes, gain, over_styles, summary, visible_dice
 
-from vfss.phantom.style import STYLES
+from vfss.phantom.style import MESH_STYLES, STYLES
 from vfss.schema import Schema
 from vfss.student import load_student
 from vfss_training.data.phantoms import PhantomSamples
@@ -104,7 +106,7 @@ def main() -> None:
     parser.add_argument("--student", nargs="+", default=["default"], help="student files, or default")
     parser.add_argument("--patients", type=int, default=PATIENTS, help="number of patients of each style")
     parser.add_argument("--report", action="store_true", help="on the patients that are for reporting only")
-    parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=list(STYLES))
+    parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=[*STYLES, *MESH_STYLES])
     parser.add_argument("--cache", type=Path, default=default_cache(), help="folder of rendered frames")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file for the figures")

@@ -240,7 +240,8 @@ STYLES: dict[str, Style] = {
 # Styles that need a file of meshes (see vfss.phantom.meshes). "meshed" is to learn from, "neck" is kept out of
 # training: the bones of both come from one person, but in "neck" they are turned farther, and bent and stretched more.
 MESH_STYLES: dict[str, Style] = {
-    "meshed": replace(STYLES["wide"], scan=ScanRange(share=1.0)),
+    # Not as "wide": what real bone shows and drawn bone does not is lost at the edge of what can be read.
+    "meshed": replace(STYLES["standard"], scan=ScanRange(share=1.0)),
     "neck": replace(
         _CLINIC,
         scan=ScanRange(share=1.0, yaw=(7.0, 1.0), roll=(-6.0, 1.0), twist=0.7, stretch=0.12, warp=1.0),
