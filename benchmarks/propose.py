@@ -12,6 +12,7 @@ MobileSAM is given the decoded frame and the true box of every visible structure
 the frame. The encoder of SAM ViT-B alone (random weights) is a reference of earlier work. Writes
 benchmarks/results/propose.json, or propose_cuda.json with --device cuda, where the network is given batches of frames
 and a profile shows the bottleneck.
+Figures of other instructions need a processor without the newer ones: OpenVINO ignores ONEDNN_MAX_CPU_ISA.
 Run: VFSS_SHARED=FOLDER python benchmarks/propose.py     (FOLDER/weights/mobile_sam.pt; or --mobile-sam FILE)
 """
 
@@ -260,13 +261,10 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=60, help="Number of repeats.")
     parser.add_argument("--sam-repeats", type=int, default=3)
     parser.add_argument("--only-student", action="store_true", help="Leave out what it is compared with.")
-    parser.add_argument("--isa", help="Limit oneDNN to these instructions, e.g. AVX2 or AVX512_CORE_VNNI.")
     parser.add_argument("--out", type=Path, help="JSON file; default: as described above.")
     arguments = parser.parse_args()
-    if arguments.isa:
-        os.environ["ONEDNN_MAX_CPU_ISA"] = arguments.isa  # read by the processes that measure
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-    result: dict[str, Any] = {"processor": processor(), "isa": arguments.isa, "load_before": load}
+    result: dict[str, Any] = {"processor": processor(), "load_before": load}
     with tempfile.TemporaryDirectory() as folder:
         for size in SIZES:
             phantom_clip(Path(folder), size)
