@@ -24,6 +24,7 @@ from vfss.student.mirrored_runtime import Look, MirroredRuntime
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
 from vfss.student.refinement import EncodedFrame, Refinement, changed_near_clicks
+from vfss.student.rules import RuleBook, Rules
 from vfss.student.runtime import Runtime
 from vfss.student.temporal_median import Steadied
 
@@ -103,7 +104,9 @@ class Student:
         can_refine: Whether it takes clicks and boxes.
     """
 
-    def __init__(self, checkpoint: Checkpoint, runtime: Runtime, *, mirror: str | None = None) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, runtime: Runtime, *, mirror: str | None = None, rules: Rules | None = None
+    ) -> None:
         """Bind a checkpoint to the runtime that was built from it.
 
         Args:
@@ -112,6 +115,7 @@ class Student:
             mirror: Where the mirror image of a frame is computed too, "never", "unsure" or "always"; None: as the
                 student's file says. Without effect on a student whose network is not mirrored, or whose graph always
                 is, as older files have it.
+            rules: What its proposals obey (corrections by prompts do not); None: the default rules.
 
         Raises:
             StudentError: There is no such mirror pass.
@@ -127,6 +131,7 @@ class Student:
         self.can_refine = checkpoint.config.prompted and set(checkpoint.prompted) >= {"encode", "correct"}
         self._config = checkpoint.config
         self._calibration = checkpoint.calibration
+        self._rules = RuleBook(rules or Rules(), [checkpoint.schema[key] for key in self.keys])
         self._runtime = runtime
         policy = MirrorPolicy("never") if checkpoint.mirror is None else checkpoint.mirror.changed(mirror)
         self._passes = MirroredRuntime(runtime, policy, self._columns)
@@ -165,8 +170,7 @@ class Student:
                 logits, quality = self._passes.run([look for look, *_ in seen])
             self._expect_numbers(logits, quality)
             for i, (_, window, placement) in enumerate(seen):
-                planes = restore(logits[i][self._columns], placement)
-                proposals.append(self._proposal(_in_frame(planes, window, frames.shape[1:]), quality[i]))
+                proposals.append(self._proposal(logits[i], quality[i], placement, window, frames.shape[1:]))
         return proposals
 
     def propose_each(
@@ -200,7 +204,7 @@ class Student:
         for logits, quality in self._passes.run_each(looks()):
             self._expect_numbers(logits, quality)
             window, placement, shape = pending.popleft()
-            yield self._proposal(_in_frame(restore(logits[self._columns], placement), window, shape), quality)
+            yield self._proposal(logits, quality, placement, window, shape)
 
     def encode(self, frame: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> EncodedFrame:
         """Compute the encoder's features of a frame for refine.
@@ -307,9 +311,14 @@ class Student:
             self._placement = placement
         return placement
 
-    def _proposal(self, planes: BoolArray, quality: npt.NDArray[np.float32]) -> Proposal:
+    def _proposal(
+        self, logits: FloatArray, quality: FloatArray, placement: Placement, window: Window, shape: tuple[int, ...]
+    ) -> Proposal:
+        """Return the proposal on a frame of a shape (H, W), from logits and quality of the part of it in a window."""
+        confidence = self._confidence(quality)[self._columns]
+        planes = restore(self._rules.apply(logits[self._columns], confidence), placement)
         state = np.full(len(self.keys), MaskState.PROPOSED, np.uint8)
-        return Proposal(self.keys, Masks(planes, state), self._confidence(quality)[self._columns], self.id)
+        return Proposal(self.keys, Masks(_in_frame(planes, window, shape), state), confidence, self.id)
 
     def _confidence(self, quality: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the confidence of every structure of the schema, float32 (S,), calibrated if it can be."""

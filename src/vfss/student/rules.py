@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that every proposal obeys: what anatomy allows, applied to logits before they are scaled to the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vfss.schema import Structure
+
+FloatArray = npt.NDArray[np.float32]
+
+ONE_PIECE = frozenset(("epiglottis", "mandible", "airway"))
+"""Keys of structures, besides vertebrae, that are one connected piece; a bolus or a pharynx may be several."""
+SPINE = "spine"
+"""Name of the chain whose members do not overlap in a lateral view."""
+
+LEAST_CONFIDENCE: Mapping[str, float] = MappingProxyType({"bolus": 0.4})
+"""Chosen on phantoms, and on films without barium on which teeth were proposed as a bolus."""
+
+_OUTSIDE = -1e-3  # logit of a pixel that was 0 exactly and is taken out
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Switches of the rules; what each of them gains is reported in docs/student.md.
+
+    Attributes:
+        disjoint: No two vertebrae on one pixel: the one with the higher logit keeps it.
+        one_piece: Of a vertebra, mandible, airway or epiglottis the connected piece with the largest sum of
+            probabilities is kept.
+        least_confidence: Confidence below which a structure is not proposed, by key.
+    """
+
+    disjoint: bool = True
+    one_piece: bool = True
+    least_confidence: Mapping[str, float] = field(default_factory=lambda: LEAST_CONFIDENCE)
+
+
+NO_RULES = Rules(disjoint=False, one_piece=False, least_confidence={})
+"""The network's own masks."""
+
+
+class RuleBook:
+    """Rules for planes of given structures; structures with other keys and chains are left as they are."""
+
+    def __init__(self, rules: Rules, structures: Sequence[Structure]) -> None:
+        """Look up which planes each rule applies to.
+
+        Args:
+            rules: Which rules apply.
+            structures: One for each plane, in order; those of a chain from top to bottom.
+        """
+        spine = [i for i, s in enumerate(structures) if s.chain == SPINE]
+        single = [i for i, s in enumerate(structures) if s.chain == SPINE or s.key in ONE_PIECE]
+        self._vertebrae = np.array(spine, np.intp)
+        self._disjoint = rules.disjoint and len(spine) > 1
+        self._single = tuple(single) if rules.one_piece else ()
+        self._least = np.array([rules.least_confidence.get(s.key, 0.0) for s in structures], np.float32)
+
+    def apply(self, logits: FloatArray, confidence: FloatArray) -> FloatArray:
+        """Return logits that obey the rules; no structure gets a pixel that no structure had.
+
+        Args:
+            logits: float32 (S, h, w), in the order of the structures; not changed.
+            confidence: float32 (S,), 0..1, calibrated.
+
+        Returns:
+            float32 (S, h, w).
+        """
+        ruled = logits.copy()
+        if self._disjoint:
+            ruled[self._vertebrae] = disjoint(ruled[self._vertebrae])
+        for index in self._single:
+            keep_largest_piece(ruled[index])
+        for logit, doubted in zip(ruled, confidence < self._least, strict=True):
+            if doubted:
+                take_out(logit, logit > 0)
+        return ruled
+
+
+def disjoint(logits: FloatArray) -> FloatArray:
+    """Return logits of which at most one is positive at any place, also between pixels.
+
+    Each is reduced to its lead over the highest other one where that lead is smaller. The sum of two of them is then
+    never positive, which linear interpolation preserves.
+
+    Args:
+        logits: float32 (S, h, w), S at least 2.
+    """
+    inside = np.any(logits > 0, axis=0)
+    values = logits[:, inside]
+    two = np.partition(values, -2, axis=0)[-2:]
+    rival = np.where(values == two[1], two[0], two[1])
+    parted = logits.copy()
+    parted[:, inside] = np.minimum(values, values - rival)
+    return parted
+
+
+def keep_largest_piece(logit: FloatArray) -> None:
+    """Take out, in place, all but one connected piece: the one with the largest sum of probabilities.
+
+    Pixels that touch at corners only are not connected: between them an interpolated mask breaks.
+
+    Args:
+        logit: float32 (h, w); positive is inside.
+    """
+    inside = logit > 0
+    n, labels = cv2.connectedComponents(inside.view(np.uint8), connectivity=4)
+    if n <= 2:  # background and one piece
+        return
+    values = logit[inside]
+    weight = np.bincount(labels[inside], 1.0 / (1.0 + np.exp(-values)), minlength=n)
+    take_out(logit, inside & (labels != weight.argmax()))
+
+
+def take_out(logit: FloatArray, region: npt.NDArray[np.bool_]) -> None:
+    """Make the logits of a region negative, in place, with as steep a border as before."""
+    logit[region] = np.minimum(-logit[region], _OUTSIDE)

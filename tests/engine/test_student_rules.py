@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rules of proposals on made-up logits: disjoint vertebrae, one piece, presence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from keyed_student import ONLY_A_VALVE, VFSS12_REVERSED
+from small_student import disc_frame, small_checkpoint
+from vfss.schema import Schema
+from vfss.student import Student
+from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss.student.preprocess import Placement, restore
+from vfss.student.rules import NO_RULES, ONE_PIECE, SPINE, RuleBook, Rules
+
+VFSS12 = Schema.load()
+SURE = np.ones(len(VFSS12), np.float32)
+SPINE_PLANES = [s.index for s in VFSS12.structures if s.chain == SPINE]
+SINGLE_PLANES = [s.index for s in VFSS12.structures if s.chain == SPINE or s.key in ONE_PIECE]
+SEEDS = st.integers(0, 2**31)
+
+
+def random_logits(seed: int, n: int = 12, size: int = 24) -> np.ndarray:
+    """Smooth random fields of which about a third is positive, float32 (n, size, size)."""
+    noise = np.random.default_rng(seed).normal(size=(n, size, size))
+    smooth = ndimage.gaussian_filter(noise, (0, 1.5, 1.5))
+    return (4 * smooth / smooth.std() - 2).astype(np.float32)
+
+
+def ruled(logits: np.ndarray, rules: Rules, confidence: np.ndarray = SURE, schema: Schema = VFSS12) -> np.ndarray:
+    return RuleBook(rules, schema.structures).apply(logits, confidence)
+
+
+def with_discs(key: str, *discs: tuple[int, int, int], inside: float = 5.0) -> np.ndarray:
+    """Logits that are positive in discs (y, x, radius) of one structure."""
+    logits = np.full((12, 48, 48), -5.0, np.float32)
+    y, x = np.mgrid[:48, :48]
+    for at_y, at_x, radius in discs:
+        logits[VFSS12[key].index][np.hypot(y - at_y, x - at_x) <= radius] = inside
+    return logits
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, st.integers(20, 150), st.integers(20, 150))
+def test_no_two_vertebrae_share_a_pixel_of_the_frame(seed: int, height: int, width: int) -> None:
+    logits = ruled(random_logits(seed), Rules(one_piece=False))
+    planes = restore(logits, Placement.of(height, width, 96))
+    assert planes[SPINE_PLANES].sum(axis=0).max() <= 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS)
+def test_a_pixel_that_one_vertebra_has_stays_its_own(seed: int) -> None:
+    logits = random_logits(seed)
+    before, after = (values[SPINE_PLANES] > 0 for values in (logits, ruled(logits, Rules(one_piece=False))))
+    np.testing.assert_array_equal(after.any(axis=0), before.any(axis=0))
+    alone = before.sum(axis=0) == 1
+    np.testing.assert_array_equal(after[:, alone], before[:, alone])
+    highest = logits[SPINE_PLANES].argmax(axis=0)
+    np.testing.assert_array_equal(after.argmax(axis=0)[before.any(axis=0)], highest[before.any(axis=0)])
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, st.booleans(), st.booleans())
+def test_rules_add_nothing_and_a_second_time_change_nothing(seed: int, disjoint: bool, one_piece: bool) -> None:
+    logits = random_logits(seed)
+    kept = logits.copy()
+    once = ruled(logits, Rules(disjoint=disjoint, one_piece=one_piece))
+    np.testing.assert_array_equal(logits, kept)
+    assert not ((once > 0) & ~(logits > 0)).any()
+    twice = ruled(once, Rules(disjoint=disjoint, one_piece=one_piece))
+    np.testing.assert_array_equal(twice > 0, once > 0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS)
+def test_bones_airway_and_epiglottis_are_one_piece(seed: int) -> None:
+    logits = ruled(random_logits(seed), Rules())
+    for index in SINGLE_PLANES:
+        assert ndimage.label(logits[index] > 0)[1] <= 1
+    others = [s.index for s in VFSS12.structures if s.index not in SINGLE_PLANES]
+    np.testing.assert_array_equal(logits[others], random_logits(seed)[others])
+
+
+def test_the_piece_with_the_larger_sum_of_probabilities_stays() -> None:
+    logits = with_discs("mandible", (12, 12, 6))
+    logits[VFSS12["mandible"].index, 30:44, 20:40] = 0.01  # larger in pixels by a factor of 2.5, of probability 0.5
+    logits[VFSS12["mandible"].index, 30:44, 20:23] = -5.0
+    assert (with_discs("mandible", (12, 12, 6)) > 0).sum() < 0.5 * (logits > 0).sum()
+    planes = ruled(logits, Rules()) > 0
+    assert planes[VFSS12["mandible"].index, 36, 30]
+    logits[VFSS12["mandible"].index, 38:44] = -5.0
+    planes = ruled(logits, Rules()) > 0
+    np.testing.assert_array_equal(planes, with_discs("mandible", (12, 12, 6)) > 0)
+
+
+@pytest.mark.parametrize("key", ["bolus", "pharynx"])
+def test_a_bolus_and_a_pharynx_may_be_several_pieces(key: str) -> None:
+    logits = with_discs(key, (12, 12, 6), (34, 34, 3))
+    np.testing.assert_array_equal(ruled(logits, Rules()), logits)
+
+
+def test_a_structure_below_its_least_confidence_is_not_proposed() -> None:
+    logits = with_discs("bolus", (12, 12, 6)) + 10 * (with_discs("c7", (30, 30, 5)) > 0)
+    confidence = SURE.copy()
+    confidence[VFSS12["bolus"].index] = 0.19
+    planes = ruled(logits, Rules(least_confidence={"bolus": 0.2, "c7": 0.99}), confidence) > 0
+    assert not planes[VFSS12["bolus"].index].any()
+    np.testing.assert_array_equal(planes[VFSS12["c7"].index], logits[VFSS12["c7"].index] > 0)
+
+
+@pytest.mark.parametrize("rules", [NO_RULES, Rules()])
+def test_nothing_stays_nothing(rules: Rules) -> None:
+    logits = np.full((12, 16, 16), -3.0, np.float32)
+    assert not (ruled(logits, rules) > 0).any()
+
+
+def test_structures_are_known_by_key_and_chain_in_any_order() -> None:
+    logits = random_logits(3)
+    backwards = ruled(logits[::-1], Rules(), schema=VFSS12_REVERSED)
+    np.testing.assert_array_equal(backwards[::-1], ruled(logits, Rules()))
+
+
+def test_structures_of_another_schema_are_left_as_they_are() -> None:
+    logits = random_logits(5, n=1)
+    np.testing.assert_array_equal(ruled(logits, Rules(), SURE[:1], ONLY_A_VALVE), logits)
+
+
+def test_a_student_proposes_by_its_rules(tmp_path: Path) -> None:
+    checkpoint = small_checkpoint().save(tmp_path / "small.safetensors")
+    runtime = OpenVinoRuntime(checkpoint)
+    frames = np.stack([disc_frame(64, 64, seed) for seed in range(4)])
+    plain, obedient = Student(checkpoint, runtime, NO_RULES), Student(checkpoint, runtime)
+    before, after = (np.stack([p.masks.planes for p in s.propose(frames)]) for s in (plain, obedient))
+    assert (before[:, SPINE_PLANES].sum(axis=1) > 1).any()
+    assert (after[:, SPINE_PLANES].sum(axis=1) <= 1).all()
+    assert after.any()
+    streamed = np.stack([p.masks.planes for p in obedient.propose_each(iter(frames))])
+    np.testing.assert_array_equal(streamed, after)
+
+
+def test_a_vertebra_that_was_not_learnt_takes_no_pixel_from_another(tmp_path: Path) -> None:
+    learnt = {key: 5 for key in VFSS12.keys if key != "c2"}
+    whole = small_checkpoint().save(tmp_path / "whole.safetensors")
+    part = replace(whole, learnt=learnt).save(tmp_path / "part.safetensors")
+    frame, rules = disc_frame(64, 64, 1)[None], Rules(one_piece=False)
+    with_c2, without = (Student(c, OpenVinoRuntime(c), rules).propose(frame)[0] for c in (whole, part))
+    others = [key for key in without.keys if VFSS12[key].chain == SPINE]
+    assert with_c2.masks.planes[VFSS12["c2"].index].any()
+    assert all(not (with_c2.plane(key) & ~without.plane(key)).any() for key in others)
+    assert any((without.plane(key) & ~with_c2.plane(key)).any() for key in others)
