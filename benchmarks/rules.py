@@ -48,9 +48,11 @@ ALONE = {
     "disjoint": Rules(one_piece=False, least_confidence={}),
     "one_piece": Rules(disjoint=False, least_confidence={}),
     "least_confidence": Rules(disjoint=False, one_piece=False),
-    "all": Rules(),
+    "recount": replace(NO_RULES, recount=True),
+    "default": Rules(),
+    "all": Rules(recount=True),
 }
-"""Every rule alone, and the default ones together."""
+"""Every rule alone, the default ones together, and all."""
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -179,7 +181,7 @@ def examine(
     runtime = RememberingRuntime(checkpoint, threads=1)
     figures = {}
     for name, rules in ALONE.items():
-        student = Student(checkpoint, runtime, rules)
+        student = Student(checkpoint, runtime, rules=rules)
         figures[name] = {
             **measure(proposer(student, schema), schema, material),
             "phantoms": dice_of_phantoms(student, schema, shown),

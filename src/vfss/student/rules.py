@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vfss.schema import Structure
+from vfss.student.level_chain import COUNTED, body_centres, counted_again, is_squeezed
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -34,11 +35,13 @@ class Rules:
         disjoint: No two vertebrae on one pixel: the one with the higher logit keeps it.
         one_piece: Of a vertebra, mandible, airway or epiglottis the connected piece with the largest sum of
             probabilities is kept.
+        recount: A neck in which C2 seems to be counted as two vertebrae is counted again (vfss.student.level_chain).
         least_confidence: Confidence below which a structure is not proposed, by key.
     """
 
     disjoint: bool = True
     one_piece: bool = True
+    recount: bool = False
     least_confidence: Mapping[str, float] = field(default_factory=lambda: LEAST_CONFIDENCE)
 
 
@@ -61,27 +64,43 @@ class RuleBook:
         self._vertebrae = np.array(spine, np.intp)
         self._disjoint = rules.disjoint and len(spine) > 1
         self._single = tuple(single) if rules.one_piece else ()
+        self._others = np.setdiff1d(np.arange(len(structures)), self._vertebrae)
+        keys = [structures[i].key for i in spine]
+        start = keys.index(COUNTED[0]) if COUNTED[0] in keys else 0
+        self._counted = slice(start, start + len(COUNTED))
+        self._recount = rules.recount and tuple(keys[self._counted]) == COUNTED
         self._least = np.array([rules.least_confidence.get(s.key, 0.0) for s in structures], np.float32)
 
-    def apply(self, logits: FloatArray, confidence: FloatArray) -> FloatArray:
-        """Return logits that obey the rules; no structure gets a pixel that no structure had.
+    def apply(self, logits: FloatArray, confidence: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return logits and confidence that obey the rules; no structure gets a pixel that no structure had.
 
         Args:
             logits: float32 (S, h, w), in the order of the structures; not changed.
             confidence: float32 (S,), 0..1, calibrated.
 
         Returns:
-            float32 (S, h, w).
+            Logits float32 (S, h, w), confidence float32 (S,).
         """
-        ruled = logits.copy()
+        ruled, trust = logits.copy(), confidence.copy()
         if self._disjoint:
             ruled[self._vertebrae] = disjoint(ruled[self._vertebrae])
         for index in self._single:
             keep_largest_piece(ruled[index])
-        for logit, doubted in zip(ruled, confidence < self._least, strict=True):
+        if self._recount:
+            self._count_again(ruled, trust)
+        for logit, doubted in zip(ruled, trust < self._least, strict=True):
             if doubted:
                 take_out(logit, logit > 0)
-        return ruled
+        return ruled, trust
+
+    def _count_again(self, ruled: FloatArray, trust: FloatArray) -> None:
+        """Change, in place, the names of vertebrae where the second one seems to be counted as two."""
+        spine = ruled[self._vertebrae]
+        if is_squeezed(body_centres(spine, ruled[self._others])[self._counted]):
+            renamed, trust[self._vertebrae] = counted_again(spine, trust[self._vertebrae], self._counted.start)
+            ruled[self._vertebrae] = renamed
+            if self._single:
+                keep_largest_piece(ruled[self._vertebrae[self._counted.start]])
 
 
 def disjoint(logits: FloatArray) -> FloatArray:

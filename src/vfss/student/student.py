@@ -315,8 +315,8 @@ class Student:
         self, logits: FloatArray, quality: FloatArray, placement: Placement, window: Window, shape: tuple[int, ...]
     ) -> Proposal:
         """Return the proposal on a frame of a shape (H, W), from logits and quality of the part of it in a window."""
-        confidence = self._confidence(quality)[self._columns]
-        planes = restore(self._rules.apply(logits[self._columns], confidence), placement)
+        ruled, confidence = self._rules.apply(logits[self._columns], self._confidence(quality)[self._columns])
+        planes = restore(ruled, placement)
         state = np.full(len(self.keys), MaskState.PROPOSED, np.uint8)
         return Proposal(self.keys, Masks(_in_frame(planes, window, shape), state), confidence, self.id)
 
