@@ -20,14 +20,13 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from cephalograms import Film, View, cut, read_films, usual_neck
-from levels import BOLUS_LOOKS, Grey, Material, Planes, folder_of, gather, measure, proposer, read_clips
+from cephalograms import read_films
+from levels import Grey, Material, Planes, folder_of, gather, measure, proposer, read_clips
 from real_frames import ANNOTATIONS, AnnotatedClip, find_clips, read_annotations, score_frame, summary
 
 from vfss.clips import open_clip
@@ -70,7 +69,8 @@ class RememberingRuntime(OpenVinoRuntime):
         identity = blake2b(inputs.tobytes(), digest_size=16).digest()
         if identity not in self._kept:
             self._kept[identity] = super().run(inputs)
-        return self._kept[identity]
+        logits, quality = self._kept[identity]
+        return logits.copy(), quality.copy()
 
     @property
     def outputs(self) -> Iterator[tuple[FloatArray, FloatArray]]:
@@ -104,13 +104,6 @@ def patients(n: int) -> Iterator[Patient]:
             phantom = Phantom(seed, n_frames=CLIP_FRAMES, height=SIDE, width=SIDE, style=style)
             frame, truth, _ = phantom.sample(int(np.random.default_rng(seed).integers(CLIP_FRAMES)))
             yield Patient(style, frame, truth)
-
-
-def without_barium(films: list[Film]) -> Iterator[tuple[str, View]]:
-    """Yield two views of every film, as benchmarks/levels.py does where it is not quick."""
-    middle, length = usual_neck(films)
-    for film, look in product(films, BOLUS_LOOKS):
-        yield film.name, cut(film, look) if film.neck is not None else cut(film, look, middle, length)
 
 
 def real_frames(folder: Path, schema: Schema) -> list[RealFrame]:
@@ -220,9 +213,9 @@ def main(argv: list[str] | None = None) -> None:
     films, folder = read_films(folder_of(options.films, "films")), folder_of(options.clips, "clips")
     clips = read_clips(folder, schema, CLIP_EVERY)
     material = gather(films, clips, quick=not options.whole)
-    material = replace(material, bolus=tuple(without_barium(films)))
     shown, real = list(patients(options.patients)), real_frames(folder, schema)
-    result: dict[str, Any] = {"views": len(material.views), "patients_a_style": options.patients, "students": {}}
+    views = {"views": len(material.views), "films_without_barium": len(material.bolus)}
+    result: dict[str, Any] = {**views, "patients_a_style": options.patients, "students": {}}
     for name in options.student:
         checkpoint = load_checkpoint(student_file(name))
         print(f"\n{Path(name).name} ({checkpoint.id})", flush=True)
