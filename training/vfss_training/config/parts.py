@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from vfss.landmarks import LANDMARKS
 from vfss.student.config import LARGEST_INPUT, StudentConfig, is_backbone_name
 from vfss_training.losses.features import FEATURE_LOSSES, PROJECTORS
 from vfss_training.recipe_part import (
@@ -83,6 +84,7 @@ class Start:
         fine_width: Channels of the new student's decoder at stride 8; 0: those of the starting student. If it differs,
             the finer levels of the decoder start from random weights.
         detail: The new student has detail layers, even if the starting student has none.
+        landmarks: Number of landmarks that the new student finds, if the starting student finds fewer.
     """
 
     student: str = ""
@@ -91,6 +93,7 @@ class Start:
     crop_to_field: bool = False
     fine_width: Count = 0
     detail: bool = False
+    landmarks: Annotated[int, Field(ge=0, le=len(LANDMARKS))] = 0
 
     def grown(self, config: StudentConfig) -> StudentConfig:
         """Return the new student's config, from that of the starting student."""
@@ -100,6 +103,7 @@ class Start:
             crop_to_field=self.crop_to_field or config.crop_to_field,
             fine_width=self.fine_width or config.fine_width,
             detail=self.detail or config.detail,
+            landmarks=max(self.landmarks, config.landmarks),
         )
 
 
