@@ -9,6 +9,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 bash scripts/setup.sh --headless
+# Lanes share the processors: threads of torch that spin while they wait would take them from the other lane.
+export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
 bin=.venv/bin
 step() { printf '\033[1m== %s\033[0m\n' "$*"; "$@"; }
 took() { printf '\033[1m== %s took %s s\033[0m\n' "$1" $((SECONDS - $2)); }
