@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from vfss.phantom import Phantom
+from vfss.phantom.childhood import as_child
 from vfss.phantom.geometry import View, plane, turn
 from vfss.phantom.head import head_place
 from vfss.phantom.mandible import jaw_outlines, jaw_place, jaw_points
@@ -13,6 +15,7 @@ from vfss.phantom.motion import moment, sample_course
 from vfss.phantom.population import Person, Population, sample_person
 from vfss.phantom.proportions import REACH, Jaw, Vertebra, draw, limits, spreads, values, with_values
 from vfss.phantom.spine import bones, stand
+from vfss.phantom.style import STYLES
 from vfss.phantom.throat import throat
 from vfss.phantom.vertebrae import arch, body, usual
 
@@ -133,3 +136,22 @@ def test_teeth_and_skin_follow_the_jaw() -> None:
     painted = jaw_outlines(long_chin, moved)[0]
     assert np.abs(painted - moved(chin)).sum(1).min() < 6
     assert len(jaw_points(Jaw())) == 17
+
+
+@pytest.mark.parametrize("youth", [0.3, 1.0])
+def test_a_child_has_low_bodies_with_wide_gaps_in_a_small_neck(youth: float) -> None:
+    adult, child = Person(), as_child(Person(), youth)
+    assert child.age < 18
+    assert child.neck < adult.neck
+    for older, younger in zip(adult.vertebrae[1:6], child.vertebrae[1:6], strict=True):
+        assert younger.front / younger.back < older.front / older.back  # like a wedge
+        assert younger.front < older.front  # and so the gap is wider at the same pitch
+        assert younger.lip < older.lip
+
+
+def test_only_styles_to_learn_from_have_children() -> None:
+    assert STYLES["standard"].population.children > 0
+    assert STYLES["wide"].population.children > 0
+    assert all(STYLES[name].population.children == 0 for name in ("clinic", "harsh", "capture", "elderly"))
+    ages = [Phantom(seed, n_frames=1, height=32, width=32, style="wide").patient.person.age for seed in range(60)]
+    assert 5 < sum(age < 18 for age in ages) < 30

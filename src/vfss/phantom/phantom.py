@@ -16,6 +16,7 @@ from vfss.masks import BoolArray, ByteArray
 from vfss.phantom.anatomy import Patient
 from vfss.phantom.capture import shown_frame
 from vfss.phantom.chance import around, drawn
+from vfss.phantom.childhood import as_child
 from vfss.phantom.course import dry
 from vfss.phantom.framing import FramingRange
 from vfss.phantom.geometry import Points, View, coverage, fill
@@ -91,6 +92,8 @@ class Phantom:
         )
         settings = one_way(extras, settings)
         person = sample_person(people, settings.population)
+        if people.random() < settings.population.children:
+            person = as_child(person, float(people.uniform(0.15, 1.0)))
         course = sample_course(swallows, max(n_frames / fps, 0.3), chosen)
         if extras.random() < settings.dry and variant is None:
             course = dry(course)

@@ -111,6 +111,7 @@ class Population:
         shoulder: Mean and spread of the level the shoulder reaches.
         bone: Lowest and highest density.
         soft: Lowest and highest attenuation of soft tissue.
+        children: Share of persons who still grow.
     """
 
     age: tuple[float, float] = (18.0, 82.0)
@@ -124,6 +125,7 @@ class Population:
     shoulder: tuple[float, float] = (7.0, 0.9)
     bone: tuple[float, float] = (0.7, 1.35)
     soft: tuple[float, float] = (1.7, 2.6)
+    children: float = 0.0
 
 
 def sample_person(rng: np.random.Generator, population: Population) -> Person:

@@ -45,10 +45,10 @@ class Vertebra:
 
     depth: float = part(16.0, 1.5)
     front: float = part(12.2, 1.1)
-    back: float = part(13.3, 0.9)
+    back: float = part(13.9, 0.9)
     slant: float = part(3.6, 1.0)
     dome: float = part(0.0, 1.0)
-    lip: float = part(2.4, 1.1)
+    lip: float = part(2.0, 1.1)
     beak: float = part(0.9, 0.7)
     waist: float = part(0.3, 0.6)
     root: float = part(-1.0, 1.2)
