@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from small_training import RECIPE, task
 from vfss.errors import TrainingError
 from vfss_training.events import Cancel, Events
-from vfss_training.loop import distributed
+from vfss_training.loop.arithmetic import PRECISION
 from vfss_training.loop.loop import Loop
 
 
@@ -28,7 +29,7 @@ def train(batch: int = 4) -> tuple[Loop, dict[str, torch.Tensor], list[float]]:
             losses.append(fields["loss"])
 
     # In bf16, which some processors would be given, the order of a sum shows in the third digit.
-    with mock.patch.object(distributed, "has_matrix_instructions", lambda: False):
+    with mock.patch.dict(os.environ, {PRECISION: "f32"}):
         loop = Loop(task(recipe=recipe, report_s=0.0), Events(None, listener), Cancel())
         network = loop.run()
     return loop, network.state_dict(), losses

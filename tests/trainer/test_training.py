@@ -353,7 +353,7 @@ def test_a_short_run_lowers_the_loss() -> None:
     held_out = ListedSamples([disc_sample(seed) for seed in range(20, 24)])
     Loop(task(recipe=recipe, held_out={"discs": HeldOutSamples(held_out)}), Events(stream), Cancel()).run()
     entries = lines(stream)
-    assert [entry["event"] for entry in entries[:2]] == ["start", "step"]
+    assert [entry["event"] for entry in entries[:3]] == ["arithmetic", "start", "step"]
     losses = [entry["loss"] for entry in entries if entry["event"] == "step"]
     assert losses[-1] < 0.7 * losses[0]
     assert entries[-1]["event"] == "validation"

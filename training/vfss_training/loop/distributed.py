@@ -35,13 +35,13 @@ def processes(environment: Mapping[str, str] = os.environ) -> tuple[int, int]:
     return 1, 1
 
 
-def launched() -> Fabric:
-    """Launch Fabric in this process: the device, its precision, and the other processes if there are any."""
+def launched(precision: Any) -> Fabric:
+    """Launch Fabric in this process: the device, a precision, and the other processes if there are any."""
     local, machines = processes()
     several = local * machines > 1
     # The weights for prompts have no gradient in batches without prompts.
     strategy = DDPStrategy(find_unused_parameters=True) if several else "auto"
-    fabric = Fabric(accelerator="auto", devices=local, num_nodes=machines, strategy=strategy, precision=_precision())
+    fabric = Fabric(accelerator="auto", devices=local, num_nodes=machines, strategy=strategy, precision=precision)
     fabric.launch()
     return fabric
 
@@ -152,15 +152,3 @@ def shared_norms(network: nn.Module, *, active: bool) -> Iterator[None]:
     finally:
         for module, kind in zip(norms, kinds, strict=True):
             module.__class__ = kind
-
-
-def _precision() -> Any:
-    """Return bf16 on a GPU, and on a CPU with bf16 matrix instructions; else f32."""
-    if torch.cuda.is_available():
-        return "bf16-mixed"
-    return "bf16-mixed" if has_matrix_instructions() else "32-true"
-
-
-def has_matrix_instructions() -> bool:
-    """Return whether this processor multiplies matrices of bf16 in hardware (AMX)."""
-    return bool(getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)())

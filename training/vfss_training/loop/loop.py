@@ -20,8 +20,16 @@ from vfss.student.checkpoint import write_atomically
 from vfss.student.network.decoder import Decoded
 from vfss.student.network.student import StudentNetwork
 from vfss_training.events import Cancel, Events, cancelled, rounded
+from vfss_training.loop.arithmetic import Arithmetic, chosen_arithmetic, restored
 from vfss_training.loop.batches import Batch, Draw, Order, Views, share
-from vfss_training.loop.distributed import all_reduce_max, all_reduce_sum, launched, mean_gradients, shared_norms
+from vfss_training.loop.distributed import (
+    all_reduce_max,
+    all_reduce_sum,
+    launched,
+    mean_gradients,
+    processes,
+    shared_norms,
+)
 from vfss_training.loop.feature_targets import DistillationObjective, DistilledStudent
 from vfss_training.loop.schedule import adamw, averaging, schedule
 from vfss_training.loop.task import Task
@@ -32,6 +40,8 @@ from vfss_training.losses.masks import MaskLoss
 from vfss_training.model.training_setup import fast_depthwise, freeze
 from vfss_training.saved_tensors import DAMAGED, load_tensors
 
+_REMEDY = "Delete that file to begin again, or choose another --run."
+
 
 class Loop:
     """One training run.
@@ -39,6 +49,7 @@ class Loop:
     Attributes:
         history: The recipes and sources that the run continued with, and the step that each began at.
         leads: True if this process reports, validates and writes; the others only share the training.
+        arithmetic: In which precision steps are computed, and why.
         choice: The step whose weights run() returned; before run(), the last step.
     """
 
@@ -75,7 +86,9 @@ class Loop:
         # Not a part of the model that Fabric wraps, as it is called after the forward pass.
         self._balancer = balancer_of(recipe.balance, len(channels)) if channels else None
         optimizer = adamw(self._student, self._balancer, recipe)
-        self._fabric = launched()
+        stored = self._stored_state()
+        self.arithmetic = self._arithmetic(stored)
+        self._fabric = launched(self.arithmetic.fabric_precision)
         self._check_batch()
         self._model, self._optimizer = self._fabric.setup(self._student, optimizer)
         if self._balancer is not None:
@@ -89,8 +102,25 @@ class Loop:
         self._order = Order(recipe, tuple(len(source) for source in task.sources), task.target_frames, task.unlabelled)
         self._step, self._seconds, self._longest_s, self._validated_step = 0, 0.0, 0.0, -1
         self.history: list[dict[str, Any]] = []
-        self._resume()
+        self._resume(stored)
         self._record_history()
+        self._events.emit("arithmetic", **self.arithmetic.to_dict())
+
+    def _arithmetic(self, stored: Mapping[str, Any] | None) -> Arithmetic:
+        """Return how steps are computed: as the run began, or as it is chosen now."""
+        if stored is not None and "arithmetic" in stored:
+            try:
+                return restored(json.loads(stored["arithmetic"]))
+            except DAMAGED as error:
+                path = self._state_path()
+                raise TrainingError(
+                    f"the state of the run is damaged ({error!r})", path=path, remedy=_REMEDY
+                ) from error
+        task = self._task
+        alone = processes() == (1, 1)
+        return chosen_arithmetic(
+            task.network, task.config, task.recipe, cache=task.cache, minutes=task.minutes, may_time=alone
+        )
 
     def _check_batch(self) -> None:
         batch, processes = self._task.recipe.batch, self._fabric.world_size
@@ -137,7 +167,7 @@ class Loop:
         part = (self._fabric.global_rank, self._fabric.world_size)
         loader = views.loader(self._order, self._step, task.workers, part)
         with (
-            fast_depthwise(task.network, active=self._fabric.device.type == "cpu"),
+            fast_depthwise(task.network, active=self.arithmetic.thinned),
             shared_norms(task.network, active=self._fabric.world_size > 1),
         ):
             reported = saved = began = self._clock()
@@ -302,6 +332,7 @@ class Loop:
         buffer = io.BytesIO()
         state: dict[str, Any] = {
             "history": json.dumps(self.history),
+            "arithmetic": json.dumps(self.arithmetic.to_dict()),
             "step": self._step,
             "seconds": self._seconds,
             "network": self._student.state_dict(),
@@ -314,21 +345,27 @@ class Loop:
         torch.save(state, buffer)
         write_atomically(path, buffer.getvalue())
 
-    def _resume(self) -> None:
-        """Load the state of the run's folder, if there is one."""
+    def _stored_state(self) -> dict[str, Any] | None:
+        """Load the state of the run's folder; None if there is none."""
         path = self._state_path()
         if path is None or not path.is_file():
-            return
-        remedy = "Delete that file to begin again, or choose another --run."
-        state = load_tensors(path, remedy=remedy)
+            return None
+        state = load_tensors(path, remedy=_REMEDY)
         if not isinstance(state, dict) or "best" not in state:
             raise TrainingError(
                 "the folder holds a run of an earlier version", path=path, remedy="Choose another --run."
             )
+        return state
+
+    def _resume(self, state: Mapping[str, Any] | None) -> None:
+        """Go on from a state of the run's folder, if there is one."""
+        path = self._state_path()
+        if state is None or path is None:
+            return
         try:
             self._restore(state, path)
         except DAMAGED as error:
-            raise TrainingError(f"the state of the run is damaged ({error!r})", path=path, remedy=remedy) from error
+            raise TrainingError(f"the state of the run is damaged ({error!r})", path=path, remedy=_REMEDY) from error
         self._events.emit("resume", step=self._step)
 
     def _restore(self, state: Mapping[str, Any], path: Path) -> None:

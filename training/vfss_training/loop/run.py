@@ -77,10 +77,16 @@ def train(task: Task, run: Run, parent: Checkpoint | None = None) -> tuple[Stude
     task = replace(
         task,
         run=run.folder,
+        cache=run.cache,
         allow_recipe_change=run.allow_recipe_change,
         minutes=run.minutes,
         workers=run.workers,
         compiled=run.compiled,
     )
     loop = Loop(task, run.events, run.cancel)
-    return loop.run(), {"history": loop.history, "chosen": loop.choice.to_dict()}
+    network = loop.run()
+    return network, {
+        "history": loop.history,
+        "arithmetic": loop.arithmetic.to_dict(),
+        "chosen": loop.choice.to_dict(),
+    }

@@ -33,6 +33,7 @@ class Task:
         unlabelled: Index of the source of unlabelled frames; None: there is none.
         source: Where the samples come from, for the run's history.
         run: Folder for the state of the run; None: the run cannot be resumed.
+        cache: Folder for what is known of this machine's speed; None: nothing is kept.
         allow_recipe_change: Let a run in that folder continue under another recipe, which its history then records.
         minutes: Time after which the schedule ends early; None: all steps are done.
         workers: Processes that make batches.
@@ -52,6 +53,7 @@ class Task:
     unlabelled: int | None = None
     source: Mapping[str, object] = field(default_factory=dict)
     run: Path | None = None
+    cache: Path | None = None
     allow_recipe_change: bool = False
     minutes: float | None = None
     workers: int = 1
