@@ -12,7 +12,7 @@ CORNER = 8 * 5  # the ninth control point of a body, on an outline of five point
 FRAME = 10
 
 
-def neck(seed: int, facing: str, style: str = "standard") -> tuple[np.ndarray, np.ndarray]:
+def neck(seed: int, facing: str, style: str = "clinic") -> tuple[np.ndarray, np.ndarray]:
     """Masks of C2 to C7, bool (6, H, W), and their true lower front corners (y, x), float64 (6, 2)."""
     phantom = Phantom(seed, n_frames=20, height=SIZE, width=SIZE, facing=facing, style=style)
     scene = phantom.patient.scene(float(phantom.times_s[phantom.shown(FRAME)]))
@@ -23,7 +23,7 @@ def neck(seed: int, facing: str, style: str = "standard") -> tuple[np.ndarray, n
 
 
 @pytest.mark.parametrize("facing", ["left", "right"])
-@pytest.mark.parametrize("style", ["standard", "elderly"])
+@pytest.mark.parametrize("style", ["clinic", "elderly"])
 def test_corners_of_phantoms_are_found(facing: str, style: str) -> None:
     errors, lengths = [], []
     for seed in range(100_500, 100_506):

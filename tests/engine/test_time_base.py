@@ -13,6 +13,7 @@ from small_project import THREE, annotate, disc, grey_frames, write_video
 from vfss.clips import ArrayClip, Clip
 from vfss.clips.time_base import frame_rate, is_plausible, times_text
 from vfss.datasets import FORMATS, read_coco, run_export
+from vfss.datasets.recording_facts import recording_facts
 from vfss.project import Project
 
 HEIGHT, WIDTH, FRAMES = 24, 32, 4
@@ -108,3 +109,10 @@ def test_a_typed_rate_is_exported_as_such(project: Project, tmp_path: Path) -> N
     assert (frame["times_from"], frame["time_s"]) == ("person", pytest.approx(2 / 15))
     assert [entry["frame_rate"] for entry in manifest["clips"].values()] == [pytest.approx(15)]
     assert manifest["remarks"] == []
+
+
+def test_a_name_like_a_long_number_is_kept_in_notes() -> None:
+    recording = ArrayClip(grey_frames(1, HEIGHT, WIDTH))
+    recording.notes = ("Doe_Jane.mkv has 20240131 in its header",)
+    recording.source = Path("Doe_Jane.mkv")
+    assert recording_facts(recording, "clip-7556768h")["notes"] == ["clip-7556768h has ... in its header"]

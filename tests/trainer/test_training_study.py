@@ -220,7 +220,7 @@ def test_the_order_leaves_out_unlabelled_frames_in_the_labels_only_stage() -> No
 def test_mixed_samples_are_the_weighted_mean_of_two(tmp_path: Path) -> None:
     recipe = RECIPE.but(mixup=1.0, augmentation=Augmentation(0, 0, 0, crop=0, grey=0, field=0, blur=0, noise=0))
     samples = stream(tmp_path)
-    draw = Draw(0, 1, 3, 64)
+    draw = Draw(0, 1, 5, 64)  # mixed with another than itself
     frame, target, known = Views((samples,), recipe, CONFIG)[draw]
     errors = []
     for other in range(4):

@@ -15,6 +15,7 @@ from vfss.wording import count, ranges
 
 _QUOTED = re.compile(r"'.*'", re.DOTALL)  # from the first quotation mark to the last: a text may contain some itself
 _LONG_NUMBER = re.compile(r"\d[\d,.]{5,}")
+_NAME = "\0"  # stands for the name of the recording; no note contains it
 
 
 def recording_facts(clip: Clip, name: str) -> dict[str, Any]:
@@ -88,5 +89,6 @@ def _shareable(note: str, clip: Clip, name: str) -> str:
     """Return a note without what it quotes of the recording, which can be anything: texts, long numbers, file names."""
     if clip.source is not None:
         for part in (str(clip.source), clip.source.name, clip.source.stem):
-            note = note.replace(part, name) if len(part) > 1 else note
-    return _LONG_NUMBER.sub("...", _QUOTED.sub("...", note))
+            note = note.replace(part, _NAME) if len(part) > 1 else note
+    # The name comes last: one like clip-7556768h looks like a long number itself.
+    return _LONG_NUMBER.sub("...", _QUOTED.sub("...", note)).replace(_NAME, name)
