@@ -274,6 +274,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--student", default="default", help="student file, or default")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--mirror", choices=WHEN, help="where mirror images are computed too [as in the file]")
+    parser.add_argument("--closer", choices=WHEN, help="where frames are looked at again [as in the file]")
     parser.add_argument("--json", type=Path, help="file for the figures")
     parser.add_argument("--sheet", type=Path, help="folder outside the repository for pictures")
     parser.add_argument("--every", type=int, help="with --sheet: also pages of proposals on every N-th frame")
@@ -290,7 +291,7 @@ def main(argv: list[str] | None = None) -> None:
     annotated = read_annotations(ANNOTATIONS, schema)
     paths = find_clips(folder, (clip.content for clip in annotated))
     sheets = None if options.sheet is None else create_picture_folder(options.sheet)
-    student = load_student(options.student, options.device, mirror=options.mirror)
+    student = load_student(options.student, options.device, mirror=options.mirror, closer=options.closer)
     figures = {clip.name: examine(student, clip, paths[clip.content], sheets) for clip in annotated}
     result = {"student": student.id, "clips": figures}
     report(result, schema)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import StudentError
 from vfss.student import Checkpoint, Student, load_checkpoint, load_student
+from vfss.student.closer_look import CloserLook, SpineFinder
 from vfss.student.mirror_policy import WHEN, MirrorPolicy
-from vfss.student.mirrored_runtime import Look, MirroredRuntime
 from vfss.student.openvino_runtime import OpenVinoRuntime
+from vfss.student.passes import Look, Passes
+from vfss.student.preprocess import Placement
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +63,22 @@ class Counting:
         return maps, asked
 
 
+PLACEMENT = Placement.of(4, 4, 4)
+
+
+def look_of(values: list[float], steadied: Callable[[Placement], np.ndarray | None] | None = None) -> Look:
+    """Return a frame of one row, the same in all placements."""
+    return Look(PLACEMENT, lambda _: np.array([[values]], np.float32), steadied)
+
+
 def looks_of(qualities: list[float]) -> list[Look]:
     """Return frames of these qualities, which differ from one another and from their mirror images."""
-    return [Look(np.array([[[quality, -i - 1]]], np.float32)) for i, quality in enumerate(qualities)]
+    return [look_of([quality, -i - 1]) for i, quality in enumerate(qualities)]
+
+
+def passes(runtime: Counting, policy: MirrorPolicy) -> Passes:
+    """Return passes without a closer look."""
+    return Passes(runtime, policy, SpineFinder(CloserLook("never"), []), [0])
 
 
 @settings(deadline=None)
@@ -72,16 +87,16 @@ def test_frames_keep_their_order_and_only_unsure_ones_are_mirrored(
     qualities: list[float], when: str, delay: int
 ) -> None:
     looks, runtime = looks_of(qualities), Counting(delay)
-    results = list(MirroredRuntime(runtime, MirrorPolicy(when, 0.5), [0]).run_each(iter(looks)))
+    results = list(passes(runtime, MirrorPolicy(when, 0.5)).run_each(iter(looks)))
     unsure = [when == "always" or (when == "unsure" and quality < 0.5) for quality in qualities]
     assert runtime.passes == len(looks) + sum(unsure)
-    for look, (logits, _) in zip(looks, results, strict=True):
+    for look, seen in zip(looks, results, strict=True):
         # The mirror image of what a mirror image gives is the frame itself: the mean is, too.
-        np.testing.assert_allclose(logits, look.image, rtol=1e-6)
-    if looks:
-        together = MirroredRuntime(Counting(0), MirrorPolicy(when, 0.5), [0]).run(looks)
-        np.testing.assert_array_equal(together[0], np.stack([logits for logits, _ in results]))
-        np.testing.assert_array_equal(together[1], np.stack([quality for _, quality in results]))
+        np.testing.assert_allclose(seen.logits, look.prepare(PLACEMENT), rtol=1e-6)
+    together = passes(Counting(0), MirrorPolicy(when, 0.5)).run(looks)
+    for one, other in zip(together, results, strict=True):
+        np.testing.assert_array_equal(one.logits, other.logits)
+        np.testing.assert_array_equal(one.quality, other.quality)
 
 
 @pytest.mark.parametrize(("second", "share"), [(0.3, 0.5), (0.5, 0.832), (0.1, 0.168), (1.0, 10 / 11)])
@@ -90,25 +105,22 @@ def test_the_better_pass_weighs_more_and_a_steadied_frame_is_used_only_where_wan
 ) -> None:
     asked: list[int] = []
 
-    def steadied(i: int) -> np.ndarray:
+    def steadied(i: int, _: Placement) -> np.ndarray:
         asked.append(i)
         return np.array([[[second, -50.0]]], np.float32)
 
-    looks = [
-        Look(np.array([[[quality, -100.0]]], np.float32), partial(steadied, i)) for i, quality in enumerate((0.3, 0.9))
-    ]
-    runtime = MirroredRuntime(Counting(1), MirrorPolicy("unsure", 0.5), [0])
-    (unsure, quality), (sure, _) = runtime.run_each(iter(looks))
+    looks = [look_of([quality, -100.0], partial(steadied, i)) for i, quality in enumerate((0.3, 0.9))]
+    unsure, sure = passes(Counting(1), MirrorPolicy("unsure", 0.5)).run_each(iter(looks))
     assert asked == [0]
-    assert unsure[0, 0, 1] == pytest.approx(-100 + 50 * share, abs=0.1)
-    assert quality[0] == pytest.approx(0.3 + share * (second - 0.3), abs=1e-3)
-    np.testing.assert_array_equal(sure, looks[1].image)
+    assert unsure.logits[0, 0, 1] == pytest.approx(-100 + 50 * share, abs=0.1)
+    assert unsure.quality[0] == pytest.approx(0.3 + share * (second - 0.3), abs=1e-3)
+    np.testing.assert_array_equal(sure.logits, looks[1].prepare(PLACEMENT))
 
 
 def test_a_student_without_a_steadied_frame_uses_the_frame() -> None:
-    looks = [Look(np.array([[[0.3, -1.0]]], np.float32), lambda: None)]
-    logits, _ = MirroredRuntime(Counting(0), MirrorPolicy("always"), [0]).run(looks)
-    np.testing.assert_allclose(logits[0], looks[0].image)
+    look = look_of([0.3, -1.0], lambda _: None)
+    (seen,) = passes(Counting(0), MirrorPolicy("always")).run([look])
+    np.testing.assert_allclose(seen.logits, look.prepare(PLACEMENT))
 
 
 def test_both_facings_are_seen_alike_on_every_device(mirrored: Checkpoint, tmp_path: Path) -> None:

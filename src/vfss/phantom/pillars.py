@@ -15,31 +15,36 @@ from vfss.phantom.population import Person
 from vfss.phantom.spine import Spine
 from vfss.phantom.surroundings import Surroundings
 
-# Around the middle of the body, a pillar from its upper joint (towards the front) to its lower one, in shares of the
-# pitch of the spine: x towards the back, y down. The front third lies on the body.
+# Around the middle of the body, a pillar between its upper and its lower joint, which both run from the rear of a body
+# down and backwards, in shares of the pitch of the spine: x towards the back, y down. On film the pillar stands higher
+# than the body: its upper joint begins at the height of the body above, behind the middle of that.
 _PILLAR = (
-    (0.3, -0.28),
-    (0.48, -0.62),
-    (0.68, -0.52),
-    (0.94, -0.2),
-    (0.98, 0.26),
-    (0.96, 0.7),
-    (0.8, 0.64),
-    (0.54, 0.34),
-    (0.32, 0.2),
+    (0.36, -0.42),
+    (0.47, -0.86),
+    (0.62, -0.76),
+    (0.88, -0.58),
+    (1.08, -0.42),
+    (1.12, 0.02),
+    (1.1, 0.46),
+    (0.88, 0.36),
+    (0.62, 0.18),
+    (0.46, 0.06),
 )
 _AXIS_PILLAR = (
-    (0.26, -0.3),
-    (0.6, -0.34),
-    (0.86, -0.1),
-    (0.98, 0.4),
-    (0.98, 0.86),
-    (0.82, 0.8),
-    (0.56, 0.5),
-    (0.32, 0.3),
+    (0.28, -0.36),
+    (0.6, -0.4),
+    (0.92, -0.16),
+    (1.1, 0.16),
+    (1.1, 0.48),
+    (0.88, 0.38),
+    (0.6, 0.16),
+    (0.34, 0.08),
 )
-_JOINT = ((0.5, -0.68), (0.74, -0.5), (0.98, -0.26))
-_PROCESS = ((0.05, -0.05), (0.3, -0.1), (0.5, 0.02), (0.4, 0.22), (0.12, 0.2), (-0.02, 0.1))
+_JOINT = ((0.48, -0.93), (0.76, -0.74), (1.08, -0.5))
+_FORAMEN = (0.58, 0.22)  # behind the lower half of the body, before the next joint
+_PROCESS = ((0.1, -0.3), (0.36, -0.36), (0.54, -0.24), (0.44, -0.04), (0.18, -0.06), (0.04, -0.16))
+_HOLE = (0.3, -0.2)
+_HIGHER, _STEEPER = 0.1, 0.12  # spreads between persons of the height of all pillars, and of their slope
 
 
 def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
@@ -48,6 +53,8 @@ def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
     b, worn = person.bone * around.facets / 0.1, person.spurs / 3.0
     turn_of_neck = np.array(person.double) * rng.uniform(0.2, 0.6)
     blur = int(rng.integers(0, 2))
+    higher, steeper = rng.normal(0, (_HIGHER, _STEEPER))
+    slit, cross = b * rng.uniform((0.06, 0.03), (0.2, 0.16))
     out: list[Matter] = []
     for level in range(2, 9):
         centre, tilt = spine.centres[level - 1], float(spine.tilts[level - 1])
@@ -55,7 +62,9 @@ def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
             shift = turn_of_neck * side + rng.normal(0, 0.4, 2)
 
             def put(points: object, centre: Points = centre, tilt: float = tilt, shift: Points = shift) -> Points:
-                p = np.array(points, np.float64) * spine.pitch
+                p = np.array(points, np.float64)
+                p[:, 1] += higher + steeper * (p[:, 0] - 0.5)
+                p *= spine.pitch
                 return turn(p + rng.normal(0, 0.5, p.shape), tilt) + centre + shift
 
             pillar = smooth(put(_AXIS_PILLAR if level == 2 else _PILLAR), 3)
@@ -63,11 +72,12 @@ def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
             if level == 2:
                 continue
             joint = put(_JOINT)
-            out.append(Matter(ribbon(joint, 0.6), -0.1 * b, blur=1))
+            out.append(Matter(ribbon(joint, 0.8), -slit, blur=1))
             if worn and rng.random() < worn:
                 out.append(Matter(ribbon(joint + np.array((0.0, 1.5)), 1.1), 0.16 * worn * b, blur=1))
             process = smooth(put(_PROCESS), 3)
-            out.append(Matter(process, 0.04 * b, rim=0.07 * b, rim_mm=0.9, blur=1))
-            hole = put(((0.24, 0.05),))[0]
-            out.append(Matter(ellipse((hole[0], hole[1]), (2.0, 2.4), 0, 10), -0.05 * b, blur=1))
+            out.append(Matter(process, cross, rim=0.07 * b, rim_mm=0.9, blur=1))
+            for place, radii in ((_HOLE, (2.0, 2.4)), (_FORAMEN, (1.6, 3.0))):
+                hole = put((place,))[0]
+                out.append(Matter(ellipse((hole[0], hole[1]), radii, 0, 10), -0.5 * slit, blur=1))
     return out

@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
-from vfss.phantom.geometry import Points, turn
+from vfss.phantom.geometry import Floats, Points, turn
 from vfss.phantom.meshes import Meshes
 from vfss.phantom.plate import Plate, mottling
 from vfss.phantom.population import Person
@@ -36,6 +38,7 @@ from vfss.phantom.thickness import Grid, Solid, Source, cortex, depth, grid_arou
 LEVELS = 7
 _CANAL_MM = 5.0  # the first gap so wide in the midline lies between body and arch
 _TOWARDS_DRAWN = 0.7  # share of the difference in direction and length to the drawn spinous process that is taken away
+_EVEN_MM = 0.8  # over which thickness is evened out before two vertebrae are compared
 _MOST_BEND = np.deg2rad(35.0)
 
 
@@ -64,17 +67,52 @@ def spine_shadow(person: Person, spine: Spine, scanned: Scanned) -> Shadow:
     cast = [source.cast(solid) for solid in solids]
     whole = grid_around(np.concatenate(cast), STEP_MM)
     total = np.zeros((whole.rows, whole.columns), np.float32)
-    found = {}
+    depths: list[Floats] = []
     for level, solid in enumerate(solids, 1):
         faces = meshes.parts[f"C{level}"].faces
         window, grid = _window(cast[level - 1], whole)
         thick = depth(cast[level - 1], faces, grid)
-        found[f"c{level}"] = outlines(thick, grid, THICK_MM)
+        depths.append(np.zeros((whole.rows, whole.columns), np.float32))
+        depths[-1][window] = thick
         dense = np.minimum(cortex(solid, cast[level - 1], faces, grid, shell=scan.shell), thick)
         total[window] += nepers(thick, dense, scan)
+    found = {f"c{i}": outlines(thick, whole, THICK_MM) for i, thick in enumerate(_painted(depths, whole), 1)}
     total *= np.float32(person.bone)
     total *= mottling(whole.rows, whole.columns, np.random.default_rng((scan.seed, 900)), MOTTLE, STEP_MM)
     return Shadow(found, marks, Plate(total, whole.corner, STEP_MM, STILL))
+
+
+def _painted(depths: list[Floats], whole: Grid) -> list[Floats]:
+    """What is painted of each vertebra: as the drawn bones and as people paint, no pixel twice.
+
+    The dens in the ring of the atlas counts as the atlas. Of other vertebrae that lie over each other, as an articular
+    process lies over the body above it, the one that is thicker there has the pixel.
+
+    Args:
+        depths: Millimetres of C1 to C7 in each ray, float32 (rows, columns) each.
+        whole: Their raster.
+
+    Returns:
+        The same, in the same order, with 0 where another one is painted.
+    """
+    solid = np.stack([cv2.GaussianBlur(thick, (0, 0), _EVEN_MM / whole.step) for thick in depths])
+    solid[0][_filled(depths[0])] = np.inf
+    owner = solid.argmax(axis=0)
+    return [_largest(np.where(owner == i, thick, np.float32(0))) for i, thick in enumerate(depths)]
+
+
+def _filled(thick: Floats) -> npt.NDArray[np.bool_]:
+    """Where a body is, holes in it filled, bool (rows, columns)."""
+    return np.asarray(ndimage.binary_fill_holes(thick > THICK_MM))
+
+
+def _largest(thick: Floats) -> Floats:
+    """The largest connected part of a body and what is thin around it, 0 elsewhere, float32 (rows, columns)."""
+    labels, n = ndimage.label(thick > THICK_MM)
+    if n < 2:
+        return thick
+    largest = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+    return np.where(ndimage.binary_dilation(largest), thick, np.float32(0))
 
 
 def _window(cast: Solid, whole: Grid) -> tuple[tuple[slice, slice], Grid]:

@@ -35,10 +35,10 @@ USUAL_ATLAS = Atlas()
 USUAL = (
     _C2,
     _C3,
-    replace(_C3, depth=16.2, droop=26.0),
-    replace(_C3, depth=16.5, length=26.5, droop=27.0),
-    replace(_C3, depth=17.0, length=29.5, droop=27.0, thick_tip=7.0),
-    replace(_C3, depth=17.5, front=12.0, length=32.0, droop=26.0, thick_tip=7.5),
+    replace(_C3, depth=16.2, droop=18.0),
+    replace(_C3, depth=16.5, length=26.5, droop=18.5),
+    replace(_C3, depth=17.0, length=29.5, droop=20.0, thick_tip=7.0),
+    replace(_C3, depth=17.5, front=12.0, length=32.0, droop=22.0, thick_tip=7.5),
     replace(_C3, depth=18.5, front=15.5, back=16.5, slant=1.5, lip=1.5, length=38.0, droop=42.0),
 )
 

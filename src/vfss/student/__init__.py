@@ -37,6 +37,7 @@ def load_student(
     *,
     threads: int | None = None,
     mirror: str | None = None,
+    closer: str | None = None,
 ) -> Student:
     """Load a student and the runtime for a device.
 
@@ -47,6 +48,7 @@ def load_student(
         threads: Threads for "cpu"; None: one per core.
         mirror: Where the mirror image of a frame is computed too, "never", "unsure" or "always"; None: as the student's
             file says.
+        closer: Where a frame is looked at again with the spine in its usual size, in the same words.
 
     Raises:
         StudentError: No such file or device, or the file is damaged, foreign or of another version.
@@ -54,7 +56,7 @@ def load_student(
     if device not in DEVICES:
         raise StudentError(f"no device {device!r}", remedy=f"Use one of {', '.join(DEVICES)}.")
     checkpoint = load_checkpoint(student_file(name_or_path))
-    return Student(checkpoint, _runtime(checkpoint, device, threads), mirror=mirror)
+    return Student(checkpoint, _runtime(checkpoint, device, threads), mirror=mirror, closer=closer)
 
 
 def bring_in_gpu() -> bool:

@@ -5,8 +5,9 @@ Tensors: the weights under the network's own names, and "graph.propose", the ONN
 the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights: their initialisers are the
 tensors of the same names, so that nothing is stored twice.
 Header: JSON strings under format, config, schema, provenance, scores, precision and digest, under calibration if the
-student was calibrated, under mirror if its graph is one pass of a network that is to see the mirror image too, and
-under learnt if it has not learnt all structures of its schema in the same way.
+student was calibrated, under mirror if its graph is one pass of a network that is to see the mirror image too,
+under closer if it is to look at some frames again, and under learnt if it has not learnt all structures of its schema
+in the same way.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from vfss.output.disk import why_not_written
 from vfss.plain_data import parse_json
 from vfss.schema import Schema
 from vfss.student.calibration import Calibration
+from vfss.student.closer_look import CloserLook
 from vfss.student.config import StudentConfig
 from vfss.student.learnt import FIELD as LEARNT
 from vfss.student.learnt import learnt_from_json, learnt_keys, learnt_to_json
@@ -83,6 +85,7 @@ class Checkpoint:
             0 where it learnt it from phantoms or as an earlier student. None: not recorded, it has learnt all.
         mirror: Where the mirror image is computed too. None: the graph does what config.mirrored says by itself, as in
             files of earlier versions.
+        closer: Where a frame is looked at again with the spine in its usual size. None: nowhere.
     """
 
     config: StudentConfig
@@ -98,6 +101,7 @@ class Checkpoint:
     calibration: Calibration | None = None
     learnt: Mapping[str, int] | None = None
     mirror: MirrorPolicy | None = None
+    closer: CloserLook | None = None
 
     @property
     def learnt_keys(self) -> tuple[str, ...]:
@@ -127,6 +131,8 @@ class Checkpoint:
             header["calibration"] = json.dumps(self.calibration.to_dict(), sort_keys=True)
         if self.mirror is not None:
             header["mirror"] = json.dumps(self.mirror.to_dict(), sort_keys=True)
+        if self.closer is not None:
+            header["closer"] = json.dumps(self.closer.to_dict(), sort_keys=True)
         if self.learnt is not None:
             header[LEARNT] = learnt_to_json(self.learnt)
         tensors = {name: np.ascontiguousarray(tensor) for name, tensor in self.tensors.items()}
@@ -166,6 +172,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         calibration = Calibration.from_dict(_mapping(header, "calibration")) if "calibration" in header else None
         learnt = learnt_from_json(header[LEARNT], schema.keys) if LEARNT in header else None
         mirror = MirrorPolicy.from_dict(_mapping(header, "mirror")) if "mirror" in header else None
+        closer = CloserLook.from_dict(_mapping(header, "closer")) if "closer" in header else None
         provenance, scores, precision = (_mapping(header, name) for name in ("provenance", "scores", "precision"))
         _expect_figures(scores, precision)
     except (ValueError, SchemaError, StudentError) as error:
@@ -177,8 +184,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     graphs = {name: tensors.pop(name).tobytes() for name in list(tensors) if name.startswith(_GRAPHS)}
     graph = graphs.pop(GRAPH)
     prompted = {name.removeprefix(_GRAPHS): data for name, data in graphs.items()}
-    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration, learnt, mirror)
-    return Checkpoint(config, schema, tensors, graph, *rest)
+    rest = (provenance, scores, precision, prompted, f"st-{digest[:24]}", Path(path), calibration, learnt)
+    return Checkpoint(config, schema, tensors, graph, *rest, mirror=mirror, closer=closer)
 
 
 def _mapping(header: Mapping[str, str], name: str) -> dict[str, Any]:

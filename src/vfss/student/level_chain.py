@@ -14,6 +14,8 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 Points = npt.NDArray[np.float64]
 
+SPINE = "spine"
+"""Name of the chain of vertebrae, whose members do not overlap in a lateral view."""
 COUNTED = ("c2", "c3", "c4", "c5", "c6")
 """Keys of vertebrae whose distances are compared: from the first to the third, and from the third to the fifth."""
 LEAST_RATIO = 0.9

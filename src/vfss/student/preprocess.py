@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -26,16 +26,17 @@ _OVERSHOOT = 0.1
 
 @dataclass(frozen=True)
 class Placement:
-    """Position of a part of a frame in the network's square input: scaled as it really looks, centred.
+    """Position of a part of a frame in the network's square input, scaled as it really looks.
 
-    Pixels that are not square become square here, so that a network sees every recording in its true proportions.
+    Pixels that are not square become square here, so that a network sees every recording in its true proportions. The
+    part may reach beyond the input: what lies there is not seen.
 
     Attributes:
         height: Rows of the part, px.
         width: Columns of the part, px.
         size: Side of the input, px.
-        top: First input row of the part.
-        left: First input column of the part.
+        top: First input row of the part; negative where it begins above the input.
+        left: First input column of the part, likewise.
         rows: Input rows of the part.
         columns: Input columns of the part.
         pixel_aspect: Width of a pixel of the frame divided by its height.
@@ -52,16 +53,55 @@ class Placement:
 
     @classmethod
     def of(cls, height: int, width: int, size: int, pixel_aspect: float = 1.0) -> Placement:
-        """Place a part of (height, width) px, each `pixel_aspect` times as wide as high, in a square of size px."""
+        """Place a part of (height, width) px, each `pixel_aspect` times as wide as high, in the middle of a square.
+
+        It is as large as fits into the square of size px.
+        """
         true_width = width * pixel_aspect
         scale = size / max(height, true_width)
         rows, columns = max(1, round(height * scale)), max(1, round(true_width * scale))
         return cls(height, width, size, (size - rows) // 2, (size - columns) // 2, rows, columns, pixel_aspect)
 
+    def around(self, middle: tuple[float, float], factor: float) -> Placement:
+        """Return the placement of the same part with another middle and scale.
+
+        Args:
+            middle: Input row and column, 0 at the centre of the first pixel, of what is to lie in the middle.
+            factor: How many times larger everything is to be.
+        """
+        rows, columns = max(1, round(self.rows * factor)), max(1, round(self.columns * factor))
+        # At least an eighth of the input shows some of the part.
+        least = self.size // 8
+        top, left = (
+            min(max(round(self.size / 2 - (at + 0.5 - start) * now / before), least - now), self.size - least)
+            for at, start, now, before in zip(
+                middle, (self.top, self.left), (rows, columns), (self.rows, self.columns), strict=True
+            )
+        )
+        return replace(self, top=top, left=left, rows=rows, columns=columns)
+
     @property
     def window(self) -> tuple[slice, slice]:
-        """Rows and columns of the input that the part covers."""
-        return slice(self.top, self.top + self.rows), slice(self.left, self.left + self.columns)
+        """Rows and columns of the input in which the part is seen."""
+        return _within(self.top, self.rows, self.size), _within(self.left, self.columns, self.size)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether some of the part lies beyond the input."""
+        rows, columns = self.window
+        return (rows.stop - rows.start, columns.stop - columns.start) != (self.rows, self.columns)
+
+    @property
+    def seen(self) -> tuple[float, float, float, float]:
+        """Edges of the seen part (left, top, right, bottom), pixels of the part."""
+        (top, bottom), (left, right) = ((w.start, w.stop) for w in self.window)
+        across, down = self.width / self.columns, self.height / self.rows
+        return (
+            (left - self.left) * across,
+            (top - self.top) * down,
+            (right - self.left) * across,
+            (bottom - self.top) * down,
+        )
 
     @cached_property
     def vertical(self) -> Taps:
@@ -74,6 +114,11 @@ class Placement:
         return Taps.of(self.width, self.columns, self.left, self.size // LOGIT_STRIDE)
 
 
+def _within(start: int, length: int, size: int) -> slice:
+    """Return the part of start..start+length that lies in 0..size."""
+    return slice(max(start, 0), min(start + length, size))
+
+
 @dataclass(frozen=True)
 class Taps:
     """Linear interpolation along one axis: two neighbouring logits for each pixel of the frame.
@@ -81,10 +126,12 @@ class Taps:
     Attributes:
         first: int64 (pixels,), index of the lower neighbour, in ascending order.
         upper: float32 (pixels,), weight of the next one, 0..1.
+        seen: The pixels that lie within the input.
     """
 
     first: npt.NDArray[np.int64]
     upper: FloatArray
+    seen: slice
 
     @classmethod
     def of(cls, pixels: int, covered: int, offset: int, logits: int) -> Taps:
@@ -92,12 +139,13 @@ class Taps:
         centre = (np.arange(pixels) + 0.5) * (covered / pixels) + offset
         position = np.clip(centre / LOGIT_STRIDE - 0.5, 0.0, logits - 1.0)
         first = np.minimum(position.astype(np.int64), logits - 2)
-        return cls(first, (position - first).astype(np.float32))
+        low, high = np.searchsorted(centre, (0.0, LOGIT_STRIDE * logits))
+        return cls(first, (position - first).astype(np.float32), slice(int(low), int(high)))
 
     def touched(self, low: int, high: int) -> slice:
-        """Return the pixels that depend on any of the logits low..high (inclusive)."""
-        start = int(np.searchsorted(self.first, low - 1, "left"))
-        return slice(start, int(np.searchsorted(self.first, high, "right")))
+        """Return the pixels within the input that depend on any of the logits low..high (inclusive)."""
+        start, stop = np.searchsorted(self.first, low - 1, "left"), np.searchsorted(self.first, high, "right")
+        return slice(max(int(start), self.seen.start), min(int(stop), self.seen.stop))
 
     def interpolate(self, values: FloatArray, pixels: slice) -> FloatArray:
         """Interpolate values float32 (logits, N) along the first axis, float32 (pixels, N).
@@ -115,12 +163,16 @@ class Taps:
 def fit(frame: FrameArray, placement: Placement) -> FrameArray:
     """Scale a frame, uint8 (H, W), into its window of a square uint8 (size, size), 0 outside; antialiased."""
     square = np.zeros((placement.size, placement.size), np.uint8)
+    rows, columns = placement.window
     if frame.shape == (placement.rows, placement.columns):
-        square[placement.window] = frame
+        square[rows, columns] = frame[
+            rows.start - placement.top : rows.stop - placement.top,
+            columns.start - placement.left : columns.stop - placement.left,
+        ]
     else:
         image = Image.fromarray(np.ascontiguousarray(frame))
-        scaled = image.resize((placement.columns, placement.rows), Image.Resampling.BILINEAR)
-        square[placement.window] = np.asarray(scaled)
+        size = (columns.stop - columns.start, rows.stop - rows.start)
+        square[rows, columns] = np.asarray(image.resize(size, Image.Resampling.BILINEAR, box=placement.seen))
     return square
 
 
@@ -169,6 +221,8 @@ def restore(logits: FloatArray, placement: Placement) -> BoolArray:
             continue
         y = placement.vertical.touched(box[0].start, box[0].stop - 1)
         x = placement.horizontal.touched(box[1].start, box[1].stop - 1)
+        if y.start >= y.stop or x.start >= x.stop:
+            continue
         across = np.ascontiguousarray(placement.horizontal.interpolate(logit.T, x).T)
         np.greater(placement.vertical.interpolate(across, y), 0.0, out=plane[y, x])
     return planes

@@ -11,15 +11,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vfss.masks import BoolArray
 from vfss.schema import Structure
-from vfss.student.level_chain import COUNTED, body_centres, counted_again, is_squeezed
+from vfss.student.level_chain import COUNTED, SPINE, body_centres, counted_again, is_squeezed
+from vfss.student.preprocess import Placement
 
 FloatArray = npt.NDArray[np.float32]
 
 ONE_PIECE = frozenset(("epiglottis", "mandible", "airway"))
 """Keys of structures, besides vertebrae, that are one connected piece; a bolus or a pharynx may be several."""
-SPINE = "spine"
-"""Name of the chain whose members do not overlap in a lateral view."""
 
 LEAST_CONFIDENCE: Mapping[str, float] = MappingProxyType({"bolus": 0.4})
 """Chosen on phantoms, and on films without barium on which teeth were proposed as a bolus."""
@@ -93,6 +93,25 @@ class RuleBook:
                 take_out(logit, logit > 0)
         return ruled, trust
 
+    def completed(self, planes: BoolArray, whole: BoolArray, placement: Placement) -> BoolArray:
+        """Return planes of a closer look, completed where it does not reach by those of the first look.
+
+        Vertebrae are not: the two looks may count them differently.
+
+        Args:
+            planes: bool (S, H, W), of the closer look.
+            whole: The same of the first look; changed.
+            placement: Of the closer look.
+        """
+        shown = (placement.vertical.seen, placement.horizontal.seen)
+        for index in self._others:
+            if not whole[index].any():
+                continue
+            crosses = planes[index].any()
+            whole[(index, *shown)] = planes[(index, *shown)]
+            planes[index] = largest_piece(whole[index]) if crosses and index in self._single else whole[index]
+        return planes
+
     def _count_again(self, ruled: FloatArray, trust: FloatArray) -> None:
         """Change, in place, the names of vertebrae where the second one seems to be counted as two."""
         spine = ruled[self._vertebrae]
@@ -136,6 +155,17 @@ def keep_largest_piece(logit: FloatArray) -> None:
     values = logit[inside]
     weight = np.bincount(labels[inside], 1.0 / (1.0 + np.exp(-values)), minlength=n)
     take_out(logit, inside & (labels != weight.argmax()))
+
+
+def largest_piece(plane: BoolArray) -> BoolArray:
+    """Return the largest connected piece of a plane, bool (H, W); pixels that touch at corners only are not connected.
+
+    Where two looks meet, their borders may not.
+    """
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(plane.view(np.uint8), connectivity=4)
+    if n <= 2:  # background and one piece
+        return plane
+    return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()))
 
 
 def take_out(logit: FloatArray, region: npt.NDArray[np.bool_]) -> None:

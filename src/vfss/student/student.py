@@ -19,8 +19,9 @@ from vfss.masks import BoolArray, Masks, MaskState
 from vfss.schema import Schema
 from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.closer_look import CloserLook, SpineFinder
 from vfss.student.mirror_policy import MirrorPolicy
-from vfss.student.mirrored_runtime import Look, MirroredRuntime
+from vfss.student.passes import Look, Passes, Seen
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
 from vfss.student.refinement import EncodedFrame, Refinement, changed_near_clicks
@@ -105,7 +106,13 @@ class Student:
     """
 
     def __init__(
-        self, checkpoint: Checkpoint, runtime: Runtime, *, mirror: str | None = None, rules: Rules | None = None
+        self,
+        checkpoint: Checkpoint,
+        runtime: Runtime,
+        *,
+        mirror: str | None = None,
+        closer: str | None = None,
+        rules: Rules | None = None,
     ) -> None:
         """Bind a checkpoint to the runtime that was built from it.
 
@@ -115,10 +122,12 @@ class Student:
             mirror: Where the mirror image of a frame is computed too, "never", "unsure" or "always"; None: as the
                 student's file says. Without effect on a student whose network is not mirrored, or whose graph always
                 is, as older files have it.
+            closer: Where a frame is looked at again with the spine in its usual size, in the same words; None: as the
+                student's file says. Without effect on a student whose file does not say how large that is.
             rules: What its proposals obey (corrections by prompts do not); None: the default rules.
 
         Raises:
-            StudentError: There is no such mirror pass.
+            StudentError: There is no such mirror pass or closer look.
         """
         self.id = checkpoint.id
         self.schema: Schema = checkpoint.schema
@@ -134,7 +143,9 @@ class Student:
         self._rules = RuleBook(rules or Rules(), [checkpoint.schema[key] for key in self.keys])
         self._runtime = runtime
         policy = MirrorPolicy("never") if checkpoint.mirror is None else checkpoint.mirror.changed(mirror)
-        self._passes = MirroredRuntime(runtime, policy, self._columns)
+        look = CloserLook("never") if checkpoint.closer is None else checkpoint.closer.changed(closer)
+        finder = SpineFinder(look, [checkpoint.schema[key] for key in self.keys])
+        self._passes = Passes(runtime, policy, finder, self._columns)
         self._placement: Placement | None = None
         self._lock = threading.Lock()
 
@@ -165,12 +176,11 @@ class Student:
         proposals: list[Proposal] = []
         for start in range(0, len(frames), self._runtime.batch):
             part = range(start, min(start + self._runtime.batch, len(frames)))
-            seen = [self._seen(frames[i], i, pixel_aspect, steadied) for i in part]
+            looks = [self._look(frames[i], i, pixel_aspect, steadied) for i in part]
             with self._lock:
-                logits, quality = self._passes.run([look for look, *_ in seen])
-            self._expect_numbers(logits, quality)
-            for i, (_, window, placement) in enumerate(seen):
-                proposals.append(self._proposal(logits[i], quality[i], placement, window, frames.shape[1:]))
+                found = self._passes.run([look for look, _ in looks])
+            for seen, (_, window) in zip(found, looks, strict=True):
+                proposals.append(self._proposal(seen, window, frames.shape[1:]))
         return proposals
 
     def propose_each(
@@ -192,19 +202,18 @@ class Student:
         Raises:
             StudentError: A frame has another dtype or number of axes, or is empty in height or width.
         """
-        pending: deque[tuple[Window, Placement, tuple[int, ...]]] = deque()
+        pending: deque[tuple[Window, tuple[int, ...]]] = deque()
 
         def looks() -> Iterator[Look]:
             for i, frame in enumerate(frames):
                 _check(frame[np.newaxis])
-                look, window, placement = self._seen(frame, i, pixel_aspect, steadied)
-                pending.append((window, placement, frame.shape))
+                look, window = self._look(frame, i, pixel_aspect, steadied)
+                pending.append((window, frame.shape))
                 yield look
 
-        for logits, quality in self._passes.run_each(looks()):
-            self._expect_numbers(logits, quality)
-            window, placement, shape = pending.popleft()
-            yield self._proposal(logits, quality, placement, window, shape)
+        for seen in self._passes.run_each(looks()):
+            window, shape = pending.popleft()
+            yield self._proposal(seen, window, shape)
 
     def encode(self, frame: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> EncodedFrame:
         """Compute the encoder's features of a frame for refine.
@@ -281,21 +290,24 @@ class Student:
                 remedy="Encode the frame again.",
             )
 
-    def _seen(
+    def _look(
         self, frame: npt.NDArray[np.uint8], i: int, pixel_aspect: float, steadied: Steadied | None
-    ) -> tuple[Look, Window, Placement]:
-        """Return what the network sees of frame i, the part of the frame that it is, and where that is in the input.
+    ) -> tuple[Look, Window]:
+        """Return what the network may see of frame i, and the part of the frame that it is.
 
         The steadied frame is seen through the same window, and only prepared where it is wanted.
         """
         window = self._window(frame, pixel_aspect)
-        placement = self._placement_of(frame[window], pixel_aspect)
+        part = frame[window]
 
-        def prepare_steadied() -> FloatArray | None:
+        def prepared(placement: Placement) -> FloatArray:
+            return prepare(part, placement, self._config)
+
+        def prepared_steadied(placement: Placement) -> FloatArray | None:
             picture = None if steadied is None else steadied(i)
             return None if picture is None else prepare(picture[window], placement, self._config)
 
-        return Look(prepare(frame[window], placement, self._config), prepare_steadied), window, placement
+        return Look(self._placement_of(part, pixel_aspect), prepared, prepared_steadied), window
 
     def _window(self, frame: npt.NDArray[np.uint8], pixel_aspect: float) -> Window:
         if self._config.crop_to_field:
@@ -311,12 +323,16 @@ class Student:
             self._placement = placement
         return placement
 
-    def _proposal(
-        self, logits: FloatArray, quality: FloatArray, placement: Placement, window: Window, shape: tuple[int, ...]
-    ) -> Proposal:
-        """Return the proposal on a frame of a shape (H, W), from logits and quality of the part of it in a window."""
-        ruled, confidence = self._rules.apply(logits[self._columns], self._confidence(quality)[self._columns])
-        planes = restore(ruled, placement)
+    def _proposal(self, seen: Seen, window: Window, shape: tuple[int, ...]) -> Proposal:
+        """Return the proposal on a frame of a shape (H, W), from what was computed of the part of it in a window."""
+        self._expect_numbers(seen.logits, seen.quality)
+        columns = self._columns
+        estimated = self._confidence(seen.quality)[columns]
+        ruled, confidence = self._rules.apply(seen.logits[columns], estimated)
+        planes = restore(ruled, seen.placement)
+        if seen.first is not None:
+            whole, _ = self._rules.apply(seen.first.logits[columns], estimated)
+            planes = self._rules.completed(planes, restore(whole, seen.first.placement), seen.placement)
         state = np.full(len(self.keys), MaskState.PROPOSED, np.uint8)
         return Proposal(self.keys, Masks(_in_frame(planes, window, shape), state), confidence, self.id)
 

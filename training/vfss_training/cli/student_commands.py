@@ -156,17 +156,27 @@ def export(
     mirror: Annotated[
         str | None, typer.Option(help="Compute mirror images too: never, always, or unsure. Default: as the file says.")
     ] = None,
+    closer: Annotated[
+        str | None,
+        typer.Option(help="Look at frames again whose spine is small or large: never, always, or unsure."),
+    ] = None,
 ) -> None:
     """Export the graphs of a STUDENT of an earlier version again, and measure in which precisions it can be computed.
 
     Weights, scores and calibration stay; its id changes.
     """
     from vfss.student import student_file
+    from vfss.student.closer_look import CloserLook
     from vfss.student.mirror_policy import MirrorPolicy
     from vfss_training.studies.export_again import export_file
 
     with errors_to_stderr():
-        written = export_file(student_file(student), out, None if mirror is None else MirrorPolicy(mirror))
+        written = export_file(
+            student_file(student),
+            out,
+            None if mirror is None else MirrorPolicy(mirror),
+            None if closer is None else CloserLook(closer),
+        )
         agreement = {name: round(share, 5) for name, share in written.precision.items()}
         typer.echo(f"{written.path}: {written.id}, agreement of its masks with f32 {agreement or 'not measured'}")
 

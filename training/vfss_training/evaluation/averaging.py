@@ -64,6 +64,7 @@ def average_weights(parent: Checkpoint, child: Checkpoint, share: float) -> Chec
         prompted=child.prompted,
         learnt=learnt,
         mirror=child.mirror,
+        closer=child.closer,
     )
 
 

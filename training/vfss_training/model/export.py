@@ -17,7 +17,9 @@ from torch import Tensor, nn
 from vfss.errors import TrainingError
 from vfss.schema import Schema
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.closer_look import CloserLook
 from vfss.student.config import StudentConfig
+from vfss.student.level_chain import SPINE
 from vfss.student.mirror_policy import MirrorPolicy
 from vfss.student.network.corrector import prompt_channels
 from vfss.student.network.decoder import Features
@@ -39,7 +41,8 @@ def pack(
 ) -> Checkpoint:
     """Create the checkpoint of a network: rounded weights, the graph, and the agreement of bf16 with f32.
 
-    The graph is one pass; where the network is mirrored, the file says where the mirror image is computed too.
+    The graph is one pass; where the network is mirrored, the file says where the mirror image is computed too, and
+    where it knows vertebrae, on which frames there is a closer look.
 
     Args:
         network: Trained network; not changed.
@@ -58,8 +61,17 @@ def pack(
     example = torch.zeros(1, 1, config.input_size, config.input_size)
     graph = _graph(_OnePassGraph(rounded), rounded, (example,), ["frames"], ["logits", "quality"])
     prompted = _prompted(rounded, example)
-    mirror = MirrorPolicy() if config.mirrored else None
-    checkpoint = Checkpoint(config, schema, tensors, graph, provenance, prompted=prompted, learnt=learnt, mirror=mirror)
+    checkpoint = Checkpoint(
+        config,
+        schema,
+        tensors,
+        graph,
+        provenance,
+        prompted=prompted,
+        learnt=learnt,
+        mirror=MirrorPolicy() if config.mirrored else None,
+        closer=CloserLook() if any(schema[key].chain == SPINE for key in schema.keys) else None,
+    )
     return checkpoint if frames is None else replace(checkpoint, precision=measured_precision(checkpoint, frames))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from vfss.student import load_checkpoint
 from vfss.student.checkpoint import Checkpoint
+from vfss.student.closer_look import CloserLook
 from vfss.student.mirror_policy import MirrorPolicy
 from vfss.student.precision import whole_frames
 from vfss.student.torch_runtime import build_network
@@ -19,7 +20,9 @@ FRAMES = 12
 """Phantom frames on which precisions are compared."""
 
 
-def export_file(path: Path, out: Path | None = None, mirror: MirrorPolicy | None = None) -> Checkpoint:
+def export_file(
+    path: Path, out: Path | None = None, mirror: MirrorPolicy | None = None, closer: CloserLook | None = None
+) -> Checkpoint:
     """Export the student of a file again and write it back, or to another file; its id changes.
 
     Files of earlier versions hold a graph that always computes the mirror image, and some lack the agreement of their
@@ -29,6 +32,7 @@ def export_file(path: Path, out: Path | None = None, mirror: MirrorPolicy | None
         path: The student's file.
         out: File to write; None: the same.
         mirror: Where mirror images are computed too; None: as the file says, or as new students do.
+        closer: Where frames are looked at again with the spine in its usual size; None: as the file says.
 
     Raises:
         StudentError: The file cannot be read or written, or is not a student file.
@@ -43,4 +47,5 @@ def export_file(path: Path, out: Path | None = None, mirror: MirrorPolicy | None
         calibration=old.calibration,
         precision=new.precision or old.precision,
         mirror=mirror or old.mirror or new.mirror,
+        closer=closer or old.closer,
     ).save(path if out is None else out)

@@ -161,6 +161,7 @@ def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpo
         calibration=parent.calibration,
         precision=checkpoint.precision or parent.precision,
         mirror=parent.mirror or checkpoint.mirror,
+        closer=parent.closer,
     )
     saved = scored.save(out)
     run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
