@@ -73,7 +73,7 @@ def test_c2_and_c3_lie_as_far_apart_as_on_film() -> None:
         steps = np.hypot(*np.diff(lower_end_plates(person(seed)).mean(axis=1), axis=0).T)
         ratios.append(steps[0] / steps[1])
     assert np.mean(ratios) == pytest.approx(1.02, abs=0.04)
-    assert 0.03 < np.std(ratios) < 0.12
+    assert 0.03 < np.std(ratios) < 0.15  # wider than in people, so that no ratio is a name
 
 
 def test_a_pharynx_at_rest_is_as_wide_as_in_people() -> None:

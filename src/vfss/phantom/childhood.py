@@ -21,9 +21,12 @@ def as_child(person: Person, youth: float) -> Person:
         person: An adult.
         youth: 0 grown up, 1 about eight years old.
     """
+    # The axis has nearly its full height while the bodies below it are low.
+    above, below, *others = person.spacing
     return replace(
         person,
         age=18.0 - 10.0 * youth,
+        spacing=(above * (1 + 0.3 * youth), below * (1 + 0.12 * youth), *others),
         neck=person.neck * (1 - 0.2 * youth),
         skull=person.skull * (1 - 0.06 * youth),
         vertebrae=(_young_axis(person.vertebrae[0], youth), *(_young(shape, youth) for shape in person.vertebrae[1:])),
@@ -52,10 +55,11 @@ def _young(shape: Vertebra, youth: float) -> Vertebra:
 
 
 def _young_axis(shape: Vertebra, youth: float) -> Vertebra:
-    """The axis is nearly as high as a grown one for its neck; its lower end plate is flat."""
+    """The axis is high for its neck; its lower end plate is flat."""
     return replace(
         shape,
-        front=shape.front * (1 - 0.06 * youth),
+        front=shape.front * (1 + 0.16 * youth),
+        back=shape.back * (1 + 0.12 * youth),
         lip=shape.lip * (1 - 0.7 * youth),
         beak=shape.beak * (1 - 0.8 * youth),
         length=shape.length * (1 - 0.1 * youth),

@@ -12,7 +12,7 @@ from vfss.phantom.proportions import Atlas, Doubles, Jaw, Vertebra, Voice, draw,
 from vfss.phantom.vertebrae import USUAL_ATLAS, usual
 
 LEVELS = 14  # C1 to C7 and seven thoracic vertebrae, that carry the neck on below the picture
-USUAL_SPACING = (1.24, 1.19, *(1.0,) * (LEVELS - 3))
+USUAL_SPACING = (1.13, 1.17, *(1.0,) * (LEVELS - 3))
 USUAL_TILTS = tuple(20.0 + 2.2 * (min(i, 8) - 3.5) for i in range(LEVELS))
 USUAL_VERTEBRAE = tuple(usual(level) for level in range(2, LEVELS + 1))
 USUAL_JAW, USUAL_VOICE = Jaw(), Voice()
@@ -219,7 +219,7 @@ def _voice(rng: np.random.Generator, population: Population) -> Voice:
 
 def _spacing(rng: np.random.Generator, worn: float) -> tuple[float, ...]:
     """Steps between vertebrae; with age the discs from C4 to C7 lose height."""
-    spread = np.array((0.03, 0.03, *(0.02,) * (LEVELS - 3)))
+    spread = np.array((0.1, 0.06, *(0.02,) * (LEVELS - 3)))
     steps = np.array(USUAL_SPACING) * (1 + spread * np.clip(rng.normal(0, 1, LEVELS - 1), -2.5, 2.5))
     steps[3:6] *= 1 - 0.13 * worn * rng.random(3)
     return tuple(steps.tolist())

@@ -124,23 +124,23 @@ STYLES: dict[str, Style] = {
     # The same equipment, framed anywhere, with what goes with a patient and misleads.
     "standard": replace(
         _CLINIC,
-        population=replace(_CLINIC.population, children=0.2),
+        population=replace(_CLINIC.population, children=0.3),
         framing=replace(_ANYWHERE, degrees=8.0, small=(0.06, 0.7, 0.95)),
         display=replace(_CLINIC.display, deep=(0.1, 1.2, 2.2)),
         overlays=_ANNOTATED,
         trappings=_MISLEADING,
         dry=0.12,
-        other=(0.08, _CEPHALOGRAM),
+        other=(0.12, _CEPHALOGRAM),
     ),
     # Shoulders anywhere: levels are to be counted from the skull downwards, not from the shoulder up.
     "wide": Style(
-        population=Population(shoulder=(7.1, 1.4), children=0.25),
+        population=Population(shoulder=(7.1, 1.4), children=0.3),
         framing=_ANYWHERE,
         display=DisplayRange(deep=(0.12, 1.2, 2.3)),
         overlays=_ANNOTATED,
         trappings=_MISLEADING,
         dry=0.12,
-        other=(0.08, _CEPHALOGRAM),
+        other=(0.12, _CEPHALOGRAM),
     ),
     # Low contrast by scatter, a coarse noisy detector, dense matter bright, necks bent back and seen from afar.
     "harsh": Style(

@@ -58,10 +58,13 @@ def vertebra_matter(person: Person, spine: Spine, outlines: list[Points], level:
     look = _look(person)
     each = np.random.default_rng((person.seed, 500, level)).uniform(0.7, 1.3, 5)
     shape = person.vertebrae[level - 2]
-    upper, lower = outlines[0][1 : 3 * _PER + 1], outlines[0][5 * _PER + 1 : 8 * _PER]
-    sides = np.concatenate([outlines[0][3 * _PER :], outlines[0][:1]])
+    slab = outlines[0]
+    if level == 2:
+        slab = put(_tapered(np.asarray(turn(slab - centre, -tilt) / person.neck), shape, person.seed))
+    upper, lower = slab[1 : 3 * _PER + 1], slab[5 * _PER + 1 : 8 * _PER]
+    sides = np.concatenate([slab[3 * _PER :], slab[:1]])
     matter = [
-        Matter(outlines[0], look.slab * each[0]),
+        Matter(slab, look.slab * each[0]),
         Matter(ribbon(sides, 0.55), look.cortex, blur=look.blur),
         # The dens goes on where other bodies end.
         Matter(ribbon(upper, 0.6), look.plates * each[2] * (0.1 if level == 2 else 1.0), blur=look.blur),
@@ -72,6 +75,21 @@ def vertebra_matter(person: Person, spine: Spine, outlines: list[Points], level:
     if level == 2:
         matter += _axis(person, spine, put)
     return matter
+
+
+def _tapered(body: Points, shape: Vertebra, seed: int) -> Points:
+    """The body of the axis as it stands in the beam: it narrows towards the dens, which goes on where others end.
+
+    Args:
+        body: Its outline, upright around its middle, millimetres.
+        shape: Its proportions.
+        seed: Of the person: how much it narrows.
+    """
+    narrow = np.random.default_rng((seed, 503)).uniform(0.1, 0.5)
+    share = np.clip(-body[:, 1] / (0.4 * shape.front) + 0.25, 0, 1.25)
+    out = body.copy()
+    out[:, 0] *= 1 - narrow * share
+    return out
 
 
 def _arch(shape: Vertebra, look: _Look, each: Points, outline: Points, put: Put) -> list[Matter]:
@@ -98,7 +116,7 @@ def _axis(person: Person, spine: Spine, put: Put) -> list[Matter]:
     """The dens within the ring of the atlas, and the ring that the axis shows from the side (Harris)."""
     shape, bone = person.vertebrae[0], person.bone
     rng = np.random.default_rng((person.seed, 501))
-    inside, edge, ring, open_share = rng.uniform((0.04, 0.04, 0.03, 0.0), (0.18, 0.26, 0.28, 0.4))
+    inside, edge, ring, open_share = rng.uniform((0.06, 0.05, 0.03, 0.0), (0.3, 0.3, 0.28, 0.4))
     base = put(np.array(((-0.6, 0.25 * shape.front), (-0.2, -0.4 * shape.front))))
     tip = _in_atlas(person, spine, np.array(((_dens_x(person.atlas), -1.05 * person.atlas.above),)))
     line = smooth_open(np.concatenate([base, 0.5 * (base[1:] + tip), tip]), 6)
@@ -127,7 +145,7 @@ def _atlas(person: Person, outlines: list[Points], put: Put) -> list[Matter]:
     """A dense bead in front, the lateral masses over the dens, a thin bar that hardly shows, and the knob behind."""
     n, shape, bone = person.neck, person.atlas, person.bone
     rng = np.random.default_rng((person.seed, 502))
-    low, high = (0.0, 0.14, 0.03, 0.06, 0.08, 0.04), (0.05, 0.4, 0.18, 0.22, 0.3, 0.2)
+    low, high = (0.0, 0.14, 0.05, 0.06, 0.08, 0.04), (0.05, 0.4, 0.3, 0.22, 0.3, 0.2)
     veil, front_arch, lateral, bar, knob, joint = bone * rng.uniform(low, high)
     blur, shift = int(rng.integers(0, 2)), rng.uniform((-1.2, -0.8), (1.2, 0.8))
     front, rear = shape.front, shape.rear

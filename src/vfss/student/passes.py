@@ -55,7 +55,7 @@ class Seen:
         logits: float32 (S, size/4, size/4).
         quality: float32 (S,).
         placement: Where the frame lies in the logits' input.
-        first: The first look, where this is a closer one that does not show all of the frame; else None.
+        first: The first look, where this is a closer one; else None.
     """
 
     logits: FloatArray
@@ -156,7 +156,7 @@ class _Frame:
             merged = _merged(before.logits, before.quality, _mirrored(logits), quality)
             self._seen, self.wanted = Seen(*merged, done.placement, before.first), None
         else:
-            first = self._seen if done.closer and done.placement.is_cut else None
+            first = self._seen if done.closer else None
             self._seen = Seen(logits, quality, done.placement, first)
             self.wanted = self._follows(self._seen, closer=done.closer)
 

@@ -86,12 +86,6 @@ class Placement:
         return _within(self.top, self.rows, self.size), _within(self.left, self.columns, self.size)
 
     @property
-    def is_cut(self) -> bool:
-        """Whether some of the part lies beyond the input."""
-        rows, columns = self.window
-        return (rows.stop - rows.start, columns.stop - columns.start) != (self.rows, self.columns)
-
-    @property
     def seen(self) -> tuple[float, float, float, float]:
         """Edges of the seen part (left, top, right, bottom), pixels of the part."""
         (top, bottom), (left, right) = ((w.start, w.stop) for w in self.window)

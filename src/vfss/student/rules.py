@@ -93,24 +93,29 @@ class RuleBook:
                 take_out(logit, logit > 0)
         return ruled, trust
 
-    def completed(self, planes: BoolArray, whole: BoolArray, placement: Placement) -> BoolArray:
-        """Return planes of a closer look, completed where it does not reach by those of the first look.
+    def united(
+        self, closer: BoolArray, confidence: FloatArray, whole: BoolArray, trust: FloatArray, placement: Placement
+    ) -> tuple[BoolArray, FloatArray]:
+        """Return planes and confidence of a closer look and the first one together.
 
-        Vertebrae are not: the two looks may count them differently.
+        Vertebrae are the closer look's, as the two may count them differently. Of every other structure the look that
+        is more confident of it counts; where the closer one does not reach, the first completes it.
 
         Args:
-            planes: bool (S, H, W), of the closer look.
-            whole: The same of the first look; changed.
+            closer: bool (S, H, W), planes of the closer look; changed.
+            confidence: float32 (S,), its confidence; changed.
+            whole: bool (S, H, W), planes of the first look; changed.
+            trust: float32 (S,), its confidence.
             placement: Of the closer look.
         """
         shown = (placement.vertical.seen, placement.horizontal.seen)
         for index in self._others:
-            if not whole[index].any():
-                continue
-            crosses = planes[index].any()
-            whole[(index, *shown)] = planes[(index, *shown)]
-            planes[index] = largest_piece(whole[index]) if crosses and index in self._single else whole[index]
-        return planes
+            if trust[index] >= confidence[index]:
+                closer[index], confidence[index] = whole[index], trust[index]
+            elif whole[index].any():
+                whole[(index, *shown)] = closer[(index, *shown)]
+                closer[index] = largest_piece(whole[index]) if index in self._single else whole[index]
+        return closer, confidence
 
     def _count_again(self, ruled: FloatArray, trust: FloatArray) -> None:
         """Change, in place, the names of vertebrae where the second one seems to be counted as two."""

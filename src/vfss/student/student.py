@@ -327,12 +327,13 @@ class Student:
         """Return the proposal on a frame of a shape (H, W), from what was computed of the part of it in a window."""
         self._expect_numbers(seen.logits, seen.quality)
         columns = self._columns
-        estimated = self._confidence(seen.quality)[columns]
-        ruled, confidence = self._rules.apply(seen.logits[columns], estimated)
+        ruled, confidence = self._rules.apply(seen.logits[columns], self._confidence(seen.quality)[columns])
         planes = restore(ruled, seen.placement)
         if seen.first is not None:
-            whole, _ = self._rules.apply(seen.first.logits[columns], estimated)
-            planes = self._rules.completed(planes, restore(whole, seen.first.placement), seen.placement)
+            first = seen.first
+            ruled, trust = self._rules.apply(first.logits[columns], self._confidence(first.quality)[columns])
+            whole = restore(ruled, first.placement)
+            planes, confidence = self._rules.united(planes, confidence, whole, trust, seen.placement)
         state = np.full(len(self.keys), MaskState.PROPOSED, np.uint8)
         return Proposal(self.keys, Masks(_in_frame(planes, window, shape), state), confidence, self.id)
 
