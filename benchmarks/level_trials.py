@@ -64,12 +64,18 @@ def _films(style: Style) -> Style:
     return style if style.other is None else replace(style, other=(0.32, style.other[1]))
 
 
+def _usual(style: Style) -> Style:
+    """Framed as the closer look shows frames: sizes of necks hardly differ."""
+    return replace(style, framing=replace(style.framing, field_mm=(130.0, 230.0)))
+
+
 PHANTOM: Mapping[str, Change] = {
     "adults": _adults,
     "half_children": _half_children,
     "plain": _plain,
     "aimed": _aimed,
     "films": _films,
+    "usual": _usual,
 }
 """Changes of the styles that are learnt."""
 
@@ -79,6 +85,7 @@ RECIPE: Mapping[str, Mapping[str, Any]] = {
     "hidden": {"hidden": 0.5},
     "by_structure": {"by_structure": AppearanceByStructure(share=0.3)},
     "meshed": {"styles": {"standard": 0.4, "wide": 0.3, "meshed": 0.3}},
+    "meshed_half": {"styles": {"standard": 0.3, "wide": 0.2, "meshed": 0.5}},
     "slow": {"learning_rate": 2e-4},
     "frozen": {"frozen_blocks": 4},
 }

@@ -26,8 +26,8 @@ def as_child(person: Person, youth: float) -> Person:
     return replace(
         person,
         age=18.0 - 10.0 * youth,
-        spacing=(above * (1 + 0.3 * youth), below * (1 + 0.12 * youth), *others),
-        neck=person.neck * (1 - 0.2 * youth),
+        spacing=(above * (1 + 0.45 * youth), below * (1 + 0.22 * youth), *others),
+        neck=person.neck * (1 - 0.22 * youth),
         skull=person.skull * (1 - 0.06 * youth),
         vertebrae=(_young_axis(person.vertebrae[0], youth), *(_young(shape, youth) for shape in person.vertebrae[1:])),
         spurs=0.0,
@@ -58,8 +58,8 @@ def _young_axis(shape: Vertebra, youth: float) -> Vertebra:
     """The axis is high for its neck; its lower end plate is flat."""
     return replace(
         shape,
-        front=shape.front * (1 + 0.16 * youth),
-        back=shape.back * (1 + 0.12 * youth),
+        front=shape.front * (1 + 0.4 * youth),
+        back=shape.back * (1 + 0.3 * youth),
         lip=shape.lip * (1 - 0.7 * youth),
         beak=shape.beak * (1 - 0.8 * youth),
         length=shape.length * (1 - 0.1 * youth),

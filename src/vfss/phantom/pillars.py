@@ -44,7 +44,7 @@ _JOINT = ((0.48, -0.93), (0.76, -0.74), (1.08, -0.5))
 _FORAMEN = (0.58, 0.22)  # behind the lower half of the body, before the next joint
 _PROCESS = ((0.1, -0.3), (0.36, -0.36), (0.54, -0.24), (0.44, -0.04), (0.18, -0.06), (0.04, -0.16))
 _HOLE = (0.3, -0.2)
-_HIGHER, _STEEPER = 0.1, 0.12  # spreads between persons of the height of all pillars, and of their slope
+_HIGHER, _STEEPER = 0.15, 0.25  # spreads between persons of the height of all pillars, and of their slope
 
 
 def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
