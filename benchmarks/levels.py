@@ -17,6 +17,7 @@ Neither films nor clips are part of the repository. No student is trained on the
 `measure` takes any function from a frame to planes, so that rules after the network can be measured as well.
 
 Run: python benchmarks/levels.py [--student FILE ...] [--quick] [--json FILE] [--sheet FOLDER]
+     [--closer never unsure always] [--mirror never unsure always]  (each is measured; default: as the file says)
      [--films FOLDER] [--clips FOLDER], the latter by default in $VFSS_SHARED/data.
 """
 
@@ -29,6 +30,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,7 @@ from vfss.errors import VfssError
 from vfss.masks.corners import lower_front_corners
 from vfss.schema import Schema
 from vfss.student import Student, load_student
+from vfss.student.mirror_policy import WHEN
 
 EVERY = 10
 BOLUS_LOOKS = (Look("middle"), Look("middle", facing="left", bone="dark"))
@@ -275,6 +278,10 @@ def _outcomes(row: Mapping[str, Any]) -> str:
 def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", nargs="+", default=["default"], help="student files, or default")
+    for option in ("closer", "mirror"):
+        parser.add_argument(
+            f"--{option}", nargs="+", choices=WHEN, default=[None], help="measure each [as in the file]"
+        )
     parser.add_argument("--films", type=Path, help="folder of films and levels.json [$VFSS_SHARED/data/cephalograms]")
     parser.add_argument("--clips", type=Path, help="folder of the two clips [$VFSS_SHARED/data/clips]")
     parser.add_argument("--quick", action="store_true", help="a subset, to choose by while training")
@@ -306,15 +313,17 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{len(material.views)} views of marked films, {len(material.bolus)} for bolus, ", end="")
     print(f"{sum(map(len, clips.values()))} frames of clips: ready after {time.perf_counter() - started:.0f} s")
     result: dict[str, Any] = {"quick": options.quick, "students": {}}
-    for file in options.student:
-        student = load_student(file, "cpu", threads=options.threads)
+    for file, closer, mirror in product(options.student, options.closer, options.mirror):
+        student = load_student(file, "cpu", threads=options.threads, closer=closer, mirror=mirror)
+        passes = {name: when for name, when in (("closer", closer), ("mirror", mirror)) if when}
         propose = proposer(student, schema)
         started, cpu = time.perf_counter(), time.process_time()
         figures = measure(propose, schema, material)
         figures["seconds"] = round(time.perf_counter() - started, 1)
         figures["cpu_seconds"] = round(time.process_time() - cpu, 1)
-        result["students"][student.id] = {"file": Path(file).name, **figures}
-        report(f"{file} ({student.id}), {figures['cpu_seconds']} CPU s", figures, groups=not options.quick)
+        name = " ".join((student.id, *(f"{name} {when}" for name, when in passes.items())))
+        result["students"][name] = {"file": Path(file).name, **passes, **figures}
+        report(f"{file} ({name}), {figures['cpu_seconds']} CPU s", figures, groups=not options.quick)
         if sheets is not None:
             draw(propose, schema, material, sheets, student.id)
     if options.json is not None:

@@ -184,6 +184,34 @@ def test_counting_again_claims_the_same_pixels_and_leaves_vertebrae_disjoint(see
     np.testing.assert_array_equal((again[:-1] > 0).any(axis=0), (spine > 0).any(axis=0))
 
 
+def test_two_looks_are_united_by_confidence_but_vertebrae_are_those_of_the_closer_one() -> None:
+    shape, placement = (64, 64), Placement.of(64, 64, 64).around((31.5, 31.5), 2.0)  # sees rows and columns 16 to 48
+    bolus, mandible, airway, c3 = (VFSS12[key].index for key in ("bolus", "mandible", "airway", "c3"))
+    whole, closer = np.zeros((2, 12, *shape), np.bool_)
+    trust, confidence = np.full(12, 0.6, np.float32), np.full(12, 0.6, np.float32)
+    whole[bolus, 20:30, 20:30] = closer[bolus, 32:40, 32:40] = True
+    trust[bolus], confidence[bolus] = 0.7, 0.5
+    whole[mandible, 30:36, 4:40] = closer[mandible, 29:37, 16:38] = True
+    whole[mandible, 2:5, 2:5] = True
+    whole[airway, 2:8, 2:8] = closer[airway, 20:40, 20:24] = True
+    trust[[mandible, airway]], confidence[[mandible, airway]] = 0.5, 0.7
+    whole[c3, 20:30, 2:30] = closer[c3, 24:34, 20:30] = True
+    trust[c3], confidence[c3] = 0.9, 0.3
+    planes, united = RuleBook(Rules(), VFSS12.structures).united(
+        closer.copy(), confidence.copy(), whole.copy(), trust, placement
+    )
+    # The first look is more confident of the bolus: its mask and its confidence count.
+    np.testing.assert_array_equal(planes[bolus], whole[bolus])
+    assert united[bolus] == np.float32(0.7)
+    # The jaw goes on beyond the closer look as the first one has it; a speck there does not.
+    assert planes[mandible, 29:37, 16:38].all() and planes[mandible, 30:36, 4:16].all()
+    assert planes[mandible].sum() == 8 * 22 + 6 * 12 and united[mandible] == np.float32(0.7)
+    # One piece stays one piece: the larger one.
+    np.testing.assert_array_equal(planes[airway], closer[airway])
+    np.testing.assert_array_equal(planes[c3], closer[c3])
+    assert united[c3] == np.float32(0.3)
+
+
 @pytest.mark.parametrize("rules", [NO_RULES, Rules()])
 def test_nothing_stays_nothing(rules: Rules) -> None:
     logits = np.full((12, 16, 16), -3.0, np.float32)
