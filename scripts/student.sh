@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Makes the student that ships, from ImageNet weights: four runs, each with the phantom and the program of the commit it
-# was made at, each going on from the student of the one before; then the mean of the last two, taught to take clicks.
+# Makes the student that ships, from ImageNet weights: eight runs, each with the phantom and the program of the commit it
+# was made at, going on from the student before or from a mean of several; the last is then taught to take clicks.
 # Hours on two cores; broken off, the same command goes on.
 #   TEACHERS=FOLDER scripts/student.sh BACKBONE_WEIGHTS FOLDER [OPTIONS OF vfss-train fit]
 # TEACHERS has mobile_sam.pt and lite_medsam.pth. FOLDER takes the trees, the runs and FOLDER/student.safetensors.
@@ -33,5 +33,14 @@ run 4 fcb00f5 $recipes/agglomerated.yaml --teachers "$teachers" --minutes 70 --s
 bash scripts/setup.sh
 last() { [ -f "$work/$1" ] || .venv/bin/vfss-train "${@:2}" --out "$work/$1"; }
 last average.safetensors average "$work/3.safetensors" "$work/4.safetensors"
-last taught.safetensors clicks "$work/average.safetensors" --minutes 40 --cache "$work/cache" --events "$work/5.jsonl"
+last november.safetensors clicks "$work/average.safetensors" --minutes 40 --cache "$work/cache" --events "$work/clicks.jsonl"
+
+run 5 6f89ce1 $recipes/levels.yaml --seed 1 --student "$work/november.safetensors" "$@"
+run 6 6f89ce1 $recipes/levels.yaml --seed 2 --student "$work/5.safetensors" "$@"
+last mean56.safetensors average "$work/5.safetensors" "$work/6.safetensors" --share 0.5
+last start7.safetensors average "$work/november.safetensors" "$work/mean56.safetensors" --share 0.667
+run 7 76526eb $recipes/levels_on.yaml --student "$work/start7.safetensors" "$@"
+last start8.safetensors average "$work/start7.safetensors" "$work/7.safetensors" --share 0.5
+run 8 76526eb $recipes/levels_on.yaml --seed 4 --steps 1000 --student "$work/start8.safetensors" "$@"
+last taught.safetensors clicks "$work/8.safetensors" --minutes 15 --cache "$work/cache" --events "$work/clicks_again.jsonl"
 last student.safetensors calibrate "$work/taught.safetensors"
