@@ -91,7 +91,10 @@ def milliseconds(student: Student, repeats: int) -> dict[str, float]:
         "refine_ms": lambda: student.refine(encoded, "mandible", prompts, truth),
         "encode_ms": lambda: student.encode(frame),
     }
-    return {name: round(statistics.median(timed(call, repeats)), 2) for name, call in calls.items()}
+    return {
+        name: round(statistics.median(elapsed for elapsed, _ in timed(call, repeats)), 2)
+        for name, call in calls.items()
+    }
 
 
 def mean_curves(frames: list[dict[str, list[float]]]) -> dict[str, Any]:

@@ -36,6 +36,8 @@ import numpy as np
 RESULTS = Path(__file__).parent / "results" / "propose.json"
 SIZES = (512, 1024)
 CLIP_FRAMES, FRAME = 40, 20
+PASSES = {"one_pass": ("never", "never"), "both_passes": ("always", "never"), "three_passes": ("always", "always")}
+"""Where the mirror image, and where a closer look is computed, by the name of a row."""
 
 
 Times = list[tuple[float, float]]
@@ -110,8 +112,9 @@ def measure_student(name: str, repeats: int, folder: str) -> dict[str, Any]:
         with open_clip(Path(folder) / f"{size}.mp4") as clip:
             single, clips = {"propose": one_frame(student, clip)}, {"propose": whole_clip(student, clip)}
             for row, ways in runtimes.items():
-                for mirror in ("never", "always"):
-                    single[f"{row}/{mirror}"] = one_frame(Student(checkpoint, ways[CLIP_WAYS[0]], mirror=mirror), clip)
+                for passes, (mirror, closer) in PASSES.items():
+                    asked = Student(checkpoint, ways[CLIP_WAYS[0]], mirror=mirror, closer=closer)
+                    single[f"{row}/{passes}"] = one_frame(asked, clip)
                 for way, runtime in ways.items():
                     clips[f"{row}/{way}"] = whole_clip(Student(checkpoint, runtime), clip)
             frame_times = timed_in_turn(single, repeats)
@@ -121,8 +124,7 @@ def measure_student(name: str, repeats: int, folder: str) -> dict[str, Any]:
         figures["whole"], figures["clip"] = summary(frame_times["propose"]), summary(clip_times["propose"], n)
         for row, ways in runtimes.items():
             measured[row][f"{size}x{size}"] = {
-                "one_pass": summary(frame_times[f"{row}/never"]),
-                "both_passes": summary(frame_times[f"{row}/always"]),
+                **{passes: summary(frame_times[f"{row}/{passes}"]) for passes in PASSES},
                 **{f"clip, {way}": summary(clip_times[f"{row}/{way}"], n) for way in ways},
                 "stages": stages(checkpoint, ways[CLIP_WAYS[0]], frames, repeats),
             }
