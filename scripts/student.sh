@@ -42,5 +42,6 @@ last start7.safetensors average "$work/november.safetensors" "$work/mean56.safet
 run 7 76526eb $recipes/levels_on.yaml --student "$work/start7.safetensors" "$@"
 last start8.safetensors average "$work/start7.safetensors" "$work/7.safetensors" --share 0.5
 run 8 76526eb $recipes/levels_on.yaml --seed 4 --steps 1000 --student "$work/start8.safetensors" "$@"
-last taught.safetensors clicks "$work/8.safetensors" --minutes 15 --cache "$work/cache" --events "$work/clicks_again.jsonl"
-last student.safetensors calibrate "$work/taught.safetensors"
+last taught.safetensors clicks "$work/8.safetensors" --minutes 15 --cache "$work/cache" --events "$work/clicks8.jsonl"
+last calibrated.safetensors calibrate "$work/taught.safetensors"
+last student.safetensors clicks "$work/calibrated.safetensors" --minutes 16 --cache "$work/cache" --events "$work/clicks9.jsonl"
