@@ -6,8 +6,8 @@
 Each is measured in a separate process, one after the other. "whole" is a frame of a clip on disk, as in the program:
 decoding, preprocessing, network, masks of all structures at the size of the frame; "stages" are its parts. "clip" is
 the time per frame for a clip, in each of the ways of computing its frames. "propose" is the student as the program runs
-it; below it each precision, with one pass over each frame, with the mirror image too, and with a closer look besides. All
-of these are timed in turn, and cpu_ms is the time of the processor, which other programs hardly change.
+it; below it each precision, with one pass over each frame, with the mirror image too, and with a closer look besides.
+All of these are timed in turn, and cpu_ms is the time of the processor, which other programs hardly change.
 MobileSAM is given the decoded frame and the true box of every visible structure: encoder, decoder, masks at the size of
 the frame. The encoder of SAM ViT-B alone (random weights) is a reference of earlier work. Writes
 benchmarks/results/propose.json, or propose_cuda.json with --device cuda, where the network is given batches of frames

@@ -4,7 +4,7 @@
 A closer look counts in place of the first in what it shows (see vfss.student.closer_look). The mirror image is averaged
 with the look before it: logits and quality are weighted means of both, and for each structure the pass that estimates
 its mask to be better weighs more. Where the frame is noisy and its neighbours are known, the mirror image is that of
-their median (see vfss.student.temporal_median): two different views of the same moment tell more than one picture twice.
+their median (see vfss.student.temporal_median): two different views of one moment tell more than one picture twice.
 """
 
 from __future__ import annotations

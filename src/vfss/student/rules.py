@@ -22,7 +22,7 @@ ONE_PIECE = frozenset(("epiglottis", "mandible", "airway"))
 """Keys of structures, besides vertebrae, that are one connected piece; a bolus or a pharynx may be several."""
 
 LEAST_CONFIDENCE: Mapping[str, float] = MappingProxyType({"bolus": 0.6})
-"""Chosen on phantoms, and on films without barium on which teeth were proposed as a bolus, for the student that ships."""
+"""Chosen for the student that ships, on phantoms and on films without barium, on which teeth were taken for a bolus."""
 
 _OUTSIDE = -1e-3  # logit of a pixel that was 0 exactly and is taken out
 
