@@ -81,8 +81,8 @@ def test_shipped_recipes_are_valid_and_leave_out_the_seeds_of_evaluation(path: P
     ends = [recipe.first_seed + recipe.phantom_frames]
     ends += [part.first_seed + part.frames for part in recipe.held_out.values()]
     assert max(ends) <= 100_000, "seeds from 100000 on are reserved for evaluation"
-    # The first two train on a project, whose held-out patients do not choose the step; film chooses between whole runs of
-    # the others.
+    # The first two train on a project, whose held-out patients do not choose the step; film chooses between whole runs
+    # of the others.
     if path.stem not in ("quick", "distil", "levels", "levels_on"):
         assert any(part.weight > 0 for part in recipe.held_out.values())
 
