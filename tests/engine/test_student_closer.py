@@ -71,6 +71,11 @@ def test_a_frame_is_looked_at_again_where_the_spine_is_small_or_large_or_the_loo
     one = nothing.copy()
     one[SPINE[2]] = neck(20.0)[SPINE[2]]
     assert SpineFinder(CloserLook("always"), STRUCTURES).placement(one, UNSURE, first) is None
+    low = nothing.copy()  # only vertebrae below those that the closer look is centred on
+    low[SPINE[5:]] = neck(20.0)[SPINE[5:]]
+    low[SCHEMA["mandible"].index] = neck(20.0)[SCHEMA["mandible"].index]
+    found = SpineFinder(CloserLook("always"), STRUCTURES).placement(low, UNSURE, first)
+    assert found is not None and (20 + 5.5 * 20 + 0.5) * found.rows / SIZE + found.top == pytest.approx(SIZE / 2, abs=4)
     other = [structure for structure in STRUCTURES if structure.chain is None]
     assert SpineFinder(CloserLook("always"), other).placement(nothing[: len(other)], UNSURE, first) is None
 

@@ -110,7 +110,9 @@ class SpineFinder:
         unsure = float(np.mean(quality)) < look.below or max(factor, 1 / factor) > look.tolerance
         if look.when == "unsure" and not unsure:
             return None
-        y, x = np.nanmean(centres[_MIDDLE], axis=0)
+        found = centres[np.isfinite(centres[:, 0])]
+        upper = centres[_MIDDLE][np.isfinite(centres[_MIDDLE, 0])]
+        y, x = (upper if len(upper) else found).mean(axis=0)
         forward = np.sign(
             np.nonzero((others > 0).any(axis=0))[1].mean() - np.nonzero((spine > 0).any(axis=0))[1].mean()
         )

@@ -48,6 +48,9 @@ class Rules:
 NO_RULES = Rules(disjoint=False, one_piece=False, least_confidence={})
 """The network's own masks."""
 
+ADAPTED_RULES = Rules(least_confidence={})
+"""Of a student that is adapted to a clip: a person has shown it what is a bolus there."""
+
 
 class RuleBook:
     """Rules for planes of given structures; structures with other keys and chains are left as they are."""

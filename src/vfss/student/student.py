@@ -25,7 +25,7 @@ from vfss.student.passes import Look, Passes, Seen
 from vfss.student.preprocess import Placement, prepare, restore
 from vfss.student.prompts import Prompts
 from vfss.student.refinement import EncodedFrame, Refinement, changed_near_clicks
-from vfss.student.rules import RuleBook, Rules
+from vfss.student.rules import ADAPTED_RULES, RuleBook, Rules
 from vfss.student.runtime import Runtime
 from vfss.student.temporal_median import Steadied
 
@@ -124,7 +124,8 @@ class Student:
                 is, as older files have it.
             closer: Where a frame is looked at again with the spine in its usual size, in the same words; None: as the
                 student's file says. Without effect on a student whose file does not say how large that is.
-            rules: What its proposals obey (corrections by prompts do not); None: the default rules.
+            rules: What its proposals obey (corrections by prompts do not); None: the default rules, or those of
+                a student that is adapted to a clip.
 
         Raises:
             StudentError: There is no such mirror pass or closer look.
@@ -140,7 +141,8 @@ class Student:
         self.can_refine = checkpoint.config.prompted and set(checkpoint.prompted) >= {"encode", "correct"}
         self._config = checkpoint.config
         self._calibration = checkpoint.calibration
-        self._rules = RuleBook(rules or Rules(), [checkpoint.schema[key] for key in self.keys])
+        usual = ADAPTED_RULES if "learnt_clip" in checkpoint.provenance else Rules()
+        self._rules = RuleBook(rules or usual, [checkpoint.schema[key] for key in self.keys])
         self._runtime = runtime
         policy = MirrorPolicy("never") if checkpoint.mirror is None else checkpoint.mirror.changed(mirror)
         look = CloserLook("never") if checkpoint.closer is None else checkpoint.closer.changed(closer)

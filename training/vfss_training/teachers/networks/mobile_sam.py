@@ -69,7 +69,7 @@ class PromptedTeacher(FrozenTeacher):
 
     def encode(self, frame: npt.NDArray[np.uint8]) -> Encoded:
         """Encode one frame, uint8 (H, W): the costly part, done once for any number of prompts."""
-        return Encoded(self.targets(torch.from_numpy(np.ascontiguousarray(frame))[None]), *frame.shape)
+        return Encoded(self.targets(torch.from_numpy(np.array(frame, order="C"))[None]), *frame.shape)
 
     @torch.inference_mode()
     def masks(
