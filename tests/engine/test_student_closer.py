@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from delayed_runtime import DelayedRuntime
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import StudentError
 from vfss.schema import Schema
@@ -109,34 +109,11 @@ def test_what_is_seen_comes_back_where_it_is_and_nothing_elsewhere(
     np.testing.assert_array_equal(plane[certain], frame[certain] > 0)
 
 
-class Sized:
-    """A runtime that finds the spine as large as the first pixel of its input says, and counts its passes."""
+class Sized(DelayedRuntime):
+    """A runtime that finds the spine as large as the first pixel of its input says."""
 
-    device, batch = "nothing", 4
-
-    def __init__(self) -> None:
-        self.passes = 0
-
-    def run(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.passes += len(inputs)
+    def compute(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.stack([neck(float(image[0, 0, 0])) for image in inputs]), np.stack([SURE] * len(inputs))
-
-    def run_each(self, inputs: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        waiting: list[np.ndarray] = []
-        for array in inputs:
-            waiting.append(array)
-            if len(waiting) > 2:
-                logits, quality = self.run(waiting.pop(0)[None])
-                yield logits[0], quality[0]
-        for array in waiting:
-            logits, quality = self.run(array[None])
-            yield logits[0], quality[0]
-
-    def encode(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return frame, frame, frame
-
-    def correct(self, features: object, maps: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return maps, asked
 
 
 @settings(deadline=None, max_examples=20)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from delayed_runtime import DelayedRuntime
 from small_student import CONFIG, disc_frame, small_checkpoint
 from vfss.errors import StudentError
 from vfss.student import Checkpoint, Student, load_checkpoint, load_student
@@ -33,34 +34,11 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
-class Counting:
-    """A runtime whose logits are the input and whose quality is its first pixel; counts its passes."""
+class Counting(DelayedRuntime):
+    """A runtime whose logits are the input and whose quality is its first pixel."""
 
-    device, batch = "nothing", 2
-
-    def __init__(self, delay: int) -> None:
-        self.passes, self._delay = 0, delay
-
-    def run(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.passes += len(inputs)
+    def compute(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return inputs.copy(), np.maximum(inputs[:, 0, 0, :1], inputs[:, 0, 0, -1:])
-
-    def run_each(self, inputs: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        waiting: list[np.ndarray] = []  # as with several requests under way: results come later than inputs are taken
-        for array in inputs:
-            waiting.append(array)
-            if len(waiting) > self._delay:
-                logits, quality = self.run(waiting.pop(0)[None])
-                yield logits[0], quality[0]
-        for array in waiting:
-            logits, quality = self.run(array[None])
-            yield logits[0], quality[0]
-
-    def encode(self, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return frame, frame, frame
-
-    def correct(self, features: object, maps: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return maps, asked
 
 
 PLACEMENT = Placement.of(4, 4, 4)
