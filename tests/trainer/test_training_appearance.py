@@ -103,9 +103,13 @@ def marked_sample(size: int = 128) -> Sample:
     return Sample(frame, np.packbits(planes, axis=0), np.ones(12, np.float32), (0, 0, size, size))
 
 
-@pytest.mark.parametrize("change", ["stretch", "bend"])
+@pytest.mark.parametrize("change", ["stretch", "bend", "uneven"])
 def test_planes_follow_the_shape(change: str) -> None:
-    shapes = {"stretch": replace(NOTHING, warp=1.0, stretch=1.4), "bend": replace(NOTHING, bend=1.0, bend_by=0.05)}
+    shapes = {
+        "stretch": replace(NOTHING, warp=1.0, stretch=1.4),
+        "bend": replace(NOTHING, bend=1.0, bend_by=0.05),
+        "uneven": replace(NOTHING, uneven=1.0, uneven_by=1.4),
+    }
     before = marked_sample()
     for seed in range(5):
         after = shapes[change](before, np.random.default_rng(seed))
@@ -115,9 +119,21 @@ def test_planes_follow_the_shape(change: str) -> None:
         assert 2 * (inside & bright).sum() / (inside.sum() + bright.sum()) > 0.95
 
 
+def test_heights_change_against_each_other_where_a_view_is_uneven() -> None:
+    before = marked_sample()
+    ratios = []
+    for seed in range(20):
+        after = replace(NOTHING, uneven=1.0, uneven_by=1.4)(before, np.random.default_rng(seed))
+        heights = np.unpackbits(after.bits, axis=0, count=12)[:3].any(2).sum(1)
+        ratios.append(heights[0] / heights[2])
+        assert after.bits.any((1, 2))[0]
+    assert min(ratios) < 0.9
+    assert max(ratios) > 1.1
+
+
 def test_in_place_augmentation_moves_nothing() -> None:
     before = marked_sample()
-    everything = Augmentation(flip=1, warp=1, bend=1, crop=1, grey=1, noise=9).in_place()
+    everything = Augmentation(flip=1, warp=1, bend=1, uneven=1, crop=1, grey=1, noise=9).in_place()
     after = everything(before, np.random.default_rng(0))
     np.testing.assert_array_equal(after.bits, before.bits)
     assert after.window == before.window

@@ -19,6 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 Random = np.random.Generator
 
 _BENT_CELLS = 8
+_UNEVEN_NODES, _UNEVEN_STRIPS = 8, 24  # about a node for each vertebra in the picture; strips make its change smooth
 
 
 @recipe_part
@@ -35,6 +36,9 @@ class Augmentation:
         stretch: Largest change of width against height, as a factor.
         bend: Share that are bent smoothly, as if the anatomy were another person's.
         bend_by: Largest displacement of a bent sample, as a share of the side.
+        uneven: Share stretched here and compressed there from top to bottom: along the spine every person has other
+            proportions, and a vertebra must not be known by its height.
+        uneven_by: Largest factor of that.
         crop: Share cropped to another aspect ratio, as from another recorder.
         grey: Share with changed gamma, contrast and brightness.
         field: Share with uneven light.
@@ -51,6 +55,8 @@ class Augmentation:
     stretch: Positive = 1.0
     bend: Share = 0.0
     bend_by: NotNegative = 0.02
+    uneven: Share = 0.0
+    uneven_by: Positive = 1.35
     crop: Share = 0.2
     grey: Share = 0.7
     field: Share = 0.3
@@ -65,13 +71,15 @@ class Augmentation:
             sample = self._warped(sample, random)
         if random.random() < self.bend:
             sample = _bent(sample, self.bend_by, random)
+        if self.uneven and random.random() < self.uneven:
+            sample = _uneven(sample, self.uneven_by, random)
         if random.random() < self.crop:
             sample = _cropped(sample, random)
         return replace(sample, frame=self._greyed(sample.frame, random))
 
     def in_place(self) -> Augmentation:
         """Return the same augmentation without geometric changes."""
-        return replace(self, flip=0.0, warp=0.0, bend=0.0, crop=0.0)
+        return replace(self, flip=0.0, warp=0.0, bend=0.0, uneven=0.0, crop=0.0)
 
     def placed(self) -> Augmentation:
         """Return the same augmentation without changes of grey values."""
@@ -137,6 +145,20 @@ def _bent(sample: Sample, reach: float, random: Random) -> Sample:
             box = (int(edges[j]), int(edges[i]), int(edges[j + 1]), int(edges[i + 1]))
             corners = ((i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1))
             mesh.append((box, tuple(float(v) for corner in corners for v in (x[corner], y[corner]))))
+    return _transformed(sample, Image.Transform.MESH, mesh)
+
+
+def _uneven(sample: Sample, factor: float, random: Random) -> Sample:
+    """Stretch by a factor that changes smoothly from top to bottom; top and bottom stay where they are."""
+    size = sample.frame.shape[0]
+    nodes = random.uniform(-1, 1, (1, _UNEVEN_NODES)).astype(np.float32) * np.log(factor)
+    steps = np.exp(np.asarray(Image.fromarray(nodes).resize((_UNEVEN_STRIPS, 1), Image.Resampling.BICUBIC))[0])
+    source = np.append(0.0, np.cumsum(steps) / steps.sum()) * size
+    edges = np.linspace(0, size, _UNEVEN_STRIPS + 1).round().astype(int)
+    mesh = []
+    for i in range(_UNEVEN_STRIPS):
+        top, bottom = float(source[i]), float(source[i + 1])
+        mesh.append(((0, int(edges[i]), size, int(edges[i + 1])), (0.0, top, 0.0, bottom, size, bottom, size, top)))
     return _transformed(sample, Image.Transform.MESH, mesh)
 
 
