@@ -12,11 +12,13 @@ Styles that need meshes of a real neck (meshed, neck: training/README.md) are me
 Frames are rendered once and kept in --cache, outside the repository, in folders named after the phantom's source.
 
 Run: python benchmarks/styles.py [--student FILE ...] [--patients N] [--report] [--styles NAME ...] [--json FILE]
+     [--mirror never unsure always]  (each is measured; default: as the file says)
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -32,6 +34,7 @@ from style_scores import Floats, Planes, gain, over_styles, summary, visible_dic
 from vfss.phantom.style import MESH_STYLES, STYLES
 from vfss.schema import Schema
 from vfss.student import load_student
+from vfss.student.mirror_policy import WHEN
 from vfss_training.data.phantoms import PhantomSamples
 from vfss_training.evaluation.calibrate import COMMON
 from vfss_training.loop.run import default_cache
@@ -104,6 +107,7 @@ def _gain(row: Mapping[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--student", nargs="+", default=["default"], help="student files, or default")
+    parser.add_argument("--mirror", nargs="+", choices=WHEN, help="where mirror images count, each [as in the file]")
     parser.add_argument("--patients", type=int, default=PATIENTS, help="number of patients of each style")
     parser.add_argument("--report", action="store_true", help="on the patients that are for reporting only")
     parser.add_argument("--styles", nargs="+", default=list(STYLES), choices=[*STYLES, *MESH_STYLES])
@@ -113,9 +117,9 @@ def main() -> None:
     options = parser.parse_args()
     schema = Schema.load()
     proposals, ids = {}, {}
-    for file in options.student:
-        student = load_student(file, "cpu", threads=options.threads)
-        name = Path(file).stem
+    for file, mirror in itertools.product(options.student, options.mirror or [None]):
+        student = load_student(file, "cpu", threads=options.threads, mirror=mirror)
+        name = Path(file).stem + (f" mirror {mirror}" if mirror else "")
         name = name if name not in ids else f"{name} {student.id}"
         proposals[name], ids[name] = proposer(student, schema), student.id
     seed = REPORTING_SEED if options.report else CHOOSING_SEED

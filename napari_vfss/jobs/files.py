@@ -20,7 +20,7 @@ from vfss.datasets.preview import ExportPreview, preview
 from vfss.deidentify.suggest_redaction import ProposedRedaction, propose_redaction
 from vfss.deidentify.text_detection import TextDetector
 from vfss.errors import VfssError
-from vfss.phantom.write import write_phantom
+from vfss.phantom.phantom_project import write_phantom
 from vfss.project import Project
 
 
@@ -151,7 +151,7 @@ class Previewing(LatestOnlyJob):
 
 @dataclass(frozen=True)
 class PhantomOrder:
-    """Phantom clips to make, and their folder; see vfss.phantom.write.write_phantom."""
+    """Phantom clips to make, and their folder; see vfss.phantom.phantom_project.write_phantom."""
 
     folder: Path
     clips: int

@@ -15,7 +15,7 @@ from napari_vfss import preferences
 from napari_vfss.session.session import Session
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
-from vfss.phantom.write import AUTHOR
+from vfss.phantom.phantom_project import AUTHOR
 from vfss.project import Project
 from vfss.project.second_readings import expect_not_blinded, reading_of, take_over_cases
 from vfss.redaction import Redaction

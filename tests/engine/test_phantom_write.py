@@ -123,6 +123,35 @@ def test_cancelling_leaves_complete_clips_only(tmp_path: Path) -> None:
         assert [record.path.name for record in project.clips()] == ["phantom_1.mp4"]
 
 
+def test_processes_write_what_one_writes_and_count_on(tmp_path: Path, folder: Path) -> None:
+    calls: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> bool:
+        calls.append((done, total))
+        return True
+
+    write_phantom(tmp_path, clips=3, frames=FRAMES, seed=SEED, size=SIZE, processes=2, progress=progress)
+    total = 3 * FRAMES
+    assert calls[-1] == (total, total)
+    assert [done for done, _ in calls] == sorted(done for done, _ in calls)
+    with Project.open(tmp_path / "project") as many, Project.open(folder / "project") as one:
+        for record, expected in zip(many.clips(), one.clips(), strict=True):
+            assert record.path.name == expected.path.name
+            assert record.path.read_bytes() == expected.path.read_bytes()
+            for t in range(FRAMES):
+                found, wanted = many.masks(record.id, t), one.masks(expected.id, t)
+                assert np.array_equal(found.planes, wanted.planes)
+                assert np.array_equal(found.state, wanted.state)
+
+
+def test_processes_stop_where_they_are_asked_to(tmp_path: Path) -> None:
+    made = write_phantom(tmp_path, clips=4, frames=20, seed=1, size=64, processes=2, progress=lambda done, _: done < 25)
+    with Project.open(made) as project:
+        kept = [record.path.name for record in project.clips()]
+    assert len(kept) < 4
+    assert sorted(kept) == sorted(path.name for path in (tmp_path / "clips").iterdir())
+
+
 def test_cancelling_a_video_leaves_no_file(tmp_path: Path) -> None:
     assert not write_video(phantom(0), tmp_path / "clip.mp4", lambda done: done < 2)
     assert list(tmp_path.iterdir()) == []

@@ -98,8 +98,9 @@ def test_what_is_seen_comes_back_where_it_is_and_nothing_elsewhere(
     logits = cv2.resize(square, (SIZE // 4, SIZE // 4), interpolation=cv2.INTER_AREA).astype(np.float32) - 127.5
     plane = restore(logits[None], placement)[0]
     left, top, right, bottom = placement.seen
-    seen = (y > top) & (y < bottom) & (x > left) & (x < right)
-    assert not plane[~seen].any()
+    inside = (y - top, bottom - y, x - left, right - x)  # of a pixel whose middle lies on the edge, either is right
+    assert not plane[np.min(inside, axis=0) < -1e-6].any()
+    seen = np.min(inside, axis=0) > 1e-6
     # Half a pixel of the logits along the border, which is the longer the more of it is seen, in pixels of the frame.
     border = cv2.morphologyEx(frame, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0
     slack = 2 + 4 * shape[0] / placement.rows
@@ -138,6 +139,24 @@ def test_frames_keep_their_order_and_the_closer_look_counts(distances: list[floa
     for one, other in zip(passes.run([look_of(distance) for distance in distances]), seen, strict=True):
         assert one.placement == other.placement
         np.testing.assert_array_equal(one.logits, other.logits)
+
+
+@pytest.mark.parametrize(("when", "count"), [("never", 2), ("unsure", 2), ("always", 3)])
+def test_a_closer_look_is_steadied_and_its_mirror_image_is_computed_only_where_always(when: str, count: int) -> None:
+    first, runtime, steadied = Placement.of(SIZE, SIZE, SIZE), Sized(), []
+
+    def prepared(placement: Placement) -> np.ndarray:
+        return np.full((1, SIZE, SIZE), 15.0 * placement.rows / first.rows, np.float32)
+
+    def prepared_steadied(placement: Placement) -> np.ndarray:
+        steadied.append(placement)
+        return prepared(placement)
+
+    finder = SpineFinder(CloserLook(), STRUCTURES)
+    passes = Passes(runtime, MirrorPolicy(when, 1.0), finder, range(len(STRUCTURES)))
+    (seen,) = passes.run([Look(first, prepared, prepared_steadied)])
+    assert runtime.passes == count
+    assert steadied == [seen.placement] * (count - 1) and seen.placement != first
 
 
 def test_the_file_says_where_and_a_caller_may_say_otherwise(tmp_path: Path) -> None:

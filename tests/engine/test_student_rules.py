@@ -212,6 +212,18 @@ def test_two_looks_are_united_by_confidence_but_vertebrae_are_those_of_the_close
     assert united[c3] == np.float32(0.3)
 
 
+def test_vertebrae_are_those_of_the_first_look_where_the_closer_one_lost_the_spine() -> None:
+    placement = Placement.of(64, 64, 64).around((31.5, 31.5), 2.0)
+    whole, closer = np.zeros((2, 12, 64, 64), np.bool_)
+    whole[SPINE_PLANES, 20:24, 20:30], closer[SPINE_PLANES, 30:32, 40:44] = True, True
+    for sure, first in ((0.45, True), (0.6, False)):
+        planes, united = RuleBook(Rules(), VFSS12.structures).united(
+            closer.copy(), np.full(12, sure, np.float32), whole.copy(), np.full(12, 0.6, np.float32), placement
+        )
+        np.testing.assert_array_equal(planes[SPINE_PLANES], (whole if first else closer)[SPINE_PLANES])
+        np.testing.assert_allclose(united[SPINE_PLANES], 0.6)
+
+
 @pytest.mark.parametrize("rules", [NO_RULES, Rules()])
 def test_nothing_stays_nothing(rules: Rules) -> None:
     logits = np.full((12, 16, 16), -3.0, np.float32)

@@ -35,6 +35,7 @@ _DENSE = 1.05  # nepers of shoulder that drown a vertebra
 _HIDDEN_BY_BOLUS = 0.55  # share of the epiglottis behind contrast from which it is lost
 _UNDER_SHOULDER = frozenset(("c4", "c5", "c6", "c7"))
 _TRACE_MM2 = 12.0  # contrast of less than that is a trace that nobody would paint: 1 % of the square from C2 to C4
+_KEPT_SCENES = 4  # a picture may show several, as detectors lag
 _TOO_LITTLE = 0.12  # share of an outline left inside the field below which it is not recognised
 
 
@@ -107,13 +108,14 @@ class Phantom:
         self.screen = Screen(view, apparatus)
         self.facing: Literal["left", "right"] = "right" if view.mirrored else "left"
         self.inverted = apparatus.display.inverted
+        self._scenes: dict[int, Scene] = {}
 
     def __len__(self) -> int:
         return self.n_frames
 
     def frame(self, t: int) -> ByteArray:
         """Picture of frame t, uint8 (height, width)."""
-        return self._grey(self.shown(t), {}, t)
+        return self._grey(self.shown(t), t)
 
     def truth(self, t: int) -> tuple[BoolArray, BoolArray]:
         """planes(t) and visible(t) at the cost of one scene."""
@@ -133,9 +135,8 @@ class Phantom:
     def sample(self, t: int) -> tuple[ByteArray, BoolArray, BoolArray]:
         """frame(t), planes(t) and visible(t) at the cost of one scene."""
         shown = self.shown(t)
-        scene = self._scene(shown)
-        planes, visible = self._truth(scene)
-        return self._grey(shown, {shown: scene}, t), planes, visible
+        planes, visible = self._truth(self._scene(shown))
+        return self._grey(shown, t), planes, visible
 
     def landmarks(self, t: int) -> npt.NDArray[np.float64]:
         """Landmarks of frame t, in the order of vfss.landmarks, float64 (L, 2): x, y in pixels; 0 is a pixel's middle.
@@ -165,11 +166,16 @@ class Phantom:
         first, last = (round((course.onset + u * course.pace) * self.fps) for u in (-0.35, 1.15))
         return min(max(first, 0), self.n_frames - 1), min(max(last, 0), self.n_frames - 1)
 
-    def _grey(self, shown: int, scenes: dict[int, Scene], t: int) -> ByteArray:
-        return self.screen.grey(lambda at: scenes.get(at) or self._scene(at), shown, t, seed=self.seed, fps=self.fps)
+    def _grey(self, shown: int, t: int) -> ByteArray:
+        return self.screen.grey(self._scene, shown, t, seed=self.seed, fps=self.fps)
 
     def _scene(self, t: int) -> Scene:
-        return self.patient.scene(float(self.times_s[t]))
+        """The scene of frame t; a few are kept, as picture and truth of a frame are asked for one after the other."""
+        if t not in self._scenes:
+            while len(self._scenes) >= _KEPT_SCENES:
+                self._scenes.pop(next(iter(self._scenes)))
+            self._scenes[t] = self.patient.scene(float(self.times_s[t]))
+        return self._scenes[t]
 
     def _truth(self, scene: Scene) -> tuple[BoolArray, BoolArray]:
         height, width = self.height, self.width

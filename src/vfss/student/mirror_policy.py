@@ -26,7 +26,8 @@ class MirrorPolicy:
     """Where the mirror image is computed too.
 
     Attributes:
-        when: "never", "unsure" (where the first pass is unsure) or "always".
+        when: "never", "unsure" (where the first pass is unsure and no closer look is made) or "always". After a
+            closer look the mirror image was found to cost time, and names of vertebrae, for little.
         below: A first pass is unsure where its mean quality over the structures is below this, 0..1.
     """
 
@@ -39,9 +40,14 @@ class MirrorPolicy:
         if not 0.0 <= self.below <= 1.0:
             raise StudentError(f"the quality {self.below} below which a pass is unsure is not within 0 and 1")
 
-    def wants(self, quality: FloatArray) -> bool:
-        """Return whether a first pass with this quality, float32 (S,), is to be followed by a second one."""
-        return self.when == "always" or (self.when == "unsure" and float(np.mean(quality)) < self.below)
+    def wants(self, quality: FloatArray, *, closer: bool = False) -> bool:
+        """Return whether a pass is to be followed by one over the mirror image.
+
+        Args:
+            quality: float32 (S,), that of the pass.
+            closer: Whether it is a closer look.
+        """
+        return self.when == "always" or (self.when == "unsure" and not closer and float(np.mean(quality)) < self.below)
 
     def changed(self, when: str | None) -> MirrorPolicy:
         """Return a pass that is computed in other places, with the same threshold; None: the same."""

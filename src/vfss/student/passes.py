@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The passes of a student over a frame: one, and where it is wanted a closer look and the mirror image of the last.
+"""The passes of a student over a frame: one, and where it is wanted a closer look or the mirror image of the last.
 
 A closer look counts in place of the first in what it shows (see vfss.student.closer_look). The mirror image is averaged
 with the look before it: logits and quality are weighted means of both, and for each structure the pass that estimates
-its mask to be better weighs more. Where the frame is noisy and its neighbours are known, the mirror image is that of
-their median (see vfss.student.temporal_median): two different views of one moment tell more than one picture twice.
+its mask to be better weighs more. Where the frame is noisy and its neighbours are known, both are looks at their median
+(see vfss.student.temporal_median): two different views of one moment tell more than one picture twice.
 """
 
 from __future__ import annotations
@@ -41,10 +41,11 @@ class Look:
     prepare: Callable[[Placement], FloatArray]
     prepare_steadied: Callable[[Placement], FloatArray | None] | None = None
 
-    def mirrored(self, placement: Placement) -> FloatArray:
-        """Return the input of the pass over the mirror image, float32 (1, size, size)."""
+    def again(self, placement: Placement, *, mirrored: bool) -> FloatArray:
+        """Return the input of a pass after the first one, float32 (1, size, size): steadied where that is possible."""
         steadied = None if self.prepare_steadied is None else self.prepare_steadied(placement)
-        return np.ascontiguousarray(_mirrored(self.prepare(placement) if steadied is None else steadied))
+        image = self.prepare(placement) if steadied is None else steadied
+        return np.ascontiguousarray(_mirrored(image)) if mirrored else image
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +113,7 @@ class Passes:
         placement = None if closer else self._finder.placement(seen.logits[self._columns], quality, seen.placement)
         if placement is not None:
             return _Pass(placement, closer=True)
-        return _Pass(seen.placement, mirror=True) if self._mirror.wants(quality) else None
+        return _Pass(seen.placement, mirror=True) if self._mirror.wants(quality, closer=closer) else None
 
 
 @dataclass(frozen=True)
@@ -143,8 +144,10 @@ class _Frame:
         """Return the input of the wanted pass, float32 (1, size, size)."""
         if self.wanted is None:
             raise RuntimeError("no pass over this frame is wanted")
-        placement = self.wanted.placement
-        return self._look.mirrored(placement) if self.wanted.mirror else self._look.prepare(placement)
+        wanted = self.wanted
+        if wanted.mirror or wanted.closer:
+            return self._look.again(wanted.placement, mirrored=wanted.mirror)
+        return self._look.prepare(wanted.placement)
 
     def take(self, logits: FloatArray, quality: FloatArray) -> None:
         """Take the result of the wanted pass, and find out which one is to follow."""
