@@ -26,7 +26,7 @@ LEAST_CONFIDENCE: Mapping[str, float] = MappingProxyType({"bolus": 0.6})
 
 _LOST = 0.1
 """Mean confidence in vertebrae by which a first look surpasses a closer one that lost the spine. Chosen on phantoms of
-styles never learnt (benchmarks/second_pass.py, patients 97,000 on) and films; at 0.05 and less it costs names on film."""
+styles never learnt (benchmarks/second_pass.py, patients 97,000 on) and on films, where 0.05 and less cost names."""
 
 _OUTSIDE = -1e-3  # logit of a pixel that was 0 exactly and is taken out
 
