@@ -19,6 +19,7 @@ USUAL_JAW, USUAL_VOICE = Jaw(), Voice()
 _GAPS = ("gap_top", "gap_glottis", "gap_trachea", "gap_chest")
 _WIDTHS = ("vestibule", "glottis", "trachea")
 _HEIGHTS = ("top", "root_level")
+_ODD_AXES = 0.35  # share of persons in whom the height of the axis varies widely
 _KINSHIP = 0.75  # share of a deviation that all vertebrae of one person have in common
 
 
@@ -136,6 +137,9 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
     # Necks are long or short for their width far more than bodies are.
     pitch = 17.2 * float(np.clip(factor(1.5), 0.82, 1.2))
     spacing = _spacing(rng, worn)
+    spacing, vertebrae = _with_axis(
+        _axis_height(rng), spacing, _vertebrae(rng, population, _heights(spacing) * pitch / 17.2)
+    )
     bones = Person(
         age=age,
         seed=int(rng.integers(2**31)),
@@ -144,7 +148,7 @@ def sample_person(rng: np.random.Generator, population: Population) -> Person:
         pitch=pitch,
         spacing=spacing,
         atlas=draw(USUAL_ATLAS, _deviations(rng, USUAL_ATLAS, population)),
-        vertebrae=_vertebrae(rng, population, _heights(spacing) * pitch / 17.2),
+        vertebrae=vertebrae,
         shown=between(0.5, 1.0) if rng.random() < 0.4 else 1.0,
         spurs=3.0 * worn * between(0.2, 1.0) if rng.random() < 0.25 + 0.7 * worn else 0.0,
         rough=between(0.3, 1.3),
@@ -229,6 +233,23 @@ def _heights(spacing: tuple[float, ...]) -> Doubles:
     """Room of the vertebrae from C2 down over that of the usual ones, float64 (LEVELS - 1,)."""
     room = np.append(np.array(spacing) / np.array(USUAL_SPACING), 1.0)
     return np.asarray(0.5 * (room[:-1] + room[1:]))
+
+
+def _axis_height(rng: np.random.Generator) -> float:
+    """Height of the body of the axis over its usual one; in some persons it is as high as two of those below it."""
+    spread = 0.24 if rng.random() < _ODD_AXES else 0.08
+    return float(np.clip(np.exp(rng.normal(0.0, spread)), 0.78, 1.65))
+
+
+def _with_axis(
+    height: float, spacing: tuple[float, ...], vertebrae: tuple[Vertebra, ...]
+) -> tuple[tuple[float, ...], tuple[Vertebra, ...]]:
+    """The same spine with a higher or lower axis; the gaps above and below it stay as they are."""
+    axis, *lower = vertebrae
+    above, below, *others = spacing
+    more = (height - 1) * axis.front / 17.2
+    axis = replace(axis, front=axis.front * height, back=axis.back * height)
+    return (above + 0.4 * more, below + 0.6 * more, *others), (axis, *lower)
 
 
 def _vertebrae(rng: np.random.Generator, population: Population, heights: Doubles) -> tuple[Vertebra, ...]:

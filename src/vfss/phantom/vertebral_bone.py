@@ -21,6 +21,7 @@ from vfss.phantom.vertebrae import arch_line
 
 Put = Callable[[Points], Points]
 _PER = 5  # points of an outline between two control points of `vertebrae.body`
+_SEAMS = 0.4  # share of persons in whom a line shows where the dens has grown on
 _CRISP = 0.6  # share of persons whose vertebrae stand square to the beam
 
 
@@ -123,10 +124,16 @@ def _axis(person: Person, spine: Spine, put: Put) -> list[Matter]:
     half = np.interp(np.linspace(0, 1, len(line)), (0, 0.35, 0.6, 0.85, 0.95, 1), (5.0, 4.9, 4.4, 4.6, 3.6, 1.6))
     dens = ribbon(line, half * person.neck)
     turns = np.linspace(0, 2 * np.pi * (1 - open_share), 20) + np.pi * (0.75 + open_share)
-    radii = np.array((0.4 * shape.depth, 0.36 * shape.front))
-    circle = np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii + np.array((1.0, -1.6))
+    # The ring lies in the upper part of the body, of which a plain rectangle is left below it.
+    wide, high, ahead, up = rng.uniform((0.3, 0.22, -0.5, 0.0), (0.44, 0.38, 2.0, 0.26))
+    radii = np.array((wide * shape.depth, high * shape.front))
+    circle = np.stack([np.cos(turns), np.sin(turns)], axis=1) * radii + np.array((ahead, -up * shape.front))
     blur = int(rng.integers(0, 2))
+    # Between dens and body a gap closes at about six years, and a pale line stays in many.
+    seam = put(np.array(((-0.42 * shape.depth, -0.3 * shape.front), (0.42 * shape.depth, -0.36 * shape.front))))
+    pale = float(rng.uniform(0.05, 0.25)) if rng.random() < _SEAMS else 0.0
     return [
+        Matter(ribbon(seam, float(rng.uniform(0.4, 0.9))), -pale * bone, blur=1),
         Matter(dens, inside * bone, rim=edge * bone, rim_mm=1.0, blur=blur),
         Matter(put(ribbon(circle, 0.65)), ring * bone, blur=blur),
     ]
