@@ -51,7 +51,9 @@ def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
     """Articular pillars and transverse processes of C2 to C7, both sides; millimetres in the patient."""
     rng = np.random.default_rng((person.seed, 304))
     b, worn = person.bone * around.facets / 0.1, person.spurs / 3.0
-    turn_of_neck = np.array(person.double) * rng.uniform(0.2, 0.6)
+    turn_of_neck = np.array(person.double) * rng.uniform(0.1, 0.9)
+    # From a shade without edges to plates as bright as those of the bodies.
+    inside, edge = b * rng.uniform((0.045, 0.02), (0.11, 0.15))
     blur = int(rng.integers(0, 2))
     higher, steeper = rng.normal(0, (_HIGHER, _STEEPER))
     slit, cross = b * rng.uniform((0.06, 0.03), (0.2, 0.16))
@@ -68,11 +70,11 @@ def pillars(person: Person, around: Surroundings, spine: Spine) -> list[Matter]:
                 return turn(p + rng.normal(0, 0.5, p.shape), tilt) + centre + shift
 
             pillar = smooth(put(_AXIS_PILLAR if level == 2 else _PILLAR), 3)
-            out.append(Matter(pillar, 0.075 * b, rim=0.045 * b, rim_mm=1.1, blur=blur))
+            out.append(Matter(pillar, inside, rim=edge, rim_mm=1.0, blur=blur))
             if level == 2:
                 continue
             joint = put(_JOINT)
-            out.append(Matter(ribbon(joint, 0.8), -slit, blur=1))
+            out.append(Matter(ribbon(joint, 0.8), -slit, blur=blur))
             if worn and rng.random() < worn:
                 out.append(Matter(ribbon(joint + np.array((0.0, 1.5)), 1.1), 0.16 * worn * b, blur=1))
             process = smooth(put(_PROCESS), 3)
