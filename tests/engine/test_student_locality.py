@@ -33,6 +33,18 @@ def test_all_earlier_clicks_count() -> None:
     np.testing.assert_array_equal(changed_near_clicks(current, current | near | far, clicks), current | near | far)
 
 
+def test_a_click_that_adds_takes_nothing_away_and_the_reverse() -> None:
+    current = blob(128, 128, 30)
+    near, dent = blob(128, 160, 12), blob(128, 150, 6)
+    corrected = (current | near) & ~dent
+    added = changed_near_clicks(current, corrected, (Click(128, 164, True),))
+    np.testing.assert_array_equal(added, current | (near & ~dent))
+    taken = changed_near_clicks(current, corrected, (Click(128, 150, False),))
+    np.testing.assert_array_equal(taken, current & ~dent)
+    both = changed_near_clicks(current, corrected, (Click(128, 164, True), Click(128, 150, False)))
+    np.testing.assert_array_equal(both, corrected)
+
+
 def test_a_border_drawn_anew_all_around_is_no_correction() -> None:
     current = blob(128, 128, 40)
     hole = blob(128, 128, 10)

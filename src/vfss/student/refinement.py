@@ -81,10 +81,10 @@ class Refinement:
 def changed_near_clicks(
     current: BoolArray, corrected: BoolArray, clicks: Sequence[Click], pixel_aspect: float = 1.0
 ) -> BoolArray:
-    """Return the corrected mask where it differs from the current one near a click, and the current mask elsewhere.
+    """Return the current mask with what the clicks ask for: pixels added at clicks that add, taken away at the others.
 
-    A network redraws the whole structure after each click. What it changes far from every click is as likely worse as
-    better, and surprises the person who clicked.
+    A network redraws the whole structure after each click. What it changes far from every click, or against what the
+    click says, is as likely worse as better, and surprises the person who clicked.
 
     Args:
         current: bool (H, W), the mask before the correction.
@@ -97,17 +97,26 @@ def changed_near_clicks(
     """
     if not clicks or not current.any():
         return corrected
-    differs = (current ^ corrected).astype(np.uint8)
-    side = max(current.shape[0], current.shape[1] * pixel_aspect)
+    missing = _change_at(corrected & ~current, [click for click in clicks if click.adds], pixel_aspect)
+    surplus = _change_at(current & ~corrected, [click for click in clicks if not click.adds], pixel_aspect)
+    return (current | missing) & ~surplus
+
+
+def _change_at(change: BoolArray, clicks: Sequence[Click], pixel_aspect: float) -> BoolArray:
+    """Return the connected parts of a change, bool (H, W), that lie at one of some clicks."""
+    if not clicks:
+        return np.zeros_like(change)
+    side = max(change.shape[0], change.shape[1] * pixel_aspect)
+    differs = change.astype(np.uint8)
     thick = cv2.morphologyEx(differs, cv2.MORPH_OPEN, _disc(_THIN * side, pixel_aspect))
     near = _near(differs.shape, clicks, _REACH * side, pixel_aspect)
     selected = _touching(thick, near)
     if selected is None:
         selected = _touching(differs & near, near)
     if selected is None:
-        return current
-    region = cv2.dilate(selected, _disc(2 * _THIN * side, pixel_aspect)).astype(np.bool_)
-    return np.where(region, corrected, current)
+        return np.zeros_like(change)
+    around: BoolArray = cv2.dilate(selected, _disc(2 * _THIN * side, pixel_aspect)) > 0
+    return np.logical_and(change, around)
 
 
 def _near(shape: tuple[int, ...], clicks: Sequence[Click], radius: float, pixel_aspect: float) -> npt.NDArray[np.uint8]:
