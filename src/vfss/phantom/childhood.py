@@ -55,11 +55,14 @@ def _young(shape: Vertebra, youth: float) -> Vertebra:
 
 
 def _young_axis(shape: Vertebra, youth: float) -> Vertebra:
-    """The axis is high for its neck; its lower end plate is flat."""
+    """The axis is high for its neck, its arch and process too; its lower end plate is flat."""
     return replace(
         shape,
         front=shape.front * (1 + 0.4 * youth),
         back=shape.back * (1 + 0.3 * youth),
+        thick_root=shape.thick_root * (1 + 0.2 * youth),
+        thick_middle=shape.thick_middle * (1 + 0.3 * youth),
+        thick_tip=shape.thick_tip * (1 + 0.3 * youth),
         lip=shape.lip * (1 - 0.7 * youth),
         beak=shape.beak * (1 - 0.8 * youth),
         length=shape.length * (1 - 0.1 * youth),

@@ -248,7 +248,16 @@ def _with_axis(
     axis, *lower = vertebrae
     above, below, *others = spacing
     more = (height - 1) * axis.front / 17.2
-    axis = replace(axis, front=axis.front * height, back=axis.back * height)
+    thicker = height**0.7  # its arch and process are, too
+    axis = replace(
+        axis,
+        front=axis.front * height,
+        back=axis.back * height,
+        thick_root=axis.thick_root * thicker,
+        thick_middle=axis.thick_middle * thicker,
+        thick_tip=axis.thick_tip * thicker,
+        drop=axis.drop * thicker,
+    )
     return (above + 0.4 * more, below + 0.6 * more, *others), (axis, *lower)
 
 
