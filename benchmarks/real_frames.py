@@ -5,8 +5,8 @@ The annotations, benchmarks/real_frames.yaml, are polygons on four frames each o
 facing left and another facing right. They were drawn by eye by one non-clinician, in rounds of drawing and checking,
 without a second reader and without a reference standard: a yardstick for development, not ground truth. Borders of
 vertebrae, of the jaw towards tongue and ramus and of the airway below the shoulder are partly conventions, so a Dice of
-0.9 cannot be reached, and differences of a few hundredths are not meaningful. No weights are trained on these frames or
-chosen by these scores.
+0.9 cannot be reached, and differences of a few hundredths are not meaningful. No weights are trained on these frames;
+these scores were among what chose between students. Noisy frames are steadied by their neighbours, as in the program.
 
 A structure annotated with certainty counts for the mean; one annotated as `unsure` is scored separately; where it is
 `not visible` a proposal counts as false. A piece is a connected part of a proposed plane of at least SPECK: it is false
@@ -37,11 +37,13 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from vfss.clips import can_open, content_id, open_clip
+from vfss.clips.readable import ReadableFrames
 from vfss.errors import ClipError, VfssError
 from vfss.masks.metrics import dice
 from vfss.schema import Schema
 from vfss.student import Student, load_student
 from vfss.student.mirror_policy import WHEN
+from vfss.student.temporal_median import steadied_frame
 
 ANNOTATIONS = Path(__file__).with_suffix(".yaml")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -172,9 +174,12 @@ def examine(student: Student, annotated: AnnotatedClip, path: Path, sheets: Path
     frames: dict[int, dict[str, dict[str, Any]]] = {}
     with open_clip(path) as clip:
         field = field_of(np.stack([clip.as_uint8(p.frame) for p in annotated.frames]))
+        reader = ReadableFrames(clip)
         for one in annotated.frames:
             grey = clip.as_uint8(one.frame)
-            proposed = student.propose(grey[None])[0].masks.planes
+            t = one.frame
+            (proposal,) = student.propose(grey[None], steadied=lambda _, t=t: steadied_frame(reader, t))
+            proposed = proposal.masks.planes
             truth = one.planes(student.schema, *grey.shape)
             frames[one.frame] = score_frame(one, truth, proposed, student.schema)
             if sheets is not None:
