@@ -44,4 +44,7 @@ last start8.safetensors average "$work/start7.safetensors" "$work/7.safetensors"
 run 8 76526eb $recipes/levels_on.yaml --seed 4 --steps 1000 --student "$work/start8.safetensors" "$@"
 last taught.safetensors clicks "$work/8.safetensors" --minutes 15 --cache "$work/cache" --events "$work/clicks8.jsonl"
 last calibrated.safetensors calibrate "$work/taught.safetensors"
-last student.safetensors clicks "$work/calibrated.safetensors" --minutes 16 --cache "$work/cache" --events "$work/clicks9.jsonl"
+last clicked.safetensors clicks "$work/calibrated.safetensors" --minutes 16 --cache "$work/cache" --events "$work/clicks9.jsonl"
+installer=(.venv/bin/python -m pip); ! command -v uv >/dev/null || installer=(uv pip)
+VIRTUAL_ENV=$PWD/.venv "${installer[@]}" install --quiet 'nncf>=3' 'onnxruntime>=1.20'
+last student.safetensors export "$work/clicked.safetensors" --int8

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +51,21 @@ def test_one_command_exports_a_student_again(tmp_path):
     frame = disc_frame(64, 64)[None]
     (graph,), (torch,) = (load_student(out, device, mirror="never").propose(frame) for device in ("cpu", "cpu-torch"))
     assert np.mean(graph.masks.planes == torch.masks.planes) > 0.995
+
+
+def test_int8_stays_or_is_made_where_nncf_is_installed(tmp_path):
+    old = replace(small_checkpoint(), int8=b"kept", precision={"int8": 0.999}).save(tmp_path / "a.safetensors")
+    done = CliRunner().invoke(application, ["export", str(old.path), "--out", str(tmp_path / "b.safetensors")])
+    assert done.exit_code == 0, done.output
+    new = load_checkpoint(tmp_path / "b.safetensors")
+    assert (new.int8, new.precision["int8"]) == (b"kept", 0.999)
+    out = tmp_path / "c.safetensors"
+    done = CliRunner().invoke(application, ["export", str(old.path), "--int8", "--out", str(out)])
+    if importlib.util.find_spec("nncf") is None:
+        assert done.exit_code != 0 and "napari-vfss[int8]" in done.output
+        assert not out.exists()
+    else:
+        assert 0.9 < load_checkpoint(out).precision["int8"] <= 1.0
 
 
 def test_a_person_says_where_mirror_images_are_computed(tmp_path):

@@ -29,13 +29,14 @@ _OPERATORS = frozenset(
         r"\w+",
         """
         Abs Add And ArgMax AveragePool BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv
-        ConvTranspose Cos CumSum DepthToSpace Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather
+        ConvTranspose Cos CumSum DepthToSpace DequantizeLinear Div Einsum Elu Equal Erf Exp Expand Flatten Floor Gather
         GatherElements Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization
         HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log
-        LogSoftmax LpNormalization MatMul Max MaxPool Mean Min Mish Mod Mul Neg Not Or PRelu Pad Pow Range
-        Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
-        Reshape Resize Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Slice Softmax Softplus Softsign
-        SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh Tile Transpose Trilu Unsqueeze Where Xor
+        LogSoftmax LpNormalization MatMul Max MaxPool Mean Min Mish Mod Mul Neg Not Or PRelu Pad Pow
+        QuantizeLinear Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
+        ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Slice
+        Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tan Tanh Tile Transpose Trilu
+        Unsqueeze Where Xor
         """,
     )
 )
@@ -57,12 +58,12 @@ def graph_with_weights(checkpoint: Checkpoint, part: str) -> bytes:
 
     Args:
         checkpoint: The student.
-        part: "propose", "encode" or "correct".
+        part: "propose", "int8", "encode" or "correct".
 
     Raises:
         StudentError: The file has no such graph, or one that is damaged or does more than a student need do.
     """
-    data = checkpoint.graph if part == "propose" else checkpoint.prompted.get(part, b"")
+    data = {"propose": checkpoint.graph, "int8": checkpoint.int8, **checkpoint.prompted}.get(part, b"")
     if not data:
         raise StudentError(
             "the student has no graph for the CPU path", path=checkpoint.path, remedy="Export it with vfss-train."
@@ -70,7 +71,7 @@ def graph_with_weights(checkpoint: Checkpoint, part: str) -> bytes:
     serialised = b""
     try:
         model = onnx.load_model_from_string(data)
-        fault = _fault(model) or _give_weights(model, checkpoint.tensors)
+        fault = _fault(model) or _give_weights(model, checkpoint.tensors, own=part == "int8")
         if not fault:
             serialised = model.SerializeToString()
             # OpenVINO dies of a node without its inputs.
@@ -89,7 +90,7 @@ def expected_shapes(checkpoint: Checkpoint, part: str) -> tuple[dict[str, Shape]
 
     Args:
         checkpoint: The student.
-        part: "propose", "encode" or "correct".
+        part: "propose", "int8", "encode" or "correct".
     """
     config, n = checkpoint.config, len(checkpoint.schema)
     size, at4 = config.input_size, config.input_size // LOGIT_STRIDE
@@ -150,12 +151,30 @@ def _is_finite(attribute: Any) -> bool:
     return bool(np.isfinite([attribute.f, *attribute.floats]).all())
 
 
-def _give_weights(model: Any, tensors: Mapping[str, np.ndarray[Any, Any]]) -> str:
-    """Fill the initialisers with the weights of the same names; return what is missing, empty for nothing."""
+def _give_weights(model: Any, tensors: Mapping[str, np.ndarray[Any, Any]], *, own: bool) -> str:
+    """Fill the initialisers with the weights of the same names; return what is missing, empty for nothing.
+
+    Args:
+        model: The graph, changed.
+        tensors: Weights by name.
+        own: Whether an initialiser may have data of its own.
+    """
     for initializer in model.graph.initializer:
+        if own and _has_data(initializer):
+            if initializer.data_location == onnx.TensorProto.EXTERNAL or initializer.external_data:
+                return f"{initializer.name!r} refers to another file"
+            values = numpy_helper.to_array(initializer)
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                return f"the weights {initializer.name!r} are NaN or infinite"
+            continue
         tensor = tensors.get(initializer.name)
         if tensor is None:
             return f"the file lacks its weights {initializer.name!r}"
         weights = tensor.astype(np.float32) if tensor.dtype == np.float16 else tensor
         initializer.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(weights), initializer.name))
     return ""
+
+
+def _has_data(initializer: Any) -> bool:
+    fields = ("raw_data", "float_data", "int32_data", "int64_data", "external_data")
+    return any(len(getattr(initializer, field)) for field in fields)

@@ -26,11 +26,15 @@ from vfss.student.refinement import Encoded
 FloatArray = npt.NDArray[np.float32]
 
 AGREEMENT = 0.999
-"""Share of pixels that must stay as they are in f32 for a faster precision to be used."""
+"""Share of pixels that must stay as they are in f32 for bf16 to be used."""
+KEPT_DICE = 0.997
+"""What int8 must keep of the mean Dice to be used: it may lose 0.3 points."""
+SLOW_S = 0.03
+"""Time of a pass in other precisions from which int8 is used: it names one vertebra in a hundred of film wrong more."""
 LONGEST_S = 120.0
 """Time after which a frame is given up; the default student needs a tenth of a second on a slow processor."""
-PRECISIONS = ("bf16", "f32")
-"""The one that is usually faster first."""
+PRECISIONS = ("bf16", "f32", "int8")
+"""The one that is taken where none can be timed first; another must be clearly faster."""
 CLIP_WAYS = ("one by one", "side by side")
 """How the frames of a clip are computed: each on all cores, or several at a time on one core each."""
 PRECISION_VARIABLE, CLIP_VARIABLE = "VFSS_PRECISION", "VFSS_CLIP_FRAMES"
@@ -44,7 +48,7 @@ class OpenVinoRuntime:
     has one precision, so that the masks of a clip never mix two.
 
     Attributes:
-        device: "cpu (f32)" or "cpu (bf16)".
+        device: "cpu (f32)", "cpu (bf16)" or "cpu (int8)".
         batch: 1: the graph takes one frame, since a person waits for the latency of one.
     """
 
@@ -63,8 +67,9 @@ class OpenVinoRuntime:
 
         Args:
             checkpoint: Student to run.
-            precision: "f32" or "bf16"; None: that of VFSS_PRECISION; without it the faster one, bf16 only if the
-                processor has it and the student's masks agree with f32.
+            precision: "f32", "bf16" or "int8"; None: that of VFSS_PRECISION; without it the fastest one, bf16 only if
+                the processor has it and the student's masks agree with f32, int8 only if the file has it, it was
+                measured to lose hardly any Dice, and the others are slow.
             clip_frames: "one by one" or "side by side"; None: that of VFSS_CLIP_FRAMES; without it the faster one.
             cache: Folder for compiled networks and choices; None: keep none, and time nothing.
             threads: Threads to compute with; None: one per core.
@@ -82,17 +87,18 @@ class OpenVinoRuntime:
         self._checkpoint, self._options, self._times = checkpoint, options, kept is not None
         self._clip_frames = _wanted(clip_frames, CLIP_VARIABLE, CLIP_WAYS)
         allowed = allowed_precisions(checkpoint)
-        graph = hashlib.blake2b(checkpoint.graph, digest_size=20).hexdigest()
+        graph = hashlib.blake2b(checkpoint.graph + checkpoint.int8, digest_size=20).hexdigest()
         depends_on = (graph, allowed, self._n_parallel, processor_name(), openvino.__version__)
         self._choices = CpuChoices(kept, depends_on)
         wanted = _wanted(precision, PRECISION_VARIABLE, PRECISIONS)
         if wanted is None:
             wanted = self._choices.known("precision", allowed) if len(allowed) > 1 else allowed[0]
         started = time.perf_counter()
-        self._single = self._compiled(wanted or allowed[0])
+        self._precision = wanted or allowed[0]
+        self._single = self._compiled(self._precision)
         self._compile_s = time.perf_counter() - started
         if wanted is None and self._may_time():
-            self._single = self._fastest_precision(allowed)
+            self._precision, self._single = self._fastest_precision(allowed)
         self._request = self._single.create_infer_request()
         self._parallel: openvino.CompiledModel | None = None
         self._prompt_requests: dict[str, openvino.InferRequest] = {}
@@ -101,20 +107,30 @@ class OpenVinoRuntime:
 
     @property
     def precision(self) -> str:
-        """What the network is computed in: f32 too where the processor lacks the precision that was asked for."""
+        """What the network is computed in: f32 too where processor or file lack the precision that was asked for."""
+        if self._is_int8(self._precision):
+            return "int8"
         return "bf16" if self._single.get_property("INFERENCE_PRECISION_HINT") == openvino.Type.bf16 else "f32"
 
-    def _compiled(self, precision: str, **options: str | int) -> openvino.CompiledModel:
-        return compile_graph(
-            self._checkpoint, "propose", {**self._options, "INFERENCE_PRECISION_HINT": precision, **options}
-        )
+    def _is_int8(self, precision: str) -> bool:
+        return precision == "int8" and bool(self._checkpoint.int8)
 
-    def _fastest_precision(self, allowed: tuple[str, ...]) -> openvino.CompiledModel:
-        """Return the network in the fastest of some precisions, and remember it; the first of them is compiled."""
-        networks = {allowed[0]: self._single, **{one: self._compiled(one) for one in allowed[1:]}}
+    def _compiled(self, precision: str, **options: str | int) -> openvino.CompiledModel:
+        part, hint = ("int8", "f32") if self._is_int8(precision) else ("propose", precision.replace("int8", "f32"))
+        return compile_graph(self._checkpoint, part, {**self._options, "INFERENCE_PRECISION_HINT": hint, **options})
+
+    def _fastest_precision(self, allowed: tuple[str, ...]) -> tuple[str, openvino.CompiledModel]:
+        """Return the fastest of some precisions and its network, and remember it; the first of them is compiled."""
+        networks = {one: self._compiled(one) if i else self._single for i, one in enumerate(allowed) if one != "int8"}
         chosen, times = fastest({one: partial(_compute, network, 1) for one, network in networks.items()})
+        if "int8" in allowed and times[chosen] >= SLOW_S:
+            networks["int8"] = self._compiled("int8")
+            ways = {one: partial(_compute, networks[one], 1) for one in (chosen, "int8")}
+            chosen, again = fastest(ways)
+            times |= again
         self._choices.keep("precision", chosen, times)
-        return networks[self._choices.known("precision", allowed) or chosen]
+        kept = self._choices.known("precision", allowed) or chosen  # another process may have chosen first
+        return kept, networks[kept] if kept in networks else self._compiled(kept)
 
     def _may_time(self) -> bool:
         """Return whether another network can be compiled and timed without keeping a person waiting for long."""
@@ -257,9 +273,13 @@ def _compute(network: openvino.CompiledModel, n: int, frames: int = 1) -> None:
 
 
 def allowed_precisions(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """Return the precisions that this processor has and in which a student's masks agree with f32, fastest first."""
-    faster = has_bf16() and checkpoint.precision.get("bf16", 0.0) >= AGREEMENT
-    return PRECISIONS if faster else PRECISIONS[1:]
+    """Return the precisions that processor and file have and in which a student does as in f32, as in PRECISIONS."""
+    allowed = {
+        "bf16": has_bf16() and checkpoint.precision.get("bf16", 0.0) >= AGREEMENT,
+        "f32": True,
+        "int8": bool(checkpoint.int8) and checkpoint.precision.get("int8", 0.0) >= KEPT_DICE,
+    }
+    return tuple(precision for precision in PRECISIONS if allowed[precision])
 
 
 def has_bf16() -> bool:

@@ -160,6 +160,9 @@ def export(
         str | None,
         typer.Option(help="Look at frames again whose spine is small or large: never, always, or unsure."),
     ] = None,
+    int8: Annotated[
+        bool, typer.Option(help="Also write it in 8-bit integers (needs NNCF: napari-vfss[int8]).")
+    ] = False,
 ) -> None:
     """Export the graphs of a STUDENT of an earlier version again, and measure in which precisions it can be computed.
 
@@ -176,9 +179,10 @@ def export(
             out,
             None if mirror is None else MirrorPolicy(mirror),
             None if closer is None else CloserLook(closer),
+            int8=int8,
         )
         agreement = {name: round(share, 5) for name, share in written.precision.items()}
-        typer.echo(f"{written.path}: {written.id}, agreement of its masks with f32 {agreement or 'not measured'}")
+        typer.echo(f"{written.path}: {written.id}, agreement with f32 {agreement or 'not measured'}")
 
 
 def calibrate(

@@ -159,9 +159,10 @@ def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpo
         checkpoint,
         scores=parent.scores,
         calibration=parent.calibration,
-        precision=checkpoint.precision or parent.precision,
+        precision={**parent.precision, **checkpoint.precision},
         mirror=parent.mirror or checkpoint.mirror,
         closer=parent.closer,
+        int8=parent.int8,
     )
     saved = scored.save(out)
     run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
