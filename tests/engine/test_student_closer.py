@@ -46,8 +46,9 @@ def neck(distance: float, *, top: float = 20.0, x: float = 150.0, face: float = 
 def test_the_spine_is_in_the_middle_and_of_its_usual_size(distance: float, face: float) -> None:
     look = CloserLook()
     first = Placement.of(300, 400, SIZE)
-    found = SpineFinder(look, STRUCTURES).placement(neck(distance, face=face), SURE, first)
-    assert found is not None
+    seen = SpineFinder(look, STRUCTURES).find(neck(distance, face=face), SURE, first)
+    assert seen is not None and seen.mirrored == (face < 150.0)
+    found = seen.placement
     factor = look.spacing * SIZE / distance
     assert found.rows / first.rows == pytest.approx(factor, rel=0.1)
     # The middle between C2 and C5 lies in the middle row, and before the spine, towards the jaw, in the middle column.
@@ -61,23 +62,29 @@ def test_a_frame_is_looked_at_again_where_the_spine_is_small_or_large_or_the_loo
 
     def again(distance: float, quality: np.ndarray, when: str = "unsure") -> bool:
         finder = SpineFinder(CloserLook(when), STRUCTURES)
-        return finder.placement(neck(distance), quality, first) is not None
+        return finder.find(neck(distance), quality, first) is not None
 
     assert not again(usual, SURE) and not again(1.1 * usual, SURE) and not again(usual / 1.1, SURE)
     assert again(usual, UNSURE) and again(1.4 * usual, SURE) and again(usual / 1.4, SURE)
     assert again(usual, SURE, "always") and not again(0.5 * usual, UNSURE, "never")
     nothing = np.full_like(neck(20.0), -5)
-    assert SpineFinder(CloserLook("always"), STRUCTURES).placement(nothing, UNSURE, first) is None
+    assert SpineFinder(CloserLook("always"), STRUCTURES).find(nothing, UNSURE, first) is None
     one = nothing.copy()
     one[SPINE[2]] = neck(20.0)[SPINE[2]]
-    assert SpineFinder(CloserLook("always"), STRUCTURES).placement(one, UNSURE, first) is None
+    assert SpineFinder(CloserLook("always"), STRUCTURES).find(one, UNSURE, first) is None
     low = nothing.copy()  # only vertebrae below those that the closer look is centred on
     low[SPINE[5:]] = neck(20.0)[SPINE[5:]]
     low[SCHEMA["mandible"].index] = neck(20.0)[SCHEMA["mandible"].index]
-    found = SpineFinder(CloserLook("always"), STRUCTURES).placement(low, UNSURE, first)
-    assert found is not None and (20 + 5.5 * 20 + 0.5) * found.rows / SIZE + found.top == pytest.approx(SIZE / 2, abs=4)
+    seen = SpineFinder(CloserLook("always"), STRUCTURES).find(low, UNSURE, first)
+    assert seen is not None
+    found = seen.placement
+    assert (20 + 5.5 * 20 + 0.5) * found.rows / SIZE + found.top == pytest.approx(SIZE / 2, abs=4)
+    alone = nothing.copy()  # a spine and nothing before it: no facing is known
+    alone[SPINE] = neck(20.0)[SPINE]
+    seen = SpineFinder(CloserLook("always"), STRUCTURES).find(alone, UNSURE, first)
+    assert seen is not None and not seen.mirrored
     other = [structure for structure in STRUCTURES if structure.chain is None]
-    assert SpineFinder(CloserLook("always"), other).placement(nothing[: len(other)], UNSURE, first) is None
+    assert SpineFinder(CloserLook("always"), other).find(nothing[: len(other)], UNSURE, first) is None
 
 
 @settings(deadline=None, max_examples=60)

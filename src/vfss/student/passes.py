@@ -57,12 +57,14 @@ class Seen:
         quality: float32 (S,).
         placement: Where the frame lies in the logits' input.
         first: The first look, where this is a closer one; else None.
+        mirrored: Whether the network saw it mirrored; the logits are not.
     """
 
     logits: FloatArray
     quality: FloatArray
     placement: Placement
     first: Seen | None = None
+    mirrored: bool = False
 
 
 class Passes:
@@ -110,19 +112,28 @@ class Passes:
             closer: Whether that was a closer look already.
         """
         quality = seen.quality[self._columns]
-        placement = None if closer else self._finder.placement(seen.logits[self._columns], quality, seen.placement)
-        if placement is not None:
-            return _Pass(placement, closer=True)
-        return _Pass(seen.placement, mirror=True) if self._mirror.wants(quality, closer=closer) else None
+        found = None if closer else self._finder.find(seen.logits[self._columns], quality, seen.placement)
+        if found is not None:
+            return _Pass(found.placement, closer=True, mirrored=found.mirrored)
+        wanted = self._mirror.wants(quality, closer=closer)
+        return _Pass(seen.placement, mirrored=not seen.mirrored, averaged=True) if wanted else None
 
 
 @dataclass(frozen=True)
 class _Pass:
-    """One pass over a frame in some placement: a first or closer look, or over the mirror image of the last look."""
+    """One pass over a frame in some placement, or over its mirror image: a first or closer look, or one more.
+
+    Attributes:
+        placement: Where the frame lies in the input before that is mirrored.
+        closer: Whether it counts in place of the look before it.
+        mirrored: Whether its input is mirrored.
+        averaged: Whether it is averaged with the look before it.
+    """
 
     placement: Placement
     closer: bool = False
-    mirror: bool = False
+    mirrored: bool = False
+    averaged: bool = False
 
 
 class _Frame:
@@ -145,8 +156,8 @@ class _Frame:
         if self.wanted is None:
             raise RuntimeError("no pass over this frame is wanted")
         wanted = self.wanted
-        if wanted.mirror or wanted.closer:
-            return self._look.again(wanted.placement, mirrored=wanted.mirror)
+        if wanted.averaged or wanted.closer:
+            return self._look.again(wanted.placement, mirrored=wanted.mirrored)
         return self._look.prepare(wanted.placement)
 
     def take(self, logits: FloatArray, quality: FloatArray) -> None:
@@ -154,13 +165,15 @@ class _Frame:
         done = self.wanted
         if done is None:
             raise RuntimeError("no pass over this frame was wanted")
-        if done.mirror:
+        if done.mirrored:
+            logits = _mirrored(logits)
+        if done.averaged:
             before = self.seen
-            merged = _merged(before.logits, before.quality, _mirrored(logits), quality)
+            merged = _merged(before.logits, before.quality, logits, quality)
             self._seen, self.wanted = Seen(*merged, done.placement, before.first), None
         else:
             first = self._seen if done.closer else None
-            self._seen = Seen(logits, quality, done.placement, first)
+            self._seen = Seen(logits, quality, done.placement, first, mirrored=done.mirrored)
             self.wanted = self._follows(self._seen, closer=done.closer)
 
 
