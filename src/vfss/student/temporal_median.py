@@ -15,15 +15,18 @@ Picture = npt.NDArray[np.uint8]
 Steadied = Callable[[int], Picture | None]
 """Returns the median of a frame and its neighbours, uint8 (H, W), by the position of the frame among those given."""
 
-NOISE = 0.7
-"""Grey values: the median difference between neighbouring frames from which they count as noisy."""
+NOISE = 1.0
+"""Grey values: the median difference to both neighbouring frames from which a frame counts as noisy.
+
+A head that moves makes a difference, too, often to one of them only; its median would lose a bolus on the way.
+"""
 _STEP = 2
 """Every second row and column is enough to estimate it."""
 
 
 def temporal_median(before: Picture, frame: Picture, after: Picture) -> Picture | None:
     """Return the median of three successive frames, uint8 (H, W); None where they are not noisy or of other sizes."""
-    if not before.shape == frame.shape == after.shape or noise(before, frame) + noise(frame, after) < 2 * NOISE:
+    if not before.shape == frame.shape == after.shape or min(noise(before, frame), noise(frame, after)) < NOISE:
         return None
     low, high = cv2.min(before, after), cv2.max(before, after)
     median: Picture = cv2.max(low, cv2.min(high, frame)).astype(np.uint8, copy=False)
