@@ -71,7 +71,7 @@ def test_a_vertebra_that_is_not_there_has_no_corner() -> None:
 
 @pytest.mark.parametrize("facing", ["left", "right"])
 def test_what_lies_before_the_spine_tells_the_front_where_processes_are_cut_off(facing: str) -> None:
-    masks, corners = neck(100_501, facing)
+    masks, corners = neck(100_504, facing)
     forward = (corners[1, 1] - np.arange(SIZE)) * (1 if facing == "left" else -1)
     cut = forward > -0.45 * np.hypot(*(corners[2] - corners[0]))  # the bodies, and no process
     before = np.zeros_like(masks[0])

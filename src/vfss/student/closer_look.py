@@ -128,7 +128,7 @@ class SpineFinder:
         found = centres[np.isfinite(centres[:, 0])]
         upper = centres[_MIDDLE][np.isfinite(centres[_MIDDLE, 0])]
         y, x = (upper if len(upper) else found).mean(axis=0)
-        before, behind = (np.nonzero((planes > 0).any(axis=0))[1] for planes in (others, spine))
-        forward = float(np.sign(before.mean() - behind.mean())) if len(before) else 0.0
+        before, behind = (np.nonzero((planes > 0).any(axis=0))[1].mean() for planes in (others, spine))
+        forward = float(np.sign(before - behind))
         placement = first.around((float(y), float(x + forward * _FORWARD * distance)), factor)
         return Found(placement, mirrored=bool(forward < 0))
