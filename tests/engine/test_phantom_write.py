@@ -137,7 +137,10 @@ def test_processes_write_what_one_writes_and_count_on(tmp_path: Path, folder: Pa
     with Project.open(tmp_path / "project") as many, Project.open(folder / "project") as one:
         for record, expected in zip(many.clips(), one.clips(), strict=True):
             assert record.path.name == expected.path.name
-            assert record.path.read_bytes() == expected.path.read_bytes()
+            with vfss.open_clip(record.path) as clip, vfss.open_clip(expected.path) as other:
+                # An encoder with several threads need not write the same bytes twice.
+                most = 0.0 if record.path.suffix == ".dcm" else 1.0
+                assert all(np.abs(clip[t].astype(int) - other[t]).mean() <= most for t in range(FRAMES))
             for t in range(FRAMES):
                 found, wanted = many.masks(record.id, t), one.masks(expected.id, t)
                 assert np.array_equal(found.planes, wanted.planes)
