@@ -27,7 +27,7 @@ class MirrorPolicy:
 
     Attributes:
         when: "never", "unsure" (where the first pass is unsure and no closer look is made) or "always". After a
-            closer look the mirror image was found to cost time, and names of vertebrae, for little.
+            closer look the mirror image gains little for its time (benchmarks/second_pass.py).
         below: A first pass is unsure where its mean quality over the structures is below this, 0..1.
     """
 
