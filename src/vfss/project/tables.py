@@ -42,12 +42,13 @@ from vfss.project.column_types import (
 from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method, Origin
 from vfss.project.records import GREATEST_RATE, LEAST_RATE, Split
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
 
 Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
 layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 a checksum over all of each
-mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame.
+mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame, layout 6
+who works on which clip, what is known of case ids, and names, notes and canaries of students.
 """
 
 APPLICATION_ID = 0x56465353
