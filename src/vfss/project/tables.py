@@ -47,8 +47,8 @@ LAYOUT = 6
 
 Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
 layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 a checksum over all of each
-mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame, layout 6
-who works on which clip, what is known of case ids, and names, notes and canaries of students.
+mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame,
+layout 6 who works on which clip, what is known of case ids, and names, notes and canaries of students.
 """
 
 APPLICATION_ID = 0x56465353
