@@ -15,7 +15,7 @@ from vfss.masks import BoolArray, ByteArray, MaskState
 from vfss.phantom import Phantom
 from vfss.propagation.propagation import Propagation, PropagationRequest
 from vfss.propagation.whole_clip import WholeClipPropagation, soft_predictions
-from vfss.proposals.adapted_student import annotated_soft
+from vfss.proposals.soft_annotations import annotated_soft
 from vfss.schema import Schema
 from vfss.student import Proposal, Student
 from vfss.student.checkpoint import Checkpoint

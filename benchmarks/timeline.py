@@ -33,7 +33,7 @@ from vfss.consistency.survey import Survey
 from vfss.masks import Masks, MaskState
 from vfss.phantom import Phantom
 from vfss.project import Project
-from vfss.project.marks import Mark
+from vfss.project.records import Mark
 from vfss.schema import Schema
 from vfss.student import Proposal
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.controller.timeline import TimelineController
@@ -14,8 +15,10 @@ from napari_vfss.session.corrections import Corrections
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import ClipLayers
 from vfss.masks import MaskState
-from vfss.propagation.propagation import Direction
 from vfss.schema import Schema
+
+if TYPE_CHECKING:
+    from vfss.propagation.propagation import Direction
 
 LARGEST_BRUSH = 80
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import QObject
 
 from napari_vfss import preferences
@@ -12,9 +14,11 @@ from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
 from napari_vfss.session.host import Host, while_open
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY
-from vfss.propagation.propagation import Direction, PropagationRequest
-from vfss.proposals.adapted_student import LEAST_FRAMES
-from vfss.student import Student
+from vfss.proposals.soft_annotations import LEAST_FRAMES
+
+if TYPE_CHECKING:
+    from vfss.propagation.propagation import Direction
+    from vfss.student import Student
 
 
 class StudentJobs:
@@ -76,6 +80,8 @@ class StudentJobs:
         if self._is_busy():
             return
         with self._host.showing_errors():
+            from vfss.propagation.propagation import PropagationRequest
+
             self._host.layers.flush()
             structures = key_structures(session, only_active=self.only_active)
             if not structures:

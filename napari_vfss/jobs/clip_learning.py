@@ -12,7 +12,7 @@ from napari_vfss.jobs.worker import explain, spare_threads
 from napari_vfss.session.session import Session
 from napari_vfss.session.undo import Step
 from vfss.errors import VfssError
-from vfss.proposals.adapted_student import LEAST_FRAMES, annotated_soft
+from vfss.proposals.soft_annotations import LEAST_FRAMES, annotated_soft
 from vfss.wording import count, ranges
 
 TOO_FEW = (

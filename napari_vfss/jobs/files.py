@@ -9,19 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+import vfss
 from napari_vfss.jobs.worker import explain, worker_for
-from vfss.datasets import FORMATS, ExportOptions, run_export
-from vfss.datasets.export_folder import choose_target
-from vfss.datasets.preview import ExportPreview, preview
-from vfss.deidentify.suggest_redaction import ProposedRedaction, propose_redaction
-from vfss.deidentify.text_detection import TextDetector
 from vfss.errors import VfssError
-from vfss.phantom.phantom_project import write_phantom
-from vfss.project import Project
+
+if TYPE_CHECKING:
+    from vfss.datasets import ExportOptions
+    from vfss.datasets.preview import ExportPreview
+    from vfss.deidentify.suggest_redaction import ProposedRedaction
+
+# The libraries of formats, phantoms and text detection take seconds to import: each job imports its own.
+
+
+def _standard_options() -> ExportOptions:
+    from vfss.datasets import ExportOptions
+
+    return ExportOptions()
 
 
 class FileJob(QObject):
@@ -81,7 +88,7 @@ class ExportOrder:
     project: Path
     dataset_format: str
     folder: Path
-    options: ExportOptions = field(default_factory=ExportOptions)
+    options: ExportOptions = field(default_factory=_standard_options)
 
 
 class Exporting(FileJob):
@@ -94,8 +101,11 @@ class Exporting(FileJob):
         self._begin(self._export, order)
 
     def _export(self, order: ExportOrder) -> tuple[str, Path | None]:
+        from vfss.datasets import FORMATS, run_export
+        from vfss.datasets.export_folder import choose_target
+
         dataset_format = FORMATS[order.dataset_format]
-        with Project.open(order.project) as project:
+        with vfss.Project.open(order.project) as project:
             target = choose_target(project, dataset_format, order.options, order.folder)
             if target.done:
                 self.message.emit(
@@ -145,7 +155,10 @@ class Previewing(LatestOnlyJob):
     """Computes the preview of an export."""
 
     def _execute(self, order: ExportOrder) -> tuple[str, ExportPreview | None]:
-        with Project.open(order.project) as project:
+        from vfss.datasets import FORMATS
+        from vfss.datasets.preview import preview
+
+        with vfss.Project.open(order.project) as project:
             return "", preview(project, FORMATS[order.dataset_format], order.options, self._on_progress)
 
 
@@ -169,6 +182,8 @@ class Phantoms(FileJob):
         self._begin(self._make, order)
 
     def _make(self, order: PhantomOrder) -> tuple[str, Path | None]:
+        from vfss.phantom.phantom_project import write_phantom
+
         project = write_phantom(
             order.folder,
             clips=order.clips,
@@ -200,11 +215,14 @@ class PixelSearch(FileJob):
         self._begin(self._search, project, clip_id, text)
 
     def _search(self, folder: Path, clip_id: str, text: bool) -> tuple[str, ProposedRedaction | None]:
+        from vfss.deidentify.suggest_redaction import propose_redaction
+        from vfss.deidentify.text_detection import TextDetector
+
         detector, note = None, ""
         if text:
             try:
                 detector = TextDetector()
             except VfssError as error:
                 note = str(error)
-        with Project.open(folder) as project, project.open_clip(clip_id) as clip:
+        with vfss.Project.open(folder) as project, project.open_clip(clip_id) as clip:
             return note, propose_redaction(project, clip, detector, self._on_progress)

@@ -6,25 +6,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import vfss
 from napari_vfss.jobs.files import FileJob, LatestOnlyJob
 from vfss.errors import VfssError
-from vfss.importing import (
-    ForeignMasks,
-    ImportChoices,
-    ImportPlan,
-    SourceOptions,
-    SourceRecording,
-    open_source,
-    plan_import,
-    preview,
-    recordings_of,
-    suggested,
-    suggested_clips,
-    write_plan,
-)
 from vfss.masks import ByteArray
-from vfss.project import Project
+
+if TYPE_CHECKING:  # the libraries of formats take long to import: each job imports its own
+    from vfss.importing import ForeignMasks, ImportChoices, ImportPlan, SourceOptions, SourceRecording
 
 _TILE = 252  # px: three side by side fit the dialog
 
@@ -73,7 +63,17 @@ class ImportPlanning(LatestOnlyJob):
     """Opens a source and plans its import; ends with an ImportOutlook, or None if it was cancelled."""
 
     def _execute(self, order: ImportOrder) -> tuple[str, ImportOutlook | None]:
-        with Project.open(order.project) as project:
+        from vfss.importing import (
+            ImportChoices,
+            open_source,
+            plan_import,
+            preview,
+            recordings_of,
+            suggested,
+            suggested_clips,
+        )
+
+        with vfss.Project.open(order.project) as project:
             source, choices = order.source, order.choices
             opened = source or open_source(order.path, None, order.options)
             recordings = recordings_of(project, opened, ImportChoices(key=choices.key))
@@ -105,7 +105,9 @@ class Importing(FileJob):
         self._begin(self._write, project, plan, author)
 
     def _write(self, folder: Path, plan: ImportPlan, author: str) -> tuple[str, bool]:
-        with Project.open(folder) as project:
+        from vfss.importing import write_plan
+
+        with vfss.Project.open(folder) as project:
             report = write_plan(project, plan, author=author, progress=self._on_progress)
         return "\n".join(report.lines()), True
 

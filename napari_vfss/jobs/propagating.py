@@ -7,11 +7,11 @@ import time
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import cv2
 from qtpy.QtCore import QObject, Signal
 
+import vfss
 from napari_vfss.jobs.proposing import PAUSE_S
 from napari_vfss.jobs.worker import explain, spare_threads, worker_for
 from napari_vfss.session.session import Session
@@ -19,11 +19,12 @@ from napari_vfss.session.undo import Step
 from vfss.clips import Clip
 from vfss.errors import StudentError, VfssError
 from vfss.masks import MaskState
-from vfss.project import Project
-from vfss.propagation.propagation import KEY_STATES, Ending, PropagationRequest, Reason
-from vfss.proposals.propagation import ProjectPropagation, Stage
 from vfss.student import Student, load_student, shared_keys
 from vfss.wording import count, ranges
+
+if TYPE_CHECKING:  # propagation brings scipy and OpenCV: they are imported by the job
+    from vfss.propagation.propagation import Ending, PropagationRequest, Reason
+    from vfss.proposals.propagation import Stage
 
 _REASONS: dict[Reason, str] = {
     "annotated": "the next frame is annotated",
@@ -100,6 +101,8 @@ def _only_proposed(session: Session, request: PropagationRequest) -> list[str]:
 
 def key_structures(session: Session, *, only_active: bool) -> tuple[str, ...]:
     """Return the structures of the current frame that would be propagated: those a person painted or accepted."""
+    from vfss.propagation.propagation import KEY_STATES
+
     work = session.work
     return tuple(
         s.key
@@ -163,9 +166,13 @@ def propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None]
 
 
 def _propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None]:
+    import cv2
+
+    from vfss.proposals.propagation import ProjectPropagation, Stage
+
     cv2.setNumThreads(spare_threads())
     clip = job.clip.reopen()
-    with Project.open(job.project) as project, clip:
+    with vfss.Project.open(job.project) as project, clip:
         asks_student = not set(project.schema.soft).isdisjoint(job.request.structures)
         student = _student(job, project) if asks_student else None
         run = ProjectPropagation(project, clip, job.request, student)
@@ -177,7 +184,7 @@ def _propagate(job: PropagationJob) -> Generator[PropagationProgress, None, None
         yield PropagationProgress(Stage(stage.done, stage.total, ()), run.endings, student, run.unreadable)
 
 
-def _student(job: PropagationJob, project: Project) -> Student:
+def _student(job: PropagationJob, project: vfss.Project) -> Student:
     student = job.student or load_student(job.source, job.device, threads=spare_threads())
     shared_keys(student.keys, project.schema.keys)  # raises where it could not help with anything
     return student

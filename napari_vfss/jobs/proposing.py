@@ -12,12 +12,10 @@ from typing import Any
 
 from qtpy.QtCore import QObject, Signal
 
-import vfss.student.openvino_runtime  # noqa: F401  imported only in the worker, it would hold the interpreter's lock and block the window
+import vfss
 from napari_vfss.jobs.worker import explain, spare_threads, worker_for
 from vfss.clips import Clip
 from vfss.errors import StudentError
-from vfss.project import Project
-from vfss.proposals.student import ProposalRun
 from vfss.student import Student, load_student
 
 PAUSE_S = 0.03  # pause after each batch, in which the window draws what was written
@@ -94,8 +92,10 @@ def _propose(order: ProposalOrder) -> Generator[ProposalProgress, None, None]:
         notes.append(_CARD_FAILED.format(device=failed.device.split()[0]))
         return load_student(order.source, "cpu", threads=spare_threads())
 
+    from vfss.proposals.student import ProposalRun
+
     clip = order.clip.reopen()
-    with Project.open(order.project) as project, clip:
+    with vfss.Project.open(order.project) as project, clip:
         # A person who asks for one frame wants the student's masks on it, whatever proposals are there.
         run = ProposalRun(project, clip, student, order.frames, replace_requested=len(order.frames) == 1)
         if run.differences:

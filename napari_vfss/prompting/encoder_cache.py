@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_vfss.prompting.thread import StudentThread
 from vfss.clips import Clip
-from vfss.student import Student
+
+if TYPE_CHECKING:
+    from vfss.student import Student
 
 CAPACITY = 6
 """Frames whose features stay in memory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,10 @@ from cachetools import LRUCache
 
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray
-from vfss.project import Project, Revision
 from vfss.student.prompts import Prompts
+
+if TYPE_CHECKING:
+    from vfss.project import Project, Revision
 
 
 @dataclass

@@ -9,7 +9,7 @@ from psygnal import Signal
 
 from napari_vfss.session.session import Session
 from vfss.events import FREE, SWALLOW, name_of
-from vfss.project.marks import Mark
+from vfss.project.records import Mark
 
 
 class ClipMarks:

@@ -11,13 +11,11 @@ from typing import Any
 
 import platformdirs
 
+import vfss
 from napari_vfss import preferences
 from napari_vfss.session.session import Session
 from vfss.clips import Clip, open_clip
 from vfss.errors import ProjectError
-from vfss.phantom.phantom_project import AUTHOR
-from vfss.project import Project
-from vfss.project.second_readings import expect_not_blinded, reading_of, take_over_cases
 from vfss.redaction import Redaction
 from vfss.sample_clips import is_sample
 
@@ -83,7 +81,7 @@ def open_session(path: Path, author: str, *, project_folder: Path | None = None,
     with ExitStack() as undo:
         clip = undo.enter_context(open_clip(path))
         project = undo.enter_context(
-            Project.open_or_create(project_folder or project_folder_for(path), patience_s=PATIENCE_S)
+            vfss.Project.open_or_create(project_folder or project_folder_for(path), patience_s=PATIENCE_S)
         )
         project.add_clip(clip)
         if is_sample(path):
@@ -100,10 +98,12 @@ def open_project_session(folder: Path, author: str, *, clip_id: str | None = Non
         VfssError: There is no such project, it has no clips, or the clip is not found.
     """
     with ExitStack() as undo:
-        project = undo.enter_context(Project.open(folder, patience_s=PATIENCE_S))
+        project = undo.enter_context(vfss.Project.open(folder, patience_s=PATIENCE_S))
         known = [record.id for record in project.clips()]
         if not known:
             raise ProjectError("the project has no clips", path=folder, remedy="Open a recording to add it.")
+        from vfss.project.second_readings import reading_of
+
         reading = reading_of(project)
         last = project.recall(author if reading is None else reading.reader, "last_clip")
         chosen = clip_id or (last if last in known else known[0])
@@ -113,12 +113,14 @@ def open_project_session(folder: Path, author: str, *, clip_id: str | None = Non
     return _session(project, clip, author, frames_kept)
 
 
-def author_for(project: Project, clip_id: str, author: str) -> str:
+def author_for(project: vfss.Project, clip_id: str, author: str) -> str:
     """Return the name to work under: that of the reader in a second reading, else the author's.
 
     Raises:
         ProjectError: The author has a blinded second reading of this clip and must not see the first one yet.
     """
+    from vfss.project.second_readings import expect_not_blinded, reading_of, take_over_cases
+
     reading = reading_of(project)
     if reading is None:
         expect_not_blinded(project, clip_id, None if preferences.is_nobody(author) else author)
@@ -127,13 +129,15 @@ def author_for(project: Project, clip_id: str, author: str) -> str:
     return reading.reader
 
 
-def _mark_synthetic(project: Project, clip_id: str) -> None:
+def _mark_synthetic(project: vfss.Project, clip_id: str) -> None:
     """Record once that a sample needs no review for names; a person may withdraw that."""
     if not project.read_only and not project.reviews.history(clip_id):
+        from vfss.phantom.phantom_project import AUTHOR  # phantoms bring scipy, and few recordings are phantoms
+
         project.reviews.accept(clip_id, Redaction(), reviewer=AUTHOR, text="synthetic: no patient")
 
 
-def _session(project: Project, clip: Clip, author: str, frames_kept: int) -> Session:
+def _session(project: vfss.Project, clip: Clip, author: str, frames_kept: int) -> Session:
     record = project.clip(clip.id)
     clip = project.adopt(clip)
     session = Session(project, clip, record, author, frames_kept=frames_kept)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
+import vfss
 from napari_vfss.session.changes import Changes, name_of_change
 from napari_vfss.session.state import SessionState
 from napari_vfss.session.undo import Change
@@ -18,8 +19,7 @@ from napari_vfss.session.viewed import ViewedMasks
 from vfss.clips import Clip, Facing
 from vfss.errors import VfssError
 from vfss.masks import BoolArray, MaskState
-from vfss.project import UNCONFIRMED, ClipRecord, Project, Revision
-from vfss.project.second_readings import reading_of
+from vfss.project import UNCONFIRMED, ClipRecord, Revision
 from vfss.student import student_file
 from vfss.student.learnt import read_learnt_keys
 from vfss.student.prompts import Prompts
@@ -48,8 +48,12 @@ class Session(SessionState):
     times_changed = Signal()
     student_changed = Signal()
 
-    def __init__(self, project: Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6) -> None:
+    def __init__(
+        self, project: vfss.Project, clip: Clip, record: ClipRecord, author: str, *, frames_kept: int = 6
+    ) -> None:
         super().__init__(project, clip, record, author, frames_kept=frames_kept)
+        from vfss.project.second_readings import reading_of
+
         self.reading = reading_of(project)
         self.student: Student | None = None
         self._learnt: frozenset[str] | None = None

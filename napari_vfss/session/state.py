@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING
 
 from psygnal import Signal
 
@@ -12,8 +13,10 @@ from napari_vfss.session.undo import UndoStack
 from napari_vfss.session.unsaved_queue import UnsavedQueue
 from vfss.clips import Clip
 from vfss.masks import BoolArray, ByteArray
-from vfss.project import ClipRecord, Project, Revision
 from vfss.schema import Schema, Structure
+
+if TYPE_CHECKING:
+    from vfss.project import ClipRecord, Project, Revision
 
 
 class SessionState:

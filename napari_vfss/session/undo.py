@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from vfss.masks import BoolArray, MaskState, pack_mask, unpack_mask
-from vfss.project import Provenance
 from vfss.student.prompts import Prompts
+
+if TYPE_CHECKING:
+    from vfss.project import Provenance
 
 Place = tuple[int, str]  # frame, structure key
 Change = tuple[BoolArray | None, MaskState]  # plane, bool (H, W), or None for no pixels; state

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import vfss
 from napari_vfss.session.state import SessionState
 from napari_vfss.session.undo import Change, Place, Snapshot, Step
 from napari_vfss.session.unsaved_queue import UnsavedChange, UnsavedQueue
 from vfss.clips import Clip
 from vfss.errors import ConflictError, ProjectError
-from vfss.project import Project
 from vfss.schema import Schema
 from vfss.student.prompts import Prompts
 
@@ -121,7 +121,7 @@ def save_elsewhere(unsaved: UnsavedQueue, schema: Schema, clip: Clip, folder: Pa
     Raises:
         ProjectError: The project cannot be created there, or the folder holds a project already.
     """
-    with Project.create(folder, schema) as project:
+    with vfss.Project.create(folder, schema) as project:
         project.add_clip(clip)
         for place, change in unsaved:
             project.write([change.edit(clip.id, place)], author=change.author, origin=change.origin)

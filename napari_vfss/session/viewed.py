@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from psygnal import Signal
@@ -13,8 +14,10 @@ from napari_vfss.session.state import SessionState
 from napari_vfss.session.undo import Place, Snapshot
 from napari_vfss.session.unsaved import UnsavedChanges
 from vfss.masks import BoolArray, MaskState, unpack_box
-from vfss.project import Revision
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project import Revision
 
 _UNACCEPTED = (MaskState.PROPOSED, MaskState.EDITED)
 

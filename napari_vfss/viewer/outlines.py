@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from napari.layers import Image
 from napari.utils.colormaps import Colormap
-from scipy.ndimage import binary_erosion
 
 from napari_vfss.viewer.clip_array import pixel_scale
 from vfss.clips import Clip
@@ -21,6 +20,8 @@ DASH = 5  # pixels of a dash and of the gap after it
 
 def outline(mask: BoolArray, thickness: int) -> BoolArray:
     """Return the pixels of a bool (H, W) plane within `thickness` of its border; the picture's edge is a border too."""
+    from scipy.ndimage import binary_erosion  # takes half a second to import, and few compare revisions
+
     edge = np.zeros_like(mask)
     box = bounding_box(mask)
     if box is not None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
@@ -13,8 +13,10 @@ from napari_vfss.jobs.survey import MaskSurvey
 from napari_vfss.session.host import Host, while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.clip_array import pixel_scale
-from vfss.motion.stabilise import LEAST_STRUCTURES, StabilisingPath, stabilising_path
 from vfss.schema import Schema
+
+if TYPE_CHECKING:
+    from vfss.motion.stabilise import StabilisingPath
 
 
 class StabilisedView(QObject):
@@ -79,6 +81,8 @@ class StabilisedView(QObject):
 
     @while_open_or(None)
     def _new_path(self, session: Session) -> StabilisingPath | None:
+        from vfss.motion.stabilise import stabilising_path  # with scipy, which takes long to import
+
         columns = [structure.index for structure in session.schema.stabilising]
         # What is turned is the picture in the viewer's world: centres are wanted there, not on stored pixels.
         centres = self._survey.findings.centres * np.array(pixel_scale(session.clip), np.float32)
@@ -102,6 +106,8 @@ class StabilisedView(QObject):
 
 def why_not(schema: Schema) -> str:
     """Return why the view of a clip cannot be stabilised, and what to do."""
+    from vfss.motion.stabilise import LEAST_STRUCTURES
+
     if len(schema.stabilising) < LEAST_STRUCTURES:
         return f"The view cannot be stabilised: schema {schema.id} names no two structures with stabilises_view."
     return f"The view cannot be stabilised: {_names(schema)} have no masks yet. Propose the clip first."

@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine of napari-vfss: clips, masks, students and projects. No Qt; torch only in vfss.student."""
+"""Engine of napari-vfss: clips, masks, students and projects. No Qt; torch only in vfss.student.
 
-from vfss.clips import Clip, open_clip
-from vfss.errors import VfssError
-from vfss.masks import Masks, MaskState
-from vfss.project import Project
-from vfss.schema import Schema, Structure
-from vfss.student import Proposal, Student, load_student
+Names are imported when they are first used: a window, or a command that needs no project, does not wait for a database.
+"""
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
 from vfss.telemetry import switch_off_telemetry
 from vfss.version import __version__
+
+if TYPE_CHECKING:
+    from vfss.clips import Clip, open_clip
+    from vfss.errors import VfssError
+    from vfss.masks import Masks, MaskState
+    from vfss.project import Project
+    from vfss.schema import Schema, Structure
+    from vfss.student import Proposal, Student, load_student
 
 __all__ = [
     "Clip",
@@ -25,5 +34,16 @@ __all__ = [
     "open_clip",
 ]
 
-# The modules above import none of the libraries that report; those that do lie below this package and come later.
+__getattr__, _, _ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "clips": ["Clip", "open_clip"],
+        "errors": ["VfssError"],
+        "masks": ["MaskState", "Masks"],
+        "project": ["Project"],
+        "schema": ["Schema", "Structure"],
+        "student": ["Proposal", "Student", "load_student"],
+    },
+)
+
 switch_off_telemetry()

@@ -17,7 +17,7 @@ from vfss.datasets import FORMATS, ExportOptions, run_export
 from vfss.deidentify import CaseKey
 from vfss.events import FREE, SWALLOW
 from vfss.project import Project
-from vfss.project.marks import Mark
+from vfss.project.records import Mark
 
 MASK = disc(24, 32, y=9, x=9, radius=5)
 

@@ -11,7 +11,7 @@ from vfss.clips import Swallow
 from vfss.errors import ConflictError, ProjectError
 from vfss.events import EVENTS, FREE, SWALLOW, name_of, short_of
 from vfss.project import Project
-from vfss.project.marks import Mark
+from vfss.project.records import Mark
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from napari_vfss.viewer import playback
 from vfss.clips import Swallow
 from vfss.masks import Masks, MaskState
 from vfss.project import Project
-from vfss.project.marks import Mark
+from vfss.project.records import Mark
 from vfss.student import Proposal
 
 WAIT = 60_000

@@ -26,8 +26,8 @@ from vfss.masks import MaskState, pack_mask
 from vfss.project import Edit, Project, Provenance
 from vfss.project.frame_checks import frame_digest
 from vfss.project.integrity import check_project
-from vfss.project.marks import Mark
 from vfss.project.patients import list_patients
+from vfss.project.records import Mark
 from vfss.project.second_readings import create_reading, readings
 from vfss.redaction import PixelBox, Redaction
 from vfss.student.prompts import Click, Prompts

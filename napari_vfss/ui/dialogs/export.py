@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -30,8 +30,10 @@ from napari_vfss.ui.redaction.dialog import ReviewDialog
 from vfss.datasets import ExportOptions
 from vfss.datasets.preview import ExportPreview
 from vfss.errors import VfssError
-from vfss.project import Project
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project import Project
 
 UNREVIEWED = "Also export recordings whose pixels have not been reviewed"
 ABOUT = "Patient names may be burned into the picture. Review each recording once, and mark what must be hidden."

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -27,8 +27,10 @@ from napari_vfss.ui.dialog_parts import dialog_button, line_edit, wrapped_label
 from vfss.datasets import FORMATS, ExportOptions
 from vfss.datasets.options import stacking_order
 from vfss.datasets.preview import SPLIT_TEXTS, PreviewedRecording, review_text
-from vfss.project import ClipRecord
 from vfss.schema import Schema
+
+if TYPE_CHECKING:
+    from vfss.project import ClipRecord
 
 NAMED = ("nnunet", "cvat")  # formats that need a name of the dataset
 _OVERLAPS = {

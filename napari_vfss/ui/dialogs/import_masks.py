@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QImage, QPixmap
@@ -31,7 +32,9 @@ from napari_vfss.ui.dialogs.label_mapping import LabelChoice
 from napari_vfss.ui.dialogs.recording_choice import RecordingChoice
 from vfss.importing import SOURCES, ImportChoices, ImportPlan, SourceOptions
 from vfss.importing.report import STRUCTURE_HEADINGS, plan_lines, structure_rows
-from vfss.project import Project
+
+if TYPE_CHECKING:
+    from vfss.project import Project
 
 ABOUT = "Masks are imported as proposals: accept them as you would any proposal. Annotated masks are never changed."
 LEFT = 420

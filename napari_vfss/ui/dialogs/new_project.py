@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+import vfss
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, line_edit, set_body, wrapped_label
 from vfss.errors import VfssError
-from vfss.project import Project
 from vfss.schema import Schema
 from vfss.wording import count
 
@@ -90,7 +90,7 @@ class NewProjectDialog(QDialog):
             return
         folder = Path(self.folder.text().strip()).expanduser()
         try:
-            with Project.create(folder, self._schema) as project:
+            with vfss.Project.create(folder, self._schema) as project:
                 self.created = project.folder
         except (VfssError, OSError) as error:
             self.problem.show_problem(str(error))

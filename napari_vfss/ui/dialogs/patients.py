@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -19,10 +19,12 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, wrapped_label
 from vfss.errors import VfssError
-from vfss.project import Project
 from vfss.project.patients import PatientRecord, assign_splits, list_patients
 from vfss.project.records import Split
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project import Project
 
 ABOUT = (
     "All clips of a patient belong to the same split. Students are trained on the training split only; validation and "

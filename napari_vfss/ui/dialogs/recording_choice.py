@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QAbstractItemView, QComboBox, QHeaderView, QTableWidget, QTableWidgetItem
 
 from vfss.importing import SourceRecording
-from vfss.project import ClipRecord
+
+if TYPE_CHECKING:
+    from vfss.project import ClipRecord
 
 LEAVE_OUT = "do not import"
 UNDECIDED = "choose..."

@@ -6,13 +6,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vfss.masks import BoolArray
 from vfss.masks.metrics import dice
-from vfss.project import Revision
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project import Revision
 
 HOW = {
     "proposal": "student's proposal",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
@@ -13,7 +13,9 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 from napari_vfss.ui.history.describe import Difference, describe, how, when, who
 from napari_vfss.ui.structure_table import STATE_COLOURS, STATES
 from vfss.errors import VfssError
-from vfss.project import Project, Revision
+
+if TYPE_CHECKING:
+    from vfss.project import Project, Revision
 
 WHO, WHAT, LAST = range(3)
 PAGE = 100

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +21,10 @@ from vfss.clips.placard import PlacardClip
 from vfss.datasets.preview import review_text
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.errors import VfssError
-from vfss.project import ClipRecord, Project
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project import ClipRecord, Project
 
 BRIGHTEST, DARKEST, FRAMES = range(3)
 ABOUT = (

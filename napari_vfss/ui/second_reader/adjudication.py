@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
@@ -16,10 +17,12 @@ from napari_vfss.session.session import Session
 from napari_vfss.ui.history.describe import compare
 from napari_vfss.ui.section import button
 from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
-from vfss.evaluation.agreement import Comparison
 from vfss.masks import MaskState, pack_mask
 from vfss.project import Project, Revision
-from vfss.project.second_reading_record import Reading
+
+if TYPE_CHECKING:
+    from vfss.evaluation.agreement import Comparison
+    from vfss.project.second_reading_record import Reading
 
 ELSEWHERE = "Open the project (not its second reading) to go there."
 HINT = "Click a row to see both outlines. Your choice is written into the project under your name; Ctrl+Z undoes it."

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyqtgraph
 from qtpy.QtCore import QObject, Qt, Signal
@@ -29,7 +29,9 @@ from napari_vfss.ui.second_reader.adjudication import Adjudication
 from napari_vfss.ui.section import button
 from vfss.evaluation.agreement import HEADINGS, Agreement, Comparison, agree, cells
 from vfss.project import Project
-from vfss.project.second_reading_record import Reading
+
+if TYPE_CHECKING:
+    from vfss.project.second_reading_record import Reading
 
 TIPS = (
     "",

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QDialog,
@@ -20,10 +22,12 @@ from qtpy.QtWidgets import (
 )
 
 from vfss.errors import VfssError
-from vfss.project import Project
-from vfss.project.second_reading_record import Reading
 from vfss.project.second_readings import create_reading, finish_first, readings
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project import Project
+    from vfss.project.second_reading_record import Reading
 
 ABOUT = (
     "A second reader annotates the same clips without seeing the first reader's masks. When both have finished, "

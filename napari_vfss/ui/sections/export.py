@@ -4,22 +4,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import QDialog, QProgressBar
 
+import vfss
 from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
-from napari_vfss.jobs.files import ExportOrder
 from napari_vfss.session.host import while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.dialog_parts import wrapped_label
-from napari_vfss.ui.dialogs.export import ExportDialog
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from napari_vfss.user_config import UserConfigFile
-from vfss.project import Project
+
+if TYPE_CHECKING:
+    from napari_vfss.jobs.files import ExportOrder
+    from napari_vfss.ui.dialogs.export import ExportDialog
 
 
 class ExportSection(SessionSection):
@@ -70,10 +72,13 @@ class ExportSection(SessionSection):
     def _ask(self, session: Session) -> bool:
         if self.controller.exporting.running or self.dialog is not None:
             return True
+        # The libraries of the formats take long to import, and not everybody exports today.
+        from napari_vfss.ui.dialogs.export import ExportDialog
+
         self.controller.save()
         with self.controller.showing_errors():
             reviewer = "" if preferences.is_nobody(session.author) else session.author
-            self.dialog = ExportDialog(Project.open(session.project.folder), reviewer, self.choices.values, self)
+            self.dialog = ExportDialog(vfss.Project.open(session.project.folder), reviewer, self.choices.values, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
             self.dialog.open()

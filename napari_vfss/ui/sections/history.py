@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QTabWidget
@@ -15,7 +16,9 @@ from napari_vfss.ui.history.describe import compare, when, who
 from napari_vfss.ui.history.table import RevisionTable
 from napari_vfss.ui.section import SessionSection, tipped_button
 from napari_vfss.viewer.outlines import FIRST, SECOND, RevisionOutline
-from vfss.project import Revision
+
+if TYPE_CHECKING:
+    from vfss.project import Revision
 
 HEIGHT = 196
 HINT = "Choose a row to see that version over the picture."

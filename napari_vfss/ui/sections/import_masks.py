@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QDialog, QProgressBar
 
+import vfss
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.jobs.importing import Importing
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.dialog_parts import wrapped_label
-from napari_vfss.ui.dialogs.import_masks import ImportDialog
 from napari_vfss.ui.section import SessionSection, button, tipped_button
-from vfss.project import Project
+
+if TYPE_CHECKING:
+    from napari_vfss.ui.dialogs.import_masks import ImportDialog
 
 
 class ImportSection(SessionSection):
@@ -57,9 +61,12 @@ class ImportSection(SessionSection):
     def _ask(self, session: Session) -> bool:
         if self.importing.running or self.dialog is not None:
             return True
+        # The libraries of the formats take long to import, and not everybody imports today.
+        from napari_vfss.ui.dialogs.import_masks import ImportDialog
+
         self.controller.save()
         with self.controller.showing_errors():
-            self.dialog = ImportDialog(Project.open(session.project.folder), session.clip.id, self)
+            self.dialog = ImportDialog(vfss.Project.open(session.project.folder), session.clip.id, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.finished.connect(self._on_dialog)
             self.dialog.open()

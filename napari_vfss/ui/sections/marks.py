@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractItemView, QListWidget, QListWidgetItem
 
@@ -12,8 +14,10 @@ from napari_vfss.session.session import Session
 from napari_vfss.ui.section import SessionSection, tipped_button
 from napari_vfss.ui.timeline.tooltips import describe_mark
 from vfss.events import SWALLOW, name_of
-from vfss.project.marks import Mark
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.project.records import Mark
 
 ROWS = 6
 

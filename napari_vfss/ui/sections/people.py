@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit, QMessageBox
 
+import vfss
 from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
-from napari_vfss.ui.second_reader.agreement import AgreementPage
-from napari_vfss.ui.second_reader.dialog import ReadingDialog
 from napari_vfss.ui.section import SessionSection, tipped_button
-from vfss.project import Project
-from vfss.project.second_reading_record import Reading
-from vfss.project.second_readings import finish_reading
+
+if TYPE_CHECKING:
+    from napari_vfss.ui.second_reader.agreement import AgreementPage
+    from napari_vfss.ui.second_reader.dialog import ReadingDialog
+    from vfss.project.second_reading_record import Reading
 
 BANNER = "background: #6b4b00; color: white; padding: 4px; border-radius: 3px; font-weight: bold;"
 PAGE = QSize(780, 330)
@@ -111,11 +113,13 @@ class PeopleSection(SessionSection):
 
     def show_readings(self, folder: Path) -> None:
         """Show the second readings of a project in a dialog that does not block the window."""
+        from napari_vfss.ui.second_reader.dialog import ReadingDialog
+
         with self.controller.showing_errors():
             self.controller.save()
             if self.dialog is not None:
                 self.dialog.close()
-            self.dialog = ReadingDialog(Project.open(folder), self)
+            self.dialog = ReadingDialog(vfss.Project.open(folder), self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.dialog.open_asked.connect(self._on_open)
             self.dialog.agreement_asked.connect(self.show_agreement)
@@ -124,6 +128,8 @@ class PeopleSection(SessionSection):
 
     def show_agreement(self, folder: Path, reading: Reading) -> None:
         """Compare a second reading with its project, in a dock of its own."""
+        from napari_vfss.ui.second_reader.agreement import AgreementPage  # with its plots, which take long to import
+
         self.close_page()
         self.page = AgreementPage(self.controller, folder, reading)
         self.page.left.connect(self._on_page_left)
@@ -151,6 +157,8 @@ class PeopleSection(SessionSection):
             return
         with self.controller.showing_errors():
             self.controller.save()
+            from vfss.project.second_readings import finish_reading
+
             session.reading = finish_reading(session.project.folder)
             self.controller.show_message("This second reading is finished: it can be viewed, but no longer changed.")
         self._on_session()

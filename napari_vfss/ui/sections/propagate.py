@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QProgressBar
@@ -16,9 +17,11 @@ from napari_vfss.keys.labels import explain
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.section import SessionSection, button, tipped_button
-from vfss.propagation.propagation import Direction
-from vfss.proposals.adapted_student import LEAST_FRAMES
+from vfss.proposals.soft_annotations import LEAST_FRAMES
 from vfss.wording import count
+
+if TYPE_CHECKING:
+    from vfss.propagation.propagation import Direction
 
 
 class PropagateSection(SessionSection):

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyqtgraph
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDialog, QLabel, QProgressBar
 
+import vfss
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
-from napari_vfss.ui.dialogs.patients import PatientsDialog
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
 from napari_vfss.ui.section import SessionSection, button, tipped_button
-from vfss.project import Project
 from vfss.wording import listed
+
+if TYPE_CHECKING:
+    from napari_vfss.ui.dialogs.patients import PatientsDialog
+    from napari_vfss.ui.loss_curve import LossCurve
 
 UNKNOWN = "unknown"
 _NAMED = 3  # recordings, frames or masks that could not be read
@@ -64,9 +66,18 @@ class StudentSection(SessionSection):
             key="Ctrl+Alt+Shift+R",
         )
         self.add_row(self.bar, self.cancel_button, stretch=0)
-        self.curve = LossCurve()
-        self.body.addWidget(self.curve)
-        self.curve.setVisible(False)
+        self._curve: LossCurve | None = None
+
+    @property
+    def curve(self) -> LossCurve:
+        """Plot of the training; made when the first one begins, as pyqtgraph takes long to import."""
+        if self._curve is None:
+            from napari_vfss.ui.loss_curve import LossCurve
+
+            self._curve = LossCurve()
+            self._curve.setVisible(False)
+            self.body.insertWidget(self.body.indexOf(self.offer), self._curve)
+        return self._curve
 
     def _build_offer(self) -> None:
         self._offered = ""
@@ -133,9 +144,11 @@ class StudentSection(SessionSection):
         """Show the patients and their splits, in a dialog that does not block the window."""
         if self.patients is not None:
             return
+        from napari_vfss.ui.dialogs.patients import PatientsDialog
+
         with self.controller.showing_errors():
             self.controller.save()
-            self.patients = PatientsDialog(Project.open(session.project.folder), self)
+            self.patients = PatientsDialog(vfss.Project.open(session.project.folder), self)
             self.patients.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             self.patients.finished.connect(self._on_patients_closed)
             self.patients.open()
@@ -228,41 +241,6 @@ class StudentSection(SessionSection):
         for widget in (self.bar, self.cancel_button):
             widget.setVisible(running)
         self.retrain_button.setEnabled(not running)
-
-
-class LossCurve(pyqtgraph.PlotWidget):
-    """Plot of the loss over training steps, with the Dice of each validation."""
-
-    def __init__(self) -> None:
-        super().__init__(background=None)
-        self.setFixedHeight(110)
-        self.setMouseEnabled(False, False)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.addLegend(offset=(-2, 2), labelTextSize="8pt")
-        self.setToolTip("Over training steps: loss (less is better) and Dice on held-out frames (more is better)")
-        self._loss_line = self.plot(pen=pyqtgraph.mkPen("#7fb4ff", width=2), name="loss")
-        self._dice_line = self.plot(
-            pen=pyqtgraph.mkPen("#5fd38d", width=1), symbol="o", symbolSize=6, symbolBrush="#5fd38d", name="Dice"
-        )
-        self.clear_points()
-
-    def clear_points(self) -> None:
-        """Remove all points."""
-        self.losses: list[tuple[float, float]] = []
-        self.dice: list[tuple[float, float]] = []
-        self._loss_line.setData([], [])
-        self._dice_line.setData([], [])
-
-    def add_loss(self, step: float, loss: float) -> None:
-        """Add the loss of a training step."""
-        self.losses.append((step, loss))
-        self._loss_line.setData(*zip(*self.losses, strict=True))
-
-    def add_dice(self, step: float, dice: float) -> None:
-        """Add the Dice of a validation."""
-        self.dice.append((step, dice))
-        self._dice_line.setData(*zip(*self.dice, strict=True))
 
 
 def offer_text(event: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QPoint, QRect, QSize, Qt
@@ -17,8 +17,10 @@ from napari_vfss.ui.timeline.scale import TimelineScale
 from vfss.clips import TimesFrom
 from vfss.events import SWALLOW, short_of
 from vfss.masks import ByteArray, MaskState
-from vfss.project.marks import Mark
 from vfss.schema import Schema
+
+if TYPE_CHECKING:
+    from vfss.project.records import Mark
 
 WIDE, HIGH, GAP = 18, 11, 9
 SHOWN: tuple[tuple[str, MaskState, float, float], ...] = (  # name, state, confidence, inconsistency

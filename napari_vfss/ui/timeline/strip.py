@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QEvent, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QImage, QMouseEvent, QPainter, QPaintEvent, QResizeEvent, QWheelEvent
@@ -24,8 +25,10 @@ from napari_vfss.ui.timeline.axes import (
 from napari_vfss.ui.timeline.picture import strip_picture
 from napari_vfss.ui.timeline.scale import TimelineScale
 from vfss.clips import Clip
-from vfss.project.marks import Mark
 from vfss.schema import Schema
+
+if TYPE_CHECKING:
+    from vfss.project.records import Mark
 
 TOP = RULER + LANE
 LEAST_ROW, MOST_ROW = 10, 20

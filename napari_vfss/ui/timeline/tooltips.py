@@ -11,7 +11,7 @@ from vfss.clips.time_base import times_text
 from vfss.consistency.judge import CONFIDENT, INCONSISTENT, Trust
 from vfss.events import SWALLOW, name_of
 from vfss.masks import MaskState
-from vfss.project.marks import RECORDING, Mark
+from vfss.project.records import RECORDING, Mark
 
 
 def describe_frame(session: Session, frame: int) -> str:

@@ -6,13 +6,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from vfss.masks import BoxedMask, ByteArray, MaskState
-from vfss.project.overview import FramePlanes
+
+if TYPE_CHECKING:
+    from vfss.project.overview import FramePlanes
 
 FloatArray = npt.NDArray[np.float32]
 Values = TypeVar("Values", npt.NDArray[np.float32], npt.NDArray[np.bool_])

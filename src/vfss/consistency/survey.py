@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from vfss.consistency.judge import Movement
-from vfss.project.overview import FramePlanes, Overview
+
+if TYPE_CHECKING:
+    from vfss.project.overview import FramePlanes, Overview
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -18,7 +18,7 @@ from vfss.datasets.options import ExportOptions
 from vfss.events import BY_KEY, FREE, SWALLOW
 from vfss.output.json_files import write_json
 from vfss.project import Project
-from vfss.project.marks import RECORDING, Mark
+from vfss.project.records import RECORDING, Mark
 
 CSV, JSON = "events.csv", "events.json"
 OTHER = "other"

@@ -19,7 +19,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 from vfss.errors import MaskError
 from vfss.masks import EMPTY_BOX, BoolArray, bounding_box
@@ -84,6 +83,8 @@ def _directed_percentile(
 
     Both arrays are float64 (H + 1, W + 1), not all 0.
     """
+    from scipy.ndimage import distance_transform_edt  # Dice alone needs no scipy, which takes long to import
+
     on_contour = lengths > 0
     distances = distance_transform_edt(other_lengths == 0, sampling=spacing)[on_contour]
     weights = lengths[on_contour]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,11 +33,9 @@ from vfss.errors import ConflictError, ProjectError
 from vfss.events import SWALLOW
 from vfss.project.column_types import MOST_FRAMES, BadValueError, Flag, LongWords, UtcTime, Whole, Words, name_columns
 from vfss.project.database import Database
+from vfss.project.records import RECORDING, Mark
 from vfss.project.swallow_list import read_swallows
 from vfss.project.tables import clips, keep_append_only
-
-RECORDING = "recording"
-"""Author of a swallow that came with the recording or was set without a mark."""
 
 _own = MetaData()
 
@@ -61,33 +59,6 @@ marks = Table(
 
 name_columns(_own)
 keep_append_only(marks, "marks")
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A swallow or an event as a person set it.
-
-    Attributes:
-        kind: SWALLOW, FREE, or the key of a kind of vfss.events.
-        first: Frame, zero-based; of a swallow its first.
-        last: Last frame of a swallow, None while only its beginning is set; None for events.
-        text: Free text.
-        author: Person who set it; "" for a swallow that came with the recording.
-        time: Time of setting, aware, UTC; None if it was not set here.
-        mark: Id of the mark, the same through all its changes; "" for a new one.
-        id: Number of its newest row; 0 if it has none yet.
-        removed: True if it was removed.
-    """
-
-    kind: str
-    first: int
-    last: int | None = None
-    text: str = ""
-    author: str = ""
-    time: datetime | None = None
-    mark: str = ""
-    id: int = 0
-    removed: bool = False
 
 
 class Marks:

@@ -150,3 +150,34 @@ class StudentRecord:
     scores: dict[str, Any]
     parent: str | None
     added: datetime
+
+
+RECORDING = "recording"
+"""Author of a swallow that came with the recording or was set without a mark."""
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A swallow or an event as a person set it.
+
+    Attributes:
+        kind: SWALLOW, FREE, or the key of a kind of vfss.events.
+        first: Frame, zero-based; of a swallow its first.
+        last: Last frame of a swallow, None while only its beginning is set; None for events.
+        text: Free text.
+        author: Person who set it; "" for a swallow that came with the recording.
+        time: Time of setting, aware, UTC; None if it was not set here.
+        mark: Id of the mark, the same through all its changes; "" for a new one.
+        id: Number of its newest row; 0 if it has none yet.
+        removed: True if it was removed.
+    """
+
+    kind: str
+    first: int
+    last: int | None = None
+    text: str = ""
+    author: str = ""
+    time: datetime | None = None
+    mark: str = ""
+    id: int = 0
+    removed: bool = False

@@ -10,38 +10,17 @@ import numpy as np
 from vfss.clips import Clip
 from vfss.clips.readable import ReadableFrames
 from vfss.errors import ClipError
-from vfss.masks import BoolArray, ByteArray, Masks, MaskState, unpack_mask
+from vfss.masks import Masks, MaskState, unpack_mask
 from vfss.project import Project, Provenance
 from vfss.project.provenance import ADAPTED_STUDENT
 from vfss.propagation.direction import PropagatedFrame
 from vfss.propagation.whole_clip import PackedPrediction, WholeClipPropagation, soft_predictions
 from vfss.proposals.propagation import Stage, StoredClip, proposed_edits
-from vfss.schema import Schema
 from vfss.student import Proposal, Student
 from vfss.student.readable import propose_readable
 
-LEAST_FRAMES = 2
-"""Annotated frames that a clip-adapted student needs at least; more are better."""
-_PIXELS_KNOWN = (MaskState.EDITED, MaskState.ACCEPTED, MaskState.EMPTY)
-
 BATCH = 8
 """Frames written in one transaction."""
-
-
-def annotated_soft(states: ByteArray, schema: Schema) -> BoolArray:
-    """Return where the pixels of soft structures are annotated: what a student can be adapted on.
-
-    Args:
-        states: uint8 (T, S), values of MaskState.
-        schema: The structures.
-
-    Returns:
-        bool (T, S), False for rigid structures.
-    """
-    annotated: BoolArray = np.isin(states, _PIXELS_KNOWN) & np.array(
-        [not structure.is_rigid for structure in schema.structures]
-    )
-    return annotated
 
 
 class AdaptedClip(StoredClip):

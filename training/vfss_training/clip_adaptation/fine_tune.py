@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from vfss.clips.exposed_field import exposed_field
 from vfss.errors import TrainingError
-from vfss.proposals.adapted_student import LEAST_FRAMES
+from vfss.proposals.soft_annotations import LEAST_FRAMES
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.network.decoder import Features
 from vfss.student.network.student import StudentNetwork

@@ -13,8 +13,9 @@ from vfss.clips import Clip
 from vfss.clips.readable import unreadable_frames
 from vfss.errors import ClipError, MaskError, ProjectError
 from vfss.project import ClipRecord, Project
-from vfss.proposals.adapted_student import AdaptedRun, annotated_soft
+from vfss.proposals.adapted_student import AdaptedRun
 from vfss.proposals.propagation import refuse_read_only
+from vfss.proposals.soft_annotations import annotated_soft
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, shared_keys
 from vfss.student.openvino_runtime import OpenVinoRuntime
