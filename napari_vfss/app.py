@@ -8,10 +8,9 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from vfss.clips import can_open, recordings_in
 from vfss.errors import VfssError
-from vfss.student import bring_in_gpu
 from vfss.version import __version__
 
 LAST_WAIT_MS = 20_000
@@ -28,8 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return _complain("There is no display. Without one: xvfb-run -a napari-vfss --tour DIR")
     try:
-        bring_in_gpu()
         if chosen.tour is not None:
+            _bring_in_gpu()
             from napari_vfss.demo.tour import run_tour
 
             return run_tour(chosen.tour)
@@ -53,19 +52,47 @@ def _end_workers() -> None:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    application = _application()
+    from napari_vfss.program.splash import Splash
+
+    splash = Splash()
+    splash.show()
+    splash.say("Starting...")
+    _bring_in_gpu()
     import napari
 
-    from napari_vfss.commands import open_window
+    from napari_vfss.program.opening import open_program
+    from napari_vfss.program.warm_up import warm_up
 
-    _, panel = open_window(chosen.project)
+    splash.say("Opening the window...")
+    program = open_program(chosen.project)
+    splash.finish(program.window)
+    application.processEvents()
     if chosen.sample:
-        panel.clip.open_sample(chosen.sample)
-    for path in chosen.paths:
-        panel.controller.open(path)
+        program.panel.clip.open_sample(chosen.sample)
+    if chosen.paths:
+        program.open_paths(chosen.paths)
     if chosen.project is not None and not chosen.paths and not chosen.sample:
-        panel.controller.choose_project(chosen.project)
+        program.controller.choose_project(chosen.project)
+    warm_up()
     napari.run()
     return 0
+
+
+def _bring_in_gpu() -> None:
+    from vfss.student import bring_in_gpu
+
+    bring_in_gpu()
+
+
+def _application() -> Any:
+    """Return the Qt application, made as napari makes it, but before napari is imported."""
+    from qtpy.QtWidgets import QApplication
+
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    application.setApplicationName("napari-vfss")
+    application.setApplicationVersion(__version__)
+    return application
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -95,6 +122,8 @@ def _is_project(path: Path) -> bool:
 
 
 def _openable(path: Path) -> bool:
+    from vfss.clips import can_open, recordings_in
+
     return _is_project(path) or can_open(path) or (path.is_dir() and bool(recordings_in(path)))
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 # Before napari is imported: tests neither read nor write the settings of whoever runs them.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="napari_vfss_test_")
 os.environ["NAPARI_CONFIG"] = str(Path(_SETTINGS.name) / "settings.yaml")
+os.environ["LOGNAME"] = "ada"  # an account that names a person, who is not asked for a name
 os.environ["XDG_CONFIG_HOME"] = _SETTINGS.name  # of windows, too, that live longer than one test
 _CONTACTS = Path(_SETTINGS.name) / "contacts.txt"
 os.environ.update(refused_contacts.environment(_CONTACTS))

@@ -29,6 +29,7 @@ from napari_vfss.session.host import NothingOpenError, while_open, while_open_or
 from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.session.opening import is_project, open_project_session, open_session, recall_view, remember_view
 from napari_vfss.session.session import Session
+from napari_vfss.viewer.guard import LayerGuard
 from napari_vfss.viewer.layers import READ_ONLY, ClipLayers
 from vfss.errors import ProjectError, SeveralRecordingsError, VfssError
 from vfss.schema import Schema
@@ -46,6 +47,7 @@ class OpenClip:
 
     session: Session
     layers: ClipLayers
+    guard: LayerGuard
     corrections: Corrections
     click_tool: ClickTool
     nesting: NestingWatch
@@ -56,6 +58,7 @@ class OpenClip:
         self.keys.close()
         self.click_tool.close()
         self.nesting.close()
+        self.guard.close()
         self.layers.close()
         self.session.close()
 
@@ -129,6 +132,15 @@ class AnnotationController(QObject):
             NothingOpenError: No clip is open.
         """
         return self._opened.layers
+
+    @property
+    def guard(self) -> LayerGuard:
+        """Guard of the layers of the open clip.
+
+        Raises:
+            NothingOpenError: No clip is open.
+        """
+        return self._opened.guard
 
     @property
     def corrections(self) -> Corrections:
@@ -332,9 +344,10 @@ class AnnotationController(QObject):
         layers = ClipLayers(self.viewer, session)
         click_tool = ClickTool(self, session, layers, self.student_jobs.proposing, parent=self)
         self.key_book.set_schema(session.schema)
-        keys = KeyBindings(self.key_book, self.act, lambda: (self.viewer, layers.image, layers.overlay, layers.editor))
+        guard = LayerGuard(self.viewer, layers)
+        keys = KeyBindings(self.key_book, self.act, lambda: _keyed(self.viewer, layers, guard))
         corrections = Corrections(session, self.show_message)
-        opened = self._open = OpenClip(session, layers, corrections, click_tool, NestingWatch(session), keys)
+        opened = self._open = OpenClip(session, layers, guard, corrections, click_tool, NestingWatch(session), keys)
         layers.restore_camera(view)
         self._connect(opened)
         self._poll.start()
@@ -351,6 +364,8 @@ class AnnotationController(QObject):
         add(session.problem, self._on_problem)
         add(session.message, self.show_message)
         add(layers.message, self.show_message)
+        add(opened.guard.message, self.show_message)
+        add(opened.guard.foreign_changed, opened.keys.bind)
         add(layers.editor_changed, opened.keys.bind)
         add(layers.editor_changed, opened.click_tool.follow_editor)
         add(layers.clip_removed, self._on_clip_removed)
@@ -383,3 +398,9 @@ def _opening_message(notes: tuple[str, ...]) -> str:
     left = len(notes) - MOST_NOTES
     more = f" {count(left, 'more remark is', 'more remarks are')} in the panel." if left > 0 else ""
     return sentences(notes[:MOST_NOTES]) + more
+
+
+def _keyed(viewer: Any, layers: ClipLayers, guard: LayerGuard) -> tuple[Any, ...]:
+    """Return what keys are bound on: a foreign Labels layer too, whose own keys would choose tools, not structures."""
+    foreign = () if guard.foreign is None else (guard.foreign,)
+    return (viewer, layers.image, layers.overlay, layers.editor, *foreign)

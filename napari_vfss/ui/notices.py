@@ -14,6 +14,7 @@ from napari_vfss.keys.labels import KEYS, explain
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.nesting import NestingWatch
 from napari_vfss.session.session import Session
+from napari_vfss.ui.colours import WARNING_STYLE
 from napari_vfss.ui.section import button, tipped_button
 from vfss.masks.nesting import Break
 from vfss.wording import count, listed
@@ -122,6 +123,37 @@ def _few(frames: list[int]) -> str:
     return listed([str(frame + 1) for frame in frames], 5)
 
 
+class ForeignLayerNotice(_Notice):
+    """Shown while a Labels layer is active that is not part of the dataset; offers the way back."""
+
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller)
+        tip = "Paint on the active structure again"
+        self.back = tipped_button("Back to the structures", tip, self._go_back, key="Ctrl+Alt+Shift+G")
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(2, 2, 2, 2)
+        outer.addWidget(self.text)
+        outer.addWidget(self.back)
+        self._connections.add(controller.session_changed, self._on_session)
+        self._on_session()
+
+    def _on_session(self) -> None:
+        self._session_connections.undo()
+        if self._controller.session is not None:
+            self._session_connections.add(self._controller.guard.foreign_changed, self._show)
+        self._show()
+
+    def _show(self) -> None:
+        layer = None if self._controller.session is None else self._controller.guard.foreign
+        if layer is not None:
+            self.text.setText(f"You are painting on “{layer.name}”, which is not part of the dataset.")
+        self.setVisible(layer is not None)
+
+    def _go_back(self) -> None:
+        if self._controller.session is not None:
+            self._controller.guard.return_to_structures()
+
+
 STAY, AGAIN, ELSEWHERE, LOSE = "Stay here", "Save again", "Save elsewhere...", "Close without saving"
 
 
@@ -135,7 +167,7 @@ class UnsavedBar(_Notice):
         self.elsewhere = tipped_button(
             ELSEWHERE, "Write them into a new project in another folder", self.save_elsewhere, key="Ctrl+Alt+Shift+W"
         )
-        self.setStyleSheet("QLabel { font-weight: bold; color: #ffb454; }")
+        self.text.setStyleSheet(f"{WARNING_STYLE} font-weight: bold;")
         below = QHBoxLayout()
         below.addWidget(self.again)
         below.addWidget(self.elsewhere)

@@ -1,24 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The annotation panel: one section for each step of the work, from top to bottom."""
+"""The annotation panel: a section for each step of the work, in order; structures first on small screens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_warning
-from qtpy.QtCore import QSize, Qt, QTimer
-from qtpy.QtGui import QShowEvent
+from qtpy.QtCore import QSize, Qt, QTimer, Signal
+from qtpy.QtGui import QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QAbstractButton, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.actions import all_actions
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.debounce import Debounce
 from napari_vfss.menu import register_menu
 from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import CloseWatcher
+from napari_vfss.ui.help_pages import HELP_PAGES
+from napari_vfss.ui.job_bar import JobBar
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
-from napari_vfss.ui.notices import NestingNotice, UnsavedBar
+from napari_vfss.ui.name_question import NameQuestion
+from napari_vfss.ui.notices import ForeignLayerNotice, NestingNotice, UnsavedBar
+from napari_vfss.ui.pages import Page, Pages
 from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
@@ -37,10 +41,17 @@ if TYPE_CHECKING:
 PLUGIN, TITLE = "napari-vfss", "VFSS annotation"
 WIDTH = 340
 MESSAGE_MS = 20_000
+LEAST_HEIGHT = 430
+"""Height in pixels below which not all steps can be shown."""
+
+PAGES: dict[str, Callable[[AnnotationController], Page]] = {**HELP_PAGES}
+"""Pages over the picture, by name; each is made when it is first shown."""
 
 
 class AnnotationPanel(QWidget):
     """The dock widget "VFSS annotation"."""
+
+    closing = Signal()  # before anything is closed
 
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
@@ -49,9 +60,13 @@ class AnnotationPanel(QWidget):
         self.controller = AnnotationController(napari_viewer, all_actions, self)
         self._build_sections()
         self.timeline = TimelinePlace(self.controller, self)
+        self.pages = Pages(self.controller, PAGES, self)
         self.unsaved = UnsavedBar(self.controller)
         self.controller.unsaved_guard.ask = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.nesting = NestingNotice(self.controller)
+        self.foreign = ForeignLayerNotice(self.controller)
+        self.jobs = JobBar(self.controller, self.importing.importing)
+        self.name_question = NameQuestion(self.controller, self.people.take_name, self)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -63,6 +78,8 @@ class AnnotationPanel(QWidget):
         self._connections = Connections()
         self._connect()
         self._closed = False
+        self._structures_first = False
+        self._resized = Debounce(self, self._on_resized, 300)
         self._forget_menu = register_menu()
         self._adopt_open_clip()
 
@@ -81,13 +98,17 @@ class AnnotationPanel(QWidget):
         if self._closed:
             return
         self._closed = True
+        self.closing.emit()
         self.controller.close()
         self.keyboard.close()
         for section in self._sections:
             section.close_connections()
         self.unsaved.close_connections()
-        self.nesting.close_connections()
+        for notice in (self.nesting, self.foreign, self.jobs):
+            notice.close_connections()
+        self.name_question.close()
         self._connections.undo()
+        self.pages.close()
         self.timeline.close()
         self._forget_menu()
 
@@ -98,6 +119,27 @@ class AnnotationPanel(QWidget):
             self.timeline.show()
         self.keyboard.enter_window()
         self.fit_width()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Show the structures first where there is no room for all steps."""
+        super().resizeEvent(event)
+        self._resized.ask()
+
+    def _on_resized(self) -> None:
+        # Only once the window has its layout: while it is built, everything is small for a moment.
+        if self.isVisible() and self.height() < LEAST_HEIGHT:
+            self.show_structures_first()
+
+    def show_structures_first(self) -> None:
+        """Arrange the panel for few pixels or beside a tool bar: structures and their tools, the rest folded."""
+        if self._structures_first:
+            return
+        self._structures_first = True
+        first = (self.structures, self.correct, self.accept)
+        for place, section in enumerate(first):
+            self._column.removeWidget(section)
+            self._column.insertWidget(place, section)
+        self.keyboard.folding.fold_unless_remembered([s for s in self._sections if s not in first])
 
     @property
     def _sections(self) -> tuple[SessionSection | ClipSection, ...]:
@@ -112,6 +154,7 @@ class AnnotationPanel(QWidget):
             "nesting.grow": self.nesting.grow,
             "nesting.cut": self.nesting.cut,
             "nesting.leave": self.nesting.leave,
+            "notice.structures": self.foreign.back,
             "history.compare": self.history.proposal_button,
             "history.back": self.history.back_button,
             "propagate.only_active": self.propagate.only_active,
@@ -130,6 +173,7 @@ class AnnotationPanel(QWidget):
             "window.keep_student": self.student.keep_button,
         }
         return {
+            "start": lambda: self.pages.toggle("start"),
             "open": self.clip.ask_for_clip,
             "project": self.clip.ask_for_project,
             "new_project": self.clip.ask_for_new_project,
@@ -172,7 +216,7 @@ class AnnotationPanel(QWidget):
 
     def _lay_out(self) -> None:
         inside = self._inside = QWidget()
-        column = QVBoxLayout(inside)
+        column = self._column = QVBoxLayout(inside)
         column.setContentsMargins(2, 2, 4, 2)
         column.setSpacing(3)
         for section in self._sections:
@@ -189,13 +233,15 @@ class AnnotationPanel(QWidget):
         footer = QLabel(SHORT_WORDING)
         footer.setToolTip(WORDING)
         footer.setWordWrap(True)
-        footer.setStyleSheet("font-size: 11px; color: #b4bac2;")
+        footer.setStyleSheet("font-size: 11px;")
         outer = QVBoxLayout(self)
         outer.setContentsMargins(2, 2, 2, 2)
         outer.setSpacing(2)
         outer.addWidget(scroll, 1)
         outer.addWidget(self.unsaved)
         outer.addWidget(self.nesting)
+        outer.addWidget(self.foreign)
+        outer.addWidget(self.jobs)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 
@@ -214,7 +260,6 @@ class AnnotationPanel(QWidget):
         self.message.setVisible(True)
         if problem:
             self._message_time.stop()
-            show_warning(message)
         else:
             self._message_time.start()
 

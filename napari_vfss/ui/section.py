@@ -47,7 +47,6 @@ class Section(QWidget):
         )
         self.heading.setIconSize(QSize(10, 10))
         self.summary = QLabel()
-        self.summary.setStyleSheet("color: palette(mid);")
         self.summary.setAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         # Ignored: a long status is cut instead of making the panel wider than its dock.
         self.summary.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
@@ -191,6 +190,13 @@ class Folding:
             if isinstance(was_folded, bool):
                 (section.fold if was_folded else section.unfold)()
             self._connections.add(section.folded_by_hand, self._remember)
+
+    def fold_unless_remembered(self, sections: Sequence[Section]) -> None:
+        """Fold sections, except those that a person has folded or unfolded before."""
+        folded = self._file.values.get("folded")
+        for section in sections:
+            if not isinstance(folded, dict) or section.title not in folded:
+                section.fold()
 
     def close(self) -> None:
         """Stop remembering."""

@@ -23,6 +23,7 @@ from napari_vfss.keys.action import shown
 from napari_vfss.keys.book import KeyBook
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
+from napari_vfss.ui.colours import readable
 from vfss.masks import MaskState
 from vfss.schema import Structure
 
@@ -66,6 +67,7 @@ class StructureModel(QAbstractTableModel):
         self.session: Session | None = None
         self.hidden: set[str] = set()
         self.keys: KeyBook | None = None
+        self.background = QColor(38, 41, 48)
 
     def show(self, session: Session | None, hidden: set[str]) -> None:
         """Show another session, with the keys of the structures that are hidden."""
@@ -133,6 +135,15 @@ class StructureModel(QAbstractTableModel):
             return structure.shortcut or ""
         return shown(self.keys.keys_of(f"structure.{structure.key}")[:1])
 
+    def row_colour(self, structure: Structure) -> QColor:
+        """Return the colour on which a row's text is read."""
+        marked = self.background_of(structure)
+        if marked is None:
+            return self.background
+        share = marked.alphaF()
+        parts = zip(marked.getRgbF()[:3], self.background.getRgbF()[:3], strict=True)
+        return QColor.fromRgbF(*(share * float(a) + (1 - share) * float(b) for a, b in parts))
+
     @while_open_or(None)
     def background_of(self, session: Session, structure: Structure) -> QColor | None:
         """Return the background of a row: a colour for the active structure only."""
@@ -141,7 +152,7 @@ class StructureModel(QAbstractTableModel):
 
 Role = Qt.ItemDataRole
 ANY = -1
-ACTIVE = QColor(255, 255, 255, 42)
+ACTIVE = QColor(128, 128, 128, 84)
 STATE_TEXTS = {state: f"{sign}  {word}" for state, (sign, word, _) in STATES.items()}
 NOT_LEARNT = "·  not learnt"
 STATE_COLOURS = {state: QColor(colour) for state, (_, _, colour) in STATES.items()}
@@ -152,7 +163,7 @@ CELLS: dict[tuple[int, int], Callable[[StructureModel, Structure], Any]] = {
     (KEY, Role.DisplayRole): lambda model, s: model.key_of(s),
     (KEY, Role.TextAlignmentRole): lambda model, s: Qt.AlignmentFlag.AlignCenter,
     (STATE, Role.DisplayRole): lambda model, s: model.text_of(s),
-    (STATE, Role.ForegroundRole): lambda model, s: STATE_COLOURS[model.state_of(s)],
+    (STATE, Role.ForegroundRole): lambda model, s: readable(STATE_COLOURS[model.state_of(s)], model.row_colour(s)),
     (CONFIDENCE, Role.UserRole): lambda model, s: model.confidence_of(s),
     (ANY, Role.BackgroundRole): lambda model, s: model.background_of(s),
     (ANY, Role.ToolTipRole): lambda model, s: model.tip_of(s),
@@ -173,9 +184,13 @@ class ConfidenceBar(QStyledItemDelegate):
         painter.fillRect(box, QColor(128, 128, 128, 60))
         filled = QRect(box)
         filled.setWidth(round(box.width() * min(1.0, max(0.0, value))))
-        painter.fillRect(filled, QColor("#3b7dd8" if value >= 0.8 else "#b07d2b" if value >= 0.6 else "#b04a4a"))
-        painter.setPen(QColor("white"))
-        painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), f"{100 * value:.0f}%")
+        painter.fillRect(filled, QColor("#2f6cc0" if value >= 0.8 else "#8a5f14" if value >= 0.6 else "#b04a4a"))
+        beyond = QRect(box)
+        beyond.setLeft(filled.right() + 1)
+        for part, colour in ((filled, QColor("white")), (beyond, option.palette.text().color())):
+            painter.setClipRect(part)
+            painter.setPen(colour)
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), f"{100 * value:.0f}%")
         painter.restore()
 
 
@@ -203,6 +218,13 @@ class StructureTable(QTableView):
         self.setToolTip("Structures of this frame: click one to correct it, its colour to hide it")
         self._shape_columns()
         self.clicked.connect(self._on_clicked)
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802
+        """Choose the colours of the states for the theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self.rows.background = self.palette().base().color()
+            self.rows.refresh()
 
     def refresh(self) -> None:
         """Show the current frame and structure of the session."""

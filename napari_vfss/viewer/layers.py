@@ -16,6 +16,7 @@ from qtpy.QtCore import QTimer
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.worker import explain
 from napari_vfss.session.session import Session
+from napari_vfss.viewer.camera import Camera, Rectangle
 from napari_vfss.viewer.clip_array import ClipFrames, clip_layer_settings, pixel_scale
 from napari_vfss.viewer.overlay import Overlay, palette
 from napari_vfss.viewer.structure_layer import StructureLayer, calm_brush
@@ -60,6 +61,7 @@ class ClipLayers:
         self.overlay = self._add_overlay()
         self.editor = self._add_editor()
         self._connections = Connections()
+        self._view = Camera(viewer)
         calm_brush(viewer)
         self._connect()
         self._step_viewer()
@@ -72,6 +74,7 @@ class ClipLayers:
         self.flush()
         self._closing = True
         self._connections.undo()
+        self._view.close()
         for layer in (self.editor, self.overlay, self.image):
             if layer in self.viewer.layers:
                 self.viewer.layers.remove(layer)
@@ -126,17 +129,42 @@ class ClipLayers:
             self.editor.mode = mode
 
     def camera(self) -> dict[str, Any]:
-        """Return centre (y, x), zoom and contrast of the view, as JSON types."""
-        camera, image = self.viewer.scene.camera, self.image
+        """Return the visible rectangle (top, left, bottom, right) and contrast of the view, as JSON types."""
+        image = self.image
         contrast = {"contrast": [float(c) for c in image.contrast_limits], "gamma": float(image.gamma)}
-        return {"center": [float(c) for c in camera.center[-2:]], "zoom": float(camera.zoom), **contrast}
+        return {"visible": self._view.visible().values, **contrast}
+
+    def fit_frame(self) -> None:
+        """Bring the whole frame into view."""
+        clip = self.session.clip
+        y, x = pixel_scale(clip)
+        self._view.fit(Rectangle(0.0, 0.0, clip.height * y, clip.width * x))
+
+    def fit_field(self) -> None:
+        """Bring the exposed field of the current frame into view; the whole frame where none is found."""
+        from vfss.clips.exposed_field import largest_area  # with scipy, which takes long to import
+
+        clip = self.session.clip
+        low, high = clip.window
+        shown = (self._frames[self.session.frame].astype(np.float32) - low) * (255.0 / max(1, high - low))
+        area = largest_area(np.clip(shown, 0, 255).astype(np.uint8), clip.pixel_aspect)
+        if area is None:
+            self.fit_frame()
+            return
+        (top, bottom), (left, right) = area
+        tall, wide = (n * scale for n, scale in zip((clip.height, clip.width), pixel_scale(clip), strict=True))
+        self._view.fit(Rectangle(top * tall, left * wide, bottom * tall, right * wide))
 
     def restore_camera(self, view: dict[str, Any]) -> None:
-        """Restore a view that camera() returned; what is not of that form is left out."""
-        camera = self.viewer.scene.camera
-        centre, zoom = _finite(view.get("center"), 2), _finite([view.get("zoom")], 1)
-        if centre and zoom and zoom[0] > 0:
-            camera.center, camera.zoom = centre, zoom[0]
+        """Restore a view that camera() returned; without one, show the exposed field.
+
+        What is not of that form is left out. Earlier versions kept centre and zoom, which depends on the screen.
+        """
+        visible = _finite(view.get("visible"), 4)
+        if visible and visible[0] < visible[2] and visible[1] < visible[3]:
+            self._view.show(Rectangle(*visible))
+        else:
+            self.fit_field()
         contrast, gamma = _finite(view.get("contrast"), 2), _finite([view.get("gamma")], 1)
         if contrast and contrast[0] < contrast[1] and gamma and gamma[0] > 0:
             self.image.contrast_limits, self.image.gamma = contrast, gamma[0]

@@ -26,6 +26,11 @@ def sample_path(key: str) -> Path:
     return path
 
 
+def sample_files() -> list[Path]:
+    """Return the sample clips that were rendered so far, of any version of the phantom."""
+    return sorted(path for path in _folder().glob("phantom_*.mp4") if is_sample(path))
+
+
 def is_sample(path: Path) -> bool:
     """Return whether a file is a sample clip, of this or another version of the phantom: it shows no patient."""
     names = tuple(f"phantom_{key}" for key in SAMPLES)

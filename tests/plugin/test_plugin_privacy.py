@@ -13,7 +13,14 @@ import pytest
 
 import refused_contacts
 
-NAMED = (".cache/napari/", ".cache/napari-vfss/", ".cache/matplotlib/", ".cache/qtshadercache", ".config/napari/")
+NAMED = (
+    ".cache/napari/",
+    ".cache/napari-vfss/",
+    ".cache/matplotlib/",
+    ".cache/qtshadercache",
+    ".config/napari/",
+    ".config/napari-vfss/window.json",
+)
 SUPPORT = Path(refused_contacts.__file__).parent
 
 

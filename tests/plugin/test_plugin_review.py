@@ -11,10 +11,10 @@ from PIL import Image, ImageDraw, ImageFont
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtTest import QTest
 
-from napari_vfss.jobs import files
 from napari_vfss.ui.redaction.dialog import BRIGHTEST, DARKEST, FRAMES, ReviewDialog
 from napari_vfss.ui.redaction.draft import RedactionDraft
 from small_project import annotate, disc, write_video
+from vfss.deidentify import suggest_redaction, text_detection
 from vfss.deidentify.projections import Projections
 from vfss.deidentify.suggest_redaction import ProposedRedaction
 from vfss.deidentify.text_detection import DetectedText
@@ -54,7 +54,7 @@ def fast_detector(monkeypatch):
         def boxes(self, picture):
             return [NAME] if picture[8:26, 8:170].max() > 200 else []
 
-    monkeypatch.setattr(files, "TextDetector", Detector)
+    monkeypatch.setattr(text_detection, "TextDetector", Detector)
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_the_preview_shows_redacted_pixels_black(dialog):
 
 
 def test_a_stopped_search_leaves_the_review_to_the_person(project, fast_detector, qtbot, monkeypatch):
-    monkeypatch.setattr(files, "propose_redaction", lambda *_: None)  # the result of a cancelled search
+    monkeypatch.setattr(suggest_redaction, "propose_redaction", lambda *_: None)  # the result of a cancelled search
     dialog = open_dialog(project, qtbot)
     dialog.stop_button.click()
     wait_for_search(qtbot, dialog)
@@ -188,7 +188,7 @@ def test_a_missing_detector_is_reported_and_the_review_continues(project, qtbot,
     def missing():
         raise VfssError("the detector cannot be loaded")
 
-    monkeypatch.setattr(files, "TextDetector", missing)
+    monkeypatch.setattr(text_detection, "TextDetector", missing)
     dialog = open_dialog(project, qtbot)
     wait_for_search(qtbot, dialog)
     assert "cannot be loaded" in dialog.note.text()

@@ -160,7 +160,7 @@ class RevisionTable(QTableView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setStyleSheet(
             "QTableView::item { padding: 0px 2px; } QHeaderView::section { padding: 1px 3px; }"
-            "QTableView::item:selected { background: #3d5a80; }"
+            "QTableView::item:selected { background: #3d5a80; color: white; }"
         )
         self._shape()
         self.selectionModel().selectionChanged.connect(self._on_selected)

@@ -62,7 +62,7 @@ class Keyboard(QObject):
             **requests,
         }
         self._labels = KeyLabels(panel, controller.key_book)
-        self._folding = Folding(panel.findChildren(Section), UserConfigFile("panel.json", self))
+        self.folding = Folding(panel.findChildren(Section), UserConfigFile("panel.json", self))
         self._connections = Connections()
         self._make_reachable()
         self._keys: WindowKeys | None = None
@@ -89,7 +89,7 @@ class Keyboard(QObject):
         """Unbind all keys and disconnect from the window."""
         self._connections.undo()
         self._labels.close()
-        self._folding.close()
+        self.folding.close()
         self._leave_window()
 
     def toggle_overlay(self) -> None:

@@ -223,7 +223,7 @@ def _table(headings: tuple[str, ...], tips: tuple[str, ...]) -> QTableWidget:
     table.verticalHeader().setDefaultSectionSize(19)
     table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
     table.horizontalHeader().setStretchLastSection(True)
-    table.setStyleSheet("QTableView::item:selected { background: #3d5a80; }")
+    table.setStyleSheet("QTableView::item:selected { background: #3d5a80; color: white; }")
     return table
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps 2 to 5: choose a structure, let the student propose masks, correct them, accept them."""
+"""Choose a structure, let the student propose masks, correct them, accept them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class StructureSection(SessionSection):
     """Table of structures: state and confidence of each on the current frame."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "2  Structures")
+        super().__init__(controller, "Structures")
         self.table = StructureTable()
         self.table.rows.keys = controller.key_book
         self.body.addWidget(self.table)
@@ -69,7 +69,7 @@ class ProposeSection(SessionSection):
     """Lets the student propose masks for a frame, a range of frames or the whole clip."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "3  Propose")
+        super().__init__(controller, "Propose")
         self.frame_button = button("Frame", "Propose masks of all structures on this frame", self._frame, key="Q")
         tip = "Propose masks on all frames: this one first, then outward"
         self.clip_button = button("Whole clip", tip, self._clip, key="Shift+Q")
@@ -152,7 +152,7 @@ class CorrectSection(SessionSection):
     """Tools that correct the mask of the active structure."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "4  Correct")
+        super().__init__(controller, "Correct")
         self.tools = {
             mode: button(text, tip, self._selecting(mode), key=key, checkable=True) for mode, text, key, tip in TOOLS
         }
@@ -238,7 +238,7 @@ class AcceptSection(SessionSection):
     """Confirms masks: one structure, a frame, or all viewed frames."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "5  Accept")
+        super().__init__(controller, "Accept")
         self.frame_button = button("Accept frame", "Accept all masks on this frame", self._frame, key="A")
         self.frame_button.setStyleSheet(
             "QPushButton:enabled { padding: 4px; font-weight: bold; background-color: #2f7d4f; color: white; }"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 1: the recording that is open, its patient, and the current frame."""
+"""The recording that is open, its patient, and the current frame."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from napari_vfss.debounce import Debounce
 from napari_vfss.keys.labels import explain
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
+from napari_vfss.ui.colours import WARNING_STYLE, warn
 from napari_vfss.ui.dialogs.choose_recording import ChooseRecordingDialog
 from napari_vfss.ui.dialogs.new_project import NewProjectDialog
 from napari_vfss.ui.section import Section, tipped_button
@@ -42,7 +43,7 @@ class ClipSection(Section):
     """Opens recordings and projects; shows the current frame, its time and the progress."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__("1  Clip")
+        super().__init__("Clip")
         self._controller = controller
         self._connections = Connections()
         self._session_connections = Connections()
@@ -161,7 +162,7 @@ class ClipSection(Section):
         self.rate_from = QLabel()
         self.notes = QLabel()
         for label in (self.rate_from, self.notes):
-            label.setStyleSheet("color: #ffb454;")
+            label.setStyleSheet(WARNING_STYLE)
         self.add_row(QLabel("Frames a second"), self.rate, self.rate_from, self.notes, stretch=3)
 
     def _on_session(self) -> None:
@@ -173,8 +174,8 @@ class ClipSection(Section):
         self.summary.setText("")
         self.rate.clear()
         self.rate.setPlaceholderText("")
-        self.rate_from.clear()
-        self.notes.clear()
+        warn(self.rate_from, "")
+        warn(self.notes, "")
         self._show_session()
 
     @while_open
@@ -189,7 +190,7 @@ class ClipSection(Section):
         self._session_connections.add(session.flags_changed, self._show_flags)
         self._session_connections.add(session.times_changed, self._show_times)
         notes = session.clip.notes
-        self.notes.setText(f"⚠ {count(len(notes), 'remark')}" if notes else "")
+        warn(self.notes, f"⚠ {count(len(notes), 'remark')}" if notes else "")
         self.notes.setToolTip("\n".join(sentences([note]) for note in notes))
         self._show_flags()
         self._show_times()
@@ -204,7 +205,7 @@ class ClipSection(Section):
         self.rate.setEnabled(rate is not None)
         self.rate.setText(text if typed else "")
         self.rate.setPlaceholderText(text)
-        self.rate_from.setText("" if rate is None else RATE_FROM[clip.times_from])
+        warn(self.rate_from, "" if rate is None else RATE_FROM[clip.times_from])
         self.rate.setToolTip(f"{TIMES_TIPS[clip.times_from].format(text)} {RATE_TIP}")
         self._show_place()
 
@@ -220,8 +221,7 @@ class ClipSection(Section):
         t, n = session.frame, session.clip.n_frames
         done = int((session.states >= MaskState.ACCEPTED).all(axis=1).sum())
         self.place.setText(
-            f"<b>Frame {t + 1} of {n}</b> &nbsp; {session.clip.times_s[t]:.3f} s &nbsp; "
-            f"<span style='color:#5fd38d'>{done} accepted</span>"
+            f"<b>Frame {t + 1} of {n}</b> &nbsp; {session.clip.times_s[t]:.3f} s &nbsp; <b>{done} accepted</b>"
         )
 
     def _on_new_project(self, result: int) -> None:

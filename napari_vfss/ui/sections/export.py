@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 7: export the accepted annotations as a dataset."""
+"""Export the accepted annotations as a dataset."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ExportSection(SessionSection):
     """Writes the project's annotations as a dataset, and reports what was written."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "7  Export")
+        super().__init__(controller, "Export")
         tip = "Choose a format, see what will be written, and export the accepted masks of this project"
         self.export_button = button("Export...", tip, self.ask_and_export, key="Ctrl+Alt+E", key_on_face=False)
         self.open_button = tipped_button(

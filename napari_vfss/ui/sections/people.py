@@ -168,6 +168,11 @@ class PeopleSection(SessionSection):
         super()._on_session()
         self.body.parentWidget().setEnabled(True)
 
+    def take_name(self, name: str) -> None:
+        """Work under a name from now on, and store it for this account."""
+        self.name.setText(name)
+        self._on_name()
+
     def _on_name(self) -> None:
         name = self.name.text().strip()
         if not name or name == self._name or self._reading() is not None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 6: bring corrections to other frames, by propagation or by a student adapted to the clip."""
+"""Bring corrections to other frames, by propagation or by a student adapted to the clip."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PropagateSection(SessionSection):
     """Propagates this frame's masks up to the next annotated frame; adapts the student to the clip."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "6  Propagate")
+        super().__init__(controller, "Propagate")
         self._build_propagation()
         self._build_adaptation()
         self._build_progress()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Step 8: choose the student, and train a new one on the accepted annotations."""
+"""Choose the student, and train a new one on the accepted annotations."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StudentSection(SessionSection):
     """Chooses which student proposes masks, and trains a new one."""
 
     def __init__(self, controller: AnnotationController) -> None:
-        super().__init__(controller, "8  Student", folded=True)
+        super().__init__(controller, "Student", folded=True)
         self._build_choice()
         self._build_progress()
         self._build_offer()

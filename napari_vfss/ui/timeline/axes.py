@@ -76,7 +76,7 @@ class TimelineLegend(QWidget):
         """Draw the patterns that fit completely."""
         painter = QPainter(self)
         painter.setFont(self._font)
-        painter.setPen(TEXT)
+        painter.setPen(self.palette().windowText().color())
         left, top = GAP, (self.height() - HIGH) // 2
         for name, image in self._pieces:
             text_width = painter.fontMetrics().horizontalAdvance(name)
@@ -90,7 +90,7 @@ class TimelineLegend(QWidget):
 
 
 GUTTER, RULER, LANE = 92, 13, 17
-TEXT, FAINT, BRIGHT = QColor(214, 218, 224), QColor(120, 126, 136), QColor("white")
+TEXT, FAINT, BRIGHT = QColor(214, 218, 224), QColor(152, 158, 168), QColor("white")
 WARNING = QColor("#ffb454")
 AXIS_NAMES: dict[TimesFrom, str] = {"file": "", "assumed": "⚠ assumed times", "person": "typed times"}
 SWALLOW_COLOUR, RANGE_COLOUR = QColor(84, 96, 116), QColor(255, 255, 255, 46)

@@ -44,7 +44,7 @@ class TimelineDock(QWidget):
         self.place = QLabel()
         self.place.setToolTip("Current frame, and its time as stored in the recording")
         self.pace = QLabel()
-        self.pace.setStyleSheet("color: #ffb454;")
+        self.pace.setStyleSheet("font-weight: bold;")
         self.pace.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.bar = QScrollBar(Qt.Orientation.Horizontal)
         self.bar.setFixedHeight(10)
