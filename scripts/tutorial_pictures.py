@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from napari_vfss.commands import open_window
+from napari_vfss.program.opening import open_program
 from napari_vfss.ui.dialogs.export import QFileDialog
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,16 +22,17 @@ WIDTH = 1024
 def main() -> int:
     """Follow the tutorial in a folder of its own and write a picture wherever the text has one."""
     with tempfile.TemporaryDirectory() as work:
-        viewer, panel = open_window(Path(work) / "project")
-        panel.window().resize(1366, 768)
-        walk = Walkthrough(viewer, panel)
+        program = open_program(Path(work) / "project")
+        program.window.setGeometry(0, 0, 1366, 768)
+        panel = program.panel
+        walk = Walkthrough(program.viewer, panel)
         with mock.patch.object(QFileDialog, "getExistingDirectory", lambda *_: str(Path(work) / "dataset")):
             for step in read_steps((DOCS / "tutorial.md").read_text("utf-8")):
                 walk.perform(step)
                 if step.picture:
                     walk.shoot(DOCS / step.picture, WIDTH)
         panel.close_controller()
-        viewer.close()
+        program.viewer.close()
     return 0
 
 

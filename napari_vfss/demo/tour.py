@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_vfss.commands import open_window
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.jobs.files import ExportOrder
+from napari_vfss.program.opening import open_program
 from vfss.datasets import read_coco
 from vfss.errors import VfssError
 from vfss.sample_clips import sample_path
@@ -57,8 +57,9 @@ class _Tour:
         from qtpy.QtWidgets import QApplication
 
         self._folder = folder
-        self._viewer, self._panel = open_window(project)
-        self._panel.window().resize(1366, 768)
+        program = open_program(project)
+        program.window.setGeometry(0, 0, 1366, 768)
+        self._viewer, self._panel = program.viewer, program.panel
         self._application = QApplication.instance()
         self._mouse = CanvasMouse(self._viewer, self._panel.window())
         self._problems: list[str] = []

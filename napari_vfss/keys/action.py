@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, Literal, TypeVar
 
 from app_model.types import KeyBinding, KeyCode, OperatingSystem
@@ -101,6 +102,7 @@ def binding(key: str) -> KeyBinding:
     return KeyBinding.from_int(part.to_int(OperatingSystem.LINUX))
 
 
+@cache
 def normal(key: str) -> str:
     """Return the canonical spelling of a key, for comparison; "?" and other punctuation marks are kept."""
     return key if len(key) == 1 and not key.isalnum() else str(KeyBinding.from_str(key))

@@ -101,6 +101,7 @@ class ProgramWindow(QObject):
         return StartPage(self.controller, ask, clip.open_sample, self.recent, self._picture_of)
 
     def _on_session(self) -> None:
+        self.panel.timeline.put_away(self.controller.session is None)
         if self.controller.session is None:
             self.panel.pages.show(START)
             return

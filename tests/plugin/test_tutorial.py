@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from napari_vfss.program.opening import open_program
 from napari_vfss.ui.dialogs import export as export_dialog
 from vfss.datasets import read_coco
 from vfss.masks import MaskState
@@ -48,9 +49,17 @@ def test_a_step_naming_a_missing_control_fails(window, step, error):
         Walkthrough(window.viewer, window).perform(step)
 
 
-def test_the_tutorial_runs_from_top_to_bottom(make_window, tmp_path, monkeypatch):
-    panel = make_window()
-    panel.window().resize(1366, 768)
+@pytest.fixture
+def program(qapp):
+    made = open_program()
+    made.window.resize(1366, 768)
+    yield made
+    made.panel.close_controller()
+    made.viewer.close()
+
+
+def test_the_tutorial_runs_from_top_to_bottom(program, tmp_path, monkeypatch):
+    panel = program.panel
     folder = tmp_path / "dataset"
     panel.controller.project_folder = tmp_path / "project"
     monkeypatch.setattr(export_dialog.QFileDialog, "getExistingDirectory", lambda *_: str(folder))

@@ -20,7 +20,7 @@ from typing import Any
 from qtpy.QtCore import QModelIndex
 from qtpy.QtGui import QKeySequence
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QAbstractButton, QLabel, QLineEdit, QPushButton, QTableView
+from qtpy.QtWidgets import QAbstractButton, QLabel, QLineEdit, QPushButton, QTableView, QToolBar, QToolButton
 
 from napari_vfss.demo.canvas_mouse import CanvasMouse
 from napari_vfss.keys.labels import TEXT
@@ -112,11 +112,12 @@ class Walkthrough:
         picture.resize((width, height), Image.Resampling.LANCZOS).quantize(256, kmeans=2).save(path, optimize=True)
 
     def readable(self) -> str:
-        """Return all text that the panel shows now."""
+        """Return all text that the window shows now."""
         texts: list[str] = []
+        window = self._panel.window()
         for kind in (QLabel, QAbstractButton, QLineEdit):
-            for widget in self._panel.findChildren(kind):
-                if widget.isVisibleTo(self._panel):
+            for widget in window.findChildren(kind):
+                if widget.isVisibleTo(window):
                     texts.append(str(widget.text()))
         for table in self._panel.findChildren(QTableView):
             model = table.model()
@@ -137,7 +138,7 @@ class Walkthrough:
         elif name in gestures:
             gestures[name]()
         elif (button := self._button(name, step)) is not None:
-            if button.menu() is not None:
+            if isinstance(button, QPushButton) and button.menu() is not None:
                 self._menu = button.menu()  # an open menu would block until the user acts
             else:
                 button.click()
@@ -146,12 +147,16 @@ class Walkthrough:
         else:
             raise TutorialError(f"step {step.number}: “{name}” is no button in sight and no key")
 
-    def _button(self, name: str, step: Step) -> QPushButton | None:
-        matching = [
-            button
-            for button in self._panel.findChildren(QPushButton)
-            if button.isVisibleTo(self._panel) and name in (button.text(), button.property(TEXT))
+    def _button(self, name: str, step: Step) -> QAbstractButton | None:
+        """Return the button of a name: of the panel, else of the tool bar or a page over the picture."""
+        window = self._panel.window()
+        bars: list[QAbstractButton] = [
+            b for bar in window.findChildren(QToolBar) for b in bar.findChildren(QToolButton)
         ]
+        for buttons in (self._panel.findChildren(QPushButton), [*sum(tools, []), *window.findChildren(QPushButton)]):
+            matching = [b for b in buttons if b.isVisibleTo(window) and name in (b.text(), b.property(TEXT))]
+            if matching:
+                break
         if len(matching) > 1:
             raise TutorialError(f"step {step.number}: there are {len(matching)} buttons “{name}”")
         if matching and not matching[0].isEnabled():

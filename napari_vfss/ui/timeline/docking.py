@@ -18,7 +18,7 @@ class TimelinePlace(QObject):
     def __init__(self, controller: AnnotationController, parent: QObject) -> None:
         super().__init__(parent)
         self._controller = controller
-        self._closed = False
+        self._closed = self._away = False
         self.widget: TimelineDock | None = None
 
     def show(self) -> None:
@@ -38,6 +38,14 @@ class TimelinePlace(QObject):
         if dock is not None:
             self.widget.show()  # removing it from a dock had hidden it
             dock.show()
+
+    def put_away(self, away: bool) -> None:
+        """Hide the timeline while there is nothing to show, and bring back what this hid, not what a person hid."""
+        dock = None if self.widget is None else _dock_of(self.widget)
+        if dock is None or away == self._away or (away and not dock.isVisibleTo(dock.parentWidget())):
+            return
+        self._away = away
+        dock.setVisible(not away)
 
     def close(self) -> None:
         """Remove the timeline for good."""
