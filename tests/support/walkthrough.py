@@ -150,10 +150,8 @@ class Walkthrough:
     def _button(self, name: str, step: Step) -> QAbstractButton | None:
         """Return the button of a name: of the panel, else of the tool bar or a page over the picture."""
         window = self._panel.window()
-        bars: list[QAbstractButton] = [
-            b for bar in window.findChildren(QToolBar) for b in bar.findChildren(QToolButton)
-        ]
-        for buttons in (self._panel.findChildren(QPushButton), [*sum(tools, []), *window.findChildren(QPushButton)]):
+        tools = [tool for bar in window.findChildren(QToolBar) for tool in bar.findChildren(QToolButton)]
+        for buttons in (self._panel.findChildren(QPushButton), [*tools, *window.findChildren(QPushButton)]):
             matching = [b for b in buttons if b.isVisibleTo(window) and name in (b.text(), b.property(TEXT))]
             if matching:
                 break
