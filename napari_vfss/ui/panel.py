@@ -264,18 +264,22 @@ class AnnotationPanel(QWidget):
             self._message_time.start()
 
     def _show_progress(self) -> None:
-        # Once the section has grown by its bar: on a small screen Cancel would be out of sight.
-        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.propagate.cancel_button))
+        self._bring_into_view(self.propagate, self.propagate.cancel_button)
 
     def _show_export(self, *_: object) -> None:
-        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.export))
+        self._bring_into_view(self.export, self.export)
 
     def _show_import(self, *_: object) -> None:
-        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.importing))
+        self._bring_into_view(self.importing, self.importing)
 
     def _show_student(self, *_: object) -> None:
-        # Once the section has grown by its progress bar or its offer.
-        QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(self.student))
+        self._bring_into_view(self.student, self.student)
+
+    def _bring_into_view(self, section: SessionSection, part: QWidget) -> None:
+        # Once the section has grown by its bar: on a small screen Cancel would be out of sight. The rows of running
+        # jobs below do for a folded one.
+        if section.shown:
+            QTimer.singleShot(0, lambda: self._scroll.ensureWidgetVisible(part))
 
     def _clear_message(self) -> None:
         self.message.setVisible(False)
