@@ -5,10 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QRect, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.controller.controller import AnnotationController
+
+MOVED = (QEvent.Type.Resize, QEvent.Type.Move)
 
 
 class Page(QFrame):
@@ -46,6 +49,13 @@ class Page(QFrame):
         self.body = QVBoxLayout()
         column.addLayout(self.body, 1)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Go back to the picture on Esc."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+            return
+        super().keyPressEvent(event)
+
     def refresh(self) -> None:
         """Bring up to date what the page shows; called each time it is shown."""
 
@@ -80,7 +90,8 @@ class Pages(QObject):
         self._kinds = dict(kinds)
         self._made: dict[str, Page] = {}
         self.shown: Page | None = None
-        self._picture: QWidget = controller.viewer.window._qt_viewer
+        picture = controller.viewer.window._qt_viewer
+        self._picture: QWidget = getattr(picture, "__wrapped__", picture)  # napari hands plugins a proxy
         self._picture.installEventFilter(self)
 
     def toggle(self, name: str) -> None:
@@ -94,12 +105,13 @@ class Pages(QObject):
         """Show a page over the picture in place of another one."""
         if name not in self._made:
             page = self._kinds[name](self._controller)
-            page.setParent(self._picture)
+            # Beside the viewer, not in it: napari's is a splitter, which would give the page a part of its own.
+            page.setParent(self._picture.parentWidget() or self._picture)
             page.left.connect(self.hide)
             self._made[name] = page
         self.hide()
         page = self.shown = self._made[name]
-        page.setGeometry(self._picture.rect())
+        page.setGeometry(self._place())
         page.refresh()
         page.show()
         page.raise_()
@@ -124,8 +136,12 @@ class Pages(QObject):
             page.deleteLater()
         self._made.clear()
 
+    def _place(self) -> QRect:
+        """Return where the picture is, in the widget that pages lie in."""
+        return self._picture.geometry() if self._picture.parentWidget() is not None else self._picture.rect()
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Keep the page as large as the picture."""
-        if event is not None and event.type() == QEvent.Type.Resize and self.shown is not None:
-            self.shown.setGeometry(self._picture.rect())
+        if event is not None and event.type() in MOVED and self.shown is not None:
+            self.shown.setGeometry(self._place())
         return False

@@ -19,6 +19,7 @@ from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import CloseWatcher
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.ui.notices import NestingNotice, UnsavedBar
+from napari_vfss.ui.pages import Pages
 from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
@@ -30,6 +31,7 @@ from napari_vfss.ui.sections.people import PeopleSection
 from napari_vfss.ui.sections.propagate import PropagateSection
 from napari_vfss.ui.sections.student import StudentSection
 from napari_vfss.ui.timeline.docking import TimelinePlace
+from napari_vfss.ui.worklist.place import WorklistPlace
 
 if TYPE_CHECKING:
     import napari
@@ -49,6 +51,8 @@ class AnnotationPanel(QWidget):
         self.controller = AnnotationController(napari_viewer, all_actions, self)
         self._build_sections()
         self.timeline = TimelinePlace(self.controller, self)
+        self.worklist = WorklistPlace(self.controller, self)
+        self.pages = Pages(self.controller, {"worklist": self.worklist.page}, self)
         self.unsaved = UnsavedBar(self.controller)
         self.controller.unsaved_guard.ask = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.nesting = NestingNotice(self.controller)
@@ -89,6 +93,8 @@ class AnnotationPanel(QWidget):
         self.nesting.close_connections()
         self._connections.undo()
         self.timeline.close()
+        self.pages.close()
+        self.worklist.close()
         self._forget_menu()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
@@ -137,6 +143,8 @@ class AnnotationPanel(QWidget):
             "export": self.export.ask_and_export,
             "import": self.importing.ask_and_import,
             "retrain": self.student.ask,
+            "worklist": lambda: self.pages.toggle("worklist"),
+            "worklist_dock": self.worklist.toggle_dock,
             **{name: button.click for name, button in buttons.items()},
         }
 

@@ -22,7 +22,7 @@ from vfss.project import Edit, Project
 from vfss.project.open_windows import GONE_AFTER_S
 from vfss.project.provenance import Provenance
 from vfss.project.second_readings import create_reading
-from vfss.project.worklist import WorklistRow, next_unfinished
+from vfss.project.worklist_row import WorklistRow, next_unfinished
 
 ALL = ("bolus", "pharynx", "mandible")
 MASK = disc(48, 64, y=14, x=20, radius=6)

@@ -3,35 +3,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 
 from vfss.project.database import Database
 from vfss.project.tables import open_windows, tables_of
+from vfss.project.worklist_row import OpenWindow
 
 GONE_AFTER_S = 15.0
 """Seconds after which a window that said nothing counts as gone: closed, crashed, or its computer asleep."""
-
-
-@dataclass(frozen=True)
-class OpenWindow:
-    """A window that has a clip open.
-
-    Attributes:
-        window: Id of the window, unique among all windows.
-        author: Who works in it.
-        host: Name of the computer.
-        clip: Content id of the clip.
-        seen: When it was last known to be open, aware, UTC, by that computer's clock.
-    """
-
-    window: str
-    author: str
-    host: str
-    clip: str
-    seen: datetime
 
 
 class OpenWindows:
