@@ -5,13 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from qtpy.QtCore import QEvent, QObject, QRect, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QKeyEvent
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.controller.controller import AnnotationController
-
-MOVED = (QEvent.Type.Resize, QEvent.Type.Move)
 
 
 class Page(QFrame):
@@ -90,9 +88,7 @@ class Pages(QObject):
         self._kinds = dict(kinds)
         self._made: dict[str, Page] = {}
         self.shown: Page | None = None
-        picture = controller.viewer.window._qt_viewer
-        self._picture: QWidget = getattr(picture, "__wrapped__", picture)  # napari hands plugins a proxy
-        self._picture.installEventFilter(self)
+        self._picture: QWidget | None = None
 
     def toggle(self, name: str) -> None:
         """Show a page, or go back to the picture if it is shown."""
@@ -103,15 +99,15 @@ class Pages(QObject):
 
     def show(self, name: str) -> Page:
         """Show a page over the picture in place of another one."""
+        picture = self._found_picture()
         if name not in self._made:
             page = self._kinds[name](self._controller)
-            # Beside the viewer, not in it: napari's is a splitter, which would give the page a part of its own.
-            page.setParent(self._picture.parentWidget() or self._picture)
+            page.setParent(picture)
             page.left.connect(self.hide)
             self._made[name] = page
         self.hide()
         page = self.shown = self._made[name]
-        page.setGeometry(self._place())
+        page.setGeometry(picture.rect())
         page.refresh()
         page.show()
         page.raise_()
@@ -128,7 +124,8 @@ class Pages(QObject):
 
     def close(self) -> None:
         """Remove all pages."""
-        self._picture.removeEventFilter(self)
+        if self._picture is not None:
+            self._picture.removeEventFilter(self)
         self.shown = None
         for page in self._made.values():
             page.close_connections()
@@ -136,12 +133,19 @@ class Pages(QObject):
             page.deleteLater()
         self._made.clear()
 
-    def _place(self) -> QRect:
-        """Return where the picture is, in the widget that pages lie in."""
-        return self._picture.geometry() if self._picture.parentWidget() is not None else self._picture.rect()
+    def _found_picture(self) -> QWidget:
+        """Return the widget of the picture: the middle of the window that the panel is docked in, or floats beside."""
+        if self._picture is None:
+            above = self._controller.parent()
+            while above is not None and not isinstance(above, QMainWindow):
+                above = above.parent()
+            centre = None if above is None else above.centralWidget()
+            self._picture = centre or self._controller.parent().window()
+            self._picture.installEventFilter(self)
+        return self._picture
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Keep the page as large as the picture."""
-        if event is not None and event.type() in MOVED and self.shown is not None:
-            self.shown.setGeometry(self._place())
+        if event is not None and event.type() == QEvent.Type.Resize and self.shown is not None:
+            self.shown.setGeometry(self.shown.parentWidget().rect())
         return False

@@ -3,15 +3,14 @@
 
 from __future__ import annotations
 
-import shutil
-
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 
 from small_project import annotate, grey_frames, write_stack
 from vfss.masks import MaskState
-from vfss.project import Project
+from vfss.project import Edit, Project
+from vfss.project.provenance import Provenance
 
 WAIT_MS = 30_000
 FILES = ("P1_thin.tif", "P2_thin.tif", "P2_thick.tif")
@@ -87,7 +86,7 @@ def choose(page, panel, *wanted):
 def test_a_folder_of_recordings_becomes_one_worklist(panel, recordings, messages, qtbot):
     open_all(panel, [recordings[0].parent], qtbot)
     session = panel.controller.session
-    assert session.record.path == recordings[1 - 1].resolve() or session.record.path.name in FILES
+    assert session.record.path.name == sorted(FILES)[0]
     assert session.project.folder == recordings[0].parent / "vfss_project"
     assert sorted(record.path.name for record in session.project.clips()) == sorted(FILES)
     assert ("3 of 3 recordings are in the project vfss_project.", False) in messages
@@ -122,13 +121,15 @@ def test_two_projects_at_once_are_refused(panel, recordings, messages, tmp_path,
 
 def test_cancelled_opening_keeps_what_was_added(panel, recordings, messages, qtbot):
     controller = panel.controller
-    stop = controller.opening_many.cancel
-    controller.opening_many.progressed.connect(lambda done, _total: done == 1 and stop())
-    try:
-        open_all(panel, recordings, qtbot)
-    finally:
-        controller.opening_many.progressed.disconnect()
-        controller.opening_many.progressed.connect(lambda *_: None)
+
+    def stop(done, _total):
+        if done == 1:
+            controller.opening_many.cancel()
+
+    controller.opening_many.progressed.connect(stop)
+    open_all(panel, recordings, qtbot)
+    controller.opening_many.progressed.disconnect(stop)
+    assert 1 <= len(controller.session.project.clips()) < len(FILES)
     assert any("Cancelled" in text for text, _ in messages)
 
 
@@ -281,9 +282,6 @@ def test_the_menu_of_chosen_rows_changes_them(panel, listed, qtbot):
 def test_doubtful_masks_are_counted_in_the_background(panel, listed, qtbot):
     project = panel.controller.session.project
     clip = project.clips()[1].id
-    from vfss.project import Edit
-    from vfss.project.provenance import Provenance
-
     mask = np.ones((40, 56), np.bool_)
     edits = [
         Edit(clip, 0, key, mask, MaskState.PROPOSED, confidence, provenance=Provenance("student", student="s"))
@@ -299,7 +297,6 @@ def test_doubtful_masks_are_counted_in_the_background(panel, listed, qtbot):
 
 def test_a_lost_recording_keeps_its_row_and_cannot_be_opened(panel, listed, recordings, messages, qtbot):
     recordings[2].unlink()
-    shutil.rmtree(recordings[0].parent / "nothing", ignore_errors=True)
     clip = next(record.id for record in panel.controller.session.project.clips() if record.path.name == FILES[2])
     assert not panel.controller.worklist.open_clip(clip)
     assert any("no longer there" in text and problem for text, problem in messages)
