@@ -1,7 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forty recordings opened at once in a real window: the longest pauses of the window, and the time until all is there.
 
 A timer of 5 ms runs in the event loop; the gap between two of its calls is the pause that a user would notice. The
-recordings are simulated film, written once as moving noise over a phantom frame, so that no two are the same. The list
+recordings are a phantom swallow of a few frames, repeated and shifted sideways, so that no two are the same. The list
 is complete once each recording has a row, a thumbnail and its count of doubtful masks. Pauses are measured in three
 parts: until the first recording is shown (its layers are made in the window's thread), while that happens, and after.
 Run under a display or Xvfb: xvfb-run -a -s "-screen 0 1600x1000x24" python benchmarks/worklist.py
@@ -16,6 +17,7 @@ import os
 import statistics
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -34,15 +36,15 @@ LIMIT_S = 120
 class ShiftedPhantom:
     """A short phantom swallow, repeated and shifted sideways, so that each recording has other content."""
 
+    fps = 30.0
+
     def __init__(self, frames: np.ndarray, n_frames: int, shift: int) -> None:
         """Take rendered frames, uint8 (T, H, W)."""
-        self._frames, self._n, self._shift = frames, n_frames, shift
-        self.times_s = np.arange(n_frames) / 30.0
+        self._frames, self._shift = frames, shift
+        self.n_frames, (self.height, self.width) = n_frames, frames.shape[1:]
 
-    def __len__(self) -> int:
-        return self._n
-
-    def __getitem__(self, t: int) -> np.ndarray:
+    def frame(self, t: int) -> np.ndarray:
+        """Return a frame, uint8 (H, W)."""
         return np.roll(self._frames[t % len(self._frames)], self._shift, axis=1)
 
 
@@ -77,7 +79,7 @@ def write_recordings(folder: Path, n: int, n_frames: int, size: int) -> list[Pat
     """Write recordings that differ in content; return their files."""
     folder.mkdir(parents=True)
     phantom = Phantom(7, n_frames=12, height=size, width=size, style="clinic")
-    frames = np.stack([phantom[t] for t in range(12)])
+    frames = np.stack([phantom.frame(t) for t in range(12)])
     paths = [folder / f"P{i // 4 + 1:02d}_swallow_{i % 4 + 1}.mp4" for i in range(n)]
     for i, path in enumerate(paths):
         write_video(ShiftedPhantom(frames, n_frames, 3 * i), path)
@@ -108,7 +110,7 @@ def measure(panel, recordings: list[Path]) -> dict[str, object]:
     done = time.perf_counter()
     run_for(1.0)
     timer.stop()
-    gaps = [(first, 1000 * (second - first)) for first, second in zip(ticks, ticks[1:], strict=False)]
+    gaps = [(first, 1000 * (second - first)) for first, second in pairwise(ticks)]
     shown = marks.get("first_shown", done)
     around = [gap for at, gap in gaps if at <= shown + 0.5 and at + gap / 1000 >= shown - 0.5]
     elsewhere = [gap for at, gap in gaps if at > shown + 0.5 or at + gap / 1000 < shown - 0.5]

@@ -60,6 +60,7 @@ class OpenMany(QObject):
         self._adding = Adding(self)
         self._total = self._done = 0
         self._cancelled = False
+        self._order: AddingOrder | None = None
         self.folder: Path | None = None
         self.added = 0
         self.problems: list[str] = []
@@ -97,7 +98,8 @@ class OpenMany(QObject):
         self.problems = []
         project = self._host.joined_project()
         author, kept = preferences.author(), preferences.frames_kept()
-        self._adding.start(AddingOrder(tuple(map(Path, paths)), project, author, kept))
+        self._order = AddingOrder(tuple(map(Path, paths)), project, author, kept)
+        self._adding.start(self._order)
         self.started.emit()
         return True
 
@@ -105,17 +107,18 @@ class OpenMany(QObject):
         """Stop after the present recording; what was added stays."""
         self._cancelled = True
         self._adding.cancel()
+        self._go_on()
 
     def close(self) -> None:
         """Stop, and show nothing any more."""
-        self._adding.cancel()
-        self._cancelled = True
+        self.cancel()
 
     def _on_step(self, step: AddingStep) -> None:
         self.folder, self._total, self._done = step.folder, step.total, step.done
         if step.session is not None:
             if self._cancelled:
                 step.session.close()
+                self._go_on()
             else:
                 self._show(step.session)
         if step.problem:
@@ -131,6 +134,12 @@ class OpenMany(QObject):
         self._host.worklist.show_project(session.project.folder)
         with self._host.showing_errors():
             self._host.show_session(session)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Let the worker add the other recordings."""
+        if self._order is not None:
+            self._order.shown.set()
 
     def _read_rows(self) -> None:
         if self.folder is not None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,36 @@ from vfss.clips.thumbnail import thumbnail
 from vfss.errors import ClipError, ProjectError, SeveralRecordingsError, VfssError
 
 PAUSE_S = 0.02  # after each recording, in which the window draws
+MOST_WAIT_S = 30.0  # for the window to show the first recording
+FOR_LAYERS = (
+    "pandas",
+    "scipy.linalg",
+    "scipy.ndimage",
+    "scipy.special",
+    "skimage.util",
+    "vfss.propagation.propagation",
+)
+"""Libraries that napari, or the layers of a clip, import late."""
 
 
 @dataclass(frozen=True)
 class AddingOrder:
-    """Files, folders and at most one project; the project that all of them join, None for the one of their folder."""
+    """What to add, and to which project.
+
+    Attributes:
+        paths: Files, folders and at most one project.
+        project: Project that all of them join; None for the one of their folder.
+        author: Who annotates.
+        frames_kept: Number of frames whose masks the session keeps in memory.
+        shown: To be set once the first session is shown, or will not be: only then the others are added, as the window
+            makes layers meanwhile and would be slowed down.
+    """
 
     paths: tuple[Path, ...]
     project: Path | None
     author: str
     frames_kept: int
+    shown: Event = field(default_factory=Event, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +96,9 @@ def add_recordings(order: AddingOrder) -> Generator[AddingStep, None, None]:
             try:
                 if project is None:
                     session = open_session(path, order.author, project_folder=folder, frames_kept=order.frames_kept)
-                    yield AddingStep(folder, done, total, session.clip.id, None, session)
+                    _import_for_layers()
+                    yield AddingStep(folder, done, total, session.clip.id, _thumbnail(session.clip), session)
+                    order.shown.wait(MOST_WAIT_S)
                     project = open_project.enter_context(Project.open(folder))
                 else:
                     with open_clip(path) as clip:
@@ -84,6 +108,15 @@ def add_recordings(order: AddingOrder) -> Generator[AddingStep, None, None]:
             except (VfssError, OSError) as error:
                 yield AddingStep(folder, done, total, problem=f"{path.name}: {_short(error)}")
             time.sleep(PAUSE_S)
+
+
+def _import_for_layers() -> None:
+    """Do here what napari would do with its first layer, for seconds, in the thread of the window."""
+    for name in FOR_LAYERS:
+        with suppress(ImportError):
+            import_module(name)
+    with suppress(ImportError, AttributeError):
+        import_module("pint").get_application_registry().Unit("pixel")  # reads its definitions of units
 
 
 def _recordings(order: AddingOrder) -> tuple[list[Path], Path]:

@@ -13,27 +13,30 @@ from vfss.errors import ClipError
 
 HEIGHT, WIDTH = 54, 72
 """Rows and columns of a thumbnail, pixels."""
+_NOTHING = 0.02  # standard deviation, share of the range: the tube is not on yet
 
 
 def thumbnail(clip: Clip) -> npt.NDArray[np.uint8]:
-    """Return the exposed field of a frame in the middle of a clip's first swallow, or of the clip, made small.
+    """Return the exposed field of a clip's first frame, made small; of one in its middle if the first shows nothing.
+
+    The first frame is decoded on opening anyway; one in the middle of a video can take half a second.
 
     Args:
-        clip: An open clip; one or two of its frames are decoded.
+        clip: An open clip.
 
     Returns:
         uint8 (HEIGHT, WIDTH), black beside the picture, which keeps its aspect.
 
     Raises:
-        ClipError: Neither the frame in the middle nor the first one can be decoded.
+        ClipError: The frame in the middle cannot be decoded.
     """
-    middle = clip.n_frames // 2
-    if clip.swallows:
-        middle = (clip.swallows[0].first + clip.swallows[0].last) // 2
     try:
-        frame = clip[middle]
-    except ClipError:
         frame = clip[0]
+    except ClipError:
+        frame = clip[clip.n_frames // 2]
+    else:
+        if float(frame.std()) < _NOTHING * (2**clip.bits - 1):
+            frame = clip[clip.n_frames // 2]
     grey = through_window(frame, (int(frame.min()), int(frame.max())))
     field = np.ascontiguousarray(grey[exposed_field(grey, clip.pixel_aspect)])
     width = field.shape[1] * clip.pixel_aspect
