@@ -19,7 +19,7 @@ from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import CloseWatcher
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.ui.notices import NestingNotice, UnsavedBar
-from napari_vfss.ui.pages import Pages
+from napari_vfss.ui.pages import Page, Pages
 from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
@@ -52,7 +52,7 @@ class AnnotationPanel(QWidget):
         self._build_sections()
         self.timeline = TimelinePlace(self.controller, self)
         self.worklist = WorklistPlace(self.controller, self)
-        self.pages = Pages(self.controller, {"worklist": self.worklist.page}, self)
+        self.pages = Pages(self.controller, {"worklist": self.worklist.page, "progress": _progress_page}, self)
         self.unsaved = UnsavedBar(self.controller)
         self.controller.unsaved_guard.ask = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.nesting = NestingNotice(self.controller)
@@ -144,6 +144,7 @@ class AnnotationPanel(QWidget):
             "import": self.importing.ask_and_import,
             "retrain": self.student.ask,
             "worklist": lambda: self.pages.toggle("worklist"),
+            "progress": lambda: self.pages.toggle("progress"),
             "worklist_dock": self.worklist.toggle_dock,
             **{name: button.click for name, button in buttons.items()},
         }
@@ -248,3 +249,9 @@ class AnnotationPanel(QWidget):
             if "vfss_frames" in layer.metadata and not layer.metadata.get("vfss_session"):
                 self.controller.adoption.adopt(layer)
                 return
+
+
+def _progress_page(controller: AnnotationController) -> Page:
+    from napari_vfss.ui.progress.page import ProgressPage  # with pyqtgraph, which takes long to import
+
+    return ProgressPage(controller)

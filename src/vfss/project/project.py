@@ -32,6 +32,7 @@ from vfss.project.revision_writer import RevisionWriter
 from vfss.project.splits import Splits
 from vfss.project.students import StudentShelf
 from vfss.project.view_state import Recollections
+from vfss.project.work_times import WorkTimes, work_times
 from vfss.project.worklist import Worklist
 from vfss.schema import Schema
 from vfss.student.student import Proposal
@@ -309,6 +310,10 @@ class Project:
     def confidence(self, clip_id: str, frame: int) -> npt.NDArray[np.float32]:
         """Return the confidences of the newest proposals of a frame, float32 (S,), 0..1, NaN where there is none."""
         return self._reader.confidence(clip_id, frame)
+
+    def work_times(self) -> WorkTimes:
+        """Return how long people work on frames, and how many proposals they accept as they are; not quick."""
+        return work_times(self._database)
 
     def states(self, clip_id: str) -> ByteArray:
         """Return the state of each structure on each frame, uint8 (n_frames, S), values of MaskState."""
