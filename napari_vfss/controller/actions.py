@@ -287,10 +287,10 @@ def _worklist(do: Callable[[WorklistController], object]) -> Do:
 
 CLIPS = "Clips"
 WORKLIST_ACTIONS: tuple[Action[AnnotationController], ...] = (
-    Action("window.worklist", "show the worklist", CLIPS, ("Ctrl+Alt+O",), _request("worklist"), place="window"),
-    Action("window.worklist_dock", "show the worklist beside the picture", CLIPS, ("Ctrl+Alt+Shift+O",),
+    Action("window.worklist", "show the worklist", CLIPS, ("Ctrl+Alt+1",), _request("worklist"), place="window"),
+    Action("window.worklist_dock", "show the worklist beside the picture", CLIPS, ("Ctrl+Alt+2",),
            _request("worklist_dock"), place="window"),
-    Action("window.progress", "show the progress of the project", CLIPS, ("Ctrl+Alt+P",), _request("progress"),
+    Action("window.progress", "show the progress of the project", CLIPS, ("Ctrl+Alt+3",), _request("progress"),
            place="window"),
     Action("worklist.next", "next unfinished clip", CLIPS, ("Ctrl+Alt+PageDown",),
            _worklist(lambda worklist: worklist.go_to_next_unfinished()), place="window"),
@@ -298,7 +298,7 @@ WORKLIST_ACTIONS: tuple[Action[AnnotationController], ...] = (
            _worklist(lambda worklist: worklist.finish_and_go_on()), place="window"),
     Action("worklist.previous", "previous clip of the list", CLIPS, ("Ctrl+Alt+PageUp",),
            _worklist(lambda worklist: worklist.go_to_previous()), place="window"),
-    Action("worklist.stop_adding", "stop adding recordings", CLIPS, ("Ctrl+Alt+Shift+D",),
+    Action("worklist.stop_adding", "stop adding recordings", CLIPS, ("Ctrl+Alt+4",),
            lambda controller: controller.opening_many.cancel(), lambda controller: controller.opening_many.running,
            place="window"),
 )  # fmt: skip
