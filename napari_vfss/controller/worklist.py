@@ -230,7 +230,7 @@ class WorklistController(QObject):
             self._step = None
             self._host.show_message("Open a recording or a project first: there is no worklist yet.")
         else:
-            self.refresh()
+            self._reading.ask(self.folder, presence=self._presence(), step=True)
 
     def _take_step(self) -> None:
         step, self._step = self._step, None
@@ -286,7 +286,8 @@ class WorklistController(QObject):
                 self.rows = listing.rows
                 self.rows_changed.emit()
             self._find_details()
-            self._take_step()
+            if listing.step:  # an earlier one may lack a change that was to be made before
+                self._take_step()
 
     def _on_failed(self, problem: str) -> None:
         asked, self._step = self.watched or self._step is not None, None

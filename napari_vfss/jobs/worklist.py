@@ -47,12 +47,14 @@ class Listing:
         rows: A row per clip; None where only open windows were asked for.
         windows: Other windows that have a clip of the project open.
         problem: Why an edit could not be made, for the person; empty for none.
+        step: True if it includes everything that was asked for before a step to another clip was.
     """
 
     folder: Path
     rows: tuple[WorklistRow, ...] | None
     windows: tuple[OpenWindow, ...]
     problem: str = ""
+    step: bool = False
 
 
 @dataclass
@@ -63,6 +65,7 @@ class _Order:
     window: str
     presence: Presence | None = None
     rows: bool = False
+    step: bool = False
     edits: list[Edit] = field(default_factory=list)
 
 
@@ -91,7 +94,13 @@ class WorklistReading(QObject):
         return self._worker is not None
 
     def ask(
-        self, folder: Path, *, rows: bool = True, presence: Presence | None = None, edit: Edit | None = None
+        self,
+        folder: Path,
+        *,
+        rows: bool = True,
+        presence: Presence | None = None,
+        edit: Edit | None = None,
+        step: bool = False,
     ) -> None:
         """Read a project soon; requests that come while it is read are joined.
 
@@ -100,6 +109,7 @@ class WorklistReading(QObject):
             rows: Whether to read a row per clip; else only which windows are open.
             presence: What to say of this window first; None for nothing.
             edit: Change to make before, in the background; each is made, in the order of the requests.
+            step: Whether the listing is to be marked, for a step to another clip.
         """
         if self._closed:
             return
@@ -108,6 +118,7 @@ class WorklistReading(QObject):
             order = _Order(folder, self._window)
         order.rows, order.presence = order.rows or rows, presence or order.presence
         order.edits += [] if edit is None else [edit]
+        order.step = order.step or step
         self._next = order
         if self._worker is None:
             self._start()
@@ -135,7 +146,7 @@ class WorklistReading(QObject):
             project.open_windows.say(say.window, author=say.author, host=say.host, clip_id=say.clip)
         windows = tuple(project.open_windows.others(order.window))
         rows = tuple(project.worklist.rows()) if order.rows else None
-        return Listing(order.folder, rows, windows, "\n".join(dict.fromkeys(problems)))
+        return Listing(order.folder, rows, windows, "\n".join(dict.fromkeys(problems)), order.step)
 
     def _opened(self, folder: Path) -> Project:
         from vfss.project import Project
