@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.controller.timeline import TimelineController
+from napari_vfss.controller.worklist import WorklistController
 from napari_vfss.keys.action import Action, Place
 from napari_vfss.prompting.tool import ClickTool
 from napari_vfss.session.corrections import Corrections
@@ -27,7 +28,8 @@ Do = Callable[[AnnotationController], object]
 
 def all_actions(schema: Schema) -> tuple[Action[AnnotationController], ...]:
     """Return every action, in the order in which they are listed; those that choose structures are the schema's."""
-    return (*structure_actions(schema), *WORK_ACTIONS, *MASK_TOOL_ACTIONS, *TIMELINE_ACTIONS, *BUTTON_ACTIONS)
+    work = (*WORK_ACTIONS, *MASK_TOOL_ACTIONS, *TIMELINE_ACTIONS, *WORKLIST_ACTIONS, *BUTTON_ACTIONS)
+    return (*structure_actions(schema), *work)
 
 
 def structure_actions(schema: Schema) -> tuple[Action[AnnotationController], ...]:
@@ -286,6 +288,29 @@ MASK_TOOL_KEYS = {tool.id: tool.keys[0] for tool in MASK_TOOL_ACTIONS}
 def _press(name: str, title: str, group: str, key: str, place: Place = "clip") -> Action[AnnotationController]:
     """Return an action that presses the button of that name in the panel; it does nothing while that is disabled."""
     return Action(name, title, group, (key,), _request(name), place=place)
+
+
+def _worklist(do: Callable[[WorklistController], object]) -> Do:
+    return lambda controller: do(controller.worklist)
+
+
+CLIPS = "Clips"
+WORKLIST_ACTIONS: tuple[Action[AnnotationController], ...] = (
+    Action("window.worklist", "show the worklist", CLIPS, ("Ctrl+Alt+1",), _request("worklist"), place="window"),
+    Action("window.worklist_dock", "show the worklist beside the picture", CLIPS, ("Ctrl+Alt+2",),
+           _request("worklist_dock"), place="window"),
+    Action("window.progress", "show the progress of the project", CLIPS, ("Ctrl+Alt+3",), _request("progress"),
+           place="window"),
+    Action("worklist.next", "next unfinished clip", CLIPS, ("Ctrl+Alt+PageDown",),
+           _worklist(lambda worklist: worklist.go_to_next_unfinished()), place="window"),
+    Action("worklist.finish", "finish this clip, and next unfinished", CLIPS, ("Ctrl+Alt+Enter",),
+           _worklist(lambda worklist: worklist.finish_and_go_on()), place="window"),
+    Action("worklist.previous", "previous clip of the list", CLIPS, ("Ctrl+Alt+PageUp",),
+           _worklist(lambda worklist: worklist.go_to_previous()), place="window"),
+    Action("worklist.stop_adding", "stop adding recordings", CLIPS, ("Ctrl+Alt+4",),
+           lambda controller: controller.opening_many.cancel(), lambda controller: controller.opening_many.running,
+           place="window"),
+)  # fmt: skip
 
 
 BUTTON_ACTIONS: tuple[Action[AnnotationController], ...] = (

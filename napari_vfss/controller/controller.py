@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_vfss import preferences
 from napari_vfss.connections import Connections
 from napari_vfss.controller.adoption import LayerAdoption
+from napari_vfss.controller.open_many import OpenMany
 from napari_vfss.controller.student_jobs import StudentJobs
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.controller.unsaved import UnsavedGuard
 from napari_vfss.controller.viewed import ViewedTracker
+from napari_vfss.controller.worklist import WorklistController
 from napari_vfss.jobs.files import Exporting, ExportOrder
 from napari_vfss.jobs.training import Retraining
 from napari_vfss.keys.action import Action
@@ -77,6 +79,8 @@ class AnnotationController(QObject):
         timeline: The open clip in time: survey, marks, playback.
         viewed_tracker: Records which masks were on the screen.
         adoption: Opens sessions on layers of recordings that napari itself opened.
+        worklist: The clips of the project, and what other windows have open.
+        opening_many: Adds recordings to the project in the background.
     """
 
     session_changed = Signal()
@@ -105,6 +109,8 @@ class AnnotationController(QObject):
         self.timeline = TimelineController(self, self)
         self.viewed_tracker = ViewedTracker(self, self)
         self.adoption = LayerAdoption(self, self.open)
+        self.worklist = WorklistController(self, self)
+        self.opening_many = OpenMany(self, self)
         self._poll_problem = ""
         self._session_connections = Connections()
         self._connections = Connections()
@@ -195,7 +201,7 @@ class AnnotationController(QObject):
 
     def open(self, path: Path) -> bool:
         """Open a recording or a project in place of what is open; return False if it cannot be opened."""
-        folder = None if is_project(path) else self._joined_project()
+        folder = None if is_project(path) else self.joined_project()
         return self._open_with(open_session, path, project_folder=folder)
 
     @while_open_or(False)
@@ -203,7 +209,28 @@ class AnnotationController(QObject):
         """Open another clip of the open project; return False if it is open already or cannot be opened."""
         if clip_id == session.clip.id:
             return False
-        return self._open_with(open_project_session, session.project.folder, clip_id=clip_id)
+        return self.open_in_project(session.project.folder, clip_id)
+
+    def open_in_project(self, folder: Path, clip_id: str) -> bool:
+        """Open a clip of a project in place of what is open; return False if it cannot be opened."""
+        return self._open_with(open_project_session, folder, clip_id=clip_id)
+
+    def open_many(self, paths: Sequence[Path]) -> bool:
+        """Open files, folders and projects: the first recording at once, the others join its project meanwhile.
+
+        Args:
+            paths: Recordings, folders of them, and at most one project, which they join.
+
+        Returns:
+            False if nothing was started, which a message explains.
+        """
+        if len(paths) == 1 and is_project(paths[0]):
+            return self.open(paths[0])
+        return self.opening_many.start(paths)
+
+    def show_session(self, session: Session) -> None:
+        """Close what is open, and show a session instead; unsaved changes are the caller's to ask about."""
+        self._show(session)
 
     def choose_project(self, folder: Path) -> bool:
         """Work in another project from now on: an existing one, or a new one that the open clip joins."""
@@ -242,6 +269,7 @@ class AnnotationController(QObject):
         self._poll.stop()
         self._remember.stop()
         self.save()
+        self.worklist.leave()
         self._open = None
         self._session_connections.undo()
         closing.close()
@@ -257,6 +285,8 @@ class AnnotationController(QObject):
         self.student_jobs.adapting.close()
         self.timeline.close()
         self.viewed_tracker.close()
+        self.opening_many.close()
+        self.worklist.close()
         self._connections.undo()
 
     def export(self, order: ExportOrder) -> None:
@@ -291,6 +321,7 @@ class AnnotationController(QObject):
     @while_open
     def poll(self, session: Session) -> None:
         """Read what others wrote to the project; every few times, try again to write unsaved changes."""
+        self.worklist.poll()
         if self.student_jobs.writing:
             return
         try:
@@ -316,7 +347,7 @@ class AnnotationController(QObject):
     def _source(self, session: Session) -> Path | None:
         return session.clip.source
 
-    def _joined_project(self) -> Path | None:
+    def joined_project(self) -> Path | None:
         """Return the project that a recording joins: not one whose masks a second reading hides, but the reading's."""
         return self._reading_folder() or self.project_folder
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.controller.controller import AnnotationController
@@ -45,6 +46,13 @@ class Page(QFrame):
         column.addLayout(top)
         self.body = QVBoxLayout()
         column.addLayout(self.body, 1)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Go back to the picture on Esc."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+            return
+        super().keyPressEvent(event)
 
     def refresh(self) -> None:
         """Bring up to date what the page shows; called each time it is shown."""

@@ -17,12 +17,12 @@ from napari_vfss.debounce import Debounce
 from napari_vfss.menu import register_menu
 from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import CloseWatcher
-from napari_vfss.ui.help_pages import HELP_PAGES
 from napari_vfss.ui.job_bar import JobBar
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
+from napari_vfss.ui.late_pages import PAGES
 from napari_vfss.ui.name_question import NameQuestion
 from napari_vfss.ui.notices import ForeignLayerNotice, NestingNotice, UnsavedBar
-from napari_vfss.ui.pages import Page, Pages
+from napari_vfss.ui.pages import Pages
 from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
@@ -34,6 +34,7 @@ from napari_vfss.ui.sections.people import PeopleSection
 from napari_vfss.ui.sections.propagate import PropagateSection
 from napari_vfss.ui.sections.student import StudentSection
 from napari_vfss.ui.timeline.docking import TimelinePlace
+from napari_vfss.ui.worklist.place import WorklistPlace
 
 if TYPE_CHECKING:
     import napari
@@ -43,9 +44,6 @@ WIDTH = 340
 MESSAGE_MS = 20_000
 LEAST_HEIGHT = 430
 """Height in pixels below which not all steps can be shown."""
-
-PAGES: dict[str, Callable[[AnnotationController], Page]] = {**HELP_PAGES}
-"""Pages over the picture, by name; each is made when it is first shown."""
 
 
 class AnnotationPanel(QWidget):
@@ -60,7 +58,8 @@ class AnnotationPanel(QWidget):
         self.controller = AnnotationController(napari_viewer, all_actions, self)
         self._build_sections()
         self.timeline = TimelinePlace(self.controller, self)
-        self.pages = Pages(self.controller, PAGES, self)
+        self.worklist = WorklistPlace(self.controller, self)
+        self.pages = Pages(self.controller, {**PAGES, "worklist": self.worklist.page}, self)
         self.unsaved = UnsavedBar(self.controller)
         self.controller.unsaved_guard.ask = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.nesting = NestingNotice(self.controller)
@@ -109,6 +108,7 @@ class AnnotationPanel(QWidget):
         self.name_question.close()
         self._connections.undo()
         self.pages.close()
+        self.worklist.close()
         self.timeline.close()
         self._forget_menu()
 
@@ -181,6 +181,9 @@ class AnnotationPanel(QWidget):
             "export": self.export.ask_and_export,
             "import": self.importing.ask_and_import,
             "retrain": self.student.ask,
+            "worklist": lambda: self.pages.toggle("worklist"),
+            "progress": lambda: self.pages.toggle("progress"),
+            "worklist_dock": self.worklist.toggle_dock,
             **{name: button.click for name, button in buttons.items()},
         }
 

@@ -69,9 +69,12 @@ def random_bytes(content: bytes) -> bytes:
 
 
 def random_page(content: bytes) -> bytes:
-    """Return the content with a damaged page in the middle, among the revisions, which opening does not read."""
+    """Return the content with a damaged page of the revisions, which opening does not read."""
     page = int.from_bytes(content[16:18], "big")
-    start = len(content) // page // 2 * page
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        database.deserialize(content[:18] + b"\1\1" + content[20:])  # in memory there is no write-ahead log
+        root = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'revisions'").fetchone()[0]
+    start = (root - 1) * page
     return content[:start] + np.random.default_rng(0).bytes(page) + content[start + page :]
 
 

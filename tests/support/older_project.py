@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vfss.project.tables import added_columns, added_tables
+
 # The table of revisions of older layouts, as the program versions of that time created it.
 REVISIONS = """
 CREATE TABLE revisions (
@@ -24,7 +26,7 @@ CREATE TABLE revisions (
 CREATE INDEX revisions_of_a_plane ON revisions (clip, frame, structure, id);
 """
 SINCE_3 = ("imports_are_proposals",)
-SINCE_5 = {"clips": ("frame_rate", "pixel_aspect", "rotation")}
+SINCE_6 = ("masks_are_counted", "masks_are_recounted")
 SINCE_4 = ("methods_fit_origins", "students_are_named", "sources_are_frames", "adaptations_are_counted")
 OLD_RULE = (
     "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
@@ -41,15 +43,19 @@ def as_layout(folder: Path, version: int) -> None:
         database.execute("PRAGMA foreign_keys = OFF")
         for name in triggers:
             database.execute(f"DROP TRIGGER {name}")
-        database.execute("DROP TABLE frame_checks")
-        database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
-        for table, names in SINCE_5.items():
-            for name in names:
-                database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+        for added in added_tables(version):
+            database.execute(f"DROP TABLE {added.name}")
+        for column in added_columns(version):
+            if column.table.name != "revisions":  # see as_before_provenance
+                database.execute(f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
+        if version < 5:
+            database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
         if version < 4:
             as_before_provenance(database, version)
         if version < 3:
             triggers["people_stand"] = OLD_RULE
+        for name in SINCE_6:
+            del triggers[name]
         for name, statement in triggers.items():
             if (version >= 4 or name not in SINCE_4) and (version >= 3 or name not in SINCE_3):
                 database.execute(statement)

@@ -72,12 +72,14 @@ class ClipSection(Section):
         self._connections.undo()
 
     def ask_for_clip(self) -> None:
-        """Let a person choose a recording and open it."""
+        """Let a person choose one or many recordings and open them."""
         patterns = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))
         kinds = f"Recordings ({patterns});;All files, DICOM without suffix too (*)"
-        name, _ = QFileDialog.getOpenFileName(self, "Open a recording", "", kinds)
-        if name:
-            self._controller.open(Path(name))
+        names, _ = QFileDialog.getOpenFileNames(self, "Open one or many recordings", "", kinds)
+        if len(names) == 1:
+            self._controller.open(Path(names[0]))
+        elif names:
+            self._controller.open_many([Path(name) for name in names])
 
     def ask_for_folder(self) -> None:
         """Let a person choose a folder and open it: of frames, or of recordings, of which one is then chosen."""

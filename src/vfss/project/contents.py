@@ -11,7 +11,17 @@ from sqlalchemy.exc import DBAPIError
 from vfss.project.column_types import BadValueError
 from vfss.project.marks import marks
 from vfss.project.pixel_reviews import pixel_reviews
-from vfss.project.tables import LAYOUT, RULES, columns_of, layout, metadata, project, structures, tables_of
+from vfss.project.tables import (
+    COUNT_MASKS,
+    LAYOUT,
+    RULES,
+    columns_of,
+    layout,
+    metadata,
+    project,
+    structures,
+    tables_of,
+)
 from vfss.schema import Schema
 
 _ROWS_AT_ONCE = 10_000
@@ -35,6 +45,11 @@ _NOT_NEWEST = (
     "LEFT JOIN structures ON structures.key = newest.structure "
     "LEFT JOIN present ON present.clip = newest.clip AND present.frame = newest.frame "
     "AND present.plane = structures.plane WHERE present.revision IS NOT newest.id"
+)
+_MISCOUNTED = (
+    "SELECT count(*), min(frame) FROM (SELECT clip, frame FROM "
+    f"(SELECT clip, frame, proposed, edited, final, revision FROM frame_progress UNION ALL {COUNT_MASKS}) "
+    "GROUP BY clip, frame, proposed, edited, final, revision HAVING count(*) <> 2)"
 )
 
 
@@ -81,6 +96,10 @@ def faults(connection: Connection, version: int) -> Iterator[str]:
         count, frame = connection.exec_driver_sql(query).one()
         if count:
             yield f"{count} masks {what}, the first on frame {frame}"
+    if "frame_progress" in tables_of(version):
+        count, frame = connection.exec_driver_sql(_MISCOUNTED).one()
+        if count:
+            yield f"the masks of {count} frames are miscounted, the first of frame {frame}"
     if version == LAYOUT:
         yield from _rules(connection)
 

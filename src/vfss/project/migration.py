@@ -23,7 +23,7 @@ from vfss.output.atomic_file import synchronise_file, temporary_path
 from vfss.output.private import create_private
 from vfss.project.database import Database
 from vfss.project.provenance import read_old_author
-from vfss.project.tables import LAYOUT, RULES, added_columns, added_tables, layout, revisions
+from vfss.project.tables import COUNT_MASKS, LAYOUT, RULES, added_columns, added_tables, layout, revisions
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ def _migrate(database: Database) -> None:
                 _record_provenance(connection)
             if version < 5:
                 _seal_masks(connection)
+            if version < 6:
+                connection.exec_driver_sql(f"INSERT INTO frame_progress {COUNT_MASKS}")
             for rule in RULES.values():
                 connection.exec_driver_sql(rule)
             connection.execute(update(layout).values(version=LAYOUT))

@@ -22,6 +22,7 @@ from vfss.project.database_files import FILE, create_database, make_folder, open
 from vfss.project.frame_checks import FrameChecks
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
+from vfss.project.open_windows import OpenWindows
 from vfss.project.overview import Overview
 from vfss.project.pixel_reviews import PixelReviews
 from vfss.project.provenance import Origin
@@ -31,6 +32,8 @@ from vfss.project.revision_writer import RevisionWriter
 from vfss.project.splits import Splits
 from vfss.project.students import StudentShelf
 from vfss.project.view_state import Recollections
+from vfss.project.work_times import WorkTimes, work_times
+from vfss.project.worklist import Worklist
 from vfss.schema import Schema
 from vfss.student.student import Proposal
 
@@ -52,6 +55,8 @@ class Project:
         frame_checks: Digests of decoded frames as first read, and the frames that cannot be decoded.
         overview: Confidence, changes and masks of whole clips.
         past: The log of revisions, page by page, and the masks as they were at an earlier moment.
+        worklist: A row of facts per clip, who works on it, and what is finished.
+        open_windows: Which windows have which clip open.
     """
 
     def __init__(self, folder: str | Path, *, patience_s: float = 10.0) -> None:
@@ -78,6 +83,8 @@ class Project:
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
         self.reviews = PixelReviews(self._database)
         self.frame_checks = FrameChecks(self._database)
+        self.worklist = Worklist(self._database, self.schema)
+        self.open_windows = OpenWindows(self._database)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:
@@ -303,6 +310,10 @@ class Project:
     def confidence(self, clip_id: str, frame: int) -> npt.NDArray[np.float32]:
         """Return the confidences of the newest proposals of a frame, float32 (S,), 0..1, NaN where there is none."""
         return self._reader.confidence(clip_id, frame)
+
+    def work_times(self) -> WorkTimes:
+        """Return how long people work on frames, and how many proposals they accept as they are; not quick."""
+        return work_times(self._database)
 
     def states(self, clip_id: str) -> ByteArray:
         """Return the state of each structure on each frame, uint8 (n_frames, S), values of MaskState."""

@@ -68,8 +68,8 @@ def create_reading(
 ) -> Reading:
     """Create a second reading; none of the project's annotations go into it.
 
-    Facing, polarity, patient and split are copied. Marked swallows and the project's own students are not: both may
-    carry the first reader's annotations.
+    Facing, polarity, patient and split are copied. Marked swallows, who works on a clip or has finished it, and the
+    project's own students are not: they may carry the first reader's annotations.
 
     Args:
         project: The project to be read a second time.
@@ -244,6 +244,7 @@ def _fill(connection: Connection, project: Project, folder: Path, chosen: list[s
         sides = [row._asdict() for row in elder.execute(select(patients).where(patients.c.name.in_(names)))]
     for row in rows:
         row["swallows"] = []
+        row.update(dict.fromkeys(("assigned_to", "finished_by", "finished_at")))
         path = text_to_path(row["path"])
         if not path.is_absolute():
             row["path"] = path_to_text(Path(os.path.relpath(project.folder / path, folder)))

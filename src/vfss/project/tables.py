@@ -115,6 +115,10 @@ clips = Table(
     # Clip.rotation: how frames are turned from stored pixels; null, as of all older clips, is 0: masks were
     # drawn on the stored pixels.
     Column("rotation", Whole(0, 630), info={"since": 5}),
+    # Who works on the clip, and who declared it finished (vfss.project.worklist); null: nobody.
+    Column("assigned_to", Words(), info={"since": 6}),
+    Column("finished_by", Words(), info={"since": 6}),
+    Column("finished_at", UtcTime(), info={"since": 6}),
 )
 
 revisions = Table(
@@ -154,6 +158,31 @@ present = Table(
     Column("revision", Whole(), ForeignKey("revisions.id"), nullable=False),
     Column("state", _state(), nullable=False),
     sqlite_with_rowid=False,
+)
+
+# Masks of each frame by state, counted as they are written, so that a list of all clips never scans all masks.
+frame_progress = Table(
+    "frame_progress",
+    metadata,
+    Column("clip", Words(), ForeignKey("clips.id"), primary_key=True),
+    Column("frame", _frame(), primary_key=True),
+    Column("proposed", Whole(0, MOST_PLANES), nullable=False),
+    Column("edited", Whole(0, MOST_PLANES), nullable=False),
+    Column("final", Whole(0, MOST_PLANES), nullable=False),  # accepted, empty or not visible
+    Column("revision", Whole(), nullable=False),  # the newest of the frame
+    info={"since": 6},
+    sqlite_with_rowid=False,
+)
+
+open_windows = Table(
+    "open_windows",
+    metadata,
+    Column("window", Words(), primary_key=True),
+    Column("author", Words(), nullable=False),
+    Column("host", Words(), nullable=False),
+    Column("clip", Words(), ForeignKey("clips.id"), nullable=False),
+    Column("seen", UtcTime(), nullable=False),
+    info={"since": 6},
 )
 
 patients = Table(
@@ -201,6 +230,16 @@ name_columns(metadata)
 _PLANE = "(SELECT plane FROM structures WHERE key = NEW.structure)"
 _UNCONFIRMED = ", ".join(f"'{origin}'" for origin in UNCONFIRMED)
 _PERSON = ", ".join(str(int(state)) for state in MaskState if state.is_annotated)
+FINAL = tuple(state for state in MaskState if state.is_annotated and state is not MaskState.EDITED)
+"""States that a person decided on: accepted, empty, not visible. An edited mask still waits for its acceptance."""
+_COUNTED = {
+    "proposed": f"({{row}}.state = {MaskState.PROPOSED:d})",
+    "edited": f"({{row}}.state = {MaskState.EDITED:d})",
+    "final": f"({{row}}.state IN ({', '.join(str(int(state)) for state in FINAL)}))",
+}
+_COUNTS = ", ".join(f"sum({one.format(row='present')}) AS {name}" for name, one in _COUNTED.items())
+COUNT_MASKS = f"SELECT clip, frame, {_COUNTS}, max(revision) AS revision FROM present GROUP BY clip, frame"
+"""SQL that counts all masks by frame, in the order of the columns of `frame_progress`."""
 
 _PROPOSED_BY = ", ".join(f"'{method}'" for method in PROPOSED_BY)
 _METHODS = ", ".join(f"'{method}'" for method in get_args(Method))
@@ -238,6 +277,17 @@ _SQLITE_RULES = {
     "WHEN (NEW.method IS 'adapted') <> (NEW.adapted_count IS NOT NULL) OR NEW.adapted_count < 1 "
     "OR (NEW.adapted_frames IS NOT NULL AND NEW.adapted_count IS NULL) "
     "BEGIN SELECT RAISE(ABORT, 'a mask by a clip-adapted student, and no other, names what it was adapted to'); END",
+    "masks_are_counted": "AFTER INSERT ON present "
+    f"BEGIN INSERT INTO frame_progress (clip, frame, {', '.join(_COUNTED)}, revision) VALUES (NEW.clip, NEW.frame, "
+    f"{', '.join(one.format(row='NEW') for one in _COUNTED.values())}, NEW.revision) "
+    "ON CONFLICT (clip, frame) DO UPDATE SET "
+    f"{', '.join(f'{name} = {name} + excluded.{name}' for name in _COUNTED)}, "
+    "revision = max(revision, excluded.revision); END",
+    "masks_are_recounted": "AFTER UPDATE OF revision, state ON present BEGIN UPDATE frame_progress SET "
+    + ", ".join(
+        f"{name} = {name} + {one.format(row='NEW')} - {one.format(row='OLD')}" for name, one in _COUNTED.items()
+    )
+    + ", revision = max(revision, NEW.revision) WHERE clip = NEW.clip AND frame = NEW.frame; END",
     "revisions_are_present": "AFTER INSERT ON revisions "
     "BEGIN INSERT INTO present (clip, frame, plane, revision, state) "
     f"VALUES (NEW.clip, NEW.frame, {_PLANE}, NEW.id, NEW.state) "

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages whose libraries take long to import: each is imported when it is first shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.ui.help_pages import HELP_PAGES
+from napari_vfss.ui.pages import Page
+
+
+def _progress(controller: AnnotationController) -> Page:
+    from napari_vfss.ui.progress.page import ProgressPage
+
+    return ProgressPage(controller)
+
+
+PAGES: dict[str, Callable[[AnnotationController], Page]] = {**HELP_PAGES, "progress": _progress}
+"""Pages over the picture, by name."""
