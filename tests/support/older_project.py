@@ -25,6 +25,8 @@ CREATE INDEX revisions_of_a_plane ON revisions (clip, frame, structure, id);
 """
 SINCE_3 = ("imports_are_proposals",)
 SINCE_5 = {"clips": ("frame_rate", "pixel_aspect", "rotation")}
+SINCE_6 = {"students": ("name", "note", "added_by", "deleted")}
+TABLES_SINCE_6 = {"student_switches": ("switches_stay", "switches_remain"), "hold_out_frames": (), "canaries": ()}
 SINCE_4 = ("methods_fit_origins", "students_are_named", "sources_are_frames", "adaptations_are_counted")
 OLD_RULE = (
     "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "
@@ -41,9 +43,14 @@ def as_layout(folder: Path, version: int) -> None:
         database.execute("PRAGMA foreign_keys = OFF")
         for name in triggers:
             database.execute(f"DROP TRIGGER {name}")
-        database.execute("DROP TABLE frame_checks")
-        database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
-        for table, names in SINCE_5.items():
+        for table, rules in TABLES_SINCE_6.items():
+            database.execute(f"DROP TABLE {table}")
+            for rule in rules:
+                triggers.pop(rule)
+        if version < 5:
+            database.execute("DROP TABLE frame_checks")
+            database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
+        for table, names in (SINCE_6 if version >= 5 else SINCE_5 | SINCE_6).items():
             for name in names:
                 database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
         if version < 4:
