@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_warning
@@ -19,6 +20,7 @@ from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import CloseWatcher
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.ui.notices import NestingNotice, UnsavedBar
+from napari_vfss.ui.pages import Pages
 from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
@@ -29,6 +31,8 @@ from napari_vfss.ui.sections.marks import MarksSection
 from napari_vfss.ui.sections.people import PeopleSection
 from napari_vfss.ui.sections.propagate import PropagateSection
 from napari_vfss.ui.sections.student import StudentSection
+from napari_vfss.ui.students.page import STUDENT_ACTS, StudentsPage
+from napari_vfss.ui.students.retrain_notice import RetrainNotice
 from napari_vfss.ui.timeline.docking import TimelinePlace
 
 if TYPE_CHECKING:
@@ -52,6 +56,8 @@ class AnnotationPanel(QWidget):
         self.unsaved = UnsavedBar(self.controller)
         self.controller.unsaved_guard.ask = lambda may_stay: self.unsaved.may_part(may_stay=may_stay)
         self.nesting = NestingNotice(self.controller)
+        self.retrain_notice = RetrainNotice(self.controller)
+        self.pages = Pages(self.controller, {"students": StudentsPage}, self)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -87,6 +93,8 @@ class AnnotationPanel(QWidget):
             section.close_connections()
         self.unsaved.close_connections()
         self.nesting.close_connections()
+        self.retrain_notice.close_connections()
+        self.pages.close()
         self._connections.undo()
         self.timeline.close()
         self._forget_menu()
@@ -128,6 +136,7 @@ class AnnotationPanel(QWidget):
             "window.stop_training": self.student.cancel_button,
             "window.use_student": self.student.use_button,
             "window.keep_student": self.student.keep_button,
+            "window.retrain_later": self.retrain_notice.later,
         }
         return {
             "open": self.clip.ask_for_clip,
@@ -137,8 +146,16 @@ class AnnotationPanel(QWidget):
             "export": self.export.ask_and_export,
             "import": self.importing.ask_and_import,
             "retrain": self.student.ask,
+            "window.students": lambda: self.pages.toggle("students"),
+            **{f"students.{name}": partial(self._on_students, name) for name in STUDENT_ACTS},
             **{name: button.click for name, button in buttons.items()},
         }
+
+    def _on_students(self, name: str) -> None:
+        """Show the students page and do there what a key stands for."""
+        page = self.pages.shown if isinstance(self.pages.shown, StudentsPage) else self.pages.show("students")
+        if isinstance(page, StudentsPage):
+            page.press(name)
 
     def _build_sections(self) -> None:
         self.people = PeopleSection(self.controller)
@@ -196,6 +213,7 @@ class AnnotationPanel(QWidget):
         outer.addWidget(scroll, 1)
         outer.addWidget(self.unsaved)
         outer.addWidget(self.nesting)
+        outer.addWidget(self.retrain_notice)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from small_project import THREE, cohort
-from vfss.comparison import KEPT, compare, comparisons_of, keep_comparison, newest_figures
+from vfss.comparison.comparing import KEPT, compare, comparisons_of, keep_comparison, newest_figures
 from vfss.evaluation.evaluate import PlaneScore
 from vfss.evaluation.gate import Evidence, Verdict, judge
 from vfss.evaluation.paired import Figure, Paired, pair
@@ -184,6 +184,13 @@ def test_a_comparison_is_kept_with_the_new_student(project: Project, tmp_path: P
     assert newest_figures(record.id, [kept]) is None, "phantoms are no hold-out"
     broken = project.shelf.keep_scores(record.id, {KEPT: {"st-old": {"verdict": 3}, "st-x": None}})
     assert comparisons_of(broken) == {}
+
+
+def test_where_the_student_in_use_knows_nothing_of_the_project_there_is_nothing_to_lose() -> None:
+    comparison = compare(THREE, ("st-a", "st-b"), (("airway",), ("bolus",)), Evidence(None, agreement=1.0))
+    assert comparison.verdict.passed and "nothing to compare" in comparison.verdict.remarks[0]
+    forgotten = compare(THREE, ("st-a", "st-b"), (("bolus",), ("airway",)), Evidence(None, agreement=1.0))
+    assert not forgotten.verdict.passed
 
 
 def test_figures_of_both_students_are_found_from_what_was_kept() -> None:

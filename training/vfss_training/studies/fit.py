@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from vfss.comparison import (
+from vfss.comparison.comparing import (
     KEPT,
     PHANTOM_SCHEMA,
     Measured,

@@ -19,7 +19,6 @@ from vfss.evaluation.evaluate import PlaneScore, evaluate
 from vfss.evaluation.gate import Evidence, GateRules, Verdict, judge
 from vfss.evaluation.paired import LEAST_PATIENTS, Figure, Paired, pair
 from vfss.masks.metrics import dice, hd95
-from vfss.phantom import Phantom
 from vfss.project import Project, StudentRecord
 from vfss.project.hold_out import FrozenFrames
 from vfss.schema import Schema
@@ -34,6 +33,9 @@ PHANTOM_SCHEMA = "vfss12"
 PHANTOM_SEEDS = range(990_000, 990_016)  # no recipe trains or chooses on them
 _PHANTOM_SIZE, _PHANTOM_FRAMES, _STYLE = 384, 60, "clinic"
 _TIMED = 7  # frames by which two architectures are timed
+
+
+_NOTHING_TO_LOSE = "The student in use proposes none of this project's structures: there is nothing to compare with."
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,8 @@ def measure_on_phantoms(
     Returns:
         Scores of each student. Structures that are hidden on a frame do not count there.
     """
+    from vfss.phantom import Phantom  # takes a while, and few comparisons need it
+
     compared, chosen = list(students), list(seeds)
     schema = Schema.load(PHANTOM_SCHEMA)
     scores: list[list[PlaneScore]] = [[] for _ in compared]
@@ -192,7 +196,7 @@ def compare(
         phantoms=None if phantoms is None else pair(*phantoms, shared),
         lost=tuple(names[key] for key in old if key not in new),
     )
-    verdict = judge(filled, names, rules)
+    verdict = judge(filled, names, rules) if shared or not new else Verdict(True, remarks=(_NOTHING_TO_LOSE,))
     return StudentComparison(
         *ids, filled.hold_out, filled.phantoms, verdict, datetime.now(UTC).replace(microsecond=0), tuple(new)
     )

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Dice of a student by structure, beside the one in use: figures with intervals, and a bar for each structure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from qtpy.QtCore import QRect, QSize, Qt
+from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+
+from vfss.comparison.cards import StudentCard
+from vfss.evaluation.paired import Figure
+from vfss.schema import Schema
+
+HEADINGS = ("Structure", "", "Dice (95 % interval)", "In use", "Difference, points (95 %)")
+TIPS = (
+    "",
+    "Bar: this student, from 0 to 1; line: the student in use",
+    "Mean Dice on the frozen hold-out, and the interval in which the mean of other patients is expected",
+    "The same of the student in use",
+    "This student less the one in use, in hundredths of Dice",
+)
+_NAME, _BAR, _DICE, _OLD, _DIFFERENCE = range(len(HEADINGS))
+
+
+class DiceBar(QWidget):
+    """A bar from 0 to 1 for one student, and a line where the other one is."""
+
+    def __init__(self, value: float | None, other: float | None) -> None:
+        super().__init__()
+        self._value, self._other = value, other
+        self.setAccessibleName("" if value is None else f"Dice {value:.2f}")
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Wide enough to tell two points apart."""
+        return QSize(120, 14)
+
+    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
+        """Draw bar and line."""
+        painter = QPainter(self)
+        full = self.rect().adjusted(3, 5, -3, -5)
+        painter.fillRect(full, QColor(128, 128, 128, 60))
+        if self._value is not None:
+            painter.fillRect(
+                QRect(full.left(), full.top(), round(full.width() * self._value), full.height()), "#4f86c6"
+            )
+        if self._other is not None:
+            x = full.left() + round(full.width() * self._other)
+            colour = self.palette().color(QPalette.ColorRole.WindowText)
+            painter.fillRect(QRect(x - 1, full.top() - 3, 2, full.height() + 6), colour)
+        painter.end()
+
+
+class FiguresTable(QTableWidget):
+    """Shows the figures of one student."""
+
+    def __init__(self) -> None:
+        super().__init__(0, len(HEADINGS))
+        self.setAccessibleName("Dice by structure")
+        self.setHorizontalHeaderLabels(HEADINGS)
+        for column, tip in enumerate(TIPS):
+            heading = self.horizontalHeaderItem(column)
+            if heading is not None:
+                heading.setToolTip(tip)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        rows, columns = self.verticalHeader(), self.horizontalHeader()
+        if rows is not None and columns is not None:
+            rows.setVisible(False)
+            rows.setDefaultSectionSize(21)
+            columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+            columns.setSectionResizeMode(_BAR, QHeaderView.ResizeMode.Stretch)
+
+    def show_card(self, card: StudentCard, in_use: StudentCard | None, schema: Schema) -> None:
+        """Show a card's figures beside those of the student in use."""
+        paired = None if card.comparison is None else card.comparison.hold_out
+        mine = paired.new if paired is not None else card.figures or {}
+        other: Mapping[str, Figure] = {}
+        if paired is not None:
+            other = paired.old
+        elif in_use is not None and not card.in_use:
+            other = in_use.figures or {}
+        keys = [key for key in ("", *schema.keys) if key in mine or key in other]
+        self.setRowCount(len(keys))
+        for row, key in enumerate(keys):
+            name = schema[key].name if key else "Mean of structures"
+            one, two = mine.get(key), other.get(key)
+            difference = None if paired is None else paired.difference.get(key)
+            texts = (name, "", with_interval(one), with_interval(two, short=True), points(difference))
+            for column, text in enumerate(texts):
+                item = QTableWidgetItem(text)
+                if column in (_DICE, _OLD, _DIFFERENCE):
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                if not key:
+                    font = item.font()
+                    font.setBold(True)
+                    item.setFont(font)
+                self.setItem(row, column, item)
+            self.setCellWidget(row, _BAR, DiceBar(one and one.value, two and two.value))
+        self.setVisible(bool(keys))
+
+
+def with_interval(figure: Figure | None, *, short: bool = False) -> str:
+    """Return a Dice with its interval, "-" where there is none."""
+    if figure is None or figure.value is None:
+        return "-"
+    if short or figure.interval is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f}  ({figure.interval[0]:.3f} to {figure.interval[1]:.3f})"
+
+
+def points(figure: Figure | None) -> str:
+    """Return a difference of Dice in points with its interval, with a sign that does not depend on colour."""
+    if figure is None or figure.value is None:
+        return "-"
+    value = 100 * figure.value
+    sign = "▲" if value >= 0.05 else "▼" if value <= -0.05 else "="
+    interval = (
+        "" if figure.interval is None else f"  ({100 * figure.interval[0]:+.1f} to {100 * figure.interval[1]:+.1f})"
+    )
+    return f"{sign} {value:+.1f}{interval}"
