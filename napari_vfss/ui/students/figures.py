@@ -97,8 +97,12 @@ class FiguresTable(QTableWidget):
                     font.setBold(True)
                     item.setFont(font)
                 self.setItem(row, column, item)
-            self.setCellWidget(row, _BAR, DiceBar(one and one.value, two and two.value))
+            self.setCellWidget(row, _BAR, DiceBar(_value(one), _value(two)))
         self.setVisible(bool(keys))
+
+
+def _value(figure: Figure | None) -> float | None:
+    return None if figure is None else figure.value
 
 
 def with_interval(figure: Figure | None, *, short: bool = False) -> str:

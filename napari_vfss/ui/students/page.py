@@ -220,7 +220,7 @@ class StudentsPage(Page):
         box.setInformativeText(explanation)
         box.setStandardButtons(QMessageBox.StandardButton.Yes | QMessageBox.StandardButton.Cancel)
         box.setDefaultButton(QMessageBox.StandardButton.Cancel)
-        return box.exec() == QMessageBox.StandardButton.Yes
+        return bool(box.exec() == QMessageBox.StandardButton.Yes)
 
     def _build_left(self) -> QWidget:
         self.list = QListWidget()

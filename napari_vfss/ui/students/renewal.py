@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -143,7 +145,7 @@ class RenewalView(QWidget):
         mask = self._largest[row]
         if mask.clip != session.clip.id and not self.controller.open_clip_of_project(mask.clip):
             return
-        self.controller.in_session(lambda opened: (opened.go_to(mask.frame), opened.choose(mask.structure)))
+        self.controller.in_session(partial(_show_mask, mask))
         self.went.emit()
 
     @while_open
@@ -195,6 +197,11 @@ class RenewalView(QWidget):
                 for one in self._largest
             ],
         )
+
+
+def _show_mask(mask: RenewedMask, session: Session) -> None:
+    session.go_to(mask.frame)
+    session.choose(mask.structure)
 
 
 def _table(name: str, headings: tuple[str, ...]) -> QTableWidget:
