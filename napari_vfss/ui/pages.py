@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.controller.controller import AnnotationController
 
@@ -46,6 +47,13 @@ class Page(QFrame):
         self.body = QVBoxLayout()
         column.addLayout(self.body, 1)
 
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Go back to the picture on Esc."""
+        if event is not None and event.key() == Qt.Key.Key_Escape:
+            self.left.emit()
+            return
+        super().keyPressEvent(event)
+
     def refresh(self) -> None:
         """Bring up to date what the page shows; called each time it is shown."""
 
@@ -80,8 +88,7 @@ class Pages(QObject):
         self._kinds = dict(kinds)
         self._made: dict[str, Page] = {}
         self.shown: Page | None = None
-        self._picture: QWidget = controller.viewer.window._qt_viewer
-        self._picture.installEventFilter(self)
+        self._picture: QWidget | None = None
 
     def toggle(self, name: str) -> None:
         """Show a page, or go back to the picture if it is shown."""
@@ -92,14 +99,15 @@ class Pages(QObject):
 
     def show(self, name: str) -> Page:
         """Show a page over the picture in place of another one."""
+        picture = self._found_picture()
         if name not in self._made:
             page = self._kinds[name](self._controller)
-            page.setParent(self._picture)
+            page.setParent(picture)
             page.left.connect(self.hide)
             self._made[name] = page
         self.hide()
         page = self.shown = self._made[name]
-        page.setGeometry(self._picture.rect())
+        page.setGeometry(picture.rect())
         page.refresh()
         page.show()
         page.raise_()
@@ -116,7 +124,8 @@ class Pages(QObject):
 
     def close(self) -> None:
         """Remove all pages."""
-        self._picture.removeEventFilter(self)
+        if self._picture is not None:
+            self._picture.removeEventFilter(self)
         self.shown = None
         for page in self._made.values():
             page.close_connections()
@@ -124,8 +133,19 @@ class Pages(QObject):
             page.deleteLater()
         self._made.clear()
 
+    def _found_picture(self) -> QWidget:
+        """Return the widget of the picture: the middle of the window that the panel is docked in, or floats beside."""
+        if self._picture is None:
+            above = self._controller.parent()
+            while above is not None and not isinstance(above, QMainWindow):
+                above = above.parent()
+            centre = None if above is None else above.centralWidget()
+            self._picture = centre or self._controller.parent().window()
+            self._picture.installEventFilter(self)
+        return self._picture
+
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Keep the page as large as the picture."""
         if event is not None and event.type() == QEvent.Type.Resize and self.shown is not None:
-            self.shown.setGeometry(self._picture.rect())
+            self.shown.setGeometry(self.shown.parentWidget().rect())
         return False

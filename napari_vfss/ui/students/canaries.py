@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QImage, QPixmap, QResizeEvent
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QColor, QIcon, QImage, QPixmap, QResizeEvent
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -29,6 +29,7 @@ from napari_vfss.jobs.students import CanaryOrder, ShowingCanaries
 from napari_vfss.session.host import while_open
 from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button, tipped_button
+from napari_vfss.ui.structure_table import swatch
 from napari_vfss.viewer.outlines import outline
 from vfss.comparison.cards import StudentCard
 from vfss.masks import BoolArray, ByteArray
@@ -37,6 +38,8 @@ from vfss.proposals.side_by_side import SidePair, mean_agreement
 from vfss.schema import Schema
 
 NONE = "no clip"
+CHANGED = 0.9
+"""Dice of the two students with each other below which a structure is pointed out."""
 HINT = (
     "Choose up to three clips that you know well, then show both students on them. Nothing is written to the project."
 )
@@ -119,10 +122,12 @@ class CanaryView(QWidget):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.cancel_button = tipped_button("Cancel", "Stop", self.job.cancel, key="Ctrl+Alt+Shift+X")
-        row.addWidget(self.show_button, 1)
-        row.addWidget(self.bar, 1)
-        row.addWidget(self.cancel_button, 1)
         body.addLayout(row)
+        foot = QHBoxLayout()
+        foot.addWidget(self.show_button, 1)
+        foot.addWidget(self.bar, 1)
+        foot.addWidget(self.cancel_button, 1)
+        body.addLayout(foot)
 
     def _build_view(self, body: QVBoxLayout) -> None:
         self.left_title, self.right_title = QLabel("In use"), QLabel()
@@ -135,8 +140,12 @@ class CanaryView(QWidget):
             grid.setColumnStretch(column, 3)
         self.table = QTableWidget(0, 3)
         self.table.setAccessibleName("Agreement of both students")
-        self.table.setHorizontalHeaderLabels(("Structure", "This frame", "All frames"))
-        self.table.setToolTip("Dice of the two students with each other: 1 where nothing changes")
+        self.table.setHorizontalHeaderLabels(("Structure", "Here", "All"))
+        self.table.setToolTip(
+            "Dice of the two students with each other, on this frame and on all: 1 where nothing changes"
+        )
+        self.table.setIconSize(QSize(12, 12))
+        self.table.setMinimumWidth(190)
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         rows, columns = self.table.verticalHeader(), self.table.horizontalHeader()
@@ -225,9 +234,8 @@ class CanaryView(QWidget):
         self.table.setRowCount(len(keys))
         for row, key in enumerate(keys):
             here, everywhere = pair.dice[key], means[key]
-            name = QTableWidgetItem(session.schema[key].name)
-            name.setForeground(QColor(session.schema[key].colour))
-            marks = "▼ " if here < 0.9 else ""
+            name = QTableWidgetItem(QIcon(swatch(session.schema[key].colour, True)), session.schema[key].name)
+            marks = "▼ " if here < CHANGED else ""
             for column, item in enumerate(
                 (name, QTableWidgetItem(f"{marks}{here:.2f}"), QTableWidgetItem(f"{everywhere:.2f}"))
             ):

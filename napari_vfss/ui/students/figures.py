@@ -42,9 +42,8 @@ class DiceBar(QWidget):
         full = self.rect().adjusted(3, 5, -3, -5)
         painter.fillRect(full, QColor(128, 128, 128, 60))
         if self._value is not None:
-            painter.fillRect(
-                QRect(full.left(), full.top(), round(full.width() * self._value), full.height()), "#4f86c6"
-            )
+            filled = QRect(full.left(), full.top(), round(full.width() * self._value), full.height())
+            painter.fillRect(filled, QColor("#4f86c6"))
         if self._other is not None:
             x = full.left() + round(full.width() * self._other)
             colour = self.palette().color(QPalette.ColorRole.WindowText)
@@ -99,6 +98,9 @@ class FiguresTable(QTableWidget):
                 self.setItem(row, column, item)
             self.setCellWidget(row, _BAR, DiceBar(_value(one), _value(two)))
         self.setVisible(bool(keys))
+        columns = self.horizontalHeader()
+        heading = 24 if columns is None else columns.sizeHint().height()
+        self.setFixedHeight(heading + 21 * len(keys) + 22)  # all rows, and the scroll bar of a narrow window
 
 
 def _value(figure: Figure | None) -> float | None:

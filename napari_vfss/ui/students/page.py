@@ -47,7 +47,7 @@ STUDENT_ACTS = (
     "stop",
 )  # fmt: skip
 """What `StudentsPage.press` can do; actions of the same names, after "students.", ask for it."""
-_LEFT = 290
+_LEFT = 230
 
 
 class StudentsPage(Page):
@@ -272,8 +272,9 @@ class StudentsPage(Page):
         column.addLayout(names)
         for widget in (self.origin, self.verdict):
             column.addWidget(widget)
-        column.addWidget(self.figures, 1)
+        column.addWidget(self.figures)
         column.addWidget(self.hold_out)
+        column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QScrollArea.Shape.NoFrame)
@@ -285,7 +286,7 @@ class StudentsPage(Page):
         whole.addLayout(self._build_buttons())
         return details
 
-    def _build_buttons(self) -> QHBoxLayout:
+    def _build_buttons(self) -> QVBoxLayout:
         tip = "Compare with the student in use, on the same frames of held-out patients; takes a minute or two"
         self.compare_button = tipped_button("Compare", tip, self.compare, key="Ctrl+Alt+Shift+C")
         tip = "Take in the frames of held-out patients annotated since; earlier figures are then of fewer frames"
@@ -301,12 +302,16 @@ class StudentsPage(Page):
         self.bar = QProgressBar()
         self.bar.setFixedHeight(16)
         self.stop_button = tipped_button("Cancel", "Stop comparing", self.comparing.cancel, key="Ctrl+Alt+Shift+X")
-        row = QHBoxLayout()
+        rows = QVBoxLayout()
+        first, second = QHBoxLayout(), QHBoxLayout()
         for widget in (self.bar, self.stop_button, self.compare_button, self.extend_button):
-            row.addWidget(widget, 2)
-        for widget in (self.export_button, self.delete_button, self.use_button):
-            row.addWidget(widget, 2)
-        return row
+            first.addWidget(widget, 2)
+        first.addWidget(self.use_button, 2)
+        for widget in (self.export_button, self.delete_button):
+            second.addWidget(widget, 1)
+        rows.addLayout(first)
+        rows.addLayout(second)
+        return rows
 
     def _on_session(self) -> None:
         self._session_connections.undo()
@@ -335,10 +340,11 @@ class StudentsPage(Page):
             item = QListWidgetItem()
             label = QLabel(card_html(card))
             label.setContentsMargins(8, 5, 8, 5)
-            item.setSizeHint(label.sizeHint())
             item.setData(Qt.ItemDataRole.AccessibleTextRole, f"{card.title}, {badge(card)}")
             self.list.addItem(item)
             self.list.setItemWidget(item, label)
+            label.ensurePolished()  # the size of its text is that of the window's style
+            item.setSizeHint(label.sizeHint())
         self.list.blockSignals(False)
         titles = {card.project_id: card.title for card in self.cards}
         self.back_button.setEnabled(before is not None and not session.project.read_only)

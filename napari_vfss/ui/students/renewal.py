@@ -100,7 +100,7 @@ class RenewalView(QWidget):
         row = QHBoxLayout()
         tip = "Propose anew in the open clip what nobody accepted"
         self.clip_button = button(
-            "Propose anew: this clip",
+            "In this clip",
             tip,
             lambda: self.start(whole_project=False),
             key="Ctrl+Alt+Shift+Q",
@@ -108,7 +108,7 @@ class RenewalView(QWidget):
         )
         tip = "Propose anew in all clips of the project what nobody accepted"
         self.project_button = button(
-            "Propose anew: whole project",
+            "In the whole project",
             tip,
             lambda: self.start(whole_project=True),
             key="Ctrl+Alt+Shift+V",
@@ -124,18 +124,14 @@ class RenewalView(QWidget):
         body.addLayout(row)
 
     def _build_tables(self, body: QVBoxLayout) -> None:
-        self.structures = _table(
-            "What changed by structure", ("Structure", "Changed", "Masks", "Mean Dice with before")
-        )
+        self.structures = _table("What changed by structure", ("Structure", "Changed", "Masks", "Dice with before"))
         self.largest = _table("Largest changes", ("Clip", "Frame", "Structure", "Dice with before"))
         self.largest.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.largest.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.largest.setToolTip("Double click or press Enter to see it in the picture")
         self.largest.activated.connect(lambda index: self.go_to(index.row()))
-        row = QHBoxLayout()
-        row.addWidget(self.structures, 1)
-        row.addWidget(self.largest, 1)
-        body.addLayout(row, 1)
+        body.addWidget(self.structures, 1)
+        body.addWidget(self.largest, 1)
 
     @while_open
     def go_to(self, session: Session, row: int) -> None:

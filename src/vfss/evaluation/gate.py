@@ -10,6 +10,8 @@ from typing import Any
 from vfss.evaluation.paired import LEAST_PATIENTS, Paired
 from vfss.wording import count, listed
 
+_NAMED = 4  # structures that a sentence names; the table of figures has all
+
 
 @dataclass(frozen=True)
 class GateRules:
@@ -156,7 +158,7 @@ def _worse_structures(paired: Paired, names: Mapping[str, str], drop: float) -> 
             worse.append((difference, f"{names.get(key, key)} falls from {old:.3f} to {new:.3f}"))
     if not worse:
         return []
-    return [f"{listed([text for _, text in sorted(worse)], 12)} ({_points(-drop)} points are too much)."]
+    return [f"{listed([text for _, text in sorted(worse)], _NAMED)} ({_points(-drop)} points are too much)."]
 
 
 def _on_phantoms(paired: Paired | None, names: Mapping[str, str], rules: GateRules) -> list[str]:
