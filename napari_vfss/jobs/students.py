@@ -83,7 +83,7 @@ class Comparing(StudentJob):
             drawn = None
             if extra and not self._cancelled:
                 at = partial(self._on_part, 2 * frozen.count, total)
-                first, second = measure_on_phantoms(students, progress=at)
+                first, second = measure_on_phantoms(students, seeds=PHANTOM_SEEDS, progress=at)
                 drawn = (first, second)
             if self._cancelled:
                 return "Cancelled; nothing was kept of the comparison.", None

@@ -5,9 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qtpy.QtCore import QRect, QSize, Qt
-from qtpy.QtGui import QColor, QPainter, QPaintEvent, QPalette
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtCore import QModelIndex, QRect, Qt
+from qtpy.QtGui import QColor, QPainter, QPalette
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableWidget,
+    QTableWidgetItem,
+)
 
 from vfss.comparison.cards import StudentCard
 from vfss.evaluation.paired import Figure
@@ -21,34 +28,28 @@ TIPS = (
     "The same of the student in use",
     "This student less the one in use, in hundredths of Dice",
 )
+_VALUES = Qt.ItemDataRole.UserRole
 _NAME, _BAR, _DICE, _OLD, _DIFFERENCE = range(len(HEADINGS))
 
 
-class DiceBar(QWidget):
-    """A bar from 0 to 1 for one student, and a line where the other one is."""
+class DiceBars(QStyledItemDelegate):
+    """Draws a bar from 0 to 1 for one student, and a line where the other one is."""
 
-    def __init__(self, value: float | None, other: float | None) -> None:
-        super().__init__()
-        self._value, self._other = value, other
-        self.setAccessibleName("" if value is None else f"Dice {value:.2f}")
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Wide enough to tell two points apart."""
-        return QSize(120, 14)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:  # noqa: N802
+    def paint(self, painter: QPainter | None, option: QStyleOptionViewItem, index: QModelIndex) -> None:
         """Draw bar and line."""
-        painter = QPainter(self)
-        full = self.rect().adjusted(3, 5, -3, -5)
+        values = index.data(_VALUES)
+        if painter is None or values is None:
+            return
+        mine, other = values
+        full = option.rect.adjusted(3, 6, -3, -6)
         painter.fillRect(full, QColor(128, 128, 128, 60))
-        if self._value is not None:
-            filled = QRect(full.left(), full.top(), round(full.width() * self._value), full.height())
+        if mine is not None:
+            filled = QRect(full.left(), full.top(), round(full.width() * mine), full.height())
             painter.fillRect(filled, QColor("#4f86c6"))
-        if self._other is not None:
-            x = full.left() + round(full.width() * self._other)
-            colour = self.palette().color(QPalette.ColorRole.WindowText)
-            painter.fillRect(QRect(x - 1, full.top() - 3, 2, full.height() + 6), colour)
-        painter.end()
+        if other is not None:
+            x = full.left() + round(full.width() * other)
+            line = QRect(x - 1, full.top() - 3, 2, full.height() + 6)
+            painter.fillRect(line, option.palette.color(QPalette.ColorRole.WindowText))
 
 
 class FiguresTable(QTableWidget):
@@ -62,6 +63,8 @@ class FiguresTable(QTableWidget):
             heading = self.horizontalHeaderItem(column)
             if heading is not None:
                 heading.setToolTip(tip)
+        self._bars = DiceBars(self)
+        self.setItemDelegateForColumn(_BAR, self._bars)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         rows, columns = self.verticalHeader(), self.horizontalHeader()
@@ -96,7 +99,9 @@ class FiguresTable(QTableWidget):
                     font.setBold(True)
                     item.setFont(font)
                 self.setItem(row, column, item)
-            self.setCellWidget(row, _BAR, DiceBar(_value(one), _value(two)))
+            bar = QTableWidgetItem()
+            bar.setData(_VALUES, (_value(one), _value(two)))
+            self.setItem(row, _BAR, bar)
         self.setVisible(bool(keys))
         columns = self.horizontalHeader()
         heading = 24 if columns is None else columns.sizeHint().height()

@@ -226,6 +226,7 @@ class StudentsPage(Page):
         self.list = QListWidget()
         self.list.setAccessibleName("Students of the project")
         self.list.setToolTip("Choose a student to see what is known of it")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.list.currentRowChanged.connect(self._on_chosen)
         tip = "Go back to the student that was in use before this one"
@@ -316,6 +317,7 @@ class StudentsPage(Page):
     def _on_session(self) -> None:
         self._session_connections.undo()
         self.comparing.cancel()
+        self.tabs.setCurrentIndex(0)
         self._follow()
         self.refresh()
 
@@ -420,13 +422,12 @@ class StudentsPage(Page):
 
 def card_html(card: StudentCard) -> str:
     """Return a card in the list: title, when, Dice, and what the gate says."""
-    mean = with_interval(card.mean)
+    mean = with_interval(card.mean, short=True)
     paired = None if card.comparison is None else card.comparison.hold_out
     gained = "" if paired is None else f" {points(paired.difference.get('')).split('  ')[0]}"
     dice = f"Dice {mean}{gained}" if card.mean is not None and card.mean.value is not None else "no figures yet"
     when = "" if card.record is None else f"{card.record.added.astimezone():%d %b %Y, %H:%M}"
-    who = f", {escape(card.record.added_by)}" if card.record is not None and card.record.added_by else ""
-    lines = [f"<b>{escape(card.title)}</b> &nbsp; {escape(badge(card))}", f"{when}{who}", dice]
+    lines = [f"<b>{escape(card.title)}</b>", f"{when}", dice, escape(badge(card))]
     return "<br>".join(line for line in lines if line)
 
 
