@@ -17,6 +17,7 @@ from napari_vfss.jobs.files import FileJob
 from napari_vfss.jobs.worker import spare_threads
 from vfss.comparison.cards import last_training
 from vfss.comparison.comparing import (
+    AGREEMENT,
     PHANTOM_SEEDS,
     StudentComparison,
     compare,
@@ -91,7 +92,8 @@ class Comparing(StudentJob):
             if checkpoints[0].config != checkpoints[1].config:
                 latency = _timed(students, checkpoints[1].config.input_size)
             ids, keys = (students[0].id, students[1].id), (students[0].keys, students[1].keys)
-            evidence = Evidence(None, latency=latency)
+            agreement = project.shelf.get(order.student).scores.get(AGREEMENT)
+            evidence = Evidence(None, latency=latency, agreement=agreement if isinstance(agreement, float) else None)
             comparison = compare(project.schema, ids, keys, evidence, hold_out=(held[0], held[1]), phantoms=drawn)
             keep_comparison(project, comparison)
         return "", comparison

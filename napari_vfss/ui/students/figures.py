@@ -20,16 +20,17 @@ from vfss.comparison.cards import StudentCard
 from vfss.evaluation.paired import Figure
 from vfss.schema import Schema
 
-HEADINGS = ("Structure", "", "Dice (95 % interval)", "In use", "Difference, points (95 %)")
+HEADINGS = ("Structure", "", "Dice", "In use", "Difference (95 %)", "Dice, 95 %")
 TIPS = (
     "",
     "Bar: this student, from 0 to 1; line: the student in use",
-    "Mean Dice on the frozen hold-out, and the interval in which the mean of other patients is expected",
+    "Mean Dice of this student on the frozen hold-out",
     "The same of the student in use",
-    "This student less the one in use, in hundredths of Dice",
+    "This student less the one in use, in points (hundredths) of Dice, and the 95 % interval of that",
+    "95 % interval of this student's Dice, by drawing patients anew",
 )
 _VALUES = Qt.ItemDataRole.UserRole
-_NAME, _BAR, _DICE, _OLD, _DIFFERENCE = range(len(HEADINGS))
+_NAME, _BAR, _DICE, _OLD, _DIFFERENCE, _INTERVAL = range(len(HEADINGS))
 
 
 class DiceBars(QStyledItemDelegate):
@@ -72,7 +73,8 @@ class FiguresTable(QTableWidget):
             rows.setVisible(False)
             rows.setDefaultSectionSize(21)
             columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-            columns.setSectionResizeMode(_BAR, QHeaderView.ResizeMode.Stretch)
+            columns.setSectionResizeMode(_BAR, QHeaderView.ResizeMode.Fixed)
+            columns.resizeSection(_BAR, 70)
 
     def show_card(self, card: StudentCard, in_use: StudentCard | None, schema: Schema) -> None:
         """Show a card's figures beside those of the student in use."""
@@ -89,10 +91,10 @@ class FiguresTable(QTableWidget):
             name = schema[key].name if key else "Mean of structures"
             one, two = mine.get(key), other.get(key)
             difference = None if paired is None else paired.difference.get(key)
-            texts = (name, "", with_interval(one), with_interval(two, short=True), points(difference))
+            texts = (name, "", dice_text(one), dice_text(two), points(difference), interval_text(one))
             for column, text in enumerate(texts):
                 item = QTableWidgetItem(text)
-                if column in (_DICE, _OLD, _DIFFERENCE):
+                if column >= _DICE:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 if not key:
                     font = item.font()
@@ -112,13 +114,16 @@ def _value(figure: Figure | None) -> float | None:
     return None if figure is None else figure.value
 
 
-def with_interval(figure: Figure | None, *, short: bool = False) -> str:
-    """Return a Dice with its interval, "-" where there is none."""
-    if figure is None or figure.value is None:
+def dice_text(figure: Figure | None) -> str:
+    """Return a Dice, "-" where there is none."""
+    return "-" if figure is None or figure.value is None else f"{figure.value:.3f}"
+
+
+def interval_text(figure: Figure | None) -> str:
+    """Return the interval of a Dice, "-" where there is none."""
+    if figure is None or figure.value is None or figure.interval is None:
         return "-"
-    if short or figure.interval is None:
-        return f"{figure.value:.3f}"
-    return f"{figure.value:.3f}  ({figure.interval[0]:.3f} to {figure.interval[1]:.3f})"
+    return f"{figure.interval[0]:.3f} to {figure.interval[1]:.3f}"
 
 
 def points(figure: Figure | None) -> str:

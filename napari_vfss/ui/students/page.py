@@ -33,7 +33,7 @@ from napari_vfss.session.session import Session
 from napari_vfss.ui.pages import Page
 from napari_vfss.ui.section import tipped_button
 from napari_vfss.ui.students.canaries import CanaryView
-from napari_vfss.ui.students.figures import FiguresTable, points, with_interval
+from napari_vfss.ui.students.figures import FiguresTable, dice_text, points
 from napari_vfss.ui.students.renewal import RenewalView
 from napari_vfss.ui.students.verdict import badge, verdict_html
 from vfss.comparison.cards import SHIPPED, StudentCard, export_name, student_cards
@@ -237,10 +237,8 @@ class StudentsPage(Page):
         column = QVBoxLayout(left)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.list, 1)
-        row = QHBoxLayout()
-        row.addWidget(self.back_button, 2)
-        row.addWidget(self.import_button, 1)
-        column.addLayout(row)
+        column.addWidget(self.back_button)
+        column.addWidget(self.import_button)
         return left
 
     def _build_right(self) -> QWidget:
@@ -422,7 +420,7 @@ class StudentsPage(Page):
 
 def card_html(card: StudentCard) -> str:
     """Return a card in the list: title, when, Dice, and what the gate says."""
-    mean = with_interval(card.mean, short=True)
+    mean = dice_text(card.mean)
     paired = None if card.comparison is None else card.comparison.hold_out
     gained = "" if paired is None else f" {points(paired.difference.get('')).split('  ')[0]}"
     dice = f"Dice {mean}{gained}" if card.mean is not None and card.mean.value is not None else "no figures yet"

@@ -29,6 +29,8 @@ Progress = Callable[[int, int], bool]
 
 KEPT = "comparisons"
 """Name under which comparisons are kept among the scores of a student, by the id of the other student."""
+AGREEMENT = "export_agreement"
+"""Name among the scores of a student: share of pixels that its exported network and torch assign alike, 0..1."""
 PHANTOM_SCHEMA = "vfss12"
 PHANTOM_SEEDS = range(990_000, 990_016)  # no recipe trains or chooses on them
 _PHANTOM_SIZE, _PHANTOM_FRAMES, _STYLE = 384, 60, "clinic"

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from vfss.comparison.comparing import (
+    AGREEMENT,
     KEPT,
     PHANTOM_SCHEMA,
     Measured,
@@ -237,7 +238,7 @@ def _register(
         run.cancel.check()
         record = project.add_student(
             work / "student.safetensors",
-            scores={**scores, KEPT: {previous.id: comparison.to_dict()}},
+            scores={**scores, AGREEMENT: agreement, KEPT: {previous.id: comparison.to_dict()}},
             parent=None if parent is None else parent.id,
             added_by=TRAINER,
         )
