@@ -113,6 +113,8 @@ def test_too_few_patients_are_said_and_phantoms_decide_whether_something_was_for
     assert any("Phantoms were compared" in remark for remark in verdict.remarks)
     nothing = judge(Evidence(None, drawn, agreement=1.0), NAMES)
     assert nothing.passed and "nothing can be said of real film" in nothing.remarks[0]
+    assert verdict.on_film and not nothing.on_film
+    assert Verdict.from_dict(nothing.to_dict()) == nothing
     assert not judge(Evidence(None, None, agreement=1.0), NAMES).passed
 
 

@@ -137,6 +137,7 @@ def test_comparing_keeps_what_the_gate_says(page, qtbot, monkeypatch):
         assert page.bar.isVisibleTo(page) and not page.compare_button.isVisibleTo(page)
     assert ended.args[0] == ""
     assert page.card.comparison.verdict.passed, page.card.comparison.verdict
+    assert "not tested on film" in page.verdict.text() and page.figures.rowCount() > 1
     assert any("Phantoms were compared" in text for text in page.card.comparison.verdict.remarks)
 
 
@@ -188,10 +189,10 @@ def test_the_offer_of_a_retraining_follows_the_gate(window):
     window.controller.retraining.project = project.folder
     scores = {"scores": {"mean_dice": 0.886}, "previous_scores": {"mean_dice": 0.898}, "student": "st-x"}
     failed = Verdict(False, ("Epiglottis falls from 0.752 to 0.688 (-1.0 points are too much).",))
-    section._offer({"event": "done", **scores, "gate": failed.to_dict()})
+    window.controller.retraining.event_received.emit({"event": "done", **scores, "gate": failed.to_dict()})
     assert "Not offered" in section.offer.text() and "Epiglottis falls" in section.offer.text()
     assert section.use_button.isHidden() and not section.keep_button.isHidden()
-    section._offer({"event": "done", **scores, "gate": Verdict(True).to_dict()})
+    window.controller.retraining.event_received.emit({"event": "done", **scores, "gate": Verdict(True).to_dict()})
     assert not section.use_button.isHidden()
     assert "0.886" in offer_text({**scores, "gate": Verdict(True).to_dict()})
 

@@ -31,6 +31,7 @@ from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button, tipped_button
 from napari_vfss.ui.structure_table import swatch
 from napari_vfss.viewer.outlines import outline
+from vfss.clips.exposed_field import exposed_field
 from vfss.comparison.cards import StudentCard
 from vfss.masks import BoolArray, ByteArray
 from vfss.project.canaries import MOST
@@ -227,8 +228,10 @@ class CanaryView(QWidget):
 
     @while_open
     def _draw_pair(self, session: Session, pair: SidePair, of_clip: list[SidePair]) -> None:
+        field = exposed_field(pair.picture, pair.pixel_aspect)
         for picture, which in ((self.left, "old"), (self.right, "new")):
-            picture.show_image(outlined(pair.picture, pair.masks(which), session.schema), pair.pixel_aspect)
+            drawn = outlined(pair.picture, pair.masks(which), session.schema)
+            picture.show_image(drawn[field], pair.pixel_aspect)
         means = mean_agreement(of_clip)
         keys = sorted(pair.dice, key=lambda key: pair.dice[key])
         self.table.setRowCount(len(keys))

@@ -78,14 +78,15 @@ class FiguresTable(QTableWidget):
 
     def show_card(self, card: StudentCard, in_use: StudentCard | None, schema: Schema) -> None:
         """Show a card's figures beside those of the student in use."""
-        paired = None if card.comparison is None else card.comparison.hold_out
+        paired = None if card.comparison is None else card.comparison.shown
         mine = paired.new if paired is not None else card.figures or {}
         other: Mapping[str, Figure] = {}
         if paired is not None:
             other = paired.old
         elif in_use is not None and not card.in_use:
             other = in_use.figures or {}
-        keys = [key for key in ("", *schema.keys) if key in mine or key in other]
+        known = {key for side in (mine, other) for key, figure in side.items() if figure.value is not None}
+        keys = [key for key in ("", *schema.keys) if key in known]
         self.setRowCount(len(keys))
         for row, key in enumerate(keys):
             name = schema[key].name if key else "Mean of structures"

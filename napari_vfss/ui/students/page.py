@@ -421,7 +421,8 @@ class StudentsPage(Page):
 def card_html(card: StudentCard) -> str:
     """Return a card in the list: title, when, Dice, and what the gate says."""
     mean = dice_text(card.mean)
-    paired = None if card.comparison is None else card.comparison.hold_out
+    held = None if card.comparison is None else card.comparison.hold_out
+    paired = held if held is not None and held.frames else None
     gained = "" if paired is None else f" {points(paired.difference.get('')).split('  ')[0]}"
     dice = f"Dice {mean}{gained}" if card.mean is not None and card.mean.value is not None else "no figures yet"
     when = "" if card.record is None else f"{card.record.added.astimezone():%d %b %Y, %H:%M}"

@@ -21,7 +21,9 @@ def badge(card: StudentCard) -> str:
         return "⚠ file cannot be used"
     if card.comparison is None:
         return "not compared yet" if card.record is not None else ""
-    return "✓ offered" if card.comparison.verdict.passed else "✗ not offered"
+    if not card.comparison.verdict.passed:
+        return "✗ not offered"
+    return "✓ offered" if card.comparison.verdict.on_film else "✓ offered, not tested on film"
 
 
 def verdict_html(card: StudentCard) -> str:
@@ -39,7 +41,9 @@ def verdict_html(card: StudentCard) -> str:
 
 def sentences(verdict: Verdict) -> str:
     """Return the decision and its reasons as HTML."""
-    if verdict.passed:
+    if verdict.passed and not verdict.on_film:
+        head = "<b>✓ Offered, but not tested on film.</b> Nothing speaks against it as far as could be tested."
+    elif verdict.passed:
         head = "<b>✓ Offered.</b> It keeps what the student in use can."
     else:
         head = "<b>✗ Not offered.</b> The student in use goes on proposing, because:"
@@ -50,9 +54,11 @@ def sentences(verdict: Verdict) -> str:
 
 def _basis(card: StudentCard) -> str:
     comparison = card.comparison
-    if comparison is None or comparison.hold_out is None or not comparison.hold_out.frames:
+    if comparison is None or comparison.shown is None:
         return ""
-    paired = comparison.hold_out
+    paired = comparison.shown
+    if paired is comparison.phantoms:
+        return f"<br><small>Figures below: {paired.frames} simulated frames, the same for both.</small>"
     patients = "1 patient" if paired.units == 1 else f"{paired.units} patients"
     hd95 = ""
     if paired.old_hd95 is not None and paired.new_hd95 is not None:

@@ -83,6 +83,12 @@ class StudentComparison:
         }
         return {**sides, "verdict": self.verdict.to_dict(), "time": self.time.isoformat(), "keys": list(self.keys)}
 
+    @property
+    def shown(self) -> Paired | None:
+        """The figures to show: of the hold-out, or where it has no frames of phantoms; None without any."""
+        held = self.hold_out
+        return held if held is not None and held.frames else self.phantoms
+
     @classmethod
     def from_dict(cls, old: str, new: str, data: Mapping[str, Any]) -> StudentComparison:
         """Read what `to_dict` gave.
@@ -198,7 +204,9 @@ def compare(
         phantoms=None if phantoms is None else pair(*phantoms, shared),
         lost=tuple(names[key] for key in old if key not in new),
     )
-    verdict = judge(filled, names, rules) if shared or not new else Verdict(True, remarks=(_NOTHING_TO_LOSE,))
+    verdict = (
+        judge(filled, names, rules) if shared or not new else Verdict(True, remarks=(_NOTHING_TO_LOSE,), on_film=False)
+    )
     return StudentComparison(
         *ids, filled.hold_out, filled.phantoms, verdict, datetime.now(UTC).replace(microsecond=0), tuple(new)
     )
@@ -238,7 +246,7 @@ def newest_figures(student_id: str, records: Iterable[StudentRecord]) -> tuple[M
     for record in records:
         for comparison in comparisons_of(record).values():
             paired = comparison.hold_out
-            if paired is not None and student_id in (comparison.old, comparison.new):
+            if paired is not None and paired.frames and student_id in (comparison.old, comparison.new):
                 found.append((comparison.time, paired.new if comparison.new == student_id else paired.old, paired))
     if not found:
         return None

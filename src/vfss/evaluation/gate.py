@@ -65,15 +65,18 @@ class Verdict:
         passed: Whether the new student is offered.
         against: Sentences on what the new student lacks; empty if it is offered.
         remarks: Sentences on what else a person should know.
+        on_film: Whether it rests on real film of held-out patients; False: on phantoms alone, or on nothing.
     """
 
     passed: bool
     against: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    on_film: bool = True
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
-        return {"passed": self.passed, "against": list(self.against), "remarks": list(self.remarks)}
+        told = {"against": list(self.against), "remarks": list(self.remarks)}
+        return {"passed": self.passed, **told, "on_film": self.on_film}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
@@ -85,7 +88,7 @@ class Verdict:
         passed, against, remarks = (data.get(name) for name in ("passed", "against", "remarks"))
         if not isinstance(passed, bool) or not isinstance(against, list) or not isinstance(remarks, list):
             raise ValueError("no verdict of a gate")
-        return cls(passed, tuple(map(str, against)), tuple(map(str, remarks)))
+        return cls(passed, tuple(map(str, against)), tuple(map(str, remarks)), data.get("on_film") is not False)
 
 
 def judge(evidence: Evidence, names: Mapping[str, str], rules: GateRules | None = None) -> Verdict:
@@ -121,7 +124,7 @@ def judge(evidence: Evidence, names: Mapping[str, str], rules: GateRules | None 
     against += _on_running(evidence, rules)
     if evidence.agreement is None:
         remarks.append("The exported network was not compared with the trained one.")
-    return Verdict(not against, tuple(against), tuple(remarks))
+    return Verdict(not against, tuple(against), tuple(remarks), on_film=measured is not None)
 
 
 def _on_hold_out(paired: Paired, names: Mapping[str, str], rules: GateRules) -> list[str]:
