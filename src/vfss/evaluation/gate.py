@@ -140,8 +140,8 @@ def _on_hold_out(paired: Paired, names: Mapping[str, str], rules: GateRules) -> 
         )
     if mean.interval is not None and mean.interval[0] <= -rules.bound_drop:
         against.append(
-            f"The mean may be as much as {_points(mean.interval[0])} points worse (lower end of the 95 % interval); "
-            f"the limit is {_points(-rules.bound_drop)}."
+            f"The mean may be {-100 * mean.interval[0]:.1f} points worse (lower end of the 95 % interval); "
+            f"it must be less than {100 * rules.bound_drop:.1f}."
         )
     against += _worse_structures(paired, names, rules.structure_drop)
     if paired.old_hd95 is not None and paired.new_hd95 is not None:
