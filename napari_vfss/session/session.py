@@ -19,7 +19,8 @@ from napari_vfss.session.viewed import ViewedMasks
 from vfss.clips import Clip, Facing
 from vfss.errors import VfssError
 from vfss.masks import BoolArray, MaskState
-from vfss.project import UNCONFIRMED, ClipRecord, Revision
+from vfss.project import UNCONFIRMED, ClipRecord, Revision, StudentRecord
+from vfss.project.records import HowSwitched
 from vfss.student import student_file
 from vfss.student.learnt import read_learnt_keys
 from vfss.student.prompts import Prompts
@@ -197,11 +198,28 @@ class Session(SessionState):
             self._learnt = frozenset(learnt)
         return structure in self._learnt
 
-    def choose_student(self, student_id: str | None) -> None:
-        """Choose the student that proposes from now on; None for the built-in one."""
-        self.project.choose_student(student_id)
+    def choose_student(self, student_id: str | None, *, nevertheless: bool = False) -> None:
+        """Choose the student that proposes from now on; None for the built-in one.
+
+        Args:
+            student_id: Its id.
+            nevertheless: It is used although the gate does not offer it, which the log of switches tells.
+        """
+        how: HowSwitched = "chosen nevertheless" if nevertheless else "chosen"
+        self.project.shelf.choose(student_id, author=self.author, how=how)
         self.student = self._learnt = None
         self.student_changed.emit()
+
+    def roll_back_student(self) -> StudentRecord | None:
+        """Go back to the student that was in use before; return it, None for the built-in one.
+
+        Raises:
+            StudentError: No other student was in use before.
+        """
+        record = self.project.shelf.roll_back(self.author)
+        self.student = self._learnt = None
+        self.student_changed.emit()
+        return record
 
     def set_student(self, student: Student) -> None:
         """Keep a loaded student for the next order."""

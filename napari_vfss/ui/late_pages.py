@@ -16,5 +16,11 @@ def _progress(controller: AnnotationController) -> Page:
     return ProgressPage(controller)
 
 
-PAGES: dict[str, Callable[[AnnotationController], Page]] = {**HELP_PAGES, "progress": _progress}
+def _students(controller: AnnotationController) -> Page:
+    from napari_vfss.ui.students.page import StudentsPage
+
+    return StudentsPage(controller)
+
+
+PAGES: dict[str, Callable[[AnnotationController], Page]] = {**HELP_PAGES, "progress": _progress, "students": _students}
 """Pages over the picture, by name."""

@@ -54,6 +54,9 @@ class Page(QFrame):
             return
         super().keyPressEvent(event)
 
+    def press(self, act: str) -> None:
+        """Do what a key stands for on this page; a page without such acts does nothing."""
+
     def refresh(self) -> None:
         """Bring up to date what the page shows; called each time it is shown."""
 
@@ -101,6 +104,11 @@ class Pages(QObject):
             self.hide()
         else:
             self.show(name)
+
+    def press(self, name: str, act: str) -> None:
+        """Show a page if it is not there yet, and do on it what a key stands for."""
+        page = self.shown if self.shown is not None and self.shown is self._made.get(name) else self.show(name)
+        page.press(act)
 
     def show(self, name: str) -> Page:
         """Show a page over the picture in place of another one."""

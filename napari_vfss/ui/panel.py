@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize, Qt, QTimer, Signal
@@ -33,6 +34,8 @@ from napari_vfss.ui.sections.marks import MarksSection
 from napari_vfss.ui.sections.people import PeopleSection
 from napari_vfss.ui.sections.propagate import PropagateSection
 from napari_vfss.ui.sections.student import StudentSection
+from napari_vfss.ui.students.acts import STUDENT_ACTS
+from napari_vfss.ui.students.retrain_notice import RetrainNotice
 from napari_vfss.ui.timeline.docking import TimelinePlace
 from napari_vfss.ui.worklist.place import WorklistPlace
 
@@ -66,6 +69,7 @@ class AnnotationPanel(QWidget):
         self.foreign = ForeignLayerNotice(self.controller)
         self.jobs = JobBar(self.controller, self.importing.importing)
         self.name_question = NameQuestion(self.controller, self.people.take_name, self)
+        self.retrain_notice = RetrainNotice(self.controller)
         self.message = QLabel()
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
@@ -103,7 +107,7 @@ class AnnotationPanel(QWidget):
         for section in self._sections:
             section.close_connections()
         self.unsaved.close_connections()
-        for notice in (self.nesting, self.foreign, self.jobs):
+        for notice in (self.nesting, self.foreign, self.jobs, self.retrain_notice):
             notice.close_connections()
         self.name_question.close()
         self._connections.undo()
@@ -171,6 +175,7 @@ class AnnotationPanel(QWidget):
             "window.stop_training": self.student.cancel_button,
             "window.use_student": self.student.use_button,
             "window.keep_student": self.student.keep_button,
+            "window.retrain_later": self.retrain_notice.later,
         }
         return {
             "start": lambda: self.pages.toggle("start"),
@@ -184,8 +189,14 @@ class AnnotationPanel(QWidget):
             "worklist": lambda: self.pages.toggle("worklist"),
             "progress": lambda: self.pages.toggle("progress"),
             "worklist_dock": self.worklist.toggle_dock,
+            "window.students": lambda: self.pages.toggle("students"),
+            **{f"students.{name}": partial(self._on_students, name) for name in STUDENT_ACTS},
             **{name: button.click for name, button in buttons.items()},
         }
+
+    def _on_students(self, name: str) -> None:
+        """Show the students page and do there what a key stands for."""
+        self.pages.press("students", name)
 
     def _build_sections(self) -> None:
         self.people = PeopleSection(self.controller)
@@ -245,6 +256,7 @@ class AnnotationPanel(QWidget):
         outer.addWidget(self.nesting)
         outer.addWidget(self.foreign)
         outer.addWidget(self.jobs)
+        outer.addWidget(self.retrain_notice)
         outer.addWidget(self.message)
         outer.addWidget(footer)
 

@@ -318,3 +318,22 @@ def test_a_frame_rate_is_typed_and_withdrawn(tmp_path: Path) -> None:
         assert run("project", "set", folder, clip, "--frame-rate", wrong).exit_code != 0
     assert "assumed 30" in run("project", "set", folder, clip[:12], "--frame-rate", "file").stdout
     assert run("project", "set", folder, "other.tif", "--frame-rate", "15").exit_code == 1
+
+
+def test_students_are_listed_used_and_rolled_back(tmp_path: Path) -> None:
+    path = load_student(device="cpu").path
+    with Project.create(tmp_path / "project") as project:
+        student = project.add_student(path, scores={}, parent=None).id
+        project.shelf.describe(student, name="clinic")
+    folder = str(tmp_path / "project")
+    result = run("student", "list", folder)
+    assert result.exit_code == 0 and "clinic" in result.stdout and "as shipped" in result.stdout
+    refused = run("student", "use", folder, "clinic")
+    assert refused.exit_code == 1 and "--nevertheless" in " ".join(refused.stderr.split())
+    assert run("student", "use", folder, "clinic", "--nevertheless").exit_code == 0
+    with Project.open(tmp_path / "project") as project:
+        assert project.current_student().id == student
+    assert "as shipped proposes again" in run("student", "rollback", folder).stdout
+    assert run("student", "rollback", folder).exit_code == 1
+    unknown = run("student", "use", folder, "st-none")
+    assert unknown.exit_code == 1 and "It has: clinic" in " ".join(unknown.stderr.split())

@@ -36,7 +36,7 @@ HEIGHT, WIDTH, FRAMES = 24, 32, 5
 DATABASE = "vfss.sqlite"
 TABLES = (
     "layout", "project", "structures", "clips", "revisions", "present", "patients", "students", "recollections",
-    "frame_checks", "marks", "pixel_reviews",
+    "frame_checks", "marks", "pixel_reviews", "student_switches", "hold_out_frames", "canaries",
 )  # fmt: skip
 Damage = Callable[[Path], None]
 
@@ -117,7 +117,13 @@ def template(folder: Path) -> Path:
         project.splits()
         project.remember("ann", f"view/{clip}", {"frame": 2})
         with contextlib.closing(connect(project.folder)) as database:
-            database.execute("INSERT INTO students VALUES ('st-1', '{}', NULL, '2026-01-01 10:00:00.000000', 0)")
+            row = "VALUES ('st-1', '{}', '2026-01-01 10:00:00.000000', 0)"
+            database.execute(f"INSERT INTO students (id, scores, added, chosen) {row}")
+        project.choose_student("st-1", author="ann")
+        project.choose_student(None, author="ann")
+        project.shelf.describe("st-1", name="first", note="of one clip")
+        project.hold_out.freeze({"P1": "train", "P2": "test"})
+        project.canaries.choose([clip, second])
         create_reading(project, "bob", clip_ids=[clip])
     return project.folder
 
@@ -354,6 +360,10 @@ def exercise(folder: Path, *, thorough: bool = True) -> list[str]:
 def _acts(project: Project, thorough: bool) -> Iterator[Callable[[], object]]:
     yield project.students
     yield project.current_student
+    yield project.shelf.switches
+    yield project.canaries.clips
+    yield lambda: project.hold_out.frames(project.assigned_splits())
+    yield lambda: project.corrections.since(None, ["P1"])
     yield project.student_path
     yield project.assigned_splits
     yield project.last_revision

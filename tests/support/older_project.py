@@ -26,7 +26,7 @@ CREATE TABLE revisions (
 CREATE INDEX revisions_of_a_plane ON revisions (clip, frame, structure, id);
 """
 SINCE_3 = ("imports_are_proposals",)
-SINCE_6 = ("masks_are_counted", "masks_are_recounted")
+SINCE_6 = ("masks_are_counted", "masks_are_recounted", "switches_stay", "switches_remain")
 SINCE_4 = ("methods_fit_origins", "students_are_named", "sources_are_frames", "adaptations_are_counted")
 OLD_RULE = (
     "CREATE TRIGGER people_stand BEFORE INSERT ON revisions WHEN NEW.origin = 'proposal' "

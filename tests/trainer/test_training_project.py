@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 import vfss_training.studies.sources
 from small_project import annotate, grey_frames, write_video
 from small_student import small_checkpoint
+from vfss.comparison.comparing import AGREEMENT, comparisons_of
 from vfss.errors import TrainingError
 from vfss.masks import MaskState
 from vfss.phantom import write_phantom
@@ -84,6 +85,14 @@ def test_a_project_gets_a_student_with_scores(annotated: Path, student: Path, sh
     assert record.parent == load_student(student, "cpu").id == done["previous"]
     assert record.scores["frames"] == 3
     assert set(done["previous_scores"]["structures"]) == set(done["scores"]["structures"])
+    compared = comparisons_of(record)[str(done["previous"])]
+    assert compared.verdict.to_dict() == done["gate"]
+    assert compared.hold_out is not None and compared.hold_out.frames == 3
+    assert compared.phantoms is not None, "one held-out patient is too few"
+    assert any("only 1 patient" in remark for remark in compared.verdict.remarks)
+    assert record.scores[AGREEMENT] >= 0.999 and record.added_by == "vfss-train"
+    with Project.open(annotated) as project:
+        assert project.hold_out.frames(project.splits()).count == 3
     new = load_student(record.path, "cpu")
     assert new.id == record.id
     assert new.provenance["parent"] == record.parent

@@ -15,6 +15,7 @@ from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.dialogs.retrain import RetrainChoice
 from napari_vfss.ui.section import SessionSection, button, tipped_button
+from napari_vfss.ui.students.verdict import sentences, verdict_of_event
 from vfss.wording import listed
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_vfss.ui.loss_curve import LossCurve
 
 UNKNOWN = "unknown"
+KEPT = "<br>It is kept on the students page, where you can look at it side by side, or use it nevertheless."
 _NAMED = 3  # recordings, frames or masks that could not be read
 
 
@@ -54,7 +56,10 @@ class StudentSection(SessionSection):
         self.retrain_button = button("Retrain...", tip, self.ask, key="Ctrl+Alt+R", key_on_face=False)
         tip = "Show the patients of this project, and assign them to training, validation or test"
         self.patients_button = tipped_button("Patients...", tip, self.show_patients, key="Ctrl+Alt+Shift+P")
-        self.add_row(self.students, self.retrain_button, self.patients_button, stretch=0)
+        tip = "Show all students with figures and reasons; compare, name, export, go back"
+        self.page_button = tipped_button("Students...", tip, self._show_page, key="Ctrl+Alt+T")
+        self.add_row(self.students, self.page_button, stretch=0)
+        self.add_row(self.retrain_button, self.patients_button, stretch=0)
 
     def _build_progress(self) -> None:
         self.bar = QProgressBar()
@@ -95,6 +100,9 @@ class StudentSection(SessionSection):
         self.body.addWidget(self.offer)
         self.add_row(self.use_button, self.keep_button)
 
+    def _show_page(self) -> None:
+        self.controller.action_requested.emit("window.students")
+
     def clear(self) -> None:
         """List no students."""
         super().clear()
@@ -115,7 +123,8 @@ class StudentSection(SessionSection):
             for record in session.project.students():
                 score = record.scores.get("mean_dice")
                 dice = "" if score is None else f"  Dice {score:.3f}"
-                self.students.addItem(f"{record.added.astimezone():%d %b %H:%M}{dice}", record.id)
+                named = record.name or f"{record.added.astimezone():%d %b %H:%M}"
+                self.students.addItem(f"{named}{dice}", record.id)
             self.students.setCurrentIndex(0 if current is None else self.students.findData(current.id))
 
     @while_open
@@ -205,8 +214,11 @@ class StudentSection(SessionSection):
             return
         self._offered = str(event.get("student", ""))
         self.offer.setText(offer_text(event))
-        for widget in (self.offer, self.use_button, self.keep_button):
+        verdict = verdict_of_event(event)
+        for widget in (self.offer, self.keep_button):
             widget.setVisible(True)
+        # What the gate does not offer can be used from the students page only, after a second question.
+        self.use_button.setVisible(verdict is None or verdict.passed)
 
     @while_open_or(None)
     def _project_folder(self, session: Session) -> Path | None:
@@ -246,6 +258,10 @@ class StudentSection(SessionSection):
 def offer_text(event: dict[str, Any]) -> str:
     """Return the message that offers a new student, from the trainer's last event."""
     new, old = (_dice(event.get(key)) for key in ("scores", "previous_scores"))
+    verdict = verdict_of_event(event)
+    if verdict is not None:
+        figures = "" if new == UNKNOWN else f"Dice on held-out patients: <b>{new}</b> (present student: {old}). "
+        return f"A new student is ready. {figures}{sentences(verdict)}{'' if verdict.passed else KEPT}"
     if new == UNKNOWN:
         return (
             "A new student is ready. It could not be evaluated: all accepted frames are of patients it was trained on. "

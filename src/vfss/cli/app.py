@@ -25,6 +25,7 @@ from vfss.cli.export import export
 from vfss.cli.import_masks import import_masks
 from vfss.cli.project import project_app, splits
 from vfss.cli.student_card import student_card
+from vfss.cli.students import student_app
 from vfss.errors import ClipError, DatasetError, ProjectError, StudentError, VfssError, printable
 from vfss.version import __version__
 from vfss.wording import figure, sentences
@@ -53,6 +54,7 @@ app.command()(export)
 app.command("import")(import_masks)
 app.command()(splits)
 app.add_typer(project_app, name="project")
+app.add_typer(student_app, name="student")
 
 
 def main() -> None:

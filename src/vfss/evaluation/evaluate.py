@@ -27,6 +27,8 @@ def evaluate(
     student: Student,
     *,
     splits: Collection[str] | None = None,
+    frames: Mapping[str, Collection[int]] | None = None,
+    observe: Callable[[PlaneScore], None] | None = None,
     progress: Callable[[int, int], bool] | None = None,
 ) -> dict[str, Any]:
     """Propose masks on every annotated frame and compare them with the truth there.
@@ -46,6 +48,8 @@ def evaluate(
         project: Project with clips and truth.
         student: Student to evaluate.
         splits: Only patients of these splits; all by default.
+        frames: Only these zero-based frames, by id of the clip; all by default.
+        observe: Called with the scores of each plane.
         progress: Called with frames done and in all; False stops early, with the figures of the frames done.
 
     Returns:
@@ -59,15 +63,16 @@ def evaluate(
         ProjectError: The project cannot be read.
     """
     keys = list(shared_keys(student.keys, project.schema.keys))
-    annotated = list(_annotated_frames(project, splits, keys))
-    total = sum(len(frames) for _, frames in annotated)
+    annotated = _only(list(_annotated_frames(project, splits, keys)), frames)
+    total = sum(len(indices) for _, indices in annotated)
     patients = {record.patient: _Patient(keys) for record, _ in annotated}
     left_out: list[str] = []
     done = 0
-    for record, frames in annotated:
+    for record, indices in annotated:
         tallies = patients[record.patient].tallies
-        for t, proposal, aspect in _proposals(project, student, record, frames, left_out):
-            left_out += _tally_frame(record, t, project.newest(record.id, t), proposal, tallies, pixel_aspect=aspect)
+        for t, proposal, aspect in _proposals(project, student, record, indices, left_out):
+            newest = project.newest(record.id, t)
+            left_out += _tally_frame(record, t, newest, proposal, tallies, pixel_aspect=aspect, observe=observe)
             patients[record.patient].frames += 1
             done += 1
             if progress is not None and progress(done, total) is False:
@@ -92,6 +97,34 @@ def _proposals(
     left_out += [f"{name}, frame {t}: {error.what}" for t, error in reader.unreadable.items()]
 
 
+@dataclass(frozen=True)
+class PlaneScore:
+    """Scores of one structure on one frame.
+
+    Attributes:
+        unit: Patient, or what else the frame is one of.
+        place: Clip and zero-based frame.
+        key: Key of the structure.
+        dice: Dice, NaN where neither truth nor proposal has pixels.
+        hd95: HD95 in heights of a pixel, NaN where one of them has none.
+    """
+
+    unit: str
+    place: tuple[str, int]
+    key: str
+    dice: float
+    hd95: float
+
+
+def _only(
+    annotated: list[tuple[ClipRecord, list[int]]], frames: Mapping[str, Collection[int]] | None
+) -> list[tuple[ClipRecord, list[int]]]:
+    if frames is None:
+        return annotated
+    chosen = [(record, [t for t in indices if t in frames.get(record.id, ())]) for record, indices in annotated]
+    return [(record, indices) for record, indices in chosen if indices]
+
+
 @dataclass
 class _Tally:
     """Scores of one structure, frame by frame."""
@@ -100,10 +133,12 @@ class _Tally:
     distances: list[float] = field(default_factory=list)
     presence: Counter[tuple[bool, bool]] = field(default_factory=Counter)
 
-    def add(self, truth: BoolArray, proposed: BoolArray, pixel_aspect: float) -> None:
+    def add(self, truth: BoolArray, proposed: BoolArray, pixel_aspect: float) -> tuple[float, float]:
+        """Add the scores of a plane, and return Dice and HD95."""
         self.presence[bool(truth.any()), bool(proposed.any())] += 1
         self.dices.append(dice(truth, proposed))
         self.distances.append(hd95(truth, proposed, (1.0, pixel_aspect)))
+        return self.dices[-1], self.distances[-1]
 
     def to_dict(self) -> dict[str, float | int | None]:
         presence = self.presence
@@ -162,6 +197,7 @@ def _tally_frame(
     tallies: dict[str, _Tally],
     *,
     pixel_aspect: float,
+    observe: Callable[[PlaneScore], None] | None,
 ) -> list[str]:
     """Add the planes of one frame to the tallies where the truth is known; return messages on damaged masks."""
     damaged = []
@@ -174,7 +210,9 @@ def _tally_frame(
         except MaskError as error:
             damaged.append(f"{record.path.name}, frame {t}, {key}: {error.what}")
             continue
-        tally.add(np.zeros_like(plane) if truth is None else truth, plane, pixel_aspect)
+        scores = tally.add(np.zeros_like(plane) if truth is None else truth, plane, pixel_aspect)
+        if observe is not None:
+            observe(PlaneScore(record.patient, (record.id, t), key, *scores))
     return damaged
 
 

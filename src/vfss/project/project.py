@@ -16,10 +16,13 @@ from vfss.clips import Clip, Facing, Swallow
 from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.output.private import create_private
+from vfss.project.canaries import Canaries
 from vfss.project.clip_catalogue import Catalogue
 from vfss.project.contents import faults
+from vfss.project.corrections import Corrections
 from vfss.project.database_files import FILE, create_database, make_folder, open_database
 from vfss.project.frame_checks import FrameChecks
+from vfss.project.hold_out import HoldOut
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
 from vfss.project.open_windows import OpenWindows
@@ -53,6 +56,10 @@ class Project:
         marks: Swallows and events.
         reviews: Reviews of recordings' pixels.
         frame_checks: Digests of decoded frames as first read, and the frames that cannot be decoded.
+        shelf: Students with their files, names, notes, and the log of which was in use.
+        hold_out: Frames on which students are compared, frozen when first used.
+        canaries: Clips on which a person looks before switching to another student.
+        corrections: What people corrected since a moment.
         overview: Confidence, changes and masks of whole clips.
         past: The log of revisions, page by page, and the masks as they were at an earlier moment.
         worklist: A row of facts per clip, who works on it, and what is finished.
@@ -78,7 +85,9 @@ class Project:
         self._writer = RevisionWriter(self._database, self.schema)
         self._catalogue = Catalogue(self._database, self.folder)
         self._splits = Splits(self._database, self.id, project_of_reading(self.folder))
-        self._students = StudentShelf(self._database, self.folder / "students")
+        self.shelf = StudentShelf(self._database, self.folder / "students")
+        self.hold_out, self.canaries = HoldOut(self._database), Canaries(self._database)
+        self.corrections = Corrections(self._database)
         self._recollections = Recollections(self._database)
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
         self.reviews = PixelReviews(self._database)
@@ -353,25 +362,27 @@ class Project:
         """Assign a patient to a split; raise ProjectError if the patient is in another already."""
         self._splits.assign(patient, split)
 
-    def add_student(self, path: str | Path, *, scores: Mapping[str, Any], parent: str | None) -> StudentRecord:
+    def add_student(
+        self, path: str | Path, *, scores: Mapping[str, Any], parent: str | None, added_by: str = ""
+    ) -> StudentRecord:
         """Copy a student file into the project; adding the same student again only updates its scores and parent.
 
         Raises:
             StudentError: There is no such file, or it is not a complete student.
         """
-        return self._students.add(Path(path), scores, parent)
+        return self.shelf.add(Path(path), scores, parent, added_by)
 
     def students(self) -> list[StudentRecord]:
-        """Return all students in the order in which they were added."""
-        return self._students.all()
+        """Return the students whose files are kept, in the order in which they were added."""
+        return self.shelf.all()
 
-    def choose_student(self, student_id: str | None) -> None:
+    def choose_student(self, student_id: str | None, *, author: str = "") -> None:
         """Make a student the current one, or with None the one that ships; raise StudentError for an unknown one."""
-        self._students.choose(student_id)
+        self.shelf.choose(student_id, author=author)
 
     def current_student(self) -> StudentRecord | None:
         """Return the chosen student, None where none was chosen."""
-        return self._students.current()
+        return self.shelf.current()
 
     def student_path(self, name: str | None = None) -> Path:
         """Return the file of a student to propose with or to continue training from.
@@ -379,7 +390,7 @@ class Project:
         Args:
             name: Id of a student of the project, or a student file; None for the current one, else the one that ships.
         """
-        return self._students.path(name)
+        return self.shelf.path(name)
 
     def remember(self, author: str, key: str, value: Any) -> None:
         """Keep a small JSON value, such as the view a person had."""

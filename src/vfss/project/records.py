@@ -15,6 +15,8 @@ from vfss.project.provenance import Origin, Provenance
 from vfss.student.prompts import Prompts
 
 Split = Literal["train", "validation", "test"]
+HowSwitched = Literal["chosen", "chosen nevertheless", "rolled back"]
+"""How a student came into use; "nevertheless": although the gate did not offer it."""
 LEAST_RATE, GREATEST_RATE = 0.1, 10_000.0
 """Frames per second that can be kept; whether they are plausible for a swallow is for the caller to say."""
 
@@ -140,9 +142,13 @@ class StudentRecord:
     Attributes:
         id: Id of the student.
         path: Its file in the project's folder of students.
-        scores: Scores on the held-out patients, as given when it was added.
+        scores: Scores on the held-out patients, as given when it was added, and comparisons with other students.
         parent: Id of the student that it was trained from; None for one trained from scratch.
         added: Time at which it was added, aware, UTC.
+        name: Name that a person gave it; empty without one.
+        note: Free text of a person.
+        added_by: Person or program that added it; empty where it is not recorded.
+        deleted: Time at which its file was deleted, aware, UTC; None while the file is kept.
     """
 
     id: str
@@ -150,6 +156,39 @@ class StudentRecord:
     scores: dict[str, Any]
     parent: str | None
     added: datetime
+    name: str = ""
+    note: str = ""
+    added_by: str = ""
+    deleted: datetime | None = None
+
+    @property
+    def short_id(self) -> str:
+        """The first characters of the id, enough to tell students of a project apart."""
+        return self.id[:9]
+
+    @property
+    def title(self) -> str:
+        """Its name, or where it has none the short id."""
+        return self.name or self.short_id
+
+
+@dataclass(frozen=True)
+class StudentSwitch:
+    """A change of the student in use.
+
+    Attributes:
+        student: Id of the student in use from then on; None for the one that ships.
+        previous: Id of the student in use before; None for the one that ships.
+        how: How it came into use.
+        author: Who changed it; empty where it is not known.
+        time: When, aware, UTC.
+    """
+
+    student: str | None
+    previous: str | None
+    how: HowSwitched
+    author: str
+    time: datetime
 
 
 RECORDING = "recording"

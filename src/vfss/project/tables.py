@@ -40,7 +40,7 @@ from vfss.project.column_types import (
     name_columns,
 )
 from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method, Origin
-from vfss.project.records import GREATEST_RATE, LEAST_RATE, Split
+from vfss.project.records import GREATEST_RATE, LEAST_RATE, HowSwitched, Split
 
 LAYOUT = 6
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
@@ -48,7 +48,8 @@ LAYOUT = 6
 Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
 layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 a checksum over all of each
 mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame,
-layout 6 who works on which clip, what is known of case ids, and names, notes and canaries of students.
+layout 6 who works on which clip, what is known of case ids, and names, notes, switches and canaries of students, and
+the frames on which they are compared.
 """
 
 APPLICATION_ID = 0x56465353
@@ -203,6 +204,42 @@ students = Table(
     Column("parent", Words()),
     Column("added", UtcTime(), nullable=False),
     Column("chosen", Flag(), nullable=False, default=False),
+    Column("name", Words(), info={"since": 6}),  # given by a person; null: none
+    Column("note", LongWords(), info={"since": 6}),
+    Column("added_by", Words(), info={"since": 6}),  # person or program; null: not recorded
+    Column("deleted", UtcTime(), info={"since": 6}),  # when its file was deleted; its record stays for provenance
+)
+
+student_switches = Table(
+    "student_switches",
+    metadata,
+    Column("id", Whole(), primary_key=True, autoincrement=True),
+    Column("student", Words()),  # in use from then on; null: the one that ships
+    Column("previous", Words()),
+    Column("how", Words(get_args(HowSwitched)), nullable=False),
+    Column("author", Words(), nullable=False),  # "" where not known
+    Column("time", UtcTime(), nullable=False),
+    info={"since": 6},
+    sqlite_autoincrement=True,
+)
+
+hold_out_frames = Table(
+    "hold_out_frames",
+    metadata,
+    Column("clip", Words(), ForeignKey("clips.id"), primary_key=True),
+    Column("frame", _frame(), primary_key=True),
+    Column("frozen", UtcTime(), nullable=False),
+    info={"since": 6},
+    sqlite_with_rowid=False,
+)
+
+canaries = Table(
+    "canaries",
+    metadata,
+    Column("clip", Words(), ForeignKey("clips.id"), primary_key=True),
+    Column("place", Whole(0, 2), nullable=False),
+    info={"since": 6},
+    sqlite_with_rowid=False,
 )
 
 frame_checks = Table(
@@ -288,6 +325,10 @@ _SQLITE_RULES = {
         f"{name} = {name} + {one.format(row='NEW')} - {one.format(row='OLD')}" for name, one in _COUNTED.items()
     )
     + ", revision = max(revision, NEW.revision) WHERE clip = NEW.clip AND frame = NEW.frame; END",
+    "switches_stay": "BEFORE UPDATE ON student_switches "
+    "BEGIN SELECT RAISE(ABORT, 'switches of students are append-only'); END",
+    "switches_remain": "BEFORE DELETE ON student_switches "
+    "BEGIN SELECT RAISE(ABORT, 'switches of students are append-only'); END",
     "revisions_are_present": "AFTER INSERT ON revisions "
     "BEGIN INSERT INTO present (clip, frame, plane, revision, state) "
     f"VALUES (NEW.clip, NEW.frame, {_PLANE}, NEW.id, NEW.state) "

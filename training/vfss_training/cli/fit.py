@@ -65,8 +65,8 @@ def fit(  # noqa: PLR0917  (typer calls it by name)
         bool | None,
         typer.Option(
             "--choose/--no-choose",
-            help="Whether the new student proposes from now on. Default: if the project has none of its own, unless "
-            "the new one scores lower than the one that ships.",
+            help="Whether the new student proposes from now on. Default: if the project has none of its own and "
+            "the gate offers the new one.",
         ),
     ] = None,
 ) -> None:

@@ -24,6 +24,7 @@ from vfss.student.mirror_policy import MirrorPolicy
 from vfss.student.network.corrector import prompt_channels
 from vfss.student.network.decoder import Features
 from vfss.student.network.student import StudentNetwork
+from vfss.student.openvino_runtime import OpenVinoRuntime
 from vfss.student.precision import measured_precision
 from vfss.student.torch_runtime import build_network
 
@@ -73,6 +74,19 @@ def pack(
         closer=CloserLook() if any(schema[key].chain == SPINE for key in schema.keys) else None,
     )
     return checkpoint if frames is None else replace(checkpoint, precision=measured_precision(checkpoint, frames))
+
+
+def export_agreement(checkpoint: Checkpoint, frames: np.ndarray[Any, np.dtype[np.float32]]) -> float:
+    """Return the share of pixels, 0..1, that the exported graph and the network itself assign alike, both in f32.
+
+    Args:
+        checkpoint: As from `pack`.
+        frames: float32 (N, 1, size, size), prepared frames, at least one.
+    """
+    exported, _ = OpenVinoRuntime(checkpoint, precision="f32").run(frames)
+    with torch.inference_mode():
+        logits, _ = build_network(checkpoint).one_pass(torch.from_numpy(frames))
+    return float(np.mean((exported > 0) == (logits.numpy() > 0)))
 
 
 def _rounded(tensor: torch.Tensor) -> np.ndarray[Any, Any]:

@@ -6,16 +6,32 @@ from __future__ import annotations
 import platform
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from vfss.comparison.comparing import (
+    AGREEMENT,
+    KEPT,
+    PHANTOM_SCHEMA,
+    Measured,
+    StudentComparison,
+    compare,
+    frame_time,
+    measure,
+    measure_on_phantoms,
+    needs_phantoms,
+)
 from vfss.errors import TrainingError
-from vfss.evaluation import evaluate as evaluation
+from vfss.evaluation.evaluate import PlaneScore
+from vfss.evaluation.gate import Evidence
 from vfss.project import Project
+from vfss.project.hold_out import FrozenFrames
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, student_file
 from vfss.student.checkpoint import Checkpoint
@@ -28,7 +44,7 @@ from vfss_training.loop.distributed import leads
 from vfss_training.loop.reporting import versions
 from vfss_training.loop.run import Run, train
 from vfss_training.loop.task import Task
-from vfss_training.model.export import pack
+from vfss_training.model.export import export_agreement, pack
 from vfss_training.model.initialise import from_scratch, from_student, sha256
 from vfss_training.studies import sources
 from vfss_training.studies.click_training import PromptTask, train_corrector
@@ -36,6 +52,8 @@ from vfss_training.studies.learnt import annotated_masks, learnt_by, not_learnt_
 from vfss_training.studies.phantom import PhantomStudy
 from vfss_training.studies.project import ProjectStudy
 
+TRAINER = "vfss-train"
+"""Who adds a student to a project after a training."""
 NOTHING_HELD_OUT = (
     "Nothing is held out: every accepted frame is of a patient that is trained on, so no score can be given. Accept "
     "frames of patients that were never trained on, and hold them out before: vfss splits {} --assign PATIENT=test"
@@ -99,8 +117,8 @@ def fit_project(
         student: Student to start from; None: the project's current one, else the default.
         scratch: Start from random weights instead.
         backbone: ImageNet weights for the backbone, if it starts from scratch.
-        choose: Whether the new student proposes from now on; None: if the project had none of its own, and the new one
-            is not measured to be worse than the one that ships.
+        choose: Whether the new student proposes from now on; None: if the project had none of its own, and the gate
+            (vfss.evaluation.gate) offers the new one.
 
     Returns:
         Id of the new student; None in all processes of a run but the first.
@@ -124,7 +142,8 @@ def fit_project(
         compared = next((part.samples for part in task.held_out.values()), task.sources[0])
         frames = sources.comparison_inputs(compared, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames, learnt=learnt)
-        return _register(project, checkpoint, previous, parent, run, choose=choose)
+        agreement = None if frames is None else export_agreement(checkpoint, frames)
+        return _register(project, checkpoint, previous, parent, run, choose=choose, agreement=agreement)
 
 
 def _tell_beforehand(project: Project, learnt: Mapping[str, int], *, held_out: bool, run: Run) -> None:
@@ -197,42 +216,76 @@ def _register(
     run: Run,
     *,
     choose: bool | None,
+    agreement: float | None,
 ) -> str:
-    """Score the previous and the new student on the same frames, then register the new one as the last step."""
-    shares_structures = not set(previous.learnt_keys).isdisjoint(project.schema.keys)
-    before = _scores_of_held_out(project, previous, run) if shares_structures else None
-    shares_structures = not set(checkpoint.learnt_keys).isdisjoint(project.schema.keys)
-    after = _scores_of_held_out(project, checkpoint, run) if shares_structures else {"mean_dice": None}
+    """Compare the previous and the new student on the same frames, then register the new one as the last step."""
+    frozen = project.hold_out.freeze(project.splits())
+    before, after = (_on_hold_out(project, one, frozen, run) for one in (previous, checkpoint))
+    scores = {"mean_dice": None} if after is None else _without_names(after.scores)
     work = Path(tempfile.mkdtemp(prefix="vfss-train-"))
     try:
-        saved = replace(checkpoint, scores=after).save(work / "student.safetensors")
+        saved = replace(checkpoint, scores=scores).save(work / "student.safetensors")
+        how = _how_they_run(previous, saved, agreement)
+        phantoms = _on_phantoms((previous, saved), run) if needs_phantoms(frozen) else None
+        comparison = compare(
+            project.schema,
+            (previous.id, saved.id),
+            (previous.learnt_keys, saved.learnt_keys),
+            how,
+            hold_out=None if before is None or after is None else (before, after),
+            phantoms=phantoms,
+        )
         run.cancel.check()
         record = project.add_student(
-            work / "student.safetensors", scores=after, parent=None if parent is None else parent.id
+            work / "student.safetensors",
+            scores={**scores, AGREEMENT: agreement, KEPT: {previous.id: comparison.to_dict()}},
+            parent=None if parent is None else parent.id,
+            added_by=TRAINER,
         )
     finally:
         shutil.rmtree(work)
-    in_use = _choose(project, saved, before, run, choose)
-    outcome = {"scores": after, "previous": previous.id, "previous_scores": before, "in_use": in_use}
-    run.events.emit("done", student=saved.id, path=str(record.path), **outcome)
+    in_use = _choose(project, saved, comparison, run, choose)
+    outcome = {"previous": previous.id, "previous_scores": before and _without_names(before.scores), "in_use": in_use}
+    verdict = comparison.verdict.to_dict()
+    run.events.emit("done", student=saved.id, path=str(record.path), scores=scores, gate=verdict, **outcome)
     return saved.id
 
 
+def _on_phantoms(
+    students: tuple[Checkpoint, Checkpoint], run: Run
+) -> tuple[tuple[PlaneScore, ...], tuple[PlaneScore, ...]] | None:
+    """Score both students on phantoms; None if they have no structure of them in common."""
+    old, new = students
+    if not set(old.learnt_keys) & set(new.learnt_keys) & set(Schema.load(PHANTOM_SCHEMA).keys):
+        return None
+    loaded = [Student(one, OpenVinoRuntime(one)) for one in students]
+    before, after = measure_on_phantoms(loaded, progress=_ticking(run, "comparing on phantoms"))
+    return before, after
+
+
+def _how_they_run(old: Checkpoint, new: Checkpoint, agreement: float | None) -> Evidence:
+    """Return how long a frame takes, if the architectures differ, and how well the exported network agrees."""
+    if old.config == new.config:
+        return Evidence(None, agreement=agreement)
+    side = 2 * new.config.input_size
+    loaded = [Student(one, OpenVinoRuntime(one)) for one in (old, new)]
+    before, after = frame_time(loaded, np.zeros((side, side), np.uint8))
+    return Evidence(None, latency=(before, after), agreement=agreement)
+
+
 def _choose(
-    project: Project, student: Checkpoint, before: Mapping[str, Any] | None, run: Run, choose: bool | None
+    project: Project, student: Checkpoint, comparison: StudentComparison, run: Run, choose: bool | None
 ) -> bool:
     """Choose the new student if it is to propose from now on, and tell; return whether it was chosen."""
-    current = project.current_student()
-    old, new = (before or {}).get("mean_dice"), student.scores.get("mean_dice")
-    worse = old is not None and new is not None and new < old
-    if choose or (choose is None and current is None and not worse):
-        project.choose_student(student.id)
+    current, verdict = project.current_student(), comparison.verdict
+    if choose or (choose is None and current is None and verdict.passed):
+        project.choose_student(student.id, author=TRAINER)
         run.events.emit(
             "notice", message=f"Student {student.id} was added to {project.folder} and proposes from now on."
         )
         return True
     proposing = "the student that ships" if current is None else f"student {current.id}"
-    because = f" It scored lower: mean Dice {new:.3f} against {old:.3f}." if worse else ""
+    because = "" if verdict.passed else f" It is not offered: {' '.join(verdict.against)}"
     run.events.emit(
         "notice",
         message=f"Student {student.id} was added to {project.folder}; {proposing} goes on proposing.{because} "
@@ -241,19 +294,34 @@ def _choose(
     return False
 
 
-def _scores_of_held_out(project: Project, checkpoint: Checkpoint, run: Run) -> dict[str, Any]:
-    """Return scores on the held-out patients at the frames' own size, without the id, which depends on the scores."""
-
-    def progress(done: int, total: int) -> bool:
-        run.cancel.check()
-        return True
-
+def _on_hold_out(project: Project, checkpoint: Checkpoint, frozen: FrozenFrames, run: Run) -> Measured | None:
+    """Score a student on the frozen hold-out at the frames' own size; None if it knows no structure of the project."""
+    if set(checkpoint.learnt_keys).isdisjoint(project.schema.keys):
+        return None
     student = Student(checkpoint, OpenVinoRuntime(checkpoint))
-    scores = evaluation.evaluate(project, student, splits=sources.HELD_OUT, progress=progress)
-    # A student must not carry names: the messages name files, and patients are as somebody typed them.
+    return measure(project, student, frozen, progress=_ticking(run, "comparing on held-out patients"))
+
+
+def _without_names(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return scores without the id, which depends on them, and without what a student must not carry.
+
+    The messages name files, and patients are as somebody typed them.
+    """
     counts = {name: len(scores[name]) for name in ("left_out", "patients")}
     kept = {name: value for name, value in scores.items() if name != "student"}
     return kept | counts | {"splits": list(sources.HELD_OUT)}
+
+
+def _ticking(run: Run, what: str) -> Callable[[int, int], bool]:
+    """Return a progress callback that lets a person cancel."""
+    tick = sources.prepare_progress(run, what)
+
+    def progress(done: int, total: int) -> bool:
+        run.cancel.check()
+        tick(done, total)
+        return True
+
+    return progress
 
 
 def starting_student(recipe: Recipe, student: str | None) -> Checkpoint | None:

@@ -167,6 +167,7 @@ class ProjectStudy:
         """Return what the run's history records of its data."""
         own = self.projects[0]
         source: dict[str, object] = {"project": own.id, "frames": len(labelled), "last_revision": own.last_revision()}
+        source["patients"] = len({labelled.patient(i) for i in range(len(labelled))})
         source |= {"phantom": replayed.source, "phantom_frames": len(replayed)}
         if len(unlabelled) > 0:
             source |= {"film": unlabelled.key, "film_frames": len(unlabelled)}

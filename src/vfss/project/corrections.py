@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Corrections: how much people corrected since a moment, by which a window proposes to retrain the student."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+
+from vfss.masks import MaskState
+from vfss.project.database import Database
+from vfss.project.tables import clips, present, revisions
+
+_OPEN = [int(MaskState.PROPOSED), int(MaskState.EDITED)]
+
+
+@dataclass(frozen=True)
+class Corrected:
+    """What people corrected.
+
+    Attributes:
+        frames: Frames on which a person changed a mask; accepting it untouched does not count.
+        clips: Clips on which a person wrote, and where no mask waits for a person any more.
+    """
+
+    frames: int = 0
+    clips: int = 0
+
+
+@dataclass(frozen=True)
+class EnoughCorrected:
+    """How much is enough to propose a training; either number is.
+
+    Twenty corrected frames are more than one batch of the quick training (12), and two finished clips are two
+    swallows that the student has never learnt from. Fewer than that, and the replayed phantoms outweigh what is new.
+
+    Attributes:
+        frames: Corrected frames.
+        clips: Finished clips.
+    """
+
+    frames: int = 20
+    clips: int = 2
+
+    def __call__(self, corrected: Corrected) -> bool:
+        """Return whether so much is enough."""
+        return corrected.frames >= self.frames or corrected.clips >= self.clips
+
+
+class Corrections:
+    """Counts corrections of a project."""
+
+    def __init__(self, database: Database) -> None:
+        """Count in a database."""
+        self._database = database
+
+    def since(self, moment: datetime | None, patients: Collection[str]) -> Corrected:
+        """Count what people corrected since a moment, None for ever, on clips of some patients.
+
+        Args:
+            moment: Aware; when the newest student was added.
+            patients: Patients that a student is trained on: corrections on others teach it nothing.
+        """
+        by_hand = (revisions.c.origin == "hand",) + (() if moment is None else (revisions.c.time > moment,))
+        touched = (
+            select(revisions.c.clip, clips.c.patient, func.count(revisions.c.frame.distinct()))
+            .join(clips, clips.c.id == revisions.c.clip)
+            .where(*by_hand)
+            .group_by(revisions.c.clip)
+        )
+        edited = touched.where(revisions.c.state == int(MaskState.EDITED))
+        waiting = select(present.c.clip).where(present.c.state.in_(_OPEN)).distinct()
+        with self._database.reading() as connection:
+            frames = sum(n for _, patient, n in connection.execute(edited) if patient in patients)
+            ours = {clip for clip, patient, _ in connection.execute(touched) if patient in patients}
+            unfinished = set(connection.execute(waiting).scalars())
+        return Corrected(frames, len(ours - unfinished))
