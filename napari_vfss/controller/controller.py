@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_vfss import preferences
 from napari_vfss.connections import Connections
 from napari_vfss.controller.adoption import LayerAdoption
+from napari_vfss.controller.renaming import NameCorrections
 from napari_vfss.controller.student_jobs import StudentJobs
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.controller.unsaved import UnsavedGuard
@@ -72,6 +73,7 @@ class AnnotationController(QObject):
         exporting: Writes datasets.
         retraining: Trains new students.
         timeline: The open clip in time: survey, marks, playback.
+        names: Corrects names and pieces of masks on many frames.
         viewed_tracker: Records which masks were on the screen.
         adoption: Opens sessions on layers of recordings that napari itself opened.
     """
@@ -100,6 +102,7 @@ class AnnotationController(QObject):
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self.timeline = TimelineController(self, self)
+        self.names = NameCorrections(self, self.student_jobs, self.timeline)
         self.viewed_tracker = ViewedTracker(self, self)
         self.adoption = LayerAdoption(self, self.open)
         self._poll_problem = ""

@@ -15,6 +15,7 @@ from napari_vfss.session.corrections import REACH, Corrections
 from napari_vfss.session.host import while_open
 from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button
+from napari_vfss.ui.sections.names import NamesButton
 from napari_vfss.viewer.structure_layer import CLICK
 
 CLICK_TIP = "Prompt the student: left click adds, right click removes, drag draws a box; Backspace undoes the last one"
@@ -66,10 +67,11 @@ class CorrectTools(QWidget):
             key=MASK_TOOL_KEYS["correct.interpolate"],
         )
         self.pixels = self._add_pixels()
+        self.names = NamesButton(controller)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        for widget in (self.smooth, self.shape, self.copy, self.interpolate):
+        for widget in (self.smooth, self.shape, self.copy, self.names, self.interpolate):
             row.addWidget(widget, len(widget.text()) + 5)  # a row shares its width: the longer text gets more
 
     @property
