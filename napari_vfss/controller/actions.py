@@ -33,6 +33,7 @@ def all_actions(schema: Schema) -> tuple[Action[AnnotationController], ...]:
         *WORK_ACTIONS,
         *MASK_TOOL_ACTIONS,
         *NAME_ACTIONS,
+        *LABEL_CHECK_ACTIONS,
         *TIMELINE_ACTIONS,
         *BUTTON_ACTIONS,
     )
@@ -301,6 +302,15 @@ NAME_ACTIONS: tuple[Action[AnnotationController], ...] = (
            _shift(1, "clip")),
     Action("names.exchange", "exchange two names", NAMES, ("Ctrl+Alt+T",), _request("names.exchange")),
     Action("names.specks", "remove specks", NAMES, ("Ctrl+Alt+Shift+K",), _request("names.specks")),
+)  # fmt: skip
+LABEL_CHECK_ACTIONS: tuple[Action[AnnotationController], ...] = (
+    Action("window.label_check", "label check", "Window", ("Ctrl+Alt+L",), _request("window.label_check")),
+    Action("label_check.next", "next mask that looks wrong", "Frames", ("Ctrl+Alt+Right",),
+           lambda controller: controller.label_walk.step(1)),
+    Action("label_check.previous", "previous mask that looks wrong", "Frames", ("Ctrl+Alt+Left",),
+           lambda controller: controller.label_walk.step(-1)),
+    Action("label_check.right", "this mask is right", "Frames", ("Ctrl+Alt+Enter",),
+           lambda controller: controller.label_walk.dismiss()),
 )  # fmt: skip
 NAME_KEYS = {action.id: action.keys[0] for action in NAME_ACTIONS}
 

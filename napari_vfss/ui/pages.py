@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QMainWindow, QTextBrowser, QToolButton, QVBoxLayout, QWidget
 
 from napari_vfss.controller.controller import AnnotationController
 
@@ -66,22 +66,26 @@ class Pages(QObject):
         self,
         controller: AnnotationController,
         kinds: Mapping[str, Callable[[AnnotationController], Page]],
-        parent: QObject,
+        parent: QWidget,
     ) -> None:
         """Prepare pages, of which none is made yet.
 
         Args:
             controller: Controller of the viewer.
             kinds: Constructors of pages by the name under which `show` knows them.
-            parent: Owner.
+            parent: Widget that is docked in the viewer's window by the time when a page is shown.
         """
         super().__init__(parent)
         self._controller = controller
         self._kinds = dict(kinds)
         self._made: dict[str, Page] = {}
         self.shown: Page | None = None
-        self._picture: QWidget = controller.viewer.window._qt_viewer
-        self._picture.installEventFilter(self)
+        self._panel = parent
+        self._picture: QWidget | None = None
+
+    def add(self, name: str, kind: Callable[[AnnotationController], Page]) -> None:
+        """Know one more page, made by `kind` when it is first shown."""
+        self._kinds[name] = kind
 
     def toggle(self, name: str) -> None:
         """Show a page, or go back to the picture if it is shown."""
@@ -92,14 +96,15 @@ class Pages(QObject):
 
     def show(self, name: str) -> Page:
         """Show a page over the picture in place of another one."""
+        picture = self._find_picture()
         if name not in self._made:
             page = self._kinds[name](self._controller)
-            page.setParent(self._picture)
+            page.setParent(picture)
             page.left.connect(self.hide)
             self._made[name] = page
         self.hide()
         page = self.shown = self._made[name]
-        page.setGeometry(self._picture.rect())
+        page.setGeometry(picture.rect())
         page.refresh()
         page.show()
         page.raise_()
@@ -116,7 +121,8 @@ class Pages(QObject):
 
     def close(self) -> None:
         """Remove all pages."""
-        self._picture.removeEventFilter(self)
+        if self._picture is not None:
+            self._picture.removeEventFilter(self)
         self.shown = None
         for page in self._made.values():
             page.close_connections()
@@ -126,6 +132,35 @@ class Pages(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Keep the page as large as the picture."""
-        if event is not None and event.type() == QEvent.Type.Resize and self.shown is not None:
+        resized = event is not None and event.type() == QEvent.Type.Resize
+        if resized and watched is self._picture and self._picture is not None and self.shown is not None:
             self.shown.setGeometry(self._picture.rect())
         return False
+
+    def _find_picture(self) -> QWidget:
+        # Found from the panel's window: what the viewer gives to plugins is a proxy, which cannot be a parent.
+        if self._picture is None:
+            window = self._panel.window()
+            centre = window.centralWidget() if isinstance(window, QMainWindow) else None
+            self._picture = window if centre is None else centre
+            self._picture.installEventFilter(self)
+        return self._picture
+
+
+class TextPage(Page):
+    """A page of text that is written anew each time it is shown."""
+
+    def __init__(self, controller: AnnotationController) -> None:
+        super().__init__(controller)
+        self.text = QTextBrowser()
+        self.text.setOpenLinks(False)
+        self.text.setAccessibleName(self.title)
+        self.body.addWidget(self.text, 1)
+
+    def refresh(self) -> None:
+        """Write the text."""
+        self.text.setHtml(self.html())
+
+    def html(self) -> str:
+        """Return the text as HTML."""
+        raise NotImplementedError

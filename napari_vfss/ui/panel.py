@@ -19,6 +19,7 @@ from napari_vfss.ui.about import SHORT_WORDING, WORDING
 from napari_vfss.ui.close_watcher import CloseWatcher
 from napari_vfss.ui.keys.keyboard import FOCUS_STYLE, Keyboard
 from napari_vfss.ui.notices import NestingNotice, UnsavedBar
+from napari_vfss.ui.pages import Page, Pages
 from napari_vfss.ui.section import SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
@@ -39,6 +40,12 @@ WIDTH = 340
 MESSAGE_MS = 20_000
 
 
+def _label_check(controller: AnnotationController) -> Page:
+    from napari_vfss.ui.label_check.page import LabelCheckPage  # not before it is asked for
+
+    return LabelCheckPage(controller)
+
+
 class AnnotationPanel(QWidget):
     """The dock widget "VFSS annotation"."""
 
@@ -56,6 +63,7 @@ class AnnotationPanel(QWidget):
         self._message_time = QTimer(self)
         self._message_time.setSingleShot(True)
         self._message_time.setInterval(MESSAGE_MS)
+        self.pages = Pages(self.controller, {"label_check": _label_check}, self)
         self._lay_out()
         self.setStyleSheet(FOCUS_STYLE)
         self.keyboard = Keyboard(self, self.controller, self._requests())
@@ -88,6 +96,7 @@ class AnnotationPanel(QWidget):
         self.unsaved.close_connections()
         self.nesting.close_connections()
         self._connections.undo()
+        self.pages.close()
         self.timeline.close()
         self._forget_menu()
 
@@ -134,6 +143,7 @@ class AnnotationPanel(QWidget):
             "project": self.clip.ask_for_project,
             "new_project": self.clip.ask_for_new_project,
             "range": self.propose.range_button.click,
+            "window.label_check": lambda: self.pages.toggle("label_check"),
             "names.exchange": self.correct.more.names.ask_exchange,
             "names.specks": self.correct.more.names.ask_specks,
             "export": self.export.ask_and_export,

@@ -42,6 +42,7 @@ def as_layout(folder: Path, version: int) -> None:
         for name in triggers:
             database.execute(f"DROP TRIGGER {name}")
         database.execute("DROP TABLE frame_checks")
+        database.execute("DROP TABLE label_dismissals")  # came with layout 6
         database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
         for table, names in SINCE_5.items():
             for name in names:

@@ -20,6 +20,7 @@ from vfss.project.clip_catalogue import Catalogue
 from vfss.project.contents import faults
 from vfss.project.database_files import FILE, create_database, make_folder, open_database
 from vfss.project.frame_checks import FrameChecks
+from vfss.project.label_dismissals import LabelDismissals
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
 from vfss.project.overview import Overview
@@ -78,6 +79,7 @@ class Project:
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
         self.reviews = PixelReviews(self._database)
         self.frame_checks = FrameChecks(self._database)
+        self.label_dismissals = LabelDismissals(self._database, self.schema)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:
