@@ -78,6 +78,11 @@ def test_two_exchanged_levels_come_first_also_when_they_stay_exchanged_for_a_whi
     assert scores(project, levels, COLUMN)[7, 0] == OUT_OF_ORDER
 
 
+def test_a_level_without_a_mask_is_nothing_against_its_neighbours(project):
+    write(project, {(t, "lc"): level(2) & False for t in range(FRAMES)}, MaskState.EDITED)
+    assert scores(project, levels, COLUMN).max() < 1
+
+
 def test_half_a_mask_is_a_shape_and_does_not_fit_its_neighbours(project):
     half = level(2)
     half[:, :30] = False

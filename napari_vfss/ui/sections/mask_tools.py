@@ -6,7 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QPushButton, QSpinBox, QWidget, QWidgetAction
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+    QWidgetAction,
+)
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.actions import MASK_TOOL_KEYS
@@ -68,11 +78,15 @@ class CorrectTools(QWidget):
         )
         self.pixels = self._add_pixels()
         self.names = NamesButton(controller)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        for widget in (self.smooth, self.shape, self.copy, self.names, self.interpolate):
-            row.addWidget(widget, len(widget.text()) + 5)  # a row shares its width: the longer text gets more
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for widgets in ((self.smooth, self.shape, self.copy), (self.names, self.interpolate)):
+            row = QHBoxLayout()
+            row.setSpacing(4)
+            for widget in widgets:
+                row.addWidget(widget, len(widget.text()) + 5)  # a row shares its width: longer texts get more
+            column.addLayout(row)
 
     @property
     def session(self) -> Session | None:

@@ -27,7 +27,7 @@ def levels(measures: ClipMeasures, schema: Schema) -> FloatArray:
         usual = np.nanmedian(np.where(np.isfinite(along).any(axis=0), along, 1.0), axis=0)
         ratio = np.where(along > 0, along, 1e-3) / np.maximum(usual, 1e-3)
         score = np.where(along <= 0, OUT_OF_ORDER, np.abs(np.log(ratio)) / _LIMIT)
-        score = np.nan_to_num(score)
+        score = np.where(np.isfinite(along), score, 0.0)  # a neighbour without a mask says nothing
         for i, plane in enumerate(planes[:-1]):
             for one in (plane, planes[i + 1]):
                 scores[:, one] = np.maximum(scores[:, one], score[:, i])
