@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_vfss.controller.controller import AnnotationController
+from napari_vfss.controller.renaming import Extent
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.controller.worklist import WorklistController
 from napari_vfss.keys.action import Action, Place
@@ -28,8 +29,8 @@ Do = Callable[[AnnotationController], object]
 
 def all_actions(schema: Schema) -> tuple[Action[AnnotationController], ...]:
     """Return every action, in the order in which they are listed; those that choose structures are the schema's."""
-    work = (*WORK_ACTIONS, *MASK_TOOL_ACTIONS, *TIMELINE_ACTIONS, *WORKLIST_ACTIONS, *BUTTON_ACTIONS)
-    return (*structure_actions(schema), *work)
+    work = (*WORK_ACTIONS, *MASK_TOOL_ACTIONS, *NAME_ACTIONS, *TIMELINE_ACTIONS, *WORKLIST_ACTIONS)
+    return (*structure_actions(schema), *work, *LABEL_CHECK_ACTIONS, *BUTTON_ACTIONS)
 
 
 def structure_actions(schema: Schema) -> tuple[Action[AnnotationController], ...]:
@@ -283,6 +284,35 @@ MASK_TOOL_ACTIONS: tuple[Action[AnnotationController], ...] = (
 )
 
 MASK_TOOL_KEYS = {tool.id: tool.keys[0] for tool in MASK_TOOL_ACTIONS}
+
+
+def _shift(step: int, extent: Extent | None = None) -> Do:
+    return lambda controller: controller.names.shift(step, extent)
+
+
+NAMES = "Names and pieces"
+NAME_ACTIONS: tuple[Action[AnnotationController], ...] = (
+    Action("names.up", "from here one level up, on this frame or the chosen range", NAMES, ("Ctrl+Alt+Up",),
+           _shift(-1)),
+    Action("names.down", "from here one level down, on this frame or the chosen range", NAMES, ("Ctrl+Alt+Down",),
+           _shift(1)),
+    Action("names.clip_up", "from here one level up, on the whole clip", NAMES, ("Ctrl+Alt+Shift+Up",),
+           _shift(-1, "clip")),
+    Action("names.clip_down", "from here one level down, on the whole clip", NAMES, ("Ctrl+Alt+Shift+Down",),
+           _shift(1, "clip")),
+    Action("names.exchange", "exchange two names", NAMES, ("Ctrl+Alt+6",), _request("names.exchange")),
+    Action("names.specks", "remove specks", NAMES, ("Ctrl+Alt+7",), _request("names.specks")),
+)  # fmt: skip
+LABEL_CHECK_ACTIONS: tuple[Action[AnnotationController], ...] = (
+    Action("window.label_check", "label check", "Window", ("Ctrl+Alt+L",), _request("window.label_check")),
+    Action("label_check.next", "next mask that looks wrong", "Frames", ("Ctrl+Alt+Right",),
+           lambda controller: controller.label_walk.step(1)),
+    Action("label_check.previous", "previous mask that looks wrong", "Frames", ("Ctrl+Alt+Left",),
+           lambda controller: controller.label_walk.step(-1)),
+    Action("label_check.right", "this mask is right", "Frames", ("Ctrl+Alt+Shift+Enter",),
+           lambda controller: controller.label_walk.dismiss()),
+)  # fmt: skip
+NAME_KEYS = {action.id: action.keys[0] for action in NAME_ACTIONS}
 
 
 def _press(name: str, title: str, group: str, key: str, place: Place = "clip") -> Action[AnnotationController]:

@@ -14,7 +14,9 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from napari_vfss import preferences
 from napari_vfss.connections import Connections
 from napari_vfss.controller.adoption import LayerAdoption
+from napari_vfss.controller.label_walk import LabelWalk
 from napari_vfss.controller.open_many import OpenMany
+from napari_vfss.controller.renaming import NameCorrections
 from napari_vfss.controller.student_jobs import StudentJobs
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.controller.unsaved import UnsavedGuard
@@ -77,6 +79,8 @@ class AnnotationController(QObject):
         exporting: Writes datasets.
         retraining: Trains new students.
         timeline: The open clip in time: survey, marks, playback.
+        label_walk: Accepted masks that look wrong, and the walk through them.
+        names: Corrects names and pieces of masks on many frames.
         viewed_tracker: Records which masks were on the screen.
         adoption: Opens sessions on layers of recordings that napari itself opened.
         worklist: The clips of the project, and what other windows have open.
@@ -107,6 +111,8 @@ class AnnotationController(QObject):
         self.exporting = Exporting(self)
         self.retraining = Retraining(self)
         self.timeline = TimelineController(self, self)
+        self.names = NameCorrections(self, self.student_jobs, self.timeline)
+        self.label_walk = LabelWalk(self, self.open_clip_of_project, self)
         self.viewed_tracker = ViewedTracker(self, self)
         self.adoption = LayerAdoption(self, self.open)
         self.worklist = WorklistController(self, self)
@@ -280,6 +286,7 @@ class AnnotationController(QObject):
         self.save()
         self.unsaved_guard.resolve_before_closing()
         self.close_session()
+        self.label_walk.checking.cancel()
         self.exporting.cancel()
         self.retraining.close()
         self.student_jobs.adapting.close()

@@ -11,6 +11,7 @@ from napari_vfss import preferences
 from napari_vfss.jobs.clip_learning import TOO_FEW, ClipAdaptation, corrected_frame_count
 from napari_vfss.jobs.propagating import Propagating, key_structures, nothing_to_propagate
 from napari_vfss.jobs.proposing import ProposalOrder, Proposing, outward
+from napari_vfss.jobs.renaming import Renaming
 from napari_vfss.session.host import Host, while_open
 from napari_vfss.session.session import Session
 from napari_vfss.viewer.layers import READ_ONLY
@@ -32,6 +33,7 @@ class StudentJobs:
         self._host = host
         self.proposing = Proposing(parent)
         self.propagating = Propagating(parent)
+        self.renaming = Renaming(parent)
         self.adapting = ClipAdaptation(parent)
         self.only_active = False
 
@@ -43,7 +45,7 @@ class StudentJobs:
     @property
     def writing(self) -> bool:
         """True while a job writes masks and reports them to the session as they come."""
-        return self.proposing.running or self.propagating.running
+        return self.proposing.running or self.propagating.running or self.renaming.running
 
     @property
     def running(self) -> bool:
@@ -77,7 +79,7 @@ class StudentJobs:
     @while_open
     def propagate(self, session: Session, direction: Direction) -> None:
         """Propagate the current frame's masks to its neighbours, up to the next annotated frame."""
-        if self._is_busy():
+        if self.is_busy():
             return
         with self._host.showing_errors():
             from vfss.propagation.propagation import PropagationRequest
@@ -107,12 +109,14 @@ class StudentJobs:
         """Stop all jobs; what was written stays."""
         self.proposing.cancel()
         self.propagating.cancel()
+        self.renaming.cancel()
         self.adapting.cancel()
 
     def detach(self) -> None:
         """Stop all jobs and let them report to the session no more, because the clip closes."""
         self.proposing.cancel()
         self.propagating.leave_session()
+        self.renaming.leave_session()
         self.adapting.leave_session()
 
     @while_open
@@ -131,16 +135,18 @@ class StudentJobs:
         if session.project.read_only:
             self._host.show_message(READ_ONLY)
             return False
-        if self._is_busy():
+        if self.is_busy():
             return False
         if session.reading is not None and session.reading.start == "nothing":
             self._host.show_message("This second reading excludes the student.")
             return False
         return True
 
-    def _is_busy(self) -> bool:
+    def is_busy(self) -> bool:
+        """Return whether a job runs, which is shown then."""
         busy = "The student is still proposing" if self.proposing.running else ""
         busy = "Masks are still being propagated" if self.propagating.running else busy
+        busy = "Masks are still being renamed" if self.renaming.running else busy
         busy = "The student is still being adapted to this clip" if self.adapting.running else busy
         if busy:
             self._host.show_message(f"{busy}: wait, or press Cancel and try again in a moment.")

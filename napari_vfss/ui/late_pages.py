@@ -22,5 +22,16 @@ def _students(controller: AnnotationController) -> Page:
     return StudentsPage(controller)
 
 
-PAGES: dict[str, Callable[[AnnotationController], Page]] = {**HELP_PAGES, "progress": _progress, "students": _students}
+def _label_check(controller: AnnotationController) -> Page:
+    from napari_vfss.ui.label_check.page import LabelCheckPage
+
+    return LabelCheckPage(controller)
+
+
+PAGES: dict[str, Callable[[AnnotationController], Page]] = {
+    **HELP_PAGES,
+    "progress": _progress,
+    "students": _students,
+    "label_check": _label_check,
+}
 """Pages over the picture, by name."""

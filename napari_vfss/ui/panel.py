@@ -183,6 +183,9 @@ class AnnotationPanel(QWidget):
             "project": self.clip.ask_for_project,
             "new_project": self.clip.ask_for_new_project,
             "range": self.propose.range_button.click,
+            "window.label_check": lambda: self.pages.toggle("label_check"),
+            "names.exchange": self.correct.more.names.ask_exchange,
+            "names.specks": self.correct.more.names.ask_specks,
             "export": self.export.ask_and_export,
             "import": self.importing.ask_and_import,
             "retrain": self.student.ask,
@@ -222,6 +225,7 @@ class AnnotationPanel(QWidget):
         add(self.controller.session_changed, self._clear_message)
         add(jobs.propagating.started, self._show_progress)
         add(jobs.adapting.started, self._show_progress)
+        add(jobs.renaming.started, self._show_progress)
         add(self.controller.exporting.started, self._show_export)
         add(self.controller.exporting.ended, self._show_export)
         add(self.importing.importing.started, self._show_import)

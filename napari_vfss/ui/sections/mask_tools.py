@@ -6,7 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QHBoxLayout, QLabel, QMenu, QPushButton, QSpinBox, QWidget, QWidgetAction
+from qtpy.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+    QWidgetAction,
+)
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.actions import MASK_TOOL_KEYS
@@ -15,6 +25,7 @@ from napari_vfss.session.corrections import REACH, Corrections
 from napari_vfss.session.host import while_open
 from napari_vfss.session.session import Session
 from napari_vfss.ui.section import button
+from napari_vfss.ui.sections.names import NamesButton
 from napari_vfss.viewer.structure_layer import CLICK
 
 CLICK_TIP = "Prompt the student: left click adds, right click removes, drag draws a box; Backspace undoes the last one"
@@ -66,11 +77,16 @@ class CorrectTools(QWidget):
             key=MASK_TOOL_KEYS["correct.interpolate"],
         )
         self.pixels = self._add_pixels()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        for widget in (self.smooth, self.shape, self.copy, self.interpolate):
-            row.addWidget(widget, len(widget.text()) + 5)  # a row shares its width: the longer text gets more
+        self.names = NamesButton(controller)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        for widgets in ((self.smooth, self.shape, self.copy), (self.names, self.interpolate)):
+            row = QHBoxLayout()
+            row.setSpacing(4)
+            for widget in widgets:
+                row.addWidget(widget, len(widget.text()) + 5)  # a row shares its width: longer texts get more
+            column.addLayout(row)
 
     @property
     def session(self) -> Session | None:

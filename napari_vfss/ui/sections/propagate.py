@@ -80,6 +80,9 @@ class PropagateSection(SessionSection):
         add(jobs.propagating.started, self._on_started)
         add(jobs.propagating.progressed, self._on_progress)
         add(jobs.propagating.ended, self._on_ended)
+        add(jobs.renaming.started, self._on_started)
+        add(jobs.renaming.progressed, self._on_progress)
+        add(jobs.renaming.ended, self._on_ended)
         add(jobs.adapting.started, self._on_started)
         add(jobs.adapting.progressed, self._on_adapting)
         add(jobs.adapting.ended, self._on_ended)
@@ -118,7 +121,7 @@ class PropagateSection(SessionSection):
     def _on_started(self) -> None:
         self._done = ("", 0, 0)
         self.bar.setRange(0, 0)
-        self.bar.setFormat("starting to adapt..." if self.controller.student_jobs.adapting.running else "planning...")
+        self.bar.setFormat("starting to adapt..." if self.controller.student_jobs.adapting.running else "starting...")
         self._set_running(True)
 
     def _on_progress(self, done: int, total: int) -> None:
@@ -151,8 +154,10 @@ class PropagateSection(SessionSection):
 
     @property
     def _running(self) -> bool:
-        return self.controller.student_jobs.propagating.running or self.controller.student_jobs.adapting.running
+        jobs = self.controller.student_jobs
+        return jobs.propagating.running or jobs.renaming.running or jobs.adapting.running
 
     def _cancel(self) -> None:
         self.controller.student_jobs.propagating.cancel()
+        self.controller.student_jobs.renaming.cancel()
         self.controller.student_jobs.adapting.cancel()

@@ -113,11 +113,11 @@ class StudentsPage(Page):
             "renew_clip": (2, self.renewal.clip_button),
             "renew_project": (2, self.renewal.project_button),
         }
-        if name == "stop":
+        if act == "stop":
             for job in (self.comparing, self.canaries.job, self.renewal.job):
                 job.cancel()
             return
-        tab, pressed = buttons[name]
+        tab, pressed = buttons[act]
         self.tabs.setCurrentIndex(tab)
         pressed.click()
 

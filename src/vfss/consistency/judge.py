@@ -44,6 +44,11 @@ def mask_distance(a: BoxedMask | None, b: BoxedMask | None) -> float:
     return 1.0 - 2.0 * _shared(a, b) / total if total else 0.0
 
 
+def mask_overlap(a: BoxedMask | None, b: BoxedMask | None) -> float:
+    """Return the share of the first mask that lies in the second, 0..1; 0 where one is empty or not known."""
+    return 0.0 if a is None or b is None or not a.area else _shared(a, b) / a.area
+
+
 def _shared(a: BoxedMask, b: BoxedMask) -> int:
     top, left = max(a.top, b.top), max(a.left, b.left)
     bottom = min(a.top + a.inside.shape[0], b.top + b.inside.shape[0])

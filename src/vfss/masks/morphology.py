@@ -108,6 +108,30 @@ def keep_largest(mask: BoolArray) -> BoolArray:
     return largest
 
 
+def remove_specks(mask: BoolArray, pixels: float = 0.0, share: float = 0.0) -> BoolArray:
+    """Return the plane without its small connected parts; the largest part always stays.
+
+    Args:
+        mask: bool (H, W); pixels that touch at a corner are connected.
+        pixels: Parts of fewer pixels go.
+        share: Parts of less than this share of the plane's pixels go, 0..1.
+
+    Raises:
+        MaskError: Not bool (H, W), or a negative size.
+    """
+    _check(mask, min(pixels, share))
+    parts, n = _ndimage().label(mask, structure=_EIGHT)
+    if n < 2:
+        return mask.copy()
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    stays = sizes >= max(pixels, share * sizes.sum())
+    stays[sizes.argmax()] = True
+    stays[0] = False
+    kept: BoolArray = stays[parts]
+    return kept
+
+
 def interpolate(first: BoolArray, last: BoolArray, at: float) -> BoolArray:
     """Return a plane between two others, interpolated in place and outline.
 

@@ -23,6 +23,7 @@ from vfss.project.corrections import Corrections
 from vfss.project.database_files import FILE, create_database, make_folder, open_database
 from vfss.project.frame_checks import FrameChecks
 from vfss.project.hold_out import HoldOut
+from vfss.project.label_dismissals import LabelDismissals
 from vfss.project.locate import project_of_reading
 from vfss.project.marks import Marks
 from vfss.project.open_windows import OpenWindows
@@ -94,6 +95,7 @@ class Project:
         self.frame_checks = FrameChecks(self._database)
         self.worklist = Worklist(self._database, self.schema)
         self.open_windows = OpenWindows(self._database)
+        self.label_dismissals = LabelDismissals(self._database, self.schema)
 
     @classmethod
     def create(cls, folder: str | Path, schema: Schema | None = None) -> Self:

@@ -49,7 +49,7 @@ Tables and columns that came later than layout 1 say so: `info={"since": 2}`. La
 layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 a checksum over all of each
 mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame,
 layout 6 who works on which clip, what is known of case ids, and names, notes, switches and canaries of students, and
-the frames on which they are compared.
+the frames on which they are compared, and which masks the label check need not show again.
 """
 
 APPLICATION_ID = 0x56465353
@@ -252,6 +252,15 @@ frame_checks = Table(
     CheckConstraint("(digest IS NULL) <> (damage IS NULL)", name="a_frame_is_read_or_damaged"),
     info={"since": 5},
     sqlite_with_rowid=False,
+)
+
+label_dismissals = Table(
+    "label_dismissals",
+    metadata,
+    Column("revision", Whole(), ForeignKey("revisions.id"), primary_key=True),  # the mask that is right after all
+    Column("author", Words(), CheckConstraint("author <> ''"), nullable=False),
+    Column("time", UtcTime(), nullable=False),
+    info={"since": 6},
 )
 
 recollections = Table(
