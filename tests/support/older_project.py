@@ -11,6 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vfss.project.tables import added_columns, added_tables
+
 # The table of revisions of older layouts, as the program versions of that time created it.
 REVISIONS = """
 CREATE TABLE revisions (
@@ -43,6 +45,10 @@ def as_layout(folder: Path, version: int) -> None:
             database.execute(f"DROP TRIGGER {name}")
         database.execute("DROP TABLE frame_checks")
         database.execute("UPDATE revisions SET mask = substr(mask, 9)")  # the checksum came with layout 5
+        for added in added_tables(5):
+            database.execute(f"DROP TABLE {added.name}")
+        for column in added_columns(5):
+            database.execute(f"ALTER TABLE {column.table.name} DROP COLUMN {column.name}")
         for table, names in SINCE_5.items():
             for name in names:
                 database.execute(f"ALTER TABLE {table} DROP COLUMN {name}")

@@ -40,15 +40,15 @@ from vfss.project.column_types import (
     name_columns,
 )
 from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method, Origin
-from vfss.project.records import GREATEST_RATE, LEAST_RATE, Split
+from vfss.project.records import GREATEST_RATE, LEAST_RATE, FacingFrom, Split, View, ViewFrom
 
 LAYOUT = 6
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
 
 Tables and columns that came later than layout 1 say so: `info={"since": 2}`. Layout 3 brought rules on imported masks,
 layout 4 the provenance of masks, which older layouts kept in the names of authors, layout 5 a checksum over all of each
-mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame, layout 6
-who works on which clip, what is known of case ids, and names, notes and canaries of students.
+mask, what is known of a recording beyond its frames (rate, aspect, rotation), and a check of each decoded frame, layout
+6 who works on which clip, what is known of case ids, and names, notes and canaries of students.
 """
 
 APPLICATION_ID = 0x56465353
@@ -115,6 +115,14 @@ clips = Table(
     # Clip.rotation: how frames are turned from stored pixels; null, as of all older clips, is 0: masks were
     # drawn on the stored pixels.
     Column("rotation", Whole(0, 630), info={"since": 5}),
+    Column("case_confirmed", Flag(), info={"since": 6}),  # null, of older layouts: confirmed unless made from the id
+    # Training has used the clip while its case was not confirmed: its case can no longer be held out.
+    Column("trained_unconfirmed", Flag(), info={"since": 6}),
+    Column("film_hash", LongWords(), info={"since": 6}),  # vfss.clips.film_hash, to find the same film twice
+    Column("facing_from", Words(get_args(FacingFrom)), info={"since": 6}),  # null, of older layouts: a person if set
+    Column("view", Words(get_args(View)), info={"since": 6}),  # null: nobody has judged it
+    Column("view_from", Words(get_args(ViewFrom)), info={"since": 6}),
+    Column("view_reason", LongWords(), info={"since": 6}),
 )
 
 revisions = Table(
