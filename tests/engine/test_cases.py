@@ -132,6 +132,23 @@ def test_what_is_left_is_said_with_numbers(project: Project) -> None:
     assert unconfirmed_text(project.clips()) == ""
 
 
+def test_what_proposals_show_never_replaces_what_a_person_set(project: Project) -> None:
+    clip = add(project, "film")
+    noted = project.note_proposed(clip, facing="left", view="doubtful", reason="few structures.")
+    assert (noted.facing, noted.facing_from, noted.view, noted.view_from) == (
+        "left",
+        "proposals",
+        "doubtful",
+        "proposals",
+    )
+    again = project.note_proposed(clip, facing="right", view="lateral", reason="")
+    assert (again.facing, again.view, again.view_reason) == ("right", "lateral", "")
+    project.update_clip(clip, facing="unknown")
+    project.set_view(clip, "lateral")
+    kept = project.note_proposed(clip, facing="left", view="doubtful", reason="few structures.")
+    assert (kept.facing, kept.facing_from, kept.view, kept.view_from) == ("unknown", "person", "lateral", "person")
+
+
 def test_a_case_bound_by_nothing_may_be_anywhere() -> None:
     cases = Cases({"a": CaseOfClip("P1", True), "b": CaseOfClip("P2", True)}, [frozenset({"a", "c"})])
     assert cases.bound("P2", {"P1": "test"}) is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vfss.clips.dicom.header import read_header
 from vfss.clips.dicom.recognition import HEAD_BYTES, begins_like_dicom
 from vfss.clips.folders import dicom_files
 from vfss.errors import ClipError
@@ -24,6 +23,8 @@ def read_patient_id(recording: Path) -> str | None:
         with path.open("rb") as stream:
             if not begins_like_dicom(stream.read(HEAD_BYTES)):
                 return None
+        from vfss.clips.dicom.header import read_header  # pydicom takes longer to import than the command line
+
         _, dataset = read_header(path)
         return str(dataset.get("PatientID") or "").strip(" \0") or None
     except (ClipError, OSError, ValueError):  # pydicom raises ValueError for a value that it cannot convert

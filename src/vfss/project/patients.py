@@ -75,7 +75,7 @@ def assign_splits(project: Project, splits: Mapping[str, str]) -> None:
             raise ProjectError(
                 f"the case id {patient!r} is not confirmed, so it can only be in training",
                 path=project.folder,
-                remedy="Confirm whose clip it is first: in the window under Student, Case ids, or: vfss project cases.",
+                remedy="Confirm whose clip it is first: in the window under Student, Case ids...",
             )
         if assigned.get(patient, split) != split:
             raise ProjectError(
