@@ -363,6 +363,7 @@ BUTTON_ACTIONS: tuple[Action[AnnotationController], ...] = (
     _press("window.stop_export", "stop the export", "Window", "Ctrl+Alt+Shift+E", "window"),
     _press("window.stop_import", "stop the import", "Window", "Ctrl+Alt+Shift+I"),
     _press("window.patients", "show patients and splits", "Window", "Ctrl+Alt+Shift+P"),
+    _press("window.cases", "confirm case ids", "Window", "Ctrl+Alt+8"),
     _press("window.stop_training", "stop the training", "Window", "Ctrl+Alt+Shift+R", "window"),
     _press("window.use_student", "use the new student", "Window", "Ctrl+Alt+U"),
     _press("window.keep_student", "keep the present student", "Window", "Ctrl+Alt+Shift+U"),

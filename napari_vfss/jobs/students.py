@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import Signal
 
-import vfss.student.openvino_runtime  # noqa: F401  imported only in the worker, it would block the window
 from napari_vfss.jobs.files import FileJob
 from napari_vfss.jobs.worker import spare_threads
-from vfss.comparison.cards import last_training
 from vfss.comparison.comparing import (
     AGREEMENT,
     PHANTOM_SEEDS,
@@ -30,7 +28,6 @@ from vfss.comparison.comparing import (
 from vfss.errors import ClipError, StudentError
 from vfss.evaluation.gate import Evidence
 from vfss.project import Project
-from vfss.project.corrections import Corrected
 from vfss.proposals.renewal import outdated, renew_clip
 from vfss.proposals.side_by_side import side_by_side, spread
 from vfss.proposals.student import proposed_keys
@@ -179,19 +176,3 @@ class Renewing(StudentJob):
                 except ClipError as error:  # the other clips may be readable
                     failed.append(f"{record.path.name} is left out: {error}")
         return " ".join(failed), done
-
-
-class CountingCorrections(StudentJob):
-    """Counts what was corrected since the last training, and what waits to be proposed anew."""
-
-    def start(self, project: Path) -> None:
-        """Start counting; ignored while it runs."""
-        self._work(self._count, project)
-
-    def _count(self, folder: Path) -> tuple[str, Corrected]:
-        with Project.open(folder) as project:
-            splits = project.assigned_splits()
-            # A patient without a split yet may well be trained on: it is chosen when a training first needs it.
-            trained = {one.patient for one in project.clips() if splits.get(one.patient, "train") == "train"}
-            moment = last_training(project.shelf.all(with_deleted=True))
-            return "", project.corrections.since(moment, trained)

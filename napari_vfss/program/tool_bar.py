@@ -51,6 +51,14 @@ WORK: tuple[Tool | None, ...] = (
 )
 """The order of the work; None is a gap."""
 
+LISTS: tuple[Tool | None, ...] = (
+    None,
+    Tool("window.worklist", "Worklist", "canvas-grid-view", "All clips of the project, and how far they are"),
+    Tool("window.label_check", "Label check", "warning", "Accepted masks that look wrong, worst first"),
+    Tool("window.students", "Students", "copy_to_clipboard", "The students of this project: compare, use, go back"),
+)
+"""Pages over the picture."""
+
 
 class ToolBar(QToolBar):
     """Buttons for the common loop; keys in the tips follow the user's."""

@@ -17,7 +17,7 @@ from napari_vfss.program.geometry import WindowGeometry
 from napari_vfss.program.menus import ProgramMenus
 from napari_vfss.program.recent import RecentProject, RecentProjects, now
 from napari_vfss.program.start_page import PICTURE, StartPage
-from napari_vfss.program.tool_bar import WORK, ToolBar
+from napari_vfss.program.tool_bar import LISTS, WORK, ToolBar
 from napari_vfss.session.host import while_open
 from napari_vfss.session.session import Session
 from napari_vfss.ui.panel import AnnotationPanel
@@ -55,7 +55,7 @@ class ProgramWindow(QObject):
         docks = [dock for dock in window.findChildren(QDockWidget) if dock.objectName() in NAPARI_DOCKS]
         self.napari_tools: list[QWidget] = [*docks, *window.findChildren(QtDims)]
         self.show_napari_tools(False)
-        self.tool_bar = ToolBar(self.controller, WORK, window)
+        self.tool_bar = ToolBar(self.controller, (*WORK, *LISTS), window)
         window.addToolBar(Qt.ToolBarArea.TopToolBarArea, self.tool_bar)
         # The panel has the height of the window, the timeline lies under the picture alone.
         window.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)

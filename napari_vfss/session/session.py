@@ -171,6 +171,20 @@ class Session(SessionState):
     ) -> None:
         """Correct facing, inversion or patient in the project's record of the clip."""
         self.record = self.project.update_clip(self.clip.id, facing=facing, inverted=inverted, patient=patient)
+        self._show_record()
+
+    def reread_record(self) -> None:
+        """Read again what the project knows of the clip, after something else changed it; announce a change.
+
+        Raises:
+            ProjectError: It cannot be read.
+        """
+        record = self.project.clip(self.clip.id)
+        if record != self.record:
+            self.record = record
+            self._show_record()
+
+    def _show_record(self) -> None:
         self.clip.facing, self.clip.inverted = self.record.facing, self.record.inverted
         self.flags_changed.emit()
 

@@ -172,6 +172,7 @@ class AnnotationPanel(QWidget):
             "window.stop_export": self.export.cancel_button,
             "window.stop_import": self.importing.cancel_button,
             "window.patients": self.student.patients_button,
+            "window.cases": self.student.cases_button,
             "window.stop_training": self.student.cancel_button,
             "window.use_student": self.student.use_button,
             "window.keep_student": self.student.keep_button,

@@ -297,6 +297,10 @@ def test_splits_are_listed_and_assigned(folder: Path) -> None:
     listed = run("splits", folder)
     assert listed.exit_code == 0, listed.output
     assert re.search(rf"{re.escape(patient)} +│ 1 +│ 1 +│ open", listed.stdout)
+    refused = run("splits", folder, "--assign", f"{patient}=val")
+    assert refused.exit_code == 1 and "not confirmed" in refused.stderr
+    with Project.open(folder) as project:
+        project.update_clip(project.clips()[0].id, patient=patient)
     assigned = run("splits", folder, "--assign", f"{patient}=val")
     assert re.search(rf"{re.escape(patient)} +│ 1 +│ 1 +│ validation", assigned.stdout)
     assert "stays there" in error_line(run("splits", folder, "--assign", f"{patient}=train"))

@@ -17,7 +17,7 @@ from small_project import THREE, annotate, cohort, disc
 from vfss.errors import ProjectError, StudentError
 from vfss.masks import MaskState
 from vfss.project import Edit, Project
-from vfss.project.corrections import Corrected, EnoughCorrected
+from vfss.project.corrected import Corrected, EnoughCorrected
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
 from vfss.student.config import StudentConfig
 

@@ -15,7 +15,7 @@ from vfss.evaluation.evaluate import PlaneScore
 from vfss.evaluation.gate import Evidence, Verdict
 from vfss.masks import MaskState
 from vfss.project import Edit
-from vfss.project.corrections import Corrected
+from vfss.project.corrected import Corrected
 from vfss.student import load_checkpoint, student_file
 
 WAIT_MS = 120_000

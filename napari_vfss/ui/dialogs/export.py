@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.files import ExportOrder, Previewing
 from napari_vfss.ui.dialog_parts import ProblemLine, dialog_button, set_body, wrapped_label
+from napari_vfss.ui.dialogs.case_notice import CaseNotice
 from napari_vfss.ui.dialogs.export_options import ExportChoice, RecordingList
 from napari_vfss.ui.redaction.dialog import ReviewDialog
 from vfss.datasets import ExportOptions
@@ -73,6 +74,7 @@ class ExportDialog(QDialog):
         self._connections.add(self.recordings.itemDoubleClicked, self.review_pixels)
         self._connections.add(self.recordings.itemSelectionChanged, self._refresh)
         self._connections.add(self.unreviewed.toggled, self._refresh)
+        self._connections.add(self.cases.confirmed, self.count)
         self.finished.connect(self._close)
         self.resize(1260, 640)
         self.count()
@@ -118,7 +120,9 @@ class ExportDialog(QDialog):
         left.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         left.setFixedWidth(LEFT)
         left.setFrameShape(QScrollArea.Shape.NoFrame)
+        self.cases = CaseNotice(self._project.folder)
         right = QVBoxLayout()
+        right.addWidget(self.cases)
         right.addWidget(self._summary_group())
         right.addWidget(self._review_group(), 1)
         columns = QHBoxLayout()
@@ -194,6 +198,7 @@ class ExportDialog(QDialog):
     def _close(self, *_: object) -> None:
         if self.review is not None:
             self.review.reject()
+        self.cases.close_dialog()
         self._connections.undo()
         self.previewing.abandon()
         self._project.close()

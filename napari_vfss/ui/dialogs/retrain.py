@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 
 from napari_vfss.connections import Connections
 from napari_vfss.jobs.training import Planning
+from napari_vfss.ui.dialogs.case_notice import CaseNotice
 from vfss.wording import count
 
 QUICK, DISTIL = "quick", "distil"
@@ -67,13 +68,17 @@ class RetrainChoice(QDialog):
         self.planning = Planning(self)
         body = QVBoxLayout(self)
         body.setSpacing(6)
+        self.cases = CaseNotice(project)
+        body.addWidget(self.cases)
         self._add_choices(body)
         self._add_estimate(body)
         self._add_buttons(body)
         self.recipes[QUICK].setChecked(True)
         self._connections.add(self.planning.event_received, self._on_event)
         self._connections.add(self.planning.ended, self._on_ended)
+        self._connections.add(self.cases.confirmed, self._plan_again)
         self.finished.connect(self._close)
+        self._project, self._command = project, command
         self.planning.start(project, command=command)
         self._refresh()
 
@@ -185,6 +190,19 @@ class RetrainChoice(QDialog):
         self.start_button.setEnabled(known and (self.recipes[QUICK].isChecked() or distils))
         self._fit_height()
 
+    def _plan_again(self) -> None:
+        """Count the frames again: confirmed clips may now be held out."""
+        self.planning.ended.disconnect(self._on_ended)  # the estimate under way is of no interest any more
+        self.planning.abandon()
+        self.planning.ended.connect(self._on_ended)
+        self._plans.clear()
+        for box in self.teachers.values():
+            box.deleteLater()
+        self.teachers.clear()
+        self.bar.show()
+        self.planning.start(self._project, command=self._command)
+        self._refresh()
+
     def _fit_height(self) -> None:
         """Make room for texts that have come: a dialog does not grow with the labels that wrap in it."""
         layout = self.layout()
@@ -192,6 +210,7 @@ class RetrainChoice(QDialog):
             self.resize(self.width(), max(self.height(), layout.totalHeightForWidth(self.width())))
 
     def _close(self, *_: object) -> None:
+        self.cases.close_dialog()
         self._connections.undo()
         self.planning.abandon()
 

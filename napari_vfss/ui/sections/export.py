@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QDialog, QProgressBar
 import vfss
 from napari_vfss import preferences
 from napari_vfss.controller.controller import AnnotationController
-from napari_vfss.session.host import while_open_or
+from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.dialog_parts import wrapped_label
 from napari_vfss.ui.section import SessionSection, button, tipped_button
@@ -80,9 +80,15 @@ class ExportSection(SessionSection):
             reviewer = "" if preferences.is_nobody(session.author) else session.author
             self.dialog = ExportDialog(vfss.Project.open(session.project.folder), reviewer, self.choices.values, self)
             self.dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.dialog.cases.confirmed.connect(self._reread_record)
             self.dialog.finished.connect(self._on_dialog)
             self.dialog.open()
         return True
+
+    @while_open
+    def _reread_record(self, session: Session) -> None:
+        with self.controller.showing_errors():
+            session.reread_record()
 
     def export(self, order: ExportOrder) -> None:
         """Start to write a dataset."""

@@ -13,13 +13,14 @@ import vfss
 from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
-from napari_vfss.ui.dialogs.retrain import RetrainChoice
 from napari_vfss.ui.section import SessionSection, button, tipped_button
 from napari_vfss.ui.students.verdict import sentences, verdict_of_event
 from vfss.wording import listed
 
 if TYPE_CHECKING:
+    from napari_vfss.ui.dialogs.case_ids import CaseIdsDialog
     from napari_vfss.ui.dialogs.patients import PatientsDialog
+    from napari_vfss.ui.dialogs.retrain import RetrainChoice
     from napari_vfss.ui.loss_curve import LossCurve
 
 UNKNOWN = "unknown"
@@ -38,6 +39,7 @@ class StudentSection(SessionSection):
         self._left_out: list[str] = []
         self.choice: RetrainChoice | None = None
         self.patients: PatientsDialog | None = None
+        self.cases: CaseIdsDialog | None = None
         self.connections.add(self.students.activated, self._on_chosen)
         self.connections.add(controller.retraining.started, self._on_started)
         self.connections.add(controller.retraining.event_received, self._on_event)
@@ -60,6 +62,9 @@ class StudentSection(SessionSection):
         self.page_button = tipped_button("Students...", tip, self._show_page, key="Ctrl+Alt+T")
         self.add_row(self.students, self.page_button, stretch=0)
         self.add_row(self.retrain_button, self.patients_button, stretch=0)
+        tip = "Confirm whose each recording is: until then it is used for training only"
+        self.cases_button = tipped_button("Case ids...", tip, self.show_cases, key="Ctrl+Alt+8")
+        self.add_row(self.cases_button)
 
     def _build_progress(self) -> None:
         self.bar = QProgressBar()
@@ -143,8 +148,11 @@ class StudentSection(SessionSection):
             self.controller.save()
         if self.choice is not None:
             self.choice.reject()
+        from napari_vfss.ui.dialogs.retrain import RetrainChoice  # reads the project, with its database
+
         self.choice = RetrainChoice(session.project.folder, self)
         self.choice.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.choice.cases.confirmed.connect(self.reread_record)
         self.choice.finished.connect(self._on_choice)
         self.choice.open()
 
@@ -162,6 +170,30 @@ class StudentSection(SessionSection):
             self.patients.finished.connect(self._on_patients_closed)
             self.patients.open()
 
+    @while_open
+    def show_cases(self, session: Session) -> None:
+        """Show the case ids of all recordings to be confirmed, in a dialog that does not block the window."""
+        if self.cases is not None:
+            return
+        with self.controller.showing_errors():
+            self.controller.save()
+            from napari_vfss.ui.dialogs.case_ids import CaseIdsDialog
+
+            self.cases = CaseIdsDialog(session.project.folder, self)
+            self.cases.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            self.cases.confirmed.connect(self.reread_record)
+            self.cases.finished.connect(self._on_cases_closed)
+            self.cases.open()
+
+    @while_open
+    def reread_record(self, session: Session) -> None:
+        """Show the case that the open clip has now."""
+        with self.controller.showing_errors():
+            session.reread_record()
+
+    def _on_cases_closed(self, _result: int) -> None:
+        self.cases = None
+
     def _on_patients_closed(self, _result: int) -> None:
         self.patients = None
 
@@ -173,7 +205,7 @@ class StudentSection(SessionSection):
 
     def close_connections(self) -> None:
         """Disconnect from everything and close open dialogs."""
-        for dialog in (self.choice, self.patients):
+        for dialog in (self.choice, self.patients, self.cases):
             if dialog is not None:
                 dialog.reject()
         super().close_connections()

@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QVBoxLayout
 
 from napari_vfss.connections import Connections
 from napari_vfss.controller.controller import AnnotationController
-from napari_vfss.jobs.students import CountingCorrections
+from napari_vfss.jobs.counting_corrections import CountingCorrections
 from napari_vfss.session.host import while_open, while_open_or
 from napari_vfss.session.session import Session
 from napari_vfss.ui.section import tipped_button
-from vfss.project.corrections import Corrected, EnoughCorrected
+from vfss.project.corrected import Corrected, EnoughCorrected
 from vfss.wording import count
 
 EVERY_MS = 180_000
@@ -34,10 +34,10 @@ class RetrainNotice(QFrame):
     def __init__(self, controller: AnnotationController) -> None:
         super().__init__()
         self._controller = controller
+        self.enough = EnoughCorrected()
         self._connections = Connections()
         self._corrected = Corrected()
         self._asked: Path | None = None
-        self.enough = EnoughCorrected()
         self.counting = CountingCorrections(controller)
         self.setObjectName("vfss_retrain_notice")
         self.setStyleSheet("#vfss_retrain_notice { border-left: 4px solid #4f86c6; border-radius: 3px; }")

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from vfss.comparison.cards import StudentCard
-from vfss.evaluation.gate import Verdict
+if TYPE_CHECKING:
+    from vfss.comparison.cards import StudentCard
+    from vfss.evaluation.gate import Verdict
 
 
 def badge(card: StudentCard) -> str:
@@ -68,6 +69,8 @@ def _basis(card: StudentCard) -> str:
 
 def verdict_of_event(event: Mapping[str, Any]) -> Verdict | None:
     """Return the verdict that a trainer reported; None where it reported none."""
+    from vfss.evaluation.gate import Verdict
+
     data = event.get("gate")
     try:
         return Verdict.from_dict(data) if isinstance(data, dict) else None

@@ -123,7 +123,7 @@ class Export:
 
     def job(self) -> str:
         """Return a hash of everything that determines the output, so that only an identical export is resumed."""
-        project = self._project
+        project, splits = self._project, self._project.clip_splits()
         state = [
             self._format.name,
             asdict(self._options),
@@ -131,7 +131,7 @@ class Export:
             project.last_revision(),
             project.marks.last(),
             project.schema.to_dict(),
-            [(str(self._identities.of(record)), project.split(record.patient)) for record, _ in self._selection.frames],
+            [(str(self._identities.of(record)), splits[record.id]) for record, _ in self._selection.frames],
             __version__,
         ]
         return hashlib.blake2b(json.dumps(state, default=str).encode(), digest_size=16).hexdigest()

@@ -48,6 +48,7 @@ class Manifest:
         self.structures: Counter[str] = Counter({key: 0 for key in project.schema.keys})
         self.splits: Counter[str] = Counter({"train": 0, "validation": 0, "test": 0})
         self.lost: Counter[str] = Counter()
+        self._splits = project.clip_splits()
 
     @property
     def images(self) -> int:
@@ -64,7 +65,7 @@ class Manifest:
         record = identity.record
         self._clips[identity.recording] = {
             "patient": identity.case,
-            "split": self._project.split(record.patient),
+            "split": self._splits[record.id],
             "n_frames": record.n_frames,
             "height": identity.height,
             "width": identity.width,

@@ -129,13 +129,13 @@ def preview(
         ProjectError: The project cannot be read.
     """
     selection, identities = Selection(project, include_edited=options.include_edited), Identities(project, options)
-    split_of = project.splits()
+    split_of = {clip: side for clip, side in project.clip_splits().items() if side is not None}  # none has frames here
     structures: Counter[str] = Counter({key: 0 for key in project.schema.keys})
     splits: Counter[str] = Counter({"train": 0, "validation": 0, "test": 0})
     left_out = Counter(selection.left_out)
     recordings: list[PreviewedRecording] = []
     for record, frames in selection.frames:
-        split, refused = split_of[record.patient], _refused(project, dataset_format, record.id)
+        split, refused = split_of[record.id], _refused(project, dataset_format, record.id)
         recordings.append(PreviewedRecording(identities.of(record), split, len(frames), refused))
         if refused:
             left_out[refused] += len(frames)

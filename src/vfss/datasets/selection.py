@@ -15,6 +15,8 @@ from vfss.errors import MaskError
 from vfss.masks import BoolArray, ByteArray, Masks, MaskState
 from vfss.project import ClipRecord, Project, Revision
 
+UNCONFIRMED_HELD_OUT = "frames of clips that may be of a held-out case, which nobody has confirmed"
+
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedFrame:
@@ -58,8 +60,13 @@ class Selection:
         self._written_states = _written_states(include_edited)
         self.frames: list[tuple[ClipRecord, list[int]]] = []
         self.left_out: Counter[str] = Counter()
+        splits = project.clip_splits()
         for record in project.clips():
             states = project.states(record.id)
+            if splits[record.id] is None:
+                written = int(np.isin(states, self._written_states).any(axis=1).sum())
+                self.left_out.update({UNCONFIRMED_HELD_OUT: written} if written else {})
+                continue
             selected: BoolArray = np.asarray(np.isin(states, self._written_states).any(axis=1))
             self.left_out.update(_reasons(states, selected, self._written_states))
             if selected.any():

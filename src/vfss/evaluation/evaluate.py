@@ -182,8 +182,9 @@ def _annotated_frames(
 ) -> Iterator[tuple[ClipRecord, list[int]]]:
     columns = [project.schema[key].index for key in keys]
     truth = [int(state) for state in MaskState if state.is_truth]
+    sides = project.clip_splits()
     for record in project.clips():
-        if splits is None or project.split(record.patient) in splits:
+        if splits is None or sides[record.id] in splits:
             frames = np.flatnonzero(np.isin(project.states(record.id)[:, columns], truth).any(axis=1))
             if frames.size:
                 yield record, [int(t) for t in frames]

@@ -12,17 +12,18 @@ from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
-from vfss.clips import Clip, Swallow, open_clip
+from vfss.clips import Clip, Facing, Swallow, open_clip
 from vfss.clips.frame_rate import FASTEST_FPS, SLOWEST_FPS
 from vfss.clips.time_base import is_plausible
 from vfss.errors import ClipError, ProjectError, VfssError
+from vfss.project.case_rule import CaseRules, recording_names
 from vfss.project.column_types import BadValueError
 from vfss.project.database import Database
 from vfss.project.locate import exists, find_recording, is_recording, project_of_reading, size_of, why_not_there
 from vfss.project.path_text import path_to_text, text_to_path
-from vfss.project.records import ClipRecord
+from vfss.project.records import ClipRecord, View, case_from_content, is_confirmed
 from vfss.project.swallow_list import read_swallows
-from vfss.project.tables import clips, columns_of
+from vfss.project.tables import clips, columns_of, patients
 
 _NAMED_DEPTH = 6  # levels of folders below one that a person named: an archive by year, patient and visit
 
@@ -46,9 +47,9 @@ class Catalogue:
         clip = recording
         if clip.source is None:
             raise ProjectError("a clip in memory has no file to find it again", remedy="Save it as a recording first.")
-        values = {} if patient is None else {"patient": _named(patient)}
+        values = {} if patient is None else {"patient": _named(patient), "case_confirmed": True}
         values |= self._place(clip.source)
-        row = {"patient": f"patient-{clip.id.removeprefix('b2-')[:12]}"} | values | _facts(clip)
+        row = self._first_case(clip) | _facts(clip) | values
         _expect_swallows(row["swallows"], clip.n_frames)
         with self._database.writing() as connection:
             if connection.execute(select(clips.c.id).where(clips.c.id == clip.id)).first() is None:
@@ -71,16 +72,53 @@ class Catalogue:
         """
         return self._record(self._row(clip_id))
 
+    def _first_case(self, clip: Clip) -> dict[str, Any]:
+        """Return the columns of the case that a new clip gets by the project's rule, which a person must confirm."""
+        rule = CaseRules(self._database).get()
+        case = None if rule is None or clip.source is None else rule.case_of(recording_names(clip.source))
+        return {"patient": case or case_from_content(clip.id), "case_confirmed": False}
+
     def update(self, clip_id: str, values: dict[str, Any]) -> ClipRecord:
-        """Set columns of a clip."""
-        if "patient" in values:
-            values = values | {"patient": _named(values["patient"])}
+        """Set columns of a clip; a patient that is set is confirmed, and a facing is a person's unless values say so.
+
+        Raises:
+            ProjectError: There is no such clip, a value does not fit it, or training has used the clip while its case
+                was not confirmed and the new case is held out.
+        """
         row = self._row(clip_id)
+        if "patient" in values:
+            values = values | {"patient": _named(values["patient"]), "case_confirmed": True}
+            self._expect_trainable(row, values["patient"])
+        if "facing" in values:
+            values = {"facing_from": "person"} | values
         _expect_swallows(values.get("swallows", []), row.n_frames)
         if values:
             with self._database.writing() as connection:
                 connection.execute(update(clips).where(clips.c.id == clip_id).values(values))
         return self.get(clip_id)
+
+    def note_proposed(self, clip_id: str, *, facing: Facing | None, view: View, reason: str) -> ClipRecord:
+        """Keep what the first proposals of a clip show; see Project.note_proposed."""
+        record, values = self.get(clip_id), dict[str, Any]()
+        if facing is not None and record.facing_from in (None, "proposals"):
+            values |= {"facing": facing, "facing_from": "proposals"}
+        if record.view_from != "person":
+            values |= {"view": view, "view_from": "proposals", "view_reason": reason}
+        return self.update(clip_id, values)
+
+    def _expect_trainable(self, row: Row[Any], patient: str) -> None:
+        """Refuse to give a clip that training has used to a case that is held out."""
+        if not row.trained_unconfirmed or patient == row.patient:
+            return
+        with self._database.reading() as connection:
+            split = connection.execute(select(patients.c.split).where(patients.c.name == patient)).scalar()
+        if split not in (None, "train"):
+            raise ProjectError(
+                f"a student was trained on this clip while its case was not confirmed, and case {patient!r} is held "
+                f"out in {split!r}",
+                path=self._recorded(row)[0],
+                remedy="Give it another case; scores on that case would count what the student has seen.",
+            )
 
     def locate(self, clip_id: str, search: Iterable[Path]) -> Path:
         """Return the path of a recording; a new path is kept.
@@ -186,6 +224,12 @@ class Catalogue:
             frame_rate=row.frame_rate,
             pixel_aspect=1.0 if row.pixel_aspect is None else row.pixel_aspect,
             rotation=row.rotation or 0,
+            case_confirmed=is_confirmed(row.id, row.patient, row.case_confirmed),
+            facing_from=row.facing_from or ("person" if row.facing != "unknown" else None),
+            view=row.view,
+            view_from=row.view_from,
+            view_reason=row.view_reason or "",
+            film_hash=row.film_hash,
         )
 
     def _swallows(self, row: Row[Any]) -> tuple[Swallow, ...]:
@@ -226,6 +270,7 @@ def _facts(clip: Clip) -> dict[str, Any]:
         "swallows": [asdict(swallow) for swallow in clip.swallows],
         "pixel_aspect": clip.pixel_aspect,
         "rotation": clip.rotation,
+        "facing_from": None if clip.facing == "unknown" else "file",
     }
 
 

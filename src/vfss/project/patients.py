@@ -55,10 +55,12 @@ def assign_splits(project: Project, splits: Mapping[str, str]) -> None:
         splits: "train", "validation" or "test" by patient.
 
     Raises:
-        ProjectError: The project has no such patient, there is no such split, or the patient is in another split
-            already: a student may have been trained on that patient, so a split is fixed once assigned.
+        ProjectError: The project has no such patient, there is no such split, nobody has confirmed the case id of a
+            patient to be held out, or the patient is in another split already: a student may have been trained on that
+            patient, so a split is fixed once assigned.
     """
     known = {record.patient for record in project.clips()}
+    confirmed = project.cases().confirmed
     assigned = project.assigned_splits()
     for patient, split in splits.items():
         if patient not in known:
@@ -69,6 +71,12 @@ def assign_splits(project: Project, splits: Mapping[str, str]) -> None:
             )
         if split not in get_args(Split):
             raise ProjectError(f"unknown split {split!r}", remedy=f"It is one of: {', '.join(get_args(Split))}.")
+        if split != "train" and patient not in confirmed and patient not in assigned:
+            raise ProjectError(
+                f"the case id {patient!r} is not confirmed, so it can only be in training",
+                path=project.folder,
+                remedy="Confirm whose clip it is first: in the window under Student, Case ids...",
+            )
         if assigned.get(patient, split) != split:
             raise ProjectError(
                 f"patient {patient!r} is in {assigned[patient]!r} already, and stays there",

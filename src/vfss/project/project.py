@@ -17,6 +17,8 @@ from vfss.errors import ProjectError
 from vfss.masks import ByteArray, Masks
 from vfss.output.private import create_private
 from vfss.project.canaries import Canaries
+from vfss.project.case_rule import CaseRule, CaseRules
+from vfss.project.cases import Cases, note_training, read_cases
 from vfss.project.clip_catalogue import Catalogue
 from vfss.project.contents import faults
 from vfss.project.corrections import Corrections
@@ -30,7 +32,7 @@ from vfss.project.open_windows import OpenWindows
 from vfss.project.overview import Overview
 from vfss.project.pixel_reviews import PixelReviews
 from vfss.project.provenance import Origin
-from vfss.project.records import ClipRecord, Edit, Revision, Split, StudentRecord
+from vfss.project.records import ClipRecord, Edit, Revision, Split, StudentRecord, View
 from vfss.project.revision_reader import Past, RevisionReader
 from vfss.project.revision_writer import RevisionWriter
 from vfss.project.splits import Splits
@@ -90,6 +92,7 @@ class Project:
         self.hold_out, self.canaries = HoldOut(self._database), Canaries(self._database)
         self.corrections = Corrections(self._database)
         self._recollections = Recollections(self._database)
+        self._case_rules = CaseRules(self._database)
         self.marks, self.overview = Marks(self._database), Overview(self._database, self.schema)
         self.reviews = PixelReviews(self._database)
         self.frame_checks = FrameChecks(self._database)
@@ -195,7 +198,8 @@ class Project:
 
         Args:
             recording: File or folder of pictures, or the clip if it is open already, so that it is read only once.
-            patient: Pseudonym; by default one made from the content, so that each clip counts as a patient of its own.
+            patient: Pseudonym. By default it is made by the project's rule (case_rule), or from the content where
+                there is none; a person must confirm it, and until then the clip is used for training only.
 
         Raises:
             ClipError: It cannot be opened.
@@ -252,10 +256,29 @@ class Project:
         patient: str | None = None,
         swallows: Sequence[Swallow] | None = None,
     ) -> ClipRecord:
-        """Set what a person knows about a clip; None leaves a field as it is."""
+        """Set what a person knows about a clip; None leaves a field as it is. A patient that is set is confirmed."""
         marked = None if swallows is None else [asdict(swallow) for swallow in swallows]
         values = {"facing": facing, "inverted": inverted, "patient": patient, "swallows": marked}
         return self._catalogue.update(clip_id, {key: value for key, value in values.items() if value is not None})
+
+    def set_view(self, clip_id: str, view: View) -> ClipRecord:
+        """Set whether a clip shows a lateral swallow, as a person sees it; proposals do not change it afterwards."""
+        return self._catalogue.update(clip_id, {"view": view, "view_from": "person", "view_reason": ""})
+
+    def note_proposed(self, clip_id: str, *, facing: Facing | None, view: View, reason: str) -> ClipRecord:
+        """Record what the first proposals of a clip show; what a person or the recording says stays.
+
+        Args:
+            clip_id: Content id.
+            facing: Side to which the patient looks; None where the masks do not tell.
+            view: Whether it shows a lateral swallow.
+            reason: Why the view is doubtful, one sentence; empty otherwise.
+        """
+        return self._catalogue.note_proposed(clip_id, facing=facing, view=view, reason=reason)
+
+    def keep_film_hash(self, clip_id: str, film_hash: str) -> None:
+        """Keep the hash of a clip by which the same film is found again; see vfss.clips.film_hash."""
+        self._catalogue.update(clip_id, {"film_hash": film_hash})
 
     def set_frame_rate(self, clip_id: str, frames_per_second: float | None) -> ClipRecord:
         """Set the frame rate of a clip as a person knows it; open_clip then gives it times at that rate.
@@ -355,6 +378,31 @@ class Project:
     def splits(self) -> dict[str, Split]:
         """Return the split of each patient, fixed when it is first asked for."""
         return self._splits.all()
+
+    def clip_splits(self) -> dict[str, Split | None]:
+        """Return the split of each clip by its id; clips whose case is not confirmed are in "train", or in none.
+
+        See Splits.of_clips; who trains, evaluates or exports goes by this, not by the patient alone.
+        """
+        return self._splits.of_clips()
+
+    def keep_out_of_evaluation(self) -> None:
+        """Record that training uses the clips whose case nobody has confirmed: their cases cannot be held out."""
+        if not self.read_only:
+            note_training(self._database)
+
+    def cases(self) -> Cases:
+        """Return whose each clip is, and which clips are the same film."""
+        with self._database.reading() as connection:
+            return read_cases(connection)
+
+    def case_rule(self) -> CaseRule | None:
+        """Return the rule by which clips get their first case id; None where nobody chose one."""
+        return self._case_rules.get()
+
+    def choose_case_rule(self, rule: CaseRule) -> None:
+        """Keep the rule by which clips get their first case id from now on; a person confirms each of them."""
+        self._case_rules.choose(rule)
 
     def assigned_splits(self) -> dict[str, Split]:
         """Return the splits that are fixed, by patient, without choosing any."""

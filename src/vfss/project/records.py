@@ -17,8 +17,23 @@ from vfss.student.prompts import Prompts
 Split = Literal["train", "validation", "test"]
 HowSwitched = Literal["chosen", "chosen nevertheless", "rolled back"]
 """How a student came into use; "nevertheless": although the gate did not offer it."""
+FacingFrom = Literal["file", "person", "proposals"]
+"""Who set to which side the patient looks: the recording, a person, or the masks of the first proposals."""
+View = Literal["lateral", "doubtful"]
+"""Whether a clip shows a lateral swallow; "doubtful" where its proposals do not look like one."""
+ViewFrom = Literal["person", "proposals"]
 LEAST_RATE, GREATEST_RATE = 0.1, 10_000.0
 """Frames per second that can be kept; whether they are plausible for a swallow is for the caller to say."""
+
+
+def case_from_content(clip_id: str) -> str:
+    """Return the case id of a clip of which nothing else is known: it makes each recording a patient of its own."""
+    return f"patient-{clip_id.removeprefix('b2-')[:12]}"
+
+
+def is_confirmed(clip_id: str, patient: str, confirmed: bool | None) -> bool:
+    """Return whether a person confirmed the case of a clip; None, of older projects: it is not made from the id."""
+    return patient != case_from_content(clip_id) if confirmed is None else confirmed
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,12 @@ class ClipRecord:
         pixel_aspect: Width of a pixel divided by its height; 1 for square pixels, and as long as it is not known.
         rotation: How frames are turned from the stored pixels, as Clip.rotation. Masks, height and width are those of
             the turned frames.
+        case_confirmed: Whether a person confirmed the patient; clips of which nobody did are for training only.
+        facing_from: Who set facing; None where nobody did.
+        view: Whether it shows a lateral swallow; None where nobody has judged it.
+        view_from: Who judged the view.
+        view_reason: Why the view is doubtful, one sentence; empty otherwise.
+        film_hash: Hash of small pictures of some frames (vfss.clips.film_hash); None where it was not computed.
     """
 
     id: str
@@ -57,6 +78,12 @@ class ClipRecord:
     frame_rate: float | None = None
     pixel_aspect: float = 1.0
     rotation: int = 0
+    case_confirmed: bool = True
+    facing_from: FacingFrom | None = None
+    view: View | None = None
+    view_from: ViewFrom | None = None
+    view_reason: str = ""
+    film_hash: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

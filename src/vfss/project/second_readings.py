@@ -23,6 +23,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from vfss.errors import ProjectError
 from vfss.output.atomic_file import synchronise_folder
+from vfss.project.cases import read_cases
 from vfss.project.database import Database
 from vfss.project.database_files import FILE
 from vfss.project.locate import READINGS, project_of_reading
@@ -102,7 +103,8 @@ def create_reading(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     with Project.open(folder) as made:
-        if any(made.split(record.patient) != sides[record.patient] for record in made.clips()):
+        copied = made.splits()
+        if any(copied[record.patient] != sides[record.patient] for record in made.clips()):
             raise ProjectError("the splits of the patients could not be copied", path=folder)
     return read_reading(folder)
 
@@ -198,7 +200,7 @@ def expect_not_blinded(project: Project, clip_id: str, author: str | None) -> No
 
 
 def take_over_cases(reading: Reading) -> None:
-    """Copy the patients' names of a reading from its project; nothing happens if that cannot be read.
+    """Copy the cases of a reading from its project, confirmed or not; nothing happens if that cannot be read.
 
     Raises:
         ProjectError: The reading cannot be written.
@@ -208,18 +210,23 @@ def take_over_cases(reading: Reading) -> None:
         return
     try:
         with closing(Database(elder / FILE, "read")) as database, database.reading() as connection:
-            named = {row.id: row.patient for row in connection.execute(select(clips.c.id, clips.c.patient))}
+            named = _named(connection)
     except ProjectError as error:  # a second reader need not have access to the project
         _LOG.info("%s", error)
         return
     with closing(Database(reading.folder / FILE)) as database, database.writing() as connection:
-        rows = connection.execute(select(clips.c.id, clips.c.patient)).all()
-        renamed = {row.id: named[row.id] for row in rows if named.get(row.id, row.patient) != row.patient}
+        renamed = {clip: named[clip] for clip, case in _named(connection).items() if named.get(clip, case) != case}
         if renamed:
             connection.exec_driver_sql("DROP TRIGGER reading_keeps_its_cases")
-            for clip_id, patient in renamed.items():
-                connection.execute(update(clips).where(clips.c.id == clip_id).values(patient=patient))
+            for clip_id, (patient, confirmed) in renamed.items():
+                values = {"patient": patient, "case_confirmed": confirmed}
+                connection.execute(update(clips).where(clips.c.id == clip_id).values(**values))
             connection.exec_driver_sql(_CASES_STAY)
+
+
+def _named(connection: Connection) -> dict[str, tuple[str, bool]]:
+    """Return the patient of each clip by its id, and whether a person confirmed it."""
+    return {clip: (case.patient, case.confirmed) for clip, case in read_cases(connection).clips.items()}
 
 
 def _check(project: Project, reader: str, chosen: list[str], folder: Path) -> None:

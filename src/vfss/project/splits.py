@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Splits by patient: who is trained on and who is held out, fixed once assigned."""
+"""Splits by patient: who is trained on and who is held out, fixed once assigned.
+
+Only patients whose case id a person confirmed are held out, and the same film twice is in one split: a clip of which it
+is not known whose it is could be of a patient who is trained on.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +20,7 @@ from sqlalchemy import Connection, insert, select
 
 from vfss.errors import ProjectError
 from vfss.masks import MaskState
+from vfss.project.cases import Cases, read_cases
 from vfss.project.database import Database
 from vfss.project.database_files import FILE, open_database
 from vfss.project.records import Split
@@ -67,7 +72,8 @@ class Splits:
     """Splits of the patients of one project.
 
     A patient is assigned when a split is first asked for, in the order in which the patients were added, and stays
-    there for ever: in the split that lacks most of what is annotated of the patient at that time.
+    there for ever: in the split that lacks most of what is annotated of the patient at that time. Of a patient whose
+    case id nobody has confirmed the split is "train" for now, and open.
     """
 
     def __init__(self, database: Database, project_id: str, elder: Path | None = None) -> None:
@@ -85,21 +91,32 @@ class Splits:
     def all(self) -> dict[str, Split]:
         """Return the split of each patient of the project."""
         with self._database.reading() as connection:
-            assigned, names = _assigned(connection), _patients(connection)
-            if not set(names) - set(assigned):
+            assigned, cases = _assigned(connection), read_cases(connection)
+            if not set(cases.names) - set(assigned):
                 return assigned
             annotated = _annotated(connection)
         if self._elder is not None:
-            return self._of_elder(assigned, names)
+            return self._of_elder(assigned, cases, cases.names)
         if self._database.access != "write":
-            return self._complete(assigned, names, annotated)
+            return self._complete(assigned, cases, annotated)
         with self._database.writing() as connection:
-            assigned, names = _assigned(connection), _patients(connection)
-            complete = self._complete(assigned, names, _annotated(connection))
-            new = [_row(name, split) for name, split in complete.items() if name not in assigned]
+            assigned, cases = _assigned(connection), read_cases(connection)
+            complete = self._complete(assigned, cases, _annotated(connection))
+            new = [_row(name, split) for name, split in complete.items() if cases.is_new(name, assigned)]
             if new:
                 connection.execute(insert(patients), new)
         return complete
+
+    def of_clips(self) -> dict[str, Split | None]:
+        """Return the split of each clip by its id: that of its patient, if a person confirmed the patient.
+
+        A clip whose case id nobody has confirmed is for training. Where the id that it has is that of a patient who is
+        held out, or where it is the same film as one of such a patient, it is left out of all splits: None.
+        """
+        splits = self.all()
+        with self._database.reading() as connection:
+            cases = read_cases(connection)
+        return {clip: cases.side(clip, splits) for clip in cases.clips}
 
     def assigned(self) -> dict[str, Split]:
         """Return the splits that are fixed already, by patient; a second reading has those of its project too."""
@@ -136,8 +153,8 @@ class Splits:
             raise ProjectError(f"unknown split {split!r}", remedy=f"It is one of: {', '.join(get_args(Split))}.")
         if self._elder is not None:
             with self._database.reading() as connection:
-                assigned = _assigned(connection)
-            if self._of_elder(assigned, [patient])[patient] == split:
+                assigned, cases = _assigned(connection), read_cases(connection)
+            if self._of_elder(assigned, cases, (patient,))[patient] == split:
                 return
             raise ProjectError(f"patient {patient!r} is in another split of the project", path=self._elder)
         with self._database.writing() as connection:
@@ -150,7 +167,7 @@ class Splits:
                     remedy="A student may have been trained on that patient: a split is fixed once assigned.",
                 )
 
-    def _of_elder(self, assigned: dict[str, Split], names: list[str]) -> dict[str, Split]:
+    def _of_elder(self, assigned: dict[str, Split], cases: Cases, names: Sequence[str]) -> dict[str, Split]:
         """Return the known splits, and those of more patients from the project whose second reading this is."""
         if self._elder is None:
             return assigned
@@ -165,37 +182,36 @@ class Splits:
                 remedy="Give a clip of the project that patient first.",
             )
         new = {name: elder[name] for name in names if name not in assigned}
-        if new and self._database.access == "write":
+        if any(cases.is_new(name, assigned) for name in new) and self._database.access == "write":
             with self._database.writing() as connection:
                 known = _assigned(connection)
-                rows = [_row(name, split) for name, split in new.items() if name not in known]
+                rows = [_row(name, split) for name, split in new.items() if cases.is_new(name, known)]
                 if rows:
                     connection.execute(insert(patients), rows)
         return assigned | new
 
     def _complete(
-        self, assigned: dict[str, Split], names: list[str], annotated: Mapping[str, frozenset[int]]
+        self, assigned: dict[str, Split], cases: Cases, annotated: Mapping[str, frozenset[int]]
     ) -> dict[str, Split]:
         splits, counts = dict(assigned), SplitCounts(annotated, self._project_id)
-        for name in names:
+        for name in cases.names:
             # Only patients with a clip count: a renamed patient leaves no clip to train on.
             if name in splits:
                 counts.add(name, splits[name])
-        for name in names:
-            if name not in splits:
-                splits[name] = counts.choose(name)
-                counts.add(name, splits[name])
+        for name in cases.names:
+            if name in splits:
+                continue
+            if name not in cases.confirmed:
+                splits[name] = "train"  # not counted: they may turn out to be patients who are counted already
+                continue
+            splits[name] = cases.bound(name, splits) or counts.choose(name)
+            counts.add(name, splits[name])
         return splits
 
 
 def _assigned(connection: Connection) -> dict[str, Split]:
     query = select(patients.c.name, patients.c.split).order_by(patients.c.assigned, patients.c.name)
     return {name: split for name, split in connection.execute(query)}
-
-
-def _patients(connection: Connection) -> list[str]:
-    query = select(clips.c.patient).order_by(clips.c.added, clips.c.id)
-    return list(dict.fromkeys(connection.execute(query).scalars()))
 
 
 def _annotated(connection: Connection) -> dict[str, frozenset[int]]:

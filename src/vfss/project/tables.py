@@ -40,7 +40,7 @@ from vfss.project.column_types import (
     name_columns,
 )
 from vfss.project.provenance import PROPOSED_BY, UNCONFIRMED, Method, Origin
-from vfss.project.records import GREATEST_RATE, LEAST_RATE, HowSwitched, Split
+from vfss.project.records import GREATEST_RATE, LEAST_RATE, FacingFrom, HowSwitched, Split, View, ViewFrom
 
 LAYOUT = 6
 """Version of these tables: a project of a newer layout is refused, one of an older layout is migrated.
@@ -120,6 +120,14 @@ clips = Table(
     Column("assigned_to", Words(), info={"since": 6}),
     Column("finished_by", Words(), info={"since": 6}),
     Column("finished_at", UtcTime(), info={"since": 6}),
+    Column("case_confirmed", Flag(), info={"since": 6}),  # null, of older layouts: confirmed unless made from the id
+    # Training has used the clip while its case was not confirmed: its case can no longer be held out.
+    Column("trained_unconfirmed", Flag(), info={"since": 6}),
+    Column("film_hash", LongWords(), info={"since": 6}),  # vfss.clips.film_hash, to find the same film twice
+    Column("facing_from", Words(get_args(FacingFrom)), info={"since": 6}),  # null, of older layouts: a person if set
+    Column("view", Words(get_args(View)), info={"since": 6}),  # null: nobody has judged it
+    Column("view_from", Words(get_args(ViewFrom)), info={"since": 6}),
+    Column("view_reason", LongWords(), info={"since": 6}),
 )
 
 revisions = Table(

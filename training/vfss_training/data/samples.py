@@ -179,10 +179,11 @@ def project_samples(
         left_out: Called with a message on each recording, frame or mask that cannot be read.
     """
     note = left_out or (lambda _message: None)
+    sides = project.clip_splits()
     places = [
         (record, t)
         for record in project.clips()
-        if project.split(record.patient) in splits
+        if sides[record.id] in splits
         for t in project.annotated_frames(record.id)
     ]
     samples: list[Sample] = []
@@ -282,7 +283,8 @@ def unlabelled_project_samples(
     """
     note = left_out or (lambda _message: None)
     places: list[tuple[ClipRecord, int]] = []
-    clips = [record for record in project.clips() if project.split(record.patient) in splits]
+    sides = project.clip_splits()
+    clips = [record for record in project.clips() if sides[record.id] in splits]
     for left, record in zip(range(len(clips), 0, -1), sorted(clips, key=lambda clip: clip.n_frames), strict=True):
         annotated = set(project.annotated_frames(record.id))
         others = [t for t in range(record.n_frames) if t not in annotated]

@@ -32,8 +32,9 @@ def accepted_masks(projects: Sequence[Project]) -> dict[str, int]:
     """Return by key on how many frames of training patients a structure is accepted, without reading any frame."""
     counts = dict.fromkeys(projects[0].schema.keys, 0)
     for project in projects:
+        sides = project.clip_splits()
         for record in project.clips():
-            if project.split(record.patient) in TRAINED:
+            if sides[record.id] in TRAINED:
                 accepted = (project.states(record.id) == MaskState.ACCEPTED).sum(axis=0)
                 for key, n in zip(project.schema.keys, accepted.tolist(), strict=True):
                     counts[key] += n

@@ -69,6 +69,8 @@ class ProjectStudy:
         """
         recipe, run = self.recipe, self.run
         refuse_leaks(self.projects)
+        for project in self.projects:
+            project.keep_out_of_evaluation()
         self.left_out.clear()
         labelled, held_out = self._training_frames(), self._labelled(sources.HELD_OUT)
         replayed = sources.phantom_samples(recipe, self.schema, self.config, run.cache, run.events)
@@ -191,8 +193,11 @@ def refuse_leaks(projects: Sequence[Project]) -> None:
                 path=project.folder,
                 remedy="Train on projects of one schema.",
             )
+        sides = project.clip_splits()
         for record in project.clips():
-            side = trained if project.split(record.patient) in sources.TRAINED else held_out
+            if sides[record.id] is None:  # in neither
+                continue
+            side = trained if sides[record.id] in sources.TRAINED else held_out
             side |= {f"patient {record.patient!r}": project, f"recording {record.id}": project}
     for name in sorted(set(trained) & set(held_out)):
         raise TrainingError(

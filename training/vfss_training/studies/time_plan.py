@@ -104,7 +104,8 @@ class Planner:
     def plan(self, recipe: Recipe) -> Plan:
         """Return how long a recipe would take here."""
         torch.set_num_threads(self.run.threads or max(1, os.cpu_count() or 1))
-        clips = [(record, self.project.split(record.patient)) for record in self.project.clips()]
+        sides = self.project.clip_splits()
+        clips = [(record, sides[record.id]) for record in self.project.clips()]
         annotated = {record.id: len(self.project.annotated_frames(record.id)) for record, _ in clips}
         trained = [record for record, split in clips if split in TRAINED]
         frames = sum(annotated[record.id] for record in trained)
