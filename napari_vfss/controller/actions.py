@@ -142,7 +142,7 @@ WORK_ACTIONS: tuple[Action[AnnotationController], ...] = (
            _layers(lambda layers: layers.fit_frame())),
     Action("view.masks", "hide or show all masks", "View", ("H",), _layers(lambda layers: layers.toggle_masks())),
     Action("view.structure", "hide or show this structure", "View", ("Shift+H",), _layers(_toggle_structure)),
-    Action("window.start", "start page: recordings, folders, projects, samples", "Window", ("Ctrl+Alt+Shift+O",),
+    Action("window.start", "start page: recordings, folders, projects, samples", "Window", ("Ctrl+Alt+9",),
            _request("start"), place="window"),
     Action("window.open", "open a recording", "Window", ("Ctrl+Alt+N",), _request("open"), place="window"),
     Action("window.project", "open a project", "Window", ("Ctrl+Alt+J",), _request("project"), place="window"),
