@@ -11,7 +11,7 @@ from napari_vfss.controller.controller import AnnotationController
 from napari_vfss.controller.renaming import Extent
 from napari_vfss.controller.timeline import TimelineController
 from napari_vfss.controller.worklist import WorklistController
-from napari_vfss.keys.action import Action, Place
+from napari_vfss.keys.action import PAGE_GROUPS, Action, Place
 from napari_vfss.prompting.tool import ClickTool
 from napari_vfss.session.corrections import Corrections
 from napari_vfss.session.session import Session
@@ -109,8 +109,8 @@ WORK_ACTIONS: tuple[Action[AnnotationController], ...] = (
     Action("frame.next", "next frame", "Frames", ("Right",), _nothing, place="napari"),
     Action("propose.frame", "propose this frame", "Propose", ("Q",), lambda c: c.student_jobs.propose_frame()),
     Action("propose.clip", "propose the whole clip", "Propose", ("Shift+Q",), lambda c: c.student_jobs.propose_clip()),
-    Action("propose.range", "propose the range given in the panel", "Propose", ("Ctrl+Alt+Q",), _request("range")),
-    Action("propose.cancel", "stop proposing, propagating or adapting", "Propose", ("Shift+Escape",),
+    Action("propose.range", "propose the range in the panel", "Propose", ("Ctrl+Alt+Q",), _request("range")),
+    Action("propose.cancel", "stop what is running", "Propose", ("Shift+Escape",),
            lambda controller: controller.student_jobs.cancel(), _at_work),
     Action("tool.paint", "paint", "Correct", ("P",), _tool("paint")),
     Action("tool.erase", "erase", "Correct", ("E",), _tool("erase")),
@@ -129,20 +129,20 @@ WORK_ACTIONS: tuple[Action[AnnotationController], ...] = (
     Action("propagate.learn", "adapt the student to this clip", "Propagate", ("Ctrl+L",),
            lambda controller: controller.student_jobs.adapt()),
     Action("accept.frame", "accept the frame", "Accept", ("A",), _session(lambda s: s.accept_frame())),
-    Action("accept.looked_at", "accept all viewed frames around this one", "Accept", ("Shift+A",),
+    Action("accept.looked_at", "accept all viewed frames here", "Accept", ("Shift+A",),
            lambda controller: controller.viewed_tracker.accept(controller.timeline.chosen)),
     Action("accept.structure", "accept the structure", "Accept", ("S",), _session(lambda s: s.accept_structure())),
     Action("accept.not_visible", "not visible on this frame", "Accept", ("N",), _mark(MaskState.NOT_VISIBLE)),
     Action("accept.empty", "empty: in view, but not there", "Accept", ("X",), _mark(MaskState.EMPTY)),
     Action("view.move", "move the picture", "View", ("Z",), _tool("pan_zoom")),
     Action("view.hold_to_move", "move the picture while held", "View", ("Space",), _nothing, place="napari"),
-    Action("view.fit_field", "fit the exposed field into the window", "View", ("Home",),
+    Action("view.fit_field", "fit the exposed field", "View", ("Home",),
            _layers(lambda layers: layers.fit_field())),
-    Action("view.fit_frame", "fit the whole frame into the window", "View", ("Shift+Home",),
+    Action("view.fit_frame", "fit the whole frame", "View", ("Shift+Home",),
            _layers(lambda layers: layers.fit_frame())),
     Action("view.masks", "hide or show all masks", "View", ("H",), _layers(lambda layers: layers.toggle_masks())),
     Action("view.structure", "hide or show this structure", "View", ("Shift+H",), _layers(_toggle_structure)),
-    Action("window.start", "start page: recordings, folders, projects, samples", "Window", ("Ctrl+Alt+9",),
+    Action("window.start", "start page", "Window", ("Ctrl+Alt+9",),
            _request("start"), place="window"),
     Action("window.open", "open a recording", "Window", ("Ctrl+Alt+N",), _request("open"), place="window"),
     Action("window.project", "open a project", "Window", ("Ctrl+Alt+J",), _request("project"), place="window"),
@@ -259,9 +259,7 @@ def _mask_tool(name: str, title: str, key: str, do: Callable[[Corrections], obje
 
 
 MASK_TOOL_ACTIONS: tuple[Action[AnnotationController], ...] = (
-    Action(
-        "correct.click", "click: left adds, right removes, drag a box", "Correct", ("C",), _clicks(lambda c: c.select())
-    ),
+    Action("correct.click", "click: left adds, right removes", "Correct", ("C",), _clicks(lambda c: c.select())),
     Action(
         "correct.take_back",
         "remove the last click",
@@ -276,11 +274,9 @@ MASK_TOOL_ACTIONS: tuple[Action[AnnotationController], ...] = (
     _mask_tool("largest", "keep the largest part", "Shift+K", lambda tools: tools.keep_largest()),
     _mask_tool("copy_previous", "copy from the previous frame", "V", lambda tools: tools.copy(-1)),
     _mask_tool("copy_next", "copy from the next frame", "B", lambda tools: tools.copy(1)),
-    _mask_tool(
-        "copy_all_previous", "copy all unannotated from the previous frame", "Shift+V", lambda tools: tools.copy_all(-1)
-    ),
-    _mask_tool("copy_all_next", "copy all unannotated from the next frame", "Shift+B", lambda tools: tools.copy_all(1)),
-    _mask_tool("interpolate", "fill the frames between two accepted ones", "I", lambda tools: tools.interpolate()),
+    _mask_tool("copy_all_previous", "copy all open ones from before", "Shift+V", lambda tools: tools.copy_all(-1)),
+    _mask_tool("copy_all_next", "copy all open ones from after", "Shift+B", lambda tools: tools.copy_all(1)),
+    _mask_tool("interpolate", "fill between two accepted frames", "I", lambda tools: tools.interpolate()),
 )
 
 MASK_TOOL_KEYS = {tool.id: tool.keys[0] for tool in MASK_TOOL_ACTIONS}
@@ -292,13 +288,13 @@ def _shift(step: int, extent: Extent | None = None) -> Do:
 
 NAMES = "Names and pieces"
 NAME_ACTIONS: tuple[Action[AnnotationController], ...] = (
-    Action("names.up", "from here one level up, on this frame or the chosen range", NAMES, ("Ctrl+Alt+Up",),
+    Action("names.up", "from here one level up", NAMES, ("Ctrl+Alt+Up",),
            _shift(-1)),
-    Action("names.down", "from here one level down, on this frame or the chosen range", NAMES, ("Ctrl+Alt+Down",),
+    Action("names.down", "from here one level down", NAMES, ("Ctrl+Alt+Down",),
            _shift(1)),
-    Action("names.clip_up", "from here one level up, on the whole clip", NAMES, ("Ctrl+Alt+Shift+Up",),
+    Action("names.clip_up", "the same on the whole clip: up", NAMES, ("Ctrl+Alt+Shift+Up",),
            _shift(-1, "clip")),
-    Action("names.clip_down", "from here one level down, on the whole clip", NAMES, ("Ctrl+Alt+Shift+Down",),
+    Action("names.clip_down", "the same on the whole clip: down", NAMES, ("Ctrl+Alt+Shift+Down",),
            _shift(1, "clip")),
     Action("names.exchange", "exchange two names", NAMES, ("Ctrl+Alt+6",), _request("names.exchange")),
     Action("names.specks", "remove specks", NAMES, ("Ctrl+Alt+7",), _request("names.specks")),
@@ -333,7 +329,7 @@ WORKLIST_ACTIONS: tuple[Action[AnnotationController], ...] = (
            place="window"),
     Action("worklist.next", "next unfinished clip", CLIPS, ("Ctrl+Alt+PageDown",),
            _worklist(lambda worklist: worklist.go_to_next_unfinished()), place="window"),
-    Action("worklist.finish", "finish this clip, and next unfinished", CLIPS, ("Ctrl+Alt+Enter",),
+    Action("worklist.finish", "finish this clip, and next", CLIPS, ("Ctrl+Alt+Enter",),
            _worklist(lambda worklist: worklist.finish_and_go_on()), place="window"),
     Action("worklist.previous", "previous clip of the list", CLIPS, ("Ctrl+Alt+PageUp",),
            _worklist(lambda worklist: worklist.go_to_previous()), place="window"),
@@ -343,16 +339,17 @@ WORKLIST_ACTIONS: tuple[Action[AnnotationController], ...] = (
 )  # fmt: skip
 
 
+STUDENTS = PAGE_GROUPS[0]
 BUTTON_ACTIONS: tuple[Action[AnnotationController], ...] = (
     _press("marks.take_away", "remove the chosen mark", "Time", "Ctrl+Alt+Y"),
     _press("marks.bring_back", "restore the mark removed last", "Time", "Ctrl+Alt+Shift+Y"),
-    _press("nesting.grow", "grow the outer structure around the inner", "Correct", "Ctrl+Alt+G"),
-    _press("nesting.cut", "remove what lies outside the outer one", "Correct", "Ctrl+Alt+X"),
+    _press("nesting.grow", "grow the outer around the inner", "Correct", "Ctrl+Alt+G"),
+    _press("nesting.cut", "cut what lies outside", "Correct", "Ctrl+Alt+X"),
     _press("nesting.leave", "leave it outside: it is intended", "Correct", "Ctrl+Alt+Z"),
     _press("notice.structures", "paint on the structures again", "Correct", "Ctrl+Alt+Shift+G"),
     _press("history.compare", "compare with the proposal", "Correct", "Ctrl+Alt+C"),
-    _press("history.back", "restore the version chosen in History", "Correct", "Ctrl+Alt+B"),
-    _press("propagate.only_active", "propagate only the active structure, or all", "Propagate", "Ctrl+Alt+H"),
+    _press("history.back", "restore the chosen version", "Correct", "Ctrl+Alt+B"),
+    _press("propagate.only_active", "only the active structure, or all", "Propagate", "Ctrl+Alt+H"),
     _press("view.invert", "invert the recording", "View", "Ctrl+Alt+V"),
     _press("window.sample", "open a phantom swallow", "Window", "Ctrl+Alt+Shift+N", "window"),
     _press("window.timeline", "show the timeline", "Window", "Ctrl+Alt+M"),
@@ -368,16 +365,16 @@ BUTTON_ACTIONS: tuple[Action[AnnotationController], ...] = (
     _press("window.use_student", "use the new student", "Window", "Ctrl+Alt+U"),
     _press("window.keep_student", "keep the present student", "Window", "Ctrl+Alt+Shift+U"),
     _press("window.students", "show the students", "Window", "Ctrl+Alt+T"),
-    _press("students.use", "use the chosen student", "Window", "Ctrl+Alt+Shift+T"),
-    _press("students.roll_back", "go back to the student before", "Window", "Ctrl+Alt+Shift+B"),
-    _press("students.compare", "compare the chosen student", "Window", "Ctrl+Alt+Shift+C"),
-    _press("students.extend", "compare on newly annotated frames, too", "Window", "Ctrl+Alt+Shift+M"),
-    _press("students.canaries", "show two students side by side", "Window", "Ctrl+Alt+Shift+S"),
-    _press("students.renew_clip", "propose anew in this clip what nobody accepted", "Window", "Ctrl+Alt+Shift+Q"),
-    _press("students.renew_project", "propose anew in the project", "Window", "Ctrl+Alt+Shift+V"),
-    _press("students.import", "import a student", "Window", "Ctrl+Alt+Shift+O"),
-    _press("students.export", "export the chosen student", "Window", "Ctrl+Alt+Shift+D"),
-    _press("students.delete", "delete the file of the chosen student", "Window", "Ctrl+Alt+Shift+K"),
-    _press("students.stop", "stop work on students", "Window", "Ctrl+Alt+Shift+X"),
+    _press("students.use", "use the chosen student", STUDENTS, "Ctrl+Alt+Shift+T"),
+    _press("students.roll_back", "go back to the student before", STUDENTS, "Ctrl+Alt+Shift+B"),
+    _press("students.compare", "compare the chosen student", STUDENTS, "Ctrl+Alt+Shift+C"),
+    _press("students.extend", "compare on newly annotated frames, too", STUDENTS, "Ctrl+Alt+Shift+M"),
+    _press("students.canaries", "show two students side by side", STUDENTS, "Ctrl+Alt+Shift+S"),
+    _press("students.renew_clip", "propose anew in this clip what nobody accepted", STUDENTS, "Ctrl+Alt+Shift+Q"),
+    _press("students.renew_project", "propose anew in the project", STUDENTS, "Ctrl+Alt+Shift+V"),
+    _press("students.import", "import a student", STUDENTS, "Ctrl+Alt+Shift+O"),
+    _press("students.export", "export the chosen student", STUDENTS, "Ctrl+Alt+Shift+D"),
+    _press("students.delete", "delete the file of the chosen student", STUDENTS, "Ctrl+Alt+Shift+K"),
+    _press("students.stop", "stop work on students", STUDENTS, "Ctrl+Alt+Shift+X"),
     _press("window.retrain_later", "put off the training", "Window", "Ctrl+Alt+Shift+L"),
 )

@@ -28,6 +28,9 @@ Place = Literal["clip", "window", "napari"]
 
 GROUPS = ("Structures", "Frames", "Time", "Propose", "Correct", "Whole mask", "Propagate", "Accept", "View", "Window")
 
+PAGE_GROUPS = ("Students page",)
+"""Headings of actions of one page: its buttons show their keys, so that the list over the picture leaves them out."""
+
 # Letters on the left of the keyboard are exchanged with letters on the right; all others stay. Two keys that differ in
 # one layout therefore differ in the other. Period and comma are right of M on most keyboards.
 _LEFT, _RIGHT = "QWERASFCZX", "OYIULKJM.,"

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_vfss.keys.action import PAGE_GROUPS
 from napari_vfss.keys.bindings import help_rows
 from napari_vfss.keys.book import LAYOUTS, KeyBook
 
@@ -136,7 +137,7 @@ class KeyOverlay(QWidget):
 
     def _fill(self) -> None:
         self._title.setText(f"Keys: {LAYOUTS[self._book.layout].lower()}")
-        groups = help_rows(self._book)
+        groups = [group for group in help_rows(self._book) if group[0] not in PAGE_GROUPS]
         widest = max(1, min(len(groups), (self.width() - 56) // (COLUMN_EMS * SIZES[-1])))
         for size, count in product(SIZES, range(widest, 0, -1)):
             inside = _columns(in_columns(groups, count), size)
