@@ -3,7 +3,8 @@
 
 Frames at the same shares of the length are shrunk to small pictures. Of each the signs of the lowest frequencies of its
 discrete cosine transform are kept (pHash), and the same of what changes between them: patients in one frame look alike
-at rest, but no two of them swallow alike.
+at rest, but no two of them swallow alike. Single pictures have no hash: head films of different people differ in as few
+of the lowest frequencies as copies of one film do (benchmarks/duplicates.py).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vfss.errors import ClipError
 
 FRAMES = 8
 """Frames of a film that are looked at, evenly spaced."""
-MOST_STILL, MOST_MOTION = 0.10, 0.16
+MOST_STILL, MOST_MOTION = 0.10, 0.20
 """Shares of bits that may differ between hashes of the same film, of the pictures and of what changes between them."""
 _SMALL = 32  # px, side of the small pictures
 _LOWEST = 8  # frequencies along each side that are kept, as in pHash
@@ -30,14 +31,20 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def film_hash(clip: Clip) -> str | None:
-    """Return the hash of a clip as hexadecimal digits; None where one of the frames looked at cannot be decoded.
+    """Return the hash of a clip as hexadecimal digits; None for one that cannot be told from others.
+
+    It has fewer than FRAMES frames, or nothing changes in them, or one of those looked at cannot be decoded.
 
     Args:
         clip: The clip; FRAMES of its frames are decoded.
     """
+    if clip.n_frames < FRAMES:
+        return None
     try:
         pictures = [clip.as_uint8(t) for t in looked_at(clip.n_frames)]
     except ClipError:
+        return None
+    if all(np.array_equal(picture, pictures[0]) for picture in pictures):
         return None
     return hash_of_frames(pictures)
 
