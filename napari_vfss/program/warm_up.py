@@ -26,6 +26,9 @@ def _import_all() -> Generator[None, None, None]:
     for name in NEEDED:
         importlib.import_module(name)
         yield
+    from napari_vfss.jobs.adding import import_for_layers
+
+    import_for_layers()
 
 
 def _on_error(error: Exception) -> None:

@@ -75,7 +75,10 @@ class ProgramWindow(QObject):
 
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Open what was dropped or chosen: one recording or project at once, many as a worklist in the background."""
-        self.controller.open_many(paths)
+        if len(paths) == 1 and not paths[0].is_dir():
+            self.controller.open(paths[0])
+        else:
+            self.controller.open_many(paths)
 
     def show_napari_tools(self, shown: bool) -> None:
         """Show or hide napari's layer list, layer controls and slider."""
