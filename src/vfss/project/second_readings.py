@@ -256,7 +256,8 @@ def _fill(connection: Connection, project: Project, folder: Path, chosen: list[s
         if not path.is_absolute():
             row["path"] = path_to_text(Path(os.path.relpath(project.folder / path, folder)))
     connection.execute(insert(clips), rows)
-    connection.execute(insert(patients), sides)
+    if sides:  # cases that nobody has confirmed have no split yet
+        connection.execute(insert(patients), sides)
     keep_reading(connection, record)
     for rule in (_CLIPS_STAY, _CASES_STAY, _NO_IMPORT, *([_NO_MACHINE] if record["start"] == "nothing" else [])):
         connection.exec_driver_sql(rule)
