@@ -2,7 +2,8 @@
 """A student as one .safetensors file, read without executing anything in it.
 
 Tensors: the weights under the network's own names, and "graph.propose", the ONNX graph of the CPU path as bytes; if
-the student takes prompts, "graph.encode" and "graph.correct" too. Graphs hold no weights: their initialisers are the
+the student takes prompts, "graph.encode" and "graph.correct" too, if it finds landmarks "graph.encode" and
+"graph.landmarks". Graphs hold no weights: their initialisers are the
 tensors of the same names, so that nothing is stored twice.
 Header: JSON strings under format, config, schema, provenance, scores, precision and digest, under calibration if the
 student was calibrated, under mirror if its graph is one pass of a network that is to see the mirror image too,
@@ -79,7 +80,8 @@ class Checkpoint:
         scores: Scores it was saved with, as from vfss.evaluation.evaluate.
         precision: How well a reduced precision does, 0..1: {"bf16": share of pixels that it assigns as f32 does,
             "int8": 1 less the mean Dice on phantoms that it loses}.
-        prompted: Graphs "encode" and "correct" of a student that takes prompts; empty if it takes none.
+        prompted: Graphs "encode" and "correct" of a student that takes prompts, "encode" and "landmarks" of one that
+            finds landmarks; empty if it does neither.
         id: Hash of all of the above.
         path: File it was read from or written to.
         calibration: Calibration of its confidence; None if it was not measured.

@@ -35,7 +35,7 @@ def compile_graph(checkpoint: Checkpoint, part: str, options: Mapping[str, str |
 
     Args:
         checkpoint: The student.
-        part: "propose", "encode" or "correct".
+        part: "propose", "int8", "encode", "correct" or "landmarks".
         options: OpenVINO's options.
 
     Raises:

@@ -29,6 +29,7 @@ _BOUNDS = {
     "mlp_width": (1, 8192),
     "fine_width": (0, 2048),
     "landmarks": (0, 64),
+    "landmark_head": (0, 64),
 }
 
 
@@ -47,6 +48,7 @@ class StudentConfig:
         detail: Two extra layers compute features of the frame for the decoder's stride 4, added to the backbone's.
         mirrored: Logits are the mean over the frame and its mirror image: twice the time for about one Dice point.
         landmarks: Number of landmarks that it finds, the first ones of vfss.landmarks.LANDMARKS.
+        landmark_head: The same, found by a head of their own, which is computed only where points are wanted.
         prompted: Whether there is a corrector besides the decoder, which takes clicks, boxes and the current mask.
         crop_to_field: Whether a long frame is cropped to the exposed field (see vfss.clips.exposed_field).
         low_percentile: Grey value mapped to -1, as a percentile of the frame.
@@ -63,6 +65,7 @@ class StudentConfig:
     detail: bool = False
     mirrored: bool = False
     landmarks: int = 0
+    landmark_head: int = 0
     prompted: bool = False
     crop_to_field: bool = False
     low_percentile: float = 1.0

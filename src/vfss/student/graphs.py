@@ -58,7 +58,7 @@ def graph_with_weights(checkpoint: Checkpoint, part: str) -> bytes:
 
     Args:
         checkpoint: The student.
-        part: "propose", "int8", "encode" or "correct".
+        part: "propose", "int8", "encode", "correct" or "landmarks".
 
     Raises:
         StudentError: The file has no such graph, or one that is damaged or does more than a student need do.
@@ -90,7 +90,7 @@ def expected_shapes(checkpoint: Checkpoint, part: str) -> tuple[dict[str, Shape]
 
     Args:
         checkpoint: The student.
-        part: "propose", "int8", "encode" or "correct".
+        part: "propose", "int8", "encode", "correct" or "landmarks".
     """
     config, n = checkpoint.config, len(checkpoint.schema)
     size, at4 = config.input_size, config.input_size // LOGIT_STRIDE
@@ -103,6 +103,8 @@ def expected_shapes(checkpoint: Checkpoint, part: str) -> tuple[dict[str, Shape]
     answers: dict[str, Shape] = {"logits": (1, n, at4, at4), "quality": (1, n)}
     if part == "encode":
         return frames, features
+    if part == "landmarks":
+        return features, {"heat": (1, config.landmark_head, at4, at4), "presence": (1, config.landmark_head)}
     if part == "correct":
         return {**features, "maps": (1, n + 4, at4, at4), "asked": (1, n)}, answers
     return frames, answers

@@ -186,6 +186,12 @@ class OpenVinoRuntime:
         _infer(request, *features, maps[None], asked[None])
         return request.get_output_tensor(0).data[0].copy(), request.get_output_tensor(1).data[0].copy()
 
+    def landmarks(self, features: Encoded) -> tuple[FloatArray, FloatArray]:
+        """Return heat maps float32 (L, size/4, size/4) and presence float32 (L,); see PromptRuntime."""
+        request = self._prompt_request("landmarks")
+        _infer(request, *features)
+        return request.get_output_tensor(0).data[0].copy(), request.get_output_tensor(1).data[0].copy()
+
     def _prompt_request(self, name: str) -> openvino.InferRequest:
         """Return the request of a prompted graph, compiled at first use; in f32, as one frame takes little time."""
         if name not in self._prompt_requests:

@@ -26,7 +26,7 @@ _REACH = 1 / 64  # of the longer side: largest distance between a click and a ch
 
 
 class PromptRuntime(Protocol):
-    """Runs encoder and corrector separately."""
+    """Runs encoder, corrector and landmark head separately."""
 
     def encode(self, frame: FloatArray) -> Encoded:
         """Return the encoder's features of one input, float32 (1, size, size)."""
@@ -39,6 +39,9 @@ class PromptRuntime(Protocol):
             maps: float32 (S + 4, size/4, size/4), as from vfss.student.prompt_maps.
             asked: float32 (S,), 1 at the structure to correct; all 0 if all of them are wanted.
         """
+
+    def landmarks(self, features: Encoded) -> tuple[FloatArray, FloatArray]:
+        """Return logits of places float32 (L, size/4, size/4) and of presence float32 (L,) of landmarks."""
 
 
 @dataclass(frozen=True)

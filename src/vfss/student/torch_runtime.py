@@ -119,5 +119,12 @@ class TorchRuntime:
             logits, quality = self._network.correct(on_device, *prompts)
         return logits[0].float().cpu().numpy(), quality[0].float().cpu().numpy()
 
+    def landmarks(self, features: Encoded) -> tuple[FloatArray, FloatArray]:
+        """Return heat maps float32 (L, size/4, size/4) and presence float32 (L,); see PromptRuntime."""
+        on_device = Features(*(torch.from_numpy(level).to(self._device) for level in features))
+        with torch.inference_mode(), self._precision():
+            heat, presence = self._network.landmarks(on_device)
+        return heat[0].float().cpu().numpy(), presence[0].float().cpu().numpy()
+
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, torch.bfloat16, enabled=self._device.type == "cuda")

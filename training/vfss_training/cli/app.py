@@ -7,7 +7,7 @@ import typer
 
 from vfss_training.cli.ablate import ablate
 from vfss_training.cli.fit import fit
-from vfss_training.cli.student_commands import average, calibrate, clicks, export, learn, plan
+from vfss_training.cli.student_commands import average, calibrate, clicks, export, landmarks, learn, plan
 from vfss_training.cli.teachers import download_weights, list_teachers
 
 application = typer.Typer(
@@ -20,6 +20,7 @@ application.command()(fit)
 application.command()(plan)
 application.command()(learn)
 application.command()(clicks)
+application.command()(landmarks)
 application.command()(average)
 application.command()(calibrate)
 application.command()(export)

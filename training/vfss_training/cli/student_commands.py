@@ -132,6 +132,32 @@ def clicks(  # noqa: PLR0917  (typer calls it by name)
         fit_prompts(chosen, out, run, student=student)
 
 
+def landmarks(  # noqa: PLR0917  (typer calls it by name)
+    student: Annotated[str, typer.Argument(help="Student to train: a file, or 'default'.")],
+    out: Annotated[Path, typer.Option(help="Student file to write.")],
+    recipe: Annotated[str, typer.Option(help="Recipe: a YAML file, or the name of one that ships.")] = "landmarks",
+    steps: Steps = None,
+    minutes: Minutes = None,
+    cache: Cache = None,
+    events: EventsTarget = "-",
+    workers: Workers = 1,
+    threads: Threads = 0,
+) -> None:
+    """Train a STUDENT to find landmarks, on phantom frames; its proposals stay as they are."""
+    from vfss_training.config.recipe import load_recipe
+    from vfss_training.events import Cancel, Events
+    from vfss_training.loop.run import Run, default_cache
+    from vfss_training.studies.fit import fit_landmarks
+
+    with errors_to_stderr(), Events.open(events) as stream, Cancel().on_signals() as cancel:
+        chosen = load_recipe(recipe)
+        if steps is not None:
+            chosen = chosen.but(steps=steps)
+        folder = default_cache() if cache is None else cache
+        run = Run(stream, cancel, command_line(), folder, minutes=minutes, workers=workers, threads=threads)
+        fit_landmarks(chosen, out, run, student=student)
+
+
 def average(
     parent: Annotated[str, typer.Argument(help="Student file that CHILD was trained from, or 'default'.")],
     child: Annotated[Path, typer.Argument(help="Student file trained from PARENT.")],

@@ -117,20 +117,33 @@ class _CorrectorGraph(nn.Module):
         return self.network.correct(Features(embedding, fine8, fine4), maps, asked)
 
 
+class _LandmarkGraph(nn.Module):
+    """The landmark head with its features from a tuple."""
+
+    def __init__(self, network: StudentNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, embedding: Tensor, fine8: Tensor, fine4: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.landmarks(Features(embedding, fine8, fine4))
+
+
 def _prompted(network: StudentNetwork, example: Tensor) -> dict[str, bytes]:
-    """Export the graphs of encoder and corrector; none if the network has no corrector."""
-    if network.corrector is None:
+    """Export the graphs of encoder, corrector and landmark head; none if the network has neither of the latter."""
+    if network.corrector is None and network.landmark_head is None:
         return {}
     with torch.inference_mode():
-        features = _EncoderGraph(network)(example)
-    n, side = network.corrector.n_structures, features[2].shape[-1]
-    maps = torch.zeros(1, prompt_channels(n), side, side)
+        features = tuple(part.clone() for part in _EncoderGraph(network)(example))
     names = ["embedding", "fine8", "fine4"]
-    inputs = (*(part.clone() for part in features), maps, torch.zeros(1, n))
-    return {
-        "encode": _graph(_EncoderGraph(network), network, (example,), ["frames"], names),
-        "correct": _graph(_CorrectorGraph(network), network, inputs, [*names, "maps", "asked"], ["logits", "quality"]),
-    }
+    graphs = {"encode": _graph(_EncoderGraph(network), network, (example,), ["frames"], names)}
+    if network.corrector is not None:
+        n, side = network.corrector.n_structures, features[2].shape[-1]
+        inputs = (*features, torch.zeros(1, prompt_channels(n), side, side), torch.zeros(1, n))
+        of_corrector = [*names, "maps", "asked"]
+        graphs["correct"] = _graph(_CorrectorGraph(network), network, inputs, of_corrector, ["logits", "quality"])
+    if network.landmark_head is not None:
+        graphs["landmarks"] = _graph(_LandmarkGraph(network), network, features, names, ["heat", "presence"])
+    return graphs
 
 
 def _graph(

@@ -23,6 +23,7 @@ _PER_STRUCTURE = ("decoder.mask_tokens.weight", "decoder.iou_prediction_head.lay
 _HYPERNETWORKS = "decoder.output_hypernetworks_mlps."
 _CORRECTOR = "corrector."
 _LANDMARKS = "decoder.landmark_"
+_LANDMARK_HEAD = "landmark_head."
 _FINER = (_HYPERNETWORKS, "decoder.output_upscaling.", "encoder.fine", "encoder.detail.", _LANDMARKS)
 
 
@@ -37,6 +38,7 @@ def from_scratch(config: StudentConfig, schema: Schema, seed: int, backbone: Pat
     if backbone is not None:
         _load_backbone(network, config, backbone)
     initialise_corrector(network)
+    initialise_landmark_head(network)
     return network
 
 
@@ -46,6 +48,17 @@ def initialise_corrector(network: StudentNetwork) -> None:
         masks = network.decoder.state_dict()
         wanted = network.corrector.decoder.state_dict()
         network.corrector.decoder.load_state_dict({name: masks[name] for name in wanted})
+
+
+def initialise_landmark_head(network: StudentNetwork) -> None:
+    """Copy transformer, finer levels and structure tokens of the decoder to the landmark head, if there is one."""
+    head, decoder = network.landmark_head, network.decoder
+    if head is None:
+        return
+    head.transformer.load_state_dict(decoder.transformer.state_dict())
+    head.upscaling.load_state_dict(decoder.output_upscaling.state_dict())
+    with torch.no_grad():
+        head.structures.copy_(torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight]))
 
 
 def _load_backbone(network: StudentNetwork, config: StudentConfig, path: Path) -> None:
@@ -86,7 +99,7 @@ def from_student(
     """Create a network with a student's weights, for the same schema or another one.
 
     Structures with a key that the student knows keep their tokens; others start at random, and so do the finer levels
-    of the decoder if the config makes them wider. A corrector is copied for the same structures only.
+    of the decoder if the config makes them wider. Corrector and landmark head are copied for the same structures only.
 
     Args:
         checkpoint: The student.
@@ -95,13 +108,19 @@ def from_student(
         config: Config of the new network; None: the student's.
     """
     torch.manual_seed(seed)
-    network = StudentNetwork(config or checkpoint.config, len(schema))
+    network_config = config or checkpoint.config
+    network = StudentNetwork(network_config, len(schema))
     old, new = build_network(checkpoint).state_dict(), network.state_dict()
     rows = {i: checkpoint.schema.keys.index(key) for i, key in enumerate(schema.keys) if key in checkpoint.schema.keys}
     keeps_corrector = schema.keys == checkpoint.schema.keys and _CORRECTOR + "asked" in old
+    keeps_head = schema.keys == checkpoint.schema.keys and network.landmark_head is not None
+    keeps_head = keeps_head and network_config.landmark_head == checkpoint.config.landmark_head
     for name, tensor in new.items():
         if name.startswith(_CORRECTOR):
             if keeps_corrector:
+                _copy(tensor, old.get(name), name)
+        elif name.startswith(_LANDMARK_HEAD):
+            if keeps_head:
                 _copy(tensor, old.get(name), name)
         elif name.startswith(_PER_STRUCTURE):
             for to, source in rows.items():
@@ -115,6 +134,8 @@ def from_student(
     network.load_state_dict(new, strict=True)
     if not keeps_corrector:
         initialise_corrector(network)
+    if not keeps_head:
+        initialise_landmark_head(network)
     return network
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from vfss.errors import TrainingError
 from vfss.evaluation import evaluate as evaluation
+from vfss.landmarks import LANDMARKS
 from vfss.project import Project
 from vfss.schema import Schema
 from vfss.student import Student, load_checkpoint, student_file
@@ -32,6 +33,7 @@ from vfss_training.model.export import pack
 from vfss_training.model.initialise import from_scratch, from_student, sha256
 from vfss_training.studies import sources
 from vfss_training.studies.click_training import PromptTask, train_corrector
+from vfss_training.studies.landmark_training import LandmarkTask, train_landmark_head
 from vfss_training.studies.learnt import annotated_masks, learnt_by, not_learnt_notice
 from vfss_training.studies.phantom import PhantomStudy
 from vfss_training.studies.project import ProjectStudy
@@ -151,6 +153,33 @@ def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpo
     task = PhantomStudy(recipe, config, run).task(network)
     record = _train_prompts(network, task, recipe, run, minutes=run.minutes)
     provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | record}
+    return _save_with_same_proposals(parent, network, task, provenance, out, run)
+
+
+def fit_landmarks(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
+    """Train a student to find landmarks, on phantom frames, and write it to `out`; its proposals stay as they are.
+
+    Args:
+        recipe: Training recipe.
+        out: File to write, replaced only at the end.
+        run: Run settings (cache, events, cancellation).
+        student: "default" or a file.
+    """
+    parent = load_checkpoint(student_file(student))
+    config = replace(parent.config, landmark_head=len(LANDMARKS))
+    network = from_student(parent, parent.schema, recipe.seed, config)
+    task = PhantomStudy(recipe, config, run).task(network)
+    trained = LandmarkTask(network, config, task.schema, task.sources, task.held_out)
+    record = train_landmark_head(trained, recipe, run)
+    provenance = {**parent.provenance, "landmarks": _provenance(recipe, run, parent) | record}
+    return _save_with_same_proposals(parent, network, task, provenance, out, run)
+
+
+def _save_with_same_proposals(
+    parent: Checkpoint, network: StudentNetwork, task: Task, provenance: Mapping[str, Any], out: Path, run: Run
+) -> Checkpoint:
+    """Write a student that has learnt something beside the proposals of its parent."""
+    config = task.config
     compared = next((part.samples for part in task.held_out.values()), task.sources[0])
     frames = sources.comparison_inputs(compared, config)
     checkpoint = pack(network, config, parent.schema, provenance=provenance, frames=frames, learnt=parent.learnt)

@@ -56,24 +56,20 @@ def convolution(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.S
     )
 
 
-class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
-    """segment-anything's decoder with one token per structure, a batch of frames, and the finer levels mixed in."""
+def two_way_transformer(config: StudentConfig) -> TwoWayTransformer:
+    """Build segment-anything's transformer between tokens and the embedding."""
+    return TwoWayTransformer(
+        depth=config.depth, embedding_dim=config.width, mlp_dim=config.mlp_width, num_heads=config.heads
+    )
 
-    def __init__(self, config: StudentConfig, n_structures: int) -> None:
-        """Build with random weights; segment-anything counts its outputs without the first token.
 
-        Landmarks have tokens of their own, and one network that makes a kernel of each, as their tokens differ.
-        """
+class Upscaling(nn.ModuleDict):
+    """The way from the embedding to stride 4, with the encoder's finer levels mixed in."""
+
+    def __init__(self, config: StudentConfig) -> None:
+        """Build with random weights."""
         width, at8, at4 = config.width, config.channels8, config.channels8 // 2
         super().__init__(
-            transformer_dim=width,
-            transformer=TwoWayTransformer(
-                depth=config.depth, embedding_dim=width, mlp_dim=config.mlp_width, num_heads=config.heads
-            ),
-            num_multimask_outputs=n_structures - 1,
-            iou_head_hidden_dim=width,
-        )
-        self.output_upscaling = nn.ModuleDict(
             {
                 "to8": nn.ConvTranspose2d(width, at8, kernel_size=2, stride=2),
                 "norm8": LayerNorm2d(at8),
@@ -82,6 +78,32 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
                 "mix4": convolution(at4, at4, 3),
             }
         )
+
+    def forward(self, mixed: Tensor, features: Features) -> Tensor:
+        """Return channels at stride 4, float (N, channels8/2, size/4, size/4)."""
+        at8 = functional.gelu(self["norm8"](self["to8"](mixed)) + features.fine8)
+        at8 = at8 + self["mix8"](at8)
+        at4 = functional.gelu(self["to4"](at8) + features.fine4)
+        out: Tensor = at4 + self["mix4"](at4)
+        return out
+
+
+class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
+    """segment-anything's decoder with one token per structure, a batch of frames, and the finer levels mixed in."""
+
+    def __init__(self, config: StudentConfig, n_structures: int) -> None:
+        """Build with random weights; segment-anything counts its outputs without the first token.
+
+        Landmarks have tokens of their own, and one network that makes a kernel of each, as their tokens differ.
+        """
+        width, at4 = config.width, config.channels8 // 2
+        super().__init__(
+            transformer_dim=width,
+            transformer=two_way_transformer(config),
+            num_multimask_outputs=n_structures - 1,
+            iou_head_hidden_dim=width,
+        )
+        self.output_upscaling = Upscaling(config)
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(width, width, at4, 3) for _ in range(n_structures))
         self.n_landmarks = config.landmarks
         if config.landmarks:
@@ -105,7 +127,7 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         source = features.embedding + dense
         hidden, mixed = self.transformer(source, position.expand(n, -1, -1, -1), tokens)
         mixed = mixed.transpose(1, 2).reshape(source.shape)
-        fine = self._upscale(mixed, features)
+        fine = self.output_upscaling(mixed, features)
         structure_tokens = hidden[:, 1 : 1 + self.num_mask_tokens]
         kernels = [mlp(structure_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)]
         places, shape = fine.flatten(2), (n, -1, *fine.shape[-2:])
@@ -117,12 +139,3 @@ class FineMaskDecoder(MaskDecoder):  # type: ignore[misc]
         landmarks = hidden[:, first : first + self.n_landmarks]
         heat = (self.landmark_kernels(landmarks) @ places).reshape(shape)
         return Decoded(logits, quality, heat, self.landmark_presence(landmarks)[..., 0])
-
-    def _upscale(self, mixed: Tensor, features: Features) -> Tensor:
-        """Return the decoder's channels at stride 4, float (N, channels8/2, size/4, size/4)."""
-        layers = self.output_upscaling
-        at8 = functional.gelu(layers["norm8"](layers["to8"](mixed)) + features.fine8)
-        at8 = at8 + layers["mix8"](at8)
-        at4 = functional.gelu(layers["to4"](at8) + features.fine4)
-        out: Tensor = at4 + layers["mix4"](at4)
-        return out

@@ -13,6 +13,7 @@ from vfss.errors import StudentError
 from vfss.student.config import STRIDE, StudentConfig, is_backbone_name
 from vfss.student.network.corrector import Corrector
 from vfss.student.network.decoder import Decoded, Features, FineMaskDecoder, convolution
+from vfss.student.network.landmark_head import LandmarkHead
 
 _LEVELS = (4, 8, 16, 32)
 _DETAIL = 16  # channels of the detail layers at stride 2
@@ -87,6 +88,7 @@ class StudentNetwork(nn.Module):
         )
         self.decoder = FineMaskDecoder(config, n_structures)
         self.corrector = Corrector(config, n_structures) if config.prompted else None
+        self.landmark_head = LandmarkHead(config, n_structures) if config.landmark_head else None
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits, float (N, S, size/4, size/4), and quality 0..1, float (N, S).
@@ -110,6 +112,16 @@ class StudentNetwork(nn.Module):
         position = self.prompt_encoder.pe_layer(tuple(features.embedding.shape[-2:])).unsqueeze(0)
         corrected: tuple[Tensor, Tensor] = self.corrector(features, position, prompts, asked)
         return corrected
+
+    def landmarks(self, features: Features) -> tuple[Tensor, Tensor]:
+        """Return heat maps and presence of landmarks by the landmark head; see LandmarkHead."""
+        if self.landmark_head is None:
+            raise StudentError(
+                "this student finds no landmarks",
+                remedy="Train a head for them: vfss-train landmarks STUDENT --out FILE.",
+            )
+        found: tuple[Tensor, Tensor] = self.landmark_head(features, *self._no_prompt(features))
+        return found
 
     def unprompted(self, features: Features) -> Decoded:
         """Return what the decoder makes of features alone."""
