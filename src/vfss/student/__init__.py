@@ -12,12 +12,14 @@ from platformdirs import user_cache_path
 
 from vfss.errors import StudentError
 from vfss.student.checkpoint import Checkpoint, load_checkpoint
+from vfss.student.landmark_points import FoundLandmarks
 from vfss.student.runtime import Runtime
 from vfss.student.student import Proposal, Student, shared_keys
 
 __all__ = [
     "DEVICES",
     "Checkpoint",
+    "FoundLandmarks",
     "Proposal",
     "Student",
     "bring_in_gpu",

@@ -20,6 +20,7 @@ from vfss.schema import Schema
 from vfss.student import prompt_maps
 from vfss.student.checkpoint import Checkpoint
 from vfss.student.closer_look import CloserLook, SpineFinder
+from vfss.student.landmark_points import FoundLandmarks, landmarks_from
 from vfss.student.mirror_policy import MirrorPolicy
 from vfss.student.passes import Look, Passes, Seen
 from vfss.student.preprocess import Placement, prepare, restore
@@ -103,6 +104,7 @@ class Student:
         path: File it was read from.
         device: Device it runs on, to be shown to a person.
         can_refine: Whether it takes clicks and boxes.
+        can_find_landmarks: Whether it finds landmarks.
     """
 
     def __init__(
@@ -139,6 +141,8 @@ class Student:
         self.path: Path | None = checkpoint.path
         self.device = runtime.device
         self.can_refine = checkpoint.config.prompted and set(checkpoint.prompted) >= {"encode", "correct"}
+        has_head = checkpoint.config.landmark_head > 0
+        self.can_find_landmarks = has_head and set(checkpoint.prompted) >= {"encode", "landmarks"}
         self._config = checkpoint.config
         self._calibration = checkpoint.calibration
         usual = ADAPTED_RULES if "learnt_clip" in checkpoint.provenance else Rules()
@@ -216,6 +220,36 @@ class Student:
         for seen in self._passes.run_each(looks()):
             window, shape = pending.popleft()
             yield self._proposal(seen, window, shape)
+
+    def find_landmarks(
+        self, frame: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0, steadied: Steadied | None = None
+    ) -> FoundLandmarks:
+        """Return single points of the anatomy on a frame (vfss.landmarks), with a confidence each.
+
+        The frame is looked at as for a proposal; where that is a closer look, landmarks are those of it. Nothing of
+        this is computed for a proposal.
+
+        Args:
+            frame: uint8 (H, W).
+            pixel_aspect: Width of a pixel divided by its height, as Clip.pixel_aspect.
+            steadied: As for propose; called with 0.
+
+        Raises:
+            StudentError: The frame has another dtype or number of axes, or the student finds no landmarks.
+        """
+        if not self.can_find_landmarks:
+            raise StudentError(
+                "this student finds no landmarks",
+                path=self.path,
+                remedy="Choose one that does, such as the default student.",
+            )
+        _check(frame[np.newaxis])
+        look, window = self._look(frame, 0, pixel_aspect, steadied)
+        with self._lock:
+            (seen,) = self._passes.run([look])
+            heat, presence = self._runtime.landmarks(self._runtime.encode(look.prepare(seen.placement)))
+        self._expect_numbers(heat, presence)
+        return landmarks_from(heat, presence, seen.placement, window, self.id)
 
     def encode(self, frame: npt.NDArray[np.uint8], *, pixel_aspect: float = 1.0) -> EncodedFrame:
         """Compute the encoder's features of a frame for refine.

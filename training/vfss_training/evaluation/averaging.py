@@ -30,6 +30,8 @@ _COMPARED = 3
 def average_weights(parent: Checkpoint, child: Checkpoint, share: float) -> Checkpoint:
     """Return the mean of two students' weights, without scores and calibration, which belong to neither.
 
+    A landmark head is left out: it finds its places in the features of the student it was trained for.
+
     Args:
         parent: Student that the child was trained from.
         child: The other student.
@@ -42,6 +44,7 @@ def average_weights(parent: Checkpoint, child: Checkpoint, share: float) -> Chec
         raise TrainingError(
             f"the share is {share}, which gives no mean of two students", remedy="Give one between 0 and 1."
         )
+    parent, child = _without_landmarks(parent), _without_landmarks(child)
     shapes = [{name: array.shape for name, array in one.tensors.items()} for one in (parent, child)]
     if parent.config != child.config or parent.schema.keys != child.schema.keys or shapes[0] != shapes[1]:
         raise TrainingError(
@@ -65,6 +68,16 @@ def average_weights(parent: Checkpoint, child: Checkpoint, share: float) -> Chec
         learnt=learnt,
         mirror=child.mirror,
         closer=child.closer,
+    )
+
+
+def _without_landmarks(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a student without its landmark head."""
+    return replace(
+        checkpoint,
+        config=replace(checkpoint.config, landmark_head=0),
+        tensors={name: one for name, one in checkpoint.tensors.items() if not name.startswith("landmark_head.")},
+        prompted={name: graph for name, graph in checkpoint.prompted.items() if name != "landmarks"},
     )
 
 

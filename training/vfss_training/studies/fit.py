@@ -61,7 +61,7 @@ def fit_phantom(
     """
     schema = Schema.load()
     parent = starting_student(recipe, student)
-    config = recipe.student if parent is None else recipe.start.grown(parent.config)
+    config = recipe.student if parent is None else without_landmark_head(recipe.start.grown(parent.config))
     network = _network(parent, config, schema, recipe, backbone)
     task = PhantomStudy(recipe, config, run, backbone).task(network)
     trained, record = train(task, run, parent)
@@ -112,7 +112,7 @@ def fit_project(
         project = projects[0]
         previous = load_checkpoint(project.student_path(student))
         parent = None if scratch else previous
-        config = previous.config if parent is not None else recipe.student
+        config = without_landmark_head(previous.config) if parent is not None else recipe.student
         network = _network(parent, config, project.schema, recipe, backbone)
         study = ProjectStudy(projects, recipe, config, run, backbone, parent)
         task = study.task(network)
@@ -127,6 +127,11 @@ def fit_project(
         frames = sources.comparison_inputs(compared, config)
         checkpoint = pack(trained, config, project.schema, provenance=provenance, frames=frames, learnt=learnt)
         return _register(project, checkpoint, previous, parent, run, choose=choose)
+
+
+def without_landmark_head(config: StudentConfig) -> StudentConfig:
+    """Return a config without a landmark head: one that was trained on other features finds other places."""
+    return replace(config, landmark_head=0)
 
 
 def _tell_beforehand(project: Project, learnt: Mapping[str, int], *, held_out: bool, run: Run) -> None:
@@ -153,7 +158,7 @@ def fit_prompts(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpo
     task = PhantomStudy(recipe, config, run).task(network)
     record = _train_prompts(network, task, recipe, run, minutes=run.minutes)
     provenance = {**parent.provenance, "prompts": _provenance(recipe, run, parent) | record}
-    return _save_with_same_proposals(parent, network, task, provenance, out, run)
+    return _saved(_with_same_proposals(parent, network, task, provenance), out, run)
 
 
 def fit_landmarks(recipe: Recipe, out: Path, run: Run, *, student: str) -> Checkpoint:
@@ -172,19 +177,19 @@ def fit_landmarks(recipe: Recipe, out: Path, run: Run, *, student: str) -> Check
     trained = LandmarkTask(network, config, task.schema, task.sources, task.held_out)
     record = train_landmark_head(trained, recipe, run)
     provenance = {**parent.provenance, "landmarks": _provenance(recipe, run, parent) | record}
-    return _save_with_same_proposals(parent, network, task, provenance, out, run)
+    return _saved(_with_same_proposals(parent, network, task, provenance), out, run)
 
 
-def _save_with_same_proposals(
-    parent: Checkpoint, network: StudentNetwork, task: Task, provenance: Mapping[str, Any], out: Path, run: Run
+def _with_same_proposals(
+    parent: Checkpoint, network: StudentNetwork, task: Task, provenance: Mapping[str, Any]
 ) -> Checkpoint:
-    """Write a student that has learnt something beside the proposals of its parent."""
+    """Return a student that has learnt something beside the proposals of its parent."""
     config = task.config
     compared = next((part.samples for part in task.held_out.values()), task.sources[0])
     frames = sources.comparison_inputs(compared, config)
     checkpoint = pack(network, config, parent.schema, provenance=provenance, frames=frames, learnt=parent.learnt)
     # Proposals are the parent's: what was measured of it holds, also on a processor that cannot measure it.
-    scored = replace(
+    return replace(
         checkpoint,
         scores=parent.scores,
         calibration=parent.calibration,
@@ -193,7 +198,11 @@ def _save_with_same_proposals(
         closer=parent.closer,
         int8=parent.int8,
     )
-    saved = scored.save(out)
+
+
+def _saved(checkpoint: Checkpoint, out: Path, run: Run) -> Checkpoint:
+    """Write a student, and tell."""
+    saved = checkpoint.save(out)
     run.events.emit("done", student=saved.id, path=str(saved.path), scores=dict(saved.scores), previous_scores=None)
     return saved
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,7 @@ from vfss.schema import Schema
 from vfss.student.config import LOGIT_STRIDE, StudentConfig
 from vfss.student.heat_map import peaks
 from vfss.student.network.decoder import Features
+from vfss.student.network.landmark_head import LandmarkHead
 from vfss.student.network.student import StudentNetwork
 from vfss_training.config.recipe import Recipe
 from vfss_training.data.samples import Samples
@@ -29,7 +31,19 @@ from vfss_training.loop.schedule import averaging, schedule
 from vfss_training.loop.validation import HeldOutSamples
 from vfss_training.losses.landmarks import landmark_loss
 
+_TIMES = 4
+"""How often a view is learnt from on average: to render and encode it costs four times as much as to learn from it."""
+_POOL = 400
+"""Encoded views that are kept, 0.6 MB each; the oldest is replaced first."""
 _SEEN = 0.2  # pixels of the map that a disc covers from which a landmark counts as there
+
+
+class _Encoded(NamedTuple):
+    """One view of a frame as the head sees it: the encoder's features, float16, its discs, and which are known."""
+
+    features: tuple[Tensor, ...]
+    discs: Tensor
+    known: Tensor
 
 
 @dataclass(frozen=True)
@@ -73,50 +87,78 @@ def train_landmark_head(task: LandmarkTask, recipe: Recipe, run: Run) -> dict[st
         raise TrainingError("the network has no landmark head", remedy="vfss-train landmarks STUDENT adds one.")
     torch.set_num_threads(run.threads or max(1, os.cpu_count() or 1))
     torch.manual_seed(recipe.seed)
-    recipe = recipe.but(stages=(), mixup=0.0, loss_stride=4)
     task.network.eval()
-    optimizer = torch.optim.AdamW(head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    average = AveragedModel(head, multi_avg_fn=averaging(recipe.average), use_buffers=True)
-    order = Order(recipe, tuple(len(source) for source in task.sources))
-    began = reported = time.monotonic()
-    done = 0
-    for step, parts in enumerate(Views(task.sources, recipe, task.shown).loader(order, 0, run.workers)):
-        run.cancel.check()
-        spent = (time.monotonic() - began) / 60.0
-        progress = max(step / recipe.steps, 0.0 if run.minutes is None else spent / run.minutes)
-        if progress >= 1.0:
-            break
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * schedule(progress, recipe.warm_up)
-        head.train()
-        loss = _loss(task, Batch(*parts))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(head.parameters(), recipe.clip_norm)
-        optimizer.step()
-        average.update_parameters(head)
-        done = step + 1
-        if time.monotonic() - reported > 1.0 or done == recipe.steps:
-            reported = time.monotonic()
-            left = (reported - began) * (1.0 / max(progress, 1e-3) - 1.0)
-            found = round(float(loss.detach()), 5)
-            run.events.emit("landmarks", step=done, total_steps=recipe.steps, loss=found, remaining_s=round(left))
-    head.load_state_dict(average.module.state_dict())
+    done = _HeadTraining(task, head, recipe.but(stages=(), mixup=0.0, loss_stride=LOGIT_STRIDE), run).take_steps()
     task.network.eval()
     errors = {name: errors_on(task, part.samples) for name, part in task.held_out.items()}
     run.events.emit("landmarks_examined", errors=errors)
     return {"steps": done, "recipe": recipe.name, "errors": errors}
 
 
-def _loss(task: LandmarkTask, batch: Batch) -> Tensor:
-    """Return the loss of the head on one batch."""
-    n, network = len(task.schema), task.network
-    with torch.inference_mode():
-        seen = network.encoder(batch.frames.to(memory_format=torch.channels_last))
-    # Tensors of inference mode cannot be kept for the gradient.
-    features = Features(seen.embedding.clone(), seen.fine8.clone(), seen.fine4.clone())
-    heat, presence = network.landmarks(features)
-    return landmark_loss(heat, presence, share(batch.target[:, n:]), batch.known[:, n:])
+class _HeadTraining:
+    """One training of a head: its optimiser, its moving average, and the views that are learnt from by turns."""
+
+    def __init__(self, task: LandmarkTask, head: LandmarkHead, recipe: Recipe, run: Run) -> None:
+        self._task, self._head, self._recipe, self._run = task, head, recipe, run
+        self._optimizer = torch.optim.AdamW(
+            head.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        )
+        self._average = AveragedModel(head, multi_avg_fn=averaging(recipe.average), use_buffers=True)
+        self._random = torch.Generator().manual_seed(recipe.seed)
+        self._pool: deque[_Encoded] = deque(maxlen=_POOL)
+
+    def take_steps(self) -> int:
+        """Take all steps, or those of the run's minutes, and keep the averaged weights; return their number."""
+        task, recipe, minutes = self._task, self._recipe, self._run.minutes
+        fresh = recipe.but(batch=max(1, recipe.batch // _TIMES))
+        order = Order(fresh, tuple(len(source) for source in task.sources))
+        began = reported = time.monotonic()
+        done = 0
+        for step, parts in enumerate(Views(task.sources, fresh, task.shown).loader(order, 0, self._run.workers)):
+            self._run.cancel.check()
+            spent = (time.monotonic() - began) / 60.0
+            progress = max(step / recipe.steps, 0.0 if minutes is None else spent / minutes)
+            if progress >= 1.0:
+                break
+            self._encode(Batch(*parts))
+            loss, done = self._step(progress), step + 1
+            if time.monotonic() - reported > 1.0 or done == recipe.steps:
+                reported = time.monotonic()
+                left = (reported - began) * (1.0 / max(progress, 1e-3) - 1.0)
+                self._run.events.emit(
+                    "landmarks", step=done, total_steps=recipe.steps, loss=round(loss, 5), remaining_s=round(left)
+                )
+        self._head.load_state_dict(self._average.module.state_dict())
+        return done
+
+    @torch.inference_mode()
+    def _encode(self, batch: Batch) -> None:
+        """Add the features of new views to the pool; the oldest ones make room."""
+        n = len(self._task.schema)
+        seen = self._task.network.encoder(batch.frames.to(memory_format=torch.channels_last))
+        for i in range(len(batch.frames)):
+            parts = (seen.embedding[i], seen.fine8[i], seen.fine4[i])
+            features = tuple(part.contiguous().half() for part in parts)
+            self._pool.append(_Encoded(features, batch.target[i, n:], batch.known[i, n:]))
+
+    def _step(self, progress: float) -> float:
+        """Take one optimiser step on views drawn from the pool; return the loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._recipe.learning_rate * schedule(progress, self._recipe.warm_up)
+        rows = torch.randperm(len(self._pool), generator=self._random)[: self._recipe.batch].tolist()
+        chosen = [self._pool[row] for row in rows]
+        levels = zip(*(one.features for one in chosen), strict=True)
+        features = Features(*(torch.stack(level).float() for level in levels))
+        discs, known = (torch.stack(parts) for parts in zip(*((one.discs, one.known) for one in chosen), strict=True))
+        self._head.train()
+        heat, presence = self._task.network.landmarks(features)
+        loss = landmark_loss(heat, presence, share(discs), known)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self._head.parameters(), self._recipe.clip_norm)
+        self._optimizer.step()
+        self._average.update_parameters(self._head)
+        return float(loss.detach())
 
 
 @torch.inference_mode()
