@@ -24,7 +24,7 @@ from napari_vfss.ui.late_pages import PAGES
 from napari_vfss.ui.name_question import NameQuestion
 from napari_vfss.ui.notices import ForeignLayerNotice, NestingNotice, UnsavedBar
 from napari_vfss.ui.pages import Pages
-from napari_vfss.ui.section import SessionSection
+from napari_vfss.ui.section import Section, SessionSection
 from napari_vfss.ui.sections.annotate import AcceptSection, CorrectSection, ProposeSection, StructureSection
 from napari_vfss.ui.sections.clip import ClipSection
 from napari_vfss.ui.sections.export import ExportSection
@@ -47,6 +47,8 @@ WIDTH = 340
 MESSAGE_MS = 20_000
 LEAST_HEIGHT = 430
 """Height in pixels below which not all steps can be shown."""
+SLACK_HEIGHT = 30
+"""So much higher it must be before they are all shown again, or it would go to and fro."""
 
 
 class AnnotationPanel(QWidget):
@@ -81,7 +83,8 @@ class AnnotationPanel(QWidget):
         self._connections = Connections()
         self._connect()
         self._closed = False
-        self._structures_first = False
+        self._always_structures_first = False
+        self._folded_for_room: list[Section] | None = None  # while structures come first
         self._resized = Debounce(self, self._on_resized, 300)
         self._forget_menu = register_menu()
         self._adopt_open_clip()
@@ -131,19 +134,39 @@ class AnnotationPanel(QWidget):
 
     def _on_resized(self) -> None:
         # Only once the window has its layout: while it is built, everything is small for a moment.
-        if self.isVisible() and self.height() < LEAST_HEIGHT:
-            self.show_structures_first()
+        if not self.isVisible() or self._always_structures_first:
+            return
+        if self.height() < LEAST_HEIGHT:
+            self._put_structures_first()
+        elif self.height() > LEAST_HEIGHT + SLACK_HEIGHT:
+            self._put_in_order_of_work()
 
     def show_structures_first(self) -> None:
-        """Arrange the panel for few pixels or beside a tool bar: structures and their tools, the rest folded."""
-        if self._structures_first:
+        """Arrange the panel as beside a tool bar, whatever its height: structures and their tools, the rest folded."""
+        self._always_structures_first = True
+        self._put_structures_first()
+
+    def _put_structures_first(self) -> None:
+        if self._folded_for_room is not None:
             return
-        self._structures_first = True
         first = (self.structures, self.correct, self.accept)
         for place, section in enumerate(first):
             self._column.removeWidget(section)
             self._column.insertWidget(place, section)
-        self.keyboard.folding.fold_unless_remembered([s for s in self._sections if s not in first])
+        others = [section for section in self._sections if section not in first]
+        before = [section for section in others if section.shown]
+        self.keyboard.folding.fold_unless_remembered(others)
+        self._folded_for_room = [section for section in before if not section.shown]
+
+    def _put_in_order_of_work(self) -> None:
+        if self._folded_for_room is None:
+            return
+        for place, section in enumerate(self._sections):
+            self._column.removeWidget(section)
+            self._column.insertWidget(place, section)
+        for section in self._folded_for_room:
+            section.unfold()
+        self._folded_for_room = None
 
     @property
     def _sections(self) -> tuple[SessionSection | ClipSection, ...]:

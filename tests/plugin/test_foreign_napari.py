@@ -124,6 +124,9 @@ def test_a_small_panel_shows_structures_first_and_folds_the_rest(make_window, cl
     qtbot.waitUntil(lambda: window.height() < 430)
     qtbot.waitUntil(lambda: window.structures.y() < window.clip.y())
     assert window.structures.shown and not window.export.shown
+    window.window().resize(1100, 900)
+    qtbot.waitUntil(lambda: window.structures.y() > window.clip.y())
+    assert window.export.shown
 
 
 def test_a_view_is_kept_as_the_part_of_the_picture_that_is_seen(window, qtbot):
