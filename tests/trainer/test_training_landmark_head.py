@@ -24,8 +24,8 @@ def test_a_head_learns_and_proposals_stay(tmp_path: Path) -> None:
     plain = small_checkpoint().save(tmp_path / "plain.safetensors")
     recipe = Recipe(
         name="few landmarks",
-        phantom_frames=24,
-        held_out={"standard": HeldOut(first_seed=95000, frames=3)},
+        phantom_frames=8,
+        held_out={"standard": HeldOut(first_seed=95000, frames=1)},
         steps=40,
         batch=8,
         learning_rate=3e-3,
@@ -36,8 +36,8 @@ def test_a_head_learns_and_proposals_stay(tmp_path: Path) -> None:
         found = fit.fit_landmarks(recipe, tmp_path / "found.safetensors", run, student=str(plain.path))
     entries = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
     losses = [event["loss"] for event in entries if event["event"] == "landmarks"]
-    # A map of 16 x 16 places at random costs log(256) = 5.5, and presence at random 0.7.
-    assert losses and losses[-1] < 5.9
+    # The features are those of random weights, so that there is little to learn in them.
+    assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2
     assert found.config.landmark_head == len(LANDMARKS) and set(found.prompted) == {"encode", "landmarks"}
     assert set(found.provenance["landmarks"]["errors"]["standard"]) == {one.key for one in LANDMARKS}
     frame = disc_frame(64, 64)
