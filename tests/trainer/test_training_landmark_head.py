@@ -40,6 +40,7 @@ def test_a_head_learns_and_proposals_stay(tmp_path: Path) -> None:
     assert np.mean(losses[-5:]) < np.mean(losses[:5]) - 0.2
     assert found.config.landmark_head == len(LANDMARKS) and set(found.prompted) == {"encode", "landmarks"}
     assert set(found.provenance["landmarks"]["errors"]["standard"]) == {one.key for one in LANDMARKS}
+    assert found.graph == plain.graph
     frame = disc_frame(64, 64)
     before, after = (load_student(one.path, "cpu").propose(frame[None])[0] for one in (plain, found))
     assert (before.masks.planes == after.masks.planes).all()

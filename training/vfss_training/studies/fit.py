@@ -177,7 +177,10 @@ def fit_landmarks(recipe: Recipe, out: Path, run: Run, *, student: str) -> Check
     trained = LandmarkTask(network, config, task.schema, task.sources, task.held_out)
     record = train_landmark_head(trained, recipe, run)
     provenance = {**parent.provenance, "landmarks": _provenance(recipe, run, parent) | record}
-    return _saved(_with_same_proposals(parent, network, task, provenance), out, run)
+    checkpoint = _with_same_proposals(parent, network, task, provenance)
+    # Graphs of the parent's other parts are kept byte for byte, as their weights are.
+    graphs = {**checkpoint.prompted, **parent.prompted, "landmarks": checkpoint.prompted["landmarks"]}
+    return _saved(replace(checkpoint, graph=parent.graph, mirror=parent.mirror, prompted=graphs), out, run)
 
 
 def _with_same_proposals(
