@@ -245,6 +245,7 @@ def test_a_name_is_asked_for_where_the_account_name_is_no_persons(window, monkey
     stored = []
     monkeypatch.setattr(preferences, "store_author", lambda name: stored.append(name) or True)
     monkeypatch.setattr(preferences, "author_is_known", lambda: False)
+    people.unfold()  # as it is where the account names nobody from the start
     people.show_session()
     assert people.ask_name.isVisibleTo(people)
     people.name.setText("  Dora ")
