@@ -173,6 +173,20 @@ TIMELINE_ACTIONS: tuple[Action[AnnotationController], ...] = (
         _timeline(lambda t: t.go_to_doubtful(-1)),
     ),
     Action(
+        "timeline.next_worst",
+        "next doubtful mask, worst first",
+        FRAMES,
+        ("Ctrl+Alt+End",),
+        _timeline(lambda t: t.go_to_worst(1)),
+    ),
+    Action(
+        "timeline.previous_worst",
+        "previous doubtful mask, worst first",
+        FRAMES,
+        ("Ctrl+Alt+Home",),
+        _timeline(lambda t: t.go_to_worst(-1)),
+    ),
+    Action(
         "timeline.next_open",
         "next mask that is not accepted",
         FRAMES,

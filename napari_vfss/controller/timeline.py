@@ -134,6 +134,24 @@ class TimelineController(QObject):
             self._go(doubtful(overview.trust), direction, f"No doubtful mask {_side(direction)} this one.{more}")
 
     @while_open
+    def go_to_worst(self, session: Session, direction: int) -> None:
+        """Go to the mask that comes after (1) or before (-1) the current one when the most doubtful come first.
+
+        From a mask that is not in that list, 1 goes to the worst of all.
+        """
+        overview = self.survey.overview
+        if overview is None:
+            return
+        places = overview.doubt.worst_first if overview.surveyed else ()
+        at = overview.doubt.step((session.frame, session.active.index), direction) if places else None
+        if at is None:
+            more = "" if self.survey.findings.complete else " Masks are still being compared."
+            self._host.show_message(f"No more doubtful mask in this direction.{more}")
+            return
+        self._show(session, places[at])
+        self._host.show_message(f"Doubtful mask {at + 1} of {len(places)}, worst first.")
+
+    @while_open
     def go_to_unaccepted(self, session: Session, direction: int) -> None:
         """Go to the next (1) or previous (-1) mask that is not accepted, and choose its structure."""
         message = f"Every structure {_side(direction)} this one is accepted, empty or not visible."
@@ -164,6 +182,9 @@ class TimelineController(QObject):
         if place is None:
             self._host.show_message(otherwise)
             return
+        self._show(session, place)
+
+    def _show(self, session: Session, place: tuple[int, int]) -> None:
         session.go_to(place[0])
         session.choose(session.schema.structures[place[1]].key)
 

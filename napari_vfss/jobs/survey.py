@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,8 @@ from napari_vfss.debounce import Debounce
 from napari_vfss.jobs.worker import explain, worker_for
 from napari_vfss.session.host import while_open_or
 from napari_vfss.session.session import Session
-from vfss.consistency.judge import INCONSISTENT, Trust, judge
+from vfss.consistency.doubt import Doubt
+from vfss.consistency.judge import INCONSISTENT, Trust
 from vfss.consistency.survey import Findings, Survey
 from vfss.masks import BoolArray, ByteArray, MaskState
 
@@ -42,20 +43,27 @@ class ClipOverview:
         confidence: float32 (T, S), 0..1, NaN where unknown.
         inconsistency: float32 (T, S), 0..1, NaN where unknown.
         surveyed: False before the first results of the survey: no mask is doubtful then.
-        trust: uint8 (T, S), values of Trust.
+        corrected: float32 (T, S), 1 where a person changed the proposal, 0 where it was accepted as it was, NaN where
+            nobody has decided; None: nothing known.
     """
 
     states: ByteArray
     confidence: FloatArray
     inconsistency: FloatArray
     surveyed: bool = True
-    trust: ByteArray = field(init=False)
+    corrected: FloatArray | None = None
 
-    def __post_init__(self) -> None:
-        trust = judge(self.states, self.confidence, self.inconsistency)
-        if not self.surveyed:
-            trust[trust == Trust.DOUBTFUL] = Trust.TRUSTED
-        object.__setattr__(self, "trust", trust)
+    @cached_property
+    def doubt(self) -> Doubt:
+        """How doubtful each mask is."""
+        return Doubt(self.states, self.confidence, self.inconsistency, self.corrected)
+
+    @cached_property
+    def trust(self) -> ByteArray:
+        """uint8 (T, S), values of Trust."""
+        if self.surveyed:
+            return self.doubt.trust
+        return np.where(self.doubt.trust == Trust.DOUBTFUL, np.uint8(Trust.TRUSTED), self.doubt.trust)
 
     @cached_property
     def jumps(self) -> BoolArray:
@@ -136,7 +144,9 @@ class MaskSurvey(QObject):
     @while_open_or(None)
     def _overview(self, session: Session) -> ClipOverview | None:
         findings = self.findings
-        return ClipOverview(np.array(session.states), findings.confidence, findings.inconsistency, findings.begun)
+        return ClipOverview(
+            np.array(session.states), findings.confidence, findings.inconsistency, findings.begun, findings.corrected
+        )
 
     @property
     def running(self) -> bool:

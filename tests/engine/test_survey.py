@@ -54,7 +54,7 @@ def last_of(survey):
 def same(a, b):
     return all(
         np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True)
-        for name in ("confidence", "inconsistency", "centres")
+        for name in ("confidence", "inconsistency", "centres", "corrected")
     )
 
 
@@ -103,3 +103,23 @@ def test_the_author_of_the_newest_mask(project, clip_id):
     project.write([Edit(clip_id, 1, project.schema.keys[0], square(1), MaskState.EDITED)], author="Ada", origin="hand")
     assert project.overview.author(clip_id, 1, 0) == "Ada"
     assert project.overview.author(clip_id, 2, 0) is None
+
+
+def test_what_a_person_made_of_a_proposal(project, clip_id):
+    propose(project, clip_id, range(6))
+    survey, key = survey_of(project, clip_id), project.schema.keys[0]
+    assert np.isnan(last_of(survey).corrected).all()
+    edits = [
+        Edit(clip_id, 0, key, square(40), MaskState.ACCEPTED),
+        Edit(clip_id, 1, key, square(41), MaskState.ACCEPTED),
+        Edit(clip_id, 2, key, square(40), MaskState.EDITED),
+        Edit(clip_id, 3, key, None, MaskState.EMPTY),
+        Edit(clip_id, 4, key, None, MaskState.NOT_VISIBLE),
+        Edit(clip_id, 9, key, square(40), MaskState.ACCEPTED),  # nothing was proposed here
+    ]
+    project.write(edits, author="Ada", origin="hand")
+    corrected = last_of(survey).corrected[:, 0]
+    assert list(corrected[:5]) == [0, 1, 0, 1, 1]
+    assert np.isnan(corrected[5:]).all()
+    propose(project, clip_id, [5], top=60)
+    assert list(last_of(survey).corrected[:5, 0]) == [0, 1, 0, 1, 1]

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from vfss.consistency.judge import INCONSISTENT, Movement, Trust, centre, judge, mask_distance
+from vfss.consistency.doubt import Doubt
+from vfss.consistency.judge import INCONSISTENT, Movement, Trust, centre, mask_distance
 from vfss.masks import MaskState, pack_mask, unpack_box
 from vfss.masks.metrics import dice
 from vfss.phantom import Phantom
@@ -125,4 +126,4 @@ def test_annotation_is_never_doubtful_and_low_proposals_are():
     jumps = np.array([[np.nan, 0.9, 0.9, 0, 0.1, 0.1, 0.8, np.nan]], np.float32)
     annotated, doubtful = Trust.ANNOTATED, Trust.DOUBTFUL
     expected = [Trust.NOTHING, annotated, annotated, annotated, Trust.TRUSTED, doubtful, doubtful, doubtful]
-    assert list(judge(states, confidence, jumps)[0]) == expected
+    assert list(Doubt(states, confidence, jumps).trust[0]) == expected

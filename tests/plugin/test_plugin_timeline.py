@@ -113,6 +113,24 @@ def test_keys_find_doubtful_and_unaccepted_masks(window, dock, qtbot, press):
     assert (session.frame, session.structure) == (8, "c7")
 
 
+def test_keys_walk_the_doubtful_masks_worst_first(window, dock, qtbot, press):
+    session = window.controller.session
+    propose(window, qtbot, odd={(9, 4), (15, 2)})
+    ctrl_alt = Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier
+    places = window.controller.timeline.survey.overview.doubt.worst_first
+    assert len(places) == 2
+    met = []
+    for _ in range(2):
+        press(Qt.Key.Key_End, ctrl_alt)
+        met.append((session.frame, session.active.index))
+    assert tuple(met) == places
+    assert "Doubtful mask 2 of 2, worst first" in window.message.text()
+    press(Qt.Key.Key_End, ctrl_alt)
+    assert "No more doubtful mask" in window.message.text()
+    press(Qt.Key.Key_Home, ctrl_alt)
+    assert (session.frame, session.active.index) == places[0]
+
+
 def test_low_confidence_is_doubtful_and_the_tooltip_explains_it(window, dock, qtbot):
     propose(window, qtbot, confidence=0.4)
     session, time = window.controller.session, window.controller.timeline

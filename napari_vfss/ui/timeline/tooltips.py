@@ -72,5 +72,5 @@ def _describe_mask(session: Session, time: TimelineController, frame: int, row: 
     if not math.isnan(jump) and jump >= INCONSISTENT:
         lines.append("jumps against neighbouring frames")
     if strip.trust[frame, row] == Trust.DOUBTFUL:
-        lines.append("doubtful: check this mask")
+        lines.append(f"doubtful: check this mask (doubt {100 * strip.doubt.scores[frame, row]:.0f} of 100)")
     return lines

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which masks are doubtful: by their consistency with neighbouring frames, and by the student's confidence."""
+"""How masks change over time, and the verdicts on them; vfss.consistency.doubt says which are doubtful."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from vfss.masks import BoxedMask, ByteArray, MaskState
+from vfss.masks import BoxedMask
 
 if TYPE_CHECKING:
     from vfss.project.overview import FramePlanes
@@ -145,22 +145,3 @@ def _later(values: Values) -> Values:
     moved = np.roll(values, -1, axis=0)
     moved[-1:] = False if values.dtype == np.bool_ else np.nan
     return moved
-
-
-def judge(states: ByteArray, confidence: FloatArray, inconsistency: FloatArray) -> ByteArray:
-    """Judge every mask, uint8 (T, S), values of Trust.
-
-    Annotated masks are never doubtful; proposals are trusted if they are confident and temporally consistent.
-
-    Args:
-        states: uint8 (T, S), values of MaskState.
-        confidence: float32 (T, S), 0..1, NaN where not known, which counts as not confident.
-        inconsistency: float32 (T, S), 0..1, NaN where not known, which counts as none.
-    """
-    proposed = states == MaskState.PROPOSED
-    good = (confidence >= CONFIDENT) & ~(inconsistency >= INCONSISTENT)  # comparisons with NaN are False
-    trust = np.full(states.shape, Trust.ANNOTATED, np.uint8)
-    trust[states == MaskState.UNSEEN] = Trust.NOTHING
-    trust[proposed & good] = Trust.TRUSTED
-    trust[proposed & ~good] = Trust.DOUBTFUL
-    return trust

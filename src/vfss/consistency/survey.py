@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ class Findings:
         confidence: float32 (T, S), confidence of the newest proposal, 0..1, NaN where there is none.
         inconsistency: float32 (T, S), inconsistency with the neighbouring frames, 0..1, NaN where not known.
         centres: float32 (T, S, 2), centre (y, x) of each mask in pixels, NaN where there is none.
+        corrected: float32 (T, S), 1 where a person changed the proposal, 0 where it was accepted as it was, NaN else.
         complete: False while frames are still unread.
         begun: False before anything was read.
     """
@@ -37,6 +38,7 @@ class Findings:
     confidence: FloatArray
     inconsistency: FloatArray
     centres: FloatArray
+    corrected: FloatArray
     complete: bool
     begun: bool = True
 
@@ -44,9 +46,8 @@ class Findings:
     def none(cls, n_frames: int, n_structures: int) -> Findings:
         """Return findings of which nothing is known yet."""
         unknown = np.full((n_frames, n_structures), np.nan, np.float32)
-        return cls(
-            unknown, unknown, np.full((n_frames, n_structures, 2), np.nan, np.float32), complete=False, begun=False
-        )
+        centres = np.full((n_frames, n_structures, 2), np.nan, np.float32)
+        return cls(unknown, unknown, centres, unknown, complete=False, begun=False)
 
 
 class Survey:
@@ -59,6 +60,7 @@ class Survey:
         self._n_frames = n_frames
         self._movement = Movement(n_frames, n_structures)
         self._confidence: FloatArray = np.full((n_frames, n_structures), np.nan, np.float32)
+        self._corrected = self._confidence.copy()
         self._seen = -1
 
     def catch_up(self) -> Iterator[Findings]:
@@ -70,12 +72,16 @@ class Survey:
         """
         if self._seen < 0:
             self._confidence, seen = self._overview.confidences(self._clip_id)
+            self._decide(self._overview.corrected(self._clip_id))
             yield self._findings(complete=False)
             yield from self._read([(0, self._n_frames - 1)])
             self._seen = seen  # only now: an interrupted survey starts again
         changes = self._overview.changes(self._clip_id, self._seen)
         for place, value in changes.confidence.items():
             self._confidence[place] = value
+        if changes.frames:
+            self._corrected[list(changes.frames)] = np.nan
+            self._decide(self._overview.corrected(self._clip_id, changes.frames))
         yield from self._read(_around(changes.frames, self._n_frames))
         self._seen = changes.last
         yield self._findings(complete=True)
@@ -86,12 +92,22 @@ class Survey:
                 if frame % REPORT_EVERY == REPORT_EVERY - 1:
                     yield self._findings(complete=False)
 
+    def _decide(self, corrected: Mapping[tuple[int, int], float]) -> None:
+        for place, value in corrected.items():
+            self._corrected[place] = value
+
     def _frames(self, first: int, last: int) -> Iterator[FramePlanes]:
         return self._overview.planes(self._clip_id, first, last)
 
     def _findings(self, *, complete: bool) -> Findings:
         movement = self._movement
-        return Findings(self._confidence.copy(), movement.inconsistency(), movement.centres.copy(), complete)
+        return Findings(
+            self._confidence.copy(),
+            movement.inconsistency(),
+            movement.centres.copy(),
+            self._corrected.copy(),
+            complete,
+        )
 
 
 def _around(frames: Iterable[int], n_frames: int) -> list[tuple[int, int]]:

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, select
 
 from vfss.errors import ProjectError
 from vfss.masks import BoxedMask, MaskState, unpack_box
@@ -109,6 +109,39 @@ class Overview:
         return Changes(
             max((row.id for row in rows), default=since), tuple(sorted({row.frame for row in rows})), confidence
         )
+
+    def corrected(self, clip_id: str, frames: Collection[int] | None = None) -> dict[tuple[int, int], float]:
+        """Return which proposals of a clip a person changed, by (frame, plane).
+
+        Args:
+            clip_id: Id of the clip.
+            frames: Zero-based frames to look at; None: all.
+
+        Returns:
+            1 where the mask that is annotated now differs from the newest proposal or is not visible, 0 where it is the
+            same; nothing where there is no proposal, or no annotation of it.
+        """
+        newest = (
+            select(func.max(revisions.c.id).label("id"), revisions.c.frame, revisions.c.structure)
+            .where(revisions.c.clip == clip_id, revisions.c.origin.in_(UNCONFIRMED))
+            .group_by(revisions.c.frame, revisions.c.structure)
+            .subquery()
+        )
+        proposed = revisions.alias()
+        same = and_(
+            revisions.c.mask.is_not_distinct_from(proposed.c.mask), revisions.c.state != int(MaskState.NOT_VISIBLE)
+        )
+        query = (
+            select(present.c.frame, present.c.plane, case((same, 0.0), else_=1.0).label("corrected"))
+            .join_from(present, revisions, present.c.revision == revisions.c.id)
+            .join(newest, and_(newest.c.frame == revisions.c.frame, newest.c.structure == revisions.c.structure))
+            .join(proposed, newest.c.id == proposed.c.id)
+            .where(present.c.clip == clip_id, revisions.c.state > int(MaskState.PROPOSED))
+        )
+        if frames is not None:
+            query = query.where(present.c.frame.in_(sorted(frames)))
+        with self._database.reading() as connection:
+            return {(row.frame, row.plane): row.corrected for row in connection.execute(query)}
 
     def author(self, clip_id: str, frame: int, plane: int) -> str | None:
         """Return the author of the newest revision of a structure on a frame; None where there is none."""
