@@ -48,8 +48,8 @@ class Doubt:
         """Doubt, float32 (T, S), 0..1, 1 the worst; NaN where nothing was proposed.
 
         The share of the clip's proposals that are at most as doubtful, by the mean of a mask's rank among the same
-        structure and its rank among all structures of the clip. A jump counts as its size where that is more. A proposal without a
-        confidence has doubt 1.
+        structure and its rank among all structures of the clip. A jump counts as its size where that is more.
+        A proposal without a confidence has doubt 1.
         """
         known = np.isfinite(self.confidence)
         scores = np.full(self.states.shape, np.nan, np.float32)
